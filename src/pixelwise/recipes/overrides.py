@@ -1,0 +1,167 @@
+"""`field=value` on a recipe, and recipe files in TOML."""
+
+from __future__ import annotations
+
+import tomllib
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tomli_w
+
+from pixelwise.errors import RecipeError
+from pixelwise.recipes.schema import Recipe, to_plain
+from pixelwise.recipes.suggestions import did_you_mean
+
+
+def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+    """A copy of `recipe` with each `section.field=value` applied.
+
+    Values are TOML values (`0.02`, `true`, `[360, 480]`, `{0 = 1}`); a bare word is a string, and
+    `none` unsets a field.
+
+    Raises:
+        RecipeError: R201 malformed, R202 unknown field (with the nearest ones), R203 a value of the
+            wrong type or an impossible combination.
+    """
+    plain = to_plain(recipe)
+    for override in overrides:
+        path, equals, text = override.partition("=")
+        if not equals or not path.strip():
+            raise RecipeError(
+                "R201", f"'{override}' is not an override", "write section.field=value, for example optimizer.lr=0.02"
+            )
+        _set(plain, path.strip().split("."), _parse_value(text.strip()))
+    return from_plain(plain)
+
+
+def from_plain(plain: dict[str, Any], source: str = "recipe") -> Recipe:
+    """A recipe from nested dicts, as `to_plain` gives them.
+
+    Raises:
+        RecipeError: R202 or R203, with the path of the field and `source`.
+    """
+    _check_fields(plain, Recipe, "", source)
+    try:
+        return msgspec.convert(plain, Recipe)
+    except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, RecipeError):
+            raise error.__cause__ from None
+        raise RecipeError(
+            "R203", f"{source}: {_readable(str(error))}", "`pixelwise show NAME` prints every field with its value"
+        ) from None
+
+
+def load_toml(path: Path) -> Recipe:
+    """Read a recipe file: `base = "name"` plus changes, or a complete recipe.
+
+    Raises:
+        RecipeError: R205 unreadable or not TOML; otherwise as `from_plain`.
+    """
+    try:
+        plain = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError("R205", f"{path}: {error}", "a recipe file is TOML text in UTF-8") from error
+    base = plain.pop("base", None)
+    if base is None:
+        return from_plain(plain, str(path))
+    from pixelwise.recipes.catalog import recipe  # the catalogue also reads files through us
+
+    merged = to_plain(recipe(str(base)))
+    # A derived recipe does not claim its base's published number.
+    merged.pop("published", None)
+    merged["name"] = path.stem
+    return from_plain(_merge(merged, plain), str(path))
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The fully resolved recipe as TOML; `load_toml` reads it back equal."""
+    return tomli_w.dumps(to_plain(recipe))
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        if key == "model" and isinstance(value, dict) and value.get("family", None) not in (
+            None,
+            merged.get("model", {}).get("family"),
+        ):
+            merged[key] = value  # another family has other fields
+        elif key == "schedule" and isinstance(value, dict):
+            merged[key] = _merge(_drop_other_length(merged[key], value), value)
+        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _drop_other_length(schedule: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Epochs given over a base with iterations (or the reverse) replace them instead of colliding."""
+    other = {"epochs": "iterations", "iterations": "epochs"}
+    dropped = {other[key] for key in changes if key in other}
+    return {key: value for key, value in schedule.items() if key not in dropped}
+
+
+def _set(plain: dict[str, Any], path: list[str], value: Any) -> None:
+    where = plain
+    for key in path[:-1]:
+        following = where.setdefault(key, {})
+        if not isinstance(following, dict):
+            raise RecipeError("R202", f"'{'.'.join(path)}': '{key}' has no fields", "`pixelwise show NAME` lists them")
+        where = following
+    if path[0] == "schedule" and len(path) == 2 and value is not None:
+        plain["schedule"] = where = _drop_other_length(where, {path[1]: value})
+    if path == ["model", "family"] and where.get("family") != value:
+        plain["model"] = where = {}
+    if value is None:
+        where.pop(path[-1], None)
+    else:
+        where[path[-1]] = value
+
+
+def _parse_value(text: str) -> Any:
+    if text.lower() == "none":
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _check_fields(plain: dict[str, Any], kind: Any, path: str, source: str) -> None:
+    """Name unknown fields together with the ones that exist: msgspec knows only that they are unknown."""
+    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    if kind.__struct_config__.tag_field:
+        fields[kind.__struct_config__.tag_field] = str
+    for key, value in plain.items():
+        if key not in fields:
+            where = path.rstrip(".") or "recipe"
+            raise RecipeError(
+                "R202",
+                f"{source}: {where} has no field '{key}'{did_you_mean(key, fields)}",
+                f"fields of {where}: {', '.join(fields)}",
+            )
+        inner = _struct_of(fields[key], value)
+        if inner is not None and isinstance(value, dict):
+            _check_fields(value, inner, f"{path}{key}.", source)
+
+
+def _struct_of(annotation: Any, value: Any) -> Any:
+    """The struct type that `value` stands for, by its tag where there are several."""
+    options = [annotation, *typing.get_args(annotation)]
+    structs = [kind for kind in options if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
+    tagged = [kind for kind in structs if kind.__struct_config__.tag is not None]
+    if tagged and isinstance(value, dict):
+        by_tag = {kind.__struct_config__.tag: kind for kind in tagged}
+        return by_tag.get(value.get("family"))
+    return structs[0] if structs else None
+
+
+def _readable(message: str) -> str:
+    """Turn msgspec's "Expected `int`, got `str` - at `$.a.b`" into "a.b: expected int, got str"."""
+    text, _, path = message.partition(" - at `$.")
+    text = text[:1].lower() + text[1:].replace("`", "")
+    return f"{path.rstrip('`')}: {text}" if path else text

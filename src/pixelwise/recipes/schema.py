@@ -1,0 +1,435 @@
+"""Recipe: everything that decides what a run computes, as frozen data.
+
+All sizes are (height, width). A recipe is plain data: it can be listed, compared, hashed, written
+as TOML and read back without importing torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+import msgspec
+
+from pixelwise.errors import RecipeError
+from pixelwise.recipes.classes import CLASS_SETS, IGNORE, Color
+from pixelwise.recipes.protocols import Size, protocol
+from pixelwise.recipes.specs import ModelSpec, UNetSpec
+
+Range = tuple[float, float]
+
+
+def _require(condition: bool, message: str, help: str) -> None:
+    if not condition:
+        raise RecipeError("R203", message, help)
+
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of the parts of a recipe: immutable, unknown fields refused."""
+
+
+class Data(Part, kw_only=True):
+    """Which images and labels.
+
+    Attributes:
+        dataset: `camvid`, `cityscapes`, `folder` (own data), `town` (synthetic), or `auto`: look
+            at the folder and take the layout that fits.
+        classes: Class names in the order of their ids; None takes the data set's own, or for
+            `folder` what its `dataset.toml` or the masks themselves say.
+        palette: One RGB colour (0..255) per class for overlays and masks.
+        label_map: Raw mask value (as text, TOML keys are text) -> class id or 255 (ignored).
+        colors: `#rrggbb` -> class id or 255, for masks that are RGB pictures.
+        train_split: The split that is trained on.
+        exif: Whether the EXIF orientation of images is applied (masks carry none).
+        alpha: What transparent pixels become: `drop` keeps their RGB, `black` blends onto black.
+        input_range: Values that become 0 and 255 for images with more than 8 bits per channel.
+        max_pixels: Larger images are refused before they are decoded.
+        mask_resize: `nearest` resizes a mask of another size than its image; `refuse` is an error.
+        cache: Keep decoded images in memory: `auto` when they fit a quarter of the free memory.
+        workers: Data loading processes; None: 0 on CPU, up to 8 on a GPU.
+        allow: Codes of data errors that do not stop training.
+        town_images: Number of synthetic images per split (train, val, test), for `town`.
+        town_size: Their size.
+        town_seed: Seed of the synthetic scenes.
+    """
+
+    dataset: Literal["auto", "camvid", "cityscapes", "folder", "town"] = "auto"
+    classes: tuple[str, ...] | None = None
+    palette: tuple[Color, ...] | None = None
+    label_map: dict[str, int] | None = None
+    colors: dict[str, int] | None = None
+    train_split: str = "train"
+    exif: Literal["apply", "ignore"] = "apply"
+    alpha: Literal["drop", "black"] = "drop"
+    input_range: Range | None = None
+    max_pixels: int = 100_000_000
+    mask_resize: Literal["refuse", "nearest"] = "refuse"
+    cache: Literal["auto", "memory", "off"] = "auto"
+    workers: int | None = None
+    allow: tuple[str, ...] = ()
+    town_images: tuple[int, int, int] = (240, 40, 60)
+    town_size: Size = (144, 192)
+    town_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.classes is not None and self.palette is not None:
+            _require(
+                len(self.classes) == len(self.palette),
+                f"data.palette has {len(self.palette)} colours for {len(self.classes)} classes",
+                "give one colour per class",
+            )
+        _require(self.max_pixels > 0, "data.max_pixels must be positive", "for example 100000000")
+        _require(
+            self.workers is None or self.workers >= 0,
+            f"data.workers is {self.workers}; expected 0 or more",
+            "0 loads in the main process",
+        )
+
+    def class_names(self) -> tuple[str, ...] | None:
+        """The class names as far as they are known without looking at the data."""
+        if self.classes is not None:
+            return self.classes
+        known = CLASS_SETS.get(self.dataset)
+        return known.names if known else None
+
+
+class Augment(Part, kw_only=True):
+    """What happens to an image-label pair before it enters a training batch, in this order.
+
+    Attributes:
+        resize: Fixed size every pair is brought to first (image bilinear, labels nearest).
+        scale: Range of the random zoom, drawn log-uniformly.
+        aspect: Random change of the aspect ratio by up to this share, 0.1 = up to 10 %.
+        crop: Size of the random crop; smaller pairs are padded (image 0, labels ignored).
+        class_crop: Share of crops that are centred on a pixel of a class drawn uniformly from
+            those present, so that rare classes are seen.
+        flip: Probability of a horizontal flip.
+        brightness: Factor drawn from 1 - brightness .. 1 + brightness.
+        contrast: Likewise, around mid-grey.
+        saturation: Likewise, towards grey.
+        channel_gain: Likewise, per colour channel.
+    """
+
+    resize: Size | None = None
+    scale: Range | None = None
+    aspect: float = 0.0
+    crop: Size | None = None
+    class_crop: float = 0.0
+    flip: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    channel_gain: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("class_crop", "flip"):
+            value = getattr(self, name)
+            _require(0 <= value <= 1, f"augment.{name} is {value}; expected 0..1", "it is a probability")
+        for name in ("brightness", "contrast", "saturation", "channel_gain", "aspect"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"augment.{name} is {value}; expected 0..1", "1 would erase the image")
+        if self.scale is not None:
+            _require(
+                0 < self.scale[0] <= self.scale[1],
+                f"augment.scale is {list(self.scale)}; expected 0 < smallest <= largest",
+                "for example [0.5, 2.0]",
+            )
+        _require(
+            self.crop is not None or (self.scale is None and not self.aspect and not self.class_crop),
+            "augment.scale, aspect and class_crop change image sizes but augment.crop is not set",
+            "set augment.crop to the size of the training batches, for example [360, 480]",
+        )
+
+
+class Loss(Part, kw_only=True):
+    """Cross entropy over labelled pixels, plus optional terms.
+
+    Attributes:
+        class_weights: `none`; `enet`: 1 / ln(1.02 + p) with p the share of all pixels, void
+            included (arXiv:1606.02147); `median-frequency`: median frequency / frequency, where a
+            frequency counts only images that hold the class (Eigen and Fergus, arXiv:1411.4734);
+            `inverse-sqrt`: 1 / sqrt(p), at most 6 times the smallest, mean 1.
+        label_smoothing: Share of the target spread over all classes.
+        dice: Weight of a soft Dice term added to the cross entropy.
+        auxiliary: Weight of each auxiliary head's cross entropy.
+    """
+
+    class_weights: Literal["none", "enet", "median-frequency", "inverse-sqrt"] = "none"
+    label_smoothing: float = 0.0
+    dice: float = 0.0
+    auxiliary: float = 0.4
+
+
+class Optimizer(Part, kw_only=True):
+    """Optimizer and its settings.
+
+    Attributes:
+        kind: `sgd` (with momentum), `adam` (weight decay coupled, as L2) or `adamw` (decoupled).
+        lr: Base learning rate.
+        momentum: For `sgd`.
+        betas: For `adam` and `adamw`.
+        weight_decay: Of all parameters, or of weights with two or more dimensions only, see next.
+        decay_all: Whether biases, normalisation and activation slopes decay too.
+        clip_norm: Largest L2 norm of the gradient; None: no clipping.
+    """
+
+    kind: Literal["sgd", "adam", "adamw"] = "adamw"
+    lr: float
+    momentum: float = 0.9
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    decay_all: bool = False
+    clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.lr > 0, f"optimizer.lr is {self.lr}; expected more than 0", "for example 0.001")
+        _require(
+            self.clip_norm is None or self.clip_norm > 0,
+            f"optimizer.clip_norm is {self.clip_norm}; expected more than 0",
+            "leave it out for no clipping",
+        )
+
+
+class Schedule(Part, kw_only=True):
+    """Length of training and the learning rate's course.
+
+    Attributes:
+        epochs: Passes over the training split; exactly one of `epochs` and `iterations` is set.
+        iterations: Optimizer steps.
+        kind: `constant`; `step`: times `gamma` every `step_epochs`; `poly`: (1 - t)^power;
+            `cosine`: half a cosine; t runs from 0 to 1 after the warm-up.
+        step_epochs: For `step`.
+        gamma: For `step`.
+        power: For `poly`.
+        min_lr_ratio: `poly` and `cosine` end at this share of the base rate.
+        warmup_iterations: Linear rise at the start.
+        warmup_ratio: Share of the base rate at which the rise starts.
+    """
+
+    epochs: int | None = None
+    iterations: int | None = None
+    kind: Literal["constant", "step", "poly", "cosine"] = "poly"
+    step_epochs: int = 100
+    gamma: float = 0.1
+    power: float = 0.9
+    min_lr_ratio: float = 0.0
+    warmup_iterations: int = 0
+    warmup_ratio: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(
+            (self.epochs is None) != (self.iterations is None),
+            f"schedule.epochs is {self.epochs} and schedule.iterations is {self.iterations}; "
+            "expected exactly one of them",
+            "give the length of training once, for example schedule.epochs=100",
+        )
+        length = self.epochs if self.epochs is not None else self.iterations
+        _require(bool(length and length > 0), f"schedule length is {length}; expected 1 or more", "")
+        _require(self.step_epochs > 0, f"schedule.step_epochs is {self.step_epochs}; expected 1 or more", "")
+
+
+class Ema(Part, kw_only=True):
+    """Exponential moving average of the weights, which is what gets evaluated and saved as result.
+
+    Attributes:
+        decay: After t steps the average keeps min(decay, (1 + t) / (10 + t)) of itself.
+    """
+
+    decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        _require(0 < self.decay < 1, f"ema.decay is {self.decay}; expected 0..1", "for example 0.999")
+
+
+class Precision(Part, kw_only=True):
+    """Number formats and memory layout; none of them changes what is computed beyond rounding.
+
+    Attributes:
+        dtype: `float32`, or `bfloat16` autocast (on CPU not reproducible from run to run).
+        channels_last: Keep activations in NHWC layout.
+        compile: Compile the network with `torch.compile`.
+    """
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    channels_last: bool = False
+    compile: bool = False
+
+
+class Sampling(Part, kw_only=True):
+    """How batches are drawn. The order is a pure function of (seed, epoch, index).
+
+    Attributes:
+        batch_size: Images per forward pass.
+        accumulate: Forward passes per optimizer step; the effective batch is the product.
+        drop_last: Drop an incomplete last batch. A last batch of a single image is dropped anyway
+            (and said so): batch normalisation cannot learn from it.
+        seed: Of initial weights, order, augmentation and dropout.
+    """
+
+    batch_size: int
+    accumulate: int = 1
+    drop_last: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.batch_size > 0, f"sampling.batch_size is {self.batch_size}; expected 1 or more", "")
+        _require(self.accumulate > 0, f"sampling.accumulate is {self.accumulate}; expected 1 or more", "")
+
+
+class Selection(Part, kw_only=True):
+    """Which weights are the result of the run.
+
+    Attributes:
+        weights: `best` mIoU on `split`, or the `last` ones.
+        split: The split that is evaluated during training.
+        every_epochs: Evaluate after every so many epochs; 0: never.
+        protocol: Named protocol of these evaluations; None: the recipe's first.
+    """
+
+    weights: Literal["best", "last"] = "last"
+    split: str = "val"
+    every_epochs: int = 0
+    protocol: str | None = None
+
+    def __post_init__(self) -> None:
+        _require(
+            self.weights == "last" or self.every_epochs > 0,
+            "selection.weights is 'best' but selection.every_epochs is 0: nothing is ever compared",
+            "set selection.every_epochs=1, or selection.weights=last",
+        )
+        if self.protocol is not None:
+            protocol(self.protocol)
+
+
+class Checkpoints(Part, kw_only=True):
+    """When the state of a run is saved. Saving changes no result.
+
+    Attributes:
+        every_minutes: Save when so many minutes have passed since the last save.
+        every_steps: Save after every so many optimizer steps; None: by time only.
+        keep: How many of the newest to keep, besides the best one.
+    """
+
+    every_minutes: float = 5.0
+    every_steps: int | None = None
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        _require(
+            self.keep >= 2,
+            f"checkpoints.keep is {self.keep}; expected 2 or more",
+            "the newest one may be damaged while it is being written; keep one before it",
+        )
+
+
+class Evaluation(Part, kw_only=True):
+    """How the result of the run is scored.
+
+    Attributes:
+        protocols: Names of protocols; the first one is the headline.
+        split: The split that is scored.
+        input_size: Size the network sees where the protocol leaves it open; None: the image's own.
+        batch_size: Images of equal size per forward pass.
+    """
+
+    protocols: tuple[str, ...] = ("native",)
+    split: str = "test"
+    input_size: Size | None = None
+    batch_size: int = 1
+
+    def __post_init__(self) -> None:
+        _require(bool(self.protocols), "evaluation.protocols is empty", "name at least one protocol")
+        for name in self.protocols:
+            protocol(name)
+
+
+class Published(Part, kw_only=True):
+    """The published result that a recipe reproduces. Never overwritten by measurements.
+
+    Attributes:
+        page: Id of the published page.
+        title: What the page is.
+        source: Code base and revision.
+        miou_percent: The page's number.
+        split: The split it was measured on.
+        protocol: Named protocol that computes it the page's way.
+        gpu_memory_gib: As printed, where printed.
+        train_hours: As printed, where printed.
+        note: What a reader has to know about the number.
+        code_licence: SPDX identifier.
+        weights_licence: SPDX identifier, or `unknown`.
+    """
+
+    page: str
+    title: str
+    source: str
+    miou_percent: float
+    split: str
+    protocol: str
+    gpu_memory_gib: float | None = None
+    train_hours: float | None = None
+    note: str = ""
+    code_licence: str = "unknown"
+    weights_licence: str = "unknown"
+
+
+class Recipe(Part, kw_only=True):
+    """A complete, resolved description of one run.
+
+    Attributes:
+        name: Unique name; for a published row the id in the published table.
+        summary: One line.
+        initialize: `none` (random weights).
+        notes: Deviations and remarks.
+    """
+
+    name: str
+    summary: str = ""
+    model: ModelSpec
+    data: Data = Data()
+    augment: Augment = Augment()
+    loss: Loss = Loss()
+    optimizer: Optimizer
+    schedule: Schedule
+    sampling: Sampling
+    ema: Ema | None = None
+    precision: Precision = Precision()
+    initialize: Literal["none"] = "none"
+    selection: Selection = Selection()
+    checkpoints: Checkpoints = Checkpoints()
+    evaluation: Evaluation = Evaluation()
+    published: Published | None = None
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.model, UNetSpec) and self.augment.crop is not None:
+            smallest = min(self.augment.crop)
+            _require(
+                smallest >= 32,
+                f"augment.crop is {list(self.augment.crop)}; a U-Net's encoder needs at least 32 pixels",
+                "make the crop larger",
+            )
+        if self.data.label_map is not None and self.data.classes is not None:
+            for raw, class_id in self.data.label_map.items():
+                _require(
+                    raw.lstrip("-").isdigit() and (class_id == IGNORE or 0 <= class_id < len(self.data.classes)),
+                    f"data.label_map maps '{raw}' to {class_id}; expected a number to "
+                    f"0..{len(self.data.classes) - 1} or {IGNORE}",
+                    "map every raw value to a class id, or to 255 to ignore it",
+                )
+
+    def hash(self) -> str:
+        """SHA-256 of the canonical JSON form, hexadecimal: equal recipes, equal hashes."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+
+
+def to_plain(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as nested dicts, lists and scalars, without unset (None) values: what TOML holds."""
+
+    def prune(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: prune(item) for key, item in value.items() if item is not None}
+        return [prune(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+    return prune(msgspec.to_builtins(recipe))
