@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pixelwise.recipes.schema import (
     Augment,
-    Checkpoints,
     Data,
     Ema,
     Evaluation,

@@ -31,7 +31,9 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
         path, equals, text = override.partition("=")
         if not equals or not path.strip():
             raise RecipeError(
-                "R201", f"'{override}' is not an override", "write section.field=value, for example optimizer.lr=0.02"
+                "R201",
+                f"'{override}' is not an override",
+                "write section.field=value, for example optimizer.lr=0.02",
             )
         _set(plain, path.strip().split("."), _parse_value(text.strip()))
     return from_plain(plain)
@@ -50,7 +52,9 @@ def from_plain(plain: dict[str, Any], source: str = "recipe") -> Recipe:
         if isinstance(error.__cause__, RecipeError):
             raise error.__cause__ from None
         raise RecipeError(
-            "R203", f"{source}: {_readable(str(error))}", "`pixelwise show NAME` prints every field with its value"
+            "R203",
+            f"{source}: {_readable(str(error))}",
+            "`pixelwise show NAME` prints every field with its value",
         ) from None
 
 
@@ -84,9 +88,14 @@ def to_toml(recipe: Recipe) -> str:
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in changes.items():
-        if key == "model" and isinstance(value, dict) and value.get("family", None) not in (
-            None,
-            merged.get("model", {}).get("family"),
+        if (
+            key == "model"
+            and isinstance(value, dict)
+            and value.get("family", None)
+            not in (
+                None,
+                merged.get("model", {}).get("family"),
+            )
         ):
             merged[key] = value  # another family has other fields
         elif key == "schedule" and isinstance(value, dict):
@@ -110,7 +119,9 @@ def _set(plain: dict[str, Any], path: list[str], value: Any) -> None:
     for key in path[:-1]:
         following = where.setdefault(key, {})
         if not isinstance(following, dict):
-            raise RecipeError("R202", f"'{'.'.join(path)}': '{key}' has no fields", "`pixelwise show NAME` lists them")
+            raise RecipeError(
+                "R202", f"'{'.'.join(path)}': '{key}' has no fields", "`pixelwise show NAME` lists them"
+            )
         where = following
     if path[0] == "schedule" and len(path) == 2 and value is not None:
         plain["schedule"] = where = _drop_other_length(where, {path[1]: value})

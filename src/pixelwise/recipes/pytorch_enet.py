@@ -11,6 +11,7 @@ are ignored (255) and never predicted.
 from __future__ import annotations
 
 from pixelwise.recipes.schema import (
+    Augment,
     Data,
     Evaluation,
     Loss,
@@ -21,7 +22,6 @@ from pixelwise.recipes.schema import (
     Schedule,
     Selection,
 )
-from pixelwise.recipes.schema import Augment
 from pixelwise.recipes.specs import ENetSpec
 
 TITLE = "PyTorch-ENet, pre-trained models"
@@ -29,7 +29,13 @@ GRAPHS = {"2019-08": ("overlapping", "6309b24"), "2021": ("any-size", "e17d404")
 
 
 def row(
-    name: str, dataset: str, graph: str, size: tuple[int, int], batch: int, protocol: str, published: Published
+    name: str,
+    dataset: str,
+    graph: str,
+    size: tuple[int, int],
+    batch: int,
+    protocol: str,
+    published: Published,
 ) -> Recipe:
     """One row of the page; sizes are (height, width)."""
     kind, _ = GRAPHS[graph]
@@ -51,7 +57,9 @@ def row(
     )
 
 
-def page(graph: str, miou: float, split: str, protocol: str, gib: float | None, hours: float | None, note: str):
+def page(
+    graph: str, miou: float, split: str, protocol: str, gib: float | None, hours: float | None, note: str
+):
     """What the page says of a row."""
     return Published(
         page="000",

@@ -24,7 +24,6 @@ def _require(condition: bool, message: str, help: str) -> None:
         raise RecipeError("R203", message, help)
 
 
-
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of the parts of a recipe: immutable, unknown fields refused."""
 
@@ -413,7 +412,8 @@ class Recipe(Part, kw_only=True):
         if self.data.label_map is not None and self.data.classes is not None:
             for raw, class_id in self.data.label_map.items():
                 _require(
-                    raw.lstrip("-").isdigit() and (class_id == IGNORE or 0 <= class_id < len(self.data.classes)),
+                    raw.lstrip("-").isdigit()
+                    and (class_id == IGNORE or 0 <= class_id < len(self.data.classes)),
                     f"data.label_map maps '{raw}' to {class_id}; expected a number to "
                     f"0..{len(self.data.classes) - 1} or {IGNORE}",
                     "map every raw value to a class id, or to 255 to ignore it",

@@ -1,0 +1,1 @@
+"""Image to a list of feature maps, from fine to coarse."""

@@ -1,0 +1,107 @@
+"""Any timm model that gives feature maps, as an encoder. Random weights; nothing is downloaded."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from pixelwise.errors import RecipeError
+from pixelwise.recipes.suggestions import did_you_mean
+
+Size = tuple[int, int]
+
+
+class TimmEncoder(nn.Module):
+    """Feature maps of a timm model.
+
+    Args:
+        name: timm's name of the model.
+
+    Attributes:
+        name: timm's name of the model.
+        channels: Of each feature map, from fine to coarse.
+        strides: Likewise; a power of two each, growing.
+        multiple: Input sizes have to be multiples of this; 1 if any size is right. Only then is a
+            feature map of stride s exactly ceil(H / s) x ceil(W / s).
+
+    Raises:
+        RecipeError: R207, timm has no such model, or it gives no feature maps that a decoder can
+            use: (B, C, H, W) at growing strides, for any image size.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        # Importing timm takes longer than building a small network: only who needs it pays.
+        import timm
+
+        if not timm.is_model(name):
+            raise RecipeError(
+                "R207",
+                f"timm {timm.__version__} has no model named '{name}'{did_you_mean(name, timm.list_models())}",
+                "`timm.list_models()` names all; resnet18 and mobilenetv3_large_100 are good small ones",
+            )
+        try:
+            network = timm.create_model(name, pretrained=False, features_only=True)
+        except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            raise _unusable(name, f"timm cannot extract feature maps from it ({error})") from error
+        self.name = name
+        self.network: nn.Module = network
+        info = cast("timm.models.FeatureInfo", network.feature_info)
+        self.channels: tuple[int, ...] = tuple(cast("list[int]", info.channels()))
+        self.strides: tuple[int, ...] = tuple(cast("list[int]", info.reduction()))
+        if not _grow_as_powers_of_two(self.strides):
+            strides = ", ".join(str(stride) for stride in self.strides)
+            raise _unusable(name, f"its feature maps have strides {strides}; expected growing powers of two")
+        self.multiple: int = self._probe()
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """(B, 3, H, W), sizes multiples of `multiple`, to one (B, C, H/stride, W/stride) per stride."""
+        return self.network(images)
+
+    def _probe(self) -> int:
+        """Find out by running it which sizes the network takes: timm does not say."""
+        coarsest = self.strides[-1]
+        training = self.training
+        self.eval()
+        try:
+            # An encoder that rounds up at every stride is right for all sizes, down to one pixel.
+            if all(self._complaint(size) is None for size in ((1, 1), (coarsest + 1, 2 * coarsest - 1))):
+                return 1
+            complaint = self._complaint((2 * coarsest, 3 * coarsest))
+        finally:
+            self.train(training)
+        if complaint is not None:
+            raise _unusable(self.name, complaint)
+        return coarsest
+
+    def _complaint(self, size: Size) -> str | None:
+        """What is wrong with the feature maps of an image of `size`; None: nothing."""
+        height, width = size
+        try:
+            with torch.no_grad():
+                features = self(torch.zeros(1, 3, height, width))
+        except (AssertionError, IndexError, RuntimeError, ValueError) as error:
+            return f"it does not take images of {height}x{width} (HxW): {error}"
+        for feature, channels, stride in zip(features, self.channels, self.strides, strict=True):
+            expected = (1, channels, -(-height // stride), -(-width // stride))
+            if tuple(feature.shape) != expected:
+                return (
+                    f"its feature map of stride {stride} for an image of {height}x{width} (HxW) has shape "
+                    f"{tuple(feature.shape)}; expected {expected}"
+                )
+        return None
+
+
+def _grow_as_powers_of_two(strides: tuple[int, ...]) -> bool:
+    powers = all(stride & (stride - 1) == 0 for stride in strides)
+    return powers and all(fine < coarse for fine, coarse in zip(strides, strides[1:], strict=False))
+
+
+def _unusable(name: str, reason: str) -> RecipeError:
+    return RecipeError(
+        "R207",
+        f"the timm model '{name}' cannot be an encoder: {reason}",
+        "choose a convolutional one that gives feature maps at strides 2 or 4 to 32, for example resnet18",
+    )

@@ -1,0 +1,258 @@
+"""Checkpoints of a run: complete and verified, or not there at all.
+
+A checkpoint is a folder `checkpoints/step-00001200/` with safetensors files, `state.json` and
+`manifest.json`, which holds the SHA-256 of every other file and is written last. The folder gets
+its final name only when everything in it is on the disk. Whatever lacks a manifest or differs from
+it is damaged and skipped: the newest *valid* checkpoint wins.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import safetensors.torch
+from torch import Tensor
+
+from pixelwise.errors import CheckpointError
+from pixelwise.storage import printable, sha256_bytes, sha256_file
+from pixelwise.storage.atomic import TEMPORARY_PREFIX, write_bytes
+
+MANIFEST = "manifest.json"
+STATE = "state.json"
+Warn = Callable[[str, str], None]
+"""Called with a code and a sentence."""
+
+
+class FileRecord(msgspec.Struct, frozen=True):
+    """What a file of a checkpoint must be."""
+
+    sha256: str
+    bytes: int
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The last file of a checkpoint.
+
+    Attributes:
+        format: Version of the layout; 1.
+        step: Optimizer steps that were done.
+        miou: Of the evaluation at this very step (0..1), None if there was none.
+        files: Name -> what the file must be.
+    """
+
+    format: int = 1
+    step: int
+    miou: float | None
+    files: dict[str, FileRecord]
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A valid checkpoint on disk."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps that were done when it was written."""
+        return self.manifest.step
+
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        """The tensors of `{name}.safetensors`, on the CPU.
+
+        Raises:
+            CheckpointError: K411, the checkpoint has no such file.
+        """
+        file = f"{name}.safetensors"
+        if file not in self.manifest.files:
+            raise CheckpointError(
+                "K411",
+                f"{printable(self.path)} has no {file}; it holds {', '.join(self.manifest.files)}",
+                "the run was probably started with another recipe",
+            )
+        return safetensors.torch.load_file(self.path / file)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a `{name}.safetensors`."""
+        return f"{name}.safetensors" in self.manifest.files
+
+    def state(self) -> dict[str, Any]:
+        """The content of `state.json`."""
+        return msgspec.json.decode((self.path / STATE).read_bytes())
+
+    def sha256(self, name: str) -> str:
+        """SHA-256 of `{name}.safetensors`: the identity of the weights in it."""
+        return self.manifest.files[f"{name}.safetensors"].sha256
+
+
+def save_checkpoint(
+    folder: Path,
+    *,
+    step: int,
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    state: Mapping[str, Any],
+    miou: float | None,
+    metadata: Mapping[str, str],
+) -> Checkpoint:
+    """Write `folder/step-{step:08d}`, atomically.
+
+    Args:
+        folder: The run's `checkpoints/`.
+        step: Optimizer steps done.
+        tensors: File name without suffix -> named tensors.
+        state: What `state.json` holds; JSON types only.
+        miou: Of the evaluation at this step, 0..1.
+        metadata: Text that travels inside each safetensors file.
+
+    Raises:
+        ResourceError: S601, the disk is full; nothing is left behind and older checkpoints stay.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    final = folder / f"step-{step:08d}"
+    building = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder))
+    try:
+        contents = {
+            f"{name}.safetensors": safetensors.torch.save(
+                {key: tensor.detach().contiguous() for key, tensor in named.items()}, dict(metadata)
+            )
+            for name, named in tensors.items()
+        }
+        contents[STATE] = msgspec.json.format(msgspec.json.encode(state), indent=1)
+        files = {name: FileRecord(sha256_bytes(data), len(data)) for name, data in contents.items()}
+        for name, data in contents.items():
+            write_bytes(building / name, data)
+        manifest = Manifest(step=step, miou=miou, files=files)
+        write_bytes(building / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+        building.chmod(0o755)
+        _put_in_place(building, final)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return Checkpoint(path=final, manifest=manifest)
+
+
+def _put_in_place(building: Path, final: Path) -> None:
+    if final.exists():
+        # The same step again, now with its evaluation: a folder cannot be renamed over another.
+        replaced = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=final.parent))
+        os.replace(final, replaced)
+        os.replace(building, final)
+        shutil.rmtree(replaced, ignore_errors=True)
+    else:
+        os.replace(building, final)
+    handle = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Open one checkpoint and verify every file against the manifest.
+
+    Raises:
+        CheckpointError: K410, naming the file that is missing or differs, with both hashes.
+    """
+    manifest = _read_manifest(path)
+    for name, record in manifest.files.items():
+        file = path / name
+        # A name from a file must not lead out of the folder.
+        if Path(name).name != name:
+            raise _damaged(path, f"its manifest names '{printable(name)}', which is not a plain file name")
+        if not file.is_file():
+            raise _damaged(path, f"{name} is missing")
+        if (size := file.stat().st_size) != record.bytes:
+            raise _damaged(path, f"{name} has {size} bytes, expected {record.bytes}")
+        if (found := sha256_file(file)) != record.sha256:
+            raise _damaged(path, f"{name} has SHA-256 {found[:12]}..., expected {record.sha256[:12]}...")
+    return Checkpoint(path=path, manifest=manifest)
+
+
+def list_checkpoints(folder: Path) -> list[tuple[Path, Manifest]]:
+    """Checkpoints with a readable manifest, oldest first; their files are not verified here."""
+    found = []
+    for path in sorted(folder.glob("step-*")) if folder.is_dir() else []:
+        try:
+            found.append((path, _read_manifest(path)))
+        except CheckpointError:
+            continue
+    return sorted(found, key=lambda item: item[1].step)
+
+
+def newest_checkpoint(folder: Path, warn: Warn | None = None) -> Checkpoint | None:
+    """The newest valid checkpoint in a run's `checkpoints/`, or None.
+
+    Args:
+        folder: The run's `checkpoints/`.
+        warn: Told of every damaged one that is passed over (W401).
+    """
+    paths = sorted(folder.glob("step-*"), reverse=True) if folder.is_dir() else []
+    return _first_valid(paths, warn)
+
+
+def best_checkpoint(folder: Path, warn: Warn | None = None) -> Checkpoint | None:
+    """The valid checkpoint with the highest mIoU (the earliest of equals), or None."""
+    scored = [(path, manifest) for path, manifest in list_checkpoints(folder) if manifest.miou is not None]
+    scored.sort(key=lambda item: (-(item[1].miou or 0.0), item[1].step))
+    return _first_valid([path for path, _ in scored], warn)
+
+
+def remove_old_checkpoints(folder: Path, keep: int) -> None:
+    """Delete all but the `keep` newest checkpoints and the best one."""
+    listed = list_checkpoints(folder)
+    kept = {path for path, _ in listed[-keep:]}
+    scored = [(manifest.miou, -manifest.step, path) for path, manifest in listed if manifest.miou is not None]
+    if scored:
+        kept.add(max(scored)[2])
+    for path, _ in listed:
+        if path not in kept:
+            # First out of sight, then deleted: a kill in between leaves no half checkpoint.
+            hidden = folder / f"{TEMPORARY_PREFIX}{path.name}"
+            os.replace(path, hidden)
+            shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _first_valid(paths: list[Path], warn: Warn | None) -> Checkpoint | None:
+    damaged: list[CheckpointError] = []
+    for path in paths:
+        try:
+            checkpoint = open_checkpoint(path)
+        except CheckpointError as error:
+            damaged.append(error)
+            continue
+        if warn:
+            for error in damaged:
+                warn("W401", f"{error.message}; using step {checkpoint.step} instead")
+        return checkpoint
+    if damaged:
+        raise CheckpointError(
+            "K412",
+            f"none of {len(damaged)} checkpoints is intact; the newest: {damaged[0].message}",
+            "train again, or restore the folder from a backup",
+        )
+    return None
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        manifest = msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise _damaged(path, f"{MANIFEST} is missing, so writing it was never finished") from None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise _damaged(path, f"{MANIFEST} cannot be read: {error}") from error
+    if manifest.format != 1:
+        raise _damaged(path, f"its format is {manifest.format}, this version of pixelwise reads 1")
+    return manifest
+
+
+def _damaged(path: Path, reason: str) -> CheckpointError:
+    return CheckpointError(
+        "K410",
+        f"checkpoint {printable(path)} is damaged: {reason}",
+        "an older checkpoint of the run may be intact",
+    )

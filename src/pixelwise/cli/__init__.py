@@ -1,0 +1,66 @@
+"""The command line: one file per verb, nothing heavy imported before a verb needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from pixelwise.cli import check, data, evaluate, predict, recipes, report, resume, show, train
+from pixelwise.errors import PixelwiseError
+
+app = typer.Typer(
+    name="pixelwise",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="From labelled images to a measured, deployable semantic-segmentation model.",
+    epilog="Errors end with a code such as D202 (explained in docs/errors.md) and an exit status: 2 usage or recipe, "
+    "3 data, 4 weights, 5 diverged, 6 disk or memory, 7 folder in use, 75 stopped and resumable, 130 Ctrl-C.",
+)
+for verb in (recipes, show, check, train, resume, evaluate, predict, report):
+    app.command(name=verb.__name__.rpartition(".")[2])(verb.run)
+app.add_typer(data.app, name="data")
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: bool = typer.Option(False, "--version", help="Print the version and stop."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+) -> None:
+    if version:
+        from importlib.metadata import version as version_of
+
+        print(version_of("pixelwise"))
+        raise typer.Exit
+    if debug:
+        os.environ["PIXELWISE_DEBUG"] = "1"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status.
+
+    Args:
+        arguments: Without the program's name; None takes `sys.argv`.
+    """
+    try:
+        app(list(sys.argv[1:] if arguments is None else arguments))
+    except SystemExit as finished:
+        return finished.code if isinstance(finished.code, int) else 0
+    except KeyboardInterrupt:
+        return 130
+    except PixelwiseError as error:
+        if os.environ.get("PIXELWISE_DEBUG"):
+            raise
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def entry() -> None:
+    """What the `pixelwise` script calls."""
+    sys.exit(main())

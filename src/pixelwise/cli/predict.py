@@ -1,0 +1,41 @@
+"""`pixelwise predict RUN PATH...`: masks and overlays for images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def run(
+    run: Path = typer.Argument(..., help="Run folder."),
+    paths: list[str] = typer.Argument(..., help="Images, folders or patterns such as 'photos/*.jpg'."),
+    output: Path = typer.Option(Path("predictions"), "--output", help="Folder for masks/ and overlays/."),
+    overlay: bool = typer.Option(True, help="Write overlays beside the masks."),
+    alpha: float = typer.Option(0.5, "--alpha", min=0.0, max=1.0, help="Opacity of the overlay."),
+    palette: str = typer.Option(
+        "official", "--palette", help="official, or cvd (safe for colour-blind eyes)."
+    ),
+    strict: bool = typer.Option(False, "--strict", help="Stop at the first bad file instead of skipping it."),
+    device: str = typer.Option("auto", "--device", help="auto, cpu or cuda."),
+    json: bool = typer.Option(False, "--json", help="Print the summary as JSON."),
+) -> None:
+    """Predict an image, a folder or a pattern; bad files are skipped and listed in problems.jsonl.
+
+    Masks are indexed PNG files (pixel value = class id) of the image's own size. Exit status 3 when a file failed.
+    """
+    from pixelwise.reports.summary import predict_and_show
+
+    failed = predict_and_show(
+        run,
+        paths,
+        output,
+        overlay=overlay,
+        alpha=alpha,
+        palette=palette,
+        strict=strict,
+        device=device,
+        as_json=json,
+    )
+    if failed:
+        raise typer.Exit(3)

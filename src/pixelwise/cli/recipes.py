@@ -1,0 +1,44 @@
+"""`pixelwise recipes`: what there is."""
+
+from __future__ import annotations
+
+import typer
+
+
+def run(
+    pattern: str = typer.Argument("", help="Only names that contain this text."),
+    json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
+) -> None:
+    """List the recipes: published rows and our own."""
+    from pixelwise.recipes.catalog import list_recipes, recipe
+
+    entries = [recipe(name) for name in list_recipes() if pattern.lower() in name.lower()]
+    if json:
+        import msgspec
+
+        rows = [
+            {
+                "name": entry.name,
+                "summary": entry.summary,
+                "dataset": entry.data.dataset,
+                "published_miou_percent": entry.published.miou_percent if entry.published else None,
+            }
+            for entry in entries
+        ]
+        print(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title, justify in (
+        ("recipe", "left"),
+        ("data", "left"),
+        ("published mIoU", "right"),
+        ("what it is", "left"),
+    ):
+        table.add_column(title, justify=justify, no_wrap=title == "recipe")  # type: ignore[arg-type]
+    for entry in entries:
+        published = f"{entry.published.miou_percent:.2f}" if entry.published else "-"
+        table.add_row(entry.name, entry.data.dataset, published, entry.summary)
+    Console().print(table)

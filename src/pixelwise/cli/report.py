@@ -1,0 +1,14 @@
+"""`pixelwise report RUN`: the run as one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def run(run: Path = typer.Argument(..., help="Run folder.")) -> None:
+    """Write RUN/report.html again from the files in the run folder."""
+    from pixelwise.reports import write_report
+
+    print(write_report(run))

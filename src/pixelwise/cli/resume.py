@@ -1,0 +1,24 @@
+"""`pixelwise resume RUN`: continue where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def run(
+    run: Path = typer.Argument(..., help="Run folder."),
+    overrides: list[str] = typer.Argument(
+        None, help="Changes that keep the run comparable, such as schedule.epochs=400 or data.workers=4."
+    ),
+    data: Path = typer.Option(None, "--data", help="Where the data is now; default: where it was."),
+) -> None:
+    """Continue a stopped or killed run, bit for bit as if it had not been interrupted."""
+    from pixelwise.reports.progress import TrainingDisplay
+    from pixelwise.reports.summary import conclude
+    from pixelwise.training.runs import resume
+
+    with TrainingDisplay() as display:
+        resume(run, overrides=overrides or [], data=data, observer=display.observer)
+    conclude(run)

@@ -1,0 +1,165 @@
+"""Decoded masks -> class ids.
+
+A `LabelTable` says what every raw value of a mask file means. A value it does not name is never
+mapped silently: `map_ids` and `map_colors` return the unknown values with their pixel counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+import cv2
+import msgspec
+import numpy as np
+
+from pixelwise.recipes.classes import IGNORE, Color
+
+_HEX_COLOR = re.compile(r"#?([0-9a-fA-F]{6})")
+
+
+def parse_color(text: str) -> Color:
+    """`#rrggbb` -> (red, green, blue).
+
+    Raises:
+        ValueError: The text is no such colour.
+    """
+    match = _HEX_COLOR.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"'{text}' is not a colour; expected #rrggbb, for example #804080")
+    code = int(match.group(1), 16)
+    return code >> 16, code >> 8 & 255, code & 255
+
+
+def format_color(color: Color) -> str:
+    """(red, green, blue) -> `#rrggbb`, lower case."""
+    return "#{:02x}{:02x}{:02x}".format(*color)
+
+
+class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
+    """What the raw values of mask files mean.
+
+    Attributes:
+        ids: Raw value (0..65535) of masks with one channel -> class id or 255 (ignored).
+        colors: `#rrggbb` of RGB masks -> class id or 255. A table with colours and without ids
+            reads palette images by their colours too.
+    """
+
+    ids: dict[int, int] = {}
+    colors: dict[str, int] = {}
+
+    def map_ids(self, values: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
+        """Class ids of a mask with one channel.
+
+        Args:
+            values: (H, W), any integer dtype.
+
+        Returns:
+            uint8 (H, W) class ids with 255 = ignored, and the unknown raw values with their pixel
+            counts (their pixels are 255 in the labels).
+        """
+        lookup, is_unknown = _id_lookup(tuple(sorted(self.ids.items())))
+        if values.dtype == np.uint8:
+            values = np.ascontiguousarray(values)
+            labels = np.asarray(cv2.LUT(values, lookup[:256]))
+            unknown = np.asarray(cv2.LUT(values, is_unknown[:256])) != 0
+        elif values.dtype == np.uint16:
+            labels, unknown = lookup[values], is_unknown[values] != 0
+        else:
+            inside = (values >= 0) & (values <= 65535)
+            narrow = np.where(inside, values, 0).astype(np.uint16)
+            unknown = ~inside | (is_unknown[narrow] != 0)
+            labels = np.where(unknown, np.uint8(IGNORE), lookup[narrow])
+        return labels, count_values(values[unknown]) if unknown.any() else {}
+
+    def map_colors(self, rgb: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
+        """Class ids of an RGB mask.
+
+        Args:
+            rgb: uint8 (H, W, 3).
+
+        Returns:
+            As `map_ids`; unknown colours are `0xrrggbb`.
+        """
+        codes = color_codes(rgb)
+        found = _color_lookup(tuple(sorted(self.colors.items())))[codes]
+        unknown = found < 0
+        if not unknown.any():
+            return found.astype(np.uint8), {}
+        return np.where(unknown, IGNORE, found).astype(np.uint8), count_values(codes[unknown])
+
+    def to_raw(self, labels: np.ndarray) -> np.ndarray:
+        """The inverse, for writing masks in the data set's own ids.
+
+        A class with several raw values is written as the smallest of them. Ignored pixels become
+        the smallest ignored raw value, or 255 where the table ignores none.
+
+        Args:
+            labels: uint8 (H, W) class ids with 255 = ignored.
+
+        Returns:
+            (H, W), uint8, or uint16 where a raw value exceeds 255.
+
+        Raises:
+            ValueError: A class id has no raw value.
+        """
+        raw_of = {class_id: raw for raw, class_id in sorted(self.ids.items(), reverse=True)}
+        raw_of.setdefault(IGNORE, IGNORE)
+        missing = sorted(set(np.unique(labels).tolist()) - set(raw_of))
+        if missing:
+            raise ValueError(f"class ids {missing} have no raw value in the label table")
+        inverse = np.zeros(256, np.uint8 if max(raw_of.values()) <= 255 else np.uint16)
+        inverse[list(raw_of)] = list(raw_of.values())
+        return inverse[labels]
+
+
+def color_codes(rgb: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3) -> int32 (H, W), each pixel as `0xrrggbb`."""
+    wide = rgb.astype(np.int32)
+    return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+
+
+def count_values(values: np.ndarray) -> dict[int, int]:
+    """Value -> how often it occurs, the most frequent first."""
+    unique, counts = np.unique(values, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return dict(zip(unique[order].tolist(), counts[order].tolist(), strict=True))
+
+
+def table_of(ids: Mapping[int, int], colors: Mapping[str, int] | None = None) -> LabelTable:
+    """A table that ignores raw 255 unless `ids` says otherwise.
+
+    Raises:
+        ValueError: A colour is malformed, a raw value is outside 0..65535, or a class id outside
+            0..255.
+    """
+    for raw, class_id in ids.items():
+        if not 0 <= raw <= 65535 or not 0 <= class_id <= IGNORE:
+            raise ValueError(f"maps {raw} to {class_id}; expected 0..65535 to a class id, or to 255 to ignore it")
+    normal = {format_color(parse_color(text)): class_id for text, class_id in (colors or {}).items()}
+    for text, class_id in normal.items():
+        if not 0 <= class_id <= IGNORE:
+            raise ValueError(f"maps {text} to {class_id}; expected a class id, or 255 to ignore the colour")
+    return LabelTable(ids={IGNORE: IGNORE, **ids} if ids else {}, colors=normal)
+
+
+@lru_cache(maxsize=16)
+def _id_lookup(items: tuple[tuple[int, int], ...]) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 (65536,) class ids, and uint8 (65536,) 1 where a raw value is unknown."""
+    lookup = np.full(65536, IGNORE, np.uint8)
+    is_unknown = np.ones(65536, np.uint8)
+    for raw, class_id in items:
+        lookup[raw] = class_id
+        is_unknown[raw] = 0
+    return lookup, is_unknown
+
+
+# One table takes 32 MB; a process works with one data set, rarely with two.
+@lru_cache(maxsize=2)
+def _color_lookup(items: tuple[tuple[str, int], ...]) -> np.ndarray:
+    """int16 (2^24,): class id by `0xrrggbb`, -1 where the colour is unknown."""
+    lookup = np.full(1 << 24, -1, np.int16)
+    for text, class_id in items:
+        lookup[int(text[1:], 16)] = class_id
+    return lookup

@@ -1,0 +1,361 @@
+"""Files -> arrays: images as uint8 RGB, masks as class ids.
+
+Everything here is a function of the file and the options alone, so it may run in any thread.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+from pixelwise.datasets.decoding import Decoded, decode
+from pixelwise.datasets.diagnosis import (
+    describe_counts,
+    describe_ids,
+    explain_colors_without_table,
+    explain_unknown_colors,
+    explain_unknown_ids,
+)
+from pixelwise.datasets.labels import LabelTable, color_codes, count_values
+from pixelwise.datasets.samples import Dataset, Reading, Sample
+from pixelwise.errors import DataError, RecipeError
+from pixelwise.storage import printable
+
+_DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+# Pillow stretches grey values of 2 and 4 bits to 0..255: right for an image, wrong for ids.
+_GREY_STEP = {"L;2": 85, "L;4": 17}
+
+
+class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is worth knowing about a decoded image besides its pixels.
+
+    Attributes:
+        format: By content: `JPEG`, `PNG`, `WEBP`, `TIFF`, `BMP` or `GIF`.
+        stored_size: (height, width) before the EXIF orientation is applied.
+        orientation: EXIF orientation, 1 (upright) to 8.
+        transparent: Whether any pixel is not opaque.
+        animated: Whether there are more frames than the first, which is the one used.
+    """
+
+    format: str
+    stored_size: tuple[int, int]
+    orientation: int = 1
+    transparent: bool = False
+    animated: bool = False
+
+
+class RawMask(NamedTuple):
+    """A decoded mask before its values mean anything.
+
+    Attributes:
+        values: (H, W) integers, or uint8 (H, W, 3) colours.
+        palette: uint8 (n, 3) colours of the ids, for palette images.
+        encoding: In words, such as `palette PNG`.
+        lossless: Whether the file format keeps every value exactly.
+    """
+
+    values: np.ndarray
+    palette: np.ndarray | None
+    encoding: str
+    lossless: bool
+
+
+class Translation(NamedTuple):
+    """A mask in class ids, and what could not be translated.
+
+    Attributes:
+        labels: uint8 (H, W) class ids with 255 = ignored.
+        unknown_ids: Raw value -> pixels, where the label table does not name it.
+        unknown_colors: `0xrrggbb` -> pixels, likewise.
+    """
+
+    labels: np.ndarray
+    unknown_ids: dict[int, int]
+    unknown_colors: dict[int, int]
+
+
+def read_image(path: Path, reading: Reading) -> np.ndarray:
+    """The image as uint8 (H, W, 3) RGB, upright unless `reading.exif` is `ignore`.
+
+    Raises:
+        DataError: D101 truncated or damaged, D102 not an image, D104 more than 8 bits per channel
+            and no `input_range`, D120 too many pixels, D131 not readable.
+    """
+    return load_image(path, reading)[0]
+
+
+def load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
+    """As `read_image`, together with facts about the file."""
+    decoded = decode(path, max_pixels=reading.max_pixels)
+    image = decoded.image
+    stored_size = (image.height, image.width)
+    orientation = _orientation(image)
+    if orientation != 1 and reading.exif == "apply":
+        image = ImageOps.exif_transpose(image)
+    transparent = False
+    if image.mode in _DEEP_MODES:
+        pixels = _stretch(np.asarray(image), path, reading)
+    else:
+        _check_deep_color(decoded, path, reading)
+        pixels, transparent = _to_rgb(image, path, reading)
+    facts = ImageFacts(
+        format=decoded.format,
+        stored_size=stored_size,
+        orientation=orientation,
+        transparent=transparent,
+        animated=decoded.animated,
+    )
+    return pixels, facts
+
+
+def read_labels(sample: Sample, dataset: Dataset, size: tuple[int, int] | None = None) -> np.ndarray:
+    """The mask of `sample` as uint8 (H, W) class ids with 255 = ignored.
+
+    Args:
+        sample: Of `dataset`.
+        dataset: Gives the label table and the reading options.
+        size: (height, width) the labels must have, the image's; None takes any. A mask of another
+            size is an error, or is resized by nearest neighbour where `mask_resize` allows it.
+
+    Raises:
+        DataError: D201 wrong size, D202 unknown ids, D203 colours outside the table or a lossy
+            format, D205 an RGB mask without a colour table, D220 no mask; those of `read_image`.
+    """
+    if sample.mask_path is None:
+        raise DataError(
+            "D220", f"{printable(sample.image_path)}: the image has no mask", "add the mask, or leave the image out"
+        )
+    raw = load_mask(sample.mask_path, dataset.label_table, max_pixels=dataset.reading.max_pixels)
+    translation = translate(raw, dataset.label_table)
+    error = mask_error(sample.mask_path, raw, translation, dataset)
+    if error is not None:
+        raise error
+    return fit_labels(translation.labels, size, sample.mask_path, dataset.reading)
+
+
+def read_pair(sample: Sample, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Image and labels of equal size: uint8 (H, W, 3) and uint8 (H, W).
+
+    Raises:
+        DataError: D110, the mask fits the image only without (or with) its EXIF rotation; those of
+            `read_image` and `read_labels`.
+    """
+    image, facts = load_image(sample.image_path, dataset.reading)
+    labels = read_labels(sample, dataset)
+    error = rotation_error(sample, image.shape[:2], labels.shape, facts, dataset.reading)
+    if error is not None:
+        raise error
+    return image, fit_labels(labels, image.shape[:2], sample.mask_path, dataset.reading)
+
+
+def load_mask(path: Path, table: LabelTable, *, max_pixels: int) -> RawMask:
+    """Decode a mask without interpreting its values.
+
+    Palette images give their indices, unless `table` knows colours only; 1-bit images give 0 and
+    1; an RGB image whose three channels are equal everywhere counts as one channel.
+
+    Raises:
+        DataError: D205 for floating-point masks; D101, D102, D120, D131 as `read_image`.
+    """
+    decoded = decode(path, max_pixels=max_pixels)
+    image = decoded.image
+    by_color = bool(table.colors) and not table.ids
+    palette = None
+    if image.mode == "P" and not by_color:
+        palette = np.asarray(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+        values, kind = np.array(image), "palette"
+    elif image.mode == "1" and not by_color:
+        values, kind = np.array(image).astype(np.uint8), "1-bit"
+    elif image.mode in ("L", "LA") and not by_color:
+        values = np.array(image.getchannel("L")) // np.uint8(_GREY_STEP.get(decoded.raw_mode, 1))
+        kind = f"{decoded.raw_mode[-1]}-bit" if decoded.raw_mode in _GREY_STEP else "8-bit"
+    elif image.mode in _DEEP_MODES and image.mode != "F":
+        values = np.asarray(image)
+        values, kind = values.astype(np.uint16 if values.dtype.itemsize == 2 else np.int32), "16-bit"
+    elif image.mode == "F":
+        raise DataError(
+            "D205", f"{printable(path)}: the mask holds floating-point numbers; expected class ids", "export it as 8-bit PNG"
+        )
+    else:
+        values, kind = np.array(image.convert("RGBA").convert("RGB")), "RGB"
+        if not by_color and _is_grey(values):
+            values, kind = np.ascontiguousarray(values[..., 0]), "grey RGB"
+    return RawMask(values, palette, f"{kind} {decoded.format}", decoded.lossless)
+
+
+def translate(raw: RawMask, table: LabelTable) -> Translation:
+    """Class ids of a decoded mask. RGB masks without a colour table give all-ignored labels."""
+    if raw.values.ndim == 2:
+        labels, unknown = table.map_ids(raw.values)
+        return Translation(labels, unknown, {})
+    labels, unknown = table.map_colors(raw.values) if table.colors else _nothing_known(raw.values)
+    return Translation(labels, {}, unknown)
+
+
+def mask_error(path: Path, raw: RawMask, translation: Translation, dataset: Dataset) -> DataError | None:
+    """What is wrong with the values of a mask: D202, D203, D205, or None."""
+    where, table = printable(path), dataset.label_table
+    if not raw.lossless:
+        total = raw.values.shape[0] * raw.values.shape[1]
+        unknown = sum(translation.unknown_ids.values()) + sum(translation.unknown_colors.values())
+        return DataError(
+            "D203",
+            f"{where}: the mask is a {raw.encoding} file, whose compression changes class ids at every edge; "
+            f"{100 * unknown / total:.2g} % of the pixels have no meaning",
+            "export the mask as PNG; converting this file does not bring the ids back",
+        )
+    if translation.unknown_ids:
+        seen = count_values(raw.values)
+        return DataError(
+            "D202",
+            f"{where}: mask contains {describe_counts(translation.unknown_ids)}; expected {describe_ids(table.ids)}",
+            explain_unknown_ids(translation.unknown_ids, seen, len(dataset.classes)),
+        )
+    if translation.unknown_colors and not table.colors:
+        colors = translation.unknown_colors
+        clause, help = explain_colors_without_table(colors)
+        height, width = raw.values.shape[:2]
+        return DataError(
+            "D205",
+            f"{where}: the mask is an RGB image ({height}x{width}x3) with {len(colors)} colours; expected one channel "
+            f"of class ids, or a colour table; {clause}",
+            help,
+        )
+    if translation.unknown_colors:
+        num_colors = len(count_values(color_codes(raw.values)))
+        clause, help = explain_unknown_colors(translation.unknown_colors, translation.labels.size, num_colors)
+        return DataError("D203", f"{where}: {clause}", help)
+    return None
+
+
+def rotation_error(
+    sample: Sample, image_size: tuple[int, ...], mask_size: tuple[int, ...], facts: ImageFacts, reading: Reading
+) -> DataError | None:
+    """D110 when the mask fits the image only in its other orientation, else None.
+
+    Args:
+        sample: For its paths.
+        image_size: (height, width) of the image as read.
+        mask_size: (height, width) of the mask.
+        facts: Of the image.
+        reading: Says whether the EXIF orientation was applied.
+    """
+    turned = facts.orientation >= 5
+    if not turned or mask_size == image_size or mask_size != image_size[::-1]:
+        return None
+    mask = printable(sample.mask_path or "")
+    state, other = ("upright", "ignore") if reading.exif == "apply" else ("as stored", "apply")
+    return DataError(
+        "D110",
+        f"{printable(sample.image_path)}: the photo has EXIF orientation {facts.orientation} and is "
+        f"{_text(image_size)} (HxW) {state}, but its mask {mask} is {_text(mask_size)}: it was drawn on the "
+        f"{'unrotated' if reading.exif == 'apply' else 'upright'} image",
+        f"set data.exif={other}",
+    )
+
+
+def fit_labels(
+    labels: np.ndarray, size: tuple[int, ...] | None, path: Path | None, reading: Reading
+) -> np.ndarray:
+    """The labels at `size` (height, width): as they are, or resized by nearest neighbour if allowed.
+
+    Raises:
+        DataError: D201, the sizes differ and `reading.mask_resize` is `refuse`.
+    """
+    if size is None or labels.shape == size:
+        return labels
+    if reading.mask_resize == "refuse":
+        raise DataError(
+            "D201",
+            f"{printable(path or '')}: the mask is {_text(labels.shape)} (HxW), its image {_text(size)}"
+            f"{_ratio(size, labels.shape)}",
+            "export the mask at image size, or let it be resized by nearest neighbour: data.mask_resize=nearest",
+        )
+    # Pillow samples at pixel centres; OpenCV's nearest would shift the labels by half a pixel.
+    resized = Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST)
+    return np.array(resized)
+
+
+def _text(size: tuple[int, ...]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _ratio(image: tuple[int, ...], mask: tuple[int, ...]) -> str:
+    """` (the mask is 2 times smaller)` where both sides agree on a whole number, else the two ratios."""
+    for large, small, word in ((image, mask, "smaller"), (mask, image, "larger")):
+        times, rest = divmod(large[0], small[0])
+        if times > 1 and rest == 0 and large[1] == times * small[1]:
+            return f" (the mask is {times} times {word})"
+    return f" (ratios {image[0] / mask[0]:.4g} and {image[1] / mask[1]:.4g})"
+
+
+def _orientation(image: Image.Image) -> int:
+    # A damaged EXIF block says nothing about the pixels: the image is then taken as it is.
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _to_rgb(image: Image.Image, path: Path, reading: Reading) -> tuple[np.ndarray, bool]:
+    """uint8 (H, W, 3) of a mode with 8 bits per channel, and whether any pixel is not opaque."""
+    try:
+        if not image.has_transparency_data:
+            return np.array(image if image.mode == "RGB" else image.convert("RGB")), False
+        rgba = np.array(image.convert("RGBA"))
+    except ValueError as error:
+        raise DataError(
+            "D102", f"{printable(path)}: the colour mode {image.mode} cannot be read as RGB", "convert the image to RGB"
+        ) from error
+    alpha = rgba[..., 3]
+    if reading.alpha == "drop" or alpha.min() == 255:
+        return np.ascontiguousarray(rgba[..., :3]), bool(alpha.min() < 255)
+    blended = (rgba[..., :3].astype(np.uint16) * alpha[..., None] + 127) // 255
+    return blended.astype(np.uint8), True
+
+
+def _stretch(values: np.ndarray, path: Path, reading: Reading) -> np.ndarray:
+    """(H, W) of more than 8 bits -> uint8 (H, W, 3), by the user's `input_range`."""
+    if reading.input_range is None:
+        # Finite values only: a float TIFF marks holes with NaN.
+        finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+        low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
+        raise _deep_image(path, f"values {low:g}..{high:g}", "for example data.input_range=[0, 65535]")
+    low, high = reading.input_range
+    if not low < high:
+        raise RecipeError("R203", f"data.input_range is [{low}, {high}]; expected low < high", "for example [0, 65535]")
+    scaled = (np.nan_to_num(values.astype(np.float32), nan=low) - low) * (255 / (high - low))
+    grey = np.clip(scaled + 0.5, 0, 255).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def _check_deep_color(decoded: Decoded, path: Path, reading: Reading) -> None:
+    """Pillow keeps the upper 8 of 16 bits of colour images: right for the full range only."""
+    if "16" in decoded.raw_mode and reading.input_range != (0, 65535):
+        raise _deep_image(
+            path,
+            "16 bits per colour channel",
+            "data.input_range=[0, 65535] keeps the upper 8 bits; for another range convert the images to 8 bits",
+        )
+
+
+def _deep_image(path: Path, found: str, help: str) -> DataError:
+    return DataError(
+        "D104",
+        f"{printable(path)}: the image has {found}; expected 8 bits per channel, and clipping would destroy it",
+        f"say which values become 0 and 255: {help}",
+    )
+
+
+def _is_grey(rgb: np.ndarray) -> bool:
+    return bool((rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all())
+
+
+def _nothing_known(rgb: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
+    codes = color_codes(rgb)
+    return np.full(codes.shape, 255, np.uint8), count_values(codes)

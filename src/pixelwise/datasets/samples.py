@@ -1,0 +1,94 @@
+"""A data set as a list of files: which images, which masks, and what the masks' values mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from pixelwise.datasets.findings import Finding
+from pixelwise.datasets.labels import LabelTable
+from pixelwise.errors import DataError
+from pixelwise.recipes.classes import Color
+from pixelwise.recipes.schema import Data
+from pixelwise.storage import printable
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One image and its mask.
+
+    Attributes:
+        id: Unique in its split and printable; may contain `/`.
+        image_path: The image file.
+        mask_path: The mask file; None for an image without labels.
+    """
+
+    id: str
+    image_path: Path
+    mask_path: Path | None
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """How files become arrays; the fields mean what they mean in `pixelwise.recipes.schema.Data`."""
+
+    exif: Literal["apply", "ignore"] = "apply"
+    alpha: Literal["drop", "black"] = "drop"
+    input_range: tuple[float, float] | None = None
+    max_pixels: int = 100_000_000
+    mask_resize: Literal["refuse", "nearest"] = "refuse"
+
+    @classmethod
+    def of(cls, data: Data) -> Reading:
+        """The reading options of a recipe's data part."""
+        return cls(
+            exif=data.exif,
+            alpha=data.alpha,
+            input_range=data.input_range,
+            max_pixels=data.max_pixels,
+            mask_resize=data.mask_resize,
+        )
+
+
+class Dataset(msgspec.Struct, frozen=True, kw_only=True):
+    """An opened data set. Opening lists files and reads no image.
+
+    Attributes:
+        name: `camvid`, `cityscapes`, `folder` or `town`.
+        root: The folder everything lies in.
+        classes: Class names; the position is the class id.
+        palette: One RGB colour (0..255) per class.
+        label_table: What raw values and colours of the masks mean.
+        splits: Samples by split (`train`, `val`, `test`), sorted by id.
+        reading: How files become arrays.
+        layout: The folder layout that was recognised, in words.
+        problems: What was noticed while files were listed and paired; the audit repeats them.
+    """
+
+    name: str
+    root: Path
+    classes: tuple[str, ...]
+    palette: tuple[Color, ...]
+    label_table: LabelTable
+    splits: dict[str, tuple[Sample, ...]]
+    reading: Reading
+    layout: str = ""
+    problems: tuple[Finding, ...] = ()
+
+    def samples(self, split: str) -> tuple[Sample, ...]:
+        """The samples of `split`.
+
+        Raises:
+            DataError: D221, there is no such split or it is empty; names those that exist.
+        """
+        found = self.splits.get(split, ())
+        if not found:
+            state = "is empty" if split in self.splits else "does not exist"
+            existing = ", ".join(f"{name} ({len(samples)})" for name, samples in self.splits.items() if samples)
+            raise DataError(
+                "D221",
+                f"{printable(self.root)}: split '{split}' {state}; splits with labelled images: {existing or 'none'}",
+                "`pixelwise check` lists every image that found no mask; name another split in the recipe "
+                "(data.train_split, selection.split, evaluation.split), or add files",
+            )
+        return found

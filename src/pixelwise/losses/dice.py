@@ -1,0 +1,35 @@
+"""Soft Dice loss."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pixelwise.recipes.classes import IGNORE
+
+
+def soft_dice(logits: Tensor, labels: Tensor, *, epsilon: float = 1e-6) -> Tensor:
+    """1 - mean Dice coefficient of the softmax, over the classes that occur in the batch's labels.
+
+    Args:
+        logits: (B, K, H, W).
+        labels: (B, H, W) uint8 or int64, 0..K-1 or 255 (ignored).
+        epsilon: Keeps the quotient finite.
+
+    Returns:
+        Scalar in 0..1; 0 with zero gradients when every pixel is ignored.
+
+    Reference:
+        Milletari et al., 3DV 2016, arXiv:1606.04797, with probabilities summed instead of squared.
+    """
+    num_classes = logits.shape[1]
+    valid = (labels != IGNORE).unsqueeze(1)
+    probabilities = logits.float().softmax(1) * valid
+    targets = labels.long().where(labels != IGNORE, torch.zeros_like(labels, dtype=torch.long))
+    one_hot = F.one_hot(targets, num_classes).permute(0, 3, 1, 2) * valid
+    intersection = (probabilities * one_hot).sum((0, 2, 3))
+    truth = one_hot.sum((0, 2, 3))
+    dice = (2 * intersection + epsilon) / (probabilities.sum((0, 2, 3)) + truth + epsilon)
+    present = truth > 0
+    return torch.where(present, 1 - dice, torch.zeros_like(dice)).sum() / present.sum().clamp(min=1)

@@ -1,0 +1,117 @@
+"""U-Net: Convolutional Networks for Biomedical Image Segmentation.
+
+Ronneberger, Fischer, Brox 2015, arXiv:1505.04597. The decoder of the paper over an encoder of timm.
+
+Deviations from the paper, the usual ones: convolutions keep the size (padding 1) and are followed by
+batch normalisation; nearest-neighbour interpolation takes the place of transposed convolutions (no
+checkerboard, no parameters, and its gradient is deterministic on a GPU, which that of bilinear
+interpolation is not).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pixelwise.backbones.timm import TimmEncoder
+from pixelwise.errors import RecipeError
+from pixelwise.layers.convolutions import ConvNormActivation
+from pixelwise.layers.padding import pad_to, round_up
+from pixelwise.models.base import SegmentationModel
+from pixelwise.models.building import builds
+from pixelwise.recipes.specs import UNetSpec
+
+Size = tuple[int, int]
+
+
+class DecoderBlock(nn.Module):
+    """Enlarge, join the encoder's features, two 3x3 convolutions.
+
+    Args:
+        in_channels: Of the coarser features.
+        skip_channels: Of the encoder's features at the new size; 0 if there are none.
+        out_channels: Of the result.
+    """
+
+    def __init__(self, in_channels: int, skip_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = _conv3x3(in_channels + skip_channels, out_channels)
+        self.conv2 = _conv3x3(out_channels, out_channels)
+
+    def forward(self, features: Tensor, skip: Tensor | None, size: Size) -> Tensor:
+        """(B, C, h, w) and (B, S, *size) to (B, C', *size)."""
+        enlarged = F.interpolate(features, size=size, mode="nearest")
+        joined = enlarged if skip is None else torch.cat((enlarged, skip), dim=1)
+        return self.conv2(self.conv1(joined))
+
+
+class UNet(SegmentationModel):
+    """Encoder of timm, one decoder block per halving of the stride, a 1x1 classifier.
+
+    Args:
+        spec: Encoder and decoder channels.
+        classes: Class names.
+
+    Raises:
+        RecipeError: R203, the number of decoder blocks does not fit the encoder; R207, the encoder
+            is unknown or cannot be one.
+    """
+
+    def __init__(self, spec: UNetSpec, classes: Sequence[str]) -> None:
+        super().__init__(spec, classes)
+        self.encoder = TimmEncoder(spec.encoder)
+        coarsest = self.encoder.strides[-1]
+        most = coarsest.bit_length() - 1
+        if not 1 <= len(spec.decoder_channels) <= most:
+            raise RecipeError(
+                "R203",
+                f"model.decoder_channels has {len(spec.decoder_channels)} blocks; the coarsest features of "
+                f"'{spec.encoder}' have stride {coarsest}, which can be halved 1..{most} times",
+                "give one number of channels per block, for example [256, 128, 64, 32]",
+            )
+        self.strides: tuple[int, ...] = tuple(
+            coarsest >> block for block in range(1, len(spec.decoder_channels) + 1)
+        )
+        channels_at = dict(zip(self.encoder.strides, self.encoder.channels, strict=True))
+        in_channels = (channels_at[coarsest], *spec.decoder_channels[:-1])
+        self.decoder = nn.ModuleList(
+            DecoderBlock(channels, channels_at.get(stride, 0), out_channels)
+            for channels, stride, out_channels in zip(
+                in_channels, self.strides, spec.decoder_channels, strict=True
+            )
+        )
+        self.classifier = nn.Conv2d(spec.decoder_channels[-1], self.num_classes, kernel_size=1)
+
+    def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The logits, (B, K, ceil(H / s), ceil(W / s)) at the stride s of the last decoder block, alone."""
+        height, width = images.shape[-2:]
+        multiple = self.encoder.multiple
+        padded = pad_to(images, round_up(height, multiple), round_up(width, multiple))
+        encoded = self.encoder(padded)
+        skips = dict(zip(self.encoder.strides, encoded, strict=True))
+        features = encoded[-1]
+        for block, stride in zip(self.decoder, self.strides, strict=True):
+            features = block(features, skips.get(stride), _reduced(padded, stride))
+        rows, columns = _reduced(images, self.strides[-1])
+        return (self.classifier(features)[..., :rows, :columns],)
+
+
+def _reduced(images: Tensor, stride: int) -> Size:
+    height, width = images.shape[-2:]
+    return -(-height // stride), -(-width // stride)
+
+
+def _conv3x3(in_channels: int, out_channels: int) -> ConvNormActivation:
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
+    # He initialisation (arXiv:1502.01852): a ReLU follows.
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    return ConvNormActivation(conv, nn.ReLU())
+
+
+@builds(UNetSpec)
+def build(spec: UNetSpec, classes: tuple[str, ...]) -> UNet:
+    """U-Net with timm's initial weights in the encoder and He's in the decoder."""
+    return UNet(spec, classes)

@@ -1,0 +1,118 @@
+"""Files appear complete or not at all: temporary file, fsync, rename, fsync of the folder.
+
+A process killed with SIGKILL in the middle of a write leaves the old file intact and at most a
+`.tmp-*` file beside it, which `remove_leftovers` deletes at the next start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from pixelwise.errors import ResourceError
+from pixelwise.storage.names import printable
+
+TEMPORARY_PREFIX = ".tmp-"
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Give a temporary path in the same folder; rename it to `path` when the block succeeds.
+
+    Raises:
+        ResourceError: S601, the disk or the quota is full: how much was missing and how much is
+            free. The old file is untouched and the temporary one removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _flush(temporary)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+        _flush(path.parent)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            needed = temporary.stat().st_size if temporary.exists() else 0
+            temporary.unlink(missing_ok=True)
+            raise disk_full(path, needed) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path` atomically.
+
+    Raises:
+        ResourceError: S601, the disk or the quota is full; needs and has are in the message.
+    """
+    try:
+        with writing(path) as temporary:
+            temporary.write_bytes(data)
+    except ResourceError as error:
+        raise disk_full(path, len(data)) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 to `path` atomically. Errors as `write_bytes`."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def disk_full(path: Path, needed_bytes: int) -> ResourceError:
+    """The error for a full disk, with what is needed and what is free."""
+    free = shutil.disk_usage(path.parent).free
+    return ResourceError(
+        "S601",
+        f"{printable(path)}: not enough space: needs {_megabytes(needed_bytes)}, "
+        f"{_megabytes(free)} free on its file system (or the file size limit is lower)",
+        "free some space or choose another --output; everything written before is intact",
+    )
+
+
+def require_space(folder: Path, needed_bytes: int, purpose: str) -> None:
+    """Refuse early when a file system cannot hold what is about to be written.
+
+    Raises:
+        ResourceError: S602.
+    """
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if free < needed_bytes:
+        raise ResourceError(
+            "S602",
+            f"{printable(folder)}: {purpose} needs {_megabytes(needed_bytes)}, {_megabytes(free)} free",
+            "free some space or choose another --output",
+        )
+
+
+def remove_leftovers(folder: Path) -> list[Path]:
+    """Delete temporary files and folders that a killed process left in `folder`; returns them."""
+    leftovers = sorted(folder.glob(f"{TEMPORARY_PREFIX}*")) if folder.is_dir() else []
+    for path in leftovers:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return leftovers
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

@@ -1,0 +1,54 @@
+"""One process per run folder."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pixelwise.errors import RunLockedError
+from pixelwise.storage.names import printable
+
+
+@contextlib.contextmanager
+def run_lock(folder: Path) -> Iterator[None]:
+    """Hold `folder/run.lock` for the duration of the block.
+
+    The kernel releases the lock when its process ends, however it ends, so a stale file of a dead
+    process never blocks anybody.
+
+    Raises:
+        RunLockedError: L701, with host, process id and start of the process that holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "run.lock"
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise RunLockedError(
+                "L701",
+                f"{printable(folder)}: another run works in this folder ({_holder(file.read())})",
+                "wait for it, stop it, or choose another --output",
+            ) from None
+        file.truncate(0)
+        file.write(
+            json.dumps({"host": platform.node(), "pid": os.getpid(), "started": time.strftime("%F %T")})
+        )
+        file.flush()
+        yield
+        file.truncate(0)
+
+
+def _holder(text: str) -> str:
+    try:
+        facts = json.loads(text)
+        return f"process {facts['pid']} on {facts['host']}, since {facts['started']}"
+    except (ValueError, KeyError, TypeError):
+        return "an unknown process"

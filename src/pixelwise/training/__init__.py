@@ -1,0 +1,1 @@
+"""Training: an explicit loop, exact resume, and what stands around it."""

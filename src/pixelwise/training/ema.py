@@ -1,0 +1,33 @@
+"""Exponential moving average of a model's weights."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from pixelwise.recipes.schema import Ema
+
+
+def build_average(model: nn.Module) -> nn.Module:
+    """A copy of `model` that holds the average; never trained, always in evaluation mode."""
+    return copy.deepcopy(model).requires_grad_(False).eval()
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, ema: Ema, step: int) -> None:
+    """Move the average towards `model` after optimizer step number `step` (counted from 1).
+
+    The average keeps min(decay, (1 + step) / (10 + step)) of itself: early weights, which are
+    mostly the random start, are forgotten quickly. Batch-norm statistics are averaged too;
+    counters are copied.
+    """
+    keep = min(ema.decay, (1 + step) / (10 + step))
+    own, new = average.state_dict(), model.state_dict()
+    floating = [name for name, tensor in own.items() if tensor.is_floating_point()]
+    targets: list[Tensor] = [own[name] for name in floating]
+    torch._foreach_lerp_(targets, [new[name] for name in floating], 1 - keep)
+    for name, tensor in own.items():
+        if not tensor.is_floating_point():
+            tensor.copy_(new[name])

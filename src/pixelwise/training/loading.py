@@ -1,0 +1,229 @@
+"""Samples to training batches: uint8 on the CPU, in a fixed order, with honest failures."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from pixelwise.datasets.reading import read_pair
+from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceError
+from pixelwise.recipes.schema import Augment, Recipe
+from pixelwise.storage import printable
+from pixelwise.training.order import BatchPlan, Key, augmentation_random
+from pixelwise.transforms.augmentation import fixed_resize, random_geometry
+from pixelwise.transforms.color import draw_color_matrix, has_color
+
+READ_ATTEMPTS = 3
+WORKER_RESTARTS = 3
+PREFETCH_FACTOR = 2
+
+
+class Batch(NamedTuple):
+    """A training batch on the CPU.
+
+    Attributes:
+        images: uint8 (B, H, W, 3).
+        labels: uint8 (B, H, W), class ids or 255.
+        colors: float32 (B, 3, 4) colour matrices, or None when colours stay.
+        ids: Sample ids, for messages.
+    """
+
+    images: Tensor
+    labels: Tensor
+    colors: Tensor | None
+    ids: list[str]
+
+
+class TrainingPairs:
+    """Augmented training pairs by (epoch, index); what the loader's workers run.
+
+    Args:
+        dataset: The opened data.
+        samples: The training split.
+        recipe: Its `augment`, `sampling.seed` and `data.cache` are used.
+    """
+
+    def __init__(self, dataset: Dataset, samples: Sequence[Sample], recipe: Recipe) -> None:
+        self.dataset = dataset
+        self.samples = samples
+        self.augment: Augment = recipe.augment
+        self.seed = recipe.sampling.seed
+        self._cached: list[tuple[np.ndarray, np.ndarray]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def fill_cache(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Decode everything once and keep it as uint8 (after the fixed resize, if there is one)."""
+        # Two threads: decoding releases the interpreter lock, and more would only queue for the disk.
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            cached = []
+            for pair in pool.map(self._read, range(len(self.samples))):
+                cached.append(pair)
+                if progress:
+                    progress(len(cached), len(self.samples))
+        self._cached = cached
+
+    def __getitem__(self, key: Key) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, str] | PixelwiseError:
+        """The augmented pair; a failure is returned, not raised, so that it reaches the user unwrapped."""
+        epoch, index = key
+        try:
+            image, labels = self._cached[index] if self._cached is not None else self._read(index)
+        except PixelwiseError as error:
+            return error
+        random = augmentation_random(self.seed, epoch, index)
+        image, labels = random_geometry(image, labels, self.augment, random)
+        color = draw_color_matrix(self.augment, random) if has_color(self.augment) else None
+        return image, labels, color, self.samples[index].id
+
+    def _read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        sample = self.samples[index]
+        for attempt in range(READ_ATTEMPTS):
+            try:
+                return fixed_resize(*read_pair(sample, self.dataset), self.augment)
+            except PixelwiseError:
+                raise
+            except Exception as error:
+                # Network file systems fail now and then; a file that is really gone fails thrice.
+                if attempt + 1 == READ_ATTEMPTS:
+                    raise DataError(
+                        "D135",
+                        f"{printable(sample.image_path)}: reading it (or its mask) failed {READ_ATTEMPTS} times: "
+                        f"{type(error).__name__}: {error}",
+                        "restore the file or check the disk, then continue with `pixelwise resume`",
+                    ) from error
+                time.sleep(0.2 * 2**attempt)
+        raise AssertionError  # the loop returns or raises
+
+
+def fits_in_memory(samples: Sequence[Sample], dataset: Dataset, recipe: Recipe) -> bool:
+    """Whether the decoded split takes at most a quarter of the free memory."""
+    if recipe.data.cache != "auto":
+        return recipe.data.cache == "memory"
+    height, width = recipe.augment.resize or read_pair(samples[0], dataset)[1].shape
+    return len(samples) * height * width * 4 <= _free_memory() / 4
+
+
+def training_batches(
+    pairs: TrainingPairs,
+    recipe: Recipe,
+    *,
+    start: int,
+    steps: int,
+    workers: int,
+    warn: Callable[[str, str], None],
+) -> Iterator[Batch]:
+    """Yield the batches of optimizer steps `start` to `steps` - 1, `sampling.accumulate` for each.
+
+    A worker process that dies is replaced up to three times and the batches go on where they
+    stopped; the data cannot change by that.
+
+    Args:
+        pairs: The data.
+        recipe: Its `sampling` decides the order.
+        start: The first step whose batches are wanted; nothing before it is loaded.
+        steps: Total number of steps.
+        workers: Loader processes; 0 loads in this one.
+        warn: Told when workers were replaced (W603).
+
+    Raises:
+        DataError: A file cannot be read or is wrong; the message names it.
+        RecipeError: R210, images of different sizes in one batch.
+        ResourceError: S603, workers keep dying; the message names the files they worked on.
+    """
+    plan = BatchPlan(len(pairs), recipe.sampling, start, steps)
+    deaths = 0
+    while plan.remaining:
+        try:
+            for batch in _loader(pairs, plan, workers):
+                if isinstance(batch, PixelwiseError):
+                    raise batch
+                plan.advance()
+                yield batch
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            deaths += 1
+            in_work = itertools.islice(plan, max(workers, 1) * PREFETCH_FACTOR)
+            _handle_worker_death(deaths, [index for keys in in_work for _, index in keys], pairs, error, warn)
+
+
+def collate(items: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray | None, str] | PixelwiseError]):
+    """Stack pairs into a `Batch`, or hand on the first error among them."""
+    pairs = []
+    for item in items:
+        if isinstance(item, PixelwiseError):
+            return item
+        pairs.append(item)
+    sizes = sorted({image.shape[:2] for image, _, _, _ in pairs})
+    if len(sizes) > 1:
+        return RecipeError(
+            "R210",
+            f"a batch would hold images of different sizes: {', '.join(f'{h}x{w}' for h, w in sizes[:4])} (HxW)",
+            "set augment.crop=[height, width] (or augment.resize), or sampling.batch_size=1",
+        )
+    images, labels, colors, ids = zip(*pairs, strict=True)
+    return Batch(
+        torch.from_numpy(np.stack(images)),
+        torch.from_numpy(np.stack(labels)),
+        None if colors[0] is None else torch.from_numpy(np.stack(colors)),
+        list(ids),
+    )
+
+
+def _loader(pairs: TrainingPairs, batches: BatchPlan, workers: int) -> Iterator[Batch | PixelwiseError]:
+    if workers == 0:
+        return (collate([pairs[key] for key in keys]) for keys in batches)
+    return iter(
+        DataLoader(
+            pairs,  # type: ignore[arg-type]
+            batch_sampler=batches,
+            num_workers=workers,
+            collate_fn=collate,
+            prefetch_factor=PREFETCH_FACTOR,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_single_thread,
+            # Forked workers share the decoded cache with this process instead of copying it.
+            multiprocessing_context="fork",
+        )
+    )
+
+
+def _single_thread(_: int) -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+def _handle_worker_death(
+    deaths: int,
+    indices: list[int],
+    pairs: TrainingPairs,
+    error: RuntimeError,
+    warn: Callable[[str, str], None],
+) -> None:
+    names = [printable(pairs.samples[index].image_path) for index in indices]
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    facts = f"a data loading process died ({error}); in work were {shown}"
+    if deaths > WORKER_RESTARTS:
+        raise ResourceError(
+            "S603",
+            f"{facts}; it was replaced {WORKER_RESTARTS} times",
+            "most often memory ran out: lower data.workers, or set data.workers=0 and data.cache=off; "
+            "if it is always the same file, look at that file",
+        ) from error
+    warn("W603", f"{facts}; replaced ({deaths} of {WORKER_RESTARTS})")
+
+
+def _free_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")

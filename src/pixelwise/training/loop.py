@@ -1,0 +1,369 @@
+"""The training loop, readable from top to bottom.
+
+A step with a non-finite loss or gradient changes nothing: no weight, no batch-norm statistic, no
+average. Five in a row end the run. Everything that happens is a function of the recipe, the data and
+the state, so a run that was killed and resumed computes what an uninterrupted one computes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from pixelwise.checkpoints.run_folder import CHECKPOINTS
+from pixelwise.errors import DivergedError, PixelwiseError, RecipeError
+from pixelwise.losses.segmentation import segmentation_loss
+from pixelwise.recipes.classes import IGNORE
+from pixelwise.recipes.schema import Recipe
+from pixelwise.recipes.specs import Preprocessing
+from pixelwise.storage import printable, write_bytes
+from pixelwise.training.ema import update_average
+from pixelwise.training.loading import Batch, TrainingPairs, training_batches
+from pixelwise.training.log import RunLog
+from pixelwise.training.order import steps_per_epoch
+from pixelwise.training.schedules import lr_factor, total_steps
+from pixelwise.training.signals import StopRequest
+from pixelwise.training.state import TrainingState
+from pixelwise.transforms.color import apply_color
+
+MAX_BAD_STEPS = 5
+
+
+class Evaluated(NamedTuple):
+    """What an evaluation during training reports."""
+
+    split: str
+    protocol: str
+    miou: float
+    pixel_accuracy: float
+    per_class_iou: list[float | None]
+
+
+class Status(NamedTuple):
+    """What a progress display shows, after every step."""
+
+    step: int
+    steps: int
+    epoch: int
+    epochs: int
+    loss: float | None
+    lr: float
+    images_per_second: float
+    data_wait_share: float
+    miou: float | None
+    best_miou: float | None
+
+
+class Observer(NamedTuple):
+    """Callables that watch a run; none of them changes it."""
+
+    status: Callable[[Status], None]
+    warn: Callable[[str, str], None]
+
+
+def train_loop(
+    recipe: Recipe,
+    state: TrainingState,
+    pairs: TrainingPairs,
+    run: Path,
+    *,
+    class_weights: Tensor | None,
+    workers: int,
+    evaluate: Callable[[nn.Module, StopRequest], Evaluated | None],
+    stop: StopRequest,
+    observer: Observer,
+) -> None:
+    """Train from `state` to the end of the schedule.
+
+    Args:
+        recipe: The resolved recipe.
+        state: Fresh or restored; its model's device is where training happens.
+        pairs: The training split.
+        run: The run folder; checkpoints and the log go there.
+        class_weights: (K,) on the model's device, or None.
+        workers: Loader processes.
+        evaluate: Scores a model on the selection split; None when it was stopped on the way.
+        stop: Set by signals; honoured at step boundaries, after saving.
+        observer: Watches.
+
+    Raises:
+        StoppedError: A signal asked for it; the state is saved.
+        DivergedError: T501, five non-finite steps in a row; the batch is saved.
+        DataError: A training file cannot be read any more.
+    """
+    per_epoch = steps_per_epoch(len(pairs), recipe.sampling)
+    steps = total_steps(recipe.schedule, per_epoch)
+    progress = state.progress
+    log = RunLog(run / "log.jsonl")
+    log.rewind(progress.step)
+    batches = training_batches(
+        pairs, recipe, start=progress.step, steps=steps, workers=workers, warn=observer.warn
+    )
+    meter = SpeedMeter(recipe.sampling.batch_size * recipe.sampling.accumulate)
+    head_logits = (
+        torch.compile(state.model.head_logits) if recipe.precision.compile else state.model.head_logits
+    )
+
+    def save() -> None:
+        log.flush()
+        progress.seconds += meter.lap()
+        state.save(run / CHECKPOINTS, recipe)
+
+    def evaluation_due() -> bool:
+        every = recipe.selection.every_epochs * per_epoch
+        due = every > 0 and progress.step > 0 and (progress.step % every == 0 or progress.step == steps)
+        return due and progress.evaluated_step < progress.step
+
+    with contextlib.ExitStack() as cleanup:
+        # Ends the loader's processes whatever happens.
+        cleanup.callback(batches.close)  # type: ignore[attr-defined]
+        while True:
+            if evaluation_due() and not stop:
+                if (evaluated := evaluate(state.average or state.model, stop)) is not None:
+                    _note_evaluation(state, evaluated, log)
+                    save()
+            if stop:
+                save()
+                raise stop.error(printable(run), progress.step)
+            if progress.step == steps:
+                break
+
+            meter.waiting()
+            try:
+                micro_batches = [next(batches) for _ in range(recipe.sampling.accumulate)]
+            except PixelwiseError:
+                save()  # what was learned so far is not lost to a file that vanished
+                raise
+            meter.working()
+            lr = _set_lr(state.optimizer, recipe, lr_factor(recipe.schedule, progress.step, per_epoch))
+            outcome = train_step(recipe, state, head_logits, micro_batches, class_weights)
+            progress.step += 1
+            _note_step(state, outcome, micro_batches, lr, per_epoch, run, log, observer)
+            if (
+                (progress.step == steps and not recipe.selection.every_epochs)
+                or meter.seconds_since_lap() >= 60 * recipe.checkpoints.every_minutes
+                or (recipe.checkpoints.every_steps and progress.step % recipe.checkpoints.every_steps == 0)
+            ):
+                save()
+            observer.status(
+                Status(
+                    step=progress.step,
+                    steps=steps,
+                    epoch=(progress.step - 1) // per_epoch + 1,
+                    epochs=-(-steps // per_epoch),
+                    loss=log.latest_loss,
+                    lr=lr,
+                    images_per_second=meter.images_per_second,
+                    data_wait_share=meter.wait_share,
+                    miou=progress.miou,
+                    best_miou=progress.best_miou,
+                )
+            )
+
+
+class Outcome(NamedTuple):
+    """Result of a step.
+
+    Attributes:
+        kind: `done`, `void` (nothing labelled) or `bad` (non-finite).
+        loss: Scalar tensor, detached.
+        grad_norm: L2 norm before clipping.
+    """
+
+    kind: str
+    loss: Tensor
+    grad_norm: Tensor
+
+
+def train_step(
+    recipe: Recipe,
+    state: TrainingState,
+    head_logits: Callable[[Tensor], tuple[Tensor, ...]],
+    micro_batches: list[Batch],
+    class_weights: Tensor | None,
+) -> Outcome:
+    """One optimizer step over `micro_batches`; changes nothing unless everything is finite."""
+    model, optimizer = state.model, state.optimizer
+    device = next(model.parameters()).device
+    nothing = torch.zeros((), device=device)
+    if all(bool((batch.labels == IGNORE).all()) for batch in micro_batches):
+        return Outcome("void", nothing, nothing)
+    model.train()
+    buffers = list(model.buffers())
+    before = [buffer.clone() for buffer in buffers]
+    optimizer.zero_grad(set_to_none=True)
+    total = nothing.clone()
+    for batch in micro_batches:
+        images, labels = prepare(batch, model.preprocessing, device, recipe.precision.channels_last)
+        with autocast(recipe, device):
+            logits = _forward(head_logits, images)
+        loss = segmentation_loss(logits, labels, recipe.loss, class_weights) / len(micro_batches)
+        loss.backward()
+        total += loss.detach()
+    parameters = [parameter for parameter in model.parameters() if parameter.grad is not None]
+    limit = recipe.optimizer.clip_norm or float("inf")
+    grad_norm = nn.utils.clip_grad_norm_(parameters, limit)
+    if not bool(torch.isfinite(total) & torch.isfinite(grad_norm)):
+        with torch.no_grad():
+            for buffer, old in zip(buffers, before, strict=True):
+                buffer.copy_(old)
+        optimizer.zero_grad(set_to_none=True)
+        return Outcome("bad", total, grad_norm)
+    optimizer.step()
+    if state.average is not None and recipe.ema is not None:
+        update_average(state.average, model, recipe.ema, state.progress.step + 1)
+    return Outcome("done", total, grad_norm)
+
+
+def prepare(
+    batch: Batch, preprocessing: Preprocessing, device: torch.device, channels_last: bool
+) -> tuple[Tensor, Tensor]:
+    """Move a batch to the device as uint8; there apply colour and normalisation.
+
+    Returns:
+        Images float32 (B, 3, H, W) normalised, labels uint8 (B, H, W).
+    """
+    images = batch.images.to(device, non_blocking=True).float().div_(255)
+    if batch.colors is not None:
+        images = apply_color(images, batch.colors.to(device, non_blocking=True))
+    mean = torch.tensor(preprocessing.mean, device=device)
+    std = torch.tensor(preprocessing.std, device=device)
+    images = ((images - mean) / std).permute(0, 3, 1, 2)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return images.contiguous(memory_format=layout), batch.labels.to(device, non_blocking=True)
+
+
+def autocast(recipe: Recipe, device: torch.device) -> contextlib.AbstractContextManager[None]:
+    """The recipe's number format for the forward pass."""
+    if recipe.precision.dtype == "bfloat16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+class SpeedMeter:
+    """Images per second and the share of time spent waiting for data, smoothed over recent steps.
+
+    Args:
+        images: Images per step.
+    """
+
+    SMOOTHING = 0.05
+
+    def __init__(self, images: int) -> None:
+        self.images = images
+        self.images_per_second = 0.0
+        self.wait_share = 0.0
+        self._lap = self._wait_start = time.monotonic()
+        self._work_start: float | None = None
+        self._step_seconds: float | None = None
+
+    def waiting(self) -> None:
+        """Waiting for a batch begins; the step before it is over."""
+        now = time.monotonic()
+        if self._work_start is not None:
+            self._account(self._work_start - self._wait_start, now - self._work_start)
+        self._wait_start = now
+
+    def working(self) -> None:
+        """The batch is here."""
+        self._work_start = time.monotonic()
+
+    def seconds_since_lap(self) -> float:
+        """Seconds since the last `lap`."""
+        return time.monotonic() - self._lap
+
+    def lap(self) -> float:
+        """Seconds since the last call."""
+        now = time.monotonic()
+        seconds, self._lap = now - self._lap, now
+        return seconds
+
+    def _account(self, wait: float, work: float) -> None:
+        seconds, share = wait + work, wait / max(wait + work, 1e-9)
+        if self._step_seconds is None:
+            self._step_seconds, self.wait_share = seconds, share
+        else:
+            self._step_seconds += self.SMOOTHING * (seconds - self._step_seconds)
+            self.wait_share += self.SMOOTHING * (share - self.wait_share)
+        self.images_per_second = self.images / max(self._step_seconds, 1e-9)
+
+
+def _forward(head_logits: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor) -> tuple[Tensor, ...]:
+    try:
+        return head_logits(images)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        size = tuple(images.shape)
+        raise RecipeError(
+            "R212",
+            f"batch normalisation cannot train on a batch of {size[0]} at {size[2]}x{size[3]} (HxW): a feature map "
+            "with a single value per channel has no variance",
+            "raise sampling.batch_size to at least 2, or use a larger augment.crop",
+        ) from error
+
+
+def _set_lr(optimizer: torch.optim.Optimizer, recipe: Recipe, factor: float) -> float:
+    lr = recipe.optimizer.lr * factor
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    return lr
+
+
+def _note_evaluation(state: TrainingState, evaluated: Evaluated, log: RunLog) -> None:
+    progress = state.progress
+    progress.evaluated_step, progress.miou = progress.step, evaluated.miou
+    if progress.best_miou is None or evaluated.miou > progress.best_miou:
+        progress.best_miou, progress.best_step = evaluated.miou, progress.step
+    log.record("evaluation", progress.step, evaluated._asdict())
+
+
+def _note_step(
+    state: TrainingState,
+    outcome: Outcome,
+    batches: list[Batch],
+    lr: float,
+    per_epoch: int,
+    run: Path,
+    log: RunLog,
+    observer: Observer,
+) -> None:
+    """Log the step; count and judge the ones that changed nothing."""
+    progress = state.progress
+    if outcome.kind == "done":
+        progress.bad_in_a_row = 0
+        log.step(progress.step, (progress.step - 1) // per_epoch + 1, lr, outcome.loss, outcome.grad_norm)
+        return
+    ids = [name for batch in batches for name in batch.ids]
+    if outcome.kind == "void":
+        progress.void += 1
+        log.record("skipped", progress.step, {"reason": "no labelled pixel", "images": ids})
+        return
+    progress.skipped += 1
+    progress.bad_in_a_row += 1
+    reason = f"loss {float(outcome.loss)}, gradient norm {float(outcome.grad_norm)}"
+    log.record("skipped", progress.step, {"reason": reason, "images": ids})
+    observer.warn("W501", f"step {progress.step} changed nothing: {reason}")
+    if progress.bad_in_a_row >= MAX_BAD_STEPS:
+        path = run / "bad_batch.safetensors"
+        tensors = {}
+        for index, batch in enumerate(batches):
+            tensors |= {f"{index}.images": batch.images, f"{index}.labels": batch.labels}
+            if batch.colors is not None:
+                tensors[f"{index}.colors"] = batch.colors
+        write_bytes(path, safetensors.torch.save(tensors, {"ids": msgspec.json.encode(ids).decode()}))
+        raise DivergedError(
+            "T501",
+            f"{MAX_BAD_STEPS} steps in a row had a non-finite loss or gradient, up to step {progress.step} ({reason}); "
+            f"the weights are those of step {progress.step - MAX_BAD_STEPS}; the batch is in {printable(path)}",
+            f"lower optimizer.lr (now {lr:.3g}) or set optimizer.clip_norm=1.0, and look at the images named "
+            "in log.jsonl",
+        )

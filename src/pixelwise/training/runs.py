@@ -1,0 +1,350 @@
+"""A run from its recipe to its last checkpoint: `train` starts one, `resume` continues it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from pixelwise.checkpoints.checkpoint import newest_checkpoint
+from pixelwise.checkpoints.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, RECIPE, read_recipe
+from pixelwise.datasets.audit import audit, raise_for_errors
+from pixelwise.datasets.class_weights import class_weights
+from pixelwise.datasets.fingerprint import fingerprint
+from pixelwise.datasets.opening import open_dataset
+from pixelwise.datasets.samples import Dataset
+from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.evaluation.evaluate import evaluate_model
+from pixelwise.evaluation.machine import machine_facts
+from pixelwise.models import SegmentationModel, build_model
+from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.overrides import apply_overrides, to_toml
+from pixelwise.recipes.protocols import protocol
+from pixelwise.recipes.schema import Recipe, to_plain
+from pixelwise.storage import printable, write_bytes, write_text
+from pixelwise.storage.atomic import remove_leftovers, require_space
+from pixelwise.storage.locks import run_lock
+from pixelwise.training.ema import build_average
+from pixelwise.training.loading import TrainingPairs, fits_in_memory
+from pixelwise.training.loop import Evaluated, Observer, Status, autocast, train_loop
+from pixelwise.training.optimizers import build_optimizer
+from pixelwise.training.signals import StopRequest, stop_on_signals
+from pixelwise.training.state import TrainingState
+
+# Fields that may differ when a run is continued; anything else would make it another experiment.
+RESUMABLE_CHANGES = ("schedule.epochs", "schedule.iterations", "data.workers", "data.cache", "checkpoints")
+Phase = Callable[[str, int, int], None]
+"""Told of the work before the first step: what, how much is done, of how much."""
+FREE_SPACE_FACTOR = 3
+"""A run starts only when so many checkpoints fit on the disk: the newest, the one before it, the best."""
+
+
+class RunObserver(msgspec.Struct, frozen=True):
+    """Callables that watch a run; none of them changes it.
+
+    Attributes:
+        phase: Told of the work before and between the steps.
+        status: Told of every step.
+        warn: Told of everything that is not as it should be, with a code.
+    """
+
+    phase: Phase = lambda what, done, total: None
+    status: Callable[[Status], None] = lambda status: None
+    warn: Callable[[str, str], None] = lambda code, message: None
+
+
+def train(
+    recipe: str | Recipe,
+    data: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    device: str = "auto",
+    threads: int | None = None,
+    observer: RunObserver | None = None,
+) -> Path:
+    """Train a recipe; returns the run folder.
+
+    Args:
+        recipe: A recipe, its name, or a `.toml` file.
+        data: Folder of the data set; None for synthetic data.
+        output: Run folder to create; None: `runs/NAME-1`, `-2`, ...
+        overrides: `section.field=value` changes to the recipe.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        threads: CPU threads; None: one per core.
+        observer: Watches.
+
+    Raises:
+        RecipeError: The recipe, the device or the output folder cannot be used.
+        DataError: The data would make training wrong; see `pixelwise check`.
+        ResourceError: Not enough disk space for the checkpoints.
+        RunLockedError: Another process works in `output`.
+        StoppedError: A signal stopped it; `resume` continues.
+        DivergedError: Five non-finite steps in a row.
+    """
+    resolved = apply_overrides(find_recipe(recipe) if isinstance(recipe, str) else recipe, overrides)
+    run = Path(output) if output is not None else new_run_folder(resolved.name)
+    chosen = choose_device(device)
+    with run_lock(run), stop_on_signals() as stop:
+        if (run / RECIPE).exists():
+            raise RecipeError(
+                "R213",
+                f"{printable(run)} already holds a run",
+                f"continue it with `pixelwise resume {printable(run)}`, or choose another --output",
+            )
+        threads = threads or _cores()
+        torch.set_num_threads(threads)
+        observer = observer or RunObserver()
+        dataset, facts, resolved = look_at_data(resolved, Path(data) if data is not None else None, observer)
+        environment = {
+            "command": _command(),
+            "arguments": {"data": str(Path(data).resolve()) if data is not None else None, "device": device},
+            "threads": threads,
+            "machine": msgspec.to_builtins(machine_facts()),
+            "versions": _versions(),
+        }
+        write_bytes(run / ENVIRONMENT, _json(environment))
+        write_bytes(run / DATA, _json(facts))
+        write_text(run / RECIPE, to_toml(resolved))  # last: its presence says that the run has begun
+        _work(resolved, dataset, facts, run, chosen, stop, observer)
+    return run
+
+
+def resume(
+    run: str | os.PathLike[str],
+    *,
+    overrides: Sequence[str] = (),
+    data: str | os.PathLike[str] | None = None,
+    observer: RunObserver | None = None,
+) -> Path:
+    """Continue a run from its newest valid checkpoint, or from step 0 where there is none.
+
+    On the CPU in float32 with the same number of threads the result equals, bit for bit, that of a
+    run that was never interrupted.
+
+    Args:
+        run: The run folder.
+        overrides: Changes to the length, the data's workers and cache, or the checkpoints.
+        data: Where the data is now; None: where it was.
+        observer: Watches.
+
+    Raises:
+        CheckpointError: K420 not a run, K412 all checkpoints damaged, K430 a change that would make
+            it another experiment, K431 the data is not the data the run began with.
+    """
+    run = Path(run)
+    recipe = read_recipe(run)
+    with run_lock(run), stop_on_signals() as stop:
+        changed = apply_overrides(recipe, overrides)
+        _refuse_other_experiment(recipe, changed)
+        environment = msgspec.json.decode((run / ENVIRONMENT).read_bytes())
+        facts = msgspec.json.decode((run / DATA).read_bytes())
+        torch.set_num_threads(environment["threads"])
+        observer = observer or RunObserver()
+        where = data if data is not None else environment["arguments"]["data"]
+        dataset = open_dataset(changed.data, Path(where) if where is not None else None)
+        observer.phase("comparing the data with the run's", 0, 0)
+        found = fingerprint(dataset, facts["splits"])
+        if found != facts["fingerprint"]:
+            raise CheckpointError(
+                "K431",
+                f"the data in {printable(dataset.root)} is not what {printable(run)} began with: fingerprint "
+                f"{found[:12]}..., expected {facts['fingerprint'][:12]}...",
+                "restore the data, or start a new run",
+            )
+        if data is not None:
+            environment["arguments"]["data"] = str(Path(data).resolve())
+            write_bytes(run / ENVIRONMENT, _json(environment))
+        if changed != recipe:
+            write_text(run / RECIPE, to_toml(changed))
+        _work(changed, dataset, facts, run, choose_device(environment["arguments"]["device"]), stop, observer)
+    return run
+
+
+def look_at_data(
+    recipe: Recipe, root: Path | None, observer: RunObserver
+) -> tuple[Dataset, dict[str, Any], Recipe]:
+    """Open and audit the data, and settle what the recipe left open about it.
+
+    Returns:
+        The data set, its facts for `data.json` and the recipe with classes and palette filled in.
+
+    Raises:
+        DataError: An error that `data.allow` does not name.
+    """
+    observer.phase("opening the data", 0, 0)
+    dataset = open_dataset(recipe.data, root)
+    wanted = [recipe.data.train_split, recipe.evaluation.split]
+    if recipe.selection.every_epochs:
+        wanted.append(recipe.selection.split)
+    splits = [split for split in dict.fromkeys(wanted) if split in dataset.splits]
+    for split in wanted[:1] + wanted[2:]:
+        dataset.samples(split)  # names the splits there are when this one is missing
+    found = audit(
+        dataset,
+        splits=splits,
+        progress=lambda done, total: observer.phase("looking at the data", done, total),
+    )
+    raise_for_errors(found, recipe.data.allow)
+    for finding in found.findings:
+        observer.warn(finding.code, finding.message)
+    weights = class_weights(found, recipe.data.train_split, recipe.loss.class_weights)
+    facts = {
+        "dataset": dataset.name,
+        "splits": splits,
+        "images": {split: len(dataset.splits[split]) for split in splits},
+        "fingerprint": fingerprint(dataset, splits),
+        "class_weights": list(weights) if weights is not None else None,
+        "classes": list(dataset.classes),
+        "findings": msgspec.to_builtins(found.findings),
+    }
+    data = msgspec.structs.replace(recipe.data, classes=dataset.classes, palette=dataset.palette)
+    return dataset, facts, msgspec.structs.replace(recipe, data=data)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; `auto` takes a GPU where there is one.
+
+    Raises:
+        RecipeError: R214.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind = name.partition(":")[0]
+    if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
+        available = "cpu, cuda" if torch.cuda.is_available() else "cpu"
+        raise RecipeError(
+            "R214", f"device '{name}' is not available here; found: {available}", "use --device auto"
+        )
+    return torch.device(name)
+
+
+def new_run_folder(recipe_name: str) -> Path:
+    """`runs/NAME-1`, or the next number that is free."""
+    stem = Path(recipe_name).stem if recipe_name.endswith(".toml") else recipe_name
+    number = 1
+    while (folder := Path("runs") / f"{stem}-{number}").exists():
+        number += 1
+    return folder
+
+
+def _work(
+    recipe: Recipe,
+    dataset: Dataset,
+    facts: dict[str, Any],
+    run: Path,
+    device: torch.device,
+    stop: StopRequest,
+    observer: RunObserver,
+) -> None:
+    """Build everything, restore the newest checkpoint if there is one, and train to the end."""
+    remove_leftovers(run)
+    remove_leftovers(run / CHECKPOINTS)
+    torch.manual_seed(recipe.sampling.seed)
+    model = build_model(recipe).to(device)
+    if recipe.precision.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    average = build_average(model) if recipe.ema is not None else None
+    state = TrainingState(model, average, build_optimizer(model, recipe.optimizer))
+    checkpoint = newest_checkpoint(run / CHECKPOINTS, observer.warn)
+    if checkpoint is not None:
+        state.restore(checkpoint)
+        state.progress.resumes += 1
+    bytes_per_checkpoint = sum(tensor.nbytes for tensor in model.state_dict().values()) * (
+        4 if average else 3
+    )
+    require_space(run, FREE_SPACE_FACTOR * bytes_per_checkpoint, f"{FREE_SPACE_FACTOR} checkpoints")
+
+    samples = dataset.samples(recipe.data.train_split)
+    pairs = TrainingPairs(dataset, samples, recipe)
+    if fits_in_memory(samples, dataset, recipe):
+        pairs.fill_cache(lambda done, total: observer.phase("decoding the images", done, total))
+    workers = recipe.data.workers
+    if workers is None:
+        # On the CPU the network needs every core; a GPU leaves them to the data.
+        workers = 0 if device.type == "cpu" else min(8, _cores())
+    weights = facts["class_weights"]
+    train_loop(
+        recipe,
+        state,
+        pairs,
+        run,
+        class_weights=None if weights is None else torch.tensor(weights, device=device),
+        workers=workers,
+        evaluate=_evaluator(recipe, dataset, device, observer),
+        stop=stop,
+        observer=Observer(observer.status, observer.warn),
+    )
+
+
+def _evaluator(
+    recipe: Recipe, dataset: Dataset, device: torch.device, observer: RunObserver
+) -> Callable[[torch.nn.Module, StopRequest], Evaluated | None]:
+    chosen = protocol(recipe.selection.protocol or recipe.evaluation.protocols[0])
+
+    def evaluate(model: torch.nn.Module, stop: StopRequest) -> Evaluated | None:
+        if not isinstance(model, SegmentationModel):
+            raise TypeError(f"expected a SegmentationModel, got {type(model).__name__}")
+        with autocast(recipe, device):
+            scored = evaluate_model(
+                model,
+                dataset,
+                recipe.selection.split,
+                chosen,
+                input_size=recipe.evaluation.input_size,
+                batch_size=recipe.evaluation.batch_size,
+                device=device,
+                progress=lambda done, total: observer.phase("evaluating", done, total),
+                should_stop=lambda: bool(stop),
+            )
+        if scored is None:
+            return None
+        return Evaluated(
+            recipe.selection.split, chosen.name, scored.miou, scored.pixel_accuracy, scored.per_class_iou
+        )
+
+    return evaluate
+
+
+def _refuse_other_experiment(recipe: Recipe, changed: Recipe) -> None:
+    before, after = _flat(to_plain(recipe)), _flat(to_plain(changed))
+    differing = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
+    forbidden = [key for key in differing if not key.startswith(RESUMABLE_CHANGES)]
+    if forbidden:
+        shown = "; ".join(f"{key}: {before.get(key)} -> {after.get(key)}" for key in forbidden)
+        raise CheckpointError(
+            "K430",
+            f"these changes would make it another experiment: {shown}",
+            f"resume may change {', '.join(RESUMABLE_CHANGES)}; for anything else start a new run",
+        )
+
+
+def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in plain.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _versions() -> dict[str, str]:
+    packages = ("pixelwise", "torch", "timm", "numpy", "opencv-python-headless", "Pillow")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def _command() -> str:
+    return " ".join(["pixelwise", *sys.argv[1:]])
+
+
+def _json(value: Any) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"

@@ -1,0 +1,57 @@
+"""Signals ask; the loop answers at the next step boundary."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+from pixelwise.errors import StoppedError
+
+
+class StopRequest:
+    """Whether, and by which signal, the run was asked to stop."""
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+
+    def __bool__(self) -> bool:
+        return self.signal is not None
+
+    def error(self, run: str, step: int) -> StoppedError:
+        """What the command ends with: exit code 130 after Ctrl-C, 75 after the other signals."""
+        name = self.signal.name if self.signal else "no signal"
+        interrupted = self.signal is signal.SIGINT
+        return StoppedError(
+            "I130" if interrupted else "I075",
+            f"stopped by {name} after step {step}; the state is saved",
+            f"continue with: pixelwise resume {run}",
+            exit_code=130 if interrupted else 75,
+        )
+
+
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """Turn SIGINT, SIGTERM and SIGUSR1 into a flag; a second Ctrl-C stops at once.
+
+    SIGUSR1 is what batch schedulers send some time before they kill a job.
+    """
+    request = StopRequest()
+
+    def ask(number: int, _: FrameType | None) -> None:
+        if number == signal.SIGINT and request.signal is signal.SIGINT:
+            raise KeyboardInterrupt
+        request.signal = signal.Signals(number)
+
+    watched = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    before = {}
+    try:
+        for number in watched:
+            # Only the main thread may set handlers; elsewhere the run is simply not interruptible.
+            with contextlib.suppress(ValueError):
+                before[number] = signal.signal(number, ask)
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

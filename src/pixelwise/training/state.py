@@ -1,0 +1,124 @@
+"""The state of a run: everything that resuming bit for bit needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import torch
+from torch import Tensor, nn
+
+from pixelwise.checkpoints.checkpoint import Checkpoint, remove_old_checkpoints, save_checkpoint
+from pixelwise.checkpoints.run_folder import load_weights
+from pixelwise.models import SegmentationModel
+from pixelwise.recipes.schema import Recipe
+
+
+class Progress(msgspec.Struct):
+    """How far a run has come.
+
+    Attributes:
+        step: Optimizer steps done, skipped ones included.
+        evaluated_step: Step of the last evaluation, -1 before the first.
+        miou: Of the evaluation at `evaluated_step`, 0..1.
+        best_miou: Highest so far.
+        best_step: Its step.
+        skipped: Steps that changed no weight because the loss or a gradient was not finite.
+        void: Steps that changed no weight because no pixel was labelled.
+        bad_in_a_row: Non-finite steps since the last good one.
+        seconds: Time spent training and evaluating, over all resumes.
+        resumes: How often the run was continued.
+    """
+
+    step: int = 0
+    evaluated_step: int = -1
+    miou: float | None = None
+    best_miou: float | None = None
+    best_step: int = -1
+    skipped: int = 0
+    void: int = 0
+    bad_in_a_row: int = 0
+    seconds: float = 0.0
+    resumes: int = 0
+
+
+class TrainingState:
+    """Model, average, optimizer and progress of a run, saved and restored together.
+
+    Args:
+        model: On its device.
+        average: The moving average, or None.
+        optimizer: Over `model`'s parameters.
+    """
+
+    def __init__(
+        self, model: SegmentationModel, average: nn.Module | None, optimizer: torch.optim.Optimizer
+    ) -> None:
+        self.model = model
+        self.average = average
+        self.optimizer = optimizer
+        self.progress = Progress()
+
+    def save(self, folder: Path, recipe: Recipe) -> Checkpoint:
+        """Write a checkpoint, then delete the ones that are no longer kept."""
+        tensors = {"model": self.model.state_dict(), "training": self._training_tensors()}
+        if self.average is not None:
+            tensors["ema"] = self.average.state_dict()
+        progress = self.progress
+        checkpoint = save_checkpoint(
+            folder,
+            step=progress.step,
+            tensors=tensors,
+            state={"progress": msgspec.to_builtins(progress), "recipe_hash": recipe.hash()},
+            miou=progress.miou if progress.evaluated_step == progress.step else None,
+            metadata={
+                "recipe": recipe.name,
+                "classes": "\n".join(self.model.classes),
+                "step": str(progress.step),
+            },
+        )
+        remove_old_checkpoints(folder, recipe.checkpoints.keep)
+        return checkpoint
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Bring everything, the random generators included, to the checkpoint's state.
+
+        Raises:
+            CheckpointError: K411 or K422, the checkpoint is of another recipe.
+        """
+        load_weights(self.model, checkpoint, "model")
+        if self.average is not None:
+            load_weights(self.average, checkpoint, "ema")  # type: ignore[arg-type]
+        self._restore_training(checkpoint.tensors("training"))
+        self.progress = msgspec.convert(checkpoint.state()["progress"], Progress)
+
+    def _training_tensors(self) -> dict[str, Tensor]:
+        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+        tensors = {"random.cpu": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            tensors["random.cuda"] = torch.cuda.get_rng_state()
+        for parameter, values in self.optimizer.state.items():
+            for key, value in values.items():
+                if isinstance(value, Tensor):
+                    tensors[f"optimizer.{key}.{names[id(parameter)]}"] = value
+        return tensors
+
+    def _restore_training(self, tensors: dict[str, Tensor]) -> None:
+        torch.set_rng_state(tensors.pop("random.cpu"))
+        cuda = tensors.pop("random.cuda", None)
+        if cuda is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(cuda)
+        parameters = dict(self.model.named_parameters())
+        for name, tensor in tensors.items():
+            _, key, parameter_name = name.split(".", 2)
+            parameter = parameters[parameter_name]
+            # Step counters live on the CPU in PyTorch's optimizers; moments beside their parameter.
+            device = tensor.device if key == "step" else parameter.device
+            value = tensor.to(device)
+            if (
+                key != "step"
+                and value.ndim == 4
+                and parameter.is_contiguous(memory_format=torch.channels_last)
+            ):
+                value = value.contiguous(memory_format=torch.channels_last)
+            self.optimizer.state[parameter][key] = value

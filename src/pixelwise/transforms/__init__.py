@@ -1,0 +1,1 @@
+"""Image-label pairs in, training batches out."""

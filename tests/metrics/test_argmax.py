@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pixelwise.metrics import upsampled_argmax
+
+
+def reference(logits, size, align_corners):
+    """Full-size interpolated logits, in the precision that the pruned method promises."""
+    exact = logits if logits.dtype == torch.float64 else logits.float()
+    return F.interpolate(exact, size, mode="bilinear", align_corners=align_corners)
+
+
+def assert_equal_except_ties(logits, size, align_corners=False):
+    full = reference(logits, size, align_corners)
+    expected = full.argmax(1)
+    found = upsampled_argmax(logits, size, align_corners).long()
+    assert found.shape == expected.shape
+    differs = found != expected
+    best = full.gather(1, expected[:, None])[:, 0][differs]
+    ours = full.gather(1, found[:, None])[:, 0][differs]
+    rounding = 8 * torch.finfo(full.dtype).eps * full.abs().max()
+    assert bool((best - ours <= rounding).all())
+    return int(differs.sum())
+
+
+def test_a_class_wins_everywhere_between_four_corners_where_it_wins():
+    logits = torch.tensor([[[[2.0, 3.0], [4.0, 5.0]], [[1.0, 2.0], [3.0, 4.0]]]])
+
+    assert upsampled_argmax(logits, (5, 7)).tolist() == [[[0] * 7] * 5]
+
+
+def test_the_border_between_two_classes_is_where_their_logits_cross():
+    # One row, two cells, 4x: sources 0, 0.125, .375, .625, .875, 1 at columns 1..6. Class 1 leads
+    # class 0 by -1 at the left and by 3 at the right: it is ahead beyond source position 0.25.
+    logits = torch.tensor([[[[1.0, 0.0]], [[0.0, 3.0]]]])
+
+    assert upsampled_argmax(logits, (1, 8)).tolist() == [[[0, 0, 0, 1, 1, 1, 1, 1]]]
+
+
+def test_a_class_that_wins_at_no_corner_can_win_between_them():
+    # Class 2 is second at both ends but ahead in the middle: nearest upsampling would never show it.
+    logits = torch.tensor([[[[10.0, 0.0]], [[0.0, 10.0]], [[8.0, 8.0]]]])
+
+    prediction = upsampled_argmax(logits, (1, 8))
+
+    assert prediction[0, 0].tolist() == [0, 0, 0, 2, 2, 1, 1, 1]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 1 << 20),
+    shape=st.tuples(
+        st.integers(1, 2), st.sampled_from([2, 3, 11]), st.integers(1, 9), st.integers(1, 9)
+    ),
+    size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    align_corners=st.booleans(),
+    dtype=st.sampled_from([torch.float32, torch.float64, torch.bfloat16, torch.float16]),
+)
+def test_equals_interpolating_everything_for_any_ratio(seed, shape, size, align_corners, dtype):
+    logits = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+    assert_equal_except_ties(logits, size, align_corners)
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("num_classes", [19, 150])
+def test_equals_interpolating_everything_on_smooth_regions(num_classes, align_corners):
+    generator = torch.Generator().manual_seed(0)
+    blobs = F.interpolate(
+        torch.randn(2, num_classes, 3, 4, generator=generator), (24, 32), mode="bicubic", align_corners=False
+    )
+
+    assert assert_equal_except_ties(blobs, (90, 131), align_corners) == 0
+
+
+@pytest.mark.parametrize("values", [1, 3])
+def test_constant_and_coarsely_tied_logits_give_the_first_of_the_best(values):
+    generator = torch.Generator().manual_seed(1)
+    # Small integers at dyadic ratios: every product and sum is exact, so ties are exact ties too.
+    logits = torch.randint(values, (1, 7, 6, 8), generator=generator).float()
+
+    assert torch.equal(upsampled_argmax(logits, (24, 32)).long(), reference(logits, (24, 32), False).argmax(1))
+
+
+def test_shrinking_is_exact_too():
+    logits = torch.randn(2, 5, 40, 60, generator=torch.Generator().manual_seed(2))
+
+    assert assert_equal_except_ties(logits, (17, 23)) == 0
+
+
+def test_equal_sizes_need_no_interpolation():
+    logits = torch.randn(2, 5, 6, 7)
+
+    assert torch.equal(upsampled_argmax(logits, (6, 7)).long(), logits.argmax(1))
+
+
+def test_one_class_is_everywhere():
+    assert upsampled_argmax(torch.randn(1, 1, 2, 3), (4, 5)).tolist() == [[[0] * 5] * 4]
+
+
+def test_many_chunks_give_what_one_chunk_gives(monkeypatch):
+    logits = torch.randn(2, 5, 6, 7, generator=torch.Generator().manual_seed(3))
+    whole = upsampled_argmax(logits, (31, 29))
+
+    monkeypatch.setattr("pixelwise.metrics.argmax.CHUNK_VALUES", 50)
+
+    assert torch.equal(upsampled_argmax(logits, (31, 29)), whole)
+
+
+def test_channels_last_logits_give_the_same_classes():
+    logits = torch.randn(2, 5, 6, 7, generator=torch.Generator().manual_seed(4))
+
+    assert torch.equal(
+        upsampled_argmax(logits.contiguous(memory_format=torch.channels_last), (31, 29)),
+        upsampled_argmax(logits, (31, 29)),
+    )
+
+
+def test_class_ids_are_uint8_as_long_as_they_fit():
+    assert upsampled_argmax(torch.randn(1, 255, 2, 2), (4, 4)).dtype == torch.uint8
+    assert upsampled_argmax(torch.randn(1, 256, 2, 2), (4, 4)).dtype == torch.int64
+
+
+class LargestTensor(TorchDispatchMode):
+    """Remembers the size of the largest tensor that any operation gives."""
+
+    bytes = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.bytes = max(self.bytes, result.numel() * result.element_size())
+        return result
+
+
+def test_no_full_size_logits_are_built():
+    logits = F.interpolate(torch.randn(1, 64, 4, 4), (64, 64), mode="bicubic", align_corners=False)
+
+    with LargestTensor() as largest:
+        upsampled_argmax(logits, (512, 512))
+
+    assert 0 < largest.bytes < 64 * 512 * 512 * 4 / 8

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pixelwise.metrics import confusion_matrix, scores
+
+# truth:     class 0: 5 px, class 1: 4 px, class 2: 1 px
+WORKED = np.array([[4, 1, 0], [1, 2, 1], [0, 0, 1]])
+
+
+def test_the_worked_example_by_hand():
+    found = scores(WORKED)
+
+    assert found.iou == (4 / 6, 2 / 5, 1 / 2)
+    assert found.accuracy == (4 / 5, 2 / 4, 1 / 1)
+    assert found.precision == (4 / 5, 2 / 3, 1 / 2)
+    assert found.pixels == (5, 4, 1)
+    assert found.miou == pytest.approx((4 / 6 + 2 / 5 + 1 / 2) / 3, abs=0)
+    assert found.pixel_accuracy == 7 / 10
+    assert found.classes_present == 3
+
+
+ABSENT = np.array([[3, 1, 0], [0, 0, 0], [0, 0, 0]])  # class 1 only predicted, class 2 nowhere
+
+
+def test_a_class_that_is_only_predicted_counts_zero_in_the_mean():
+    found = scores(ABSENT)
+
+    assert found.iou[:2] == (3 / 4, 0.0)
+    assert math.isnan(found.iou[2])
+    assert found.miou == 3 / 8
+    assert found.classes_present == 2
+
+
+def test_an_absent_class_counts_zero_where_the_protocol_says_so():
+    assert scores(ABSENT, absent="zero").miou == (3 / 4) / 3
+
+
+def test_what_cannot_be_divided_is_nan():
+    found = scores(ABSENT)
+
+    assert math.isnan(found.accuracy[1])
+    assert found.precision[1] == 0.0
+    assert math.isnan(found.precision[2])
+
+
+def test_without_any_labelled_pixel_there_is_no_mean():
+    found = scores(np.zeros((3, 3), dtype=np.int64))
+
+    assert math.isnan(found.miou)
+    assert math.isnan(found.pixel_accuracy)
+    assert found.classes_present == 0
+    assert scores(np.zeros((3, 3), dtype=np.int64), absent="zero").miou == 0.0
+
+
+def test_tensors_and_arrays_score_alike():
+    assert scores(torch.tensor(WORKED)) == scores(WORKED)
+
+
+def test_counts_beyond_32_bits_are_exact():
+    found = scores(np.array([[3_000_000_001, 1], [0, 1]], dtype=np.int64))
+
+    assert found.pixels[0] == 3_000_000_002
+    assert found.iou[0] == 3_000_000_001 / 3_000_000_002
+
+
+@given(seed=st.integers(0, 1 << 16), num_classes=st.integers(1, 6))
+def test_iou_equals_intersection_over_union_of_pixel_sets(seed, num_classes):
+    generator = np.random.default_rng(seed)
+    labels = generator.choice([*range(num_classes), 255], 40).astype(np.uint8)
+    prediction = generator.integers(0, num_classes, 40).astype(np.uint8)
+
+    found = scores(confusion_matrix(labels, prediction, num_classes))
+
+    for class_id in range(num_classes):
+        truth = {i for i in range(40) if labels[i] == class_id}
+        guess = {i for i in range(40) if prediction[i] == class_id and labels[i] != 255}
+        expected = len(truth & guess) / len(truth | guess) if truth | guess else math.nan
+        assert found.iou[class_id] == pytest.approx(expected, nan_ok=True, abs=0)

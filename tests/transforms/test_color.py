@@ -1,0 +1,42 @@
+import numpy as np
+import torch
+
+from pixelwise.recipes.schema import Augment
+from pixelwise.transforms.color import LUMA, apply_color, draw_color_matrix, has_color
+
+
+def changed(augment: Augment, rgb: list[float], seed: int = 1) -> np.ndarray:
+    matrix = draw_color_matrix(augment, np.random.default_rng(seed))
+    return (
+        apply_color(torch.tensor(rgb).reshape(1, 1, 1, 3), torch.from_numpy(matrix)[None]).numpy().reshape(3)
+    )
+
+
+def test_no_settings_is_the_identity():
+    assert not has_color(Augment())
+    np.testing.assert_allclose(changed(Augment(), [0.2, 0.5, 0.8]), [0.2, 0.5, 0.8], atol=1e-6)
+
+
+def test_brightness_multiplies_every_channel_alike():
+    ratio = changed(Augment(brightness=0.3), [0.2, 0.4, 0.5]) / np.array([0.2, 0.4, 0.5])
+    assert ratio.std() < 1e-6
+    assert 0.7 <= ratio[0] <= 1.3
+    assert abs(ratio[0] - 1) > 1e-3
+
+
+def test_contrast_keeps_mid_grey():
+    np.testing.assert_allclose(changed(Augment(contrast=0.5), [0.5, 0.5, 0.5]), 0.5, atol=1e-6)
+
+
+def test_saturation_keeps_luma_and_greys():
+    rgb = [0.2, 0.5, 0.4]
+    new = changed(Augment(saturation=0.5), rgb)
+    np.testing.assert_allclose(new @ LUMA, np.array(rgb) @ LUMA, atol=1e-6)
+    np.testing.assert_allclose(changed(Augment(saturation=0.5), [0.3, 0.3, 0.3]), 0.3, atol=1e-6)
+    assert np.abs(new - rgb).max() > 1e-3
+
+
+def test_results_stay_in_range():
+    new = changed(Augment(brightness=0.9, contrast=0.9), [0.0, 1.0, 1.0], seed=5)
+    assert new.min() >= 0
+    assert new.max() <= 1
