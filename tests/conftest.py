@@ -49,6 +49,83 @@ def camvid_root() -> Path:
     return root
 
 
+CLASSES = ("ground", "box", "ball")
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Own data in miniature: 8 train, 3 val and 3 test pairs of 48x64, three classes, some void."""
+    import numpy as np
+    from PIL import Image
+
+    root = tmp_path_factory.mktemp("tiny")
+    for number, (split, count) in enumerate((("train", 8), ("val", 3), ("test", 3))):
+        (root / "images" / split).mkdir(parents=True)
+        (root / "masks" / split).mkdir(parents=True)
+        for index in range(count):
+            random = np.random.default_rng([index, number])
+            labels = np.zeros((48, 64), np.uint8)
+            top, left = random.integers(0, 24, 2)
+            labels[top : top + 20, left : left + 24] = 1
+            rows, columns = np.mgrid[:48, :64]
+            labels[(rows - 36) ** 2 + (columns - random.integers(16, 56)) ** 2 < 90] = 2
+            colors = np.array([[90, 120, 60], [180, 60, 50], [50, 70, 200]])[labels]
+            image = np.clip(colors + random.normal(0, 25, (48, 64, 3)), 0, 255).astype(np.uint8)
+            labels[:2] = 255
+            Image.fromarray(image).save(root / "images" / split / f"{index:02d}.png")
+            Image.fromarray(labels).save(root / "masks" / split / f"{index:02d}.png")
+    names = ", ".join(f'"{name}"' for name in CLASSES)
+    (root / "dataset.toml").write_text(f"classes = [{names}]\n", "utf-8")
+    return root
+
+
+TINY_RECIPE = """
+name = "tiny"
+[model]
+family = "enet"
+[augment]
+crop = [32, 48]
+scale = [0.8, 1.25]
+flip = 0.5
+brightness = 0.3
+class_crop = 0.5
+[loss]
+class_weights = "enet"
+[optimizer]
+lr = 0.005
+weight_decay = 0.01
+clip_norm = 5.0
+[schedule]
+iterations = 16
+warmup_iterations = 2
+[sampling]
+batch_size = 2
+[ema]
+decay = 0.9
+[selection]
+weights = "best"
+every_epochs = 2
+[checkpoints]
+every_steps = 3
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe file that trains in seconds, with augmentation, dropout, EMA and evaluations in it."""
+    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
+    path.write_text(TINY_RECIPE, "utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path, tiny_recipe: Path) -> Path:
+    """A finished run of the tiny recipe; do not write into it."""
+    from pixelwise.training.runs import train
+
+    return train(str(tiny_recipe), data=tiny_data, output=tmp_path_factory.mktemp("runs") / "tiny", threads=1)
+
+
 @pytest.fixture
 def run_cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
     """Call the command line in this process: `run_cli(["check", path]) -> (code, stdout, stderr)`."""

@@ -1,1 +1,85 @@
-"""Pixelwise."""
+"""Pixelwise: from labelled images to a measured, deployable semantic-segmentation model.
+
+The names below are the public API; each is imported when it is first used, so that
+`import pixelwise` is cheap and listing recipes never loads PyTorch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pixelwise.checkpoints.importing import ImportReport, import_weights
+    from pixelwise.datasets.audit import Audit, audit
+    from pixelwise.datasets.opening import open_dataset
+    from pixelwise.errors import PixelwiseError
+    from pixelwise.evaluation.result import Result
+    from pixelwise.evaluation.runs import evaluate
+    from pixelwise.models import SegmentationModel, build_model
+    from pixelwise.prediction.loading import load
+    from pixelwise.prediction.predict import Prediction, Segmenter
+    from pixelwise.recipes.catalog import list_recipes, recipe
+    from pixelwise.recipes.overrides import apply_overrides
+    from pixelwise.recipes.protocols import Protocol
+    from pixelwise.recipes.schema import Recipe
+    from pixelwise.training.runs import resume, train
+
+_HOMES = {
+    "Audit": "pixelwise.datasets.audit",
+    "ImportReport": "pixelwise.checkpoints.importing",
+    "PixelwiseError": "pixelwise.errors",
+    "Prediction": "pixelwise.prediction.predict",
+    "Protocol": "pixelwise.recipes.protocols",
+    "Recipe": "pixelwise.recipes.schema",
+    "Result": "pixelwise.evaluation.result",
+    "SegmentationModel": "pixelwise.models",
+    "Segmenter": "pixelwise.prediction.predict",
+    "apply_overrides": "pixelwise.recipes.overrides",
+    "audit": "pixelwise.datasets.audit",
+    "build_model": "pixelwise.models",
+    "evaluate": "pixelwise.evaluation.runs",
+    "import_weights": "pixelwise.checkpoints.importing",
+    "list_recipes": "pixelwise.recipes.catalog",
+    "load": "pixelwise.prediction.loading",
+    "open_dataset": "pixelwise.datasets.opening",
+    "recipe": "pixelwise.recipes.catalog",
+    "resume": "pixelwise.training.runs",
+    "train": "pixelwise.training.runs",
+}
+
+__all__ = [
+    "Audit",
+    "ImportReport",
+    "PixelwiseError",
+    "Prediction",
+    "Protocol",
+    "Recipe",
+    "Result",
+    "SegmentationModel",
+    "Segmenter",
+    "apply_overrides",
+    "audit",
+    "build_model",
+    "evaluate",
+    "import_weights",
+    "list_recipes",
+    "load",
+    "open_dataset",
+    "recipe",
+    "resume",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pixelwise' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -55,9 +55,7 @@ def test_a_class_that_wins_at_no_corner_can_win_between_them():
 @settings(deadline=None, max_examples=60)
 @given(
     seed=st.integers(0, 1 << 20),
-    shape=st.tuples(
-        st.integers(1, 2), st.sampled_from([2, 3, 11]), st.integers(1, 9), st.integers(1, 9)
-    ),
+    shape=st.tuples(st.integers(1, 2), st.sampled_from([2, 3, 11]), st.integers(1, 9), st.integers(1, 9)),
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     align_corners=st.booleans(),
     dtype=st.sampled_from([torch.float32, torch.float64, torch.bfloat16, torch.float16]),
@@ -85,7 +83,9 @@ def test_constant_and_coarsely_tied_logits_give_the_first_of_the_best(values):
     # Small integers at dyadic ratios: every product and sum is exact, so ties are exact ties too.
     logits = torch.randint(values, (1, 7, 6, 8), generator=generator).float()
 
-    assert torch.equal(upsampled_argmax(logits, (24, 32)).long(), reference(logits, (24, 32), False).argmax(1))
+    assert torch.equal(
+        upsampled_argmax(logits, (24, 32)).long(), reference(logits, (24, 32), False).argmax(1)
+    )
 
 
 def test_shrinking_is_exact_too():

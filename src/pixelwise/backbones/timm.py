@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import cast
 
 import torch
@@ -37,9 +38,10 @@ class TimmEncoder(nn.Module):
         import timm
 
         if not timm.is_model(name):
+            nearest = did_you_mean(name, timm.list_models())
             raise RecipeError(
                 "R207",
-                f"timm {timm.__version__} has no model named '{name}'{did_you_mean(name, timm.list_models())}",
+                f"timm {timm.__version__} has no model named '{name}'{nearest}",
                 "`timm.list_models()` names all; resnet18 and mobilenetv3_large_100 are good small ones",
             )
         try:
@@ -96,7 +98,7 @@ class TimmEncoder(nn.Module):
 
 def _grow_as_powers_of_two(strides: tuple[int, ...]) -> bool:
     powers = all(stride & (stride - 1) == 0 for stride in strides)
-    return powers and all(fine < coarse for fine, coarse in zip(strides, strides[1:], strict=False))
+    return powers and all(fine < coarse for fine, coarse in itertools.pairwise(strides))
 
 
 def _unusable(name: str, reason: str) -> RecipeError:

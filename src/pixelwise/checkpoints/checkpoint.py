@@ -98,7 +98,7 @@ def save_checkpoint(
     tensors: Mapping[str, Mapping[str, Tensor]],
     state: Mapping[str, Any],
     miou: float | None,
-    metadata: Mapping[str, str],
+    metadata: Mapping[str, Any],
 ) -> Checkpoint:
     """Write `folder/step-{step:08d}`, atomically.
 
@@ -108,7 +108,7 @@ def save_checkpoint(
         tensors: File name without suffix -> named tensors.
         state: What `state.json` holds; JSON types only.
         miou: Of the evaluation at this step, 0..1.
-        metadata: Text that travels inside each safetensors file.
+        metadata: Travels inside each safetensors file, as JSON under the key `pixelwise`.
 
     Raises:
         ResourceError: S601, the disk is full; nothing is left behind and older checkpoints stay.
@@ -117,9 +117,11 @@ def save_checkpoint(
     final = folder / f"step-{step:08d}"
     building = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder))
     try:
+        # One entry: safetensors writes several in random order, and equal weights should be equal files.
+        header = {"pixelwise": msgspec.json.encode(metadata, order="sorted").decode()}
         contents = {
             f"{name}.safetensors": safetensors.torch.save(
-                {key: tensor.detach().contiguous() for key, tensor in named.items()}, dict(metadata)
+                {key: tensor.detach().contiguous() for key, tensor in named.items()}, header
             )
             for name, named in tensors.items()
         }

@@ -44,9 +44,7 @@ def camvid_layout(root: Path) -> Layout | None:
     for name, (images, masks) in pairs.items():
         splits[SPLIT_NAMES[name]], findings = pair_folders(SPLIT_NAMES[name], images, masks)
         problems += findings
-    return Layout(
-        name="camvid", description=description, root=root, splits=in_order(splits), problems=tuple(problems)
-    )
+    return Layout(name="camvid", description=description, root=root, splits=in_order(splits), problems=tuple(problems))
 
 
 def looks_like_camvid(root: Path) -> bool:

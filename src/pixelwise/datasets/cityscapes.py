@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.layouts import SPLIT_NAMES, Layout, in_order
-from pixelwise.datasets.listing import list_images, subfolders
+from pixelwise.datasets.listing import Listing, list_images, subfolders
 from pixelwise.datasets.pairing import pair
 from pixelwise.datasets.samples import Sample
 
@@ -26,7 +26,8 @@ def cityscapes_layout(root: Path) -> Layout | None:
         if name not in SPLIT_NAMES:
             continue
         masks = folders["gtfine"] / folder.name
-        images, labels = list_images(folder), list_images(masks)
+        images = list_images(folder)
+        labels = list_images(masks) if masks.is_dir() else Listing([], [])
         problems += images.problems + labels.problems
         splits[SPLIT_NAMES[name]], findings = pair(
             name,

@@ -126,13 +126,14 @@ def _open_regular(path: Path) -> Iterator[BinaryIO]:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             raise DataError(
-                "D131", f"{printable(path)}: is {kind_of_entry(mode)}, not a file", "remove it or replace it by the image"
+                "D131",
+                f"{printable(path)}: is {kind_of_entry(mode)}, not a file",
+                "remove it or replace it by the image",
             )
-        stream = open(path, "rb")
+        with open(path, "rb") as stream:
+            yield stream
     except OSError as error:
         raise unreadable(path, error) from error
-    with stream:
-        yield stream
 
 
 def unreadable(path: Path, error: OSError) -> DataError:
@@ -163,7 +164,9 @@ def _identify(where: str, head: bytes, size: int) -> tuple[str, _Opener]:
         if head.startswith(signatures) and (kind != "WEBP" or head[8:12] == b"WEBP"):
             return kind, opener
     if size == 0:
-        raise DataError("D102", f"{where}: not an image: the file is empty (0 bytes)", "copy the file again or remove it")
+        raise DataError(
+            "D102", f"{where}: not an image: the file is empty (0 bytes)", "copy the file again or remove it"
+        )
     start = printable(head[:16].decode("latin-1"))
     hint = "convert it to PNG or JPEG, or remove it"
     if head[4:8] == b"ftyp":

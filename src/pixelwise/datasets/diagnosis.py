@@ -49,7 +49,10 @@ def colors_override(mapping: Mapping[int, int]) -> str:
 
 def compact_map(ids: Collection[int]) -> dict[int, int]:
     """The smallest map that makes raw ids contiguous: sorted ids become 0, 1, ...; 255 stays ignored."""
-    return {**{raw: i for i, raw in enumerate(sorted(set(ids) - {IGNORE}))}, **({IGNORE: IGNORE} if IGNORE in ids else {})}
+    return {
+        **{raw: i for i, raw in enumerate(sorted(set(ids) - {IGNORE}))},
+        **({IGNORE: IGNORE} if IGNORE in ids else {}),
+    }
 
 
 def explain_unknown_ids(unknown: Collection[int], seen: Collection[int], num_classes: int) -> str:
@@ -146,7 +149,8 @@ def explain_colors_without_table(colors: Mapping[int, int]) -> tuple[str, str]:
 
 def explain_unknown_colors(unknown: Mapping[int, int], total_pixels: int, num_colors: int) -> tuple[str, str]:
     """What colours outside the colour table mean: a message clause and the help text."""
-    share = f"{num_colors} colours; {100 * sum(unknown.values()) / total_pixels:.2g} % of the pixels are not in the colour table"
+    percent = 100 * sum(unknown.values()) / total_pixels
+    share = f"{num_colors} colours; {percent:.2g} % of the pixels are not in the colour table"
     if len(unknown) > _MANY_COLORS:
         return (
             f"{share}: the mask was saved as JPEG or resized with interpolation",

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from pixelwise.datasets.findings import Finding, finding
-from pixelwise.datasets.listing import Entry, list_images
+from pixelwise.datasets.listing import Entry, Listing, list_images
 from pixelwise.datasets.samples import Sample
 from pixelwise.storage import printable
 
 # What tools append to the stem of an image, or of its mask.
 _MASK_SUFFIX = re.compile(
-    r"([_\-. ]?(gtFine_labelIds|labelIds|labels?|masks?|gt|seg|segmentation|annotations?|L)|\.(jpe?g|png|webp|tiff?|bmp|gif))$",
+    r"([_\-. ](gtFine_labelIds|labelIds|labels?|masks?|gt|seg|segmentation|annotations?|L)"
+    r"|\.(jpe?g|png|webp|tiff?|bmp|gif))$",
     re.IGNORECASE,
 )
 _IMAGE_SUFFIX = re.compile(r"[_\-. ](leftImg8bit|image|img|rgb|sat)$", re.IGNORECASE)
@@ -23,7 +24,9 @@ _CANDIDATES = 2000
 
 def pair_folders(split: str, images: Path, masks: Path) -> tuple[tuple[Sample, ...], list[Finding]]:
     """Pair the images below one folder with the masks below another; see `pair`."""
-    image_listing, mask_listing = list_images(images), list_images(masks)
+    image_listing = list_images(images)
+    # A split without labels has no folder of masks; that is not an unreadable entry.
+    mask_listing = list_images(masks) if masks.is_dir() else Listing([], [])
     samples, findings = pair(split, image_listing.entries, mask_listing.entries, masks=masks)
     return samples, [*image_listing.problems, *mask_listing.problems, *findings]
 

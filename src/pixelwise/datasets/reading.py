@@ -178,7 +178,9 @@ def load_mask(path: Path, table: LabelTable, *, max_pixels: int) -> RawMask:
         values, kind = values.astype(np.uint16 if values.dtype.itemsize == 2 else np.int32), "16-bit"
     elif image.mode == "F":
         raise DataError(
-            "D205", f"{printable(path)}: the mask holds floating-point numbers; expected class ids", "export it as 8-bit PNG"
+            "D205",
+            f"{printable(path)}: the mask holds floating-point numbers; expected class ids",
+            "export it as 8-bit PNG",
         )
     else:
         values, kind = np.array(image.convert("RGBA").convert("RGB")), "RGB"
@@ -258,9 +260,7 @@ def rotation_error(
     )
 
 
-def fit_labels(
-    labels: np.ndarray, size: tuple[int, ...] | None, path: Path | None, reading: Reading
-) -> np.ndarray:
+def fit_labels(labels: np.ndarray, size: tuple[int, ...] | None, path: Path | None, reading: Reading) -> np.ndarray:
     """The labels at `size` (height, width): as they are, or resized by nearest neighbour if allowed.
 
     Raises:

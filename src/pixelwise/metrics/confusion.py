@@ -41,7 +41,8 @@ def confusion_matrix(
         raise ValueError(f"prediction contains {_values(wrong)}; expected 0..{K - 1}")
 
     # (K + 1) * K cells: int16 holds them up to 180 classes and halves the memory traffic.
-    index_type = torch.int16 if (K + 1) * K <= torch.iinfo(torch.int16).max else torch.int64
+    fits = torch.iinfo(torch.int16).max >= (K + 1) * K
+    index_type = torch.int16 if fits else torch.int64
     index = rows.to(index_type, copy=True).mul_(K).add_(prediction.to(index_type))
     return torch.bincount(index.flatten(), minlength=(K + 1) * K).view(K + 1, K)[1:]
 
@@ -58,7 +59,9 @@ def _rows(labels: Tensor, num_classes: int, ignore: int) -> Tensor:
         valid = not _outside(labels, num_classes, ignore).any()
     if not valid:
         wrong = labels[_outside(labels, num_classes, ignore)]
-        raise ValueError(f"labels contain {_values(wrong)}; expected 0..{num_classes - 1} or {ignore} (ignored)")
+        raise ValueError(
+            f"labels contain {_values(wrong)}; expected 0..{num_classes - 1} or {ignore} (ignored)"
+        )
     return rows
 
 

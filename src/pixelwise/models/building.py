@@ -79,7 +79,7 @@ def _class_names(
     if given is not None and num_classes is not None and len(given) != num_classes:
         raise RecipeError(
             "R206",
-            f"{source}: num_classes is {num_classes} but {len(given)} class names are given: {', '.join(given)}",
+            f"{source}: num_classes is {num_classes} but {len(given)} class names are given ({', '.join(given)})",
             "give one name per class, or leave num_classes out",
         )
     names = given if given is not None else known

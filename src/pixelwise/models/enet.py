@@ -55,7 +55,7 @@ INTERNAL_RATIO = 4
 DROPOUT_STAGE_1 = 0.01
 DROPOUT = 0.1
 DILATED_SEQUENCE = (1, 2, "asymmetric", 4, 1, 8, "asymmetric", 16)
-"""Middle convolutions of bottleneck2.1 to 2.8 and again of stage 3: a 3x3 with that dilation, or 5x1 and 1x5."""
+"""Middles of bottleneck2.1 to 2.8, and again of stage 3: a 3x3 of that dilation, or 5x1 and 1x5."""
 
 
 class InitialBlock(nn.Module):
@@ -86,6 +86,7 @@ class Bottleneck(nn.Module):
     def __init__(self, channels: int, middle: int | str, dropout: float, activation: type[nn.Module]) -> None:
         super().__init__()
         inner = channels // INTERNAL_RATIO
+        self.reduce = ConvNormActivation(nn.Conv2d(channels, inner, kernel_size=1, bias=False), activation())
         if middle == "asymmetric":
             convs = [
                 nn.Conv2d(inner, inner, kernel_size=(5, 1), padding=(2, 0), bias=False),
@@ -94,7 +95,6 @@ class Bottleneck(nn.Module):
         else:
             dilation = int(middle)
             convs = [nn.Conv2d(inner, inner, kernel_size=3, padding=dilation, dilation=dilation, bias=False)]
-        self.reduce = ConvNormActivation(nn.Conv2d(channels, inner, kernel_size=1, bias=False), activation())
         self.middle = nn.Sequential(*(ConvNormActivation(conv, activation()) for conv in convs))
         self.expand = ConvNormActivation(nn.Conv2d(inner, channels, kernel_size=1, bias=False), activation())
         self.dropout = nn.Dropout2d(dropout)
@@ -113,9 +113,7 @@ class Downsampling(nn.Module):
         super().__init__()
         inner = in_channels // INTERNAL_RATIO
         self.pool = max_pool_overlapping if overlapping else max_pool_separate
-        self.reduce = ConvNormActivation(
-            nn.Conv2d(in_channels, inner, kernel_size=2, stride=2, bias=False), nn.PReLU()
-        )
+        self.reduce = ConvNormActivation(nn.Conv2d(in_channels, inner, kernel_size=2, stride=2, bias=False), nn.PReLU())
         self.middle = nn.Sequential(
             ConvNormActivation(nn.Conv2d(inner, inner, kernel_size=3, padding=1, bias=False), nn.PReLU())
         )
@@ -154,9 +152,7 @@ class Upsampling(nn.Module):
         super().__init__()
         inner = in_channels // INTERNAL_RATIO
         self.unpool = max_unpool_overlapping if overlapping else max_unpool_separate
-        self.main = ConvNormActivation(
-            nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False), nn.Identity()
-        )
+        self.main = ConvNormActivation(nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False), nn.Identity())
         self.reduce = ConvNormActivation(nn.Conv2d(in_channels, inner, kernel_size=1, bias=False), nn.ReLU())
         self.middle = TransposedConvNormActivation(inner, overlapping=overlapping)
         self.expand = ConvNormActivation(
@@ -205,12 +201,8 @@ class ENet(SegmentationModel):
                 *(Bottleneck(64, 1, DROPOUT, nn.ReLU) for _ in range(2)),
             ]
         )
-        self.stage5 = nn.ModuleList(
-            [Upsampling(64, 16, overlapping=overlapping), Bottleneck(16, 1, DROPOUT, nn.ReLU)]
-        )
-        self.classifier = nn.ConvTranspose2d(
-            16, self.num_classes, kernel_size=3, stride=2, padding=1, bias=False
-        )
+        self.stage5 = nn.ModuleList([Upsampling(64, 16, overlapping=overlapping), Bottleneck(16, 1, DROPOUT, nn.ReLU)])
+        self.classifier = nn.ConvTranspose2d(16, self.num_classes, kernel_size=3, stride=2, padding=1, bias=False)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """The logits, (B, K, H, W), alone."""
@@ -226,7 +218,7 @@ class ENet(SegmentationModel):
         return (logits[..., :height, :width],)
 
     def _encode(self, images: Tensor) -> tuple[Tensor, list[Size], list[Tensor]]:
-        """Stages 1 to 3: features (B, 128, H/8, W/8), and for stages 4 and 5 size and indices to unpool to."""
+        """Stages 1 to 3: features (B, 128, H/8, W/8); sizes and indices that stages 4 and 5 unpool to."""
         features = self.initial(images)
         sizes: list[Size] = []
         indices: list[Tensor] = []
@@ -252,5 +244,5 @@ def _size(features: Tensor) -> Size:
 
 @builds(ENetSpec)
 def build(spec: ENetSpec, classes: tuple[str, ...]) -> ENet:
-    """ENet with PyTorch's default initial weights, as the code base."""
+    """ENet with PyTorch's default initial weights: those of the code base after the same seed."""
     return ENet(spec, classes)

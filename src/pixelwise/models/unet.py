@@ -72,16 +72,12 @@ class UNet(SegmentationModel):
                 f"'{spec.encoder}' have stride {coarsest}, which can be halved 1..{most} times",
                 "give one number of channels per block, for example [256, 128, 64, 32]",
             )
-        self.strides: tuple[int, ...] = tuple(
-            coarsest >> block for block in range(1, len(spec.decoder_channels) + 1)
-        )
+        self.strides: tuple[int, ...] = tuple(coarsest >> block for block in range(1, len(spec.decoder_channels) + 1))
         channels_at = dict(zip(self.encoder.strides, self.encoder.channels, strict=True))
         in_channels = (channels_at[coarsest], *spec.decoder_channels[:-1])
         self.decoder = nn.ModuleList(
             DecoderBlock(channels, channels_at.get(stride, 0), out_channels)
-            for channels, stride, out_channels in zip(
-                in_channels, self.strides, spec.decoder_channels, strict=True
-            )
+            for channels, stride, out_channels in zip(in_channels, self.strides, spec.decoder_channels, strict=True)
         )
         self.classifier = nn.Conv2d(spec.decoder_channels[-1], self.num_classes, kernel_size=1)
 

@@ -1,0 +1,1 @@
+"""What was published and how a run is described: data only, never imports torch."""

@@ -194,6 +194,8 @@ def _loader(pairs: TrainingPairs, batches: BatchPlan, workers: int) -> Iterator[
             prefetch_factor=PREFETCH_FACTOR,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_single_thread,
+            # The loader draws a seed for its workers; from the global generator it would shift dropout.
+            generator=torch.Generator(),
             # Forked workers share the decoded cache with this process instead of copying it.
             multiprocessing_context="fork",
         )

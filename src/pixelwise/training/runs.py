@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.evaluation.evaluate import evaluate_model
-from pixelwise.evaluation.machine import machine_facts
+from pixelwise.evaluation.machine import machine_facts, version_facts
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides, to_toml
@@ -108,7 +106,7 @@ def train(
             "arguments": {"data": str(Path(data).resolve()) if data is not None else None, "device": device},
             "threads": threads,
             "machine": msgspec.to_builtins(machine_facts()),
-            "versions": _versions(),
+            "versions": version_facts(),
         }
         write_bytes(run / ENVIRONMENT, _json(environment))
         write_bytes(run / DATA, _json(facts))
@@ -195,7 +193,10 @@ def look_at_data(
     raise_for_errors(found, recipe.data.allow)
     for finding in found.findings:
         observer.warn(finding.code, finding.message)
-    weights = class_weights(found, recipe.data.train_split, recipe.loss.class_weights)
+    data = msgspec.structs.replace(recipe.data, classes=dataset.classes, palette=dataset.palette)
+    # Opened as every later verb opens it, so that all of them see the same fingerprint.
+    dataset = open_dataset(data, root)
+    weights = class_weights(recipe.loss.class_weights, found.statistics[recipe.data.train_split])
     facts = {
         "dataset": dataset.name,
         "splits": splits,
@@ -203,10 +204,21 @@ def look_at_data(
         "fingerprint": fingerprint(dataset, splits),
         "class_weights": list(weights) if weights is not None else None,
         "classes": list(dataset.classes),
+        # Pairs whose errors `data.allow` names are left out instead of failing in the middle of a run.
+        "unusable": {split: list(ids) for split, ids in found.unusable.items() if ids},
+        "statistics": msgspec.to_builtins(found.statistics),
         "findings": msgspec.to_builtins(found.findings),
     }
-    data = msgspec.structs.replace(recipe.data, classes=dataset.classes, palette=dataset.palette)
     return dataset, facts, msgspec.structs.replace(recipe, data=data)
+
+
+def usable_part(dataset: Dataset, unusable: dict[str, list[str]]) -> Dataset:
+    """The data set without the pairs that cannot be read, by split and id."""
+    splits = {
+        split: tuple(sample for sample in samples if sample.id not in unusable.get(split, ()))
+        for split, samples in dataset.splits.items()
+    }
+    return msgspec.structs.replace(dataset, splits=splits)
 
 
 def choose_device(name: str) -> torch.device:
@@ -245,6 +257,7 @@ def _work(
     observer: RunObserver,
 ) -> None:
     """Build everything, restore the newest checkpoint if there is one, and train to the end."""
+    dataset = usable_part(dataset, facts["unusable"])
     remove_leftovers(run)
     remove_leftovers(run / CHECKPOINTS)
     torch.manual_seed(recipe.sampling.seed)
@@ -335,11 +348,6 @@ def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _versions() -> dict[str, str]:
-    packages = ("pixelwise", "torch", "timm", "numpy", "opencv-python-headless", "Pillow")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 def _command() -> str:

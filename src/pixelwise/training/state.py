@@ -73,8 +73,9 @@ class TrainingState:
             miou=progress.miou if progress.evaluated_step == progress.step else None,
             metadata={
                 "recipe": recipe.name,
-                "classes": "\n".join(self.model.classes),
-                "step": str(progress.step),
+                "classes": self.model.classes,
+                "model": msgspec.to_builtins(recipe.model),
+                "step": progress.step,
             },
         )
         remove_old_checkpoints(folder, recipe.checkpoints.keep)

@@ -1,0 +1,47 @@
+# Everything a new clone needs: `make demo` to see it work, `make test` to check it.
+VENV ?= .venv
+PYTHON ?= python3
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.installed-$(shell cksum < pyproject.toml | cut -d' ' -f1)
+
+.PHONY: demo test check install format clean
+
+DEMO ?= demo
+demo: install          ## a few minutes: synthetic data, training, evaluation, prediction, report
+	@rm -rf $(DEMO)
+	$(BIN)/pixelwise data town $(DEMO)/town
+	$(BIN)/pixelwise train town-demo --data $(DEMO)/town --output $(DEMO)/run
+	$(BIN)/pixelwise predict $(DEMO)/run $(DEMO)/town/images/test --output $(DEMO)/predictions
+	@echo
+	@echo "Everything is in $(DEMO)/:"
+	@echo "  $(DEMO)/town                   the synthetic images and masks"
+	@echo "  $(DEMO)/run/report.html        open this in a browser"
+	@echo "  $(DEMO)/run                    recipe, log, checkpoints, results"
+	@echo "  $(DEMO)/predictions/overlays   predictions drawn over the test images"
+
+test: install          ## every test
+	@$(BIN)/python -m pytest
+
+check: install         ## lint, format, types, import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/lint-imports
+
+format: install
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+install: $(STAMP)
+
+# The stamp carries the checksum of pyproject.toml: new dependencies are installed, nothing else twice.
+$(STAMP): pyproject.toml
+	@echo "Installing Pixelwise into $(VENV) (PyTorch is large; a minute or more the first time)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Pixelwise needs Python 3.11 or newer; this is $$($(PYTHON) --version). Use: make PYTHON=python3.12"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@rm -f $(VENV)/.installed-*
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo build dist .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,24 @@
+"""`pixelwise check PATH`: is anything wrong with the data?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def run(
+    path: Path = typer.Argument(..., help="Folder of the data set."),
+    overrides: list[str] = typer.Argument(None, help="How to read it, such as data.exif=ignore."),
+    recipe: str = typer.Option(None, "--recipe", help="Check against this recipe's data set and classes."),
+    fresh: bool = typer.Option(False, "--fresh", help="Look at every file again, also at unchanged ones."),
+    json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
+) -> None:
+    """Look at every image and mask and say what is wrong, in which file, and how to mend it.
+
+    Nothing is written into the data folder. Exit status 3 when training would be wrong.
+    """
+    from pixelwise.reports.check import check_and_show
+
+    if check_and_show(path, overrides or [], recipe=recipe, fresh=fresh, as_json=json):
+        raise typer.Exit(3)

@@ -1,0 +1,224 @@
+"""A data set is looked at completely before anything trains on it.
+
+Every image and mask is decoded once. Whatever is wrong becomes a finding with the files that have
+it and the way out; nothing stops the audit, and nothing is written into the data set's folder.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import numpy as np
+
+from pixelwise.datasets.audit_findings import collect_findings
+from pixelwise.datasets.examination import Examination, examine
+from pixelwise.datasets.findings import Finding
+from pixelwise.datasets.fingerprint import HashCache, stat_signature
+from pixelwise.datasets.samples import Dataset
+from pixelwise.errors import DataError
+from pixelwise.recipes.classes import IGNORE
+from pixelwise.storage import cache_folder, printable, sha256_bytes, write_bytes
+
+Progress = Callable[[int, int], None]
+
+_THREADS = 2
+# Part of the cache key: raise it when the audit finds more, or the structs change.
+_VERSION = 1
+
+
+class SplitStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts over the usable pairs of one split; class ids index the tuples.
+
+    Attributes:
+        images: Usable pairs.
+        pixels: Labelled pixels of each class.
+        void_pixels: Ignored pixels.
+        images_with_class: Number of images that hold the class.
+        pixels_of_images_with_class: All pixels of those images, ignored ones included.
+    """
+
+    images: int
+    pixels: tuple[int, ...]
+    void_pixels: int
+    images_with_class: tuple[int, ...]
+    pixels_of_images_with_class: tuple[int, ...]
+
+
+class ImageSizes(msgspec.Struct, frozen=True, kw_only=True):
+    """The sizes (height, width) of all readable images.
+
+    Attributes:
+        most_common: The size that most images have; (0, 0) if none is readable.
+        most_common_images: How many have it.
+        smallest: Size of the smallest area.
+        largest: Size of the largest area.
+        distinct: How many different sizes there are.
+    """
+
+    most_common: tuple[int, int] = (0, 0)
+    most_common_images: int = 0
+    smallest: tuple[int, int] = (0, 0)
+    largest: tuple[int, int] = (0, 0)
+    distinct: int = 0
+
+
+class Audit(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of looking at a data set.
+
+    Attributes:
+        dataset: Its name.
+        layout: The recognised layout, in words.
+        classes: Class names.
+        splits: Number of pairs by split, usable or not.
+        statistics: Counts by split.
+        sizes: Of the images.
+        mask_encodings: How many masks are stored in which way, such as `palette PNG`.
+        unusable: Ids of the pairs that cannot be trained on, by split.
+        findings: Errors first, then warnings.
+    """
+
+    dataset: str
+    layout: str
+    classes: tuple[str, ...]
+    splits: dict[str, int]
+    statistics: dict[str, SplitStatistics]
+    sizes: ImageSizes
+    mask_encodings: dict[str, int]
+    unusable: dict[str, tuple[str, ...]]
+    findings: tuple[Finding, ...]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that stop training unless they are allowed."""
+        return tuple(found for found in self.findings if found.severity == "error")
+
+
+def audit(
+    dataset: Dataset,
+    *,
+    splits: Sequence[str] | None = None,
+    progress: Progress | None = None,
+    fresh: bool = False,
+) -> Audit:
+    """Decode every pair of `dataset` and list everything that is wrong or odd.
+
+    The result is kept in the user's cache folder and returned at once as long as no file's size or
+    modification time changes and the data set is opened the same way.
+
+    Args:
+        dataset: As opened.
+        splits: Names of the splits to look at; None takes all.
+        progress: Called with (pairs done, pairs in total).
+        fresh: Look at every file again, and compare its content with the hash that an earlier
+            audit kept: D103 where it changed although size and modification time did not.
+    """
+    names = [name for name in dataset.splits if splits is None or name in splits]
+    pairs = [(name, sample) for name in names for sample in dataset.splits[name]]
+    cached = cache_folder() / f"audit-{_cache_key(dataset, names)}.msgpack"
+    if not fresh:
+        try:
+            return msgspec.msgpack.decode(cached.read_bytes(), type=Audit)
+        except (OSError, msgspec.DecodeError):
+            pass  # not audited yet, or by another version
+    hashes = HashCache(dataset.root)
+    examinations: list[Examination] = []
+    with ThreadPoolExecutor(_THREADS) as pool:
+        jobs = pool.map(lambda pair: examine(pair[0], pair[1], dataset, hashes, fresh=fresh), pairs)
+        for done, examination in enumerate(jobs, start=1):
+            examinations.append(examination)
+            if progress is not None:
+                progress(done, len(pairs))
+    hashes.save()
+    statistics = {name: _statistics([e for e in examinations if e.split == name], dataset) for name in names}
+    result = Audit(
+        dataset=dataset.name,
+        layout=dataset.layout,
+        classes=dataset.classes,
+        splits={name: len(dataset.splits[name]) for name in names},
+        statistics=statistics,
+        sizes=_sizes(examinations),
+        mask_encodings=dict(Counter(e.encoding for e in examinations if e.encoding).most_common()),
+        unusable={name: tuple(e.sample.id for e in examinations if e.split == name and e.errors) for name in names},
+        findings=collect_findings(dataset, examinations, {n: s.pixels for n, s in statistics.items()}, hashes.changed),
+    )
+    write_bytes(cached, msgspec.msgpack.encode(result))
+    return result
+
+
+def raise_for_errors(audit: Audit, allow: Sequence[str] = ()) -> None:
+    """Refuse data with errors.
+
+    Args:
+        audit: Of the data.
+        allow: Codes of errors that the user accepts (`data.allow`).
+
+    Raises:
+        DataError: With code, message and fix of the first error that is not allowed.
+    """
+    errors = [found for found in audit.errors if found.code not in allow]
+    if not errors:
+        return
+    first = errors[0]
+    message = first.message
+    if len(first.files) > 1:
+        more = first.total - len(first.files)
+        message += f" [{', '.join(first.files)}{f' and {more} more' if more else ''}]"
+    if len(errors) > 1:
+        message += f"; and {len(errors) - 1} more kinds of errors: run `pixelwise check`"
+    raise DataError(first.code, message, first.fix)
+
+
+def without_unusable(dataset: Dataset, audit: Audit) -> Dataset:
+    """The data set without the pairs that the audit found unusable: what allowed errors leave over."""
+    unusable = {name: set(ids) for name, ids in audit.unusable.items()}
+    splits = {
+        name: tuple(sample for sample in samples if sample.id not in unusable.get(name, ()))
+        for name, samples in dataset.splits.items()
+    }
+    return msgspec.structs.replace(dataset, splits=splits)
+
+
+def _cache_key(dataset: Dataset, splits: Sequence[str]) -> str:
+    paths = [
+        path
+        for name in splits
+        for sample in dataset.splits[name]
+        for path in (sample.image_path, sample.mask_path)
+        if path is not None
+    ]
+    described = msgspec.json.encode((_VERSION, dataset, splits), enc_hook=printable)
+    return sha256_bytes(described + stat_signature(paths).encode())[:24]
+
+
+def _statistics(examinations: Sequence[Examination], dataset: Dataset) -> SplitStatistics:
+    num_classes = len(dataset.classes)
+    usable = [e.pixels for e in examinations if e.pixels is not None]
+    counts = np.stack(usable) if usable else np.zeros((0, 256), np.int64)
+    pixels = counts[:, :num_classes]
+    present = pixels > 0
+    areas = counts.sum(axis=1, keepdims=True)
+    return SplitStatistics(
+        images=len(usable),
+        pixels=tuple(pixels.sum(axis=0).tolist()),
+        void_pixels=int(counts[:, IGNORE].sum()),
+        images_with_class=tuple(present.sum(axis=0).tolist()),
+        pixels_of_images_with_class=tuple((present * areas).sum(axis=0).tolist()),
+    )
+
+
+def _sizes(examinations: Sequence[Examination]) -> ImageSizes:
+    counts = Counter(e.size for e in examinations if e.image is not None)
+    if not counts:
+        return ImageSizes()
+    most_common, images = counts.most_common(1)[0]
+    by_area = sorted(counts, key=lambda size: (size[0] * size[1], size))
+    return ImageSizes(
+        most_common=most_common,
+        most_common_images=images,
+        smallest=by_area[0],
+        largest=by_area[-1],
+        distinct=len(counts),
+    )

@@ -1,0 +1,164 @@
+"""Which classes a data set has and how its masks encode them.
+
+Three sources, the later winning: what the layout is known to use (CamVid, Cityscapes), the file
+`dataset.toml` of a folder, and the recipe's `data.classes`, `palette`, `label_map` and `colors`.
+A folder that says nothing is asked through its masks.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pixelwise.datasets.diagnosis import voc_color
+from pixelwise.datasets.findings import Finding
+from pixelwise.datasets.inference import infer_label_map, read_mask_ids
+from pixelwise.datasets.labels import LabelTable, format_color, parse_color, table_of
+from pixelwise.datasets.layouts import Layout
+from pixelwise.errors import DataError, RecipeError
+from pixelwise.recipes.classes import CLASS_SETS, IGNORE, Color
+from pixelwise.recipes.schema import Data
+from pixelwise.recipes.suggestions import did_you_mean
+from pixelwise.storage import printable
+
+DESCRIPTION_FILE = "dataset.toml"
+
+
+class ClassTable(msgspec.Struct, frozen=True, kw_only=True):
+    """Classes and encoding, resolved; the fields are those of `Dataset`."""
+
+    classes: tuple[str, ...]
+    palette: tuple[Color, ...]
+    label_table: LabelTable
+    problems: tuple[Finding, ...] = ()
+
+
+class _Source(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What one source says, None where it says nothing; also the form of `dataset.toml`."""
+
+    classes: tuple[str, ...] | None = None
+    palette: tuple[Color | str, ...] | None = None
+    label_map: dict[str, int] | None = None
+    colors: dict[str, int] | None = None
+    ignore: int | tuple[int, ...] | None = None
+
+
+def class_table(data: Data, layout: Layout) -> ClassTable:
+    """Classes, palette and label table of the data set in `layout`.
+
+    Raises:
+        DataError: D224, `dataset.toml` is not what it should be.
+        RecipeError: R203, the recipe's fields contradict each other or the data set.
+    """
+    known = _known(layout.name)
+    if known is None:
+        known = _read_description(layout.root / DESCRIPTION_FILE)
+    recipe = _Source(classes=data.classes, palette=data.palette, label_map=data.label_map, colors=data.colors)
+    names = recipe.classes or known.classes
+    palette = _palette(recipe.palette) or _palette(known.palette)
+    problems: list[Finding] = []
+    try:
+        ids, colors = _encoding(recipe, known, names, palette)
+        if names is None and not ids and not colors:
+            masks = [s.mask_path for samples in layout.splits.values() for s in samples if s.mask_path is not None]
+            raw_ids = read_mask_ids(masks, max_pixels=data.max_pixels)
+            ids, problems = infer_label_map(raw_ids)
+            palette = palette or _palette_of_ids(ids, raw_ids.palette)
+        label_table = table_of(ids, colors)
+    except ValueError as error:
+        raise RecipeError("R203", f"data.label_map or data.colors {error}", "see `pixelwise show NAME`") from error
+    used = {class_id for class_id in (*label_table.ids.values(), *label_table.colors.values()) if class_id != IGNORE}
+    names = names if names is not None else tuple(f"class_{i}" for i in range(max(used, default=-1) + 1))
+    if used and max(used) >= len(names):
+        raise RecipeError(
+            "R203",
+            f"{printable(layout.root)}: masks are mapped to class {max(used)}, but {len(names)} classes are named: "
+            f"{', '.join(names)}",
+            "name every class in data.classes, and map raw ids to them with data.label_map",
+        )
+    palette = palette if palette is not None and len(palette) == len(names) else None
+    return ClassTable(
+        classes=names,
+        palette=palette or tuple(voc_color(i) for i in range(len(names))),
+        label_table=label_table,
+        problems=tuple(problems),
+    )
+
+
+def _encoding(
+    recipe: _Source, known: _Source, names: tuple[str, ...] | None, palette: tuple[Color, ...] | None
+) -> tuple[dict[int, int], dict[str, int]]:
+    """Raw id -> class id and colour -> class id; both empty where nobody says anything."""
+    if recipe.colors is not None and recipe.label_map is None:
+        return {}, recipe.colors
+    source = recipe if recipe.label_map is not None else known
+    label_map = source.label_map
+    colors = recipe.colors or known.colors or {}
+    if label_map is None:
+        if colors or names is None:
+            return {}, colors
+        label_map = {str(i): i for i in range(len(names))}
+    if not colors and palette is not None and (names is None or len(names) == len(palette)):
+        # A palette says which colour a class has, so it reads RGB masks as well.
+        colors = {format_color(color): i for i, color in enumerate(palette)}
+    ignored = (known.ignore,) if isinstance(known.ignore, int) else known.ignore or ()
+    return dict.fromkeys(ignored, IGNORE) | {int(raw): class_id for raw, class_id in label_map.items()}, colors
+
+
+def _known(name: str) -> _Source | None:
+    class_set = CLASS_SETS.get(name)
+    if class_set is None:
+        return None
+    colors = {format_color(color): class_id for class_id, color in enumerate(class_set.palette)}
+    colors.setdefault(format_color(class_set.unlabelled_color), IGNORE)
+    return _Source(
+        classes=class_set.names,
+        palette=class_set.palette,
+        label_map={str(raw): class_id for raw, class_id in class_set.label_table.items()},
+        colors=colors,
+    )
+
+
+def _read_description(file: Path) -> _Source:
+    if not file.is_file():
+        return _Source()
+    help = 'for example: classes = ["background", "road"], palette = ["#000000", "#804080"], ignore = 255'
+    try:
+        plain: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError("D224", f"{printable(file)}: {error}", help) from error
+    fields = _Source.__struct_fields__
+    for key in plain:
+        if key not in fields:
+            raise DataError(
+                "D224",
+                f"{printable(file)}: unknown key '{key}'{did_you_mean(key, fields)}",
+                f"keys: {', '.join(fields)}",
+            )
+    try:
+        source = msgspec.convert(plain, _Source)
+        _palette(source.palette)
+        if source.classes and source.palette and len(source.classes) != len(source.palette):
+            raise ValueError(f"{len(source.classes)} classes but {len(source.palette)} palette colours")
+        for raw in source.label_map or {}:
+            int(raw)
+    except ValueError as error:
+        raise DataError("D224", f"{printable(file)}: {error}", help) from error
+    return source
+
+
+def _palette(palette: tuple[Color | str, ...] | None) -> tuple[Color, ...] | None:
+    if palette is None:
+        return None
+    return tuple(parse_color(color) if isinstance(color, str) else color for color in palette)
+
+
+def _palette_of_ids(ids: dict[int, int], palette: tuple[Color, ...]) -> tuple[Color, ...] | None:
+    """One colour per class, of the palette of the masks; None where they have none."""
+    raws = sorted((class_id, raw) for raw, class_id in ids.items() if class_id != IGNORE)
+    if not palette or any(raw >= len(palette) for _, raw in raws):
+        return None
+    return tuple(palette[raw] for _, raw in raws)

@@ -1,0 +1,120 @@
+"""What exactly a data set contains, as one hash; and hashes of files that are not computed twice."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from pixelwise.datasets.samples import Dataset
+from pixelwise.storage import cache_folder, sha256_bytes, sha256_file, write_bytes
+
+_THREADS = 4
+# A file written in the last moments may change again within the resolution of its time stamp.
+_SETTLED_SECONDS = 2.0
+
+
+class _Known(msgspec.Struct, frozen=True, array_like=True):
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+class HashCache:
+    """SHA-256 of files, remembered by path, size and modification time in the user's cache folder.
+
+    Args:
+        root: The data set; every root has a cache file of its own.
+
+    Attributes:
+        changed: Files whose content differs although size and modification time did not change:
+            damaged on the disk. Found by `digest(path, fresh=True)` only.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._file = cache_folder() / f"hashes-{sha256_bytes(os.fsencode(root.resolve()))[:20]}.msgpack"
+        self._known = _load(self._file)
+        self._new: dict[bytes, _Known] = {}
+        self.changed: list[Path] = []
+
+    def digest(self, path: Path, *, fresh: bool = False) -> str:
+        """Hexadecimal SHA-256 of the file, from the cache unless `fresh`. Callable from any thread.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        facts = path.stat()
+        key = os.fsencode(path.absolute())
+        known = self._known.get(key)
+        same_stat = known is not None and (known.size, known.mtime_ns) == (facts.st_size, facts.st_mtime_ns)
+        if known is not None and same_stat and not fresh:
+            return known.sha256
+        digest = sha256_file(path)
+        if known is not None and same_stat and known.sha256 != digest:
+            self.changed.append(path)
+        elif not same_stat and time.time() - facts.st_mtime > _SETTLED_SECONDS:
+            self._new[key] = _Known(facts.st_size, facts.st_mtime_ns, digest)
+        return digest
+
+    def save(self) -> None:
+        """Write what was added to the cache folder, atomically. Content that `changed` is not taken over."""
+        if self._new:
+            # Another process may have saved in the meantime: keep its entries.
+            write_bytes(self._file, msgspec.msgpack.encode({**_load(self._file), **self._new}))
+            self._new = {}
+
+
+def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh: bool = False) -> str:
+    """SHA-256 (hexadecimal) of what `dataset` holds: equal fingerprints, equal data.
+
+    It covers split names, ids, the contents of all images and masks, the label table, the classes
+    and the reading options; not where the files lie.
+
+    Args:
+        dataset: As opened.
+        splits: Names; None takes all.
+        fresh: Read every file even if its hash is known.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    names = sorted(dataset.splits if splits is None else splits)
+    samples = [(name, sample) for name in names for sample in dataset.splits.get(name, ())]
+    cache = HashCache(dataset.root)
+    paths = [path for _, sample in samples for path in (sample.image_path, sample.mask_path) if path is not None]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        digests = dict(zip(paths, pool.map(lambda path: cache.digest(path, fresh=fresh), paths), strict=True))
+    cache.save()
+    content = [
+        (name, sample.id, digests[sample.image_path], digests[sample.mask_path] if sample.mask_path else None)
+        for name, sample in samples
+    ]
+    table = (sorted(dataset.label_table.ids.items()), sorted(dataset.label_table.colors.items()))
+    described = (names, content, table, dataset.classes, dataset.reading)
+    return hashlib.sha256(msgspec.json.encode(described)).hexdigest()
+
+
+def stat_signature(paths: Iterable[Path]) -> str:
+    """SHA-256 of paths, sizes and modification times: changes when a file is touched, reads none."""
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            facts = path.stat()
+            state = f"{facts.st_size} {facts.st_mtime_ns}"
+        except OSError as error:
+            state = f"error {error.errno}"
+        digest.update(os.fsencode(path.absolute()) + b"\0" + state.encode() + b"\0")
+    return digest.hexdigest()
+
+
+def _load(file: Path) -> dict[bytes, _Known]:
+    # A missing or damaged cache costs time, never an error.
+    try:
+        return msgspec.msgpack.decode(file.read_bytes(), type=dict[bytes, _Known])
+    except (OSError, msgspec.DecodeError):
+        return {}

@@ -1,0 +1,88 @@
+"""A folder -> a `Dataset`: recognises the layout, resolves the classes, collects problems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pixelwise.datasets import camvid, cityscapes, folder
+from pixelwise.datasets.class_tables import DESCRIPTION_FILE, class_table
+from pixelwise.datasets.layouts import Layout
+from pixelwise.datasets.samples import Dataset, Reading
+from pixelwise.errors import DataError
+from pixelwise.recipes.schema import Data
+from pixelwise.storage import printable
+
+_LAYOUTS: dict[str, tuple[Callable[[Path], Layout | None], str]] = {
+    "camvid": (camvid.camvid_layout, camvid.LOOKED_FOR),
+    "cityscapes": (cityscapes.cityscapes_layout, cityscapes.LOOKED_FOR),
+    "folder": (folder.folder_layout, folder.LOOKED_FOR),
+}
+
+
+def open_dataset(data: Data, root: Path | None) -> Dataset:
+    """Open the data set that `data` describes in the folder `root`.
+
+    Only names are read here, except that a folder of own data which names no classes has its masks
+    decoded once. What is wrong with single files is collected in `Dataset.problems`; the audit
+    decides what stops training.
+
+    Args:
+        data: `data.dataset` names the layout; `auto` takes the one that fits.
+        root: The folder; None only for `town`, which is then drawn into the user's cache folder.
+
+    Raises:
+        DataError: D222, no folder, or none of the layouts; D224, a `dataset.toml` that is wrong.
+        RecipeError: R203, fields of `data` contradict each other or the data set.
+    """
+    if data.dataset == "town":
+        # OpenCV's drawing is needed for this data set only.
+        from pixelwise.datasets.town import town_layout
+
+        layout = town_layout(data, root)
+    else:
+        if root is None:
+            raise DataError("D222", f"data set '{data.dataset}' needs a folder", "say where it is: --data PATH")
+        if not root.is_dir():
+            state = "is not a folder" if root.exists() else "does not exist"
+            raise DataError("D222", f"{printable(root)}: {state}", "give the folder that holds images and masks")
+        layout = _recognise(root) if data.dataset == "auto" else _LAYOUTS[data.dataset][0](root)
+        if layout is None:
+            raise _not_recognised(data.dataset, root)
+    table = class_table(data, layout)
+    return Dataset(
+        name=layout.name,
+        root=layout.root,
+        classes=table.classes,
+        palette=table.palette,
+        label_table=table.label_table,
+        splits=layout.splits,
+        reading=Reading.of(data),
+        layout=layout.description,
+        problems=(*layout.problems, *table.problems),
+    )
+
+
+def _recognise(root: Path) -> Layout | None:
+    layout = cityscapes.cityscapes_layout(root)
+    if layout is not None:
+        return layout
+    described = (root / DESCRIPTION_FILE).is_file()
+    if not described and camvid.looks_like_camvid(root):
+        return camvid.camvid_layout(root)
+    return folder.folder_layout(root)
+
+
+def _not_recognised(name: str, root: Path) -> DataError:
+    wanted = _LAYOUTS if name == "auto" else {name: _LAYOUTS[name]}
+    looked_for = "; ".join(f"{kind}: {text}" for kind, (_, text) in wanted.items())
+    try:
+        entries = sorted(path.name + ("/" if path.is_dir() else "") for path in root.iterdir())
+    except OSError as error:
+        entries = [error.strerror or str(error)]
+    found = ", ".join(printable(entry) for entry in entries[:8]) + (", ..." if len(entries) > 8 else "")
+    return DataError(
+        "D222",
+        f"{printable(root)}: no images with masks found; it holds: {found or 'nothing'}",
+        f"looked for {looked_for}",
+    )

@@ -1,0 +1,77 @@
+"""Which machine and which versions a number was measured with. No host name, no paths, no user."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import resource
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+import torch
+
+PACKAGES = ("pixelwise", "torch", "timm", "numpy", "opencv-python-headless", "Pillow")
+"""The packages whose version can change a result."""
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """The hardware.
+
+    Attributes:
+        cpu: Model name of the processor.
+        cores: Logical cores this process may use.
+        threads: Threads that PyTorch uses for one operation.
+        gpu: Name of the first GPU, None without one.
+        memory_bytes: Main memory.
+        platform: Operating system, its release and the instruction set.
+    """
+
+    cpu: str
+    cores: int
+    threads: int
+    gpu: str | None
+    memory_bytes: int
+    platform: str
+
+
+def machine_facts() -> Machine:
+    """Look at this machine."""
+    return Machine(
+        cpu=_cpu_name(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        threads=torch.get_num_threads(),
+        gpu=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        platform=f"{platform.system()} {platform.release()} {platform.machine()}",
+    )
+
+
+def version_facts() -> dict[str, str]:
+    """Versions of Python and of `PACKAGES`."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        # Some distributors ship OpenCV or Pillow under another package name.
+        except PackageNotFoundError:
+            versions[package] = "unknown"
+    return versions
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Most memory used so far: on a GPU since its statistics were reset, else by this process ever."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
+
+
+def _cpu_name() -> str:
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1].strip() if found else platform.processor() or platform.machine()

@@ -1,0 +1,72 @@
+"""Class ids as pictures: indexed PNG files, colours, overlays."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from pixelwise.recipes.classes import IGNORE, Color
+
+VOID: Color = (0, 0, 0)
+"""Colour of ignored pixels in pictures of labels."""
+
+
+def color_table(palette: Sequence[Color]) -> np.ndarray:
+    """uint8 (256, 3): the colour of every value a uint8 label can have; `VOID` beyond the palette."""
+    table = np.full((256, 3), VOID, np.uint8)
+    colors = np.asarray(palette[:IGNORE], np.uint8).reshape(-1, 3)
+    table[: len(colors)] = colors
+    return table
+
+
+def colorize(labels: np.ndarray, palette: Sequence[Color]) -> np.ndarray:
+    """uint8 (H, W) class ids as uint8 (H, W, 3) colours."""
+    return color_table(palette)[labels]
+
+
+def blend(image: np.ndarray, labels: np.ndarray, palette: Sequence[Color], alpha: float) -> np.ndarray:
+    """The image with the class colours laid over it.
+
+    Args:
+        image: uint8 (H, W, 3).
+        labels: uint8 (H, W) class ids; ignored pixels show the image.
+        palette: One colour per class.
+        alpha: Opacity of the colours, 0 (image only) to 1 (colours only).
+
+    Returns:
+        uint8 (H, W, 3).
+    """
+    colors = colorize(labels, palette)
+    # Integer arithmetic in 1/256: a float picture of 10 megapixels would take 240 MB on the way.
+    weight = round(alpha * 256)
+    mixed = (image.astype(np.uint16) * (256 - weight) + colors.astype(np.uint16) * weight + 128) >> 8
+    return np.where((labels == IGNORE)[..., None], image, mixed.astype(np.uint8))
+
+
+def indexed_png(labels: np.ndarray, palette: Sequence[Color]) -> bytes:
+    """uint8 (H, W) class ids as a palette PNG: pixel value = class id, colours for the eye only."""
+    picture = Image.fromarray(labels, mode="L")
+    # Attaching a palette turns mode L into mode P and leaves every value as it is.
+    picture.putpalette(color_table(palette).tobytes())
+    return _encoded(picture, "PNG")
+
+
+def jpeg(image: np.ndarray, quality: int = 90) -> bytes:
+    """uint8 (H, W, 3) as JPEG without chroma subsampling, which would smear colours over edges."""
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "JPEG", quality=quality, subsampling=0)
+    return stream.getvalue()
+
+
+def png(image: np.ndarray) -> bytes:
+    """uint8 (H, W), (H, W, 3) or (H, W, 4) as PNG."""
+    return _encoded(Image.fromarray(image), "PNG")
+
+
+def _encoded(picture: Image.Image, kind: str) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, kind)
+    return stream.getvalue()

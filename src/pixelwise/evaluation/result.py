@@ -1,0 +1,267 @@
+"""Results: a measurement together with where its weights and its data come from, as files.
+
+`result.json` is what every table and page is made from. A number that does not exist (the IoU of a
+class that occurs nowhere) is NaN in memory, null in JSON, empty in CSV and `n/a` in tables.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from pixelwise.errors import DataError
+from pixelwise.evaluation.evaluate import ImageScore, Measurement
+from pixelwise.evaluation.machine import Machine, machine_facts, version_facts
+from pixelwise.recipes.protocols import Size
+from pixelwise.storage import printable, write_bytes, write_text
+
+RESULT = "result.json"
+PER_CLASS = "per_class.csv"
+PER_IMAGE = "per_image.csv"
+
+
+class ClassResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One class of a result. Fractions are 0..1, or NaN where they do not exist.
+
+    Attributes:
+        name: Class name.
+        iou: Intersection over union; NaN when the class occurs in no label and no prediction.
+        accuracy: Share of its labelled pixels that were found (recall).
+        precision: Share of the pixels predicted as this class that are right.
+        pixels: Labelled pixels.
+        images: Images whose labels hold the class.
+        worst_image: Id of the image in which this class has its lowest IoU.
+        worst_image_iou: That IoU.
+    """
+
+    name: str
+    iou: float
+    accuracy: float
+    precision: float
+    pixels: int
+    images: int
+    worst_image: str | None
+    worst_image_iou: float
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """A score with everything that is needed to trust it, compare it and measure it again.
+
+    Attributes:
+        miou: Mean IoU, 0..1; NaN where nothing is labelled.
+        per_class: In the order of class ids.
+        pixel_accuracy: Share of labelled pixels that are right.
+        confusion_matrix: Rows truth, columns prediction, in pixels.
+        images: Number of images.
+        classes_present: Number of classes with an IoU.
+        split: The split that was scored.
+        protocol: Name of the protocol.
+        input_size: (height, width) that the network saw; None: every image its own.
+        recipe: Name of the recipe.
+        recipe_hash: SHA-256 of the resolved recipe.
+        weights_sha256: Of the weights file.
+        weights: `ema` (averaged) or `model`.
+        step: Optimizer steps behind the weights.
+        data_fingerprint: Of the scored split.
+        seconds: Wall time, decoding included.
+        images_per_second: `images / seconds`.
+        peak_memory_bytes: On a GPU of the evaluation, else of the process.
+        machine: The hardware.
+        versions: Python and the packages that matter.
+        command: The command that measures it again.
+    """
+
+    miou: float
+    per_class: tuple[ClassResult, ...]
+    pixel_accuracy: float
+    confusion_matrix: tuple[tuple[int, ...], ...]
+    images: int
+    classes_present: int
+    split: str
+    protocol: str
+    input_size: Size | None
+    recipe: str
+    recipe_hash: str
+    weights_sha256: str
+    weights: str
+    step: int
+    data_fingerprint: str
+    seconds: float
+    images_per_second: float
+    peak_memory_bytes: int
+    machine: Machine
+    versions: dict[str, str]
+    command: str
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a measurement cannot know about itself; the fields mean what they mean in `Result`."""
+
+    recipe: str
+    recipe_hash: str
+    weights_sha256: str
+    weights: Literal["ema", "model"]
+    step: int
+    data_fingerprint: str
+    command: str
+
+
+def make_result(measurement: Measurement, provenance: Provenance) -> Result:
+    """Join a measurement with where its weights and data come from, on this machine."""
+    found = measurement.scores
+    per_class = tuple(
+        ClassResult(
+            name=name,
+            iou=found.iou[class_id],
+            accuracy=found.accuracy[class_id],
+            precision=found.precision[class_id],
+            pixels=found.pixels[class_id],
+            images=extent.images,
+            worst_image=extent.worst_image,
+            worst_image_iou=extent.worst_image_iou,
+        )
+        for class_id, (name, extent) in enumerate(
+            zip(measurement.classes, measurement.class_extents, strict=True)
+        )
+    )
+    return Result(
+        miou=found.miou,
+        per_class=per_class,
+        pixel_accuracy=found.pixel_accuracy,
+        confusion_matrix=tuple(map(tuple, measurement.confusion_matrix.tolist())),
+        images=measurement.images,
+        classes_present=found.classes_present,
+        split=measurement.split,
+        protocol=measurement.protocol.name,
+        input_size=measurement.input_size,
+        seconds=measurement.seconds,
+        images_per_second=measurement.images / measurement.seconds,
+        peak_memory_bytes=measurement.peak_memory_bytes,
+        machine=machine_facts(),
+        versions=version_facts(),
+        **msgspec.structs.asdict(provenance),
+    )
+
+
+def to_json(result: Result) -> bytes:
+    """The bytes of `result.json`; NaN becomes null."""
+    return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"
+
+
+def from_json(data: bytes, source: str = RESULT) -> Result:
+    """Read what `to_json` wrote; null becomes NaN.
+
+    Raises:
+        DataError: D240, it is not a result.
+    """
+    try:
+        plain = msgspec.json.decode(data)
+        for part in (plain, *plain["per_class"]):
+            _null_to_nan(part)
+        return msgspec.convert(plain, Result)
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            "D240",
+            f"{source}: not a result of an evaluation: {error}",
+            "write it again with `pixelwise evaluate`",
+        ) from error
+
+
+def save_result(result: Result, per_image: Sequence[ImageScore], folder: Path) -> Path:
+    """Write `result.json`, `per_class.csv` and `per_image.csv` into `folder`.
+
+    `result.json` comes last: where it is, the others are complete.
+
+    Args:
+        result: The result.
+        per_image: One score per image.
+        folder: Created when missing.
+
+    Returns:
+        The path of `result.json`.
+
+    Raises:
+        ResourceError: S601, the disk is full.
+    """
+    write_text(
+        folder / PER_CLASS,
+        _csv(
+            ClassResult.__struct_fields__,
+            (msgspec.structs.astuple(entry) for entry in result.per_class),
+        ),
+    )
+    write_text(
+        folder / PER_IMAGE,
+        _csv(ImageScore.__struct_fields__, (msgspec.structs.astuple(entry) for entry in per_image)),
+    )
+    write_bytes(folder / RESULT, to_json(result))
+    return folder / RESULT
+
+
+def load_result(path: Path) -> Result:
+    """Read a `result.json`, or the one in a folder.
+
+    Raises:
+        DataError: D240, there is none or it is not a result.
+    """
+    file = path / RESULT if path.is_dir() else path
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise DataError(
+            "D240", f"{printable(file)}: {error.strerror}", "write it with `pixelwise evaluate`"
+        ) from error
+    return from_json(data, printable(file))
+
+
+def load_per_image(folder: Path) -> tuple[ImageScore, ...]:
+    """Read the `per_image.csv` of an evaluation folder; empty when there is none.
+
+    Raises:
+        DataError: D240, it is not what `save_result` writes.
+    """
+    path = folder / PER_IMAGE
+    if not path.is_file():
+        return ()
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return tuple(
+                ImageScore(
+                    id=row["id"],
+                    miou=_number(row["miou"]),
+                    pixel_accuracy=_number(row["pixel_accuracy"]),
+                    labelled_pixels=int(row["labelled_pixels"]),
+                )
+                for row in csv.DictReader(file)
+            )
+    except (KeyError, ValueError, TypeError) as error:
+        raise DataError(
+            "D240",
+            f"{printable(path)}: not a table of image scores: {error}",
+            "write it again with `pixelwise evaluate`",
+        ) from error
+
+
+def _csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow(["" if isinstance(cell, float) and math.isnan(cell) else cell for cell in row])
+    return text.getvalue()
+
+
+def _number(text: str) -> float:
+    return float(text) if text else math.nan
+
+
+def _null_to_nan(plain: dict[str, Any]) -> None:
+    for key in ("miou", "pixel_accuracy", "iou", "accuracy", "precision", "worst_image_iou"):
+        if key in plain and plain[key] is None:
+            plain[key] = math.nan

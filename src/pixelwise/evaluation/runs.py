@@ -1,0 +1,154 @@
+"""Scoring a run, or a model in memory, by name of split and protocol."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import safetensors.torch
+import torch
+
+from pixelwise.checkpoints.run_folder import ENVIRONMENT, EVALUATIONS, TrainedModel, load_trained
+from pixelwise.datasets.fingerprint import fingerprint
+from pixelwise.datasets.opening import open_dataset
+from pixelwise.datasets.samples import Dataset
+from pixelwise.errors import DataError
+from pixelwise.evaluation.evaluate import Measurement, evaluate_model
+from pixelwise.evaluation.result import Provenance, Result, make_result, save_result
+from pixelwise.evaluation.samples import save_samples
+from pixelwise.models import SegmentationModel
+from pixelwise.recipes.protocols import Protocol
+from pixelwise.recipes.protocols import protocol as find_protocol
+from pixelwise.recipes.schema import Data, Evaluation, Precision
+from pixelwise.storage import printable, sha256_bytes
+
+
+def evaluate(
+    model_or_run: SegmentationModel | str | os.PathLike[str],
+    data: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+    protocol: str | None = None,
+    *,
+    device: str | torch.device | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    warn: Callable[[str, str], None] | None = None,
+) -> Result:
+    """Score a run or a model.
+
+    The result of a run, with its per-class and per-image tables and pictures of its worst, middle
+    and best images, is kept in `RUN/evaluations/SPLIT-PROTOCOL/`.
+
+    Args:
+        model_or_run: A run folder, or a model in memory.
+        data: Folder of the data set; None: where the run was trained.
+        split: None: the recipe's `evaluation.split`; for a model in memory `val`.
+        protocol: Name of a protocol; None: the recipe's first; for a model in memory `native`.
+        device: None: a GPU where there is one.
+        progress: Told (images done, images in all).
+        warn: Told when a damaged checkpoint was passed over, with a code.
+
+    Raises:
+        CheckpointError: The folder is no run, has no valid checkpoint, or predicts other classes.
+        DataError: The data cannot be opened or read.
+        RecipeError: R204, no such protocol.
+    """
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if isinstance(model_or_run, SegmentationModel):
+        return _evaluate_memory(
+            model_or_run, data, split or "val", find_protocol(protocol or "native"), where, progress
+        )
+    run = Path(model_or_run)
+    trained = load_trained(run, warn)
+    recipe = trained.recipe
+    dataset = open_dataset(recipe.data, _data_folder(run, data))
+    chosen = find_protocol(protocol or recipe.evaluation.protocols[0])
+    split = split or recipe.evaluation.split
+    measured = _measure(
+        trained.model, dataset, split, chosen, recipe.evaluation, recipe.precision, where, progress
+    )
+    command = f"pixelwise evaluate {printable(run)} --split {split} --protocol {chosen.name}"
+    result = make_result(measured, _provenance(trained, dataset, split, command))
+    folder = run / EVALUATIONS / f"{split}-{chosen.name}"
+    save_samples(trained.model, dataset, measured, folder / "samples")
+    save_result(result, measured.per_image, folder)
+    return result
+
+
+def _evaluate_memory(
+    model: SegmentationModel,
+    data: str | os.PathLike[str] | None,
+    split: str,
+    protocol: Protocol,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None,
+) -> Result:
+    if data is None:
+        raise DataError(
+            "D224", "a model in memory does not know its data", "pass data='folder of the data set'"
+        )
+    dataset = open_dataset(Data(), Path(data))
+    measured = _measure(model, dataset, split, protocol, Evaluation(), Precision(), device, progress)
+    weights = safetensors.torch.save(
+        {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    )
+    provenance = Provenance(
+        recipe="",
+        recipe_hash="",
+        weights_sha256=sha256_bytes(weights),
+        weights="model",
+        step=0,
+        data_fingerprint=fingerprint(dataset, [split]),
+        command="",
+    )
+    return make_result(measured, provenance)
+
+
+def _measure(
+    model: SegmentationModel,
+    dataset: Dataset,
+    split: str,
+    protocol: Protocol,
+    evaluation: Evaluation,
+    precision: Precision,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None,
+) -> Measurement:
+    measured = evaluate_model(
+        model,
+        dataset,
+        split,
+        protocol,
+        input_size=evaluation.input_size,
+        batch_size=evaluation.batch_size,
+        device=device,
+        precision=precision,
+        progress=progress,
+    )
+    if measured is None:
+        raise AssertionError("evaluate_model stops only when asked, and nobody asks here")
+    return measured
+
+
+def _data_folder(run: Path, data: str | os.PathLike[str] | None) -> Path | None:
+    """The folder given, or the one the run was trained on."""
+    if data is not None:
+        return Path(data)
+    environment = run / ENVIRONMENT
+    if not environment.is_file():
+        return None
+    folder = msgspec.json.decode(environment.read_bytes())["arguments"]["data"]
+    return Path(folder) if folder is not None else None
+
+
+def _provenance(trained: TrainedModel, dataset: Dataset, split: str, command: str) -> Provenance:
+    return Provenance(
+        recipe=trained.recipe.name,
+        recipe_hash=trained.recipe.hash(),
+        weights_sha256=trained.weights_sha256,
+        weights="ema" if trained.weights == "ema" else "model",
+        step=trained.checkpoint.step,
+        data_fingerprint=fingerprint(dataset, [split]),
+        command=command,
+    )

@@ -1,0 +1,185 @@
+"""Which images a command line means, and what the files made from them are called.
+
+Output names depend on the inputs alone. They mirror the folders that were given; two images that
+would share a name (`a.jpg`, `a.png`) keep their endings (`a.jpg.png`, `a.png.png`).
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pixelwise.datasets.decoding import SUFFIXES
+from pixelwise.datasets.findings import Finding
+from pixelwise.datasets.listing import list_images
+from pixelwise.errors import DataError, RecipeError
+from pixelwise.storage import printable
+
+LONGEST_NAME = 255
+"""Bytes in a file name, on every common file system."""
+
+
+class Input(NamedTuple):
+    """An image and the name of what is made from it.
+
+    Attributes:
+        path: The image file.
+        name: Path of the output below `masks/` or `overlays/`, without its ending.
+    """
+
+    path: Path
+    name: Path
+
+
+class Inputs(NamedTuple):
+    """Everything that was found.
+
+    Attributes:
+        images: In the order they were given, folders sorted.
+        problems: Entries of folders that cannot be read (D131).
+    """
+
+    images: list[Input]
+    problems: list[Finding]
+
+
+def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path]) -> Inputs:
+    """All images that `paths` mean.
+
+    Args:
+        paths: Image files (taken whatever they are called), folders (searched with their
+            subfolders; hidden files are left out, loops of links are no danger) and patterns such
+            as `photos/**/*.jpg`. A path that exists is never read as a pattern.
+        outputs: Folders that predictions are written to; what lies there is not an input.
+
+    Raises:
+        DataError: D223, one of `paths` means no image.
+        RecipeError: R220, one of `paths` lies in an output folder.
+    """
+    written = [os.path.realpath(folder) for folder in outputs]
+    found: dict[str, tuple[Path, Path]] = {}
+    problems: list[Finding] = []
+    for given in paths:
+        path = Path(given)
+        if _is_inside(path, written):
+            raise RecipeError(
+                "R220",
+                f"{printable(path)} lies in a folder that predictions are written to",
+                "choose another --output, so that no input is overwritten",
+            )
+        images, unreadable = _images_of(path)
+        images = [(file, name) for file, name in images if not _is_inside(file, written)]
+        if not images and not unreadable:
+            raise _nothing(path)
+        problems += unreadable
+        for file, name in images:
+            found.setdefault(os.path.abspath(file), (file, name))
+    files, names = [file for file, _ in found.values()], [name for _, name in found.values()]
+    return Inputs([Input(*pair) for pair in zip(files, output_names(names), strict=True)], problems)
+
+
+def output_names(relative: Sequence[Path]) -> list[Path]:
+    """A name for the output of each image, all different even where case does not count.
+
+    Args:
+        relative: Paths of the images below the folder that was given.
+
+    Returns:
+        The same paths without their ending where that is unique; with it otherwise, and numbered
+        where even that is not enough. None of their last parts is too long for `.jpg` to follow.
+    """
+    stems = [path.with_suffix("") for path in relative]
+    shared = Counter(_folded(stem) for stem in stems)
+    taken = {_folded(stem) for stem in stems if shared[_folded(stem)] == 1}
+    names = []
+    for path, stem in zip(relative, stems, strict=True):
+        name, number = stem, 1
+        if shared[_folded(stem)] > 1:
+            name = path
+            while _folded(name) in taken:
+                number += 1
+                name = path.with_name(f"{path.name}-{number}")
+            taken.add(_folded(name))
+        names.append(_shortened(name))
+    return names
+
+
+def _images_of(path: Path) -> tuple[list[tuple[Path, Path]], list[Finding]]:
+    """Images with their paths below what was given, and entries that cannot be read."""
+    if path.is_dir():
+        return _images_in(path, path)
+    # A dangling link or an unreadable file is somebody's image too: reading it tells what is wrong.
+    if os.path.lexists(path):
+        return [(path, Path(path.name))], []
+    if not glob.has_magic(os.fspath(path)):
+        return [], []
+    base = Path(*_before_magic(path))
+    images: list[tuple[Path, Path]] = []
+    problems: list[Finding] = []
+    for match in sorted(glob.glob(os.fspath(path), recursive=True)):
+        file = Path(match)
+        if file.is_dir():
+            below, unreadable = _images_in(file, base)
+            images += below
+            problems += unreadable
+        elif file.suffix.lower() in SUFFIXES:
+            images.append((file, file.relative_to(base)))
+    return images, problems
+
+
+def _images_in(folder: Path, base: Path) -> tuple[list[tuple[Path, Path]], list[Finding]]:
+    listing = list_images(folder)
+    images = [(entry.path, entry.path.relative_to(base)) for entry in listing.entries]
+    return images, [problem for problem in listing.problems if problem.code == "D131"]
+
+
+def _before_magic(path: Path) -> list[str]:
+    parts = []
+    for part in path.parts:
+        if glob.has_magic(part):
+            break
+        parts.append(part)
+    return parts
+
+
+def _nothing(path: Path) -> DataError:
+    where = printable(path)
+    endings = ", ".join(SUFFIXES)
+    if path.is_dir():
+        return DataError(
+            "D223",
+            f"{where}: no image in this folder or below it; looked for names that end in {endings}",
+            "give a folder with images, or name the files themselves",
+        )
+    if glob.has_magic(os.fspath(path)):
+        return DataError(
+            "D223",
+            f"{where}: no file has such a name; looked for names that end in {endings}",
+            "`**` stands for any number of folders, as in 'photos/**/*.jpg'; quote the pattern",
+        )
+    return DataError("D223", f"{where}: no such file or folder", "check the spelling")
+
+
+def _is_inside(path: Path, folders: Sequence[str]) -> bool:
+    real = os.path.realpath(path)
+    return any(real == folder or real.startswith(folder + os.sep) for folder in folders)
+
+
+def _folded(path: Path) -> str:
+    """The same text for names that one file system or another takes for the same name."""
+    return unicodedata.normalize("NFC", os.fspath(path)).casefold()
+
+
+def _shortened(name: Path) -> Path:
+    encoded = os.fsencode(name.name)
+    room = LONGEST_NAME - len(".png")
+    if len(encoded) <= room:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:12]
+    return name.with_name(os.fsdecode(encoded[: room - 13]) + "-" + digest)

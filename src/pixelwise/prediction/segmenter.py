@@ -1,0 +1,170 @@
+"""One image in, class ids of the same size out."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from pixelwise.datasets.reading import read_image
+from pixelwise.datasets.samples import Reading
+from pixelwise.errors import DataError
+from pixelwise.evaluation.evaluate import main_logits, prediction_mode
+from pixelwise.evaluation.pictures import blend
+from pixelwise.metrics import upsampled_argmax
+from pixelwise.models import SegmentationModel
+from pixelwise.recipes.classes import Color
+from pixelwise.recipes.palettes import colorblind_palette
+from pixelwise.recipes.protocols import Size
+from pixelwise.transforms.resizing import resize_image
+
+PaletteName = Literal["official", "cvd"]
+"""The data set's own colours, or colours that colour-blind eyes can tell apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a network sees in one image.
+
+    Attributes:
+        image: The image, uint8 (H, W, 3), upright.
+        labels: Class ids, uint8 (H, W).
+        scores: Softmax over the classes, float32 (K, H, W), where it was asked for.
+        classes: Class names; the position is the class id.
+        palette: One official colour per class.
+    """
+
+    image: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray | None
+    classes: tuple[str, ...]
+    palette: tuple[Color, ...]
+
+    def overlay(self, alpha: float = 0.5, palette: PaletteName = "official") -> np.ndarray:
+        """The image with the class colours laid over it, uint8 (H, W, 3).
+
+        Args:
+            alpha: Opacity of the colours, 0..1.
+            palette: Which colours.
+
+        Raises:
+            ValueError: `alpha` is outside 0..1, or there is no such palette.
+        """
+        if not 0 <= alpha <= 1:
+            raise ValueError(f"alpha is {alpha}; expected 0 (image only) to 1 (colours only)")
+        return blend(self.image, self.labels, choose_palette(self.palette, palette), alpha)
+
+
+class Segmenter:
+    """A network that is ready to be asked.
+
+    Args:
+        model: The network with its weights; moved to `device` and put into evaluation mode.
+        classes: Class names; None: the model's.
+        palette: One colour per class; None: colour-blind-safe ones.
+        input_size: (height, width) the network was trained for: images are brought to that area,
+            their aspect ratio kept. None: every image at its own size.
+        device: None: where the model is.
+        reading: How image files become arrays.
+    """
+
+    def __init__(
+        self,
+        model: SegmentationModel,
+        classes: Sequence[str] | None = None,
+        palette: Sequence[Color] | None = None,
+        input_size: Size | None = None,
+        device: torch.device | str | None = None,
+        reading: Reading = Reading(),  # noqa: B008 (immutable)
+    ) -> None:
+        self.model = model.to(device).eval() if device is not None else model.eval()
+        self.classes = tuple(classes if classes is not None else model.classes)
+        self.palette = tuple(palette if palette is not None else colorblind_palette(len(self.classes)))
+        self.input_size = input_size
+        self.reading = reading
+        for name, values in (("class names", self.classes), ("palette colours", self.palette)):
+            if len(values) != model.num_classes:
+                raise ValueError(f"{len(values)} {name} for a model of {model.num_classes} classes")
+
+    def predict(
+        self, image: str | os.PathLike[str] | np.ndarray | Image.Image, scores: bool = False
+    ) -> Prediction:
+        """Segment one image.
+
+        Args:
+            image: A file, a uint8 (H, W, 3) RGB array, or a Pillow image. The EXIF orientation of
+                files and Pillow images is applied, so the result is upright.
+            scores: Also give the softmax: 4 bytes per class and pixel.
+
+        Raises:
+            DataError: The file cannot be read, or its values have no plain meaning as 8-bit RGB.
+            ValueError: The array is not uint8 (H, W, 3).
+        """
+        pixels = self._pixels(image)
+        height, width = pixels.shape[:2]
+        seen = resize_image(pixels, same_area((height, width), self.input_size))
+        with prediction_mode(self.model):
+            logits = main_logits(self.model, [seen])
+            labels = upsampled_argmax(logits, (height, width))[0].cpu().numpy()
+            softmax = _softmax(logits, (height, width)) if scores else None
+        return Prediction(
+            image=pixels, labels=labels, scores=softmax, classes=self.classes, palette=self.palette
+        )
+
+    def _pixels(self, image: str | os.PathLike[str] | np.ndarray | Image.Image) -> np.ndarray:
+        if isinstance(image, np.ndarray):
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+                raise ValueError(f"image is {image.dtype} {image.shape}; expected uint8 (H, W, 3) RGB")
+            return image
+        if isinstance(image, Image.Image):
+            return _from_pillow(image, self.reading)
+        return read_image(Path(image), self.reading)
+
+
+def choose_palette(official: Sequence[Color], name: PaletteName) -> tuple[Color, ...]:
+    """The colours of that name for the classes that `official` has colours for.
+
+    Raises:
+        ValueError: There is no such palette.
+    """
+    if name == "official":
+        return tuple(official)
+    if name == "cvd":
+        return colorblind_palette(len(official))
+    raise ValueError(f"no palette is named '{name}'; expected 'official' or 'cvd'")
+
+
+def same_area(size: Size, wanted: Size | None) -> Size:
+    """The size with the aspect ratio of `size` and the area of `wanted`; `size` where that is None.
+
+    A network sees objects at the scale it was trained on, whatever the shape of the photo.
+    """
+    if wanted is None:
+        return size
+    scale = math.sqrt(wanted[0] * wanted[1] / (size[0] * size[1]))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _softmax(logits: Tensor, size: Size) -> np.ndarray:
+    full = F.interpolate(logits.float(), size, mode="bilinear", align_corners=False)
+    return full.softmax(1)[0].cpu().numpy()
+
+
+def _from_pillow(image: Image.Image, reading: Reading) -> np.ndarray:
+    if image.mode == "F" or image.mode.startswith("I"):
+        raise DataError(
+            "D104",
+            f"the Pillow image has mode '{image.mode}' with more than 8 bits per channel",
+            "convert it to 8-bit RGB with the range you mean; clipping would destroy it",
+        )
+    upright = ImageOps.exif_transpose(image) if reading.exif == "apply" else image
+    return np.array(upright.convert("RGB"))

@@ -1,0 +1,49 @@
+"""Numbers as people read them. Rounding happens here and nowhere else."""
+
+from __future__ import annotations
+
+import math
+
+NOT_AVAILABLE = "n/a"
+
+
+def percent(fraction: float, digits: int = 2) -> str:
+    """`0.5312` -> `53.12`; `n/a` for NaN. The unit is left to the heading."""
+    return NOT_AVAILABLE if math.isnan(fraction) else f"{100 * fraction:.{digits}f}"
+
+
+def share(fraction: float) -> str:
+    """A share of something in percent with two significant digits at least: `26.8`, `0.66`, `0.007`."""
+    value = 100 * fraction
+    if math.isnan(value):
+        return NOT_AVAILABLE
+    if value == 0:
+        return "0"
+    digits = 1 if value >= 10 else 2 if value >= 0.1 else 1 - math.floor(math.log10(value))
+    return f"{value:.{digits}f}"
+
+
+def count(number: int) -> str:
+    """`40262400` -> `40 262 400`, with narrow no-break spaces."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+def duration(seconds: float) -> str:
+    """`4000` -> `1 h 7 min`; `75` -> `1 min 15 s`; `3.21` -> `3.2 s`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def memory(size: int) -> str:
+    """`1610612736` -> `1.5 GiB`; MiB below one GiB."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+
+
+def speed(per_second: float) -> str:
+    """`14.23` -> `14.2`; three significant digits."""
+    return f"{per_second:.0f}" if per_second >= 100 else f"{per_second:.3g}"

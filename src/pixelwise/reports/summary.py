@@ -1,0 +1,92 @@
+"""The end of a verb: score, show, write the report, say where everything is."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from pixelwise.checkpoints.run_folder import REPORT
+from pixelwise.checkpoints.run_folder import read_recipe as read_recipe_of
+from pixelwise.datasets.samples import Reading
+from pixelwise.evaluation.result import Result, to_json
+from pixelwise.evaluation.runs import evaluate
+from pixelwise.prediction.loading import load
+from pixelwise.prediction.predict import predict_paths
+from pixelwise.reports.html import write_report
+from pixelwise.reports.progress import CountDisplay
+from pixelwise.reports.terminal import print_result
+from pixelwise.storage import printable
+
+
+def warn(code: str, message: str) -> None:
+    """Say on standard error that something is not as it should be."""
+    print(f"warning[{code}]: {message}", file=sys.stderr)
+
+
+def conclude(run: Path) -> None:
+    """Score a finished run under every protocol of its recipe, write the report, show the first table."""
+    results: list[Result] = []
+    for name in read_recipe_of(run).evaluation.protocols:
+        with CountDisplay("evaluating") as display:
+            results.append(evaluate(run, protocol=name, progress=display, warn=warn))
+    report = write_report(run)
+    console = Console()
+    for result in results:
+        print_result(result, console)
+    console.print(f"\nrun     {printable(run)}\nreport  {printable(report)}", markup=False, soft_wrap=True)
+
+
+def evaluate_and_show(
+    run: Path, *, data: Path | None, split: str | None, protocol: str | None, device: str, as_json: bool
+) -> None:
+    """Score a run, keep the result in its folder, renew the report, print table or JSON."""
+    chosen = None if device == "auto" else device
+    with CountDisplay("evaluating") as display:
+        result = evaluate(run, data, split, protocol, device=chosen, progress=display, warn=warn)
+    write_report(run)
+    if as_json:
+        sys.stdout.write(to_json(result).decode())
+        return
+    console = Console()
+    print_result(result, console)
+    console.print(f"\nreport  {printable(run / REPORT)}", markup=False, soft_wrap=True)
+
+
+def predict_and_show(
+    run: Path,
+    paths: list[str],
+    output: Path,
+    *,
+    overlay: bool,
+    alpha: float,
+    palette: str,
+    strict: bool,
+    device: str,
+    as_json: bool,
+) -> int:
+    """Predict files, print a summary; returns how many failed."""
+    segmenter = load(run, device=None if device == "auto" else device, warn=warn)
+    with CountDisplay("predicting") as display:
+        summary = predict_paths(
+            segmenter,
+            paths,
+            output,
+            overlay=overlay,
+            alpha=alpha,
+            palette=palette,
+            strict=strict,
+            progress=display,
+            reading=Reading.of(read_recipe_of(run).data),
+        )
+    if as_json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(summary), indent=1).decode() + "\n")
+        return summary.failed
+    images = summary.ok + summary.failed
+    speed = images / max(summary.seconds, 1e-9)
+    print(f"{images} images, {summary.ok} ok, {summary.failed} failed, {speed:.1f} img/s -> {printable(output)}")
+    if summary.failed:
+        print(f"the failed ones and why: {printable(output / 'problems.jsonl')}")
+    return summary.failed

@@ -1,0 +1,61 @@
+"""A result as a table in the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pixelwise.evaluation.result import ClassResult, Result
+from pixelwise.reports.numbers import percent, share, speed
+from pixelwise.storage import printable
+
+
+def print_result(result: Result, console: Console) -> None:
+    """Print the per-class table and the line with the totals.
+
+    Args:
+        result: What was measured.
+        console: Where to; its width decides how much of the image ids is shown.
+    """
+    console.print(result_table(result))
+    console.print(Text(totals(result), style="bold"), soft_wrap=True)
+    if any(entry.images == 1 for entry in result.per_class):
+        console.print(Text("! only one image holds this class: its score says little"), soft_wrap=True)
+
+
+def result_table(result: Result) -> Table:
+    """One row per class, in the order of class ids; fractions in percent, `n/a` where there is none."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
+    table.add_column("class", no_wrap=True, overflow="ellipsis", max_width=24)
+    for heading in ("IoU", "accuracy", "precision", "% of px", "images"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("worst image (IoU)", no_wrap=True, overflow="ellipsis", ratio=1)
+    labelled = sum(entry.pixels for entry in result.per_class)
+    for entry in result.per_class:
+        table.add_row(
+            Text(printable(entry.name)),
+            percent(entry.iou),
+            percent(entry.accuracy),
+            percent(entry.precision),
+            share(entry.pixels / labelled) if labelled else "0",
+            f"{entry.images} !" if entry.images == 1 else str(entry.images),
+            Text(_worst(entry)),
+        )
+    return table
+
+
+def totals(result: Result) -> str:
+    """`mIoU 53.12 (11 of 11 classes)  pixel accuracy 87.50  test, camvid-480x360, 233 images, 14.2 img/s`."""
+    return (
+        f"mIoU {percent(result.miou)} ({result.classes_present} of {len(result.per_class)} classes)  "
+        f"pixel accuracy {percent(result.pixel_accuracy)}  "
+        f"{printable(result.split)}, {result.protocol}, {result.images} images, "
+        f"{speed(result.images_per_second)} img/s"
+    )
+
+
+def _worst(entry: ClassResult) -> str:
+    if entry.worst_image is None:
+        return ""
+    return f"{printable(entry.worst_image)} ({percent(entry.worst_image_iou, 1)})"

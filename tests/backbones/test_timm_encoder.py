@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pixelwise.backbones.timm import TimmEncoder
+from pixelwise.errors import RecipeError
+
+
+@pytest.fixture(scope="module")
+def resnet18() -> TimmEncoder:
+    return TimmEncoder("resnet18").eval()
+
+
+def test_resnet18_gives_five_feature_maps_from_fine_to_coarse(resnet18: TimmEncoder) -> None:
+    with torch.no_grad():
+        features = resnet18(torch.zeros(2, 3, 64, 96))
+
+    assert resnet18.strides == (2, 4, 8, 16, 32)
+    assert resnet18.channels == (64, 64, 128, 256, 512)
+    assert [tuple(feature.shape) for feature in features] == [
+        (2, 64, 32, 48), (2, 64, 16, 24), (2, 128, 8, 12), (2, 256, 4, 6), (2, 512, 2, 3),
+    ]  # fmt: skip
+
+
+def test_an_encoder_that_rounds_up_takes_any_size(resnet18: TimmEncoder) -> None:
+    with torch.no_grad():
+        features = resnet18(torch.zeros(1, 3, 33, 47))
+
+    assert resnet18.multiple == 1
+    assert [tuple(feature.shape[-2:]) for feature in features] == [(17, 24), (9, 12), (5, 6), (3, 3), (2, 2)]
+
+
+def test_an_encoder_that_cuts_off_needs_multiples_of_its_coarsest_stride() -> None:
+    assert TimmEncoder("convnext_atto").multiple == 32
+
+
+def test_an_encoder_starts_in_training_mode_with_untouched_statistics() -> None:
+    encoder = TimmEncoder("resnet18")
+
+    state = encoder.state_dict()
+
+    assert encoder.training
+    assert all(module.training for module in encoder.modules())
+    assert int(state["network.bn1.num_batches_tracked"]) == 0
+    assert torch.equal(state["network.bn1.running_mean"], torch.zeros(64))
+
+
+def test_probing_the_encoder_draws_no_random_numbers() -> None:
+    torch.manual_seed(0)
+    first = TimmEncoder("resnet18").state_dict()
+    after_first = torch.rand(1)
+    torch.manual_seed(0)
+    second = TimmEncoder("resnet18").state_dict()
+
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert torch.equal(after_first, torch.rand(1))
+
+
+def test_an_unknown_name_is_an_error_with_near_misses() -> None:
+    with pytest.raises(RecipeError, match="no model named 'resnet-18'; did you mean 'resnet18'") as caught:
+        TimmEncoder("resnet-18")
+
+    assert caught.value.code == "R207"
+    assert "list_models" in caught.value.help
+
+
+def test_a_network_without_growing_strides_says_so() -> None:
+    with pytest.raises(RecipeError, match=r"vit_tiny_patch16_224.*strides 16, 16, 16; expected growing") as caught:
+        TimmEncoder("vit_tiny_patch16_224")
+
+    assert caught.value.code == "R207"
+
+
+def test_a_network_for_one_image_size_says_so() -> None:
+    with pytest.raises(RecipeError, match=r"does not take images of 64x96 \(HxW\)") as caught:
+        TimmEncoder("efficientformer_l1")
+
+    assert caught.value.code == "R207"

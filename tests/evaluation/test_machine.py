@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import os
+import platform
+
+import msgspec
+import torch
+
+from pixelwise.evaluation.machine import PACKAGES, machine_facts, peak_memory_bytes, version_facts
+
+
+def test_the_machine_is_described():
+    machine = machine_facts()
+
+    assert machine.cpu
+    assert 1 <= machine.cores <= (os.cpu_count() or 1)
+    assert machine.threads == torch.get_num_threads()
+    assert machine.memory_bytes > 1 << 28
+    assert platform.system() in machine.platform
+
+
+def test_neither_host_nor_user_nor_paths_are_told():
+    text = msgspec.json.encode(machine_facts()).decode() + str(version_facts())
+
+    assert platform.node() not in text
+    assert os.path.expanduser("~") not in text
+
+
+def test_the_versions_of_everything_that_matters_are_told():
+    versions = version_facts()
+
+    assert set(versions) == {"python", *PACKAGES}
+    assert versions["torch"] == torch.__version__.partition("+")[0] or versions["torch"] == torch.__version__
+
+
+def test_a_package_under_another_name_is_unknown(monkeypatch):
+    monkeypatch.setattr("pixelwise.evaluation.machine.PACKAGES", ("no-such-package",))
+
+    assert version_facts()["no-such-package"] == "unknown"
+
+
+def test_peak_memory_grows_with_what_is_used():
+    before = peak_memory_bytes(torch.device("cpu"))
+
+    block = torch.ones(200_000_000, dtype=torch.uint8)
+
+    assert peak_memory_bytes(torch.device("cpu")) >= before
+    assert peak_memory_bytes(torch.device("cpu")) > block.numel()

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import os
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pixelwise.errors import DataError, RecipeError
+from pixelwise.prediction.inputs import find_inputs, output_names
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"")
+
+
+def found(paths, outputs=()) -> list[tuple[str, str]]:
+    return [(image.path.name, image.name.as_posix()) for image in find_inputs(paths, outputs).images]
+
+
+def test_a_folder_means_all_images_below_it_in_order(tmp_path):
+    touch(
+        tmp_path,
+        "b.jpg",
+        "day/a.PNG",
+        "day/night/c.webp",
+        "readme.txt",
+        ".hidden.png",
+        ".git/d.png",
+        "Thumbs.db",
+    )
+
+    assert found([tmp_path]) == [("b.jpg", "b"), ("a.PNG", "day/a"), ("c.webp", "day/night/c")]
+
+
+def test_a_named_file_is_taken_whatever_it_is_called(tmp_path):
+    touch(tmp_path, "picture", ".hidden.jpg")
+
+    assert found([tmp_path / "picture", tmp_path / ".hidden.jpg"]) == [
+        ("picture", "picture"),
+        (".hidden.jpg", ".hidden"),
+    ]
+
+
+def test_a_pattern_mirrors_the_folders_below_its_fixed_part(tmp_path):
+    touch(tmp_path, "in/x/a.jpg", "in/y/b.jpg", "in/y/notes.txt", "in/c.png")
+
+    assert found([str(tmp_path / "in" / "**" / "*.jpg")]) == [("a.jpg", "x/a"), ("b.jpg", "y/b")]
+
+
+def test_a_pattern_that_matches_folders_means_the_images_in_them(tmp_path):
+    touch(tmp_path, "in/x/a.jpg", "in/y/b.jpg", "in/y/notes.txt", "in/notes.txt")
+
+    assert found([str(tmp_path / "in" / "*")]) == [("a.jpg", "x/a"), ("b.jpg", "y/b")]
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path):
+    touch(tmp_path, "photo[1].jpg", "photo1.jpg")
+
+    assert found([tmp_path / "photo[1].jpg"]) == [("photo[1].jpg", "photo[1]")]
+
+
+def test_relative_patterns_and_folders_work(tmp_path, monkeypatch):
+    touch(tmp_path, "in/a.jpg", "b.jpg")
+    monkeypatch.chdir(tmp_path)
+
+    assert found(["*.jpg"]) == [("b.jpg", "b")]
+    assert found(["in"]) == [("a.jpg", "a")]
+
+
+def test_the_same_image_named_twice_is_predicted_once(tmp_path, monkeypatch):
+    touch(tmp_path, "in/a.jpg")
+    monkeypatch.chdir(tmp_path)
+
+    assert found(["in", "in/a.jpg", tmp_path / "in" / ".." / "in" / "a.jpg"]) == [("a.jpg", "a")]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("empty", "no image in this folder"),
+        ("missing.jpg", "no such file or folder"),
+        ("*.jpg", "no file has such a name"),
+    ],
+)
+def test_what_means_no_image_is_said_with_what_was_looked_for(tmp_path, given, said):
+    touch(tmp_path, "empty/readme.txt")
+
+    with pytest.raises(DataError, match=said) as caught:
+        find_inputs([tmp_path / given], [])
+
+    assert caught.value.code == "D223"
+    assert given in caught.value.message
+
+
+def test_one_good_path_does_not_excuse_a_wrong_one(tmp_path):
+    touch(tmp_path, "a.jpg")
+
+    with pytest.raises(DataError, match=r"b\.jpg: no such file"):
+        find_inputs([tmp_path / "a.jpg", tmp_path / "b.jpg"], [])
+
+
+def test_predictions_of_an_earlier_call_are_not_inputs(tmp_path):
+    touch(tmp_path, "a.jpg", "out/overlays/a.jpg", "out/masks/a.png")
+
+    outputs = [tmp_path / "out" / "masks", tmp_path / "out" / "overlays"]
+
+    assert found([tmp_path], outputs) == [("a.jpg", "a")]
+
+
+@pytest.mark.parametrize("given", ["masks", "masks/a.png", "link"])
+def test_inputs_in_a_folder_that_is_written_to_are_refused(tmp_path, given):
+    touch(tmp_path, "masks/a.png")
+    (tmp_path / "link").symlink_to(tmp_path / "masks")
+
+    with pytest.raises(RecipeError, match="predictions are written to") as caught:
+        find_inputs([tmp_path / given], [tmp_path / "masks"])
+
+    assert caught.value.code == "R220"
+
+
+def test_a_folder_whose_name_begins_alike_is_not_the_output(tmp_path):
+    touch(tmp_path, "masks-by-hand/a.png")
+
+    assert found([tmp_path / "masks-by-hand"], [tmp_path / "masks"]) == [("a.png", "a")]
+
+
+def test_images_that_would_share_a_name_keep_their_endings():
+    names = output_names([Path("x/a.jpg"), Path("x/a.png"), Path("x/b.jpg"), Path("y/a.jpg")])
+
+    assert [name.as_posix() for name in names] == ["x/a.jpg", "x/a.png", "x/b", "y/a"]
+
+
+def test_images_of_equal_name_from_two_folders_are_numbered():
+    assert [name.name for name in output_names([Path("a.jpg"), Path("a.jpg"), Path("a.jpg")])] == [
+        "a.jpg",
+        "a.jpg-2",
+        "a.jpg-3",
+    ]
+
+
+def test_a_name_freed_by_another_image_is_not_taken_twice():
+    names = output_names([Path("a.jpg.gif"), Path("a.jpg"), Path("a.png")])
+
+    assert [name.name for name in names] == ["a.jpg", "a.jpg-2", "a.png"]
+
+
+folders = st.sampled_from(["", "x/", "X/"])
+stems = st.sampled_from(
+    ["a", "A", "a.b", "ä", unicodedata.normalize("NFD", "ä"), "a-2", "a.jpg-2", "y" * 251, "y" * 260]
+)
+endings = st.sampled_from([".jpg", ".JPG", ".png", ".jpg.png", ""])
+
+
+@given(
+    st.lists(
+        st.builds(lambda folder, stem, ending: Path(folder + stem + ending), folders, stems, endings),
+        max_size=12,
+    )
+)
+def test_output_names_are_always_different_and_never_too_long(relative):
+    names = output_names(relative)
+
+    folded = {unicodedata.normalize("NFC", os.fspath(name)).casefold() for name in names}
+    assert len(folded) == len(relative)
+    assert all(len(os.fsencode(name.name + ".png")) <= 255 for name in names)
+    assert [name.parent for name in names] == [path.parent for path in relative]

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evaluation.color_model import CLASSES, PALETTE, GreyModel, image_of
+from PIL import Image
+
+from pixelwise.errors import DataError, RecipeError, ResourceError
+from pixelwise.prediction import Segmenter, predict_paths
+from pixelwise.recipes.palettes import colorblind_palette
+
+LABELS = np.kron(np.array([[0, 1], [2, 3]], np.uint8), np.ones((8, 8), np.uint8))
+
+
+@pytest.fixture
+def segmenter() -> Segmenter:
+    return Segmenter(GreyModel(), palette=PALETTE)
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    folder = tmp_path / "photos"
+    for number, name in enumerate(("a.png", "day/b.png", "day/c.png")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image_of((LABELS + number) % 4)).save(folder / name)
+    return folder
+
+
+def written(output: Path) -> list[str]:
+    return sorted(path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file())
+
+
+def problems(output: Path) -> list[dict]:
+    return [json.loads(line) for line in (output / "problems.jsonl").read_text().splitlines()]
+
+
+def test_a_folder_becomes_the_same_tree_of_masks_and_overlays(segmenter, photos, tmp_path):
+    summary = predict_paths(segmenter, [photos], tmp_path / "out")
+
+    assert (summary.ok, summary.failed, summary.problems) == (3, 0, ())
+    assert written(tmp_path / "out") == [
+        "classes.json",
+        "masks/a.png", "masks/day/b.png", "masks/day/c.png",
+        "overlays/a.jpg", "overlays/day/b.jpg", "overlays/day/c.jpg",
+    ]  # fmt: skip
+
+
+def test_pixel_values_of_a_mask_are_class_ids_and_its_colours_the_palette(segmenter, photos, tmp_path):
+    predict_paths(segmenter, [photos], tmp_path / "out")
+
+    mask = Image.open(tmp_path / "out" / "masks" / "day" / "b.png")
+    assert mask.mode == "P"
+    assert np.array_equal(np.asarray(mask), (LABELS + 1) % 4)
+    assert mask.convert("RGB").getpixel((0, 0)) == PALETTE[1]
+
+
+def test_an_overlay_shows_image_and_colours(segmenter, photos, tmp_path):
+    predict_paths(segmenter, [photos / "a.png"], tmp_path / "out", alpha=1.0, palette="cvd")
+
+    overlay = np.asarray(Image.open(tmp_path / "out" / "overlays" / "a.jpg")).astype(int)
+    assert overlay.shape == (16, 16, 3)
+    assert np.abs(overlay[4, 4] - np.array(colorblind_palette(4)[0])).max() < 8
+
+
+def test_the_meaning_of_the_ids_is_written_beside_them(segmenter, photos, tmp_path):
+    predict_paths(segmenter, [photos], tmp_path / "out")
+
+    facts = json.loads((tmp_path / "out" / "classes.json").read_text())
+    assert [entry["name"] for entry in facts["classes"]] == list(CLASSES)
+    assert facts["classes"][0] == {"id": 0, "name": "grass", "color": "#008000"}
+    assert facts["ignore"] == 255
+
+
+def test_overlays_can_be_left_out(segmenter, photos, tmp_path):
+    predict_paths(segmenter, [photos], tmp_path / "out", overlay=False)
+
+    assert not (tmp_path / "out" / "overlays").exists()
+
+
+def test_a_bad_file_is_skipped_and_written_down(segmenter, photos, tmp_path):
+    (photos / "day" / "bad.jpg").write_bytes(b"<html>404</html>")
+
+    summary = predict_paths(segmenter, [photos], tmp_path / "out")
+
+    assert (summary.ok, summary.failed) == (3, 1)
+    (problem,) = problems(tmp_path / "out")
+    assert problem["file"].endswith("day/bad.jpg")
+    assert problem["code"] == "D102"
+    assert "<html" in problem["message"]
+    assert problem["help"]
+    assert summary.problems[0].code == "D102"
+
+
+def test_strict_stops_at_the_first_bad_file(segmenter, photos, tmp_path):
+    (photos / "bad.jpg").write_bytes(b"")
+
+    with pytest.raises(DataError, match=r"bad\.jpg"):
+        predict_paths(segmenter, [photos], tmp_path / "out", strict=True)
+
+
+def test_problems_of_an_earlier_call_are_forgotten(segmenter, photos, tmp_path):
+    (photos / "bad.jpg").write_bytes(b"")
+    predict_paths(segmenter, [photos], tmp_path / "out")
+    (photos / "bad.jpg").unlink()
+
+    predict_paths(segmenter, [photos], tmp_path / "out")
+
+    assert not (tmp_path / "out" / "problems.jsonl").exists()
+
+
+def test_a_second_call_writes_the_same_bytes(segmenter, photos, tmp_path):
+    predict_paths(segmenter, [photos], tmp_path / "out")
+    first = {name: (tmp_path / "out" / name).read_bytes() for name in written(tmp_path / "out")}
+
+    predict_paths(segmenter, [photos], tmp_path / "out")
+
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in written(tmp_path / "out")} == first
+
+
+def test_two_images_of_one_stem_get_two_masks(segmenter, photos, tmp_path):
+    Image.fromarray(image_of(LABELS)).save(photos / "a.bmp")
+
+    predict_paths(segmenter, [photos], tmp_path / "out", overlay=False)
+
+    assert "masks/a.bmp.png" in written(tmp_path / "out")
+    assert "masks/a.png.png" in written(tmp_path / "out")
+
+
+def test_masks_of_the_user_are_never_written_over(segmenter, tmp_path):
+    data = tmp_path / "data"
+    (data / "images").mkdir(parents=True)
+    (data / "masks").mkdir()
+    Image.fromarray(image_of(LABELS)).save(data / "images" / "a.png")
+    (data / "masks" / "a.png").write_bytes(b"weeks of work")
+
+    with pytest.raises(RecipeError, match="not predictions") as caught:
+        predict_paths(segmenter, [data / "images"], data)
+
+    assert caught.value.code == "R221"
+    assert (data / "masks" / "a.png").read_bytes() == b"weeks of work"
+    assert written(data) == ["images/a.png", "masks/a.png"]
+
+
+def test_the_input_is_left_as_it_was(segmenter, photos, tmp_path):
+    before = {path: path.read_bytes() for path in photos.rglob("*.png")}
+
+    predict_paths(segmenter, [photos], tmp_path / "out")
+
+    assert {path: path.read_bytes() for path in photos.rglob("*.png")} == before
+
+
+def test_predicting_here_into_here_predicts_no_prediction(segmenter, photos):
+    predict_paths(segmenter, [photos], photos / "out")
+
+    summary = predict_paths(segmenter, [photos], photos / "out")
+
+    assert summary.ok == 3
+
+
+def test_progress_counts_every_file(segmenter, photos, tmp_path):
+    (photos / "bad.jpg").write_bytes(b"")
+    seen = []
+
+    predict_paths(segmenter, [photos], tmp_path / "out", progress=lambda *counts: seen.append(counts))
+
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_a_full_disk_ends_the_work_with_what_is_missing(segmenter, photos, tmp_path, monkeypatch):
+    def full(path, data):
+        raise ResourceError("S601", f"{path}: not enough space", "free some")
+
+    segmenter.predict(image_of(LABELS))
+    monkeypatch.setattr("pixelwise.prediction.predict.write_bytes", full)
+
+    with pytest.raises(ResourceError, match="not enough space"):
+        predict_paths(segmenter, [photos], tmp_path / "out")
+
+
+@pytest.mark.parametrize("options", [{"alpha": 2.0}, {"palette": "neon"}])
+def test_an_impossible_overlay_is_refused_before_anything_is_written(segmenter, photos, tmp_path, options):
+    with pytest.raises(ValueError, match=r"alpha|palette"):
+        predict_paths(segmenter, [photos], tmp_path / "out", **options)
+
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from evaluation.color_model import CLASSES, PALETTE, GreyModel, image_of
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from pixelwise.errors import DataError
+from pixelwise.prediction import Segmenter
+from pixelwise.prediction.segmenter import same_area
+from pixelwise.recipes.palettes import colorblind_palette
+
+LABELS = np.array([[0, 1, 2, 3], [3, 2, 1, 0], [1, 1, 2, 2]], np.uint8)
+
+
+@pytest.fixture
+def segmenter() -> Segmenter:
+    return Segmenter(GreyModel(), palette=PALETTE)
+
+
+def test_an_array_gives_class_ids_of_its_size(segmenter):
+    prediction = segmenter.predict(image_of(LABELS))
+
+    assert prediction.labels.dtype == np.uint8
+    assert np.array_equal(prediction.labels, LABELS)
+    assert prediction.classes == CLASSES
+
+
+@pytest.mark.parametrize("kind", [str, lambda path: path])
+def test_a_file_gives_what_its_array_gives(segmenter, tmp_path, kind):
+    Image.fromarray(image_of(LABELS)).save(tmp_path / "a.png")
+
+    assert np.array_equal(segmenter.predict(kind(tmp_path / "a.png")).labels, LABELS)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "CMYK"])
+def test_a_pillow_image_of_any_8_bit_mode_is_understood(segmenter, mode):
+    image = Image.fromarray(image_of(LABELS)).convert(mode, dither=Image.Dither.NONE, palette=Image.Palette.ADAPTIVE)
+
+    assert np.array_equal(segmenter.predict(image).labels, LABELS)
+
+
+def test_a_pillow_image_of_more_bits_is_refused_instead_of_clipped(segmenter):
+    with pytest.raises(DataError, match="mode 'I;16'"):
+        segmenter.predict(Image.fromarray(np.zeros((4, 4), np.uint16)))
+
+
+def test_the_exif_orientation_of_a_pillow_image_is_applied(segmenter):
+    image = Image.fromarray(image_of(LABELS))
+    image.getexif()[0x0112] = 6  # to be turned 90 degrees clockwise
+
+    assert np.array_equal(segmenter.predict(image).labels, np.rot90(LABELS, -1))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((4, 4, 3)),
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+    ],
+)
+def test_an_array_of_another_kind_is_refused_with_its_kind(segmenter, image):
+    with pytest.raises(ValueError, match=rf"image is {image.dtype} .*expected uint8"):
+        segmenter.predict(image)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (31, 33), (8, 400)])
+def test_the_result_has_the_size_of_the_image_at_any_stride(size):
+    segmenter = Segmenter(GreyModel(stride=8), input_size=(16, 16))
+
+    prediction = segmenter.predict(np.zeros((*size, 3), np.uint8), scores=True)
+
+    assert prediction.labels.shape == size
+    assert prediction.scores is not None
+    assert prediction.scores.shape == (4, *size)
+
+
+def test_scores_are_a_softmax_whose_largest_is_the_label():
+    prediction = Segmenter(GreyModel(stride=2)).predict(
+        image_of(np.kron(LABELS, np.ones((4, 4), np.uint8))), scores=True
+    )
+
+    assert prediction.scores is not None
+    assert prediction.scores.dtype == np.float32
+    assert np.allclose(prediction.scores.sum(0), 1, atol=1e-6)
+    of_the_label = np.take_along_axis(prediction.scores, prediction.labels[None].astype(int), 0)[0]
+    assert np.allclose(of_the_label, prediction.scores.max(0), atol=1e-6)
+
+
+def test_without_asking_there_are_no_scores(segmenter):
+    assert segmenter.predict(image_of(LABELS)).scores is None
+
+
+def test_the_network_sees_the_area_it_was_trained_on():
+    model = GreyModel()
+
+    Segmenter(model, input_size=(36, 48)).predict(np.zeros((144, 192, 3), np.uint8))
+    Segmenter(model, input_size=(36, 48)).predict(np.zeros((192, 144, 3), np.uint8))
+
+    assert model.sizes == [(1, 3, 36, 48), (1, 3, 48, 36)]
+
+
+@given(wanted=st.tuples(st.integers(1, 2000), st.integers(1, 2000)), factor=st.sampled_from([1, 2, 3, 5, 7]))
+def test_an_image_of_the_trained_aspect_is_seen_at_exactly_the_trained_size(wanted, factor):
+    assert same_area((wanted[0] * factor, wanted[1] * factor), wanted) == wanted
+
+
+def test_without_input_size_every_image_keeps_its_own():
+    assert same_area((17, 23), None) == (17, 23)
+
+
+def test_an_extreme_shape_keeps_at_least_a_pixel():
+    assert same_area((1, 100_000), (10, 10)) == (1, 3162)
+
+
+def test_overlays_mix_the_colours_of_the_chosen_palette(segmenter):
+    prediction = segmenter.predict(image_of(np.zeros((1, 1), np.uint8)))
+
+    assert prediction.overlay(alpha=1.0)[0, 0].tolist() == list(PALETTE[0])
+    assert prediction.overlay(alpha=1.0, palette="cvd")[0, 0].tolist() == list(colorblind_palette(4)[0])
+    assert prediction.overlay(alpha=0.0)[0, 0].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("alpha", "palette"), [(1.5, "official"), (-0.1, "official"), (0.5, "neon")])
+def test_an_overlay_that_does_not_exist_is_refused(segmenter, alpha, palette):
+    with pytest.raises(ValueError, match=r"alpha is|no palette is named 'neon'"):
+        segmenter.predict(image_of(LABELS)).overlay(alpha, palette)
+
+
+def test_without_a_palette_the_colours_are_safe_for_colour_blind_eyes():
+    assert Segmenter(GreyModel()).palette == colorblind_palette(4)
+
+
+def test_names_and_colours_must_be_as_many_as_classes():
+    with pytest.raises(ValueError, match="3 class names for a model of 4 classes"):
+        Segmenter(GreyModel(), classes=("a", "b", "c"))
+    with pytest.raises(ValueError, match="1 palette colours for a model of 4"):
+        Segmenter(GreyModel(), palette=((0, 0, 0),))
+
+
+def test_a_model_in_training_mode_is_put_into_evaluation_mode():
+    model = GreyModel().train()
+
+    prediction = Segmenter(model, device="cpu").predict(image_of(LABELS))
+
+    assert not model.training
+    assert np.array_equal(prediction.labels, LABELS)
+    assert not torch.is_inference(model.centres)

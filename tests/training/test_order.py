@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pixelwise.errors import RecipeError
+from pixelwise.recipes.schema import Sampling
+from pixelwise.training.order import (
+    BatchPlan,
+    augmentation_random,
+    batches_per_epoch,
+    epoch_batches,
+    steps_per_epoch,
+)
+
+
+@given(n=st.integers(2, 50), batch=st.integers(1, 9), epoch=st.integers(0, 3), drop=st.booleans())
+def test_an_epoch_shows_every_image_at_most_once_and_drops_only_the_rest(n: int, batch: int, epoch: int, drop: bool):
+    sampling = Sampling(batch_size=batch, drop_last=drop)
+    batches = epoch_batches(n, sampling, epoch)
+    seen = np.concatenate([*batches, np.array([], int)])
+    assert len(set(seen.tolist())) == len(seen)
+    assert len(batches) == batches_per_epoch(n, sampling)
+    rest = n % batch
+    lost = rest if drop or (rest == 1 and batch > 1) else 0
+    assert len(seen) == n - lost
+
+
+def test_the_order_changes_with_epoch_and_seed_and_nothing_else():
+    sampling = Sampling(batch_size=100)
+    first = epoch_batches(100, sampling, 0)[0].tolist()
+    assert first == epoch_batches(100, sampling, 0)[0].tolist()
+    assert first != epoch_batches(100, sampling, 1)[0].tolist()
+    assert first != epoch_batches(100, Sampling(batch_size=100, seed=1), 0)[0].tolist()
+
+
+def test_augmentation_depends_on_seed_epoch_and_image():
+    draws = {augmentation_random(*key).random() for key in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]}
+    assert len(draws) == 4
+    assert augmentation_random(0, 2, 3).random() == augmentation_random(0, 2, 3).random()
+
+
+@given(start=st.integers(0, 20), accumulate=st.integers(1, 3), n=st.integers(7, 23))
+def test_a_plan_from_the_middle_is_the_tail_of_the_whole_plan(start: int, accumulate: int, n: int):
+    sampling = Sampling(batch_size=2, accumulate=accumulate)
+    whole = list(BatchPlan(n, sampling, 0, 20))
+    assert len(whole) == 20 * accumulate
+    assert list(BatchPlan(n, sampling, start, 20)) == whole[start * accumulate :]
+
+
+def test_a_plan_that_advanced_goes_on_where_it_stands():
+    plan = BatchPlan(10, Sampling(batch_size=2), 0, 9)
+    whole = list(plan)
+    for _ in range(4):
+        plan.advance()
+    assert list(plan) == whole[4:]
+    assert plan.remaining == 5
+
+
+def test_C14_a_last_batch_of_one_is_dropped_but_batches_of_one_are_not():
+    assert batches_per_epoch(9, Sampling(batch_size=4)) == 2
+    assert batches_per_epoch(10, Sampling(batch_size=4)) == 3
+    assert batches_per_epoch(3, Sampling(batch_size=1)) == 3
+
+
+def test_no_complete_step_is_an_error_with_a_way_out():
+    with pytest.raises(RecipeError, match="3 training images give no complete step") as caught:
+        steps_per_epoch(3, Sampling(batch_size=4, drop_last=True))
+    assert caught.value.code == "R211"
+    assert "at most 3" in caught.value.help

@@ -1,0 +1,328 @@
+"""A run that is stopped in any way and resumed equals one that never stopped, bit for bit."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pixelwise.checkpoints.checkpoint import list_checkpoints, newest_checkpoint
+from pixelwise.errors import CheckpointError, DataError, DivergedError, RecipeError, StoppedError
+from pixelwise.training import loop, runs
+from pixelwise.training.runs import resume, train
+
+
+def step_losses(run: Path) -> dict[int, tuple[float, float]]:
+    """Step -> (loss, gradient norm), exactly as logged; a step logged twice is a mistake."""
+    records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    steps = [(r["step"], (r["loss"], r["grad_norm"])) for r in records if r["kind"] == "step"]
+    assert len(dict(steps)) == len(steps)
+    return dict(steps)
+
+
+def final_hashes(run: Path) -> dict[str, str]:
+    """SHA-256 of the weights, the average, the optimizer and the random state at the end."""
+    checkpoint = newest_checkpoint(run / "checkpoints")
+    assert checkpoint is not None
+    return {
+        name: record.sha256 for name, record in checkpoint.manifest.files.items() if name.endswith(".safetensors")
+    }
+
+
+def assert_same_run(run: Path, reference: Path) -> None:
+    assert step_losses(run) == step_losses(reference)
+    assert final_hashes(run) == final_hashes(reference)
+
+
+def start(recipe: Path, data: Path, run: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from pixelwise.cli import entry; entry()", "train", str(recipe)]
+    options = ["--data", str(data), "--output", str(run), "--threads", "1", "--no-evaluate"]
+    return subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_step(run: Path, step: int, process: subprocess.Popen[str]) -> None:
+    """Until a checkpoint of at least `step` exists."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if any(manifest.step >= step for _, manifest in list_checkpoints(run / "checkpoints")):
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"no checkpoint of step {step}: {process.communicate(timeout=5)[1]}")
+
+
+def test_two_runs_of_a_recipe_are_equal(tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
+    again = train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1)
+    assert sorted(step_losses(again)) == list(range(1, 17))
+    assert_same_run(again, tiny_run)
+
+
+def test_loader_processes_change_nothing(tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
+    again = train(
+        str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1, overrides=["data.workers=2"]
+    )
+    assert_same_run(again, tiny_run)
+
+
+@pytest.mark.parametrize("step", [3, 9])
+def test_C3_killed_with_sigkill_and_resumed_equals_uninterrupted(
+    step: int, tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
+):
+    run = tmp_path / "run"
+    process = start(tiny_recipe, tiny_data, run)
+    wait_for_step(run, step, process)
+    time.sleep(np.random.default_rng().uniform(0, 0.2))
+    process.kill()
+    process.communicate()
+    resume(run)
+    assert_same_run(run, tiny_run)
+
+
+def test_C6_sigterm_saves_at_the_step_boundary_and_exits_75(
+    tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
+):
+    run = tmp_path / "run"
+    process = start(tiny_recipe, tiny_data, run)
+    wait_for_step(run, 3, process)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 75, stderr
+    assert f"pixelwise resume {run}" in stderr
+    newest = newest_checkpoint(run / "checkpoints")
+    assert newest is not None
+    # Everything that was done is saved, not only what the last regular checkpoint held.
+    assert newest.step == max(step_losses(run))
+    resume(run)
+    assert_same_run(run, tiny_run)
+
+
+@pytest.mark.parametrize("stop_at", [1, 8, 15])
+def test_C6_ctrl_c_at_any_step_resumes_exactly(
+    stop_at: int, tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
+):
+    def interrupt(status: loop.Status) -> None:
+        if status.step == stop_at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    run = tmp_path / "run"
+    with pytest.raises(StoppedError, match=f"SIGINT after step {stop_at}") as caught:
+        train(
+            str(tiny_recipe),
+            data=tiny_data,
+            output=run,
+            threads=1,
+            observer=runs.RunObserver(status=interrupt),
+        )
+    assert caught.value.exit_code == 130
+    resume(run)
+    assert_same_run(run, tiny_run)
+
+
+def test_stopped_during_an_evaluation_it_is_done_again(
+    tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
+):
+    def interrupt(what: str, done: int, total: int) -> None:
+        if what == "evaluating" and done == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    run = tmp_path / "run"
+    with pytest.raises(StoppedError, match="SIGTERM after step 8"):
+        train(
+            str(tiny_recipe),
+            data=tiny_data,
+            output=run,
+            threads=1,
+            observer=runs.RunObserver(phase=interrupt),
+        )
+    resume(run)
+    assert_same_run(run, tiny_run)
+    evaluations = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines() if '"evaluation"' in line]
+    assert [record["step"] for record in evaluations] == [8, 16]
+
+
+def test_killed_before_the_first_checkpoint_it_starts_over(
+    tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
+):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    shutil.rmtree(run / "checkpoints")
+    resume(run)
+    assert_same_run(run, tiny_run)
+
+
+def test_a_finished_run_resumes_to_itself(tiny_run: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    resume(run)
+    assert_same_run(run, tiny_run)
+
+
+def test_C4_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(tiny_run: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    newest = newest_checkpoint(run / "checkpoints")
+    assert newest is not None
+    weights = newest.path / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    said: list[tuple[str, str]] = []
+    resume(run, observer=runs.RunObserver(warn=lambda code, message: said.append((code, message))))
+    assert said[0][0] == "W401"
+    assert "step-00000016 is damaged: model.safetensors has SHA-256" in said[0][1]
+    assert_same_run(run, tiny_run)
+
+
+def test_C8_another_experiment_is_refused_with_the_difference(tiny_run: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    with pytest.raises(CheckpointError, match=r"optimizer\.lr: 0\.005 -> 0\.1") as caught:
+        resume(run, overrides=["optimizer.lr=0.1"])
+    assert (caught.value.code, caught.value.exit_code) == ("K430", 4)
+
+
+def test_C8_length_and_workers_may_change(tiny_run: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    resume(run, overrides=["schedule.iterations=18", "data.workers=1"])
+    assert max(step_losses(run)) == 18
+
+
+def test_other_data_is_refused_on_resume(tiny_run: Path, tiny_data: Path, tmp_path: Path):
+    run, data = tmp_path / "run", tmp_path / "data"
+    shutil.copytree(tiny_run, run)
+    shutil.copytree(tiny_data, data)
+    (data / "images" / "train" / "00.png").write_bytes((data / "images" / "train" / "01.png").read_bytes())
+    with pytest.raises(CheckpointError, match="fingerprint") as caught:
+        resume(run, data=data)
+    assert caught.value.code == "K431"
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(tiny_run: Path, tiny_data: Path, tiny_recipe: Path):
+    with pytest.raises(RecipeError, match="already holds a run") as caught:
+        train(str(tiny_recipe), data=tiny_data, output=tiny_run)
+    assert caught.value.code == "R213"
+
+
+def test_a_folder_that_is_no_run_cannot_be_resumed(tmp_path: Path):
+    with pytest.raises(CheckpointError, match="not a run folder") as caught:
+        resume(tmp_path)
+    assert caught.value.code == "K420"
+
+
+def poisoned(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
+    """Let the loss of these steps (counted from 1) be NaN, forward pass and gradients included."""
+    original = loop.segmentation_loss
+    calls = {"count": 0}
+
+    def loss(*arguments: object) -> torch.Tensor:
+        calls["count"] += 1
+        value = original(*arguments)  # type: ignore[arg-type]
+        return value * float("nan") if calls["count"] in steps else value
+
+    monkeypatch.setattr(loop, "segmentation_loss", loss)
+
+
+def test_C1_a_non_finite_step_changes_no_weight_and_no_statistic(
+    monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
+):
+    seen: dict[int, dict[str, torch.Tensor]] = {}
+    poisoned(monkeypatch, {7})
+    original = loop.train_step
+
+    def step(recipe, state, *rest):
+        before = {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
+        outcome = original(recipe, state, *rest)
+        if outcome.kind == "bad":
+            seen["before"], seen["after"] = before, state.model.state_dict()
+            seen["after"] = {name: tensor.clone() for name, tensor in seen["after"].items()}
+        return outcome
+
+    monkeypatch.setattr(loop, "train_step", step)
+    run = train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1)
+    assert all(torch.equal(seen["before"][name], seen["after"][name]) for name in seen["before"])
+    assert sorted(step_losses(run)) == [step for step in range(1, 17) if step != 7]
+    skipped = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines() if '"skipped"' in line]
+    assert [(record["step"], len(record["images"])) for record in skipped] == [(7, 2)]
+    newest = newest_checkpoint(run / "checkpoints")
+    assert newest is not None
+    assert newest.state()["progress"]["skipped"] == 1
+
+
+def test_C1_five_in_a_row_end_the_run_and_keep_the_batch(
+    monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
+):
+    poisoned(monkeypatch, set(range(8, 99)))
+    with pytest.raises(DivergedError, match="up to step 12") as caught:
+        train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1)
+    assert (caught.value.code, caught.value.exit_code) == ("T501", 5)
+    assert (tmp_path / "run" / "bad_batch.safetensors").is_file()
+    newest = newest_checkpoint(tmp_path / "run" / "checkpoints")
+    assert newest is not None
+    weights = newest.tensors("model")
+    assert all(tensor.isfinite().all() for tensor in weights.values() if tensor.is_floating_point())
+
+
+def test_B6_a_batch_without_labels_changes_nothing_and_is_counted(
+    monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
+):
+    original = loop.train_step
+    counter = {"step": 0}
+
+    def step(recipe, state, head_logits, batches, weights):
+        counter["step"] += 1
+        if counter["step"] == 4:
+            batches = [batch._replace(labels=torch.full_like(batch.labels, 255)) for batch in batches]
+        return original(recipe, state, head_logits, batches, weights)
+
+    monkeypatch.setattr(loop, "train_step", step)
+    run = train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1)
+    newest = newest_checkpoint(run / "checkpoints")
+    assert newest is not None
+    assert newest.state()["progress"]["void"] == 1
+    assert 4 not in step_losses(run)
+
+
+def test_a_file_that_vanishes_during_training_is_named(
+    tiny_data: Path, tiny_recipe: Path, tmp_path: Path
+):
+    data = tmp_path / "data"
+    shutil.copytree(tiny_data, data)
+
+    def remove(status: loop.Status) -> None:
+        for path in (data / "images" / "train").glob("*.png"):
+            path.unlink()
+
+    with pytest.raises(DataError, match=r"images/train/\d\d\.png"):
+        train(
+            str(tiny_recipe),
+            data=data,
+            output=tmp_path / "run",
+            threads=1,
+            overrides=["data.cache=off"],
+            observer=runs.RunObserver(status=remove),
+        )
+    assert newest_checkpoint(tmp_path / "run" / "checkpoints") is not None
+
+
+def test_accumulation_uses_the_same_images_in_fewer_steps(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
+    run = train(
+        str(tiny_recipe),
+        data=tiny_data,
+        output=tmp_path / "run",
+        threads=1,
+        overrides=["sampling.accumulate=2", "schedule.iterations=4", "selection.every_epochs=0", "selection.weights=last"],
+    )
+    assert sorted(step_losses(run)) == [1, 2, 3, 4]
+
+
+def test_a_missing_gpu_is_said(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
+    with pytest.raises(RecipeError, match="device 'tpu' is not available") as caught:
+        train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", device="tpu")
+    assert caught.value.code == "R214"
