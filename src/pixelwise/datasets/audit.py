@@ -76,7 +76,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         statistics: Counts by split.
         sizes: Of the images.
         mask_encodings: How many masks are stored in which way, such as `palette PNG`.
-        unusable: Ids of the pairs that cannot be trained on, by split.
+        unusable: Ids of the pairs that cannot be trained on, by split; who allows their errors leaves them out.
         findings: Errors first, then warnings.
     """
 
@@ -169,16 +169,6 @@ def raise_for_errors(audit: Audit, allow: Sequence[str] = ()) -> None:
     if len(errors) > 1:
         message += f"; and {len(errors) - 1} more kinds of errors: run `pixelwise check`"
     raise DataError(first.code, message, first.fix)
-
-
-def without_unusable(dataset: Dataset, audit: Audit) -> Dataset:
-    """The data set without the pairs that the audit found unusable: what allowed errors leave over."""
-    unusable = {name: set(ids) for name, ids in audit.unusable.items()}
-    splits = {
-        name: tuple(sample for sample in samples if sample.id not in unusable.get(name, ()))
-        for name, samples in dataset.splits.items()
-    }
-    return msgspec.structs.replace(dataset, splits=splits)
 
 
 def _cache_key(dataset: Dataset, splits: Sequence[str]) -> str:

@@ -101,7 +101,8 @@ def _encoding(
         if colors or names is None:
             return {}, colors
         label_map = {str(i): i for i in range(len(names))}
-    if not colors and palette is not None and (names is None or len(names) == len(palette)):
+    spoken = recipe.label_map is None and palette is not None and (names is None or len(names) == len(palette))
+    if not colors and spoken:
         # A palette says which colour a class has, so it reads RGB masks as well.
         colors = {format_color(color): i for i, color in enumerate(palette)}
     ignored = (known.ignore,) if isinstance(known.ignore, int) else known.ignore or ()

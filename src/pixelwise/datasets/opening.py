@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from pixelwise.datasets import camvid, cityscapes, folder
 from pixelwise.datasets.class_tables import DESCRIPTION_FILE, class_table
 from pixelwise.datasets.layouts import Layout
@@ -60,6 +62,22 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
         reading=Reading.of(data),
         layout=layout.description,
         problems=(*layout.problems, *table.problems),
+    )
+
+
+def settled(data: Data, dataset: Dataset) -> Data:
+    """`data` with what opening found out filled in: classes, palette and the meaning of raw values.
+
+    Opening the same folder with it gives the same tables without looking at the masks, even after
+    masks were added.
+    """
+    table = dataset.label_table
+    return msgspec.structs.replace(
+        data,
+        classes=dataset.classes,
+        palette=dataset.palette,
+        label_map={str(raw): class_id for raw, class_id in table.ids.items()} or None,
+        colors=table.colors or None,
     )
 
 

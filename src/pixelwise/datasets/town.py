@@ -7,6 +7,7 @@ a network has to learn, and thin or rare things (poles, signs, bicyclists) stay 
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -27,6 +28,7 @@ from pixelwise.errors import DataError
 from pixelwise.recipes.classes import CAMVID
 from pixelwise.recipes.schema import Data
 from pixelwise.storage import cache_folder, printable, sha256_bytes
+from pixelwise.storage.atomic import disk_full
 
 SPLITS = ("train", "val", "test")
 # Indices of the splits are this far apart: changing the number of images of one changes no other.
@@ -86,6 +88,7 @@ def write_town(root: Path, data: Data) -> Path:
 
     Raises:
         DataError: D225, `root` exists.
+        ResourceError: S601, the disk is full.
     """
     if root.exists():
         raise DataError("D225", f"{printable(root)}: exists already", "choose a folder that does not exist")
@@ -97,6 +100,11 @@ def write_town(root: Path, data: Data) -> Path:
         (unfinished / DESCRIPTION_FILE).write_text(tomli_w.dumps(description), "utf-8")
         unfinished.chmod(0o755)
         os.rename(unfinished, root)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            needed = sum(data.town_images) * data.town_size[0] * data.town_size[1] * 4
+            raise disk_full(root, needed) from error
+        raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return root

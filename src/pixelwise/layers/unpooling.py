@@ -90,9 +90,7 @@ def _loses(indices: Tensor) -> Tensor:
     below_left = padded[..., 1:, :w]
     below = padded[..., 1:, 1 : w + 1]
     below_right = padded[..., 1:, 2:]
-    return (
-        (indices == right) | (indices == below_left) | (indices == below) | (indices == below_right)
-    )  # fmt: skip
+    return (indices == right) | (indices == below_left) | (indices == below) | (indices == below_right)
 
 
 class _Unpool(torch.autograd.Function):
