@@ -43,9 +43,7 @@ def camvid_root() -> Path:
     named = os.environ.get("PIXELWISE_CAMVID")
     root = Path(named) if named else REPOSITORY.parent / "shared" / "camvid"
     if not (root / "images" / "test").is_dir():
-        pytest.skip(
-            f"CamVid is not at {root}; set PIXELWISE_CAMVID to its folder (images/ and masks/ inside)"
-        )
+        pytest.skip(f"CamVid is not at {root}; set PIXELWISE_CAMVID to its folder (images/ and masks/ inside)")
     return root
 
 

@@ -74,19 +74,25 @@ def test_every_error_code_is_explained():
     used = set()
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"[A-Z]\d{3}", node.value):
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and re.fullmatch(r"[A-Z]\d{3}", node.value)
+            ):
                 used.add(node.value)
     assert used - documented == set()
     assert documented - used == set()
 
 
 def test_tests_mirror_the_source():
-    sources = {path.relative_to(SOURCE).with_suffix("") for path in SOURCE.rglob("*.py") if path.name != "__init__.py"}
-    packages = {str(source.parent) for source in sources}
     strangers = []
     for test in (ROOT / "tests").glob("*/test_*.py"):
         package = test.parent.name
-        name = test.stem.removeprefix("test_").removeprefix(f"{package}_")
-        if package in packages and not any((SOURCE / package / f"{name}.py").exists() for _ in [0]):
+        if not (SOURCE / package).is_dir() or package == "cli":
+            continue  # contracts/, faults/ and end_to_end/ look at several packages at once
+        name = test.stem.removeprefix("test_")
+        # Test file names are unique, so some carry their package's name or what they add to their module's.
+        candidates = [path.stem for path in (SOURCE / package).glob("*.py")]
+        if not any(name in (stem, f"{package}_{stem}") or name.startswith(f"{stem}_") for stem in candidates):
             strangers.append(str(test.relative_to(ROOT)))
     assert strangers == []

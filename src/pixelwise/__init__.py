@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pixelwise.evaluation.runs import evaluate
     from pixelwise.models import SegmentationModel, build_model
     from pixelwise.prediction.loading import load
-    from pixelwise.prediction.predict import Prediction, Segmenter
+    from pixelwise.prediction.segmenter import Prediction, Segmenter
     from pixelwise.recipes.catalog import list_recipes, recipe
     from pixelwise.recipes.overrides import apply_overrides
     from pixelwise.recipes.protocols import Protocol
@@ -29,12 +29,12 @@ _HOMES = {
     "Audit": "pixelwise.datasets.audit",
     "ImportReport": "pixelwise.checkpoints.importing",
     "PixelwiseError": "pixelwise.errors",
-    "Prediction": "pixelwise.prediction.predict",
+    "Prediction": "pixelwise.prediction.segmenter",
     "Protocol": "pixelwise.recipes.protocols",
     "Recipe": "pixelwise.recipes.schema",
     "Result": "pixelwise.evaluation.result",
     "SegmentationModel": "pixelwise.models",
-    "Segmenter": "pixelwise.prediction.predict",
+    "Segmenter": "pixelwise.prediction.segmenter",
     "apply_overrides": "pixelwise.recipes.overrides",
     "audit": "pixelwise.datasets.audit",
     "build_model": "pixelwise.models",

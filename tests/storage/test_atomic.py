@@ -19,9 +19,15 @@ def test_a_written_file_has_its_content_and_leaves_nothing_else(tmp_path: Path):
 def test_a_failed_write_keeps_the_old_file(tmp_path: Path):
     path = tmp_path / "a.txt"
     write_text(path, "old")
-    with pytest.raises(RuntimeError), writing(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+
+    def fail() -> None:
+        with writing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
 

@@ -31,9 +31,7 @@ def final_hashes(run: Path) -> dict[str, str]:
     """SHA-256 of the weights, the average, the optimizer and the random state at the end."""
     checkpoint = newest_checkpoint(run / "checkpoints")
     assert checkpoint is not None
-    return {
-        name: record.sha256 for name, record in checkpoint.manifest.files.items() if name.endswith(".safetensors")
-    }
+    return {name: record.sha256 for name, record in checkpoint.manifest.files.items() if name.endswith(".safetensors")}
 
 
 def assert_same_run(run: Path, reference: Path) -> None:
@@ -64,9 +62,7 @@ def test_two_runs_of_a_recipe_are_equal(tiny_run: Path, tiny_data: Path, tiny_re
 
 
 def test_loader_processes_change_nothing(tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
-    again = train(
-        str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1, overrides=["data.workers=2"]
-    )
+    again = train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1, overrides=["data.workers=2"])
     assert_same_run(again, tiny_run)
 
 
@@ -289,9 +285,7 @@ def test_B6_a_batch_without_labels_changes_nothing_and_is_counted(
     assert 4 not in step_losses(run)
 
 
-def test_a_file_that_vanishes_during_training_is_named(
-    tiny_data: Path, tiny_recipe: Path, tmp_path: Path
-):
+def test_a_file_that_vanishes_during_training_is_named(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
     data = tmp_path / "data"
     shutil.copytree(tiny_data, data)
 
@@ -317,7 +311,12 @@ def test_accumulation_uses_the_same_images_in_fewer_steps(tiny_data: Path, tiny_
         data=tiny_data,
         output=tmp_path / "run",
         threads=1,
-        overrides=["sampling.accumulate=2", "schedule.iterations=4", "selection.every_epochs=0", "selection.weights=last"],
+        overrides=[
+            "sampling.accumulate=2",
+            "schedule.iterations=4",
+            "selection.every_epochs=0",
+            "selection.weights=last",
+        ],
     )
     assert sorted(step_losses(run)) == [1, 2, 3, 4]
 

@@ -14,9 +14,9 @@ def run(
     fresh: bool = typer.Option(False, "--fresh", help="Look at every file again, also at unchanged ones."),
     json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
 ) -> None:
-    """Look at every image and mask and say what is wrong, in which file, and how to mend it.
+    """Find out what is wrong with a data set.
 
-    Nothing is written into the data folder. Exit status 3 when training would be wrong.
+    Looks at every image and mask and says what is wrong, in which file, and how to mend it. Nothing is written into the data folder. Exit status 3 when training would be wrong.
     """
     from pixelwise.reports.check import check_and_show
 

@@ -28,6 +28,4 @@ def town(
 
     data = apply_overrides(recipe("town-demo"), overrides or []).data
     root = write_town(output, data)
-    print(
-        f"{root}: {', '.join(f'{n} {s}' for n, s in zip(data.town_images, ('train', 'val', 'test'), strict=True))}"
-    )
+    print(f"{root}: {', '.join(f'{n} {s}' for n, s in zip(data.town_images, ('train', 'val', 'test'), strict=True))}")

@@ -9,15 +9,16 @@ import typer
 
 def run(
     run: Path = typer.Argument(..., help="Run folder."),
-    data: Path = typer.Option(
-        None, "--data", help="Folder of the data set; default: the one it was trained on."
-    ),
+    data: Path = typer.Option(None, "--data", help="Folder of the data set; default: the one it was trained on."),
     split: str = typer.Option(None, "--split", help="Default: the recipe's."),
     protocol: str = typer.Option(None, "--protocol", help="Default: the recipe's first."),
     device: str = typer.Option("auto", "--device", help="auto, cpu or cuda."),
     json: bool = typer.Option(False, "--json", help="Print the result as JSON instead of a table."),
 ) -> None:
-    """Score a run on a split under a named protocol and keep the result in the run folder."""
+    """Score a run.
+
+    The result, with its tables and pictures, is kept in RUN/evaluations/SPLIT-PROTOCOL; the report is renewed.
+    """
     from pixelwise.reports.summary import evaluate_and_show
 
     evaluate_and_show(run, data=data, split=split, protocol=protocol, device=device, as_json=json)

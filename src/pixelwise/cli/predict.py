@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import typer
 
@@ -13,16 +14,16 @@ def run(
     output: Path = typer.Option(Path("predictions"), "--output", help="Folder for masks/ and overlays/."),
     overlay: bool = typer.Option(True, help="Write overlays beside the masks."),
     alpha: float = typer.Option(0.5, "--alpha", min=0.0, max=1.0, help="Opacity of the overlay."),
-    palette: str = typer.Option(
-        "official", "--palette", help="official, or cvd (safe for colour-blind eyes)."
+    palette: Literal["official", "cvd"] = typer.Option(
+        "official", "--palette", help="The data set's colours, or ones for colour-blind eyes."
     ),
     strict: bool = typer.Option(False, "--strict", help="Stop at the first bad file instead of skipping it."),
     device: str = typer.Option("auto", "--device", help="auto, cpu or cuda."),
     json: bool = typer.Option(False, "--json", help="Print the summary as JSON."),
 ) -> None:
-    """Predict an image, a folder or a pattern; bad files are skipped and listed in problems.jsonl.
+    """Write masks and overlays for images.
 
-    Masks are indexed PNG files (pixel value = class id) of the image's own size. Exit status 3 when a file failed.
+    Bad files are skipped and listed in problems.jsonl. Masks are indexed PNG files (pixel value = class id) of the image's own size. Exit status 3 when a file failed.
     """
     from pixelwise.reports.summary import predict_and_show
 

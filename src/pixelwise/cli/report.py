@@ -8,7 +8,7 @@ import typer
 
 
 def run(run: Path = typer.Argument(..., help="Run folder.")) -> None:
-    """Write RUN/report.html again from the files in the run folder."""
+    """Write RUN/report.html again."""
     from pixelwise.reports import write_report
 
     print(write_report(run))

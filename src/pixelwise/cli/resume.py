@@ -14,7 +14,10 @@ def run(
     ),
     data: Path = typer.Option(None, "--data", help="Where the data is now; default: where it was."),
 ) -> None:
-    """Continue a stopped or killed run, bit for bit as if it had not been interrupted."""
+    """Continue a stopped or killed run.
+
+    On the CPU in float32 the result is, bit for bit, that of a run that was never interrupted.
+    """
     from pixelwise.reports.progress import TrainingDisplay
     from pixelwise.reports.summary import conclude
     from pixelwise.training.runs import resume

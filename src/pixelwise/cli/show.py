@@ -10,7 +10,10 @@ def run(
     overrides: list[str] = typer.Argument(None, help="Changes such as optimizer.lr=0.02."),
     json: bool = typer.Option(False, "--json", help="Print JSON instead of TOML."),
 ) -> None:
-    """Print a recipe with every field's value, as TOML that `train` reads back."""
+    """Print a recipe in full.
+
+    The output is TOML with every field's value; `train` reads it back from a file.
+    """
     from pixelwise.recipes.catalog import recipe as find
     from pixelwise.recipes.overrides import apply_overrides, to_toml
     from pixelwise.recipes.schema import to_plain

@@ -8,25 +8,17 @@ import typer
 
 
 def run(
-    recipe: str = typer.Argument(
-        ..., help="Name of a recipe (see `pixelwise recipes`) or a file ending in .toml."
-    ),
-    overrides: list[str] = typer.Argument(
-        None, help="Changes such as optimizer.lr=0.02 or schedule.epochs=10."
-    ),
-    data: Path = typer.Option(
-        None, "--data", help="Folder of the data set; not needed for the synthetic town."
-    ),
-    output: Path = typer.Option(
-        None, "--output", help="Run folder to create; default: runs/RECIPE-1, -2, ..."
-    ),
+    recipe: str = typer.Argument(..., help="Name of a recipe (see `pixelwise recipes`) or a file ending in .toml."),
+    overrides: list[str] = typer.Argument(None, help="Changes such as optimizer.lr=0.02 or schedule.epochs=10."),
+    data: Path = typer.Option(None, "--data", help="Folder of the data set; not needed for the synthetic town."),
+    output: Path = typer.Option(None, "--output", help="Run folder to create; default: runs/RECIPE-1, -2, ..."),
     device: str = typer.Option("auto", "--device", help="auto, cpu or cuda."),
     threads: int = typer.Option(None, "--threads", help="CPU threads; default: one per core."),
     evaluate: bool = typer.Option(True, help="Score the result and write the report at the end."),
 ) -> None:
-    """Look at the data, train, score the result, write the report.
+    """Train, score the result, write the report.
 
-    The run folder holds everything: the resolved recipe, checkpoints, the log, results and report.html.
+    The data is looked at first. The run folder holds everything: the resolved recipe, checkpoints, the log, results and report.html.
     Interrupt it at any time (Ctrl-C); `pixelwise resume` continues it.
     """
     from pixelwise.reports.progress import TrainingDisplay

@@ -23,20 +23,16 @@ _FRAME = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_f?\d+", re.IGNORECASE)
 def camvid_layout(root: Path) -> Layout | None:
     """The layout of `root`, or None if it is neither of the two."""
     folders = subfolders(root)
-    if "images" in folders and "masks" in folders:
-        pairs = {
-            name: (folder, folders["masks"] / folder.name)
-            for name, folder in subfolders(folders["images"]).items()
-            if name in SPLIT_NAMES
-        }
-        description = "CamVid: images/{split}/ with masks/{split}/"
-    else:
+    description = "CamVid: images/{split}/ with masks/{split}/"
+    inner = subfolders(folders["images"]) if "images" in folders and "masks" in folders else {}
+    pairs = {name: (path, folders["masks"] / path.name) for name, path in inner.items() if name in SPLIT_NAMES}
+    if not pairs:
+        description = "CamVid as SegNet ships it: {split}/ with {split}annot/"
         pairs = {
             name: (folders[name], folders[f"{name}annot"])
             for name in SPLIT_NAMES
             if name in folders and f"{name}annot" in folders
         }
-        description = "CamVid as SegNet ships it: {split}/ with {split}annot/"
     if not pairs:
         return None
     splits: dict[str, tuple[Sample, ...]] = {}

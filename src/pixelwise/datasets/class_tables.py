@@ -96,13 +96,13 @@ def _encoding(
         return {}, recipe.colors
     source = recipe if recipe.label_map is not None else known
     label_map = source.label_map
-    colors = recipe.colors or known.colors or {}
+    # A new label map gives the class ids a new meaning, so known colours no longer fit.
+    colors = recipe.colors or (known.colors if recipe.label_map is None else None) or {}
     if label_map is None:
         if colors or names is None:
             return {}, colors
         label_map = {str(i): i for i in range(len(names))}
-    spoken = recipe.label_map is None and palette is not None and (names is None or len(names) == len(palette))
-    if not colors and spoken:
+    if not colors and recipe.label_map is None and palette is not None and len(names or palette) == len(palette):
         # A palette says which colour a class has, so it reads RGB masks as well.
         colors = {format_color(color): i for i, color in enumerate(palette)}
     ignored = (known.ignore,) if isinstance(known.ignore, int) else known.ignore or ()

@@ -128,8 +128,8 @@ def explain_colors_without_table(colors: Mapping[int, int]) -> tuple[str, str]:
         ((name, sum(colors.get(code, 0) for code in table), table) for name, table in known_palettes().items()),
         key=lambda item: item[1],
     )
-    # Black alone is part of every palette and proves nothing.
-    if matched >= 0.5 * total and len(set(colors) & set(table) - {0}) > 0:
+    # Black is part of every palette, and a single colour may agree by chance.
+    if matched >= 0.5 * total and len(set(colors) & set(table) - {0}) >= 2:
         found = {code: class_id for code, class_id in table.items() if code in colors}
         return (
             f"{100 * matched / total:.1f} % of the pixels have colours of the {name} palette",

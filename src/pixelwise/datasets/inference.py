@@ -79,7 +79,7 @@ def infer_label_map(ids: MaskIds) -> tuple[dict[int, int], list[Finding]]:
     """
     found = sorted(set(ids.files) - {IGNORE})
     with_ignore = {IGNORE} & set(ids.files)
-    if found == list(range(len(found))) and not (found == [0] and with_ignore):
+    if found == list(range(len(found))) and not (len(found) < 2 and with_ignore):
         return dict.fromkeys(with_ignore, IGNORE) | {i: i for i in found}, []
     files = [ids.files[raw][1] for raw in (found or [IGNORE])]
     first = list(dict.fromkeys(files))

@@ -132,7 +132,7 @@ class Canvas:
 
     def face(self, points: Sequence[tuple[float, float, float]], color: RGB, label: int | None = None) -> None:
         """Fill a polygon given in world coordinates; it fades with the distance of its first point."""
-        self.polygon(self.project(points), self.faded(color, points[0][2]), label)
+        self.polygon([self.point(*corner) for corner in points], self.faded(color, points[0][2]), label)
 
     def line(self, points: Points, width: float, color: RGB, label: int | None = None) -> None:
         """Draw a polyline given in pixels, (N, 2), at least one pixel wide."""

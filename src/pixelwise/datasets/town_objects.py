@@ -204,12 +204,14 @@ def draw_fence(canvas: Canvas, rng: np.random.Generator, x: float, near: float, 
     middle = 0.5 * (near + far)
     if rng.random() < 0.45:
         canvas.polygon(canvas.project(outline), canvas.faded(scale(paint, 0.95), middle), LABEL["fence"])
-        posts, gap, tone = np.arange(near, far, 1.1), 0.06, scale(paint, 0.72)
+        step, gap, tone = 1.1, 0.06, scale(paint, 0.72)
     else:
         # A railing shows some of the ground behind it, and still is fence in every pixel.
         canvas.polygon(canvas.project(outline), canvas.faded(mix(paint, (112, 110, 104), 0.55), middle), LABEL["fence"])
-        posts, gap, tone = np.arange(near, far, 0.55), 0.16, scale(paint, 0.7)
-    bars = [[(x, 0, p), (x, height, p), (x, height, p + gap), (x, 0, p + gap)] for p in posts]
+        step, gap, tone = 0.55, 0.16, scale(paint, 0.7)
+    low, high = 0.03 * height, 0.97 * height
+    posts = np.arange(near + gap, far - 2 * gap, step)
+    bars = [[(x, low, p), (x, high, p), (x, high, p + gap), (x, low, p + gap)] for p in posts]
     canvas.details(canvas.project(bars), canvas.faded(tone, middle))
     rail = canvas.project([(x, height * 0.94, near), (x, height * 0.94, far)])
     canvas.line(rail, canvas.pixels(0.07, middle), canvas.faded(tone, middle), LABEL["fence"])

@@ -65,9 +65,7 @@ def evaluate(
     dataset = open_dataset(recipe.data, _data_folder(run, data))
     chosen = find_protocol(protocol or recipe.evaluation.protocols[0])
     split = split or recipe.evaluation.split
-    measured = _measure(
-        trained.model, dataset, split, chosen, recipe.evaluation, recipe.precision, where, progress
-    )
+    measured = _measure(trained.model, dataset, split, chosen, recipe.evaluation, recipe.precision, where, progress)
     command = f"pixelwise evaluate {printable(run)} --split {split} --protocol {chosen.name}"
     result = make_result(measured, _provenance(trained, dataset, split, command))
     folder = run / EVALUATIONS / f"{split}-{chosen.name}"
@@ -85,14 +83,10 @@ def _evaluate_memory(
     progress: Callable[[int, int], None] | None,
 ) -> Result:
     if data is None:
-        raise DataError(
-            "D224", "a model in memory does not know its data", "pass data='folder of the data set'"
-        )
+        raise DataError("D224", "a model in memory does not know its data", "pass data='folder of the data set'")
     dataset = open_dataset(Data(), Path(data))
     measured = _measure(model, dataset, split, protocol, Evaluation(), Precision(), device, progress)
-    weights = safetensors.torch.save(
-        {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    )
+    weights = safetensors.torch.save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
     provenance = Provenance(
         recipe="",
         recipe_hash="",

@@ -32,9 +32,7 @@ def segmentation_loss(
         logits = logits.float()
         if logits.shape[-2:] != labels.shape[-2:]:
             logits = F.interpolate(logits, labels.shape[-2:], mode="bilinear", align_corners=False)
-        value = cross_entropy(
-            logits, labels, class_weights=class_weights, label_smoothing=loss.label_smoothing
-        )
+        value = cross_entropy(logits, labels, class_weights=class_weights, label_smoothing=loss.label_smoothing)
         if index == 0 and loss.dice:
             value = value + loss.dice * soft_dice(logits, labels)
         if index > 0:

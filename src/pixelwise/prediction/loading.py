@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from pixelwise.checkpoints.run_folder import load_trained
-from pixelwise.prediction.predict import Segmenter
+from pixelwise.datasets.samples import Reading
+from pixelwise.prediction.segmenter import Segmenter
 
 
 def load(
@@ -35,4 +36,5 @@ def load(
         palette=trained.palette,
         input_size=trained.recipe.evaluation.input_size,
         device=where,
+        reading=Reading.of(trained.recipe.data),
     )

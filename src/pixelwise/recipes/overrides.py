@@ -119,9 +119,7 @@ def _set(plain: dict[str, Any], path: list[str], value: Any) -> None:
     for key in path[:-1]:
         following = where.setdefault(key, {})
         if not isinstance(following, dict):
-            raise RecipeError(
-                "R202", f"'{'.'.join(path)}': '{key}' has no fields", "`pixelwise show NAME` lists them"
-            )
+            raise RecipeError("R202", f"'{'.'.join(path)}': '{key}' has no fields", "`pixelwise show NAME` lists them")
         where = following
     if path[0] == "schedule" and len(path) == 2 and value is not None:
         plain["schedule"] = where = _drop_other_length(where, {path[1]: value})

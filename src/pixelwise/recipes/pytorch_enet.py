@@ -50,16 +50,12 @@ def row(
         schedule=Schedule(epochs=300, kind="step", step_epochs=100, gamma=0.1),
         sampling=Sampling(batch_size=batch),
         selection=Selection(weights="best", split="val", every_epochs=10),
-        evaluation=Evaluation(
-            protocols=(protocol,), split=published.split, input_size=size, batch_size=batch
-        ),
+        evaluation=Evaluation(protocols=(protocol,), split=published.split, input_size=size, batch_size=batch),
         published=published,
     )
 
 
-def page(
-    graph: str, miou: float, split: str, protocol: str, gib: float | None, hours: float | None, note: str
-):
+def page(graph: str, miou: float, split: str, protocol: str, gib: float | None, hours: float | None, note: str):
     """What the page says of a row."""
     return Published(
         page="000",

@@ -28,7 +28,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of the parts of a recipe: immutable, unknown fields refused."""
 
 
-class Data(Part, kw_only=True):
+class Data(Part, frozen=True, kw_only=True):
     """Which images and labels.
 
     Attributes:
@@ -93,7 +93,7 @@ class Data(Part, kw_only=True):
         return known.names if known else None
 
 
-class Augment(Part, kw_only=True):
+class Augment(Part, frozen=True, kw_only=True):
     """What happens to an image-label pair before it enters a training batch, in this order.
 
     Attributes:
@@ -141,7 +141,7 @@ class Augment(Part, kw_only=True):
         )
 
 
-class Loss(Part, kw_only=True):
+class Loss(Part, frozen=True, kw_only=True):
     """Cross entropy over labelled pixels, plus optional terms.
 
     Attributes:
@@ -160,7 +160,7 @@ class Loss(Part, kw_only=True):
     auxiliary: float = 0.4
 
 
-class Optimizer(Part, kw_only=True):
+class Optimizer(Part, frozen=True, kw_only=True):
     """Optimizer and its settings.
 
     Attributes:
@@ -190,7 +190,7 @@ class Optimizer(Part, kw_only=True):
         )
 
 
-class Schedule(Part, kw_only=True):
+class Schedule(Part, frozen=True, kw_only=True):
     """Length of training and the learning rate's course.
 
     Attributes:
@@ -228,7 +228,7 @@ class Schedule(Part, kw_only=True):
         _require(self.step_epochs > 0, f"schedule.step_epochs is {self.step_epochs}; expected 1 or more", "")
 
 
-class Ema(Part, kw_only=True):
+class Ema(Part, frozen=True, kw_only=True):
     """Exponential moving average of the weights, which is what gets evaluated and saved as result.
 
     Attributes:
@@ -241,7 +241,7 @@ class Ema(Part, kw_only=True):
         _require(0 < self.decay < 1, f"ema.decay is {self.decay}; expected 0..1", "for example 0.999")
 
 
-class Precision(Part, kw_only=True):
+class Precision(Part, frozen=True, kw_only=True):
     """Number formats and memory layout; none of them changes what is computed beyond rounding.
 
     Attributes:
@@ -255,7 +255,7 @@ class Precision(Part, kw_only=True):
     compile: bool = False
 
 
-class Sampling(Part, kw_only=True):
+class Sampling(Part, frozen=True, kw_only=True):
     """How batches are drawn. The order is a pure function of (seed, epoch, index).
 
     Attributes:
@@ -276,7 +276,7 @@ class Sampling(Part, kw_only=True):
         _require(self.accumulate > 0, f"sampling.accumulate is {self.accumulate}; expected 1 or more", "")
 
 
-class Selection(Part, kw_only=True):
+class Selection(Part, frozen=True, kw_only=True):
     """Which weights are the result of the run.
 
     Attributes:
@@ -301,7 +301,7 @@ class Selection(Part, kw_only=True):
             protocol(self.protocol)
 
 
-class Checkpoints(Part, kw_only=True):
+class Checkpoints(Part, frozen=True, kw_only=True):
     """When the state of a run is saved. Saving changes no result.
 
     Attributes:
@@ -322,7 +322,7 @@ class Checkpoints(Part, kw_only=True):
         )
 
 
-class Evaluation(Part, kw_only=True):
+class Evaluation(Part, frozen=True, kw_only=True):
     """How the result of the run is scored.
 
     Attributes:
@@ -343,7 +343,7 @@ class Evaluation(Part, kw_only=True):
             protocol(name)
 
 
-class Published(Part, kw_only=True):
+class Published(Part, frozen=True, kw_only=True):
     """The published result that a recipe reproduces. Never overwritten by measurements.
 
     Attributes:
@@ -373,7 +373,7 @@ class Published(Part, kw_only=True):
     weights_licence: str = "unknown"
 
 
-class Recipe(Part, kw_only=True):
+class Recipe(Part, frozen=True, kw_only=True):
     """A complete, resolved description of one run.
 
     Attributes:
@@ -412,8 +412,7 @@ class Recipe(Part, kw_only=True):
         if self.data.label_map is not None and self.data.classes is not None:
             for raw, class_id in self.data.label_map.items():
                 _require(
-                    raw.lstrip("-").isdigit()
-                    and (class_id == IGNORE or 0 <= class_id < len(self.data.classes)),
+                    raw.lstrip("-").isdigit() and (class_id == IGNORE or 0 <= class_id < len(self.data.classes)),
                     f"data.label_map maps '{raw}' to {class_id}; expected a number to "
                     f"0..{len(self.data.classes) - 1} or {IGNORE}",
                     "map every raw value to a class id, or to 255 to ignore it",

@@ -29,9 +29,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 IMAGENET = Preprocessing(mean=IMAGENET_MEAN, std=IMAGENET_STD)
 
 
-class ENetSpec(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="family", tag="enet"
-):
+class ENetSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="family", tag="enet"):
     """ENet (Paszke et al. 2016, arXiv:1606.02147) in one of the two graphs of PyTorch-ENet.
 
     Attributes:
@@ -45,9 +43,7 @@ class ENetSpec(
     preprocessing: Preprocessing = Preprocessing()
 
 
-class UNetSpec(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="family", tag="unet"
-):
+class UNetSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="family", tag="unet"):
     """U-Net decoder (Ronneberger et al. 2015, arXiv:1505.04597) over a timm encoder.
 
     Attributes:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from markupsafe import Markup
+
 from pixelwise.reports.run_records import RunRecords
 
 POINTS = 400
@@ -29,7 +31,7 @@ class Chart(NamedTuple):
 
     title: str
     summary: str
-    svg: str
+    svg: Markup
 
 
 def training_charts(run: RunRecords) -> list[Chart]:
@@ -42,18 +44,18 @@ def training_charts(run: RunRecords) -> list[Chart]:
     if loss:
         smooth = smoothed([value for _, value in loss])
         summary = f"Training loss from {smooth[0]:.3g} to {smooth[-1]:.3g} in {loss[-1][0]} steps."
-        charts.append(Chart("Training loss", summary, _plot(loss, marks, smooth=smooth)))
+        charts.append(Chart("Training loss", summary, _plot("loss", loss, marks, smooth=smooth)))
     miou = [(step, 100 * value) for step, value in _series(evaluations, "miou")]
     if miou:
         best = max(miou, key=lambda point: point[1])
         names = {(str(record.get("split", "")), str(record.get("protocol", ""))) for record in evaluations}
         split, protocol = sorted(names)[0]
         summary = f"mIoU on {split} ({protocol}) during training; best {best[1]:.2f} % at step {best[0]}."
-        charts.append(Chart(f"mIoU on {split}, %", summary, _plot(miou, marks, best=best)))
+        charts.append(Chart(f"mIoU on {split}, %", summary, _plot("miou", miou, marks, best=best)))
     lr = _series(steps, "lr")
     if lr:
         summary = f"Learning rate, at most {max(value for _, value in lr):.3g}."
-        charts.append(Chart("Learning rate", summary, _plot(lr, marks)))
+        charts.append(Chart("Learning rate", summary, _plot("lr", lr, marks)))
     return charts
 
 
@@ -81,18 +83,19 @@ def smoothed(values: Sequence[float]) -> list[float]:
 
 
 def _plot(
+    name: str,
     points: Sequence[tuple[int, float]],
     marks: Sequence[float],
     *,
     smooth: Sequence[float] | None = None,
     best: tuple[int, float] | None = None,
-) -> str:
+) -> Markup:
     # Matplotlib takes a quarter of a second to import: only where a curve is drawn.
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    settings = {"svg.fonttype": "none", "svg.hashsalt": "pixelwise", "font.family": "sans-serif", "font.size": 9}
+    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "pixelwise", "font.size": 9}
     with mpl.rc_context(settings):
         figure = Figure(figsize=(4.4, 2.3), layout="constrained")
         axes = figure.subplots()
@@ -105,7 +108,9 @@ def _plot(
             line = downsampled(list(zip(steps, smooth, strict=True)))
             axes.plot(*zip(*line, strict=True), color=_ACCENT, linewidth=1.6)
         if best is not None:
-            axes.annotate(f"{best[1]:.2f}", best, xytext=(0, 6), textcoords="offset points", ha="center", color=_INK)
+            axes.annotate(
+                f"{best[1]:.2f}", best, xytext=(0, 6), textcoords="offset points", ha="center", color=_INK
+            )
             axes.margins(y=0.18)
         for mark in marks:
             axes.axvline(mark, color=_INK, linewidth=0.8, linestyle=":")
@@ -118,20 +123,22 @@ def _plot(
         figure.patch.set_visible(False)
         stream = io.StringIO()
         FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None, "Creator": None})
-    return _inline(stream.getvalue())
+    return _inline(stream.getvalue(), name)
 
 
-def _inline(document: str) -> str:
-    """The `<svg>` element alone, its size left to the page and its colours to custom properties."""
+def _inline(document: str, prefix: str) -> Markup:
+    """The `<svg>` element alone, its size and font left to the page, its colours custom properties."""
     svg = document[document.index("<svg") :]
-    # Matplotlib names the same things in every figure, and ids must be unique in a page; what is
-    # drawn does not need the metadata (which names a host on the network) at all.
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # Nothing of this is drawn: a description, and a style that would hold for the whole page.
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1 aria-hidden="true"', svg, count=1)
+    svg = re.sub(r"(font-family: |font: [\d.]+px )[^;\"]*", r"\1var(--sans)", svg)
+    # Matplotlib gives the same ids in every figure, and an id must be unique in a page.
+    svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{prefix}-", svg)
     for color, variable in _VARIABLES.items():
         svg = svg.replace(color, variable)
-    return svg
+    return Markup(svg)
 
 
 def _series(records: Sequence[dict[str, Any]], key: str) -> list[tuple[int, float]]:

@@ -52,7 +52,10 @@ def print_audit(found: Audit, path: Path, console: Console, recipe: str | None) 
         )
         _say(console, f"images    {common} (HxW), {other}")
     if found.mask_encodings:
-        _say(console, "masks     " + ", ".join(f"{count} {kind}" for kind, count in found.mask_encodings.items()))
+        _say(
+            console,
+            "masks     " + ", ".join(f"{count} {kind}" for kind, count in found.mask_encodings.items()),
+        )
     console.print()
     console.print(_class_table(found))
     errors = len(found.errors)
@@ -70,7 +73,10 @@ def print_audit(found: Audit, path: Path, console: Console, recipe: str | None) 
             _say(console, f"  fix: {finding.fix}")
     console.print()
     if errors:
-        _say(console, f"{errors} kinds of errors, {warnings} of warnings: training would be wrong (docs/errors.md)")
+        _say(
+            console,
+            f"{errors} kinds of errors, {warnings} of warnings: training would be wrong (docs/errors.md)",
+        )
     else:
         name = recipe or GENERIC_RECIPE
         note = f"{warnings} kinds of warnings; " if warnings else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -110,13 +111,13 @@ def _line(result: Result) -> dict[str, str]:
 def _published(run: RunRecords, result: Result) -> dict[str, Any] | None:
     """The published value beside ours, where both were computed the same way on the same split."""
     published: Published | None = run.recipe.published
-    if published is None:
+    if published is None or math.isnan(result.miou):
         return None
     ours = 100 * result.miou
     return {
         "value": f"{published.miou_percent:.2f}",
         "width": published.miou_percent,
-        "our_width": 0.0 if ours != ours else round(ours, 2),
+        "our_width": round(ours, 2),
         "title": published.title,
         "source": published.source,
         "difference": f"{ours - published.miou_percent:+.2f}".replace("-", "\u2212"),
@@ -127,7 +128,11 @@ def _published(run: RunRecords, result: Result) -> dict[str, Any] | None:
 
 
 def _result_facts(result: Result) -> list[Fact]:
-    size = "each image's own" if result.input_size is None else f"{result.input_size[1]} × {result.input_size[0]}"
+    size = (
+        "each image's own"
+        if result.input_size is None
+        else f"{result.input_size[1]} x {result.input_size[0]} (W x H)"
+    )
     weights = "averaged (EMA)" if result.weights == "ema" else "as trained"
     return [
         Fact("Pixel accuracy", f"{percent(result.pixel_accuracy)} %"),
@@ -137,7 +142,9 @@ def _result_facts(result: Result) -> list[Fact]:
         Fact("Weights", f"step {count(result.step)}, {weights}"),
         Fact("Speed", f"{speed(result.images_per_second)} images/s, {duration(result.seconds)} in all"),
         Fact("Peak memory", memory(result.peak_memory_bytes)),
-        Fact("Hardware", result.machine.gpu or f"{result.machine.cpu}, {result.machine.threads} threads"),
+        Fact(
+            "Hardware", result.machine.gpu or f"{result.machine.cpu}, CPU threads: {result.machine.threads}"
+        ),
     ]
 
 
@@ -147,7 +154,9 @@ def _run_facts(run: RunRecords) -> list[Fact]:
     facts = [Fact("Recipe hash", recipe.hash()[:16])]
     if steps:
         last = steps[-1]
-        facts.append(Fact("Trained", f"{count(last.get('step', 0))} steps, {count(last.get('epoch', 0))} epochs"))
+        facts.append(
+            Fact("Trained", f"{count(last.get('step', 0))} steps, {count(last.get('epoch', 0))} epochs")
+        )
     if run.training_seconds:
         facts.append(Fact("Training time", duration(run.training_seconds)))
     batch = recipe.sampling.batch_size * recipe.sampling.accumulate
@@ -173,6 +182,7 @@ def _data(run: RunRecords) -> dict[str, Any]:
         "name": run.data.get("dataset", run.recipe.data.dataset),
         "splits": [(split, count(number)) for split, number in images.items()],
         "fingerprint": str(run.data.get("fingerprint", ""))[:16],
+        "audited": "findings" in run.data,
         "findings": [
             {key: str(entry.get(key, "")) for key in ("code", "message", "fix")} for entry in findings
         ],

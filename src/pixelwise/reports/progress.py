@@ -17,10 +17,14 @@ QUIET_SECONDS = 30.0
 
 
 class TrainingDisplay:
-    """Progress of a run on standard error; use it in a `with` block and hand on `observer`."""
+    """Progress of a run; use it in a `with` block and hand on `observer`.
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+    Args:
+        console: Where to; None: standard error.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
         self._interactive = self._console.is_terminal
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -86,7 +90,8 @@ class TrainingDisplay:
         self._last_line = time.monotonic()
         eta = "" if self._interactive else f"  eta {_duration(self._remaining(status))}"
         self._console.print(
-            f"epoch {status.epoch}/{status.epochs}  step {status.step}/{status.steps}  {_facts(status)}{eta}"
+            f"epoch {status.epoch}/{status.epochs}  step {status.step}/{status.steps}  {_facts(status)}{eta}",
+            soft_wrap=True,
         )
 
     def _remaining(self, status: Status) -> float:

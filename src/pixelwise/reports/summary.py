@@ -8,13 +8,12 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from pixelwise.checkpoints.run_folder import REPORT
-from pixelwise.checkpoints.run_folder import read_recipe as read_recipe_of
-from pixelwise.datasets.samples import Reading
+from pixelwise.checkpoints.run_folder import REPORT, read_recipe
 from pixelwise.evaluation.result import Result, to_json
 from pixelwise.evaluation.runs import evaluate
 from pixelwise.prediction.loading import load
-from pixelwise.prediction.predict import predict_paths
+from pixelwise.prediction.predict import PROBLEMS, predict_paths
+from pixelwise.prediction.segmenter import PaletteName
 from pixelwise.reports.html import write_report
 from pixelwise.reports.progress import CountDisplay
 from pixelwise.reports.terminal import print_result
@@ -23,13 +22,13 @@ from pixelwise.storage import printable
 
 def warn(code: str, message: str) -> None:
     """Say on standard error that something is not as it should be."""
-    print(f"warning[{code}]: {message}", file=sys.stderr)
+    sys.stderr.write(f"warning[{code}]: {message}\n")
 
 
 def conclude(run: Path) -> None:
     """Score a finished run under every protocol of its recipe, write the report, show the first table."""
     results: list[Result] = []
-    for name in read_recipe_of(run).evaluation.protocols:
+    for name in read_recipe(run).evaluation.protocols:
         with CountDisplay("evaluating") as display:
             results.append(evaluate(run, protocol=name, progress=display, warn=warn))
     report = write_report(run)
@@ -62,7 +61,7 @@ def predict_and_show(
     *,
     overlay: bool,
     alpha: float,
-    palette: str,
+    palette: PaletteName,
     strict: bool,
     device: str,
     as_json: bool,
@@ -79,14 +78,13 @@ def predict_and_show(
             palette=palette,
             strict=strict,
             progress=display,
-            reading=Reading.of(read_recipe_of(run).data),
         )
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(summary), indent=1).decode() + "\n")
         return summary.failed
     images = summary.ok + summary.failed
     speed = images / max(summary.seconds, 1e-9)
-    print(f"{images} images, {summary.ok} ok, {summary.failed} failed, {speed:.1f} img/s -> {printable(output)}")
+    sys.stdout.write(f"{images} images, {summary.ok} ok, {summary.failed} failed, {speed:.1f} img/s -> {printable(output)}\n")
     if summary.failed:
-        print(f"the failed ones and why: {printable(output / 'problems.jsonl')}")
+        sys.stdout.write(f"the failed ones and why: {printable(output / PROBLEMS)}\n")
     return summary.failed

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from pixelwise.evaluation.result import ClassResult, Result
-from pixelwise.reports.numbers import count, percent, share
-from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.errors import RecipeError
+from pixelwise.evaluation.result import ClassResult, Result
+from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.schema import Recipe, to_plain
+from pixelwise.reports.numbers import count, percent, share
 from pixelwise.reports.run_records import RunRecords
 
 FEW_IMAGES = 30
 SHOWN_CONFUSIONS = 8
-# Cividis at 0, 1/4, ... 1: even in lightness, and the same for colour-blind eyes.
-_CIVIDIS = ((0, 34, 78), (65, 77, 107), (124, 123, 120), (188, 174, 108), (254, 232, 56))
+# Strength of a cell's background from which its text must change colour to keep a contrast of 4.5,
+# in the dark and in the light theme.
+_MEDIUM, _STRONG = 0.58, 0.85
 
 
 class ClassRow(NamedTuple):
@@ -39,16 +39,16 @@ class Cell(NamedTuple):
     """A cell of the confusion matrix.
 
     Attributes:
-        text: Percent of the row, empty for nothing.
+        text: Percent of the row; a dot for less than half a percent, empty for nothing.
         title: The exact count in words.
-        color: Background.
-        dark: Whether the background is dark, so that the text must be light.
+        part: Strength of the background in percent.
+        style: CSS classes.
     """
 
     text: str
     title: str
-    color: str
-    dark: bool
+    part: float
+    style: str
 
 
 class Confusion(NamedTuple):
@@ -87,31 +87,27 @@ def confusion_cells(result: Result) -> list[list[Cell]]:
     """The confusion matrix, each row divided by its sum."""
     names = [entry.name for entry in result.per_class]
     return [
-        [_cell(pixels, sum(row), names[truth], names[prediction]) for prediction, pixels in enumerate(row)]
+        [
+            _cell(pixels, sum(row), names[truth], names[prediction], hit=truth == prediction)
+            for prediction, pixels in enumerate(row)
+        ]
         for truth, row in enumerate(result.confusion_matrix)
     ]
 
 
-def _cell(pixels: int, total: int, truth: str, prediction: str) -> Cell:
+def _cell(pixels: int, total: int, truth: str, prediction: str, *, hit: bool) -> Cell:
     part = pixels / total if total else 0.0
-    red, green, blue = cividis(part)
-    whole = "of its pixels" if total else "it has no labelled pixel"
+    # The square root lets mistakes of a few percent, which are the interesting ones, be seen.
+    strength = math.sqrt(part)
+    style = ["cell", *(["hit"] if hit else [])]
+    style += [name for name, limit in (("medium", _MEDIUM), ("strong", _STRONG)) if strength >= limit]
+    share_of = f"{share(part)} % of its pixels" if total else "it has no labelled pixel"
     return Cell(
         text=f"{100 * part:.0f}" if part >= 0.005 else "·" if pixels else "",
-        title=f"{truth} taken for {prediction}: {count(pixels)} px, {share(part)} % {whole}",
-        color=f"rgb({red} {green} {blue})",
-        dark=part < 0.5,
+        title=f"{truth} taken for {prediction}: {count(pixels)} px, {share_of}",
+        part=round(100 * strength, 1),
+        style=" ".join(style),
     )
-
-
-def cividis(fraction: float) -> tuple[int, int, int]:
-    """The colour of `fraction` (0..1), dark blue to yellow."""
-    position = min(max(fraction, 0.0), 1.0) * (len(_CIVIDIS) - 1)
-    index = min(int(position), len(_CIVIDIS) - 2)
-    weight = position - index
-    low, high = _CIVIDIS[index], _CIVIDIS[index + 1]
-    red, green, blue = (round(a + (b - a) * weight) for a, b in zip(low, high, strict=True))
-    return red, green, blue
 
 
 def frequent_confusions(result: Result) -> list[Confusion]:
@@ -134,24 +130,27 @@ def remarks(run: RunRecords, result: Result) -> list[str]:
     """What a reader has to know before believing the number, as sentences."""
     found = [*_remarks_on_classes(result)]
     if result.images < FEW_IMAGES:
-        found.append(f"Only {result.images} images were scored: the next {result.images} may differ by points.")
-    found.append(
-        f"One run with seed {run.recipe.sampling.seed}; repeated runs with other seeds differ, "
-        "typically by half a point to a point on a small data set."
-    )
+        found.append(f"Only {result.images} images were scored: others may give quite another number.")
+    found.append(f"One run, seed {run.recipe.sampling.seed}: other seeds give other numbers.")
     if run.recipe.selection.weights == "best":
         selected = f"The weights are the best of the evaluations on {run.recipe.selection.split}"
         same = run.recipe.selection.split == result.split
-        found.append(f"{selected}, which is the split scored here: the number is optimistic." if same else f"{selected}.")
+        found.append(
+            f"{selected}, which is the split scored here: the number is optimistic."
+            if same
+            else f"{selected}."
+        )
     changes = changed_fields(run.recipe)
     if changes:
         found.append(f"This run changes the recipe “{run.recipe.name}”: {'; '.join(changes)}.")
     skipped, resumes = len(run.of_kind("skipped")), len(run.of_kind("resume"))
     if skipped:
-        found.append(f"{skipped} training steps changed nothing (non-finite or nothing labelled).")
+        found.append(f"Training steps that changed nothing (non-finite, or nothing labelled): {skipped}.")
     if resumes:
-        found.append(f"Training was interrupted and resumed {resumes} times.")
-    found += [note for note in (run.recipe.notes, run.recipe.published.note if run.recipe.published else "") if note]
+        found.append(f"Training was interrupted and resumed. Resumes: {resumes}.")
+    found += [
+        note for note in (run.recipe.notes, run.recipe.published.note if run.recipe.published else "") if note
+    ]
     return found
 
 
@@ -196,8 +195,3 @@ def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _or_zero(value: float) -> float:
     return 0.0 if math.isnan(value) else value
-
-
-def shortened(names: Sequence[str]) -> str:
-    """`a, b and 3 more`: at most six names."""
-    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:5])} and {len(names) - 5} more"

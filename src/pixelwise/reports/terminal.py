@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -9,6 +10,11 @@ from rich.text import Text
 from pixelwise.evaluation.result import ClassResult, Result
 from pixelwise.reports.numbers import percent, share, speed
 from pixelwise.storage import printable
+
+LONGEST_NAME = 24
+"""Longer class names are cut in the table."""
+_HEADINGS = ("   IoU", "accuracy", "precision", "% of px", "images")
+_WORST = "worst image (IoU)"
 
 
 def print_result(result: Result, console: Console) -> None:
@@ -18,30 +24,42 @@ def print_result(result: Result, console: Console) -> None:
         result: What was measured.
         console: Where to; its width decides how much of the image ids is shown.
     """
-    console.print(result_table(result))
+    console.print(result_table(result, console.width))
     console.print(Text(totals(result), style="bold"), soft_wrap=True)
     if any(entry.images == 1 for entry in result.per_class):
         console.print(Text("! only one image holds this class: its score says little"), soft_wrap=True)
 
 
-def result_table(result: Result) -> Table:
-    """One row per class, in the order of class ids; fractions in percent, `n/a` where there is none."""
+def result_table(result: Result, width: int) -> Table:
+    """One row per class, in the order of class ids; fractions in percent, `n/a` where there is none.
+
+    Args:
+        result: What was measured.
+        width: Characters per line. Numbers are never cut: the names of the worst images are, and left
+            out where there is no room.
+    """
+    names = [printable(entry.name) for entry in result.per_class]
+    class_width = min(max(map(cell_len, [*names, "class"])), LONGEST_NAME)
+    # Columns are two characters apart.
+    room = width - class_width - sum(len(heading) + 2 for heading in _HEADINGS) - 2
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
-    table.add_column("class", no_wrap=True, overflow="ellipsis", max_width=24)
-    for heading in ("IoU", "accuracy", "precision", "% of px", "images"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("worst image (IoU)", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("class", no_wrap=True, overflow="ellipsis", width=class_width)
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
+    if room >= len(_WORST):
+        table.add_column(_WORST, no_wrap=True, overflow="ellipsis", max_width=room)
     labelled = sum(entry.pixels for entry in result.per_class)
-    for entry in result.per_class:
-        table.add_row(
-            Text(printable(entry.name)),
+    for name, entry in zip(names, result.per_class, strict=True):
+        cells = [
+            Text(name),
             percent(entry.iou),
             percent(entry.accuracy),
             percent(entry.precision),
             share(entry.pixels / labelled) if labelled else "0",
             f"{entry.images} !" if entry.images == 1 else str(entry.images),
             Text(_worst(entry)),
-        )
+        ]
+        table.add_row(*cells[: len(table.columns)])
     return table
 
 

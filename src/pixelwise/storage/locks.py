@@ -38,9 +38,7 @@ def run_lock(folder: Path) -> Iterator[None]:
                 "wait for it, stop it, or choose another --output",
             ) from None
         file.truncate(0)
-        file.write(
-            json.dumps({"host": platform.node(), "pid": os.getpid(), "started": time.strftime("%F %T")})
-        )
+        file.write(json.dumps({"host": platform.node(), "pid": os.getpid(), "started": time.strftime("%F %T")}))
         file.flush()
         yield
         file.truncate(0)

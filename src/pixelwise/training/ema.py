@@ -27,7 +27,9 @@ def update_average(average: nn.Module, model: nn.Module, ema: Ema, step: int) ->
     own, new = average.state_dict(), model.state_dict()
     floating = [name for name, tensor in own.items() if tensor.is_floating_point()]
     targets: list[Tensor] = [own[name] for name in floating]
-    torch._foreach_lerp_(targets, [new[name] for name in floating], 1 - keep)
+    torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
+        targets, [new[name] for name in floating], 1 - keep
+    )
     for name, tensor in own.items():
         if not tensor.is_floating_point():
             tensor.copy_(new[name])

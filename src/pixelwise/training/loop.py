@@ -104,13 +104,9 @@ def train_loop(
     progress = state.progress
     log = RunLog(run / "log.jsonl")
     log.rewind(progress.step)
-    batches = training_batches(
-        pairs, recipe, start=progress.step, steps=steps, workers=workers, warn=observer.warn
-    )
+    batches = training_batches(pairs, recipe, start=progress.step, steps=steps, workers=workers, warn=observer.warn)
     meter = SpeedMeter(recipe.sampling.batch_size * recipe.sampling.accumulate)
-    head_logits = (
-        torch.compile(state.model.head_logits) if recipe.precision.compile else state.model.head_logits
-    )
+    head_logits = torch.compile(state.model.head_logits) if recipe.precision.compile else state.model.head_logits
 
     def save() -> None:
         log.flush()
@@ -126,10 +122,9 @@ def train_loop(
         # Ends the loader's processes whatever happens.
         cleanup.callback(batches.close)  # type: ignore[attr-defined]
         while True:
-            if evaluation_due() and not stop:
-                if (evaluated := evaluate(state.average or state.model, stop)) is not None:
-                    _note_evaluation(state, evaluated, log)
-                    save()
+            if evaluation_due() and not stop and (evaluated := evaluate(state.average or state.model, stop)):
+                _note_evaluation(state, evaluated, log)
+                save()
             if stop:
                 save()
                 raise stop.error(printable(run), progress.step)
@@ -241,7 +236,7 @@ def prepare(
     return images.contiguous(memory_format=layout), batch.labels.to(device, non_blocking=True)
 
 
-def autocast(recipe: Recipe, device: torch.device) -> contextlib.AbstractContextManager[None]:
+def autocast(recipe: Recipe, device: torch.device) -> contextlib.AbstractContextManager[object]:
     """The recipe's number format for the forward pass."""
     if recipe.precision.dtype == "bfloat16":
         return torch.autocast(device.type, dtype=torch.bfloat16)

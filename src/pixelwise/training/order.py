@@ -54,8 +54,7 @@ def steps_per_epoch(num_samples: int, sampling: Sampling) -> int:
         raise RecipeError(
             "R211",
             f"{num_samples} training images give no complete step of sampling.batch_size={sampling.batch_size} "
-            f"x sampling.accumulate={sampling.accumulate}"
-            + (" with sampling.drop_last" if sampling.drop_last else ""),
+            f"x sampling.accumulate={sampling.accumulate}" + (" with sampling.drop_last" if sampling.drop_last else ""),
             f"lower sampling.batch_size to at most {max(1, num_samples // sampling.accumulate)}",
         )
     return count

@@ -166,9 +166,7 @@ def resume(
     return run
 
 
-def look_at_data(
-    recipe: Recipe, root: Path | None, observer: RunObserver
-) -> tuple[Dataset, dict[str, Any], Recipe]:
+def look_at_data(recipe: Recipe, root: Path | None, observer: RunObserver) -> tuple[Dataset, dict[str, Any], Recipe]:
     """Open and audit the data, and settle what the recipe left open about it.
 
     Returns:
@@ -232,9 +230,7 @@ def choose_device(name: str) -> torch.device:
     kind = name.partition(":")[0]
     if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
         available = "cpu, cuda" if torch.cuda.is_available() else "cpu"
-        raise RecipeError(
-            "R214", f"device '{name}' is not available here; found: {available}", "use --device auto"
-        )
+        raise RecipeError("R214", f"device '{name}' is not available here; found: {available}", "use --device auto")
     return torch.device(name)
 
 
@@ -270,9 +266,7 @@ def _work(
     if checkpoint is not None:
         state.restore(checkpoint)
         state.progress.resumes += 1
-    bytes_per_checkpoint = sum(tensor.nbytes for tensor in model.state_dict().values()) * (
-        4 if average else 3
-    )
+    bytes_per_checkpoint = sum(tensor.nbytes for tensor in model.state_dict().values()) * (4 if average else 3)
     require_space(run, FREE_SPACE_FACTOR * bytes_per_checkpoint, f"{FREE_SPACE_FACTOR} checkpoints")
 
     samples = dataset.samples(recipe.data.train_split)
@@ -319,9 +313,7 @@ def _evaluator(
             )
         if scored is None:
             return None
-        return Evaluated(
-            recipe.selection.split, chosen.name, scored.miou, scored.pixel_accuracy, scored.per_class_iou
-        )
+        return Evaluated(recipe.selection.split, chosen.name, scored.miou, scored.pixel_accuracy, scored.per_class_iou)
 
     return evaluate
 

@@ -51,9 +51,7 @@ class TrainingState:
         optimizer: Over `model`'s parameters.
     """
 
-    def __init__(
-        self, model: SegmentationModel, average: nn.Module | None, optimizer: torch.optim.Optimizer
-    ) -> None:
+    def __init__(self, model: SegmentationModel, average: nn.Module | None, optimizer: torch.optim.Optimizer) -> None:
         self.model = model
         self.average = average
         self.optimizer = optimizer
@@ -116,10 +114,6 @@ class TrainingState:
             # Step counters live on the CPU in PyTorch's optimizers; moments beside their parameter.
             device = tensor.device if key == "step" else parameter.device
             value = tensor.to(device)
-            if (
-                key != "step"
-                and value.ndim == 4
-                and parameter.is_contiguous(memory_format=torch.channels_last)
-            ):
+            if key != "step" and value.ndim == 4 and parameter.is_contiguous(memory_format=torch.channels_last):
                 value = value.contiguous(memory_format=torch.channels_last)
             self.optimizer.state[parameter][key] = value

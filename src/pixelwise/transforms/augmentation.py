@@ -62,9 +62,7 @@ def _draw_position(
     random: np.random.Generator,
 ) -> tuple[float, float]:
     """Top and left corner of the crop in the zoomed image; negative where the image is smaller."""
-    room = [
-        length * factor - wanted for length, factor, wanted in zip(labels.shape, scale, crop, strict=True)
-    ]
+    room = [length * factor - wanted for length, factor, wanted in zip(labels.shape, scale, crop, strict=True)]
     target = None
     if random.random() < augment.class_crop:
         target = _draw_class_pixel(labels, random)

@@ -1,0 +1,65 @@
+import json
+from collections.abc import Callable
+
+import pytest
+
+
+def test_help_names_every_verb(run_cli: Callable):
+    code, stdout, _ = run_cli(["--help"])
+    assert code == 0
+    for verb in ("recipes", "show", "check", "train", "resume", "evaluate", "predict", "report", "data"):
+        assert f"│ {verb}" in stdout
+
+
+def test_recipes_can_be_listed_and_filtered(run_cli: Callable):
+    code, stdout, _ = run_cli(["recipes", "enet", "--json"])
+    assert code == 0
+    assert {"name": "enet-camvid", "published_miou_percent": 53.12}.items() <= json.loads(stdout)[0].items()
+    assert "53.12" in run_cli(["recipes"]).stdout
+
+
+def test_show_prints_toml_that_reads_back(run_cli: Callable, tmp_path):
+    code, stdout, _ = run_cli(["show", "enet-camvid", "optimizer.lr=0.02"])
+    assert code == 0
+    (tmp_path / "again.toml").write_text(stdout)
+    again = run_cli(["show", tmp_path / "again.toml"])
+    assert again.stdout == stdout
+    assert "lr = 0.02" in stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["show", "enet-camvit"], 2, "error[R200]: no recipe is named 'enet-camvit'; did you mean 'enet-camvid'"),
+        (["show", "enet-camvid", "optimizer.lrr=1"], 2, "did you mean 'lr'"),
+        (["train", "enet-camvid", "--data", "/nowhere"], 3, "error[D222]: /nowhere: does not exist"),
+        (["train", "enet-camvid"], 3, "--data PATH"),
+        (["resume", "/nowhere"], 4, "error[K420]"),
+        (["trian"], 2, "No such command 'trian'"),
+        (["evaluate"], 2, "Missing argument"),
+    ],
+)
+def test_mistakes_end_with_their_status_and_a_sentence(
+    run_cli: Callable, tmp_path, monkeypatch, arguments, code, words
+):
+    monkeypatch.chdir(tmp_path)
+    found = run_cli(arguments)
+    assert found.code == code
+    assert words in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_debug_shows_the_traceback(run_cli: Callable, monkeypatch):
+    from pixelwise.errors import RecipeError
+
+    monkeypatch.delenv("PIXELWISE_DEBUG", raising=False)
+    with pytest.raises(RecipeError):
+        run_cli(["--debug", "show", "nothing"])
+    monkeypatch.delenv("PIXELWISE_DEBUG", raising=False)
+
+
+def test_the_town_can_be_drawn(run_cli: Callable, tmp_path):
+    code, stdout, _ = run_cli(["data", "town", tmp_path / "town", "data.town_images=[2,1,1]", "data.town_size=[48,64]"])
+    assert code == 0
+    assert "2 train, 1 val, 1 test" in stdout
+    assert len(list((tmp_path / "town" / "masks").rglob("*.png"))) == 4

@@ -1,0 +1,56 @@
+"""Small data sets on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelwise.datasets.labels import LabelTable, table_of
+from pixelwise.datasets.samples import Dataset, Reading
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    """uint8 (6, 8, 3): every pixel differs from every other."""
+    return (np.arange(6 * 8 * 3, dtype=np.uint8) + 17).reshape(6, 8, 3)
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Write `images/` and `masks/` below a folder; masks are arrays by key such as `train/a`."""
+
+    def make(masks: Mapping[str, np.ndarray], name: str = "data") -> Path:
+        root = tmp_path / name
+        for number, (key, mask) in enumerate(masks.items()):
+            image = root / "images" / f"{key}.png"
+            target = root / "masks" / f"{key}.png"
+            image.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            rng = np.random.default_rng(number)
+            Image.fromarray(rng.integers(0, 256, (*mask.shape[:2], 3), np.uint8)).save(image)
+            Image.fromarray(mask).save(target)
+        return root
+
+    return make
+
+
+@pytest.fixture
+def dataset_of() -> Callable[..., Dataset]:
+    """A data set without samples, for functions that need its tables only."""
+
+    def make(num_classes: int = 3, table: LabelTable | None = None, reading: Reading | None = None) -> Dataset:
+        return Dataset(
+            name="folder",
+            root=Path("data"),
+            classes=tuple(f"class_{i}" for i in range(num_classes)),
+            palette=((0, 0, 0),) * num_classes,
+            label_table=table or table_of({i: i for i in range(num_classes)}),
+            splits={},
+            reading=reading or Reading(),
+        )
+
+    return make

@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelwise.datasets.cityscapes import cityscapes_layout
+from pixelwise.datasets.opening import open_dataset
+from pixelwise.datasets.reading import read_pair
+from pixelwise.recipes.schema import Data
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two cities in Cityscapes' own layout, with the colour pictures and instance numbers it ships."""
+    for split, city in (("train", "aachen"), ("val", "lindau")):
+        stem = f"{city}_000000_000019"
+        images, masks = tmp_path / "leftImg8bit" / split / city, tmp_path / "gtFine" / split / city
+        images.mkdir(parents=True)
+        masks.mkdir(parents=True)
+        Image.fromarray(np.full((2, 4, 3), 9, np.uint8)).save(images / f"{stem}_leftImg8bit.png")
+        Image.fromarray(np.array([[7, 8, 4, 0], [26, 33, 11, 23]], np.uint8)).save(
+            masks / f"{stem}_gtFine_labelIds.png"
+        )
+        Image.fromarray(np.array([[7, 8, 4, 0], [26001, 33000, 11, 23]], np.uint16)).save(
+            masks / f"{stem}_gtFine_instanceIds.png"
+        )
+        Image.fromarray(np.zeros((2, 4, 3), np.uint8)).save(masks / f"{stem}_gtFine_color.png")
+    return tmp_path
+
+
+def test_images_are_paired_with_their_label_ids(root: Path):
+    layout = cityscapes_layout(root)
+    assert layout is not None
+    assert layout.problems == ()
+    (sample,) = layout.splits["train"]
+    assert sample.id == "aachen/aachen_000000_000019"
+    assert sample.mask_path is not None
+    assert sample.mask_path.name == "aachen_000000_000019_gtFine_labelIds.png"
+
+
+def test_full_label_ids_become_the_19_train_ids(root: Path):
+    dataset = open_dataset(Data(), root)
+    assert dataset.name == "cityscapes"
+    _, labels = read_pair(dataset.samples("val")[0], dataset)
+    assert labels.tolist() == [[0, 1, 255, 255], [13, 18, 2, 10]]
+
+
+def test_an_image_without_label_ids_is_reported(root: Path):
+    (root / "gtFine" / "val" / "lindau" / "lindau_000000_000019_gtFine_labelIds.png").unlink()
+    layout = cityscapes_layout(root)
+    assert layout is not None
+    assert [problem.code for problem in layout.problems] == ["W220"]
+
+
+def test_other_folders_are_not_cityscapes(tmp_path: Path):
+    (tmp_path / "leftImg8bit").mkdir()
+    assert cityscapes_layout(tmp_path) is None

@@ -1,0 +1,107 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pixelwise.datasets.opening import open_dataset, settled
+from pixelwise.datasets.reading import read_pair
+from pixelwise.errors import DataError
+from pixelwise.recipes.classes import CAMVID
+from pixelwise.recipes.schema import Data
+
+MakeFolder = Callable[..., Path]
+MASK = np.array([[0, 1], [2, 255]], np.uint8)
+
+
+def test_a_folder_of_own_data_is_recognised(make_folder: MakeFolder):
+    dataset = open_dataset(Data(), make_folder({"train/a": MASK, "val/b": MASK}))
+    assert dataset.name == "folder"
+    assert dataset.classes == ("class_0", "class_1", "class_2")
+    assert {name: len(samples) for name, samples in dataset.splits.items()} == {"train": 1, "val": 1}
+    assert dataset.problems == ()
+    image, labels = read_pair(dataset.samples("train")[0], dataset)
+    assert image.shape == (2, 2, 3)
+    assert np.array_equal(labels, MASK)
+
+
+def test_camvid_is_recognised_by_the_names_of_its_frames(make_folder: MakeFolder):
+    dataset = open_dataset(Data(), make_folder({"train/0001TP_006690": MASK}))
+    assert (dataset.name, dataset.classes) == ("camvid", CAMVID.names)
+
+
+def test_a_dataset_toml_makes_it_a_folder_whatever_the_names(make_folder: MakeFolder):
+    root = make_folder({"train/0001TP_006690": MASK})
+    (root / "dataset.toml").write_text('classes = ["a", "b", "c"]')
+    assert open_dataset(Data(), root).classes == ("a", "b", "c")
+
+
+def test_a_named_data_set_is_not_guessed(make_folder: MakeFolder):
+    root = make_folder({"train/mine": MASK})
+    assert open_dataset(Data(dataset="camvid"), root).name == "camvid"
+
+
+def test_options_of_the_recipe_reach_the_reading(make_folder: MakeFolder):
+    assert open_dataset(Data(exif="ignore"), make_folder({"train/a": MASK})).reading.exif == "ignore"
+
+
+@pytest.mark.parametrize("name", ["auto", "camvid", "cityscapes", "folder"])
+def test_a_folder_of_another_kind_is_d222_with_what_was_looked_for(tmp_path: Path, name: str):
+    (tmp_path / "pictures").mkdir()
+    with pytest.raises(DataError, match="no images with masks found; it holds: pictures/") as caught:
+        open_dataset(Data(dataset=name), tmp_path)  # type: ignore[arg-type]
+    assert caught.value.code == "D222"
+    assert ("leftImg8bit" in caught.value.help) == (name in ("auto", "cityscapes"))
+
+
+@pytest.mark.parametrize(("root", "state"), [(None, "needs a folder"), (Path("/nowhere/at/all"), "does not exist")])
+def test_no_folder_is_d222(root: Path | None, state: str):
+    with pytest.raises(DataError, match=state) as caught:
+        open_dataset(Data(), root)
+    assert caught.value.code == "D222"
+
+
+def test_a_file_instead_of_a_folder_is_d222(tmp_path: Path):
+    (tmp_path / "a.png").touch()
+    with pytest.raises(DataError, match="is not a folder"):
+        open_dataset(Data(), tmp_path / "a.png")
+
+
+def test_problems_are_collected_instead_of_raised(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK, "train/b": MASK})
+    (root / "masks" / "train" / "b.png").unlink()
+    dataset = open_dataset(Data(), root)
+    assert [problem.code for problem in dataset.problems] == ["D220"]
+    assert [sample.id for sample in dataset.samples("train")] == ["a"]
+
+
+@pytest.mark.parametrize("values", [[0, 1, 2, 255], [0, 7, 33], [0, 255]])
+def test_a_settled_recipe_opens_the_same_folder_the_same_way(make_folder: MakeFolder, values: list[int]):
+    root = make_folder({"train/a": np.array([values], np.uint8)})
+    first = open_dataset(Data(), root)
+    again = open_dataset(settled(Data(), first), root)
+    assert again.classes == first.classes
+    assert again.palette == first.palette
+    assert again.label_table == first.label_table
+
+
+@pytest.mark.parametrize(
+    "data", [Data(dataset="camvid"), Data(classes=("a", "b"), colors={"#010101": 0, "#020202": 1, "#000000": 255})]
+)
+def test_settling_keeps_ids_and_colours_of_known_tables(make_folder: MakeFolder, data: Data):
+    root = make_folder({"train/a": MASK})
+    first = open_dataset(data, root)
+    assert open_dataset(settled(data, first), root).label_table == first.label_table
+
+
+def test_non_utf8_names_open_and_read(make_folder: MakeFolder):
+    import os
+
+    root = make_folder({"train/a": MASK})
+    for kind in ("images", "masks"):
+        folder = os.fsencode(root / kind / "train")
+        os.rename(folder + b"/a.png", folder + b"/\xfcber -1\n.png")
+    dataset = open_dataset(Data(), root)
+    (sample,) = dataset.samples("train")
+    assert sample.id == "\\xfcber -1\\n"
+    assert np.array_equal(read_pair(sample, dataset)[1], MASK)

@@ -1,0 +1,60 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pixelwise.checkpoints.run_folder import load_trained
+from pixelwise.errors import DataError, RecipeError
+from pixelwise.evaluation.runs import evaluate
+from pixelwise.models import build_model
+
+
+@pytest.fixture
+def run(tiny_run: Path, tmp_path: Path) -> Path:
+    """A finished run that may be written into."""
+    return Path(shutil.copytree(tiny_run, tmp_path / "run"))
+
+
+def test_a_result_says_what_was_measured_and_on_what(run: Path):
+    result = evaluate(run)
+    assert (result.split, result.protocol, result.recipe, result.images) == ("test", "native", "tiny", 3)
+    assert result.weights_sha256 == load_trained(run).weights_sha256
+    assert sum(map(sum, result.confusion_matrix)) == 3 * 46 * 64  # two rows of every image are void
+    stored = json.loads((run / "evaluations" / "test-native" / "result.json").read_text())
+    assert stored["miou"] == result.miou
+    assert stored["data_fingerprint"] == result.data_fingerprint
+    assert (run / "evaluations" / "test-native" / "samples" / "samples.json").is_file()
+
+
+def test_split_and_protocol_can_be_chosen(run: Path):
+    result = evaluate(run, split="val", protocol="camvid-480x360")
+    assert (result.split, result.protocol) == ("val", "camvid-480x360")
+    assert sum(map(sum, result.confusion_matrix)) == 3 * 345 * 480  # void rows grew with the labels
+    assert (run / "evaluations" / "val-camvid-480x360" / "result.json").is_file()
+
+
+def test_the_score_of_the_best_step_is_measured_again(run: Path):
+    trained = load_trained(run)
+    assert evaluate(run, split="val").miou == pytest.approx(trained.checkpoint.manifest.miou, abs=1e-12)
+
+
+def test_a_model_in_memory_is_scored_without_writing(tiny_data: Path):
+    model = build_model("enet-camvid-2021", num_classes=3)
+    before = sorted(tiny_data.rglob("*"))
+    result = evaluate(model, tiny_data, split="val")
+    assert (result.images, result.recipe, len(result.weights_sha256)) == (3, "", 64)
+    assert sorted(tiny_data.rglob("*")) == before
+
+
+def test_a_model_in_memory_needs_data():
+    with pytest.raises(DataError, match="does not know its data") as caught:
+        evaluate(build_model("enet-camvid", num_classes=3))
+    assert caught.value.code == "D224"
+
+
+def test_unknown_protocols_and_splits_say_which_exist(run: Path):
+    with pytest.raises(RecipeError, match="did you mean 'native'"):
+        evaluate(run, protocol="nativ")
+    with pytest.raises(DataError, match=r"train \(8\), val \(3\)|val \(3\)"):
+        evaluate(run, split="valid")
