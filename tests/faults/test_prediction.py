@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluation.color_model import GREY, PALETTE, GreyModel, image_of
+from evaluation.color_model import PALETTE, GreyModel, image_of
 from PIL import Image
 
 from pixelwise.datasets.samples import Reading
@@ -57,7 +57,9 @@ def encoded(kind: str) -> bytes:
 
 
 def predict(folder: Path, output: Path, **reading) -> PredictSummary:
-    return predict_paths(Segmenter(GreyModel(), palette=PALETTE), [folder], output, reading=Reading(**reading))
+    return predict_paths(
+        Segmenter(GreyModel(), palette=PALETTE), [folder], output, reading=Reading(**reading)
+    )
 
 
 def mask(output: Path, name: str) -> np.ndarray:
@@ -78,7 +80,9 @@ def assert_only(bad: dict[str, str], output: Path, code: int, fine: str = "fine"
     assert code == 3
 
 
-@pytest.mark.parametrize(("kind", "ending"), [("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("TIFF", "tif")])
+@pytest.mark.parametrize(
+    ("kind", "ending"), [("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("TIFF", "tif")]
+)
 def test_A1_truncated_images_are_skipped_with_their_size(kind: str, ending: str, folder: Path, output: Path):
     whole = encoded(kind)
     for tenths in (1, 3, 5, 7, 9):
@@ -93,7 +97,9 @@ def test_A1_truncated_images_are_skipped_with_their_size(kind: str, ending: str,
         assert f"({len(whole) * tenths // 10} bytes)" in record["message"]
 
 
-def test_A1_truncated_image_on_the_command_line(run_cli: Callable, tiny_run: Path, folder: Path, output: Path):
+def test_A1_truncated_image_on_the_command_line(
+    run_cli: Callable, tiny_run: Path, folder: Path, output: Path
+):
     (folder / "cut.jpg").write_bytes(encoded("JPEG")[:500])
 
     code, stdout, _ = run_cli(["predict", tiny_run, folder, "--output", output])
@@ -309,7 +315,10 @@ def test_A9_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path)
     assert (tmp_path / "bomb.png").stat().st_size < 200_000
 
     done = subprocess.run(
-        [sys.executable, "-c", BOMB_PROGRAM, tmp_path / "bomb.png"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", BOMB_PROGRAM, tmp_path / "bomb.png"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
 
     code, kilobytes = done.stdout.split()
@@ -403,7 +412,9 @@ def test_A13_odd_entries_neither_hang_nor_stop_anything(folder: Path, output: Pa
     assert "named pipe" in problems(output)["pipe.png"]["message"]
 
 
-def test_A13_a_file_without_permission_is_skipped(folder: Path, output: Path, monkeypatch: pytest.MonkeyPatch):
+def test_A13_a_file_without_permission_is_skipped(
+    folder: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+):
     photo().save(folder / "secret.png")
     import builtins
 
@@ -436,7 +447,16 @@ def test_A13_odd_entries_on_the_command_line(run_cli: Callable, tiny_run: Path, 
 class Writes:
     """Watches what this process opens for writing, creates, renames or removes below a folder."""
 
-    EVENTS = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod")
+    EVENTS = (
+        "os.mkdir",
+        "os.rename",
+        "os.remove",
+        "os.rmdir",
+        "os.link",
+        "os.symlink",
+        "os.truncate",
+        "os.chmod",
+    )
 
     def __init__(self, folder: Path) -> None:
         self.folder = str(folder)
@@ -460,7 +480,9 @@ class Writes:
         self.watching = False
 
 
-def test_A14_nothing_is_written_beside_the_photos(run_cli: Callable, tiny_run: Path, folder: Path, output: Path):
+def test_A14_nothing_is_written_beside_the_photos(
+    run_cli: Callable, tiny_run: Path, folder: Path, output: Path
+):
     (folder / "bad.jpg").write_bytes(b"")
     with Writes(folder) as writes:
         predict(folder, output)
@@ -485,7 +507,9 @@ def test_a_path_that_means_nothing_is_said_before_any_work(
     assert not output.exists()
 
 
-def test_masks_that_are_not_ours_are_never_written_over(run_cli: Callable, tiny_run: Path, folder: Path, output: Path):
+def test_masks_that_are_not_ours_are_never_written_over(
+    run_cli: Callable, tiny_run: Path, folder: Path, output: Path
+):
     (output / "masks").mkdir(parents=True)
     (output / "masks" / "fine.png").write_bytes(b"drawn by hand")
 
@@ -504,4 +528,3 @@ def test_the_message_of_a_skipped_file_is_that_of_reading_it(folder: Path, outpu
     predict(folder, output)
 
     assert problems(output)["empty.png"]["message"] == caught.value.message
-    assert GREY * 3 < 255  # the scenes above stay apart from white

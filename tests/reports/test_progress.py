@@ -29,15 +29,16 @@ def shown(*statuses: Status) -> str:
     return stream.getvalue()
 
 
-def test_without_a_terminal_the_end_is_one_line_with_speed_wait_and_eta():
-    assert shown(status(50), status(100)) == (
-        "epoch 2/5  step 100/100  loss 0.610  lr 0.0093  18.4 img/s  data-wait 4 %  eta 0:00\n"
+def test_without_a_terminal_the_first_and_the_last_step_are_lines_with_speed_wait_and_eta():
+    facts = "loss 0.610  lr 0.0093  18.4 img/s  data-wait 4 %"
+    assert shown(status(50), status(60), status(100)) == (
+        f"epoch 2/5  step 50/100  {facts}\nepoch 2/5  step 100/100  {facts}  eta 0:00\n"
     )
 
 
 def test_every_better_score_is_a_line():
     text = shown(status(10, 0.2, 0.2), status(11, 0.2, 0.2), status(20, 0.482, 0.482))
-    assert text.count("\n") == 2
+    assert text.count("\n") == 2  # steps 10 and 20
     assert "mIoU 48.20 (best)" in text
 
 

@@ -13,7 +13,7 @@ from pixelwise.datasets.diagnosis import (
     explain_unknown_ids,
     label_map_override,
 )
-from pixelwise.datasets.examination import Examination
+from pixelwise.datasets.examination import MAX_VALUES, Examination
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError
@@ -95,8 +95,9 @@ def _over_all(dataset: Dataset, code: str, cases: list[Examination], message: st
     if code == "D205" and all(case.unknown_colors for case in cases):
         colors = _sum(case.unknown_colors for case in cases)
         clause, help = explain_colors_without_table(colors)
+        cut = any(len(case.unknown_colors) == MAX_VALUES for case in cases)
         return (
-            f"{len(cases)} masks are RGB images with {len(colors)} colours; expected one channel of class ids, or a "
+            f"{len(cases)} masks are RGB images with {'at least ' if cut else ''}{len(colors)} colours; expected one channel of class ids, or a "
             f"colour table; {clause}",
             help,
         )

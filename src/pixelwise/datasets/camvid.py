@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.layouts import SPLIT_NAMES, Layout, in_order
+from pixelwise.datasets.layouts import Layout, in_order, split_folders
 from pixelwise.datasets.listing import list_images, subfolders
 from pixelwise.datasets.pairing import pair_folders
 from pixelwise.datasets.samples import Sample
@@ -24,21 +24,24 @@ def camvid_layout(root: Path) -> Layout | None:
     """The layout of `root`, or None if it is neither of the two."""
     folders = subfolders(root)
     description = "CamVid: images/{split}/ with masks/{split}/"
-    inner = subfolders(folders["images"]) if "images" in folders and "masks" in folders else {}
-    pairs = {name: (path, folders["masks"] / path.name) for name, path in inner.items() if name in SPLIT_NAMES}
+    pairs: dict[str, tuple[Path, Path]] = {}
+    if "images" in folders and "masks" in folders:
+        masks = split_folders(folders["masks"])
+        for name, path in split_folders(folders["images"]).items():
+            pairs[name] = (path, masks.get(name, folders["masks"] / path.name))
     if not pairs:
         description = "CamVid as SegNet ships it: {split}/ with {split}annot/"
         pairs = {
-            name: (folders[name], folders[f"{name}annot"])
-            for name in SPLIT_NAMES
-            if name in folders and f"{name}annot" in folders
+            name: (path, folders[f"{path.name.lower()}annot"])
+            for name, path in split_folders(root).items()
+            if f"{path.name.lower()}annot" in folders
         }
     if not pairs:
         return None
     splits: dict[str, tuple[Sample, ...]] = {}
     problems: list[Finding] = []
-    for name, (images, masks) in pairs.items():
-        splits[SPLIT_NAMES[name]], findings = pair_folders(SPLIT_NAMES[name], images, masks)
+    for name, (image_folder, mask_folder) in pairs.items():
+        splits[name], findings = pair_folders(name, image_folder, mask_folder)
         problems += findings
     return Layout(name="camvid", description=description, root=root, splits=in_order(splits), problems=tuple(problems))
 

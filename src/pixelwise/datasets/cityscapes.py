@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.layouts import SPLIT_NAMES, Layout, in_order
+from pixelwise.datasets.layouts import Layout, in_order, split_folders
 from pixelwise.datasets.listing import Listing, list_images, subfolders
 from pixelwise.datasets.pairing import pair
 from pixelwise.datasets.samples import Sample
@@ -22,14 +22,12 @@ def cityscapes_layout(root: Path) -> Layout | None:
         return None
     splits: dict[str, tuple[Sample, ...]] = {}
     problems: list[Finding] = []
-    for name, folder in subfolders(folders["leftimg8bit"]).items():
-        if name not in SPLIT_NAMES:
-            continue
+    for name, folder in split_folders(folders["leftimg8bit"]).items():
         masks = folders["gtfine"] / folder.name
         images = list_images(folder)
         labels = list_images(masks) if masks.is_dir() else Listing([], [])
         problems += images.problems + labels.problems
-        splits[SPLIT_NAMES[name]], findings = pair(
+        splits[name], findings = pair(
             name,
             [entry for entry in images.entries if entry.key.endswith("_leftImg8bit")],
             # gtFine also holds colour pictures and instance numbers of every image.

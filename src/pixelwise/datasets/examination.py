@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from pixelwise.datasets.reading import (
 )
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
+
+MAX_VALUES = 1000
+"""So many values of a mask are kept, the most frequent ones: a photo in place of a mask has 100 000 colours."""
 
 
 @dataclass
@@ -108,13 +112,18 @@ def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, 
 
 def _describe_mask(result: Examination, raw: RawMask, translation: Translation) -> None:
     result.encoding = raw.encoding
-    result.unknown_ids, result.unknown_colors = translation.unknown_ids, translation.unknown_colors
+    result.unknown_ids = _most_frequent(translation.unknown_ids)
+    result.unknown_colors = _most_frequent(translation.unknown_colors)
     if raw.values.ndim != 2:
         return
-    result.raw_ids = count_values(raw.values)
+    result.raw_ids = _most_frequent(count_values(raw.values))
     if raw.palette is not None:
         known = (raw_id for raw_id in result.raw_ids if raw_id < len(raw.palette))
         result.colors = {raw_id: tuple(raw.palette[raw_id].tolist()) for raw_id in known}
+
+
+def _most_frequent(counts: dict[int, int]) -> dict[int, int]:
+    return dict(itertools.islice(counts.items(), MAX_VALUES))
 
 
 def _compare_sizes(

@@ -80,15 +80,14 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
         splits: Names; None takes all.
         fresh: Read every file even if its hash is known.
 
-    Raises:
-        OSError: A file cannot be read.
+    A file that cannot be read counts as `unreadable`; the audit says which ones those are.
     """
     names = sorted(dataset.splits if splits is None else splits)
     samples = [(name, sample) for name in names for sample in dataset.splits.get(name, ())]
     cache = HashCache(dataset.root)
     paths = [path for _, sample in samples for path in (sample.image_path, sample.mask_path) if path is not None]
     with ThreadPoolExecutor(_THREADS) as pool:
-        digests = dict(zip(paths, pool.map(lambda path: cache.digest(path, fresh=fresh), paths), strict=True))
+        digests = dict(zip(paths, pool.map(lambda path: _digest(cache, path, fresh), paths), strict=True))
     cache.save()
     content = [
         (name, sample.id, digests[sample.image_path], digests[sample.mask_path] if sample.mask_path else None)
@@ -97,6 +96,13 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
     table = (sorted(dataset.label_table.ids.items()), sorted(dataset.label_table.colors.items()))
     described = (names, content, table, dataset.classes, dataset.reading)
     return hashlib.sha256(msgspec.json.encode(described)).hexdigest()
+
+
+def _digest(cache: HashCache, path: Path, fresh: bool) -> str:
+    try:
+        return cache.digest(path, fresh=fresh)
+    except OSError:
+        return "unreadable"
 
 
 def stat_signature(paths: Iterable[Path]) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pixelwise.datasets.findings import Finding, finding
-from pixelwise.datasets.layouts import SPLIT_NAMES, Layout, in_order
+from pixelwise.datasets.layouts import Layout, in_order, split_folders
 from pixelwise.datasets.listing import list_images, subfolders
 from pixelwise.datasets.pairing import pair_folders
 from pixelwise.datasets.samples import Sample
@@ -39,18 +39,18 @@ def folder_layout(root: Path) -> Layout | None:
     folders = subfolders(root)
     images, masks = _first(folders, _IMAGE_FOLDERS), _first(folders, _MASK_FOLDERS)
     if images and masks:
-        splits = {name: path for name, path in subfolders(images).items() if name in SPLIT_NAMES}
+        splits, mask_splits = split_folders(images), split_folders(masks)
         if splits:
-            pairs = {name: (path, masks / path.name) for name, path in splits.items()}
+            pairs = {name: (path, mask_splits.get(name, masks / path.name)) for name, path in splits.items()}
             layout = _per_split(root, f"{images.name}/{{split}}/ with {masks.name}/{{split}}/", pairs)
             return _with_strays(layout, images, list(splits.values()))
         return _divided(root, images, masks)
     pairs = {}
-    for name in folders.keys() & SPLIT_NAMES.keys():
-        inner = subfolders(folders[name])
+    for name, folder in split_folders(root).items():
+        inner = subfolders(folder)
         images, masks = _first(inner, _IMAGE_FOLDERS), _first(inner, _MASK_FOLDERS)
         if images:
-            pairs[name] = (images, masks or folders[name] / "masks")
+            pairs[name] = (images, masks or folder / "masks")
     if not any(masks.is_dir() for _, masks in pairs.values()):
         return None
     return _per_split(root, "{split}/images/ with {split}/masks/", pairs)
@@ -96,7 +96,7 @@ def _per_split(root: Path, description: str, pairs: dict[str, tuple[Path, Path]]
     splits: dict[str, tuple[Sample, ...]] = {}
     problems: list[Finding] = []
     for name, (images, masks) in sorted(pairs.items()):
-        splits[SPLIT_NAMES[name]], findings = pair_folders(SPLIT_NAMES[name], images, masks)
+        splits[name], findings = pair_folders(name, images, masks)
         problems += findings
     return Layout(name="folder", description=description, root=root, splits=in_order(splits), problems=tuple(problems))
 

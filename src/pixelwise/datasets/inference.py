@@ -19,6 +19,7 @@ from pixelwise.storage import cache_folder, printable, write_bytes
 
 _THREADS = 2
 _MAX_CLASSES = 254
+_MAX_IDS = 65536
 _NO_TABLE = LabelTable()
 
 
@@ -60,6 +61,8 @@ def read_mask_ids(masks: Sequence[Path], *, max_pixels: int) -> MaskIds:
     with ThreadPoolExecutor(_THREADS) as pool:
         for path, (ids, colors) in zip(masks, pool.map(examine, masks), strict=True):
             palette = palette or colors
+            if len(files) > _MAX_IDS:
+                break  # 32-bit numbers of some other kind; more of them would say nothing new
             for raw_id in ids:
                 count, first = files.get(raw_id, (0, printable(path)))
                 files[raw_id] = (count + 1, first)

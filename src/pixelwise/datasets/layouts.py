@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.datasets.findings import Finding
+from pixelwise.datasets.listing import subfolders
 from pixelwise.datasets.samples import Sample
 
 SPLIT_NAMES = {
@@ -37,6 +38,11 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     root: Path
     splits: dict[str, tuple[Sample, ...]]
     problems: tuple[Finding, ...] = ()
+
+
+def split_folders(folder: Path) -> dict[str, Path]:
+    """The folders of splits directly below `folder`: `train`, `val` or `test` -> path."""
+    return {SPLIT_NAMES[name]: path for name, path in subfolders(folder).items() if name in SPLIT_NAMES}
 
 
 def in_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sample, ...]]:

@@ -183,7 +183,7 @@ def load_mask(path: Path, table: LabelTable, *, max_pixels: int) -> RawMask:
             "export it as 8-bit PNG",
         )
     else:
-        values, kind = np.array(image.convert("RGBA").convert("RGB")), "RGB"
+        values, kind = _rgb_of_mask(image, path), "RGB"
         if not by_color and _is_grey(values):
             values, kind = np.ascontiguousarray(values[..., 0]), "grey RGB"
     return RawMask(values, palette, f"{kind} {decoded.format}", decoded.lossless)
@@ -350,6 +350,17 @@ def _deep_image(path: Path, found: str, help: str) -> DataError:
         f"{printable(path)}: the image has {found}; expected 8 bits per channel, and clipping would destroy it",
         f"say which values become 0 and 255: {help}",
     )
+
+
+def _rgb_of_mask(image: Image.Image, path: Path) -> np.ndarray:
+    try:
+        return np.array(image.convert("RGBA").convert("RGB"))
+    except ValueError as error:
+        raise DataError(
+            "D205",
+            f"{printable(path)}: the mask has the colour mode {image.mode}; expected class ids or RGB",
+            "export it as PNG",
+        ) from error
 
 
 def _is_grey(rgb: np.ndarray) -> bool:

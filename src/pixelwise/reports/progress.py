@@ -38,7 +38,7 @@ class TrainingDisplay:
         )
         self._tasks: dict[str, TaskID] = {}
         self._said: set[str] = set()
-        self._last_line = time.monotonic()
+        self._last_line = -QUIET_SECONDS
         self._best: float | None = None
         self._first: tuple[float, int] | None = None
 
@@ -88,20 +88,21 @@ class TrainingDisplay:
 
     def _line(self, status: Status) -> None:
         self._last_line = time.monotonic()
-        eta = "" if self._interactive else f"  eta {_duration(self._remaining(status))}"
+        remaining = self._remaining(status)
+        eta = "" if self._interactive or remaining is None else f"  eta {_duration(remaining)}"
         self._console.print(
             f"epoch {status.epoch}/{status.epochs}  step {status.step}/{status.steps}  {_facts(status)}{eta}",
             soft_wrap=True,
         )
 
-    def _remaining(self, status: Status) -> float:
-        """Seconds to go, from the pace since the first step seen."""
+    def _remaining(self, status: Status) -> float | None:
+        """Seconds to go, from the pace since the first step seen; None while there is no pace."""
         now = time.monotonic()
         if self._first is None:
             self._first = (now, status.step)
+            return None
         seconds, step = self._first
-        pace = (now - seconds) / max(1, status.step - step)
-        return pace * (status.steps - status.step)
+        return (now - seconds) / max(1, status.step - step) * (status.steps - status.step)
 
     def _warn(self, code: str, message: str) -> None:
         self._console.print(f"warning[{code}]: {message}", style="yellow", markup=False, soft_wrap=True)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from pixelwise.checkpoints.run_folder import CHECKPOINTS
 from pixelwise.errors import DivergedError, PixelwiseError, RecipeError
+from pixelwise.evaluation.machine import peak_memory_bytes
 from pixelwise.losses.segmentation import segmentation_loss
 from pixelwise.recipes.classes import IGNORE
 from pixelwise.recipes.schema import Recipe
@@ -102,15 +103,22 @@ def train_loop(
     per_epoch = steps_per_epoch(len(pairs), recipe.sampling)
     steps = total_steps(recipe.schedule, per_epoch)
     progress = state.progress
+    started = progress.step
+    device = next(state.model.parameters()).device
     log = RunLog(run / "log.jsonl")
     log.rewind(progress.step)
     batches = training_batches(pairs, recipe, start=progress.step, steps=steps, workers=workers, warn=observer.warn)
     meter = SpeedMeter(recipe.sampling.batch_size * recipe.sampling.accumulate)
     head_logits = torch.compile(state.model.head_logits) if recipe.precision.compile else state.model.head_logits
 
+    def note_memory() -> None:
+        # An evaluation resets the statistics of a GPU, so this is asked before each of them, too.
+        progress.peak_memory_bytes = max(progress.peak_memory_bytes, peak_memory_bytes(device))
+
     def save() -> None:
         log.flush()
         progress.seconds += meter.lap()
+        note_memory()
         state.save(run / CHECKPOINTS, recipe)
 
     def evaluation_due() -> bool:
@@ -122,13 +130,16 @@ def train_loop(
         # Ends the loader's processes whatever happens.
         cleanup.callback(batches.close)  # type: ignore[attr-defined]
         while True:
-            if evaluation_due() and not stop and (evaluated := evaluate(state.average or state.model, stop)):
-                _note_evaluation(state, evaluated, log)
-                save()
+            if evaluation_due() and not stop:
+                note_memory()
+                if evaluated := evaluate(state.average or state.model, stop):
+                    _note_evaluation(state, evaluated, log)
+                    save()
             if stop:
                 save()
                 raise stop.error(printable(run), progress.step)
             if progress.step == steps:
+                _note_end(state, started, log)
                 break
 
             meter.waiting()
@@ -319,6 +330,14 @@ def _note_evaluation(state: TrainingState, evaluated: Evaluated, log: RunLog) ->
     if progress.best_miou is None or evaluated.miou > progress.best_miou:
         progress.best_miou, progress.best_step = evaluated.miou, progress.step
     log.record("evaluation", progress.step, evaluated._asdict())
+
+
+def _note_end(state: TrainingState, started: int, log: RunLog) -> None:
+    """Log what the training took, unless it was over before."""
+    progress = state.progress
+    if progress.step > started:
+        facts = ("seconds", "peak_memory_bytes", "skipped", "void", "resumes")
+        log.record("finished", progress.step, {name: getattr(progress, name) for name in facts})
 
 
 def _note_step(

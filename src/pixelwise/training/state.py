@@ -28,6 +28,7 @@ class Progress(msgspec.Struct):
         bad_in_a_row: Non-finite steps since the last good one.
         seconds: Time spent training and evaluating, over all resumes.
         resumes: How often the run was continued.
+        peak_memory_bytes: Most memory used in training, on a GPU or by the process.
     """
 
     step: int = 0
@@ -40,6 +41,7 @@ class Progress(msgspec.Struct):
     bad_in_a_row: int = 0
     seconds: float = 0.0
     resumes: int = 0
+    peak_memory_bytes: int = 0
 
 
 class TrainingState:
