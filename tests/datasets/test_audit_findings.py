@@ -32,6 +32,14 @@ def test_colours_of_several_masks_are_added_up_for_one_proposal(make_folder: Mak
     assert '"#ff0000" = 0, "#00ff00" = 1' in found.fix
 
 
+def test_photos_in_place_of_masks_are_counted_at_least(make_folder: MakeFolder):
+    rng = np.random.default_rng(0)
+    photos = {f"train/{i}": rng.integers(0, 256, (40, 40, 3), np.uint8) for i in range(2)}
+    found = findings(make_folder(photos))["D205"]
+    assert "2 masks are RGB images with at least 2000 colours" in found.message
+    assert "photo" in found.message
+
+
 def test_other_errors_name_the_first_file_relative_to_the_folder(make_folder: MakeFolder):
     root = make_folder({"train/a": MASK, "train/b": MASK})
     for name in "ab":

@@ -60,6 +60,12 @@ def test_a_changed_file_changes_the_fingerprint(dataset: Dataset):
     assert fingerprint(dataset) != before
 
 
+def test_a_file_that_cannot_be_read_changes_the_fingerprint_instead_of_ending_it(dataset: Dataset):
+    before = fingerprint(dataset)
+    dataset.samples("val")[0].image_path.unlink()
+    assert fingerprint(dataset) not in (before, fingerprint(dataset, ["train"]))
+
+
 def test_splits_have_fingerprints_of_their_own(dataset: Dataset):
     assert fingerprint(dataset, ["train"]) != fingerprint(dataset, ["val"])
     assert fingerprint(dataset, ["val", "train"]) == fingerprint(dataset, ["train", "val"]) == fingerprint(dataset)

@@ -54,6 +54,12 @@ def test_other_names_of_the_folders_are_known(make_folder: MakeFolder, images: s
     assert counts(root) == {"train": 1}
 
 
+def test_images_and_masks_may_name_their_splits_differently(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK, "val/b": MASK})
+    (root / "images" / "val").rename(root / "images" / "Validation")
+    assert counts(root) == {"train": 1, "val": 1}
+
+
 def test_images_beside_the_split_folders_are_reported(make_folder: MakeFolder):
     layout = folder_layout(make_folder({"train/a": MASK, "b": MASK}))
     assert layout is not None

@@ -54,6 +54,14 @@ def test_ids_of_all_masks_are_collected_with_their_files(tmp_path: Path):
     assert found.files[2][1].endswith("b.png")
 
 
+def test_numbers_of_another_kind_do_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(inference, "_MAX_IDS", 4)
+    for name, start in (("a", 0), ("b", 10), ("c", 20)):
+        Image.fromarray(np.arange(start, start + 6, dtype=np.uint16)[None]).save(tmp_path / f"{name}.png")
+    found = read_mask_ids([tmp_path / f"{name}.png" for name in "abc"], max_pixels=100)
+    assert set(found.files) == set(range(6))
+
+
 def test_masks_are_decoded_once_until_one_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "a.png"
     Image.fromarray(np.array([[0, 1]], np.uint8)).save(path)

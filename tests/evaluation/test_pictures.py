@@ -7,7 +7,7 @@ import pytest
 from evaluation.color_model import PALETTE
 from PIL import Image
 
-from pixelwise.evaluation.pictures import blend, colorize, indexed_png, jpeg, png
+from pixelwise.evaluation.pictures import blend, colorize, indexed_png, jpeg
 
 
 def opened(data: bytes) -> Image.Image:
@@ -62,9 +62,3 @@ def test_a_jpeg_is_close_to_the_image_even_at_coloured_edges():
     decoded = np.asarray(opened(jpeg(image))).astype(int)
 
     assert np.abs(decoded - image).mean() < 2
-
-
-def test_a_png_is_the_image():
-    image = np.random.default_rng(0).integers(0, 256, (5, 7, 4)).astype(np.uint8)
-
-    assert np.array_equal(np.asarray(opened(png(image))), image)

@@ -95,10 +95,10 @@ def _over_all(dataset: Dataset, code: str, cases: list[Examination], message: st
     if code == "D205" and all(case.unknown_colors for case in cases):
         colors = _sum(case.unknown_colors for case in cases)
         clause, help = explain_colors_without_table(colors)
-        cut = any(len(case.unknown_colors) == MAX_VALUES for case in cases)
+        least = "at least " if any(len(case.unknown_colors) == MAX_VALUES for case in cases) else ""
         return (
-            f"{len(cases)} masks are RGB images with {'at least ' if cut else ''}{len(colors)} colours; expected one channel of class ids, or a "
-            f"colour table; {clause}",
+            f"{len(cases)} masks are RGB images with {least}{len(colors)} colours; expected one channel of class ids, "
+            f"or a colour table; {clause}",
             help,
         )
     return f"{len(cases)} files; the first: {message}", fix

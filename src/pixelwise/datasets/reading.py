@@ -101,7 +101,7 @@ def load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
         pixels = _stretch(np.asarray(image), path, reading)
     else:
         _check_deep_color(decoded, path, reading)
-        pixels, transparent = _to_rgb(image, path, reading)
+        pixels, transparent = _to_rgb(image, reading)
     facts = ImageFacts(
         format=decoded.format,
         stored_size=stored_size,
@@ -183,7 +183,7 @@ def load_mask(path: Path, table: LabelTable, *, max_pixels: int) -> RawMask:
             "export it as 8-bit PNG",
         )
     else:
-        values, kind = _rgb_of_mask(image, path), "RGB"
+        values, kind = np.array(image.convert("RGBA").convert("RGB")), "RGB"
         if not by_color and _is_grey(values):
             values, kind = np.ascontiguousarray(values[..., 0]), "grey RGB"
     return RawMask(values, palette, f"{kind} {decoded.format}", decoded.lossless)
@@ -302,16 +302,11 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _to_rgb(image: Image.Image, path: Path, reading: Reading) -> tuple[np.ndarray, bool]:
+def _to_rgb(image: Image.Image, reading: Reading) -> tuple[np.ndarray, bool]:
     """uint8 (H, W, 3) of a mode with 8 bits per channel, and whether any pixel is not opaque."""
-    try:
-        if not image.has_transparency_data:
-            return np.array(image if image.mode == "RGB" else image.convert("RGB")), False
-        rgba = np.array(image.convert("RGBA"))
-    except ValueError as error:
-        raise DataError(
-            "D102", f"{printable(path)}: the colour mode {image.mode} cannot be read as RGB", "convert the image to RGB"
-        ) from error
+    if not image.has_transparency_data:
+        return np.array(image if image.mode == "RGB" else image.convert("RGB")), False
+    rgba = np.array(image.convert("RGBA"))
     alpha = rgba[..., 3]
     if reading.alpha == "drop" or alpha.min() == 255:
         return np.ascontiguousarray(rgba[..., :3]), bool(alpha.min() < 255)
@@ -350,17 +345,6 @@ def _deep_image(path: Path, found: str, help: str) -> DataError:
         f"{printable(path)}: the image has {found}; expected 8 bits per channel, and clipping would destroy it",
         f"say which values become 0 and 255: {help}",
     )
-
-
-def _rgb_of_mask(image: Image.Image, path: Path) -> np.ndarray:
-    try:
-        return np.array(image.convert("RGBA").convert("RGB"))
-    except ValueError as error:
-        raise DataError(
-            "D205",
-            f"{printable(path)}: the mask has the colour mode {image.mode}; expected class ids or RGB",
-            "export it as PNG",
-        ) from error
 
 
 def _is_grey(rgb: np.ndarray) -> bool:

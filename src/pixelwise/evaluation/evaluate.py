@@ -122,27 +122,25 @@ def evaluate_model(
 ) -> Measurement | None:
     """Score `model` on `split` of `dataset` under `protocol`.
 
-    The model is moved to `device` and stays there; its mode (training or evaluation, per module) is
-    put back at the end. On a GPU the peak memory statistics are reset.
+    The model is moved to `device`; the mode of each of its modules is put back at the end. On a GPU
+    the peak memory statistics are reset.
 
     Args:
         model: The network.
         dataset: The opened data.
         split: Name of a split.
         protocol: Where and how predictions and labels are compared.
-        input_size: (height, width) that the network sees, where the protocol leaves it open; None:
+        input_size: (height, width) that the network sees where the protocol leaves it open; None:
             the image's own.
         batch_size: Consecutive images of equal size per forward pass.
         device: None: where the model is.
-        precision: `bfloat16` runs the forward pass under autocast (an autocast around this call is
-            respected anyway); `channels_last` sets the layout. `compile` is not looked at: hand a
-            compiled model over.
+        precision: Number format (an autocast around this call is respected anyway) and layout.
         progress: Told (images done, images in all) after every batch.
         should_stop: Asked before every batch.
 
     Returns:
-        The measurement; None when `should_stop` said so before all images were scored, because a
-        score of some of the images must not be mistaken for a result.
+        The measurement; None when `should_stop` ended it early: the score of some of the images must
+        not be mistaken for a result.
 
     Raises:
         DataError: D221 no such split; an image or mask is missing or wrong.
@@ -166,16 +164,11 @@ def evaluate_model(
                 tally.add(pair, score_prediction(pair, image_logits, protocol, model.num_classes))
             if progress is not None:
                 progress(len(tally.per_image), len(samples))
-    total = tally.total.numpy()
-    return Measurement(
+    return tally.measurement(
         classes=dataset.classes,
         split=split,
         protocol=protocol,
         input_size=protocol.input_size or input_size,
-        confusion_matrix=total,
-        scores=scores(total, protocol.absent),
-        class_extents=tuple(tally.extents),
-        per_image=tuple(tally.per_image),
         seconds=time.perf_counter() - start,
         peak_memory_bytes=peak_memory_bytes(chosen),
     )
@@ -248,6 +241,30 @@ class _Tally:
         for class_id, (pixels, iou) in enumerate(zip(found.pixels, found.iou, strict=True)):
             if pixels:
                 self.extents[class_id] = _with_image(self.extents[class_id], pair.sample.id, iou)
+
+    def measurement(
+        self,
+        *,
+        classes: tuple[str, ...],
+        split: str,
+        protocol: Protocol,
+        input_size: Size | None,
+        seconds: float,
+        peak_memory_bytes: int,
+    ) -> Measurement:
+        total = self.total.numpy()
+        return Measurement(
+            classes=classes,
+            split=split,
+            protocol=protocol,
+            input_size=input_size,
+            confusion_matrix=total,
+            scores=scores(total, protocol.absent),
+            class_extents=tuple(self.extents),
+            per_image=tuple(self.per_image),
+            seconds=seconds,
+            peak_memory_bytes=peak_memory_bytes,
+        )
 
 
 def _with_image(extent: ClassExtent, id: str, iou: float) -> ClassExtent:

@@ -51,22 +51,13 @@ def indexed_png(labels: np.ndarray, palette: Sequence[Color]) -> bytes:
     picture = Image.fromarray(labels, mode="L")
     # Attaching a palette turns mode L into mode P and leaves every value as it is.
     picture.putpalette(color_table(palette).tobytes())
-    return _encoded(picture, "PNG")
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return stream.getvalue()
 
 
 def jpeg(image: np.ndarray, quality: int = 90) -> bytes:
     """uint8 (H, W, 3) as JPEG without chroma subsampling, which would smear colours over edges."""
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=quality, subsampling=0)
-    return stream.getvalue()
-
-
-def png(image: np.ndarray) -> bytes:
-    """uint8 (H, W), (H, W, 3) or (H, W, 4) as PNG."""
-    return _encoded(Image.fromarray(image), "PNG")
-
-
-def _encoded(picture: Image.Image, kind: str) -> bytes:
-    stream = io.BytesIO()
-    picture.save(stream, kind)
     return stream.getvalue()

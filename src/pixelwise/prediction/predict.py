@@ -26,8 +26,8 @@ MASKS = "masks"
 OVERLAYS = "overlays"
 CLASSES = "classes.json"
 PROBLEMS = "problems.jsonl"
-AHEAD = 4
-"""Images read before, and written after, the one that is predicted: bounds the memory."""
+AHEAD = 2
+"""Images read before, and written after, the one that is predicted: five in memory at most."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,14 +62,11 @@ class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-class _Read(NamedTuple):
-    source: Input
-    image: np.ndarray | DataError
+class _Outcome(NamedTuple):
+    """An input on its way: read, then predicted; from the first error on only the error is carried."""
 
-
-class _Predicted(NamedTuple):
     source: Input
-    prediction: Prediction | DataError
+    value: np.ndarray | Prediction | DataError
 
 
 def predict_paths(
@@ -86,10 +83,9 @@ def predict_paths(
 ) -> PredictSummary:
     """Predict every image that `paths` mean.
 
-    Writes `output/masks/NAME.png` (palette PNG, pixel value = class id), `output/overlays/NAME.jpg`
-    (for looking at: a tenth of a PNG's size; exact values are in the mask) and
-    `output/classes.json`; all of the upright image's own size, and each file complete or not at
-    all. A file that cannot be read is skipped and written down in `output/problems.jsonl`.
+    Writes `masks/NAME.png` (palette PNG, pixel value = class id), `overlays/NAME.jpg` (for looking at,
+    a tenth of a PNG's size) and `classes.json` below `output`, of the upright image's own size; each
+    file complete or not at all. Files that cannot be read are skipped and listed in `problems.jsonl`.
 
     Args:
         segmenter: Predicts.
@@ -110,57 +106,54 @@ def predict_paths(
         ValueError: `alpha` or `palette` is not one that exists.
     """
     start = time.monotonic()
-    colors = choose_palette(segmenter.palette, palette)
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha is {alpha}; expected 0 (image only) to 1 (colours only)")
+    colors = choose_palette(segmenter.palette, palette)
     inputs = find_inputs(paths, [output / MASKS, output / OVERLAYS])
     _begin(output, segmenter, colors)
-    options = reading or segmenter.reading
-    total = len(inputs.images) + len(inputs.problems)
-    problems: list[Problem] = []
 
-    def read(source: Input) -> _Read:
-        try:
-            return _Read(source, read_image(source.path, options))
-        except DataError as error:
-            return _Read(source, error)
+    def write(outcome: _Outcome) -> _Outcome:
+        if isinstance(outcome.value, Prediction):
+            name, labels = outcome.source.name, outcome.value.labels
+            write_bytes(_below(output / MASKS, name, ".png"), indexed_png(labels, colors))
+            if overlay:
+                picture = jpeg(outcome.value.overlay(alpha, palette))
+                write_bytes(_below(output / OVERLAYS, name, ".jpg"), picture)
+        return outcome
 
-    def predicted() -> Iterator[_Predicted]:
-        for source, image in in_background(read, inputs.images, ahead=AHEAD):
-            yield _Predicted(source, image if isinstance(image, DataError) else segmenter.predict(image))
-
-    def write(item: _Predicted) -> Problem | None:
-        source, prediction = item
-        if isinstance(prediction, DataError):
+    problems = [_problem_of(finding) for finding in inputs.problems]
+    if strict and problems:
+        raise DataError(problems[0].code, problems[0].message, problems[0].help)
+    for problem in problems:
+        _write_down(problem, output)
+    predictions = _predictions(segmenter, inputs.images, reading or segmenter.reading)
+    for done, (source, value) in enumerate(in_background(write, predictions, ahead=AHEAD), len(problems) + 1):
+        if isinstance(value, DataError):
             if strict:
-                raise prediction
-            return _problem(source.path, prediction)
-        write_bytes(_below(output / MASKS, source.name, ".png"), indexed_png(prediction.labels, colors))
-        if overlay:
-            picture = jpeg(prediction.overlay(alpha, palette))
-            write_bytes(_below(output / OVERLAYS, source.name, ".jpg"), picture)
-        return None
-
-    def note(problem: Problem) -> None:
-        problems.append(problem)
-        with open(output / PROBLEMS, "ab") as file:
-            file.write(msgspec.json.encode(problem) + b"\n")
-
-    for finding in inputs.problems:
-        if strict:
-            raise DataError(finding.code, finding.message, finding.fix)
-        note(_problem_of(finding))
-    for done, problem in enumerate(in_background(write, predicted(), ahead=AHEAD), len(inputs.problems) + 1):
-        if problem is not None:
-            note(problem)
+                raise value
+            problems.append(_problem(source.path, value))
+            _write_down(problems[-1], output)
         if progress is not None:
-            progress(done, total)
+            progress(done, len(inputs.images) + len(inputs.problems))
     return PredictSummary(
-        ok=total - len(problems),
+        ok=len(inputs.images) + len(inputs.problems) - len(problems),
         failed=len(problems),
         problems=tuple(problems),
         seconds=time.monotonic() - start,
     )
+
+
+def _predictions(segmenter: Segmenter, images: Sequence[Input], reading: Reading) -> Iterator[_Outcome]:
+    """Predict every image that can be read, while the next ones are read in the background."""
+
+    def read(source: Input) -> _Outcome:
+        try:
+            return _Outcome(source, read_image(source.path, reading))
+        except DataError as error:
+            return _Outcome(source, error)
+
+    for source, value in in_background(read, images, ahead=AHEAD):
+        yield _Outcome(source, segmenter.predict(value) if isinstance(value, np.ndarray) else value)
 
 
 def _begin(output: Path, segmenter: Segmenter, colors: Sequence[tuple[int, int, int]]) -> None:
@@ -183,6 +176,11 @@ def _begin(output: Path, segmenter: Segmenter, colors: Sequence[tuple[int, int, 
     content = msgspec.json.encode({"classes": classes, "ignore": IGNORE})
     write_bytes(output / CLASSES, msgspec.json.format(content, indent=1) + b"\n")
     (output / PROBLEMS).unlink(missing_ok=True)
+
+
+def _write_down(problem: Problem, output: Path) -> None:
+    with open(output / PROBLEMS, "ab") as file:
+        file.write(msgspec.json.encode(problem) + b"\n")
 
 
 def _below(folder: Path, name: Path, ending: str) -> Path:
