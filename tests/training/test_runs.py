@@ -19,10 +19,15 @@ from pixelwise.training import loop, runs
 from pixelwise.training.runs import resume, train
 
 
+def records(run: Path, kind: str) -> list[dict]:
+    """The log's records of one kind."""
+    lines = (run / "log.jsonl").read_text().splitlines()
+    return [record for record in map(json.loads, lines) if record["kind"] == kind]
+
+
 def step_losses(run: Path) -> dict[int, tuple[float, float]]:
     """Step -> (loss, gradient norm), exactly as logged; a step logged twice is a mistake."""
-    records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    steps = [(r["step"], (r["loss"], r["grad_norm"])) for r in records if r["kind"] == "step"]
+    steps = [(record["step"], (record["loss"], record["grad_norm"])) for record in records(run, "step")]
     assert len(dict(steps)) == len(steps)
     return dict(steps)
 
@@ -138,8 +143,7 @@ def test_stopped_during_an_evaluation_it_is_done_again(
         )
     resume(run)
     assert_same_run(run, tiny_run)
-    evaluations = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines() if '"evaluation"' in line]
-    assert [record["step"] for record in evaluations] == [8, 16]
+    assert [record["step"] for record in records(run, "evaluation")] == [8, 16]
 
 
 def test_killed_before_the_first_checkpoint_it_starts_over(
@@ -244,8 +248,8 @@ def test_C1_a_non_finite_step_changes_no_weight_and_no_statistic(
     run = train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1)
     assert all(torch.equal(seen["before"][name], seen["after"][name]) for name in seen["before"])
     assert sorted(step_losses(run)) == [step for step in range(1, 17) if step != 7]
-    skipped = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines() if '"skipped"' in line]
-    assert [(record["step"], len(record["images"])) for record in skipped] == [(7, 2)]
+    assert [(record["step"], len(record["images"])) for record in records(run, "skipped")] == [(7, 2)]
+    assert [record["skipped"] for record in records(run, "finished")] == [1]
     newest = newest_checkpoint(run / "checkpoints")
     assert newest is not None
     assert newest.state()["progress"]["skipped"] == 1

@@ -160,18 +160,18 @@ def draw_lamp(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> N
     if rng.random() < 0.75:
         mast += [at(0.3 * reach, height + 0.35), at(reach, height + 0.4)]
         canvas.ellipse(mast[-1], (0.36 * unit, 0.12 * unit), scale(metal, 1.4), label)
-    canvas.line(mast, 0.15 * unit, metal, label)
-    canvas.line([at(0, 0), at(0, 0.18 * height)], 0.25 * unit, metal, label)
+    canvas.line(mast, 0.2 * unit, metal, label)
+    canvas.line([at(0, 0), at(0, 0.18 * height)], 0.32 * unit, metal, label)
 
 
 def draw_sign(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
     """A traffic sign or a traffic light on a pole."""
     sign = LABEL["sign_symbol"]
     metal = canvas.faded(jitter(rng, (128, 130, 130), 0.25), z)
-    height, radius = rng.uniform(2.2, 3.2), rng.uniform(0.33, 0.48)
+    height, radius = rng.uniform(2.2, 3.2), rng.uniform(0.38, 0.58)
     at, unit = _place(canvas, x, z, radius)
     top = height / radius
-    canvas.line([at(0, 0), at(0, top)], 0.11 / radius * unit, metal, LABEL["pole"])
+    canvas.line([at(0, 0), at(0, top)], 0.13 / radius * unit, metal, LABEL["pole"])
     red, white, blue = (canvas.faded(color, z) for color in ((188, 30, 36), (232, 232, 226), (26, 74, 158)))
     kind = rng.integers(5)
     if kind == 0:

@@ -411,14 +411,14 @@ def _on_pavement(canvas: Canvas, rng: np.random.Generator, side: Side, leaves: R
     for z in np.arange(rng.uniform(5, 14), 80, rng.uniform(12, 26)):
         put(z, lambda z=z: draw_lamp(canvas, rng, kerb, z))
     for _ in range(rng.integers(0, 4)):
-        z = rng.uniform(5, 32)
+        z = rng.uniform(4.5, 20)
         put(z, lambda z=z: draw_sign(canvas, rng, kerb + s * rng.uniform(-0.1, 0.4), z))
     if rng.random() < 0.45:
         height = rng.uniform(4, 8)
         for z in np.arange(rng.uniform(7, 16), 90, rng.uniform(6, 14)):
             put(z, _tree_painter(canvas, rng, kerb + s * 0.3, z, leaves, height * rng.uniform(0.8, 1.2)))
     for _ in range(rng.poisson(2.2)):
-        x, z = s * rng.uniform(side.kerb + 0.4, side.edge - 0.1), rng.uniform(4.5, 30)
+        x, z = s * rng.uniform(side.kerb + 0.4, side.edge - 0.1), rng.uniform(4, 20)
         put(z, lambda x=x, z=z: draw_person(canvas, rng, x, z))
     for _ in range(rng.poisson(1.2)):
         x, z = s * rng.uniform(side.kerb + 0.3, side.edge), rng.uniform(4, 26)
@@ -451,10 +451,10 @@ def _traffic(canvas: Canvas, rng: np.random.Generator, sides: tuple[Side, Side])
             x, z = side.sign * rng.uniform(side.kerb, side.edge + 9), 0.5 * sum(side.crossing)
             painters.append((z, lambda x=x, z=z: draw_car(canvas, rng, x, z, across=True)))
     for _ in range(rng.poisson(0.75)):
-        x, z = rng.uniform(left + 0.6, right - 0.6), rng.uniform(5, 24)
+        x, z = rng.uniform(left + 0.6, right - 0.6), rng.uniform(4.5, 17)
         painters.append((z, lambda x=x, z=z: draw_bicyclist(canvas, rng, x, z)))
     if rng.random() < 0.2:
-        x, z = rng.uniform(left, right), rng.uniform(7, 22)
+        x, z = rng.uniform(left, right), rng.uniform(6, 18)
         painters.append((z, lambda: draw_person(canvas, rng, x, z)))
     return painters
 

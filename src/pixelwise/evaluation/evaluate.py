@@ -150,8 +150,7 @@ def evaluate_model(
     samples = dataset.samples(split)
     chosen = torch.device(device) if device is not None else next(model.parameters()).device
     model.to(chosen)
-    tally = _Tally(model.num_classes)
-    start = time.perf_counter()
+    tally = _Tally(dataset.classes, split, protocol, input_size)
     if chosen.type == "cuda":
         torch.cuda.reset_peak_memory_stats(chosen)
     pairs = read_split(samples, dataset, protocol, input_size, ahead=2 * batch_size + THREADS)
@@ -164,14 +163,7 @@ def evaluate_model(
                 tally.add(pair, score_prediction(pair, image_logits, protocol, model.num_classes))
             if progress is not None:
                 progress(len(tally.per_image), len(samples))
-    return tally.measurement(
-        classes=dataset.classes,
-        split=split,
-        protocol=protocol,
-        input_size=protocol.input_size or input_size,
-        seconds=time.perf_counter() - start,
-        peak_memory_bytes=peak_memory_bytes(chosen),
-    )
+    return tally.measurement(peak_memory_bytes(chosen))
 
 
 @contextlib.contextmanager
@@ -222,10 +214,17 @@ def score_prediction(pair: EvaluationPair, logits: Tensor, protocol: Protocol, n
 class _Tally:
     """Adds up the images: one confusion matrix, one score per image, the worst image per class."""
 
-    def __init__(self, num_classes: int) -> None:
-        self.total = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+    def __init__(
+        self, classes: tuple[str, ...], split: str, protocol: Protocol, input_size: Size | None
+    ) -> None:
+        self.classes = classes
+        self.split = split
+        self.protocol = protocol
+        self.input_size = protocol.input_size or input_size
+        self.start = time.perf_counter()
+        self.total = torch.zeros(len(classes), len(classes), dtype=torch.int64)
         self.per_image: list[ImageScore] = []
-        self.extents = [ClassExtent() for _ in range(num_classes)]
+        self.extents = [ClassExtent() for _ in classes]
 
     def add(self, pair: EvaluationPair, matrix: Tensor) -> None:
         self.total += matrix
@@ -242,27 +241,18 @@ class _Tally:
             if pixels:
                 self.extents[class_id] = _with_image(self.extents[class_id], pair.sample.id, iou)
 
-    def measurement(
-        self,
-        *,
-        classes: tuple[str, ...],
-        split: str,
-        protocol: Protocol,
-        input_size: Size | None,
-        seconds: float,
-        peak_memory_bytes: int,
-    ) -> Measurement:
+    def measurement(self, peak_memory_bytes: int) -> Measurement:
         total = self.total.numpy()
         return Measurement(
-            classes=classes,
-            split=split,
-            protocol=protocol,
-            input_size=input_size,
+            classes=self.classes,
+            split=self.split,
+            protocol=self.protocol,
+            input_size=self.input_size,
             confusion_matrix=total,
-            scores=scores(total, protocol.absent),
+            scores=scores(total, self.protocol.absent),
             class_extents=tuple(self.extents),
             per_image=tuple(self.per_image),
-            seconds=seconds,
+            seconds=time.perf_counter() - self.start,
             peak_memory_bytes=peak_memory_bytes,
         )
 

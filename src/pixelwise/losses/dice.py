@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from pixelwise.recipes.classes import IGNORE
@@ -23,11 +22,10 @@ def soft_dice(logits: Tensor, labels: Tensor, *, epsilon: float = 1e-6) -> Tenso
     Reference:
         Milletari et al., 3DV 2016, arXiv:1606.04797, with probabilities summed instead of squared.
     """
-    num_classes = logits.shape[1]
     valid = (labels != IGNORE).unsqueeze(1)
     probabilities = logits.float().softmax(1) * valid
-    targets = labels.long().where(labels != IGNORE, torch.zeros_like(labels, dtype=torch.long))
-    one_hot = F.one_hot(targets, num_classes).permute(0, 3, 1, 2) * valid
+    targets = labels.unsqueeze(1).long().where(valid, 0)
+    one_hot = torch.zeros_like(probabilities).scatter_(1, targets, valid.to(probabilities.dtype))
     intersection = (probabilities * one_hot).sum((0, 2, 3))
     truth = one_hot.sum((0, 2, 3))
     dice = (2 * intersection + epsilon) / (probabilities.sum((0, 2, 3)) + truth + epsilon)

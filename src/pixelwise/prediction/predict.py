@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from pixelwise.evaluation.pairs import in_background
 from pixelwise.evaluation.pictures import indexed_png, jpeg
 from pixelwise.prediction.inputs import Input, find_inputs
 from pixelwise.prediction.segmenter import PaletteName, Prediction, Segmenter, choose_palette
-from pixelwise.recipes.classes import IGNORE
+from pixelwise.recipes.classes import IGNORE, Color
 from pixelwise.storage import printable, write_bytes
 
 MASKS = "masks"
@@ -100,8 +101,7 @@ def predict_paths(
 
     Raises:
         DataError: D223, one of `paths` means no image; with `strict`, the first bad file's error.
-        RecipeError: R220, an input lies where predictions are written; R221, `output` holds masks
-            of somebody else.
+        RecipeError: R220, an input lies where predictions go; R221, `output` holds others' masks.
         ResourceError: S601, the disk is full.
         ValueError: `alpha` or `palette` is not one that exists.
     """
@@ -111,36 +111,24 @@ def predict_paths(
     colors = choose_palette(segmenter.palette, palette)
     inputs = find_inputs(paths, [output / MASKS, output / OVERLAYS])
     _begin(output, segmenter, colors)
-
-    def write(outcome: _Outcome) -> _Outcome:
-        if isinstance(outcome.value, Prediction):
-            name, labels = outcome.source.name, outcome.value.labels
-            write_bytes(_below(output / MASKS, name, ".png"), indexed_png(labels, colors))
-            if overlay:
-                picture = jpeg(outcome.value.overlay(alpha, palette))
-                write_bytes(_below(output / OVERLAYS, name, ".jpg"), picture)
-        return outcome
-
+    total = len(inputs.images) + len(inputs.problems)
     problems = [_problem_of(finding) for finding in inputs.problems]
     if strict and problems:
         raise DataError(problems[0].code, problems[0].message, problems[0].help)
-    for problem in problems:
-        _write_down(problem, output)
+    _write_down(problems, output)
     predictions = _predictions(segmenter, inputs.images, reading or segmenter.reading)
+    draw = functools.partial(Prediction.overlay, alpha=alpha, palette=palette) if overlay else None
+    write = functools.partial(_write, output=output, colors=colors, draw=draw)
     for done, (source, value) in enumerate(in_background(write, predictions, ahead=AHEAD), len(problems) + 1):
         if isinstance(value, DataError):
             if strict:
                 raise value
             problems.append(_problem(source.path, value))
-            _write_down(problems[-1], output)
+            _write_down(problems[-1:], output)
         if progress is not None:
-            progress(done, len(inputs.images) + len(inputs.problems))
-    return PredictSummary(
-        ok=len(inputs.images) + len(inputs.problems) - len(problems),
-        failed=len(problems),
-        problems=tuple(problems),
-        seconds=time.monotonic() - start,
-    )
+            progress(done, total)
+    seconds, failed = time.monotonic() - start, len(problems)
+    return PredictSummary(ok=total - failed, failed=failed, problems=tuple(problems), seconds=seconds)
 
 
 def _predictions(segmenter: Segmenter, images: Sequence[Input], reading: Reading) -> Iterator[_Outcome]:
@@ -156,7 +144,23 @@ def _predictions(segmenter: Segmenter, images: Sequence[Input], reading: Reading
         yield _Outcome(source, segmenter.predict(value) if isinstance(value, np.ndarray) else value)
 
 
-def _begin(output: Path, segmenter: Segmenter, colors: Sequence[tuple[int, int, int]]) -> None:
+def _write(
+    outcome: _Outcome,
+    *,
+    output: Path,
+    colors: Sequence[Color],
+    draw: Callable[[Prediction], np.ndarray] | None,
+) -> _Outcome:
+    """Write what was predicted; hands the outcome on."""
+    if isinstance(outcome.value, Prediction):
+        name, labels = outcome.source.name, outcome.value.labels
+        write_bytes(_below(output / MASKS, name, ".png"), indexed_png(labels, colors))
+        if draw is not None:
+            write_bytes(_below(output / OVERLAYS, name, ".jpg"), jpeg(draw(outcome.value)))
+    return outcome
+
+
+def _begin(output: Path, segmenter: Segmenter, colors: Sequence[Color]) -> None:
     """Claim the output folder with `classes.json`, and forget the problems of an earlier call.
 
     Masks are what people make by hand for weeks: a folder of them that is not ours (no
@@ -178,9 +182,10 @@ def _begin(output: Path, segmenter: Segmenter, colors: Sequence[tuple[int, int, 
     (output / PROBLEMS).unlink(missing_ok=True)
 
 
-def _write_down(problem: Problem, output: Path) -> None:
-    with open(output / PROBLEMS, "ab") as file:
-        file.write(msgspec.json.encode(problem) + b"\n")
+def _write_down(problems: Sequence[Problem], output: Path) -> None:
+    if problems:
+        with open(output / PROBLEMS, "ab") as file:
+            file.writelines(msgspec.json.encode(problem) + b"\n" for problem in problems)
 
 
 def _below(folder: Path, name: Path, ending: str) -> Path:

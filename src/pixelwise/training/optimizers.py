@@ -23,8 +23,9 @@ def build_optimizer(model: nn.Module, optimizer: Optimizer) -> torch.optim.Optim
             {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
         ]
         groups = [group for group in groups if group["params"]]
+    # Fused: one pass over each tensor instead of about ten, on CPU and GPU alike.
     if optimizer.kind == "sgd":
-        return torch.optim.SGD(groups, lr=optimizer.lr, momentum=optimizer.momentum)
+        return torch.optim.SGD(groups, lr=optimizer.lr, momentum=optimizer.momentum, fused=True)
     if optimizer.kind == "adam":
-        return torch.optim.Adam(groups, lr=optimizer.lr, betas=optimizer.betas)
-    return torch.optim.AdamW(groups, lr=optimizer.lr, betas=optimizer.betas)
+        return torch.optim.Adam(groups, lr=optimizer.lr, betas=optimizer.betas, fused=True)
+    return torch.optim.AdamW(groups, lr=optimizer.lr, betas=optimizer.betas, fused=True)
