@@ -159,9 +159,7 @@ def test_no_gradients_are_kept(two_images):
 def test_bfloat16_is_close_to_float32(tmp_path):
     dataset = write_dataset(tmp_path, random_pairs(3))
 
-    rounded = measure(
-        GreyModel(), dataset, "val", NATIVE, precision=Precision(dtype="bfloat16", channels_last=True)
-    )
+    rounded = measure(GreyModel(), dataset, "val", NATIVE, precision=Precision(dtype="bfloat16", channels_last=True))
 
     assert rounded.pixel_accuracy == measure(GreyModel(), dataset, "val", NATIVE).pixel_accuracy
 

@@ -32,9 +32,7 @@ def test_a_palette_of_256_colours_leaves_the_ignored_value_black():
     assert colorize(np.array([[255]], np.uint8), ((9, 9, 9),) * 256).tolist() == [[[0, 0, 0]]]
 
 
-@pytest.mark.parametrize(
-    ("alpha", "expected"), [(0.0, [100, 100, 100]), (1.0, [0, 128, 0]), (0.5, [50, 114, 50])]
-)
+@pytest.mark.parametrize(("alpha", "expected"), [(0.0, [100, 100, 100]), (1.0, [0, 128, 0]), (0.5, [50, 114, 50])])
 def test_blending_mixes_image_and_class_colour(alpha, expected):
     image = np.full((1, 1, 3), 100, np.uint8)
 

@@ -57,9 +57,7 @@ def encoded(kind: str) -> bytes:
 
 
 def predict(folder: Path, output: Path, **reading) -> PredictSummary:
-    return predict_paths(
-        Segmenter(GreyModel(), palette=PALETTE), [folder], output, reading=Reading(**reading)
-    )
+    return predict_paths(Segmenter(GreyModel(), palette=PALETTE), [folder], output, reading=Reading(**reading))
 
 
 def mask(output: Path, name: str) -> np.ndarray:
@@ -80,9 +78,7 @@ def assert_only(bad: dict[str, str], output: Path, code: int, fine: str = "fine"
     assert code == 3
 
 
-@pytest.mark.parametrize(
-    ("kind", "ending"), [("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("TIFF", "tif")]
-)
+@pytest.mark.parametrize(("kind", "ending"), [("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("TIFF", "tif")])
 def test_A1_truncated_images_are_skipped_with_their_size(kind: str, ending: str, folder: Path, output: Path):
     whole = encoded(kind)
     for tenths in (1, 3, 5, 7, 9):
@@ -97,9 +93,7 @@ def test_A1_truncated_images_are_skipped_with_their_size(kind: str, ending: str,
         assert f"({len(whole) * tenths // 10} bytes)" in record["message"]
 
 
-def test_A1_truncated_image_on_the_command_line(
-    run_cli: Callable, tiny_run: Path, folder: Path, output: Path
-):
+def test_A1_truncated_image_on_the_command_line(run_cli: Callable, tiny_run: Path, folder: Path, output: Path):
     (folder / "cut.jpg").write_bytes(encoded("JPEG")[:500])
 
     code, stdout, _ = run_cli(["predict", tiny_run, folder, "--output", output])
@@ -412,9 +406,7 @@ def test_A13_odd_entries_neither_hang_nor_stop_anything(folder: Path, output: Pa
     assert "named pipe" in problems(output)["pipe.png"]["message"]
 
 
-def test_A13_a_file_without_permission_is_skipped(
-    folder: Path, output: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_A13_a_file_without_permission_is_skipped(folder: Path, output: Path, monkeypatch: pytest.MonkeyPatch):
     photo().save(folder / "secret.png")
     import builtins
 
@@ -439,9 +431,7 @@ def test_A13_odd_entries_on_the_command_line(run_cli: Callable, tiny_run: Path, 
 
     code, _, _ = run_cli(["predict", tiny_run, folder, "--output", output])
 
-    assert_only(
-        {"loop": "D131", "dangling.png": "D131", "pipe.png": "D131", "socket.png": "D131"}, output, code
-    )
+    assert_only({"loop": "D131", "dangling.png": "D131", "pipe.png": "D131", "socket.png": "D131"}, output, code)
 
 
 class Writes:
@@ -480,9 +470,7 @@ class Writes:
         self.watching = False
 
 
-def test_A14_nothing_is_written_beside_the_photos(
-    run_cli: Callable, tiny_run: Path, folder: Path, output: Path
-):
+def test_A14_nothing_is_written_beside_the_photos(run_cli: Callable, tiny_run: Path, folder: Path, output: Path):
     (folder / "bad.jpg").write_bytes(b"")
     with Writes(folder) as writes:
         predict(folder, output)
@@ -507,9 +495,7 @@ def test_a_path_that_means_nothing_is_said_before_any_work(
     assert not output.exists()
 
 
-def test_masks_that_are_not_ours_are_never_written_over(
-    run_cli: Callable, tiny_run: Path, folder: Path, output: Path
-):
+def test_masks_that_are_not_ours_are_never_written_over(run_cli: Callable, tiny_run: Path, folder: Path, output: Path):
     (output / "masks").mkdir(parents=True)
     (output / "masks" / "fine.png").write_bytes(b"drawn by hand")
 

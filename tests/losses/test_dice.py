@@ -16,9 +16,7 @@ def test_two_pixels_by_hand():
     # p(class 0) = 3/4 and 1/2 on two pixels of class 0: dice = 2 * 1.25 / (1.25 + 2), class 1 is absent.
     logits = torch.zeros(1, 2, 1, 2)
     logits[0, 0, 0, 0] = math.log(3)
-    assert soft_dice(logits, torch.zeros(1, 1, 2, dtype=torch.uint8)).item() == pytest.approx(
-        1 - 2.5 / 3.25, abs=1e-5
-    )
+    assert soft_dice(logits, torch.zeros(1, 1, 2, dtype=torch.uint8)).item() == pytest.approx(1 - 2.5 / 3.25, abs=1e-5)
 
 
 def test_ignored_pixels_do_not_change_the_loss():

@@ -14,9 +14,7 @@ def test_terms_add_up_and_logits_are_brought_to_the_labels_size():
     main, auxiliary = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 8, 8)
     upsampled = F.interpolate(main, (8, 8), mode="bilinear", align_corners=False)
     expected = (
-        cross_entropy(upsampled, labels)
-        + 0.5 * soft_dice(upsampled, labels)
-        + 0.4 * cross_entropy(auxiliary, labels)
+        cross_entropy(upsampled, labels) + 0.5 * soft_dice(upsampled, labels) + 0.4 * cross_entropy(auxiliary, labels)
     )
     found = segmentation_loss((main, auxiliary), labels, Loss(dice=0.5, auxiliary=0.4))
     torch.testing.assert_close(found, expected)

@@ -82,9 +82,7 @@ def test_constant_and_coarsely_tied_logits_give_the_first_of_the_best(values):
     # Small integers at dyadic ratios: every product and sum is exact, so ties are exact ties too.
     logits = torch.randint(values, (1, 7, 6, 8), generator=generator).float()
 
-    assert torch.equal(
-        upsampled_argmax(logits, (24, 32)).long(), reference(logits, (24, 32), False).argmax(1)
-    )
+    assert torch.equal(upsampled_argmax(logits, (24, 32)).long(), reference(logits, (24, 32), False).argmax(1))
 
 
 def test_shrinking_is_exact_too():

@@ -38,9 +38,7 @@ def test_a_file_gives_what_its_array_gives(segmenter, tmp_path, kind):
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "CMYK"])
 def test_a_pillow_image_of_any_8_bit_mode_is_understood(segmenter, mode):
-    image = Image.fromarray(image_of(LABELS)).convert(
-        mode, dither=Image.Dither.NONE, palette=Image.Palette.ADAPTIVE
-    )
+    image = Image.fromarray(image_of(LABELS)).convert(mode, dither=Image.Dither.NONE, palette=Image.Palette.ADAPTIVE)
 
     assert np.array_equal(segmenter.predict(image).labels, LABELS)
 

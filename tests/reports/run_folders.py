@@ -66,8 +66,7 @@ def write_run_folder(
     files = [f"image-{number}" for number in range(len(names))]
     dataset = write_dataset(run.parent / f"{run.name}-data", pairs, names=files, split="test")
     renamed = [
-        msgspec.structs.replace(sample, id=name)
-        for sample, name in zip(dataset.splits["test"], names, strict=True)
+        msgspec.structs.replace(sample, id=name) for sample, name in zip(dataset.splits["test"], names, strict=True)
     ]
     dataset.splits["test"] = tuple(renamed)
     result = _score(run, dataset, resolved, changes or {})
@@ -80,9 +79,7 @@ def write_run_folder(
         "dataset": "folder",
         "images": {"train": 1367, "test": len(names)},
         "fingerprint": "3c" * 32,
-        "findings": [
-            {"code": "W210", "severity": "warning", "message": "class hut is rare", "fix": "add images"}
-        ],
+        "findings": [{"code": "W210", "severity": "warning", "message": "class hut is rare", "fix": "add images"}],
     }
     (run / "environment.json").write_text(json.dumps(environment))
     (run / "data.json").write_text(json.dumps(data))
@@ -104,9 +101,7 @@ def _score(run: Path, dataset, resolved: Recipe, changes: dict[str, Any]) -> Res
         data_fingerprint="5d" * 32,
         command=f"pixelwise evaluate {run.name} --split test --protocol {protocol}",
     )
-    result = msgspec.structs.replace(
-        make_result(measurement, provenance), **{"protocol": protocol, **changes}
-    )
+    result = msgspec.structs.replace(make_result(measurement, provenance), **{"protocol": protocol, **changes})
     folder = run / "evaluations" / f"test-{protocol}"
     save_samples(model, dataset, measurement, folder / "samples")
     save_result(result, measurement.per_image, folder)
@@ -117,14 +112,10 @@ def _log(steps: int) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = []
     for step in range(1, steps + 1):
         loss = 2 * math.exp(-step / 20) + 0.1
-        records.append(
-            {"kind": "step", "step": step, "epoch": (step - 1) // 10 + 1, "loss": loss, "lr": 1e-3}
-        )
+        records.append({"kind": "step", "step": step, "epoch": (step - 1) // 10 + 1, "loss": loss, "lr": 1e-3})
         if step % 20 == 0:
             miou = 0.6 - 0.3 / step
-            records.append(
-                {"kind": "evaluation", "step": step, "split": "val", "protocol": "native", "miou": miou}
-            )
+            records.append({"kind": "evaluation", "step": step, "split": "val", "protocol": "native", "miou": miou})
     records.append({"kind": "resume", "step": 30})
     records.append({"kind": "skipped", "step": 31, "reason": "loss nan"})
     records.append({"kind": "warning", "step": 32, "code": "W501", "message": "step 31 changed nothing"})

@@ -65,8 +65,7 @@ def test_without_a_log_there_are_no_charts(run):
 
 def test_values_that_are_no_numbers_are_left_out(run):
     log = tuple(
-        {"kind": "step", "step": step, "loss": loss}
-        for step, loss in enumerate([1.0, float("nan"), None, 2.0])
+        {"kind": "step", "step": step, "loss": loss} for step, loss in enumerate([1.0, float("nan"), None, 2.0])
     )
 
     (chart,) = training_charts(msgspec.structs.replace(run, log=log))

@@ -207,12 +207,8 @@ def test_a_recipe_without_published_value_has_no_comparison(tmp_path):
 
 def test_scores_that_do_not_exist_are_not_available(finished_run):
     run = read_run(finished_run)
-    nothing = msgspec.structs.replace(
-        run.evaluations[0].result, miou=float("nan"), pixel_accuracy=float("nan")
-    )
-    changed = msgspec.structs.replace(
-        run, evaluations=(msgspec.structs.replace(run.evaluations[0], result=nothing),)
-    )
+    nothing = msgspec.structs.replace(run.evaluations[0].result, miou=float("nan"), pixel_accuracy=float("nan"))
+    changed = msgspec.structs.replace(run, evaluations=(msgspec.structs.replace(run.evaluations[0], result=nothing),))
 
     text = render_report(changed)
 

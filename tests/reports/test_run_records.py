@@ -27,9 +27,7 @@ def test_the_recipes_own_split_and_protocol_are_the_headline(finished_run, tmp_p
     shutil.copytree(finished_run, run)
     shutil.copytree(run / "evaluations" / "test-camvid-480x360", run / "evaluations" / "a-native")
     path = run / "evaluations" / "a-native" / "result.json"
-    path.write_text(
-        path.read_text().replace('"split": "test"', '"split": "a"').replace("camvid-480x360", "native")
-    )
+    path.write_text(path.read_text().replace('"split": "test"', '"split": "a"').replace("camvid-480x360", "native"))
 
     splits = [one.result.split for one in read_run(run).evaluations]
 

@@ -12,13 +12,9 @@ def run(tiny_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_run, tmp_path / "run"))
 
 
-def test_training_ends_with_a_table_and_a_report(
-    run_cli: Callable, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
-):
+def test_training_ends_with_a_table_and_a_report(run_cli: Callable, tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
     run = tmp_path / "run"
-    code, stdout, _ = run_cli(
-        ["train", tiny_recipe, "--data", tiny_data, "--output", run, "schedule.iterations=2"]
-    )
+    code, stdout, _ = run_cli(["train", tiny_recipe, "--data", tiny_data, "--output", run, "schedule.iterations=2"])
     assert code == 0
     assert "mIoU" in stdout
     assert "test, native, 3 images" in stdout
@@ -34,9 +30,7 @@ def test_evaluate_prints_a_table_or_json(run_cli: Callable, run: Path):
     assert json.loads(data.stdout)["split"] == "val"
 
 
-def test_predict_counts_and_points_to_the_output(
-    run_cli: Callable, run: Path, tiny_data: Path, tmp_path: Path
-):
+def test_predict_counts_and_points_to_the_output(run_cli: Callable, run: Path, tiny_data: Path, tmp_path: Path):
     output = tmp_path / "out"
     code, stdout, _ = run_cli(["predict", run, tiny_data / "images" / "test", "--output", output])
     assert code == 0

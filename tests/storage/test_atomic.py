@@ -20,7 +20,6 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path):
     path = tmp_path / "a.txt"
     write_text(path, "old")
 
-
     def fail() -> None:
         with writing(path) as temporary:
             temporary.write_text("half")

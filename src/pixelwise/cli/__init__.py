@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 import typer
@@ -47,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: Without the program's name; None takes `sys.argv`.
     """
+    # What Pillow says of damaged files reaches the user as a finding or an error with a code.
+    warnings.filterwarnings("ignore", module="PIL")
     try:
         app(list(sys.argv[1:] if arguments is None else arguments))
     except SystemExit as finished:

@@ -214,9 +214,7 @@ def score_prediction(pair: EvaluationPair, logits: Tensor, protocol: Protocol, n
 class _Tally:
     """Adds up the images: one confusion matrix, one score per image, the worst image per class."""
 
-    def __init__(
-        self, classes: tuple[str, ...], split: str, protocol: Protocol, input_size: Size | None
-    ) -> None:
+    def __init__(self, classes: tuple[str, ...], split: str, protocol: Protocol, input_size: Size | None) -> None:
         self.classes = classes
         self.split = split
         self.protocol = protocol

@@ -126,9 +126,7 @@ def make_result(measurement: Measurement, provenance: Provenance) -> Result:
             worst_image=extent.worst_image,
             worst_image_iou=extent.worst_image_iou,
         )
-        for class_id, (name, extent) in enumerate(
-            zip(measurement.classes, measurement.class_extents, strict=True)
-        )
+        for class_id, (name, extent) in enumerate(zip(measurement.classes, measurement.class_extents, strict=True))
     )
     return Result(
         miou=found.miou,
@@ -214,9 +212,7 @@ def load_result(path: Path) -> Result:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise DataError(
-            "D240", f"{printable(file)}: {error.strerror}", "write it with `pixelwise evaluate`"
-        ) from error
+        raise DataError("D240", f"{printable(file)}: {error.strerror}", "write it with `pixelwise evaluate`") from error
     return from_json(data, printable(file))
 
 

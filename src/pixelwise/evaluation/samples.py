@@ -96,9 +96,7 @@ def choose_samples(
     return [(kind, score) for kind, group in groups for score in group]
 
 
-def save_samples(
-    model: SegmentationModel, dataset: Dataset, measurement: Measurement, folder: Path
-) -> SavedSamples:
+def save_samples(model: SegmentationModel, dataset: Dataset, measurement: Measurement, folder: Path) -> SavedSamples:
     """Predict the worst 6, middle 3 and best 3 images again and write their pictures.
 
     Args:

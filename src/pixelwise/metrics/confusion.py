@@ -59,9 +59,7 @@ def _rows(labels: Tensor, num_classes: int, ignore: int) -> Tensor:
         valid = not _outside(labels, num_classes, ignore).any()
     if not valid:
         wrong = labels[_outside(labels, num_classes, ignore)]
-        raise ValueError(
-            f"labels contain {_values(wrong)}; expected 0..{num_classes - 1} or {ignore} (ignored)"
-        )
+        raise ValueError(f"labels contain {_values(wrong)}; expected 0..{num_classes - 1} or {ignore} (ignored)")
     return rows
 
 

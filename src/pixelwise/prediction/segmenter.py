@@ -95,9 +95,7 @@ class Segmenter:
             if len(values) != model.num_classes:
                 raise ValueError(f"{len(values)} {name} for a model of {model.num_classes} classes")
 
-    def predict(
-        self, image: str | os.PathLike[str] | np.ndarray | Image.Image, scores: bool = False
-    ) -> Prediction:
+    def predict(self, image: str | os.PathLike[str] | np.ndarray | Image.Image, scores: bool = False) -> Prediction:
         """Segment one image.
 
         Args:
@@ -116,9 +114,7 @@ class Segmenter:
             logits = main_logits(self.model, [seen])
             labels = upsampled_argmax(logits, (height, width))[0].cpu().numpy()
             softmax = _softmax(logits, (height, width)) if scores else None
-        return Prediction(
-            image=pixels, labels=labels, scores=softmax, classes=self.classes, palette=self.palette
-        )
+        return Prediction(image=pixels, labels=labels, scores=softmax, classes=self.classes, palette=self.palette)
 
     def _pixels(self, image: str | os.PathLike[str] | np.ndarray | Image.Image) -> np.ndarray:
         if isinstance(image, np.ndarray):

@@ -60,7 +60,7 @@ CAMVID_CPU_15MIN = Recipe(
     ),
     loss=Loss(class_weights="inverse-sqrt", dice=0.5),
     optimizer=Optimizer(kind="adamw", lr=2e-3, weight_decay=0.05, betas=(0.9, 0.99), clip_norm=5.0),
-    schedule=Schedule(iterations=1900, kind="poly", warmup_iterations=100),
+    schedule=Schedule(iterations=1650, kind="poly", warmup_iterations=100),
     sampling=Sampling(batch_size=8, drop_last=True),
     ema=Ema(decay=0.995),
     precision=Precision(channels_last=True),

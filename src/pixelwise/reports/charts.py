@@ -64,8 +64,7 @@ def downsampled(points: Sequence[tuple[int, float]], limit: int = POINTS) -> lis
     size = math.ceil(len(points) / limit)
     groups = [points[start : start + size] for start in range(0, len(points), size)]
     return [
-        (sum(step for step, _ in group) / len(group), sum(value for _, value in group) / len(group))
-        for group in groups
+        (sum(step for step, _ in group) / len(group), sum(value for _, value in group) / len(group)) for group in groups
     ]
 
 
@@ -108,9 +107,7 @@ def _plot(
             line = downsampled(list(zip(steps, smooth, strict=True)))
             axes.plot(*zip(*line, strict=True), color=_ACCENT, linewidth=1.6)
         if best is not None:
-            axes.annotate(
-                f"{best[1]:.2f}", best, xytext=(0, 6), textcoords="offset points", ha="center", color=_INK
-            )
+            axes.annotate(f"{best[1]:.2f}", best, xytext=(0, 6), textcoords="offset points", ha="center", color=_INK)
             axes.margins(y=0.18)
         for mark in marks:
             axes.axvline(mark, color=_INK, linewidth=0.8, linestyle=":")

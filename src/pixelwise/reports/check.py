@@ -14,7 +14,7 @@ from pixelwise.datasets.audit import Audit, audit
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.reports.progress import CountDisplay
+from pixelwise.reports.counting import CountDisplay
 from pixelwise.storage import printable
 
 GENERIC_RECIPE = "unet-resnet18"

@@ -129,9 +129,7 @@ def _published(run: RunRecords, result: Result) -> dict[str, Any] | None:
 
 def _result_facts(result: Result) -> list[Fact]:
     size = (
-        "each image's own"
-        if result.input_size is None
-        else f"{result.input_size[1]} x {result.input_size[0]} (W x H)"
+        "each image's own" if result.input_size is None else f"{result.input_size[1]} x {result.input_size[0]} (W x H)"
     )
     weights = "averaged (EMA)" if result.weights == "ema" else "as trained"
     return [
@@ -142,9 +140,7 @@ def _result_facts(result: Result) -> list[Fact]:
         Fact("Weights", f"step {count(result.step)}, {weights}"),
         Fact("Speed", f"{speed(result.images_per_second)} images/s, {duration(result.seconds)} in all"),
         Fact("Peak memory", memory(result.peak_memory_bytes)),
-        Fact(
-            "Hardware", result.machine.gpu or f"{result.machine.cpu}, CPU threads: {result.machine.threads}"
-        ),
+        Fact("Hardware", result.machine.gpu or f"{result.machine.cpu}, CPU threads: {result.machine.threads}"),
     ]
 
 
@@ -154,9 +150,7 @@ def _run_facts(run: RunRecords) -> list[Fact]:
     facts = [Fact("Recipe hash", recipe.hash()[:16])]
     if steps:
         last = steps[-1]
-        facts.append(
-            Fact("Trained", f"{count(last.get('step', 0))} steps, {count(last.get('epoch', 0))} epochs")
-        )
+        facts.append(Fact("Trained", f"{count(last.get('step', 0))} steps, {count(last.get('epoch', 0))} epochs"))
     if run.training_seconds:
         facts.append(Fact("Training time", duration(run.training_seconds)))
     batch = recipe.sampling.batch_size * recipe.sampling.accumulate
@@ -183,9 +177,7 @@ def _data(run: RunRecords) -> dict[str, Any]:
         "splits": [(split, count(number)) for split, number in images.items()],
         "fingerprint": str(run.data.get("fingerprint", ""))[:16],
         "audited": "findings" in run.data,
-        "findings": [
-            {key: str(entry.get(key, "")) for key in ("code", "message", "fix")} for entry in findings
-        ],
+        "findings": [{key: str(entry.get(key, "")) for key in ("code", "message", "fix")} for entry in findings],
         "warnings": [
             (str(record.get("code", "")), str(record.get("message", ""))) for record in run.of_kind("warning")
         ],

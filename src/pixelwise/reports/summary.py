@@ -15,7 +15,7 @@ from pixelwise.prediction.loading import load
 from pixelwise.prediction.predict import PROBLEMS, predict_paths
 from pixelwise.prediction.segmenter import PaletteName
 from pixelwise.reports.html import write_report
-from pixelwise.reports.progress import CountDisplay
+from pixelwise.reports.counting import CountDisplay
 from pixelwise.reports.terminal import print_result
 from pixelwise.storage import printable
 
@@ -84,7 +84,9 @@ def predict_and_show(
         return summary.failed
     images = summary.ok + summary.failed
     speed = images / max(summary.seconds, 1e-9)
-    sys.stdout.write(f"{images} images, {summary.ok} ok, {summary.failed} failed, {speed:.1f} img/s -> {printable(output)}\n")
+    sys.stdout.write(
+        f"{images} images, {summary.ok} ok, {summary.failed} failed, {speed:.1f} img/s -> {printable(output)}\n"
+    )
     if summary.failed:
         sys.stdout.write(f"the failed ones and why: {printable(output / PROBLEMS)}\n")
     return summary.failed

@@ -136,9 +136,7 @@ def remarks(run: RunRecords, result: Result) -> list[str]:
         selected = f"The weights are the best of the evaluations on {run.recipe.selection.split}"
         same = run.recipe.selection.split == result.split
         found.append(
-            f"{selected}, which is the split scored here: the number is optimistic."
-            if same
-            else f"{selected}."
+            f"{selected}, which is the split scored here: the number is optimistic." if same else f"{selected}."
         )
     changes = changed_fields(run.recipe)
     if changes:
@@ -148,9 +146,7 @@ def remarks(run: RunRecords, result: Result) -> list[str]:
         found.append(f"Training steps that changed nothing (non-finite, or nothing labelled): {skipped}.")
     if resumes:
         found.append(f"Training was interrupted and resumed. Resumes: {resumes}.")
-    found += [
-        note for note in (run.recipe.notes, run.recipe.published.note if run.recipe.published else "") if note
-    ]
+    found += [note for note in (run.recipe.notes, run.recipe.published.note if run.recipe.published else "") if note]
     return found
 
 

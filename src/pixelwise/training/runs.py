@@ -16,7 +16,7 @@ from pixelwise.checkpoints.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, REC
 from pixelwise.datasets.audit import audit, raise_for_errors
 from pixelwise.datasets.class_weights import class_weights
 from pixelwise.datasets.fingerprint import fingerprint
-from pixelwise.datasets.opening import open_dataset
+from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.evaluation.evaluate import evaluate_model
@@ -191,7 +191,7 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: RunObserver) -> tu
     raise_for_errors(found, recipe.data.allow)
     for finding in found.findings:
         observer.warn(finding.code, finding.message)
-    data = msgspec.structs.replace(recipe.data, classes=dataset.classes, palette=dataset.palette)
+    data = settled(recipe.data, dataset)
     # Opened as every later verb opens it, so that all of them see the same fingerprint.
     dataset = open_dataset(data, root)
     weights = class_weights(recipe.loss.class_weights, found.statistics[recipe.data.train_split])
