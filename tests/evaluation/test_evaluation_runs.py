@@ -50,7 +50,7 @@ def test_a_model_in_memory_is_scored_without_writing(tiny_data: Path):
 def test_a_model_in_memory_needs_data():
     with pytest.raises(DataError, match="does not know its data") as caught:
         evaluate(build_model("enet-camvid", num_classes=3))
-    assert caught.value.code == "D224"
+    assert caught.value.code == "D222"
 
 
 def test_unknown_protocols_and_splits_say_which_exist(run: Path):

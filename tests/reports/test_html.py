@@ -12,8 +12,7 @@ import pytest
 from reports.run_folders import EVIL, write_run_folder
 
 from pixelwise.errors import CheckpointError
-from pixelwise.reports import write_report
-from pixelwise.reports.html import render_report
+from pixelwise.reports.html import render_report, write_report
 from pixelwise.reports.run_records import read_run
 
 

@@ -16,7 +16,8 @@ def run(
 ) -> None:
     """Find out what is wrong with a data set.
 
-    Looks at every image and mask and says what is wrong, in which file, and how to mend it. Nothing is written into the data folder. Exit status 3 when training would be wrong.
+    Looks at every image and mask and says what is wrong, in which file, and how to mend it. Nothing is written
+    into the data folder. Exit status 3 when training would be wrong.
     """
     from pixelwise.reports.check import check_and_show
 

@@ -23,7 +23,8 @@ def run(
 ) -> None:
     """Write masks and overlays for images.
 
-    Bad files are skipped and listed in problems.jsonl. Masks are indexed PNG files (pixel value = class id) of the image's own size. Exit status 3 when a file failed.
+    Masks are indexed PNG files (pixel value = class id) of the image's own size. Bad files are skipped and listed
+    in problems.jsonl; the exit status is 3 when there was one.
     """
     from pixelwise.reports.summary import predict_and_show
 

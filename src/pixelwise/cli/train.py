@@ -18,8 +18,8 @@ def run(
 ) -> None:
     """Train, score the result, write the report.
 
-    The data is looked at first. The run folder holds everything: the resolved recipe, checkpoints, the log, results and report.html.
-    Interrupt it at any time (Ctrl-C); `pixelwise resume` continues it.
+    The data is looked at first. The run folder holds everything: the resolved recipe, checkpoints, the log, results
+    and report.html. Interrupt it at any time (Ctrl-C); `pixelwise resume` continues it.
     """
     from pixelwise.reports.progress import TrainingDisplay
     from pixelwise.reports.summary import conclude

@@ -83,7 +83,7 @@ def _evaluate_memory(
     progress: Callable[[int, int], None] | None,
 ) -> Result:
     if data is None:
-        raise DataError("D224", "a model in memory does not know its data", "pass data='folder of the data set'")
+        raise DataError("D222", "a model in memory does not know its data", "pass data='folder of the data set'")
     dataset = open_dataset(Data(), Path(data))
     measured = _measure(model, dataset, split, protocol, Evaluation(), Precision(), device, progress)
     weights = safetensors.torch.save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})

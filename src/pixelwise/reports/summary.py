@@ -14,8 +14,8 @@ from pixelwise.evaluation.runs import evaluate
 from pixelwise.prediction.loading import load
 from pixelwise.prediction.predict import PROBLEMS, predict_paths
 from pixelwise.prediction.segmenter import PaletteName
-from pixelwise.reports.html import write_report
 from pixelwise.reports.counting import CountDisplay
+from pixelwise.reports.html import write_report
 from pixelwise.reports.terminal import print_result
 from pixelwise.storage import printable
 

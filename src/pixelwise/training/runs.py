@@ -76,7 +76,7 @@ def train(
         output: Run folder to create; None: `runs/NAME-1`, `-2`, ...
         overrides: `section.field=value` changes to the recipe.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        threads: CPU threads; None: one per core.
+        threads: CPU threads; None: OMP_NUM_THREADS where it is set, else one per core.
         observer: Watches.
 
     Raises:
@@ -97,7 +97,7 @@ def train(
                 f"{printable(run)} already holds a run",
                 f"continue it with `pixelwise resume {printable(run)}`, or choose another --output",
             )
-        threads = threads or _cores()
+        threads = threads or int(os.environ.get("OMP_NUM_THREADS", "0")) or _cores()
         torch.set_num_threads(threads)
         observer = observer or RunObserver()
         dataset, facts, resolved = look_at_data(resolved, Path(data) if data is not None else None, observer)
