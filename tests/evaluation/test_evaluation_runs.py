@@ -21,6 +21,9 @@ def test_a_result_says_what_was_measured_and_on_what(run: Path):
     assert (result.split, result.protocol, result.recipe, result.images) == ("test", "native", "tiny", 3)
     assert result.weights_sha256 == load_trained(run).weights_sha256
     assert sum(map(sum, result.confusion_matrix)) == 3 * 46 * 64  # two rows of every image are void
+    assert result.training is not None
+    assert result.training.steps == 16
+    assert result.training.seconds > 0
     stored = json.loads((run / "evaluations" / "test-native" / "result.json").read_text())
     assert stored["miou"] == result.miou
     assert stored["data_fingerprint"] == result.data_fingerprint
@@ -37,6 +40,13 @@ def test_split_and_protocol_can_be_chosen(run: Path):
 def test_the_score_of_the_best_step_is_measured_again(run: Path):
     trained = load_trained(run)
     assert evaluate(run, split="val").miou == pytest.approx(trained.checkpoint.manifest.miou, abs=1e-12)
+
+
+def test_pairs_that_training_left_out_are_not_scored(run: Path):
+    facts = json.loads((run / "data.json").read_text())
+    facts["unusable"] = {"test": ["01"]}
+    (run / "data.json").write_text(json.dumps(facts))
+    assert evaluate(run).images == 2
 
 
 def test_a_model_in_memory_is_scored_without_writing(tiny_data: Path):

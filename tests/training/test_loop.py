@@ -29,7 +29,7 @@ def test_the_meter_counts_waiting_and_working():
     for _ in range(3):
         meter.waiting()
         meter.working()
-    meter.waiting()
+        meter.done()
     assert meter.images_per_second > 0
     assert 0 <= meter.wait_share <= 1
     first = meter.lap()

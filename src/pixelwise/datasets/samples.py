@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -74,6 +75,14 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     reading: Reading
     layout: str = ""
     problems: tuple[Finding, ...] = ()
+
+    def without(self, ids: Mapping[str, Collection[str]]) -> Dataset:
+        """The data set without some samples, named by split and id."""
+        splits = {
+            split: tuple(sample for sample in samples if sample.id not in ids.get(split, ()))
+            for split, samples in self.splits.items()
+        }
+        return msgspec.structs.replace(self, splits=splits)
 
     def samples(self, split: str) -> tuple[Sample, ...]:
         """The samples of `split`.

@@ -50,6 +50,20 @@ class ClassResult(msgspec.Struct, frozen=True, kw_only=True):
     worst_image_iou: float
 
 
+class TrainingCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What the run behind the weights took so far.
+
+    Attributes:
+        steps: Optimizer steps.
+        seconds: Wall time of training and of the evaluations in between.
+        peak_memory_bytes: On a GPU, or of the process.
+    """
+
+    steps: int
+    seconds: float
+    peak_memory_bytes: int
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """A score with everything that is needed to trust it, compare it and measure it again.
 
@@ -68,6 +82,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         weights_sha256: Of the weights file.
         weights: `ema` (averaged) or `model`.
         step: Optimizer steps behind the weights.
+        training: What the run took; None for a model in memory.
         data_fingerprint: Of the scored split.
         seconds: Wall time, decoding included.
         images_per_second: `images / seconds`.
@@ -91,6 +106,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     weights_sha256: str
     weights: str
     step: int
+    training: TrainingCost | None
     data_fingerprint: str
     seconds: float
     images_per_second: float
@@ -108,6 +124,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     weights_sha256: str
     weights: Literal["ema", "model"]
     step: int
+    training: TrainingCost | None = None
     data_fingerprint: str
     command: str
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import safetensors.torch
 import torch
 
-from pixelwise.checkpoints.run_folder import ENVIRONMENT, EVALUATIONS, TrainedModel, load_trained
+from pixelwise.checkpoints.checkpoint import newest_checkpoint
+from pixelwise.checkpoints.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, EVALUATIONS, TrainedModel, load_trained
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError
 from pixelwise.evaluation.evaluate import Measurement, evaluate_model
-from pixelwise.evaluation.result import Provenance, Result, make_result, save_result
+from pixelwise.evaluation.result import Provenance, Result, TrainingCost, make_result, save_result
 from pixelwise.evaluation.samples import save_samples
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.protocols import Protocol
@@ -63,11 +65,14 @@ def evaluate(
     trained = load_trained(run, warn)
     recipe = trained.recipe
     dataset = open_dataset(recipe.data, _data_folder(run, data))
+    if data is None:
+        # What training left out because `data.allow` says so cannot be scored either.
+        dataset = dataset.without(_facts(run / DATA).get("unusable", {}))
     chosen = find_protocol(protocol or recipe.evaluation.protocols[0])
     split = split or recipe.evaluation.split
     measured = _measure(trained.model, dataset, split, chosen, recipe.evaluation, recipe.precision, where, progress)
     command = f"pixelwise evaluate {printable(run)} --split {split} --protocol {chosen.name}"
-    result = make_result(measured, _provenance(trained, dataset, split, command))
+    result = make_result(measured, _provenance(run, trained, dataset, split, command))
     folder = run / EVALUATIONS / f"{split}-{chosen.name}"
     save_samples(trained.model, dataset, measured, folder / "samples")
     save_result(result, measured.per_image, folder)
@@ -129,20 +134,34 @@ def _data_folder(run: Path, data: str | os.PathLike[str] | None) -> Path | None:
     """The folder given, or the one the run was trained on."""
     if data is not None:
         return Path(data)
-    environment = run / ENVIRONMENT
-    if not environment.is_file():
-        return None
-    folder = msgspec.json.decode(environment.read_bytes())["arguments"]["data"]
+    folder = _facts(run / ENVIRONMENT).get("arguments", {}).get("data")
     return Path(folder) if folder is not None else None
 
 
-def _provenance(trained: TrainedModel, dataset: Dataset, split: str, command: str) -> Provenance:
+def _facts(path: Path) -> dict[str, Any]:
+    """A JSON file of the run folder; empty when it is missing, as in a folder that holds weights only."""
+    return msgspec.json.decode(path.read_bytes()) if path.is_file() else {}
+
+
+def _provenance(run: Path, trained: TrainedModel, dataset: Dataset, split: str, command: str) -> Provenance:
     return Provenance(
         recipe=trained.recipe.name,
         recipe_hash=trained.recipe.hash(),
         weights_sha256=trained.weights_sha256,
         weights="ema" if trained.weights == "ema" else "model",
         step=trained.checkpoint.step,
+        training=_training_cost(run),
         data_fingerprint=fingerprint(dataset, [split]),
         command=command,
+    )
+
+
+def _training_cost(run: Path) -> TrainingCost | None:
+    """From the newest checkpoint: the best one knows only the time up to itself."""
+    newest = newest_checkpoint(run / CHECKPOINTS)
+    if newest is None:
+        return None
+    progress = newest.state()["progress"]
+    return TrainingCost(
+        steps=progress["step"], seconds=progress["seconds"], peak_memory_bytes=progress["peak_memory_bytes"]
     )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from pixelwise.recipes.schema import Ema
 
+Model = TypeVar("Model", bound=nn.Module)
 
-def build_average(model: nn.Module) -> nn.Module:
+
+def build_average(model: Model) -> Model:
     """A copy of `model` that holds the average; never trained, always in evaluation mode."""
     return copy.deepcopy(model).requires_grad_(False).eval()
 

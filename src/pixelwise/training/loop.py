@@ -22,6 +22,7 @@ from pixelwise.checkpoints.run_folder import CHECKPOINTS
 from pixelwise.errors import DivergedError, PixelwiseError, RecipeError
 from pixelwise.evaluation.machine import peak_memory_bytes
 from pixelwise.losses.segmentation import segmentation_loss
+from pixelwise.models import SegmentationModel
 from pixelwise.recipes.classes import IGNORE
 from pixelwise.recipes.schema import Recipe
 from pixelwise.recipes.specs import Preprocessing
@@ -78,7 +79,7 @@ def train_loop(
     *,
     class_weights: Tensor | None,
     workers: int,
-    evaluate: Callable[[nn.Module, StopRequest], Evaluated | None],
+    evaluate: Callable[[SegmentationModel, StopRequest], Evaluated | None],
     stop: StopRequest,
     observer: Observer,
 ) -> None:
@@ -107,7 +108,14 @@ def train_loop(
     device = next(state.model.parameters()).device
     log = RunLog(run / "log.jsonl")
     log.rewind(progress.step)
-    batches = training_batches(pairs, recipe, start=progress.step, steps=steps, workers=workers, warn=observer.warn)
+    if progress.resumes and progress.step < steps:
+        log.record("resume", progress.step, {})
+
+    def warn(code: str, message: str) -> None:
+        log.record("warning", progress.step, {"code": code, "message": message})
+        observer.warn(code, message)
+
+    batches = training_batches(pairs, recipe, start=progress.step, steps=steps, workers=workers, warn=warn)
     meter = SpeedMeter(recipe.sampling.batch_size * recipe.sampling.accumulate)
     head_logits = torch.compile(state.model.head_logits) if recipe.precision.compile else state.model.head_logits
 
@@ -138,7 +146,7 @@ def train_loop(
             if stop:
                 save()
                 raise stop.error(printable(run), progress.step)
-            if progress.step == steps:
+            if progress.step >= steps:
                 _note_end(state, started, log)
                 break
 
@@ -151,8 +159,9 @@ def train_loop(
             meter.working()
             lr = _set_lr(state.optimizer, recipe, lr_factor(recipe.schedule, progress.step, per_epoch))
             outcome = train_step(recipe, state, head_logits, micro_batches, class_weights)
+            meter.done()
             progress.step += 1
-            _note_step(state, outcome, micro_batches, lr, per_epoch, run, log, observer)
+            _note_step(state, outcome, micro_batches, lr, per_epoch, run, log, warn)
             if (
                 (progress.step == steps and not recipe.selection.every_epochs)
                 or meter.seconds_since_lap() >= 60 * recipe.checkpoints.every_minutes
@@ -267,20 +276,27 @@ class SpeedMeter:
         self.images = images
         self.images_per_second = 0.0
         self.wait_share = 0.0
-        self._lap = self._wait_start = time.monotonic()
-        self._work_start: float | None = None
+        self._lap = self._wait_start = self._work_start = time.monotonic()
         self._step_seconds: float | None = None
 
     def waiting(self) -> None:
-        """Waiting for a batch begins; the step before it is over."""
-        now = time.monotonic()
-        if self._work_start is not None:
-            self._account(self._work_start - self._wait_start, now - self._work_start)
-        self._wait_start = now
+        """Waiting for a batch begins."""
+        self._wait_start = time.monotonic()
 
     def working(self) -> None:
         """The batch is here."""
         self._work_start = time.monotonic()
+
+    def done(self) -> None:
+        """The step is over; what follows until the next `waiting` (evaluations, saving) is not counted."""
+        wait, work = self._work_start - self._wait_start, time.monotonic() - self._work_start
+        seconds, share = wait + work, wait / max(wait + work, 1e-9)
+        if self._step_seconds is None:
+            self._step_seconds, self.wait_share = seconds, share
+        else:
+            self._step_seconds += self.SMOOTHING * (seconds - self._step_seconds)
+            self.wait_share += self.SMOOTHING * (share - self.wait_share)
+        self.images_per_second = self.images / max(self._step_seconds, 1e-9)
 
     def seconds_since_lap(self) -> float:
         """Seconds since the last `lap`."""
@@ -291,15 +307,6 @@ class SpeedMeter:
         now = time.monotonic()
         seconds, self._lap = now - self._lap, now
         return seconds
-
-    def _account(self, wait: float, work: float) -> None:
-        seconds, share = wait + work, wait / max(wait + work, 1e-9)
-        if self._step_seconds is None:
-            self._step_seconds, self.wait_share = seconds, share
-        else:
-            self._step_seconds += self.SMOOTHING * (seconds - self._step_seconds)
-            self.wait_share += self.SMOOTHING * (share - self.wait_share)
-        self.images_per_second = self.images / max(self._step_seconds, 1e-9)
 
 
 def _forward(head_logits: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor) -> tuple[Tensor, ...]:
@@ -348,7 +355,7 @@ def _note_step(
     per_epoch: int,
     run: Path,
     log: RunLog,
-    observer: Observer,
+    warn: Callable[[str, str], None],
 ) -> None:
     """Log the step; count and judge the ones that changed nothing."""
     progress = state.progress
@@ -365,7 +372,7 @@ def _note_step(
     progress.bad_in_a_row += 1
     reason = f"loss {float(outcome.loss)}, gradient norm {float(outcome.grad_norm)}"
     log.record("skipped", progress.step, {"reason": reason, "images": ids})
-    observer.warn("W501", f"step {progress.step} changed nothing: {reason}")
+    warn("W501", f"step {progress.step} changed nothing: {reason}")
     if progress.bad_in_a_row >= MAX_BAD_STEPS:
         path = run / "bad_batch.safetensors"
         tensors = {}

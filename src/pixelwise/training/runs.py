@@ -31,7 +31,7 @@ from pixelwise.storage.atomic import remove_leftovers, require_space
 from pixelwise.storage.locks import run_lock
 from pixelwise.training.ema import build_average
 from pixelwise.training.loading import TrainingPairs, fits_in_memory
-from pixelwise.training.loop import Evaluated, Observer, Status, autocast, train_loop
+from pixelwise.training.loop import Evaluated, Observer, Status, train_loop
 from pixelwise.training.optimizers import build_optimizer
 from pixelwise.training.signals import StopRequest, stop_on_signals
 from pixelwise.training.state import TrainingState
@@ -180,9 +180,9 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: RunObserver) -> tu
     wanted = [recipe.data.train_split, recipe.evaluation.split]
     if recipe.selection.every_epochs:
         wanted.append(recipe.selection.split)
-    splits = [split for split in dict.fromkeys(wanted) if split in dataset.splits]
-    for split in wanted[:1] + wanted[2:]:
-        dataset.samples(split)  # names the splits there are when this one is missing
+    splits = list(dict.fromkeys(wanted))
+    for split in splits:
+        dataset.samples(split)  # a missing split is said now, not after the training
     found = audit(
         dataset,
         splits=splits,
@@ -208,15 +208,6 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: RunObserver) -> tu
         "findings": msgspec.to_builtins(found.findings),
     }
     return dataset, facts, msgspec.structs.replace(recipe, data=data)
-
-
-def usable_part(dataset: Dataset, unusable: dict[str, list[str]]) -> Dataset:
-    """The data set without the pairs that cannot be read, by split and id."""
-    splits = {
-        split: tuple(sample for sample in samples if sample.id not in unusable.get(split, ()))
-        for split, samples in dataset.splits.items()
-    }
-    return msgspec.structs.replace(dataset, splits=splits)
 
 
 def choose_device(name: str) -> torch.device:
@@ -253,7 +244,7 @@ def _work(
     observer: RunObserver,
 ) -> None:
     """Build everything, restore the newest checkpoint if there is one, and train to the end."""
-    dataset = usable_part(dataset, facts["unusable"])
+    dataset = dataset.without(facts["unusable"])
     remove_leftovers(run)
     remove_leftovers(run / CHECKPOINTS)
     torch.manual_seed(recipe.sampling.seed)
@@ -293,24 +284,22 @@ def _work(
 
 def _evaluator(
     recipe: Recipe, dataset: Dataset, device: torch.device, observer: RunObserver
-) -> Callable[[torch.nn.Module, StopRequest], Evaluated | None]:
+) -> Callable[[SegmentationModel, StopRequest], Evaluated | None]:
     chosen = protocol(recipe.selection.protocol or recipe.evaluation.protocols[0])
 
-    def evaluate(model: torch.nn.Module, stop: StopRequest) -> Evaluated | None:
-        if not isinstance(model, SegmentationModel):
-            raise TypeError(f"expected a SegmentationModel, got {type(model).__name__}")
-        with autocast(recipe, device):
-            scored = evaluate_model(
-                model,
-                dataset,
-                recipe.selection.split,
-                chosen,
-                input_size=recipe.evaluation.input_size,
-                batch_size=recipe.evaluation.batch_size,
-                device=device,
-                progress=lambda done, total: observer.phase("evaluating", done, total),
-                should_stop=lambda: bool(stop),
-            )
+    def evaluate(model: SegmentationModel, stop: StopRequest) -> Evaluated | None:
+        scored = evaluate_model(
+            model,
+            dataset,
+            recipe.selection.split,
+            chosen,
+            input_size=recipe.evaluation.input_size,
+            batch_size=recipe.evaluation.batch_size,
+            device=device,
+            precision=recipe.precision,
+            progress=lambda done, total: observer.phase("evaluating", done, total),
+            should_stop=lambda: bool(stop),
+        )
         if scored is None:
             return None
         return Evaluated(recipe.selection.split, chosen.name, scored.miou, scored.pixel_accuracy, scored.per_class_iou)

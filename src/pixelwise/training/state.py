@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pixelwise.checkpoints.checkpoint import Checkpoint, remove_old_checkpoints, save_checkpoint
 from pixelwise.checkpoints.run_folder import load_weights
@@ -53,7 +53,9 @@ class TrainingState:
         optimizer: Over `model`'s parameters.
     """
 
-    def __init__(self, model: SegmentationModel, average: nn.Module | None, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(
+        self, model: SegmentationModel, average: SegmentationModel | None, optimizer: torch.optim.Optimizer
+    ) -> None:
         self.model = model
         self.average = average
         self.optimizer = optimizer
@@ -89,7 +91,7 @@ class TrainingState:
         """
         load_weights(self.model, checkpoint, "model")
         if self.average is not None:
-            load_weights(self.average, checkpoint, "ema")  # type: ignore[arg-type]
+            load_weights(self.average, checkpoint, "ema")
         self._restore_training(checkpoint.tensors("training"))
         self.progress = msgspec.convert(checkpoint.state()["progress"], Progress)
 
