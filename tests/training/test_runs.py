@@ -329,3 +329,34 @@ def test_a_missing_gpu_is_said(tiny_data: Path, tiny_recipe: Path, tmp_path: Pat
     with pytest.raises(RecipeError, match="device 'tpu' is not available") as caught:
         train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", device="tpu")
     assert caught.value.code == "R214"
+
+
+def test_channels_last_resumes_exactly_too(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
+    changes = ["precision.channels_last=true", "optimizer.kind=sgd", "selection.every_epochs=0", "selection.weights=last"]
+
+    def interrupt(status: loop.Status) -> None:
+        if status.step == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    whole = train(str(tiny_recipe), data=tiny_data, output=tmp_path / "whole", threads=1, overrides=changes)
+    with pytest.raises(StoppedError):
+        train(
+            str(tiny_recipe),
+            data=tiny_data,
+            output=tmp_path / "run",
+            threads=1,
+            overrides=changes,
+            observer=runs.RunObserver(status=interrupt),
+        )
+    resume(tmp_path / "run")
+    assert_same_run(tmp_path / "run", whole)
+
+
+def test_bfloat16_trains_to_finite_weights(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
+    changes = ["precision.dtype=bfloat16", "precision.channels_last=true", "schedule.iterations=3"]
+    run = train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1, overrides=changes)
+    newest = newest_checkpoint(run / "checkpoints")
+    assert newest is not None
+    tensors = newest.tensors("model").values()
+    assert all(tensor.isfinite().all() for tensor in tensors if tensor.is_floating_point())
+    assert {tensor.dtype for tensor in tensors} == {torch.float32, torch.int64}

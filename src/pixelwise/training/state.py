@@ -115,9 +115,9 @@ class TrainingState:
         for name, tensor in tensors.items():
             _, key, parameter_name = name.split(".", 2)
             parameter = parameters[parameter_name]
-            # Step counters live on the CPU in PyTorch's optimizers; moments beside their parameter.
-            device = tensor.device if key == "step" else parameter.device
-            value = tensor.to(device)
-            if key != "step" and value.ndim == 4 and parameter.is_contiguous(memory_format=torch.channels_last):
-                value = value.contiguous(memory_format=torch.channels_last)
+            # Fused optimizers walk through parameter and moments in memory order, so their layouts must agree,
+            # and want the step counter beside its parameter.
+            value = tensor.to(parameter.device)
+            if key != "step":
+                value = torch.empty_like(parameter, dtype=tensor.dtype).copy_(value)
             self.optimizer.state[parameter][key] = value
