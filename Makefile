@@ -4,11 +4,14 @@ PYTHON ?= python3
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed-$(shell cksum < pyproject.toml | cut -d' ' -f1)
 
+# A shared environment runs the code of this clone, whichever clone installed it.
+export PYTHONPATH := $(CURDIR)/src
+
 .PHONY: demo test check install format clean
 
 DEMO ?= demo
 demo: install          ## a few minutes: synthetic data, training, evaluation, prediction, report
-	@rm -rf $(DEMO)
+	@rm -rf $(DEMO)/town $(DEMO)/run $(DEMO)/predictions
 	$(BIN)/pixelwise data town $(DEMO)/town
 	$(BIN)/pixelwise train town-demo --data $(DEMO)/town --output $(DEMO)/run
 	$(BIN)/pixelwise predict $(DEMO)/run $(DEMO)/town/images/test --output $(DEMO)/predictions
@@ -44,4 +47,4 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv demo build dist .pytest_cache .ruff_cache .import_linter_cache

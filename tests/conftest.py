@@ -14,6 +14,8 @@ import pytest
 # collapses when more threads run than there are free cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NO_COLOR", "1")
+# Exact resume is promised on the CPU; a GPU that happens to be here must not take part.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -41,6 +41,12 @@ def test_the_public_names_exist_and_are_documented():
         assert value.__module__.startswith("pixelwise."), name
 
 
+def test_the_code_under_test_is_this_clones():
+    import pixelwise
+
+    assert Path(pixelwise.__file__).is_relative_to(ROOT)
+
+
 def test_an_unknown_public_name_is_an_attribute_error():
     import pixelwise
 

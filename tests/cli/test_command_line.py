@@ -49,13 +49,12 @@ def test_mistakes_end_with_their_status_and_a_sentence(
     assert "Traceback" not in found.stderr
 
 
-def test_debug_shows_the_traceback(run_cli: Callable, monkeypatch):
-    from pixelwise.errors import RecipeError
-
-    monkeypatch.delenv("PIXELWISE_DEBUG", raising=False)
-    with pytest.raises(RecipeError):
-        run_cli(["--debug", "show", "nothing"])
-    monkeypatch.delenv("PIXELWISE_DEBUG", raising=False)
+def test_debug_shows_the_traceback_and_keeps_the_status(run_cli: Callable):
+    found = run_cli(["--debug", "show", "nothing"])
+    assert found.code == 2
+    assert "Traceback" in found.stderr
+    assert "error[R200]" in found.stderr
+    assert "Traceback" not in run_cli(["show", "nothing"]).stderr
 
 
 def test_the_town_can_be_drawn(run_cli: Callable, tmp_path):

@@ -24,7 +24,7 @@ PROVENANCE = Provenance(
 )
 KEYS = {
     "miou", "per_class", "pixel_accuracy", "confusion_matrix", "images", "classes_present", "split",
-    "protocol", "input_size", "recipe", "recipe_hash", "weights_sha256", "weights", "step",
+    "protocol", "input_size", "recipe", "recipe_hash", "weights_sha256", "weights", "step", "training",
     "data_fingerprint", "seconds", "images_per_second", "peak_memory_bytes", "machine", "versions",
     "command",
 }  # fmt: skip

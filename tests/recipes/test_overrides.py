@@ -49,7 +49,45 @@ def test_another_family_starts_from_its_own_defaults():
         ("optimizer.lr=-1", "R203", r"optimizer.lr is -1.0; expected more than 0"),
         ("augment.flip=2", "R203", r"augment.flip is 2.0; expected 0..1"),
         ("augment.scale=[0.5, 2]", "R203", "augment.crop is not set"),
-        ("schedule.epochs=0", "R203", "schedule length is 0"),
+        ("schedule.epochs=0", "R203", "schedule.epochs is 0; expected 1 or more"),
+        ("schedule.iterations=0", "R203", "schedule.iterations is 0; expected 1 or more"),
+        ("schedule.gamma=0", "R203", "schedule.gamma is 0.0; expected more than 0"),
+        ("schedule.power=-1", "R203", "schedule.power is -1.0; expected more than 0"),
+        ("schedule.min_lr_ratio=1.5", "R203", r"schedule.min_lr_ratio is 1.5; expected 0\.\.1"),
+        ("schedule.warmup_ratio=-0.5", "R203", r"schedule.warmup_ratio is -0.5; expected 0\.\.1"),
+        ("schedule.warmup_iterations=-1", "R203", "schedule.warmup_iterations is -1; expected 0 or more"),
+        ("evaluation.batch_size=0", "R203", "evaluation.batch_size is 0; expected 1 or more"),
+        ("evaluation.input_size=[0, 480]", "R203", r"evaluation.input_size is \[0, 480\]; expected a height"),
+        ("augment.resize=[360, -1]", "R203", r"augment.resize is \[360, -1\]; expected a height"),
+        ("augment.crop=[0, 0]", "R203", r"augment.crop is \[0, 0\]; expected a height"),
+        ("data.town_size=[0, 64]", "R203", r"data.town_size is \[0, 64\]; expected a height"),
+        ("data.town_images=[8, 0, 8]", "R203", r"data.town_images is \[8, 0, 8\]; expected 1 or more for each"),
+        ("data.town_seed=-1", "R203", "data.town_seed is -1; expected 0 or more"),
+        ("data.input_range=[5, 5]", "R203", r"data.input_range is \[5.0, 5.0\]; expected the lower value first"),
+        ("data.max_pixels=0", "R203", "data.max_pixels is 0; expected 1 or more"),
+        ("data.workers=-1", "R203", "data.workers is -1; expected 0 or more"),
+        ("optimizer.betas=[0.9, 1]", "R203", r"optimizer.betas is \[0.9, 1.0\]; expected two numbers"),
+        ("optimizer.momentum=1", "R203", "optimizer.momentum is 1.0; expected 0 or more and less than 1"),
+        ("optimizer.weight_decay=-1", "R203", "optimizer.weight_decay is -1.0; expected 0 or more"),
+        ("optimizer.weight_decay=nan", "R203", "optimizer.weight_decay is nan; expected 0 or more"),
+        ("optimizer.clip_norm=0", "R203", "optimizer.clip_norm is 0.0; expected more than 0"),
+        ("loss.label_smoothing=1", "R203", "loss.label_smoothing is 1.0; expected 0 or more and less than 1"),
+        ("loss.dice=-1", "R203", "loss.dice is -1.0; expected 0 or more"),
+        ("loss.auxiliary=-1", "R203", "loss.auxiliary is -1.0; expected 0 or more"),
+        ("checkpoints.every_minutes=0", "R203", "checkpoints.every_minutes is 0.0; expected more than 0"),
+        ("checkpoints.every_steps=0", "R203", "checkpoints.every_steps is 0; expected 1 or more"),
+        ("selection.every_epochs=-1", "R203", "selection.every_epochs is -1; expected 0 or more"),
+        ("sampling.seed=-1", "R203", "sampling.seed is -1; expected 0 or more"),
+        ("sampling.batch_size=0", "R203", "sampling.batch_size is 0; expected 1 or more"),
+        (
+            "schedule.kind=polyy",
+            "R203",
+            "schedule.kind: invalid enum value 'polyy'; expected one of constant, step, poly, cosine; "
+            "did you mean 'poly'",
+        ),
+        ("model.graph=any", "R203", "expected one of overlapping, any-size; did you mean 'any-size'"),
+        ("model.family=enett", "R203", "model.family: invalid value 'enett'; expected one of enet, unet; did you mean"),
+        ("data.cache=3", "R203", "data.cache: expected str, got int"),
         ("selection.every_epochs=0", "R203", "nothing is ever compared"),
         ("checkpoints.keep=1", "R203", "checkpoints.keep is 1; expected 2 or more"),
         ('evaluation.protocols=["nativ"]', "R204", "did you mean 'native'"),
@@ -62,7 +100,18 @@ def test_mistakes_say_what_where_and_what_to_do(override: str, code: str, words:
         apply_overrides(recipe("enet-camvid"), [override])
     assert caught.value.code == code
     assert caught.value.exit_code == 2
-    assert caught.value.help or code == "R203"
+    assert caught.value.help
+
+
+def test_the_published_number_is_claimed_only_by_the_published_experiment():
+    row = recipe("enet-camvid")
+    operational = ["data.workers=1", "data.cache=off", 'data.allow=["D133"]', "checkpoints.keep=3", "ema=none"]
+    assert apply_overrides(row, []) == row
+    assert apply_overrides(row, ["optimizer.lr=0.0005", "schedule.epochs=300"]) == row
+    assert apply_overrides(row, operational).published == row.published
+    for override in ("schedule.epochs=299", "sampling.seed=1", "ema.decay=0.9", "published.miou_percent=99"):
+        changed = apply_overrides(row, [*operational, override])
+        assert (changed.name, changed.published) == (row.name, None)
 
 
 def test_a_file_with_a_base_changes_only_what_it_names(tmp_path: Path):
@@ -72,6 +121,25 @@ def test_a_file_with_a_base_changes_only_what_it_names(tmp_path: Path):
     assert (mine.name, mine.optimizer.lr, mine.optimizer.weight_decay) == ("mine", 0.1, 2e-4)
     assert (mine.schedule.epochs, mine.schedule.iterations) == (None, 9)
     assert mine.published is None
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b", "c"]])
+def test_bases_that_lead_in_a_circle_are_named(names: list[str], tmp_path: Path):
+    files = [tmp_path / f"{name}.toml" for name in names]
+    for file, base in zip(files, [*files[1:], files[0]], strict=True):
+        file.write_text(f'base = "{base}"\n', "utf-8")
+    with pytest.raises(RecipeError) as caught:
+        recipe(str(files[0]))
+    assert caught.value.code == "R205"
+    assert " -> ".join(map(str, [*files, files[0]])) in caught.value.message
+    assert caught.value.help
+
+
+def test_a_base_may_be_a_file_with_a_base(tmp_path: Path):
+    (tmp_path / "a.toml").write_text('base = "enet-camvid"\n[optimizer]\nlr = 0.1\n', "utf-8")
+    (tmp_path / "b.toml").write_text(f'base = "{tmp_path}/a.toml"\n[sampling]\nseed = 3\n', "utf-8")
+    changed = recipe(str(tmp_path / "b.toml"))
+    assert (changed.name, changed.optimizer.lr, changed.sampling.seed) == ("b", 0.1, 3)
 
 
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path):

@@ -4,9 +4,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.recipes.catalog import list_recipes, recipe
-from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.schema import to_plain
+from pixelwise.recipes.overrides import apply_overrides, to_toml
+from pixelwise.recipes.schema import Recipe, to_plain
 
 RESOLVED = Path(__file__).parent / "resolved.toml"
 
@@ -21,6 +22,47 @@ def test_equal_recipes_have_equal_hashes_and_any_change_alters_them():
     enet = recipe("enet-camvid")
     assert enet.hash() == msgspec.structs.replace(enet).hash()
     assert enet.hash() != apply_overrides(enet, ["sampling.seed=1"]).hash()
+
+
+def test_what_changes_no_result_changes_no_hash():
+    enet = recipe("enet-camvid")
+    operational = ["data.workers=1", "data.cache=off", "checkpoints.keep=3", "checkpoints.every_steps=7"]
+    black = f"data.palette={[[0, 0, 0]] * 11}"
+    assert apply_overrides(enet, operational).hash() == enet.hash()
+    unnamed = msgspec.structs.replace(enet, published=None)
+    assert apply_overrides(unnamed, [black]).hash() == unnamed.hash()
+
+
+@pytest.mark.parametrize("name", ["enet-camvid", "enet-cityscapes", "town-demo"])
+def test_what_a_run_fills_in_about_a_known_data_set_changes_no_hash(name: str, tmp_path: Path):
+    known = recipe(name)
+    folders = {
+        "camvid": ["train", "trainannot"],
+        "cityscapes": ["leftImg8bit/train/ulm", "gtFine/train/ulm"],
+        "town": [],  # drawn into the cache folder
+    }
+    for folder in folders[known.data.dataset]:
+        (tmp_path / folder).mkdir(parents=True)
+    small = msgspec.structs.replace(known.data, town_images=(1, 1, 1), town_size=(48, 64))
+    filled = settled(small, open_dataset(small, tmp_path if folders[small.dataset] else None))
+    assert None not in (filled.classes, filled.palette, filled.label_map, filled.colors)
+    before, after = (msgspec.structs.replace(known, data=data) for data in (small, filled))
+    assert after.hash() == before.hash()
+    assert load_toml_text(to_toml(after), tmp_path).hash() == before.hash()
+
+
+def load_toml_text(text: str, folder: Path) -> Recipe:
+    (folder / "recipe.toml").write_text(text, "utf-8")
+    return recipe(str(folder / "recipe.toml"))
+
+
+@pytest.mark.parametrize(
+    "own", [{"classes": tuple("abcdefghijk")}, {"label_map": {"0": 1}}, {"colors": {"#000000": 0}}]
+)
+def test_a_table_of_ones_own_for_a_known_data_set_changes_the_hash(own: dict):
+    enet = recipe("enet-camvid")
+    data = msgspec.structs.replace(enet.data, **own)
+    assert msgspec.structs.replace(enet, data=data).hash() != enet.hash()
 
 
 def test_recipes_cannot_be_changed_in_place():

@@ -1,4 +1,6 @@
 import json
+import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,11 +24,68 @@ def test_json_holds_everything(run_cli: Callable, tiny_data: Path):
     assert found["statistics"]["train"]["void_pixels"] == 8 * 2 * 64
 
 
-def test_an_allowed_error_does_not_fail(run_cli: Callable, tiny_data: Path, tmp_path: Path):
-    import shutil
+def copied(source: Path, folder: Path, *, without: tuple[str, ...] = ()) -> Path:
+    shutil.copytree(source, folder)
+    for split in without:
+        for kind in ("images", "masks"):
+            shutil.rmtree(folder / kind / split)
+    return folder
 
-    data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
-    for folder in ("images", "masks"):
-        shutil.copy(data / folder / "train" / "00.png", data / folder / "val" / "99.png")
-    assert run_cli(["check", data]).code == 3
-    assert run_cli(["check", data, 'data.allow=["D133"]']).code == 0
+
+def with_a_leak(source: Path, folder: Path) -> Path:
+    copied(source, folder)
+    for kind in ("images", "masks"):
+        shutil.copy(folder / kind / "train" / "00.png", folder / kind / "val" / "99.png")
+    return folder
+
+
+def test_an_error_is_counted_and_fails(run_cli: Callable, tiny_data: Path, tmp_path: Path):
+    code, stdout, _ = run_cli(["check", with_a_leak(tiny_data, tmp_path / "data")])
+    assert code == 3
+    assert "1 kind of errors: training would be wrong" in stdout
+    assert "ready" not in stdout
+
+
+def test_an_allowed_error_does_not_fail_and_the_command_allows_it_too(
+    run_cli: Callable, tiny_data: Path, tmp_path: Path
+):
+    data = with_a_leak(tiny_data, tmp_path / "my data")
+    code, stdout, _ = run_cli(["check", data, 'data.allow=["D133"]'])
+    assert code == 0
+    verdict, _, command = stdout.splitlines()[-1].partition(": ")
+    assert verdict == "1 kind of errors allowed by data.allow; ready"
+    assert shlex.split(command) == ["pixelwise", "train", "unet-resnet18", "--data", str(data), 'data.allow=["D133"]']
+
+
+def test_without_a_split_to_score_the_command_names_another(run_cli: Callable, tiny_data: Path, tmp_path: Path):
+    data = copied(tiny_data, tmp_path / "data", without=("test",))
+    code, stdout, _ = run_cli(["check", data, "--recipe", "town-demo", "data.dataset=folder", "evaluation.split=test"])
+    assert code == 0
+    assert "hint  evaluation.split is 'test', which has no usable pair" in stdout
+    assert "splits that have some: train (8), val (3)" in stdout
+    ready = f"ready with other splits: pixelwise train town-demo --data {data} data.dataset=folder evaluation.split=val"
+    assert stdout.splitlines()[-1] == ready
+
+
+def test_weights_are_not_chosen_on_the_test_split(run_cli: Callable, tiny_data: Path, tmp_path: Path):
+    code, stdout, _ = run_cli(["check", copied(tiny_data, tmp_path / "data", without=("val",))])
+    assert code == 0
+    assert stdout.rstrip().endswith("evaluation.split=test selection.weights=last selection.every_epochs=0")
+
+
+def test_a_selection_split_that_is_never_looked_at_may_be_missing(run_cli: Callable, tiny_data: Path):
+    unused = ["selection.split=dev", "selection.weights=last", "selection.every_epochs=0"]
+    code, stdout, _ = run_cli(["check", tiny_data, *unused])
+    assert code == 0
+    assert "ready: pixelwise" in stdout
+
+
+def test_nothing_to_train_on_fails(run_cli: Callable, tiny_data: Path, tmp_path: Path):
+    data = copied(tiny_data, tmp_path / "data", without=("train",))
+    code, stdout, _ = run_cli(["check", data])
+    assert code == 3
+    assert run_cli(["check", data, "--json"]).code == 3
+    assert "error D221  data.train_split is 'train', which has no usable pair" in stdout
+    assert "fix: add images with masks to split 'train', or name another split" in stdout
+    assert "1 kind of errors" in stdout
+    assert "ready" not in stdout

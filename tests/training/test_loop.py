@@ -1,8 +1,16 @@
+import pytest
 import torch
+from torch import nn
 
-from pixelwise.recipes.specs import IMAGENET, Preprocessing
+from pixelwise.models import SegmentationModel
+from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.specs import IMAGENET, ENetSpec, Preprocessing
+from pixelwise.training import loop
 from pixelwise.training.loading import Batch
 from pixelwise.training.loop import SpeedMeter, prepare
+from pixelwise.training.optimizers import build_optimizer
+from pixelwise.training.state import TrainingState
 
 
 def batch(colors: torch.Tensor | None = None) -> Batch:
@@ -24,14 +32,47 @@ def test_colour_comes_before_normalisation():
     torch.testing.assert_close(images.reshape(3), torch.tensor([1.0, 0.2, 0.0]))
 
 
-def test_the_meter_counts_waiting_and_working():
+def test_the_meter_counts_waiting_and_working_but_nothing_after_the_step(monkeypatch: pytest.MonkeyPatch):
+    times = iter([0.0, 10.0, 11.0, 14.0, 50.0, 51.0, 54.0, 60.0])
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(times))
     meter = SpeedMeter(images=8)
-    for _ in range(3):
-        meter.waiting()
-        meter.working()
-        meter.done()
-    assert meter.images_per_second > 0
-    assert 0 <= meter.wait_share <= 1
-    first = meter.lap()
-    assert first >= 0
-    assert meter.seconds_since_lap() <= first + 1
+    meter.waiting()  # 10
+    meter.working()  # 11
+    meter.done()  # 14
+    assert (meter.images_per_second, meter.wait_share) == (2.0, 0.25)
+    meter.waiting()  # 50
+    meter.working()  # 51
+    meter.done()  # 54
+    assert (meter.images_per_second, meter.wait_share) == (2.0, 0.25)
+    assert meter.lap() == 60
+
+
+class Linear(SegmentationModel):
+    """Per-pixel linear classifier: no batch statistics, no dropout."""
+
+    def __init__(self) -> None:
+        super().__init__(ENetSpec(), ("a", "b"))
+        self.conv = nn.Conv2d(3, 2, 1)
+
+    def head_logits(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (self.conv(images),)
+
+
+def test_accumulated_gradients_are_those_of_the_large_batch():
+    torch.manual_seed(0)
+    images, labels = torch.randint(0, 256, (4, 5, 5, 3), dtype=torch.uint8), torch.randint(0, 2, (4, 5, 5))
+    labels = labels.to(torch.uint8)
+    halves = [Batch(images[i : i + 2], labels[i : i + 2], None, ["x", "y"]) for i in (0, 2)]
+    weights = []
+    for batches, accumulate in (([Batch(images, labels, None, list("abcd"))], 1), (halves, 2)):
+        torch.manual_seed(1)
+        model = Linear()
+        recipe = apply_overrides(
+            find_recipe("town-demo"), [f"sampling.accumulate={accumulate}", "optimizer.kind=sgd", "optimizer.lr=0.5"]
+        )
+        state = TrainingState(model, None, build_optimizer(model, recipe.optimizer))
+        for group in state.optimizer.param_groups:
+            group["lr"] = 0.5
+        assert loop.train_step(recipe, state, model.head_logits, batches, None).kind == "done"
+        weights.append(model.conv.weight.detach().clone())
+    torch.testing.assert_close(weights[0], weights[1])

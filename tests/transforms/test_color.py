@@ -7,7 +7,7 @@ from pixelwise.transforms.color import LUMA, apply_color, draw_color_matrix, has
 
 def changed(augment: Augment, rgb: list[float], seed: int = 1) -> np.ndarray:
     matrix = draw_color_matrix(augment, np.random.default_rng(seed))
-    return apply_color(torch.tensor(rgb).reshape(1, 1, 1, 3), torch.from_numpy(matrix)[None]).numpy().reshape(3)
+    return apply_color(torch.tensor(rgb).reshape(1, 3, 1, 1), torch.from_numpy(matrix)[None]).numpy().reshape(3)
 
 
 def test_no_settings_is_the_identity():

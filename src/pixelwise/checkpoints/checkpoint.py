@@ -21,7 +21,7 @@ from torch import Tensor
 
 from pixelwise.errors import CheckpointError
 from pixelwise.storage import printable, sha256_bytes, sha256_file
-from pixelwise.storage.atomic import TEMPORARY_PREFIX, write_bytes
+from pixelwise.storage.atomic import TEMPORARY_PREFIX, full_disk_explained, write_bytes
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
@@ -113,9 +113,10 @@ def save_checkpoint(
     Raises:
         ResourceError: S601, the disk is full; nothing is left behind and older checkpoints stay.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     final = folder / f"step-{step:08d}"
-    building = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder))
+    with full_disk_explained(final):
+        folder.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder))
     try:
         # One entry: safetensors writes several in random order, and equal weights should be equal files.
         header = {"pixelwise": msgspec.json.encode(metadata, order="sorted").decode()}
@@ -213,10 +214,24 @@ def remove_old_checkpoints(folder: Path, keep: int) -> None:
         kept.add(max(scored)[2])
     for path, _ in listed:
         if path not in kept:
-            # First out of sight, then deleted: a kill in between leaves no half checkpoint.
-            hidden = folder / f"{TEMPORARY_PREFIX}{path.name}"
-            os.replace(path, hidden)
-            shutil.rmtree(hidden, ignore_errors=True)
+            _remove(path)
+
+
+def remove_later_checkpoints(folder: Path, step: int) -> None:
+    """Delete checkpoints of steps after `step`, valid or not: a run that continues from `step` makes them anew.
+
+    A damaged one would otherwise count as one of the newest that are kept.
+    """
+    for path in sorted(folder.glob("step-*")) if folder.is_dir() else []:
+        if path.name > f"step-{step:08d}":
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    # First out of sight, then deleted: a kill in between leaves no half checkpoint.
+    hidden = path.with_name(f"{TEMPORARY_PREFIX}{path.name}")
+    os.replace(path, hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _first_valid(paths: list[Path], warn: Warn | None) -> Checkpoint | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 
@@ -28,18 +28,22 @@ for verb in (recipes, show, check, train, resume, evaluate, predict, report):
 app.add_typer(data.app, name="data")
 
 
+_debug = False
+"""Whether errors show their traceback; set by `--debug` for the verb that follows it."""
+
+
 @app.callback(invoke_without_command=True)
 def _options(
     version: bool = typer.Option(False, "--version", help="Print the version and stop."),
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
 ) -> None:
+    global _debug
+    _debug = debug
     if version:
         from importlib.metadata import version as version_of
 
         print(version_of("pixelwise"))
         raise typer.Exit
-    if debug:
-        os.environ["PIXELWISE_DEBUG"] = "1"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except PixelwiseError as error:
-        if os.environ.get("PIXELWISE_DEBUG"):
-            raise
+        if _debug:
+            traceback.print_exc()
         print(error, file=sys.stderr)
         return error.exit_code
     return 0

@@ -13,6 +13,7 @@ def run(
         None, help="Changes that keep the run comparable, such as schedule.epochs=400 or data.workers=4."
     ),
     data: Path = typer.Option(None, "--data", help="Where the data is now; default: where it was."),
+    device: str = typer.Option(None, "--device", help="auto, cpu or cuda; default: where it began."),
 ) -> None:
     """Continue a stopped or killed run.
 
@@ -23,5 +24,5 @@ def run(
     from pixelwise.training.runs import resume
 
     with TrainingDisplay() as display:
-        resume(run, overrides=overrides or [], data=data, observer=display.observer)
+        resume(run, overrides=overrides or [], data=data, device=device, observer=display.observer)
     conclude(run)

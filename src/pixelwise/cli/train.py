@@ -13,7 +13,7 @@ def run(
     data: Path = typer.Option(None, "--data", help="Folder of the data set; not needed for the synthetic town."),
     output: Path = typer.Option(None, "--output", help="Run folder to create; default: runs/RECIPE-1, -2, ..."),
     device: str = typer.Option("auto", "--device", help="auto, cpu or cuda."),
-    threads: int = typer.Option(None, "--threads", help="CPU threads; default: one per core."),
+    threads: int = typer.Option(None, "--threads", help="CPU threads; default: OMP_NUM_THREADS, else one per core."),
     evaluate: bool = typer.Option(True, help="Score the result and write the report at the end."),
 ) -> None:
     """Train, score the result, write the report.
@@ -23,14 +23,13 @@ def run(
     """
     from pixelwise.reports.progress import TrainingDisplay
     from pixelwise.reports.summary import conclude
-    from pixelwise.training.runs import new_run_folder, train
+    from pixelwise.training.runs import train
 
-    run = output or new_run_folder(recipe)
     with TrainingDisplay() as display:
-        train(
+        run = train(
             recipe,
             data=data,
-            output=run,
+            output=output,
             overrides=overrides or [],
             device=device,
             threads=threads,

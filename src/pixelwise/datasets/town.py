@@ -7,7 +7,6 @@ a network has to learn, and thin or rare things (poles, signs, bicyclists) stay 
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import tempfile
@@ -28,7 +27,7 @@ from pixelwise.errors import DataError
 from pixelwise.recipes.classes import CAMVID
 from pixelwise.recipes.schema import Data
 from pixelwise.storage import cache_folder, printable, sha256_bytes
-from pixelwise.storage.atomic import disk_full
+from pixelwise.storage.atomic import TEMPORARY_PREFIX, full_disk_explained
 
 SPLITS = ("train", "val", "test")
 # Indices of the splits are this far apart: changing the number of images of one changes no other.
@@ -92,19 +91,17 @@ def write_town(root: Path, data: Data) -> Path:
     """
     if root.exists():
         raise DataError("D225", f"{printable(root)}: exists already", "choose a folder that does not exist")
-    root.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".tmp-town-", dir=root.parent))
+    needed_bytes = sum(data.town_images) * data.town_size[0] * data.town_size[1] * 4
+    with full_disk_explained(root, needed_bytes):
+        root.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=root.parent))
     try:
-        _write_scenes(unfinished, data)
-        description = {"classes": CAMVID.names, "palette": CAMVID.palette, "ignore": LABEL["void"]}
-        (unfinished / DESCRIPTION_FILE).write_text(tomli_w.dumps(description), "utf-8")
-        unfinished.chmod(0o755)
-        os.rename(unfinished, root)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            needed = sum(data.town_images) * data.town_size[0] * data.town_size[1] * 4
-            raise disk_full(root, needed) from error
-        raise
+        with full_disk_explained(root, needed_bytes):
+            _write_scenes(unfinished, data)
+            description = {"classes": CAMVID.names, "palette": CAMVID.palette, "ignore": LABEL["void"]}
+            (unfinished / DESCRIPTION_FILE).write_text(tomli_w.dumps(description), "utf-8")
+            unfinished.chmod(0o755)
+            os.rename(unfinished, root)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return root

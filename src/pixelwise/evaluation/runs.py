@@ -17,6 +17,7 @@ from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError
+from pixelwise.evaluation.devices import choose_device
 from pixelwise.evaluation.evaluate import Measurement, evaluate_model
 from pixelwise.evaluation.result import Provenance, Result, TrainingCost, make_result, save_result
 from pixelwise.evaluation.samples import save_samples
@@ -56,7 +57,7 @@ def evaluate(
         DataError: The data cannot be opened or read.
         RecipeError: R204, no such protocol.
     """
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    where = choose_device(device)
     if isinstance(model_or_run, SegmentationModel):
         return _evaluate_memory(
             model_or_run, data, split or "val", find_protocol(protocol or "native"), where, progress

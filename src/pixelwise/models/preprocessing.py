@@ -18,9 +18,17 @@ def normalize(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     Returns:
         (B, 3, H, W) float32, contiguous, on the same device.
     """
-    normalized = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-    normalized = normalized.div_(255)
+    return standardize_(to_unit_range(images), preprocessing)
+
+
+def to_unit_range(images: Tensor) -> Tensor:
+    """(B, H, W, 3) uint8 to (B, 3, H, W) float32 in 0..1, contiguous."""
+    return images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+
+
+def standardize_(images: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """`(images - mean) / std` in place, of float (B, 3, H, W) in 0..1; returns `images`."""
     # Numbers instead of a (3, 1, 1) tensor: creating one on a GPU would wait for it at every batch.
     for channel, (mean, std) in enumerate(zip(preprocessing.mean, preprocessing.std, strict=True)):
-        normalized[:, channel].sub_(mean).div_(std)
-    return normalized
+        images[:, channel].sub_(mean).div_(std)
+    return images

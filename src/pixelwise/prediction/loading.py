@@ -10,6 +10,7 @@ import torch
 
 from pixelwise.checkpoints.run_folder import load_trained
 from pixelwise.datasets.samples import Reading
+from pixelwise.evaluation.devices import choose_device
 from pixelwise.prediction.segmenter import Segmenter
 
 
@@ -30,11 +31,10 @@ def load(
         CheckpointError: The folder is no run, or it has no valid checkpoint.
     """
     trained = load_trained(Path(run), warn)
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     return Segmenter(
         trained.model,
         palette=trained.palette,
         input_size=trained.recipe.evaluation.input_size,
-        device=where,
+        device=choose_device(device),
         reading=Reading.of(trained.recipe.data),
     )

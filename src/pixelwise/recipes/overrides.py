@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 import typing
 from collections.abc import Sequence
@@ -15,12 +16,16 @@ from pixelwise.errors import RecipeError
 from pixelwise.recipes.schema import Recipe, to_plain
 from pixelwise.recipes.suggestions import did_you_mean
 
+OPERATIONAL: tuple[str, ...] = ("data.workers", "data.cache", "data.allow", "checkpoints")
+"""Fields and sections whose change leaves a recipe the one that was published."""
+
 
 def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     """A copy of `recipe` with each `section.field=value` applied.
 
     Values are TOML values (`0.02`, `true`, `[360, 480]`, `{0 = 1}`); a bare word is a string, and
-    `none` unsets a field.
+    `none` unsets a field. A recipe that becomes another experiment keeps its name but no longer
+    claims the published number.
 
     Raises:
         RecipeError: R201 malformed, R202 unknown field (with the nearest ones), R203 a value of the
@@ -36,7 +41,10 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
                 "write section.field=value, for example optimizer.lr=0.02",
             )
         _set(plain, path.strip().split("."), _parse_value(text.strip()))
-    return from_plain(plain)
+    changed = from_plain(plain)
+    if _experiment(changed) == _experiment(recipe):
+        return changed
+    return msgspec.structs.replace(changed, published=None)
 
 
 def from_plain(plain: dict[str, Any], source: str = "recipe") -> Recipe:
@@ -53,7 +61,7 @@ def from_plain(plain: dict[str, Any], source: str = "recipe") -> Recipe:
             raise error.__cause__ from None
         raise RecipeError(
             "R203",
-            f"{source}: {_readable(str(error))}",
+            f"{source}: {_readable(str(error), plain)}",
             "`pixelwise show NAME` prints every field with its value",
         ) from None
 
@@ -62,8 +70,22 @@ def load_toml(path: Path) -> Recipe:
     """Read a recipe file: `base = "name"` plus changes, or a complete recipe.
 
     Raises:
-        RecipeError: R205 unreadable or not TOML; otherwise as `from_plain`.
+        RecipeError: R205 unreadable, not TOML, or a `base` that leads back to the file; otherwise
+            as `from_plain`.
     """
+    return _load_toml(path, ())
+
+
+def _load_toml(path: Path, above: tuple[Path, ...]) -> Recipe:
+    """As `load_toml`; `above` are the files whose `base` led here."""
+    chain = (*above, path)
+    if path.resolve() in [file.resolve() for file in above]:
+        raise RecipeError(
+            "R205",
+            f"`base` leads in a circle: {' -> '.join(str(file) for file in chain)}; expected it to end at a recipe "
+            "without a base",
+            "name a built-in recipe as base; `pixelwise recipes` lists them",
+        )
     try:
         plain = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -73,7 +95,8 @@ def load_toml(path: Path) -> Recipe:
         return from_plain(plain, str(path))
     from pixelwise.recipes.catalog import recipe  # the catalogue also reads files through us
 
-    merged = to_plain(recipe(str(base)))
+    name = str(base)
+    merged = to_plain(_load_toml(Path(name), chain) if name.endswith(".toml") else recipe(name))
     # A derived recipe does not claim its base's published number.
     merged.pop("published", None)
     merged["name"] = path.stem
@@ -83,6 +106,14 @@ def load_toml(path: Path) -> Recipe:
 def to_toml(recipe: Recipe) -> str:
     """The fully resolved recipe as TOML; `load_toml` reads it back equal."""
     return tomli_w.dumps(to_plain(recipe))
+
+
+def _experiment(recipe: Recipe) -> dict[str, Any]:
+    """The plain recipe without its operational fields."""
+    plain = to_plain(recipe)
+    for path in OPERATIONAL:
+        _set(plain, path.split("."), None)
+    return plain
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -160,8 +191,7 @@ def _check_fields(plain: dict[str, Any], kind: Any, path: str, source: str) -> N
 
 def _struct_of(annotation: Any, value: Any) -> Any:
     """The struct type that `value` stands for, by its tag where there are several."""
-    options = [annotation, *typing.get_args(annotation)]
-    structs = [kind for kind in options if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
+    structs = _structs_in(annotation)
     tagged = [kind for kind in structs if kind.__struct_config__.tag is not None]
     if tagged and isinstance(value, dict):
         by_tag = {kind.__struct_config__.tag: kind for kind in tagged}
@@ -169,8 +199,35 @@ def _struct_of(annotation: Any, value: Any) -> Any:
     return structs[0] if structs else None
 
 
-def _readable(message: str) -> str:
+def _structs_in(annotation: Any) -> list[Any]:
+    """The struct types that `annotation` is or is a union of."""
+    options = [annotation, *typing.get_args(annotation)]
+    return [kind for kind in options if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
+
+
+def _readable(message: str, plain: dict[str, Any]) -> str:
     """Turn msgspec's "Expected `int`, got `str` - at `$.a.b`" into "a.b: expected int, got str"."""
     text, _, path = message.partition(" - at `$.")
+    path = path.rstrip("`")
     text = text[:1].lower() + text[1:].replace("`", "")
-    return f"{path.rstrip('`')}: {text}" if path else text
+    refused = re.fullmatch(r"invalid (?:enum )?value '(.*)'", text, re.DOTALL)
+    allowed = _allowed_values(plain, path.split("."))
+    if refused and allowed:
+        text += f"; expected one of {', '.join(allowed)}{did_you_mean(refused[1], allowed)}"
+    return f"{path}: {text}" if path else text
+
+
+def _allowed_values(plain: dict[str, Any], path: list[str]) -> tuple[str, ...]:
+    """The words that the field at `path` accepts; empty if it is no choice between words."""
+    annotation: Any = Recipe
+    where: Any = plain
+    for key in path:
+        tags = [kind.__struct_config__ for kind in _structs_in(annotation)]
+        if any(config.tag_field == key for config in tags):
+            return tuple(config.tag for config in tags)
+        kind = _struct_of(annotation, where)
+        fields = {field.name: field.type for field in msgspec.structs.fields(kind)} if kind else {}
+        if key not in fields:
+            return ()
+        annotation, where = fields[key], where.get(key)
+    return typing.get_args(annotation) if typing.get_origin(annotation) is typing.Literal else ()

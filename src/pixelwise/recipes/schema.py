@@ -24,6 +24,30 @@ def _require(condition: bool, message: str, help: str) -> None:
         raise RecipeError("R203", message, help)
 
 
+def _require_at_least(least: int, field: str, value: float | None, help: str) -> None:
+    _require(value is None or value >= least, f"{field} is {value}; expected {least} or more", help)
+
+
+def _require_positive(field: str, value: float, help: str) -> None:
+    _require(value > 0, f"{field} is {value}; expected more than 0", help)
+
+
+def _require_below_one(field: str, value: float, help: str) -> None:
+    _require(0 <= value < 1, f"{field} is {value}; expected 0 or more and less than 1", help)
+
+
+def _require_share(field: str, value: float, help: str) -> None:
+    _require(0 <= value <= 1, f"{field} is {value}; expected 0..1", help)
+
+
+def _require_size(field: str, size: Size | None) -> None:
+    _require(
+        size is None or min(size) >= 1,
+        f"{field} is {list(size or ())}; expected a height and a width of 1 or more",
+        "for example [360, 480]",
+    )
+
+
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of the parts of a recipe: immutable, unknown fields refused."""
 
@@ -78,12 +102,22 @@ class Data(Part, frozen=True, kw_only=True):
                 f"data.palette has {len(self.palette)} colours for {len(self.classes)} classes",
                 "give one colour per class",
             )
-        _require(self.max_pixels > 0, "data.max_pixels must be positive", "for example 100000000")
+        _require_at_least(1, "data.max_pixels", self.max_pixels, "for example 100000000")
+        _require_at_least(0, "data.workers", self.workers, "0 loads in the main process")
+        if self.input_range is not None:
+            low, high = self.input_range
+            _require(
+                low < high,
+                f"data.input_range is {[low, high]}; expected the lower value first",
+                "for example [0, 65535]",
+            )
         _require(
-            self.workers is None or self.workers >= 0,
-            f"data.workers is {self.workers}; expected 0 or more",
-            "0 loads in the main process",
+            min(self.town_images) >= 1,
+            f"data.town_images is {list(self.town_images)}; expected 1 or more for each of train, val and test",
+            "for example [240, 40, 60]",
         )
+        _require_size("data.town_size", self.town_size)
+        _require_at_least(0, "data.town_seed", self.town_seed, "for example 0")
 
     def class_names(self) -> tuple[str, ...] | None:
         """The class names as far as they are known without looking at the data."""
@@ -123,11 +157,11 @@ class Augment(Part, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for name in ("class_crop", "flip"):
-            value = getattr(self, name)
-            _require(0 <= value <= 1, f"augment.{name} is {value}; expected 0..1", "it is a probability")
+            _require_share(f"augment.{name}", getattr(self, name), "it is a probability")
         for name in ("brightness", "contrast", "saturation", "channel_gain", "aspect"):
-            value = getattr(self, name)
-            _require(0 <= value < 1, f"augment.{name} is {value}; expected 0..1", "1 would erase the image")
+            _require_below_one(f"augment.{name}", getattr(self, name), "1 would erase the image")
+        _require_size("augment.resize", self.resize)
+        _require_size("augment.crop", self.crop)
         if self.scale is not None:
             _require(
                 0 < self.scale[0] <= self.scale[1],
@@ -159,6 +193,11 @@ class Loss(Part, frozen=True, kw_only=True):
     dice: float = 0.0
     auxiliary: float = 0.4
 
+    def __post_init__(self) -> None:
+        _require_below_one("loss.label_smoothing", self.label_smoothing, "0 is off; 1 would erase the labels")
+        _require_at_least(0, "loss.dice", self.dice, "it is a weight; 0 is off")
+        _require_at_least(0, "loss.auxiliary", self.auxiliary, "it is a weight; 0 is off")
+
 
 class Optimizer(Part, frozen=True, kw_only=True):
     """Optimizer and its settings.
@@ -182,12 +221,16 @@ class Optimizer(Part, frozen=True, kw_only=True):
     clip_norm: float | None = None
 
     def __post_init__(self) -> None:
-        _require(self.lr > 0, f"optimizer.lr is {self.lr}; expected more than 0", "for example 0.001")
+        _require_positive("optimizer.lr", self.lr, "for example 0.001")
+        if self.clip_norm is not None:
+            _require_positive("optimizer.clip_norm", self.clip_norm, "leave it out for no clipping")
+        _require_below_one("optimizer.momentum", self.momentum, "for example 0.9; 0 is off")
         _require(
-            self.clip_norm is None or self.clip_norm > 0,
-            f"optimizer.clip_norm is {self.clip_norm}; expected more than 0",
-            "leave it out for no clipping",
+            all(0 <= beta < 1 for beta in self.betas),
+            f"optimizer.betas is {list(self.betas)}; expected two numbers of 0 or more and less than 1",
+            "for example [0.9, 0.999]",
         )
+        _require_at_least(0, "optimizer.weight_decay", self.weight_decay, "for example 0.0002; 0 is off")
 
 
 class Schedule(Part, frozen=True, kw_only=True):
@@ -224,8 +267,14 @@ class Schedule(Part, frozen=True, kw_only=True):
             "give the length of training once, for example schedule.epochs=100",
         )
         length = self.epochs if self.epochs is not None else self.iterations
-        _require(bool(length and length > 0), f"schedule length is {length}; expected 1 or more", "")
-        _require(self.step_epochs > 0, f"schedule.step_epochs is {self.step_epochs}; expected 1 or more", "")
+        name = "schedule.epochs" if self.epochs is not None else "schedule.iterations"
+        _require_at_least(1, name, length, "for example 100")
+        _require_at_least(1, "schedule.step_epochs", self.step_epochs, "for example 100")
+        _require_positive("schedule.gamma", self.gamma, "it multiplies the learning rate, for example 0.1")
+        _require_positive("schedule.power", self.power, "for example 0.9")
+        _require_share("schedule.min_lr_ratio", self.min_lr_ratio, "it is a share of optimizer.lr")
+        _require_share("schedule.warmup_ratio", self.warmup_ratio, "it is a share of optimizer.lr")
+        _require_at_least(0, "schedule.warmup_iterations", self.warmup_iterations, "0 is no warm-up")
 
 
 class Ema(Part, frozen=True, kw_only=True):
@@ -272,8 +321,9 @@ class Sampling(Part, frozen=True, kw_only=True):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require(self.batch_size > 0, f"sampling.batch_size is {self.batch_size}; expected 1 or more", "")
-        _require(self.accumulate > 0, f"sampling.accumulate is {self.accumulate}; expected 1 or more", "")
+        _require_at_least(1, "sampling.batch_size", self.batch_size, "for example 8")
+        _require_at_least(1, "sampling.accumulate", self.accumulate, "1 steps after every batch")
+        _require_at_least(0, "sampling.seed", self.seed, "for example 0")
 
 
 class Selection(Part, frozen=True, kw_only=True):
@@ -292,6 +342,7 @@ class Selection(Part, frozen=True, kw_only=True):
     protocol: str | None = None
 
     def __post_init__(self) -> None:
+        _require_at_least(0, "selection.every_epochs", self.every_epochs, "0 never evaluates during training")
         _require(
             self.weights == "last" or self.every_epochs > 0,
             "selection.weights is 'best' but selection.every_epochs is 0: nothing is ever compared",
@@ -320,6 +371,8 @@ class Checkpoints(Part, frozen=True, kw_only=True):
             f"checkpoints.keep is {self.keep}; expected 2 or more",
             "the newest one may be damaged while it is being written; keep one before it",
         )
+        _require_positive("checkpoints.every_minutes", self.every_minutes, "for example 5")
+        _require_at_least(1, "checkpoints.every_steps", self.every_steps, "none saves by time only")
 
 
 class Evaluation(Part, frozen=True, kw_only=True):
@@ -341,6 +394,8 @@ class Evaluation(Part, frozen=True, kw_only=True):
         _require(bool(self.protocols), "evaluation.protocols is empty", "name at least one protocol")
         for name in self.protocols:
             protocol(name)
+        _require_size("evaluation.input_size", self.input_size)
+        _require_at_least(1, "evaluation.batch_size", self.batch_size, "for example 1")
 
 
 class Published(Part, frozen=True, kw_only=True):
@@ -419,8 +474,12 @@ class Recipe(Part, frozen=True, kw_only=True):
                 )
 
     def hash(self) -> str:
-        """SHA-256 of the canonical JSON form, hexadecimal: equal recipes, equal hashes."""
-        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+        """SHA-256, hexadecimal, of the canonical JSON form of what decides the result.
+
+        Left out are data loading, checkpoints, colours of overlays, and what a run fills in about a
+        known data set: training an unmodified recipe keeps its hash.
+        """
+        return hashlib.sha256(msgspec.json.encode(_deciding(self), order="sorted")).hexdigest()
 
 
 def to_plain(recipe: Recipe) -> dict[str, Any]:
@@ -432,3 +491,23 @@ def to_plain(recipe: Recipe) -> dict[str, Any]:
         return [prune(item) for item in value] if isinstance(value, (list, tuple)) else value
 
     return prune(msgspec.to_builtins(recipe))
+
+
+def _deciding(recipe: Recipe) -> dict[str, Any]:
+    """The plain recipe without what changes no result or only repeats what the data set implies."""
+    plain = to_plain(recipe)
+    del plain["checkpoints"]
+    data = plain["data"]
+    for field in ("workers", "cache", "palette"):
+        data.pop(field, None)
+    known = CLASS_SETS.get(recipe.data.dataset)
+    if known is None:
+        return plain
+    colors = {known.unlabelled_color: IGNORE} | {color: class_id for class_id, color in enumerate(known.palette)}
+    implied = {
+        "classes": list(known.names),
+        "label_map": {str(raw): class_id for raw, class_id in known.label_table.items()},
+        "colors": {"#{:02x}{:02x}{:02x}".format(*color): class_id for color, class_id in colors.items()},
+    }
+    plain["data"] = {field: value for field, value in data.items() if implied.get(field) != value}
+    return plain

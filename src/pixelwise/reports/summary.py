@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from pixelwise.checkpoints.run_folder import REPORT, read_recipe
+from pixelwise.checkpoints.run_folder import ENVIRONMENT, REPORT, read_recipe
 from pixelwise.evaluation.result import Result, to_json
 from pixelwise.evaluation.runs import evaluate
 from pixelwise.prediction.loading import load
@@ -27,10 +27,12 @@ def warn(code: str, message: str) -> None:
 
 def conclude(run: Path) -> None:
     """Score a finished run under every protocol of its recipe, write the report, show the first table."""
+    environment = msgspec.json.decode((run / ENVIRONMENT).read_bytes())
+    device = environment["arguments"]["device"]
     results: list[Result] = []
     for name in read_recipe(run).evaluation.protocols:
         with CountDisplay("evaluating") as display:
-            results.append(evaluate(run, protocol=name, progress=display, warn=warn))
+            results.append(evaluate(run, protocol=name, device=device, progress=display, warn=warn))
     report = write_report(run)
     console = Console()
     for result in results:
@@ -42,9 +44,8 @@ def evaluate_and_show(
     run: Path, *, data: Path | None, split: str | None, protocol: str | None, device: str, as_json: bool
 ) -> None:
     """Score a run, keep the result in its folder, renew the report, print table or JSON."""
-    chosen = None if device == "auto" else device
     with CountDisplay("evaluating") as display:
-        result = evaluate(run, data, split, protocol, device=chosen, progress=display, warn=warn)
+        result = evaluate(run, data, split, protocol, device=device, progress=display, warn=warn)
     write_report(run)
     if as_json:
         sys.stdout.write(to_json(result).decode())
@@ -67,7 +68,7 @@ def predict_and_show(
     as_json: bool,
 ) -> int:
     """Predict files, print a summary; returns how many failed."""
-    segmenter = load(run, device=None if device == "auto" else device, warn=warn)
+    segmenter = load(run, device=device, warn=warn)
     with CountDisplay("predicting") as display:
         summary = predict_paths(
             segmenter,

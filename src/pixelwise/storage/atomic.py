@@ -1,7 +1,7 @@
 """Files appear complete or not at all: temporary file, fsync, rename, fsync of the folder.
 
 A process killed with SIGKILL in the middle of a write leaves the old file intact and at most a
-`.tmp-*` file beside it, which `remove_leftovers` deletes at the next start.
+`.pixelwise-tmp-*` file beside it, which `remove_leftovers` deletes at the next start.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from pixelwise.errors import ResourceError
 from pixelwise.storage.names import printable
 
-TEMPORARY_PREFIX = ".tmp-"
+TEMPORARY_PREFIX = ".pixelwise-tmp-"
 
 
 @contextlib.contextmanager
@@ -28,24 +28,36 @@ def writing(path: Path) -> Iterator[Path]:
         ResourceError: S601, the disk or the quota is full: how much was missing and how much is
             free. The old file is untouched and the temporary one removed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
+    with full_disk_explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        _flush(temporary)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-        _flush(path.parent)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            needed = temporary.stat().st_size if temporary.exists() else 0
-            temporary.unlink(missing_ok=True)
-            raise disk_full(path, needed) from error
-        raise
+        with full_disk_explained(path):
+            yield temporary
+            _flush(temporary)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+            _flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def full_disk_explained(path: Path, needed_bytes: int | None = None) -> Iterator[None]:
+    """Turn "no space left", a quota or a file size limit into S601; other errors pass.
+
+    Args:
+        path: What is being written.
+        needed_bytes: How much it takes, where that is known.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise _disk_full(path, needed_bytes) from error
+        raise
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -54,11 +66,8 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         ResourceError: S601, the disk or the quota is full; needs and has are in the message.
     """
-    try:
-        with writing(path) as temporary:
-            temporary.write_bytes(data)
-    except ResourceError as error:
-        raise disk_full(path, len(data)) from error
+    with writing(path) as temporary, full_disk_explained(path, len(data)):
+        temporary.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -66,13 +75,13 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def disk_full(path: Path, needed_bytes: int) -> ResourceError:
-    """The error for a full disk, with what is needed and what is free."""
-    free = shutil.disk_usage(path.parent).free
+def _disk_full(path: Path, needed_bytes: int | None) -> ResourceError:
+    free = shutil.disk_usage(_existing(path.parent)).free
+    needs = "" if needed_bytes is None else f"needs {_megabytes(needed_bytes)}, "
     return ResourceError(
         "S601",
-        f"{printable(path)}: not enough space: needs {_megabytes(needed_bytes)}, "
-        f"{_megabytes(free)} free on its file system (or the file size limit is lower)",
+        f"{printable(path)}: not enough space: {needs}{_megabytes(free)} free on its file system "
+        "(or a quota or the file size limit is lower)",
         "free some space or choose another --output; everything written before is intact",
     )
 
@@ -83,10 +92,7 @@ def require_space(folder: Path, needed_bytes: int, purpose: str) -> None:
     Raises:
         ResourceError: S602.
     """
-    existing = folder
-    while not existing.exists():
-        existing = existing.parent
-    free = shutil.disk_usage(existing).free
+    free = shutil.disk_usage(_existing(folder)).free
     if free < needed_bytes:
         raise ResourceError(
             "S602",
@@ -104,6 +110,13 @@ def remove_leftovers(folder: Path) -> list[Path]:
         else:
             path.unlink(missing_ok=True)
     return leftovers
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder
 
 
 def _flush(path: Path) -> None:

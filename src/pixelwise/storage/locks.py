@@ -11,8 +11,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pixelwise.errors import RunLockedError
+from pixelwise.errors import ResourceError, RunLockedError
 from pixelwise.storage.names import printable
+
+_held: set[int] = set()
 
 
 @contextlib.contextmanager
@@ -20,28 +22,47 @@ def run_lock(folder: Path) -> Iterator[None]:
     """Hold `folder/run.lock` for the duration of the block.
 
     The kernel releases the lock when its process ends, however it ends, so a stale file of a dead
-    process never blocks anybody.
+    process never blocks anybody. Forked children call `release_inherited_locks`.
 
     Raises:
         RunLockedError: L701, with host, process id and start of the process that holds it.
+        ResourceError: S604, the file system cannot lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "run.lock"
     with open(path, "a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             file.seek(0)
             raise RunLockedError(
                 "L701",
                 f"{printable(folder)}: another run works in this folder ({_holder(file.read())})",
                 "wait for it, stop it, or choose another --output",
             ) from None
+        except OSError as error:
+            raise ResourceError(
+                "S604",
+                f"{printable(path)}: the file system cannot lock files ({error.strerror})",
+                "choose an --output on a local disk",
+            ) from error
+        _held.add(file.fileno())
         file.truncate(0)
-        file.write(json.dumps({"host": platform.node(), "pid": os.getpid(), "started": time.strftime("%F %T")}))
+        started = time.strftime("%F %T")
+        file.write(json.dumps({"host": platform.node(), "pid": os.getpid(), "started": started}))
         file.flush()
-        yield
-        file.truncate(0)
+        try:
+            yield
+        finally:
+            _held.discard(file.fileno())
+            file.truncate(0)
+
+
+def release_inherited_locks() -> None:
+    """Close the locks that a forked child shares with its parent, so that they end with the parent."""
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
 
 
 def _holder(text: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import itertools
-import os
+import re
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,14 +21,19 @@ from torch.utils.data import DataLoader
 from pixelwise.datasets.reading import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceError
+from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema import Augment, Recipe
 from pixelwise.storage import printable
+from pixelwise.storage.locks import release_inherited_locks
+from pixelwise.storage.memory import available_memory
 from pixelwise.training.order import BatchPlan, Key, augmentation_random
 from pixelwise.transforms.augmentation import fixed_resize, random_geometry
 from pixelwise.transforms.color import draw_color_matrix, has_color
 
 READ_ATTEMPTS = 3
+RETRY_SECONDS = 0.2
 WORKER_RESTARTS = 3
+WORKER_DEATH = re.compile(r"DataLoader worker .*(exited unexpectedly|is killed by signal)")
 PREFETCH_FACTOR = 2
 
 
@@ -92,27 +100,37 @@ class TrainingPairs:
         for attempt in range(READ_ATTEMPTS):
             try:
                 return fixed_resize(*read_pair(sample, self.dataset), self.augment)
-            except PixelwiseError:
-                raise
-            except Exception as error:
-                # Network file systems fail now and then; a file that is really gone fails thrice.
+            except DataError as error:
+                if not _may_pass(error):
+                    raise
                 if attempt + 1 == READ_ATTEMPTS:
                     raise DataError(
                         "D135",
-                        f"{printable(sample.image_path)}: reading it (or its mask) failed {READ_ATTEMPTS} times: "
-                        f"{type(error).__name__}: {error}",
-                        "restore the file or check the disk, then continue with `pixelwise resume`",
+                        f"{error.message} ({READ_ATTEMPTS} attempts)",
+                        "check the disk or the network, then continue with `pixelwise resume`",
                     ) from error
-                time.sleep(0.2 * 2**attempt)
+                time.sleep(RETRY_SECONDS * 2**attempt)
         raise AssertionError  # the loop returns or raises
 
 
-def fits_in_memory(samples: Sequence[Sample], dataset: Dataset, recipe: Recipe) -> bool:
-    """Whether the decoded split takes at most a quarter of the free memory."""
+def _may_pass(error: DataError) -> bool:
+    """Whether a failure is one that network file systems recover from."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
+
+
+def fits_in_memory(samples: Sequence[Sample], recipe: Recipe, largest: Size) -> bool:
+    """Whether the decoded split takes at most a quarter of the available memory.
+
+    Args:
+        samples: The training split.
+        recipe: Its `data.cache` decides unless it is `auto`.
+        largest: Size of the largest image.
+    """
     if recipe.data.cache != "auto":
         return recipe.data.cache == "memory"
-    height, width = recipe.augment.resize or read_pair(samples[0], dataset)[1].shape
-    return len(samples) * height * width * 4 <= _free_memory() / 4
+    height, width = recipe.augment.resize or largest
+    return len(samples) * height * width * 4 <= available_memory() / 4
 
 
 def training_batches(
@@ -123,6 +141,7 @@ def training_batches(
     steps: int,
     workers: int,
     warn: Callable[[str, str], None],
+    pin: bool = False,
 ) -> Iterator[Batch]:
     """Yield the batches of optimizer steps `start` to `steps` - 1, `sampling.accumulate` for each.
 
@@ -136,6 +155,7 @@ def training_batches(
         steps: Total number of steps.
         workers: Loader processes; 0 loads in this one.
         warn: Told when workers were replaced (W603).
+        pin: Put batches into page-locked memory, from where they reach a GPU without waiting.
 
     Raises:
         DataError: A file cannot be read or is wrong; the message names it.
@@ -146,13 +166,13 @@ def training_batches(
     deaths = 0
     while plan.remaining:
         try:
-            for batch in _loader(pairs, plan, workers):
+            for batch in _loader(pairs, plan, workers, pin):
                 if isinstance(batch, PixelwiseError):
                     raise batch
                 plan.advance()
                 yield batch
         except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
+            if not WORKER_DEATH.search(str(error)):
                 raise
             deaths += 1
             in_work = itertools.islice(plan, max(workers, 1) * PREFETCH_FACTOR)
@@ -182,29 +202,38 @@ def collate(items: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray | None, str
     )
 
 
-def _loader(pairs: TrainingPairs, batches: BatchPlan, workers: int) -> Iterator[Batch | PixelwiseError]:
+def _loader(pairs: TrainingPairs, batches: BatchPlan, workers: int, pin: bool) -> Iterator[Batch | PixelwiseError]:
     if workers == 0:
         return (collate([pairs[key] for key in keys]) for keys in batches)
-    return iter(
-        DataLoader(
-            pairs,  # type: ignore[arg-type]
-            batch_sampler=batches,
-            num_workers=workers,
-            collate_fn=collate,
-            prefetch_factor=PREFETCH_FACTOR,
-            pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_single_thread,
-            # The loader draws a seed for its workers; from the global generator it would shift dropout.
-            generator=torch.Generator(),
-            # Forked workers share the decoded cache with this process instead of copying it.
-            multiprocessing_context="fork",
-        )
+    loader = DataLoader(
+        pairs,  # type: ignore[arg-type]
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=collate,
+        prefetch_factor=PREFETCH_FACTOR,
+        pin_memory=pin,
+        worker_init_fn=_begin_worker,
+        # The loader draws a seed for its workers; from the global generator it would shift dropout.
+        generator=torch.Generator(),
+        # Forked workers share the decoded cache with this process instead of copying it.
+        multiprocessing_context="fork",
     )
+    before = signal.getsignal(signal.SIGCHLD)
+    started = iter(loader)
+    # PyTorch's own handler raises wherever the main thread happens to be, for example in the middle of a
+    # training step. Without it the loader notices a dead worker when it waits for the next batch.
+    with contextlib.suppress(ValueError):  # only the main thread may set handlers
+        signal.signal(signal.SIGCHLD, before)
+    return started
 
 
-def _single_thread(_: int) -> None:
+def _begin_worker(_: int) -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    # The parent answers signals to the process group; its lock must not outlive it in a worker.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    release_inherited_locks()
 
 
 def _handle_worker_death(
@@ -225,7 +254,3 @@ def _handle_worker_death(
             "if it is always the same file, look at that file",
         ) from error
     warn("W603", f"{facts}; replaced ({deaths} of {WORKER_RESTARTS})")
-
-
-def _free_memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.storage import write_bytes
+from pixelwise.storage.atomic import full_disk_explained
 
 FLUSH_STEPS = 20
 FLUSH_SECONDS = 2.0
@@ -31,8 +32,13 @@ class RunLog:
         self.latest_loss: float | None = None
         self._flushed = time.monotonic()
 
-    def rewind(self, step: int) -> None:
-        """Forget steps and evaluations after `step`: a killed run may have logged more than it saved."""
+    def rewind(self, step: int, evaluated_step: int) -> None:
+        """Forget what came after the restored state: a killed run may have logged more than it saved.
+
+        Args:
+            step: The last step that counts.
+            evaluated_step: The last evaluation that counts.
+        """
         if not self.path.exists():
             return
         kept = []
@@ -41,7 +47,7 @@ class RunLog:
                 record = msgspec.json.decode(line)
             except msgspec.DecodeError:
                 continue  # the line that was being written when the process was killed
-            if record.get("step", 0) <= step:
+            if record["step"] <= (evaluated_step if record["kind"] == "evaluation" else step):
                 kept.append(line)
         write_bytes(self.path, b"".join(line + b"\n" for line in kept))
 
@@ -71,5 +77,5 @@ class RunLog:
         self._steps.clear()
 
     def _append(self, records: Any) -> None:
-        with open(self.path, "ab") as file:
+        with full_disk_explained(self.path), open(self.path, "ab") as file:
             file.writelines(msgspec.json.encode(record) + b"\n" for record in records)

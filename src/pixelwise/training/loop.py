@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,10 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.checkpoints.run_folder import CHECKPOINTS
-from pixelwise.errors import DivergedError, PixelwiseError, RecipeError
+from pixelwise.errors import DivergedError, PixelwiseError, RecipeError, ResourceError, StoppedError
 from pixelwise.evaluation.machine import peak_memory_bytes
 from pixelwise.losses.segmentation import segmentation_loss
 from pixelwise.models import SegmentationModel
+from pixelwise.models.preprocessing import standardize_, to_unit_range
 from pixelwise.recipes.classes import IGNORE
 from pixelwise.recipes.schema import Recipe
 from pixelwise.recipes.specs import Preprocessing
@@ -64,13 +65,6 @@ class Status(NamedTuple):
     best_miou: float | None
 
 
-class Observer(NamedTuple):
-    """Callables that watch a run; none of them changes it."""
-
-    status: Callable[[Status], None]
-    warn: Callable[[str, str], None]
-
-
 def train_loop(
     recipe: Recipe,
     state: TrainingState,
@@ -81,7 +75,8 @@ def train_loop(
     workers: int,
     evaluate: Callable[[SegmentationModel, StopRequest], Evaluated | None],
     stop: StopRequest,
-    observer: Observer,
+    status: Callable[[Status], None],
+    warn: Callable[[str, str], None],
 ) -> None:
     """Train from `state` to the end of the schedule.
 
@@ -94,7 +89,8 @@ def train_loop(
         workers: Loader processes.
         evaluate: Scores a model on the selection split; None when it was stopped on the way.
         stop: Set by signals; honoured at step boundaries, after saving.
-        observer: Watches.
+        status: Told of every step.
+        warn: Told of everything that is not as it should be, with a code.
 
     Raises:
         StoppedError: A signal asked for it; the state is saved.
@@ -107,15 +103,23 @@ def train_loop(
     started = progress.step
     device = next(state.model.parameters()).device
     log = RunLog(run / "log.jsonl")
-    log.rewind(progress.step)
+    log.rewind(progress.step, progress.evaluated_step)
     if progress.resumes and progress.step < steps:
         log.record("resume", progress.step, {})
 
-    def warn(code: str, message: str) -> None:
+    def warn_and_log(code: str, message: str) -> None:
         log.record("warning", progress.step, {"code": code, "message": message})
-        observer.warn(code, message)
+        warn(code, message)
 
-    batches = training_batches(pairs, recipe, start=progress.step, steps=steps, workers=workers, warn=warn)
+    batches = training_batches(
+        pairs,
+        recipe,
+        start=progress.step,
+        steps=steps,
+        workers=workers,
+        warn=warn_and_log,
+        pin=device.type == "cuda",
+    )
     meter = SpeedMeter(recipe.sampling.batch_size * recipe.sampling.accumulate)
     head_logits = torch.compile(state.model.head_logits) if recipe.precision.compile else state.model.head_logits
 
@@ -134,9 +138,16 @@ def train_loop(
         due = every > 0 and progress.step > 0 and (progress.step % every == 0 or progress.step == steps)
         return due and progress.evaluated_step < progress.step
 
+    def save_due() -> bool:
+        every = recipe.checkpoints.every_steps
+        by_time = meter.seconds_since_lap() >= 60 * recipe.checkpoints.every_minutes
+        return by_time or (every is not None and progress.step % every == 0)
+
     with contextlib.ExitStack() as cleanup:
         # Ends the loader's processes whatever happens.
         cleanup.callback(batches.close)  # type: ignore[attr-defined]
+        # Whatever ends the loop early, what was learned so far is saved first.
+        cleanup.enter_context(saved_on_failure(save))
         while True:
             if evaluation_due() and not stop:
                 note_memory()
@@ -151,24 +162,17 @@ def train_loop(
                 break
 
             meter.waiting()
-            try:
-                micro_batches = [next(batches) for _ in range(recipe.sampling.accumulate)]
-            except PixelwiseError:
-                save()  # what was learned so far is not lost to a file that vanished
-                raise
+            micro_batches = [next(batches) for _ in range(recipe.sampling.accumulate)]
             meter.working()
             lr = _set_lr(state.optimizer, recipe, lr_factor(recipe.schedule, progress.step, per_epoch))
             outcome = train_step(recipe, state, head_logits, micro_batches, class_weights)
             meter.done()
             progress.step += 1
-            _note_step(state, outcome, micro_batches, lr, per_epoch, run, log, warn)
-            if (
-                (progress.step == steps and not recipe.selection.every_epochs)
-                or meter.seconds_since_lap() >= 60 * recipe.checkpoints.every_minutes
-                or (recipe.checkpoints.every_steps and progress.step % recipe.checkpoints.every_steps == 0)
-            ):
+            _note_step(state, outcome, micro_batches, lr, per_epoch, run, log, warn_and_log)
+            # An evaluation saves, too; only a checkpoint with its score can become the best one.
+            if not evaluation_due() and (progress.step == steps or save_due()):
                 save()
-            observer.status(
+            status(
                 Status(
                     step=progress.step,
                     steps=steps,
@@ -182,6 +186,18 @@ def train_loop(
                     best_miou=progress.best_miou,
                 )
             )
+
+
+@contextlib.contextmanager
+def saved_on_failure(save: Callable[[], None]) -> Iterator[None]:
+    """Call `save` when the block fails with an error that a user can solve and then resume."""
+    try:
+        yield
+    except (StoppedError, ResourceError):
+        raise  # saved already, or there is no room to save
+    except PixelwiseError:
+        save()
+        raise
 
 
 class Outcome(NamedTuple):
@@ -246,14 +262,12 @@ def prepare(
     Returns:
         Images float32 (B, 3, H, W) normalised, labels uint8 (B, H, W).
     """
-    images = batch.images.to(device, non_blocking=True).float().div_(255)
+    images = to_unit_range(batch.images.to(device, non_blocking=True))
     if batch.colors is not None:
         images = apply_color(images, batch.colors.to(device, non_blocking=True))
-    mean = torch.tensor(preprocessing.mean, device=device)
-    std = torch.tensor(preprocessing.std, device=device)
-    images = ((images - mean) / std).permute(0, 3, 1, 2)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    return images.contiguous(memory_format=layout), batch.labels.to(device, non_blocking=True)
+    images = standardize_(images, preprocessing).contiguous(memory_format=layout)
+    return images, batch.labels.to(device, non_blocking=True)
 
 
 def autocast(recipe: Recipe, device: torch.device) -> contextlib.AbstractContextManager[object]:
@@ -383,8 +397,8 @@ def _note_step(
         write_bytes(path, safetensors.torch.save(tensors, {"ids": msgspec.json.encode(ids).decode()}))
         raise DivergedError(
             "T501",
-            f"{MAX_BAD_STEPS} steps in a row had a non-finite loss or gradient, up to step {progress.step} ({reason}); "
-            f"the weights are those of step {progress.step - MAX_BAD_STEPS}; the batch is in {printable(path)}",
-            f"lower optimizer.lr (now {lr:.3g}) or set optimizer.clip_norm=1.0, and look at the images named "
-            "in log.jsonl",
+            f"{MAX_BAD_STEPS} steps in a row had a non-finite loss or gradient, up to step {progress.step} "
+            f"({reason}); none of them changed a weight, the state is saved, and the batch is in {printable(path)}",
+            f"start a new run with a lower optimizer.lr (now {lr:.3g}) or with optimizer.clip_norm=1.0, and look at "
+            "the images named in log.jsonl",
         )

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import sys
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import torch
 
-from pixelwise.checkpoints.checkpoint import newest_checkpoint
+from pixelwise.checkpoints.checkpoint import newest_checkpoint, remove_later_checkpoints
 from pixelwise.checkpoints.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, RECIPE, read_recipe
 from pixelwise.datasets.audit import audit, raise_for_errors
 from pixelwise.datasets.class_weights import class_weights
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.samples import Dataset
-from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
+from pixelwise.evaluation.devices import choose_device
 from pixelwise.evaluation.evaluate import evaluate_model
 from pixelwise.evaluation.machine import machine_facts, version_facts
 from pixelwise.models import SegmentationModel, build_model
@@ -31,8 +33,10 @@ from pixelwise.storage.atomic import remove_leftovers, require_space
 from pixelwise.storage.locks import run_lock
 from pixelwise.training.ema import build_average
 from pixelwise.training.loading import TrainingPairs, fits_in_memory
-from pixelwise.training.loop import Evaluated, Observer, Status, train_loop
+from pixelwise.training.loop import Evaluated, Status, train_loop
 from pixelwise.training.optimizers import build_optimizer
+from pixelwise.training.order import steps_per_epoch
+from pixelwise.training.schedules import total_steps
 from pixelwise.training.signals import StopRequest, stop_on_signals
 from pixelwise.training.state import TrainingState
 
@@ -90,20 +94,25 @@ def train(
     resolved = apply_overrides(find_recipe(recipe) if isinstance(recipe, str) else recipe, overrides)
     run = Path(output) if output is not None else new_run_folder(resolved.name)
     chosen = choose_device(device)
-    with run_lock(run), stop_on_signals() as stop:
-        if (run / RECIPE).exists():
+    observer = observer or RunObserver()
+    threads = threads or _threads()
+    with run_lock(run):
+        if (run / RECIPE).exists() or any((run / CHECKPOINTS).glob("step-*")):
             raise RecipeError(
                 "R213",
                 f"{printable(run)} already holds a run",
                 f"continue it with `pixelwise resume {printable(run)}`, or choose another --output",
             )
-        threads = threads or int(os.environ.get("OMP_NUM_THREADS", "0")) or _cores()
         torch.set_num_threads(threads)
-        observer = observer or RunObserver()
-        dataset, facts, resolved = look_at_data(resolved, Path(data) if data is not None else None, observer)
+        try:
+            dataset, facts, resolved = look_at_data(resolved, Path(data) if data is not None else None, observer)
+            prepared = _prepare(resolved, dataset, facts, run, chosen, observer)
+        except PixelwiseError:
+            _remove_if_unused(run)
+            raise
         environment = {
-            "command": _command(),
-            "arguments": {"data": str(Path(data).resolve()) if data is not None else None, "device": device},
+            "command": _command(recipe, resolved, data, run, overrides),
+            "arguments": {"data": str(Path(data).resolve()) if data is not None else None, "device": str(chosen)},
             "threads": threads,
             "machine": msgspec.to_builtins(machine_facts()),
             "versions": version_facts(),
@@ -111,7 +120,7 @@ def train(
         write_bytes(run / ENVIRONMENT, _json(environment))
         write_bytes(run / DATA, _json(facts))
         write_text(run / RECIPE, to_toml(resolved))  # last: its presence says that the run has begun
-        _work(resolved, dataset, facts, run, chosen, stop, observer)
+        _work(prepared, run, observer)
     return run
 
 
@@ -120,6 +129,7 @@ def resume(
     *,
     overrides: Sequence[str] = (),
     data: str | os.PathLike[str] | None = None,
+    device: str | None = None,
     observer: RunObserver | None = None,
 ) -> Path:
     """Continue a run from its newest valid checkpoint, or from step 0 where there is none.
@@ -131,21 +141,24 @@ def resume(
         run: The run folder.
         overrides: Changes to the length, the data's workers and cache, or the checkpoints.
         data: Where the data is now; None: where it was.
+        device: None: the device the run began on.
         observer: Watches.
 
     Raises:
         CheckpointError: K420 not a run, K412 all checkpoints damaged, K430 a change that would make
-            it another experiment, K431 the data is not the data the run began with.
+            it another experiment or end it before the steps it has done, K431 the data is not the
+            data the run began with.
     """
     run = Path(run)
     recipe = read_recipe(run)
-    with run_lock(run), stop_on_signals() as stop:
+    observer = observer or RunObserver()
+    with run_lock(run):
         changed = apply_overrides(recipe, overrides)
         _refuse_other_experiment(recipe, changed)
         environment = msgspec.json.decode((run / ENVIRONMENT).read_bytes())
         facts = msgspec.json.decode((run / DATA).read_bytes())
+        chosen = choose_device(device or environment["arguments"]["device"])
         torch.set_num_threads(environment["threads"])
-        observer = observer or RunObserver()
         where = data if data is not None else environment["arguments"]["data"]
         dataset = open_dataset(changed.data, Path(where) if where is not None else None)
         observer.phase("comparing the data with the run's", 0, 0)
@@ -157,12 +170,15 @@ def resume(
                 f"{found[:12]}..., expected {facts['fingerprint'][:12]}...",
                 "restore the data, or start a new run",
             )
+        prepared = _prepare(changed, dataset, facts, run, chosen, observer)
+        _restore(prepared, run, observer)
+        environment["arguments"] |= {"device": str(chosen)}
         if data is not None:
-            environment["arguments"]["data"] = str(Path(data).resolve())
-            write_bytes(run / ENVIRONMENT, _json(environment))
+            environment["arguments"] |= {"data": str(Path(data).resolve())}
+        write_bytes(run / ENVIRONMENT, _json(environment))
         if changed != recipe:
             write_text(run / RECIPE, to_toml(changed))
-        _work(changed, dataset, facts, run, choose_device(environment["arguments"]["device"]), stop, observer)
+        _work(prepared, run, observer)
     return run
 
 
@@ -204,25 +220,11 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: RunObserver) -> tu
         "classes": list(dataset.classes),
         # Pairs whose errors `data.allow` names are left out instead of failing in the middle of a run.
         "unusable": {split: list(ids) for split, ids in found.unusable.items() if ids},
+        "largest_image": list(found.sizes.largest),
         "statistics": msgspec.to_builtins(found.statistics),
         "findings": msgspec.to_builtins(found.findings),
     }
     return dataset, facts, msgspec.structs.replace(recipe, data=data)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of that name; `auto` takes a GPU where there is one.
-
-    Raises:
-        RecipeError: R214.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind = name.partition(":")[0]
-    if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
-        available = "cpu, cuda" if torch.cuda.is_available() else "cpu"
-        raise RecipeError("R214", f"device '{name}' is not available here; found: {available}", "use --device auto")
-    return torch.device(name)
 
 
 def new_run_folder(recipe_name: str) -> Path:
@@ -234,52 +236,86 @@ def new_run_folder(recipe_name: str) -> Path:
     return folder
 
 
-def _work(
+class _Prepared(NamedTuple):
+    """Everything the loop needs, built and found possible."""
+
+    recipe: Recipe
+    dataset: Dataset
+    facts: dict[str, Any]
+    state: TrainingState
+    steps: int
+    device: torch.device
+
+
+def _prepare(
     recipe: Recipe,
     dataset: Dataset,
     facts: dict[str, Any],
     run: Path,
     device: torch.device,
-    stop: StopRequest,
     observer: RunObserver,
-) -> None:
-    """Build everything, restore the newest checkpoint if there is one, and train to the end."""
+) -> _Prepared:
+    """Build model, average and optimizer, and refuse what cannot be trained, before anything is written."""
+    observer.phase("building the network", 0, 0)
     dataset = dataset.without(facts["unusable"])
-    remove_leftovers(run)
-    remove_leftovers(run / CHECKPOINTS)
+    samples = dataset.samples(recipe.data.train_split)
+    steps = total_steps(recipe.schedule, steps_per_epoch(len(samples), recipe.sampling))
     torch.manual_seed(recipe.sampling.seed)
     model = build_model(recipe).to(device)
     if recipe.precision.channels_last:
         model = model.to(memory_format=torch.channels_last)
     average = build_average(model) if recipe.ema is not None else None
     state = TrainingState(model, average, build_optimizer(model, recipe.optimizer))
-    checkpoint = newest_checkpoint(run / CHECKPOINTS, observer.warn)
-    if checkpoint is not None:
-        state.restore(checkpoint)
-        state.progress.resumes += 1
     bytes_per_checkpoint = sum(tensor.nbytes for tensor in model.state_dict().values()) * (4 if average else 3)
     require_space(run, FREE_SPACE_FACTOR * bytes_per_checkpoint, f"{FREE_SPACE_FACTOR} checkpoints")
+    return _Prepared(recipe, dataset, facts, state, steps, device)
 
+
+def _restore(prepared: _Prepared, run: Path, observer: RunObserver) -> None:
+    """Bring the state to the newest valid checkpoint, if there is one."""
+    checkpoint = newest_checkpoint(run / CHECKPOINTS, observer.warn)
+    if checkpoint is None:
+        return
+    if checkpoint.step > prepared.steps:
+        raise CheckpointError(
+            "K430",
+            f"{printable(run)} has done {checkpoint.step} steps, the changed schedule ends after {prepared.steps}",
+            "give a length of at least the steps that are done",
+        )
+    prepared.state.restore(checkpoint)
+    prepared.state.progress.resumes += 1
+    remove_later_checkpoints(run / CHECKPOINTS, checkpoint.step)
+
+
+def _work(prepared: _Prepared, run: Path, observer: RunObserver) -> None:
+    """Load the data and train to the end."""
+    recipe, dataset, facts, state, steps, device = prepared
+    remove_leftovers(run)
+    remove_leftovers(run / CHECKPOINTS)
     samples = dataset.samples(recipe.data.train_split)
     pairs = TrainingPairs(dataset, samples, recipe)
-    if fits_in_memory(samples, dataset, recipe):
+    finished = state.progress.step >= steps
+    if not finished and fits_in_memory(samples, recipe, tuple(facts["largest_image"])):
         pairs.fill_cache(lambda done, total: observer.phase("decoding the images", done, total))
     workers = recipe.data.workers
     if workers is None:
         # On the CPU the network needs every core; a GPU leaves them to the data.
         workers = 0 if device.type == "cpu" else min(8, _cores())
     weights = facts["class_weights"]
-    train_loop(
-        recipe,
-        state,
-        pairs,
-        run,
-        class_weights=None if weights is None else torch.tensor(weights, device=device),
-        workers=workers,
-        evaluate=_evaluator(recipe, dataset, device, observer),
-        stop=stop,
-        observer=Observer(observer.status, observer.warn),
-    )
+    # From here on a signal means: finish the step and save. Before, there was nothing to save.
+    with stop_on_signals() as stop:
+        train_loop(
+            recipe,
+            state,
+            pairs,
+            run,
+            class_weights=None if weights is None else torch.tensor(weights, device=device),
+            workers=workers,
+            evaluate=_evaluator(recipe, dataset, device, observer),
+            stop=stop,
+            status=observer.status,
+            warn=observer.warn,
+        )
 
 
 def _evaluator(
@@ -310,7 +346,7 @@ def _evaluator(
 def _refuse_other_experiment(recipe: Recipe, changed: Recipe) -> None:
     before, after = _flat(to_plain(recipe)), _flat(to_plain(changed))
     differing = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
-    forbidden = [key for key in differing if not key.startswith(RESUMABLE_CHANGES)]
+    forbidden = [key for key in differing if not key.startswith((*RESUMABLE_CHANGES, "published."))]
     if forbidden:
         shown = "; ".join(f"{key}: {before.get(key)} -> {after.get(key)}" for key in forbidden)
         raise CheckpointError(
@@ -327,12 +363,35 @@ def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def _remove_if_unused(run: Path) -> None:
+    """Take away the folder of a run that never began, unless something else lies in it."""
+    (run / "run.lock").unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        run.rmdir()
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _command() -> str:
-    return " ".join(["pixelwise", *sys.argv[1:]])
+def _threads() -> int:
+    """OMP_NUM_THREADS where it is a number (its first, where it is a list), else one per core."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return int(first) if first.isdigit() and int(first) > 0 else _cores()
+
+
+def _command(
+    recipe: str | Recipe,
+    resolved: Recipe,
+    data: str | os.PathLike[str] | None,
+    run: Path,
+    overrides: Sequence[str],
+) -> str:
+    """The command line that does the same, quoted for a shell."""
+    words = ["pixelwise", "train", recipe if isinstance(recipe, str) else resolved.name]
+    if data is not None:
+        words += ["--data", os.fspath(data)]
+    return shlex.join([*words, "--output", os.fspath(run), *overrides])
 
 
 def _json(value: Any) -> bytes:

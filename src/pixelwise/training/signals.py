@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator
 from types import FrameType
@@ -43,6 +44,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
         if number == signal.SIGINT and request.signal is signal.SIGINT:
             raise KeyboardInterrupt
         request.signal = signal.Signals(number)
+        # Written past Python's buffers, which a signal handler must not touch.
+        os.write(2, b"\nstopping after this step; Ctrl-C again stops at once\n")
 
     watched = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
     before = {}

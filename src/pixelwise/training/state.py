@@ -59,6 +59,7 @@ class TrainingState:
         self.model = model
         self.average = average
         self.optimizer = optimizer
+        self.device = next(model.parameters()).device
         self.progress = Progress()
 
     def save(self, folder: Path, recipe: Recipe) -> Checkpoint:
@@ -71,7 +72,7 @@ class TrainingState:
             folder,
             step=progress.step,
             tensors=tensors,
-            state={"progress": msgspec.to_builtins(progress), "recipe_hash": recipe.hash()},
+            state={"progress": msgspec.to_builtins(progress)},
             miou=progress.miou if progress.evaluated_step == progress.step else None,
             metadata={
                 "recipe": recipe.name,
@@ -87,7 +88,7 @@ class TrainingState:
         """Bring everything, the random generators included, to the checkpoint's state.
 
         Raises:
-            CheckpointError: K411 or K422, the checkpoint is of another recipe.
+            CheckpointError: K411 or K422, the checkpoint is of another network.
         """
         load_weights(self.model, checkpoint, "model")
         if self.average is not None:
@@ -98,8 +99,8 @@ class TrainingState:
     def _training_tensors(self) -> dict[str, Tensor]:
         names = {id(parameter): name for name, parameter in self.model.named_parameters()}
         tensors = {"random.cpu": torch.get_rng_state()}
-        if torch.cuda.is_available():
-            tensors["random.cuda"] = torch.cuda.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
         for parameter, values in self.optimizer.state.items():
             for key, value in values.items():
                 if isinstance(value, Tensor):
@@ -109,8 +110,8 @@ class TrainingState:
     def _restore_training(self, tensors: dict[str, Tensor]) -> None:
         torch.set_rng_state(tensors.pop("random.cpu"))
         cuda = tensors.pop("random.cuda", None)
-        if cuda is not None and torch.cuda.is_available():
-            torch.cuda.set_rng_state(cuda)
+        if cuda is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(cuda, self.device)
         parameters = dict(self.model.named_parameters())
         for name, tensor in tensors.items():
             _, key, parameter_name = name.split(".", 2)

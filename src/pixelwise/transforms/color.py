@@ -43,10 +43,8 @@ def apply_color(images: Tensor, matrices: Tensor) -> Tensor:
     """Apply one matrix per image and clamp to 0..1.
 
     Args:
-        images: float (B, H, W, 3) in 0..1.
+        images: float (B, 3, H, W) in 0..1.
         matrices: float (B, 3, 4), as `draw_color_matrix` makes them.
     """
-    B, H, W, _ = images.shape
-    flat = images.reshape(B, H * W, 3)
-    changed = torch.baddbmm(matrices[:, None, :, 3], flat, matrices[:, :, :3].transpose(1, 2))
-    return changed.clamp_(0, 1).reshape(B, H, W, 3)
+    changed = torch.baddbmm(matrices[:, :, 3:], matrices[:, :, :3], images.flatten(2))
+    return changed.clamp_(0, 1).reshape(images.shape)

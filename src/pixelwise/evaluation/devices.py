@@ -1,0 +1,28 @@
+"""Which device to compute on."""
+
+from __future__ import annotations
+
+import torch
+
+from pixelwise.errors import RecipeError
+
+
+def choose_device(name: str | torch.device | None = None) -> torch.device:
+    """The device of that name; None or `auto` takes a GPU where there is one.
+
+    Raises:
+        RecipeError: R214, there is no such device here, or it cannot be used.
+    """
+    if name is None or name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros((), device=device)  # names of devices that do not exist are found out only by using them
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        count = torch.cuda.device_count()
+        found = ", ".join(["cpu", *(f"cuda:{index}" for index in range(count))])
+        reason = str(error).partition("\n")[0]
+        raise RecipeError(
+            "R214", f"device '{name}' cannot be used: {reason}; found: {found}", "give one of these with --device"
+        ) from error
+    return device
