@@ -167,14 +167,15 @@ def _remarks_on_classes(result: Result) -> list[str]:
 def changed_fields(recipe: Recipe) -> list[str]:
     """How a run's recipe differs from the catalogue's of the same name: `optimizer.lr 0.01 instead of 0.001`.
 
-    The class names and colours that a run fills in from its data are no change.
+    What a run fills in from its data, and the published result that a changed recipe no longer claims, are no change.
     """
     try:
         original = _flat(to_plain(find_recipe(recipe.name)))
     except RecipeError:
         return []
     ours = _flat(to_plain(recipe))
-    keys = [key for key in {**original, **ours} if key not in ("data.classes", "data.palette")]
+    filled_in = ("data.classes", "data.palette", "data.label_map", "data.colors", "published.")
+    keys = [key for key in {**original, **ours} if not key.startswith(filled_in)]
     return [
         f"{key} {ours.get(key, 'unset')} instead of {original.get(key, 'unset')}"
         for key in keys

@@ -230,9 +230,12 @@ def _loader(pairs: TrainingPairs, batches: BatchPlan, workers: int, pin: bool) -
 def _begin_worker(_: int) -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    # The parent answers signals to the process group; its lock must not outlive it in a worker.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
+    # The parent answers Ctrl-C and SIGUSR1, which reach the whole process group; SIGTERM is how the loader ends
+    # its workers, so the parent's handler for it must not be inherited.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Nor must the parent's lock outlive it.
     release_inherited_locks()
 
 
