@@ -16,8 +16,8 @@ from pixelwise.errors import RecipeError
 from pixelwise.recipes.schema import Recipe, to_plain
 from pixelwise.recipes.suggestions import did_you_mean
 
-OPERATIONAL: tuple[str, ...] = ("data.workers", "data.cache", "data.allow", "checkpoints")
-"""Fields and sections whose change leaves a recipe the one that was published."""
+SAME_EXPERIMENT: tuple[str, ...] = ("data.workers", "data.cache", "data.allow", "checkpoints", "sampling.seed")
+"""Fields and sections whose change leaves a recipe the one that was published; no page names a seed."""
 
 
 def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
@@ -111,7 +111,7 @@ def to_toml(recipe: Recipe) -> str:
 def _experiment(recipe: Recipe) -> dict[str, Any]:
     """The plain recipe without its operational fields."""
     plain = to_plain(recipe)
-    for path in OPERATIONAL:
+    for path in SAME_EXPERIMENT:
         _set(plain, path.split("."), None)
     return plain
 
