@@ -30,6 +30,13 @@ def test_camvid_is_recognised_by_the_names_of_its_frames(make_folder: MakeFolder
     assert (dataset.name, dataset.classes) == ("camvid", CAMVID.names)
 
 
+def test_a_few_camvid_frames_without_splits_are_own_data(make_folder: MakeFolder):
+    frames = (6690, 6720, 6750, 6780, 6810)
+    dataset = open_dataset(Data(), make_folder({f"0001TP_{number:06d}": MASK for number in frames}))
+    assert dataset.name == "folder"
+    assert sum(len(samples) for samples in dataset.splits.values()) == 5
+
+
 def test_a_dataset_toml_makes_it_a_folder_whatever_the_names(make_folder: MakeFolder):
     root = make_folder({"train/0001TP_006690": MASK})
     (root / "dataset.toml").write_text('classes = ["a", "b", "c"]')

@@ -86,8 +86,9 @@ def _recognise(root: Path) -> Layout | None:
     if layout is not None:
         return layout
     described = (root / DESCRIPTION_FILE).is_file()
-    if not described and camvid.looks_like_camvid(root):
-        return camvid.camvid_layout(root)
+    # CamVid frames without its splits, such as a few of them copied elsewhere, are own data.
+    if not described and camvid.looks_like_camvid(root) and (layout := camvid.camvid_layout(root)) is not None:
+        return layout
     return folder.folder_layout(root)
 
 
