@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes import generic, pytorch_enet
@@ -50,7 +49,10 @@ def recipe(name: str) -> Recipe:
         RecipeError: R200 no such recipe (with the nearest names); R205, R202, R203 for files.
     """
     if name.endswith(".toml"):
-        from pixelwise.recipes.overrides import load_toml  # tomllib and tomli-w only when needed
+        # Only when needed: reading one built-in recipe should stay a matter of milliseconds.
+        from pathlib import Path
+
+        from pixelwise.recipes.overrides import load_toml
 
         return load_toml(Path(name))
     found = _built_in().get(name) or _third_party().get(name)

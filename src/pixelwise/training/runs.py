@@ -302,6 +302,8 @@ def _work(prepared: _Prepared, run: Path, observer: RunObserver) -> None:
         # On the CPU the network needs every core; a GPU leaves them to the data.
         workers = 0 if device.type == "cpu" else min(8, _cores())
     weights = facts["class_weights"]
+    if not finished:
+        observer.phase("training", 0, steps)
     # From here on a signal means: finish the step and save. Before, there was nothing to save.
     with stop_on_signals() as stop:
         train_loop(
