@@ -29,6 +29,7 @@ def test_what_changes_no_result_changes_no_hash():
     operational = ["data.workers=1", "data.cache=off", "checkpoints.keep=3", "checkpoints.every_steps=7"]
     black = f"data.palette={[[0, 0, 0]] * 11}"
     assert apply_overrides(enet, operational).hash() == enet.hash()
+    assert msgspec.structs.replace(enet, notes="another remark", summary="other words").hash() == enet.hash()
     unnamed = msgspec.structs.replace(enet, published=None)
     assert apply_overrides(unnamed, [black]).hash() == unnamed.hash()
 

@@ -475,7 +475,7 @@ class Recipe(Part, frozen=True, kw_only=True):
     def hash(self) -> str:
         """SHA-256, hexadecimal, of the canonical JSON form of what decides the result.
 
-        Left out are data loading, checkpoints, colours of overlays, and what a run fills in about a
+        Left out are texts, data loading, checkpoints, colours of overlays, and what a run fills in about a
         known data set: training an unmodified recipe keeps its hash.
         """
         import hashlib  # 6 ms that listing recipes does not need
@@ -497,7 +497,8 @@ def to_plain(recipe: Recipe) -> dict[str, Any]:
 def _deciding(recipe: Recipe) -> dict[str, Any]:
     """The plain recipe without what changes no result or only repeats what the data set implies."""
     plain = to_plain(recipe)
-    del plain["checkpoints"]
+    for field in ("checkpoints", "summary", "notes"):
+        plain.pop(field, None)
     data = plain["data"]
     for field in ("workers", "cache", "palette"):
         data.pop(field, None)
