@@ -12,7 +12,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from pixelwise.checkpoints.importing import import_weights, load_state_file
+from pixelwise.checkpoints.importing import import_weights
+from pixelwise.checkpoints.state_files import load_state_file
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.recipes.specs import ENetSpec, UNetSpec
@@ -150,7 +151,7 @@ def test_weights_that_do_not_fit_are_refused_and_the_model_is_untouched(
 def test_a_model_of_another_family_is_refused(state: State) -> None:
     unet = build_model(UNetSpec(decoder_channels=(8,)), num_classes=12)
 
-    with pytest.raises(CheckpointError, match="fit an ENet; this model is a UNet") as caught:
+    with pytest.raises(CheckpointError, match="read into enet; this model is of the family unet") as caught:
         import_weights(unet, state)
 
     assert caught.value.code == "K402"

@@ -33,3 +33,13 @@ def test_the_average_is_never_trained():
     average = build_average(nn.Sequential(nn.Linear(1, 1), nn.Dropout()))
     assert not average.training
     assert not any(parameter.requires_grad for parameter in average.parameters())
+
+
+def test_a_ramp_by_hand():
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(model.weight, 0.0)
+    average = build_average(model)
+    nn.init.constant_(model.weight, 1.0)
+    update_average(average, model, Ema(decay=0.5, ramp=2.0), step=2)
+    # It keeps 0.5 * (1 - 1/e) = 0.31606 of itself.
+    assert average.weight.item() == pytest.approx(1 - 0.31606, abs=1e-5)

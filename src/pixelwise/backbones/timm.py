@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import cast
+from collections.abc import Iterable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +20,14 @@ class TimmEncoder(nn.Module):
 
     Args:
         name: timm's name of the model.
+        output_stride: Stride of the coarsest feature maps; what the network would stride beyond
+            becomes dilation. None: the network's own.
+        **options: For the network's constructor, such as `act_layer`.
 
     Attributes:
         name: timm's name of the model.
         channels: Of each feature map, from fine to coarse.
-        strides: Likewise; a power of two each, growing.
+        strides: Likewise; a power of two each, growing (with an `output_stride` the last ones repeat it).
         multiple: Input sizes have to be multiples of this; 1 if any size is right. Only then is a
             feature map of stride s exactly ceil(H / s) x ceil(W / s).
 
@@ -32,30 +36,31 @@ class TimmEncoder(nn.Module):
             use: (B, C, H, W) at growing strides, for any image size.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, output_stride: int | None = None, **options: Any) -> None:
         super().__init__()
         # Importing timm takes longer than building a small network: only who needs it pays.
         import timm
 
         if not timm.is_model(name):
-            nearest = did_you_mean(name, timm.list_models())
-            raise RecipeError(
-                "R207",
-                f"timm {timm.__version__} has no model named '{name}'{nearest}",
-                "`timm.list_models()` names all; resnet18 and mobilenetv3_large_100 are good small ones",
-            )
+            raise unknown_encoder(name)
+        if output_stride is not None:
+            options["output_stride"] = output_stride
         try:
-            network = timm.create_model(name, pretrained=False, features_only=True)
+            network = timm.create_model(name, pretrained=False, features_only=True, **options)
         except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-            raise _unusable(name, f"timm cannot extract feature maps from it ({error})") from error
+            if output_stride is not None and "output_stride" in str(error):
+                raise _cannot_dilate(name, output_stride, "timm's code for it has no dilated form") from error
+            raise unusable(name, f"timm cannot extract feature maps from it ({error})") from error
         self.name = name
         self.network: nn.Module = network
         info = cast("timm.models.FeatureInfo", network.feature_info)
         self.channels: tuple[int, ...] = tuple(cast("list[int]", info.channels()))
         self.strides: tuple[int, ...] = tuple(cast("list[int]", info.reduction()))
-        if not _grow_as_powers_of_two(self.strides):
+        if not _grow_as_powers_of_two(self.strides, dilated=output_stride is not None):
             strides = ", ".join(str(stride) for stride in self.strides)
-            raise _unusable(name, f"its feature maps have strides {strides}; expected growing powers of two")
+            raise unusable(name, f"its feature maps have strides {strides}; expected growing powers of two")
+        if output_stride is not None and self.strides[-1] != output_stride:
+            raise _cannot_dilate(name, output_stride, f"its coarsest feature maps have stride {self.strides[-1]}")
         self.multiple: int = self._probe()
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -75,7 +80,7 @@ class TimmEncoder(nn.Module):
         finally:
             self.train(training)
         if complaint is not None:
-            raise _unusable(self.name, complaint)
+            raise unusable(self.name, complaint)
         return coarsest
 
     def _complaint(self, size: Size) -> str | None:
@@ -85,7 +90,7 @@ class TimmEncoder(nn.Module):
             with torch.no_grad():
                 features = self(torch.zeros(1, 3, height, width))
         except (AssertionError, IndexError, RuntimeError, ValueError) as error:
-            return f"it does not take images of {height}x{width} (HxW): {error}"
+            return f"it does not take images of any size; tried with {height}x{width} (HxW): {error}"
         for feature, channels, stride in zip(features, self.channels, self.strides, strict=True):
             expected = (1, channels, -(-height // stride), -(-width // stride))
             if tuple(feature.shape) != expected:
@@ -96,14 +101,45 @@ class TimmEncoder(nn.Module):
         return None
 
 
-def _grow_as_powers_of_two(strides: tuple[int, ...]) -> bool:
+def unknown_encoder(name: str, others: Iterable[str] = ()) -> RecipeError:
+    """The error for a name that no encoder has.
+
+    Args:
+        name: The name.
+        others: Names of encoders that are not timm's.
+
+    Returns:
+        R207 with the nearest names.
+    """
+    import timm
+
+    others = tuple(others)
+    own = f"; further ones are {', '.join(others)}" if others else ""
+    return RecipeError(
+        "R207",
+        f"timm {timm.__version__} has no model named '{name}'{did_you_mean(name, (*others, *timm.list_models()))}",
+        f"`timm.list_models()` names timm's{own}; resnet18 and mobilenetv3_large_100 are good small ones",
+    )
+
+
+def _grow_as_powers_of_two(strides: tuple[int, ...], *, dilated: bool) -> bool:
     powers = all(stride & (stride - 1) == 0 for stride in strides)
-    return powers and all(fine < coarse for fine, coarse in itertools.pairwise(strides))
+    return powers and all(fine < coarse or (dilated and fine == coarse) for fine, coarse in itertools.pairwise(strides))
 
 
-def _unusable(name: str, reason: str) -> RecipeError:
+def _cannot_dilate(name: str, output_stride: int, reason: str) -> RecipeError:
+    return RecipeError(
+        "R207",
+        f"the timm model '{name}' cannot have output stride {output_stride}: {reason}",
+        "leave model.output_stride out, or choose a ResNet, MobileNet or EfficientNet",
+    )
+
+
+def unusable(name: str, reason: str) -> RecipeError:
+    """The error for a model of timm that cannot be an encoder."""
     return RecipeError(
         "R207",
         f"the timm model '{name}' cannot be an encoder: {reason}",
-        "choose a convolutional one that gives feature maps at strides 2 or 4 to 32, for example resnet18",
+        "choose one that takes images of any size and gives feature maps: convolutional networks such as resnet18, "
+        "plain transformers such as vit_small_patch16_dinov3, or mit_b0",
     )

@@ -1,58 +1,61 @@
 """Weights of other systems: read safely, translated by rules, refused as a whole if anything is unexplained.
 
-A source (one module each, such as `pixelwise.checkpoints.pytorch_enet`) says how keys are renamed
-and what its outputs mean; what is done with it is the same for all and is here.
+A module of keys (such as `pixelwise.checkpoints.enet_keys`) says how they are renamed and what the
+outputs mean; what is done with it is the same for all and is here.
 """
 
 from __future__ import annotations
 
 import importlib
-import pickle
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
+from pixelwise.checkpoints.conversions import Conversion, Regroup, Split, refuse_architecture
 from pixelwise.errors import CheckpointError
 from pixelwise.models.base import SegmentationModel
 from pixelwise.recipes.suggestions import did_you_mean
-from pixelwise.storage import printable
 
-SOURCES = {"pytorch-enet": "pixelwise.checkpoints.pytorch_enet"}
-"""Source -> its module, which has `conversion(model, state) -> Conversion`."""
+_KEYS = "pixelwise.checkpoints."
+SOURCES: dict[str, dict[str, str]] = {
+    "pytorch-enet": {"enet": _KEYS + "enet_keys"},
+    "sssegmentation": {"fcn": _KEYS + "resnet_keys", "pspnet": _KEYS + "resnet_keys"},
+    "united-perception": {
+        "segformer": _KEYS + "segformer_keys",
+        "hrnet": _KEYS + "hrnet_keys",
+        "ocrnet": _KEYS + "hrnet_keys",
+    },
+    "torchvision": {
+        "fcn": _KEYS + "torchvision_keys",
+        "deeplabv3": _KEYS + "torchvision_keys",
+        "lraspp": _KEYS + "torchvision_keys",
+    },
+    "edgeai": {
+        "deeplabv3lite": _KEYS + "edgeai_keys",
+        "unetlite": _KEYS + "edgeai_keys",
+        "fpnlite": _KEYS + "edgeai_keys",
+    },
+    "erfnet-pytorch": {"erfnet": _KEYS + "erfnet_keys"},
+    "mmsegmentation": {"pspnet": _KEYS + "resnet_keys", "segformer": _KEYS + "segformer_keys"},
+    "huggingface": {"segformer": _KEYS + "segformer_keys"},
+}
+"""Source -> family -> the module that knows its keys: `conversion(source, model, state) -> Conversion`."""
 
-WRAPPERS = ("state_dict", "model")
+WRAPPERS = ("state_dict", "model", "model_state_dict", "model_state", "net")
 """Keys under which training scripts keep the weights among other things."""
+
+AVERAGES = ("ema_state_dict", "model_ema", "ema_model", "ema")
+"""Keys under which they keep a running average of the weights, which is what they score."""
 
 COUNTER = "num_batches_tracked"
 """A counter of batch normalisation that old files lack and evaluation does not use."""
 
 SHOWN = 5
 """How many keys an error or a report names."""
-
-
-class Conversion(msgspec.Struct, frozen=True, kw_only=True):
-    """How to read the weights of a source.
-
-    Attributes:
-        rules: (pattern, replacement) pairs for `re.sub`; each key passes through all, in order.
-        classifier: Their key of the last layer's weight.
-        class_axis: Its axis of classes.
-        unlabelled_output: Number of outputs -> the one that means "no class". It is dropped when
-            the model has one output less.
-    """
-
-    rules: tuple[tuple[str, str], ...]
-    classifier: str
-    class_axis: int
-    unlabelled_output: dict[int, int]
 
 
 class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,52 +115,53 @@ def import_weights(
             f"no importer for weights of '{source}'{did_you_mean(source, SOURCES)}",
             f"known sources: {', '.join(SOURCES)}",
         )
-    theirs = _unwrap(state_dict)
-    conversion: Conversion = importlib.import_module(SOURCES[source]).conversion(model, theirs)
-    ours = model.state_dict()
-    pairs, missing = _match(theirs, ours, conversion, source)
-    weights, dropped, notes = _fit_classes(theirs, model.num_classes, conversion)
-    _check_shapes(weights, ours, pairs)
-    model.load_state_dict({**ours, **{our_key: weights[their_key] for their_key, our_key in pairs}})
-    return ImportReport(source=source, mapped=pairs, dropped=dropped, missing=missing, notes=notes)
-
-
-def load_state_file(path: Path | str) -> dict[str, Any]:
-    """Read a file of weights without ever running code from it.
-
-    `.safetensors` files are read as such, everything else as a file of `torch.save`, with
-    `weights_only=True` and nothing looser.
-
-    Args:
-        path: The file.
-
-    Returns:
-        What the file holds, on the CPU; for a file of a training script more than weights.
-
-    Raises:
-        CheckpointError: K405, there is no such file, it is damaged, it wants to run code (the
-            message names what), or it holds something other than named tensors.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise _unreadable(path, "there is no such file", "check the path")
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
-    if not isinstance(content, dict):
-        raise _unreadable(
-            path,
-            f"it holds a {type(content).__name__}; expected a dict of named tensors",
-            "save model.state_dict() from the system that wrote it",
+    family = str(model.spec.__struct_config__.tag)
+    if family not in SOURCES[source]:
+        raise refuse_architecture(
+            f"weights of {source} are read into {' or '.join(SOURCES[source])}; this model is of the family {family}",
+            f"build the model from a recipe of that family; {family} is read from: {_sources_of(family)}",
         )
-    return content
+    theirs, notes = _unwrap(state_dict)
+    conversion: Conversion = importlib.import_module(SOURCES[source][family]).conversion(source, model, theirs)
+    return _import(model, source, theirs, conversion, notes)
 
 
-def refuse_architecture(message: str, help: str) -> CheckpointError:
-    """The error for weights of another network than the model's; for the modules of sources."""
-    return CheckpointError("K402", message, help)
+def _import(
+    model: SegmentationModel, source: str, theirs: dict[str, Any], conversion: Conversion, notes: tuple[str, ...]
+) -> ImportReport:
+    ours = model.state_dict()
+    weights, dropped, class_notes = _fit_classes(_leave_out(theirs, conversion), model.num_classes, conversion)
+    weights, origins = _reshape(weights, conversion)
+    names = _rename(weights, conversion)
+    unused, unused_notes = _unused_options(weights, names, ours, conversion)
+    pairs, missing = _match(names, weights, ours, unused, source)
+    fitted = {our_key: _as_convolution(weights[key], ours[our_key]) for key, our_key in pairs}
+    _check_shapes(fitted, ours, pairs)
+    model.load_state_dict({**ours, **fitted})
+    left = tuple(key for key in theirs if any(re.fullmatch(pattern, key) for pattern, _ in conversion.left_out))
+    reasons = dict.fromkeys(
+        f"{why}: left out" for pattern, why in conversion.left_out if any(re.fullmatch(pattern, key) for key in left)
+    )
+    return ImportReport(
+        source=source,
+        mapped=tuple((origins.get(key, key), our_key) for key, our_key in pairs),
+        dropped=(*dropped, *left, *(origins.get(key, key) for key in names if _below(names[key], unused))),
+        missing=missing,
+        notes=(*notes, *class_notes, *reasons, *unused_notes),
+    )
 
 
-def _unwrap(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The tensors by plain keys, without the wrapping of training scripts."""
+def _sources_of(family: str) -> str:
+    return ", ".join(source for source, families in SOURCES.items() if family in families) or "no source"
+
+
+def _unwrap(state: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The tensors by plain keys, without the wrapping of training scripts, and what there is to say about it."""
+    for wrapper in AVERAGES:
+        inner = state.get(wrapper)
+        if isinstance(inner, Mapping) and inner:
+            named, _ = _unwrap(inner)
+            return named, (f"the file's running average of the weights ('{wrapper}') was taken",)
     for wrapper in WRAPPERS:
         inner = state.get(wrapper)
         if isinstance(inner, Mapping):
@@ -165,48 +169,24 @@ def _unwrap(state: Mapping[str, Any]) -> dict[str, Any]:
     named = {str(key): value for key, value in state.items()}
     if named and all(key.startswith("module.") for key in named):  # DistributedDataParallel
         return _unwrap({key.removeprefix("module."): value for key, value in named.items()})
-    return named
+    return named, ()
 
 
-def _match(
-    theirs: Mapping[str, Any], ours: Mapping[str, Tensor], conversion: Conversion, source: str
-) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """Pairs of their keys and ours, and our counters that they lack; everything must be explained."""
-    pairs: list[tuple[str, str]] = []
-    unexplained: list[str] = []
-    taken: set[str] = set()
-    for their_key, value in theirs.items():
-        our_key = their_key
-        for pattern, replacement in conversion.rules:
-            our_key = re.sub(pattern, replacement, our_key)
-        if our_key in ours and our_key not in taken and isinstance(value, Tensor):
-            pairs.append((their_key, our_key))
-            taken.add(our_key)
-        else:
-            unexplained.append(their_key)
-    missing = tuple(key for key in ours if key not in taken)
-    required = [key for key in missing if not key.endswith(COUNTER)]
-    if unexplained or required:
-        reasons = []
-        if unexplained:
-            reasons.append(f"{len(unexplained)} keys have no place in the model: {_some(unexplained)}")
-        if required:
-            reasons.append(f"{len(required)} tensors of the model are not in the file: {_some(required)}")
-        raise CheckpointError(
-            "K404",
-            f"weights of {source}: {'; '.join(reasons)}",
-            "the file comes from another version of the network, or is incomplete",
-        )
-    return tuple(pairs), missing
+def _leave_out(theirs: Mapping[str, Any], conversion: Conversion) -> dict[str, Any]:
+    patterns = [pattern for pattern, _ in conversion.left_out]
+    return {key: value for key, value in theirs.items() if not any(re.fullmatch(p, key) for p in patterns)}
 
 
 def _fit_classes(
-    theirs: Mapping[str, Tensor], num_classes: int, conversion: Conversion
-) -> tuple[dict[str, Tensor], tuple[str, ...], tuple[str, ...]]:
+    theirs: Mapping[str, Any], num_classes: int, conversion: Conversion
+) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
     """Their weights with the "unlabelled" output dropped if the model has none, what was dropped, notes."""
     weights = dict(theirs)
-    key, axis = conversion.classifier, conversion.class_axis
-    outputs = weights[key].shape[axis] if weights[key].ndim > axis else 0
+    key, axis = conversion.classifiers[0]
+    classifier = weights.get(key)
+    if classifier is None:
+        return weights, (), ()  # named with all other missing tensors later
+    outputs = classifier.shape[axis] if isinstance(classifier, Tensor) and classifier.ndim > axis else 0
     unlabelled = conversion.unlabelled_output.get(outputs)
     if outputs == num_classes:
         if unlabelled is None:
@@ -221,74 +201,147 @@ def _fit_classes(
             f"build the model with num_classes={outputs}" if outputs else "the file is damaged",
         )
     kept = [output for output in range(outputs) if output != unlabelled]
-    weights[key] = weights[key].index_select(axis, torch.tensor(kept, device=weights[key].device))
-    part = f"{key}[{':, ' * axis}{unlabelled}]"
+    dropped = []
+    for name, class_axis in conversion.classifiers:
+        if name in weights and weights[name].ndim > class_axis and weights[name].shape[class_axis] == outputs:
+            weights[name] = weights[name].index_select(class_axis, torch.tensor(kept, device=weights[name].device))
+            dropped.append(f"{name}[{':, ' * class_axis}{unlabelled}]")
     note = (
         f"output {unlabelled} of {outputs} ('unlabelled') was dropped: the model never predicts it, "
         f"the other {num_classes} keep their order"
     )
-    return weights, (part,), (note,)
+    return weights, tuple(dropped), (note,)
 
 
-def _check_shapes(
-    weights: Mapping[str, Tensor], ours: Mapping[str, Tensor], pairs: tuple[tuple[str, str], ...]
-) -> None:
+def _reshape(weights: dict[str, Any], conversion: Conversion) -> tuple[dict[str, Any], dict[str, str]]:
+    """Their tensors split, joined and regrouped, and what each new key was made of."""
+    weights = dict(weights)
+    origins: dict[str, str] = {}
+    for rule in conversion.tensors:
+        for key in [key for key in weights if re.fullmatch(rule.pattern, key)]:
+            if key not in weights or not isinstance(weights[key], Tensor):
+                continue
+            if isinstance(rule, Regroup):
+                groups = weights[key].chunk(len(rule.order), dim=1)
+                weights[key] = torch.cat([groups[place] for place in rule.order], dim=1)
+            elif isinstance(rule, Split):
+                total = sum(share for _, share in rule.parts)
+                tensor = weights.pop(key)
+                lengths = [len(tensor) * share // total for _, share in rule.parts]
+                if sum(lengths) != len(tensor):
+                    raise _other_shape([f"{key} has {len(tensor)} rows; expected a multiple of {total}"])
+                for (name, _), part in zip(rule.parts, tensor.split(lengths), strict=True):
+                    weights[re.sub(rule.pattern, name, key)] = part
+                    origins[re.sub(rule.pattern, name, key)] = key
+            else:
+                keys = [key, *(re.sub(rule.pattern, other, key) for other in rule.others)]
+                if all(part in weights for part in keys):
+                    joined = re.sub(rule.pattern, rule.key, key)
+                    weights[joined] = torch.cat([weights.pop(part) for part in keys])
+                    origins[joined] = " + ".join(keys)
+    return weights, origins
+
+
+def _rename(weights: Mapping[str, Any], conversion: Conversion) -> dict[str, str]:
+    """Their keys -> what the rules make of them."""
+    names = {}
+    for key in weights:
+        name = key
+        for pattern, replacement in conversion.rules:
+            name = re.sub(pattern, replacement, name)
+        names[key] = name
+    return names
+
+
+def _below(key: str, prefixes: tuple[str, ...]) -> bool:
+    return key.startswith(prefixes) if prefixes else False
+
+
+def _unused_options(
+    weights: Mapping[str, Any], names: Mapping[str, str], ours: Mapping[str, Tensor], conversion: Conversion
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The optional prefixes that the file lacks or has in another shape, and a note on each."""
+    unused, notes = [], []
+    for prefix in conversion.optional:
+        wanted = {key: tensor.shape for key, tensor in ours.items() if key.startswith(prefix)}
+        found = {name: weights[key].shape for key, name in names.items() if name.startswith(prefix)}
+        required = {key for key in wanted if not key.endswith(COUNTER)}
+        fits = required <= set(found) and all(wanted.get(key) == shape for key, shape in found.items())
+        if not wanted and not found:
+            continue
+        if not fits:
+            unused.append(prefix)
+            what = prefix.rstrip(".")
+            if not found:
+                notes.append(f"the file has no {what} head; the model's keeps its initial weights (training only)")
+            elif not wanted:
+                notes.append(f"the model has no {what} head; the file's was dropped (training only)")
+            else:
+                notes.append(
+                    f"the file's {what} head has other shapes than the model's and was dropped; the model's keeps "
+                    "its initial weights (training only)"
+                )
+    return tuple(unused), tuple(notes)
+
+
+def _match(
+    names: Mapping[str, str],
+    weights: Mapping[str, Any],
+    ours: Mapping[str, Tensor],
+    unused: tuple[str, ...],
+    source: str,
+) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Pairs of their keys and ours, and our keys that they lack; everything must be explained."""
+    pairs: list[tuple[str, str]] = []
+    unexplained: list[str] = []
+    taken: set[str] = set()
+    for their_key, our_key in names.items():
+        if _below(our_key, unused):
+            continue
+        if our_key in ours and our_key not in taken and isinstance(weights[their_key], Tensor):
+            pairs.append((their_key, our_key))
+            taken.add(our_key)
+        else:
+            unexplained.append(their_key)
+    missing = tuple(key for key in ours if key not in taken)
+    required = [key for key in missing if not key.endswith(COUNTER) and not _below(key, unused)]
+    if unexplained or required:
+        reasons = []
+        if unexplained:
+            reasons.append(f"{len(unexplained)} keys have no place in the model: {_some(unexplained)}")
+        if required:
+            reasons.append(f"{len(required)} tensors of the model are not in the file: {_some(required)}")
+        raise CheckpointError(
+            "K404",
+            f"weights of {source}: {'; '.join(reasons)}",
+            "the file comes from another version of the network, or is incomplete",
+        )
+    return tuple(pairs), missing
+
+
+def _as_convolution(theirs: Tensor, ours: Tensor) -> Tensor:
+    """A linear layer's (out, in) is a 1x1 convolution's (out, in, 1, 1), and the other way round."""
+    if {theirs.ndim, ours.ndim} == {2, 4} and theirs.numel() == ours.numel() and theirs.shape[:2] == ours.shape[:2]:
+        return theirs.reshape(ours.shape)
+    return theirs
+
+
+def _check_shapes(fitted: Mapping[str, Tensor], ours: Mapping[str, Tensor], pairs: tuple[tuple[str, str], ...]) -> None:
     differing = [
-        f"{their_key} is {list(weights[their_key].shape)}, the model's {our_key} {list(ours[our_key].shape)}"
+        f"{their_key} is {list(fitted[our_key].shape)}, the model's {our_key} {list(ours[our_key].shape)}"
         for their_key, our_key in pairs
-        if weights[their_key].shape != ours[our_key].shape
+        if fitted[our_key].shape != ours[our_key].shape
     ]
     if differing:
-        raise CheckpointError(
-            "K403",
-            f"{len(differing)} tensors have another shape: {_some(differing)}",
-            "the file comes from a network of another width or version",
-        )
+        raise _other_shape(differing)
 
 
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return safetensors.torch.load_file(path)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise _unreadable(path, f"it is not a safetensors file: {error}", "copy or download it again") from error
-
-
-def _read_torch(path: Path) -> Any:
-    try:
-        with torch.serialization.safe_globals(_numpy_scalars()):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        wanted = re.search(r"GLOBAL (\S+)", str(error))
-        if wanted is None:
-            raise _unreadable(path, "it is not a file of torch.save", "copy or download it again") from error
-        raise _unreadable(
-            path,
-            f"it wants to load the Python object '{wanted[1]}', which can run code; only tensors, numbers, "
-            "strings and containers are read",
-            "save model.state_dict() from the system that wrote it, best as .safetensors",
-        ) from error
-    except Exception as error:  # a damaged pickle can make the unpickler raise nearly anything
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise _unreadable(path, f"it is damaged: {reason}", "copy or download it again") from error
-
-
-def _numpy_scalars() -> list[Any]:
-    """What a number computed by numpy needs: training scripts save scores beside the weights.
-
-    These build a number from bytes and nothing else. The scalar's constructor moved between numpy's
-    versions; files name either place.
-    """
-    scalar = np.float64(0).__reduce__()[0]
-    return [
-        (scalar, "numpy.core.multiarray.scalar"),
-        (scalar, "numpy._core.multiarray.scalar"),
-        np.dtype,
-        *(type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64)),
-    ]
-
-
-def _unreadable(path: Path, reason: str, help: str) -> CheckpointError:
-    return CheckpointError("K405", f"{printable(path)}: {reason}", help)
+def _other_shape(differing: list[str]) -> CheckpointError:
+    return CheckpointError(
+        "K403",
+        f"{len(differing)} tensors have another shape: {_some(differing)}",
+        "the file comes from a network of another width or version",
+    )
 
 
 def _some(keys: list[str] | tuple[str, ...]) -> str:

@@ -9,7 +9,18 @@ from collections.abc import Sequence
 
 import typer
 
-from pixelwise.cli import check, data, evaluate, predict, recipes, report, resume, show, train
+from pixelwise.cli import (
+    check,
+    data,
+    evaluate,
+    import_weights,
+    predict,
+    recipes,
+    report,
+    resume,
+    show,
+    train,
+)
 from pixelwise.errors import PixelwiseError
 
 app = typer.Typer(
@@ -23,8 +34,8 @@ app = typer.Typer(
     epilog="Errors end with a code such as D202 (explained in docs/errors.md) and an exit status: 2 usage or recipe, "
     "3 data, 4 weights, 5 diverged, 6 disk or memory, 7 folder in use, 75 stopped and resumable, 130 Ctrl-C.",
 )
-for verb in (recipes, show, check, train, resume, evaluate, predict, report):
-    app.command(name=verb.__name__.rpartition(".")[2])(verb.run)
+for verb in (recipes, show, check, train, resume, evaluate, predict, report, import_weights):
+    app.command(name=verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.run)
 app.add_typer(data.app, name="data")
 
 

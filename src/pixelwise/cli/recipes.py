@@ -39,6 +39,7 @@ def run(
     ):
         table.add_column(title, justify=justify, no_wrap=title == "recipe")  # type: ignore[arg-type]
     for entry in entries:
-        published = f"{entry.published.miou_percent:.2f}" if entry.published else "-"
+        printed = entry.published.miou_percent if entry.published else None
+        published = f"{printed:.2f}" if printed is not None else "-"
         table.add_row(entry.name, entry.data.dataset, published, entry.summary)
     Console().print(table)

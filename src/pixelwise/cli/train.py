@@ -12,6 +12,9 @@ def run(
     overrides: list[str] = typer.Argument(None, help="Changes such as optimizer.lr=0.02 or schedule.epochs=10."),
     data: Path = typer.Option(None, "--data", help="Folder of the data set; not needed for the synthetic town."),
     output: Path = typer.Option(None, "--output", help="Run folder to create; default: runs/RECIPE-1, -2, ..."),
+    weights: str = typer.Option(
+        None, "--weights", help="Initial weights of the encoder: none, default (timm's), or timm's name with its tag."
+    ),
     device: str = typer.Option("auto", "--device", help="auto, cpu or cuda."),
     threads: int = typer.Option(None, "--threads", help="CPU threads; default: OMP_NUM_THREADS, else one per core."),
     evaluate: bool = typer.Option(True, help="Score the result and write the report at the end."),
@@ -30,7 +33,7 @@ def run(
             recipe,
             data=data,
             output=output,
-            overrides=overrides or [],
+            overrides=[*(overrides or []), *([f"initialize.encoder={weights}"] if weights is not None else [])],
             device=device,
             threads=threads,
             observer=display.observer,

@@ -160,7 +160,7 @@ def evaluate_model(
                 return None
             logits = main_logits(model, [pair.image for pair in batch], precision)
             for pair, image_logits in zip(batch, logits.split(1), strict=True):
-                tally.add(pair, score_prediction(pair, image_logits, protocol, model.num_classes))
+                tally.add(pair, score_prediction(pair, image_logits, model))
             if progress is not None:
                 progress(len(tally.per_image), len(samples))
     return tally.measurement(peak_memory_bytes(chosen))
@@ -196,19 +196,18 @@ def main_logits(
     return model.head_logits(inputs)[0]
 
 
-def score_prediction(pair: EvaluationPair, logits: Tensor, protocol: Protocol, num_classes: int) -> Tensor:
+def score_prediction(pair: EvaluationPair, logits: Tensor, model: SegmentationModel) -> Tensor:
     """(K, K) confusion matrix of one image, on the CPU.
 
     Args:
         pair: Its labels are at the score size.
         logits: (1, K, h, w), covering the whole image.
-        protocol: For `align_corners`.
-        num_classes: K.
+        model: Says how its logits are enlarged, and K.
     """
     height, width = pair.labels.shape
-    prediction = upsampled_argmax(logits, (height, width), protocol.align_corners)[0]
+    prediction = upsampled_argmax(logits, (height, width), model.align_corners)[0]
     labels = torch.from_numpy(pair.labels).to(prediction.device)
-    return confusion_matrix(labels, prediction, num_classes).cpu()
+    return confusion_matrix(labels, prediction, model.num_classes).cpu()
 
 
 class _Tally:

@@ -162,7 +162,9 @@ def _training_cost(run: Path) -> TrainingCost | None:
     newest = newest_checkpoint(run / CHECKPOINTS)
     if newest is None:
         return None
-    progress = newest.state()["progress"]
+    progress = newest.state().get("progress")
+    if progress is None:  # imported weights
+        return None
     return TrainingCost(
         steps=progress["step"], seconds=progress["seconds"], peak_memory_bytes=progress["peak_memory_bytes"]
     )

@@ -154,7 +154,7 @@ def _predict(
     seen, truth = fit_to_protocol(image, labels, protocol, measurement.input_size)
     logits = main_logits(model, [seen])
     height, width = truth.shape
-    prediction = upsampled_argmax(logits, (height, width), protocol.align_corners)[0].cpu().numpy()
+    prediction = upsampled_argmax(logits, (height, width), model.align_corners)[0].cpu().numpy()
     size = _at_most((height, width), LONGEST_SIDE)
     return resize_image(image, size), resize_labels(truth, size), resize_labels(prediction, size)
 

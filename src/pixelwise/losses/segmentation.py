@@ -13,16 +13,22 @@ from pixelwise.recipes.schema import Loss
 
 
 def segmentation_loss(
-    head_logits: Sequence[Tensor], labels: Tensor, loss: Loss, class_weights: Tensor | None = None
+    head_logits: Sequence[Tensor],
+    labels: Tensor,
+    loss: Loss,
+    class_weights: Tensor | None = None,
+    *,
+    align_corners: bool = False,
 ) -> Tensor:
     """Loss of the main head plus the weighted auxiliary ones.
 
     Args:
         head_logits: Main logits first, then auxiliary ones; each (B, K, h, w), upsampled here to
-            the labels' size (bilinear, align_corners False).
+            the labels' size (bilinear).
         labels: (B, H, W), 0..K-1 or 255.
         loss: The recipe's section.
         class_weights: (K,) for the cross entropy.
+        align_corners: The model's, for the upsampling.
 
     Returns:
         Scalar.
@@ -31,7 +37,7 @@ def segmentation_loss(
     for index, logits in enumerate(head_logits):
         logits = logits.float()
         if logits.shape[-2:] != labels.shape[-2:]:
-            logits = F.interpolate(logits, labels.shape[-2:], mode="bilinear", align_corners=False)
+            logits = F.interpolate(logits, labels.shape[-2:], mode="bilinear", align_corners=align_corners)
         value = cross_entropy(logits, labels, class_weights=class_weights, label_smoothing=loss.label_smoothing)
         if index == 0 and loss.dice:
             value = value + loss.dice * soft_dice(logits, labels)

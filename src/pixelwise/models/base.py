@@ -26,7 +26,10 @@ class SegmentationModel(nn.Module, ABC):
         classes: Class names; the position is the class id.
         num_classes: K, the number of class names.
         preprocessing: How a uint8 image becomes this network's input.
+        align_corners: How the logits are enlarged to the size of the images: True where the original code does so.
     """
+
+    align_corners: bool = False
 
     def __init__(self, spec: ModelSpec, classes: Sequence[str]) -> None:
         super().__init__()
@@ -57,10 +60,10 @@ class SegmentationModel(nn.Module, ABC):
             images: (B, 3, H, W) float, preprocessed.
 
         Returns:
-            (B, K, H, W), interpolated bilinearly (`align_corners=False`) if the head has a stride.
+            (B, K, H, W), interpolated bilinearly if the head has a stride.
         """
         logits = self.head_logits(images)[0]
         size = images.shape[-2:]
         if logits.shape[-2:] == size:
             return logits
-        return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+        return F.interpolate(logits, size=size, mode="bilinear", align_corners=self.align_corners)

@@ -1,6 +1,6 @@
 """U-Net: Convolutional Networks for Biomedical Image Segmentation.
 
-Ronneberger, Fischer, Brox 2015, arXiv:1505.04597. The decoder of the paper over an encoder of timm.
+Ronneberger, Fischer, Brox 2015, arXiv:1505.04597. The decoder of the paper over any encoder.
 
 Deviations from the paper, the usual ones: convolutions keep the size (padding 1) and are followed by
 batch normalisation; nearest-neighbour interpolation takes the place of transposed convolutions (no
@@ -11,12 +11,13 @@ interpolation is not).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixelwise.backbones.timm import TimmEncoder
+from pixelwise.backbones.building import Encoder, build_encoder
 from pixelwise.errors import RecipeError
 from pixelwise.layers.convolutions import ConvNormActivation
 from pixelwise.layers.padding import pad_to, round_up
@@ -49,7 +50,7 @@ class DecoderBlock(nn.Module):
 
 
 class UNet(SegmentationModel):
-    """Encoder of timm, one decoder block per halving of the stride, a 1x1 classifier.
+    """Encoder, one decoder block per halving of the stride, a 1x1 classifier.
 
     Args:
         spec: Encoder and decoder channels.
@@ -62,7 +63,7 @@ class UNet(SegmentationModel):
 
     def __init__(self, spec: UNetSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        self.encoder = TimmEncoder(spec.encoder)
+        self.encoder = cast("Encoder", build_encoder(spec.encoder))
         coarsest = self.encoder.strides[-1]
         most = coarsest.bit_length() - 1
         if not 1 <= len(spec.decoder_channels) <= most:
@@ -109,5 +110,5 @@ def _conv3x3(in_channels: int, out_channels: int) -> ConvNormActivation:
 
 @builds(UNetSpec)
 def build(spec: UNetSpec, classes: tuple[str, ...]) -> UNet:
-    """U-Net with timm's initial weights in the encoder and He's in the decoder."""
+    """U-Net with the encoder's initial weights and He's in the decoder."""
     return UNet(spec, classes)

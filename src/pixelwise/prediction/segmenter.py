@@ -112,8 +112,8 @@ class Segmenter:
         seen = resize_image(pixels, same_area((height, width), self.input_size))
         with prediction_mode(self.model):
             logits = main_logits(self.model, [seen])
-            labels = upsampled_argmax(logits, (height, width))[0].cpu().numpy()
-            softmax = _softmax(logits, (height, width)) if scores else None
+            labels = upsampled_argmax(logits, (height, width), self.model.align_corners)[0].cpu().numpy()
+            softmax = _softmax(logits, (height, width), self.model.align_corners) if scores else None
         return Prediction(image=pixels, labels=labels, scores=softmax, classes=self.classes, palette=self.palette)
 
     def _pixels(self, image: str | os.PathLike[str] | np.ndarray | Image.Image) -> np.ndarray:
@@ -150,8 +150,8 @@ def same_area(size: Size, wanted: Size | None) -> Size:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _softmax(logits: Tensor, size: Size) -> np.ndarray:
-    full = F.interpolate(logits.float(), size, mode="bilinear", align_corners=False)
+def _softmax(logits: Tensor, size: Size, align_corners: bool) -> np.ndarray:
+    full = F.interpolate(logits.float(), size, mode="bilinear", align_corners=align_corners)
     return full.softmax(1)[0].cpu().numpy()
 
 

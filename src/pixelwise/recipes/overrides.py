@@ -156,6 +156,8 @@ def _set(plain: dict[str, Any], path: list[str], value: Any) -> None:
         plain["schedule"] = where = _drop_other_length(where, {path[1]: value})
     if path == ["model", "family"] and where.get("family") != value:
         plain["model"] = where = {}
+    if path == ["initialize", "encoder"] and where.get("encoder") != value:
+        plain["initialize"] = where = {}  # the licence was that of the other weights
     if value is None:
         where.pop(path[-1], None)
     else:

@@ -28,7 +28,6 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             own), or a fixed size, to which labels are resized by nearest neighbour.
         absent: What a class counts that occurs neither in labels nor in predictions: left out of
             the mean (`skip`) or 0 (`zero`).
-        align_corners: Of the bilinear upsampling of the logits to the score size.
     """
 
     name: str
@@ -36,7 +35,6 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     input_size: Size | None = None
     score_size: Size | Literal["native"] = "native"
     absent: Literal["skip", "zero"] = "skip"
-    align_corners: bool = False
 
 
 PROTOCOLS = {

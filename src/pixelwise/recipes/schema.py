@@ -281,12 +281,16 @@ class Ema(Part, frozen=True, kw_only=True):
 
     Attributes:
         decay: After t steps the average keeps min(decay, (1 + t) / (10 + t)) of itself.
+        ramp: If set, it keeps decay * (1 - exp(-t / ramp)) instead.
     """
 
     decay: float = 0.999
+    ramp: float | None = None
 
     def __post_init__(self) -> None:
         _require(0 < self.decay < 1, f"ema.decay is {self.decay}; expected 0..1", "for example 0.999")
+        if self.ramp is not None:
+            _require_positive("ema.ramp", self.ramp, "a number of steps, for example 2000")
 
 
 class Precision(Part, frozen=True, kw_only=True):
@@ -397,6 +401,27 @@ class Evaluation(Part, frozen=True, kw_only=True):
         _require_at_least(1, "evaluation.batch_size", self.batch_size, "for example 1")
 
 
+class Original(Part, frozen=True, kw_only=True):
+    """What the original implementation counts: the facts that a network is verified against.
+
+    Attributes:
+        outputs: Number of outputs it was counted with.
+        parameters: Their number, auxiliary heads included; as text with the digits that are known,
+            `2428976` or `40.067M`.
+        gmacs: Multiply-accumulates of inference, 10^9; None where unknown.
+        size: (height, width) of the image it was counted at.
+        tolerance: Largest relative difference of the GMACs that is not another network.
+        note: Why the page prints something else, or what is not known.
+    """
+
+    outputs: int
+    parameters: str
+    gmacs: float | None
+    size: Size
+    tolerance: float = 0.001
+    note: str = ""
+
+
 class Published(Part, frozen=True, kw_only=True):
     """The published result that a recipe reproduces. Never overwritten by measurements.
 
@@ -404,11 +429,13 @@ class Published(Part, frozen=True, kw_only=True):
         page: Id of the published page.
         title: What the page is.
         source: Code base and revision.
-        miou_percent: The page's number.
+        miou_percent: The page's number; None where the page leaves it out.
         split: The split it was measured on.
         protocol: Named protocol that computes it the page's way.
         gpu_memory_gib: As printed, where printed.
         train_hours: As printed, where printed.
+        gmacs: As printed, where printed.
+        original: What the original implementation really counts.
         note: What a reader has to know about the number.
         code_licence: SPDX identifier.
         weights_licence: SPDX identifier, or `unknown`.
@@ -417,14 +444,31 @@ class Published(Part, frozen=True, kw_only=True):
     page: str
     title: str
     source: str
-    miou_percent: float
+    miou_percent: float | None
     split: str
     protocol: str
     gpu_memory_gib: float | None = None
     train_hours: float | None = None
+    gmacs: float | None = None
+    original: Original | None = None
     note: str = ""
     code_licence: str = "unknown"
     weights_licence: str = "unknown"
+
+
+class Initialize(Part, frozen=True, kw_only=True):
+    """Where the weights come from before the first step.
+
+    Attributes:
+        encoder: Pretrained weights of the encoder: timm's name with its tag (`resnet50c.gluon_in1k`), or a
+            model of the Hugging Face hub (`nvidia/mit-b0`); `none`: random.
+        licence: Of these weights, as their publisher states it.
+        original: What the authors of the published row began with, where that is something else.
+    """
+
+    encoder: str = "none"
+    licence: str = ""
+    original: str = ""
 
 
 class Recipe(Part, frozen=True, kw_only=True):
@@ -433,7 +477,8 @@ class Recipe(Part, frozen=True, kw_only=True):
     Attributes:
         name: Unique name; for a published row the id in the published table.
         summary: One line.
-        initialize: `none` (random weights).
+        quantization: `edgeai-8bit`: trained with 8-bit weights and activations (symmetric, per tensor,
+            power-of-two scales), from the float recipe's result.
         notes: Deviations and remarks.
     """
 
@@ -448,10 +493,11 @@ class Recipe(Part, frozen=True, kw_only=True):
     sampling: Sampling
     ema: Ema | None = None
     precision: Precision = Precision()
-    initialize: Literal["none"] = "none"
+    initialize: Initialize = Initialize()
     selection: Selection = Selection()
     checkpoints: Checkpoints = Checkpoints()
     evaluation: Evaluation = Evaluation()
+    quantization: Literal["none", "edgeai-8bit"] = "none"
     published: Published | None = None
     notes: str = ""
 
@@ -475,8 +521,9 @@ class Recipe(Part, frozen=True, kw_only=True):
     def hash(self) -> str:
         """SHA-256, hexadecimal, of the canonical JSON form of what decides the result.
 
-        Left out are texts, data loading, checkpoints, colours of overlays, and what a run fills in about a
-        known data set: training an unmodified recipe keeps its hash.
+        Left out are texts, what was published, data loading, checkpoints, colours of overlays, fields that
+        have their default (so a new field changes no hash), and what a run fills in about a known data set:
+        training an unmodified recipe keeps its hash.
         """
         import hashlib  # 6 ms that listing recipes does not need
 
@@ -495,11 +542,13 @@ def to_plain(recipe: Recipe) -> dict[str, Any]:
 
 
 def _deciding(recipe: Recipe) -> dict[str, Any]:
-    """The plain recipe without what changes no result or only repeats what the data set implies."""
-    plain = to_plain(recipe)
-    for field in ("checkpoints", "summary", "notes"):
+    """The plain recipe without what changes no result or only repeats defaults or what the data set implies."""
+    plain = _without_defaults(recipe)
+    for field in ("checkpoints", "summary", "notes", "published"):
         plain.pop(field, None)
-    data = plain["data"]
+    if "initialize" in plain:
+        plain["initialize"] = recipe.initialize.encoder
+    data = plain.setdefault("data", {})
     for field in ("workers", "cache", "palette"):
         data.pop(field, None)
     known = CLASS_SETS.get(recipe.data.dataset)
@@ -512,4 +561,16 @@ def _deciding(recipe: Recipe) -> dict[str, Any]:
         "colors": {"#{:02x}{:02x}{:02x}".format(*color): class_id for color, class_id in colors.items()},
     }
     plain["data"] = {field: value for field, value in data.items() if implied.get(field) != value}
+    return plain
+
+
+def _without_defaults(part: msgspec.Struct) -> dict[str, Any]:
+    plain = {}
+    for field in msgspec.structs.fields(part):
+        value = getattr(part, field.name)
+        if value != field.default:
+            structured = isinstance(value, msgspec.Struct)
+            plain[field.name] = _without_defaults(value) if structured else msgspec.to_builtins(value)
+    if part.__struct_config__.tag is not None:
+        plain["family"] = part.__struct_config__.tag
     return plain

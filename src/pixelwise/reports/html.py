@@ -111,7 +111,7 @@ def _line(result: Result) -> dict[str, str]:
 def _published(run: RunRecords, result: Result) -> dict[str, Any] | None:
     """The published value beside ours, where both were computed the same way on the same split."""
     published: Published | None = run.recipe.published
-    if published is None or math.isnan(result.miou):
+    if published is None or published.miou_percent is None or math.isnan(result.miou):
         return None
     ours = 100 * result.miou
     return {

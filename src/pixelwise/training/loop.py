@@ -236,7 +236,8 @@ def train_step(
         images, labels = prepare(batch, model.preprocessing, device, recipe.precision.channels_last)
         with autocast(recipe, device):
             logits = _forward(head_logits, images)
-        loss = segmentation_loss(logits, labels, recipe.loss, class_weights) / len(micro_batches)
+        loss = segmentation_loss(logits, labels, recipe.loss, class_weights, align_corners=model.align_corners)
+        loss = loss / len(micro_batches)
         loss.backward()
         total += loss.detach()
     parameters = [parameter for parameter in model.parameters() if parameter.grad is not None]

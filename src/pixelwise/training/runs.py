@@ -13,6 +13,7 @@ import msgspec
 import torch
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint, remove_later_checkpoints
+from pixelwise.checkpoints.initial_weights import initialize
 from pixelwise.checkpoints.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, RECIPE, read_recipe
 from pixelwise.datasets.audit import audit, raise_for_errors
 from pixelwise.datasets.class_weights import class_weights
@@ -85,6 +86,7 @@ def train(
 
     Raises:
         RecipeError: The recipe, the device or the output folder cannot be used.
+        CheckpointError: K440 to K442, the initial weights cannot be had.
         DataError: The data would make training wrong; see `pixelwise check`.
         ResourceError: Not enough disk space for the checkpoints.
         RunLockedError: Another process works in `output`.
@@ -96,6 +98,7 @@ def train(
     chosen = choose_device(device)
     observer = observer or RunObserver()
     threads = threads or _threads()
+    _refuse_quantization(resolved)
     with run_lock(run):
         if (run / RECIPE).exists() or any((run / CHECKPOINTS).glob("step-*")):
             raise RecipeError(
@@ -114,6 +117,7 @@ def train(
             "command": _command(recipe, resolved, data, run, overrides),
             "arguments": {"data": str(Path(data).resolve()) if data is not None else None, "device": str(chosen)},
             "threads": threads,
+            "initial_weights": {"encoder": resolved.initialize.encoder, "sha256": prepared.initial_weights_sha256},
             "machine": msgspec.to_builtins(machine_facts()),
             "versions": version_facts(),
         }
@@ -245,6 +249,7 @@ class _Prepared(NamedTuple):
     state: TrainingState
     steps: int
     device: torch.device
+    initial_weights_sha256: str | None
 
 
 def _prepare(
@@ -261,14 +266,20 @@ def _prepare(
     samples = dataset.samples(recipe.data.train_split)
     steps = total_steps(recipe.schedule, steps_per_epoch(len(samples), recipe.sampling))
     torch.manual_seed(recipe.sampling.seed)
-    model = build_model(recipe).to(device)
+    model = build_model(recipe)
+    # A run that has a checkpoint takes everything from there.
+    begins = not any((run / CHECKPOINTS).glob("step-*"))
+    if begins and recipe.initialize.encoder != "none":
+        observer.phase(f"loading the initial weights {recipe.initialize.encoder}", 0, 0)
+    initial_weights_sha256 = initialize(model, recipe.initialize) if begins else None
+    model = model.to(device)
     if recipe.precision.channels_last:
         model = model.to(memory_format=torch.channels_last)
     average = build_average(model) if recipe.ema is not None else None
     state = TrainingState(model, average, build_optimizer(model, recipe.optimizer))
     bytes_per_checkpoint = sum(tensor.nbytes for tensor in model.state_dict().values()) * (4 if average else 3)
     require_space(run, FREE_SPACE_FACTOR * bytes_per_checkpoint, f"{FREE_SPACE_FACTOR} checkpoints")
-    return _Prepared(recipe, dataset, facts, state, steps, device)
+    return _Prepared(recipe, dataset, facts, state, steps, device, initial_weights_sha256)
 
 
 def _restore(prepared: _Prepared, run: Path, observer: RunObserver) -> None:
@@ -289,7 +300,7 @@ def _restore(prepared: _Prepared, run: Path, observer: RunObserver) -> None:
 
 def _work(prepared: _Prepared, run: Path, observer: RunObserver) -> None:
     """Load the data and train to the end."""
-    recipe, dataset, facts, state, steps, device = prepared
+    recipe, dataset, facts, state, steps, device, _ = prepared
     remove_leftovers(run)
     remove_leftovers(run / CHECKPOINTS)
     samples = dataset.samples(recipe.data.train_split)
@@ -343,6 +354,15 @@ def _evaluator(
         return Evaluated(recipe.selection.split, chosen.name, scored.miou, scored.pixel_accuracy, scored.per_class_iou)
 
     return evaluate
+
+
+def _refuse_quantization(recipe: Recipe) -> None:
+    if recipe.quantization != "none":
+        raise RecipeError(
+            "R215",
+            f"recipe '{recipe.name}' is quantization-aware ({recipe.quantization}), which this version cannot train",
+            f"train the float network: pixelwise train {recipe.name.removesuffix('-qat')}, or set quantization=none",
+        )
 
 
 def _refuse_other_experiment(recipe: Recipe, changed: Recipe) -> None:

@@ -7,9 +7,9 @@ Both graphs of the code base are known, see `pixelwise.models.enet`. Files from 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
-from pixelwise.checkpoints.importing import Conversion, refuse_architecture
+from pixelwise.checkpoints.conversions import Conversion, refuse_architecture
 from pixelwise.models.base import SegmentationModel
 from pixelwise.recipes.specs import ENetSpec
 
@@ -59,17 +59,12 @@ RULES = {
 """Graph -> (pattern, replacement) pairs; each key passes through all of them, in this order."""
 
 
-def conversion(model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
-    """How to read `state` into `model`.
+def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
+    """How to read `state` into `model`; there is one source.
 
     Raises:
         CheckpointError: K402, one of the two is no ENet, or they are of different graphs.
     """
-    if not isinstance(model.spec, ENetSpec):
-        raise refuse_architecture(
-            f"weights of PyTorch-ENet fit an ENet; this model is a {type(model).__name__}",
-            "build the model from an ENet recipe, for example enet-camvid",
-        )
     if not any(key.startswith("initial_block.") for key in state):
         shown = ", ".join(list(state)[:3]) or "none at all"
         raise refuse_architecture(
@@ -77,14 +72,13 @@ def conversion(model: SegmentationModel, state: Mapping[str, Any]) -> Conversion
             f"the first keys: {shown}",
             "name the system that wrote the file with source=",
         )
+    spec = cast(ENetSpec, model.spec)
     graph = "any-size" if any(".ext_tconv1." in key for key in state) else "overlapping"
-    if graph != model.spec.graph:
+    if graph != spec.graph:
         evidence = "has" if graph == "any-size" else "has no"
         raise refuse_architecture(
             f"the checkpoint is of the graph '{graph}' (it {evidence} 'upsample4_0.ext_tconv1'), "
-            f"the model of '{model.spec.graph}'",
+            f"the model of '{spec.graph}'",
             f"build the model with model.graph={graph}",
         )
-    return Conversion(
-        rules=RULES[graph], classifier=CLASSIFIER, class_axis=CLASS_AXIS, unlabelled_output=UNLABELLED_OUTPUT
-    )
+    return Conversion(rules=RULES[graph], classifiers=((CLASSIFIER, CLASS_AXIS),), unlabelled_output=UNLABELLED_OUTPUT)

@@ -1,0 +1,70 @@
+"""From an encoder's name to the encoder."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from pixelwise.backbones import mit, mobilenetv3
+from pixelwise.backbones.timm import TimmEncoder, unknown_encoder
+from pixelwise.backbones.vit import ViTEncoder, has_one_stride
+from pixelwise.errors import RecipeError
+
+OWN_ENCODERS = (*mit.VARIANTS, mobilenetv3.NAME)
+"""Names of the encoders that are not timm's models."""
+
+
+class Encoder(Protocol):
+    """What every encoder is: a module that gives feature maps from fine to coarse.
+
+    Attributes:
+        name: Its name.
+        channels: Of each feature map.
+        strides: Of each feature map.
+        multiple: Input sizes have to be multiples of this; 1 if any size is right.
+    """
+
+    name: str
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+    multiple: int
+
+    def __call__(self, images: Tensor) -> list[Tensor]:
+        """(B, 3, H, W), sizes multiples of `multiple`, to one (B, C, H/stride, W/stride) per stride."""
+        ...
+
+
+def build_encoder(name: str, output_stride: int | None = None, *, maps: int | None = None) -> nn.Module:
+    """The encoder of that name, with random weights.
+
+    Args:
+        name: timm's name of a model, or one of `OWN_ENCODERS`.
+        output_stride: Stride of the coarsest feature maps; None: the network's own.
+        maps: How many of the feature maps are needed, counted from the coarsest; None: all. Layers that
+            exist for others only are left out; maps that come anyway are given.
+
+    Returns:
+        A module that is an `Encoder`.
+
+    Raises:
+        RecipeError: R207, there is no such encoder, or it cannot have that output stride.
+    """
+    if name in mit.VARIANTS:
+        if output_stride not in (None, mit.STRIDES[-1]):
+            raise RecipeError(
+                "R207",
+                f"the encoder '{name}' has output stride {mit.STRIDES[-1]}, not {output_stride}",
+                "leave model.output_stride out",
+            )
+        return mit.MiT(name)
+    if name == mobilenetv3.NAME:
+        return mobilenetv3.MobileNetV3LargeDilated(output_stride)
+    # Importing timm takes longer than building a small network: only who needs it pays.
+    import timm
+
+    if not timm.is_model(name):
+        raise unknown_encoder(name, OWN_ENCODERS)
+    if has_one_stride(name):
+        return ViTEncoder(name, output_stride, maps)
+    return TimmEncoder(name, output_stride)

@@ -1,0 +1,100 @@
+"""MobileNetV3-Large as torchvision dilates it for segmentation.
+
+Howard et al. 2019, arXiv:1905.02244. The blocks are timm's; the graph is that of torchvision's
+`mobilenet_v3_large(dilated=True)` (BSD-3-Clause), which differs from timm's with output stride 16:
+
+- the first block of the last stage is dilated, too;
+- features are taken after the block that strides, not after the last one of that stride;
+- batch normalisation has eps 0.001 and momentum 0.01.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from torch import Tensor, nn
+
+from pixelwise.errors import RecipeError
+
+NAME = "mobilenet_v3_large_dilated"
+OUTPUT_STRIDE = 16
+EPS = 1e-3
+MOMENTUM = 0.01
+DEPTHS = (1, 2, 3, 4, 2, 3, 1)
+"""Blocks of each of timm's stages; the last one is a plain 1x1 convolution."""
+TAKEN = ((1, 0), (2, 0), (3, 0), (5, 0), (6, 0))
+"""(stage, block) after which features are taken, next to those of the stem."""
+DILATED_STAGE = 5
+DILATION = 2
+
+
+class MobileNetV3LargeDilated(nn.Module):
+    """Features of 16, 24, 40, 80, 160 and 960 channels at strides 2, 4, 8, 16, 16 and 16, of any image size.
+
+    Initial weights are drawn as torchvision does.
+
+    Args:
+        output_stride: Of the coarsest features, 16 or None, which means 16.
+
+    Attributes:
+        name: `mobilenet_v3_large_dilated`.
+        channels: Of each feature map.
+        strides: Of each feature map.
+        multiple: 1: any image size is right.
+
+    Raises:
+        RecipeError: R207, another output stride.
+    """
+
+    def __init__(self, output_stride: int | None = None) -> None:
+        super().__init__()
+        if output_stride not in (None, OUTPUT_STRIDE):
+            raise RecipeError(
+                "R207",
+                f"the encoder '{NAME}' has output stride {OUTPUT_STRIDE}, not {output_stride}",
+                "leave model.output_stride out, or choose mobilenetv3_large_100",
+            )
+        # Importing timm takes longer than building a small network: only who needs it pays.
+        import timm
+
+        self.name = NAME
+        self.channels = (16, 24, 40, 80, 160, 960)
+        self.strides = (2, 4, 8, 16, 16, 16)
+        self.multiple = 1
+        self.network: Any = timm.create_model(
+            "mobilenetv3_large_100",
+            pretrained=False,
+            features_only=True,
+            output_stride=OUTPUT_STRIDE,
+            bn_eps=EPS,
+            bn_momentum=MOMENTUM,
+        )
+        for block in self.network.blocks[DILATED_STAGE]:
+            _dilate(block.conv_dw)
+        _initialise(self)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) float to one (B, C, ceil(H / stride), ceil(W / stride)) per stride."""
+        network = self.network
+        features = network.act1(network.bn1(network.conv_stem(images)))
+        taken = [features]
+        for stage, blocks in enumerate(network.blocks):
+            for place, block in enumerate(blocks):
+                features = block(features)
+                if (stage, place) in TAKEN:
+                    taken.append(features)
+        return taken
+
+
+def _dilate(conv: nn.Conv2d) -> None:
+    """Set the dilation, and the padding that keeps the size."""
+    reach = DILATION * (conv.kernel_size[0] // 2)
+    conv.dilation, conv.padding = (DILATION, DILATION), (reach, reach)
+
+
+def _initialise(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out")
+            if module.bias is not None:
+                nn.init.zeros_(cast("Tensor", module.bias))

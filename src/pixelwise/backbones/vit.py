@@ -1,0 +1,172 @@
+"""Plain vision transformers of timm as encoders: one scale in, several out.
+
+A plain transformer (ViT, DeiT, DINOv2, DINOv3, EVA-02, ...) keeps one stride from its patches to its last
+block. The other scales are made from the last block's map, its final normalisation included, by the
+simple feature pyramid of ViTDet (Li et al., ECCV 2022, arXiv:2203.16527): each doubling of the resolution is
+a transposed convolution 2x2 that halves the channels, with normalisation and GELU between two of them;
+the transformer's own scale is passed through; each halving is a 2x2 max pooling. Deviation: the 1x1 and
+3x3 convolutions after it, which bring all scales to 256 channels, are left to the decoder, whatever it is.
+
+Patches of 14 pixels would give strides that are no power of two. There, the image is resized by 14/16
+(bilinearly, sizes being multiples of 16), so that one patch covers exactly 16x16 pixels of the image,
+and likewise for other sizes of patches: each becomes the nearest power of two.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pixelwise.backbones.timm import unusable
+from pixelwise.errors import RecipeError
+
+STRIDES = (4, 8, 16, 32)
+
+_OPTIONS: tuple[dict[str, Any], ...] = tuple(
+    {**size, **pooling}
+    for size, pooling in itertools.product(({"dynamic_img_size": True}, {}), ({"global_pool": ""}, {}))
+)
+"""What timm's constructors are given, the first that one takes: position embeddings that follow the size
+of the image where it has to be asked for, and no pooling, which would move the final normalisation behind it."""
+
+
+def has_one_stride(name: str) -> bool:
+    """Whether timm's model of that name gives feature maps of one and the same stride only.
+
+    Args:
+        name: timm's name of a model.
+
+    Returns:
+        False also if it gives none at all.
+    """
+    import timm
+
+    try:
+        with torch.device("meta"):
+            network = timm.create_model(name, pretrained=False, features_only=True)
+    except (AssertionError, AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError):
+        return False
+    strides = cast("list[int]", cast("timm.models.FeatureInfo", network.feature_info).reduction())
+    return len(strides) > 1 and len(set(strides)) == 1
+
+
+class ViTEncoder(nn.Module):
+    """A plain transformer of timm and a simple feature pyramid. Random weights; nothing is downloaded.
+
+    Args:
+        name: timm's name of the model.
+        output_stride: Stride of the coarsest feature map, one of 4, 8, 16, 32; None: 32.
+        maps: How many feature maps, counted from the coarsest; None: all from stride 4 on.
+
+    Attributes:
+        name: timm's name of the model.
+        channels: Of each feature map, from fine to coarse: the transformer's at its own stride and
+            above, halved at each doubling of the resolution.
+        strides: Likewise; growing powers of two.
+        multiple: The stride of the patches, of which input sizes have to be multiples.
+
+    Raises:
+        RecipeError: R207, the transformer takes images of one size only, or cannot give its last map,
+            or there is no such output stride.
+    """
+
+    def __init__(self, name: str, output_stride: int | None = None, maps: int | None = None) -> None:
+        super().__init__()
+        coarsest = STRIDES[-1] if output_stride is None else output_stride
+        if coarsest not in STRIDES:
+            raise RecipeError(
+                "R207",
+                f"the timm model '{name}' cannot have output stride {output_stride}; expected one of {STRIDES}",
+                "leave model.output_stride out",
+            )
+        strides = tuple(stride for stride in STRIDES if stride <= coarsest)
+        self.name = name
+        self.strides: tuple[int, ...] = strides if maps is None else strides[-maps:]
+        self.network: Any = _create(name)
+        self.patch = int(self.network.feature_info[-1]["reduction"])
+        self.multiple: int = 2 ** round(math.log2(self.patch))
+        width = self._probe()
+        doublings = [max(0, (self.multiple // stride).bit_length() - 1) for stride in self.strides]
+        if width % 2 ** max(doublings):
+            raise unusable(name, f"its {width} channels cannot be halved {max(doublings)} times")
+        self.channels: tuple[int, ...] = tuple(width >> halvings for halvings in doublings)
+        self.enlarging = nn.ModuleList(_enlarging(width, steps) for steps in doublings)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """(B, 3, H, W), sizes multiples of `multiple`, to one (B, C, ceil(H / s), ceil(W / s)) per stride s."""
+        own = self._last_map(images)
+        maps: list[Tensor] = []
+        for enlarge, stride in zip(self.enlarging, self.strides, strict=True):
+            scale = enlarge(own)
+            for _ in range((stride // self.multiple).bit_length() - 1):
+                scale = F.max_pool2d(scale, kernel_size=2, stride=2, ceil_mode=True)
+            maps.append(scale)
+        return maps
+
+    def _last_map(self, images: Tensor) -> Tensor:
+        """(B, C, H / multiple, W / multiple): the last block's patches, normalised."""
+        if self.patch != self.multiple:
+            height, width = (length // self.multiple * self.patch for length in images.shape[-2:])
+            images = F.interpolate(images, size=(height, width), mode="bilinear", align_corners=False)
+        return self.network.forward_intermediates(
+            images, indices=1, norm=True, output_fmt="NCHW", intermediates_only=True
+        )[-1]
+
+    def _probe(self) -> int:
+        """Channels of the last map; found by running it, as is that it takes any size: timm does not say."""
+        training = self.training
+        self.eval()
+        width = 0
+        try:
+            for rows, columns in ((1, 2), (3, 1)):
+                size = rows * self.multiple, columns * self.multiple
+                with torch.no_grad():
+                    last = self._last_map(torch.zeros(1, 3, *size))
+                width = last.shape[1]
+                if tuple(last.shape) != (1, width, rows, columns):
+                    raise unusable(
+                        self.name,
+                        f"its last feature map for an image of {size[0]}x{size[1]} (HxW) has shape "
+                        f"{tuple(last.shape)}; expected {(1, width, rows, columns)}",
+                    )
+        except (AssertionError, AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            raise unusable(self.name, f"it does not take images of any size ({error})") from error
+        finally:
+            self.train(training)
+        return width
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of a map."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
+        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def _create(name: str) -> nn.Module:
+    import timm
+
+    refusal: Exception | None = None
+    for options in _OPTIONS:
+        try:
+            return timm.create_model(name, pretrained=False, num_classes=0, **options)
+        except (AssertionError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            refusal = error
+    raise unusable(name, f"timm cannot build it without its classifier ({refusal})") from refusal
+
+
+def _enlarging(width: int, doublings: int) -> nn.Sequential:
+    """(B, width, h, w) to (B, width / 2^doublings, h * 2^doublings, w * 2^doublings)."""
+    layers: list[nn.Module] = []
+    for step in range(doublings):
+        if step:
+            layers += [ChannelNorm(width), nn.GELU()]
+        layers.append(nn.ConvTranspose2d(width, width // 2, kernel_size=2, stride=2))
+        width //= 2
+    return nn.Sequential(*layers)

@@ -1,0 +1,148 @@
+"""The weights a network begins with: what `Recipe.initialize` names, downloaded once and checked ever after."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor, nn
+
+from pixelwise.checkpoints.state_files import load_state_file
+from pixelwise.errors import CheckpointError
+from pixelwise.models import SegmentationModel
+from pixelwise.recipes.schema import Initialize
+from pixelwise.storage import cache_folder, write_bytes
+
+COUNTER = "num_batches_tracked"
+KNOWN = "initial-weights.json"
+"""In the user's cache folder: weights -> SHA-256 of their tensors at the first download."""
+
+
+def initialize(model: SegmentationModel, description: Initialize) -> str | None:
+    """Load the encoder's pretrained weights into `model`, as far as the recipe names any.
+
+    They come through timm or the Hugging Face hub, which keep what they downloaded. torch's random state
+    is left as it was, so what is drawn afterwards does not depend on it.
+
+    Args:
+        model: Freshly built; only its encoder changes.
+        description: The recipe's `initialize`.
+
+    Returns:
+        SHA-256 of the loaded tensors (names and values); None when the weights stay random.
+
+    Raises:
+        CheckpointError: K440 they cannot be fetched, K441 they do not fit the encoder, K442 they are not
+            what they were the first time.
+    """
+    name = description.encoder
+    if name == "none":
+        return None
+    encoder = getattr(model, "encoder", None)
+    if not isinstance(encoder, nn.Module):
+        raise _do_not_fit(name, f"{type(model).__name__} has no encoder that is pretrained by itself")
+    with torch.random.fork_rng(devices=[]):
+        theirs = _from_hub(name, encoder) if "/" in name else _from_timm(name, encoder)
+    digest = _sha256(theirs)
+    _compare_with_first_download(name, digest)
+    _load(encoder, theirs, name)
+    return digest
+
+
+def _from_timm(name: str, encoder: nn.Module) -> dict[str, Tensor]:
+    """Tensors of timm by the encoder's keys, without those the encoder has no place for."""
+    import timm
+
+    architecture = getattr(encoder, "timm_name", getattr(encoder, "name", ""))
+    tag = architecture if name == "default" else name
+    if not timm.is_model(tag.partition(".")[0]) or not timm.is_model_pretrained(tag):
+        known = ", ".join(timm.list_pretrained(f"{architecture}.*")[:5]) or "none of this encoder"
+        raise _do_not_fit(name, f"timm {timm.__version__} has no such weights; it has {known}")
+    try:
+        pretrained = timm.create_model(tag, pretrained=True, features_only=True)
+    except Exception as error:  # the hub's client raises whatever its transport raises
+        raise _cannot_fetch(name, error) from error
+    network = getattr(encoder, "network", encoder)
+    prefix = "network." if network is not encoder else ""
+    own = network.state_dict()
+    return {f"{prefix}{key}": value for key, value in pretrained.state_dict().items() if key in own}
+
+
+def _from_hub(name: str, encoder: nn.Module) -> dict[str, Tensor]:
+    """Tensors of a SegFormer encoder on the Hugging Face hub, by the encoder's keys."""
+    import huggingface_hub
+
+    path: str | None = None
+    failure: Exception | None = None
+    for file in ("model.safetensors", "pytorch_model.bin"):
+        try:
+            path = huggingface_hub.hf_hub_download(name, file)
+            break
+        except Exception as error:  # as above
+            failure = error
+    if path is None:
+        raise _cannot_fetch(name, failure)
+    keys = importlib.import_module("pixelwise.checkpoints.segformer_keys")
+    return keys.encoder_weights(load_state_file(Path(path)), encoder)
+
+
+def _load(encoder: nn.Module, theirs: Mapping[str, Tensor], name: str) -> None:
+    own = encoder.state_dict()
+    missing = [key for key in own if key not in theirs and not key.endswith(COUNTER)]
+    differing = [key for key in own if key in theirs and theirs[key].shape != own[key].shape]
+    if missing or differing:
+        example = (differing or missing)[0]
+        raise _do_not_fit(
+            name,
+            f"{len(missing)} of the encoder's {len(own)} tensors are not among them and {len(differing)} have another "
+            f"shape, for example {example}",
+        )
+    encoder.load_state_dict({**own, **{key: value for key, value in theirs.items() if key in own}})
+
+
+def _sha256(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        value = tensors[key].detach().cpu().contiguous()
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes() if value.numel() else b"")
+    return digest.hexdigest()
+
+
+def _compare_with_first_download(name: str, digest: str) -> None:
+    """No publisher states a hash of these tensors, so the first download is what later ones are held against."""
+    file = cache_folder() / KNOWN
+    known: dict[str, Any] = {}
+    with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
+        known = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+    first = known.setdefault(name, digest)
+    if first != digest:
+        raise CheckpointError(
+            "K442",
+            f"the initial weights '{name}' have SHA-256 {digest[:12]}..., the first time they had {first[:12]}...",
+            f"somebody changed them; if that is right, remove '{name}' from {file}",
+        )
+    write_bytes(file, msgspec.json.format(msgspec.json.encode(known, order="sorted"), indent=1) + b"\n")
+
+
+def _cannot_fetch(name: str, error: Exception | None) -> CheckpointError:
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    return CheckpointError(
+        "K440",
+        f"the initial weights '{name}' cannot be fetched: {reason}",
+        "go online once (they are kept), or begin with random weights: --weights none",
+    )
+
+
+def _do_not_fit(name: str, reason: str) -> CheckpointError:
+    return CheckpointError(
+        "K441",
+        f"the initial weights '{name}' do not fit the encoder: {reason}",
+        "name others with --weights (timm's name with its tag, or default), or begin with random ones: --weights none",
+    )

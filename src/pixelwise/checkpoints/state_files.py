@@ -1,0 +1,91 @@
+"""Files of weights, read without ever running code from them."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from pixelwise.errors import CheckpointError
+from pixelwise.storage import printable
+
+
+def load_state_file(path: Path | str) -> dict[str, Any]:
+    """Read a file of weights without ever running code from it.
+
+    `.safetensors` files are read as such, everything else as a file of `torch.save`, with
+    `weights_only=True` and nothing looser.
+
+    Args:
+        path: The file.
+
+    Returns:
+        What the file holds, on the CPU; for a file of a training script more than weights.
+
+    Raises:
+        CheckpointError: K405, there is no such file, it is damaged, it wants to run code (the
+            message names what), or it holds something other than named tensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise _unreadable(path, "there is no such file", "check the path")
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    if not isinstance(content, dict):
+        raise _unreadable(
+            path,
+            f"it holds a {type(content).__name__}; expected a dict of named tensors",
+            "save model.state_dict() from the system that wrote it",
+        )
+    return content
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load_file(path)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise _unreadable(path, f"it is not a safetensors file: {error}", "copy or download it again") from error
+
+
+def _read_torch(path: Path) -> Any:
+    try:
+        with torch.serialization.safe_globals(_numpy_scalars()):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        wanted = re.search(r"GLOBAL (\S+)", str(error))
+        if wanted is None:
+            raise _unreadable(path, "it is not a file of torch.save", "copy or download it again") from error
+        raise _unreadable(
+            path,
+            f"it wants to load the Python object '{wanted[1]}', which can run code; only tensors, numbers, "
+            "strings and containers are read",
+            "save model.state_dict() from the system that wrote it, best as .safetensors",
+        ) from error
+    except Exception as error:  # a damaged pickle can make the unpickler raise nearly anything
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise _unreadable(path, f"it is damaged: {reason}", "copy or download it again") from error
+
+
+def _numpy_scalars() -> list[Any]:
+    """What a number computed by numpy needs: training scripts save scores beside the weights.
+
+    These build a number from bytes and nothing else. The scalar's constructor moved between numpy's
+    versions; files name either place.
+    """
+    scalar = np.float64(0).__reduce__()[0]
+    return [
+        (scalar, "numpy.core.multiarray.scalar"),
+        (scalar, "numpy._core.multiarray.scalar"),
+        np.dtype,
+        *(type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64)),
+    ]
+
+
+def _unreadable(path: Path, reason: str, help: str) -> CheckpointError:
+    return CheckpointError("K405", f"{printable(path)}: {reason}", help)

@@ -1,0 +1,109 @@
+"""Atrous spatial pyramid pooling (ASPP): the same features seen at several dilations, and as a whole.
+
+Chen et al. 2017, arXiv:1706.05587; with separable convolutions: Chen et al. 2018, arXiv:1802.02611.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pixelwise.layers.convolutions import ConvNormActivation
+
+
+class SeparableConv(nn.Module):
+    """A 3x3 convolution per channel, then a 1x1 convolution; normalisation and ReLU after each of the two.
+
+    Args:
+        in_channels: Of the input.
+        out_channels: Of the result.
+        dilation: Of the 3x3 convolution.
+        eps: Of the batch normalisations.
+        momentum: Of the batch normalisations.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, dilation: int = 1, *, eps: float = 1e-5, momentum: float = 0.1
+    ) -> None:
+        super().__init__()
+        depthwise = nn.Conv2d(
+            in_channels,
+            in_channels,
+            kernel_size=3,
+            padding=dilation,
+            dilation=dilation,
+            groups=in_channels,
+            bias=False,
+        )
+        self.depthwise = _block(depthwise, eps, momentum)
+        self.pointwise = _block(nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False), eps, momentum)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) float to (B, C', H, W)."""
+        return self.pointwise(self.depthwise(features))
+
+
+class ASPP(nn.Module):
+    """A 1x1 convolution, one dilated 3x3 convolution per rate and the mean of the whole map, joined by a 1x1.
+
+    All convolutions are without bias and followed by batch normalisation and ReLU. They are joined
+    in the order 1x1, rates as given, mean. Weights are PyTorch's default initial ones.
+
+    Args:
+        in_channels: Of the input.
+        channels: Of each branch and of the result.
+        rates: Dilations of the 3x3 branches; none: no such branch.
+        separable: Whether the 3x3 branches are separable convolutions.
+        image_pooling: Whether there is a branch for the mean of the whole map. In training it needs
+            two images or more: the normalisation sees one value per image.
+        dropout: Probability that an element of the result is dropped in training.
+        eps: Of all batch normalisations.
+        momentum: Of all batch normalisations.
+
+    Attributes:
+        branches: The 1x1 convolution, then one branch per rate.
+        pooled: The 1x1 convolution of the mean; None: there is no such branch.
+        project: Joins the branches.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        rates: tuple[int, ...] = (),
+        *,
+        separable: bool = False,
+        image_pooling: bool = True,
+        dropout: float = 0.0,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+    ) -> None:
+        super().__init__()
+
+        def pointwise(inputs: int) -> ConvNormActivation:
+            return _block(nn.Conv2d(inputs, channels, kernel_size=1, bias=False), eps, momentum)
+
+        def atrous(rate: int) -> nn.Module:
+            if separable:
+                return SeparableConv(in_channels, channels, rate, eps=eps, momentum=momentum)
+            conv = nn.Conv2d(in_channels, channels, kernel_size=3, padding=rate, dilation=rate, bias=False)
+            return _block(conv, eps, momentum)
+
+        self.branches = nn.ModuleList([pointwise(in_channels), *(atrous(rate) for rate in rates)])
+        self.pooled: ConvNormActivation | None = pointwise(in_channels) if image_pooling else None
+        self.project = pointwise((len(self.branches) + image_pooling) * channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) float to (B, C', H, W)."""
+        branches = [branch(features) for branch in self.branches]
+        if self.pooled is not None:
+            mean = self.pooled(features.mean(dim=(2, 3), keepdim=True))
+            branches.append(mean.expand(-1, -1, *features.shape[-2:]))
+        return self.dropout(self.project(torch.cat(branches, dim=1)))
+
+
+def _block(conv: nn.Conv2d, eps: float, momentum: float) -> ConvNormActivation:
+    block = ConvNormActivation(conv, nn.ReLU())
+    block.norm.eps, block.norm.momentum = eps, momentum
+    return block

@@ -1,0 +1,128 @@
+"""What the decoders of TI's Lite networks are made of: convolutions of small groups, as their encoders have.
+
+Follows TexasInstruments/edgeai-torchvision (BSD-3-Clause), written anew. A group of one channel is a
+depthwise convolution (over MobileNetV2); over RegNetX groups are larger, which embedded accelerators
+compute as fast. No convolution has a bias.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pixelwise.errors import RecipeError
+from pixelwise.layers.convolutions import ConvNormActivation
+
+RATES = (6, 12, 18)
+"""Dilations of the ASPP, whatever the stride of its input."""
+DROPOUT = 0.2
+NORM_WEIGHT = 1 - 1e-5
+"""Initial weight of every batch normalisation; why not 1 the original does not say."""
+
+
+def pointwise(in_channels: int, out_channels: int, activation: type[nn.Module]) -> ConvNormActivation:
+    """A 1x1 convolution, normalisation, activation."""
+    return ConvNormActivation(nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False), activation())
+
+
+def grouped3x3(channels: int, group_size: int, dilation: int = 1) -> nn.Conv2d:
+    """A 3x3 convolution of `channels // group_size` groups that keeps size and channels.
+
+    Raises:
+        RecipeError: R203, the channels cannot be divided into that many groups.
+    """
+    groups = channels // group_size
+    if groups == 0 or channels % groups:
+        raise RecipeError(
+            "R203",
+            f"a decoder convolution of {channels} channels cannot have groups of {group_size}, as the encoder has",
+            "choose other model.channels; the published networks have 256 for regnetx_004 and regnetx_008, "
+            "264 for regnetx_016, 288 for regnetx_032",
+        )
+    return nn.Conv2d(
+        channels, channels, kernel_size=3, padding=dilation, dilation=dilation, groups=groups, bias=False
+    )
+
+
+class GroupedSeparableConv(nn.Module):
+    """A grouped 3x3 convolution, then a 1x1 convolution; normalisation and activation after each of the two.
+
+    Args:
+        in_channels: Of the input.
+        out_channels: Of the result.
+        group_size: Channels per group.
+        activation: Type of the activations.
+        dilation: Of the 3x3 convolution.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, group_size: int, activation: type[nn.Module], dilation: int = 1
+    ) -> None:
+        super().__init__()
+        self.grouped = ConvNormActivation(grouped3x3(in_channels, group_size, dilation), activation())
+        self.pointwise = pointwise(in_channels, out_channels, activation)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) float to (B, C', H, W)."""
+        return self.pointwise(self.grouped(features))
+
+
+class LitePrediction(nn.Module):
+    """The classifier: a grouped 3x3 convolution with normalisation only, then a plain 1x1 convolution.
+
+    Args:
+        channels: Of the input.
+        num_classes: Of the result.
+        group_size: Channels per group.
+    """
+
+    def __init__(self, channels: int, num_classes: int, group_size: int) -> None:
+        super().__init__()
+        self.grouped = ConvNormActivation(grouped3x3(channels, group_size), nn.Identity())
+        self.classifier = nn.Conv2d(channels, num_classes, kernel_size=1, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) float to logits (B, K, H, W)."""
+        return self.classifier(self.grouped(features))
+
+
+class LiteASPP(nn.Module):
+    """Atrous spatial pyramid pooling of grouped separable convolutions, without a branch for the whole map.
+
+    Args:
+        in_channels: Of the input.
+        channels: Of each branch and of the result.
+        group_size: Channels per group of the 3x3 convolutions.
+        activation: Type of the activations.
+    """
+
+    def __init__(self, in_channels: int, channels: int, group_size: int, activation: type[nn.Module]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            [
+                pointwise(in_channels, channels, activation),
+                *(GroupedSeparableConv(in_channels, channels, group_size, activation, rate) for rate in RATES),
+            ]
+        )
+        self.dropout = nn.Dropout2d(DROPOUT)
+        self.project = pointwise(len(self.branches) * channels, channels, activation)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) float to (B, C', H, W)."""
+        return self.project(self.dropout(torch.cat([branch(features) for branch in self.branches], dim=1)))
+
+
+def enlarge_to(features: Tensor, finer: Tensor) -> Tensor:
+    """`features` (B, C, h, w), interpolated bilinearly to the height and width of `finer`."""
+    return F.interpolate(features, size=finer.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def initialize(network: nn.Module) -> None:
+    """Draw the initial weights of a whole Lite network, encoder included, as the original does."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.constant_(module.weight, NORM_WEIGHT)
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,71 @@
+"""DeepLabV3: Rethinking Atrous Convolution for Semantic Image Segmentation.
+
+Chen, Papandreou, Schroff, Adam 2017, arXiv:1706.05587. Follows torchvision (BSD-3-Clause), written
+anew. torchvision's differences to the paper: one more 3x3 convolution before the classifier, the
+rates 12, 24, 36 at whatever output stride, and an auxiliary head.
+
+Deviation: timm's initial weights of a ResNet differ from torchvision's in that the last
+normalisation of each residual block starts at 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from torch import Tensor, nn
+
+from pixelwise.backbones.building import Encoder, build_encoder
+from pixelwise.errors import RecipeError
+from pixelwise.layers.aspp import ASPP
+from pixelwise.layers.heads import DROPOUT, ConvolutionalHead
+from pixelwise.models.base import SegmentationModel
+from pixelwise.models.building import builds
+from pixelwise.models.encoding import auxiliary_head, crop_to_image, encode
+from pixelwise.recipes.specs import DeepLabV3Spec
+
+ASPP_DROPOUT = 0.5
+
+
+class DeepLabV3(SegmentationModel):
+    """Encoder, atrous spatial pyramid pooling, a 3x3 convolution, classifier.
+
+    The logits have the stride of the coarsest features.
+
+    Args:
+        spec: Encoder and head.
+        classes: Class names.
+
+    Raises:
+        RecipeError: R203, the head is impossible on this encoder; R207, the encoder is.
+    """
+
+    def __init__(self, spec: DeepLabV3Spec, classes: Sequence[str]) -> None:
+        super().__init__(spec, classes)
+        if any(rate < 1 for rate in spec.rates):
+            raise RecipeError(
+                "R203", f"model.rates is {list(spec.rates)}; expected 1 or more each", "torchvision has [12, 24, 36]"
+            )
+        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride))
+        self.encoder = encoder
+        self.auxiliary_feature = spec.auxiliary_feature
+        self.aspp = ASPP(encoder.channels[-1], spec.channels, spec.rates, dropout=ASPP_DROPOUT)
+        self.head = ConvolutionalHead(spec.channels, spec.channels, 1, self.num_classes, nn.Identity())
+        self.auxiliary = auxiliary_head(
+            encoder, spec.auxiliary_feature, spec.auxiliary_channels, self.num_classes, nn.Dropout(DROPOUT)
+        )
+
+    def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The logits at the stride of the coarsest features; in training those of the auxiliary head, if any."""
+        features = encode(self.encoder, images)
+        logits = crop_to_image(self.head(self.aspp(features[-1])), images, self.encoder.strides[-1])
+        if self.auxiliary is None or not self.training:
+            return (logits,)
+        auxiliary = self.auxiliary(features[self.auxiliary_feature])
+        return logits, crop_to_image(auxiliary, images, self.encoder.strides[self.auxiliary_feature])
+
+
+@builds(DeepLabV3Spec)
+def build(spec: DeepLabV3Spec, classes: tuple[str, ...]) -> DeepLabV3:
+    """DeepLabV3 with the encoder's own initial weights and PyTorch's in the heads."""
+    return DeepLabV3(spec, classes)

@@ -1,0 +1,64 @@
+"""DeepLabV3Lite: DeepLabV3+ (Chen et al. 2018, arXiv:1802.02611) as TI makes it for embedded accelerators.
+
+Follows TexasInstruments/edgeai-torchvision r8.2, `deeplabv3plus_*_edgeailite` (BSD-3-Clause), written
+anew. From DeepLabV3+ it differs, as the original does, in an encoder of stride 16 that dilates
+nothing, an ASPP of grouped convolutions without image pooling, and a decoder that is a single
+grouped separable convolution, the classifier.
+
+Deviation, which changes no logit of an input that the original accepts (multiples of 16): features
+are enlarged to the size of the finer ones instead of by a factor, so any size will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pixelwise.backbones.lite import LiteEncoder
+from pixelwise.layers.lite import LiteASPP, LitePrediction, enlarge_to, initialize, pointwise
+from pixelwise.models.base import SegmentationModel
+from pixelwise.models.building import builds
+from pixelwise.recipes.specs import DeepLabV3LiteSpec
+
+FINE = 1
+"""Which of the encoder's features the shortcut reads: those of stride 4."""
+SHORTCUT_CHANNELS = {"mobilenetv2_140": 64}
+"""Encoder -> channels to which they are reduced, where it is not 48."""
+
+
+class DeepLabV3Lite(SegmentationModel):
+    """ASPP at stride 16, joined with a shortcut at stride 4; logits at stride 4.
+
+    Args:
+        spec: Encoder and width of the ASPP.
+        classes: Class names.
+
+    Raises:
+        RecipeError: R203, the width does not fit the encoder's group size.
+    """
+
+    def __init__(self, spec: DeepLabV3LiteSpec, classes: Sequence[str]) -> None:
+        super().__init__(spec, classes)
+        self.encoder = LiteEncoder(spec.encoder, output_stride=16)
+        group_size, activation = self.encoder.group_size, self.encoder.activation
+        reduced = SHORTCUT_CHANNELS.get(spec.encoder, 48)
+        self.aspp = LiteASPP(self.encoder.channels[-1], spec.channels, group_size, activation)
+        self.shortcut = pointwise(self.encoder.channels[FINE], reduced, activation)
+        self.prediction = LitePrediction(spec.channels + reduced, self.num_classes, group_size)
+
+    def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The logits, (B, K, ceil(H / 4), ceil(W / 4)), alone."""
+        encoded = self.encoder(images)
+        shortcut = self.shortcut(encoded[FINE])
+        features = enlarge_to(self.aspp(encoded[-1]), shortcut)
+        return (self.prediction(torch.cat((features, shortcut), dim=1)),)
+
+
+@builds(DeepLabV3LiteSpec)
+def build(spec: DeepLabV3LiteSpec, classes: tuple[str, ...]) -> DeepLabV3Lite:
+    """DeepLabV3Lite with the initial weights of the original's network without an ImageNet encoder."""
+    model = DeepLabV3Lite(spec, classes)
+    initialize(model)
+    return model

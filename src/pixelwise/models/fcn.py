@@ -1,0 +1,83 @@
+"""FCN: Fully Convolutional Networks for Semantic Segmentation.
+
+Long, Shelhamer, Darrell 2015 (CVPR), arXiv:1411.4038: convolutions and a classifier on the coarsest
+features. No skip connections: these are the FCNs of today's tables, on dilated encoders.
+
+Two code bases have this network, and both are followed, written anew:
+
+=========================  ====================================  ============================
+                           sssegmentation (Apache-2.0)           torchvision (BSD-3-Clause)
+`FCNSpec.convolutions`     2                                     1
+dropout, p = 0.1           drops whole channels                  drops single elements
+encoder                    `resnet50c`: a stem of three 3x3      `resnet50`
+auxiliary head             512 channels                          256 channels
+=========================  ====================================  ============================
+
+The number of convolutions decides on the dropout. The encoders are timm's with the same graph:
+strides in the 3x3 convolutions, and the first block of a dilated stage keeps the dilation before it.
+
+Deviation: timm's initial weights of the encoder differ from torchvision's in that the last
+normalisation of each residual block starts at 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from torch import Tensor, nn
+
+from pixelwise.backbones.building import Encoder, build_encoder
+from pixelwise.errors import RecipeError
+from pixelwise.layers.heads import DROPOUT, ConvolutionalHead
+from pixelwise.models.base import SegmentationModel
+from pixelwise.models.building import builds
+from pixelwise.models.encoding import auxiliary_head, crop_to_image, encode
+from pixelwise.recipes.specs import FCNSpec
+
+AUXILIARY_FEATURE = -2
+
+
+class FCN(SegmentationModel):
+    """Encoder, 3x3 convolutions, classifier; logits at the stride of the coarsest features.
+
+    Args:
+        spec: Encoder and head.
+        classes: Class names.
+
+    Raises:
+        RecipeError: R203, the head is impossible on this encoder; R207, the encoder is.
+    """
+
+    def __init__(self, spec: FCNSpec, classes: Sequence[str]) -> None:
+        super().__init__(spec, classes)
+        if spec.convolutions < 0:
+            raise RecipeError(
+                "R203",
+                f"model.convolutions is {spec.convolutions}; expected 0 or more",
+                "1 is torchvision's head, 2 is sssegmentation's",
+            )
+        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride))
+        self.encoder = encoder
+        dropout = nn.Dropout if spec.convolutions == 1 else nn.Dropout2d
+        self.head = ConvolutionalHead(
+            encoder.channels[-1], spec.channels, spec.convolutions, self.num_classes, dropout(DROPOUT)
+        )
+        self.auxiliary = auxiliary_head(
+            encoder, AUXILIARY_FEATURE, spec.auxiliary_channels, self.num_classes, dropout(DROPOUT)
+        )
+
+    def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The logits at the stride of the coarsest features; in training those of the auxiliary head, if any."""
+        features = encode(self.encoder, images)
+        logits = crop_to_image(self.head(features[-1]), images, self.encoder.strides[-1])
+        if self.auxiliary is None or not self.training:
+            return (logits,)
+        auxiliary = self.auxiliary(features[AUXILIARY_FEATURE])
+        return logits, crop_to_image(auxiliary, images, self.encoder.strides[AUXILIARY_FEATURE])
+
+
+@builds(FCNSpec)
+def build(spec: FCNSpec, classes: tuple[str, ...]) -> FCN:
+    """FCN with timm's initial weights in the encoder and PyTorch's in the heads."""
+    return FCN(spec, classes)

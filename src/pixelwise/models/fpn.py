@@ -1,0 +1,151 @@
+"""Semantic FPN: a feature pyramid whose scales are brought to stride 4 and summed.
+
+Kirillov et al., CVPR 2019, arXiv:1901.02446 ("Panoptic Feature Pyramid Networks", the semantic branch).
+Follows the paper and its reference implementation (detectron2, Apache-2.0): 1x1 laterals and 3x3
+smoothing with bias and without normalisation; per scale as many (3x3 convolution, group normalisation
+with 32 groups, ReLU, enlarging by 2) as it takes to come from its stride to 4, one without enlarging at
+stride 4; summed; a 1x1 classifier. No dropout, as there.
+
+Deviations: the encoder may be any; feature maps finer than stride 4 are not used, and where the finest
+one is coarser than that, it decides the stride. Enlarging is to the size of the next finer map, so any
+image size works; from the coarse to the fine scales of the pyramid by repeating (nearest), in the
+branches bilinearly. A number of branch channels that 32 does not divide has fewer groups.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pixelwise.backbones.building import Encoder, build_encoder
+from pixelwise.models.base import SegmentationModel
+from pixelwise.models.building import builds
+from pixelwise.models.encoding import crop_to_image, encode
+from pixelwise.recipes.specs import FPNSpec
+
+Size = tuple[int, int]
+
+FINEST = 4
+"""Finer feature maps than this stride are not used."""
+GROUPS = 32
+
+
+class FeaturePyramid(nn.Module):
+    """Laterals, the way down from the coarsest map, smoothing.
+
+    Args:
+        in_channels: Of each feature map, from fine to coarse.
+        channels: Of every map of the pyramid.
+    """
+
+    def __init__(self, in_channels: Sequence[int], channels: int) -> None:
+        super().__init__()
+        self.laterals = nn.ModuleList(
+            _initialised(nn.Conv2d(inputs, channels, kernel_size=1)) for inputs in in_channels
+        )
+        self.smoothing = nn.ModuleList(
+            _initialised(nn.Conv2d(channels, channels, kernel_size=3, padding=1)) for _ in in_channels
+        )
+
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """One (B, C, H, W) per scale, from fine to coarse, to one (B, C', H, W) of the same size each."""
+        merged: list[Tensor] = []
+        for lateral, scale in zip(reversed(self.laterals), reversed(features), strict=True):
+            here = lateral(scale)
+            if merged:
+                here = here + F.interpolate(merged[-1], size=here.shape[-2:], mode="nearest")
+            merged.append(here)
+        return [smooth(scale) for smooth, scale in zip(self.smoothing, reversed(merged), strict=True)]
+
+
+class SemanticBranch(nn.Module):
+    """Convolutions that bring one scale of the pyramid to the finest one's size, doubling at a time.
+
+    Args:
+        in_channels: Of the pyramid.
+        channels: Of the result.
+        doublings: From the scale's stride to the finest.
+    """
+
+    def __init__(self, in_channels: int, channels: int, doublings: int) -> None:
+        super().__init__()
+        self.doublings = doublings
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                _initialised(nn.Conv2d(inputs, channels, kernel_size=3, padding=1, bias=False)),
+                nn.GroupNorm(math.gcd(GROUPS, channels), channels),
+                nn.ReLU(),
+            )
+            for inputs in (in_channels, *(channels,) * (doublings - 1))
+        )
+
+    def forward(self, features: Tensor, sizes: Sequence[Size]) -> Tensor:
+        """(B, C, h, w) to (B, C', H, W).
+
+        Args:
+            features: The scale.
+            sizes: One (height, width) per doubling.
+        """
+        if not sizes:
+            return self.blocks[0](features)
+        for block, size in zip(self.blocks, sizes, strict=True):
+            features = F.interpolate(block(features), size=size, mode="bilinear", align_corners=False)
+        return features
+
+
+class FPN(SegmentationModel):
+    """Encoder, feature pyramid, summed branches; logits at stride 4, or the encoder's finest if that is coarser.
+
+    Args:
+        spec: Encoder and channels.
+        classes: Class names.
+
+    Raises:
+        RecipeError: R207, the encoder is unknown or cannot be one.
+    """
+
+    def __init__(self, spec: FPNSpec, classes: Sequence[str]) -> None:
+        super().__init__(spec, classes)
+        encoder = cast("Encoder", build_encoder(spec.encoder))
+        self.encoder = encoder
+        # The coarsest map is always used.
+        self.finer = min(sum(stride < FINEST for stride in encoder.strides), len(encoder.strides) - 1)
+        strides = encoder.strides[self.finer :]
+        self.stride: int = strides[0]
+        self.pyramid = FeaturePyramid(encoder.channels[self.finer :], spec.channels)
+        self.branches = nn.ModuleList(
+            SemanticBranch(spec.channels, spec.head_channels, (stride // self.stride).bit_length() - 1)
+            for stride in strides
+        )
+        self.classifier = _initialised(nn.Conv2d(spec.head_channels, self.num_classes, kernel_size=1))
+
+    def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The logits, (B, K, ceil(H / s), ceil(W / s)) at stride s, alone."""
+        pyramid = self.pyramid(encode(self.encoder, images)[self.finer :])
+        rows, columns = pyramid[0].shape[-2:]
+        # Sizes at the doublings' strides, whether or not the encoder has a map there.
+        sizes = [
+            (-(-rows // (1 << doublings)), -(-columns // (1 << doublings)))
+            for doublings in range(max(branch.doublings for branch in self.branches))
+        ]
+        summed = sum(
+            branch(scale, sizes[: branch.doublings][::-1]) for branch, scale in zip(self.branches, pyramid, strict=True)
+        )
+        return (crop_to_image(self.classifier(summed), images, self.stride),)
+
+
+def _initialised(conv: nn.Conv2d) -> nn.Conv2d:
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv
+
+
+@builds(FPNSpec)
+def build(spec: FPNSpec, classes: tuple[str, ...]) -> FPN:
+    """Semantic FPN with the encoder's initial weights, and He's in the rest."""
+    return FPN(spec, classes)

@@ -1,0 +1,54 @@
+"""One normalisation and one 1x1 convolution on the coarsest features: how good an encoder is by itself.
+
+The linear evaluation of DINOv2 (Oquab et al., TMLR 2024, arXiv:2304.07193): batch normalisation, then a
+1x1 convolution, on the features that a plain transformer's last block gives; own code. For that
+protocol set `output_stride` to the stride of the transformer's patches: then nothing stands between the
+two. Deviations: the encoder may be any, and it is trained along unless the training freezes it. No
+dropout. The classifier starts normal (0.01), its bias at zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from torch import Tensor, nn
+
+from pixelwise.backbones.building import Encoder, build_encoder
+from pixelwise.models.base import SegmentationModel
+from pixelwise.models.building import builds
+from pixelwise.models.encoding import crop_to_image, encode
+from pixelwise.recipes.specs import LinearSpec
+
+
+class Linear(SegmentationModel):
+    """Encoder, batch normalisation, 1x1 classifier; logits at the stride of the coarsest features.
+
+    Args:
+        spec: Encoder and output stride.
+        classes: Class names.
+
+    Raises:
+        RecipeError: R207, the encoder is unknown, cannot be one, or cannot have that output stride.
+    """
+
+    def __init__(self, spec: LinearSpec, classes: Sequence[str]) -> None:
+        super().__init__(spec, classes)
+        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride, maps=1))
+        self.encoder = encoder
+        self.stride: int = encoder.strides[-1]
+        self.norm = nn.BatchNorm2d(encoder.channels[-1])
+        self.classifier = nn.Conv2d(encoder.channels[-1], self.num_classes, kernel_size=1)
+        nn.init.normal_(self.classifier.weight, std=0.01)
+        nn.init.zeros_(self.classifier.bias)  # type: ignore[arg-type]
+
+    def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The logits, (B, K, ceil(H / s), ceil(W / s)) at stride s, alone."""
+        logits = self.classifier(self.norm(encode(self.encoder, images)[-1]))
+        return (crop_to_image(logits, images, self.stride),)
+
+
+@builds(LinearSpec)
+def build(spec: LinearSpec, classes: tuple[str, ...]) -> Linear:
+    """The encoder with its initial weights and a small classifier."""
+    return Linear(spec, classes)

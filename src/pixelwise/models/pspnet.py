@@ -1,0 +1,72 @@
+"""PSPNet: Pyramid Scene Parsing Network.
+
+Zhao, Shi, Qi, Wang, Jia 2017 (CVPR), arXiv:1612.01105. Follows sssegmentation (Apache-2.0), written
+anew; mmsegmentation's (Apache-2.0) is the same graph with an auxiliary head of 256 channels instead
+of 512. Over `resnet50c` and `resnet101c` of timm, whose graph is that of both code bases: a stem of
+three 3x3 convolutions, strides in the 3x3 convolutions, and the first block of a dilated stage keeps
+the dilation before it.
+
+Differences of both to the paper's code: the pooled regions follow the size of the image, and the
+stem has 32, 32, 64 channels instead of 64, 64, 128. Deviations from sssegmentation: none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from torch import Tensor, nn
+
+from pixelwise.backbones.building import Encoder, build_encoder
+from pixelwise.errors import RecipeError
+from pixelwise.layers.heads import DROPOUT
+from pixelwise.layers.pyramid_pooling import PyramidPooling
+from pixelwise.models.base import SegmentationModel
+from pixelwise.models.building import builds
+from pixelwise.models.encoding import auxiliary_head, crop_to_image, encode
+from pixelwise.recipes.specs import PSPNetSpec
+
+AUXILIARY_FEATURE = -2
+
+
+class PSPNet(SegmentationModel):
+    """Encoder, pyramid pooling, classifier; logits at the stride of the coarsest features.
+
+    Args:
+        spec: Encoder and head.
+        classes: Class names.
+
+    Raises:
+        RecipeError: R203, the head is impossible on this encoder; R207, the encoder is.
+    """
+
+    def __init__(self, spec: PSPNetSpec, classes: Sequence[str]) -> None:
+        super().__init__(spec, classes)
+        if any(side < 1 for side in spec.bins):
+            raise RecipeError(
+                "R203", f"model.bins is {list(spec.bins)}; expected 1 or more each", "the paper has [1, 2, 3, 6]"
+            )
+        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride))
+        self.encoder = encoder
+        self.pooling = PyramidPooling(encoder.channels[-1], spec.channels, spec.bins)
+        self.dropout = nn.Dropout2d(DROPOUT)
+        self.classifier = nn.Conv2d(spec.channels, self.num_classes, kernel_size=1)
+        self.auxiliary = auxiliary_head(
+            encoder, AUXILIARY_FEATURE, spec.auxiliary_channels, self.num_classes, nn.Dropout2d(DROPOUT)
+        )
+
+    def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The logits at the stride of the coarsest features; in training those of the auxiliary head, if any."""
+        features = encode(self.encoder, images)
+        logits = self.classifier(self.dropout(self.pooling(features[-1])))
+        logits = crop_to_image(logits, images, self.encoder.strides[-1])
+        if self.auxiliary is None or not self.training:
+            return (logits,)
+        auxiliary = self.auxiliary(features[AUXILIARY_FEATURE])
+        return logits, crop_to_image(auxiliary, images, self.encoder.strides[AUXILIARY_FEATURE])
+
+
+@builds(PSPNetSpec)
+def build(spec: PSPNetSpec, classes: tuple[str, ...]) -> PSPNet:
+    """PSPNet with timm's initial weights in the encoder and PyTorch's in the heads."""
+    return PSPNet(spec, classes)

@@ -1,0 +1,68 @@
+"""UNetLite: a U-Net (Ronneberger et al. 2015, arXiv:1505.04597) as TI makes it for embedded accelerators.
+
+Follows TexasInstruments/edgeai-torchvision r8.2, `unet_aspp_*_edgeailite` (BSD-3-Clause), written
+anew: an ASPP of grouped convolutions at stride 32, then per scale one grouped separable convolution
+over the enlarged features and the encoder's, down to stride 2.
+
+Deviation, which changes no logit of an input that the original accepts (multiples of 32): features
+are enlarged to the size of the finer ones instead of by a factor, so any size will do.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pixelwise.backbones.lite import LiteEncoder
+from pixelwise.layers.lite import GroupedSeparableConv, LiteASPP, LitePrediction, enlarge_to, initialize
+from pixelwise.models.base import SegmentationModel
+from pixelwise.models.building import builds
+from pixelwise.recipes.specs import UNetLiteSpec
+
+FEWEST_CHANNELS = 32
+"""Of a scale; twice the number of classes if that is more."""
+
+
+class UNetLite(SegmentationModel):
+    """ASPP at stride 32, then one joining convolution at each of the strides 16, 8, 4, 2; logits at stride 2.
+
+    Args:
+        spec: Encoder and width of the ASPP.
+        classes: Class names. Their number decides the width of the fine scales, too.
+
+    Raises:
+        RecipeError: R203, the widths do not fit the encoder's group size.
+    """
+
+    def __init__(self, spec: UNetLiteSpec, classes: Sequence[str]) -> None:
+        super().__init__(spec, classes)
+        self.encoder = LiteEncoder(spec.encoder)
+        group_size, activation = self.encoder.group_size, self.encoder.activation
+        self.aspp = LiteASPP(self.encoder.channels[-1], spec.channels, group_size, activation)
+        fewest = max(2 * self.num_classes, FEWEST_CHANNELS)
+        skips = self.encoder.channels[-2::-1]
+        widths = [spec.channels, *(max(skip, fewest) for skip in skips)]
+        self.decoder = nn.ModuleList(
+            GroupedSeparableConv(coarser + skip, finer, group_size, activation)
+            for skip, (coarser, finer) in zip(skips, itertools.pairwise(widths), strict=True)
+        )
+        self.prediction = LitePrediction(widths[-1], self.num_classes, group_size)
+
+    def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The logits, (B, K, ceil(H / 2), ceil(W / 2)), alone."""
+        *skips, coarsest = self.encoder(images)
+        features = self.aspp(coarsest)
+        for convolution, skip in zip(self.decoder, reversed(skips), strict=True):
+            features = convolution(torch.cat((enlarge_to(features, skip), skip), dim=1))
+        return (self.prediction(features),)
+
+
+@builds(UNetLiteSpec)
+def build(spec: UNetLiteSpec, classes: tuple[str, ...]) -> UNetLite:
+    """UNetLite with the initial weights of the original's network without an ImageNet encoder."""
+    model = UNetLite(spec, classes)
+    initialize(model)
+    return model

@@ -1,0 +1,145 @@
+"""Parameters and multiply-accumulates (MACs) of a network, counted by running it on shapes alone.
+
+Counted are convolutions, transposed convolutions, matrix products and attention: what the published
+tables count, by the formulas of PyTorch's own counter (`torch.utils.flop_counter`), whose FLOPs are
+two per MAC. Biases, normalisation, activations, pooling and resizing are not, and
+`Complexity.uncounted` names them.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import msgspec
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+_MOVING = frozenset(
+    """alias arange as_strided bernoulli_ cat chunk clone constant_pad_nd contiguous copy_ detach empty empty_like
+    empty_strided expand fill_ flip full full_like gather index index_select lift_fresh new_empty new_full new_ones
+    new_zeros ones ones_like permute repeat reflection_pad2d replication_pad2d reshape scatter select select_scatter
+    slice split split_with_sizes squeeze stack t to transpose unbind unfold unsafe_split unsqueeze view where zeros
+    zeros_like zero_ _reshape_alias _to_copy _unsafe_view""".split()
+)
+"""Operations that only create, move or select values."""
+
+
+class Complexity(msgspec.Struct, frozen=True, kw_only=True):
+    """What a network costs at one image size.
+
+    Attributes:
+        parameters: Of the whole network, auxiliary heads included.
+        auxiliary_parameters: Of them, in parts that inference does not run.
+        macs: Multiply-accumulates of one image in inference (auxiliary heads excluded).
+        height: Of the image, pixels.
+        width: Of the image, pixels.
+        uncounted: Names of the arithmetic operations that inference ran and that are not in `macs`.
+    """
+
+    parameters: int
+    auxiliary_parameters: int
+    macs: int
+    height: int
+    width: int
+    uncounted: tuple[str, ...]
+
+    @property
+    def gmacs(self) -> float:
+        """`macs` in units of 10^9."""
+        return self.macs / 1e9
+
+
+def complexity(model: nn.Module | str | Any, height: int = 512, width: int = 1024) -> Complexity:
+    """Count the parameters and multiply-accumulates of a network.
+
+    Nothing is computed: the network runs on shapes alone (PyTorch's `meta` device), so the cost of
+    counting does not depend on the image size. The given network is not changed.
+
+    Args:
+        model: A network, or what `pixelwise.build_model` takes: the name of a recipe, a recipe or a spec.
+        height: Of the image, pixels.
+        width: Of the image, pixels.
+
+    Returns:
+        The counts, for one image.
+
+    Raises:
+        ValueError: The size is not positive.
+        RecipeError: As `build_model`.
+    """
+    if height < 1 or width < 1:
+        raise ValueError(f"the image size is {height}x{width} (HxW); expected 1 or more each")
+    if isinstance(model, nn.Module):
+        network = _on_meta(model)
+    else:
+        from pixelwise.models import build_model
+
+        with torch.device("meta"):
+            network = build_model(model)
+    network.eval()
+    used = _UsedParameters(network)
+    operations = _Operations()
+    with torch.no_grad(), used, operations, FlopCounterMode(display=False) as counter:
+        network(torch.empty(1, _channels(network), height, width, device="meta"))
+    parameters = {id(parameter): parameter.numel() for parameter in network.parameters()}
+    return Complexity(
+        parameters=sum(parameters.values()),
+        auxiliary_parameters=sum(count for key, count in parameters.items() if key not in used.seen),
+        macs=counter.get_total_flops() // 2,
+        height=height,
+        width=width,
+        uncounted=tuple(sorted(operations.uncounted)),
+    )
+
+
+def _on_meta(model: nn.Module) -> nn.Module:
+    """A copy of `model` without its values."""
+    # Every tensor is replaced before copying, so that copying a large network needs no memory.
+    memo: dict[int, Any] = {}
+    for parameter in model.parameters():
+        memo[id(parameter)] = nn.Parameter(
+            torch.empty_like(parameter, device="meta"), requires_grad=parameter.requires_grad
+        )
+    for buffer in model.buffers():
+        memo[id(buffer)] = torch.empty_like(buffer, device="meta")
+    return copy.deepcopy(model, memo)
+
+
+def _channels(network: nn.Module) -> int:
+    preprocessing = getattr(network, "preprocessing", None)
+    return len(preprocessing.mean) if preprocessing is not None else 3
+
+
+class _UsedParameters(TorchDispatchMode):
+    """Notes which parameters take part in an operation."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.seen: set[int] = set()
+        self._storages = {parameter.untyped_storage()._cdata: id(parameter) for parameter in network.parameters()}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        for value in torch.utils._pytree.tree_leaves((args, kwargs or {})):
+            if isinstance(value, torch.Tensor):
+                key = self._storages.get(value.untyped_storage()._cdata)
+                if key is not None:
+                    self.seen.add(key)
+        return func(*args, **(kwargs or {}))
+
+
+class _Operations(TorchDispatchMode):
+    """Collects the names of operations that compute something and are not counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.uncounted: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        packet = func._overloadpacket
+        name = packet.__name__
+        if packet not in flop_registry and name not in _MOVING:
+            self.uncounted.add(name)
+        return func(*args, **(kwargs or {}))

@@ -1,0 +1,192 @@
+"""The published pages, transcribed: their headings, texts, tables and footnotes in their order.
+
+One TOML file per page in `pages/`. Texts and cells are what the page prints; `[label](address)` is a
+link and `<sup>1</sup>` a footnote mark. What a recipe claims of its row stands in the recipe; tests
+hold the two against each other.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from pixelwise.errors import RecipeError
+from pixelwise.recipes.suggestions import did_you_mean
+
+PAGES = ("000", "001", "002", "003", "004")
+_FOLDER = Path(__file__).parent / "pages"
+_MARKUP = re.compile(r"\[(?P<label>[^\]]+)\]\((?P<address>\S+?)\)|<sup>(?P<raised>.+?)</sup>")
+
+
+class Block(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """Base of what a page is made of, told apart by `kind`."""
+
+
+class Heading(Block, frozen=True, kw_only=True, tag="heading"):
+    """A heading; the page's own title has level 1."""
+
+    level: int
+    text: str
+
+
+class Paragraph(Block, frozen=True, kw_only=True, tag="paragraph"):
+    """A paragraph, or one of the page's footnotes."""
+
+    text: str
+
+
+class Code(Block, frozen=True, kw_only=True, tag="code"):
+    """Text that keeps its line breaks."""
+
+    text: str
+
+
+class Listing(Block, frozen=True, kw_only=True, tag="list"):
+    """A list with bullets."""
+
+    items: tuple[str, ...]
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A row of a table: a result with the name of its recipe, or a line of one text, `group`."""
+
+    recipe: str = ""
+    cells: tuple[str, ...] = ()
+    group: str = ""
+
+
+class Table(Block, frozen=True, kw_only=True, tag="table"):
+    """A table of results.
+
+    Attributes:
+        columns: The page's own headings; two can be equal.
+        align: One letter per column: `l`, `c` or `r`.
+        rows: In the page's order.
+        miou: Number of the column (from 0) that prints the mean IoU.
+        gmacs: Number of the column that prints the complexity, where there is one.
+    """
+
+    columns: tuple[str, ...]
+    align: str
+    rows: tuple[Row, ...]
+    miou: int
+    gmacs: int | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.align) != len(self.columns):
+            raise ValueError(f"{len(self.columns)} columns but {len(self.align)} alignments")
+        for row in self.rows:
+            if not row.group and len(row.cells) != len(self.columns):
+                raise ValueError(f"row '{row.recipe}' has {len(row.cells)} cells for {len(self.columns)} columns")
+
+
+class PerClass(Block, frozen=True, kw_only=True, tag="per_class"):
+    """The per-class IoU of one row, in percent as printed; classes in the order of the recipe's."""
+
+    recipe: str
+    label: str
+    classes: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One published page.
+
+    Attributes:
+        page: Its id.
+        title: What it is, in our words.
+        source: Where it stands.
+        aliases: Other names by which it can be asked for.
+        blocks: Its content.
+    """
+
+    page: str
+    title: str
+    source: str
+    aliases: tuple[str, ...]
+    blocks: tuple[Heading | Paragraph | Code | Listing | Table | PerClass, ...]
+
+    def rows(self) -> Iterator[tuple[Table, Row]]:
+        """Every row that has a recipe, with its table."""
+        for block in self.blocks:
+            if isinstance(block, Table):
+                for row in block.rows:
+                    if row.recipe:
+                        yield block, row
+
+
+class Piece(NamedTuple):
+    """A stretch of a text.
+
+    Attributes:
+        kind: `text`, `link` or `raised` (a footnote mark).
+        text: What is read.
+        address: Of a link.
+    """
+
+    kind: Literal["text", "link", "raised"]
+    text: str
+    address: str = ""
+
+
+@cache
+def read_page(page: str) -> Page:
+    """The transcription of a page by its id.
+
+    Raises:
+        RecipeError: R209, there is no such page.
+    """
+    if page not in PAGES:
+        raise _no_such_page(page)
+    return msgspec.convert(tomllib.loads((_FOLDER / f"{page}.toml").read_text("utf-8")), Page)
+
+
+def find_page(name: str) -> str:
+    """The id of the page that `name` means: `000`, `0`, or one of its other names such as `enet`.
+
+    Raises:
+        RecipeError: R209, with the nearest names.
+    """
+    wanted = name.strip().lower()
+    if wanted.isdecimal() and wanted.zfill(3) in PAGES:
+        return wanted.zfill(3)
+    for page in PAGES:
+        if wanted in read_page(page).aliases:
+            return page
+    raise _no_such_page(name)
+
+
+def _no_such_page(name: str) -> RecipeError:
+    known = [alias for page in PAGES for alias in (page, *read_page(page).aliases)]
+    listed = ", ".join(f"{page} ({read_page(page).aliases[0]})" for page in PAGES)
+    return RecipeError(
+        "R209", f"no published page is called '{name}'{did_you_mean(name.lower(), known)}", f"the pages are {listed}"
+    )
+
+
+def pieces(text: str) -> list[Piece]:
+    """A page's text split into plain stretches, links and footnote marks."""
+    found, end = [], 0
+    for match in _MARKUP.finditer(text):
+        if match.start() > end:
+            found.append(Piece("text", text[end : match.start()]))
+        if match["raised"] is not None:
+            found.append(Piece("raised", match["raised"]))
+        else:
+            found.append(Piece("link", match["label"], match["address"]))
+        end = match.end()
+    if end < len(text):
+        found.append(Piece("text", text[end:]))
+    return found
+
+
+def printed_number(cell: str) -> float | None:
+    """The number that a cell prints, without its footnote mark and its percent sign; None where it is empty."""
+    text = "".join(piece.text for piece in pieces(cell) if piece.kind != "raised").strip().removesuffix("%")
+    return float(text) if text else None

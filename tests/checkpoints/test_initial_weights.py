@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import timm
+import torch
+
+from pixelwise.checkpoints.initial_weights import initialize
+from pixelwise.errors import CheckpointError
+from pixelwise.models import build_model
+from pixelwise.recipes.schema import Initialize
+from pixelwise.recipes.specs import ENetSpec, UNetSpec
+
+ENCODER = "mobilenetv3_small_050"
+TAG = f"{ENCODER}.lamb_in1k"
+
+SCRIPT = """
+import json, sys, torch
+from pixelwise.checkpoints.initial_weights import initialize
+from pixelwise.errors import CheckpointError
+from pixelwise.models import build_model
+from pixelwise.recipes.schema import Initialize
+from pixelwise.recipes.specs import UNetSpec
+
+torch.manual_seed(0)
+model = build_model(UNetSpec(encoder="mobilenetv3_small_050", decoder_channels=(8,)), 2)
+before = torch.get_rng_state()
+try:
+    digest = initialize(model, Initialize(encoder=sys.argv[1]))
+except CheckpointError as error:
+    print(json.dumps({"code": error.code, "message": error.message, "help": error.help}))
+else:
+    stem = model.encoder.network.conv_stem.weight
+    print(json.dumps({
+        "sha256": digest, "stem": stem.flatten()[:4].tolist(),
+        "same_random_state": bool(torch.equal(before, torch.get_rng_state())),
+    }))
+"""
+
+
+class Hub(http.server.ThreadingHTTPServer):
+    """As much of the Hugging Face hub as downloading a file needs."""
+
+    content: bytes = b""
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_HEAD(self) -> None:
+        self.answer(with_body=False)
+
+    def do_GET(self) -> None:
+        self.answer(with_body=True)
+
+    def answer(self, *, with_body: bool) -> None:
+        assert isinstance(self.server, Hub)
+        content = self.server.content
+        if self.path != f"/timm/{TAG}/resolve/main/model.safetensors":
+            self.send_response(404)
+            self.send_header("X-Error-Code", "EntryNotFound")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("X-Repo-Commit", hashlib.sha1(content, usedforsecurity=False).hexdigest())
+        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        self.end_headers()
+        if with_body:
+            self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    server = Hub(("127.0.0.1", 0), Answers)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def weights(seed: int) -> dict[str, torch.Tensor]:
+    torch.manual_seed(seed)
+    return dict(timm.create_model(ENCODER).state_dict())
+
+
+def ask(port: int, home: Path, name: str, **environment: str) -> dict:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, name],
+        env=os.environ
+        | {"HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_HOME": str(home / "hub"), "XDG_CACHE_HOME": str(home)}
+        | {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_weights_come_from_the_hub_once_and_are_remembered(hub: Hub, tmp_path: Path) -> None:
+    published = weights(1)
+    hub.content = safetensors.torch.save(published)
+
+    first = ask(hub.server_port, tmp_path, TAG)
+
+    assert first["stem"] == pytest.approx(published["conv_stem.weight"].flatten()[:4].tolist())
+    assert first["same_random_state"]
+    hub.content = b""  # the second time nothing is downloaded
+    assert ask(hub.server_port, tmp_path, TAG, HF_HUB_OFFLINE="1") == first
+
+
+def test_weights_that_changed_since_the_first_download_are_refused(hub: Hub, tmp_path: Path) -> None:
+    hub.content = safetensors.torch.save(weights(1))
+    first = ask(hub.server_port, tmp_path, TAG)
+    hub.content = safetensors.torch.save(weights(2))
+
+    found = ask(hub.server_port, tmp_path, TAG)
+
+    assert found["code"] == "K442"
+    assert first["sha256"][:12] in found["message"]
+
+
+def test_without_a_network_the_error_says_how_to_go_on(tmp_path: Path) -> None:
+    found = ask(1, tmp_path, TAG, HF_HUB_OFFLINE="1")
+
+    assert found["code"] == "K440"
+    assert TAG in found["message"]
+    assert "--weights none" in found["help"]
+
+
+def test_random_weights_are_left_alone() -> None:
+    model = build_model(ENetSpec(), 2)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+
+    assert initialize(model, Initialize()) is None
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_weights_that_timm_does_not_have_are_refused_with_those_it_has() -> None:
+    model = build_model(UNetSpec(encoder="resnet18", decoder_channels=(8,)), 2)
+
+    with pytest.raises(CheckpointError, match=r"no such weights; it has resnet18\.a1_in1k") as caught:
+        initialize(model, Initialize(encoder="resnet18.imagenet"))
+    assert caught.value.code == "K441"
+
+
+def test_a_network_without_an_encoder_takes_none() -> None:
+    with pytest.raises(CheckpointError, match="ENet has no encoder") as caught:
+        initialize(build_model(ENetSpec(), 2), Initialize(encoder="resnet18.a1_in1k"))
+    assert caught.value.code == "K441"
