@@ -7,7 +7,7 @@ STAMP = $(VENV)/.installed-$(shell cksum < pyproject.toml | cut -d' ' -f1)
 # A shared environment runs the code of this clone, whichever clone installed it.
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: demo test check install format clean
+.PHONY: demo test test-heavy check install format clean
 
 DEMO ?= demo
 demo: install          ## a few minutes: synthetic data, training, evaluation, prediction, report
@@ -22,8 +22,11 @@ demo: install          ## a few minutes: synthetic data, training, evaluation, p
 	@echo "  $(DEMO)/run                    recipe, log, checkpoints, results"
 	@echo "  $(DEMO)/predictions/overlays   predictions drawn over the test images"
 
-test: install          ## every test
+test: install          ## the tests, a few minutes
 	@$(BIN)/python -m pytest
+
+test-heavy: install    ## the tests of large networks that `test` leaves out
+	@$(BIN)/python -m pytest -m heavy
 
 check: install         ## lint, format, types, import contracts
 	@$(BIN)/ruff check .

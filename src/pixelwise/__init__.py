@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pixelwise.models import SegmentationModel, build_model
     from pixelwise.prediction.loading import load
     from pixelwise.prediction.segmenter import Prediction, Segmenter
+    from pixelwise.profiling import Complexity, complexity
     from pixelwise.recipes.catalog import list_recipes, recipe
     from pixelwise.recipes.overrides import apply_overrides
     from pixelwise.recipes.protocols import Protocol
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Audit": "pixelwise.datasets.audit",
+    "Complexity": "pixelwise.profiling",
     "ImportReport": "pixelwise.checkpoints.importing",
     "PixelwiseError": "pixelwise.errors",
     "Prediction": "pixelwise.prediction.segmenter",
@@ -38,6 +40,7 @@ _HOMES = {
     "apply_overrides": "pixelwise.recipes.overrides",
     "audit": "pixelwise.datasets.audit",
     "build_model": "pixelwise.models",
+    "complexity": "pixelwise.profiling",
     "evaluate": "pixelwise.evaluation.runs",
     "import_weights": "pixelwise.checkpoints.importing",
     "list_recipes": "pixelwise.recipes.catalog",
@@ -50,6 +53,7 @@ _HOMES = {
 
 __all__ = [
     "Audit",
+    "Complexity",
     "ImportReport",
     "PixelwiseError",
     "Prediction",
@@ -61,6 +65,7 @@ __all__ = [
     "apply_overrides",
     "audit",
     "build_model",
+    "complexity",
     "evaluate",
     "import_weights",
     "list_recipes",

@@ -73,7 +73,7 @@ def test_a_network_without_growing_strides_says_so() -> None:
 
 
 def test_a_network_for_one_image_size_says_so() -> None:
-    with pytest.raises(RecipeError, match=r"does not take images of 64x96 \(HxW\)") as caught:
+    with pytest.raises(RecipeError, match=r"does not take images of any size; tried with 64x96 \(HxW\)") as caught:
         TimmEncoder("efficientformer_l1")
 
     assert caught.value.code == "R207"

@@ -38,6 +38,7 @@ class MobileNetV3LargeDilated(nn.Module):
 
     Attributes:
         name: `mobilenet_v3_large_dilated`.
+        timm_name: Name of timm's model whose weights fit.
         channels: Of each feature map.
         strides: Of each feature map.
         multiple: 1: any image size is right.
@@ -58,11 +59,12 @@ class MobileNetV3LargeDilated(nn.Module):
         import timm
 
         self.name = NAME
+        self.timm_name = "mobilenetv3_large_100"
         self.channels = (16, 24, 40, 80, 160, 960)
         self.strides = (2, 4, 8, 16, 16, 16)
         self.multiple = 1
         self.network: Any = timm.create_model(
-            "mobilenetv3_large_100",
+            self.timm_name,
             pretrained=False,
             features_only=True,
             output_stride=OUTPUT_STRIDE,

@@ -60,7 +60,8 @@ class ViTEncoder(nn.Module):
 
     Args:
         name: timm's name of the model.
-        output_stride: Stride of the coarsest feature map, one of 4, 8, 16, 32; None: 32.
+        output_stride: Stride of the coarsest feature map, one of 4, 8, 16, 32; None: 32, or the patches'
+            own if it is the only map that is needed.
         maps: How many feature maps, counted from the coarsest; None: all from stride 4 on.
 
     Attributes:
@@ -77,19 +78,20 @@ class ViTEncoder(nn.Module):
 
     def __init__(self, name: str, output_stride: int | None = None, maps: int | None = None) -> None:
         super().__init__()
-        coarsest = STRIDES[-1] if output_stride is None else output_stride
-        if coarsest not in STRIDES:
+        self.name = name
+        self.network: Any = _create(name)
+        self.patch = int(self.network.feature_info[-1]["reduction"])
+        self.multiple: int = 2 ** round(math.log2(self.patch))
+        if output_stride is None:
+            output_stride = self.multiple if maps == 1 else STRIDES[-1]
+        if output_stride not in STRIDES:
             raise RecipeError(
                 "R207",
                 f"the timm model '{name}' cannot have output stride {output_stride}; expected one of {STRIDES}",
                 "leave model.output_stride out",
             )
-        strides = tuple(stride for stride in STRIDES if stride <= coarsest)
-        self.name = name
+        strides = tuple(stride for stride in STRIDES if stride <= output_stride)
         self.strides: tuple[int, ...] = strides if maps is None else strides[-maps:]
-        self.network: Any = _create(name)
-        self.patch = int(self.network.feature_info[-1]["reduction"])
-        self.multiple: int = 2 ** round(math.log2(self.patch))
         width = self._probe()
         doublings = [max(0, (self.multiple // stride).bit_length() - 1) for stride in self.strides]
         if width % 2 ** max(doublings):
@@ -155,8 +157,11 @@ def _create(name: str) -> nn.Module:
     refusal: Exception | None = None
     for options in _OPTIONS:
         try:
-            return timm.create_model(name, pretrained=False, num_classes=0, **options)
-        except (AssertionError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            network = timm.create_model(name, pretrained=False, num_classes=0, **options)
+            # What is behind the last block, but for its normalisation, is for classes only.
+            network.prune_intermediate_layers(1, prune_norm=False, prune_head=True)
+            return network
+        except (AssertionError, AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
             refusal = error
     raise unusable(name, f"timm cannot build it without its classifier ({refusal})") from refusal
 

@@ -6,7 +6,7 @@ DeepLabV3Lite, UNetLite and FPNLite, over MobileNetV2 (named as in torchvision) 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from pixelwise.checkpoints.conversions import Conversion, refuse_architecture
 from pixelwise.models.base import SegmentationModel
@@ -110,8 +110,8 @@ def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) 
     Raises:
         CheckpointError: K402, the weights are of another family, or their encoder is not the model's.
     """
-    assert isinstance(model.spec, (DeepLabV3LiteSpec, UNetLiteSpec, FPNLiteSpec))
-    family = str(model.spec.__struct_config__.tag)
+    spec = cast("DeepLabV3LiteSpec | UNetLiteSpec | FPNLiteSpec", model.spec)
+    family = str(spec.__struct_config__.tag)
     found = [name for name, start in EVIDENCE.items() if any(key.startswith(start) for key in state)]
     if found != [family]:
         start = EVIDENCE[family]
@@ -122,9 +122,10 @@ def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) 
             f"build a model of the family {found[0]}" if found else "name the system that wrote the file with source=",
         )
     regnet = any(key.startswith("encoder.features.stem.") for key in state)
-    if regnet != model.spec.encoder.startswith("regnetx"):
+    if regnet != spec.encoder.startswith("regnetx"):
+        theirs = "RegNetX" if regnet else "MobileNetV2"
         raise refuse_architecture(
-            f"the weights are of a {'RegNetX' if regnet else 'MobileNetV2'} encoder, the model has {model.spec.encoder}",
+            f"the weights are of a {theirs} encoder, the model has {spec.encoder}",
             "choose model.encoder accordingly",
         )
     encoder = _REGNETX if regnet else _MOBILENETV2

@@ -110,7 +110,7 @@ def _resnet(model: SegmentationModel, encoder: str, state: Mapping[str, Any]) ->
     ours = model.state_dict()
     if f"{_ENCODER}conv1.weight" not in ours:
         raise refuse_architecture(
-            f"the checkpoint's encoder is a ResNet, the model's '{encoder}'",
+            f"the checkpoint's encoder is a ResNet, the model's is '{encoder}'",
             "build the model with model.encoder=resnet50",
         )
     check_depth("backbone.", state, encoder, ours)
@@ -132,7 +132,7 @@ def _mobilenet(encoder: str, state: Mapping[str, Any]) -> Rules:
         )
     if encoder != MOBILENET:
         raise refuse_architecture(
-            f"the checkpoint's encoder is torchvision's dilated MobileNetV3-Large, the model's '{encoder}'",
+            f"the checkpoint's encoder is torchvision's dilated MobileNetV3-Large, the model's is '{encoder}'",
             f"build the model with model.encoder={MOBILENET}",
         )
     return _MOBILENET_RULES

@@ -113,13 +113,11 @@ def _known(name: str) -> _Source | None:
     class_set = CLASS_SETS.get(name)
     if class_set is None:
         return None
-    colors = {format_color(color): class_id for class_id, color in enumerate(class_set.palette)}
-    colors.setdefault(format_color(class_set.unlabelled_color), IGNORE)
     return _Source(
         classes=class_set.names,
         palette=class_set.palette,
         label_map={str(raw): class_id for raw, class_id in class_set.label_table.items()},
-        colors=colors,
+        colors=class_set.color_table(),
     )
 
 

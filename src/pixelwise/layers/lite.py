@@ -8,7 +8,6 @@ compute as fast. No convolution has a bias.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.errors import RecipeError
@@ -40,9 +39,7 @@ def grouped3x3(channels: int, group_size: int, dilation: int = 1) -> nn.Conv2d:
             "choose other model.channels; the published networks have 256 for regnetx_004 and regnetx_008, "
             "264 for regnetx_016, 288 for regnetx_032",
         )
-    return nn.Conv2d(
-        channels, channels, kernel_size=3, padding=dilation, dilation=dilation, groups=groups, bias=False
-    )
+    return nn.Conv2d(channels, channels, kernel_size=3, padding=dilation, dilation=dilation, groups=groups, bias=False)
 
 
 class GroupedSeparableConv(nn.Module):
@@ -113,12 +110,7 @@ class LiteASPP(nn.Module):
         return self.project(self.dropout(torch.cat([branch(features) for branch in self.branches], dim=1)))
 
 
-def enlarge_to(features: Tensor, finer: Tensor) -> Tensor:
-    """`features` (B, C, h, w), interpolated bilinearly to the height and width of `finer`."""
-    return F.interpolate(features, size=finer.shape[-2:], mode="bilinear", align_corners=False)
-
-
-def initialize(network: nn.Module) -> None:
+def initialise(network: nn.Module) -> None:
     """Draw the initial weights of a whole Lite network, encoder included, as the original does."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

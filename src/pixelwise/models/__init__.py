@@ -1,8 +1,49 @@
 """Complete networks: one file per family, each registered by the type of its spec."""
 
-from pixelwise.models import enet, unet  # importing a family registers it
+from pixelwise.models import (  # importing a family registers it
+    deeplabv3,
+    deeplabv3lite,
+    deeplabv3plus,
+    enet,
+    erfnet,
+    fcn,
+    fpn,
+    fpnlite,
+    hrnet,
+    linear,
+    lraspp,
+    ocrnet,
+    pspnet,
+    segformer,
+    swiftnet,
+    tf_deeplab,
+    unet,
+    unetlite,
+)
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import build_model
 from pixelwise.models.preprocessing import normalize
 
-__all__ = ["SegmentationModel", "build_model", "enet", "normalize", "unet"]
+__all__ = [
+    "SegmentationModel",
+    "build_model",
+    "deeplabv3",
+    "deeplabv3lite",
+    "deeplabv3plus",
+    "enet",
+    "erfnet",
+    "fcn",
+    "fpn",
+    "fpnlite",
+    "hrnet",
+    "linear",
+    "lraspp",
+    "normalize",
+    "ocrnet",
+    "pspnet",
+    "segformer",
+    "swiftnet",
+    "tf_deeplab",
+    "unet",
+    "unetlite",
+]

@@ -46,7 +46,7 @@ class DeepLabV3(SegmentationModel):
             raise RecipeError(
                 "R203", f"model.rates is {list(spec.rates)}; expected 1 or more each", "torchvision has [12, 24, 36]"
             )
-        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride))
+        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride, maps=_maps(spec)))
         self.encoder = encoder
         self.auxiliary_feature = spec.auxiliary_feature
         self.aspp = ASPP(encoder.channels[-1], spec.channels, spec.rates, dropout=ASPP_DROPOUT)
@@ -63,6 +63,13 @@ class DeepLabV3(SegmentationModel):
             return (logits,)
         auxiliary = self.auxiliary(features[self.auxiliary_feature])
         return logits, crop_to_image(auxiliary, images, self.encoder.strides[self.auxiliary_feature])
+
+
+def _maps(spec: DeepLabV3Spec) -> int | None:
+    """How many feature maps are read, counted from the coarsest; None: that depends on how many there are."""
+    if spec.auxiliary_channels is None:
+        return 1
+    return -spec.auxiliary_feature if spec.auxiliary_feature < 0 else None
 
 
 @builds(DeepLabV3Spec)

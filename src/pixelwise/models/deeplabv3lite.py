@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from pixelwise.backbones.lite import LiteEncoder
-from pixelwise.layers.lite import LiteASPP, LitePrediction, enlarge_to, initialize, pointwise
+from pixelwise.layers.heads import resize_to
+from pixelwise.layers.lite import LiteASPP, LitePrediction, initialise, pointwise
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.recipes.specs import DeepLabV3LiteSpec
@@ -52,7 +53,7 @@ class DeepLabV3Lite(SegmentationModel):
         """The logits, (B, K, ceil(H / 4), ceil(W / 4)), alone."""
         encoded = self.encoder(images)
         shortcut = self.shortcut(encoded[FINE])
-        features = enlarge_to(self.aspp(encoded[-1]), shortcut)
+        features = resize_to(self.aspp(encoded[-1]), shortcut)
         return (self.prediction(torch.cat((features, shortcut), dim=1)),)
 
 
@@ -60,5 +61,5 @@ class DeepLabV3Lite(SegmentationModel):
 def build(spec: DeepLabV3LiteSpec, classes: tuple[str, ...]) -> DeepLabV3Lite:
     """DeepLabV3Lite with the initial weights of the original's network without an ImageNet encoder."""
     model = DeepLabV3Lite(spec, classes)
-    initialize(model)
+    initialise(model)
     return model

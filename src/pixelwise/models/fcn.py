@@ -57,7 +57,8 @@ class FCN(SegmentationModel):
                 f"model.convolutions is {spec.convolutions}; expected 0 or more",
                 "1 is torchvision's head, 2 is sssegmentation's",
             )
-        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride))
+        maps = 1 if spec.auxiliary_channels is None else -AUXILIARY_FEATURE
+        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride, maps=maps))
         self.encoder = encoder
         dropout = nn.Dropout if spec.convolutions == 1 else nn.Dropout2d
         self.head = ConvolutionalHead(

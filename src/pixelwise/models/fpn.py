@@ -9,7 +9,8 @@ stride 4; summed; a 1x1 classifier. No dropout, as there.
 Deviations: the encoder may be any; feature maps finer than stride 4 are not used, and where the finest
 one is coarser than that, it decides the stride. Enlarging is to the size of the next finer map, so any
 image size works; from the coarse to the fine scales of the pyramid by repeating (nearest), in the
-branches bilinearly. A number of branch channels that 32 does not divide has fewer groups.
+branches bilinearly. Where 32 groups do not divide the branch's channels into two or more each, there are
+fewer.
 """
 
 from __future__ import annotations
@@ -73,11 +74,10 @@ class SemanticBranch(nn.Module):
 
     def __init__(self, in_channels: int, channels: int, doublings: int) -> None:
         super().__init__()
-        self.doublings = doublings
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 _initialised(nn.Conv2d(inputs, channels, kernel_size=3, padding=1, bias=False)),
-                nn.GroupNorm(math.gcd(GROUPS, channels), channels),
+                nn.GroupNorm(_groups(channels), channels),
                 nn.ReLU(),
             )
             for inputs in (in_channels, *(channels,) * (doublings - 1))
@@ -117,9 +117,9 @@ class FPN(SegmentationModel):
         strides = encoder.strides[self.finer :]
         self.stride: int = strides[0]
         self.pyramid = FeaturePyramid(encoder.channels[self.finer :], spec.channels)
+        self.doublings: tuple[int, ...] = tuple((stride // self.stride).bit_length() - 1 for stride in strides)
         self.branches = nn.ModuleList(
-            SemanticBranch(spec.channels, spec.head_channels, (stride // self.stride).bit_length() - 1)
-            for stride in strides
+            SemanticBranch(spec.channels, spec.head_channels, doublings) for doublings in self.doublings
         )
         self.classifier = _initialised(nn.Conv2d(spec.head_channels, self.num_classes, kernel_size=1))
 
@@ -127,15 +127,18 @@ class FPN(SegmentationModel):
         """The logits, (B, K, ceil(H / s), ceil(W / s)) at stride s, alone."""
         pyramid = self.pyramid(encode(self.encoder, images)[self.finer :])
         rows, columns = pyramid[0].shape[-2:]
-        # Sizes at the doublings' strides, whether or not the encoder has a map there.
-        sizes = [
-            (-(-rows // (1 << doublings)), -(-columns // (1 << doublings)))
-            for doublings in range(max(branch.doublings for branch in self.branches))
-        ]
+        # From fine to coarse at every doubling's stride, whether or not the encoder has a map there.
+        sizes = [(-(-rows // 2**doubling), -(-columns // 2**doubling)) for doubling in range(max(self.doublings))]
         summed = sum(
-            branch(scale, sizes[: branch.doublings][::-1]) for branch, scale in zip(self.branches, pyramid, strict=True)
+            branch(scale, sizes[:doublings][::-1])
+            for branch, scale, doublings in zip(self.branches, pyramid, self.doublings, strict=True)
         )
         return (crop_to_image(self.classifier(summed), images, self.stride),)
+
+
+def _groups(channels: int) -> int:
+    # A group of one channel has one value in a map of one pixel, and no variance.
+    return 1 if channels % 2 else math.gcd(GROUPS, channels // 2)
 
 
 def _initialised(conv: nn.Conv2d) -> nn.Conv2d:

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from pixelwise.backbones.lite import LiteEncoder
+from pixelwise.layers.heads import resize_to
 from pixelwise.layers.lite import (
     GroupedSeparableConv,
     LiteASPP,
     LitePrediction,
-    enlarge_to,
-    initialize,
+    initialise,
     pointwise,
 )
 from pixelwise.models.base import SegmentationModel
@@ -45,7 +45,7 @@ class PyramidLevel(nn.Module):
 
     def forward(self, features: Tensor, skip: Tensor) -> Tensor:
         """(B, C, h, w) and (B, S, H, W) float to (B, C, H, W)."""
-        return self.smooth(enlarge_to(features, skip) + self.shortcut(skip))
+        return self.smooth(resize_to(features, skip) + self.shortcut(skip))
 
 
 class FPNLite(SegmentationModel):
@@ -83,5 +83,5 @@ class FPNLite(SegmentationModel):
 def build(spec: FPNLiteSpec, classes: tuple[str, ...]) -> FPNLite:
     """FPNLite with the initial weights of the original's network without an ImageNet encoder."""
     model = FPNLite(spec, classes)
-    initialize(model)
+    initialise(model)
     return model

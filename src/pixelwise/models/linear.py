@@ -1,9 +1,9 @@
 """One normalisation and one 1x1 convolution on the coarsest features: how good an encoder is by itself.
 
 The linear evaluation of DINOv2 (Oquab et al., TMLR 2024, arXiv:2304.07193): batch normalisation, then a
-1x1 convolution, on the features that a plain transformer's last block gives; own code. For that
-protocol set `output_stride` to the stride of the transformer's patches: then nothing stands between the
-two. Deviations: the encoder may be any, and it is trained along unless the training freezes it. No
+1x1 convolution, on the features that a plain transformer's last block gives; own code. Over a plain
+transformer nothing stands between the two unless `output_stride` asks for another stride than that of its
+patches. Deviations: the encoder may be any, and it is trained along unless the training freezes it. No
 dropout. The classifier starts normal (0.01), its bias at zero.
 """
 

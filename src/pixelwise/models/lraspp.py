@@ -24,6 +24,8 @@ from pixelwise.recipes.specs import LRASPPSpec
 
 STRIDE = 8
 """Of the finer of the two features, and of the logits."""
+COARSEST = 32
+"""Output stride of encoders that are not dilated."""
 
 
 class LRASPP(SegmentationModel):
@@ -39,7 +41,9 @@ class LRASPP(SegmentationModel):
 
     def __init__(self, spec: LRASPPSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride))
+        # An encoder that makes its scales for us need not make those finer than stride 8.
+        maps = ((spec.output_stride or COARSEST) // STRIDE).bit_length()
+        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride, maps=maps))
         self.encoder = encoder
         self.low = index_of_stride(encoder, STRIDE, "LR-ASPP")
         high_channels = encoder.channels[-1]

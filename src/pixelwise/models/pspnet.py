@@ -46,7 +46,8 @@ class PSPNet(SegmentationModel):
             raise RecipeError(
                 "R203", f"model.bins is {list(spec.bins)}; expected 1 or more each", "the paper has [1, 2, 3, 6]"
             )
-        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride))
+        maps = 1 if spec.auxiliary_channels is None else -AUXILIARY_FEATURE
+        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride, maps=maps))
         self.encoder = encoder
         self.pooling = PyramidPooling(encoder.channels[-1], spec.channels, spec.bins)
         self.dropout = nn.Dropout2d(DROPOUT)

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.backbones.lite import LiteEncoder
-from pixelwise.layers.lite import GroupedSeparableConv, LiteASPP, LitePrediction, enlarge_to, initialize
+from pixelwise.layers.heads import resize_to
+from pixelwise.layers.lite import GroupedSeparableConv, LiteASPP, LitePrediction, initialise
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.recipes.specs import UNetLiteSpec
@@ -56,7 +57,7 @@ class UNetLite(SegmentationModel):
         *skips, coarsest = self.encoder(images)
         features = self.aspp(coarsest)
         for convolution, skip in zip(self.decoder, reversed(skips), strict=True):
-            features = convolution(torch.cat((enlarge_to(features, skip), skip), dim=1))
+            features = convolution(torch.cat((resize_to(features, skip), skip), dim=1))
         return (self.prediction(features),)
 
 
@@ -64,5 +65,5 @@ class UNetLite(SegmentationModel):
 def build(spec: UNetLiteSpec, classes: tuple[str, ...]) -> UNetLite:
     """UNetLite with the initial weights of the original's network without an ImageNet encoder."""
     model = UNetLite(spec, classes)
-    initialize(model)
+    initialise(model)
     return model

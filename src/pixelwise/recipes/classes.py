@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
+from pixelwise.recipes.classes_ade20k import OBJECTS
+
 IGNORE = 255
 Color = tuple[int, int, int]
 
@@ -30,6 +32,19 @@ class ClassSet(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if len(self.names) != len(self.palette):
             raise ValueError(f"{len(self.names)} class names but {len(self.palette)} palette colours")
+
+    def color_table(self) -> dict[str, int]:
+        """`#rrggbb` -> class id or `IGNORE`, for masks that are RGB pictures.
+
+        A colour that two classes share (ADE20K's road and skyscraper) says nothing and is left out.
+        """
+        colors = {self.unlabelled_color: IGNORE}
+        colors |= {color: class_id for class_id, color in enumerate(self.palette)}
+        return {
+            "#{:02x}{:02x}{:02x}".format(*color): class_id
+            for color, class_id in colors.items()
+            if self.palette.count(color) < 2
+        }
 
 
 # Order and ids of the SegNet version of CamVid (11 classes, 11 = void); PyTorch-ENet uses the same.
@@ -96,5 +111,51 @@ CITYSCAPES = ClassSet(
     },
 )
 
-CLASS_SETS = {"camvid": CAMVID, "town": CAMVID, "cityscapes": CITYSCAPES}
+
+
+def _parse(text: str) -> tuple[tuple[str, ...], tuple[Color, ...]]:
+    """Names and colours of `rrggbb name, rrggbb name, ...`."""
+    entries = [entry.strip() for entry in text.split(",")]
+    codes = [int(entry[:6], 16) for entry in entries]
+    return tuple(entry[7:] for entry in entries), tuple((code >> 16, code >> 8 & 255, code & 255) for code in codes)
+
+
+_VOC_NAMES, _VOC_PALETTE = _parse(
+    "000000 background, 800000 aeroplane, 008000 bicycle, 808000 bird, 000080 boat, 800080 bottle, 008080 bus, "
+    "808080 car, 400000 cat, c00000 chair, 408000 cow, c08000 diningtable, 400080 dog, c00080 horse, "
+    "408080 motorbike, c08080 person, 004000 pottedplant, 804000 sheep, 00c000 sofa, 80c000 train, 004080 tvmonitor"
+)
+# Pascal VOC 2012: 255 is the border of objects. The same classes in the same order for what
+# torchvision and TI make of COCO.
+VOC = ClassSet(
+    names=_VOC_NAMES,
+    palette=_VOC_PALETTE,
+    label_table={**{i: i for i in range(21)}, IGNORE: IGNORE},
+    unlabelled_color=(224, 224, 192),
+)
+
+_ADE_NAMES, _ADE_PALETTE = _parse(OBJECTS)
+# SceneParsing benchmark: 0 in a mask file is "other objects" and ignored, object k is class k - 1.
+ADE20K = ClassSet(
+    names=_ADE_NAMES,
+    palette=_ADE_PALETTE,
+    label_table={0: IGNORE, **{i + 1: i for i in range(150)}, IGNORE: IGNORE},
+)
+# TI's 32 classes: "other" and the 31 most frequent objects; every pixel of the data set counts.
+ADE20K32 = ClassSet(
+    names=("other", *_ADE_NAMES[:31]),
+    palette=((0, 0, 0), *_ADE_PALETTE[:31]),
+    label_table={**{i: i if i < 32 else 0 for i in range(151)}, IGNORE: IGNORE},
+)
+
+CLASS_SETS = {
+    "camvid": CAMVID,
+    "town": CAMVID,
+    "cityscapes": CITYSCAPES,
+    "voc-aug": VOC,
+    "ade20k": ADE20K,
+    "ade20k32": ADE20K32,
+    "cocoseg21": VOC,
+    "cocoseg21-edgeai": VOC,
+}
 """Class sets by data set name. The synthetic town has CamVid's classes."""

@@ -15,7 +15,18 @@ from pixelwise.recipes.schema import (
     Schedule,
     Selection,
 )
-from pixelwise.recipes.specs import ENetSpec, UNetSpec
+from pixelwise.recipes.specs import (
+    DeepLabV3PlusSpec,
+    DeepLabV3Spec,
+    ENetSpec,
+    FCNSpec,
+    FPNSpec,
+    LinearSpec,
+    ModelSpec,
+    PSPNetSpec,
+    SegFormerSpec,
+    UNetSpec,
+)
 
 TOWN_DEMO = Recipe(
     name="town-demo",
@@ -31,23 +42,43 @@ TOWN_DEMO = Recipe(
     evaluation=Evaluation(protocols=("native",), split="test", batch_size=8),
 )
 
-UNET_RESNET18 = Recipe(
-    name="unet-resnet18",
-    summary="U-Net over a ResNet-18 for anybody's own images",
-    model=UNetSpec(encoder="resnet18"),
-    data=Data(dataset="auto"),
-    augment=Augment(
-        scale=(0.75, 1.75), aspect=0.1, crop=(352, 480), class_crop=0.5, flip=0.5, brightness=0.3, contrast=0.3,
-        saturation=0.3, channel_gain=0.1,
+
+def own_images(name: str, summary: str, model: ModelSpec) -> Recipe:
+    """A recipe for anybody's own images; `model.encoder=NAME` puts the head on another encoder."""
+    return Recipe(
+        name=name,
+        summary=summary,
+        model=model,
+        data=Data(dataset="auto"),
+        augment=Augment(
+            scale=(0.75, 1.75), aspect=0.1, crop=(352, 480), class_crop=0.5, flip=0.5, brightness=0.3, contrast=0.3,
+            saturation=0.3, channel_gain=0.1,
+        ),
+        loss=Loss(class_weights="inverse-sqrt"),
+        optimizer=Optimizer(kind="adamw", lr=1e-3, weight_decay=0.05, betas=(0.9, 0.99), clip_norm=5.0),
+        schedule=Schedule(epochs=100, kind="poly", warmup_iterations=100),
+        sampling=Sampling(batch_size=8, drop_last=True),
+        ema=Ema(decay=0.999),
+        selection=Selection(weights="best", split="val", every_epochs=5),
+        evaluation=Evaluation(protocols=("native",), split="val"),
+    )  # fmt: skip
+
+
+OWN_IMAGES = (
+    own_images("unet-resnet18", "U-Net over a ResNet-18 for anybody's own images", UNetSpec(encoder="resnet18")),
+    own_images("generic-fcn", "FCN head over any encoder", FCNSpec(encoder="resnet18", channels=256)),
+    own_images("generic-psp", "pyramid pooling over any encoder", PSPNetSpec(encoder="resnet18", channels=256)),
+    own_images("generic-aspp", "DeepLabV3 head over any encoder", DeepLabV3Spec(encoder="resnet18", rates=(6, 12, 18))),
+    own_images(
+        "generic-aspp-decoder",
+        "DeepLabV3+ head over any encoder",
+        DeepLabV3PlusSpec(encoder="resnet18", output_stride=None),
     ),
-    loss=Loss(class_weights="inverse-sqrt"),
-    optimizer=Optimizer(kind="adamw", lr=1e-3, weight_decay=0.05, betas=(0.9, 0.99), clip_norm=5.0),
-    schedule=Schedule(epochs=100, kind="poly", warmup_iterations=100),
-    sampling=Sampling(batch_size=8, drop_last=True),
-    ema=Ema(decay=0.999),
-    selection=Selection(weights="best", split="val", every_epochs=5),
-    evaluation=Evaluation(protocols=("native",), split="val"),
-)  # fmt: skip
+    own_images("generic-fpn", "feature pyramid over any encoder", FPNSpec(encoder="resnet18")),
+    own_images("generic-unet", "U-Net over any encoder", UNetSpec(encoder="resnet34")),
+    own_images("generic-segformer", "SegFormer's MLP head over any encoder", SegFormerSpec(encoder="mit_b0")),
+    own_images("generic-linear", "a linear classifier over any encoder", LinearSpec(encoder="resnet18")),
+)
 
 CAMVID_CPU_15MIN = Recipe(
     name="camvid-cpu-15min",
@@ -70,4 +101,4 @@ CAMVID_CPU_15MIN = Recipe(
     "(39.14, benchmarks/README.md).",
 )  # fmt: skip
 
-RECIPES = (TOWN_DEMO, UNET_RESNET18, CAMVID_CPU_15MIN)
+RECIPES = (TOWN_DEMO, *OWN_IMAGES, CAMVID_CPU_15MIN)

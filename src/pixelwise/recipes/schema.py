@@ -55,7 +55,9 @@ class Data(Part, frozen=True, kw_only=True):
     """Which images and labels.
 
     Attributes:
-        dataset: `camvid`, `cityscapes`, `folder` (own data), `town` (synthetic), or `auto`: look
+        dataset: `camvid`, `cityscapes`, `voc-aug` (Pascal VOC 2012 with SBD's masks), `ade20k` (150
+            classes), `ade20k32`, `cocoseg21` (COCO 2017 as 21 VOC classes, torchvision's choice of
+            images), `cocoseg21-edgeai` (TI's), `folder` (own data), `town` (synthetic), or `auto`: look
             at the folder and take the layout that fits.
         classes: Class names in the order of their ids; None takes the data set's own, or for
             `folder` what its `dataset.toml` or the masks themselves say.
@@ -76,7 +78,10 @@ class Data(Part, frozen=True, kw_only=True):
         town_seed: Seed of the synthetic scenes.
     """
 
-    dataset: Literal["auto", "camvid", "cityscapes", "folder", "town"] = "auto"
+    dataset: Literal[
+        "auto", "camvid", "cityscapes", "voc-aug", "ade20k", "ade20k32", "cocoseg21", "cocoseg21-edgeai", "folder",
+        "town",
+    ] = "auto"  # fmt: skip
     classes: tuple[str, ...] | None = None
     palette: tuple[Color, ...] | None = None
     label_map: dict[str, int] | None = None
@@ -554,11 +559,10 @@ def _deciding(recipe: Recipe) -> dict[str, Any]:
     known = CLASS_SETS.get(recipe.data.dataset)
     if known is None:
         return plain
-    colors = {known.unlabelled_color: IGNORE} | {color: class_id for class_id, color in enumerate(known.palette)}
     implied = {
         "classes": list(known.names),
         "label_map": {str(raw): class_id for raw, class_id in known.label_table.items()},
-        "colors": {"#{:02x}{:02x}{:02x}".format(*color): class_id for color, class_id in colors.items()},
+        "colors": known.color_table(),
     }
     plain["data"] = {field: value for field, value in data.items() if implied.get(field) != value}
     return plain

@@ -117,7 +117,8 @@ class Candidate:
         published = self.recipe.published
         original = published.original if published else None
         if original is not None and original.gmacs is not None:
-            return number(original.parameters), original.gmacs
+            parameters = number(original.parameters)
+            return int(parameters) if parameters.is_integer() else parameters, original.gmacs
         if self._counted is None:
             self._counted = self._count(self.recipe) if self._count else (None, None)
         return self._counted
@@ -153,13 +154,13 @@ def parse_query(query: str) -> tuple[Condition, ...]:
     while end < len(text):
         match = _CONDITION.match(text, end)
         if match is None:
-            raise _bad(f"cannot read '{text[end:].strip()}' as a condition", f"write field, operator, value: {_EXAMPLE}")
+            raise _bad(
+                f"cannot read '{text[end:].strip()}' as a condition", f"write field, operator, value: {_EXAMPLE}"
+            )
         field, sign, value = _field(match[1]), "=" if match[2] == "==" else match[2], match[3]
         if sign not in OPERATORS:
             raise _bad(f"'{sign}' in '{match[0].strip()}' is no operator", f"the operators are {' '.join(OPERATORS)}")
-        found.append(
-            Condition(field=field, sign=sign, value=_value(field, sign, value), text="".join(match.groups()))
-        )
+        found.append(Condition(field=field, sign=sign, value=_value(field, sign, value), text="".join(match.groups())))
         end = match.end()
     return tuple(found)
 

@@ -16,7 +16,7 @@ from pixelwise.recipes.catalog import list_recipes
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.pages import Code, Heading, Listing, Page, Paragraph, PerClass, Row, Table, printed_number
 from pixelwise.recipes.schema import Recipe
-from pixelwise.reports.zoo_counting import Count, count_recipe, disagreements
+from pixelwise.reports.zoo_counting import Count, count_recipe, counts_no_normalization, disagreements
 from pixelwise.reports.zoo_results import TOLERATED_POINTS, Found, Measured, reproduces, summarize
 
 State = Literal["published only", "architecture verified", "trained here", "reproduced"]
@@ -27,13 +27,13 @@ OUR_COLUMNS = ("recipe", "parameters (M)", "GMACs", "measured mIoU (%)", "state"
 LEGEND = (
     (
         "published only",
-        "the number stands on the page; nothing of it was checked here, for the reason in the footnote.",
+        "the number stands on the page; nothing of it is confirmed here, for the reason in the footnote.",
     ),
     (
         "architecture verified",
         "the network built here has the parameters and the GMACs that the original implementation counts, with as many "
         "outputs and at the same image size: parameters in every digit that is known, GMACs within 0.1 % unless the "
-        "recipe names another tolerance. Counted anew whenever this table is made.",
+        "recipe names another tolerance.",
     ),
     (
         "trained here",
@@ -183,9 +183,7 @@ class _Join:
         table = ZooTable(columns=("Published elsewhere", "Mean IoU (%)"), align="lr", rows=extra) if extra else None
         texts = dict.fromkeys(text for row in (*self.rows.values(), *extra) for _, text in row.remarks)
         letters = (_letter(index) for index in range(len(texts)))
-        return ZooPage(
-            page=self.page, blocks=blocks, extra=table, footnotes=tuple(zip(letters, texts, strict=True))
-        )
+        return ZooPage(page=self.page, blocks=blocks, extra=table, footnotes=tuple(zip(letters, texts, strict=True)))
 
     def _block(self, block):  # noqa: ANN001, ANN202
         if isinstance(block, Heading):
@@ -237,7 +235,7 @@ class _Join:
             counted=counted,
             measured=measured,
             state=state,
-            remarks=tuple(_remarks(recipe, printed, measured, problems)),
+            remarks=tuple(_remarks(recipe, printed, counted, measured, problems)),
             per_class=_per_class(self.classes.get(recipe.name), measured),
         )
 
@@ -251,7 +249,7 @@ def _state(recipe: Recipe, measured: Measured | None, problems: Sequence[str]) -
 
 
 def _remarks(
-    recipe: Recipe, printed: float | None, measured: Measured | None, problems: Sequence[str]
+    recipe: Recipe, printed: float | None, counted: Count, measured: Measured | None, problems: Sequence[str]
 ) -> list[tuple[str, str]]:
     """Footnotes of a row, each with the column that it belongs to."""
     published = recipe.published
@@ -265,6 +263,8 @@ def _remarks(
             found.append(("GMACs", original.note))
         elif far:
             found.append(("GMACs", "The page prints another number than the original implementation counts."))
+        if counts_no_normalization(original, counted):
+            found.append(("parameters (M)", "The original's number leaves out the parameters of normalisation."))
         if original.gmacs is None:
             found.append(("GMACs", "The GMACs of the original are not known; its parameters are."))
     if measured is not None:

@@ -1,16 +1,25 @@
-"""Whether a network built here is the original one: its parameters and GMACs, counted now."""
+"""Whether a network built here is the original one: its parameters and GMACs, counted here.
+
+Counting takes about half a second per network, so counts are kept in the cache folder under a hash of
+all that decides them: the code of the networks and of the counter, torch, timm, the spec, the number of
+outputs and the image size. What is read from there was counted by exactly this code.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 
 import msgspec
 
-from pixelwise.errors import RecipeError
+from pixelwise.errors import RecipeError, ResourceError
 from pixelwise.recipes.protocols import Size, protocol
 from pixelwise.recipes.schema import Original, Recipe
 from pixelwise.recipes.specs import ModelSpec
+from pixelwise.storage import cache_folder, write_bytes
 
 UNITS = {"k": 10**3, "m": 10**6, "g": 10**9}
 
@@ -20,6 +29,7 @@ class Count(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         parameters: Auxiliary heads included; None where it could not be counted.
+        without_normalization: Of them, all but those of normalisation.
         gmacs: Multiply-accumulates of inference on one image, 10^9.
         outputs: Number of outputs it was built with.
         size: (height, width) of the image.
@@ -27,6 +37,7 @@ class Count(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     parameters: int | None = None
+    without_normalization: int | None = None
     gmacs: float | None = None
     outputs: int | None = None
     size: Size | None = None
@@ -59,7 +70,26 @@ def counted_at(recipe: Recipe) -> tuple[int | None, Size | None]:
 
 @cache
 def _count(spec: ModelSpec, outputs: int, size: Size) -> Count:
+    """Count a network, or read what was counted before by the same code."""
+    described = msgspec.json.encode((msgspec.to_builtins(spec), outputs, size), order="sorted")
+    key = hashlib.sha256(_code() + described).hexdigest()
+    # Without a cache everything is counted again, and nothing else changes.
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(_kept(key).read_bytes(), type=Count)
+    counted = _count_now(spec, outputs, size)
+    if not counted.problem:
+        with contextlib.suppress(OSError, ResourceError):
+            write_bytes(_kept(key), msgspec.json.encode(counted))
+    return counted
+
+
+def _kept(key: str) -> Path:
+    return cache_folder() / "complexity" / f"{key}.json"
+
+
+def _count_now(spec: ModelSpec, outputs: int, size: Size) -> Count:
     import torch
+    from torch import nn
 
     from pixelwise.models import build_model
     from pixelwise.profiling import complexity
@@ -70,24 +100,60 @@ def _count(spec: ModelSpec, outputs: int, size: Size) -> Count:
     except (RecipeError, TypeError) as error:
         return Count(problem=f"This network cannot be built here: {error.args[0]}.")
     found = complexity(network, *size)
-    return Count(parameters=found.parameters, gmacs=found.gmacs, outputs=outputs, size=size)
+    normalizations = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+    of_normalization = sum(
+        parameter.numel()
+        for module in network.modules()
+        if isinstance(module, normalizations)
+        for parameter in module.parameters(recurse=False)
+    )
+    return Count(
+        parameters=found.parameters,
+        without_normalization=found.parameters - of_normalization,
+        gmacs=found.gmacs,
+        outputs=outputs,
+        size=size,
+    )
+
+
+@cache
+def _code() -> bytes:
+    """A hash of everything besides the spec that decides a count."""
+    from importlib.metadata import version
+
+    package = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256("".join(version(name) for name in ("torch", "timm")).encode())
+    for folder in ("models", "layers", "backbones", "profiling"):
+        for file in sorted((package / folder).glob("*.py")):
+            digest.update(f"{folder}/{file.name}".encode() + file.read_bytes())
+    digest.update(Path(__file__).read_bytes())
+    return digest.digest()
 
 
 def disagreements(original: Original | None, counted: Count) -> list[str]:
     """Why `counted` is not shown to be the original network, as sentences; empty where it is.
 
-    Parameters have to agree in every digit that `original` has, GMACs within its tolerance.
+    Parameters have to agree in every digit that `original` has, with or without those of normalisation (which
+    frozen graphs do not have, see `counts_no_normalization`), GMACs within its tolerance.
     """
     if counted.problem or counted.parameters is None or counted.gmacs is None:
         return [counted.problem or "Nothing was counted."]
     if original is None:
         return ["What the original implementation counts is not known."]
     found = []
-    if not same_digits(original.parameters, counted.parameters):
+    if not same_digits(original.parameters, counted.parameters) and not counts_no_normalization(original, counted):
         found.append(f"The original has {original.parameters} parameters, the network here {counted.parameters}.")
     if original.gmacs is not None and abs(counted.gmacs - original.gmacs) > original.tolerance * original.gmacs:
         found.append(f"The original has {original.gmacs:g} GMACs, the network here {counted.gmacs:g}.")
     return found
+
+
+def counts_no_normalization(original: Original, counted: Count) -> bool:
+    """Whether the original's number of parameters is that of the network without its normalisation."""
+    if counted.parameters is None or counted.without_normalization is None:
+        return False
+    whole = same_digits(original.parameters, counted.parameters)
+    return not whole and same_digits(original.parameters, counted.without_normalization)
 
 
 def same_digits(text: str, count: int) -> bool:

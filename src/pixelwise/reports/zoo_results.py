@@ -78,6 +78,13 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     remarks: tuple[str, ...]
 
 
+def results_folders(given: Sequence[Path] | None) -> list[Path]:
+    """Where to look for results: the given paths, else `benchmarks/results` where it exists."""
+    if given:
+        return list(given)
+    return [DEFAULT_RESULTS] if DEFAULT_RESULTS.is_dir() else []
+
+
 def read_results(paths: Iterable[Path]) -> list[Found]:
     """All results below the given paths, each weights file once.
 
@@ -150,7 +157,9 @@ def summarize(recipe: Recipe, results: Sequence[Found]) -> Measured | None:
                 groups.setdefault((one.score.split, one.score.protocol, one.score.input_size), []).append(one)
         if groups:
             # The nearest to the published conditions.
-            runs = groups[min(groups, key=lambda group: (len(_differences(recipe, groups[group][0].score)), str(group)))]
+            runs = groups[
+                min(groups, key=lambda group: (len(_differences(recipe, groups[group][0].score)), str(group)))
+            ]
             scores = [100 * (one.score.miou or 0.0) for one in runs]
             return Measured(
                 percent=sum(scores) / len(scores),

@@ -1,0 +1,278 @@
+"""TensorFlow's MobileNetV2 and MobileNetV3-Large as its DeepLab uses them.
+
+MobileNetV2: Sandler et al. 2018, arXiv:1801.04381. MobileNetV3: Howard et al. 2019, arXiv:1905.02244.
+Follows tensorflow/models, research/slim/nets/mobilenet and research/deeplab (Apache-2.0), written
+anew. They differ from timm's networks of these names in what TensorFlow does and PyTorch does not
+("SAME" padding; halves that are not rounded to multiples of 8), in the halved last stage of the
+MobileNetV3 for segmentation and in the dilation of the first block behind the output stride.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import cast
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+EPS = 1e-3
+MOMENTUM = 0.003
+"""The original's decay of 0.997, as PyTorch counts it."""
+STDDEV = 0.09
+"""Of the initial weights."""
+SQUEEZE_FACTOR = 4
+FINE = (2, 2)
+"""(stage, block) within which the features of stride 8 are taken: `layer_7/depthwise_output` of the original."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockSpec:
+    """One inverted residual block.
+
+    Attributes:
+        expanded: Channels of the depthwise convolution; those of the input: there is no expansion.
+        channels: Of the result.
+        kernel_size: Of the depthwise convolution.
+        stride: Of the depthwise convolution.
+        squeeze: Whether its result is gated by squeeze and excitation.
+        activation: After expansion and depthwise convolution.
+    """
+
+    expanded: int
+    channels: int
+    kernel_size: int = 3
+    stride: int = 1
+    squeeze: bool = False
+    activation: type[nn.Module] = nn.ReLU6
+
+
+@dataclasses.dataclass(frozen=True)
+class MobileNetSpec:
+    """A whole network without its classifier.
+
+    Attributes:
+        stem: Channels of the first convolution, which has stride 2.
+        stages: The blocks that follow, counted as timm does.
+        last: Channels of a 1x1 convolution at the end; None: there is none.
+        activation: Of the first and the last convolution.
+    """
+
+    stem: int
+    stages: tuple[tuple[BlockSpec, ...], ...]
+    last: int | None = None
+    activation: type[nn.Module] = nn.ReLU6
+
+
+def _mobilenetv2(*widths: int) -> MobileNetSpec:
+    """From the channels of the stem and of the seven stages; blocks after the first expand by 6."""
+    repeats, strides = (1, 2, 3, 4, 3, 3, 1), (1, 2, 2, 2, 1, 2, 1)
+    channels, stages = widths[0], []
+    for width, repeat, stride in zip(widths[1:], repeats, strides, strict=True):
+        factor = 6 if stages else 1
+        first = BlockSpec(factor * channels, width, stride=stride)
+        stages.append((first, *[BlockSpec(6 * width, width)] * (repeat - 1)))
+        channels = width
+    return MobileNetSpec(stem=widths[0], stages=tuple(stages))
+
+
+_SWISH = nn.Hardswish
+SPECS = {
+    "mobilenetv2_100": _mobilenetv2(32, 16, 24, 32, 64, 96, 160, 320),
+    "mobilenetv2_050": _mobilenetv2(16, 8, 12, 16, 32, 48, 80, 160),
+    "mobilenetv3_large_seg": MobileNetSpec(
+        stem=16,
+        stages=(
+            (BlockSpec(16, 16, activation=nn.ReLU),),
+            (BlockSpec(64, 24, stride=2, activation=nn.ReLU), BlockSpec(72, 24, activation=nn.ReLU)),
+            (
+                BlockSpec(72, 40, kernel_size=5, stride=2, squeeze=True, activation=nn.ReLU),
+                *[BlockSpec(120, 40, kernel_size=5, squeeze=True, activation=nn.ReLU)] * 2,
+            ),
+            (
+                BlockSpec(240, 80, stride=2, activation=_SWISH),
+                BlockSpec(200, 80, activation=_SWISH),
+                *[BlockSpec(184, 80, activation=_SWISH)] * 2,
+            ),
+            (
+                BlockSpec(480, 112, squeeze=True, activation=_SWISH),
+                BlockSpec(672, 112, squeeze=True, activation=_SWISH),
+            ),
+            (
+                BlockSpec(336, 80, kernel_size=5, stride=2, squeeze=True, activation=_SWISH),
+                *[BlockSpec(480, 80, kernel_size=5, squeeze=True, activation=_SWISH)] * 2,
+            ),
+        ),
+        last=480,
+        activation=_SWISH,
+    ),
+}
+"""Name -> network. The MobileNetV3's last stage is half as wide as the classification network's."""
+
+
+class SameConv(nn.Conv2d):
+    """A convolution without bias that pads as TensorFlow's "SAME": to ceil(size / stride), rather at the end.
+
+    Args:
+        in_channels: Of the input.
+        out_channels: Of the result.
+        kernel_size: Odd.
+        stride: 1 or 2.
+        dilation: Greater than 1 with stride 1 only.
+        groups: Of the channels.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+    ) -> None:
+        # With stride 1 it pads alike on all sides, which the convolution itself can do.
+        padding = dilation * (kernel_size // 2) if stride == 1 else 0
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:  # type: ignore[override]
+        """(B, C, H, W) float to (B, C', ceil(H / stride), ceil(W / stride))."""
+        if self.stride == (2, 2):
+            height, width = features.shape[-2:]
+            rows = self.kernel_size[0] - 2 + height % 2
+            columns = self.kernel_size[1] - 2 + width % 2
+            features = F.pad(features, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
+        return super().forward(features)
+
+
+class SqueezeExcitation(nn.Module):
+    """Channels scaled by what two 1x1 convolutions make of their means; the gate is a piecewise linear sigmoid.
+
+    Args:
+        channels: Of input and result.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        squeezed = round_to_8(channels / SQUEEZE_FACTOR)
+        self.reduce = nn.Conv2d(channels, squeezed, kernel_size=1)
+        self.expand = nn.Conv2d(squeezed, channels, kernel_size=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) float to the same shape."""
+        means = features.mean(dim=(2, 3), keepdim=True)
+        return features * F.hardsigmoid(self.expand(F.relu(self.reduce(means))))
+
+
+class InvertedResidual(nn.Module):
+    """Expand, a convolution per channel, project; added to the input where the shapes are the same.
+
+    Args:
+        in_channels: Of the input.
+        spec: The block.
+        stride: In place of the spec's.
+        dilation: Of the depthwise convolution.
+    """
+
+    def __init__(self, in_channels: int, spec: BlockSpec, stride: int, dilation: int) -> None:
+        super().__init__()
+        expanded = spec.expanded
+        self.expands: bool = expanded != in_channels
+        depthwise = SameConv(expanded, expanded, spec.kernel_size, stride=stride, dilation=dilation, groups=expanded)
+        project = SameConv(expanded, spec.channels, 1)
+        # timm's names, which differ in blocks without expansion: its weights fit by them.
+        if self.expands:
+            self.conv_pw, self.bn1 = SameConv(in_channels, expanded, 1), _norm(expanded)
+            self.conv_dw, self.bn2 = depthwise, _norm(expanded)
+            self.conv_pwl, self.bn3 = project, _norm(spec.channels)
+        else:
+            self.conv_dw, self.bn1 = depthwise, _norm(expanded)
+            self.conv_pw, self.bn2 = project, _norm(spec.channels)
+        self.activation = spec.activation()
+        self.se: nn.Module = SqueezeExcitation(expanded) if spec.squeeze else nn.Identity()
+        self.residual: bool = stride == 1 and in_channels == spec.channels
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W) float to the block's result and, before the gate, that of its depthwise convolution."""
+        if self.expands:
+            expanded = self.activation(self.bn1(self.conv_pw(features)))
+            depthwise = self.activation(self.bn2(self.conv_dw(expanded)))
+            projected = self.bn3(self.conv_pwl(self.se(depthwise)))
+        else:
+            depthwise = self.activation(self.bn1(self.conv_dw(features)))
+            projected = self.bn2(self.conv_pw(self.se(depthwise)))
+        return (features + projected if self.residual else projected), depthwise
+
+
+class TFMobileNet(nn.Module):
+    """Features of stride 8 from within a block, and the coarsest ones, of images of any size.
+
+    Args:
+        name: One of `SPECS`.
+        output_stride: Of the coarsest features, 8, 16 or 32; strides beyond become dilations, of the
+            blocks that follow the one which would have had the stride.
+
+    Attributes:
+        name: One of `SPECS`.
+        channels: Of the two feature maps.
+        strides: Of the two feature maps.
+        multiple: 1: any image size is right.
+    """
+
+    def __init__(self, name: str, output_stride: int) -> None:
+        super().__init__()
+        spec = SPECS[name]
+        self.conv_stem, self.bn1 = SameConv(3, spec.stem, 3, stride=2), _norm(spec.stem)
+        self.activation = spec.activation()
+        channels, reached, dilation = spec.stem, 2, 1
+        self.blocks = nn.ModuleList()
+        for stage in spec.stages:
+            blocks = nn.ModuleList()
+            self.blocks.append(blocks)
+            for block in stage:
+                stride = block.stride if reached < output_stride else 1
+                blocks.append(InvertedResidual(channels, block, stride, dilation))
+                reached *= stride
+                dilation *= block.stride // stride
+                channels = block.channels
+        self.conv_last, self.bn_last = None, None
+        if spec.last is not None:
+            self.conv_last, self.bn_last = SameConv(channels, spec.last, 1), _norm(spec.last)
+            channels = spec.last
+        self.name: str = name
+        stage, place = FINE
+        self.channels: tuple[int, int] = (spec.stages[stage][place].expanded, channels)
+        self.strides: tuple[int, int] = (8, output_stride)
+        self.multiple: int = 1
+        _initialise(self)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) float to one (B, C, ceil(H / stride), ceil(W / stride)) per stride."""
+        features = self.activation(self.bn1(self.conv_stem(images)))
+        fine = features
+        for stage, blocks in enumerate(self.blocks):
+            for place, block in enumerate(cast("nn.ModuleList", blocks)):
+                features, depthwise = block(features)
+                if (stage, place) == FINE:
+                    fine = depthwise
+        if self.conv_last is not None and self.bn_last is not None:
+            features = self.activation(self.bn_last(self.conv_last(features)))
+        return [fine, features]
+
+
+def round_to_8(channels: float) -> int:
+    """The nearest multiple of 8; the next one if that is more than a tenth too few."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * channels else rounded
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=EPS, momentum=MOMENTUM)
+
+
+def _initialise(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.trunc_normal_(module.weight, std=STDDEV, a=-2 * STDDEV, b=2 * STDDEV)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,69 @@
+"""TensorFlow's modified aligned Xception-65 as its DeepLab uses it.
+
+Chen et al. 2018, arXiv:1802.02611. Follows tensorflow/models, research/deeplab (Apache-2.0). The
+layers are timm's, whose graph is the original's: symmetric padding, eps 0.001, blocks behind the
+output stride dilated from the second on. Only the features of stride 4 differ: the original takes
+them before the activation, timm after it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+MOMENTUM = 0.0003
+"""The original's decay of 0.9997, as PyTorch counts it."""
+STDDEV = 0.09
+"""Of the initial weights."""
+
+
+class TFXception65(nn.Module):
+    """Features of stride 4 from within the second block, and the coarsest ones, of images of any size.
+
+    Args:
+        output_stride: Of the coarsest features, 8, 16 or 32.
+
+    Attributes:
+        name: `xception65`.
+        channels: Of the two feature maps.
+        strides: Of the two feature maps.
+        multiple: 1: any image size is right.
+    """
+
+    def __init__(self, output_stride: int) -> None:
+        super().__init__()
+        # Importing timm takes longer than building a small network: only who needs it pays.
+        import timm
+
+        self.name: str = "xception65"
+        self.multiple: int = 1
+        network: Any = timm.create_model("xception65", pretrained=False, num_classes=0, output_stride=output_stride)
+        # The names of timm's feature extractor: its weights fit by them.
+        self.network = nn.ModuleDict(
+            {
+                f"{part}_{index}": module
+                for part in ("stem", "blocks")
+                for index, module in enumerate(getattr(network, part))
+            }
+        )
+        self.channels: tuple[int, int] = (256, 2048)
+        self.strides: tuple[int, int] = (4, output_stride)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.trunc_normal_(module.weight, std=STDDEV, a=-2 * STDDEV, b=2 * STDDEV)
+            elif isinstance(module, nn.BatchNorm2d):
+                module.momentum = MOMENTUM
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) float to one (B, C, ceil(H / stride), ceil(W / stride)) per stride."""
+        stem, stem2, first, second, *others = cast("list[Any]", list(self.network.values()))
+        features = first(stem2(stem(images)))
+        layers = second.stack
+        fine = layers.conv2(layers.act2(layers.conv1(layers.act1(features))))
+        # Not `act3`: it works in place.
+        features = layers.conv3(F.relu(fine)) + second.shortcut(features)
+        for block in others:
+            features = block(features)
+        return [fine, features]

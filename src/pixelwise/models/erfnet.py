@@ -1,0 +1,177 @@
+"""ERFNet: Efficient Residual Factorized ConvNet for Real-Time Semantic Segmentation.
+
+Romera, Alvarez, Bergasa, Arroyo, IEEE Transactions on Intelligent Transportation Systems 2018,
+doi:10.1109/TITS.2017.2750080. Written from the paper; its authors' PyTorch code
+(Eromera/erfnet_pytorch) is licensed CC BY-NC 4.0 and none of it is used, only facts: which layers
+have biases, epsilon 0.001, 2x2 transposed convolution at the end, initial weights PyTorch's default
+ones.
+
+It is trained in two stages: the `encoder` with a classifier of its own at stride 8, then the `whole`
+network, which begins with that encoder. The encoder's state dict has the same keys in both. In the
+whole network the encoder's classifier is an auxiliary head.
+
+Deviation: sizes that are no multiples of 8, which the original refuses, are padded inside and cropped
+back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pixelwise.layers.padding import pad_to, round_up
+from pixelwise.models.base import SegmentationModel
+from pixelwise.models.building import builds
+from pixelwise.recipes.specs import ERFNetSpec
+
+STRIDE = 8
+"""Of the encoder's features."""
+EPS = 1e-3
+DROPOUT_64 = 0.03
+"""In the encoder's blocks of 64 channels."""
+DROPOUT_128 = 0.3
+"""In those of 128 channels."""
+DILATIONS = (2, 4, 8, 16, 2, 4, 8, 16)
+"""Of the blocks of 128 channels."""
+
+
+class Downsampling(nn.Module):
+    """A strided 3x3 convolution beside a 2x2 max pooling, joined: half the size."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels - in_channels, kernel_size=3, stride=2, padding=1)
+        self.norm = nn.BatchNorm2d(out_channels, eps=EPS)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W), H and W even, to (B, C', H/2, W/2)."""
+        pooled = F.max_pool2d(features, kernel_size=2, stride=2)
+        return F.relu(self.norm(torch.cat((self.conv(features), pooled), dim=1)))
+
+
+class FactorizedConv(nn.Module):
+    """A 3x1 convolution, ReLU, a 1x3 convolution, normalisation: a 3x3 convolution in two one-dimensional ones.
+
+    Args:
+        channels: Of input and result.
+        dilation: Of both.
+    """
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.vertical = nn.Conv2d(channels, channels, kernel_size=(3, 1), padding=(dilation, 0), dilation=(dilation, 1))
+        self.horizontal = nn.Conv2d(
+            channels, channels, kernel_size=(1, 3), padding=(0, dilation), dilation=(1, dilation)
+        )
+        self.norm = nn.BatchNorm2d(channels, eps=EPS)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
+        return self.norm(self.horizontal(F.relu(self.vertical(features))))
+
+
+class NonBottleneck1D(nn.Module):
+    """Two factorised convolutions, the second one dilated, added to the input; keeps size and channels.
+
+    Args:
+        channels: Of input and result.
+        dropout: Probability that a channel of the residual is dropped.
+        dilation: Of the second convolution.
+    """
+
+    def __init__(self, channels: int, dropout: float = 0.0, dilation: int = 1) -> None:
+        super().__init__()
+        self.first = FactorizedConv(channels, dilation=1)
+        self.second = FactorizedConv(channels, dilation)
+        self.dropout = nn.Dropout2d(dropout)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
+        residual = self.second(F.relu(self.first(features)))
+        return F.relu(self.dropout(residual) + features)
+
+
+class Upsampling(nn.Module):
+    """A transposed 3x3 convolution, normalisation, ReLU: twice the size."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(in_channels, out_channels, kernel_size=3, stride=2, padding=1, output_padding=1)
+        self.norm = nn.BatchNorm2d(out_channels, eps=EPS)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, h, w) to (B, C', 2h, 2w)."""
+        return F.relu(self.norm(self.conv(features)))
+
+
+class Encoder(nn.Module):
+    """Features of stride 8, and their classifier.
+
+    Args:
+        num_classes: Of the classifier, which `forward` leaves out.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.initial = Downsampling(3, 16)
+        self.layers = nn.Sequential(
+            Downsampling(16, 64),
+            *(NonBottleneck1D(64, DROPOUT_64) for _ in range(5)),
+            Downsampling(64, 128),
+            *(NonBottleneck1D(128, DROPOUT_128, dilation) for dilation in DILATIONS),
+        )
+        self.classifier = nn.Conv2d(128, num_classes, kernel_size=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W), H and W multiples of 8, to (B, 128, H/8, W/8)."""
+        return self.layers(self.initial(images))
+
+
+class ERFNet(SegmentationModel):
+    """Encoder of stride 8 and a decoder with logits at stride 1, or the encoder alone.
+
+    Args:
+        spec: Which part.
+        classes: Class names.
+
+    Attributes:
+        decoder: None: the network is the encoder alone.
+        classifier: At the decoder's end; likewise.
+    """
+
+    def __init__(self, spec: ERFNetSpec, classes: Sequence[str]) -> None:
+        super().__init__(spec, classes)
+        self.encoder = Encoder(self.num_classes)
+        self.decoder: nn.Sequential | None = None
+        self.classifier: nn.ConvTranspose2d | None = None
+        if spec.part == "whole":
+            self.decoder = nn.Sequential(
+                Upsampling(128, 64),
+                *(NonBottleneck1D(64) for _ in range(2)),
+                Upsampling(64, 16),
+                *(NonBottleneck1D(16) for _ in range(2)),
+            )
+            self.classifier = nn.ConvTranspose2d(16, self.num_classes, kernel_size=2, stride=2)
+
+    def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The logits, (B, K, H, W); in training mode the encoder's, (B, K, ceil(H / 8), ceil(W / 8)), follow.
+
+        Of the encoder alone: its logits alone.
+        """
+        height, width = images.shape[-2:]
+        padded = pad_to(images, round_up(height, STRIDE), round_up(width, STRIDE))
+        # Padding adds less than one position of stride 8, so the encoder's logits need no cropping.
+        features = self.encoder(padded)
+        if self.decoder is None or self.classifier is None:
+            return (self.encoder.classifier(features),)
+        logits = self.classifier(self.decoder(features))[..., :height, :width]
+        return (logits, self.encoder.classifier(features)) if self.training else (logits,)
+
+
+@builds(ERFNetSpec)
+def build(spec: ERFNetSpec, classes: tuple[str, ...]) -> ERFNet:
+    """ERFNet with random initial weights."""
+    return ERFNet(spec, classes)

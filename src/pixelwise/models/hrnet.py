@@ -1,0 +1,66 @@
+"""HRNetV2: Deep High-Resolution Representation Learning for Visual Recognition.
+
+Wang et al., TPAMI 2020, arXiv:1908.07919. Follows United Perception (Apache-2.0), whose graph is that
+of HRNet-Semantic-Segmentation (MIT), written anew: the four scales are enlarged to stride 4 and
+joined, one 1x1 convolution mixes them, another one classifies. All enlarging, also that of the
+logits, is bilinear with corners aligned. Initial weights are PyTorch's default ones, as there.
+
+Deviations: none. Any image size is taken as it is, without padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from pixelwise.backbones.hrnet import HRNetEncoder, join
+from pixelwise.layers.convolutions import ConvNormActivation
+from pixelwise.models.base import SegmentationModel
+from pixelwise.models.building import builds
+from pixelwise.recipes.specs import HRNetSpec
+
+
+class HRNetHead(nn.Module):
+    """A 1x1 convolution that keeps the channels, normalisation, ReLU, and a 1x1 classifier.
+
+    Args:
+        channels: Of the features.
+        num_classes: Number of outputs.
+    """
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        # The original has a bias here, although the normalisation takes it out again.
+        self.mix = ConvNormActivation(nn.Conv2d(channels, channels, kernel_size=1), nn.ReLU())
+        self.classifier = nn.Conv2d(channels, num_classes, kernel_size=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, h, w) float to logits (B, K, h, w)."""
+        return self.classifier(self.mix(features))
+
+
+class HRNet(SegmentationModel):
+    """HRNet with its two-convolution head; logits at stride 4.
+
+    Args:
+        spec: Width and depth.
+        classes: Class names.
+    """
+
+    align_corners = True
+
+    def __init__(self, spec: HRNetSpec, classes: Sequence[str]) -> None:
+        super().__init__(spec, classes)
+        self.encoder = HRNetEncoder(spec.variant)
+        self.head = HRNetHead(sum(self.encoder.channels), self.num_classes)
+
+    def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The logits, (B, K, ceil(H / 4), ceil(W / 4)), alone."""
+        return (self.head(join(self.encoder(images))),)
+
+
+@builds(HRNetSpec)
+def build(spec: HRNetSpec, classes: tuple[str, ...]) -> HRNet:
+    """HRNet with random initial weights."""
+    return HRNet(spec, classes)

@@ -1,0 +1,176 @@
+"""SwiftNet: In Defense of Pre-trained ImageNet Architectures for Real-time Semantic Segmentation.
+
+Orsic, Kreso, Bevandic, Segvic, CVPR 2019, arXiv:1903.08469; the single-scale network. A pretrained
+classifier, pyramid pooling on its coarsest features, and a light way up to stride 4 that adds the
+encoder's features. Convolutions outside the encoder come after their normalisation and ReLU.
+
+Known, over ResNet-18: the graph of the authors' code (orsic/swiftnet, without a licence; only facts
+are used): 128 channels everywhere, 42 per pooled grid, grids of 8, 4 and 2 rows and as many columns as
+keep cells square, momentum 0.005 in the pooling's normalisations. It has 11,797,071 parameters and
+103.566 GMACs at 1024x2048 with 19 outputs, as that code; the paper prints 11.8M and 104.0.
+
+Reconstructed, over MobileNetV2: no code is public. The same decoder on the last maps of strides 4, 8, 16
+and 32 (24, 32, 96 and 320 channels) has 2,368,831 parameters (the paper prints 2.4M) and 38.154 GMACs
+(the paper prints 41.0).
+
+Deviation: features that are added on the way up are taken before the last ReLU of their stage, as the
+paper describes and argues for. The authors' code returns them so, too, but in its ResNet-18 that ReLU
+works in place and rectifies them after all.
+
+Initial weights: He's, fan-out; of the classifier PyTorch's default ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pixelwise.backbones.timm import TimmEncoder
+from pixelwise.layers.heads import resize_to
+from pixelwise.models.base import SegmentationModel
+from pixelwise.models.building import builds
+from pixelwise.models.encoding import crop_to_image, encode
+from pixelwise.recipes.specs import SwiftNetSpec
+
+CHANNELS = 128
+GRIDS = (8, 4, 2)
+"""Rows of the grids of the pyramid pooling."""
+POOLING_MOMENTUM = 0.005
+"""Of the pooling's normalisations."""
+STRIDE = 4
+SCALES = (1, 2, 3, 4)
+"""timm's numbers of the feature maps of strides 4 to 32."""
+
+
+class NormActivationConv(nn.Module):
+    """Normalisation, ReLU, convolution.
+
+    Args:
+        in_channels: Of the input.
+        out_channels: Of the result.
+        kernel_size: Odd; the size is kept.
+        bias: Whether the convolution has one.
+        momentum: Of the normalisation.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int = 1, *, bias: bool = False, momentum: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(in_channels, momentum=momentum)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C', H, W)."""
+        return self.conv(F.relu(self.norm(features)))
+
+
+class SquarePyramidPooling(nn.Module):
+    """Means over grids of nearly square cells, joined with the features.
+
+    Args:
+        in_channels: Of the features.
+    """
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        per_grid = CHANNELS // len(GRIDS)
+        joined = CHANNELS + len(GRIDS) * per_grid
+        self.reduce = NormActivationConv(in_channels, CHANNELS, momentum=POOLING_MOMENTUM)
+        self.grids = nn.ModuleList(NormActivationConv(CHANNELS, per_grid, momentum=POOLING_MOMENTUM) for _ in GRIDS)
+        self.fuse = NormActivationConv(joined, CHANNELS, momentum=POOLING_MOMENTUM)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, 128, H, W)."""
+        reduced = self.reduce(features)
+        height, width = reduced.shape[-2:]
+        levels = [reduced]
+        for rows, conv in zip(GRIDS, self.grids, strict=True):
+            columns = max(1, round(width / height * rows))
+            levels.append(resize_to(conv(F.adaptive_avg_pool2d(reduced, (rows, columns))), reduced))
+        return self.fuse(torch.cat(levels, dim=1))
+
+
+class Upsampling(nn.Module):
+    """Enlarge to the size of the encoder's features, add them, mix by a 3x3 convolution.
+
+    Args:
+        skip_channels: Of the encoder's features.
+    """
+
+    def __init__(self, skip_channels: int) -> None:
+        super().__init__()
+        self.skip = NormActivationConv(skip_channels, CHANNELS)
+        self.blend = NormActivationConv(CHANNELS, CHANNELS, kernel_size=3)
+
+    def forward(self, features: Tensor, skip: Tensor) -> Tensor:
+        """(B, 128, h, w) and (B, S, H, W) to (B, 128, H, W)."""
+        skip = self.skip(skip)
+        return self.blend(resize_to(features, skip) + skip)
+
+
+class UnrectifiedResNet18(TimmEncoder):
+    """ResNet-18 of timm whose feature maps are those before the last ReLU of each stage."""
+
+    def __init__(self) -> None:
+        # The authors do not start the last normalisation of each block from zero, as timm otherwise does.
+        super().__init__("resnet18", out_indices=SCALES, zero_init_last=False)
+        for number in SCALES:
+            last_block = self.network.get_submodule(f"layer{number}.1")
+            last_block.act2 = nn.Identity()
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) to one (B, C, ceil(H / s), ceil(W / s)) per stride s of 4, 8, 16, 32."""
+        features = images
+        for name in ("conv1", "bn1", "act1", "maxpool"):
+            features = self.network.get_submodule(name)(features)
+        maps = []
+        for number in SCALES:
+            maps.append(self.network.get_submodule(f"layer{number}")(features))
+            features = F.relu(maps[-1])
+        return maps
+
+
+class SwiftNet(SegmentationModel):
+    """Encoder, pyramid pooling, three steps up; logits at stride 4.
+
+    Args:
+        spec: Encoder.
+        classes: Class names.
+    """
+
+    def __init__(self, spec: SwiftNetSpec, classes: Sequence[str]) -> None:
+        super().__init__(spec, classes)
+        if spec.encoder == "resnet18":
+            self.encoder = UnrectifiedResNet18()
+        else:
+            self.encoder = TimmEncoder(spec.encoder, out_indices=SCALES)
+        *skips, coarsest = self.encoder.channels
+        self.pooling = SquarePyramidPooling(coarsest)
+        self.decoder = nn.ModuleList(Upsampling(channels) for channels in reversed(skips))
+        for module in (self.pooling, self.decoder):
+            _initialize(module)
+        self.classifier = NormActivationConv(CHANNELS, self.num_classes, bias=True)
+
+    def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The logits, (B, K, ceil(H / 4), ceil(W / 4)), alone."""
+        *skips, coarsest = encode(self.encoder, images)
+        features = self.pooling(coarsest)
+        for upsampling, skip in zip(self.decoder, reversed(skips), strict=True):
+            features = upsampling(features, skip)
+        return (crop_to_image(self.classifier(features), images, STRIDE),)
+
+
+def _initialize(part: nn.Module) -> None:
+    for module in part.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+@builds(SwiftNetSpec)
+def build(spec: SwiftNetSpec, classes: tuple[str, ...]) -> SwiftNet:
+    """SwiftNet with random initial weights."""
+    return SwiftNet(spec, classes)

@@ -1,0 +1,190 @@
+"""TensorFlow's DeepLab: tensorflow/models, research/deeplab (Apache-2.0), reconstructed for PyTorch.
+
+DeepLabV3: Chen et al. 2017, arXiv:1706.05587; DeepLabV3+: Chen et al. 2018, arXiv:1802.02611; over
+MobileNetV2: Sandler et al. 2018, arXiv:1801.04381; over MobileNetV3: Howard et al. 2019,
+arXiv:1905.02244. The networks of the published models:
+
+=========================  ===========================================================  ======
+encoder                    head                                                         stride
+=========================  ===========================================================  ======
+`mobilenetv2_050`, `_100`  1x1 convolution beside the mean of the map; no atrous one    output
+`mobilenetv3_large_seg`    1x1 convolution gated by pooled features (LR-ASPP), plus      8
+                           logits of features of stride 8
+`xception65`               separable atrous pyramid pooling, decoder at stride 4         4
+=========================  ===========================================================  ======
+
+Reconstructed means: written from the published code and its flags, without weights to compare with.
+As there, maps are resized with aligned corners, "SAME" padding is TensorFlow's, batch normalisation
+has eps 0.001 in the encoder and 0.00001 in the head, and its averages move slowly (0.003 and 0.0003
+a step, 0.0003 in all of Xception): made for long training from trained weights.
+
+Deviations, none of which changes a logit of an input that the original accepts: where the image is
+too small for the window of the LR-ASPP, the window is as large as the map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pixelwise.backbones.tf_mobilenet import TFMobileNet
+from pixelwise.backbones.tf_xception import TFXception65
+from pixelwise.layers.aspp import ASPP, SeparableConv
+from pixelwise.layers.convolutions import ConvNormActivation
+from pixelwise.models.base import SegmentationModel
+from pixelwise.models.building import builds
+from pixelwise.recipes.specs import TFDeepLabSpec
+
+EPS = 1e-5
+MOMENTUM = 0.0003
+DROPOUT = 0.1
+CHANNELS = 256
+LOW_LEVEL_CHANNELS = 48
+GATED_CHANNELS = 128
+RATES = {8: (12, 24, 36), 16: (6, 12, 18), 32: (3, 6, 9)}
+"""Output stride -> dilations; those of 32 are not published, they reach as far in the image."""
+WINDOW_PIXELS = 769
+"""Side of the LR-ASPP's pooling window in the image: the original's training crop."""
+WINDOW_STRIDE = (4, 5)
+
+
+class PoolingHead(nn.Module):
+    """A 1x1 convolution beside the mean of the map, joined and classified.
+
+    Args:
+        channels: Of the coarsest features.
+        num_classes: Number of outputs.
+    """
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.aspp = ASPP(channels, CHANNELS, eps=EPS, momentum=MOMENTUM, dropout=DROPOUT)
+        self.classifier = nn.Conv2d(CHANNELS, num_classes, kernel_size=1)
+
+    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        """(B, C, h, w) float to logits (B, K, h, w); `fine` is not looked at."""
+        return self.classifier(self.aspp(coarse))
+
+
+class GatedHead(nn.Module):
+    """LR-ASPP: features gated by what their surroundings are, classified; plus classified finer features.
+
+    Args:
+        fine_channels: Of the finer features.
+        channels: Of the coarsest features.
+        output_stride: Of the coarsest features.
+        num_classes: Number of outputs.
+    """
+
+    def __init__(self, fine_channels: int, channels: int, output_stride: int, num_classes: int) -> None:
+        super().__init__()
+        self.window: int = (WINDOW_PIXELS - 1) // output_stride + 1
+        self.features = _pointwise(channels, GATED_CHANNELS)
+        self.gate = nn.Conv2d(channels, GATED_CHANNELS, kernel_size=1)
+        self.classifier = nn.Conv2d(GATED_CHANNELS, num_classes, kernel_size=1)
+        self.fine_classifier = nn.Conv2d(fine_channels, num_classes, kernel_size=1)
+
+    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        """(B, F, H, W) and (B, C, h, w) float to logits (B, K, H, W)."""
+        height, width = coarse.shape[-2:]
+        window = (min(self.window, height), min(self.window, width))
+        gate = F.hardsigmoid(self.gate(F.avg_pool2d(coarse, window, stride=WINDOW_STRIDE)))
+        gated = self.features(coarse) * _resize_to(gate, coarse)
+        return self.classifier(_resize_to(gated, fine)) + self.fine_classifier(fine)
+
+
+class DecoderHead(nn.Module):
+    """Separable atrous pyramid pooling, joined with finer features by two separable convolutions, classified.
+
+    Args:
+        fine_channels: Of the finer features.
+        channels: Of the coarsest features.
+        rates: Dilations of the pyramid pooling.
+        num_classes: Number of outputs.
+    """
+
+    def __init__(self, fine_channels: int, channels: int, rates: tuple[int, ...], num_classes: int) -> None:
+        super().__init__()
+        self.aspp = ASPP(channels, CHANNELS, rates, separable=True, dropout=DROPOUT, eps=EPS, momentum=MOMENTUM)
+        self.reduce = _pointwise(fine_channels, LOW_LEVEL_CHANNELS)
+        self.decoder = nn.Sequential(
+            SeparableConv(CHANNELS + LOW_LEVEL_CHANNELS, CHANNELS, eps=EPS, momentum=MOMENTUM),
+            SeparableConv(CHANNELS, CHANNELS, eps=EPS, momentum=MOMENTUM),
+        )
+        self.classifier = nn.Conv2d(CHANNELS, num_classes, kernel_size=1)
+
+    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        """(B, F, H, W) and (B, C, h, w) float to logits (B, K, H, W)."""
+        enlarged = _resize_to(self.aspp(coarse), fine)
+        return self.classifier(self.decoder(torch.cat((enlarged, self.reduce(fine)), dim=1)))
+
+
+class TFDeepLab(SegmentationModel):
+    """TensorFlow's encoder of that name with its head.
+
+    Args:
+        spec: Encoder and output stride.
+        classes: Class names.
+    """
+
+    align_corners = True
+
+    def __init__(self, spec: TFDeepLabSpec, classes: Sequence[str]) -> None:
+        super().__init__(spec, classes)
+        if spec.encoder == "xception65":
+            self.encoder: nn.Module = TFXception65(spec.output_stride)
+            fine_channels, channels = self.encoder.channels
+            head = DecoderHead(fine_channels, channels, RATES[spec.output_stride], self.num_classes)
+        else:
+            self.encoder = TFMobileNet(spec.encoder, spec.output_stride)
+            fine_channels, channels = self.encoder.channels
+            if spec.encoder == "mobilenetv3_large_seg":
+                head = GatedHead(fine_channels, channels, spec.output_stride, self.num_classes)
+            else:
+                head = PoolingHead(channels, self.num_classes)
+        self.head = head
+        _initialise(self.head)
+
+    def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The logits, (B, K, ceil(H / s), ceil(W / s)) at the stride s of the table above, alone."""
+        fine, coarse = self.encoder(images)
+        return (self.head(fine, coarse),)
+
+
+def _pointwise(in_channels: int, out_channels: int) -> ConvNormActivation:
+    block = ConvNormActivation(nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False), nn.ReLU())
+    block.norm.eps, block.norm.momentum = EPS, MOMENTUM
+    return block
+
+
+def _resize_to(features: Tensor, other: Tensor) -> Tensor:
+    """`features` (B, C, h, w), interpolated bilinearly to the height and width of `other`."""
+    return F.interpolate(features, size=other.shape[-2:], mode="bilinear", align_corners=True)
+
+
+def _initialise(head: nn.Module) -> None:
+    """The initial weights of the original's heads."""
+    for module in head.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for module in head.modules():
+        if isinstance(module, SeparableConv):
+            _truncated_normal(module.depthwise.conv, 0.33)
+            _truncated_normal(module.pointwise.conv, 0.06)
+    if isinstance(head, (PoolingHead, DecoderHead)):
+        _truncated_normal(head.classifier, 0.01)
+
+
+def _truncated_normal(conv: nn.Conv2d, stddev: float) -> None:
+    nn.init.trunc_normal_(conv.weight, std=stddev, a=-2 * stddev, b=2 * stddev)
+
+
+@builds(TFDeepLabSpec)
+def build(spec: TFDeepLabSpec, classes: tuple[str, ...]) -> TFDeepLab:
+    """TensorFlow's DeepLab with the initial weights of the original without a trained encoder."""
+    return TFDeepLab(spec, classes)

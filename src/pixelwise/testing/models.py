@@ -1,0 +1,163 @@
+"""What every network must do, whatever its family: one function that says what it does not."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from pixelwise.datasets.town import draw_scene
+from pixelwise.models import SegmentationModel, build_model
+from pixelwise.recipes.schema import Loss, Optimizer, Recipe, Sampling, Schedule
+from pixelwise.recipes.specs import ModelSpec
+from pixelwise.training.loading import Batch
+from pixelwise.training.loop import train_step
+from pixelwise.training.optimizers import build_optimizer
+from pixelwise.training.state import TrainingState
+
+ODD_SIZES = ((33, 47), (250, 333))
+"""Heights and widths that no stride divides."""
+CROP = (64, 64)
+
+
+def check_model(
+    model: str | Recipe | ModelSpec | SegmentationModel, num_classes: int = 5, *, heavy: bool = True
+) -> None:
+    """Check that a network keeps the contract of `SegmentationModel`.
+
+    It builds; it says what it is; one image of any size gives finite logits of that size, alone or in a
+    batch; its heads cover the image at their stride; training on two crops of 64x64 reaches every
+    parameter; weights make another network of its kind give equal logits; `torch.export` takes it; two
+    training steps on drawn street scenes change the weights and end finite.
+
+    Args:
+        model: Name of a recipe or its file, a recipe, a spec, or a network (which is not changed).
+        num_classes: Outputs to build it with; of a network its own count.
+        heavy: Also what takes seconds for a large network: 250x333 images, export and training.
+
+    Raises:
+        AssertionError: What it does not do, in a sentence.
+    """
+    torch.manual_seed(0)
+    built = copy.deepcopy(model) if isinstance(model, SegmentationModel) else build_model(model, num_classes)
+    name = type(built).__name__
+    _check_identity(built, name)
+    _check_logits(built.eval(), name, ODD_SIZES if heavy else ODD_SIZES[:1])
+    _check_round_trip(built, name)
+    if heavy:
+        _check_export(built, name)
+    _check_gradients(copy.deepcopy(built), name)
+    if heavy:
+        _check_training(copy.deepcopy(built), name)
+
+
+def _require(condition: bool | Tensor, sentence: str) -> None:
+    if not bool(condition):
+        raise AssertionError(sentence)
+
+
+def _check_identity(model: SegmentationModel, name: str) -> None:
+    _require(
+        model.num_classes == len(model.classes), f"{name}: num_classes is {model.num_classes}, classes name others"
+    )
+    _require(model.preprocessing == model.spec.preprocessing, f"{name}: preprocessing is not that of its spec")
+
+
+@torch.no_grad()
+def _check_logits(model: SegmentationModel, name: str, sizes: tuple[tuple[int, int], ...]) -> None:
+    outputs = model.num_classes
+    for size in ((1, 1), *sizes):
+        logits = model(torch.rand(1, 3, *size))
+        shape = (1, outputs, *size)
+        _require(
+            logits.shape == shape, f"{name}: an image of {size} gives logits {tuple(logits.shape)}; expected {shape}"
+        )
+        _require(logits.isfinite().all(), f"{name}: an image of {size} gives logits that are not finite")
+    whole = model.head_logits(torch.rand(1, 3, *CROP))
+    _require(len(whole) == 1, f"{name}: auxiliary logits in evaluation mode")
+    stride = CROP[1] // whole[0].shape[-1]
+    odd = model.head_logits(torch.rand(1, 3, 33, 47))[0]
+    expected = (1, outputs, -(-33 // stride), -(-47 // stride))
+    _require(odd.shape == expected, f"{name}: a head of stride {stride} gives {tuple(odd.shape)}; expected {expected}")
+    images = torch.rand(2, 3, 32, 48)
+    together, alone = model(images)[1:], model(images[1:])
+    _require(torch.allclose(together, alone, atol=1e-4, rtol=1e-3), f"{name}: logits depend on the rest of the batch")
+
+
+@torch.no_grad()
+def _check_round_trip(model: SegmentationModel, name: str) -> None:
+    torch.manual_seed(1)
+    other = build_model(model.spec, model.num_classes).eval()
+    other.load_state_dict(model.state_dict())
+    images = torch.rand(1, 3, 40, 56)
+    _require(torch.equal(model(images), other(images)), f"{name}: equal weights give other logits")
+
+
+def _check_export(model: SegmentationModel, name: str) -> None:
+    images = torch.rand(1, 3, 33, 47)
+    exported = torch.export.export(model, (images,), strict=False).module()
+    with torch.no_grad():
+        expected, found = model(images), exported(images)
+    _require(torch.allclose(found, expected, atol=1e-4, rtol=1e-3), f"{name}: exported, it gives other logits")
+
+
+def _check_gradients(model: SegmentationModel, name: str) -> None:
+    # A residual block may start with a normalisation whose weight is 0, which hides what is before it.
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.constant_(module.weight, 1.0)
+        if module.__class__.__name__ == "LayerScale":
+            nn.init.constant_(next(module.parameters()), 1.0)
+    model.train()
+    _without_stochastic_depth(model)
+    logits = model.head_logits(torch.rand(2, 3, *CROP))
+    losses = [output.square().mean() for output in logits]
+    torch.stack(losses).sum().backward()
+    for parameter_name, parameter in model.named_parameters():
+        gradient = parameter.grad
+        _require(gradient is not None, f"{name}: training does not reach {parameter_name}")
+        if gradient is not None:
+            _require(gradient.isfinite().all(), f"{name}: the gradient of {parameter_name} is not finite")
+            _require(gradient.abs().sum() > 0, f"{name}: the gradient of {parameter_name} is 0")
+
+
+def _without_stochastic_depth(model: nn.Module) -> None:
+    """A residual branch that is dropped for the whole batch has no gradient, which is as it should be."""
+    for module in model.modules():
+        if isinstance(getattr(module, "drop_prob", None), float):
+            module.drop_prob = 0.0  # type: ignore[assignment]
+
+
+def _check_training(model: SegmentationModel, name: str) -> None:
+    recipe = Recipe(
+        name="contract",
+        model=model.spec,
+        loss=Loss(auxiliary=0.4),
+        optimizer=Optimizer(kind="sgd", lr=1e-3, momentum=0.9),
+        schedule=Schedule(iterations=2),
+        sampling=Sampling(batch_size=2),
+    )
+    state = TrainingState(model, None, build_optimizer(model, recipe.optimizer))
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    for step in range(2):
+        outcome = train_step(recipe, state, model.head_logits, [_scenes(step, model.num_classes)], None)
+        _require(
+            outcome.kind == "done", f"{name}: training step {step + 1} was {outcome.kind}, loss {float(outcome.loss)}"
+        )
+    after = model.state_dict()
+    _require(any(not torch.equal(after[key], before[key]) for key in after), f"{name}: training changed no weight")
+    for key, value in after.items():
+        _require(value.isfinite().all(), f"{name}: after two training steps {key} is not finite")
+
+
+def _scenes(step: int, num_classes: int) -> Batch:
+    """Two drawn street scenes of 64x64 with as many of their classes as the network has."""
+    pairs = [draw_scene(0, 2 * step + index, CROP) for index in range(2)]
+    labels = torch.stack([torch.from_numpy(labels) for _, labels in pairs])
+    return Batch(
+        images=torch.stack([torch.from_numpy(image) for image, _ in pairs]),
+        labels=labels.where(labels < num_classes, torch.full_like(labels, 255)),
+        colors=None,
+        ids=[f"scene {2 * step + index}" for index in range(2)],
+    )
