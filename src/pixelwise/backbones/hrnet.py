@@ -12,7 +12,7 @@ default ones, as there: every recipe begins with pretrained weights.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -116,7 +116,9 @@ class Exchange(nn.Module):
         scales = [branch(scale) for branch, scale in zip(self.branches, scales, strict=True)]
         exchanged = []
         for own, paths in zip(scales, self.fuse_layers, strict=True):
-            first, *others = [enlarge(path(scale), own) for path, scale in zip(paths, scales, strict=True)]
+            first, *others = [
+                enlarge(path(scale), own) for path, scale in zip(cast(nn.ModuleList, paths), scales, strict=True)
+            ]
             exchanged.append(F.relu(sum(others, start=first)))
         return exchanged
 

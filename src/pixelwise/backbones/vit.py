@@ -157,7 +157,7 @@ def _create(name: str) -> nn.Module:
     refusal: Exception | None = None
     for options in _OPTIONS:
         try:
-            network = timm.create_model(name, pretrained=False, num_classes=0, **options)
+            network: Any = timm.create_model(name, pretrained=False, num_classes=0, **options)
             # What is behind the last block, but for its normalisation, is for classes only.
             network.prune_intermediate_layers(1, prune_norm=False, prune_head=True)
             return network

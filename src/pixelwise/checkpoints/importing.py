@@ -135,7 +135,7 @@ def _import(
     names = _rename(weights, conversion)
     unused, unused_notes = _unused_options(weights, names, ours, conversion)
     pairs, missing = _match(names, weights, ours, unused, source)
-    fitted = {our_key: _as_convolution(weights[key], ours[our_key]) for key, our_key in pairs}
+    fitted = {our_key: as_convolution(weights[key], ours[our_key]) for key, our_key in pairs}
     _check_shapes(fitted, ours, pairs)
     model.load_state_dict({**ours, **fitted})
     left = tuple(key for key in theirs if any(re.fullmatch(pattern, key) for pattern, _ in conversion.left_out))
@@ -149,6 +149,19 @@ def _import(
         missing=missing,
         notes=(*notes, *class_notes, *reasons, *unused_notes),
     )
+
+
+def translate(theirs: Mapping[str, Any], conversion: Conversion) -> dict[str, Any]:
+    """Their tensors by our keys, as far as the rules go; nothing is compared with a model."""
+    weights, _ = _reshape(_leave_out(theirs, conversion), conversion)
+    return {name: weights[key] for key, name in _rename(weights, conversion).items()}
+
+
+def as_convolution(theirs: Tensor, ours: Tensor) -> Tensor:
+    """A linear layer's (out, in) is a 1x1 convolution's (out, in, 1, 1), and the other way round."""
+    if {theirs.ndim, ours.ndim} == {2, 4} and theirs.numel() == ours.numel() and theirs.shape[:2] == ours.shape[:2]:
+        return theirs.reshape(ours.shape)
+    return theirs
 
 
 def _sources_of(family: str) -> str:
@@ -317,13 +330,6 @@ def _match(
             "the file comes from another version of the network, or is incomplete",
         )
     return tuple(pairs), missing
-
-
-def _as_convolution(theirs: Tensor, ours: Tensor) -> Tensor:
-    """A linear layer's (out, in) is a 1x1 convolution's (out, in, 1, 1), and the other way round."""
-    if {theirs.ndim, ours.ndim} == {2, 4} and theirs.numel() == ours.numel() and theirs.shape[:2] == ours.shape[:2]:
-        return theirs.reshape(ours.shape)
-    return theirs
 
 
 def _check_shapes(fitted: Mapping[str, Tensor], ours: Mapping[str, Tensor], pairs: tuple[tuple[str, str], ...]) -> None:

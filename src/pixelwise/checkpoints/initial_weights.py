@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,9 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
+from pixelwise.backbones.mit import VARIANTS
+from pixelwise.checkpoints.importing import as_convolution, translate
+from pixelwise.checkpoints.segformer_keys import encoder_conversion
 from pixelwise.checkpoints.state_files import load_state_file
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel
@@ -78,6 +80,8 @@ def _from_hub(name: str, encoder: nn.Module) -> dict[str, Tensor]:
     """Tensors of a SegFormer encoder on the Hugging Face hub, by the encoder's keys."""
     import huggingface_hub
 
+    if getattr(encoder, "name", "") not in VARIANTS:
+        raise _do_not_fit(name, "only the encoders mit_b0 .. mit_b5 are read from the hub directly")
     path: str | None = None
     failure: Exception | None = None
     for file in ("model.safetensors", "pytorch_model.bin"):
@@ -88,12 +92,15 @@ def _from_hub(name: str, encoder: nn.Module) -> dict[str, Tensor]:
             failure = error
     if path is None:
         raise _cannot_fetch(name, failure)
-    keys = importlib.import_module("pixelwise.checkpoints.segformer_keys")
-    return keys.encoder_weights(load_state_file(Path(path)), encoder)
+    translated = translate(load_state_file(Path(path)), encoder_conversion())
+    return {
+        key.removeprefix("encoder."): value for key, value in translated.items() if key.startswith("encoder.stages.")
+    }
 
 
 def _load(encoder: nn.Module, theirs: Mapping[str, Tensor], name: str) -> None:
     own = encoder.state_dict()
+    theirs = {key: as_convolution(value, own[key]) if key in own else value for key, value in theirs.items()}
     missing = [key for key in own if key not in theirs and not key.endswith(COUNTER)]
     differing = [key for key in own if key in theirs and theirs[key].shape != own[key].shape]
     if missing or differing:

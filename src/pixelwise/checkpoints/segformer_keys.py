@@ -144,6 +144,11 @@ def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) 
     )
 
 
+def encoder_conversion() -> Conversion:
+    """How to read the encoder out of a SegFormer of Hugging Face, classification networks included."""
+    return Conversion(rules=_HUGGINGFACE_RULES, classifiers=(), tensors=_HUGGINGFACE_TENSORS)
+
+
 def _check_source(source: str, state: Mapping[str, Any]) -> None:
     missing = [prefix for prefix in PREFIXES[source] if not any(key.startswith(prefix) for key in state)]
     if not missing:

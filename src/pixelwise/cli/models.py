@@ -25,8 +25,8 @@ def _group() -> None:
 @app.command(
     help="Pick recipes by what they score and cost.\n\n"
     "Fields: miou (published, %), measured (here, %), gmacs, params (5M, 350k), input (1024x512), dataset, family, "
-    "encoder, page, name, licence, qat (yes or no). Operators: < <= > >= = != and ~ (contains); texts may hold * and ?. "
-    "All conditions have to hold. Quotes keep the shell from taking < and > for files."
+    "encoder, page, name, licence, qat (yes or no). Operators: < <= > >= = != and ~ (contains); texts may hold * "
+    "and ?. All conditions have to hold. Quotes keep the shell from taking < and > for files."
 )
 def search(
     query: list[str] = typer.Argument(
@@ -121,9 +121,9 @@ def _print(matches: list[Candidate]) -> None:
     console.print(table)
     console.print(
         Text(
-            f"{len(matches)} found. GMACs and parameters are the original implementation's, or counted here where there "
-            "is none, at the size under 'at' (width x height): compare GMACs at one size only. mIoU as published, by each "
-            "page's own protocol.",
+            f"{len(matches)} found. GMACs and parameters are the original implementation's, or counted here where "
+            "there is none, at the size under 'at' (width x height): compare GMACs at one size only. mIoU as "
+            "published, by each page's own protocol.",
             style="dim",
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from enum import StrEnum
 from pathlib import Path
 
@@ -50,9 +51,9 @@ def run(
         if output is None:
             print_pages(zoo, Console(highlight=False))
             return
-        console = Console(record=True, width=120, file=_Nothing(), highlight=False)
-        print_pages(zoo, console)
-        text = console.export_text()
+        written = io.StringIO()
+        print_pages(zoo, Console(width=120, file=written, highlight=False))
+        text = written.getvalue()
     elif chosen is Format.HTML:
         from pixelwise.reports.zoo_html import render_html
 
@@ -84,16 +85,7 @@ def _format_of(output: Path | None) -> Format:
         return Format.TERMINAL
     if ending not in (Format.MD, Format.HTML, Format.CSV, Format.JSON):
         raise typer.BadParameter(
-            f"cannot tell the format from '{output.name}'; expected a name in .md, .html, .csv, .json or .txt, or --format"
+            f"cannot tell the format from '{output.name}'; expected a name in .md, .html, .csv, .json or .txt, "
+            "or --format"
         )
     return Format(ending)
-
-
-class _Nothing:
-    """A file that keeps nothing: the console records what is printed."""
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        pass

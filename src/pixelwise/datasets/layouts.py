@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -26,11 +27,14 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """The files of a data set, before their classes are known.
 
     Attributes:
-        name: `camvid`, `cityscapes`, `folder` or `town`.
+        name: What `data.dataset` calls it; never `auto`.
         description: The layout in words, for the audit's report.
         root: The folder everything lies in.
         splits: Samples by split, sorted by id.
         problems: What was noticed.
+        problems_of: What was noticed about single splits, those included that this copy lacks: it
+            concerns only who opens the split.
+        overlapping: Splits that share images, as alternatives for training: one of them is opened.
     """
 
     name: str
@@ -38,6 +42,8 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     root: Path
     splits: dict[str, tuple[Sample, ...]]
     problems: tuple[Finding, ...] = ()
+    problems_of: dict[str, tuple[Finding, ...]] = {}
+    overlapping: tuple[str, ...] = ()
 
 
 def split_folders(folder: Path) -> dict[str, Path]:
@@ -51,3 +57,25 @@ def in_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sample, .
     return {
         name: splits[name] for name in sorted(splits, key=lambda n: (known.index(n) if n in known else len(known), n))
     }
+
+
+def all_match(layout: Layout, pattern: re.Pattern[str]) -> bool:
+    """Whether there are samples, and the last part of every id matches `pattern` completely."""
+    ids = [sample.id for samples in layout.splits.values() for sample in samples]
+    return bool(ids) and all(pattern.fullmatch(id.rpartition("/")[2]) for id in ids)
+
+
+def trained_on(layout: Layout, train_split: str) -> Layout:
+    """The layout for training on one split: the alternatives to it are left out.
+
+    Where `train_split` is none of the alternatives, the first one that exists stays.
+    """
+    existing = [name for name in layout.overlapping if name in layout.splits]
+    kept = train_split if train_split in existing else next(iter(existing), None)
+    splits = {name: samples for name, samples in layout.splits.items() if name not in existing or name == kept}
+    # Every score needs val, whatever is trained on.
+    concerned = dict.fromkeys((*splits, train_split, "val"))
+    problems = (found for name in concerned for found in layout.problems_of.get(name, ()))
+    return msgspec.structs.replace(
+        layout, splits=splits, problems=(*layout.problems, *problems), problems_of={}, overlapping=()
+    )

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from pixelwise.datasets import camvid, cityscapes, folder
+from pixelwise.datasets import ade20k, camvid, cityscapes, coco, folder, voc
 from pixelwise.datasets.class_tables import DESCRIPTION_FILE, class_table
-from pixelwise.datasets.layouts import Layout
+from pixelwise.datasets.layouts import Layout, trained_on
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.errors import DataError
 from pixelwise.recipes.schema import Data
@@ -18,6 +18,11 @@ from pixelwise.storage import printable
 _LAYOUTS: dict[str, tuple[Callable[[Path], Layout | None], str]] = {
     "camvid": (camvid.camvid_layout, camvid.LOOKED_FOR),
     "cityscapes": (cityscapes.cityscapes_layout, cityscapes.LOOKED_FOR),
+    "voc-aug": (voc.voc_layout, voc.LOOKED_FOR),
+    "ade20k": (ade20k.ade20k_layout, ade20k.LOOKED_FOR),
+    "ade20k32": (ade20k.ade20k32_layout, ade20k.LOOKED_FOR),
+    "cocoseg21": (coco.coco_layout, coco.LOOKED_FOR),
+    "cocoseg21-edgeai": (coco.coco_edgeai_layout, coco.LOOKED_FOR),
     "folder": (folder.folder_layout, folder.LOOKED_FOR),
 }
 
@@ -26,15 +31,18 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
     """Open the data set that `data` describes in the folder `root`.
 
     Only names are read here, except that a folder of own data which names no classes has its masks
-    decoded once. What is wrong with single files is collected in `Dataset.problems`; the audit
-    decides what stops training.
+    decoded once, and that masks of COCO are drawn into the user's cache folder the first time. What
+    is wrong with single files is collected in `Dataset.problems`; the audit decides what stops
+    training. Of splits that share images (VOC's `train` and `train_aug`) only one is opened.
 
     Args:
-        data: `data.dataset` names the layout; `auto` takes the one that fits.
+        data: `data.dataset` names the layout; `auto` takes the one that fits. `data.train_split`
+            chooses between splits that share images.
         root: The folder; None only for `town`, which is then drawn into the user's cache folder.
 
     Raises:
-        DataError: D222, no folder, or none of the layouts; D224, a `dataset.toml` that is wrong.
+        DataError: D222, no folder, or none of the layouts; D224, a `dataset.toml` that is wrong;
+            D227, COCO's annotations cannot be read.
         RecipeError: R203, fields of `data` contradict each other or the data set.
     """
     if data.dataset == "town":
@@ -51,6 +59,7 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
         layout = _recognise(root) if data.dataset == "auto" else _LAYOUTS[data.dataset][0](root)
         if layout is None:
             raise _not_recognised(data.dataset, root)
+        layout = trained_on(layout, data.train_split)
     table = class_table(data, layout)
     return Dataset(
         name=layout.name,
@@ -85,10 +94,18 @@ def _recognise(root: Path) -> Layout | None:
     layout = cityscapes.cityscapes_layout(root)
     if layout is not None:
         return layout
-    described = (root / DESCRIPTION_FILE).is_file()
+    if (root / DESCRIPTION_FILE).is_file():
+        return folder.folder_layout(root)
     # CamVid frames without its splits, such as a few of them copied elsewhere, are own data.
-    if not described and camvid.looks_like_camvid(root) and (layout := camvid.camvid_layout(root)) is not None:
+    if camvid.looks_like_camvid(root) and (layout := camvid.camvid_layout(root)) is not None:
         return layout
+    # Own data is often laid out like VOC and ADE20K: the names of the files decide.
+    if (layout := voc.voc_layout(root)) is not None and voc.looks_like_voc(layout):
+        return layout
+    if (layout := ade20k.ade20k_layout(root)) is not None and ade20k.looks_like_ade20k(layout):
+        return layout
+    if coco.looks_like_coco(root):
+        return coco.coco_layout(root)
     return folder.folder_layout(root)
 
 

@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import CheckpointError
 from pixelwise.evaluation.machine import peak_memory_bytes
-from pixelwise.evaluation.pairs import THREADS, EvaluationPair, batches_of_equal_size, read_split
+from pixelwise.evaluation.pairs import THREADS, EvaluationPair, batches_of_equal_size, floor_index, read_split
 from pixelwise.metrics import Scores, confusion_matrix, scores, upsampled_argmax
 from pixelwise.models import SegmentationModel
 from pixelwise.models.preprocessing import normalize
@@ -66,7 +67,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
         classes: Class names.
         split: The split that was scored.
         protocol: How.
-        input_size: The size that the network saw; None when every image kept its own.
+        input_size: The size that the network saw, padding left out; None when every image had its own.
         confusion_matrix: (K, K) int64 over the whole split, rows truth, columns prediction.
         scores: Computed from it, absent classes counted as the protocol says.
         class_extents: Per class.
@@ -158,9 +159,9 @@ def evaluate_model(
         for batch in batches_of_equal_size(pairs, batch_size):
             if should_stop is not None and should_stop():
                 return None
-            logits = main_logits(model, [pair.image for pair in batch], precision)
+            logits = main_logits(model, [pair.image for pair in batch], precision, pad_to=protocol.pad_to)
             for pair, image_logits in zip(batch, logits.split(1), strict=True):
-                tally.add(pair, score_prediction(pair, image_logits, model))
+                tally.add(pair, score_prediction(pair, image_logits, model, protocol))
             if progress is not None:
                 progress(len(tally.per_image), len(samples))
     return tally.measurement(peak_memory_bytes(chosen))
@@ -183,11 +184,24 @@ def main_logits(
     model: SegmentationModel,
     images: Sequence[np.ndarray],
     precision: Precision = Precision(),  # noqa: B008 (immutable)
+    pad_to: Size | None = None,
 ) -> Tensor:
-    """The main head's logits for uint8 (H, W, 3) images of equal size: (B, K, h, w)."""
+    """The main head's logits for uint8 (H, W, 3) images of equal size: (B, K, h, w).
+
+    Args:
+        model: On its device, in evaluation mode.
+        images: Of equal size.
+        precision: Number format and layout.
+        pad_to: Normalised images are padded by zeros at the right and bottom to at least this size,
+            and the logits cover the padding too.
+    """
     device = next(model.parameters()).device
     stacked = torch.from_numpy(np.stack(images)).to(device, non_blocking=True)
     inputs = normalize(stacked, model.preprocessing)
+    if pad_to is not None:
+        height, width = images[0].shape[:2]
+        padded_height, padded_width = padded_size((height, width), pad_to)
+        inputs = F.pad(inputs, (0, padded_width - width, 0, padded_height - height))
     if precision.channels_last:
         inputs = inputs.contiguous(memory_format=torch.channels_last)
     if precision.dtype == "bfloat16":
@@ -196,16 +210,47 @@ def main_logits(
     return model.head_logits(inputs)[0]
 
 
-def score_prediction(pair: EvaluationPair, logits: Tensor, model: SegmentationModel) -> Tensor:
+def padded_size(size: Size, pad_to: Size | None) -> Size:
+    """(height, width) after padding to at least `pad_to`."""
+    return size if pad_to is None else (max(size[0], pad_to[0]), max(size[1], pad_to[1]))
+
+
+def predicted_labels(
+    logits: Tensor, seen_size: Size, score_size: Size, protocol: Protocol, align_corners: bool
+) -> Tensor:
+    """Class ids (H, W) at the score size, on the device of the logits.
+
+    Args:
+        logits: (1, K, h, w), covering the whole image and its padding.
+        seen_size: (height, width) of the image as the network saw it, without padding.
+        score_size: (H, W).
+        protocol: Says at which size the best class is taken, and what was padded.
+        align_corners: How the model's logits are enlarged.
+    """
+    if protocol.argmax_at == "score":
+        return upsampled_argmax(logits, score_size, align_corners)[0]
+    height, width = seen_size
+    seen = upsampled_argmax(logits, padded_size(seen_size, protocol.pad_to), align_corners)[0, :height, :width]
+    if seen_size == score_size:
+        return seen
+    rows, columns = (
+        torch.from_numpy(floor_index(length, output)).to(seen.device)
+        for length, output in zip(seen_size, score_size, strict=True)
+    )
+    return seen[rows][:, columns]
+
+
+def score_prediction(pair: EvaluationPair, logits: Tensor, model: SegmentationModel, protocol: Protocol) -> Tensor:
     """(K, K) confusion matrix of one image, on the CPU.
 
     Args:
         pair: Its labels are at the score size.
-        logits: (1, K, h, w), covering the whole image.
+        logits: (1, K, h, w), covering the whole image and its padding.
         model: Says how its logits are enlarged, and K.
+        protocol: Says how logits become class ids at the score size.
     """
-    height, width = pair.labels.shape
-    prediction = upsampled_argmax(logits, (height, width), model.align_corners)[0]
+    (height, width), (seen_height, seen_width) = pair.labels.shape, pair.image.shape[:2]
+    prediction = predicted_labels(logits, (seen_height, seen_width), (height, width), protocol, model.align_corners)
     labels = torch.from_numpy(pair.labels).to(prediction.device)
     return confusion_matrix(labels, prediction, model.num_classes).cpu()
 
@@ -217,7 +262,7 @@ class _Tally:
         self.classes = classes
         self.split = split
         self.protocol = protocol
-        self.input_size = protocol.input_size or input_size
+        self.input_size = protocol.seen_size(input_size)
         self.start = time.perf_counter()
         self.total = torch.zeros(len(classes), len(classes), dtype=torch.int64)
         self.per_image: list[ImageScore] = []

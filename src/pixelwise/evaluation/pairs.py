@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
+import cv2
 import numpy as np
 
 from pixelwise.datasets.reading import read_pair
@@ -31,7 +32,7 @@ class EvaluationPair(NamedTuple):
 
     Attributes:
         sample: Where it comes from.
-        image: uint8 (h, w, 3) at the input size.
+        image: uint8 (h, w, 3) at the input size, not yet padded.
         labels: uint8 (H, W) at the score size, 255 = ignore.
     """
 
@@ -52,14 +53,63 @@ def fit_to_protocol(
         input_size: Input size where the protocol leaves it open; None: the image's own.
 
     Returns:
-        The image (bilinear, antialiased when it shrinks) and the labels (nearest neighbour).
+        The image (resampled as the protocol says, before any padding) and the labels (nearest neighbour).
     """
-    size = protocol.input_size or input_size
+    size = protocol.seen_size(input_size)
+    if protocol.fit is not None:
+        size = fitted_size(image.shape[:2], *protocol.fit)
     if size is not None:
-        image = resize_image(image, size)
+        image = _RESIZE[protocol.resampling](image, size)
     if protocol.score_size != "native":
-        labels = resize_labels(labels, protocol.score_size)
+        target = image.shape[:2] if protocol.score_size == "input" else protocol.score_size
+        resize = resize_labels if protocol.argmax_at == "score" else _resize_by_floor
+        labels = resize(labels, target)
     return image, labels
+
+
+def fitted_size(size: Size, shorter: int, longer: int | None) -> Size:
+    """The size of the same aspect ratio that fits into limits for its sides.
+
+    Args:
+        size: (height, width).
+        shorter: Limit of the shorter side.
+        longer: Limit of the longer side. With it sides are rounded to the nearest pixel (as mmcv and
+            sssegmentation do); None: the shorter side becomes `shorter` and the longer one is rounded
+            down (as torchvision does).
+    """
+    small, large = sorted(size)
+    if longer is None:
+        return tuple(shorter if side == small else shorter * large // small for side in size)  # type: ignore[return-value]
+    scale = min(longer / large, shorter / small)
+    return tuple(max(1, int(side * scale + 0.5)) for side in size)  # type: ignore[return-value]
+
+
+def floor_index(length: int, output_length: int) -> np.ndarray:
+    """int64 (output_length,): `floor(i * length / output_length)`, OpenCV's and PyTorch's `nearest`."""
+    return np.arange(output_length) * length // output_length
+
+
+def _resize_by_floor(labels: np.ndarray, size: Size) -> np.ndarray:
+    rows, columns = (floor_index(length, output) for length, output in zip(labels.shape, size, strict=True))
+    return labels if labels.shape == tuple(size) else labels[rows[:, None], columns]
+
+
+def _opencv(interpolation: int) -> Callable[[np.ndarray, Size], np.ndarray]:
+    def resize(image: np.ndarray, size: Size) -> np.ndarray:
+        if image.shape[:2] == tuple(size):
+            return image
+        height, width = size
+        shrinks = height * width < image.shape[0] * image.shape[1]
+        return cv2.resize(image, (width, height), interpolation=interpolation if shrinks else cv2.INTER_LINEAR)
+
+    return resize
+
+
+_RESIZE = {
+    "antialiased": resize_image,
+    "linear": _opencv(cv2.INTER_LINEAR),
+    "area": _opencv(cv2.INTER_AREA),
+}
 
 
 def read_split(

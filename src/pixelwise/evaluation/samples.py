@@ -16,10 +16,9 @@ import numpy as np
 
 from pixelwise.datasets.reading import read_pair
 from pixelwise.datasets.samples import Dataset
-from pixelwise.evaluation.evaluate import ImageScore, Measurement, main_logits, prediction_mode
+from pixelwise.evaluation.evaluate import ImageScore, Measurement, main_logits, predicted_labels, prediction_mode
 from pixelwise.evaluation.pairs import fit_to_protocol
 from pixelwise.evaluation.pictures import indexed_png, jpeg
-from pixelwise.metrics import upsampled_argmax
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.classes import Color
 from pixelwise.recipes.protocols import Size
@@ -152,9 +151,13 @@ def _predict(
     """Photo, truth and prediction at the score size, or smaller where that is larger than a screen."""
     protocol = measurement.protocol
     seen, truth = fit_to_protocol(image, labels, protocol, measurement.input_size)
-    logits = main_logits(model, [seen])
-    height, width = truth.shape
-    prediction = upsampled_argmax(logits, (height, width), model.align_corners)[0].cpu().numpy()
+    logits = main_logits(model, [seen], pad_to=protocol.pad_to)
+    (height, width), (seen_height, seen_width) = truth.shape, seen.shape[:2]
+    prediction = (
+        predicted_labels(logits, (seen_height, seen_width), (height, width), protocol, model.align_corners)
+        .cpu()
+        .numpy()
+    )
     size = _at_most((height, width), LONGEST_SIDE)
     return resize_image(image, size), resize_labels(truth, size), resize_labels(prediction, size)
 

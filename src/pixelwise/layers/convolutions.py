@@ -9,7 +9,7 @@ class ConvNormActivation(nn.Module):
     """Convolution -> batch normalisation -> activation.
 
     Args:
-        conv: A convolution without bias: the normalisation shifts anyway.
+        conv: A convolution, normally without bias: the normalisation shifts anyway.
         activation: What follows the normalisation; `nn.Identity()` for nothing.
     """
 

@@ -18,8 +18,13 @@ As there, maps are resized with aligned corners, "SAME" padding is TensorFlow's,
 has eps 0.001 in the encoder and 0.00001 in the head, and its averages move slowly (0.003 and 0.0003
 a step, 0.0003 in all of Xception): made for long training from trained weights.
 
-Deviations, none of which changes a logit of an input that the original accepts: where the image is
-too small for the window of the LR-ASPP, the window is as large as the map.
+Scale and shift of batch normalisation are constants unless `TFDeepLabSpec.train_normalization` says
+otherwise: the counts that the published rows are compared with (2.080M for MobileNetV2) are without
+them. TensorFlow trains them; with a batch below 12 its DeepLab leaves the averages as they are.
+
+Deviations, which change logits by rounding at most: the mean of the map is joined last, not first,
+and the hard sigmoid of MobileNetV3 divides by 6 instead of multiplying by 0.16667. Where an image is
+too small for the pooling window of the LR-ASPP, which the original refuses, the window is the map.
 """
 
 from __future__ import annotations
@@ -147,6 +152,8 @@ class TFDeepLab(SegmentationModel):
                 head = PoolingHead(channels, self.num_classes)
         self.head = head
         _initialise(self.head)
+        if not spec.train_normalization:
+            _fix_normalization(self)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """The logits, (B, K, ceil(H / s), ceil(W / s)) at the stride s of the table above, alone."""
@@ -178,6 +185,16 @@ def _initialise(head: nn.Module) -> None:
             _truncated_normal(module.pointwise.conv, 0.06)
     if isinstance(head, (PoolingHead, DecoderHead)):
         _truncated_normal(head.classifier, 0.01)
+
+
+def _fix_normalization(network: nn.Module) -> None:
+    """Make scale and shift of every batch normalisation constants: buffers by the same keys."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for name in ("weight", "bias"):
+                value = getattr(module, name).data
+                delattr(module, name)
+                module.register_buffer(name, value)
 
 
 def _truncated_normal(conv: nn.Conv2d, stddev: float) -> None:

@@ -15,6 +15,7 @@ import msgspec
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 _MOVING = frozenset(
@@ -22,7 +23,7 @@ _MOVING = frozenset(
     empty_strided expand fill_ flip full full_like gather index index_select lift_fresh new_empty new_full new_ones
     new_zeros ones ones_like permute repeat reflection_pad2d replication_pad2d reshape scatter select select_scatter
     slice split split_with_sizes squeeze stack t to transpose unbind unfold unsafe_split unsqueeze view where zeros
-    zeros_like zero_ _reshape_alias _to_copy _unsafe_view""".split()
+    zeros_like zero_ _reshape_alias _to_copy _unsafe_view""".split()  # noqa: SIM905 (a list of 57 strings)
 )
 """Operations that only create, move or select values."""
 
@@ -122,7 +123,7 @@ class _UsedParameters(TorchDispatchMode):
         self._storages = {parameter.untyped_storage()._cdata: id(parameter) for parameter in network.parameters()}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        for value in torch.utils._pytree.tree_leaves((args, kwargs or {})):
+        for value in tree_leaves((args, kwargs or {})):
             if isinstance(value, torch.Tensor):
                 key = self._storages.get(value.untyped_storage()._cdata)
                 if key is not None:

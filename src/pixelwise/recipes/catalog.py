@@ -5,7 +5,16 @@ from __future__ import annotations
 from functools import cache
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes import generic, pytorch_enet
+from pixelwise.recipes import (
+    edgeai,
+    generic,
+    miscellaneous,
+    pytorch_enet,
+    sssegmentation,
+    tf_deeplab,
+    torchvision,
+    united_perception,
+)
 from pixelwise.recipes.schema import Recipe
 from pixelwise.recipes.suggestions import did_you_mean
 
@@ -16,7 +25,16 @@ ENTRY_POINT_GROUP = "pixelwise.recipes"
 @cache
 def _built_in() -> dict[str, Recipe]:
     recipes: dict[str, Recipe] = {}
-    for module in (pytorch_enet, generic):
+    for module in (
+        pytorch_enet,
+        sssegmentation,
+        united_perception,
+        edgeai,
+        tf_deeplab,
+        torchvision,
+        miscellaneous,
+        generic,
+    ):
         for entry in module.RECIPES:
             if entry.name in recipes:
                 raise ValueError(f"two recipes are named '{entry.name}'")

@@ -112,7 +112,6 @@ CITYSCAPES = ClassSet(
 )
 
 
-
 def _parse(text: str) -> tuple[tuple[str, ...], tuple[Color, ...]]:
     """Names and colours of `rrggbb name, rrggbb name, ...`."""
     entries = [entry.strip() for entry in text.split(",")]

@@ -6,6 +6,8 @@ ADE20K32 (a guess). The complexity that the page's ADE20K32 block prints is not 
 
 from __future__ import annotations
 
+from typing import Any
+
 from pixelwise.recipes.rows import Origin, row
 from pixelwise.recipes.schema import Augment, Data, Optimizer, Original, Schedule, Selection
 from pixelwise.recipes.specs import DeepLabV3LiteSpec, FPNLiteSpec, UNetLiteSpec
@@ -26,14 +28,14 @@ ENCODERS = {
     "regnetx32gf": ("regnetx_032", 288, "regnetx_032.pycls_in1k", "the same"),
 }
 # (data set, decoder), or (Cityscapes, first letters of the encoder): optimizer, schedule, epochs, batch size.
-TRAINING = {
+TRAINING: dict[tuple[str | bool, str], tuple[dict[str, Any], Any, int, int]] = {
     ("ade20k32", "deeplabv3lite"): ({"kind": "adam", "lr": 1e-4, "weight_decay": 1e-4}, "step", 120, 32),
     (True, "mobile"): ({"kind": "adam", "lr": 4e-4, "weight_decay": 1e-4}, "step", 250, 12),
     (True, "regnet"): ({"kind": "sgd", "lr": 0.1, "weight_decay": 1e-4}, "cosine", 250, 16),
     (False, "mobile"): ({"kind": "sgd", "lr": 0.1, "weight_decay": 1e-4}, "cosine", 120, 32),
     (False, "regnet"): ({"kind": "sgd", "lr": 0.1, "weight_decay": 4e-5}, "cosine", 60, 32),
 }
-QAT = ({"kind": "adam", "lr": 1e-5, "weight_decay": 1e-4}, "step", 50, 6)
+QAT: tuple[dict[str, Any], Any, int, int] = ({"kind": "adam", "lr": 1e-5, "weight_decay": 1e-4}, "step", 50, 6)
 LOG = "The page prints another number; the authors' own training log says this one."
 PAGE_384 = "The page's 3.84 contradicts its own 15.07 at 1536x768, which is 4 x 3.767."
 PAGE_16GF = "The page prints 24.29; every released configuration gives this value."

@@ -69,11 +69,7 @@ OWN_IMAGES = (
     own_images("generic-fcn", "FCN head over any encoder", FCNSpec(encoder="resnet18", channels=256)),
     own_images("generic-psp", "pyramid pooling over any encoder", PSPNetSpec(encoder="resnet18", channels=256)),
     own_images("generic-aspp", "DeepLabV3 head over any encoder", DeepLabV3Spec(encoder="resnet18", rates=(6, 12, 18))),
-    own_images(
-        "generic-aspp-decoder",
-        "DeepLabV3+ head over any encoder",
-        DeepLabV3PlusSpec(encoder="resnet18", output_stride=None),
-    ),
+    own_images("generic-aspp-decoder", "DeepLabV3+ head over any encoder", DeepLabV3PlusSpec(encoder="resnet18")),
     own_images("generic-fpn", "feature pyramid over any encoder", FPNSpec(encoder="resnet18")),
     own_images("generic-unet", "U-Net over any encoder", UNetSpec(encoder="resnet34")),
     own_images("generic-segformer", "SegFormer's MLP head over any encoder", SegFormerSpec(encoder="mit_b0")),

@@ -14,6 +14,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.recipes.suggestions import did_you_mean
 
 Size = tuple[int, int]
+Resampling = Literal["antialiased", "linear", "area"]
 
 
 class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,10 +23,21 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Attributes:
         name: Key in `PROTOCOLS`.
         summary: One line for tables and reports.
-        input_size: Size the network sees; None leaves it to the recipe's `evaluation.input_size`,
-            and where that is unset too, to the image itself.
+        input_size: Size the network sees. Without it and without `fit`, the recipe's
+            `evaluation.input_size`, and where that is unset too, the image's own.
+        fit: Aspect ratio kept: the largest size whose shorter side is at most the first number and
+            whose longer side at most the second; None: no limit for the longer side.
+        pad_to: What the network sees is padded at the right and bottom to at least this size, with
+            zeros after normalisation (the mean colour); the padding is not scored.
+        resampling: How images are resized: `antialiased` (bilinear, as Pillow and torchvision),
+            `linear` (bilinear without antialiasing, as OpenCV), `area` (the average of the covered
+            pixels, as OpenCV; linear where it enlarges).
+        argmax_at: `score`: logits are interpolated to the score size. `input`: to the size the
+            network sees, and class ids are resized from there to the score size.
         score_size: Size at which predictions and labels are compared: `native` (the label file's
-            own), or a fixed size, to which labels are resized by nearest neighbour.
+            own), `input` (what the network sees), or a fixed size. Labels are resized by nearest
+            neighbour: the pixel whose centre is nearest, or under `argmax_at="input"`, for labels and
+            predictions, pixel `floor(i * from / to)`, as OpenCV and PyTorch do under that name.
         absent: What a class counts that occurs neither in labels nor in predictions: left out of
             the mean (`skip`) or 0 (`zero`).
     """
@@ -33,8 +45,40 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     name: str
     summary: str
     input_size: Size | None = None
-    score_size: Size | Literal["native"] = "native"
+    fit: tuple[int, int | None] | None = None
+    pad_to: Size | None = None
+    resampling: Resampling = "antialiased"
+    argmax_at: Literal["score", "input"] = "score"
+    score_size: Size | Literal["native", "input"] = "native"
     absent: Literal["skip", "zero"] = "skip"
+
+    def __post_init__(self) -> None:
+        if self.input_size is not None and self.fit is not None:
+            raise ValueError(f"protocol '{self.name}': input_size and fit exclude each other")
+        if self.pad_to is not None and self.argmax_at != "input":
+            raise ValueError(f"protocol '{self.name}': padding can be cut off only where argmax_at is 'input'")
+
+    def seen_size(self, recipe_size: Size | None) -> Size | None:
+        """The one size (before padding) that the network sees; None where every image has its own.
+
+        Args:
+            recipe_size: The recipe's `evaluation.input_size`.
+        """
+        return None if self.fit is not None else self.input_size or recipe_size
+
+
+def _edgeai(dataset: str, size: Size, resampling: Resampling) -> Protocol:
+    """What TI's evaluation of its segmentation networks does."""
+    height, width = size
+    return Protocol(
+        name=f"edgeai-{dataset}",
+        summary=f"class ids at the recipe's input size, then, like the labels, resized (nearest) to {width}x{height}; "
+        "absent classes count 0",
+        resampling=resampling,
+        argmax_at="input",
+        score_size=size,
+        absent="zero",
+    )
 
 
 PROTOCOLS = {
@@ -55,6 +99,61 @@ PROTOCOLS = {
             summary="image (bilinear) and labels (nearest) shrunk to 1024x512, scored there",
             input_size=(512, 1024),
             score_size=(512, 1024),
+        ),
+        Protocol(
+            name="ssseg-2048x512",
+            summary="shorter side 512 unless the longer one would exceed 2048, logits to the label file's own size",
+            fit=(512, 2048),
+            resampling="linear",
+        ),
+        Protocol(
+            name="ssseg-2048x1024",
+            summary="shorter side 1024 unless the longer one would exceed 2048, logits to the label file's own size",
+            fit=(1024, 2048),
+            resampling="linear",
+        ),
+        Protocol(
+            name="cityscapes-2048x1024",
+            summary="image and labels at 2048x1024 (Cityscapes' own size), scored there, absent classes count 0",
+            input_size=(1024, 2048),
+            resampling="linear",
+            score_size="input",
+            absent="zero",
+        ),
+        _edgeai("cityscapes", (1024, 2048), "area"),
+        _edgeai("ade20k32", (768, 768), "area"),
+        _edgeai("cocoseg21", (512, 512), "linear"),
+        Protocol(
+            name="tf-deeplab-512x512",
+            summary="image resized to 512x512, class ids resized (nearest) to the label file's own size",
+            input_size=(512, 512),
+            argmax_at="input",
+        ),
+        Protocol(
+            name="tf-deeplab-2049x1025",
+            # TensorFlow's DeepLab evaluates at multiples of its stride plus one.
+            summary="whole image padded by its mean colour to 2049x1025, scored without the padding",
+            pad_to=(1025, 2049),
+            argmax_at="input",
+        ),
+        Protocol(
+            name="torchvision-520",
+            summary="image (bilinear) and labels (nearest) with the shorter side at 520, scored there",
+            fit=(520, None),
+            score_size="input",
+        ),
+        Protocol(
+            name="torchvision-1040x520",
+            summary="image (bilinear) and labels (nearest) resized to 1040x520, scored there",
+            input_size=(520, 1040),
+            score_size="input",
+        ),
+        Protocol(
+            name="erfnet-1024x512",
+            # The 69.7 of the paper is the test server's, which wants full size; the code base's own
+            # script shrinks the labels instead, and its validation score is 72.1.
+            summary="image shrunk to 1024x512, logits to the label file's own size as the test server scores",
+            input_size=(512, 1024),
         ),
     )
 }

@@ -421,7 +421,7 @@ class Original(Part, frozen=True, kw_only=True):
 
     outputs: int
     parameters: str
-    gmacs: float | None
+    gmacs: float | None = None
     size: Size
     tolerance: float = 0.001
     note: str = ""
@@ -449,7 +449,7 @@ class Published(Part, frozen=True, kw_only=True):
     page: str
     title: str
     source: str
-    miou_percent: float | None
+    miou_percent: float | None = None
     split: str
     protocol: str
     gpu_memory_gib: float | None = None
@@ -573,8 +573,10 @@ def _without_defaults(part: msgspec.Struct) -> dict[str, Any]:
     for field in msgspec.structs.fields(part):
         value = getattr(part, field.name)
         if value != field.default:
-            structured = isinstance(value, msgspec.Struct)
-            plain[field.name] = _without_defaults(value) if structured else msgspec.to_builtins(value)
+            if isinstance(value, msgspec.Struct):
+                plain[field.name] = _without_defaults(value)
+            else:
+                plain[field.name] = list(value) if isinstance(value, tuple) else msgspec.to_builtins(value)
     if part.__struct_config__.tag is not None:
         plain["family"] = part.__struct_config__.tag
     return plain

@@ -276,7 +276,7 @@ def sort(candidates: Sequence[Candidate], field: str | None = None) -> list[Cand
         RecipeError: R208, no such field.
     """
     fields = ("miou", "gmacs") if field is None else (_field(field), "miou", "gmacs")
-    return sorted(candidates, key=lambda one: tuple(_sort_key(one, name) for name in fields) + (one.recipe.name,))
+    return sorted(candidates, key=lambda one: (*(_sort_key(one, name) for name in fields), one.recipe.name))
 
 
 def _sort_key(candidate: Candidate, field: str) -> tuple[bool, Any]:

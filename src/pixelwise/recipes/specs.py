@@ -143,7 +143,7 @@ class DeepLabV3PlusSpec(Spec, frozen=True, kw_only=True, tag="deeplabv3plus"):
     """
 
     encoder: str = "resnet50"
-    output_stride: Literal[8, 16, 32] | None = 16
+    output_stride: Literal[8, 16, 32] | None = None
     rates: tuple[int, ...] = (6, 12, 18)
     channels: int = 256
     low_level_channels: int = 48
@@ -251,10 +251,13 @@ class TFDeepLabSpec(Spec, frozen=True, kw_only=True, tag="tf-deeplab"):
     Attributes:
         encoder: The MobileNets have no atrous branches and no decoder; Xception65 has both.
         output_stride: As in `FCNSpec`; the atrous rates of Xception65 follow from it.
+        train_normalization: Whether scale and shift of batch normalisation are trained. If not they are
+            constants that come with the encoder's weights, and no parameters: so the published counts.
     """
 
     encoder: Literal["mobilenetv2_050", "mobilenetv2_100", "mobilenetv3_large_seg", "xception65"] = "mobilenetv2_100"
     output_stride: Literal[8, 16, 32] = 16
+    train_normalization: bool = False
     preprocessing: Preprocessing = MINUS_ONE_TO_ONE
 
 

@@ -16,7 +16,7 @@ from pixelwise.recipes.catalog import list_recipes
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.pages import Code, Heading, Listing, Page, Paragraph, PerClass, Row, Table, printed_number
 from pixelwise.recipes.schema import Recipe
-from pixelwise.reports.zoo_counting import Count, count_recipe, counts_no_normalization, disagreements
+from pixelwise.reports.zoo_counting import Count, count_recipe, disagreements
 from pixelwise.reports.zoo_results import TOLERATED_POINTS, Found, Measured, reproduces, summarize
 
 State = Literal["published only", "architecture verified", "trained here", "reproduced"]
@@ -42,8 +42,8 @@ LEGEND = (
     ),
     (
         "reproduced",
-        "the mean of the results of the unchanged recipe (with any seed), scored with the published split and protocol, "
-        f"is at most {TOLERATED_POINTS:.2f} points below the published mIoU, or above it.",
+        "the mean of the results of the unchanged recipe (with any seed), scored with the published split and "
+        f"protocol, is at most {TOLERATED_POINTS:.2f} points below the published mIoU, or above it.",
     ),
 )
 """The states, in rising order, and what they mean."""
@@ -185,7 +185,9 @@ class _Join:
         letters = (_letter(index) for index in range(len(texts)))
         return ZooPage(page=self.page, blocks=blocks, extra=table, footnotes=tuple(zip(letters, texts, strict=True)))
 
-    def _block(self, block):  # noqa: ANN001, ANN202
+    def _block(
+        self, block: Heading | Paragraph | Code | Listing | Table | PerClass
+    ) -> Heading | Paragraph | Code | Listing | ZooTable | ZooClasses:
         if isinstance(block, Heading):
             self.section[block.level - 1 :] = [block.text]
             return block
@@ -235,7 +237,7 @@ class _Join:
             counted=counted,
             measured=measured,
             state=state,
-            remarks=tuple(_remarks(recipe, printed, counted, measured, problems)),
+            remarks=tuple(_remarks(recipe, printed, measured, problems)),
             per_class=_per_class(self.classes.get(recipe.name), measured),
         )
 
@@ -249,7 +251,7 @@ def _state(recipe: Recipe, measured: Measured | None, problems: Sequence[str]) -
 
 
 def _remarks(
-    recipe: Recipe, printed: float | None, counted: Count, measured: Measured | None, problems: Sequence[str]
+    recipe: Recipe, printed: float | None, measured: Measured | None, problems: Sequence[str]
 ) -> list[tuple[str, str]]:
     """Footnotes of a row, each with the column that it belongs to."""
     published = recipe.published
@@ -263,8 +265,6 @@ def _remarks(
             found.append(("GMACs", original.note))
         elif far:
             found.append(("GMACs", "The page prints another number than the original implementation counts."))
-        if counts_no_normalization(original, counted):
-            found.append(("parameters (M)", "The original's number leaves out the parameters of normalisation."))
         if original.gmacs is None:
             found.append(("GMACs", "The GMACs of the original are not known; its parameters are."))
     if measured is not None:

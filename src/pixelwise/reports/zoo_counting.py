@@ -29,7 +29,6 @@ class Count(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         parameters: Auxiliary heads included; None where it could not be counted.
-        without_normalization: Of them, all but those of normalisation.
         gmacs: Multiply-accumulates of inference on one image, 10^9.
         outputs: Number of outputs it was built with.
         size: (height, width) of the image.
@@ -37,7 +36,6 @@ class Count(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     parameters: int | None = None
-    without_normalization: int | None = None
     gmacs: float | None = None
     outputs: int | None = None
     size: Size | None = None
@@ -89,7 +87,6 @@ def _kept(key: str) -> Path:
 
 def _count_now(spec: ModelSpec, outputs: int, size: Size) -> Count:
     import torch
-    from torch import nn
 
     from pixelwise.models import build_model
     from pixelwise.profiling import complexity
@@ -100,20 +97,7 @@ def _count_now(spec: ModelSpec, outputs: int, size: Size) -> Count:
     except (RecipeError, TypeError) as error:
         return Count(problem=f"This network cannot be built here: {error.args[0]}.")
     found = complexity(network, *size)
-    normalizations = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
-    of_normalization = sum(
-        parameter.numel()
-        for module in network.modules()
-        if isinstance(module, normalizations)
-        for parameter in module.parameters(recurse=False)
-    )
-    return Count(
-        parameters=found.parameters,
-        without_normalization=found.parameters - of_normalization,
-        gmacs=found.gmacs,
-        outputs=outputs,
-        size=size,
-    )
+    return Count(parameters=found.parameters, gmacs=found.gmacs, outputs=outputs, size=size)
 
 
 @cache
@@ -133,27 +117,18 @@ def _code() -> bytes:
 def disagreements(original: Original | None, counted: Count) -> list[str]:
     """Why `counted` is not shown to be the original network, as sentences; empty where it is.
 
-    Parameters have to agree in every digit that `original` has, with or without those of normalisation (which
-    frozen graphs do not have, see `counts_no_normalization`), GMACs within its tolerance.
+    Parameters have to agree in every digit that `original` has, GMACs within its tolerance.
     """
     if counted.problem or counted.parameters is None or counted.gmacs is None:
         return [counted.problem or "Nothing was counted."]
     if original is None:
         return ["What the original implementation counts is not known."]
     found = []
-    if not same_digits(original.parameters, counted.parameters) and not counts_no_normalization(original, counted):
+    if not same_digits(original.parameters, counted.parameters):
         found.append(f"The original has {original.parameters} parameters, the network here {counted.parameters}.")
     if original.gmacs is not None and abs(counted.gmacs - original.gmacs) > original.tolerance * original.gmacs:
         found.append(f"The original has {original.gmacs:g} GMACs, the network here {counted.gmacs:g}.")
     return found
-
-
-def counts_no_normalization(original: Original, counted: Count) -> bool:
-    """Whether the original's number of parameters is that of the network without its normalisation."""
-    if counted.parameters is None or counted.without_normalization is None:
-        return False
-    whole = same_digits(original.parameters, counted.parameters)
-    return not whole and same_digits(original.parameters, counted.without_normalization)
 
 
 def same_digits(text: str, count: int) -> bool:

@@ -109,11 +109,11 @@ def _table(page: ZooPage, table: ZooTable, *, theirs: bool, ours: bool, width: i
         for column, letter in zip(table.columns, table.align, strict=True):
             made.add_column(Text(_plain(column)), justify=_JUSTIFY[letter], overflow="fold")  # type: ignore[arg-type]
     if ours:
-        columns = [*zip(_HEADINGS, _OUR_JUSTIFY, strict=True)]
+        columns: list[tuple[str, str]] = [*zip(_HEADINGS, _OUR_JUSTIFY, strict=True)]
         if apart:
             columns.insert(3, ("published\nmIoU (%)", "right"))
         for column, justify in columns:
-            made.add_column(column, justify=justify, no_wrap=column == "recipe")  # type: ignore[arg-type]
+            made.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
     number = 0
     for row in table.rows:
         if isinstance(row, str):

@@ -125,8 +125,9 @@ def _check_gradients(model: SegmentationModel, name: str) -> None:
 def _without_stochastic_depth(model: nn.Module) -> None:
     """A residual branch that is dropped for the whole batch has no gradient, which is as it should be."""
     for module in model.modules():
-        if isinstance(getattr(module, "drop_prob", None), float):
-            module.drop_prob = 0.0  # type: ignore[assignment]
+        for name in ("drop_prob", "drop_path"):  # timm's, ours
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
 
 
 def _check_training(model: SegmentationModel, name: str) -> None:
