@@ -52,7 +52,7 @@ def test_options_of_the_recipe_reach_the_reading(make_folder: MakeFolder):
     assert open_dataset(Data(exif="ignore"), make_folder({"train/a": MASK})).reading.exif == "ignore"
 
 
-@pytest.mark.parametrize("name", ["auto", "camvid", "cityscapes", "folder"])
+@pytest.mark.parametrize("name", ["auto", "camvid", "cityscapes", "folder", "voc-aug", "ade20k", "cocoseg21"])
 def test_a_folder_of_another_kind_is_d222_with_what_was_looked_for(tmp_path: Path, name: str):
     (tmp_path / "pictures").mkdir()
     with pytest.raises(DataError, match="no images with masks found; it holds: pictures/") as caught:

@@ -11,9 +11,9 @@ from evaluation.color_model import CLASSES, GreyModel, image_of, write_dataset
 from pixelwise.errors import CheckpointError, DataError
 from pixelwise.evaluation import evaluate_model
 from pixelwise.evaluation.evaluate import Measurement, padded_size, predicted_labels
-from pixelwise.models.preprocessing import Preprocessing
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.schema import Precision
+from pixelwise.recipes.specs import Preprocessing
 
 NATIVE = PROTOCOLS["native"]
 

@@ -168,17 +168,20 @@ def test_sizes_of_image_and_labels(name: str, seen_shape: tuple[int, int], truth
     assert (seen.shape[:2], truth.shape) == (seen_shape, truth_shape)
 
 
-def test_shrinking_without_antialiasing_sees_two_of_four_columns_and_an_area_all():
-    stripes = np.tile(np.array([0, 255, 255, 0], np.uint8), 8)
-    image = np.repeat(np.tile(stripes, (4, 1))[..., None], 3, axis=2)
+@pytest.mark.parametrize(
+    ("resampling", "stripes", "block"), [("linear", 255, 255), ("area", 128, 255), ("antialiased", 128, 191)]
+)
+def test_shrinking_by_four_sees_two_columns_the_cell_or_beyond_it(resampling, stripes: int, block: int):
+    """Stripes 0, 255, 255, 0 in every cell of four columns; a block of one whole cell."""
+    protocol = Protocol(name="x", summary="", input_size=(1, 8), resampling=resampling)
 
-    def middle(resampling) -> int:
-        protocol = Protocol(name="x", summary="", input_size=(1, 8), resampling=resampling)
+    def middle(columns: list[int]) -> int:
+        image = np.repeat(np.tile(np.array(columns, np.uint8), (4, 1))[..., None], 3, axis=2)
         return int(fit_to_protocol(image, image[..., 0], protocol, None)[0][0, 4, 0])
 
-    assert middle("linear") == 255
-    assert middle("area") == 128
-    assert 128 < middle("antialiased") < 255
+    assert middle([0, 255, 255, 0] * 8) == stripes
+    # The antialiased filter is a triangle over eight columns, weights 1, 3, 5, 7, 7, 5, 3, 1 of 32.
+    assert middle([0] * 16 + [255] * 4 + [0] * 12) == block
 
 
 def test_enlarging_by_area_is_linear():

@@ -106,6 +106,18 @@ def test_pictures_are_at_the_score_size(dataset, tmp_path):
     assert Image.open(tmp_path / "samples" / saved.samples[0].photo).size == (8, 6)
 
 
+def test_padding_and_class_ids_are_as_in_the_score(tmp_path):
+    # Three columns padded to four and doubled: a prediction that kept the padding would show it.
+    labels = np.array([[0, 1, 2]], np.uint8)
+    dataset = write_dataset(tmp_path / "data", [(labels, labels)])
+    protocol = Protocol(name="x", summary="", argmax_at="input", pad_to=(1, 4), score_size=(1, 6))
+
+    saved = save(dataset, tmp_path / "samples", protocol)
+
+    prediction = np.asarray(Image.open(tmp_path / "samples" / saved.samples[0].prediction))
+    assert prediction.tolist() == [[0, 0, 1, 1, 2, 2]]
+
+
 def test_large_pictures_are_shrunk_to_what_a_screen_shows(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr("pixelwise.evaluation.samples.LONGEST_SIDE", 8)
 
