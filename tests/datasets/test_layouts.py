@@ -1,6 +1,9 @@
+import re
 from pathlib import Path
 
-from pixelwise.datasets.layouts import in_order, split_folders
+from pixelwise.datasets.findings import finding
+from pixelwise.datasets.layouts import Layout, all_match, in_order, split_folders, trained_on
+from pixelwise.datasets.samples import Sample
 
 
 def test_folders_of_splits_are_known_by_their_usual_names(tmp_path: Path):
@@ -21,3 +24,32 @@ def test_splits_come_as_train_val_test_then_by_name():
         "all",
         "zoo",
     ]
+
+
+def layout(**fields) -> Layout:
+    splits = {name: (Sample(f"{name}/a1", Path("a1"), None),) for name in ("train", "big", "val")}
+    return Layout(name="x", description="", root=Path(), splits=splits, **fields)
+
+
+def test_of_overlapping_splits_the_one_that_is_trained_on_stays():
+    overlapping = layout(overlapping=("train", "big"))
+    assert list(trained_on(overlapping, "big").splits) == ["big", "val"]
+    assert list(trained_on(overlapping, "train").splits) == ["train", "val"]
+    assert list(trained_on(overlapping, "other").splits) == ["train", "val"]
+    assert list(trained_on(layout(), "big").splits) == ["train", "big", "val"]
+
+
+def test_problems_of_a_split_concern_only_who_opens_it():
+    def codes(train_split: str, **fields) -> list[str]:
+        problems = {name: (finding(name, ""),) for name in ("train", "big", "val", "missing")}
+        found = trained_on(layout(problems_of=problems, problems=(finding("all", ""),), **fields), train_split)
+        return [problem.code for problem in found.problems]
+
+    assert codes("big", overlapping=("train", "big")) == ["all", "big", "val"]
+    assert codes("missing", overlapping=("train", "big")) == ["all", "train", "val", "missing"]
+
+
+def test_names_must_match_completely_and_there_must_be_some():
+    assert all_match(layout(), re.compile(r"a\d"))
+    assert not all_match(layout(), re.compile("a"))
+    assert not all_match(Layout(name="x", description="", root=Path(), splits={}), re.compile(".*"))

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from pixelwise.recipes.classes import ADE20K, ADE20K32, CAMVID, CITYSCAPES, CLASS_SETS, IGNORE, VOC, ClassSet
@@ -63,9 +65,9 @@ def test_every_class_has_a_raw_value_and_what_a_run_settles_keeps_the_hash(name:
     known = CLASS_SETS[name]
     assert set(known.label_table.values()) == {*range(len(known.names)), IGNORE}
 
-    def recipe(**data) -> Recipe:
+    def recipe(**data: Any) -> Recipe:
         return Recipe(
-            name="x", model=ENetSpec(), data=Data(dataset=name, **data), optimizer=Optimizer(kind="sgd", lr=0.1),
+            name="x", model=ENetSpec(), data=Data(**{"dataset": name, **data}), optimizer=Optimizer(kind="sgd", lr=0.1),
             schedule=Schedule(epochs=1), sampling=Sampling(batch_size=1),
         )  # fmt: skip
 

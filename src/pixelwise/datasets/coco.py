@@ -3,8 +3,8 @@
 COCO ships outlines of objects, no masks. They are drawn once, into the user's cache folder, by the
 rule of torchvision's reference code (references/segmentation/coco_utils.py): the 20 categories that VOC
 knows, everything else background; pixels of two or more objects are ignored (255); outlines of crowds
-count like any other. From then on they are ordinary mask files. 118,287 images take minutes and about
-half a gigabyte; what an annotation file was drawn into is found again by its content.
+count like any other. From then on they are ordinary mask files. The 118,287 training images take about
+ten minutes and half a gigabyte, once: what an annotation file was drawn into is found by its content.
 
 Which images: `cocoseg21` leaves out training images whose objects cover no more than 1000 pixels and
 keeps all 5000 of val, as torchvision does. `cocoseg21-edgeai` filters val too, as TI does.

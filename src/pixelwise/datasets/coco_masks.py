@@ -70,7 +70,8 @@ def draw_polygon(corners: Sequence[float], mask: np.ndarray) -> None:
     first, last = int(columns.min()), int(columns.max())
     # Column after column, as one line: a change below the last row is one at the top of the next column.
     changes = np.bincount((columns - first) * height + rows, minlength=(last - first + 1) * height + 1)
-    inside = (np.cumsum(changes[:-1]) & 1).astype(bool)
+    # Only the parity counts, so uint8 may overflow.
+    inside = (np.cumsum(changes[:-1], dtype=np.uint8) & 1).view(bool)
     mask[:, first : last + 1] |= inside.reshape(last - first + 1, height).T
 
 

@@ -55,7 +55,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     """An opened data set. Opening lists files and reads no image.
 
     Attributes:
-        name: `camvid`, `cityscapes`, `folder` or `town`.
+        name: What `data.dataset` calls it; never `auto`.
         root: The folder everything lies in.
         classes: Class names; the position is the class id.
         palette: One RGB colour (0..255) per class.
@@ -88,10 +88,14 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
         """The samples of `split`.
 
         Raises:
-            DataError: D221, there is no such split or it is empty; names those that exist.
+            DataError: D221, there is no such split or it is empty; names those that exist. D226, a part of
+                the data set that the split needs is missing.
         """
         found = self.splits.get(split, ())
         if not found:
+            for problem in self.problems:
+                if problem.code == "D226" and f"split '{split}'" in problem.message:
+                    raise DataError(problem.code, problem.message, problem.fix)
             state = "is empty" if split in self.splits else "does not exist"
             existing = ", ".join(f"{name} ({len(samples)})" for name, samples in self.splits.items() if samples)
             raise DataError(
