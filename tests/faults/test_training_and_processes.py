@@ -35,7 +35,9 @@ def test_C1_nan_in_five_steps_exits_5(
     monkeypatch: pytest.MonkeyPatch, run_cli: Callable, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
     original = loop.segmentation_loss
-    monkeypatch.setattr(loop, "segmentation_loss", lambda *arguments: original(*arguments) * float("nan"))
+    monkeypatch.setattr(
+        loop, "segmentation_loss", lambda *arguments, **options: original(*arguments, **options) * float("nan")
+    )
     code, _, stderr = run_cli(["train", tiny_recipe, "--data", tiny_data, "--output", tmp_path / "run"])
     assert code == 5
     assert "error[T501]: 5 steps in a row had a non-finite loss or gradient, up to step 5" in stderr

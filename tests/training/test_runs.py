@@ -221,9 +221,9 @@ def poisoned(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
     original = loop.segmentation_loss
     calls = {"count": 0}
 
-    def loss(*arguments: object) -> torch.Tensor:
+    def loss(*arguments: object, **options: object) -> torch.Tensor:
         calls["count"] += 1
-        value = original(*arguments)  # type: ignore[arg-type]
+        value = original(*arguments, **options)  # type: ignore[arg-type]
         return value * float("nan") if calls["count"] in steps else value
 
     monkeypatch.setattr(loop, "segmentation_loss", loss)

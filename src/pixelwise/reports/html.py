@@ -129,7 +129,9 @@ def _published(run: RunRecords, result: Result) -> dict[str, Any] | None:
 
 def _result_facts(result: Result) -> list[Fact]:
     size = (
-        "each image's own, or as the protocol fits it" if result.input_size is None else f"{result.input_size[1]} x {result.input_size[0]} (W x H)"
+        "each image's own, or as the protocol fits it"
+        if result.input_size is None
+        else f"{result.input_size[1]} x {result.input_size[0]} (W x H)"
     )
     weights = "averaged (EMA)" if result.weights == "ema" else "as trained"
     return [
