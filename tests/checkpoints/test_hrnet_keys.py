@@ -227,3 +227,13 @@ def test_weights_of_another_variant_are_refused_by_name(hrnet_state: State) -> N
 def test_other_weights_are_refused() -> None:
     with pytest.raises(CheckpointError, match=r"not the weights of an HRNet.*backbone\.conv1"):
         import_weights(build_model(HRNET, CLASSES), {"backbone.conv1.weight": torch.zeros(1)}, SOURCE)
+
+
+def test_weights_of_a_segformer_of_the_same_source_are_refused_with_the_way_out() -> None:
+    state = {"encoder.layers.0.0.projection.weight": torch.zeros(1), "decoder.conv_seg.weight": torch.zeros(1)}
+
+    with pytest.raises(CheckpointError, match="not the weights of an HRNet") as error:
+        import_weights(build_model(HRNET, CLASSES), state, SOURCE)
+
+    assert error.value.code == "K402"
+    assert "family segformer" in error.value.help

@@ -250,6 +250,16 @@ def test_weights_of_another_network_are_refused_with_the_way_out(
     assert torch.equal(model.head.classifier.weight, before)  # type: ignore[union-attr, arg-type]
 
 
+def test_weights_of_an_hrnet_of_the_same_source_are_refused_with_the_way_out() -> None:
+    state = {"encoder.transition1.0.0.weight": torch.zeros(1), "decoder.last_layer.3.weight": torch.zeros(1)}
+
+    with pytest.raises(CheckpointError, match=r"no key starts with 'encoder\.layers\.'") as caught:
+        import_weights(build("convolution"), state, "united-perception")
+
+    assert caught.value.code == "K402"
+    assert "family hrnet or ocrnet" in caught.value.help
+
+
 def test_a_huggingface_head_does_not_fit_the_convolution_head() -> None:
     state = huggingface_model().state_dict()
 

@@ -53,6 +53,9 @@ RULES = _OFFICIAL + _HEADS + _OCR
 _CLASSIFIERS = {"hrnet": ("last_layer.3",), "ocrnet": ("cls_head", "aux_head.3")}
 """Family -> names of the classifiers in the head, the main one first."""
 
+_SEGFORMER_EVIDENCE = "encoder.layers."
+"""How the keys of United Perception's SegFormers start, whose source is the same."""
+
 _LEFT_OUT = ((r"(model\.)?loss\..*", "the weights of the loss"),)
 
 
@@ -90,10 +93,14 @@ def _prefixes(state: Mapping[str, Any]) -> tuple[str, str]:
     for encoder, head in (("encoder.", "decoder."), ("", ""), ("model.", "model.")):
         if f"{encoder}transition1.0.0.weight" in state:
             return encoder, head
+    if any(key.startswith(_SEGFORMER_EVIDENCE) for key in state):
+        help = "the keys are those of a SegFormer: build the model from a recipe of the family segformer"
+    else:
+        help = "name the system that wrote the file with source="
     shown = ", ".join(list(state)[:3]) or "none at all"
     raise refuse_architecture(
         f"these are not the weights of an HRNet: no key is 'encoder.transition1.0.0.weight'; the first keys: {shown}",
-        "name the system that wrote the file with source=",
+        help,
     )
 
 

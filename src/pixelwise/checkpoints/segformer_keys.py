@@ -116,6 +116,9 @@ _BLOCK = (
     r"segformer\.(?:encoder\.block\.(\d)\.(\d+)\.layer_norm_1|stages\.(\d)\.blocks\.(\d+)\.layernorm_before)\.weight",
 )
 
+_HRNET_EVIDENCE = "encoder.transition1.0.0.weight"
+"""A key of United Perception's HRNets, whose files have the prefixes of its SegFormers."""
+
 
 def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
     """How to read `state` into `model`.
@@ -158,11 +161,17 @@ def _check_source(source: str, state: Mapping[str, Any]) -> None:
         for other, prefixes in PREFIXES.items()
         if all(any(key.startswith(prefix) for key in state) for prefix in prefixes)
     ]
+    if fitting:
+        help = f"the keys are those of source={fitting[0]}"
+    elif _HRNET_EVIDENCE in state:
+        help = "the keys are those of an HRNet: build the model from a recipe of the family hrnet or ocrnet"
+    else:
+        help = "name the system that wrote the file with source="
     shown = ", ".join(list(state)[:3]) or "none at all"
     raise refuse_architecture(
         f"these are not the weights of a SegFormer of {source}: no key starts with '{missing[0]}'; "
         f"the first keys: {shown}",
-        f"the keys are those of source={fitting[0]}" if fitting else "name the system that wrote the file with source=",
+        help,
     )
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode, flop_registry
+from torch.utils.flop_counter import flop_registry
 
 _MOVING = frozenset(
     """alias arange as_strided bernoulli_ cat chunk clone constant_pad_nd contiguous copy_ detach empty empty_like
@@ -81,18 +81,17 @@ def complexity(model: nn.Module | str | Any, height: int = 512, width: int = 102
         with torch.device("meta"):
             network = build_model(model)
     network.eval()
-    used = _UsedParameters(network)
-    operations = _Operations()
-    with torch.no_grad(), used, operations, FlopCounterMode(display=False) as counter:
+    counter = _Counter(network)
+    with torch.no_grad(), counter:
         network(torch.empty(1, _channels(network), height, width, device="meta"))
     parameters = {id(parameter): parameter.numel() for parameter in network.parameters()}
     return Complexity(
         parameters=sum(parameters.values()),
-        auxiliary_parameters=sum(count for key, count in parameters.items() if key not in used.seen),
-        macs=counter.get_total_flops() // 2,
+        auxiliary_parameters=sum(count for key, count in parameters.items() if key not in counter.used),
+        macs=counter.flops // 2,
         height=height,
         width=width,
-        uncounted=tuple(sorted(operations.uncounted)),
+        uncounted=tuple(sorted(counter.uncounted)),
     )
 
 
@@ -114,33 +113,27 @@ def _channels(network: nn.Module) -> int:
     return len(preprocessing.mean) if preprocessing is not None else 3
 
 
-class _UsedParameters(TorchDispatchMode):
-    """Notes which parameters take part in an operation."""
+class _Counter(TorchDispatchMode):
+    """Looks at every operation that runs: its MACs, or its name, and the parameters that take part."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.seen: set[int] = set()
+        self.flops = 0
+        self.uncounted: set[str] = set()
+        self.used: set[int] = set()
         self._storages = {parameter.untyped_storage()._cdata: id(parameter) for parameter in network.parameters()}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        for value in tree_leaves((args, kwargs or {})):
+        kwargs = kwargs or {}
+        for value in tree_leaves((args, kwargs)):
             if isinstance(value, torch.Tensor):
                 key = self._storages.get(value.untyped_storage()._cdata)
                 if key is not None:
-                    self.seen.add(key)
-        return func(*args, **(kwargs or {}))
-
-
-class _Operations(TorchDispatchMode):
-    """Collects the names of operations that compute something and are not counted."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.uncounted: set[str] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        packet = func._overloadpacket
-        name = packet.__name__
-        if packet not in flop_registry and name not in _MOVING:
-            self.uncounted.add(name)
-        return func(*args, **(kwargs or {}))
+                    self.used.add(key)
+        result = func(*args, **kwargs)
+        operation = func._overloadpacket
+        if operation in flop_registry:
+            self.flops += flop_registry[operation](*args, **kwargs, out_val=result)
+        elif operation.__name__ not in _MOVING:
+            self.uncounted.add(operation.__name__)
+        return result
