@@ -230,7 +230,7 @@ def truncated(path: Path) -> None:
 
 DAMAGED: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "truncated": ("a.pt", truncated, "damaged"),
-    "empty": ("a.pt", lambda path: path.write_bytes(b""), "damaged"),
+    "empty": ("a.pt", lambda path: path.write_bytes(b""), "not a file of torch.save"),
     "a text": ("a.pt", lambda path: path.write_text("not found"), "not a file of torch.save"),
     "a truncated safetensors file": (
         "a.safetensors",

@@ -88,7 +88,7 @@ def test_an_unknown_recipe_is_an_error_with_near_misses() -> None:
 
 
 def test_something_that_is_no_recipe_names_what_can_be_built() -> None:
-    with pytest.raises(TypeError, match="DeepLabV3LiteSpec, .* UNetSpec; got int"):
+    with pytest.raises(TypeError, match=r"DeepLabV3LiteSpec, .* UNetSpec; got int"):
         build_model(42)  # type: ignore[arg-type]
 
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.models import build_model
-from pixelwise.models.swiftnet import NormActivationConv, SquarePyramidPooling, SwiftNet, UnrectifiedResNet18
+from pixelwise.models.swiftnet import NormActivationConv, SquarePyramidPooling, SwiftNet
 from pixelwise.profiling import complexity
 from pixelwise.recipes.specs import SwiftNetSpec
 
@@ -68,20 +68,10 @@ def test_only_the_pooling_normalises_with_small_momentum() -> None:
     assert momenta(model.decoder) == momenta(model.classifier) == {0.1}
 
 
-def test_features_of_resnet_are_those_before_the_last_activation_of_each_stage() -> None:
-    timm = pytest.importorskip("timm")
-    torch.manual_seed(0)
-    encoder = UnrectifiedResNet18().eval()
-    rectified = timm.create_model("resnet18", features_only=True, out_indices=(1, 2, 3, 4)).eval()
-    rectified.load_state_dict(encoder.network.state_dict())
-    images = torch.rand(1, 3, 64, 96)
-
+def test_features_of_resnet_are_those_after_the_last_activation_of_each_stage() -> None:
+    model = build()
     with torch.no_grad():
-        pairs = list(zip(encoder(images), rectified(images), strict=True))
-
-    for feature, expected in pairs:
-        assert feature.min() < 0
-        assert torch.allclose(F.relu(feature), expected, atol=1e-5)
+        assert all(feature.min() >= 0 for feature in model.encoder(torch.rand(1, 3, 64, 96)))
 
 
 def test_the_way_up_adds_the_encoder_s_features_scale_by_scale() -> None:

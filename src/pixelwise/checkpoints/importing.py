@@ -211,7 +211,9 @@ def _fit_classes(
             "K403",
             f"{key} has {outputs} outputs, the model {num_classes} classes; "
             "nothing says which output belongs to which class",
-            f"build the model with num_classes={outputs}" if outputs else "the file is damaged",
+            f"build the model with num_classes={outputs}, or choose a recipe of a data set with that many classes"
+            if outputs
+            else "the file is damaged",
         )
     kept = [output for output in range(outputs) if output != unlabelled]
     dropped = []

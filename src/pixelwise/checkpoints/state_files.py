@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,9 @@ def _read_torch(path: Path) -> Any:
             "save model.state_dict() from the system that wrote it, best as .safetensors",
         ) from error
     except Exception as error:  # a damaged pickle can make the unpickler raise nearly anything
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        if not zipfile.is_zipfile(path) and not isinstance(error, RuntimeError):
+            raise _unreadable(path, "it is not a file of torch.save", "copy or download it again") from error
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
         raise _unreadable(path, f"it is damaged: {reason}", "copy or download it again") from error
 
 

@@ -4,8 +4,8 @@ Xie et al., NeurIPS 2021, arXiv:2105.15203. Two heads of the same idea:
 
 - `mlp` is the published one, in the form of Hugging Face transformers (Apache-2.0): one linear layer
   with bias per scale; 256 channels for `mit_b0` and `mit_b1`, 768 for the larger ones.
-- `convolution` is that of mmsegmentation and United Perception (Apache-2.0): one 1x1 convolution without
-  bias, batch normalisation and ReLU per scale; 256 channels for all encoders.
+- `convolution` is that of United Perception (Apache-2.0), and mmsegmentation's has the same graph: one 1x1
+  convolution without bias, batch normalisation and ReLU per scale; 256 channels for all encoders.
 
 Both enlarge bilinearly (corners not aligned), join by a 1x1 convolution with normalisation and ReLU, drop
 a tenth in training (of all elements in `mlp`, of whole channels in `convolution`) and classify.

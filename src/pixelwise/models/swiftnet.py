@@ -13,9 +13,9 @@ Reconstructed, over MobileNetV2: no code is public. The same decoder on the last
 and 32 (24, 32, 96 and 320 channels) has 2,368,831 parameters (the paper prints 2.4M) and 38.154 GMACs
 (the paper prints 41.0).
 
-Deviation: features that are added on the way up are taken before the last ReLU of their stage, as the
-paper describes and argues for. The authors' code returns them so, too, but in its ResNet-18 that ReLU
-works in place and rectifies them after all.
+Features that are added on the way up are those after the last ReLU of their stage. The paper argues for
+those before it, and the authors' code returns them; but its ReLU works in place and rectifies them after
+all, so this is what their network computes.
 
 Initial weights: He's, fan-out; of the classifier PyTorch's default ones.
 """
@@ -112,28 +112,6 @@ class Upsampling(nn.Module):
         return self.blend(resize_to(features, skip) + skip)
 
 
-class UnrectifiedResNet18(TimmEncoder):
-    """ResNet-18 of timm whose feature maps are those before the last ReLU of each stage."""
-
-    def __init__(self) -> None:
-        # The authors do not start the last normalisation of each block from zero, as timm otherwise does.
-        super().__init__("resnet18", out_indices=SCALES, zero_init_last=False)
-        for number in SCALES:
-            last_block = self.network.get_submodule(f"layer{number}.1")
-            last_block.act2 = nn.Identity()
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) to one (B, C, ceil(H / s), ceil(W / s)) per stride s of 4, 8, 16, 32."""
-        features = images
-        for name in ("conv1", "bn1", "act1", "maxpool"):
-            features = self.network.get_submodule(name)(features)
-        maps = []
-        for number in SCALES:
-            maps.append(self.network.get_submodule(f"layer{number}")(features))
-            features = F.relu(maps[-1])
-        return maps
-
-
 class SwiftNet(SegmentationModel):
     """Encoder, pyramid pooling, three steps up; logits at stride 4.
 
@@ -145,7 +123,8 @@ class SwiftNet(SegmentationModel):
     def __init__(self, spec: SwiftNetSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
         if spec.encoder == "resnet18":
-            self.encoder = UnrectifiedResNet18()
+            # The authors do not start the last normalisation of each block from zero, as timm otherwise does.
+            self.encoder = TimmEncoder("resnet18", out_indices=SCALES, zero_init_last=False)
         else:
             self.encoder = TimmEncoder(spec.encoder, out_indices=SCALES)
         *skips, coarsest = self.encoder.channels
