@@ -69,7 +69,7 @@ def test_only_the_pooling_normalises_with_small_momentum() -> None:
 
 
 def test_features_of_resnet_are_those_after_the_last_activation_of_each_stage() -> None:
-    model = build()
+    model = build("resnet18")
     with torch.no_grad():
         assert all(feature.min() >= 0 for feature in model.encoder(torch.rand(1, 3, 64, 96)))
 
