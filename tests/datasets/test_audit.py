@@ -135,3 +135,45 @@ def test_the_real_camvid_is_clean(camvid_root: Path):
     assert (found.sizes.most_common, found.sizes.distinct) == ((360, 480), 1)
     assert found.statistics["train"].images_with_class == (366, 365, 366, 367, 349, 319, 351, 173, 360, 317, 201)
     assert round(100 * found.statistics["test"].void_pixels / (233 * 360 * 480), 2) == 3.83
+
+
+def test_a_changed_pair_alone_is_decoded_again(make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch):
+    root = make_folder({f"train/{name}": A for name in "abc"})
+    for file in root.rglob("*.png"):
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+    first = look(root)
+    os.utime(root / "masks/train/b.png", (1_700_000_001, 1_700_000_001))
+    examined: list[str] = []
+    real = module.examine
+
+    def examine(split, sample, *rest, **options):
+        examined.append(sample.id)
+        return real(split, sample, *rest, **options)
+
+    monkeypatch.setattr(module, "examine", examine)
+    assert look(root) == first
+    assert examined == ["b"]
+    look(root, fresh=True)
+    assert sorted(examined[1:]) == ["a", "b", "c"]
+
+
+def scene(seed: int) -> Image.Image:
+    coarse = np.random.default_rng(seed).integers(0, 256, (9, 12, 3)).astype(np.uint8)
+    return Image.fromarray(coarse).resize((96, 72), Image.Resampling.BICUBIC)
+
+
+def test_a_copy_in_another_quality_is_a_warning_and_no_error(make_folder: MakeFolder):
+    root = make_folder({f"{split}/{n}": np.array([[0, 1], [2, 2]], np.uint8).repeat(36, 0).repeat(48, 1)
+                        for split in ("train", "val") for n in range(3)})  # fmt: skip
+    for split, first in (("train", 0), ("val", 10)):
+        for number in range(3):
+            scene(first + number).save(root / f"images/{split}/{number}.png")
+    scene(1).save(root / "images/val/2.png", "JPEG", quality=50)
+    found = look(root)
+    assert [finding.code for finding in found.findings] == ["W134", "W102"] or [
+        finding.code for finding in found.findings
+    ] == ["W102", "W134"]
+    (pair,) = found.near_duplicates
+    assert pair.files == ("images/train/1.png", "images/val/2.png")
+    assert pair.splits == ("train", "val")
+    raise_for_errors(found)

@@ -2,8 +2,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
+from PIL import Image
 
-from pixelwise.datasets.camvid import camvid_layout, looks_like_camvid
+from pixelwise.datasets.camvid import camvid_layout, looks_like_camvid, standard_split
+from pixelwise.datasets.labels import format_color
+from pixelwise.datasets.opening import open_dataset, settled
+from pixelwise.datasets.reading import read_pair
+from pixelwise.recipes.classes import CAMVID, CAMVID32
+from pixelwise.recipes.classes_camvid import CAMVID_COLORS
+from pixelwise.recipes.schema import Data
 
 MakeFolder = Callable[..., Path]
 MASK = np.zeros((2, 2), np.uint8)
@@ -48,3 +56,66 @@ def test_the_real_camvid_has_its_367_101_and_233_pairs(camvid_root: Path):
     assert {split: len(samples) for split, samples in layout.splits.items()} == {"train": 367, "val": 101, "test": 233}
     assert layout.problems == ()
     assert looks_like_camvid(camvid_root)
+
+
+def test_every_frame_of_the_real_camvid_is_in_the_split_that_its_name_says(camvid_root: Path):
+    layout = camvid_layout(camvid_root)
+    assert layout is not None
+    for split, samples in layout.splits.items():
+        assert {standard_split(sample.id.rpartition("/")[2]) for sample in samples} == {split}
+
+
+# Sky, Building, Car, SUVPickupTruck, Child, Void: ids 0, 1, 8, 8, 9 of the 11 classes.
+COLORS = [(128, 128, 128), (128, 0, 0), (64, 0, 128), (64, 128, 192), (192, 128, 64), (0, 0, 0)]
+
+
+@pytest.fixture
+def original(tmp_path: Path) -> Path:
+    """Frames of every split as the original ships them; one mask holds only grey colours."""
+    images, masks = tmp_path / "701_StillsRaw_full", tmp_path / "LabeledApproved_full"
+    images.mkdir()
+    masks.mkdir()
+    for name in ("0001TP_006690", "0001TP_008550", "0006R0_f00930", "0016E5_07959", "0016E5_08190", "Seq05VD_f00000"):
+        Image.fromarray(np.full((1, 6, 3), 7, np.uint8)).save(images / f"{name}.png")
+        colors = [COLORS[0], COLORS[5]] * 3 if name == "0001TP_006690" else COLORS
+        Image.fromarray(np.array([colors], np.uint8)).save(masks / f"{name}_L.png")
+    return tmp_path
+
+
+def test_the_original_opens_with_11_classes_in_the_usual_splits(original: Path):
+    dataset = open_dataset(Data(), original)
+    assert (dataset.name, dataset.classes) == ("camvid", CAMVID.names)
+    assert {split: [s.id for s in samples] for split, samples in dataset.splits.items()} == {
+        "train": ["0001TP_006690", "0006R0_f00930", "0016E5_08190"],
+        "val": ["0016E5_07959"],
+        "test": ["0001TP_008550", "Seq05VD_f00000"],
+    }
+    assert read_pair(dataset.samples("val")[0], dataset)[1].tolist() == [[0, 1, 8, 8, 9, 255]]
+    assert read_pair(dataset.samples("train")[0], dataset)[1].tolist() == [[0, 255, 0, 255, 0, 255]]
+    assert open_dataset(settled(Data(), dataset), original) == dataset
+
+
+def test_the_original_opens_with_all_its_labels(original: Path):
+    dataset = open_dataset(Data(dataset="camvid32"), original)
+    assert len(dataset.classes) == 31
+    labels = read_pair(dataset.samples("val")[0], dataset)[1][0]
+    names = [dataset.classes[i] for i in labels[:-1]]
+    assert names == ["Sky", "Building", "Car", "SUVPickupTruck", "Child"]
+    assert labels[-1] == 255
+
+
+def test_the_original_may_come_in_folders_of_splits(original: Path):
+    for split, frame in (("train", "0001TP_006690"), ("val", "0016E5_07959")):
+        for folder, source, ending in (("", "701_StillsRaw_full", ""), ("_labels", "LabeledApproved_full", "_L")):
+            (original / f"{split}{folder}").mkdir()
+            name = f"{frame}{ending}.png"
+            (original / source / name).rename(original / f"{split}{folder}" / name)
+    dataset = open_dataset(Data(dataset="camvid32"), original)
+    assert {split: len(samples) for split, samples in dataset.splits.items()} == {"train": 1, "val": 1}
+
+
+def test_the_32_labels_fall_into_11_groups():
+    assert len(CAMVID_COLORS) == 32
+    assert sorted(set(CAMVID_COLORS.values())) == [*range(11), 255]
+    assert [color for color, class_id in CAMVID_COLORS.items() if class_id == 255] == ["#000000"]
+    assert {CAMVID_COLORS[format_color(color)] for color in CAMVID32.palette} == set(range(11))

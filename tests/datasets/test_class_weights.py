@@ -13,7 +13,10 @@ from pixelwise.datasets.class_weights import (
     median_frequency_weights,
 )
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.recipes.schema import Data
+from pixelwise.errors import RecipeError
+from pixelwise.recipes.classes import CLASS_SETS
+from pixelwise.recipes.published_weights import ADE20K_RATIOS, PUBLISHED_WEIGHTS
+from pixelwise.recipes.schema import ClassWeights, Data
 
 STATISTICS = SplitStatistics(
     images=2, pixels=(60, 30), void_pixels=10, images_with_class=(2, 1), pixels_of_images_with_class=(100, 50)
@@ -51,6 +54,55 @@ def test_the_rule_is_chosen_by_name():
     assert class_weights("enet", STATISTICS) == enet_weights((60, 30), 10)
     assert class_weights("median-frequency", STATISTICS) == median_frequency_weights((60, 30), (100, 50))
     assert class_weights("inverse-sqrt", STATISTICS) == inverse_sqrt_weights((60, 30))
+
+
+def counts_of(num_classes: int) -> SplitStatistics:
+    ones = (1,) * num_classes
+    return SplitStatistics(
+        images=1, pixels=ones, void_pixels=0, images_with_class=ones, pixels_of_images_with_class=ones
+    )
+
+
+def test_given_weights_are_used_as_they_are():
+    assert class_weights((0.5, 2.0), STATISTICS) == (0.5, 2.0)
+
+
+@pytest.mark.parametrize("name", PUBLISHED_WEIGHTS)
+def test_published_weights_fit_their_data_set(name: ClassWeights):
+    num_classes = len(CLASS_SETS["ade20k32" if "ade20k32" in name else "cityscapes"].names)
+    weights = class_weights(name, counts_of(num_classes))
+    assert weights is not None
+    assert len(weights) == num_classes
+    assert all(0 < weight < 11 for weight in weights)
+
+
+def test_the_published_weights_say_which_classes_are_rare():
+    classes = CLASS_SETS["cityscapes"].names
+    for name in ("edgeai-cityscapes", "erfnet-encoder", "erfnet-decoder"):
+        assert classes[PUBLISHED_WEIGHTS[name].index(min(PUBLISHED_WEIGHTS[name]))] == "road"
+    assert PUBLISHED_WEIGHTS["edgeai-cityscapes"][classes.index("terrain")] == 1  # the median class
+
+
+def test_ade20k32_weights_are_the_mean_frequency_over_the_frequency():
+    weights = PUBLISHED_WEIGHTS["edgeai-ade20k32"]
+    # "other" has what the 31 objects leave, 0.1943; the mean of 32 shares is 1 / 32.
+    assert [round(weight, 3) for weight in weights[:3]] == [0.161, 0.198, 0.292]
+    assert weights[-1] == pytest.approx(1 / 32 / 0.0044)
+    assert sum(1 / weight for weight in weights) == pytest.approx(32)
+    assert len(ADE20K_RATIOS) == 31
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ((1.0, 2.0, 3.0), "loss.class_weights has 3 weights, the data has 2 classes"),
+        ("erfnet-encoder", "loss.class_weights 'erfnet-encoder' has 19 weights, the data has 2 classes"),
+    ],
+)
+def test_weights_of_other_classes_are_refused(kind: ClassWeights, message: str):
+    with pytest.raises(RecipeError, match=message) as caught:
+        class_weights(kind, STATISTICS)
+    assert caught.value.code == "R203"
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=20))

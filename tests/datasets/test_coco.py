@@ -236,11 +236,21 @@ def test_an_outline_that_cannot_be_drawn_names_its_image(miniature: Miniature):
     assert caught.value.code == "D227"
 
 
-def test_annotations_of_somebody_elses_categories_are_refused(miniature: Miniature):
+def test_annotations_of_somebody_elses_categories_are_refused_as_the_21_classes(miniature: Miniature):
     miniature.content["train"]["categories"] = [{"id": 5, "name": "bolt"}]
     with pytest.raises(DataError, match="category 5 is 'bolt'; expected COCO's 'airplane'") as caught:
-        open_dataset(Data(), miniature.write())
-    assert "export masks as images" in caught.value.help
+        open_dataset(Data(dataset="cocoseg21"), miniature.write())
+    assert "data.dataset=coco" in caught.value.help
+
+
+def test_annotations_of_somebody_elses_categories_open_as_their_own(miniature: Miniature):
+    for split in ("train", "val"):
+        miniature.content[split]["categories"] = [{"id": PERSON, "name": "bolt"}, {"id": CAR, "name": "nut"}]
+        for annotation in miniature.content[split]["annotations"]:
+            annotation["category_id"] = min(annotation["category_id"], CAR)
+    dataset = open_dataset(Data(), miniature.write())
+    assert (dataset.name, dataset.classes) == ("coco", ("background", "bolt", "nut"))
+    assert {name: len(samples) for name, samples in dataset.splits.items()} == {"train": 2, "val": 3}
 
 
 def test_other_folders_are_not_coco(tmp_path: Path):

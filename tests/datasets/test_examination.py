@@ -83,3 +83,33 @@ def test_a_sample_without_mask_has_no_counts(make_folder: MakeFolder):
     sample = msgspec.structs.replace(dataset.samples("train")[0], mask_path=None)
     assert isinstance(sample, Sample)
     assert examine("train", sample, dataset, HashCache(dataset.root)).pixels is None
+
+
+def test_an_examination_survives_its_cache(make_folder, tmp_path):
+    import os
+
+    from pixelwise.datasets.examination import ExaminationCache
+    from pixelwise.datasets.opening import open_dataset
+    from pixelwise.recipes.schema import Data
+
+    root = make_folder({"train/a": np.array([[0, 1], [7, 255]], np.uint8).repeat(40, 0).repeat(40, 1)})
+    dataset = open_dataset(Data(classes=("a", "b")), root)
+    (sample,) = dataset.splits["train"]
+    found = examine("train", sample, dataset, HashCache(root))
+    cache = ExaminationCache(dataset)
+    cache.put(found)
+    assert cache.get("train", sample) is None, "a file that was just written may change again"
+    for path in root.rglob("*.png"):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    cache.put(found)
+    cache.save()
+    again = ExaminationCache(dataset).get("train", sample)
+    assert again is not None
+    assert [(path, error.code, error.message, error.help) for path, error in again.errors] == [
+        (path, error.code, error.message, error.help) for path, error in found.errors
+    ]
+    for name in ("image", "size", "digest", "encoding", "raw_ids", "unknown_ids", "colors", "look", "channel_means"):
+        assert getattr(again, name) == getattr(found, name)
+    assert again.look.hash >= 0
+    other = open_dataset(Data(classes=("a", "b", "c")), root)
+    assert ExaminationCache(other).get("train", sample) is None

@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixelwise.datasets.folder import folder_layout, validation_keys
+from pixelwise.datasets.division import validation_keys
+from pixelwise.datasets.folder import folder_layout
 
 MakeFolder = Callable[..., Path]
 MASK = np.zeros((2, 2), np.uint8)
@@ -118,3 +120,52 @@ def test_neither_part_is_ever_empty(keys: set[str]):
 
 def test_a_single_image_is_for_training():
     assert validation_keys(["a"]) == set()
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"), [("Original", "Ground Truth"), ("input", "target"), ("frames", "gt"), ("raw", "seg")]
+)
+def test_more_names_of_folders_are_known(make_folder: MakeFolder, images: str, masks: str):
+    root = make_folder({f"x{i}": MASK for i in range(10)})
+    (root / "images").rename(root / images)
+    (root / "masks").rename(root / masks)
+    assert sum(counts(root).values()) == 10
+
+
+@pytest.mark.parametrize(("images", "masks"), [("{}", "{}_masks"), ("{}_images", "{}_labels"), ("{}", "{}annot")])
+def test_folders_named_by_split_are_known(make_folder: MakeFolder, images: str, masks: str):
+    root = make_folder({"train/a": MASK, "val/b": MASK})
+    for split in ("train", "val"):
+        (root / "images" / split).rename(root / images.format(split))
+        (root / "masks" / split).rename(root / masks.format(split))
+    for folder in ("images", "masks"):
+        (root / folder).rmdir()
+    assert counts(root) == {"train": 1, "val": 1}
+
+
+def test_a_training_folder_alone_is_divided(make_folder: MakeFolder):
+    root = make_folder({f"x{i}": MASK for i in range(10)})
+    (root / "images").rename(root / "train")
+    (root / "masks").rename(root / "train_masks")
+    found = counts(root)
+    assert (sum(found.values()), found["val"] > 0) == (10, True)
+
+
+def side_by_side(make_folder: MakeFolder, *splits: str) -> Path:
+    root = make_folder({f"{split}/a": MASK for split in splits})
+    for split in splits:
+        (root / split).mkdir(parents=True, exist_ok=True)
+        (root / "images" / split / "a.png").rename(root / split / "a.jpg")
+        (root / "masks" / split / "a.png").rename(root / split / "a_mask.png")
+    for folder in ("images", "masks"):
+        shutil.rmtree(root / folder)
+    return root
+
+
+def test_images_and_masks_may_lie_side_by_side_with_roboflows_classes(make_folder: MakeFolder):
+    root = side_by_side(make_folder, "train", "valid")
+    (root / "train" / "_classes.csv").write_text("Pixel Value, Class\n0, background\n1, leaf\n")
+    layout = folder_layout(root)
+    assert layout is not None
+    assert {split: len(samples) for split, samples in layout.splits.items()} == {"train": 1, "val": 1}
+    assert (layout.classes, layout.label_map, layout.problems) == (("background", "leaf"), {0: 0, 1: 1}, ())

@@ -30,11 +30,11 @@ def test_ids_that_count_from_1_are_d204():
     assert finding.code == "D204"
 
 
-def test_black_and_white_masks_are_d206_with_two_classes_proposed():
+def test_black_and_white_masks_are_background_and_object_and_a_warning_says_so():
     mapping, (finding,) = infer_label_map(ids(0, 255))
     assert mapping == {0: 0, 255: 1}
-    assert finding.code == "D206"
-    assert "'data.label_map={0 = 0, 255 = 1}'" in finding.fix
+    assert (finding.code, finding.severity) == ("W217", "warning")
+    assert "'data.label_map={0 = 0, 255 = 1}' 'data.classes=[\"background\", \"object\"]'" in finding.fix
 
 
 @pytest.mark.parametrize("found", [range(0, 3000, 7), (255,)])

@@ -1,3 +1,4 @@
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -102,3 +103,16 @@ def test_values_are_counted_with_the_most_frequent_first(dtype: type):
 def test_impossible_tables_are_refused(ids: dict[int, int], colors: dict[str, int]):
     with pytest.raises(ValueError, match=r"maps|colour"):
         table_of(ids, colors)
+
+
+def test_instance_numbers_are_divided_away():
+    table = msgspec.structs.replace(table_of({7: 0, 26: 1}), divisor=1000)
+    labels, unknown = table.map_ids(np.array([[7, 26, 7000, 26012, 255, 9000]], np.uint16))
+    assert labels.tolist() == [[0, 1, 0, 1, 255, 255]]
+    assert unknown == {9: 1}
+
+
+def test_a_threshold_makes_masks_black_and_white():
+    table = msgspec.structs.replace(table_of({0: 0, 1: 1}), threshold=128)
+    labels, unknown = table.map_ids(np.array([[0, 127, 128, 250, 255]], np.uint8))
+    assert (labels.tolist(), unknown) == ([[0, 0, 1, 1, 1]], {})

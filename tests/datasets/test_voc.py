@@ -175,7 +175,7 @@ def test_own_data_laid_out_like_voc_is_not_taken_for_it(voc: Path):
     for split, names in (("train", TRAIN), ("val", VAL)):
         write_list(lists / f"{split}.txt", *(f"mine-{name}" for name in names))
     (lists / "trainaug.txt").unlink()
-    assert open_dataset(Data(), voc).name == "folder"
+    assert open_dataset(Data(), voc).name == "lists"
     assert open_dataset(Data(dataset="voc-aug"), voc).name == "voc-aug"
 
 

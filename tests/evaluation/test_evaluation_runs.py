@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -68,3 +69,40 @@ def test_unknown_protocols_and_splits_say_which_exist(run: Path):
         evaluate(run, protocol="nativ")
     with pytest.raises(DataError, match=r"train \(8\), val \(3\)|val \(3\)"):
         evaluate(run, split="valid")
+
+
+def test_several_protocols_are_scored_in_one_pass_and_kept_apart(run: Path):
+    seen = []
+    results = evaluate(
+        run,
+        split="val",
+        protocol=["native", "camvid-480x360", "slide-1024x1024"],
+        progress=lambda done, total: seen.append((done, total)),
+    )
+
+    assert [result.protocol for result in results] == ["native", "camvid-480x360", "slide-1024x1024"]
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    for result in results:
+        folder = run / "evaluations" / f"val-{result.protocol}"
+        assert json.loads((folder / "result.json").read_text())["miou"] == result.miou
+        assert (folder / "samples" / "samples.json").is_file()
+        assert result.command.endswith(f"--split val --protocol {result.protocol}")
+    assert results[0].miou == evaluate(run, split="val").miou
+    # A window that covers the image is the whole image.
+    assert results[2].confusion_matrix == results[0].confusion_matrix
+
+
+def test_boundary_iou_is_measured_unless_switched_off_and_calibration_where_asked_for(run: Path):
+    usual = evaluate(run, split="val")
+    other = evaluate(run, split="val", boundary=False, calibration=True)
+
+    assert usual.boundary_miou > 0
+    assert math.isnan(usual.calibration_error)
+    assert math.isnan(other.boundary_miou)
+    assert 0 <= other.calibration_error <= 1
+    assert other.command.endswith("--protocol native --no-boundary --calibration")
+
+
+def test_a_list_of_no_protocols_is_refused(run: Path):
+    with pytest.raises(ValueError, match="list of protocols is empty"):
+        evaluate(run, protocol=[])

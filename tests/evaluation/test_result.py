@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -10,9 +11,10 @@ from evaluation.color_model import GreyModel
 
 from pixelwise.errors import DataError
 from pixelwise.evaluation import evaluate_model, load_per_image, load_result, make_result, save_result
-from pixelwise.evaluation.result import Provenance, Result, to_json
+from pixelwise.evaluation.result import Provenance, Result, from_json, to_json
 from pixelwise.recipes.protocols import PROTOCOLS
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 PROVENANCE = Provenance(
     recipe="town-demo",
     recipe_hash="ab" * 32,
@@ -26,7 +28,7 @@ KEYS = {
     "miou", "per_class", "pixel_accuracy", "confusion_matrix", "images", "classes_present", "split",
     "protocol", "input_size", "recipe", "recipe_hash", "weights_sha256", "weights", "step", "training",
     "data_fingerprint", "seconds", "images_per_second", "peak_memory_bytes", "machine", "versions",
-    "command",
+    "command", "miou_interval", "mean_accuracy", "frequency_weighted_iou", "boundary_miou", "calibration_error",
 }  # fmt: skip
 
 
@@ -48,6 +50,7 @@ def test_the_json_has_exactly_the_promised_keys(result):
     assert set(plain) == KEYS
     assert set(plain["per_class"][0]) == {
         "name", "iou", "accuracy", "precision", "pixels", "images", "worst_image", "worst_image_iou",
+        "f1", "boundary_iou",
     }  # fmt: skip
     assert set(plain["machine"]) == {"cpu", "cores", "threads", "gpu", "memory_bytes", "platform"}
 
@@ -69,6 +72,8 @@ def test_the_numbers_are_those_of_the_measurement(result, measurement):
         "images": 2,
         "worst_image": "image-00",
         "worst_image_iou": 3 / 4,
+        "f1": 14 / 15,
+        "boundary_iou": None,
     }
     assert plain["images_per_second"] == pytest.approx(2 / plain["seconds"])
 
@@ -145,3 +150,34 @@ def test_a_table_that_is_no_table_of_images_is_refused(tmp_path):
 
     with pytest.raises(DataError, match="not a table of image scores"):
         load_per_image(tmp_path)
+
+
+def test_what_was_not_measured_is_null_and_comes_back_as_nan(result, measurement):
+    plain = json.loads(to_json(result))
+
+    assert plain["boundary_miou"] is plain["calibration_error"] is plain["per_class"][0]["boundary_iou"] is None
+    assert math.isnan(from_json(to_json(result)).calibration_error)
+    assert plain["miou_interval"] == list(measurement.miou_interval)
+    assert plain["mean_accuracy"] == pytest.approx((1 + 1 + 1 / 2) / 3)
+    assert plain["per_class"][1]["f1"] == 14 / 15
+
+
+def test_results_of_earlier_versions_still_load(result):
+    plain = json.loads(to_json(result))
+    for key in ("miou_interval", "mean_accuracy", "frequency_weighted_iou", "boundary_miou", "calibration_error"):
+        del plain[key]
+    for entry in plain["per_class"]:
+        del entry["f1"], entry["boundary_iou"]
+
+    loaded = from_json(json.dumps(plain).encode())
+
+    assert (loaded.miou, loaded.miou_interval) == (result.miou, None)
+    assert math.isnan(loaded.mean_accuracy)
+    assert math.isnan(loaded.per_class[0].f1)
+
+
+def test_the_committed_results_load():
+    files = sorted((REPOSITORY / "benchmarks" / "results").glob("*.json"))
+
+    assert files
+    assert all(0 < load_result(file).miou < 1 for file in files)

@@ -48,3 +48,25 @@ def test_it_equals_pytorch_where_something_is_labelled(smoothing: float):
     theirs = F.cross_entropy(logits, labels, weights, ignore_index=255, label_smoothing=smoothing)
     ours = cross_entropy(logits, labels, class_weights=weights, label_smoothing=smoothing)
     torch.testing.assert_close(ours, theirs)
+
+
+def test_the_mean_over_all_pixels_counts_ignored_ones_and_no_weights():
+    logits = torch.zeros(1, 2, 1, 4)  # every labelled pixel costs ln 2
+    labels = one_row(0, 1, 1, 255)
+    assert cross_entropy(logits, labels, normalize="all").item() == pytest.approx(3 / 4 * math.log(2))
+    weights = torch.tensor([1.0, 5.0])
+    found = cross_entropy(logits, labels, class_weights=weights, normalize="all").item()
+    assert found == pytest.approx((1 + 5 + 5) / 4 * math.log(2))
+
+
+def test_without_ignored_pixels_both_means_are_one():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(2, 3, 4, 4), torch.randint(0, 3, (2, 4, 4))
+    torch.testing.assert_close(cross_entropy(logits, labels, normalize="all"), cross_entropy(logits, labels))
+
+
+def test_bfloat16_logits_are_computed_in_float32():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(2, 3, 4, 4).bfloat16(), torch.randint(0, 3, (2, 4, 4))
+    assert cross_entropy(logits, labels).dtype == torch.float32
+    assert torch.equal(cross_entropy(logits, labels), cross_entropy(logits.float(), labels))

@@ -127,3 +127,42 @@ def test_different_shapes_are_an_error_with_both_shapes():
 def test_float_predictions_are_an_error():
     with pytest.raises(ValueError, match=r"prediction are torch.float32"):
         confusion_matrix(torch.zeros(2, dtype=torch.uint8), torch.zeros(2), 2)
+
+
+def test_a_void_prediction_is_an_error_unless_a_rule_is_named():
+    labels, prediction = np.array([0, 0, 1, 255], np.uint8), np.array([0, 255, 255, 255], np.uint8)
+
+    with pytest.raises(ValueError, match=r"255 \(3 px\)"):
+        confusion_matrix(labels, prediction, 2)
+    assert confusion_matrix(labels, prediction, 2, void_prediction="miss").tolist() == [[1, 0, 1], [0, 0, 1]]
+    assert confusion_matrix(labels, prediction, 2, void_prediction="ignore").tolist() == [[1, 0], [0, 0]]
+
+
+@given(
+    num_classes=st.sampled_from([1, 2, 19, 181, 254, 255]),
+    seed=st.integers(0, 1 << 16),
+    rule=st.sampled_from(["miss", "ignore"]),
+)
+def test_void_predictions_equal_counting_in_a_loop(num_classes, seed, rule):
+    generator = np.random.default_rng(seed)
+    labels, prediction = (generator.integers(0, num_classes, 60).astype(np.uint8) for _ in range(2))
+    labels[generator.random(60) < 0.2] = 255
+    prediction[generator.random(60) < 0.3] = 255
+    expected = [[0] * (num_classes + 1) for _ in range(num_classes)]
+    for truth, guess in zip(labels.tolist(), prediction.tolist(), strict=True):
+        if truth != 255:
+            expected[truth][num_classes if guess == 255 else guess] += 1
+    if rule == "ignore":
+        expected = [row[:-1] for row in expected]
+
+    assert confusion_matrix(labels, prediction, num_classes, void_prediction=rule).tolist() == expected
+
+
+@pytest.mark.parametrize("rule", ["miss", "ignore"])
+@pytest.mark.parametrize("which", [0, 1])
+def test_values_outside_stay_errors_where_void_predictions_are_allowed(rule, which):
+    values = [np.array([0, 1, 255], np.uint8), np.array([0, 1, 255], np.uint8)]
+    values[which][1] = 2
+
+    with pytest.raises(ValueError, match=r"2 \(1 px\)"):
+        confusion_matrix(*values, num_classes=2, void_prediction=rule)

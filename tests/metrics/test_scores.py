@@ -83,3 +83,33 @@ def test_iou_equals_intersection_over_union_of_pixel_sets(seed, num_classes):
         guess = {i for i in range(40) if prediction[i] == class_id and labels[i] != 255}
         expected = len(truth & guess) / len(truth | guess) if truth | guess else math.nan
         assert found.iou[class_id] == pytest.approx(expected, nan_ok=True, abs=0)
+
+
+def test_f1_is_the_harmonic_mean_of_accuracy_and_precision():
+    found = scores(np.array([[3, 1], [2, 4]]))
+
+    assert found.f1 == (6 / 9, 8 / 11)
+    for accuracy, precision, f1 in zip(found.accuracy, found.precision, found.f1, strict=True):
+        assert f1 == pytest.approx(2 * accuracy * precision / (accuracy + precision))
+
+
+def test_means_over_classes_and_over_pixels():
+    # 4 pixels of class 0 with IoU 3/6 and accuracy 3/4; 6 of class 1 with IoU 4/7 and accuracy 4/6; class 2 nowhere.
+    found = scores(np.array([[3, 1, 0], [2, 4, 0], [0, 0, 0]]))
+
+    assert found.mean_accuracy == pytest.approx((3 / 4 + 4 / 6) / 2)
+    assert found.frequency_weighted_iou == pytest.approx((4 * 3 / 6 + 6 * 4 / 7) / 10)
+
+
+def test_a_void_prediction_is_a_miss_and_nobodys_false_positive():
+    found = scores(np.array([[2, 0, 2], [0, 4, 0]]))
+
+    assert found.iou == (2 / 4, 1.0)
+    assert found.accuracy == (2 / 4, 1.0)
+    assert found.precision == (1.0, 1.0)
+    assert found.pixel_accuracy == 6 / 8
+
+
+def test_a_matrix_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"\(2, 4\); expected \(K, K\), or \(K, K \+ 1\)"):
+        scores(np.zeros((2, 4), int))

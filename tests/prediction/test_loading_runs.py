@@ -1,3 +1,5 @@
+import shutil
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -17,3 +19,24 @@ def test_a_run_predicts(tiny_run: Path, tiny_data: Path):
 def test_a_folder_that_is_no_run_is_an_error(tmp_path: Path):
     with pytest.raises(CheckpointError, match="not a run folder"):
         load(tmp_path)
+
+
+def test_a_run_predicts_as_its_first_protocol_evaluates(tiny_run: Path, tmp_path: Path):
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    recipe = (run / "recipe.toml").read_text("utf-8")
+    plain = tomllib.loads(recipe)
+    assert plain["evaluation"]["protocols"] == ["native"]
+    (run / "recipe.toml").write_text(recipe.replace('"native"', '"ssseg-2048x512"'), "utf-8")
+
+    segmenter = load(run)
+
+    assert segmenter.protocol.resampling == "linear"
+    assert segmenter.seen_size((1024, 2048)) == (512, 1024)
+    assert load(tiny_run).seen_size((1024, 2048)) == (1024, 2048)
+
+
+def test_windows_can_be_asked_for(tiny_run: Path, tiny_data: Path):
+    segmenter = load(tiny_run, window=(32, 48))
+
+    assert (segmenter.protocol.window, segmenter.protocol.window_stride) == ((32, 48), (24, 36))
+    assert segmenter.predict(tiny_data / "images" / "test" / "00.png").labels.shape == (48, 64)

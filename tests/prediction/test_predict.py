@@ -10,8 +10,10 @@ from PIL import Image
 
 from pixelwise.errors import DataError, RecipeError, ResourceError
 from pixelwise.prediction import Segmenter, predict_paths
+from pixelwise.recipes.classes import CITYSCAPES
 from pixelwise.recipes.palettes import colorblind_palette
 
+CITYSCAPES_IDS = np.array([7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33])
 LABELS = np.kron(np.array([[0, 1], [2, 3]], np.uint8), np.ones((8, 8), np.uint8))
 
 
@@ -184,5 +186,26 @@ def test_a_full_disk_ends_the_work_with_what_is_missing(segmenter, photos, tmp_p
 def test_an_impossible_overlay_is_refused_before_anything_is_written(segmenter, photos, tmp_path, options):
     with pytest.raises(ValueError, match=r"alpha|palette"):
         predict_paths(segmenter, [photos], tmp_path / "out", **options)
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_masks_can_be_written_for_a_benchmarks_server(photos, tmp_path):
+    segmenter = Segmenter(GreyModel(CITYSCAPES.names))
+    summary = predict_paths(segmenter, [photos / "a.png"], tmp_path / "out", mask_format="cityscapes")
+
+    assert summary.ok == 1
+    mask = Image.open(tmp_path / "out" / "masks" / "a.png")
+    expected = segmenter.predict(photos / "a.png").labels
+    assert mask.mode == "L"
+    assert np.array_equal(CITYSCAPES_IDS[expected], np.asarray(mask))
+    listed = json.loads((tmp_path / "out" / "classes.json").read_text())
+    assert [entry["id"] for entry in listed["classes"]] == CITYSCAPES_IDS.tolist()
+    assert listed["ignore"] == 0
+
+
+def test_a_format_of_other_classes_is_refused_before_anything_is_written(segmenter, photos, tmp_path):
+    with pytest.raises(RecipeError, match="'voc' has 21 classes"):
+        predict_paths(segmenter, [photos], tmp_path / "out", mask_format="voc")
 
     assert not (tmp_path / "out").exists()

@@ -10,8 +10,10 @@ from PIL import Image
 
 from pixelwise.errors import DataError
 from pixelwise.prediction import Segmenter
-from pixelwise.prediction.segmenter import same_area
+from pixelwise.prediction import segmenter as module
+from pixelwise.prediction.segmenter import same_area, through_windows
 from pixelwise.recipes.palettes import colorblind_palette
+from pixelwise.recipes.protocols import Protocol
 
 LABELS = np.array([[0, 1, 2, 3], [3, 2, 1, 0], [1, 1, 2, 2]], np.uint8)
 
@@ -151,3 +153,71 @@ def test_a_model_in_training_mode_is_put_into_evaluation_mode():
     assert not model.training
     assert np.array_equal(prediction.labels, LABELS)
     assert not torch.is_inference(model.centres)
+
+
+WINDOWS = Protocol(name="x", summary="", window=(2, 2), window_stride=(1, 2))
+
+
+def test_windows_cover_the_image_and_a_network_without_context_says_the_same():
+    model = GreyModel()
+
+    prediction = Segmenter(model, palette=PALETTE, protocol=WINDOWS).predict(image_of(LABELS), scores=True)
+
+    assert {size[2:] for size in model.sizes} == {(2, 2)}
+    assert np.array_equal(prediction.labels, LABELS)
+    whole = Segmenter(GreyModel(), palette=PALETTE).predict(image_of(LABELS), scores=True)
+    assert prediction.scores is not None
+    assert whole.scores is not None
+    assert np.allclose(prediction.scores, whole.scores, atol=1e-6)
+
+
+def test_very_large_images_are_seen_through_windows_by_themselves(monkeypatch):
+    monkeypatch.setattr(module, "WHOLE_PIXELS", 11)
+    monkeypatch.setattr(module, "WINDOW", (2, 4))
+    model = GreyModel()
+    segmenter = Segmenter(model, palette=PALETTE)
+
+    segmenter.predict(image_of(LABELS[:2]))
+    large = segmenter.predict(image_of(LABELS))
+
+    assert [size[2:] for size in model.sizes] == [(2, 4), (2, 4), (2, 4)]
+    assert np.array_equal(large.labels, LABELS)
+
+
+def test_a_network_evaluated_at_a_fitted_size_predicts_at_that_size():
+    model = GreyModel()
+    segmenter = Segmenter(
+        model, palette=PALETTE, input_size=(3, 3), protocol=Protocol(name="x", summary="", fit=(6, 9))
+    )
+
+    labels = segmenter.predict(image_of(np.zeros((4, 8), np.uint8))).labels
+
+    assert model.sizes == [(1, 3, 5, 9)]  # 9/8 times: the longer side decides
+    assert labels.shape == (4, 8)
+
+
+def test_padding_is_seen_but_not_predicted():
+    model = GreyModel()
+    padded = Protocol(name="x", summary="", pad_to=(5, 6), argmax_at="input")
+
+    prediction = Segmenter(model, palette=PALETTE, protocol=padded).predict(image_of(LABELS), scores=True)
+
+    assert model.sizes == [(1, 3, 5, 6)]
+    assert np.array_equal(prediction.labels, LABELS)
+    assert prediction.scores is not None
+    assert np.array_equal(prediction.scores.argmax(0), LABELS)
+
+
+def test_scales_and_mirrored_images_are_left_out():
+    model = GreyModel()
+    costly = Protocol(name="x", summary="", scales=(0.5, 1.0), flip=True)
+
+    Segmenter(model, palette=PALETTE, protocol=costly).predict(image_of(LABELS))
+
+    assert len(model.sizes) == 1
+
+
+def test_windows_overlap_by_a_quarter_and_replace_padding():
+    found = through_windows(Protocol(name="x", summary="", pad_to=(9, 9), argmax_at="input"), (8, 1))
+
+    assert (found.window, found.window_stride, found.pad_to) == ((8, 1), (6, 1), None)

@@ -82,7 +82,7 @@ def test_another_family_starts_from_its_own_defaults():
         (
             "schedule.kind=polyy",
             "R203",
-            "schedule.kind: invalid enum value 'polyy'; expected one of constant, step, poly, cosine; "
+            "schedule.kind: invalid enum value 'polyy'; expected one of constant, step, poly, cosine, one-cycle; "
             "did you mean 'poly'",
         ),
         ("model.graph=any", "R203", "expected one of overlapping, any-size; did you mean 'any-size'"),
@@ -93,6 +93,12 @@ def test_another_family_starts_from_its_own_defaults():
         ('evaluation.protocols=["nativ"]', "R204", "did you mean 'native'"),
         ("lr", "R201", "'lr' is not an override"),
         ("optimizer.lr.x=1", "R202", "'lr' has no fields"),
+        ('optimizer.groups=[{pattern="a", rate=1}]', "R202", r"optimizer.groups\[0\] has no field 'rate'"),
+        ('optimizer.groups=[{pattern="("}]', "R203", r"'\(' is no regular expression"),
+        ("optimizer.lr_batch=0", "R203", "optimizer.lr_batch is 0; expected 1 or more"),
+        ("optimizer.layer_decay=1.5", "R203", r"optimizer.layer_decay is 1.5; expected 0\.\.1"),
+        ("selection.patience=0", "R203", "selection.patience is 0; expected 1 or more"),
+        ("selection.min_delta=-1", "R203", "selection.min_delta is -1.0; expected 0 or more"),
     ],
 )
 def test_mistakes_say_what_where_and_what_to_do(override: str, code: str, words: str):
@@ -155,6 +161,17 @@ def test_an_unknown_field_in_a_file_names_the_file(tmp_path: Path):
     path.write_text('base = "enet-camvid"\n[ema]\ndecai = 0.9\n', "utf-8")
     with pytest.raises(RecipeError, match=r"typo\.toml: ema has no field 'decai'; did you mean 'decay'"):
         recipe(str(path))
+
+
+def test_other_weights_of_the_encoder_keep_the_run_that_all_begins_with():
+    begun = ["initialize.recipe=enet-camvid", "initialize.run=runs/a", "initialize.licence=MIT"]
+    changed = apply_overrides(recipe("unet-resnet18"), [*begun, "initialize.encoder=default"]).initialize
+    assert (changed.encoder, changed.recipe, changed.run, changed.licence) == (
+        "default",
+        "enet-camvid",
+        "runs/a",
+        "",
+    )
 
 
 def test_plain_data_makes_the_same_recipe():

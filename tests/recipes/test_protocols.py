@@ -60,3 +60,37 @@ def test_a_size_and_a_limit_exclude_each_other():
 def test_padding_needs_class_ids_at_the_input_size():
     with pytest.raises(ValueError, match="padding can be cut off only where argmax_at is 'input'"):
         Protocol(name="x", summary="", pad_to=(4, 4))
+
+
+def test_segformer_slides_windows_that_overlap_by_a_quarter():
+    found = protocol("slide-1024x1024")
+    assert (found.window, found.window_stride, found.blend) == ((1024, 1024), (768, 768), "logits")
+    assert (found.score_size, found.one_look) == ("native", False)
+
+
+def test_multi_scale_flip_is_whole_images_at_six_scales():
+    found = protocol("multi-scale-flip")
+    assert found.scales == (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+    assert (found.flip, found.window) == (True, None)
+
+
+def test_the_published_protocols_look_once_at_the_whole_image():
+    several = {name for name, entry in PROTOCOLS.items() if not entry.one_look}
+    assert several == {"slide-1024x1024", "multi-scale-flip"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"window": (4, 4), "window_stride": (4, 5)}, r"window_stride is \(4, 5\) for windows of \(4, 4\)"),
+        ({"window_stride": (4, 4)}, "for windows of None"),
+        ({"window": (0, 4)}, "must be 1 or more"),
+        ({"window": (4, 4), "window_batch": 0}, "must be 1 or more"),
+        ({"scales": ()}, r"scales is \(\); expected one or more"),
+        ({"scales": (1.0, 0.0)}, "each above 0"),
+        ({"pad_to": (4, 4), "argmax_at": "input", "flip": True}, "pad_to excludes windows, scales and flip"),
+    ],
+)
+def test_windows_and_scales_that_make_no_sense_are_refused(fields: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        Protocol(name="x", summary="", **fields)

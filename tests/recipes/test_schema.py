@@ -66,6 +66,17 @@ def test_a_table_of_ones_own_for_a_known_data_set_changes_the_hash(own: dict):
     assert msgspec.structs.replace(enet, data=data).hash() != enet.hash()
 
 
+def test_the_hash_knows_groups_and_stages_but_not_where_a_run_lies():
+    enet = recipe("enet-camvid")
+    grouped = apply_overrides(enet, ['optimizer.groups=[{pattern="^head", lr=10}]'])
+    staged = apply_overrides(enet, ['stages=[{name="first"}]'])
+    begun = apply_overrides(enet, ["initialize.recipe=other"])
+    assert len({enet.hash(), grouped.hash(), staged.hash(), begun.hash()}) == 4
+    # Fields at their defaults count for nothing, so that later fields of groups change no hash.
+    assert apply_overrides(enet, ['optimizer.groups=[{pattern="^head", lr=10.0}]']).hash() == grouped.hash()
+    assert apply_overrides(begun, ["initialize.run=runs/a"]).hash() == begun.hash()
+
+
 def test_recipes_cannot_be_changed_in_place():
     with pytest.raises(AttributeError):
         recipe("enet-camvid").optimizer.lr = 1.0  # type: ignore[misc]

@@ -4,6 +4,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 
 def test_sound_data_is_shown_and_the_next_command_named(run_cli: Callable, tiny_data: Path):
     code, stdout, _ = run_cli(["check", tiny_data])
@@ -89,3 +91,52 @@ def test_nothing_to_train_on_fails(run_cli: Callable, tiny_data: Path, tmp_path:
     assert "fix: add images with masks to split 'train', or name another split" in stdout
     assert "1 kind of errors" in stdout
     assert "ready" not in stdout
+
+
+def test_json_holds_what_was_measured_besides(run_cli: Callable, tiny_data: Path):
+    found = json.loads(run_cli(["check", tiny_data, "--json"]).stdout)
+    assert found["layout_scores"][0]["share"] == 1.0
+    assert len(found["suggestions"]["class_weights"]["enet"]) == 3
+    assert [one["stride"] for one in found["ceiling"]] == [4, 8, 16, 32]
+    assert 0.5 < found["ceiling"][0]["bilinear"] <= 1
+
+
+def test_the_terminal_says_what_was_measured(run_cli: Callable, tiny_data: Path):
+    stdout = run_cli(["check", tiny_data]).stdout
+    for word in (
+        "layout    uses 100",
+        "colours   train: mean 0.",
+        "weights   loss.class_weights: enet",
+        "at stride 32",
+    ):
+        assert word in stdout
+
+
+def test_a_recipe_file_can_be_written_and_reads_back(run_cli: Callable, tiny_data: Path, tmp_path: Path):
+    data = copied(tiny_data, tmp_path / "data", without=("val",))
+    code, _, stderr = run_cli(["check", data, "--write", tmp_path / "mine.toml"])
+    assert code == 0
+    assert "pixelwise train" in stderr
+    again = json.loads(run_cli(["show", tmp_path / "mine.toml", "--json"]).stdout)
+    assert again["data"]["classes"] == ["ground", "box", "ball"]
+    assert again["data"]["dataset"] == "folder"
+    assert again["evaluation"]["split"] == "test"
+    assert again["selection"]["every_epochs"] == 0
+    assert again["model"]["preprocessing"]["mean"][0] == pytest.approx(0.4, abs=0.2)
+    assert run_cli(["check", data, "--recipe", tmp_path / "mine.toml"]).code == 0
+
+
+def test_the_page_needs_nothing_and_escapes_names(run_cli: Callable, tiny_data: Path, tmp_path: Path):
+    data = copied(tiny_data, tmp_path / "<b>data")
+    for kind in ("images", "masks"):
+        (data / kind / "train" / "00.png").rename(data / kind / "train" / "<img src=x>.png")
+    (data / "images" / "train" / "<img src=x>.png").write_bytes(b"")
+    assert run_cli(["check", data, "--html", tmp_path / "page.html"]).code == 3
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "<img src=x>" not in page
+    assert "<b>data" not in page
+    assert "&lt;img src=x&gt;.png" in page
+    assert "D102" in page
+    assert 'src="http' not in page
+    assert page.count('class="labels" src="data:image/png') == 12
+    assert "training would be wrong" in page

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import html.parser
 import json
+import math
 import re
 import shutil
 
@@ -228,3 +229,19 @@ def test_a_folder_that_is_no_run_gets_no_report(tmp_path):
         write_report(tmp_path)
 
     assert not (tmp_path / "report.html").exists()
+
+
+def test_the_interval_and_further_means_are_shown_where_they_exist(tmp_path):
+    write_run_folder(
+        tmp_path / "a",
+        changes={"miou_interval": (0.5012, 0.5604), "boundary_miou": 0.2547, "calibration_error": 0.0312},
+    )
+    write_run_folder(tmp_path / "b", changes={"miou_interval": None, "mean_accuracy": math.nan})
+
+    with_them, without = (Page(render_report(read_run(tmp_path / name))).text for name in "ab")
+
+    assert "50.1 to 56.0 with 95 % confidence" in with_them
+    assert "Boundary mIoU25.47 %" in with_them.replace("\n", "")
+    assert "Calibration error3.12 %" in with_them.replace("\n", "")
+    for absent in ("with 95 % confidence", "Mean accuracy", "Boundary mIoU", "Calibration error"):
+        assert absent not in without

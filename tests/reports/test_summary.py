@@ -30,6 +30,30 @@ def test_evaluate_prints_a_table_or_json(run_cli: Callable, run: Path):
     assert json.loads(data.stdout)["split"] == "val"
 
 
+def test_evaluate_prints_a_table_per_protocol(run_cli: Callable, run: Path):
+    protocols = ["--protocol", "native", "--protocol", "camvid-480x360"]
+    code, stdout, _ = run_cli(["evaluate", run, *protocols, "--no-boundary", "--calibration"])
+    assert code == 0
+    assert "test, native, 3 images" in stdout
+    assert "test, camvid-480x360, 3 images" in stdout
+    assert stdout.count("mIoU 95 % over images") == 2
+    assert "calibration error" in stdout
+    assert "boundary" not in stdout
+    data = run_cli(["evaluate", run, *protocols, "--json"])
+    assert [result["protocol"] for result in json.loads(data.stdout)] == ["native", "camvid-480x360"]
+
+
+def test_predict_through_windows(run_cli: Callable, run: Path, tiny_data: Path, tmp_path: Path):
+    arguments = ["predict", run, tiny_data / "images" / "test", "--output", tmp_path / "out"]
+    assert run_cli([*arguments, "--window", "48x32"]).code == 0
+    refused = run_cli([*arguments, "--window", "48"])
+    assert refused.code == 2
+    assert "error[R223]: '48' is no size of a window" in refused.stderr
+    refused = run_cli([*arguments, "--format", "voc"])
+    assert refused.code == 2
+    assert "error[R222]" in refused.stderr
+
+
 def test_predict_counts_and_points_to_the_output(run_cli: Callable, run: Path, tiny_data: Path, tmp_path: Path):
     output = tmp_path / "out"
     code, stdout, _ = run_cli(["predict", run, tiny_data / "images" / "test", "--output", output])

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import io
+import math
 
 import msgspec
 import pytest
 from reports.run_folders import write_run_folder
 from rich.console import Console
 
-from pixelwise.reports.terminal import print_result, totals
+from pixelwise.reports.terminal import further_totals, print_result, totals
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +82,13 @@ def test_nothing_labelled_is_no_division_by_zero(result):
     empty = tuple(msgspec.structs.replace(entry, pixels=0) for entry in result.per_class)
 
     assert "grass" in printed(msgspec.structs.replace(result, per_class=empty))
+
+
+def test_further_numbers_follow_where_they_were_measured(result):
+    nothing = dict.fromkeys(("mean_accuracy", "frequency_weighted_iou", "boundary_miou", "calibration_error"), math.nan)
+    bare = msgspec.structs.replace(result, miou_interval=None, **nothing)
+
+    assert further_totals(bare) == ""
+    changed = msgspec.structs.replace(bare, miou_interval=(0.501, 0.5604), boundary_miou=0.25)
+    assert further_totals(changed) == "mIoU 95 % over images 50.10 to 56.04  boundary mIoU 25.00"
+    assert printed(changed).splitlines()[6].startswith("mIoU 95 % over images 50.10")

@@ -15,7 +15,7 @@ def run(
     data: Path = typer.Option(None, "--data", help="Where the data is now; default: where it was."),
     device: str = typer.Option(None, "--device", help="auto, cpu or cuda; default: where it began."),
 ) -> None:
-    """Continue a stopped or killed run.
+    """Continue a stopped or killed run; where it has stages, the one that is not over.
 
     On the CPU in float32 the result is, bit for bit, that of a run that was never interrupted.
     """

@@ -9,15 +9,24 @@ def run(
     recipe: str = typer.Argument(..., help="Name of a recipe, or a file ending in .toml."),
     overrides: list[str] = typer.Argument(None, help="Changes such as optimizer.lr=0.02."),
     json: bool = typer.Option(False, "--json", help="Print JSON instead of TOML."),
+    explain: bool = typer.Option(False, "--explain", help="Say behind each value where it comes from."),
 ) -> None:
     """Print a recipe in full.
 
-    The output is TOML with every field's value; `train` reads it back from a file.
+    The output is TOML with every field's value; `train` reads it back from a file. With --explain, comments say which
+    values are a published row's, a file's, the data set's, defaults, or changed on this command line.
     """
     from pixelwise.recipes.catalog import recipe as find
     from pixelwise.recipes.overrides import apply_overrides, to_toml
     from pixelwise.recipes.schema import to_plain
 
+    if explain:
+        if json:
+            raise typer.BadParameter("--explain writes comments, which JSON cannot hold; leave out --json")
+        from pixelwise.recipes.explaining import explain as explained
+
+        print(explained(recipe, overrides or []), end="")
+        return
     resolved = apply_overrides(find(recipe), overrides or [])
     if json:
         import msgspec

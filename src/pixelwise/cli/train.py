@@ -15,27 +15,38 @@ def run(
     weights: str = typer.Option(
         None, "--weights", help="Initial weights of the encoder: none, default (timm's), or timm's name with its tag."
     ),
+    begin: Path = typer.Option(None, "--from", help="Run folder whose result the whole network begins with."),
+    auto_batch: bool = typer.Option(
+        False, "--auto-batch", help="Choose the largest batch that fits into memory; the images per step stay."
+    ),
     device: str = typer.Option("auto", "--device", help="auto, cpu or cuda."),
     threads: int = typer.Option(None, "--threads", help="CPU threads; default: OMP_NUM_THREADS, else one per core."),
     evaluate: bool = typer.Option(True, help="Score the result and write the report at the end."),
 ) -> None:
     """Train, score the result, write the report.
 
-    The data is looked at first. The run folder holds everything: the resolved recipe, checkpoints, the log, results
-    and report.html. Interrupt it at any time (Ctrl-C); `pixelwise resume` continues it.
+    The data is looked at first. A recipe's stages, where it has any, are trained before it, in RUN/stages. The run
+    folder holds everything: the resolved recipe, checkpoints, the log, results and report.html. Interrupt it at any
+    time (Ctrl-C); `pixelwise resume` continues it.
     """
     from pixelwise.reports.progress import TrainingDisplay
     from pixelwise.reports.summary import conclude
     from pixelwise.training.runs import train
 
+    changes = list(overrides or [])
+    if weights is not None:
+        changes.append(f"initialize.encoder={weights}")
+    if begin is not None:
+        changes.append(f"initialize.run={begin}")
     with TrainingDisplay() as display:
         run = train(
             recipe,
             data=data,
             output=output,
-            overrides=[*(overrides or []), *([f"initialize.encoder={weights}"] if weights is not None else [])],
+            overrides=changes,
             device=device,
             threads=threads,
+            auto_batch=auto_batch,
             observer=display.observer,
         )
     if evaluate:

@@ -13,20 +13,20 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.audit_findings import collect_findings
-from pixelwise.datasets.examination import Examination, examine
+from pixelwise.datasets.audit_findings import Twins, collect_findings, relative_name
+from pixelwise.datasets.examination import Examination, ExaminationCache, examine
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.fingerprint import HashCache, stat_signature
-from pixelwise.datasets.samples import Dataset
+from pixelwise.datasets.fingerprint import THREADS, HashCache, stat_signature
+from pixelwise.datasets.near_duplicates import KEPT_PAIRS, NearDuplicate, Seen, repeated, twins_across
+from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes import IGNORE
 from pixelwise.storage import cache_folder, printable, sha256_bytes, write_bytes
 
 Progress = Callable[[int, int], None]
 
-_THREADS = 2
 # Part of the cache key: raise it when the audit finds more, or the structs change.
-_VERSION = 1
+_VERSION = 3
 
 
 class SplitStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +38,10 @@ class SplitStatistics(msgspec.Struct, frozen=True, kw_only=True):
         void_pixels: Ignored pixels.
         images_with_class: Number of images that hold the class.
         pixels_of_images_with_class: All pixels of those images, ignored ones included.
+        mean: Of all pixels of the readable images, red, green and blue in 0..1.
+        std: Their standard deviation; with `mean`, what the network's input can be normalised by.
+        repeated: Images that show nothing new after those before them, as the frames of a video do: the split
+            says less than its number of images promises.
     """
 
     images: int
@@ -45,6 +49,9 @@ class SplitStatistics(msgspec.Struct, frozen=True, kw_only=True):
     void_pixels: int
     images_with_class: tuple[int, ...]
     pixels_of_images_with_class: tuple[int, ...]
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    repeated: int = 0
 
 
 class ImageSizes(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +63,7 @@ class ImageSizes(msgspec.Struct, frozen=True, kw_only=True):
         smallest: Size of the smallest area.
         largest: Size of the largest area.
         distinct: How many different sizes there are.
+        histogram: The twenty most common sizes and how many images have them.
     """
 
     most_common: tuple[int, int] = (0, 0)
@@ -63,6 +71,7 @@ class ImageSizes(msgspec.Struct, frozen=True, kw_only=True):
     smallest: tuple[int, int] = (0, 0)
     largest: tuple[int, int] = (0, 0)
     distinct: int = 0
+    histogram: tuple[tuple[tuple[int, int], int], ...] = ()
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +87,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         mask_encodings: How many masks are stored in which way, such as `palette PNG`.
         unusable: Ids of the pairs that cannot be trained on, by split; who allows their errors leaves them out.
         findings: Errors first, then warnings.
+        near_duplicates: Images of different splits that look alike, the likest first.
     """
 
     dataset: str
@@ -89,6 +99,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     mask_encodings: dict[str, int]
     unusable: dict[str, tuple[str, ...]]
     findings: tuple[Finding, ...]
+    near_duplicates: tuple[NearDuplicate, ...] = ()
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -124,15 +135,9 @@ def audit(
         except (OSError, msgspec.DecodeError):
             pass  # not audited yet, or by another version
     hashes = HashCache(dataset.root)
-    examinations: list[Examination] = []
-    with ThreadPoolExecutor(_THREADS) as pool:
-        jobs = pool.map(lambda pair: examine(pair[0], pair[1], dataset, hashes, fresh=fresh), pairs)
-        for done, examination in enumerate(jobs, start=1):
-            examinations.append(examination)
-            if progress is not None:
-                progress(done, len(pairs))
-    hashes.save()
+    examinations = _examine_all(dataset, pairs, hashes, progress=progress, fresh=fresh)
     statistics = {name: _statistics([e for e in examinations if e.split == name], dataset) for name in names}
+    twins = _twins(examinations, names)
     result = Audit(
         dataset=dataset.name,
         layout=dataset.layout,
@@ -142,7 +147,19 @@ def audit(
         sizes=_sizes(examinations),
         mask_encodings=dict(Counter(e.encoding for e in examinations if e.encoding).most_common()),
         unusable={name: tuple(e.sample.id for e in examinations if e.split == name and e.errors) for name in names},
-        findings=collect_findings(dataset, examinations, {n: s.pixels for n, s in statistics.items()}, hashes.changed),
+        findings=collect_findings(
+            dataset, examinations, {n: s.pixels for n, s in statistics.items()}, hashes.changed, twins
+        ),
+        near_duplicates=tuple(
+            NearDuplicate(
+                splits=(one.split, other.split),
+                ids=(one.id, other.id),
+                files=(relative_name(one.path, dataset.root), relative_name(other.path, dataset.root)),
+                distance=distance,
+            )
+            for pairs_of_splits in twins.values()
+            for one, other, distance in pairs_of_splits[:KEPT_PAIRS]
+        ),
     )
     write_bytes(cached, msgspec.msgpack.encode(result))
     return result
@@ -171,6 +188,53 @@ def raise_for_errors(audit: Audit, allow: Sequence[str] = ()) -> None:
     raise DataError(first.code, message, first.fix)
 
 
+def _examine_all(
+    dataset: Dataset,
+    pairs: Sequence[tuple[str, Sample]],
+    hashes: HashCache,
+    *,
+    progress: Progress | None,
+    fresh: bool,
+) -> list[Examination]:
+    """Every pair's examination, in order; what was learnt survives an interruption."""
+    known = ExaminationCache(dataset, fresh=fresh)
+
+    def look(pair: tuple[str, Sample]) -> Examination:
+        found = known.get(*pair)
+        if found is None:
+            found = examine(*pair, dataset, hashes, fresh=fresh)
+            known.put(found)
+        return found
+
+    examinations: list[Examination] = []
+    try:
+        with ThreadPoolExecutor(THREADS) as pool:
+            for done, examination in enumerate(pool.map(look, pairs), start=1):
+                examinations.append(examination)
+                if progress is not None:
+                    progress(done, len(pairs))
+    finally:
+        hashes.save()
+        known.save()
+    return examinations
+
+
+def _twins(examinations: Sequence[Examination], splits: Sequence[str]) -> Twins:
+    """Images that look alike, for every two splits that share some."""
+    seen = {split: [_seen(e) for e in examinations if e.split == split] for split in splits}
+    pairs = {
+        (one, other): twins_across(seen[one], seen[other])
+        for index, one in enumerate(splits)
+        for other in splits[index + 1 :]
+    }
+    return {names: found for names, found in pairs.items() if found}
+
+
+def _seen(examination: Examination) -> Seen:
+    sample = examination.sample
+    return Seen(examination.split, sample.id, sample.image_path, examination.digest, examination.look)
+
+
 def _cache_key(dataset: Dataset, splits: Sequence[str]) -> str:
     paths = [
         path
@@ -190,13 +254,33 @@ def _statistics(examinations: Sequence[Examination], dataset: Dataset) -> SplitS
     pixels = counts[:, :num_classes]
     present = pixels > 0
     areas = counts.sum(axis=1, keepdims=True)
+    mean, std = _normalisation(examinations)
     return SplitStatistics(
         images=len(usable),
         pixels=tuple(pixels.sum(axis=0).tolist()),
         void_pixels=int(counts[:, IGNORE].sum()),
         images_with_class=tuple(present.sum(axis=0).tolist()),
         pixels_of_images_with_class=tuple((present * areas).sum(axis=0).tolist()),
+        mean=mean,
+        std=std,
+        repeated=repeated([_seen(e) for e in examinations]),
     )
+
+
+def _normalisation(
+    examinations: Sequence[Examination],
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Mean and standard deviation of red, green and blue over all pixels, in 0..1."""
+    readable = [e for e in examinations if e.image is not None]
+    if not readable:
+        return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    areas = np.array([e.size[0] * e.size[1] for e in readable], np.float64)[:, None]
+    means = (areas * [e.channel_means for e in readable]).sum(axis=0) / areas.sum()
+    squares = (areas * [e.channel_squares for e in readable]).sum(axis=0) / areas.sum()
+    deviations = np.sqrt(np.maximum(squares - means**2, 0))
+    red, green, blue = (means / 255).tolist()
+    deviation_red, deviation_green, deviation_blue = (deviations / 255).tolist()
+    return (red, green, blue), (deviation_red, deviation_green, deviation_blue)
 
 
 def _sizes(examinations: Sequence[Examination]) -> ImageSizes:
@@ -211,4 +295,5 @@ def _sizes(examinations: Sequence[Examination]) -> ImageSizes:
         smallest=by_area[0],
         largest=by_area[-1],
         distinct=len(counts),
+        histogram=tuple(counts.most_common(20)),
     )

@@ -15,10 +15,14 @@ from pixelwise.datasets.diagnosis import (
 )
 from pixelwise.datasets.examination import MAX_VALUES, Examination
 from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.near_duplicates import Seen
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes import IGNORE
 from pixelwise.storage import printable
+
+Twins = Mapping[tuple[str, str], Sequence[tuple[Seen, Seen, int]]]
+"""By two splits: an image of the first, one of the second that looks like it, and how many bits differ."""
 
 
 def collect_findings(
@@ -26,6 +30,7 @@ def collect_findings(
     examinations: Sequence[Examination],
     pixels: Mapping[str, Sequence[int]],
     changed: Sequence[Path],
+    twins: Twins,
 ) -> tuple[Finding, ...]:
     """Everything that is wrong or odd, errors first.
 
@@ -34,11 +39,13 @@ def collect_findings(
         examinations: Of all pairs.
         pixels: By split, labelled pixels of each class.
         changed: Files whose content changed behind an unchanged modification time.
+        twins: By two splits, images of them that look alike, with the number of bits that differ.
     """
     findings = [_relative(found, dataset.root) for found in dataset.problems]
     findings += _per_file(dataset, examinations)
     findings += _damaged_on_disk(dataset, changed)
     findings += _leaks(dataset, examinations)
+    findings += _near_duplicates(dataset, twins)
     findings += _black_and_white(dataset, examinations)
     findings += _different_palettes(dataset, examinations)
     findings += _image_warnings(dataset, examinations)
@@ -46,7 +53,8 @@ def collect_findings(
     return tuple(sorted(findings, key=lambda found: found.severity != "error"))
 
 
-def _name(path: Path, root: Path) -> str:
+def relative_name(path: Path, root: Path) -> str:
+    """The path below the data set's folder, printable."""
     return printable(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
@@ -74,7 +82,7 @@ def _per_file(dataset: Dataset, examinations: Iterable[Examination]) -> list[Fin
             by_code.setdefault(error.code, []).append((examination, path, error))
     findings = []
     for code, cases in sorted(by_code.items()):
-        files = [_name(path, dataset.root) for _, path, _ in cases]
+        files = [relative_name(path, dataset.root) for _, path, _ in cases]
         first = cases[0][2]
         message, fix = _shorten(first.message, dataset.root), _shorten(first.help, dataset.root)
         if len(cases) > 1:
@@ -114,7 +122,7 @@ def _sum(counts: Iterable[Mapping[int, int]]) -> dict[int, int]:
 def _damaged_on_disk(dataset: Dataset, changed: Sequence[Path]) -> list[Finding]:
     if not changed:
         return []
-    files = sorted(_name(path, dataset.root) for path in changed)
+    files = sorted(relative_name(path, dataset.root) for path in changed)
     return [
         finding(
             "D103",
@@ -139,14 +147,33 @@ def _leaks(dataset: Dataset, examinations: Iterable[Examination]) -> list[Findin
             shared.setdefault(tuple(paths), []).append(paths)
     findings = []
     for splits, groups in shared.items():
-        example = " is ".join(_name(groups[0][split], dataset.root) for split in splits)
+        example = " is ".join(relative_name(groups[0][split], dataset.root) for split in splits)
         findings.append(
             finding(
                 "D133",
                 f"{len(groups)} images are in {' and '.join(splits)} with identical content, e.g. {example}: scores on "
                 f"{splits[-1]} would be too good",
-                [_name(path, dataset.root) for group in groups for path in group.values()],
+                [relative_name(path, dataset.root) for group in groups for path in group.values()],
                 f"remove them from {splits[0]} or from {splits[-1]}",
+            )
+        )
+    return findings
+
+
+def _near_duplicates(dataset: Dataset, twins: Twins) -> list[Finding]:
+    """Images of two splits that look alike: a copy in another quality, or the next frame of a video."""
+    findings = []
+    for (first, second), pairs in twins.items():
+        one, other, _ = pairs[0]
+        names = [relative_name(seen.path, dataset.root) for pair in pairs for seen in pair[:2]]
+        example = f"{relative_name(other.path, dataset.root)} looks like {relative_name(one.path, dataset.root)}"
+        findings.append(
+            finding(
+                "W134",
+                f"{len(pairs)} images of {second} look like images of {first}, e.g. {example}: scores on {second} "
+                "would be too good",
+                list(dict.fromkeys(names)),
+                f"keep a video sequence in one split (`pixelwise data split --group`), or remove them from {first}",
             )
         )
     return findings
@@ -156,7 +183,7 @@ def _black_and_white(dataset: Dataset, examinations: Iterable[Examination]) -> l
     seen = _sum(e.raw_ids for e in examinations)
     if set(seen) != {0, IGNORE} or dataset.label_table.ids.get(IGNORE) != IGNORE:
         return []
-    files = [_name(e.sample.mask_path, dataset.root) for e in examinations if e.sample.mask_path and e.raw_ids]
+    files = [relative_name(e.sample.mask_path, dataset.root) for e in examinations if e.sample.mask_path and e.raw_ids]
     return [
         finding(
             "D206",
@@ -173,7 +200,7 @@ def _different_palettes(dataset: Dataset, examinations: Iterable[Examination]) -
     files = []
     for examination in examinations:
         if any(colors.setdefault(raw_id, color) != color for raw_id, color in examination.colors.items()):
-            files.append(_name(examination.sample.mask_path or examination.sample.image_path, dataset.root))
+            files.append(relative_name(examination.sample.mask_path or examination.sample.image_path, dataset.root))
     if not files:
         return []
     return [
@@ -211,7 +238,7 @@ def _image_warnings(dataset: Dataset, examinations: Iterable[Examination]) -> li
     )
     findings = []
     for code, affected, text, fix in cases:
-        files = [_name(e.sample.image_path, dataset.root) for e in affected]
+        files = [relative_name(e.sample.image_path, dataset.root) for e in affected]
         if files:
             findings.append(finding(code, f"{len(files)} {text}, e.g. {files[0]}", files, fix))
     return findings
@@ -223,7 +250,7 @@ def _class_warnings(
     findings = []
     void = [e for e in examinations if e.pixels is not None and int(e.pixels[IGNORE]) == int(e.pixels.sum())]
     if void:
-        files = [_name(e.sample.mask_path or e.sample.image_path, dataset.root) for e in void]
+        files = [relative_name(e.sample.mask_path or e.sample.image_path, dataset.root) for e in void]
         text = f"{len(files)} masks are ignored everywhere and teach nothing, e.g. {files[0]}"
         findings.append(finding("W212", text, files, "label them, or remove the pairs"))
     present = {name for counts in pixels.values() for name, count in zip(dataset.classes, counts, strict=True) if count}

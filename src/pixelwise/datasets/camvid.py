@@ -1,7 +1,12 @@
-"""CamVid with 11 classes at 480x360, the version of SegNet (Badrinarayanan et al., PAMI 2017).
+"""CamVid (Brostow et al., PRL 2009): with SegNet's 11 classes, or with the original 32.
 
-Two layouts: SegNet's own (`train/ trainannot/ val/ valannot/ test/ testannot/`) and
-`images/{split}/ masks/{split}/`.
+Layouts: SegNet's own (`train/ trainannot/ val/ valannot/ test/ testannot/`, 480x360, 11 classes as ids),
+`images/{split}/ masks/{split}/`, and the original (960x720, RGB masks of 32 colours): `701_StillsRaw_full/`
+with `LabeledApproved_full/` or the like, or `{split}/ {split}_labels/`. Read as `camvid`, the 32 colours become
+SegNet's 11 classes (Badrinarayanan et al., PAMI 2017) and Void is ignored; as `camvid32`, all but Void are classes.
+
+The original has no splits. Frames are put into those that SegNet and everybody after it use: test is the
+sequence Seq05VD and the second half of 0001TP, val the 101 frames of 0016E5 at 15 Hz, train the rest.
 """
 
 from __future__ import annotations
@@ -9,15 +14,23 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
+
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.layouts import Layout, in_order, split_folders
 from pixelwise.datasets.listing import list_images, subfolders
 from pixelwise.datasets.pairing import pair_folders
 from pixelwise.datasets.samples import Sample
+from pixelwise.recipes.classes_camvid import CAMVID_COLORS
 
-LOOKED_FOR = "train/ with trainannot/ (SegNet), or images/{split}/ with masks/{split}/"
+LOOKED_FOR = (
+    "train/ with trainannot/ (SegNet), images/{split}/ with masks/{split}/, {split}/ with {split}_labels/, or "
+    "701_StillsRaw_full/ with LabeledApproved_full/"
+)
+_ORIGINAL_IMAGES = ("701_stillsraw_full", "701_stills_raw_full", "images", "raw")
+_ORIGINAL_MASKS = ("labeledapproved_full", "labels", "masks", "gt")
 # The four drives of the data set; every frame's name starts with one of them.
-_FRAME = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_f?\d+", re.IGNORECASE)
+_FRAME = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_f?(\d+)", re.IGNORECASE)
 
 
 def camvid_layout(root: Path) -> Layout | None:
@@ -37,7 +50,10 @@ def camvid_layout(root: Path) -> Layout | None:
             if f"{path.name.lower()}annot" in folders
         }
     if not pairs:
-        return None
+        original = _original(root)
+        if original is None:
+            return None
+        return msgspec.structs.replace(original, name="camvid", colors=CAMVID_COLORS)
     splits: dict[str, tuple[Sample, ...]] = {}
     problems: list[Finding] = []
     for name, (image_folder, mask_folder) in pairs.items():
@@ -46,10 +62,74 @@ def camvid_layout(root: Path) -> Layout | None:
     return Layout(name="camvid", description=description, root=root, splits=in_order(splits), problems=tuple(problems))
 
 
+def camvid32_layout(root: Path) -> Layout | None:
+    """The layout of `root` as the original, with 32 classes; None if its masks lie elsewhere."""
+    original = _original(root)
+    if original is not None:
+        return original
+    layout = camvid_layout(root)
+    return layout and msgspec.structs.replace(layout, name="camvid32")
+
+
+def standard_split(name: str) -> str | None:
+    """The split of a frame (`0016E5_08159`) of the original, None for a name of another kind."""
+    match = _FRAME.match(name)
+    if match is None:
+        return None
+    sequence, frame = match[1].upper(), int(match[2])
+    if sequence == "SEQ05VD" or (sequence == "0001TP" and frame >= 8550):
+        return "test"
+    return "val" if sequence == "0016E5" and 7959 <= frame <= 8159 else "train"
+
+
+def _original(root: Path) -> Layout | None:
+    folders = subfolders(root)
+    description = "CamVid, the original: {split}/ with {split}_labels/"
+    pairs = {
+        name: (path, folders[f"{path.name.lower()}_labels"])
+        for name, path in split_folders(root).items()
+        if f"{path.name.lower()}_labels" in folders
+    }
+    problems: list[Finding] = []
+    splits: dict[str, tuple[Sample, ...]] = {}
+    for name, (images, masks) in pairs.items():
+        splits[name], findings = pair_folders(name, images, masks)
+        problems += findings
+    if not pairs:
+        images = next((folders[name] for name in _ORIGINAL_IMAGES if name in folders), None)
+        masks = next((folders[name] for name in _ORIGINAL_MASKS if name in folders), None)
+        if images is None or masks is None or split_folders(images):
+            return None
+        description = (
+            f"CamVid, the original: {images.name}/ with {masks.name}/, in the usual splits by sequence and frame"
+        )
+        samples, problems = pair_folders("train", images, masks)
+        # SegNet's frames have the same names; the original's masks are called `0001TP_006690_L.png`.
+        if not all(sample.mask_path is not None and sample.mask_path.stem.endswith("_L") for sample in samples):
+            return None
+        for sample in samples:
+            split = standard_split(sample.id.rpartition("/")[2])
+            if split is None:
+                return None
+            splits[split] = (*splits.get(split, ()), sample)
+        if not splits:
+            return None
+    return Layout(
+        name="camvid32",
+        description=description,
+        root=root,
+        splits=in_order(splits),
+        problems=tuple(problems),
+        # Only the colours say what these masks mean.
+        label_map={},
+    )
+
+
 def looks_like_camvid(root: Path) -> bool:
     """Whether `root` is CamVid: SegNet's folders, or frames that are named like CamVid's."""
     folders = subfolders(root)
     if "train" in folders and "trainannot" in folders:
         return True
-    names = [entry.key for entry in list_images(folders["images"]).entries] if "images" in folders else []
+    images = next((folders[name] for name in ("images", *_ORIGINAL_IMAGES, "train") if name in folders), None)
+    names = [entry.key for entry in list_images(images).entries] if images is not None else []
     return bool(names) and all(_FRAME.fullmatch(name.rpartition("/")[2]) for name in names)

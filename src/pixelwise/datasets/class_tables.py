@@ -1,25 +1,25 @@
 """Which classes a data set has and how its masks encode them.
 
-Three sources, the later winning: what the layout is known to use (CamVid, Cityscapes), the file
-`dataset.toml` of a folder, and the recipe's `data.classes`, `palette`, `label_map` and `colors`.
-A folder that says nothing is asked through its masks.
+Sources, the later winning: what the data set is known to use (CamVid, Cityscapes), what the layout's own
+files say (CVAT's label map), the file `dataset.toml` of own data, and the recipe's `data.classes`, `palette`,
+`label_map`, `labels` and `colors`. Own data that says nothing is asked through its masks.
 """
 
 from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from pixelwise.datasets.diagnosis import voc_color
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.inference import infer_label_map, read_mask_ids
+from pixelwise.datasets.inference import infer_colors, infer_label_map, read_mask_ids
+from pixelwise.datasets.label_names import label_classes
 from pixelwise.datasets.labels import LabelTable, format_color, parse_color, table_of
 from pixelwise.datasets.layouts import Layout
 from pixelwise.errors import DataError, RecipeError
-from pixelwise.recipes.classes import CLASS_SETS, IGNORE, Color
+from pixelwise.recipes.classes import CLASS_SETS, IGNORE, Color, voc_color
 from pixelwise.recipes.schema import Data
 from pixelwise.recipes.suggestions import did_you_mean
 from pixelwise.storage import printable
@@ -43,6 +43,7 @@ class _Source(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     palette: tuple[Color | str, ...] | None = None
     label_map: dict[str, int] | None = None
     colors: dict[str, int] | None = None
+    labels: dict[str, int] | None = None
     ignore: int | tuple[int, ...] | None = None
 
 
@@ -53,21 +54,33 @@ def class_table(data: Data, layout: Layout) -> ClassTable:
         DataError: D224, `dataset.toml` is not what it should be.
         RecipeError: R203, the recipe's fields contradict each other or the data set.
     """
-    known = _known(layout.name)
-    if known is None:
-        known = _read_description(layout.root / DESCRIPTION_FILE)
-    recipe = _Source(classes=data.classes, palette=data.palette, label_map=data.label_map, colors=data.colors)
+    known, described = _known(layout), _Source()
+    if layout.name not in CLASS_SETS:
+        described = _read_description(layout.root / DESCRIPTION_FILE)
+        known = _over(known, described)
+    recipe = _Source(
+        classes=data.classes, palette=data.palette, label_map=data.label_map, colors=data.colors, labels=data.labels
+    )
     names = recipe.classes or known.classes
     palette = _palette(recipe.palette) or _palette(known.palette)
     problems: list[Finding] = []
     try:
-        ids, colors = _encoding(recipe, known, names, palette)
-        if names is None and not ids and not colors:
-            masks = [s.mask_path for samples in layout.splits.values() for s in samples if s.mask_path is not None]
-            raw_ids = read_mask_ids(masks, max_pixels=data.max_pixels)
-            ids, problems = infer_label_map(raw_ids)
-            palette = palette or _palette_of_ids(ids, raw_ids.palette)
-        label_table = table_of(ids, colors)
+        if layout.label_names:
+            named = label_classes(
+                layout.label_names, recipe.classes or described.classes, recipe.labels or known.labels, layout.classes
+            )
+            names, ids, colors, problems = named.classes, named.ids, {}, list(named.problems)
+        else:
+            ids, colors = _encoding(recipe, known, names, palette)
+        if names is None and not ids and not colors and data.mask_threshold is not None:
+            names, ids = ("background", "object"), {0: 0, 1: 1}
+        elif names is None and not ids and not colors:
+            found = _inferred(data, layout)
+            names, ids, colors, problems = found.classes, found.ids, found.colors, list(found.problems)
+            palette = palette or found.palette
+        label_table = msgspec.structs.replace(
+            table_of(ids, colors), threshold=data.mask_threshold, divisor=data.instance_divisor
+        )
     except ValueError as error:
         raise RecipeError("R203", f"data.label_map or data.colors {error}", "see `pixelwise show NAME`") from error
     used = {class_id for class_id in (*label_table.ids.values(), *label_table.colors.values()) if class_id != IGNORE}
@@ -86,6 +99,27 @@ def class_table(data: Data, layout: Layout) -> ClassTable:
         label_table=label_table,
         problems=tuple(problems),
     )
+
+
+class _Inferred(NamedTuple):
+    classes: tuple[str, ...] | None
+    ids: dict[int, int]
+    colors: dict[str, int]
+    palette: tuple[Color, ...] | None
+    problems: list[Finding]
+
+
+def _inferred(data: Data, layout: Layout) -> _Inferred:
+    """Classes of masks that nobody described: by their ids, or by their colours where they are RGB pictures."""
+    masks = [s.mask_path for samples in layout.splits.values() for s in samples if s.mask_path is not None]
+    found = read_mask_ids(masks, max_pixels=data.max_pixels, divisor=data.instance_divisor)
+    if found.colors:
+        colors, problems = infer_colors(found)
+        if colors:
+            return _Inferred(tuple(colors), {}, colors, tuple(parse_color(color) for color in colors), problems)
+    ids, problems = infer_label_map(found)
+    classes = ("background", "object") if any(problem.code == "W217" for problem in problems) else None
+    return _Inferred(classes, ids, {}, _palette_of_ids(ids, found.palette), problems)
 
 
 def _encoding(
@@ -109,16 +143,33 @@ def _encoding(
     return dict.fromkeys(ignored, IGNORE) | {int(raw): class_id for raw, class_id in label_map.items()}, colors
 
 
-def _known(name: str) -> _Source | None:
-    class_set = CLASS_SETS.get(name)
-    if class_set is None:
-        return None
-    return _Source(
-        classes=class_set.names,
-        palette=class_set.palette,
-        label_map={str(raw): class_id for raw, class_id in class_set.label_table.items()},
-        colors=class_set.color_table(),
+def _known(layout: Layout) -> _Source:
+    """What the data set's name implies, and over it what the layout's own files say."""
+    class_set = CLASS_SETS.get(layout.name)
+    source = _Source()
+    if class_set is not None:
+        source = _Source(
+            classes=class_set.names,
+            palette=class_set.palette,
+            label_map={str(raw): class_id for raw, class_id in class_set.label_table.items()},
+            colors=class_set.color_table(),
+        )
+    own = layout.label_map
+    return _over(
+        source,
+        _Source(
+            classes=layout.classes,
+            palette=layout.palette,
+            label_map=None if own is None else {str(raw): class_id for raw, class_id in own.items()},
+            colors=layout.colors,
+        ),
     )
+
+
+def _over(source: _Source, stronger: _Source) -> _Source:
+    """`source` with every field that `stronger` fills."""
+    filled = {name: value for name in _Source.__struct_fields__ if (value := getattr(stronger, name)) is not None}
+    return msgspec.structs.replace(source, **filled)
 
 
 def _read_description(file: Path) -> _Source:

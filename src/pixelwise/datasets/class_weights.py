@@ -9,21 +9,24 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Literal
 
 from pixelwise.datasets.audit import SplitStatistics
+from pixelwise.errors import RecipeError
+from pixelwise.recipes.published_weights import PUBLISHED_WEIGHTS
+from pixelwise.recipes.schema import ClassWeights
 
 _MAX_RATIO = 6.0
 
 
-def class_weights(
-    kind: Literal["none", "enet", "median-frequency", "inverse-sqrt"], counts: SplitStatistics
-) -> tuple[float, ...] | None:
-    """One weight per class by the named rule; None for `none`.
+def class_weights(kind: ClassWeights, counts: SplitStatistics) -> tuple[float, ...] | None:
+    """One weight per class by the named rule, or the given ones; None for `none`.
 
     Args:
         kind: As `loss.class_weights`.
         counts: Of the training split.
+
+    Raises:
+        RecipeError: R203, given or published weights of another number of classes.
     """
     if kind == "enet":
         return enet_weights(counts.pixels, counts.void_pixels)
@@ -31,7 +34,17 @@ def class_weights(
         return median_frequency_weights(counts.pixels, counts.pixels_of_images_with_class)
     if kind == "inverse-sqrt":
         return inverse_sqrt_weights(counts.pixels)
-    return None
+    if kind == "none":
+        return None
+    weights = PUBLISHED_WEIGHTS[kind] if isinstance(kind, str) else kind
+    if len(weights) != len(counts.pixels):
+        source = f"loss.class_weights '{kind}' has" if isinstance(kind, str) else "loss.class_weights has"
+        raise RecipeError(
+            "R203",
+            f"{source} {len(weights)} weights, the data has {len(counts.pixels)} classes",
+            "give one weight per class, or a rule that counts the data, for example loss.class_weights=enet",
+        )
+    return weights
 
 
 def enet_weights(pixels: Sequence[int], void_pixels: int) -> tuple[float, ...]:

@@ -49,6 +49,10 @@ _INDEX = "index.json"
 _HELP = "unpack annotations_trainval2017.zip again; its instances_*2017.json list images and annotations"
 
 
+class OtherCategoriesError(DataError):
+    """D227: a file is named like COCO's own but holds other categories."""
+
+
 class _Image(msgspec.Struct):
     id: int
     file_name: str
@@ -191,10 +195,10 @@ def _read(file: Path) -> _Annotations:
     names = {category.id: category.name for category in found.categories}
     for category, name in CATEGORIES.items():
         if names.get(category) != name:
-            raise DataError(
+            raise OtherCategoriesError(
                 "D227",
                 f"{printable(file)}: category {category} is {names.get(category)!r}; expected COCO's {name!r}",
-                "these are not COCO's own annotations: export masks as images, and name the classes in dataset.toml",
+                "these are not COCO's own annotations: data.dataset=coco takes the categories as they are",
             )
     return found
 

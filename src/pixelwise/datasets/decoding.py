@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from PIL import Image, ImageFile
+from PIL import ExifTags, Image, ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -36,6 +36,7 @@ SUFFIXES = {
     ".tiff": "TIFF",
     ".bmp": "BMP",
     ".gif": "GIF",
+    ".npy": "NPY",
 }
 """File name endings (lower case) that are taken for images, and the format each one promises."""
 
@@ -55,6 +56,7 @@ _FOREIGN = (
     (b"<", "it is a web page or other text saved under an image's name: download the file again"),
     (b"%PDF", "it is a PDF: export the page as PNG"),
     (b"8BPS", "it is a Photoshop file: export it as PNG"),
+    (b"\x93NUMPY", "it is a NumPy array: images can be arrays where data.channels says which channels to take"),
     (b"\0\0\0\x0cjP  ", "it is JPEG 2000: convert it to PNG or JPEG"),
 )
 _limit_lock = threading.Lock()
@@ -110,6 +112,12 @@ def decode(path: Path, *, max_pixels: int) -> Decoded:
         # Decoders raise nearly anything on damaged input: OSError, SyntaxError, ValueError,
         # struct.error, IndexError, zlib.error. All of it means the same to the user.
         except Exception as error:
+            if kind == "TIFF" and isinstance(error, SyntaxError) and "pixel mode" in str(error):
+                raise DataError(
+                    "D105",
+                    f"{where}: the TIFF file has a number or kind of channels that is no RGB picture",
+                    "say which channels to take: for example data.channels=[0,1,2,3], counted from 0",
+                ) from error
             raise DataError(
                 "D101",
                 f"{where}: truncated or damaged {kind} file ({size} bytes): {error}",
@@ -117,6 +125,40 @@ def decode(path: Path, *, max_pixels: int) -> Decoded:
             ) from error
     lossless = kind in ("PNG", "TIFF", "BMP", "GIF") or (kind == "WEBP" and head[12:16] != b"VP8 ")
     return Decoded(image, kind, raw_mode, animated, lossless)
+
+
+def image_sizes(path: Path) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(height, width) of an image file as stored, and upright by its EXIF orientation. Decodes no pixels.
+
+    Raises:
+        DataError: D101 damaged, D102 not an image, D131 cannot be read.
+    """
+    where = printable(path)
+    with _open_regular(path) as stream:
+        head = stream.read(64)
+        size = os.fstat(stream.fileno()).st_size
+        kind, opener = _identify(where, head, size)
+        try:
+            # Pillow allocates a WebP's canvas as it opens the file.
+            width, height = (_webp_size(head) if kind == "WEBP" else None) or (0, 0)
+            orientation: object = 1
+            if not width:
+                stream.seek(0)
+                image = opener(stream)
+                (width, height), orientation = image.size, _orientation_tag(image)
+        except Exception as error:
+            raise DataError(
+                "D101", f"{where}: truncated or damaged {kind} file ({size} bytes): {error}", "copy the file again"
+            ) from error
+    stored = (height, width)
+    return stored, (width, height) if orientation in (5, 6, 7, 8) else stored
+
+
+def _orientation_tag(image: ImageFile.ImageFile) -> object:
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:
+        return 1  # a damaged EXIF block says nothing about the pixels
 
 
 @contextlib.contextmanager

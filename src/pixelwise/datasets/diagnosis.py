@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from pixelwise.datasets.labels import format_color
-from pixelwise.recipes.classes import CAMVID, CITYSCAPES, IGNORE, Color
+from pixelwise.recipes.classes import CAMVID, CITYSCAPES, IGNORE, Color, voc_color
 
 _MANY_IDS = 64
 _MANY_COLORS = 40
@@ -87,17 +87,6 @@ def explain_unknown_ids(unknown: Collection[int], seen: Collection[int], num_cla
         f"to ignore them, add {label_map_override({**known, **dict.fromkeys(unknown, IGNORE)})}; "
         "if they are classes, map them and name them in data.classes"
     )
-
-
-def voc_color(index: int) -> Color:
-    """Colour `index` of the Pascal VOC colour map (its bits, three by three, from the top down)."""
-    red = green = blue = 0
-    for shift in range(7, -1, -1):
-        red |= (index & 1) << shift
-        green |= (index >> 1 & 1) << shift
-        blue |= (index >> 2 & 1) << shift
-        index >>= 3
-    return red, green, blue
 
 
 def known_palettes() -> dict[str, dict[int, int]]:

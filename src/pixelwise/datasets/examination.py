@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import cv2
+import msgspec
 import numpy as np
 
 from pixelwise.datasets.decoding import SUFFIXES
-from pixelwise.datasets.fingerprint import HashCache
+from pixelwise.datasets.fingerprint import SETTLED_SECONDS, HashCache
 from pixelwise.datasets.labels import count_values
+from pixelwise.datasets.near_duplicates import NO_LOOK, Look, look_of
 from pixelwise.datasets.reading import (
     ImageFacts,
     RawMask,
@@ -24,9 +30,12 @@ from pixelwise.datasets.reading import (
 )
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
+from pixelwise.storage import cache_folder, sha256_bytes, write_bytes
 
 MAX_VALUES = 1000
 """So many values of a mask are kept, the most frequent ones: a photo in place of a mask has 100 000 colours."""
+# Part of the cache key: raise it when an examination finds more, or its fields change.
+_VERSION = 1
 
 
 @dataclass
@@ -47,6 +56,9 @@ class Examination:
         unknown_ids: Those without a meaning.
         unknown_colors: `0xrrggbb` -> pixels without a meaning, of an RGB mask.
         colors: Raw value -> colour in the palette of a palette mask, for the values that occur.
+        channel_means: Of the image, red, green and blue, 0..255.
+        channel_squares: Means of the squared values.
+        look: What the image looks like, to find images like it.
     """
 
     split: str
@@ -61,6 +73,9 @@ class Examination:
     unknown_ids: dict[int, int] = field(default_factory=dict)
     unknown_colors: dict[int, int] = field(default_factory=dict)
     colors: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    channel_means: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    channel_squares: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    look: Look = NO_LOOK
 
     @property
     def misnamed(self) -> bool:
@@ -90,6 +105,7 @@ def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, 
     try:
         pixels, result.image = load_image(sample.image_path, dataset.reading)
         result.size = (pixels.shape[0], pixels.shape[1])
+        _describe_image(result, pixels)
     except DataError as error:
         result.errors.append((sample.image_path, error))
     mask_path = sample.mask_path
@@ -108,6 +124,15 @@ def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, 
     if result.image is not None:
         _compare_sizes(result, result.image, translation.labels, mask_path, dataset)
     return result
+
+
+def _describe_image(result: Examination, pixels: np.ndarray) -> None:
+    means, deviations = (values.ravel() for values in cv2.meanStdDev(pixels))
+    red, green, blue = means.tolist()
+    result.channel_means = (red, green, blue)
+    red, green, blue = (means**2 + deviations**2).tolist()
+    result.channel_squares = (red, green, blue)
+    result.look = look_of(pixels)
 
 
 def _describe_mask(result: Examination, raw: RawMask, translation: Translation) -> None:
@@ -140,3 +165,100 @@ def _compare_sizes(
         return
     if not result.errors:
         result.pixels = np.bincount(labels.ravel(), minlength=256)
+
+
+class ExaminationCache:
+    """What was learnt about pairs, remembered by path, size and modification time of both files.
+
+    It lies in the user's cache folder, one file per data set and way of reading it, so that after a change
+    only the changed pairs are decoded again.
+
+    Args:
+        dataset: As opened.
+        fresh: Forget everything, and remember what is learnt now.
+    """
+
+    def __init__(self, dataset: Dataset, *, fresh: bool = False) -> None:
+        # Messages name how many classes there are; the names themselves change nothing.
+        facts = (_VERSION, dataset.label_table, dataset.reading, len(dataset.classes))
+        key = os.fsencode(dataset.root.resolve()) + b"\0" + msgspec.json.encode(facts)
+        self._file = cache_folder() / f"examined-{sha256_bytes(key)[:20]}.msgpack"
+        self._known = {} if fresh else _load(self._file)
+        self._new: dict[bytes, tuple[bytes, bytes]] = {}
+
+    def get(self, split: str, sample: Sample) -> Examination | None:
+        """The examination of a pair whose files have not changed since, or None."""
+        key, state = _key(split, sample), _state(sample)
+        known = self._known.get(key)
+        if known is None or state is None or known[0] != state:
+            return None
+        try:
+            found = _DECODER.decode(known[1])
+        except (msgspec.DecodeError, ValueError):
+            return None
+        self._new[key] = known
+        return found
+
+    def put(self, examination: Examination) -> None:
+        """Remember an examination, unless a file was written in the last moments: it may change again unseen."""
+        state = _state(examination.sample, settled=True)
+        if state is not None:
+            encoded = msgspec.msgpack.encode(examination, enc_hook=_to_plain)
+            self._new[_key(examination.split, examination.sample)] = (state, encoded)
+
+    def save(self) -> None:
+        """Write what was asked for or added, atomically; what other splits left behind stays."""
+        if any(self._known.get(key) != value for key, value in self._new.items()):
+            write_bytes(self._file, msgspec.msgpack.encode({**self._known, **self._new}))
+
+
+def _key(split: str, sample: Sample) -> bytes:
+    paths = (sample.image_path, sample.mask_path or "")
+    return b"\0".join([split.encode(), sample.id.encode(), *(os.fsencode(path) for path in paths)])
+
+
+def _state(sample: Sample, *, settled: bool = False) -> bytes | None:
+    """Sizes and modification times of both files; None where one cannot be asked, or is not `settled`."""
+    states = []
+    for path in (sample.image_path, sample.mask_path):
+        if path is None:
+            continue
+        try:
+            facts = path.stat()
+        except OSError:
+            return None
+        if settled and time.time() - facts.st_mtime <= SETTLED_SECONDS:
+            return None
+        states.append(f"{facts.st_size} {facts.st_mtime_ns}")
+    return " ".join(states).encode()
+
+
+def _load(file: Path) -> dict[bytes, tuple[bytes, bytes]]:
+    # A missing or damaged cache costs time, never an error.
+    try:
+        return msgspec.msgpack.decode(file.read_bytes(), type=dict[bytes, tuple[bytes, bytes]])
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return os.fsencode(value)
+    if isinstance(value, np.ndarray):
+        return value.astype("<i8").tobytes()
+    if isinstance(value, DataError):
+        return [value.code, value.message, value.help]
+    raise NotImplementedError(f"{type(value)} is no part of an examination")
+
+
+def _from_plain(kind: type, value: Any) -> Any:
+    if issubclass(kind, Path):
+        return Path(os.fsdecode(value))
+    if issubclass(kind, np.ndarray):
+        return np.frombuffer(value, "<i8").astype(np.int64)
+    if issubclass(kind, DataError):
+        return DataError(*value)
+    raise NotImplementedError(f"{kind} is no part of an examination")
+
+
+_DECODER = msgspec.msgpack.Decoder(Examination, dec_hook=_from_plain)

@@ -14,9 +14,11 @@ import msgspec
 from pixelwise.datasets.samples import Dataset
 from pixelwise.storage import cache_folder, sha256_bytes, sha256_file, write_bytes
 
-_THREADS = 4
-# A file written in the last moments may change again within the resolution of its time stamp.
-_SETTLED_SECONDS = 2.0
+THREADS = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
+"""Decoding and hashing give up Python's lock, so threads use every core that this process may use."""
+_HASHING_THREADS = 4
+SETTLED_SECONDS = 2.0
+"""Younger files are not remembered: they may change again within the resolution of their time stamps."""
 
 
 class _Known(msgspec.Struct, frozen=True, array_like=True):
@@ -57,7 +59,7 @@ class HashCache:
         digest = sha256_file(path)
         if known is not None and same_stat and known.sha256 != digest:
             self.changed.append(path)
-        elif not same_stat and time.time() - facts.st_mtime > _SETTLED_SECONDS:
+        elif not same_stat and time.time() - facts.st_mtime > SETTLED_SECONDS:
             self._new[key] = _Known(facts.st_size, facts.st_mtime_ns, digest)
         return digest
 
@@ -86,15 +88,22 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
     samples = [(name, sample) for name in names for sample in dataset.splits.get(name, ())]
     cache = HashCache(dataset.root)
     paths = [path for _, sample in samples for path in (sample.image_path, sample.mask_path) if path is not None]
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(_HASHING_THREADS) as pool:
         digests = dict(zip(paths, pool.map(lambda path: _digest(cache, path, fresh), paths), strict=True))
     cache.save()
     content = [
         (name, sample.id, digests[sample.image_path], digests[sample.mask_path] if sample.mask_path else None)
         for name, sample in samples
     ]
-    table = (sorted(dataset.label_table.ids.items()), sorted(dataset.label_table.colors.items()))
-    described = (names, content, table, dataset.classes, dataset.reading)
+    label_table = dataset.label_table
+    table: tuple[object, ...] = (sorted(label_table.ids.items()), sorted(label_table.colors.items()))
+    if label_table.threshold is not None or label_table.divisor is not None:
+        table = (*table, label_table.threshold, label_table.divisor)
+    reading = msgspec.to_builtins(dataset.reading)
+    if dataset.reading.channels is None:
+        # Left out, so that data which was known before channels could be chosen keeps its fingerprint.
+        del reading["channels"]
+    described = (names, content, table, dataset.classes, reading)
     return hashlib.sha256(msgspec.json.encode(described)).hexdigest()
 
 

@@ -1,37 +1,44 @@
-"""Anybody's own images: `images/` and `masks/`, with or without folders per split.
-
-Layouts, where `images` may also be called `imgs` or `JPEGImages`, and `masks` `labels`,
-`annotations` or `SegmentationClass`:
+"""Anybody's own images and masks, with or without folders per split.
 
 - `images/{train,val,test}/...` with `masks/{train,val,test}/...`
 - `{train,val,test}/images/...` with `{train,val,test}/masks/...`
+- `{train,val,test}/...` with `{train,val,test}_masks/...`, or `train_images/` with `train_masks/`
 - `images/...` with `masks/...`: divided 80 to 20 into train and val by `validation_keys`.
+- `a.jpg` with `a_mask.png` in one folder, or in `{train,val,test}/` (Roboflow, whose `_classes.csv` is read)
 
-Image and mask have the same name below these folders, whatever their endings.
+`images` may also be called `imgs`, `JPEGImages`, `original`, `input` and the like, and `masks` `labels`,
+`annotations`, `SegmentationClass`, `gt`, `ground_truth` and the like. Image and mask have the same name below
+these folders, whatever their endings.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from pixelwise.datasets.division import divided
 from pixelwise.datasets.findings import Finding, finding
-from pixelwise.datasets.layouts import Layout, in_order, split_folders
+from pixelwise.datasets.layouts import SPLIT_NAMES, Layout, in_order, split_folders
 from pixelwise.datasets.listing import list_images, subfolders
-from pixelwise.datasets.pairing import pair_folders
+from pixelwise.datasets.pairing import is_mask_name, pair, pair_folders
 from pixelwise.datasets.samples import Sample
 from pixelwise.storage import printable
 
-LOOKED_FOR = "images/ (imgs/, JPEGImages/) with masks/ (labels/, annotations/, SegmentationClass/)"
-_IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages")
-_MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "annotation", "segmentationclass")
-_VALIDATION_SHARE = 0.2
-_MIN_GROUPS = 10
-# What numbers the members of a series: frames of a video, tiles of a picture, augmented copies.
-_SERIES_NUMBER = re.compile(r"(\.rf\.[0-9a-f]+|[\d_\-. ()]+)$")
+LOOKED_FOR = (
+    "images/ (imgs/, JPEGImages/, original/, input/) with masks/ (labels/, annotations/, SegmentationClass/, gt/), "
+    "train/ with train_masks/, or a.jpg with a_mask.png"
+)
+_IMAGE_FOLDERS = (
+    "images", "image", "imgs", "img", "jpegimages", "original", "originals", "input", "inputs", "photos", "pictures",
+    "frames", "rgb", "src", "source", "raw",
+)  # fmt: skip
+_MASK_FOLDERS = (
+    "masks", "mask", "labels", "label", "annotations", "annotation", "segmentationclass", "gt", "groundtruth",
+    "ground_truth", "ground-truth", "ground truth", "segmentation", "segmentations", "seg", "target", "targets",
+)  # fmt: skip
+_SPLIT_IMAGES = ("", "_images", "_image", "_imgs")
+_SPLIT_MASKS = ("_masks", "_mask", "_labels", "_label", "annot", "_annotations", "_gt")
+_CLASSES_FILE = "_classes.csv"
 
 
 def folder_layout(root: Path) -> Layout | None:
@@ -51,45 +58,70 @@ def folder_layout(root: Path) -> Layout | None:
         images, masks = _first(inner, _IMAGE_FOLDERS), _first(inner, _MASK_FOLDERS)
         if images:
             pairs[name] = (images, masks or folder / "masks")
-    if not any(masks.is_dir() for _, masks in pairs.values()):
-        return None
-    return _per_split(root, "{split}/images/ with {split}/masks/", pairs)
-
-
-def validation_keys(keys: Iterable[str]) -> set[str]:
-    """Which of the images become the validation split: about a fifth, chosen by their names alone.
-
-    Images of one series (`drive3_0001`, `drive3_0002`; tiles; augmented copies) stay together, as
-    long as there are ten series and none holds more than a fifth of the images; otherwise every
-    image is its own series. A series is chosen if the first eight bytes of the SHA-256 of its name,
-    as a fraction, are below 0.2; so adding or removing files never moves another file to the other
-    split, except where a split would be empty or the number of series passes the limit.
-
-    Args:
-        keys: Names of the images without ending, with their folders.
-    """
-    keys = sorted(keys)
-    if len(keys) < 2:
-        return set()
-    series = {key: _SERIES_NUMBER.sub("", key) or key for key in keys}
-    sizes = Counter(series.values())
-    if len(sizes) < _MIN_GROUPS or max(sizes.values()) > _VALIDATION_SHARE * len(keys):
-        series = {key: key for key in keys}
-    places = {name: _place(name) for name in set(series.values())}
-    chosen = {name for name, place in places.items() if place < _VALIDATION_SHARE}
-    if not chosen:
-        chosen = {min(places, key=lambda name: places[name])}
-    elif len(chosen) == len(places):
-        chosen.remove(max(places, key=lambda name: places[name]))
-    return {key for key in keys if series[key] in chosen}
-
-
-def _place(name: str) -> float:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+    if any(masks.is_dir() for _, masks in pairs.values()):
+        return _per_split(root, "{split}/images/ with {split}/masks/", pairs)
+    return _named_by_split(root, folders) or _side_by_side(root)
 
 
 def _first(folders: dict[str, Path], names: Iterable[str]) -> Path | None:
     return next((folders[name] for name in names if name in folders), None)
+
+
+def _named_by_split(root: Path, folders: dict[str, Path]) -> Layout | None:
+    """Folders whose names hold the split: `train/` with `train_masks/`; a training folder alone is divided."""
+    pairs: dict[str, tuple[Path, Path]] = {}
+    for word, split in SPLIT_NAMES.items():
+        images = _first(folders, [word + ending for ending in _SPLIT_IMAGES])
+        masks = _first(folders, [word + ending for ending in _SPLIT_MASKS])
+        if images is not None and masks is not None:
+            pairs.setdefault(split, (images, masks))
+    if not pairs:
+        return None
+    if list(pairs) == ["train"]:
+        return _divided(root, *pairs["train"])
+    images, masks = pairs["train"] if "train" in pairs else next(iter(pairs.values()))
+    return _per_split(root, f"a folder per split: {images.name}/ with {masks.name}/, ...", pairs)
+
+
+def _side_by_side(root: Path) -> Layout | None:
+    """Images and masks in the same folders, told apart by what is appended to the masks' names."""
+    places = split_folders(root) or {"train": root}
+    splits: dict[str, tuple[Sample, ...]] = {}
+    problems: list[Finding] = []
+    for name, folder in places.items():
+        listing = list_images(folder)
+        masks = [entry for entry in listing.entries if is_mask_name(entry.path.stem)]
+        images = [entry for entry in listing.entries if not is_mask_name(entry.path.stem)]
+        splits[name], found = pair(name, images, masks, masks=folder)
+        problems += [*listing.problems, *found]
+    if not any(splits.values()):
+        return None
+    description = "images and masks side by side, such as a.jpg with a_mask.png"
+    if places == {"train": root}:
+        splits = divided(splits["train"])
+        description += ", divided 80 to 20 into train and val by file name"
+    names = _read_classes(next((f / _CLASSES_FILE for f in places.values() if (f / _CLASSES_FILE).is_file()), None))
+    return Layout(
+        name="folder",
+        description=description,
+        root=root,
+        splits=in_order(splits),
+        problems=tuple(problems),
+        classes=tuple(names.values()) or None,
+        label_map={raw: class_id for class_id, raw in enumerate(names)} or None,
+    )
+
+
+def _read_classes(file: Path | None) -> dict[int, str]:
+    """Raw value -> name of Roboflow's `Pixel Value, Class` lines, by value; empty where there are none."""
+    if file is None:
+        return {}
+    names: dict[int, str] = {}
+    for line in file.read_text("utf-8", errors="replace").splitlines():
+        raw, _, name = line.partition(",")
+        if raw.strip().isdigit() and name.strip():
+            names[int(raw)] = name.strip()
+    return dict(sorted(names.items()))
 
 
 def _per_split(root: Path, description: str, pairs: dict[str, tuple[Path, Path]]) -> Layout:
@@ -127,14 +159,10 @@ def _with_strays(layout: Layout, images: Path, split_folders: list[Path]) -> Lay
 
 def _divided(root: Path, images: Path, masks: Path) -> Layout:
     samples, problems = pair_folders("train", images, masks)
-    chosen = validation_keys(sample.id for sample in samples)
     return Layout(
         name="folder",
         description=f"{images.name}/ with {masks.name}/, divided 80 to 20 into train and val by file name",
         root=root,
-        splits={
-            "train": tuple(sample for sample in samples if sample.id not in chosen),
-            "val": tuple(sample for sample in samples if sample.id in chosen),
-        },
+        splits=divided(samples),
         problems=tuple(problems),
     )

@@ -44,10 +44,14 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
         ids: Raw value (0..65535) of masks with one channel -> class id or 255 (ignored).
         colors: `#rrggbb` of RGB masks -> class id or 255. A table with colours and without ids
             reads palette images by their colours too.
+        threshold: Masks are black and white: values from here on count as raw value 1, others as 0.
+        divisor: Raw values from here on are class * divisor + instance.
     """
 
     ids: dict[int, int] = {}
     colors: dict[str, int] = {}
+    threshold: int | None = None
+    divisor: int | None = None
 
     def map_ids(self, values: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
         """Class ids of a mask with one channel.
@@ -60,6 +64,10 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
             counts (their pixels are 255 in the labels).
         """
         lookup, is_unknown = _id_lookup(tuple(sorted(self.ids.items())))
+        if self.threshold is not None:
+            values = (values >= self.threshold).astype(np.uint8)
+        elif self.divisor is not None:
+            values = semantic_ids(values, self.divisor)
         if values.dtype == np.uint8:
             values = np.ascontiguousarray(values)
             labels = np.asarray(cv2.LUT(values, lookup[:256]))
@@ -112,6 +120,12 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
         inverse = np.zeros(256, np.uint8 if max(raw_of.values()) <= 255 else np.uint16)
         inverse[list(raw_of)] = list(raw_of.values())
         return inverse[labels]
+
+
+def semantic_ids(values: np.ndarray, divisor: int) -> np.ndarray:
+    """Raw class ids of integers that hold class * divisor + instance; smaller ones than `divisor` stay."""
+    wide = values.astype(np.int64)
+    return np.where(wide < divisor, wide, wide // divisor).astype(values.dtype)
 
 
 def color_codes(rgb: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.listing import subfolders
 from pixelwise.datasets.samples import Sample
+from pixelwise.recipes.classes import Color
 
 SPLIT_NAMES = {
     "train": "train",
@@ -35,6 +37,13 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         problems_of: What was noticed about single splits, those included that this copy lacks: it
             concerns only who opens the split.
         overlapping: Splits that share images, as alternatives for training: one of them is opened.
+        classes: Class names that the layout's own files give, in their order.
+        palette: Colours that they give, one per class.
+        label_map: Raw value -> class id or 255, where it is not what the data set's name implies;
+            empty: the masks are read by `colors` alone.
+        colors: `#rrggbb` -> class id or 255, likewise.
+        label_names: Raw value -> name of the label, for masks that were drawn from annotations; 0 is
+            `background`, what no annotation covers.
     """
 
     name: str
@@ -44,11 +53,21 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[Finding, ...] = ()
     problems_of: dict[str, tuple[Finding, ...]] = {}
     overlapping: tuple[str, ...] = ()
+    classes: tuple[str, ...] | None = None
+    palette: tuple[Color, ...] | None = None
+    label_map: dict[int, int] | None = None
+    colors: dict[str, int] | None = None
+    label_names: dict[int, str] = {}
 
 
 def split_folders(folder: Path) -> dict[str, Path]:
     """The folders of splits directly below `folder`: `train`, `val` or `test` -> path."""
     return {SPLIT_NAMES[name]: path for name, path in subfolders(folder).items() if name in SPLIT_NAMES}
+
+
+def split_of(parts: Iterable[str]) -> str | None:
+    """The split that a path belongs to: of its folders' names the first that is one."""
+    return next((SPLIT_NAMES[part.lower()] for part in parts if part.lower() in SPLIT_NAMES), None)
 
 
 def in_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sample, ...]]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from pixelwise.datasets.bands import ARRAY_SUFFIX
 from pixelwise.datasets.decoding import SUFFIXES, kind_of_entry, unreadable
 from pixelwise.datasets.findings import Finding, finding, finding_of
 from pixelwise.errors import DataError
@@ -17,7 +18,7 @@ from pixelwise.storage import printable
 
 _SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx", "icon\r", "lost+found"}
 # Lists, readmes and annotations of other tools often lie beside images and mean nothing here.
-_COMPANIONS = {".txt", ".json", ".xml", ".md", ".csv", ".toml", ".yaml", ".yml", ".mat", ".npy", ".html", ".pdf"}
+_COMPANIONS = {".txt", ".json", ".xml", ".md", ".csv", ".toml", ".yaml", ".yml", ".mat", ".html", ".pdf"}
 
 
 class Entry(NamedTuple):
@@ -47,17 +48,23 @@ class Listing(NamedTuple):
 def list_images(folder: Path) -> Listing:
     """All files below `folder` whose names end like images, hidden and system files left out.
 
+    NumPy arrays (`.npy`) are images only where there are no others: beside images they are something else.
+
     Symbolic links are followed; a folder that was already visited is not entered again.
     """
     problems: list[Finding] = []
     entries: list[Entry] = []
+    arrays: list[Entry] = []
     others: dict[str, list[str]] = {}
     for path in _walk(folder, set(), problems):
         suffix = path.suffix.lower()
-        if suffix in SUFFIXES:
+        if suffix == ARRAY_SUFFIX:
+            arrays.append(Entry(_key(path, folder), path))
+        elif suffix in SUFFIXES:
             entries.append(Entry(_key(path, folder), path))
         elif suffix not in _COMPANIONS:
             others.setdefault(suffix or "no ending", []).append(printable(path))
+    entries = entries or arrays
     if others:
         counts = Counter({suffix: len(files) for suffix, files in others.items()}).most_common(4)
         problems.append(
@@ -70,6 +77,11 @@ def list_images(folder: Path) -> Listing:
             )
         )
     return Listing(sorted(entries), problems)
+
+
+def list_files(folder: Path, suffix: str) -> list[Path]:
+    """All files below `folder` whose names end in `suffix` (lower case), sorted; hidden ones left out."""
+    return sorted(path for path in _walk(folder, set(), []) if path.suffix.lower() == suffix)
 
 
 def is_hidden(name: str) -> bool:

@@ -7,11 +7,26 @@ from pathlib import Path
 
 import msgspec
 
-from pixelwise.datasets import ade20k, camvid, cityscapes, coco, folder, voc
+from pixelwise.datasets import (
+    ade20k,
+    camvid,
+    cityscapes,
+    coco,
+    coco_own,
+    cocostuff,
+    cvat,
+    folder,
+    label_studio,
+    labelme,
+    lists,
+    voc,
+    yolo,
+)
 from pixelwise.datasets.class_tables import DESCRIPTION_FILE, class_table
 from pixelwise.datasets.layouts import Layout, trained_on
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.errors import DataError
+from pixelwise.recipes.classes import CLASS_SETS, IGNORE
 from pixelwise.recipes.schema import Data
 from pixelwise.storage import printable
 
@@ -23,8 +38,21 @@ _LAYOUTS: dict[str, tuple[Callable[[Path], Layout | None], str]] = {
     "ade20k32": (ade20k.ade20k32_layout, ade20k.LOOKED_FOR),
     "cocoseg21": (coco.coco_layout, coco.LOOKED_FOR),
     "cocoseg21-edgeai": (coco.coco_edgeai_layout, coco.LOOKED_FOR),
+    "cocostuff171": (cocostuff.cocostuff_layout, cocostuff.LOOKED_FOR),
+    "camvid32": (camvid.camvid32_layout, camvid.LOOKED_FOR),
+    "lists": (lists.lists_layout, lists.LOOKED_FOR),
+    "cvat-masks": (cvat.cvat_masks_layout, cvat.MASKS_LOOKED_FOR),
+    "cvat": (cvat.cvat_layout, cvat.LOOKED_FOR),
+    "yolo": (yolo.yolo_layout, yolo.LOOKED_FOR),
+    "coco": (coco_own.coco_own_layout, coco_own.LOOKED_FOR),
+    "label-studio": (label_studio.label_studio_layout, label_studio.LOOKED_FOR),
+    "labelme": (labelme.labelme_layout, labelme.LOOKED_FOR),
     "folder": (folder.folder_layout, folder.LOOKED_FOR),
 }
+DRAWN = ("cocoseg21", "cocoseg21-edgeai", "coco", "yolo", "cvat", "label-studio", "labelme")
+"""Layouts whose masks are drawn into the cache folder as they are opened; damaged annotations may be a DataError."""
+# Own data, in the order in which `auto` tries; masks as images come before annotations.
+_OWN_DATA = ("lists", "cvat-masks", "folder", "cvat", "yolo", "label-studio", "coco", "labelme")
 
 
 def open_dataset(data: Data, root: Path | None) -> Dataset:
@@ -42,7 +70,7 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
 
     Raises:
         DataError: D222, no folder, or none of the layouts; D224, a `dataset.toml` that is wrong;
-            D227, COCO's annotations cannot be read.
+            D227, COCO's annotations cannot be read; D228 and D230, lists or annotations cannot be read.
         RecipeError: R203, fields of `data` contradict each other or the data set.
     """
     if data.dataset == "town":
@@ -71,6 +99,7 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
         reading=Reading.of(data),
         layout=layout.description,
         problems=(*layout.problems, *table.problems),
+        label_names=layout.label_names,
     )
 
 
@@ -81,13 +110,24 @@ def settled(data: Data, dataset: Dataset) -> Data:
     masks were added.
     """
     table = dataset.label_table
+    filled = msgspec.structs.replace(data, classes=dataset.classes, palette=dataset.palette)
+    if dataset.label_names:
+        # Raw values of drawn masks are numbered anew when annotations change; names stay.
+        labels = {name: table.ids[raw] for raw, name in sorted(dataset.label_names.items()) if raw in table.ids}
+        return msgspec.structs.replace(filled, labels=labels)
+    if dataset.name in CLASS_SETS and data.label_map is None and data.colors is None and _in_another_form(dataset):
+        return filled
     return msgspec.structs.replace(
-        data,
-        classes=dataset.classes,
-        palette=dataset.palette,
+        filled,
         label_map={str(raw): class_id for raw, class_id in table.ids.items()} or None,
         colors=table.colors or None,
     )
+
+
+def _in_another_form(dataset: Dataset) -> bool:
+    """Whether a known data set comes as other files than usual (train ids, colours); its layout says what they mean."""
+    usual = CLASS_SETS[dataset.name].label_table
+    return dataset.label_table.ids != {IGNORE: IGNORE, **usual}
 
 
 def _recognise(root: Path) -> Layout | None:
@@ -95,7 +135,7 @@ def _recognise(root: Path) -> Layout | None:
     if layout is not None:
         return layout
     if (root / DESCRIPTION_FILE).is_file():
-        return folder.folder_layout(root)
+        return _own_data(root)
     # CamVid frames without its splits, such as a few of them copied elsewhere, are own data.
     if camvid.looks_like_camvid(root) and (layout := camvid.camvid_layout(root)) is not None:
         return layout
@@ -104,9 +144,25 @@ def _recognise(root: Path) -> Layout | None:
         return layout
     if (layout := ade20k.ade20k_layout(root)) is not None and ade20k.looks_like_ade20k(layout):
         return layout
+    if cocostuff.looks_like_cocostuff(root):
+        return cocostuff.cocostuff_layout(root)
     if coco.looks_like_coco(root):
-        return coco.coco_layout(root)
-    return folder.folder_layout(root)
+        try:
+            return coco.coco_layout(root)
+        except coco.OtherCategoriesError:
+            return coco_own.coco_own_layout(root)
+    return _own_data(root)
+
+
+def _own_data(root: Path) -> Layout | None:
+    first = None
+    for name in _OWN_DATA:
+        layout = _LAYOUTS[name][0](root)
+        if layout is not None and any(layout.splits.values()):
+            return layout
+        # Folders without a single pair are that layout only if they are no other.
+        first = first or layout
+    return first
 
 
 def _not_recognised(name: str, root: Path) -> DataError:

@@ -18,8 +18,17 @@ _MASK_SUFFIX = re.compile(
     r"|\.(jpe?g|png|webp|tiff?|bmp|gif))$",
     re.IGNORECASE,
 )
+# A single letter says too little where images and masks share a folder.
+_APPENDED = re.compile(
+    r"[_\-. ](gtFine_labelIds|labelIds|labels?|masks?|gt|seg|segmentation|annotations?)$", re.IGNORECASE
+)
 _IMAGE_SUFFIX = re.compile(r"[_\-. ](leftImg8bit|image|img|rgb|sat)$", re.IGNORECASE)
 _CANDIDATES = 2000
+
+
+def is_mask_name(stem: str) -> bool:
+    """Whether a file's name without its ending has something appended that tools append to masks' names."""
+    return _APPENDED.search(stem) is not None
 
 
 def pair_folders(split: str, images: Path, masks: Path) -> tuple[tuple[Sample, ...], list[Finding]]:

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from pixelwise.datasets.bands import ARRAY_SUFFIX, read_bands
 from pixelwise.datasets.decoding import Decoded, decode
 from pixelwise.datasets.diagnosis import (
     describe_counts,
@@ -25,6 +26,7 @@ from pixelwise.datasets.samples import Dataset, Reading, Sample
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.storage import printable
 
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 # Pillow stretches grey values of 2 and 4 bits to 0..255: right for an image, wrong for ids.
 _GREY_STEP = {"L;2": 85, "L;4": 17}
@@ -81,15 +83,22 @@ class Translation(NamedTuple):
 def read_image(path: Path, reading: Reading) -> np.ndarray:
     """The image as uint8 (H, W, 3) RGB, upright unless `reading.exif` is `ignore`.
 
+    With `reading.channels` it is uint8 (H, W, C) of these channels; see `pixelwise.datasets.bands`.
+
     Raises:
         DataError: D101 truncated or damaged, D102 not an image, D104 more than 8 bits per channel
-            and no `input_range`, D120 too many pixels, D131 not readable.
+            and no `input_range`, D105 bands that need `channels`, D106 it lacks a channel, D120 too many
+            pixels, D131 not readable.
     """
     return load_image(path, reading)[0]
 
 
 def load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
     """As `read_image`, together with facts about the file."""
+    if reading.channels is not None and _holds_bands(path):
+        bands = read_bands(path, reading)
+        kind = "NPY" if path.suffix.lower() == ARRAY_SUFFIX else "TIFF"
+        return bands, ImageFacts(format=kind, stored_size=bands.shape[:2])
     decoded = decode(path, max_pixels=reading.max_pixels)
     image = decoded.image
     stored_size = (image.height, image.width)
@@ -102,6 +111,8 @@ def load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
     else:
         _check_deep_color(decoded, path, reading)
         pixels, transparent = _to_rgb(image, reading)
+    if reading.channels is not None:
+        pixels = _choose_channels(pixels, path, reading.channels)
     facts = ImageFacts(
         format=decoded.format,
         stored_size=stored_size,
@@ -165,7 +176,9 @@ def load_mask(path: Path, table: LabelTable, *, max_pixels: int) -> RawMask:
     image = decoded.image
     by_color = bool(table.colors) and not table.ids
     palette = None
-    if image.mode == "P" and not by_color:
+    if table.threshold is not None and image.mode not in _DEEP_MODES:
+        values, kind = np.array(image.convert("RGBA").convert("L")), "black and white"
+    elif image.mode == "P" and not by_color:
         palette = np.asarray(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
         values, kind = np.array(image), "palette"
     elif image.mode == "1" and not by_color:
@@ -201,7 +214,7 @@ def translate(raw: RawMask, table: LabelTable) -> Translation:
 def mask_error(path: Path, raw: RawMask, translation: Translation, dataset: Dataset) -> DataError | None:
     """What is wrong with the values of a mask: D202, D203, D205, or None."""
     where, table = printable(path), dataset.label_table
-    if not raw.lossless:
+    if not raw.lossless and table.threshold is None:
         total = raw.values.shape[0] * raw.values.shape[1]
         unknown = sum(translation.unknown_ids.values()) + sum(translation.unknown_colors.values())
         return DataError(
@@ -312,6 +325,34 @@ def _to_rgb(image: Image.Image, reading: Reading) -> tuple[np.ndarray, bool]:
         return np.ascontiguousarray(rgba[..., :3]), bool(alpha.min() < 255)
     blended = (rgba[..., :3].astype(np.uint16) * alpha[..., None] + 127) // 255
     return blended.astype(np.uint8), True
+
+
+def _holds_bands(path: Path) -> bool:
+    """Whether a file is read band by band: by its name for arrays, by its first bytes for TIFF."""
+    if path.suffix.lower() == ARRAY_SUFFIX:
+        return True
+    try:
+        if not path.is_file():
+            return False
+        with open(path, "rb") as stream:
+            return stream.read(4) in _TIFF
+    except OSError:
+        return False
+
+
+def _choose_channels(rgb: np.ndarray, path: Path, channels: tuple[int, ...]) -> np.ndarray:
+    """Channels of a picture that has three.
+
+    Raises:
+        DataError: D106, it has no such channel.
+    """
+    if max(channels) >= rgb.shape[2]:
+        raise DataError(
+            "D106",
+            f"{printable(path)}: the image has 3 channels (0..2); data.channels asks for {list(channels)}",
+            "images with more bands are TIFF files or NumPy arrays (.npy)",
+        )
+    return np.ascontiguousarray(rgb[..., list(channels)])
 
 
 def _stretch(values: np.ndarray, path: Path, reading: Reading) -> np.ndarray:

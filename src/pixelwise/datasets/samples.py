@@ -38,6 +38,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     input_range: tuple[float, float] | None = None
     max_pixels: int = 100_000_000
     mask_resize: Literal["refuse", "nearest"] = "refuse"
+    channels: tuple[int, ...] | None = None
 
     @classmethod
     def of(cls, data: Data) -> Reading:
@@ -48,6 +49,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
             input_range=data.input_range,
             max_pixels=data.max_pixels,
             mask_resize=data.mask_resize,
+            channels=data.channels,
         )
 
 
@@ -60,6 +62,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
         classes: Class names; the position is the class id.
         palette: One RGB colour (0..255) per class.
         label_table: What raw values and colours of the masks mean.
+        label_names: Raw value -> name of the label, of masks that were drawn from annotations.
         splits: Samples by split (`train`, `val`, `test`), sorted by id.
         reading: How files become arrays.
         layout: The folder layout that was recognised, in words.
@@ -75,6 +78,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     reading: Reading
     layout: str = ""
     problems: tuple[Finding, ...] = ()
+    label_names: dict[int, str] = {}
 
     def without(self, ids: Mapping[str, Collection[str]]) -> Dataset:
         """The data set without some samples, named by split and id."""

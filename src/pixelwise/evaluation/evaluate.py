@@ -2,17 +2,15 @@
 
 Images are decoded in background threads and move as uint8; the logits of the main head go straight
 to class ids at the score size, so no full-size float tensor is built; counting is exact integers in
-one confusion matrix over the whole split.
+one confusion matrix over the whole split. Windows, scales and mirrored images are in `views`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
-import time
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
-import msgspec
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -21,91 +19,21 @@ from torch import Tensor, nn
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import CheckpointError
 from pixelwise.evaluation.machine import peak_memory_bytes
-from pixelwise.evaluation.pairs import THREADS, EvaluationPair, batches_of_equal_size, floor_index, read_split
-from pixelwise.metrics import Scores, confusion_matrix, scores, upsampled_argmax
+from pixelwise.evaluation.measurement import Measurement, Tally
+from pixelwise.evaluation.pairs import (
+    THREADS,
+    EvaluationPair,
+    batches_alike,
+    floor_index,
+    read_split,
+    same_input,
+)
+from pixelwise.evaluation.views import View, best_classes
+from pixelwise.metrics import upsampled_argmax
 from pixelwise.models import SegmentationModel
 from pixelwise.models.preprocessing import normalize
 from pixelwise.recipes.protocols import Protocol, Size
 from pixelwise.recipes.schema import Precision
-
-
-class ImageScore(msgspec.Struct, frozen=True, kw_only=True):
-    """The scores of one image.
-
-    Attributes:
-        id: Sample id.
-        miou: Mean IoU over the classes that occur in this image's labels or prediction; NaN where
-            nothing is labelled.
-        pixel_accuracy: Share of its labelled pixels that are right; NaN where nothing is labelled.
-        labelled_pixels: Pixels that count.
-    """
-
-    id: str
-    miou: float
-    pixel_accuracy: float
-    labelled_pixels: int
-
-
-class ClassExtent(msgspec.Struct, frozen=True, kw_only=True):
-    """In which images a class occurs.
-
-    Attributes:
-        images: Images whose labels hold the class.
-        worst_image: Id of the one with the lowest IoU of this class; None without any.
-        worst_image_iou: That IoU; NaN without any.
-    """
-
-    images: int = 0
-    worst_image: str | None = None
-    worst_image_iou: float = math.nan
-
-
-class Measurement(msgspec.Struct, frozen=True, kw_only=True):
-    """What `evaluate_model` found; `pixelwise.evaluation.result` adds where the weights come from.
-
-    Attributes:
-        classes: Class names.
-        split: The split that was scored.
-        protocol: How.
-        input_size: The size that the network saw, padding left out; None when every image had its own.
-        confusion_matrix: (K, K) int64 over the whole split, rows truth, columns prediction.
-        scores: Computed from it, absent classes counted as the protocol says.
-        class_extents: Per class.
-        per_image: One score per image, in the order of the split.
-        seconds: Wall time, decoding included.
-        peak_memory_bytes: On a GPU of this evaluation, else of the process so far.
-    """
-
-    classes: tuple[str, ...]
-    split: str
-    protocol: Protocol
-    input_size: Size | None
-    confusion_matrix: np.ndarray
-    scores: Scores
-    class_extents: tuple[ClassExtent, ...]
-    per_image: tuple[ImageScore, ...]
-    seconds: float
-    peak_memory_bytes: int
-
-    @property
-    def images(self) -> int:
-        """Number of images."""
-        return len(self.per_image)
-
-    @property
-    def miou(self) -> float:
-        """Mean IoU, 0..1; NaN where nothing is labelled."""
-        return self.scores.miou
-
-    @property
-    def pixel_accuracy(self) -> float:
-        """Share of the labelled pixels that are right; NaN where nothing is labelled."""
-        return self.scores.pixel_accuracy
-
-    @property
-    def per_class_iou(self) -> list[float | None]:
-        """IoU of each class, None where it has none: what a JSON log holds."""
-        return [None if math.isnan(iou) else iou for iou in self.scores.iou]
 
 
 def evaluate_model(
@@ -120,6 +48,8 @@ def evaluate_model(
     precision: Precision = Precision(),  # noqa: B008 (immutable)
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    boundary: bool = False,
+    calibration: bool = False,
 ) -> Measurement | None:
     """Score `model` on `split` of `dataset` under `protocol`.
 
@@ -138,6 +68,8 @@ def evaluate_model(
         precision: Number format (an autocast around this call is respected anyway) and layout.
         progress: Told (images done, images in all) after every batch.
         should_stop: Asked before every batch.
+        boundary: Count boundary IoU too.
+        calibration: Measure the calibration error too: every pixel's probabilities are computed for it.
 
     Returns:
         The measurement; None when `should_stop` ended it early: the score of some of the images must
@@ -147,24 +79,160 @@ def evaluate_model(
         DataError: D221 no such split; an image or mask is missing or wrong.
         CheckpointError: K406, the model's classes are not the data set's.
     """
+    found = evaluate_protocols(
+        model,
+        dataset,
+        split,
+        (protocol,),
+        input_size=input_size,
+        batch_size=batch_size,
+        device=device,
+        precision=precision,
+        progress=progress,
+        should_stop=should_stop,
+        boundary=boundary,
+        calibration=calibration,
+    )
+    return found[0] if found is not None else None
+
+
+def evaluate_protocols(
+    model: SegmentationModel,
+    dataset: Dataset,
+    split: str,
+    protocols: Sequence[Protocol],
+    *,
+    input_size: Size | None = None,
+    batch_size: int = 1,
+    device: torch.device | str | None = None,
+    precision: Precision = Precision(),  # noqa: B008 (immutable)
+    progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    boundary: bool = False,
+    calibration: bool = False,
+) -> list[Measurement] | None:
+    """Score `model` under several protocols in one pass over the data.
+
+    Each image is decoded once, and predicted once for all protocols under which the network sees the same.
+
+    Arguments and errors are those of `evaluate_model`, but for `protocols`: where and how predictions and
+    labels are compared.
+
+    Returns:
+        One measurement per protocol; None when `should_stop` ended it early.
+    """
     _check_classes(model, dataset)
     samples = dataset.samples(split)
     chosen = torch.device(device) if device is not None else next(model.parameters()).device
     model.to(chosen)
-    tally = _Tally(dataset.classes, split, protocol, input_size)
+    tallies = [Tally(dataset.classes, split, protocol, input_size, boundary=boundary) for protocol in protocols]
+    sharing: dict[tuple[object, ...], list[int]] = {}
+    for index, protocol in enumerate(protocols):
+        sharing.setdefault(same_input(protocol, input_size), []).append(index)
     if chosen.type == "cuda":
         torch.cuda.reset_peak_memory_stats(chosen)
-    pairs = read_split(samples, dataset, protocol, input_size, ahead=2 * batch_size + THREADS)
-    with contextlib.closing(pairs), prediction_mode(model):  # type: ignore[type-var]
-        for batch in batches_of_equal_size(pairs, batch_size):
+    read = read_split(samples, dataset, protocols, input_size, ahead=2 * batch_size + THREADS)
+    with contextlib.closing(read), prediction_mode(model):  # type: ignore[type-var]
+        for batch in batches_alike(read, batch_size, lambda pairs: [pair.image.shape for pair in pairs]):
             if should_stop is not None and should_stop():
                 return None
-            logits = main_logits(model, [pair.image for pair in batch], precision, pad_to=protocol.pad_to)
-            for pair, image_logits in zip(batch, logits.split(1), strict=True):
-                tally.add(pair, score_prediction(pair, image_logits, model, protocol))
+            for indices in sharing.values():
+                columns, shared = [[pairs[i] for pairs in batch] for i in indices], [protocols[i] for i in indices]
+                for row in _predicted(model, columns, shared, precision, calibration=calibration):
+                    for index, (pair, labels, confidence) in zip(indices, row, strict=True):
+                        tallies[index].add(pair, labels, confidence)
             if progress is not None:
-                progress(len(tally.per_image), len(samples))
-    return tally.measurement(peak_memory_bytes(chosen))
+                progress(len(tallies[0].per_image), len(samples))
+    return [tally.measurement(peak_memory_bytes(chosen)) for tally in tallies]
+
+
+def _predicted(
+    model: SegmentationModel,
+    columns: Sequence[Sequence[EvaluationPair]],
+    protocols: Sequence[Protocol],
+    precision: Precision,
+    *,
+    calibration: bool,
+) -> Iterator[list[tuple[EvaluationPair, Tensor, Tensor | None]]]:
+    """For each image of a batch what every protocol of the same input scores: the pair, class ids, confidence.
+
+    Args:
+        model: In evaluation mode.
+        columns: Per protocol the batch's pairs.
+        protocols: All with the same input.
+        precision: Number format and layout.
+        calibration: Whether confidences are wanted.
+    """
+    first = protocols[0]
+    if first.one_look:
+        logits = main_logits(model, [pair.image for pair in columns[0]], precision, pad_to=first.pad_to)
+        looks: Iterator[Tensor | list[View]] = iter(logits.split(1))
+    else:
+        keep = len(protocols) > 1
+        looks = (views_of(model, pair.scaled, first, precision, keep=keep) for pair in columns[0])
+    for look, pairs in zip(looks, zip(*columns, strict=True), strict=True):
+        yield [
+            (pair, *_labels_of(model, look, pair, protocol, confidence=calibration))
+            for pair, protocol in zip(pairs, protocols, strict=True)
+        ]
+
+
+def _labels_of(
+    model: SegmentationModel, look: Tensor | list[View], pair: EvaluationPair, protocol: Protocol, *, confidence: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Class ids (H, W) at the score size, and where it is wanted the probability of each."""
+    (height, width), (seen_height, seen_width) = pair.labels.shape, pair.image.shape[:2]
+    score_size, seen_size = (height, width), (seen_height, seen_width)
+    size = score_size if protocol.argmax_at == "score" else padded_size(seen_size, protocol.pad_to)
+    if isinstance(look, Tensor):
+        labels = predicted_labels(look, seen_size, score_size, protocol, model.align_corners)
+        if not confidence:
+            return labels, None
+        # One view of the whole, whose logits are known already.
+        view = View(lambda _: look, pair.image, protocol, align_corners=model.align_corners)
+        _, sure = best_classes([view], size, model.num_classes, confidence=True)
+        return labels, _resized_by_floor(sure, seen_size, score_size, protocol) if sure is not None else None
+    labels, sure = best_classes(look, size, model.num_classes, confidence=confidence)
+    return _resized_by_floor(labels, seen_size, score_size, protocol), (
+        _resized_by_floor(sure, seen_size, score_size, protocol) if sure is not None else None
+    )
+
+
+def views_of(
+    model: SegmentationModel,
+    scaled: Sequence[np.ndarray],
+    protocol: Protocol,
+    precision: Precision = Precision(),  # noqa: B008 (immutable)
+    *,
+    keep: bool = False,
+) -> list[View]:
+    """Everything the network is asked about one image: at each scale, and mirrored.
+
+    Args:
+        model: In evaluation mode.
+        scaled: uint8 (h, w, 3), the image at each of the protocol's scales.
+        protocol: Says which windows, and whether mirrored too.
+        precision: Number format and layout.
+        keep: Whether several protocols look at the answers.
+    """
+    look = functools.partial(main_logits, model, precision=precision)
+    return [
+        View(look, image, protocol, align_corners=model.align_corners, mirrored=mirrored, keep=keep)
+        for image in scaled
+        for mirrored in ((False, True) if protocol.flip else (False,))
+    ]
+
+
+def predict_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Protocol) -> Tensor:
+    """Class ids (H, W) of one image at the size of its labels, as `evaluate_model` scores them.
+
+    Args:
+        model: In evaluation mode.
+        pair: The image as the protocol wants it.
+        protocol: How it is predicted.
+    """
+    (((_, labels, _),),) = _predicted(model, [[pair]], [protocol], Precision(), calibration=False)
+    return labels
 
 
 @contextlib.contextmanager
@@ -229,8 +297,15 @@ def predicted_labels(
     """
     if protocol.argmax_at == "score":
         return upsampled_argmax(logits, score_size, align_corners)[0]
-    height, width = seen_size
-    seen = upsampled_argmax(logits, padded_size(seen_size, protocol.pad_to), align_corners)[0, :height, :width]
+    seen = upsampled_argmax(logits, padded_size(seen_size, protocol.pad_to), align_corners)[0]
+    return _resized_by_floor(seen, seen_size, score_size, protocol)
+
+
+def _resized_by_floor(values: Tensor, seen_size: Size, score_size: Size, protocol: Protocol) -> Tensor:
+    """(H, W) values at the score size, of values at the size at which the best class is taken."""
+    if protocol.argmax_at == "score":
+        return values
+    seen = values[: seen_size[0], : seen_size[1]]
     if seen_size == score_size:
         return seen
     rows, columns = (
@@ -238,74 +313,6 @@ def predicted_labels(
         for length, output in zip(seen_size, score_size, strict=True)
     )
     return seen[rows][:, columns]
-
-
-def score_prediction(pair: EvaluationPair, logits: Tensor, model: SegmentationModel, protocol: Protocol) -> Tensor:
-    """(K, K) confusion matrix of one image, on the CPU.
-
-    Args:
-        pair: Its labels are at the score size.
-        logits: (1, K, h, w), covering the whole image and its padding.
-        model: Says how its logits are enlarged, and K.
-        protocol: Says how logits become class ids at the score size.
-    """
-    (height, width), (seen_height, seen_width) = pair.labels.shape, pair.image.shape[:2]
-    prediction = predicted_labels(logits, (seen_height, seen_width), (height, width), protocol, model.align_corners)
-    labels = torch.from_numpy(pair.labels).to(prediction.device)
-    return confusion_matrix(labels, prediction, model.num_classes).cpu()
-
-
-class _Tally:
-    """Adds up the images: one confusion matrix, one score per image, the worst image per class."""
-
-    def __init__(self, classes: tuple[str, ...], split: str, protocol: Protocol, input_size: Size | None) -> None:
-        self.classes = classes
-        self.split = split
-        self.protocol = protocol
-        self.input_size = protocol.seen_size(input_size)
-        self.start = time.perf_counter()
-        self.total = torch.zeros(len(classes), len(classes), dtype=torch.int64)
-        self.per_image: list[ImageScore] = []
-        self.extents = [ClassExtent() for _ in classes]
-
-    def add(self, pair: EvaluationPair, matrix: Tensor) -> None:
-        self.total += matrix
-        found = scores(matrix)
-        self.per_image.append(
-            ImageScore(
-                id=pair.sample.id,
-                miou=found.miou,
-                pixel_accuracy=found.pixel_accuracy,
-                labelled_pixels=sum(found.pixels),
-            )
-        )
-        for class_id, (pixels, iou) in enumerate(zip(found.pixels, found.iou, strict=True)):
-            if pixels:
-                self.extents[class_id] = _with_image(self.extents[class_id], pair.sample.id, iou)
-
-    def measurement(self, peak_memory_bytes: int) -> Measurement:
-        total = self.total.numpy()
-        return Measurement(
-            classes=self.classes,
-            split=self.split,
-            protocol=self.protocol,
-            input_size=self.input_size,
-            confusion_matrix=total,
-            scores=scores(total, self.protocol.absent),
-            class_extents=tuple(self.extents),
-            per_image=tuple(self.per_image),
-            seconds=time.perf_counter() - self.start,
-            peak_memory_bytes=peak_memory_bytes,
-        )
-
-
-def _with_image(extent: ClassExtent, id: str, iou: float) -> ClassExtent:
-    worst = extent.worst_image is None or iou < extent.worst_image_iou
-    return ClassExtent(
-        images=extent.images + 1,
-        worst_image=id if worst else extent.worst_image,
-        worst_image_iou=iou if worst else extent.worst_image_iou,
-    )
 
 
 def _check_classes(model: SegmentationModel, dataset: Dataset) -> None:

@@ -34,11 +34,13 @@ class EvaluationPair(NamedTuple):
         sample: Where it comes from.
         image: uint8 (h, w, 3) at the input size, not yet padded.
         labels: uint8 (H, W) at the score size, 255 = ignore.
+        scaled: `image` at each of the protocol's scales, resized from the image's own size.
     """
 
     sample: Sample
     image: np.ndarray
     labels: np.ndarray
+    scaled: tuple[np.ndarray, ...] = ()
 
 
 def fit_to_protocol(
@@ -55,16 +57,51 @@ def fit_to_protocol(
     Returns:
         The image (resampled as the protocol says, before any padding) and the labels (nearest neighbour).
     """
-    size = protocol.seen_size(input_size)
+    seen = seen_images(image, protocol, input_size)[0]
+    return seen, scored_labels(labels, (seen.shape[0], seen.shape[1]), protocol)
+
+
+def seen_images(
+    image: np.ndarray, protocol: Protocol, input_size: Size | None
+) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    """An image at the input size, and at each of the protocol's scales of it.
+
+    Args:
+        image: uint8 (H, W, 3).
+        protocol: Says which size, how images are resized, and which scales.
+        input_size: Input size where the protocol leaves it open; None: the image's own.
+    """
+    height, width = protocol.seen_size(input_size) or image.shape[:2]
     if protocol.fit is not None:
-        size = fitted_size(image.shape[:2], *protocol.fit)
-    if size is not None:
-        image = _RESIZE[protocol.resampling](image, size)
-    if protocol.score_size != "native":
-        target = image.shape[:2] if protocol.score_size == "input" else protocol.score_size
-        resize = resize_labels if protocol.argmax_at == "score" else _resize_by_floor
-        labels = resize(labels, target)
-    return image, labels
+        height, width = fitted_size((height, width), *protocol.fit)
+    resize = RESIZE[protocol.resampling]
+    seen = resize(image, (height, width))
+    scaled = (
+        # Rounded as mmcv does.
+        seen if scale == 1 else resize(image, (max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))))
+        for scale in protocol.scales
+    )
+    return seen, tuple(scaled)
+
+
+def scored_labels(labels: np.ndarray, seen: Size, protocol: Protocol) -> np.ndarray:
+    """Labels at the score size, by nearest neighbour.
+
+    Args:
+        labels: uint8 (H, W).
+        seen: (height, width) of the image as the network sees it.
+        protocol: Gives the score size.
+    """
+    if protocol.score_size == "native":
+        return labels
+    resize = resize_labels if protocol.argmax_at == "score" else _resize_by_floor
+    return resize(labels, seen if protocol.score_size == "input" else protocol.score_size)
+
+
+def same_input(protocol: Protocol, input_size: Size | None) -> tuple[object, ...]:
+    """Equal for protocols under which the network sees the same, so that they can share its answers."""
+    fields = ("fit", "pad_to", "resampling", "window", "window_stride", "blend", "scales", "flip")
+    return protocol.seen_size(input_size), *(getattr(protocol, field) for field in fields)
 
 
 def fitted_size(size: Size, shorter: int, longer: int | None) -> Size:
@@ -105,31 +142,69 @@ def _opencv(interpolation: int) -> Callable[[np.ndarray, Size], np.ndarray]:
     return resize
 
 
-_RESIZE = {
+RESIZE: dict[str, Callable[[np.ndarray, Size], np.ndarray]] = {
     "antialiased": resize_image,
     "linear": _opencv(cv2.INTER_LINEAR),
     "area": _opencv(cv2.INTER_AREA),
 }
+"""How images are resized, by the name a protocol gives it."""
 
 
 def read_split(
-    samples: Sequence[Sample], dataset: Dataset, protocol: Protocol, input_size: Size | None, ahead: int
-) -> Iterator[EvaluationPair]:
-    """Yield all pairs in order while the next ones, at most `ahead`, are read in the background.
+    samples: Sequence[Sample], dataset: Dataset, protocols: Sequence[Protocol], input_size: Size | None, ahead: int
+) -> Iterator[tuple[EvaluationPair, ...]]:
+    """Yield all samples in order, as each protocol wants them, while the next ones are read in the background.
+
+    Args:
+        samples: What to read.
+        dataset: Where they belong.
+        protocols: Those with the same input share the image's memory too.
+        input_size: Input size where a protocol leaves it open; None: the image's own.
+        ahead: How many are read ahead at most.
 
     Raises:
         DataError: As `pixelwise.datasets.reading.read_pair`, at the pair that is wrong.
     """
 
-    def read(sample: Sample) -> EvaluationPair:
-        return EvaluationPair(sample, *fit_to_protocol(*read_pair(sample, dataset), protocol, input_size))
+    def read(sample: Sample) -> tuple[EvaluationPair, ...]:
+        image, labels = read_pair(sample, dataset)
+        return pairs_of(sample, image, labels, protocols, input_size)
 
     return in_background(read, samples, ahead=ahead)
 
 
+def pairs_of(
+    sample: Sample, image: np.ndarray, labels: np.ndarray, protocols: Sequence[Protocol], input_size: Size | None
+) -> tuple[EvaluationPair, ...]:
+    """One image as each protocol wants it.
+
+    Args:
+        sample: Where it comes from.
+        image: uint8 (H, W, 3).
+        labels: uint8 (H, W).
+        protocols: Those with the same input get the same arrays.
+        input_size: Input size where a protocol leaves it open; None: the image's own.
+    """
+    known: dict[tuple[object, ...], tuple[np.ndarray, tuple[np.ndarray, ...]]] = {}
+    pairs = []
+    for protocol in protocols:
+        key = same_input(protocol, input_size)
+        if key not in known:
+            known[key] = seen_images(image, protocol, input_size)
+        seen, scaled = known[key]
+        scored = scored_labels(labels, (seen.shape[0], seen.shape[1]), protocol)
+        pairs.append(EvaluationPair(sample, seen, scored, scaled))
+    return tuple(pairs)
+
+
 def batches_of_equal_size(pairs: Iterable[EvaluationPair], batch_size: int) -> Iterator[list[EvaluationPair]]:
     """Group consecutive pairs whose images have the same size, at most `batch_size` of them."""
-    for _, group in itertools.groupby(pairs, key=lambda pair: pair.image.shape):
+    return batches_alike(pairs, batch_size, lambda pair: pair.image.shape)
+
+
+def batches_alike(items: Iterable[Item], batch_size: int, key: Callable[[Item], object]) -> Iterator[list[Item]]:
+    """Group consecutive items of equal `key`, at most `batch_size` of them."""
+    for _, group in itertools.groupby(items, key=key):
         while batch := list(itertools.islice(group, batch_size)):
             yield batch
 

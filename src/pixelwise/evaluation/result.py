@@ -16,14 +16,30 @@ from typing import Any, Literal
 import msgspec
 
 from pixelwise.errors import DataError
-from pixelwise.evaluation.evaluate import ImageScore, Measurement
 from pixelwise.evaluation.machine import Machine, machine_facts, version_facts
+from pixelwise.evaluation.measurement import ImageScore, Measurement
+from pixelwise.metrics.scores import mean_of
 from pixelwise.recipes.protocols import Size
 from pixelwise.storage import printable, write_bytes, write_text
 
 RESULT = "result.json"
 PER_CLASS = "per_class.csv"
 PER_IMAGE = "per_image.csv"
+_FRACTIONS = (
+    "miou",
+    "pixel_accuracy",
+    "mean_accuracy",
+    "frequency_weighted_iou",
+    "boundary_miou",
+    "calibration_error",
+    "iou",
+    "accuracy",
+    "precision",
+    "f1",
+    "boundary_iou",
+    "worst_image_iou",
+)
+"""What JSON holds as null where it does not exist."""
 
 
 class ClassResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +50,8 @@ class ClassResult(msgspec.Struct, frozen=True, kw_only=True):
         iou: Intersection over union; NaN when the class occurs in no label and no prediction.
         accuracy: Share of its labelled pixels that were found (recall).
         precision: Share of the pixels predicted as this class that are right.
+        f1: Harmonic mean of accuracy and precision, which is the Dice coefficient.
+        boundary_iou: IoU of the bands along the contours (arXiv:2103.16562), where it was measured.
         pixels: Labelled pixels.
         images: Images whose labels hold the class.
         worst_image: Id of the image in which this class has its lowest IoU.
@@ -48,6 +66,8 @@ class ClassResult(msgspec.Struct, frozen=True, kw_only=True):
     images: int
     worst_image: str | None
     worst_image_iou: float
+    f1: float = math.nan
+    boundary_iou: float = math.nan
 
 
 class TrainingCost(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +91,12 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         miou: Mean IoU, 0..1; NaN where nothing is labelled.
         per_class: In the order of class ids.
         pixel_accuracy: Share of labelled pixels that are right.
+        miou_interval: 95 % confidence interval of `miou`, a bootstrap over the images: which images are in
+            the split moves the number that much. It knows nothing of seeds.
+        mean_accuracy: Mean accuracy of the labelled classes.
+        frequency_weighted_iou: Mean IoU weighted by labelled pixels.
+        boundary_miou: Mean boundary IoU of the classes that have one, where it was measured.
+        calibration_error: Expected calibration error (15 bins, arXiv:1706.04599), where it was measured.
         confusion_matrix: Rows truth, columns prediction, in pixels.
         images: Number of images.
         classes_present: Number of classes with an IoU.
@@ -84,7 +110,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         step: Optimizer steps behind the weights.
         training: What the run took; None for a model in memory.
         data_fingerprint: Of the scored split.
-        seconds: Wall time, decoding included.
+        seconds: Wall time, decoding included; of the whole pass where several protocols shared one.
         images_per_second: `images / seconds`.
         peak_memory_bytes: On a GPU of the evaluation, else of the process.
         machine: The hardware.
@@ -114,6 +140,12 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     machine: Machine
     versions: dict[str, str]
     command: str
+    # Results of earlier versions lack these.
+    miou_interval: tuple[float, float] | None = None
+    mean_accuracy: float = math.nan
+    frequency_weighted_iou: float = math.nan
+    boundary_miou: float = math.nan
+    calibration_error: float = math.nan
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,12 +164,15 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
 def make_result(measurement: Measurement, provenance: Provenance) -> Result:
     """Join a measurement with where its weights and data come from, on this machine."""
     found = measurement.scores
+    boundary = measurement.boundary_iou or (math.nan,) * len(measurement.classes)
     per_class = tuple(
         ClassResult(
             name=name,
             iou=found.iou[class_id],
             accuracy=found.accuracy[class_id],
             precision=found.precision[class_id],
+            f1=found.f1[class_id],
+            boundary_iou=boundary[class_id],
             pixels=found.pixels[class_id],
             images=extent.images,
             worst_image=extent.worst_image,
@@ -149,6 +184,11 @@ def make_result(measurement: Measurement, provenance: Provenance) -> Result:
         miou=found.miou,
         per_class=per_class,
         pixel_accuracy=found.pixel_accuracy,
+        miou_interval=measurement.miou_interval,
+        mean_accuracy=found.mean_accuracy,
+        frequency_weighted_iou=found.frequency_weighted_iou,
+        boundary_miou=mean_of(boundary, "skip"),
+        calibration_error=measurement.calibration_error,
         confusion_matrix=tuple(map(tuple, measurement.confusion_matrix.tolist())),
         images=measurement.images,
         classes_present=found.classes_present,
@@ -275,6 +315,6 @@ def _number(text: str) -> float:
 
 
 def _null_to_nan(plain: dict[str, Any]) -> None:
-    for key in ("miou", "pixel_accuracy", "iou", "accuracy", "precision", "worst_image_iou"):
+    for key in _FRACTIONS:
         if key in plain and plain[key] is None:
             plain[key] = math.nan

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, overload
 
 import msgspec
 import safetensors.torch
@@ -18,7 +18,8 @@ from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError
 from pixelwise.evaluation.devices import choose_device
-from pixelwise.evaluation.evaluate import Measurement, evaluate_model
+from pixelwise.evaluation.evaluate import evaluate_protocols
+from pixelwise.evaluation.measurement import Measurement
 from pixelwise.evaluation.result import Provenance, Result, TrainingCost, make_result, save_result
 from pixelwise.evaluation.samples import save_samples
 from pixelwise.models import SegmentationModel
@@ -28,6 +29,7 @@ from pixelwise.recipes.schema import Data, Evaluation, Precision
 from pixelwise.storage import printable, sha256_bytes
 
 
+@overload
 def evaluate(
     model_or_run: SegmentationModel | str | os.PathLike[str],
     data: str | os.PathLike[str] | None = None,
@@ -35,9 +37,36 @@ def evaluate(
     protocol: str | None = None,
     *,
     device: str | torch.device | None = None,
+    boundary: bool = True,
+    calibration: bool = False,
     progress: Callable[[int, int], None] | None = None,
     warn: Callable[[str, str], None] | None = None,
-) -> Result:
+) -> Result: ...
+@overload
+def evaluate(
+    model_or_run: SegmentationModel | str | os.PathLike[str],
+    data: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+    *,
+    protocol: list[str],
+    device: str | torch.device | None = None,
+    boundary: bool = True,
+    calibration: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    warn: Callable[[str, str], None] | None = None,
+) -> list[Result]: ...
+def evaluate(
+    model_or_run: SegmentationModel | str | os.PathLike[str],
+    data: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+    protocol: str | list[str] | None = None,
+    *,
+    device: str | torch.device | None = None,
+    boundary: bool = True,
+    calibration: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    warn: Callable[[str, str], None] | None = None,
+) -> Result | list[Result]:
     """Score a run or a model.
 
     The result of a run, with its per-class and per-image tables and pictures of its worst, middle
@@ -47,51 +76,89 @@ def evaluate(
         model_or_run: A run folder, or a model in memory.
         data: Folder of the data set; None: where the run was trained.
         split: None: the recipe's `evaluation.split`; for a model in memory `val`.
-        protocol: Name of a protocol; None: the recipe's first; for a model in memory `native`.
+        protocol: Name of a protocol; None: the recipe's first; for a model in memory `native`. A list of
+            names is scored in one pass: images are decoded once, and predicted once for all protocols
+            under which the network sees the same. A name given twice counts once.
         device: None: a GPU where there is one.
+        boundary: Measure boundary IoU too.
+        calibration: Measure the calibration error too, which needs every pixel's probabilities.
         progress: Told (images done, images in all).
         warn: Told when a damaged checkpoint was passed over, with a code.
+
+    Returns:
+        The result; for a list of protocols one for each.
 
     Raises:
         CheckpointError: The folder is no run, has no valid checkpoint, or predicts other classes.
         DataError: The data cannot be opened or read.
         RecipeError: R204, no such protocol.
+        ValueError: The list of protocols is empty.
     """
-    where = choose_device(device)
+    several = isinstance(protocol, list)
+    names = protocol if isinstance(protocol, list) else None if protocol is None else [protocol]
+    if names == []:
+        raise ValueError("the list of protocols is empty; name one or more")
+    options = _Options(choose_device(device), boundary, calibration, progress)
     if isinstance(model_or_run, SegmentationModel):
-        return _evaluate_memory(
-            model_or_run, data, split or "val", find_protocol(protocol or "native"), where, progress
-        )
-    run = Path(model_or_run)
+        results = _evaluate_memory(model_or_run, data, split or "val", names or ["native"], options)
+    else:
+        results = _evaluate_run(Path(model_or_run), data, split, names, options, warn)
+    return results if several else results[0]
+
+
+class _Options(NamedTuple):
+    """How to measure."""
+
+    device: torch.device
+    boundary: bool
+    calibration: bool
+    progress: Callable[[int, int], None] | None
+
+    def flags(self) -> str:
+        """The command line options that are not the default."""
+        return ("" if self.boundary else " --no-boundary") + (" --calibration" if self.calibration else "")
+
+
+def _evaluate_run(
+    run: Path,
+    data: str | os.PathLike[str] | None,
+    split: str | None,
+    names: list[str] | None,
+    options: _Options,
+    warn: Callable[[str, str], None] | None,
+) -> list[Result]:
     trained = load_trained(run, warn)
     recipe = trained.recipe
+    chosen = [find_protocol(name) for name in dict.fromkeys(names or recipe.evaluation.protocols[:1])]
     dataset = open_dataset(recipe.data, _data_folder(run, data))
     if data is None:
         # What training left out because `data.allow` says so cannot be scored either.
         dataset = dataset.without(_facts(run / DATA).get("unusable", {}))
-    chosen = find_protocol(protocol or recipe.evaluation.protocols[0])
     split = split or recipe.evaluation.split
-    measured = _measure(trained.model, dataset, split, chosen, recipe.evaluation, recipe.precision, where, progress)
-    command = f"pixelwise evaluate {printable(run)} --split {split} --protocol {chosen.name}"
-    result = make_result(measured, _provenance(run, trained, dataset, split, command))
-    folder = run / EVALUATIONS / f"{split}-{chosen.name}"
-    save_samples(trained.model, dataset, measured, folder / "samples")
-    save_result(result, measured.per_image, folder)
-    return result
+    measured = _measure(trained.model, dataset, split, chosen, recipe.evaluation, recipe.precision, options)
+    results = []
+    for protocol, measurement in zip(chosen, measured, strict=True):
+        command = f"pixelwise evaluate {printable(run)} --split {split} --protocol {protocol.name}{options.flags()}"
+        result = make_result(measurement, _provenance(run, trained, dataset, split, command))
+        folder = run / EVALUATIONS / f"{split}-{protocol.name}"
+        save_samples(trained.model, dataset, measurement, folder / "samples")
+        save_result(result, measurement.per_image, folder)
+        results.append(result)
+    return results
 
 
 def _evaluate_memory(
     model: SegmentationModel,
     data: str | os.PathLike[str] | None,
     split: str,
-    protocol: Protocol,
-    device: torch.device,
-    progress: Callable[[int, int], None] | None,
-) -> Result:
+    names: list[str],
+    options: _Options,
+) -> list[Result]:
     if data is None:
         raise DataError("D222", "a model in memory does not know its data", "pass data='folder of the data set'")
+    chosen = [find_protocol(name) for name in dict.fromkeys(names)]
     dataset = open_dataset(Data(), Path(data))
-    measured = _measure(model, dataset, split, protocol, Evaluation(), Precision(), device, progress)
+    measured = _measure(model, dataset, split, chosen, Evaluation(), Precision(), options)
     weights = safetensors.torch.save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
     provenance = Provenance(
         recipe="",
@@ -102,32 +169,33 @@ def _evaluate_memory(
         data_fingerprint=fingerprint(dataset, [split]),
         command="",
     )
-    return make_result(measured, provenance)
+    return [make_result(measurement, provenance) for measurement in measured]
 
 
 def _measure(
     model: SegmentationModel,
     dataset: Dataset,
     split: str,
-    protocol: Protocol,
+    protocols: Sequence[Protocol],
     evaluation: Evaluation,
     precision: Precision,
-    device: torch.device,
-    progress: Callable[[int, int], None] | None,
-) -> Measurement:
-    measured = evaluate_model(
+    options: _Options,
+) -> list[Measurement]:
+    measured = evaluate_protocols(
         model,
         dataset,
         split,
-        protocol,
+        protocols,
         input_size=evaluation.input_size,
         batch_size=evaluation.batch_size,
-        device=device,
+        device=options.device,
         precision=precision,
-        progress=progress,
+        progress=options.progress,
+        boundary=options.boundary,
+        calibration=options.calibration,
     )
     if measured is None:
-        raise AssertionError("evaluate_model stops only when asked, and nobody asks here")
+        raise AssertionError("evaluate_protocols stops only when asked, and nobody asks here")
     return measured
 
 

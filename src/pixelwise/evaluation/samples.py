@@ -15,9 +15,10 @@ import msgspec
 import numpy as np
 
 from pixelwise.datasets.reading import read_pair
-from pixelwise.datasets.samples import Dataset
-from pixelwise.evaluation.evaluate import ImageScore, Measurement, main_logits, predicted_labels, prediction_mode
-from pixelwise.evaluation.pairs import fit_to_protocol
+from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.evaluation.evaluate import predict_pair, prediction_mode
+from pixelwise.evaluation.measurement import ImageScore, Measurement
+from pixelwise.evaluation.pairs import pairs_of
 from pixelwise.evaluation.pictures import indexed_png, jpeg
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.classes import Color
@@ -116,7 +117,7 @@ def save_samples(model: SegmentationModel, dataset: Dataset, measurement: Measur
     with prediction_mode(model):
         for number, (kind, score) in enumerate(choose_samples(measurement.per_image)):
             image, labels = read_pair(by_id[score.id], dataset)
-            pictures = _predict(model, image, labels, measurement)
+            pictures = _predict(model, by_id[score.id], image, labels, measurement)
             names = [f"{number:02d}-{part}" for part in ("photo.jpg", "truth.png", "prediction.png")]
             photo, truth, prediction = pictures
             write_bytes(folder / names[0], jpeg(photo))
@@ -146,18 +147,14 @@ def load_samples(folder: Path) -> SavedSamples | None:
 
 
 def _predict(
-    model: SegmentationModel, image: np.ndarray, labels: np.ndarray, measurement: Measurement
+    model: SegmentationModel, sample: Sample, image: np.ndarray, labels: np.ndarray, measurement: Measurement
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Photo, truth and prediction at the score size, or smaller where that is larger than a screen."""
     protocol = measurement.protocol
-    seen, truth = fit_to_protocol(image, labels, protocol, measurement.input_size)
-    logits = main_logits(model, [seen], pad_to=protocol.pad_to)
-    (height, width), (seen_height, seen_width) = truth.shape, seen.shape[:2]
-    prediction = (
-        predicted_labels(logits, (seen_height, seen_width), (height, width), protocol, model.align_corners)
-        .cpu()
-        .numpy()
-    )
+    (pair,) = pairs_of(sample, image, labels, (protocol,), measurement.input_size)
+    truth = pair.labels
+    prediction = predict_pair(model, pair, protocol).cpu().numpy()
+    height, width = truth.shape
     size = _at_most((height, width), LONGEST_SIDE)
     return resize_image(image, size), resize_labels(truth, size), resize_labels(prediction, size)
 

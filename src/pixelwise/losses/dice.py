@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pixelwise.losses.pixels import at_least_float32
 from pixelwise.recipes.classes import IGNORE
 
 
@@ -23,7 +24,7 @@ def soft_dice(logits: Tensor, labels: Tensor, *, epsilon: float = 1e-6) -> Tenso
         Milletari et al., 3DV 2016, arXiv:1606.04797, with probabilities summed instead of squared.
     """
     valid = (labels != IGNORE).unsqueeze(1)
-    probabilities = logits.float().softmax(1) * valid
+    probabilities = at_least_float32(logits).softmax(1) * valid
     targets = labels.unsqueeze(1).long().where(valid, 0)
     one_hot = torch.zeros_like(probabilities).scatter_(1, targets, valid.to(probabilities.dtype))
     intersection = (probabilities * one_hot).sum((0, 2, 3))

@@ -37,8 +37,8 @@ def upsampled_argmax(logits: Tensor, size: tuple[int, int], align_corners: bool 
         return winners if (h, w) == (H, W) else winners.new_zeros(B, H, W)
 
     exact = torch.float64 if logits.dtype == torch.float64 else torch.float32
-    top, y_weight = _source_cells(h, H, align_corners, exact, logits.device)
-    left, x_weight = _source_cells(w, W, align_corners, exact, logits.device)
+    top, y_weight = source_cells(h, H, align_corners, exact, logits.device)
+    left, x_weight = source_cells(w, W, align_corners, exact, logits.device)
     prediction = winners[:, top][:, :, left]  # (B, H, W)
     undecided = _corners_disagree(winners)[:, top][:, :, left].flatten().nonzero().flatten()
     cells = logits.permute(0, 2, 3, 1).reshape(B * h * w, K)  # one cell's logits side by side
@@ -55,10 +55,17 @@ def upsampled_argmax(logits: Tensor, size: tuple[int, int], align_corners: bool 
     return prediction
 
 
-def _source_cells(
+def source_cells(
     length: int, output_length: int, align_corners: bool, exact: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """For each output position the first of its two source cells and the weight of the second.
+
+    Args:
+        length: Number of source cells.
+        output_length: Number of output positions.
+        align_corners: As in `torch.nn.functional.interpolate`.
+        exact: float32 or float64, what the weights are computed in.
+        device: Of the result.
 
     The arithmetic is that of PyTorch's kernels, in the same precision, so that cells and weights are
     the same numbers.

@@ -6,6 +6,8 @@ int16 index takes a quarter of the time of masking and counting int64.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,7 +16,11 @@ from pixelwise.recipes.classes import IGNORE
 
 
 def confusion_matrix(
-    labels: Tensor | np.ndarray, prediction: Tensor | np.ndarray, num_classes: int, ignore: int = IGNORE
+    labels: Tensor | np.ndarray,
+    prediction: Tensor | np.ndarray,
+    num_classes: int,
+    ignore: int = IGNORE,
+    void_prediction: Literal["miss", "ignore"] | None = None,
 ) -> Tensor:
     """How often each class was taken for each class.
 
@@ -24,9 +30,13 @@ def confusion_matrix(
             `labels` counts nowhere, whatever was predicted for it.
         num_classes: K.
         ignore: Label value of pixels that do not count.
+        void_prediction: What a labelled pixel is whose prediction is `ignore`, as masks made elsewhere may
+            have it: `miss`, an error of its class as in the Cityscapes scripts; `ignore`, it counts nowhere;
+            None: like every value outside of 0..K-1, an error.
 
     Returns:
-        (K, K) int64 on the device of `labels`; rows are the truth, columns the prediction.
+        (K, K) int64 on the device of `labels`; rows are the truth, columns the prediction. With
+        `void_prediction="miss"` (K, K + 1): the last column counts the pixels that were predicted as void.
 
     Raises:
         ValueError: Shapes differ, the values are not integers, or a value is outside its range:
@@ -34,6 +44,8 @@ def confusion_matrix(
     """
     labels, prediction = torch.as_tensor(labels), torch.as_tensor(prediction)
     _check_kind(labels, prediction)
+    if void_prediction is not None:
+        return _with_void(labels, prediction, num_classes, ignore, void_prediction)
     K = num_classes
     rows = _rows(labels, K, ignore)
     if prediction.numel() and (int(prediction.max()) >= K or int(prediction.min()) < 0):
@@ -45,6 +57,23 @@ def confusion_matrix(
     index_type = torch.int16 if fits else torch.int64
     index = rows.to(index_type, copy=True).mul_(K).add_(prediction.to(index_type))
     return torch.bincount(index.flatten(), minlength=(K + 1) * K).view(K + 1, K)[1:]
+
+
+def _with_void(labels: Tensor, prediction: Tensor, num_classes: int, ignore: int, void_prediction: str) -> Tensor:
+    void = prediction == ignore
+    if void_prediction == "ignore":
+        kept = torch.where(void, torch.full_like(labels, ignore), labels)
+        return confusion_matrix(kept, torch.where(void, torch.zeros_like(prediction), prediction), num_classes, ignore)
+    if void_prediction != "miss":
+        raise ValueError(f"void_prediction is '{void_prediction}'; expected 'miss' or 'ignore'")
+    # Counted as a class of its own behind the others: no label has it, which leaves its row empty.
+    K = num_classes
+    if bool((labels == K).any()) and ignore != K:
+        raise ValueError(f"labels contain {_values(labels[labels == K])}; expected 0..{K - 1} or {ignore} (ignored)")
+    if bool((prediction == K).any()) and ignore != K:
+        raise ValueError(f"prediction contains {_values(prediction[prediction == K])}; expected 0..{K - 1} or {ignore}")
+    moved = torch.where(void, torch.full_like(prediction, K), prediction)
+    return confusion_matrix(labels, moved, K + 1, ignore)[:K]
 
 
 def _rows(labels: Tensor, num_classes: int, ignore: int) -> Tensor:

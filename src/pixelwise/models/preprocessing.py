@@ -1,4 +1,4 @@
-"""uint8 images to the float input of a network."""
+"""uint8 images of any number of channels to the float input of a network."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ def normalize(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     """`(images / 255 - mean) / std`, channels moved to the front.
 
     Args:
-        images: (B, H, W, 3) uint8, RGB; on any device.
+        images: (B, H, W, C) uint8, RGB or the channels of `data.channels`; on any device.
         preprocessing: The network's mean and standard deviation per channel.
 
     Returns:
-        (B, 3, H, W) float32, contiguous, on the same device.
+        (B, C, H, W) float32, contiguous, on the same device.
     """
     return standardize_(to_unit_range(images), preprocessing)
 
 
 def to_unit_range(images: Tensor) -> Tensor:
-    """(B, H, W, 3) uint8 to (B, 3, H, W) float32 in 0..1, contiguous."""
+    """(B, H, W, C) uint8 to (B, C, H, W) float32 in 0..1, contiguous."""
     return images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
 
 
 def standardize_(images: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """`(images - mean) / std` in place, of float (B, 3, H, W) in 0..1; returns `images`."""
-    # Numbers instead of a (3, 1, 1) tensor: creating one on a GPU would wait for it at every batch.
+    """`(images - mean) / std` in place, of float (B, C, H, W) in 0..1; returns `images`."""
+    # Numbers instead of a (C, 1, 1) tensor: creating one on a GPU would wait for it at every batch.
     for channel, (mean, std) in enumerate(zip(preprocessing.mean, preprocessing.std, strict=True)):
         images[:, channel].sub_(mean).div_(std)
     return images

@@ -17,10 +17,11 @@ from pixelwise.datasets.reading import read_image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError, PixelwiseError, RecipeError
 from pixelwise.evaluation.pairs import in_background
-from pixelwise.evaluation.pictures import indexed_png, jpeg
+from pixelwise.evaluation.pictures import jpeg
+from pixelwise.evaluation.submissions import MaskFormat, mask_encoder, mask_values
 from pixelwise.prediction.inputs import Input, find_inputs
 from pixelwise.prediction.segmenter import PaletteName, Prediction, Segmenter, choose_palette
-from pixelwise.recipes.classes import IGNORE, Color
+from pixelwise.recipes.classes import Color
 from pixelwise.storage import printable, write_bytes
 
 MASKS = "masks"
@@ -78,15 +79,15 @@ def predict_paths(
     overlay: bool = True,
     alpha: float = 0.5,
     palette: PaletteName = "official",
+    mask_format: MaskFormat = "ids",
     strict: bool = False,
     progress: Callable[[int, int], None] | None = None,
     reading: Reading | None = None,
 ) -> PredictSummary:
     """Predict every image that `paths` mean.
 
-    Writes `masks/NAME.png` (palette PNG, pixel value = class id), `overlays/NAME.jpg` (for looking at,
-    a tenth of a PNG's size) and `classes.json` below `output`, of the upright image's own size; each
-    file complete or not at all. Files that cannot be read are skipped and listed in `problems.jsonl`.
+    Writes `masks/NAME.png` (pixel value = class id, or as `mask_format` says), `overlays/NAME.jpg` and `classes.json`
+    below `output`, at the upright image's own size. Files that cannot be read are listed in `problems.jsonl`.
 
     Args:
         segmenter: Predicts.
@@ -94,14 +95,15 @@ def predict_paths(
         output: Folder for everything that is written.
         overlay: Whether overlays are written.
         alpha: Opacity of the colours in overlays, 0..1.
-        palette: Colours of masks and overlays.
-        strict: Raise the first error instead of skipping its file.
+        palette: Their colours, and those of masks of class ids.
+        mask_format: What masks hold: class ids, or the values that a benchmark's server reads.
+        strict: Raise the first error, skip none.
         progress: Told (files done, files in all) after every file.
         reading: How files become arrays; None: as the segmenter does.
 
     Raises:
         DataError: D223, one of `paths` means no image; with `strict`, the first bad file's error.
-        RecipeError: R220, an input lies where predictions go; R221, `output` holds others' masks.
+        RecipeError: R220, an input lies where predictions go; R221, others' masks do; R222, another data set's format.
         ResourceError: S601, the disk is full.
         ValueError: `alpha` or `palette` is not one that exists.
     """
@@ -109,16 +111,17 @@ def predict_paths(
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha is {alpha}; expected 0 (image only) to 1 (colours only)")
     colors = choose_palette(segmenter.palette, palette)
+    encode = mask_encoder(mask_format, segmenter.classes, colors)
     inputs = find_inputs(paths, [output / MASKS, output / OVERLAYS])
-    _begin(output, segmenter, colors)
+    _begin(output, segmenter, colors, mask_format)
     total = len(inputs.images) + len(inputs.problems)
     problems = [_problem_of(finding) for finding in inputs.problems]
     if strict and problems:
         raise DataError(problems[0].code, problems[0].message, problems[0].help)
     _write_down(problems, output)
-    predictions = _predictions(segmenter, inputs.images, reading or segmenter.reading)
     draw = functools.partial(Prediction.overlay, alpha=alpha, palette=palette) if overlay else None
-    write = functools.partial(_write, output=output, colors=colors, draw=draw)
+    write = functools.partial(_write, output=output, encode=encode, draw=draw)
+    predictions = _predictions(segmenter, inputs.images, reading or segmenter.reading)
     for done, (source, value) in enumerate(in_background(write, predictions, ahead=AHEAD), len(problems) + 1):
         if isinstance(value, DataError):
             if strict:
@@ -127,7 +130,11 @@ def predict_paths(
             _write_down(problems[-1:], output)
         if progress is not None:
             progress(done, total)
-    seconds, failed = time.monotonic() - start, len(problems)
+    return _summary(total, problems, time.monotonic() - start)
+
+
+def _summary(total: int, problems: Sequence[Problem], seconds: float) -> PredictSummary:
+    failed = len(problems)
     return PredictSummary(ok=total - failed, failed=failed, problems=tuple(problems), seconds=seconds)
 
 
@@ -148,19 +155,19 @@ def _write(
     outcome: _Outcome,
     *,
     output: Path,
-    colors: Sequence[Color],
+    encode: Callable[[np.ndarray], bytes],
     draw: Callable[[Prediction], np.ndarray] | None,
 ) -> _Outcome:
     """Write what was predicted; hands the outcome on."""
     if isinstance(outcome.value, Prediction):
         name, labels = outcome.source.name, outcome.value.labels
-        write_bytes(_below(output / MASKS, name, ".png"), indexed_png(labels, colors))
+        write_bytes(_below(output / MASKS, name, ".png"), encode(labels))
         if draw is not None:
             write_bytes(_below(output / OVERLAYS, name, ".jpg"), jpeg(draw(outcome.value)))
     return outcome
 
 
-def _begin(output: Path, segmenter: Segmenter, colors: Sequence[Color]) -> None:
+def _begin(output: Path, segmenter: Segmenter, colors: Sequence[Color], mask_format: MaskFormat) -> None:
     """Claim the output folder with `classes.json`, and forget the problems of an earlier call.
 
     Masks are what people make by hand for weeks: a folder of them that is not ours (no
@@ -173,11 +180,12 @@ def _begin(output: Path, segmenter: Segmenter, colors: Sequence[Color]) -> None:
                 f"{printable(folder)} holds files that are not predictions (there is no {CLASSES} beside it)",
                 "choose another --output, so that none of them is overwritten",
             )
+    values, ignored = mask_values(mask_format, len(segmenter.classes))
     classes = [
-        {"id": class_id, "name": name, "color": "#{:02x}{:02x}{:02x}".format(*color)}
-        for class_id, (name, color) in enumerate(zip(segmenter.classes, colors, strict=True))
+        {"id": value, "name": name, "color": "#{:02x}{:02x}{:02x}".format(*color)}
+        for value, name, color in zip(values, segmenter.classes, colors, strict=True)
     ]
-    content = msgspec.json.encode({"classes": classes, "ignore": IGNORE})
+    content = msgspec.json.encode({"classes": classes, "ignore": ignored})
     write_bytes(output / CLASSES, msgspec.json.format(content, indent=1) + b"\n")
     (output / PROBLEMS).unlink(missing_ok=True)
 

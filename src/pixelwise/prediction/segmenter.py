@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -18,14 +19,20 @@ from torch import Tensor
 from pixelwise.datasets.reading import read_image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
-from pixelwise.evaluation.evaluate import main_logits, prediction_mode
+from pixelwise.evaluation.evaluate import main_logits, padded_size, predicted_labels, prediction_mode, views_of
+from pixelwise.evaluation.pairs import RESIZE, fitted_size
 from pixelwise.evaluation.pictures import blend
+from pixelwise.evaluation.views import bands, best_classes
 from pixelwise.metrics import upsampled_argmax
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.classes import Color
 from pixelwise.recipes.palettes import colorblind_palette
-from pixelwise.recipes.protocols import Size
-from pixelwise.transforms.resizing import resize_image
+from pixelwise.recipes.protocols import PROTOCOLS, Protocol, Size
+
+WHOLE_PIXELS = 1 << 24
+"""An image that the network would see at more pixels than this is predicted by windows."""
+WINDOW: Size = (1024, 1024)
+"""Their size where nothing else is said."""
 
 PaletteName = Literal["official", "cvd"]
 """The data set's own colours, or colours that colour-blind eyes can tell apart."""
@@ -75,6 +82,10 @@ class Segmenter:
             their aspect ratio kept. None: every image at its own size.
         device: None: where the model is.
         reading: How image files become arrays.
+        protocol: How the network was evaluated. Images are resized as there (`fit` and `resampling`), padded
+            as there, and seen through its windows; scales and mirrored images, which cost several times as
+            much, are left out. Without windows images of more than `WHOLE_PIXELS` pixels are seen through
+            windows of `WINDOW` that overlap by a quarter, so that memory stays bounded.
     """
 
     def __init__(
@@ -85,12 +96,14 @@ class Segmenter:
         input_size: Size | None = None,
         device: torch.device | str | None = None,
         reading: Reading = Reading(),  # noqa: B008 (immutable)
+        protocol: Protocol = PROTOCOLS["native"],
     ) -> None:
         self.model = model.to(device).eval() if device is not None else model.eval()
         self.classes = tuple(classes if classes is not None else model.classes)
         self.palette = tuple(palette if palette is not None else colorblind_palette(len(self.classes)))
         self.input_size = input_size
         self.reading = reading
+        self.protocol = msgspec.structs.replace(protocol, scales=(1.0,), flip=False, argmax_at="input")
         for name, values in (("class names", self.classes), ("palette colours", self.palette)):
             if len(values) != model.num_classes:
                 raise ValueError(f"{len(values)} {name} for a model of {model.num_classes} classes")
@@ -109,12 +122,47 @@ class Segmenter:
         """
         pixels = self._pixels(image)
         height, width = pixels.shape[:2]
-        seen = resize_image(pixels, same_area((height, width), self.input_size))
+        seen = RESIZE[self.protocol.resampling](pixels, self.seen_size((height, width)))
+        protocol = self.protocol
+        if protocol.window is None and seen.shape[0] * seen.shape[1] > WHOLE_PIXELS:
+            protocol = through_windows(protocol, WINDOW)
         with prediction_mode(self.model):
-            logits = main_logits(self.model, [seen])
-            labels = upsampled_argmax(logits, (height, width), self.model.align_corners)[0].cpu().numpy()
-            softmax = _softmax(logits, (height, width), self.model.align_corners) if scores else None
+            predict = self._by_windows if protocol.window is not None else self._whole
+            labels, softmax = predict(seen, (height, width), protocol, scores)
         return Prediction(image=pixels, labels=labels, scores=softmax, classes=self.classes, palette=self.palette)
+
+    def seen_size(self, size: Size) -> Size:
+        """(height, width) at which the network sees an image of that size, padding left out."""
+        if self.protocol.fit is not None:
+            return fitted_size(size, *self.protocol.fit)
+        return same_area(size, self.input_size)
+
+    def _whole(
+        self, seen: np.ndarray, size: Size, protocol: Protocol, scores: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        align_corners, seen_size = self.model.align_corners, (seen.shape[0], seen.shape[1])
+        logits = main_logits(self.model, [seen], pad_to=protocol.pad_to)
+        if protocol.pad_to is None:
+            labels = upsampled_argmax(logits, size, align_corners)[0]
+            return labels.cpu().numpy(), _softmax(logits, size, align_corners) if scores else None
+        labels = predicted_labels(logits, seen_size, size, protocol, align_corners)
+        if not scores:
+            return labels.cpu().numpy(), None
+        padded = padded_size(seen_size, protocol.pad_to)
+        full = F.interpolate(logits.float(), padded, mode="bilinear", align_corners=align_corners)
+        return labels.cpu().numpy(), _softmax(full[:, :, : seen_size[0], : seen_size[1]], size, align_corners)
+
+    def _by_windows(
+        self, seen: np.ndarray, size: Size, protocol: Protocol, scores: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        views = views_of(self.model, [seen], protocol, keep=scores)
+        labels = best_classes(views, size, self.model.num_classes)[0].cpu().numpy()
+        if not scores:
+            return labels, None
+        probabilities = views[0].are_probabilities
+        parts = [values for _, values in bands(views, size, self.model.num_classes)]
+        parts = parts if probabilities else [values.softmax(0) for values in parts]
+        return labels, torch.cat(parts, 1).cpu().numpy()
 
     def _pixels(self, image: str | os.PathLike[str] | np.ndarray | Image.Image) -> np.ndarray:
         if isinstance(image, np.ndarray):
@@ -137,6 +185,12 @@ def choose_palette(official: Sequence[Color], name: PaletteName) -> tuple[Color,
     if name == "cvd":
         return colorblind_palette(len(official))
     raise ValueError(f"no palette is named '{name}'; expected 'official' or 'cvd'")
+
+
+def through_windows(protocol: Protocol, window: Size) -> Protocol:
+    """The protocol with windows of that size, which overlap by a quarter, instead of the whole image."""
+    stride = tuple(max(1, side * 3 // 4) for side in window)
+    return msgspec.structs.replace(protocol, window=window, window_stride=stride, pad_to=None)
 
 
 def same_area(size: Size, wanted: Size | None) -> Size:

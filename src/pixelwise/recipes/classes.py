@@ -9,6 +9,9 @@ from __future__ import annotations
 import msgspec
 
 from pixelwise.recipes.classes_ade20k import OBJECTS
+from pixelwise.recipes.classes_camvid import LABELS as CAMVID_LABELS
+from pixelwise.recipes.classes_cocostuff import LABELS as STUFF_LABELS
+from pixelwise.recipes.classes_cocostuff import REMOVED as STUFF_REMOVED
 
 IGNORE = 255
 Color = tuple[int, int, int]
@@ -112,6 +115,17 @@ CITYSCAPES = ClassSet(
 )
 
 
+def voc_color(index: int) -> Color:
+    """Colour `index` of the Pascal VOC colour map (its bits, three by three, from the top down)."""
+    red = green = blue = 0
+    for shift in range(7, -1, -1):
+        red |= (index & 1) << shift
+        green |= (index >> 1 & 1) << shift
+        blue |= (index >> 2 & 1) << shift
+        index >>= 3
+    return red, green, blue
+
+
 def _parse(text: str) -> tuple[tuple[str, ...], tuple[Color, ...]]:
     """Names and colours of `rrggbb name, rrggbb name, ...`."""
     entries = [entry.strip() for entry in text.split(",")]
@@ -147,6 +161,25 @@ ADE20K32 = ClassSet(
     label_table={**{i: i if i < 32 else 0 for i in range(151)}, IGNORE: IGNORE},
 )
 
+_LABELS, _LABEL_COLORS = _parse(CAMVID_LABELS)
+_VOID = _LABELS.index("Void")
+# The original CamVid: 32 labels, of which Void is ignored; the rest keeps its order.
+CAMVID32 = ClassSet(
+    names=(*_LABELS[:_VOID], *_LABELS[_VOID + 1 :]),
+    palette=(*_LABEL_COLORS[:_VOID], *_LABEL_COLORS[_VOID + 1 :]),
+    label_table={**{i: i - (i > _VOID) for i in range(len(_LABELS))}, _VOID: IGNORE, IGNORE: IGNORE},
+)
+
+_STUFF = tuple(enumerate(" ".join(STUFF_LABELS.split()).split(", ")))
+_STUFF_KEPT = [(raw, name) for raw, name in _STUFF if name not in STUFF_REMOVED]
+# COCO-Stuff has no official colours; the VOC colour map gives every id one of its own. A removed id in a mask
+# is an error, because the masks of the data set hold none.
+COCOSTUFF171 = ClassSet(
+    names=tuple(name for _, name in _STUFF_KEPT),
+    palette=tuple(voc_color(raw + 1) for raw, _ in _STUFF_KEPT),
+    label_table={**{raw: class_id for class_id, (raw, _) in enumerate(_STUFF_KEPT)}, IGNORE: IGNORE},
+)
+
 CLASS_SETS = {
     "camvid": CAMVID,
     "town": CAMVID,
@@ -156,5 +189,7 @@ CLASS_SETS = {
     "ade20k32": ADE20K32,
     "cocoseg21": VOC,
     "cocoseg21-edgeai": VOC,
+    "camvid32": CAMVID32,
+    "cocostuff171": COCOSTUFF171,
 }
 """Class sets by data set name. The synthetic town has CamVid's classes."""

@@ -16,8 +16,10 @@ from pixelwise.errors import RecipeError
 from pixelwise.recipes.schema import Recipe, to_plain
 from pixelwise.recipes.suggestions import did_you_mean
 
-SAME_EXPERIMENT: tuple[str, ...] = ("data.workers", "data.cache", "data.allow", "checkpoints", "sampling.seed")
-"""Fields and sections whose change leaves a recipe the one that was published; no page names a seed."""
+SAME_EXPERIMENT: tuple[str, ...] = (
+    "data.workers", "data.cache", "data.allow", "checkpoints", "sampling.seed", "initialize.run",
+)  # fmt: skip
+"""Fields and sections whose change leaves a recipe the one that was published; no page names a seed or a folder."""
 
 
 def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
@@ -157,7 +159,8 @@ def _set(plain: dict[str, Any], path: list[str], value: Any) -> None:
     if path == ["model", "family"] and where.get("family") != value:
         plain["model"] = where = {}
     if path == ["initialize", "encoder"] and where.get("encoder") != value:
-        plain["initialize"] = where = {}  # the licence was that of the other weights
+        # The licence was that of the other weights.
+        plain["initialize"] = where = {key: where[key] for key in ("recipe", "run") if key in where}
     if value is None:
         where.pop(path[-1], None)
     else:
@@ -189,6 +192,10 @@ def _check_fields(plain: dict[str, Any], kind: Any, path: str, source: str) -> N
         inner = _struct_of(fields[key], value)
         if inner is not None and isinstance(value, dict):
             _check_fields(value, inner, f"{path}{key}.", source)
+        elif inner is not None and isinstance(value, list):
+            for position, item in enumerate(value):
+                if isinstance(item, dict):
+                    _check_fields(item, inner, f"{path}{key}[{position}].", source)
 
 
 def _struct_of(annotation: Any, value: Any) -> Any:

@@ -40,6 +40,16 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             predictions, pixel `floor(i * from / to)`, as OpenCV and PyTorch do under that name.
         absent: What a class counts that occurs neither in labels nor in predictions: left out of
             the mean (`skip`) or 0 (`zero`).
+        window: The network sees windows of this size (smaller where the image is), which together cover what
+            it would have seen, instead of the whole; None: the whole.
+        window_stride: Distance of neighbouring windows, at most `window`; None: they touch. The last ones are
+            moved back to end with the image.
+        window_batch: Windows per forward pass.
+        blend: What overlapping windows are averaged as, uniformly: `logits` (as mmsegmentation) or
+            `probabilities`.
+        scales: The network sees the image at each of these factors of its input size; probabilities (softmax)
+            are averaged at the size at which the best class is taken.
+        flip: It also sees each of them mirrored, averaged likewise.
     """
 
     name: str
@@ -51,12 +61,37 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     argmax_at: Literal["score", "input"] = "score"
     score_size: Size | Literal["native", "input"] = "native"
     absent: Literal["skip", "zero"] = "skip"
+    window: Size | None = None
+    window_stride: Size | None = None
+    window_batch: int = 1
+    blend: Literal["logits", "probabilities"] = "logits"
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
 
     def __post_init__(self) -> None:
         if self.input_size is not None and self.fit is not None:
             raise ValueError(f"protocol '{self.name}': input_size and fit exclude each other")
         if self.pad_to is not None and self.argmax_at != "input":
             raise ValueError(f"protocol '{self.name}': padding can be cut off only where argmax_at is 'input'")
+        if self.pad_to is not None and not self.one_look:
+            raise ValueError(f"protocol '{self.name}': pad_to excludes windows, scales and flip")
+        if not self.scales or min(self.scales) <= 0:
+            raise ValueError(f"protocol '{self.name}': scales is {self.scales}; expected one or more, each above 0")
+        window, stride = self.window or (1, 1), self.window_stride or (1, 1)
+        if min(*window, *stride, self.window_batch) < 1:
+            raise ValueError(f"protocol '{self.name}': window, window_stride and window_batch must be 1 or more")
+        if self.window_stride is not None and (
+            self.window is None or any(step > side for step, side in zip(stride, window, strict=True))
+        ):
+            raise ValueError(
+                f"protocol '{self.name}': window_stride is {stride} for windows of {self.window}: parts of the image "
+                "would not be seen"
+            )
+
+    @property
+    def one_look(self) -> bool:
+        """Whether the network sees each image once, as a whole."""
+        return self.window is None and self.scales == (1.0,) and not self.flip
 
     def seen_size(self, recipe_size: Size | None) -> Size | None:
         """The one size (before padding) that the network sees; None where every image has its own.
@@ -154,6 +189,21 @@ PROTOCOLS = {
             # script shrinks the labels instead, and its validation score is 72.1.
             summary="image shrunk to 1024x512, logits to the label file's own size as the test server scores",
             input_size=(512, 1024),
+        ),
+        Protocol(
+            name="slide-1024x1024",
+            # What NVlabs' SegFormer does on Cityscapes.
+            summary="windows of 1024x1024, 768 apart, their logits averaged, at the label file's own size",
+            window=(1024, 1024),
+            window_stride=(768, 768),
+        ),
+        Protocol(
+            name="multi-scale-flip",
+            # The six scales of mmsegmentation's configurations.
+            summary="whole image at 0.5 to 1.75 times its size, each also mirrored, probabilities averaged",
+            resampling="linear",
+            scales=(0.5, 0.75, 1.0, 1.25, 1.5, 1.75),
+            flip=True,
         ),
     )
 }

@@ -6,6 +6,9 @@ as TOML and read back without importing torch.
 
 from __future__ import annotations
 
+import itertools
+import math
+import re
 from typing import Any, Literal
 
 import msgspec
@@ -57,13 +60,21 @@ class Data(Part, frozen=True, kw_only=True):
     Attributes:
         dataset: `camvid`, `cityscapes`, `voc-aug` (Pascal VOC 2012 with SBD's masks), `ade20k` (150
             classes), `ade20k32`, `cocoseg21` (COCO 2017 as 21 VOC classes, torchvision's choice of
-            images), `cocoseg21-edgeai` (TI's), `folder` (own data), `town` (synthetic), or `auto`: look
-            at the folder and take the layout that fits.
+            images), `cocoseg21-edgeai` (TI's), `cocostuff171`, `camvid32` (the original's labels), `town`
+            (synthetic); of own data `folder`, `lists`, and annotations of `labelme`, `coco` (any
+            categories), `yolo`, `cvat`, `cvat-masks` and `label-studio`; or `auto`: look at the folder and
+            take the layout that fits.
         classes: Class names in the order of their ids; None takes the data set's own, or for
             `folder` what its `dataset.toml` or the masks themselves say.
         palette: One RGB colour (0..255) per class for overlays and masks.
         label_map: Raw mask value (as text, TOML keys are text) -> class id or 255 (ignored).
         colors: `#rrggbb` -> class id or 255, for masks that are RGB pictures.
+        labels: Label name -> class id or 255, for annotations that name their labels.
+        mask_threshold: Reads masks as black and white: values from here on (1..255) are 1, others 0.
+        instance_divisor: For masks that hold class * divisor + instance: values from the divisor on
+            are divided by it, smaller ones are classes already (Cityscapes: 1000).
+        channels: Which channels of an image the network gets, in which order, counted from 0; None
+            reads every image as RGB. For TIFF files and NumPy arrays with any number of bands.
         train_split: The split that is trained on.
         exif: Whether the EXIF orientation of images is applied (masks carry none).
         alpha: What transparent pixels become: `drop` keeps their RGB, `black` blends onto black.
@@ -79,13 +90,18 @@ class Data(Part, frozen=True, kw_only=True):
     """
 
     dataset: Literal[
-        "auto", "camvid", "cityscapes", "voc-aug", "ade20k", "ade20k32", "cocoseg21", "cocoseg21-edgeai", "folder",
+        "auto", "camvid", "cityscapes", "voc-aug", "ade20k", "ade20k32", "cocoseg21", "cocoseg21-edgeai",
+        "cocostuff171", "camvid32", "folder", "lists", "labelme", "coco", "yolo", "cvat", "cvat-masks", "label-studio",
         "town",
     ] = "auto"  # fmt: skip
     classes: tuple[str, ...] | None = None
     palette: tuple[Color, ...] | None = None
     label_map: dict[str, int] | None = None
     colors: dict[str, int] | None = None
+    labels: dict[str, int] | None = None
+    mask_threshold: int | None = None
+    instance_divisor: int | None = None
+    channels: tuple[int, ...] | None = None
     train_split: str = "train"
     exif: Literal["apply", "ignore"] = "apply"
     alpha: Literal["drop", "black"] = "drop"
@@ -106,6 +122,24 @@ class Data(Part, frozen=True, kw_only=True):
                 f"data.palette has {len(self.palette)} colours for {len(self.classes)} classes",
                 "give one colour per class",
             )
+        for label, class_id in (self.labels or {}).items():
+            largest = len(self.classes) - 1 if self.classes is not None else IGNORE
+            _require(
+                class_id == IGNORE or 0 <= class_id <= largest,
+                f"data.labels maps '{label}' to {class_id}; expected 0..{largest} or {IGNORE}",
+                "map every label to a class id, or to 255 to ignore it",
+            )
+        _require(
+            self.mask_threshold is None or 1 <= self.mask_threshold <= 255,
+            f"data.mask_threshold is {self.mask_threshold}; expected 1..255",
+            "for example 128",
+        )
+        _require_at_least(2, "data.instance_divisor", self.instance_divisor, "for example 1000")
+        _require(
+            self.channels is None or (len(self.channels) > 0 and min(self.channels) >= 0),
+            f"data.channels is {list(self.channels or ())}; expected channels counted from 0",
+            "for example [3, 2, 1] for the fourth, third and second band",
+        )
         _require_at_least(1, "data.max_pixels", self.max_pixels, "for example 100000000")
         _require_at_least(0, "data.workers", self.workers, "0 loads in the main process")
         if self.input_range is not None:
@@ -132,16 +166,57 @@ class Data(Part, frozen=True, kw_only=True):
 
 
 class Augment(Part, frozen=True, kw_only=True):
-    """What happens to an image-label pair before it enters a training batch, in this order.
+    """What happens to an image-label pair before it enters a training batch.
+
+    The order: resize; turn; zoom, crop and flip as one step that computes only the crop; pad; translate;
+    photometric and brightness_shift; then, for the batch, mix; then brightness, contrast, saturation and
+    channel_gain as one matrix. Labels are always resampled by nearest neighbour.
 
     Attributes:
         resize: Fixed size every pair is brought to first (image bilinear, labels nearest).
-        scale: Range of the random zoom, drawn log-uniformly.
+        fit: The size that the zoom starts from; None: the image's own. Unlike `resize`, nothing is resampled
+            for it alone: `fit` times the zoom is one step from the original pixels.
+        fit_by: `inside`: the image's own proportions, its shorter side at most the smaller number of `fit`, its
+            longer side at most the larger one, whichever way it lies (so for an upright image `fit` is
+            transposed); `stretch`: exactly `fit`, proportions change, and a zoomed pair is first cropped back
+            to `fit` at a random place; `short-side`: its own proportions, the shorter side is the smaller number.
+        scale: Range of the random zoom.
+        scale_law: Its distribution: `log-uniform`; `uniform`; `reciprocal`: 1 / zoom is uniform, as where the
+            size of the cropped box is drawn; `two-sided`: uniform below 1 or uniform above 1, one half each;
+            `steps`: smallest, smallest + `scale_step`, ... up to the largest, all alike.
+        scale_step: For `steps`.
+        scale_probability: Probability that a pair is zoomed at all.
+        scale_axes: `together`, or `independent`: height and width are zoomed by a factor each.
         aspect: Random change of the aspect ratio by up to this share, 0.1 = up to 10 %.
-        crop: Size of the random crop; smaller pairs are padded (image 0, labels ignored).
+        rotate: Turned by an angle drawn uniformly from -rotate .. rotate degrees, about the centre.
+        rotate_probability: Probability that a pair is turned at all.
+        rotate_label: Label of the corners that turning brings in from outside: 255 ignores them, TI EdgeAI's
+            code calls them class 0.
+        crop: Size of the random crop; smaller pairs are padded (see `pad`).
         class_crop: Share of crops that are centred on a pixel of a class drawn uniformly from
             those present, so that rare classes are seen.
+        max_class_share: The crop's place is drawn again, up to ten draws in all of which the last one stays,
+            until it holds two classes or more and none has this share of its labelled pixels; None: one draw.
+        pad: Where a pair that is smaller than the crop lies in it: `random`; `center`; `end`: padded at the
+            bottom and on the right; `end-then-flip`: likewise, but before the flip, so that flipped pairs are
+            padded on the left (TensorFlow DeepLab).
+        fill: What is padded, turned and moved in: `black`, before photometric and brightness_shift; `mean`, the
+            network's mean colour rounded to whole values, after them: 0 after normalisation. Labels become 255.
+        resampling: How zoomed pixels are computed: `warp`: one bilinear map, any zoom and place, edges blend
+            with the fill; `bilinear`: like resizing to whole pixels with OpenCV's bilinear filter (no
+            antialiasing) and cropping at whole pixels; `antialiased`: likewise, with Pillow's bilinear filter,
+            which widens when it shrinks (that of torchvision, close to OpenCV's INTER_AREA).
         flip: Probability of a horizontal flip.
+        translate: Moved by a whole number of pixels from -translate .. translate, drawn for each axis.
+        photometric: Distortion of uint8 colours, clipped after each step: brightness by -32..32, contrast by
+            0.5..1.5 before or after saturation by 0.5..1.5 and hue by 18 of 180 steps. `mmseg`: each with
+            probability 1/2; `united-perception`: each with probability 2/3, and in a third of the images
+            no contrast at all.
+        brightness_shift: With probability 1/2 a whole number from -shift .. shift is added to all values.
+        mix: `cutmix`: a random rectangle of half the area is replaced by that of the next pair of the batch
+            (Yun et al., arXiv:1905.04899, as French et al., arXiv:1906.01916, do for segmentation);
+            `classmix`: half of the classes of the next pair are pasted (Olsson et al., arXiv:2007.07936).
+        mix_probability: Share of the pairs that are mixed, where `mix` is set.
         brightness: Factor drawn from 1 - brightness .. 1 + brightness.
         contrast: Likewise, around mid-grey.
         saturation: Likewise, towards grey.
@@ -149,58 +224,243 @@ class Augment(Part, frozen=True, kw_only=True):
     """
 
     resize: Size | None = None
+    fit: Size | None = None
+    fit_by: Literal["inside", "stretch", "short-side"] = "inside"
     scale: Range | None = None
+    scale_law: Literal["log-uniform", "uniform", "reciprocal", "two-sided", "steps"] = "log-uniform"
+    scale_step: float = 0.25
+    scale_probability: float = 1.0
+    scale_axes: Literal["together", "independent"] = "together"
     aspect: float = 0.0
+    rotate: float = 0.0
+    rotate_probability: float = 1.0
+    rotate_label: int = IGNORE
     crop: Size | None = None
     class_crop: float = 0.0
+    max_class_share: float | None = None
+    pad: Literal["random", "center", "end", "end-then-flip"] = "random"
+    fill: Literal["black", "mean"] = "black"
+    resampling: Literal["warp", "bilinear", "antialiased"] = "warp"
     flip: float = 0.0
+    translate: int = 0
+    photometric: Literal["none", "mmseg", "united-perception"] = "none"
+    brightness_shift: int = 0
+    mix: Literal["none", "cutmix", "classmix"] = "none"
+    mix_probability: float = 0.5
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
     channel_gain: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("class_crop", "flip"):
+        for name in ("class_crop", "flip", "scale_probability", "rotate_probability", "mix_probability"):
             _require_share(f"augment.{name}", getattr(self, name), "it is a probability")
         for name in ("brightness", "contrast", "saturation", "channel_gain", "aspect"):
             _require_below_one(f"augment.{name}", getattr(self, name), "1 would erase the image")
-        _require_size("augment.resize", self.resize)
-        _require_size("augment.crop", self.crop)
-        if self.scale is not None:
-            _require(
-                0 < self.scale[0] <= self.scale[1],
-                f"augment.scale is {list(self.scale)}; expected 0 < smallest <= largest",
-                "for example [0.5, 2.0]",
-            )
+        for name in ("resize", "fit", "crop"):
+            _require_size(f"augment.{name}", getattr(self, name))
+        for name, largest in (("rotate", 180), ("rotate_label", 255), ("brightness_shift", 255)):
+            value = getattr(self, name)
+            _require(0 <= value <= largest, f"augment.{name} is {value}; expected 0..{largest}", "0 is the least")
+        _require_at_least(0, "augment.translate", self.translate, "it is a number of pixels")
         _require(
-            self.crop is not None or (self.scale is None and not self.aspect and not self.class_crop),
-            "augment.scale, aspect and class_crop change image sizes but augment.crop is not set",
+            self.max_class_share is None or 0 < self.max_class_share <= 1,
+            f"augment.max_class_share is {self.max_class_share}; expected more than 0 and at most 1",
+            "for example 0.75",
+        )
+        _require(
+            self.rotate_label == IGNORE or self.resampling != "warp",
+            "augment.rotate_label is set but augment.resampling=warp pads and turns in one step",
+            "set augment.resampling to bilinear or antialiased",
+        )
+        self._require_scale()
+        uncropped = (self.scale, self.fit, self.max_class_share) == (None, None, None)
+        _require(
+            self.crop is not None or (uncropped and not self.aspect and not self.class_crop and not self.rotate),
+            "augment.scale, aspect, class_crop, fit, rotate and max_class_share are parts of cropping but "
+            "augment.crop is not set",
             "set augment.crop to the size of the training batches, for example [360, 480]",
         )
 
+    def _require_scale(self) -> None:
+        _require_positive("augment.scale_step", self.scale_step, "for example 0.25")
+        if self.scale is None:
+            return
+        low, high = self.scale
+        _require(
+            0 < low <= high,
+            f"augment.scale is {[low, high]}; expected 0 < smallest <= largest",
+            "for example [0.5, 2.0]",
+        )
+        _require(
+            self.scale_law != "two-sided" or low <= 1 <= high,
+            f"augment.scale is {[low, high]}; augment.scale_law=two-sided expects smallest <= 1 <= largest",
+            "for example [0.5, 2.0]",
+        )
 
-class Loss(Part, frozen=True, kw_only=True):
-    """Cross entropy over labelled pixels, plus optional terms.
+
+class Ohem(Part, frozen=True, kw_only=True):
+    """Online hard example mining: cross entropy over the pixels that are still difficult.
+
+    A pixel counts when the probability of its class is at most `threshold`. Where fewer than `min_kept` do, the
+    `min_kept` pixels of the lowest probabilities count; where fewer are labelled, all of them.
 
     Attributes:
+        threshold: Probability of its own class from which on a pixel is easy.
+        min_kept: Number of pixels of a batch (of one forward pass); below 1 it is the share of the batch's
+            pixels, ignored ones included, and then means the same for every crop and batch size.
+        auxiliary: Whether each auxiliary head chooses its hard pixels, too, or counts all.
+    """
+
+    threshold: float = 0.9
+    min_kept: int | float = 100_000
+    auxiliary: bool = True
+
+    def __post_init__(self) -> None:
+        _require_share("loss.ohem.threshold", self.threshold, "it is a probability, for example 0.9")
+        _require(
+            self.min_kept >= 0 and (self.min_kept < 1 or float(self.min_kept).is_integer()),
+            f"loss.ohem.min_kept is {self.min_kept}; expected a whole number of pixels, or a share below 1",
+            "for example 100000, or 0.05 for 5 % of the batch's pixels",
+        )
+
+
+ClassWeights = (
+    Literal[
+        "none", "enet", "median-frequency", "inverse-sqrt", "edgeai-cityscapes", "edgeai-ade20k32", "erfnet-encoder",
+        "erfnet-decoder",
+    ]
+    | tuple[float, ...]
+)  # fmt: skip
+
+
+class Loss(Part, frozen=True, kw_only=True):
+    """Cross entropy over labelled pixels, plus optional terms, each times its weight; a weight of 0 is off.
+
+    All terms look at the main head; auxiliary heads have their cross entropy only.
+
+    Attributes:
+        cross_entropy: Weight of the main head's cross entropy.
         class_weights: `none`; `enet`: 1 / ln(1.02 + p) with p the share of all pixels, void
             included (arXiv:1606.02147); `median-frequency`: median frequency / frequency, where a
             frequency counts only images that hold the class (Eigen and Fergus, arXiv:1411.4734);
-            `inverse-sqrt`: 1 / sqrt(p), at most 6 times the smallest, mean 1.
+            `inverse-sqrt`: 1 / sqrt(p), at most 6 times the smallest, mean 1; the published numbers of TI
+            (`edgeai-cityscapes`, `edgeai-ade20k32`) and of ERFNet's two stages (`erfnet-encoder`,
+            `erfnet-decoder`), see `recipes/published_weights.py`; or one number per class.
+        class_weights_share: Share of the steps, drawn at random, in which the class weights count.
+        normalize: What the sum of the cross entropy (and of the focal term) is divided by. `valid`: the class
+            weights of the labelled pixels; `all`: the number of pixels, ignored ones included.
         label_smoothing: Share of the target spread over all classes.
-        dice: Weight of a soft Dice term added to the cross entropy.
+        ohem: Cross entropy over the hard pixels only; None: over all.
+        dice: Weight of a soft Dice term (arXiv:1606.04797).
+        focal: Weight of a focal term (arXiv:1708.02002), whose alpha are the class weights.
+        focal_gamma: How fast pixels fade there that are recognised.
+        tversky: Weight of a Tversky term (arXiv:1706.05721).
+        tversky_alpha: What a false positive costs there.
+        tversky_beta: What a false negative costs there.
+        lovasz: Weight of a Lovász-softmax term (arXiv:1705.08790), a surrogate of the mean IoU.
+        lovasz_per_image: Whether that is the IoU of each image instead of the batch's.
+        boundary: Weight of a second cross entropy, over the pixels near another class.
+        boundary_width: How near, in rows and columns.
         auxiliary: Weight of each auxiliary head's cross entropy.
     """
 
-    class_weights: Literal["none", "enet", "median-frequency", "inverse-sqrt"] = "none"
+    cross_entropy: float = 1.0
+    class_weights: ClassWeights = "none"
+    class_weights_share: float = 1.0
+    normalize: Literal["valid", "all"] = "valid"
     label_smoothing: float = 0.0
+    ohem: Ohem | None = None
     dice: float = 0.0
+    focal: float = 0.0
+    focal_gamma: float = 2.0
+    tversky: float = 0.0
+    tversky_alpha: float = 0.3
+    tversky_beta: float = 0.7
+    lovasz: float = 0.0
+    lovasz_per_image: bool = False
+    boundary: float = 0.0
+    boundary_width: int = 3
     auxiliary: float = 0.4
 
     def __post_init__(self) -> None:
+        terms = ("cross_entropy", "dice", "focal", "tversky", "lovasz", "boundary")
+        for name in (*terms, "auxiliary"):
+            _require_at_least(0, f"loss.{name}", getattr(self, name), "it is a weight; 0 is off")
+        _require(
+            any(getattr(self, name) for name in terms),
+            f"all of loss.{', '.join(terms)} are 0; expected a term that the main head learns from",
+            "for example loss.cross_entropy=1",
+        )
         _require_below_one("loss.label_smoothing", self.label_smoothing, "0 is off; 1 would erase the labels")
-        _require_at_least(0, "loss.dice", self.dice, "it is a weight; 0 is off")
-        _require_at_least(0, "loss.auxiliary", self.auxiliary, "it is a weight; 0 is off")
+        _require_at_least(0, "loss.focal_gamma", self.focal_gamma, "for example 2; 0 is cross entropy")
+        _require(
+            min(self.tversky_alpha, self.tversky_beta) >= 0 and self.tversky_alpha + self.tversky_beta > 0,
+            f"loss.tversky_alpha is {self.tversky_alpha} and loss.tversky_beta is {self.tversky_beta}; expected 0 or "
+            "more, not both 0: one kind of error has to cost something",
+            "for example 0.3 and 0.7",
+        )
+        _require_at_least(1, "loss.boundary_width", self.boundary_width, "for example 3 pixels")
+        self._require_possible_weights()
+        self._require_possible_mining()
+
+    def _require_possible_weights(self) -> None:
+        weights = self.class_weights
+        _require(
+            isinstance(weights, str) or (all(0 <= weight < math.inf for weight in weights) and sum(weights) > 0),
+            f"loss.class_weights is {weights if isinstance(weights, str) else list(weights)}; expected one number of "
+            "0 or more per class, not all 0",
+            "for example [1, 2, 0.5] for three classes",
+        )
+        _require(
+            0 < self.class_weights_share <= 1,
+            f"loss.class_weights_share is {self.class_weights_share}; expected more than 0 and at most 1",
+            "1 uses the weights in every step; loss.class_weights=none never",
+        )
+        _require(
+            self.class_weights_share == 1 or weights != "none",
+            f"loss.class_weights_share is {self.class_weights_share} but loss.class_weights is none",
+            "choose the weights, for example loss.class_weights=enet",
+        )
+
+    def _require_possible_mining(self) -> None:
+        if self.ohem is not None:
+            _require(
+                self.cross_entropy > 0,
+                "loss.ohem chooses the pixels of the cross entropy but loss.cross_entropy is 0",
+                "give the cross entropy a weight, or leave out loss.ohem",
+            )
+            _require(
+                self.normalize == "valid",
+                f"loss.normalize is {self.normalize} but loss.ohem averages over the pixels that it keeps",
+                "leave out one of them",
+            )
+
+
+class Group(Part, frozen=True, kw_only=True):
+    r"""Parameters that learn or decay at another rate than the others.
+
+    Attributes:
+        pattern: Regular expression that is searched for in the names of the parameters, such as `^head\.`.
+        lr: Factor on the learning rate; 0 holds the parameters fixed (not the statistics of normalisations).
+        weight_decay: Theirs; None: the optimizer's. `decay_all` holds for it, too.
+    """
+
+    pattern: str
+    lr: float = 1.0
+    weight_decay: float | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise RecipeError(
+                "R203",
+                f"optimizer.groups: '{self.pattern}' is no regular expression: {error}",
+                r"for example ^head\. for everything in the head",
+            ) from error
+        _require_at_least(0, f"lr of the group '{self.pattern}'", self.lr, "it is a factor, for example 10")
+        _require_at_least(0, f"weight_decay of the group '{self.pattern}'", self.weight_decay, "0 is off")
 
 
 class Optimizer(Part, frozen=True, kw_only=True):
@@ -209,6 +469,11 @@ class Optimizer(Part, frozen=True, kw_only=True):
     Attributes:
         kind: `sgd` (with momentum), `adam` (weight decay coupled, as L2) or `adamw` (decoupled).
         lr: Base learning rate.
+        lr_batch: Images per step that `lr` is meant for: with another number it grows or shrinks in
+            proportion; None: `lr` is used as it is.
+        groups: Parameters with rates of their own; of several patterns that fit a name the first counts.
+        layer_decay: Factor on the learning rate per block of the encoder, counted from its end: the last
+            block's rate is the head's times this, the one's before times its square; 1 is off.
         momentum: For `sgd`.
         betas: For `adam` and `adamw`.
         weight_decay: Of all parameters, or of weights with two or more dimensions only, see next.
@@ -223,9 +488,15 @@ class Optimizer(Part, frozen=True, kw_only=True):
     weight_decay: float = 0.0
     decay_all: bool = False
     clip_norm: float | None = None
+    lr_batch: int | None = None
+    groups: tuple[Group, ...] = ()
+    layer_decay: float = 1.0
 
     def __post_init__(self) -> None:
         _require_positive("optimizer.lr", self.lr, "for example 0.001")
+        _require_at_least(1, "optimizer.lr_batch", self.lr_batch, "for example 8")
+        _require_positive("optimizer.layer_decay", self.layer_decay, "for example 0.75; 1 is off")
+        _require_share("optimizer.layer_decay", self.layer_decay, "for example 0.75; 1 is off")
         if self.clip_norm is not None:
             _require_positive("optimizer.clip_norm", self.clip_norm, "leave it out for no clipping")
         _require_below_one("optimizer.momentum", self.momentum, "for example 0.9; 0 is off")
@@ -243,25 +514,47 @@ class Schedule(Part, frozen=True, kw_only=True):
     Attributes:
         epochs: Passes over the training split; exactly one of `epochs` and `iterations` is set.
         iterations: Optimizer steps.
-        kind: `constant`; `step`: times `gamma` every `step_epochs`; `poly`: (1 - t)^power;
-            `cosine`: half a cosine; t runs from 0 to 1 after the warm-up.
+        kind: `constant`; `step`: times `gamma` at every milestone; `poly`: (1 - t)^power; `cosine`: half a
+            cosine; t runs from 0 to 1 over what `decay_from` says; `one-cycle`: half a cosine up from
+            1 / `start_divisor` over the first `rise` of all steps, another one down to 1 / (`start_divisor` x
+            `end_divisor`) at the last step (Smith, arXiv:1708.07120; momentum stays).
+        per: `iteration`: the rate follows its course at every step; `epoch`: it is constant within an epoch.
+        milestones: For `step`, in epochs; none: every `step_epochs`.
         step_epochs: For `step`.
         gamma: For `step`.
         power: For `poly`.
+        rise: For `one-cycle`.
+        start_divisor: For `one-cycle`.
+        end_divisor: For `one-cycle`.
         min_lr_ratio: `poly` and `cosine` end at this share of the base rate.
-        warmup_iterations: Linear rise at the start.
+        min_lr: They end at this rate, whatever the factor of a group of parameters; None: at `min_lr_ratio`.
+        warmup_iterations: Length of the rise at the start, in steps.
+        warmup_epochs: In epochs; at most one of the two is set.
         warmup_ratio: Share of the base rate at which the rise starts.
+        warmup: Its form, r from 0 to 1: `linear`: ratio + (1 - ratio) r; `proportional`: r, at least the
+            ratio; `exponential`: ratio^(1 - r); `constant`: the ratio.
+        decay_from: `warm-up`: t starts where the warm-up ends; `start`: t counts the steps of the
+            warm-up, too, and the first step after it is the first one that decays.
     """
 
     epochs: int | None = None
     iterations: int | None = None
-    kind: Literal["constant", "step", "poly", "cosine"] = "poly"
+    kind: Literal["constant", "step", "poly", "cosine", "one-cycle"] = "poly"
+    per: Literal["iteration", "epoch"] = "iteration"
+    milestones: tuple[int, ...] = ()
     step_epochs: int = 100
     gamma: float = 0.1
     power: float = 0.9
+    rise: float = 0.3
+    start_divisor: float = 25.0
+    end_divisor: float = 10_000.0
     min_lr_ratio: float = 0.0
+    min_lr: float | None = None
     warmup_iterations: int = 0
+    warmup_epochs: int = 0
     warmup_ratio: float = 0.0
+    warmup: Literal["linear", "proportional", "exponential", "constant"] = "linear"
+    decay_from: Literal["warm-up", "start"] = "warm-up"
 
     def __post_init__(self) -> None:
         _require(
@@ -273,12 +566,43 @@ class Schedule(Part, frozen=True, kw_only=True):
         length = self.epochs if self.epochs is not None else self.iterations
         name = "schedule.epochs" if self.epochs is not None else "schedule.iterations"
         _require_at_least(1, name, length, "for example 100")
+        _require(
+            all(later > earlier for earlier, later in itertools.pairwise((0, *self.milestones))),
+            f"schedule.milestones is {list(self.milestones)}; expected growing numbers of epochs",
+            "for example [100, 200]",
+        )
         _require_at_least(1, "schedule.step_epochs", self.step_epochs, "for example 100")
         _require_positive("schedule.gamma", self.gamma, "it multiplies the learning rate, for example 0.1")
         _require_positive("schedule.power", self.power, "for example 0.9")
         _require_share("schedule.min_lr_ratio", self.min_lr_ratio, "it is a share of optimizer.lr")
+        _require_at_least(0, "schedule.min_lr", self.min_lr, "it is a learning rate, for example 0.000001")
+        self._check_start()
+
+    def _check_start(self) -> None:
+        _require(
+            0 < self.rise < 1, f"schedule.rise is {self.rise}; expected more than 0 and less than 1", "for example 0.3"
+        )
+        _require_at_least(1, "schedule.start_divisor", self.start_divisor, "for example 25")
+        _require_at_least(1, "schedule.end_divisor", self.end_divisor, "for example 10000")
         _require_share("schedule.warmup_ratio", self.warmup_ratio, "it is a share of optimizer.lr")
         _require_at_least(0, "schedule.warmup_iterations", self.warmup_iterations, "0 is no warm-up")
+        _require_at_least(0, "schedule.warmup_epochs", self.warmup_epochs, "0 is no warm-up")
+        _require(
+            not (self.warmup_iterations and self.warmup_epochs),
+            f"schedule.warmup_iterations is {self.warmup_iterations} and schedule.warmup_epochs is "
+            f"{self.warmup_epochs}; expected at most one of them",
+            "set the other one to 0",
+        )
+        _require(
+            self.warmup != "exponential" or self.warmup_ratio > 0,
+            f"schedule.warmup is exponential and schedule.warmup_ratio is {self.warmup_ratio}; expected more than 0",
+            "an exponential rise cannot start from nothing; for example 0.001",
+        )
+        _require(
+            self.kind != "one-cycle" or not (self.warmup_iterations or self.warmup_epochs),
+            "schedule.kind is one-cycle, which has a rise of its own, and a warm-up is set, too",
+            "leave the warm-up out; schedule.rise is the length of the rise",
+        )
 
 
 class Ema(Part, frozen=True, kw_only=True):
@@ -342,12 +666,18 @@ class Selection(Part, frozen=True, kw_only=True):
         split: The split that is evaluated during training.
         every_epochs: Evaluate after every so many epochs; 0: never.
         protocol: Named protocol of these evaluations; None: the recipe's first.
+        patience: Training ends early after so many evaluations in a row without an improvement; None:
+            it never does.
+        min_delta: Percentage points of mIoU that an evaluation has to be above the last improvement to
+            be one itself. Which weights are the best does not depend on it.
     """
 
     weights: Literal["best", "last"] = "last"
     split: str = "val"
     every_epochs: int = 0
     protocol: str | None = None
+    patience: int | None = None
+    min_delta: float = 0.0
 
     def __post_init__(self) -> None:
         _require_at_least(0, "selection.every_epochs", self.every_epochs, "0 never evaluates during training")
@@ -355,6 +685,13 @@ class Selection(Part, frozen=True, kw_only=True):
             self.weights == "last" or self.every_epochs > 0,
             "selection.weights is 'best' but selection.every_epochs is 0: nothing is ever compared",
             "set selection.every_epochs=1, or selection.weights=last",
+        )
+        _require_at_least(1, "selection.patience", self.patience, "leave it out to train to the end")
+        _require_at_least(0, "selection.min_delta", self.min_delta, "percentage points, for example 0.1")
+        _require(
+            self.patience is None or self.every_epochs > 0,
+            f"selection.patience is {self.patience} but selection.every_epochs is 0: nothing is ever compared",
+            "set selection.every_epochs=1",
         )
         if self.protocol is not None:
             protocol(self.protocol)
@@ -469,11 +806,34 @@ class Initialize(Part, frozen=True, kw_only=True):
             model of the Hugging Face hub (`nvidia/mit-b0`); `none`: random.
         licence: Of these weights, as their publisher states it.
         original: What the authors of the published row began with, where that is something else.
+        recipe: Name of the recipe whose result the whole network begins with; None: of no recipe.
+        run: Folder of the run that the whole network begins with, of `recipe` where that is named.
     """
 
     encoder: str = "none"
     licence: str = ""
     original: str = ""
+    recipe: str | None = None
+    run: str | None = None
+
+
+class Stage(Part, frozen=True, kw_only=True):
+    """A complete training that comes before the recipe's own; what follows begins with its result.
+
+    Attributes:
+        name: Of its run folder, `stages/NAME` in that of the recipe.
+        overrides: How its recipe differs from the one it belongs to: `section.field=value`.
+    """
+
+    name: str
+    overrides: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(
+            re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.name) is not None,
+            f"stages: the name '{self.name}' cannot be that of a folder; expected small letters, digits and hyphens",
+            "for example encoder",
+        )
 
 
 class Recipe(Part, frozen=True, kw_only=True):
@@ -484,6 +844,7 @@ class Recipe(Part, frozen=True, kw_only=True):
         summary: One line.
         quantization: `edgeai-8bit`: trained with 8-bit weights and activations (symmetric, per tensor,
             power-of-two scales), from the float recipe's result.
+        stages: What is trained before, in this order.
         notes: Deviations and remarks.
     """
 
@@ -503,10 +864,17 @@ class Recipe(Part, frozen=True, kw_only=True):
     checkpoints: Checkpoints = Checkpoints()
     evaluation: Evaluation = Evaluation()
     quantization: Literal["none", "edgeai-8bit"] = "none"
+    stages: tuple[Stage, ...] = ()
     published: Published | None = None
     notes: str = ""
 
     def __post_init__(self) -> None:
+        names = [stage.name for stage in self.stages]
+        _require(
+            len(set(names)) == len(names),
+            f"stages: the names are {', '.join(names)}; expected different ones",
+            "each stage has a folder of its own",
+        )
         if isinstance(self.model, UNetSpec) and self.augment.crop is not None:
             smallest = min(self.augment.crop)
             _require(
@@ -553,6 +921,9 @@ def _deciding(recipe: Recipe) -> dict[str, Any]:
         plain.pop(field, None)
     if "initialize" in plain:
         plain["initialize"] = recipe.initialize.encoder
+        # The path of a run says nothing about its weights; which recipe they come from does.
+        if recipe.initialize.recipe is not None or recipe.initialize.run is not None:
+            plain["initialize"] = [recipe.initialize.encoder, recipe.initialize.recipe or recipe.initialize.run]
     data = plain.setdefault("data", {})
     for field in ("workers", "cache", "palette"):
         data.pop(field, None)
@@ -575,8 +946,11 @@ def _without_defaults(part: msgspec.Struct) -> dict[str, Any]:
         if value != field.default:
             if isinstance(value, msgspec.Struct):
                 plain[field.name] = _without_defaults(value)
+            elif isinstance(value, tuple):
+                items = [_without_defaults(item) if isinstance(item, msgspec.Struct) else item for item in value]
+                plain[field.name] = items
             else:
-                plain[field.name] = list(value) if isinstance(value, tuple) else msgspec.to_builtins(value)
+                plain[field.name] = msgspec.to_builtins(value)
     if part.__struct_config__.tag is not None:
         plain["family"] = part.__struct_config__.tag
     return plain

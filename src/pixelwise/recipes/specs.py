@@ -10,21 +10,37 @@ from typing import Literal
 
 import msgspec
 
+from pixelwise.errors import RecipeError
+
 RGB = tuple[float, float, float]
 IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
 IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
 
 
 class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a uint8 RGB image becomes the network's input: `(image / 255 - mean) / std`.
+    """How a uint8 image becomes the network's input: `(image / 255 - mean) / std`.
 
     Attributes:
-        mean: Per channel, of RGB in 0..1.
-        std: Per channel, of RGB in 0..1.
+        mean: Per channel, of values in 0..1: RGB, or the channels that `data.channels` names. As many
+            numbers as the network has input channels.
+        std: Likewise.
     """
 
-    mean: RGB = (0.0, 0.0, 0.0)
-    std: RGB = (1.0, 1.0, 1.0)
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if len(self.mean) != len(self.std) or not self.mean:
+            raise RecipeError(
+                "R203",
+                f"model.preprocessing has {len(self.mean)} means and {len(self.std)} standard deviations",
+                "give one of each per input channel, for example three for RGB",
+            )
+
+    @property
+    def in_channels(self) -> int:
+        """Number of input channels of the network."""
+        return len(self.mean)
 
 
 IMAGENET = Preprocessing(mean=IMAGENET_MEAN, std=IMAGENET_STD)

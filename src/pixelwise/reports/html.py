@@ -98,6 +98,7 @@ def _line(result: Result) -> dict[str, str]:
     known = PROTOCOLS.get(result.protocol)
     return {
         "miou": percent(result.miou),
+        "interval": _interval(result),
         "pixel_accuracy": percent(result.pixel_accuracy),
         "split": result.split,
         "protocol": result.protocol,
@@ -106,6 +107,11 @@ def _line(result: Result) -> dict[str, str]:
         "images": count(result.images),
         "speed": speed(result.images_per_second),
     }
+
+
+def _interval(result: Result) -> str:
+    """`50.1 to 56.0`, or nothing."""
+    return " to ".join(percent(end, 1) for end in result.miou_interval or ())
 
 
 def _published(run: RunRecords, result: Result) -> dict[str, Any] | None:
@@ -136,6 +142,16 @@ def _result_facts(result: Result) -> list[Fact]:
     weights = "averaged (EMA)" if result.weights == "ema" else "as trained"
     return [
         Fact("Pixel accuracy", f"{percent(result.pixel_accuracy)} %"),
+        *(
+            Fact(name, f"{percent(value)} %")
+            for name, value in (
+                ("Mean accuracy", result.mean_accuracy),
+                ("Frequency-weighted IoU", result.frequency_weighted_iou),
+                ("Boundary mIoU", result.boundary_miou),
+                ("Calibration error", result.calibration_error),
+            )
+            if not math.isnan(value)
+        ),
         Fact("Classes with an IoU", f"{result.classes_present} of {len(result.per_class)}"),
         Fact("Images", count(result.images)),
         Fact("Input size", size),

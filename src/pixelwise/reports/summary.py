@@ -9,11 +9,13 @@ import msgspec
 from rich.console import Console
 
 from pixelwise.checkpoints.run_folder import ENVIRONMENT, REPORT, read_recipe
-from pixelwise.evaluation.result import Result, to_json
+from pixelwise.evaluation.result import to_json
 from pixelwise.evaluation.runs import evaluate
+from pixelwise.evaluation.submissions import MaskFormat
 from pixelwise.prediction.loading import load
 from pixelwise.prediction.predict import PROBLEMS, predict_paths
 from pixelwise.prediction.segmenter import PaletteName
+from pixelwise.recipes.protocols import Size
 from pixelwise.reports.counting import CountDisplay
 from pixelwise.reports.html import write_report
 from pixelwise.reports.terminal import print_result
@@ -29,10 +31,9 @@ def conclude(run: Path) -> None:
     """Score a finished run under every protocol of its recipe, write the report, show the first table."""
     environment = msgspec.json.decode((run / ENVIRONMENT).read_bytes())
     device = environment["arguments"]["device"]
-    results: list[Result] = []
-    for name in read_recipe(run).evaluation.protocols:
-        with CountDisplay("evaluating") as display:
-            results.append(evaluate(run, protocol=name, device=device, progress=display, warn=warn))
+    protocols = list(read_recipe(run).evaluation.protocols)
+    with CountDisplay("evaluating") as display:
+        results = evaluate(run, protocol=protocols, device=device, progress=display, warn=warn)
     report = write_report(run)
     console = Console()
     for result in results:
@@ -41,17 +42,41 @@ def conclude(run: Path) -> None:
 
 
 def evaluate_and_show(
-    run: Path, *, data: Path | None, split: str | None, protocol: str | None, device: str, as_json: bool
+    run: Path,
+    *,
+    data: Path | None,
+    split: str | None,
+    protocols: list[str] | None,
+    boundary: bool,
+    calibration: bool,
+    device: str,
+    as_json: bool,
 ) -> None:
-    """Score a run, keep the result in its folder, renew the report, print table or JSON."""
+    """Score a run, keep the results in its folder, renew the report, print tables or JSON.
+
+    The JSON of several protocols is a list.
+    """
+    chosen = list(protocols or read_recipe(run).evaluation.protocols[:1])
     with CountDisplay("evaluating") as display:
-        result = evaluate(run, data, split, protocol, device=device, progress=display, warn=warn)
+        results = evaluate(
+            run,
+            data,
+            split,
+            protocol=chosen,
+            device=device,
+            boundary=boundary,
+            calibration=calibration,
+            progress=display,
+            warn=warn,
+        )
     write_report(run)
     if as_json:
-        sys.stdout.write(to_json(result).decode())
+        text = to_json(results[0]) if len(results) == 1 else msgspec.json.format(msgspec.json.encode(results), indent=1)
+        sys.stdout.write(text.decode().rstrip("\n") + "\n")
         return
     console = Console()
-    print_result(result, console)
+    for result in results:
+        print_result(result, console)
     console.print(f"\nreport  {printable(run / REPORT)}", markup=False, soft_wrap=True)
 
 
@@ -63,12 +88,14 @@ def predict_and_show(
     overlay: bool,
     alpha: float,
     palette: PaletteName,
+    mask_format: MaskFormat,
+    window: Size | None,
     strict: bool,
     device: str,
     as_json: bool,
 ) -> int:
     """Predict files, print a summary; returns how many failed."""
-    segmenter = load(run, device=device, warn=warn)
+    segmenter = load(run, device=device, window=window, warn=warn)
     with CountDisplay("predicting") as display:
         summary = predict_paths(
             segmenter,
@@ -77,6 +104,7 @@ def predict_and_show(
             overlay=overlay,
             alpha=alpha,
             palette=palette,
+            mask_format=mask_format,
             strict=strict,
             progress=display,
         )

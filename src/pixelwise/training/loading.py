@@ -27,14 +27,20 @@ from pixelwise.storage import printable
 from pixelwise.storage.locks import release_inherited_locks
 from pixelwise.storage.memory import available_memory
 from pixelwise.training.order import BatchPlan, Key, augmentation_random
-from pixelwise.transforms.augmentation import fixed_resize, random_geometry
+from pixelwise.transforms.augmentation import fill_color, fixed_resize, random_pair
 from pixelwise.transforms.color import draw_color_matrix, has_color
+from pixelwise.transforms.mixing import mix_pair
 
 READ_ATTEMPTS = 3
 RETRY_SECONDS = 0.2
 WORKER_RESTARTS = 3
 WORKER_DEATH = re.compile(r"DataLoader worker .*(exited unexpectedly|is killed by signal)")
 PREFETCH_FACTOR = 2
+# A random stream of its own beside those of `order`.
+MIXING_STREAM = 2
+
+Item = tuple[np.ndarray, np.ndarray, np.ndarray | None, str]
+"""Image, labels, colour matrix or None, sample id."""
 
 
 class Batch(NamedTuple):
@@ -59,7 +65,7 @@ class TrainingPairs:
     Args:
         dataset: The opened data.
         samples: The training split.
-        recipe: Its `augment`, `sampling.seed` and `data.cache` are used.
+        recipe: Its `augment`, `sampling.seed` and the mean of its preprocessing are used.
     """
 
     def __init__(self, dataset: Dataset, samples: Sequence[Sample], recipe: Recipe) -> None:
@@ -67,6 +73,7 @@ class TrainingPairs:
         self.samples = samples
         self.augment: Augment = recipe.augment
         self.seed = recipe.sampling.seed
+        self.fill = fill_color(recipe.augment, recipe.model.preprocessing.mean)
         self._cached: list[tuple[np.ndarray, np.ndarray]] | None = None
 
     def __len__(self) -> int:
@@ -83,7 +90,7 @@ class TrainingPairs:
                     progress(len(cached), len(self.samples))
         self._cached = cached
 
-    def __getitem__(self, key: Key) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, str] | PixelwiseError:
+    def __getitem__(self, key: Key) -> Item | PixelwiseError:
         """The augmented pair; a failure is returned, not raised, so that it reaches the user unwrapped."""
         epoch, index = key
         try:
@@ -91,9 +98,17 @@ class TrainingPairs:
         except PixelwiseError as error:
             return error
         random = augmentation_random(self.seed, epoch, index)
-        image, labels = random_geometry(image, labels, self.augment, random)
+        image, labels = random_pair(image, labels, self.augment, random, self.fill)
         color = draw_color_matrix(self.augment, random) if has_color(self.augment) else None
         return image, labels, color, self.samples[index].id
+
+    def __getitems__(self, keys: Sequence[Key]) -> Sequence[Item | PixelwiseError]:
+        """The items of a batch, mixed with each other where `augment.mix` says so; PyTorch's loader calls this."""
+        items = [self[key] for key in keys]
+        whole = [item for item in items if not isinstance(item, PixelwiseError)]
+        if self.augment.mix == "none" or len(whole) < len(items):
+            return items
+        return mix_items(whole, keys, self.augment, self.seed)
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         sample = self.samples[index]
@@ -111,6 +126,29 @@ class TrainingPairs:
                     ) from error
                 time.sleep(RETRY_SECONDS * 2**attempt)
         raise AssertionError  # the loop returns or raises
+
+
+def mix_items(items: Sequence[Item], keys: Sequence[Key], augment: Augment, seed: int) -> list[Item]:
+    """Paste a part of the next pair of the batch into a pair, the first following the last.
+
+    What is pasted is the next pair as it was before mixing. Every pair keeps its id and its colour matrix,
+    which is applied to the mixed picture.
+
+    Args:
+        items: A batch; pairs of different sizes are left as they are.
+        keys: Their (epoch, index), which with the seed decide what is pasted.
+        augment: Its `mix` and `mix_probability`.
+        seed: The run's.
+    """
+    mixed: list[Item] = []
+    for position, (item, key) in enumerate(zip(items, keys, strict=True)):
+        image, labels, color, name = item
+        other_image, other_labels, _, _ = items[(position + 1) % len(items)]
+        random = np.random.default_rng([seed, MIXING_STREAM, *key])
+        if augment.mix != "none" and labels.shape == other_labels.shape and random.random() < augment.mix_probability:
+            image, labels = mix_pair(image, labels, other_image, other_labels, augment.mix, random)
+        mixed.append((image, labels, color, name))
+    return mixed
 
 
 def _may_pass(error: DataError) -> bool:
@@ -179,7 +217,7 @@ def training_batches(
             _handle_worker_death(deaths, [index for keys in in_work for _, index in keys], pairs, error, warn)
 
 
-def collate(items: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray | None, str] | PixelwiseError]):
+def collate(items: Sequence[Item | PixelwiseError]):
     """Stack pairs into a `Batch`, or hand on the first error among them."""
     pairs = []
     for item in items:
@@ -204,7 +242,7 @@ def collate(items: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray | None, str
 
 def _loader(pairs: TrainingPairs, batches: BatchPlan, workers: int, pin: bool) -> Iterator[Batch | PixelwiseError]:
     if workers == 0:
-        return (collate([pairs[key] for key in keys]) for keys in batches)
+        return (collate(pairs.__getitems__(keys)) for keys in batches)
     loader = DataLoader(
         pairs,  # type: ignore[arg-type]
         batch_sampler=batches,

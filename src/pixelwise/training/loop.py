@@ -21,20 +21,21 @@ from torch import Tensor, nn
 from pixelwise.checkpoints.run_folder import CHECKPOINTS
 from pixelwise.errors import DivergedError, PixelwiseError, RecipeError, ResourceError, StoppedError
 from pixelwise.evaluation.machine import peak_memory_bytes
-from pixelwise.losses.segmentation import segmentation_loss
+from pixelwise.losses.segmentation import segmentation_loss, uses_class_weights
 from pixelwise.models import SegmentationModel
 from pixelwise.models.preprocessing import standardize_, to_unit_range
 from pixelwise.recipes.classes import IGNORE
-from pixelwise.recipes.schema import Recipe
+from pixelwise.recipes.schema import Recipe, Selection
 from pixelwise.recipes.specs import Preprocessing
 from pixelwise.storage import printable, write_bytes
 from pixelwise.training.ema import update_average
 from pixelwise.training.loading import Batch, TrainingPairs, training_batches
 from pixelwise.training.log import RunLog
+from pixelwise.training.optimizers import set_learning_rates
 from pixelwise.training.order import steps_per_epoch
-from pixelwise.training.schedules import lr_factor, total_steps
+from pixelwise.training.schedules import total_steps
 from pixelwise.training.signals import StopRequest
-from pixelwise.training.state import TrainingState
+from pixelwise.training.state import Progress, TrainingState
 from pixelwise.transforms.color import apply_color
 
 MAX_BAD_STEPS = 5
@@ -78,7 +79,7 @@ def train_loop(
     status: Callable[[Status], None],
     warn: Callable[[str, str], None],
 ) -> None:
-    """Train from `state` to the end of the schedule.
+    """Train from `state` to the end of the schedule, or until `selection.patience` is exhausted.
 
     Args:
         recipe: The resolved recipe.
@@ -96,15 +97,15 @@ def train_loop(
         StoppedError: A signal asked for it; the state is saved.
         DivergedError: T501, five non-finite steps in a row; the batch is saved.
         DataError: A training file cannot be read any more.
+        ResourceError: S605, a step needs more memory than there is.
     """
     per_epoch = steps_per_epoch(len(pairs), recipe.sampling)
     steps = total_steps(recipe.schedule, per_epoch)
     progress = state.progress
-    started = progress.step
     device = next(state.model.parameters()).device
     log = RunLog(run / "log.jsonl")
     log.rewind(progress.step, progress.evaluated_step)
-    if progress.resumes and progress.step < steps:
+    if progress.resumes and progress.step < steps and not out_of_patience(recipe.selection, progress):
         log.record("resume", progress.step, {})
 
     def warn_and_log(code: str, message: str) -> None:
@@ -138,6 +139,11 @@ def train_loop(
         due = every > 0 and progress.step > 0 and (progress.step % every == 0 or progress.step == steps)
         return due and progress.evaluated_step < progress.step
 
+    def at_end() -> bool:
+        return progress.step >= steps or out_of_patience(recipe.selection, progress)
+
+    was_over = at_end() and not evaluation_due()
+
     def save_due() -> bool:
         every = recipe.checkpoints.every_steps
         by_time = meter.seconds_since_lap() >= 60 * recipe.checkpoints.every_minutes
@@ -152,20 +158,24 @@ def train_loop(
             if evaluation_due() and not stop:
                 note_memory()
                 if evaluated := evaluate(state.average or state.model, stop):
-                    _note_evaluation(state, evaluated, log)
+                    _note_evaluation(state, evaluated, recipe.selection, log)
                     save()
             if stop:
                 save()
                 raise stop.error(printable(run), progress.step)
-            if progress.step >= steps:
-                _note_end(state, started, log)
+            if at_end():
+                if not was_over:
+                    if progress.step < steps:
+                        warn_and_log("W502", _early_end(recipe.selection, progress))
+                    _note_end(state, log)
                 break
 
             meter.waiting()
             micro_batches = [next(batches) for _ in range(recipe.sampling.accumulate)]
             meter.working()
-            lr = _set_lr(state.optimizer, recipe, lr_factor(recipe.schedule, progress.step, per_epoch))
-            outcome = train_step(recipe, state, head_logits, micro_batches, class_weights)
+            lr = set_learning_rates(state.optimizer, recipe, progress.step, per_epoch)
+            with memory_explained(recipe, device):
+                outcome = train_step(recipe, state, head_logits, micro_batches, class_weights)
             meter.done()
             progress.step += 1
             _note_step(state, outcome, micro_batches, lr, per_epoch, run, log, warn_and_log)
@@ -232,11 +242,13 @@ def train_step(
     before = [buffer.clone() for buffer in buffers]
     optimizer.zero_grad(set_to_none=True)
     total = nothing.clone()
+    weighted = uses_class_weights(recipe.loss, recipe.sampling.seed, state.progress.step)
+    weights = class_weights if weighted else None
     for batch in micro_batches:
         images, labels = prepare(batch, model.preprocessing, device, recipe.precision.channels_last)
         with autocast(recipe, device):
             logits = _forward(head_logits, images)
-        loss = segmentation_loss(logits, labels, recipe.loss, class_weights, align_corners=model.align_corners)
+        loss = segmentation_loss(logits, labels, recipe.loss, weights, align_corners=model.align_corners)
         loss = loss / len(micro_batches)
         loss.backward()
         total += loss.detach()
@@ -339,27 +351,67 @@ def _forward(head_logits: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor
         ) from error
 
 
-def _set_lr(optimizer: torch.optim.Optimizer, recipe: Recipe, factor: float) -> float:
-    lr = recipe.optimizer.lr * factor
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-    return lr
+def out_of_patience(selection: Selection, progress: Progress) -> bool:
+    """Whether the evaluations so far end the training early.
+
+    It follows from the saved state, so a run that ended early and is resumed with a larger `patience`, or none,
+    goes on where it ended.
+    """
+    return selection.patience is not None and progress.stale_evaluations >= selection.patience
 
 
-def _note_evaluation(state: TrainingState, evaluated: Evaluated, log: RunLog) -> None:
+def _early_end(selection: Selection, progress: Progress) -> str:
+    least = f" by more than {selection.min_delta:g} points" if selection.min_delta else ""
+    return (
+        f"training ended early after step {progress.step}: {progress.stale_evaluations} evaluations in a row were not "
+        f"above {100 * (progress.improved_miou or 0):.2f} % mIoU{least} (selection.patience)"
+    )
+
+
+@contextlib.contextmanager
+def memory_explained(recipe: Recipe, device: torch.device) -> Iterator[None]:
+    """Turn "out of memory" of a training step into an error that says what to do.
+
+    Raises:
+        ResourceError: S605.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = str(error).partition("\n")[0].partition(". ")[0]
+        batch_size, accumulate = recipe.sampling.batch_size, recipe.sampling.accumulate
+        raise ResourceError(
+            "S605",
+            f"a training step with sampling.batch_size={batch_size} does not fit into the memory of {device} "
+            f"({reason}; {peak_memory_bytes(device) / 2**30:.1f} GiB were in use at most)",
+            f"start a new run with --auto-batch, which keeps the {batch_size * accumulate} images per step by "
+            "accumulating smaller batches, or with precision.dtype=bfloat16, or a smaller augment.crop",
+        ) from error
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error of PyTorch says that memory is exhausted, of a GPU or of the machine."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _note_evaluation(state: TrainingState, evaluated: Evaluated, selection: Selection, log: RunLog) -> None:
     progress = state.progress
     progress.evaluated_step, progress.miou = progress.step, evaluated.miou
     if progress.best_miou is None or evaluated.miou > progress.best_miou:
         progress.best_miou, progress.best_step = evaluated.miou, progress.step
+    if progress.improved_miou is None or evaluated.miou > progress.improved_miou + selection.min_delta / 100:
+        progress.improved_miou, progress.stale_evaluations = evaluated.miou, 0
+    else:
+        progress.stale_evaluations += 1
     log.record("evaluation", progress.step, evaluated._asdict())
 
 
-def _note_end(state: TrainingState, started: int, log: RunLog) -> None:
-    """Log what the training took, unless it was over before."""
-    progress = state.progress
-    if progress.step > started:
-        facts = ("seconds", "peak_memory_bytes", "skipped", "void", "resumes")
-        log.record("finished", progress.step, {name: getattr(progress, name) for name in facts})
+def _note_end(state: TrainingState, log: RunLog) -> None:
+    """Log what the training took."""
+    facts = ("seconds", "peak_memory_bytes", "skipped", "void", "resumes")
+    log.record("finished", state.progress.step, {name: getattr(state.progress, name) for name in facts})
 
 
 def _note_step(

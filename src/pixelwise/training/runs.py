@@ -7,60 +7,46 @@ import os
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import torch
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint, remove_later_checkpoints
-from pixelwise.checkpoints.initial_weights import initialize
 from pixelwise.checkpoints.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, RECIPE, read_recipe
-from pixelwise.datasets.audit import audit, raise_for_errors
-from pixelwise.datasets.class_weights import class_weights
 from pixelwise.datasets.fingerprint import fingerprint
-from pixelwise.datasets.opening import open_dataset, settled
+from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
 from pixelwise.evaluation.devices import choose_device
 from pixelwise.evaluation.evaluate import evaluate_model
 from pixelwise.evaluation.machine import machine_facts, version_facts
-from pixelwise.models import SegmentationModel, build_model
+from pixelwise.models import SegmentationModel
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.protocols import protocol
 from pixelwise.recipes.schema import Recipe, to_plain
 from pixelwise.storage import printable, write_bytes, write_text
-from pixelwise.storage.atomic import remove_leftovers, require_space
+from pixelwise.storage.atomic import remove_leftovers
 from pixelwise.storage.locks import run_lock
-from pixelwise.training.ema import build_average
 from pixelwise.training.loading import TrainingPairs, fits_in_memory
-from pixelwise.training.loop import Evaluated, Status, train_loop
-from pixelwise.training.optimizers import build_optimizer
-from pixelwise.training.order import steps_per_epoch
-from pixelwise.training.schedules import total_steps
+from pixelwise.training.loop import Evaluated, out_of_patience, train_loop
+from pixelwise.training.preparing import (
+    PreparedRun,
+    RunObserver,
+    look_at_data,
+    prepare_run,
+    refuse_quantization,
+    refuse_without_run,
+    with_auto_batch,
+)
 from pixelwise.training.signals import StopRequest, stop_on_signals
-from pixelwise.training.state import TrainingState
+from pixelwise.training.stages import last_stage, run_stages, stage_recipe
 
 # Fields that may differ when a run is continued; anything else would make it another experiment.
-RESUMABLE_CHANGES = ("schedule.epochs", "schedule.iterations", "data.workers", "data.cache", "checkpoints")
-Phase = Callable[[str, int, int], None]
-"""Told of the work before the first step: what, how much is done, of how much."""
-FREE_SPACE_FACTOR = 3
-"""A run starts only when so many checkpoints fit on the disk: the newest, the one before it, the best."""
-
-
-class RunObserver(msgspec.Struct, frozen=True):
-    """Callables that watch a run; none of them changes it.
-
-    Attributes:
-        phase: Told of the work before and between the steps.
-        status: Told of every step.
-        warn: Told of everything that is not as it should be, with a code.
-    """
-
-    phase: Phase = lambda what, done, total: None
-    status: Callable[[Status], None] = lambda status: None
-    warn: Callable[[str, str], None] = lambda code, message: None
+RESUMABLE_CHANGES = (
+    "schedule.epochs", "schedule.iterations", "selection.patience", "data.workers", "data.cache", "checkpoints",
+)  # fmt: skip
 
 
 def train(
@@ -71,9 +57,10 @@ def train(
     overrides: Sequence[str] = (),
     device: str = "auto",
     threads: int | None = None,
+    auto_batch: bool = False,
     observer: RunObserver | None = None,
 ) -> Path:
-    """Train a recipe; returns the run folder.
+    """Train a recipe, its stages first; returns the run folder.
 
     Args:
         recipe: A recipe, its name, or a `.toml` file.
@@ -82,50 +69,140 @@ def train(
         overrides: `section.field=value` changes to the recipe.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         threads: CPU threads; None: OMP_NUM_THREADS where it is set, else one per core.
+        auto_batch: Choose the largest batch that fits into memory and accumulate to the recipe's images
+            per step.
         observer: Watches.
 
     Raises:
         RecipeError: The recipe, the device or the output folder cannot be used.
-        CheckpointError: K440 to K442, the initial weights cannot be had.
+        CheckpointError: K440 to K451, the initial weights cannot be had or do not fit.
         DataError: The data would make training wrong; see `pixelwise check`.
-        ResourceError: Not enough disk space for the checkpoints.
+        ResourceError: Not enough disk space for the checkpoints, or S605, not enough memory for a step.
         RunLockedError: Another process works in `output`.
         StoppedError: A signal stopped it; `resume` continues.
         DivergedError: Five non-finite steps in a row.
     """
     resolved = apply_overrides(find_recipe(recipe) if isinstance(recipe, str) else recipe, overrides)
     run = Path(output) if output is not None else new_run_folder(resolved.name)
-    chosen = choose_device(device)
-    observer = observer or RunObserver()
-    threads = threads or _threads()
-    _refuse_quantization(resolved)
+    _begin(
+        resolved,
+        run,
+        data=Path(data) if data is not None else None,
+        device=choose_device(device),
+        threads=threads or _threads(),
+        auto_batch=auto_batch,
+        observer=observer or RunObserver(),
+        words=[recipe if isinstance(recipe, str) else resolved.name, *overrides],
+        begins_with=last_stage(resolved),
+    )
+    return run
+
+
+def _begin(
+    resolved: Recipe,
+    run: Path,
+    *,
+    data: Path | None,
+    device: torch.device,
+    threads: int,
+    auto_batch: bool,
+    observer: RunObserver,
+    words: Sequence[str],
+    begins_with: str | None,
+) -> None:
+    """Make the run folder and train in it.
+
+    Args:
+        resolved: The recipe with its overrides.
+        run: The folder.
+        data: As in `train`, as are those that follow.
+        device: Where.
+        threads: Of the CPU.
+        auto_batch: Whether the batch size is chosen.
+        observer: Watches.
+        words: Recipe and overrides as they were given, for the record.
+        begins_with: Folder, relative to `run`, of the run whose weights this one begins with, as far as they fit.
+    """
+    refuse_quantization(resolved)
+    refuse_without_run(resolved)
     with run_lock(run):
-        if (run / RECIPE).exists() or any((run / CHECKPOINTS).glob("step-*")):
-            raise RecipeError(
-                "R213",
-                f"{printable(run)} already holds a run",
-                f"continue it with `pixelwise resume {printable(run)}`, or choose another --output",
-            )
+        _refuse_occupied(run)
         torch.set_num_threads(threads)
         try:
-            dataset, facts, resolved = look_at_data(resolved, Path(data) if data is not None else None, observer)
-            prepared = _prepare(resolved, dataset, facts, run, chosen, observer)
+            for stage in resolved.stages:
+                refuse_quantization(stage_recipe(resolved, stage))
+            dataset, facts, resolved = look_at_data(resolved, data, observer)
+            if auto_batch:
+                resolved, words = with_auto_batch(resolved, facts, device, observer, words)
+            # What comes before this run is not trained yet where it has stages: here it is only found possible.
+            begin = run / begins_with if begins_with is not None and not resolved.stages else None
+            prepared = prepare_run(resolved, dataset, facts, run, device, observer, begin)
         except PixelwiseError:
             _remove_if_unused(run)
             raise
         environment = {
-            "command": _command(recipe, resolved, data, run, overrides),
-            "arguments": {"data": str(Path(data).resolve()) if data is not None else None, "device": str(chosen)},
+            "command": _command(words, data, run),
+            "arguments": {"data": str(data.resolve()) if data is not None else None, "device": str(device)},
             "threads": threads,
-            "initial_weights": {"encoder": resolved.initialize.encoder, "sha256": prepared.initial_weights_sha256},
+            "auto_batch": auto_batch,
+            "begins_with": begins_with,
+            "initial_weights": _initial_weights(prepared),
             "machine": msgspec.to_builtins(machine_facts()),
             "versions": version_facts(),
         }
         write_bytes(run / ENVIRONMENT, _json(environment))
         write_bytes(run / DATA, _json(facts))
         write_text(run / RECIPE, to_toml(resolved))  # last: its presence says that the run has begun
+        if resolved.stages:
+            _train_stages(resolved, run, environment, observer)
+            prepared = prepare_run(resolved, dataset, facts, run, device, observer, run / str(begins_with))
+            environment["initial_weights"] = _initial_weights(prepared)
+            write_bytes(run / ENVIRONMENT, _json(environment))
         _work(prepared, run, observer)
-    return run
+
+
+def _refuse_occupied(run: Path) -> None:
+    if (run / RECIPE).exists() or any((run / CHECKPOINTS).glob("step-*")):
+        raise RecipeError(
+            "R213",
+            f"{printable(run)} already holds a run",
+            f"continue it with `pixelwise resume {printable(run)}`, or choose another --output",
+        )
+
+
+def _initial_weights(prepared: PreparedRun) -> dict[str, Any]:
+    """What is recorded of the weights a run begins with."""
+    return {
+        "encoder": prepared.recipe.initialize.encoder,
+        "sha256": prepared.initial_weights_sha256,
+        "run": prepared.start._asdict() if prepared.start is not None else None,
+    }
+
+
+def _train_stages(recipe: Recipe, run: Path, environment: dict[str, Any], observer: RunObserver) -> None:
+    """Bring the stages of a run to their end, with its data, device and threads."""
+    arguments = environment["arguments"]
+    data = Path(arguments["data"]) if arguments["data"] is not None else None
+
+    def begin(recipe: Recipe, folder: Path, before: str | None) -> None:
+        observer.phase(f"stage {folder.name}", 0, 0)
+        _begin(
+            recipe,
+            folder,
+            data=data,
+            device=choose_device(arguments["device"]),
+            threads=environment["threads"],
+            auto_batch=environment.get("auto_batch", False),
+            observer=observer,
+            words=[recipe.name],
+            begins_with=before,
+        )
+
+    def go_on(folder: Path) -> None:
+        observer.phase(f"stage {folder.name}", 0, 0)
+        resume(folder, data=data, device=arguments["device"], observer=observer)
+
+    run_stages(recipe, run, begin, go_on)
 
 
 def resume(
@@ -174,61 +251,20 @@ def resume(
                 f"{found[:12]}..., expected {facts['fingerprint'][:12]}...",
                 "restore the data, or start a new run",
             )
-        prepared = _prepare(changed, dataset, facts, run, chosen, observer)
-        _restore(prepared, run, observer)
         environment["arguments"] |= {"device": str(chosen)}
         if data is not None:
             environment["arguments"] |= {"data": str(Path(data).resolve())}
+        if changed.stages and not any((run / CHECKPOINTS).glob("step-*")):
+            _train_stages(changed, run, environment, observer)
+        begins_with = environment.get("begins_with")
+        begin = run / begins_with if begins_with is not None else None
+        prepared = prepare_run(changed, dataset, facts, run, chosen, observer, begin)
+        _restore(prepared, run, observer)
         write_bytes(run / ENVIRONMENT, _json(environment))
         if changed != recipe:
             write_text(run / RECIPE, to_toml(changed))
         _work(prepared, run, observer)
     return run
-
-
-def look_at_data(recipe: Recipe, root: Path | None, observer: RunObserver) -> tuple[Dataset, dict[str, Any], Recipe]:
-    """Open and audit the data, and settle what the recipe left open about it.
-
-    Returns:
-        The data set, its facts for `data.json` and the recipe with classes and palette filled in.
-
-    Raises:
-        DataError: An error that `data.allow` does not name.
-    """
-    observer.phase("opening the data", 0, 0)
-    dataset = open_dataset(recipe.data, root)
-    wanted = [recipe.data.train_split, recipe.evaluation.split]
-    if recipe.selection.every_epochs:
-        wanted.append(recipe.selection.split)
-    splits = list(dict.fromkeys(wanted))
-    for split in splits:
-        dataset.samples(split)  # a missing split is said now, not after the training
-    found = audit(
-        dataset,
-        splits=splits,
-        progress=lambda done, total: observer.phase("looking at the data", done, total),
-    )
-    raise_for_errors(found, recipe.data.allow)
-    for finding in found.findings:
-        observer.warn(finding.code, finding.message)
-    data = settled(recipe.data, dataset)
-    # Opened as every later verb opens it, so that all of them see the same fingerprint.
-    dataset = open_dataset(data, root)
-    weights = class_weights(recipe.loss.class_weights, found.statistics[recipe.data.train_split])
-    facts = {
-        "dataset": dataset.name,
-        "splits": splits,
-        "images": {split: len(dataset.splits[split]) for split in splits},
-        "fingerprint": fingerprint(dataset, splits),
-        "class_weights": list(weights) if weights is not None else None,
-        "classes": list(dataset.classes),
-        # Pairs whose errors `data.allow` names are left out instead of failing in the middle of a run.
-        "unusable": {split: list(ids) for split, ids in found.unusable.items() if ids},
-        "largest_image": list(found.sizes.largest),
-        "statistics": msgspec.to_builtins(found.statistics),
-        "findings": msgspec.to_builtins(found.findings),
-    }
-    return dataset, facts, msgspec.structs.replace(recipe, data=data)
 
 
 def new_run_folder(recipe_name: str) -> Path:
@@ -240,49 +276,7 @@ def new_run_folder(recipe_name: str) -> Path:
     return folder
 
 
-class _Prepared(NamedTuple):
-    """Everything the loop needs, built and found possible."""
-
-    recipe: Recipe
-    dataset: Dataset
-    facts: dict[str, Any]
-    state: TrainingState
-    steps: int
-    device: torch.device
-    initial_weights_sha256: str | None
-
-
-def _prepare(
-    recipe: Recipe,
-    dataset: Dataset,
-    facts: dict[str, Any],
-    run: Path,
-    device: torch.device,
-    observer: RunObserver,
-) -> _Prepared:
-    """Build model, average and optimizer, and refuse what cannot be trained, before anything is written."""
-    observer.phase("building the network", 0, 0)
-    dataset = dataset.without(facts["unusable"])
-    samples = dataset.samples(recipe.data.train_split)
-    steps = total_steps(recipe.schedule, steps_per_epoch(len(samples), recipe.sampling))
-    torch.manual_seed(recipe.sampling.seed)
-    model = build_model(recipe)
-    # A run that has a checkpoint takes everything from there.
-    begins = not any((run / CHECKPOINTS).glob("step-*"))
-    if begins and recipe.initialize.encoder != "none":
-        observer.phase(f"loading the initial weights {recipe.initialize.encoder}", 0, 0)
-    initial_weights_sha256 = initialize(model, recipe.initialize) if begins else None
-    model = model.to(device)
-    if recipe.precision.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    average = build_average(model) if recipe.ema is not None else None
-    state = TrainingState(model, average, build_optimizer(model, recipe.optimizer))
-    bytes_per_checkpoint = sum(tensor.nbytes for tensor in model.state_dict().values()) * (4 if average else 3)
-    require_space(run, FREE_SPACE_FACTOR * bytes_per_checkpoint, f"{FREE_SPACE_FACTOR} checkpoints")
-    return _Prepared(recipe, dataset, facts, state, steps, device, initial_weights_sha256)
-
-
-def _restore(prepared: _Prepared, run: Path, observer: RunObserver) -> None:
+def _restore(prepared: PreparedRun, run: Path, observer: RunObserver) -> None:
     """Bring the state to the newest valid checkpoint, if there is one."""
     checkpoint = newest_checkpoint(run / CHECKPOINTS, observer.warn)
     if checkpoint is None:
@@ -298,14 +292,14 @@ def _restore(prepared: _Prepared, run: Path, observer: RunObserver) -> None:
     remove_later_checkpoints(run / CHECKPOINTS, checkpoint.step)
 
 
-def _work(prepared: _Prepared, run: Path, observer: RunObserver) -> None:
+def _work(prepared: PreparedRun, run: Path, observer: RunObserver) -> None:
     """Load the data and train to the end."""
-    recipe, dataset, facts, state, steps, device, _ = prepared
+    recipe, dataset, facts, state, steps, device, *_ = prepared
     remove_leftovers(run)
     remove_leftovers(run / CHECKPOINTS)
     samples = dataset.samples(recipe.data.train_split)
     pairs = TrainingPairs(dataset, samples, recipe)
-    finished = state.progress.step >= steps
+    finished = state.progress.step >= steps or out_of_patience(recipe.selection, state.progress)
     if not finished and fits_in_memory(samples, recipe, tuple(facts["largest_image"])):
         pairs.fill_cache(lambda done, total: observer.phase("decoding the images", done, total))
     workers = recipe.data.workers
@@ -356,15 +350,6 @@ def _evaluator(
     return evaluate
 
 
-def _refuse_quantization(recipe: Recipe) -> None:
-    if recipe.quantization != "none":
-        raise RecipeError(
-            "R215",
-            f"recipe '{recipe.name}' is quantization-aware ({recipe.quantization}), which this version cannot train",
-            f"train the float network: pixelwise train {recipe.name.removesuffix('-qat')}, or set quantization=none",
-        )
-
-
 def _refuse_other_experiment(recipe: Recipe, changed: Recipe) -> None:
     before, after = _flat(to_plain(recipe)), _flat(to_plain(changed))
     differing = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
@@ -402,18 +387,11 @@ def _threads() -> int:
     return int(first) if first.isdigit() and int(first) > 0 else _cores()
 
 
-def _command(
-    recipe: str | Recipe,
-    resolved: Recipe,
-    data: str | os.PathLike[str] | None,
-    run: Path,
-    overrides: Sequence[str],
-) -> str:
-    """The command line that does the same, quoted for a shell."""
-    words = ["pixelwise", "train", recipe if isinstance(recipe, str) else resolved.name]
-    if data is not None:
-        words += ["--data", os.fspath(data)]
-    return shlex.join([*words, "--output", os.fspath(run), *overrides])
+def _command(words: Sequence[str], data: Path | None, run: Path) -> str:
+    """The command line that does the same, quoted for a shell; `words` are the recipe and its overrides."""
+    recipe, *overrides = words
+    options = ["--data", str(data)] if data is not None else []
+    return shlex.join(["pixelwise", "train", recipe, *options, "--output", str(run), *overrides])
 
 
 def _json(value: Any) -> bytes:

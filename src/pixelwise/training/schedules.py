@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 
 from pixelwise.recipes.schema import Schedule
@@ -14,8 +15,27 @@ def total_steps(schedule: Schedule, steps_per_epoch: int) -> int:
     return (schedule.epochs or 0) * steps_per_epoch
 
 
+def learning_rate(schedule: Schedule, base: float, step: int, steps_per_epoch: int) -> float:
+    """The learning rate of optimizer step `step` for parameters whose base rate is `base`.
+
+    Args:
+        schedule: The recipe's section.
+        base: The rate that the schedule's factors refer to.
+        step: Steps done before this one.
+        steps_per_epoch: Optimizer steps per epoch.
+
+    Returns:
+        The rate, 0 or more.
+    """
+    ratio = schedule.min_lr_ratio
+    if schedule.min_lr is not None:
+        # A base rate below the smallest one stays as it is; that of parameters held fixed is 0.
+        ratio = min(1.0, schedule.min_lr / base) if base > 0 else 0.0
+    return base * _factor(schedule, step, steps_per_epoch, ratio)
+
+
 def lr_factor(schedule: Schedule, step: int, steps_per_epoch: int) -> float:
-    """Share of the base learning rate that optimizer step `step` (0, 1, ...) uses.
+    """Share of the base learning rate that optimizer step `step` (0, 1, ...) uses, `min_lr` left aside.
 
     Args:
         schedule: The recipe's section.
@@ -25,14 +45,62 @@ def lr_factor(schedule: Schedule, step: int, steps_per_epoch: int) -> float:
     Returns:
         A number in 0..1 for every schedule with gamma and ratios in 0..1.
     """
-    if step < schedule.warmup_iterations:
-        rise = step / schedule.warmup_iterations
-        return schedule.warmup_ratio + (1 - schedule.warmup_ratio) * rise
+    return _factor(schedule, step, steps_per_epoch, schedule.min_lr_ratio)
+
+
+def _factor(schedule: Schedule, step: int, steps_per_epoch: int, min_ratio: float) -> float:
+    epoch = step // steps_per_epoch
+    by_epoch = schedule.per == "epoch"
+    # `now`, `length` and `warm` are in the unit in which the rate changes, steps or epochs.
+    now, unit = (epoch, steps_per_epoch) if by_epoch else (step, 1)
+    length = total_steps(schedule, steps_per_epoch) / unit
+    if schedule.warmup_iterations:
+        warm, rise = schedule.warmup_iterations / unit, step / schedule.warmup_iterations
+    else:
+        warm = schedule.warmup_epochs * steps_per_epoch / unit
+        rise = now / warm if warm else math.inf
+    # Decaying from the start, the warm-up ends with a step at the full rate; otherwise that is t = 0.
+    if rise < 1 or (rise == 1 and schedule.decay_from == "start"):
+        return _warm_up(schedule, rise)
     if schedule.kind == "constant":
         return 1.0
     if schedule.kind == "step":
-        return schedule.gamma ** (step // steps_per_epoch // schedule.step_epochs)
-    length = max(1, total_steps(schedule, steps_per_epoch) - schedule.warmup_iterations)
-    done = min(1.0, (step - schedule.warmup_iterations) / length)
+        return schedule.gamma ** _milestones_passed(schedule, epoch)
+    if schedule.kind == "one-cycle":
+        return _one_cycle(schedule, now, length)
+    begin = 0.0 if schedule.decay_from == "start" else warm
+    # The decay takes at least one step or epoch, also where the warm-up is as long as the run.
+    done = min(1.0, max(0.0, now - begin) / max(1.0, length - begin))
     shape = (1 - done) ** schedule.power if schedule.kind == "poly" else 0.5 * (1 + math.cos(math.pi * done))
-    return schedule.min_lr_ratio + (1 - schedule.min_lr_ratio) * shape
+    return min_ratio + (1 - min_ratio) * shape
+
+
+def _warm_up(schedule: Schedule, rise: float) -> float:
+    ratio = schedule.warmup_ratio
+    if schedule.warmup == "constant":
+        return ratio if rise < 1 else 1.0
+    if schedule.warmup == "proportional":
+        return max(ratio, rise)
+    if schedule.warmup == "exponential":
+        return ratio ** (1 - rise)
+    return ratio + (1 - ratio) * rise
+
+
+def _milestones_passed(schedule: Schedule, epoch: int) -> int:
+    if schedule.milestones:
+        return bisect.bisect_right(schedule.milestones, epoch)
+    return epoch // schedule.step_epochs
+
+
+def _one_cycle(schedule: Schedule, now: float, length: float) -> float:
+    """As PyTorch's OneCycleLR: the peak at `rise` of all steps less one, the bottom at the last step."""
+    peak, last = max(0.0, schedule.rise * length - 1), length - 1
+    lowest = 1 / schedule.start_divisor
+    if now < peak:
+        return _between(lowest, 1.0, now / peak)
+    return _between(1.0, lowest / schedule.end_divisor, min(1.0, (now - peak) / max(1e-9, last - peak)))
+
+
+def _between(start: float, end: float, share: float) -> float:
+    """From `start` to `end` on half a cosine."""
+    return end + (start - end) / 2 * (1 + math.cos(math.pi * share))

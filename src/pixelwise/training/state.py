@@ -23,6 +23,8 @@ class Progress(msgspec.Struct):
         miou: Of the evaluation at `evaluated_step`, 0..1.
         best_miou: Highest so far.
         best_step: Its step.
+        improved_miou: Of the last evaluation that was an improvement in the sense of `selection.min_delta`.
+        stale_evaluations: Evaluations since then.
         skipped: Steps that changed no weight because the loss or a gradient was not finite.
         void: Steps that changed no weight because no pixel was labelled.
         bad_in_a_row: Non-finite steps since the last good one.
@@ -36,6 +38,8 @@ class Progress(msgspec.Struct):
     miou: float | None = None
     best_miou: float | None = None
     best_step: int = -1
+    improved_miou: float | None = None
+    stale_evaluations: int = 0
     skipped: int = 0
     void: int = 0
     bad_in_a_row: int = 0

@@ -1,10 +1,14 @@
-"""Random geometry of a training pair, on uint8 arrays.
+"""Random geometry and colours of a training pair, on uint8 arrays.
 
-Zoom, change of aspect ratio, crop, flip and padding are one affine map, so every pixel is
-interpolated once and only the pixels of the crop are computed.
+Turn, zoom, change of aspect ratio, crop, flip and padding are one step, so every pixel is interpolated
+once (twice where it is turned) and only the pixels of the crop are computed.
 """
 
 from __future__ import annotations
+
+import itertools
+import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -12,7 +16,20 @@ import numpy as np
 from pixelwise.recipes.classes import IGNORE
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema import Augment
+from pixelwise.transforms.cropping import RGB8, Content, View, content, crop_image, crop_labels
+from pixelwise.transforms.photometric import changes_pixels, distort
 from pixelwise.transforms.resizing import resize_image, resize_labels
+
+CROP_DRAWS = 10
+"""Places of the crop that are tried for `max_class_share`, as mmseg does."""
+
+
+class _Pair(NamedTuple):
+    """A pair and the rows and columns of it that are not padding."""
+
+    image: np.ndarray
+    labels: np.ndarray
+    content: Content
 
 
 def fixed_resize(image: np.ndarray, labels: np.ndarray, augment: Augment) -> tuple[np.ndarray, np.ndarray]:
@@ -22,47 +39,144 @@ def fixed_resize(image: np.ndarray, labels: np.ndarray, augment: Augment) -> tup
     return resize_image(image, augment.resize), resize_labels(labels, augment.resize)
 
 
-def random_geometry(
-    image: np.ndarray, labels: np.ndarray, augment: Augment, random: np.random.Generator
+def fill_color(augment: Augment, mean: tuple[float, float, float]) -> RGB8:
+    """The uint8 colour of padding; `mean` is the network's, in 0..1."""
+    if augment.fill == "black":
+        return 0, 0, 0
+    red, green, blue = (math.floor(255 * channel + 0.5) for channel in mean)
+    return red, green, blue
+
+
+def random_pair(
+    image: np.ndarray, labels: np.ndarray, augment: Augment, random: np.random.Generator, fill: RGB8
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Zoom, aspect, crop and flip as drawn from `random`.
+    """Everything of `augment` that happens to one pair after the fixed resize and on uint8.
 
     Args:
-        image: uint8 (H, W, 3).
-        labels: uint8 (H, W), class ids or 255.
+        image: uint8 (H, W, 3); left as it is.
+        labels: uint8 (H, W), class ids or 255; left as they are.
         augment: What to draw.
         random: Decides everything; equal generators give equal results.
+        fill: The padding's colour, see `fill_color`.
 
     Returns:
         Image and labels of size `augment.crop` where that is set, else of the input's size.
-        Outside the source the image is 0 and the labels are 255.
     """
+    image, labels, inside = _draw_pair(image, labels, augment, random, fill)
+    if not changes_pixels(augment):
+        return image, labels
+    if augment.fill == "black":
+        return distort(image, augment, random), labels
+    # The mean colour stays what it is: a new array, because without a crop `image` may be the cached one.
+    distorted = np.full_like(image, fill)
+    distorted[inside] = distort(np.ascontiguousarray(image[inside]), augment, random)
+    return distorted, labels
+
+
+def random_geometry(
+    image: np.ndarray,
+    labels: np.ndarray,
+    augment: Augment,
+    random: np.random.Generator,
+    fill: RGB8 = (0, 0, 0),
+) -> tuple[np.ndarray, np.ndarray]:
+    """Turn, zoom, aspect, crop, flip and translation as drawn from `random`; see `random_pair`."""
+    image, labels, _ = _draw_pair(image, labels, augment, random, fill)
+    return image, labels
+
+
+def _draw_pair(
+    image: np.ndarray, labels: np.ndarray, augment: Augment, random: np.random.Generator, fill: RGB8
+) -> _Pair:
     flip = random.random() < augment.flip
     if augment.crop is None:
         if flip:
             image, labels = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(labels[:, ::-1])
-        return image, labels
-    scale_y, scale_x = _draw_scale(augment, random)
-    left_top = _draw_position(labels, augment, augment.crop, (scale_y, scale_x), random)
-    return _affine_crop(image, labels, augment.crop, (scale_y, scale_x), left_top, flip)
+        pair = _Pair(image, labels, (slice(0, labels.shape[0]), slice(0, labels.shape[1])))
+    else:
+        pair = _draw_crop(image, labels, augment, augment.crop, flip, random, fill)
+    if augment.translate:
+        down, right = (int(step) for step in random.integers(-augment.translate, augment.translate + 1, size=2))
+        pair = _translate(pair, down, right, fill)
+    return pair
 
 
-def _draw_scale(augment: Augment, random: np.random.Generator) -> tuple[float, float]:
-    low, high = augment.scale or (1.0, 1.0)
-    zoom = float(np.exp(random.uniform(np.log(low), np.log(high))))
+def _draw_crop(
+    image: np.ndarray,
+    labels: np.ndarray,
+    augment: Augment,
+    crop: Size,
+    flip: bool,
+    random: np.random.Generator,
+    fill: RGB8,
+) -> _Pair:
+    scale = _draw_scale(augment, labels.shape, random)
+    angle = 0.0
+    if augment.rotate and random.random() < augment.rotate_probability:
+        angle = random.uniform(-augment.rotate, augment.rotate)
+    draws_left = 1 if augment.max_class_share is None else CROP_DRAWS
+    while True:
+        corner = _draw_corner(labels, augment, crop, scale, flip, random)
+        view = View(crop, scale, corner, flip, angle, augment.resampling)
+        cropped = crop_labels(labels, view, augment.rotate_label)
+        draws_left -= 1
+        if draws_left == 0 or _is_mixed(cropped, augment.max_class_share or 1.0):
+            break
+    return _Pair(crop_image(image, view, fill), cropped, content(view, labels.shape))
+
+
+def _draw_scale(augment: Augment, size: tuple[int, ...], random: np.random.Generator) -> tuple[float, float]:
+    """Factors from the pair's own height and width to the zoomed ones, before it is cropped."""
+    zoom_y = zoom_x = 1.0
+    if augment.scale_probability == 1 or random.random() < augment.scale_probability:
+        zoom_y = zoom_x = draw_zoom(augment, random)
+        if augment.scale_axes == "independent":
+            zoom_x = draw_zoom(augment, random)
     stretch = float(np.exp(random.uniform(-1, 1) * np.log1p(augment.aspect) / 2))
-    return zoom * stretch, zoom / stretch
+    fit_y, fit_x = _fit(augment, size)
+    scale = fit_y * zoom_y * stretch, fit_x * zoom_x / stretch
+    if augment.resampling == "warp":
+        return scale
+    height, width = (max(1, math.floor(length * factor + 0.5)) for length, factor in zip(size, scale, strict=True))
+    return height / size[0], width / size[1]
 
 
-def _draw_position(
+def draw_zoom(augment: Augment, random: np.random.Generator) -> float:
+    """A zoom from `augment.scale`, by `augment.scale_law`."""
+    low, high = augment.scale or (1.0, 1.0)
+    if augment.scale_law == "uniform":
+        return random.uniform(low, high)
+    if augment.scale_law == "reciprocal":
+        return 1 / random.uniform(1 / high, 1 / low)
+    if augment.scale_law == "two-sided":
+        return random.uniform(low, 1) if random.random() < 0.5 else random.uniform(1, high)
+    if augment.scale_law == "steps":
+        # A billionth is more than what divisions of decimal fractions are off.
+        return low + augment.scale_step * int(random.integers(math.floor((high - low) / augment.scale_step + 1e-9) + 1))
+    return float(np.exp(random.uniform(np.log(low), np.log(high))))
+
+
+def _fit(augment: Augment, size: tuple[int, ...]) -> tuple[float, float]:
+    """Factors from the pair's own height and width to those that the zoom starts from."""
+    if augment.fit is None:
+        return 1.0, 1.0
+    if augment.fit_by == "stretch":
+        return augment.fit[0] / size[0], augment.fit[1] / size[1]
+    factor = min(augment.fit) / min(size)
+    if augment.fit_by == "inside":
+        factor = min(factor, max(augment.fit) / max(size))
+    return factor, factor
+
+
+def _draw_corner(
     labels: np.ndarray,
     augment: Augment,
     crop: Size,
     scale: tuple[float, float],
+    flip: bool,
     random: np.random.Generator,
 ) -> tuple[float, float]:
-    """Top and left corner of the crop in the zoomed image; negative where the image is smaller."""
-    room = [length * factor - wanted for length, factor, wanted in zip(labels.shape, scale, crop, strict=True)]
+    """Top and left corner of the crop in the zoomed pair; negative where the pair is smaller."""
     target = None
     if random.random() < augment.class_crop:
         target = _draw_class_pixel(labels, random)
@@ -70,13 +184,38 @@ def _draw_position(
     whole = scale == (1.0, 1.0)
     corner = []
     for axis in (0, 1):
-        low, high = min(0.0, room[axis]), max(0.0, room[axis])
-        if target is None:
-            position = random.uniform(low, high)
+        zoomed = labels.shape[axis] * scale[axis]
+        if augment.resampling != "warp":
+            zoomed = round(zoomed)
+        room = zoomed - crop[axis]
+        if room < 0 and augment.pad != "random":
+            # Padding stays where it is when the crop, it included, is flipped.
+            stays = flip and axis == 1 and augment.pad != "end-then-flip"
+            before = math.floor(-room) // 2 if augment.pad == "center" else 0.0
+            corner.append(room + before if stays else -float(before))
+        elif target is not None:
+            position = (target[axis] + 0.5) * scale[axis] - crop[axis] / 2
+            position = min(max(position, min(0.0, room)), max(0.0, room))
+            corner.append(float(round(position)) if whole or augment.resampling != "warp" else position)
         else:
-            position = min(max((target[axis] + 0.5) * scale[axis] - crop[axis] / 2, low), high)
-        corner.append(float(round(position)) if whole else position)
+            lengths = [zoomed, crop[axis]]
+            if augment.fit is not None and augment.fit_by == "stretch" and crop[axis] < augment.fit[axis] < zoomed:
+                lengths.insert(1, augment.fit[axis])
+            corner.append(_draw_position(lengths, whole, augment.resampling == "warp", random))
     return corner[0], corner[1]
+
+
+def _draw_position(lengths: list[float], whole: bool, subpixel: bool, random: np.random.Generator) -> float:
+    """Where the last of `lengths` begins in the first, each placed at random in the one before it."""
+    start = 0.0
+    for outer, inner in itertools.pairwise(lengths):
+        low, high = min(0.0, outer - inner), max(0.0, outer - inner)
+        if subpixel:
+            position = random.uniform(low, high)
+            start += float(round(position)) if whole else position
+        else:
+            start += float(random.integers(round(low), round(high) + 1))
+    return start
 
 
 def _draw_class_pixel(labels: np.ndarray, random: np.random.Generator) -> tuple[int, int] | None:
@@ -91,31 +230,20 @@ def _draw_class_pixel(labels: np.ndarray, random: np.random.Generator) -> tuple[
     return row, column
 
 
-def _affine_crop(
-    image: np.ndarray,
-    labels: np.ndarray,
-    crop: Size,
-    scale: tuple[float, float],
-    corner: tuple[float, float],
-    flip: bool,
-) -> tuple[np.ndarray, np.ndarray]:
-    height, width = crop
-    (scale_y, scale_x), (top, left) = scale, corner
-    # Output pixel centre (x + 0.5) lies at (x + 0.5 + left) / scale_x in the source.
-    matrix = np.array(
-        [
-            [1 / scale_x, 0, (0.5 + left) / scale_x - 0.5],
-            [0, 1 / scale_y, (0.5 + top) / scale_y - 0.5],
-        ]
-    )
-    if flip:
-        matrix[0, 2] += matrix[0, 0] * (width - 1)
-        matrix[0, 0] = -matrix[0, 0]
-    options = {"dsize": (width, height), "borderMode": cv2.BORDER_CONSTANT}
-    warped = cv2.warpAffine(
-        image, matrix, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=(0, 0, 0), **options
-    )
-    warped_labels = cv2.warpAffine(
-        labels, matrix, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP, borderValue=(IGNORE,), **options
-    )
-    return warped, warped_labels
+def _is_mixed(labels: np.ndarray, share: float) -> bool:
+    """Whether two classes or more are labelled and none has `share` of the labelled pixels."""
+    # Ten times faster than np.bincount for uint8; counts of a crop are exact in float32.
+    counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()[:IGNORE]
+    return int(np.count_nonzero(counts)) > 1 and float(counts.max() / counts.sum()) < share
+
+
+def _translate(pair: _Pair, down: int, right: int, fill: RGB8) -> _Pair:
+    """The pair moved by whole pixels; `fill` and 255 follow."""
+    image, labels = np.full_like(pair.image, fill), np.full_like(pair.labels, IGNORE)
+    target, source, inside = [], [], []
+    for length, step, part in zip(labels.shape, (down, right), pair.content, strict=True):
+        target.append(slice(min(length, max(0, step)), max(0, min(length, length + step))))
+        source.append(slice(min(length, max(0, -step)), max(0, min(length, length - step))))
+        inside.append(slice(max(0, part.start + step), max(0, min(length, part.stop + step))))
+    image[tuple(target)], labels[tuple(target)] = pair.image[tuple(source)], pair.labels[tuple(source)]
+    return _Pair(image, labels, (inside[0], inside[1]))

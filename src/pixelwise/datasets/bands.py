@@ -1,0 +1,140 @@
+"""Images with any number of channels: TIFF files and NumPy arrays -> uint8 (H, W, C).
+
+What `data.channels` names is taken, in that order. Values of more than 8 bits become 0..255 by
+`data.input_range`, which is one range for all channels: 256 steps are what the rest of the program works
+with, so choose a range that holds the values that matter, such as [0, 3000] for Sentinel-2's reflectances.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from pixelwise.datasets.samples import Reading
+from pixelwise.errors import DataError
+from pixelwise.storage import printable
+
+ARRAY_SUFFIX = ".npy"
+# More bands than any sensor for this purpose has: an axis of this length is height or width.
+_MAX_BANDS = 64
+
+
+def read_bands(path: Path, reading: Reading) -> np.ndarray:
+    """The chosen channels of an image as uint8 (H, W, C), C the number of `reading.channels`.
+
+    Args:
+        path: A TIFF file or a NumPy array, with axes (H, W), (H, W, C) or (C, H, W). An array does not say
+            which: its first axis is that of the channels if it is shorter than the last.
+        reading: With `channels`.
+
+    Raises:
+        DataError: D101 damaged, D104 more than 8 bits and no `input_range`, D105 compressed in a way that
+            cannot be read, D106 it lacks a channel, D120 too many pixels, D131 cannot be opened.
+    """
+    values = _load(path, reading.max_pixels)
+    channels = reading.channels or ()
+    if max(channels) >= values.shape[2]:
+        raise DataError(
+            "D106",
+            f"{printable(path)}: the image has {values.shape[2]} channels (0..{values.shape[2] - 1}); "
+            f"data.channels asks for {list(channels)}",
+            "channels are counted from 0; name those that every image has",
+        )
+    return to_bytes(values[..., list(channels)], path, reading.input_range)
+
+
+def to_bytes(values: np.ndarray, path: Path, input_range: tuple[float, float] | None) -> np.ndarray:
+    """uint8 of any numbers: as they are if they are uint8, else by `input_range`; NaN becomes 0.
+
+    Raises:
+        DataError: D104, the values have more than 8 bits and `input_range` is None.
+    """
+    if values.dtype == np.uint8 and input_range is None:
+        return np.ascontiguousarray(values)
+    if input_range is None:
+        # Finite values only: holes are often NaN.
+        finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+        low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
+        raise DataError(
+            "D104",
+            f"{printable(path)}: the image has {values.dtype} values {low:g}..{high:g}; expected 8 bits per channel, "
+            "and clipping would destroy it",
+            "say which values become 0 and 255: for example data.input_range=[0, 65535]",
+        )
+    low, high = input_range
+    scaled = (np.nan_to_num(values.astype(np.float32), nan=low) - low) * (255 / (high - low))
+    return np.clip(scaled + 0.5, 0, 255).astype(np.uint8)
+
+
+def _load(path: Path, max_pixels: int) -> np.ndarray:
+    """(H, W, C) numbers of a file."""
+    try:
+        if path.suffix.lower() == ARRAY_SUFFIX:
+            # Mapped first: a file can claim any shape. Never unpickled.
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+            first = mapped.ndim == 3 and mapped.shape[0] < mapped.shape[2] and mapped.shape[0] <= _MAX_BANDS
+            _check(path, mapped.shape, mapped.dtype, first, max_pixels)
+            return _channels_last(np.array(mapped), first)
+        return _load_tiff(path, max_pixels)
+    except (DataError, MemoryError):
+        raise
+    except OSError as error:
+        raise DataError(
+            "D131", f"{printable(path)}: cannot be read: {error.strerror or error}", "copy the file again"
+        ) from error
+    except Exception as error:
+        raise DataError(
+            "D101",
+            f"{printable(path)}: truncated or damaged, or no TIFF file or NumPy array: {error}",
+            "copy or export the file again, or remove it together with its mask",
+        ) from error
+
+
+def _load_tiff(path: Path, max_pixels: int) -> np.ndarray:
+    # 50 ms that only such images need.
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        series = file.series[0]
+        # Bands lie in every pixel (YXS), one after the other (SYX) or in pages of their own (QYX, IYX).
+        first = series.axes.endswith("YX") and series.ndim == 3
+        _check(path, series.shape, np.dtype(series.dtype), first, max_pixels)
+        try:
+            return _channels_last(series.asarray(), first)
+        except (KeyError, ModuleNotFoundError, ImportError) as error:
+            compression = getattr(file.pages[0], "compression", "unknown")
+            name = getattr(compression, "name", str(compression))
+            raise DataError(
+                "D105",
+                f"{printable(path)}: the TIFF file is compressed by {name}, which needs the package imagecodecs",
+                "install it (pip install imagecodecs), or rewrite the files, for example "
+                "`gdal_translate -co COMPRESS=DEFLATE IN OUT`",
+            ) from error
+
+
+def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype, first: bool, max_pixels: int) -> None:
+    """Refuse what is no image, or has too many pixels; `first`: whether the first axis is that of the channels."""
+    if dtype.kind not in "uif" or len(shape) not in (2, 3):
+        raise DataError(
+            "D105",
+            f"{printable(path)}: the file holds {dtype} values of shape {list(shape)}; expected numbers of shape "
+            "(height, width), (height, width, channels) or (channels, height, width)",
+            "export one image per file",
+        )
+    height, width = (shape[1:] if first else shape)[:2]
+    pixels = height * width
+    if pixels > max_pixels:
+        raise DataError(
+            "D120",
+            f"{printable(path)}: {pixels / 1e6:.1f} million pixels; data.max_pixels allows {max_pixels / 1e6:.1f} "
+            "million",
+            f"if the file is what it should be, set data.max_pixels={pixels}",
+        )
+
+
+def _channels_last(values: np.ndarray, first: bool) -> np.ndarray:
+    """(H, W, C) of (H, W), (H, W, C) or, where the channels come first, (C, H, W)."""
+    if values.ndim == 2:
+        return values[..., None]
+    return np.moveaxis(values, 0, 2) if first else values

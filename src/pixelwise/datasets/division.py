@@ -1,0 +1,56 @@
+"""Data without splits is divided into train and val by the names of the images alone."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from pixelwise.datasets.samples import Sample
+
+_VALIDATION_SHARE = 0.2
+_MIN_GROUPS = 10
+# What numbers the members of a series: frames of a video, tiles of a picture, augmented copies.
+_SERIES_NUMBER = re.compile(r"(\.rf\.[0-9a-f]+|[\d_\-. ()]+)$")
+
+
+def divided(samples: Sequence[Sample]) -> dict[str, tuple[Sample, ...]]:
+    """`train` and `val` of samples that have no splits, by `validation_keys` of their ids."""
+    chosen = validation_keys(sample.id for sample in samples)
+    return {
+        "train": tuple(sample for sample in samples if sample.id not in chosen),
+        "val": tuple(sample for sample in samples if sample.id in chosen),
+    }
+
+
+def validation_keys(keys: Iterable[str]) -> set[str]:
+    """Which of the images become the validation split: about a fifth, chosen by their names alone.
+
+    Images of one series (`drive3_0001`, `drive3_0002`; tiles; augmented copies) stay together, as
+    long as there are ten series and none holds more than a fifth of the images; otherwise every
+    image is its own series. A series is chosen if the first eight bytes of the SHA-256 of its name,
+    as a fraction, are below 0.2; so adding or removing files never moves another file to the other
+    split, except where a split would be empty or the number of series passes the limit.
+
+    Args:
+        keys: Names of the images without ending, with their folders.
+    """
+    keys = sorted(keys)
+    if len(keys) < 2:
+        return set()
+    series = {key: _SERIES_NUMBER.sub("", key) or key for key in keys}
+    sizes = Counter(series.values())
+    if len(sizes) < _MIN_GROUPS or max(sizes.values()) > _VALIDATION_SHARE * len(keys):
+        series = {key: key for key in keys}
+    places = {name: _place(name) for name in set(series.values())}
+    chosen = {name for name, place in places.items() if place < _VALIDATION_SHARE}
+    if not chosen:
+        chosen = {min(places, key=lambda name: places[name])}
+    elif len(chosen) == len(places):
+        chosen.remove(max(places, key=lambda name: places[name]))
+    return {key for key in keys if series[key] in chosen}
+
+
+def _place(name: str) -> float:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64

@@ -1,0 +1,49 @@
+"""Focal loss: cross entropy in which certain pixels count less."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pixelwise.losses.pixels import Normalize, at_least_float32, average, pixel_weights
+from pixelwise.recipes.classes import IGNORE
+
+# Below this 1 - p has no gradient: that of its power is infinite at 0 for gamma < 1, and the loss vanishes anyway.
+_LEAST_DOUBT = 1e-6
+
+
+def focal(
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    gamma: float = 2.0,
+    class_weights: Tensor | None = None,
+    normalize: Normalize = "valid",
+) -> Tensor:
+    """Mean of -alpha (1 - p)^gamma ln p, p the probability of a pixel's class.
+
+    With gamma 0 it is the cross entropy.
+
+    Args:
+        logits: (B, K, H, W).
+        labels: (B, H, W) uint8 or int64, 0..K-1 or 255.
+        gamma: How fast pixels fade that are recognised; 0 or more.
+        class_weights: The paper's alpha, (K,), or None for equal weights. One number for all classes is the weight
+            of the whole term.
+        normalize: As for `cross_entropy`.
+
+    Returns:
+        Scalar, at least 0.
+
+    Reference:
+        Lin et al., ICCV 2017, arXiv:1708.02002, with softmax over the classes.
+    """
+    logits = at_least_float32(logits)
+    targets = labels.long()
+    # -ln p, and 0 where ignored.
+    loss = F.nll_loss(logits.log_softmax(1), targets, ignore_index=IGNORE, reduction="none")
+    doubt = -torch.expm1(-loss)  # 1 - p, exact where p is close to 1
+    weights = pixel_weights(targets, logits.shape[1], class_weights, logits.dtype)
+    total = (weights * doubt.clamp(min=_LEAST_DOUBT) ** gamma * loss).sum()
+    return average(total, weights, normalize)

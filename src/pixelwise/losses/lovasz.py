@@ -1,0 +1,86 @@
+"""Lovász-softmax: a surrogate of the mean intersection over union itself."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pixelwise.losses.pixels import at_least_float32
+from pixelwise.recipes.classes import IGNORE
+
+
+def lovasz_softmax(logits: Tensor, labels: Tensor, *, per_image: bool = False) -> Tensor:
+    """Mean over present classes of the Lovász extension of the Jaccard loss, 1 - IoU.
+
+    For certain predictions it equals 1 - mean IoU over the classes that are labelled.
+
+    Args:
+        logits: (B, K, H, W).
+        labels: (B, H, W) uint8 or int64, 0..K-1 or 255 (ignored).
+        per_image: Take the IoU of every image and average over the images with labels, instead of the IoU of the
+            batch as one image.
+
+    Returns:
+        Scalar in 0..1; 0 with zero gradients when every pixel is ignored.
+
+    Reference:
+        Berman et al., CVPR 2018, arXiv:1705.08790, algorithm 1.
+    """
+    probabilities = at_least_float32(logits).softmax(1)
+    slopes, constant = _linear_pieces(probabilities.detach(), labels, per_image)
+    return (probabilities * slopes).sum() + constant
+
+
+def _linear_pieces(probabilities: Tensor, labels: Tensor, per_image: bool) -> tuple[Tensor, Tensor]:
+    """The loss around `probabilities`, where it is linear, as slopes (B, K, H, W) and a constant.
+
+    Autograd then keeps the slopes only, not a sorted order of 8 bytes a pixel for every class.
+    """
+    slopes = torch.zeros_like(probabilities)
+    constant = probabilities.new_zeros(())
+    classes_of_groups = _present_classes(labels, probabilities.shape[1], per_image)
+    groups = sum(bool(classes) for classes in classes_of_groups)
+    for group, classes in enumerate(classes_of_groups):
+        images = slice(group, group + 1) if per_image else slice(None)
+        valid = labels[images] != IGNORE
+        for class_id in classes:
+            truth = labels[images] == class_id
+            errors = torch.where(truth, 1 - probabilities[images, class_id], probabilities[images, class_id])
+            weights = _error_weights(errors.flatten(), truth.flatten(), valid.flatten()).view_as(errors)
+            weights /= groups * len(classes)
+            # An error is 1 - p on the class and p elsewhere.
+            slopes[images, class_id] = torch.where(truth, -weights, weights)
+            constant += (weights * truth).sum()
+    return slopes, constant
+
+
+def _error_weights(errors: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+    """What each pixel's error adds to the Jaccard loss once all larger errors are counted; all (N,).
+
+    With the first i errors counted as wrong pixels, the intersection is I = labelled - class pixels among them,
+    the union U = labelled + other pixels among them. The next pixel adds 1 / U if it is of the class, otherwise
+    I / (U - 1) - I / U. Written so, nothing cancels in large images.
+    """
+    # Ignored pixels come after everything else.
+    order = errors.masked_fill(~valid, -1.0).argsort(descending=True, stable=True)
+    truth = truth[order]
+    counted = truth.cumsum(0)
+    labelled = counted[-1]
+    intersection = (labelled - counted).to(errors.dtype)
+    position = torch.arange(1, len(order) + 1, device=order.device)
+    union = (labelled + position - counted).to(errors.dtype)
+    gains = torch.where(truth, 1 / union, intersection / (union * (union - 1)))
+    weights = torch.empty_like(errors)
+    weights[order] = gains
+    return weights.masked_fill(~valid, 0.0)
+
+
+def _present_classes(labels: Tensor, num_classes: int, per_image: bool) -> list[list[int]]:
+    """The labelled classes of every image, or of the batch as one.
+
+    The only value read back from a GPU, once a step: sorting for classes that are not there costs far more.
+    """
+    groups = labels.flatten(1) if per_image else labels.flatten().unsqueeze(0)
+    offsets = 256 * torch.arange(len(groups), device=labels.device).unsqueeze(1)
+    counts = (groups.long() + offsets).flatten().bincount(minlength=256 * len(groups)).view(-1, 256)
+    return [[class_id for class_id in range(num_classes) if row[class_id]] for row in counts.tolist()]

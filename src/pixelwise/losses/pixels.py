@@ -1,0 +1,50 @@
+"""Which pixels count how much, and in which number format: what the losses share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Normalize = Literal["valid", "all"]
+
+
+def at_least_float32(logits: Tensor) -> Tensor:
+    """The logits in float32, or as they are where they are more precise; a loss in bfloat16 would hardly move."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def pixel_weights(targets: Tensor, num_classes: int, class_weights: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """The class weight of every pixel, 0 where it is ignored.
+
+    Args:
+        targets: (B, H, W) int64, 0..K-1 or 255.
+        num_classes: K.
+        class_weights: (K,), or None for equal weights.
+        dtype: Of the result.
+
+    Returns:
+        (B, H, W).
+    """
+    weight_of_id = torch.zeros(256, device=targets.device, dtype=dtype)
+    weight_of_id[:num_classes] = 1.0 if class_weights is None else class_weights
+    return weight_of_id[targets]
+
+
+def average(total: Tensor, weights: Tensor, normalize: Normalize) -> Tensor:
+    """A sum over pixels as a mean.
+
+    Args:
+        total: Scalar, the weighted sum over the labelled pixels.
+        weights: (B, H, W), of every pixel, 0 where it is ignored.
+        normalize: `valid` divides by the sum of the weights, `all` by the number of pixels, ignored ones included.
+
+    Returns:
+        Scalar; 0 if every weight is 0.
+    """
+    if normalize == "all":
+        return total / weights.numel()
+    normaliser = weights.sum()
+    # The sum is exactly 0 when the normaliser is, so any positive divisor is right there.
+    return total / torch.where(normaliser > 0, normaliser, torch.ones_like(normaliser))

@@ -1,0 +1,41 @@
+"""Tversky loss: soft overlap that treats false positives and false negatives apart."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pixelwise.losses.pixels import at_least_float32
+from pixelwise.recipes.classes import IGNORE
+
+
+def tversky(logits: Tensor, labels: Tensor, *, alpha: float = 0.3, beta: float = 0.7, epsilon: float = 1e-6) -> Tensor:
+    """1 - mean Tversky index TP / (TP + alpha FP + beta FN) over the classes that occur in the batch's labels.
+
+    TP, FP and FN are sums of probabilities over the batch. With alpha = beta = 0.5 it is the soft Dice loss,
+    with alpha = beta = 1 the soft Jaccard loss.
+
+    Args:
+        logits: (B, K, H, W).
+        labels: (B, H, W) uint8 or int64, 0..K-1 or 255 (ignored).
+        alpha: Cost of a false positive; 0 or more.
+        beta: Cost of a false negative; larger finds more of rare classes. alpha + beta is more than 0.
+        epsilon: Keeps the quotient finite.
+
+    Returns:
+        Scalar in 0..1; 0 with zero gradients when every pixel is ignored.
+
+    Reference:
+        Salehi et al., MLMI 2017, arXiv:1706.05721.
+    """
+    probabilities = at_least_float32(logits).softmax(1)
+    classes = torch.arange(probabilities.shape[1], device=labels.device, dtype=labels.dtype)
+    # Truth values, a byte each, are all that the backward pass keeps besides the probabilities.
+    truth = labels.unsqueeze(1) == classes.view(1, -1, 1, 1)
+    valid = (labels != IGNORE).unsqueeze(1)
+    hit = (probabilities * truth).sum((0, 2, 3))
+    predicted = (probabilities * valid).sum((0, 2, 3))
+    labelled = truth.sum((0, 2, 3))
+    index = (hit + epsilon) / (hit + alpha * (predicted - hit) + beta * (labelled - hit) + epsilon)
+    present = labelled > 0
+    return torch.where(present, 1 - index, torch.zeros_like(index)).sum() / present.sum().clamp(min=1)

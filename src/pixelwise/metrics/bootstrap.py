@@ -1,0 +1,59 @@
+"""How much a mean IoU would vary over other images of the same kind: the bootstrap over images."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+RESAMPLES = 1000
+LEVEL = 0.95
+_CHUNK = 50
+
+
+def miou_interval(
+    intersections: np.ndarray,
+    unions: np.ndarray,
+    absent: Literal["skip", "zero"] = "skip",
+    *,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> tuple[float, float] | None:
+    """Confidence interval of the mean IoU of a split (percentiles of a bootstrap over its images).
+
+    Each resample draws as many images as there are, with replacement, and adds up their counts as the
+    score of the split does. It answers how far the number depends on which images were in the split, not
+    on seeds or training. Images of one video are alike, so for them the interval is too narrow.
+
+    Args:
+        intersections: (N, K) integers, per image and class TP.
+        unions: (N, K) integers, TP + FP + FN.
+        absent: As in `pixelwise.metrics.scores`.
+        resamples: Their number.
+        level: Share of the resamples that lies inside.
+        seed: The same seed gives the same interval.
+
+    Returns:
+        Lower and upper end, 0..1; None for fewer than two images that hold a class.
+    """
+    useful = unions.sum(1) > 0
+    count, classes = int(useful.sum()), unions.shape[1]
+    if count < 2:
+        return None
+    # Products of integers below 2^53 are exact in float64, so the interval does not depend on threads.
+    parts = np.concatenate([intersections[useful], unions[useful]], axis=1).astype(np.float64)
+    random = np.random.default_rng(seed)
+    means = []
+    for start in range(0, resamples, _CHUNK):
+        rows = min(_CHUNK, resamples - start)
+        drawn = random.integers(0, count, (rows, count)) + count * np.arange(rows)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
+        sums = weights @ parts  # (rows, 2 K)
+        above, below = sums[:, :classes], sums[:, classes:]
+        iou = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+        divisor = (below > 0).sum(1) if absent == "skip" else classes
+        means.append(iou.sum(1) / divisor)
+    outside = 100 * (1 - level) / 2
+    lower, upper = np.percentile(np.concatenate(means), [outside, 100 - outside])
+    return float(lower), float(upper)

@@ -1,0 +1,76 @@
+"""The published pages' ways to make one mIoU of a confusion matrix, by name.
+
+They agree where every class is labelled and nothing is predicted as void; where that is not so, the same
+predictions get different numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from torch import Tensor
+
+from pixelwise.metrics.scores import as_counts
+
+CONVENTIONS = {
+    "cityscapes": "a pixel predicted as void is a miss; classes without labels and predictions are left out",
+    "pytorch-enet": "a pixel predicted as void counts nowhere; classes without labels and predictions are left out",
+    "sssegmentation": "as cityscapes",
+    "united-perception": "TP / (union + 1e-10); classes without labels and predictions count 0",
+    "edgeai": "TP / (union + float32's epsilon); classes without labels and predictions count 0",
+}
+"""Name -> what it does."""
+
+
+def miou(confusion: np.ndarray | Tensor, convention: str) -> float:
+    """The mean IoU as `convention` computes it, 0..1.
+
+    Args:
+        confusion: (K, K), or (K, K + 1) where the last column holds what was predicted as void; rows truth.
+        convention: A key of `CONVENTIONS`.
+
+    Returns:
+        The mean; NaN where every class is left out.
+
+    Raises:
+        ValueError: There is no such convention, or the matrix has another shape.
+    """
+    if convention not in _MEANS:
+        raise ValueError(f"no mIoU convention is named '{convention}'; expected one of: {', '.join(CONVENTIONS)}")
+    return _MEANS[convention](as_counts(confusion))
+
+
+def _mean_of_present(counts: np.ndarray) -> float:
+    right, union = _parts(counts)
+    found = [tp / whole for tp, whole in zip(right.tolist(), union.tolist(), strict=True) if whole]
+    return math.fsum(found) / len(found) if found else math.nan
+
+
+def _without_void_predictions(counts: np.ndarray) -> float:
+    # The row and the column of the unlabelled class are set to 0 before anything is added up.
+    return _mean_of_present(counts[:, : len(counts)])
+
+
+def _mean_of_all(epsilon: float) -> Callable[[np.ndarray], float]:
+    def mean(counts: np.ndarray) -> float:
+        right, union = _parts(counts)
+        return float(np.mean(right / (union + epsilon)))
+
+    return mean
+
+
+def _parts(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Intersection and union of each class, int64 (K,)."""
+    right = np.diagonal(counts)
+    return right, counts.sum(1) + counts.sum(0)[: len(counts)] - right
+
+
+_MEANS: dict[str, Callable[[np.ndarray], float]] = {
+    "cityscapes": _mean_of_present,
+    "pytorch-enet": _without_void_predictions,
+    "sssegmentation": _mean_of_present,
+    "united-perception": _mean_of_all(1e-10),
+    "edgeai": _mean_of_all(float(np.finfo(np.float32).eps)),
+}

@@ -1,0 +1,145 @@
+"""Where each value of a recipe comes from, as comments in its TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import tomli_w
+
+from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.classes import CLASS_SETS
+from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.schema import Recipe, to_plain
+
+DEFAULT = "default"
+
+
+class Layer(NamedTuple):
+    """A recipe on the way to the one that is asked for, and what it is called."""
+
+    label: str
+    recipe: Recipe
+
+
+def explain(name: str, overrides: Sequence[str] = ()) -> str:
+    """A recipe in full as TOML whose comments say where each value comes from.
+
+    `default`: the value that a field has by itself; `row ...`: the published row, with its page and code base;
+    the name of a recipe or of a file; `data set ...`: what the data set itself says; `changed here (was ...)`: an
+    override. A last comment of each section names the fields that are not set.
+
+    Args:
+        name: Of the recipe, or a `.toml` file.
+        overrides: `section.field=value` changes.
+
+    Returns:
+        TOML that reads back as the same recipe.
+
+    Raises:
+        RecipeError: As reading the recipe and applying the overrides do.
+    """
+    layers = recipe_layers(name)
+    resolved = apply_overrides(layers[-1].recipe, overrides)
+    sources = value_sources(layers, resolved)
+    lines: list[str] = []
+    _write(lines, resolved, to_plain(resolved), "", sources)
+    return "\n".join(lines) + "\n"
+
+
+def recipe_layers(name: str) -> list[Layer]:
+    """The recipe of that name, after those that it is based on."""
+    found = find_recipe(name)
+    if not name.endswith(".toml"):
+        published = found.published
+        label = f"recipe {name}" if published is None else f"row of page {published.page}: {published.source}"
+        return [Layer(label, found)]
+    base = tomllib.loads(Path(name).read_text("utf-8")).get("base")
+    before = recipe_layers(str(base)) if base is not None else []
+    return [*before, Layer(name, found)]
+
+
+def value_sources(layers: Sequence[Layer], resolved: Recipe) -> dict[str, str]:
+    """Path of a field, such as `optimizer.lr` -> where its value comes from."""
+    sources: dict[str, str] = {}
+    before: dict[str, Any] = {}
+    for layer in layers:
+        values = _leaves(layer.recipe, to_plain(layer.recipe))
+        for path, (value, default) in values.items():
+            if path not in before:
+                sources[path] = DEFAULT if default else layer.label
+            elif before[path] != value:
+                sources[path] = f"{layer.label} (was {_short(before[path])})"
+        before = {path: value for path, (value, _) in values.items()}
+    for path, (value, default) in _leaves(resolved, to_plain(resolved)).items():
+        if path not in before:
+            sources[path] = DEFAULT if default else "set here"
+        elif before[path] != value:
+            sources[path] = f"changed here (was {_short(before[path])})"
+    known = CLASS_SETS.get(resolved.data.dataset)
+    if known is not None:
+        implied = {"data.classes": known.names, "data.palette": known.palette}
+        for path, value in implied.items():
+            if getattr(resolved.data, path.partition(".")[2]) == value:
+                sources[path] = f"data set {resolved.data.dataset}"
+    return sources
+
+
+def _leaves(
+    part: msgspec.Struct, plain: Mapping[str, Any], prefix: str = "", whole: msgspec.Struct | None = None
+) -> dict[str, tuple[Any, bool]]:
+    """Path -> (plain value, whether it is the default), for every field that is set.
+
+    `whole` is the default of the section itself, where it has one: a network's own preprocessing, for example.
+    """
+    found: dict[str, tuple[Any, bool]] = {}
+    defaults = {field.name: getattr(whole, field.name, field.default) for field in msgspec.structs.fields(part)}
+    for key, value in plain.items():
+        own = getattr(part, key, None)
+        if isinstance(own, msgspec.Struct):
+            default = defaults[key] if isinstance(defaults[key], type(own)) else None
+            found |= _leaves(own, value, f"{prefix}{key}.", default)
+        else:
+            # The tag of a model's family is no field.
+            found[f"{prefix}{key}"] = (value, key in defaults and own == defaults[key])
+    return found
+
+
+def _write(lines: list[str], part: msgspec.Struct, plain: Mapping[str, Any], prefix: str, sources: Mapping[str, str]):
+    """Append a section: its plain values first, then its sections, as TOML wants it."""
+    sections = {key: value for key, value in plain.items() if isinstance(value, dict) or _is_tables(value)}
+    for key, value in plain.items():
+        if key not in sections:
+            lines += _commented(tomli_w.dumps({key: value}).rstrip("\n"), sources[f"{prefix}{key}"])
+    unset = [field.name for field in msgspec.structs.fields(part) if field.name not in plain]
+    if unset:
+        lines.append(f"# not set: {', '.join(unset)}")
+    for key, value in sections.items():
+        own, path = getattr(part, key, None), f"{prefix}{key}"
+        if isinstance(own, msgspec.Struct):
+            lines += ["", f"[{path}]"]
+            _write(lines, own, value, f"{path}.", sources)
+        elif isinstance(value, dict):
+            lines += ["", f"[{path}] # {sources[path]}", *tomli_w.dumps(value).splitlines()]
+        else:
+            for item in value:
+                lines += ["", f"[[{path}]] # {sources[path]}", *tomli_w.dumps(item).splitlines()]
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _commented(text: str, source: str) -> list[str]:
+    """The lines of `key = value` with a comment where the value begins, or after it on a single line."""
+    first, *rest = text.split("\n")
+    return [f"{first} # {source}", *rest]
+
+
+def _short(value: Any) -> str:
+    text = tomli_w.dumps({"value": value}).partition("=")[2]
+    text = " ".join(text.split())
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,344 @@
+"""Files from the web: continued after an interruption, complete and checked, or not there at all.
+
+Only the standard library's client is used; it honours `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`. Bytes go to
+`NAME.part`, which a later call continues if the server still has the same file: the range is asked for with
+`If-Range`, and an answer that is not exactly the missing rest starts the file again. `NAME` appears by a rename
+after its size and SHA-256 were compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import http.client
+import json
+import os
+import re
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+from urllib.parse import urlsplit
+
+from pixelwise.errors import DataError, ResourceError
+from pixelwise.storage.atomic import full_disk_explained
+from pixelwise.storage.hashing import sha256_file
+from pixelwise.storage.names import printable
+
+Progress = Callable[[int, int], None]
+Wait = Callable[[float], None]
+
+ATTEMPTS = 6
+"""So many attempts in a row may bring no new byte."""
+_LONGEST_WAIT = 60.0
+_CHUNK = 1 << 18
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+# These say "later"; the other codes of 400 and above will not change.
+_TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
+
+
+class Fetched(NamedTuple):
+    """A downloaded file.
+
+    Attributes:
+        path: Where it is.
+        size: In bytes.
+        sha256: Of its content, hexadecimal.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+
+
+class _Remote(NamedTuple):
+    """What the server says about the file: enough to know whether it is still the same one."""
+
+    validator: str
+    size: int | None
+
+
+class _Refused(Exception):
+    """The server's answer cannot be used; the text says why. Trying again may help."""
+
+
+class _Changed(_Refused):
+    """What was downloaded so far belongs to another version of the file."""
+
+
+def download(
+    url: str,
+    target: Path,
+    *,
+    sha256: str | None = None,
+    size: int | None = None,
+    progress: Progress | None = None,
+    timeout: float = 60.0,
+    wait: Wait = time.sleep,
+) -> Fetched:
+    """Download `url` to the file `target`; a file that is there already is only checked.
+
+    Args:
+        url: http or https.
+        target: Its folder is created.
+        sha256: Of the content, hexadecimal; None where nobody knows it.
+        size: In bytes, where it is known.
+        progress: Called with bytes that are there and bytes in total (0 while that is not known).
+        timeout: Seconds without a byte until an attempt counts as failed.
+        wait: Called between attempts with seconds: 1, 2, 4 ... 60, or what the server asks for.
+
+    Raises:
+        DataError: D250, no answer or a refusal, after several attempts where that can help; what came
+            so far is kept. D251, the content is not what was expected; the file is set aside as
+            `NAME.refused`.
+        ResourceError: S601, the disk is full. S604, another process downloads the same file.
+    """
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise DataError(
+            "D250", f"{_shown(url)}: not a web address; expected http:// or https://", "correct the address"
+        )
+    if target.exists():
+        found = _found(target)
+        problem = _problem(found, sha256, size)
+        if problem:
+            raise DataError(
+                "D251",
+                f"{printable(target)}: {problem}",
+                "move it away, and the same command downloads it again; nothing was changed",
+            )
+        return found
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    with _held(part), full_disk_explained(target, size):
+        _fetch(url, part, size=size, progress=progress, timeout=timeout, wait=wait)
+        found = _found(part)
+        problem = _problem(found, sha256, size)
+        _facts_of(part).unlink(missing_ok=True)
+        refused = target.with_name(target.name + ".refused")
+        os.replace(part, refused if problem else target)
+    if problem:
+        raise DataError(
+            "D251",
+            f"{printable(target)} from {_shown(url)}: {problem}; set aside as {printable(refused.name)}",
+            "try again; if the same comes again, the file was replaced or changed on its way: compare it with what "
+            "its publisher says before using it",
+        )
+    return found._replace(path=target)
+
+
+def _found(path: Path) -> Fetched:
+    return Fetched(path, path.stat().st_size, sha256_file(path))
+
+
+def _problem(found: Fetched, sha256: str | None, size: int | None) -> str:
+    if sha256 is not None and found.sha256 != sha256.lower():
+        return f"its SHA-256 is {found.sha256}, expected {sha256.lower()}"
+    if size is not None and found.size != size:
+        return f"it has {found.size} bytes, expected {size}"
+    return ""
+
+
+def _fetch(url: str, part: Path, *, size: int | None, progress: Progress | None, timeout: float, wait: Wait) -> None:
+    """Attempts until `part` is complete."""
+    failures, furthest = 0, part.stat().st_size
+    while True:
+        asked_wait = None
+        try:
+            _attempt(url, part, size, progress, timeout)
+            return
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code == 416:  # nothing is left to ask for, so what is here is not a part of that file
+                    part.write_bytes(b"")
+                    _facts_of(part).unlink(missing_ok=True)
+                elif error.code not in _TEMPORARY:
+                    raise _refusal(url, f"the server answers {error.code} {error.reason}") from error
+                reason = f"the server answers {error.code} {error.reason}"
+                asked_wait = error.headers.get("Retry-After", "")
+        except _Changed as error:
+            part.write_bytes(b"")
+            _facts_of(part).unlink(missing_ok=True)
+            reason = str(error)
+        except (_Refused, OSError, http.client.HTTPException) as error:
+            # A full disk is an OSError, too, and no reason to ask the server again.
+            if isinstance(error, OSError) and _is_local(error):
+                raise
+            reason = _reason(error)
+        # Only what goes beyond every earlier attempt is progress: a server that ends at the same place each
+        # time would keep us here for ever.
+        here = part.stat().st_size
+        failures = 1 if here > furthest else failures + 1
+        furthest = max(furthest, here)
+        if failures >= ATTEMPTS:
+            raise _unreachable(url, reason, part)
+        seconds = float(asked_wait) if asked_wait and asked_wait.isdigit() else 2.0 ** (failures - 1)
+        wait(min(seconds, _LONGEST_WAIT))
+
+
+def _attempt(url: str, part: Path, size: int | None, progress: Progress | None, timeout: float) -> None:
+    """One request: appends to `part` what is missing, or replaces it.
+
+    Raises:
+        _Changed: The server has another file now.
+        _Refused: The answer is not the file, or ends early.
+        DataError: D251, the answer is a web page.
+    """
+    known = _read_facts(part, url)
+    start = part.stat().st_size if known is not None else 0
+    if known is not None and start and start == known.size:
+        return  # everything had come when the last attempt was stopped
+    headers = {"User-Agent": "pixelwise", "Accept-Encoding": "identity"}
+    if known is not None and start:
+        headers |= {"Range": f"bytes={start}-", "If-Range": known.validator}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout) as answer:
+        _refuse_page(url, answer)
+        remote = _remote(answer)
+        if answer.status == 206:
+            total = _check_range(answer, remote, known, start)
+        else:
+            start, total = 0, remote.size
+            _write_facts(part, url, remote)
+        if size is not None and total is not None and total != size:
+            raise _refusal(url, f"the server offers {total} bytes, expected {size}")
+        if total is not None:
+            _require_space(part, total - start)
+        with open(part, "r+b") as file:
+            file.truncate(start)
+            file.seek(start)
+            received = start
+            while chunk := answer.read(_CHUNK):
+                file.write(chunk)
+                received += len(chunk)
+                if progress is not None:
+                    progress(received, total or 0)
+            file.flush()
+            os.fsync(file.fileno())
+    if total is not None and received != total:
+        raise _Refused(f"the connection ended after {received} of {total} bytes")
+
+
+def _check_range(answer: http.client.HTTPResponse, remote: _Remote, known: _Remote | None, start: int) -> int:
+    """The whole file's size, from the answer to a request for its rest."""
+    match = _RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
+    if known is None or not start:
+        raise _Changed("the server sends a part of the file although all of it was asked for")
+    if match is None:
+        raise _Changed("the server sends a part of the file without saying which")
+    first, last, total = (int(number) for number in match.groups())
+    if first != start or last != total - 1:
+        raise _Changed(f"the server sends bytes {first} to {last} of {total}; asked for all from {start}")
+    if known.size not in (None, total) or remote.validator not in ("", known.validator):
+        raise _Changed("the file changed on the server since the download began")
+    return total
+
+
+def _remote(answer: http.client.HTTPResponse) -> _Remote:
+    tag = answer.headers.get("ETag", "").strip()
+    # A weak tag says "about the same", which is not enough to join two halves.
+    validator = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "").strip()
+    length = answer.headers.get("Content-Length", "")
+    return _Remote(validator, int(length) if length.isdigit() else None)
+
+
+def _refuse_page(url: str, answer: http.client.HTTPResponse) -> None:
+    kind = answer.headers.get_content_type()
+    if kind in ("text/html", "application/xhtml+xml"):
+        where = "" if answer.url == url else f" (redirected to {_shown(answer.url)})"
+        raise DataError(
+            "D251",
+            f"{_shown(url)}: the answer is a web page, not the file{where}",
+            "a login page, a proxy or a host that moved: open the address in a browser, and put the file in place by "
+            "hand if need be",
+        )
+
+
+def _facts_of(part: Path) -> Path:
+    return part.with_name(part.name + ".json")
+
+
+def _write_facts(part: Path, url: str, remote: _Remote) -> None:
+    """Remember what the part belongs to. Without a validator nothing can be continued safely."""
+    facts = _facts_of(part)
+    if remote.validator:
+        facts.write_text(json.dumps({"url": url, "validator": remote.validator, "size": remote.size}), "utf-8")
+    else:
+        facts.unlink(missing_ok=True)
+
+
+def _read_facts(part: Path, url: str) -> _Remote | None:
+    try:
+        facts = json.loads(_facts_of(part).read_text("utf-8"))
+        if facts["url"] == url:
+            return _Remote(str(facts["validator"]), facts["size"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # nothing to continue
+    return None
+
+
+@contextlib.contextmanager
+def _held(part: Path) -> Iterator[IO[bytes]]:
+    """The file that is being downloaded, for this process alone."""
+    with open(part, "ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ResourceError(
+                "S604",
+                f"{printable(part)}: another process downloads it, or the file system cannot lock files",
+                "wait for the other one, or download to a local disk",
+            ) from error
+        yield file
+
+
+def _require_space(part: Path, needed: int) -> None:
+    free = shutil.disk_usage(part.parent).free
+    if free < needed:
+        raise ResourceError(
+            "S602",
+            f"{printable(part.parent)}: the download needs {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB free",
+            "free some space or choose another folder",
+        )
+
+
+def _is_local(error: OSError) -> bool:
+    """Whether the disk failed, and not the network."""
+    network = (urllib.error.URLError, ConnectionError, TimeoutError)
+    full = error.errno in (errno.EFBIG, errno.ENOSPC, errno.EDQUOT)
+    return full or (error.filename is not None and not isinstance(error, network))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, urllib.error.URLError):
+        return str(error.reason)
+    return str(error) or type(error).__name__
+
+
+def _refusal(url: str, reason: str) -> DataError:
+    return DataError(
+        "D250", f"{_shown(url)}: {reason}", "the file may have moved: look for it on the data set's own page"
+    )
+
+
+def _unreachable(url: str, reason: str, part: Path) -> DataError:
+    scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
+    proxy = urllib.request.getproxies().get(scheme)
+    # The proxy's address may hold a password: only its host is shown.
+    through = f"through the proxy {urlsplit(proxy).hostname}" if proxy else "directly, without a proxy"
+    kept = part.stat().st_size
+    return DataError(
+        "D250",
+        f"{_shown(url)}: {host} cannot be used: {reason} ({ATTEMPTS} attempts in a row, {through})",
+        f"check the connection, or set {scheme.upper()}_PROXY; "
+        + (f"{kept} bytes are kept, and the same command continues" if kept else "offline, put the file there by hand"),
+    )
+
+
+def _shown(url: str) -> str:
+    """The address without a password or a token in it."""
+    parts = urlsplit(url)
+    host = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
+    return printable(f"{parts.scheme}://{host}{parts.path}")

@@ -1,0 +1,127 @@
+"""A published row from end to end on a miniature of its data: audit, two training steps, evaluation."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import msgspec
+
+from pixelwise.evaluation.runs import evaluate
+from pixelwise.recipes.catalog import list_recipes, recipe
+from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.schema import Recipe, to_plain
+from pixelwise.testing.miniatures import write_miniature
+from pixelwise.training.runs import train
+
+CROP = 128
+"""Largest side of the training crops here; everything before the crop happens at the row's own sizes."""
+BATCH = 2
+STEPS = 2
+SAME_FILES = {"ade20k32": "ade20k", "cocoseg21-edgeai": "cocoseg21"}
+"""Data sets that read another one's files."""
+
+
+class RowTrial(msgspec.Struct, frozen=True, kw_only=True):
+    """What running a row on a miniature gave.
+
+    Attributes:
+        recipe: The row's id.
+        dataset: Its data set.
+        protocol: By which it was scored.
+        changes: What was changed for the trial.
+        images: Scored.
+        miou: 0..1, of a network after two steps: it means nothing, but it is a number.
+        seconds: Everything, on whatever else the machine did.
+    """
+
+    recipe: str
+    dataset: str
+    protocol: str
+    changes: tuple[str, ...]
+    images: int
+    miou: float
+    seconds: float
+
+
+def published_rows() -> list[str]:
+    """The ids of the rows of the five pages."""
+    rows = [(name, recipe(name).published) for name in list_recipes()]
+    return [name for name, published in rows if published and not published.note.startswith("Not a row of the page")]
+
+
+def trial_changes(entry: Recipe) -> list[str]:
+    """The overrides that make a row small enough to be tried: crop, batch and length, and no downloads."""
+    changes = [
+        "initialize.encoder=none",
+        f"sampling.batch_size={BATCH}",
+        f"schedule.iterations={STEPS}",
+        "selection.every_epochs=0",
+        "selection.weights=last",
+        "data.workers=0",
+    ]
+    if entry.augment.crop is not None:
+        height, width = (min(side, CROP) for side in entry.augment.crop)
+        changes.append(f"augment.crop=[{height},{width}]")
+    if entry.quantization != "none":
+        changes.append("quantization=none")
+    return changes
+
+
+def try_row(name: str, miniatures: Path, output: Path) -> RowTrial:
+    """Train a published row for two steps and score it by its protocol.
+
+    Args:
+        name: The row's id.
+        miniatures: Folder of the miniatures; the one that is needed is drawn if it is not there.
+        output: Run folder to create.
+
+    Returns:
+        What came out; its result file lies in the run folder.
+
+    Raises:
+        PixelwiseError: Something of it does not work.
+        AssertionError: The score is no number.
+    """
+    began = time.monotonic()
+    entry = recipe(name)
+    kind = SAME_FILES.get(entry.data.dataset, entry.data.dataset)
+    data = miniatures / kind
+    if not data.exists():
+        write_miniature(kind, data, (4, 1))
+    changes = trial_changes(entry)
+    run = train(apply_overrides(entry, changes), data=data, output=output, threads=None)
+    result = evaluate(run)
+    if math.isnan(result.miou):
+        raise AssertionError(f"{name}: the mIoU is no number")
+    return RowTrial(
+        recipe=name,
+        dataset=entry.data.dataset,
+        protocol=result.protocol,
+        changes=tuple(changes),
+        images=result.images,
+        miou=result.miou,
+        seconds=time.monotonic() - began,
+    )
+
+
+def distinct_pipelines() -> dict[str, str]:
+    """One row for each distinct pipeline (everything but the network), the cheapest network of each.
+
+    Returns:
+        Row id -> the ids of the rows that share its pipeline, in one text.
+    """
+    groups: dict[bytes, list[str]] = {}
+    for name in published_rows():
+        plain = to_plain(recipe(name))
+        for field in ("name", "summary", "notes", "published", "initialize"):
+            plain.pop(field, None)
+        plain["model"] = plain["model"]["preprocessing"]
+        groups.setdefault(msgspec.json.encode(plain, order="sorted"), []).append(name)
+
+    def cost(name: str) -> float:
+        published = recipe(name).published
+        return published.original.gmacs or math.inf if published and published.original else math.inf
+
+    return {min(names, key=cost): ", ".join(names) for names in groups.values()}

@@ -1,0 +1,177 @@
+"""A crop of a turned, zoomed and flipped pair, without computing what the crop throws away."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from pixelwise.recipes.classes import IGNORE
+from pixelwise.recipes.protocols import Size
+
+RGB8 = tuple[int, int, int]
+Content = tuple[slice, slice]
+
+
+class View(NamedTuple):
+    """What a crop shows of its source.
+
+    Attributes:
+        size: (height, width) of the crop.
+        scale: Zoom of height and of width.
+        corner: Top and left of the crop in the zoomed source; negative where that is smaller.
+        flip: Whether the crop, padding included, is turned around from left to right.
+        angle: Degrees by which the source is turned about its centre before it is zoomed, counter-clockwise.
+        resampling: As in `Augment`; other than `warp`, `scale` gives a whole number of pixels and `corner` is whole.
+    """
+
+    size: Size
+    scale: tuple[float, float]
+    corner: tuple[float, float]
+    flip: bool = False
+    angle: float = 0.0
+    resampling: Literal["warp", "bilinear", "antialiased"] = "warp"
+
+
+def crop_image(image: np.ndarray, view: View, fill: RGB8 = (0, 0, 0)) -> np.ndarray:
+    """The crop of a uint8 (H, W, 3) image; `fill` where there is no source."""
+    if view.resampling == "warp":
+        return _warp(image, view, cv2.INTER_LINEAR, fill)
+    return _paste(image, view, cv2.INTER_LINEAR, fill, fill)
+
+
+def crop_labels(labels: np.ndarray, view: View, turned_in: int = IGNORE) -> np.ndarray:
+    """The crop of uint8 (H, W) labels, nearest neighbour; 255 where there is no source.
+
+    Args:
+        labels: Class ids or 255.
+        view: What to show.
+        turned_in: Label of the corners of a turned source, unless `view.resampling` is `warp`.
+    """
+    if view.resampling == "warp":
+        return _warp(labels, view, cv2.INTER_NEAREST, (IGNORE,))
+    return _paste(labels, view, cv2.INTER_NEAREST, (IGNORE,), (turned_in,))
+
+
+def content(view: View, source: Size) -> Content:
+    """Rows and columns of the crop whose pixel centres lie in the (turned) source."""
+    rows, columns = (
+        slice(
+            max(0, math.ceil(-corner - 0.5)),
+            max(0, min(wanted, math.ceil(length * factor - corner - 0.5))),
+        )
+        for length, factor, wanted, corner in zip(source, view.scale, view.size, view.corner, strict=True)
+    )
+    if view.flip:
+        columns = slice(view.size[1] - columns.stop, view.size[1] - columns.start)
+    return rows, columns
+
+
+def _warp(source: np.ndarray, view: View, interpolation: int, fill: tuple[int, ...]) -> np.ndarray:
+    height, width = view.size
+    (scale_y, scale_x), (top, left) = view.scale, view.corner
+    # Output pixel centre (x + 0.5) lies at (x + 0.5 + left) / scale_x in the source.
+    matrix = np.array(
+        [
+            [1 / scale_x, 0, (0.5 + left) / scale_x - 0.5],
+            [0, 1 / scale_y, (0.5 + top) / scale_y - 0.5],
+        ]
+    )
+    if view.flip:
+        matrix[0, 2] += matrix[0, 0] * (width - 1)
+        matrix[0, 0] = -matrix[0, 0]
+    if view.angle:
+        matrix = _turn(source, view.angle) @ np.vstack([matrix, [0, 0, 1]])
+    return cv2.warpAffine(
+        source,
+        matrix,
+        dsize=(width, height),
+        flags=interpolation | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=fill,
+    )
+
+
+def _turn(source: np.ndarray, angle: float) -> np.ndarray:
+    """(2, 3) matrix from pixels of the turned source to pixels of the source."""
+    height, width = source.shape[:2]
+    return cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -angle, 1.0)
+
+
+def _paste(
+    source: np.ndarray, view: View, interpolation: int, fill: tuple[int, ...], turned_in: tuple[int, ...]
+) -> np.ndarray:
+    """The crop as resizing to whole pixels, padding and cropping would give it."""
+    shape = (*view.size, 3) if source.ndim == 3 else view.size
+    crop = np.full(shape, fill if source.ndim == 3 else fill[0], np.uint8)
+    rows, columns = content(view._replace(flip=False), source.shape[:2])
+    crop[rows, columns] = _resized_part(source, view, (rows, columns), interpolation, turned_in)
+    return np.ascontiguousarray(crop[:, ::-1]) if view.flip else crop
+
+
+def _resized_part(
+    source: np.ndarray, view: View, part: Content, interpolation: int, turned_in: tuple[int, ...]
+) -> np.ndarray:
+    """The part of the zoomed source that fills `part` of the unflipped crop."""
+    first, last, origin, end = [], [], [], []
+    for axis in (0, 1):
+        factor = view.scale[axis]
+        start, stop = ((side + view.corner[axis]) / factor for side in (part[axis].start, part[axis].stop))
+        # Pixels beyond the part that a filter, which widens when it shrinks, still reaches.
+        margin = math.ceil(max(1.0, 1 / factor)) + 1
+        low = max(0, math.floor(start) - margin)
+        high = min(source.shape[axis], math.ceil(stop) + margin)
+        first.append(start - low)
+        last.append(min(stop - low, high - low))
+        origin.append(low)
+        end.append(high)
+    window = _window(source, (origin[0], origin[1]), (end[0], end[1]), view.angle, interpolation, turned_in)
+    if view.scale == (1.0, 1.0):
+        return window[round(first[0]) : round(last[0]), round(first[1]) : round(last[1])]
+    height, width = part[0].stop - part[0].start, part[1].stop - part[1].start
+    if interpolation == cv2.INTER_NEAREST:
+        # The pixel that holds the centre; warpAffine would break the ties of whole factors the other way.
+        rows, columns = (
+            np.minimum((np.arange(count) + 0.5) / factor + low + 1e-9, side - 1).astype(np.intp)
+            for count, factor, low, side in zip((height, width), view.scale, first, window.shape, strict=True)
+        )
+        return window.take(rows, axis=0).take(columns, axis=1)
+    if view.resampling == "antialiased":
+        box = (first[1], first[0], last[1], last[0])
+        picture = Image.fromarray(np.ascontiguousarray(window))
+        return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR, box=box))
+    (scale_y, scale_x), (top, left) = view.scale, first
+    matrix = np.array(
+        [
+            [1 / scale_x, 0, left + 0.5 / scale_x - 0.5],
+            [0, 1 / scale_y, top + 0.5 / scale_y - 0.5],
+        ]
+    )
+    return cv2.warpAffine(
+        window,
+        matrix,
+        dsize=(width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def _window(
+    source: np.ndarray, start: Size, stop: Size, angle: float, interpolation: int, turned_in: tuple[int, ...]
+) -> np.ndarray:
+    """Rows and columns `start` to `stop` of the turned source."""
+    if not angle:
+        return source[start[0] : stop[0], start[1] : stop[1]]
+    matrix = _turn(source, angle)
+    matrix[:, 2] += matrix[:, :2] @ (start[1], start[0])
+    return cv2.warpAffine(
+        source,
+        matrix,
+        dsize=(stop[1] - start[1], stop[0] - start[0]),
+        flags=interpolation | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=turned_in,
+    )

@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+
+from pixelwise.checkpoints.run_folder import load_trained, read_recipe
+from pixelwise.checkpoints.starting import begin_with_run
+from pixelwise.errors import CheckpointError
+from pixelwise.models import SegmentationModel, build_model
+
+
+def network(run: Path, classes: tuple[str, ...] = ("ground", "box", "ball")) -> SegmentationModel:
+    """A network of the run's recipe with other random weights."""
+    recipe = read_recipe(run)
+    data = msgspec.structs.replace(recipe.data, classes=classes, palette=None)
+    torch.manual_seed(7)
+    return build_model(msgspec.structs.replace(recipe, data=data))
+
+
+def test_everything_is_taken_from_a_run_of_the_same_network(tiny_run: Path):
+    model = network(tiny_run)
+    start = begin_with_run(model, tiny_run, recipe="tiny")
+    trained = load_trained(tiny_run)
+    own, theirs = model.state_dict(), trained.model.state_dict()
+    assert all(torch.equal(own[key], theirs[key]) for key in own)
+    assert (start.loaded, start.random, start.weights_sha256) == (len(own), (), trained.weights_sha256)
+
+
+def test_a_classifier_of_other_classes_stays_as_it_was_and_is_named(tiny_run: Path):
+    model = network(tiny_run, ("a", "b", "c", "d", "e"))
+    before = model.state_dict()["classifier.weight"].clone()
+    said: list[tuple[str, str]] = []
+    start = begin_with_run(model, tiny_run, warn=lambda code, message: said.append((code, message)))
+    assert start.random == ("classifier.weight",)
+    assert torch.equal(model.state_dict()["classifier.weight"], before)
+    assert [code for code, _ in said] == ["W450"]
+    assert "has 3 classes, not 5: classifier.weight start anew" in said[0][1]
+
+
+@pytest.mark.parametrize("partly", [False, True])
+def test_another_network_is_refused_and_left_as_it_was(partly: bool, tiny_run: Path):
+    model = torch.nn.Conv2d(1, 1, 1)
+    model.num_classes = 3  # type: ignore[assignment]
+    before = model.weight.detach().clone()
+    with pytest.raises(CheckpointError, match="0 of its 2 tensors agree") as caught:
+        begin_with_run(model, tiny_run, partly=partly)  # type: ignore[arg-type]
+    assert caught.value.code == "K450"
+    assert torch.equal(model.weight, before)
+
+
+def test_what_agrees_in_name_and_shape_is_enough_where_that_is_asked_for(tiny_run: Path):
+    model = network(tiny_run)
+    model.classifier = torch.nn.Conv2d(16, 3, kernel_size=1)
+    start = begin_with_run(model, tiny_run, partly=True)
+    assert start.random == ("classifier.weight", "classifier.bias")
+    with pytest.raises(CheckpointError, match=r"classifier\.weight, classifier\.bias do not"):
+        begin_with_run(model, tiny_run)

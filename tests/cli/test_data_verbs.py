@@ -1,0 +1,56 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def test_known_sets_are_listed(run_cli: Callable):
+    code, stdout, _ = run_cli(["data", "prepare"])
+    assert code == 0
+    for name in ("camvid", "voc-aug", "ade20k", "coco", "cityscapes"):
+        assert name in stdout
+
+
+def test_prepare_says_what_is_missing(run_cli: Callable, tmp_path: Path):
+    code, _, stderr = run_cli(["data", "prepare", "cityscapes", "--root", tmp_path])
+    assert code == 3
+    assert "error[D253]" in stderr
+    assert "www.cityscapes-dataset.com" in stderr
+
+
+def test_an_undivided_set_is_split_and_opens_by_its_lists(run_cli: Callable, tiny_data: Path, tmp_path: Path):
+    for kind in ("images", "masks"):
+        shutil.copytree(tiny_data / kind / "train", tmp_path / "data" / kind)
+    shutil.copy(tiny_data / "dataset.toml", tmp_path / "data")
+    code, stdout, _ = run_cli(["data", "split", tmp_path / "data", "--val", "0.25", "--test", "0.2"])
+    assert code == 0
+    assert "val, " in stdout
+    lines = {name: (tmp_path / "data" / f"{name}.txt").read_text().splitlines() for name in ("train", "val", "test")}
+    assert sum(map(len, lines.values())) == 8
+    assert run_cli(["data", "split", tmp_path / "data"]).code == 3
+    assert run_cli(["data", "split", tmp_path / "data", "--force"]).code == 0
+
+
+def test_convert_writes_a_folder_that_checks(run_cli: Callable, tiny_data: Path, tmp_path: Path):
+    code, stdout, _ = run_cli(["data", "convert", tiny_data, tmp_path / "out", "--size", "24x32"])
+    assert code == 0
+    assert "8 train, 3 val, 3 test, 3 classes" in stdout
+    assert "24x32 (HxW), all" in run_cli(["check", tmp_path / "out"]).stdout
+
+
+@pytest.mark.parametrize("arguments", [["--to", "coco"], ["--size", "24"]])
+def test_convert_refuses_what_it_cannot_do(run_cli: Callable, tiny_data: Path, tmp_path: Path, arguments: list[str]):
+    found = run_cli(["data", "convert", tiny_data, tmp_path / "out", *arguments])
+    assert found.code == 2
+    assert "error[R203]" in found.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_stats_counts(run_cli: Callable, tiny_data: Path):
+    assert "48x64: 14 images" in run_cli(["data", "stats", tiny_data]).stdout
+    found = json.loads(run_cli(["data", "stats", tiny_data, "--json"]).stdout)
+    assert found["sizes"] == [{"height": 48, "width": 64, "images": 14}]
+    assert sum(found["splits"]["train"]["pixels"]) == 8 * 46 * 64
+    assert len(found["suggestions"]["mean"]) == 3

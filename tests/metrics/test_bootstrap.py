@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pixelwise.metrics import miou_interval
+
+
+def test_images_that_are_all_alike_leave_nothing_to_chance():
+    intersections, unions = np.tile([[3, 1]], (8, 1)), np.tile([[4, 2]], (8, 1))
+
+    assert miou_interval(intersections, unions) == pytest.approx(((3 / 4 + 1 / 2) / 2,) * 2)
+
+
+def test_two_images_give_the_three_possible_resamples():
+    # One image is right, one wrong: both draws right (1/4), mixed (1/2), both wrong (1/4).
+    lower, upper = miou_interval(np.array([[10], [0]]), np.array([[10], [10]])) or (-1, -1)
+
+    assert (lower, upper) == (0.0, 1.0)
+    assert miou_interval(np.array([[10], [0]]), np.array([[10], [10]]), level=0.3) == (0.5, 0.5)
+
+
+def test_a_class_missing_from_a_resample_is_left_out_or_zero():
+    # The second class is in the first image only; images without it say 1 for the mean of the others.
+    intersections, unions = np.array([[5, 5], [5, 0]]), np.array([[5, 5], [5, 0]])
+
+    assert miou_interval(intersections, unions, "skip") == (1.0, 1.0)
+    assert miou_interval(intersections, unions, "zero") == (0.5, 1.0)
+
+
+def test_the_interval_has_the_width_of_the_normal_approximation():
+    # 400 images of 1 pixel: the mean is a binomial share, whose standard error is 0.025.
+    random = np.random.default_rng(1)
+    hits = (random.random((400, 1)) < 0.5).astype(np.int64)
+
+    lower, upper = miou_interval(hits, np.ones((400, 1), np.int64)) or (0, 0)
+
+    assert lower < hits.mean() < upper
+    assert upper - lower == pytest.approx(2 * 1.96 * 0.025, rel=0.1)
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_one_another():
+    random = np.random.default_rng(2)
+    unions = random.integers(50, 90, (30, 4))
+    intersections = random.integers(0, 50, (30, 4))
+
+    assert miou_interval(intersections, unions) == miou_interval(intersections, unions)
+    assert miou_interval(intersections, unions) != miou_interval(intersections, unions, seed=1)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_fewer_than_two_images_with_a_class_have_no_interval(count):
+    unions = np.zeros((3, 2), np.int64)
+    unions[:count] = 4
+
+    assert miou_interval(np.zeros((3, 2), np.int64), unions) is None
