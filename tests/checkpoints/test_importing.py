@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,12 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from pixelwise.checkpoints.importing import import_weights
+from pixelwise.checkpoints.conversions import Conversion
+from pixelwise.checkpoints.importing import SOURCES, import_weights
 from pixelwise.checkpoints.state_files import load_state_file
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel, build_model
-from pixelwise.recipes.specs import ENetSpec, UNetSpec
+from pixelwise.recipes.specs import ENetSpec, FCNSpec, UNetSpec
 
 SHAPES: dict[str, list[int]] = json.loads((Path(__file__).parent / "data" / "enet-seed.json").read_text())["keys"]
 HEAD = "transposed_conv.weight"
@@ -262,3 +265,75 @@ def test_a_tensor_survives_the_way_through_a_file(tmp_path: Path, model: Segment
 
     weight: Tensor = model.state_dict()["classifier.weight"]
     assert torch.equal(weight, state[HEAD])
+
+
+class TestAnOptionalHead:
+    """An auxiliary head, which inference does not run, may be absent or of another width; nothing else."""
+
+    @pytest.fixture
+    def fcn(self) -> SegmentationModel:
+        return build_model(FCNSpec(encoder="resnet18", convolutions=1, channels=16, auxiliary_channels=8), 3)
+
+    @pytest.fixture
+    def theirs(self, fcn: SegmentationModel, monkeypatch: pytest.MonkeyPatch) -> State:
+        """Our own keys behind a prefix, as a source of its own would have them."""
+        module = types.ModuleType("pixelwise.checkpoints.own_keys")
+        module.conversion = lambda source, model, state: Conversion(  # type: ignore[attr-defined]
+            rules=((r"^theirs\.", ""),),
+            classifiers=(("theirs.head.classifier.weight", 0), ("theirs.auxiliary.classifier.weight", 0)),
+            optional=("auxiliary.",),
+        )
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setitem(SOURCES, "own", {"fcn": module.__name__})
+        return {f"theirs.{key}": torch.rand_like(value.float()) for key, value in fcn.state_dict().items()}
+
+    def test_is_read_where_it_fits(self, fcn: SegmentationModel, theirs: State) -> None:
+        report = import_weights(fcn, theirs, "own")
+        assert (report.missing, report.dropped, report.mismatched, report.notes) == ((), (), (), ())
+
+    def test_may_be_absent(self, fcn: SegmentationModel, theirs: State) -> None:
+        state = {key: value for key, value in theirs.items() if ".auxiliary." not in key}
+        report = import_weights(fcn, state, "own")
+        assert all(key.startswith("auxiliary.") for key in report.missing)
+        assert "no auxiliary head" in report.notes[0]
+
+    def test_of_another_width_is_dropped_and_named(self, fcn: SegmentationModel, theirs: State) -> None:
+        wider = build_model(FCNSpec(encoder="resnet18", convolutions=1, channels=16, auxiliary_channels=12), 3)
+        state = theirs | {
+            f"theirs.{key}": value for key, value in wider.state_dict().items() if key.startswith("auxiliary.")
+        }
+        report = import_weights(fcn, state, "own")
+        assert "is 12 wide, the model's 8" in report.notes[0]
+        assert "auxiliary.classifier.weight" in report.mismatched
+        assert "theirs.auxiliary.classifier.weight" in report.dropped
+
+    @pytest.mark.parametrize("fault", ["incomplete", "unexplained", "other classes"])
+    def test_is_refused_with_any_other_fault(self, fcn: SegmentationModel, theirs: State, fault: str) -> None:
+        if fault == "incomplete":
+            del theirs["theirs.auxiliary.classifier.bias"]
+        elif fault == "unexplained":
+            theirs["theirs.auxiliary.extra"] = torch.zeros(1)
+        else:
+            theirs["theirs.auxiliary.classifier.weight"] = torch.zeros(7, 8, 1, 1)
+            theirs["theirs.auxiliary.classifier.bias"] = torch.zeros(7)
+        with pytest.raises(CheckpointError, match="auxiliary"):
+            import_weights(fcn, theirs, "own")
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda state: {"state_dict": {}, "state_dict_ema": state},
+        lambda state: {"model_ema": {"n_averaged": torch.tensor(3), **{f"module.{k}": v for k, v in state.items()}}},
+        lambda state: {"model": {key: value.numpy() for key, value in state.items()}},
+    ],
+    ids=["timm", "torch's AveragedModel", "numpy"],
+)
+def test_what_is_put_around_weights_is_taken_off(model: SegmentationModel, state: State, wrapped: Callable) -> None:
+    report = import_weights(model, wrapped(state), "pytorch-enet")
+    assert len(report.mapped) == len(state)
+
+
+def test_something_that_is_no_dict_is_refused(model: SegmentationModel) -> None:
+    with pytest.raises(CheckpointError, match="a list; expected a dict"):
+        import_weights(model, [], "pytorch-enet")  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.specs import LinearSpec
+from pixelwise.recipes.specs import LinearSpec, Spec
 from pixelwise.testing import check_model
 
 
@@ -46,3 +46,42 @@ def test_a_fault_is_named(fault: str, sentence: str) -> None:
 
 def test_a_sound_network_passes() -> None:
     check_model("enet-camvid", heavy=False)
+
+
+class OwnSpec(Spec, frozen=True, kw_only=True, tag="own"):
+    """A spec that no builder is registered for."""
+
+
+class Own(SegmentationModel):
+    """A third party's network, with a normalisation that learns nothing."""
+
+    def __init__(self, *, small_images: bool = True, unused: bool = False) -> None:
+        super().__init__(OwnSpec(), ("a", "b"))  # type: ignore[arg-type]
+        self.small_images = small_images
+        self.norm = nn.BatchNorm2d(3, affine=False)
+        self.conv = nn.Conv2d(3, 2, kernel_size=1)
+        self.unused = nn.Parameter(torch.ones(1)) if unused else None
+
+    def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
+        if not self.small_images and images.shape[-1] % 2:
+            raise RuntimeError("an odd width")
+        return (self.conv(self.norm(images)),)
+
+
+def test_a_third_partys_network_needs_no_builder() -> None:
+    check_model(Own())
+
+
+def test_what_a_network_raises_is_named_with_the_image() -> None:
+    with pytest.raises(AssertionError, match=r"Own: an image of \(1, 1\) fails: an odd width"):
+        check_model(Own(small_images=False))
+
+
+def test_a_parameter_that_nothing_reads_is_named() -> None:
+    with pytest.raises(AssertionError, match="Own: training does not reach unused"):
+        check_model(Own(unused=True))
+
+
+def test_a_plain_module_is_refused() -> None:
+    with pytest.raises(AssertionError, match="Linear is no SegmentationModel"):
+        check_model(nn.Linear(1, 1))  # type: ignore[arg-type]

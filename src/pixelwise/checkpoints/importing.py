@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,8 +49,14 @@ SOURCES: dict[str, dict[str, str]] = {
 WRAPPERS = ("state_dict", "model", "model_state_dict", "model_state", "net")
 """Keys under which training scripts keep the weights among other things."""
 
-AVERAGES = ("ema_state_dict", "model_ema", "ema_model", "ema")
+AVERAGES = ("ema_state_dict", "state_dict_ema", "model_ema", "ema_model", "ema")
 """Keys under which they keep a running average of the weights, which is what they score."""
+
+SWAPPED = ("mmsegmentation",)
+"""Sources that put the average under `state_dict` when they save, and the other weights where it was."""
+
+AVERAGE_COUNTERS = ("n_averaged", "steps")
+"""What averaging classes keep beside the weights."""
 
 COUNTER = "num_batches_tracked"
 """A counter of batch normalisation that old files lack and evaluation does not use."""
@@ -65,9 +72,9 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
         source: Which system wrote the weights.
         mapped: (their key, our key) of each tensor that was loaded.
         dropped: Their tensors, or parts of them (`key[:, 11]`), that were left out on purpose.
-        missing: Our keys that the file lacks; they keep their value. Only counters of batch
-            normalisation may be missing.
-        mismatched: Our keys whose shape differs; an import that has any is refused.
+        missing: Our keys that were not loaded; they keep their value. Only counters of batch
+            normalisation and an auxiliary head may be missing.
+        mismatched: Those of them that the file has in another width; any other difference of shape is refused.
         notes: Sentences about what to know when using the weights.
     """
 
@@ -121,7 +128,13 @@ def import_weights(
             f"weights of {source} are read into {' or '.join(SOURCES[source])}; this model is of the family {family}",
             f"build the model from a recipe of that family; {family} is read from: {_sources_of(family)}",
         )
-    theirs, notes = _unwrap(state_dict)
+    if not isinstance(state_dict, Mapping):
+        raise CheckpointError(
+            "K404",
+            f"the weights are a {type(state_dict).__name__}; expected a dict of named tensors",
+            "pass what torch.load(file, weights_only=True) or model.state_dict() gives",
+        )
+    theirs, notes = _unwrap(state_dict, () if source in SWAPPED else AVERAGES)
     conversion: Conversion = importlib.import_module(SOURCES[source][family]).conversion(source, model, theirs)
     return _import(model, source, theirs, conversion, notes)
 
@@ -133,7 +146,7 @@ def _import(
     weights, dropped, class_notes = _fit_classes(_leave_out(theirs, conversion), model.num_classes, conversion)
     weights, origins = _reshape(weights, conversion)
     names = _rename(weights, conversion)
-    unused, unused_notes = _unused_options(weights, names, ours, conversion)
+    unused, mismatched, unused_notes = _unused_options(weights, names, ours, conversion)
     pairs, missing = _match(names, weights, ours, unused, source)
     fitted = {our_key: as_convolution(weights[key], ours[our_key]) for key, our_key in pairs}
     _check_shapes(fitted, ours, pairs)
@@ -142,11 +155,13 @@ def _import(
     reasons = dict.fromkeys(
         f"{why}: left out" for pattern, why in conversion.left_out if any(re.fullmatch(pattern, key) for key in left)
     )
+    whole = tuple(origins.get(key, key) for key in names if _below(names[key], unused))
     return ImportReport(
         source=source,
         mapped=tuple((origins.get(key, key), our_key) for key, our_key in pairs),
-        dropped=(*dropped, *left, *(origins.get(key, key) for key in names if _below(names[key], unused))),
+        dropped=(*(part for part in dropped if part.partition("[")[0] not in whole), *left, *whole),
         missing=missing,
+        mismatched=mismatched,
         notes=(*notes, *class_notes, *reasons, *unused_notes),
     )
 
@@ -168,21 +183,26 @@ def _sources_of(family: str) -> str:
     return ", ".join(source for source, families in SOURCES.items() if family in families) or "no source"
 
 
-def _unwrap(state: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _unwrap(state: Mapping[str, Any], averages: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The tensors by plain keys, without the wrapping of training scripts, and what there is to say about it."""
-    for wrapper in AVERAGES:
+    for wrapper in averages:
         inner = state.get(wrapper)
         if isinstance(inner, Mapping) and inner:
-            named, _ = _unwrap(inner)
+            named, _ = _unwrap(inner, averages)
             return named, (f"the file's running average of the weights ('{wrapper}') was taken",)
     for wrapper in WRAPPERS:
         inner = state.get(wrapper)
         if isinstance(inner, Mapping):
-            return _unwrap(inner)
-    named = {str(key): value for key, value in state.items()}
-    if named and all(key.startswith("module.") for key in named):  # DistributedDataParallel
-        return _unwrap({key.removeprefix("module."): value for key, value in named.items()})
+            return _unwrap(inner, averages)
+    named = {str(key): torch.from_numpy(value) if _is_array(value) else value for key, value in state.items()}
+    plain = {key: value for key, value in named.items() if key not in AVERAGE_COUNTERS}
+    if plain and all(key.startswith("module.") for key in plain):  # DistributedDataParallel, averages
+        return _unwrap({key.removeprefix("module."): value for key, value in plain.items()}, averages)
     return named, ()
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype != object
 
 
 def _leave_out(theirs: Mapping[str, Any], conversion: Conversion) -> dict[str, Any]:
@@ -274,29 +294,48 @@ def _below(key: str, prefixes: tuple[str, ...]) -> bool:
 
 def _unused_options(
     weights: Mapping[str, Any], names: Mapping[str, str], ours: Mapping[str, Tensor], conversion: Conversion
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The optional prefixes that the file lacks or has in another shape, and a note on each."""
-    unused, notes = [], []
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """The optional prefixes that the file lacks or has in another width, our keys that differ, a note on each.
+
+    A part that is there but incomplete, or has what no rule explains, is not optional any more: it is refused later.
+    """
+    unused: list[str] = []
+    mismatched: list[str] = []
+    notes: list[str] = []
     for prefix in conversion.optional:
-        wanted = {key: tensor.shape for key, tensor in ours.items() if key.startswith(prefix)}
-        found = {name: weights[key].shape for key, name in names.items() if name.startswith(prefix)}
+        wanted = {key: tuple(tensor.shape) for key, tensor in ours.items() if key.startswith(prefix)}
+        found = {name: tuple(weights[key].shape) for key, name in names.items() if name.startswith(prefix)}
         required = {key for key in wanted if not key.endswith(COUNTER)}
-        fits = required <= set(found) and all(wanted.get(key) == shape for key, shape in found.items())
+        what = prefix.rstrip(".")
         if not wanted and not found:
             continue
-        if not fits:
-            unused.append(prefix)
-            what = prefix.rstrip(".")
-            if not found:
-                notes.append(f"the file has no {what} head; the model's keeps its initial weights (training only)")
-            elif not wanted:
-                notes.append(f"the model has no {what} head; the file's was dropped (training only)")
-            else:
-                notes.append(
-                    f"the file's {what} head has other shapes than the model's and was dropped; the model's keeps "
-                    "its initial weights (training only)"
-                )
-    return tuple(unused), tuple(notes)
+        if not found:
+            notes.append(f"the file has no {what} head; the model's keeps its initial weights (training only)")
+        elif not wanted:
+            notes.append(f"the model has no {what} head; the file's was dropped (training only)")
+        elif required <= set(found) <= set(wanted) and (widths := _other_width(found, wanted)):
+            mismatched += [key for key in found if found[key] != wanted[key]]
+            notes.append(
+                f"the file's {what} head is {widths[1]} wide, the model's {widths[0]}: it was dropped, and the model's "
+                "keeps its initial weights (training only)"
+            )
+        else:
+            continue
+        unused.append(prefix)
+    return tuple(unused), tuple(mismatched), tuple(notes)
+
+
+def _other_width(found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> tuple[int, int] | None:
+    """(our, their) number of channels, if that is all that differs; None: nothing does, or something else."""
+    pairs = set()
+    for key, shape in found.items():
+        if len(shape) != len(wanted[key]):
+            return None
+        pairs |= {(mine, theirs) for mine, theirs in zip(wanted[key], shape, strict=True) if mine != theirs}
+    classes = {wanted[key][0] for key in wanted if key.endswith(("classifier.weight", "classifier.bias"))}
+    if len(pairs) != 1 or next(iter(pairs))[0] in classes:
+        return None
+    return next(iter(pairs))
 
 
 def _match(

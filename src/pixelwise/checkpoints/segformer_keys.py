@@ -139,6 +139,12 @@ def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) 
         )
     _check_encoder(source, spec, state)
     classifier = CLASSIFIERS[source]
+    width = getattr(state.get(f"{classifier}.weight"), "shape", (0, spec.channels))[1]
+    if width != spec.channels:
+        raise refuse_architecture(
+            f"the head of the weights has {width} channels, the model's {spec.channels}",
+            f"build the model with model.channels={width}",
+        )
     huggingface = source == "huggingface"
     return Conversion(
         rules=_HUGGINGFACE_RULES if huggingface else _OPENMMLAB_RULES,

@@ -83,7 +83,7 @@ def complexity(model: nn.Module | str | Any, height: int = 512, width: int = 102
     network.eval()
     counter = _Counter(network)
     with torch.no_grad(), counter:
-        network(torch.empty(1, _channels(network), height, width, device="meta"))
+        network(torch.empty(1, _channels(network), height, width, device="meta", dtype=_dtype(network)))
     parameters = {id(parameter): parameter.numel() for parameter in network.parameters()}
     return Complexity(
         parameters=sum(parameters.values()),
@@ -111,6 +111,11 @@ def _on_meta(model: nn.Module) -> nn.Module:
 def _channels(network: nn.Module) -> int:
     preprocessing = getattr(network, "preprocessing", None)
     return len(preprocessing.mean) if preprocessing is not None else 3
+
+
+def _dtype(network: nn.Module) -> torch.dtype:
+    dtypes = [parameter.dtype for parameter in network.parameters() if parameter.is_floating_point()]
+    return dtypes[0] if dtypes else torch.get_default_dtype()
 
 
 class _Counter(TorchDispatchMode):

@@ -1,23 +1,14 @@
-"""The published rows of TI EdgeAI-Torchvision (BSD-3): embedded networks, three of them quantization-aware.
-
-The page prints no training settings; these are those of the released script and logs, for COCOSeg21 those of
-ADE20K32 (a guess). The complexity that the page's ADE20K32 block prints is not what the authors' logs print.
-"""
+"""The published rows of TI EdgeAI-Torchvision (BSD-3): embedded networks, three of them quantization-aware."""
 
 from __future__ import annotations
 
-from typing import Any
-
+from pixelwise.recipes import procedures
 from pixelwise.recipes.rows import Origin, row
-from pixelwise.recipes.schema import Augment, Data, Optimizer, Original, Schedule, Selection
+from pixelwise.recipes.schema import Data, Original
 from pixelwise.recipes.specs import DeepLabV3LiteSpec, FPNLiteSpec, UNetLiteSpec
 
 ORIGIN = Origin("004", "TI EdgeAI, segmentation benchmark", "TexasInstruments/edgeai-torchvision@r8.2", "BSD-3-Clause")
-DECODERS = {
-    "deeplabv3lite": (DeepLabV3LiteSpec, "DeepLabV3Lite"),
-    "unetlite": (UNetLiteSpec, "UNetLite"),
-    "fpnlite": (FPNLiteSpec, "FPNLite"),
-}
+SPECS = {"deeplabv3lite": DeepLabV3LiteSpec, "unetlite": UNetLiteSpec, "fpnlite": FPNLiteSpec}
 # Encoder as the page says it: timm's name, channels of the decoder, timm's weights, the authors' weights.
 ENCODERS = {
     "mobilenetv2": ("mobilenetv2_100", 256, "mobilenetv2_100.ra_in1k", "mobilenet_v2-b0353104.pth of torchvision"),
@@ -27,19 +18,9 @@ ENCODERS = {
     "regnetx16gf": ("regnetx_016", 264, "regnetx_016.pycls_in1k", "the same"),
     "regnetx32gf": ("regnetx_032", 288, "regnetx_032.pycls_in1k", "the same"),
 }
-# (data set, decoder), or (Cityscapes, first letters of the encoder): optimizer, schedule, epochs, batch size.
-TRAINING: dict[tuple[str | bool, str], tuple[dict[str, Any], Any, int, int]] = {
-    ("ade20k32", "deeplabv3lite"): ({"kind": "adam", "lr": 1e-4, "weight_decay": 1e-4}, "step", 120, 32),
-    (True, "mobile"): ({"kind": "adam", "lr": 4e-4, "weight_decay": 1e-4}, "step", 250, 12),
-    (True, "regnet"): ({"kind": "sgd", "lr": 0.1, "weight_decay": 1e-4}, "cosine", 250, 16),
-    (False, "mobile"): ({"kind": "sgd", "lr": 0.1, "weight_decay": 1e-4}, "cosine", 120, 32),
-    (False, "regnet"): ({"kind": "sgd", "lr": 0.1, "weight_decay": 4e-5}, "cosine", 60, 32),
-}
-QAT: tuple[dict[str, Any], Any, int, int] = ({"kind": "adam", "lr": 1e-5, "weight_decay": 1e-4}, "step", 50, 6)
 LOG = "The page prints another number; the authors' own training log says this one."
 PAGE_384 = "The page's 3.84 contradicts its own 15.07 at 1536x768, which is 4 x 3.767."
 PAGE_16GF = "The page prints 24.29; every released configuration gives this value."
-
 # id; mIoU, GMACs as printed; outputs, parameters and GMACs of the original classes; note.
 ROWS = (
     ("deeplabv3lite-mobilenetv2-ade20k32-512x512", 51.01, 3.28, 32, 2428976, 3.2161792, LOG),
@@ -72,26 +53,16 @@ def lite_row(name: str, miou: float | None, gmacs: float, outputs: int, paramete
     quantized = name.endswith("-qat")
     decoder, *words, dataset, wide = name.removesuffix("-qat").split("-")
     encoder, channels, weights, authors = ENCODERS["-".join(words)]
-    spec, title = DECODERS[decoder]
+    spec = SPECS[decoder](encoder=encoder, channels=channels)  # type: ignore[arg-type]
     width, height = (int(side) for side in wide.split("x"))
-    optimizer, kind, epochs, batch = (
-        QAT if quantized else TRAINING.get((dataset, decoder)) or TRAINING[dataset == "cityscapes", encoder[:6]]
-    )
     # TI leaves small objects' images out of the validation split, too.
-    data: Any = "cocoseg21-edgeai" if dataset == "cocoseg21" else dataset
-    # The largest size trains on crops of 1024x512 of the enlarged images.
-    crop = (512, 1024) if (height, width) == (768, 1536) else (height, width)
+    data = Data(dataset="cocoseg21-edgeai" if dataset == "cocoseg21" else dataset)  # type: ignore[arg-type]
+    title = f"{type(spec).__name__.removesuffix('Spec')}, {encoder}, {dataset} at {wide}"
     return row(
-        name, f"{title}, {encoder}, {dataset} at {wide}" + (", 8-bit aware" if quantized else ""),
-        spec(encoder=encoder, channels=channels), Data(dataset=data), ORIGIN, miou, f"edgeai-{dataset}",  # type: ignore[arg-type]
+        name, title + (", 8-bit aware" if quantized else ""), spec, data, ORIGIN, miou, f"edgeai-{dataset}",
         Original(outputs=outputs, parameters=str(parameters), gmacs=counted, size=(height, width), note=note),
-        batch=batch, printed={"gmacs": gmacs}, evaluation={"input_size": (height, width)},
-        weights=(weights, "MIT" if "pycls" in weights else "Apache-2.0", authors),
-        augment=Augment(resize=(height, width), scale=(1.0, 2.0), crop=crop, flip=0.5),
-        optimizer=Optimizer(**optimizer, decay_all=True),
-        schedule=Schedule(epochs=epochs, kind=kind, step_epochs=100 if epochs == 250 else 60, gamma=0.25),
-        selection=Selection(weights="best", split="val", every_epochs=1),
-        quantization="edgeai-8bit" if quantized else "none",
+        printed={"gmacs": gmacs}, weights=(weights, "MIT" if "pycls" in weights else "Apache-2.0", authors),
+        **procedures.edgeai(dataset, decoder, encoder, (height, width), quantized=quantized),
     )  # fmt: skip
 
 

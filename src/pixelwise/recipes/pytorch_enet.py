@@ -1,15 +1,10 @@
-"""The published ENet rows (davidtvs/PyTorch-ENet, MIT) and their successors of 2021.
-
-All: Adam 5e-4, coupled weight decay 2e-4 on every parameter, learning rate x0.1 every 100 of 300 epochs,
-ENet class weights over all training pixels, no augmentation, RGB in 0..1 without normalisation, best
-validation mIoU of every 10th epoch. The original networks carry one more output, "unlabelled", whose loss
-weight is 0; here void pixels are ignored (255) and never predicted.
-"""
+"""The published ENet rows (davidtvs/PyTorch-ENet, MIT) and their successors of 2021."""
 
 from __future__ import annotations
 
+from pixelwise.recipes import procedures
 from pixelwise.recipes.rows import Origin, row
-from pixelwise.recipes.schema import Augment, Data, Loss, Optimizer, Original, Recipe, Schedule, Selection
+from pixelwise.recipes.schema import Data, Original, Recipe
 from pixelwise.recipes.specs import ENetSpec
 
 GRAPHS = {"2019-08": ("overlapping", "6309b24"), "2021": ("any-size", "e17d404")}
@@ -32,14 +27,8 @@ def enet(name: str, graph: str, miou: float, counted: tuple[int, str, float], **
         ENetSpec(graph=kind), Data(dataset=dataset),  # type: ignore[arg-type]
         Origin("000", "PyTorch-ENet, pre-trained models", f"davidtvs/PyTorch-ENet@{revision}", "MIT", "MIT"),
         miou, protocol, Original(outputs=counted[0], parameters=counted[1], gmacs=counted[2], size=size),
-        batch=batch, drop_last=False, split=split,
-        printed={"note": (LATER if graph == "2021" else "") + note, **printed},
-        evaluation={"input_size": size, "batch_size": batch},
-        augment=Augment(resize=size),
-        loss=Loss(class_weights="enet"),
-        optimizer=Optimizer(kind="adam", lr=5e-4, weight_decay=2e-4, decay_all=True),
-        schedule=Schedule(epochs=300, kind="step", step_epochs=100, gamma=0.1),
-        selection=Selection(weights="best", split="val", every_epochs=10),
+        split=split, printed={"note": (LATER if graph == "2021" else "") + note, **printed},
+        **procedures.enet(size, batch),
     )  # fmt: skip
 
 

@@ -1,13 +1,10 @@
-"""The published FCN and PSPNet rows of SegmentationBLWX/sssegmentation (Apache-2.0).
-
-All 24: SGD 0.01, momentum 0.9, weight decay 5e-4 on every parameter, poly 0.9 per iteration down to 1 % of
-the rate, last weights, whole images at one scale. Head, depth, output stride and data set are the variables.
-"""
+"""The published FCN and PSPNet rows of SegmentationBLWX/sssegmentation (Apache-2.0)."""
 
 from __future__ import annotations
 
+from pixelwise.recipes import procedures
 from pixelwise.recipes.rows import Origin, row
-from pixelwise.recipes.schema import Augment, Data, Optimizer, Original, Recipe, Schedule
+from pixelwise.recipes.schema import Data, Original, Recipe
 from pixelwise.recipes.specs import FCNSpec, PSPNetSpec
 
 # Data set: classes, crop, batch size, epochs, train split, protocol.
@@ -38,27 +35,23 @@ def resnet_row(network: str, dataset: str, miou: str, gmacs: str, parameters: st
     head, depth, stride = network.split("-")
     outputs, crop, batch, epochs, train_split, protocol = DATASETS[dataset]
     encoder = f"resnet{depth[1:]}c"
+    stage = {"encoder": encoder, "output_stride": int(stride[1:])}
+    spec = (FCNSpec if head == "fcn" else PSPNetSpec)(**stage, channels=512, auxiliary_channels=512)
+    data = Data(dataset=dataset, train_split=train_split)  # type: ignore[arg-type]
     return row(
         f"{network}-{dataset}",
         f"{ORIGINS[head].title.split()[1]}, ResNet-{depth[1:]} at output stride {stride[1:]}, on {dataset}",
-        (FCNSpec if head == "fcn" else PSPNetSpec)(
-            encoder=encoder, output_stride=int(stride[1:]), channels=512, auxiliary_channels=512  # type: ignore[arg-type]
-        ),
-        Data(dataset=dataset, train_split=train_split),  # type: ignore[arg-type]
-        ORIGINS[head], float(miou), protocol,
+        spec, data, ORIGINS[head], float(miou), protocol,
         Original(outputs=outputs, parameters=parameters, gmacs=float(gmacs), size=crop),
-        batch=batch, weights=(f"{encoder}.gluon_in1k", "Apache-2.0", "open-mmlab ResNet v1c, ImageNet-1k"),
-        augment=Augment(scale=(0.5, 2.0), crop=crop, flip=0.5, brightness=0.125, contrast=0.5, saturation=0.5),
-        optimizer=Optimizer(kind="sgd", lr=0.01, momentum=0.9, weight_decay=5e-4, decay_all=True),
-        schedule=Schedule(epochs=epochs, kind="poly", power=0.9, min_lr_ratio=0.01),
+        weights=(f"{encoder}.gluon_in1k", "Apache-2.0", "open-mmlab ResNet v1c, ImageNet-1k"),
+        **procedures.sssegmentation(crop, batch, epochs),
     )  # fmt: skip
 
 
-_LINES = [line.split() for line in ROWS.strip().splitlines()]
 RECIPES = tuple(
-    resnet_row(line[0], dataset, line[1 + index], line[4 + index], line[7 + index])
+    resnet_row(line[0], dataset, *line[1 + index :: 3])
     for head in ORIGINS
     for index, dataset in enumerate(DATASETS)
-    for line in _LINES
+    for line in map(str.split, ROWS.strip().splitlines())
     if line[0].startswith(head)
 )

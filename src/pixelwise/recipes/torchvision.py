@@ -1,18 +1,18 @@
-"""The published torchvision rows (BSD-3): three of its own checkpoints, two trained by TI on Cityscapes.
-
-No procedure of the two Cityscapes rows is public; theirs is that of the others.
-"""
+"""The published torchvision rows (BSD-3): three of its own checkpoints, two trained by TI on Cityscapes."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from pixelwise.recipes import procedures
 from pixelwise.recipes.rows import Origin, row
-from pixelwise.recipes.schema import Augment, Data, Loss, Optimizer, Original, Recipe, Schedule
+from pixelwise.recipes.schema import Data, Original, Recipe
 from pixelwise.recipes.specs import DeepLabV3Spec, FCNSpec, LRASPPSpec
 
 ORIGIN = Origin("004", "TI EdgeAI, segmentation benchmark", "pytorch/vision references/segmentation", "BSD-3-Clause")
 MNV3 = "mobilenet_v3_large_dilated"
+RESNET = ("resnet50.tv_in1k", "BSD-3-Clause", "the same")
+MOBILE = ("mobilenetv3_large_100.ra_in1k", "Apache-2.0", "torchvision, ImageNet-1k")
 WITH_AUXILIARY = "Parameters with the auxiliary head, GMACs without it; torchvision's own count includes it: "
 
 
@@ -27,12 +27,8 @@ def torchvision_row(
         spec, Data(dataset=dataset), ORIGIN, miou, "torchvision-1040x520" if cityscapes else "torchvision-520",
         Original(outputs=19 if cityscapes else 21, parameters=parameters, gmacs=gmacs, note=note,
                  size=(520, 1040) if cityscapes else (520, 520)),
-        batch=32, printed={"gmacs": printed or None},
-        weights=("none", "", "torchvision, ImageNet-1k") if small else ("resnet50.tv_in1k", "BSD-3-Clause", "the same"),
-        augment=Augment(scale=(0.5, 2.0), crop=(480, 960) if cityscapes else (480, 480), flip=0.5),
-        loss=Loss(auxiliary=0.5),
-        optimizer=Optimizer(kind="sgd", lr=0.02, momentum=0.9, weight_decay=1e-6 if small else 1e-4, decay_all=True),
-        schedule=Schedule(epochs=30, kind="poly", power=0.9),
+        printed={"gmacs": printed or None}, weights=MOBILE if small else RESNET,
+        **procedures.torchvision((480, 960) if cityscapes else (480, 480), mobile=small),
     )  # fmt: skip
 
 

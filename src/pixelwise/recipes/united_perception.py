@@ -1,21 +1,16 @@
-"""The published SegFormer, HRNet and OCR rows of ModelTC/EOD, United Perception (Apache-2.0).
-
-All 12: Cityscapes fine, crops of 1024x1024 from images zoomed by 0.5 to 2, whole images of 2048x1024 at one
-scale, the best of the evaluations during training. The table prints batch 8 for all; the files of the HRNet
-rows leave open whether it was 16, and the learning rate per image is the same either way.
-"""
+"""The published SegFormer, HRNet and OCR rows of ModelTC/EOD, United Perception (Apache-2.0)."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from pixelwise.recipes import procedures
 from pixelwise.recipes.rows import Origin, row
-from pixelwise.recipes.schema import Augment, Data, Ema, Loss, Optimizer, Original, Recipe, Schedule, Selection
+from pixelwise.recipes.schema import Data, Original, Recipe
 from pixelwise.recipes.specs import HRNetSpec, ModelSpec, OCRNetSpec, SegFormerSpec
 
 ORIGIN = Origin("002", "United Perception, semantic benchmark", "ModelTC/EOD@f7dd707", "Apache-2.0")
 NVIDIA = "NVIDIA Source Code License for SegFormer (non-commercial)"
-ZOOM_AND_CROP = {"scale": (0.5, 2.0), "crop": (1024, 1024), "flip": 0.5}
 # Variant: timm's weights, their licence, what the authors began with.
 WEIGHTS = {
     "w18": ("hrnet_w18_ssld.paddle_in1k", "MIT", "HRNet_W18_C_ssld_pretrained, the same"),
@@ -28,38 +23,27 @@ WEIGHTS = {
 def cityscapes_row(name: str, summary: str, model: ModelSpec, miou: float, parameters: str, gmacs: float, **rest: Any):
     """One row of the page; `rest` are the parts that differ between its two halves."""
     counted = Original(outputs=19, parameters=parameters, gmacs=gmacs, size=(1024, 2048))
-    return row(
-        name, f"{summary}, on cityscapes", model, Data(dataset="cityscapes"), ORIGIN, miou, "cityscapes-2048x1024",
-        counted, batch=8, selection=Selection(weights="best", split="val", every_epochs=5), **rest,
-    )  # fmt: skip
+    data = Data(dataset="cityscapes")
+    return row(name, f"{summary}, on cityscapes", model, data, ORIGIN, miou, "cityscapes-2048x1024", counted, **rest)
 
 
 def segformer(size: str, miou: float, parameters: str, gmacs: float) -> Recipe:
-    """A SegFormer row: AdamW, 160,000 iterations, 256 channels in the head of every size."""
+    """A SegFormer row: 256 channels in the head of every size."""
     return cityscapes_row(
-        f"segformer-{size}-cityscapes",
-        f"SegFormer-{size.upper()}, the page's convolutional head",
-        SegFormerSpec(encoder=f"mit_{size}", head="convolution", channels=256),
-        miou, parameters, gmacs,
+        f"segformer-{size}-cityscapes", f"SegFormer-{size.upper()}, the page's convolutional head",
+        SegFormerSpec(encoder=f"mit_{size}", head="convolution", channels=256), miou, parameters, gmacs,
         weights=(f"nvidia/mit-{size}", NVIDIA, f"mit_{size}_cvt.pth, the same weights converted"),
-        augment=Augment(**ZOOM_AND_CROP, brightness=0.125, contrast=0.5, saturation=0.5),
-        optimizer=Optimizer(kind="adamw", lr=6e-5, weight_decay=0.01, decay_all=True),
-        schedule=Schedule(iterations=160_000, kind="poly", power=1.0, warmup_iterations=1500, warmup_ratio=1e-6),
+        **procedures.segformer(),
     )  # fmt: skip
 
 
 def hrnet(name: str, model: HRNetSpec | OCRNetSpec, miou: float, parameters: str, gmacs: float) -> Recipe:
-    """An HRNet or OCR row: SGD, 180 epochs, a running average where the name says so."""
+    """An HRNet or OCR row, with a running average where the name says so."""
     head = "OCR over HRNet" if isinstance(model, OCRNetSpec) else "HRNet"
     averaged = "-ema-" in name
     return cityscapes_row(
         name, f"{head} {model.variant}{', running average' if averaged else ''}", model, miou, parameters, gmacs,
-        weights=WEIGHTS[model.variant],
-        augment=Augment(**ZOOM_AND_CROP, brightness=0.04),
-        loss=Loss(auxiliary=0.4),
-        optimizer=Optimizer(kind="sgd", lr=0.005, momentum=0.9, weight_decay=5e-4, decay_all=True),
-        schedule=Schedule(epochs=180, kind="poly", power=0.9, warmup_iterations=500, warmup_ratio=0.25),
-        ema=Ema(decay=0.9998, ramp=2000.0) if averaged else None,
+        weights=WEIGHTS[model.variant], **procedures.hrnet(averaged=averaged),
     )  # fmt: skip
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -39,17 +41,48 @@ def check_model(
     Raises:
         AssertionError: What it does not do, in a sentence.
     """
+    if isinstance(model, nn.Module) and not isinstance(model, SegmentationModel):
+        raise AssertionError(f"{type(model).__name__} is no SegmentationModel; derive it from that class")
     torch.manual_seed(0)
-    built = copy.deepcopy(model) if isinstance(model, SegmentationModel) else build_model(model, num_classes)
+    if isinstance(model, SegmentationModel):
+        built, other = copy.deepcopy(model), _drawn_anew(model)
+    else:
+        built = build_model(model, num_classes)
+        torch.manual_seed(1)
+        other = build_model(model, num_classes)
     name = type(built).__name__
     _check_identity(built, name)
     _check_logits(built.eval(), name, ODD_SIZES if heavy else ODD_SIZES[:1])
-    _check_round_trip(built, name)
+    with _failures_named(f"{name}: loading its weights into another one of it"):
+        _check_round_trip(built, other.eval(), name)
     if heavy:
-        _check_export(built, name)
-    _check_gradients(copy.deepcopy(built), name)
-    if heavy:
-        _check_training(copy.deepcopy(built), name)
+        with _failures_named(f"{name}: torch.export of it"):
+            _check_export(built, name)
+    with _failures_named(f"{name}: training on crops of {CROP}"):
+        _check_gradients(copy.deepcopy(built), name)
+        if heavy:
+            _check_training(copy.deepcopy(built), name)
+
+
+@contextlib.contextmanager
+def _failures_named(what: str) -> Iterator[None]:
+    """Turn whatever goes wrong into an AssertionError that says where."""
+    try:
+        yield
+    except AssertionError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise AssertionError(f"{what} fails: {reason}") from error
+
+
+def _drawn_anew(model: SegmentationModel) -> SegmentationModel:
+    """A copy with other weights."""
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.normal_()
+    return other
 
 
 def _require(condition: bool | Tensor, sentence: str) -> None:
@@ -68,7 +101,8 @@ def _check_identity(model: SegmentationModel, name: str) -> None:
 def _check_logits(model: SegmentationModel, name: str, sizes: tuple[tuple[int, int], ...]) -> None:
     outputs = model.num_classes
     for size in ((1, 1), *sizes):
-        logits = model(torch.rand(1, 3, *size))
+        with _failures_named(f"{name}: an image of {size}"):
+            logits = model(torch.rand(1, 3, *size))
         shape = (1, outputs, *size)
         _require(
             logits.shape == shape, f"{name}: an image of {size} gives logits {tuple(logits.shape)}; expected {shape}"
@@ -86,9 +120,7 @@ def _check_logits(model: SegmentationModel, name: str, sizes: tuple[tuple[int, i
 
 
 @torch.no_grad()
-def _check_round_trip(model: SegmentationModel, name: str) -> None:
-    torch.manual_seed(1)
-    other = build_model(model.spec, model.num_classes).eval()
+def _check_round_trip(model: SegmentationModel, other: SegmentationModel, name: str) -> None:
     other.load_state_dict(model.state_dict())
     images = torch.rand(1, 3, 40, 56)
     _require(torch.equal(model(images), other(images)), f"{name}: equal weights give other logits")
@@ -105,10 +137,11 @@ def _check_export(model: SegmentationModel, name: str) -> None:
 def _check_gradients(model: SegmentationModel, name: str) -> None:
     # A residual block may start with a normalisation whose weight is 0, which hides what is before it.
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.weight is not None:
             nn.init.constant_(module.weight, 1.0)
         if module.__class__.__name__ == "LayerScale":
-            nn.init.constant_(next(module.parameters()), 1.0)
+            for parameter in module.parameters():
+                nn.init.constant_(parameter, 1.0)
     model.train()
     _without_stochastic_depth(model)
     logits = model.head_logits(torch.rand(2, 3, *CROP))
