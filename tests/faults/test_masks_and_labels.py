@@ -108,11 +108,18 @@ def test_B2_full_cityscapes_ids_are_recognised(write: Write, check: Check):
 
 def test_B2_black_and_white_masks_are_d206_with_a_fix_that_works(write: Write, check: Check):
     root = write({"train/a": np.where(MASK == 1, 255, 0).astype(np.uint8)})
-    for classes in ((), ('data.classes=["background", "object"]',)):
-        code, findings, _ = check(root, *classes)
-        assert code == 3
-        assert findings["D206"]["files"] == ["masks/train/a.png"]
-        assert check(root, *classes, override(findings["D206"], "data.label_map"))[0] == 0
+    classes = 'data.classes=["background", "object"]'
+    code, findings, _ = check(root, classes)
+    assert code == 3
+    assert findings["D206"]["files"] == ["masks/train/a.png"]
+    assert check(root, classes, override(findings["D206"], "data.label_map"))[0] == 0
+
+
+def test_B2_black_and_white_masks_without_named_classes_are_read_and_said_so(write: Write, check: Check):
+    root = write({"train/a": np.where(MASK == 1, 255, 0).astype(np.uint8)})
+    code, findings, _ = check(root)
+    assert code == 0
+    assert "W217" in findings
 
 
 PALETTES = {

@@ -38,3 +38,13 @@ def test_results_stay_in_range():
     new = changed(Augment(brightness=0.9, contrast=0.9), [0.0, 1.0, 1.0], seed=5)
     assert new.min() >= 0
     assert new.max() <= 1
+
+
+def test_any_number_of_channels_changes_but_only_rgb_has_saturation():
+    old = torch.rand(2, 5, 3, 4, generator=torch.manual_seed(0))
+    for augment, same in ((Augment(saturation=0.9), True), (Augment(brightness=0.5, channel_gain=0.2), False)):
+        matrix = torch.from_numpy(draw_color_matrix(augment, np.random.default_rng(1), channels=5))
+        assert matrix.shape == (5, 6)
+        new = apply_color(old, matrix.expand(2, 5, 6))
+        assert torch.allclose(new, old, atol=1e-6) == same
+        assert new.shape == old.shape

@@ -105,3 +105,15 @@ def test_only_the_crop_is_computed(monkeypatch: pytest.MonkeyPatch):
     )
     # 100 source pixels, and 3 more on each side for the filter.
     assert sizes == [(106, 106, 3)]
+
+
+@pytest.mark.parametrize("resampling", ["warp", "bilinear", "antialiased"])
+@pytest.mark.parametrize("channels", [1, 2, 4, 5])
+def test_any_number_of_channels_is_cropped_like_three(channels: int, resampling):
+    image = np.random.default_rng(0).integers(0, 256, (30, 40, channels), dtype=np.uint8)
+    view = View((30, 36), (0.7, 0.8), (-4.0, 0.0), True, 0.0, resampling)
+    crop = crop_image(image, view, tuple(range(10, 10 + channels)))
+    assert crop.shape == (30, 36, channels)
+    for channel in range(channels):
+        alone = crop_image(np.repeat(image[..., channel : channel + 1], 3, axis=2), view, (10 + channel,) * 3)
+        assert np.array_equal(crop[..., channel], alone[..., 0])

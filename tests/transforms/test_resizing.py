@@ -30,3 +30,11 @@ def test_labels_follow_the_images_pixel_centres():
 def test_the_right_size_is_returned_as_it_is():
     image = np.zeros((3, 4, 3), np.uint8)
     assert resize_image(image, (3, 4)) is image
+
+
+def test_a_fourth_channel_is_no_transparency():
+    image = np.zeros((4, 4, 4), np.uint8)
+    image[:, :2] = (200, 100, 50, 0)
+    image[:, 2:] = (200, 100, 50, 250)
+    assert (resize_image(image, (2, 2))[..., :3] == (200, 100, 50)).all()
+    assert resize_image(image[..., :1], (2, 2)).shape == (2, 2, 1)

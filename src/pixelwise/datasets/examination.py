@@ -56,7 +56,7 @@ class Examination:
         unknown_ids: Those without a meaning.
         unknown_colors: `0xrrggbb` -> pixels without a meaning, of an RGB mask.
         colors: Raw value -> colour in the palette of a palette mask, for the values that occur.
-        channel_means: Of the image, red, green and blue, 0..255.
+        channel_means: Of the image, per channel, 0..255.
         channel_squares: Means of the squared values.
         look: What the image looks like, to find images like it.
     """
@@ -73,8 +73,8 @@ class Examination:
     unknown_ids: dict[int, int] = field(default_factory=dict)
     unknown_colors: dict[int, int] = field(default_factory=dict)
     colors: dict[int, tuple[int, int, int]] = field(default_factory=dict)
-    channel_means: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    channel_squares: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    channel_means: tuple[float, ...] = (0.0, 0.0, 0.0)
+    channel_squares: tuple[float, ...] = (0.0, 0.0, 0.0)
     look: Look = NO_LOOK
 
     @property
@@ -128,11 +128,10 @@ def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, 
 
 def _describe_image(result: Examination, pixels: np.ndarray) -> None:
     means, deviations = (values.ravel() for values in cv2.meanStdDev(pixels))
-    red, green, blue = means.tolist()
-    result.channel_means = (red, green, blue)
-    red, green, blue = (means**2 + deviations**2).tolist()
-    result.channel_squares = (red, green, blue)
-    result.look = look_of(pixels)
+    result.channel_means = tuple(means.tolist())
+    result.channel_squares = tuple((means**2 + deviations**2).tolist())
+    # What an image of other bands looks like is judged by its first one.
+    result.look = look_of(pixels if pixels.shape[-1] == 3 else np.repeat(pixels[..., :1], 3, axis=-1))
 
 
 def _describe_mask(result: Examination, raw: RawMask, translation: Translation) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import msgspec
 
 from pixelwise.datasets.layouts import Layout
 from pixelwise.datasets.listing import list_images
-from pixelwise.datasets.opening import _LAYOUTS
+from pixelwise.datasets.opening import DRAWN, LAYOUTS
 from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.errors import DataError
 
 
 class LayoutScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,16 +41,18 @@ class LayoutScore(msgspec.Struct, frozen=True, kw_only=True):
 def layout_scores(dataset: Dataset) -> tuple[LayoutScore, ...]:
     """The layout that `dataset` was opened with, then all others that find a pair, the best first.
 
-    Only names are read. COCO is never tried: its masks would have to be drawn first.
+    Only names are read. Layouts whose masks would have to be drawn first are never tried.
     """
     files = {_key(entry.path) for entry in list_images(dataset.root).entries}
     samples = [sample for found in dataset.splits.values() for sample in found]
     opened = _score(dataset.name, dataset.layout, samples, files)
     others: dict[str, LayoutScore] = {}
-    for name, (find, _) in _LAYOUTS.items():
-        if name == dataset.name or name.startswith("coco"):
+    for name, (find, _) in LAYOUTS.items():
+        if name == dataset.name or name in DRAWN or name == "cocostuff171":
             continue
-        layout: Layout | None = find(dataset.root)
+        layout: Layout | None = None
+        with contextlib.suppress(DataError):  # damaged files of another layout are no matter here
+            layout = find(dataset.root)
         if layout is None:
             continue
         score = _score(name, layout.description, [s for found in layout.splits.values() for s in found], files)

@@ -30,7 +30,7 @@ from pixelwise.recipes.classes import CLASS_SETS, IGNORE
 from pixelwise.recipes.schema import Data
 from pixelwise.storage import printable
 
-_LAYOUTS: dict[str, tuple[Callable[[Path], Layout | None], str]] = {
+LAYOUTS: dict[str, tuple[Callable[[Path], Layout | None], str]] = {
     "camvid": (camvid.camvid_layout, camvid.LOOKED_FOR),
     "cityscapes": (cityscapes.cityscapes_layout, cityscapes.LOOKED_FOR),
     "voc-aug": (voc.voc_layout, voc.LOOKED_FOR),
@@ -84,7 +84,7 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
         if not root.is_dir():
             state = "is not a folder" if root.exists() else "does not exist"
             raise DataError("D222", f"{printable(root)}: {state}", "give the folder that holds images and masks")
-        layout = _recognise(root) if data.dataset == "auto" else _LAYOUTS[data.dataset][0](root)
+        layout = _recognise(root) if data.dataset == "auto" else LAYOUTS[data.dataset][0](root)
         if layout is None:
             raise _not_recognised(data.dataset, root)
         layout = trained_on(layout, data.train_split)
@@ -157,7 +157,7 @@ def _recognise(root: Path) -> Layout | None:
 def _own_data(root: Path) -> Layout | None:
     first = None
     for name in _OWN_DATA:
-        layout = _LAYOUTS[name][0](root)
+        layout = LAYOUTS[name][0](root)
         if layout is not None and any(layout.splits.values()):
             return layout
         # Folders without a single pair are that layout only if they are no other.
@@ -166,7 +166,7 @@ def _own_data(root: Path) -> Layout | None:
 
 
 def _not_recognised(name: str, root: Path) -> DataError:
-    wanted = _LAYOUTS if name == "auto" else {name: _LAYOUTS[name]}
+    wanted = LAYOUTS if name == "auto" else {name: LAYOUTS[name]}
     looked_for = "; ".join(f"{kind}: {text}" for kind, (_, text) in wanted.items())
     try:
         entries = sorted(path.name + ("/" if path.is_dir() else "") for path in root.iterdir())

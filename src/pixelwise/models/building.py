@@ -68,6 +68,13 @@ def build_model(
     if builder is None:
         known = ", ".join(sorted(spec_type.__name__ for spec_type in _BUILDERS))
         raise TypeError(f"expected a recipe, its name, or one of {known}; got {type(spec).__name__}")
+    channels = len(spec.preprocessing.mean)
+    if channels != 3:
+        raise RecipeError(
+            "R203",
+            f"model.preprocessing has {channels} channels; the networks of this version take 3",
+            "choose three bands with data.channels, for example data.channels=[3,2,1]",
+        )
     known_names = model.data.class_names() if isinstance(model, Recipe) else None
     source = f"recipe '{model.name}'" if isinstance(model, Recipe) else type(spec).__name__
     return builder(spec, _class_names(source, num_classes, classes, known_names))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from pixelwise.recipes.protocols import Size
-from pixelwise.recipes.schema import Augment, Ema, Loss, Optimizer, Schedule, Selection
+from pixelwise.recipes.schema import Augment, Ema, Group, Loss, Ohem, Optimizer, Schedule, Selection, Stage
 
 Sections = dict[str, Any]
 
@@ -33,10 +33,24 @@ def enet(size: Size, batch: int) -> Sections:
 
 
 def sssegmentation(crop: Size, batch: int, epochs: int) -> Sections:
-    """SGD with decay of everything, poly 0.9 down to 1 % of the rate, last weights."""
+    """SGD with decay of everything, poly 0.9 down to 1 % of the rate, last weights.
+
+    Images are fitted to 2048x512, or 2048x1024 for crops of 1024x512, before they are zoomed.
+    """
     return {
         "batch": batch,
-        "augment": Augment(scale=(0.5, 2.0), crop=crop, flip=0.5, brightness=0.125, contrast=0.5, saturation=0.5),
+        "augment": Augment(
+            fit=(crop[1], 2048),
+            scale=(0.5, 2.0),
+            scale_law="uniform",
+            crop=crop,
+            max_class_share=0.75,
+            flip=0.5,
+            pad="center",
+            fill="mean",
+            resampling="bilinear",
+            photometric="mmseg",
+        ),
         "optimizer": Optimizer(kind="sgd", lr=0.01, momentum=0.9, weight_decay=5e-4, decay_all=True),
         "schedule": Schedule(epochs=epochs, kind="poly", power=0.9, min_lr_ratio=0.01),
     }
@@ -46,16 +60,33 @@ def united_perception(**colors: Any) -> Sections:
     """What SegFormer and HRNet share there: crops of 1024x1024, batch 8, the best of the evaluations."""
     return {
         "batch": 8,
-        "augment": Augment(scale=(0.5, 2.0), crop=(1024, 1024), flip=0.5, **colors),
+        "augment": Augment(
+            scale=(0.5, 2.0),
+            scale_law="two-sided",
+            crop=(1024, 1024),
+            flip=0.5,
+            pad="end",
+            resampling="bilinear",
+            **colors,
+        ),
         "selection": Selection(weights="best", split="val", every_epochs=5),
     }
 
 
 def segformer() -> Sections:
-    """AdamW, 160,000 iterations, linear decline."""
-    return united_perception(brightness=0.125, contrast=0.5, saturation=0.5) | {
-        "optimizer": Optimizer(kind="adamw", lr=6e-5, weight_decay=0.01, decay_all=True),
-        "schedule": Schedule(iterations=160_000, power=1.0, warmup_iterations=1500, warmup_ratio=1e-6),
+    """AdamW, 160,000 iterations, linear decline; the head learns ten times as fast, norms within stages do not decay.
+
+    The cross entropy is averaged over ignored pixels, too. The warm-up divides by its length less one and the
+    decline counts from the first step, as the code does.
+    """
+    within_stages = r"^encoder\.stages\.\d+\.(embedding|blocks)\..*norm"
+    groups = (Group(pattern=r"^head\.", lr=10.0), Group(pattern=within_stages, weight_decay=0.0))
+    return united_perception(photometric="united-perception") | {
+        "loss": Loss(normalize="all"),
+        "optimizer": Optimizer(kind="adamw", lr=6e-5, lr_batch=8, weight_decay=0.01, decay_all=True, groups=groups),
+        "schedule": Schedule(
+            iterations=160_000, power=1.0, warmup_iterations=1499, warmup_ratio=1e-6, decay_from="start"
+        ),
     }
 
 
@@ -64,10 +95,11 @@ def hrnet(*, averaged: bool) -> Sections:
 
     The table prints batch 8; the files leave open whether it was 16. The rate per image is the same either way.
     """
-    return united_perception(brightness=0.04) | {
-        "loss": Loss(auxiliary=0.4),
-        "optimizer": Optimizer(kind="sgd", lr=0.005, momentum=0.9, weight_decay=5e-4, decay_all=True),
-        "schedule": Schedule(epochs=180, kind="poly", power=0.9, warmup_iterations=500, warmup_ratio=0.25),
+    return united_perception(brightness_shift=10) | {
+        # 100,000 pixels of the 2 crops of each GPU.
+        "loss": Loss(auxiliary=0.4, ohem=Ohem(threshold=0.9, min_kept=100_000 / (2 * 1024 * 1024))),
+        "optimizer": Optimizer(kind="sgd", lr=0.005, lr_batch=8, momentum=0.9, weight_decay=5e-4, decay_all=True),
+        "schedule": Schedule(epochs=180, power=0.9, warmup_iterations=499, warmup_ratio=0.25, decay_from="start"),
         "ema": Ema(decay=0.9998, ramp=2000.0) if averaged else None,
     }
 
@@ -88,55 +120,129 @@ def edgeai(dataset: str, decoder: str, encoder: str, size: Size, *, quantized: b
         "batch": batch,
         "evaluation": {"input_size": size},
         # The largest size trains on crops of 1024x512 of the enlarged images.
-        "augment": Augment(resize=size, scale=(1.0, 2.0), crop=(512, 1024) if size == (768, 1536) else size, flip=0.5),
+        "augment": Augment(
+            fit=size,
+            fit_by="stretch",
+            scale=(1.0, 2.0),
+            scale_law="uniform",
+            scale_probability=0.5,
+            scale_axes="independent",
+            rotate=5.0,
+            rotate_probability=0.5,
+            rotate_label=0,
+            crop=(512, 1024) if size == (768, 1536) else size,
+            flip=0.5,
+            fill="mean",
+            resampling="antialiased",
+        ),
         "optimizer": Optimizer(kind=kind, lr=lr, weight_decay=decay, decay_all=True),  # type: ignore[arg-type]
-        "schedule": Schedule(epochs=epochs, kind=course, step_epochs=100 if epochs == 250 else 60, gamma=0.25),  # type: ignore[arg-type]
+        "loss": _edgeai_loss(dataset),
+        "schedule": Schedule(
+            epochs=epochs,
+            kind=course,  # type: ignore[arg-type]
+            milestones=() if course == "cosine" else (60, 90) if epochs == 120 else (100, 200),
+            gamma=0.25,
+            per="epoch",
+            warmup="proportional",
+            warmup_epochs=5,
+            warmup_ratio=1e-3,
+            decay_from="start",
+        ),
         "selection": Selection(weights="best", split="val", every_epochs=1),
         "quantization": "edgeai-8bit" if quantized else "none",
     }
+
+
+def _edgeai_loss(dataset: str) -> Loss:
+    """Averaged over ignored pixels, too; the data set's weights, where it has any, in a fifth of the steps."""
+    if dataset == "cocoseg21":
+        return Loss(normalize="all")
+    return Loss(normalize="all", class_weights=f"edgeai-{dataset}", class_weights_share=0.2)  # type: ignore[arg-type]
 
 
 def tf_deeplab(crop: Size, iterations: int) -> Sections:
     """The code base's defaults; those of the published runs are not known."""
     return {
         "batch": 16,
-        "augment": Augment(scale=(0.5, 2.0), crop=crop, flip=0.5),
+        "augment": Augment(
+            scale=(0.5, 2.0),
+            scale_law="steps",
+            scale_step=0.25,
+            crop=crop,
+            flip=0.5,
+            pad="end-then-flip",
+            fill="mean",
+            resampling="bilinear",
+        ),
         "optimizer": Optimizer(kind="sgd", lr=0.007, momentum=0.9, weight_decay=4e-5),
         "schedule": Schedule(iterations=iterations, kind="poly", power=0.9),
     }
 
 
-def torchvision(crop: Size, *, mobile: bool) -> Sections:
+def torchvision(crop: Size, *, mobile: bool, auxiliary: bool) -> Sections:
     """The reference scripts; no procedure of the two Cityscapes rows is public, theirs is that of the others."""
+    groups = (Group(pattern=r"^auxiliary\.", lr=10.0),) if auxiliary else ()
     return {
         "batch": 32,
-        "augment": Augment(scale=(0.5, 2.0), crop=crop, flip=0.5),
+        "augment": Augment(
+            fit=(520, 520),
+            fit_by="short-side",
+            scale=(0.5, 2.0),
+            scale_law="uniform",
+            crop=crop,
+            flip=0.5,
+            pad="end",
+            resampling="antialiased",
+        ),
         "loss": Loss(auxiliary=0.5),
         "optimizer": Optimizer(
-            kind="sgd", lr=0.02, momentum=0.9, weight_decay=1e-6 if mobile else 1e-4, decay_all=True
+            kind="sgd", lr=0.02, momentum=0.9, weight_decay=1e-6 if mobile else 1e-4, decay_all=True, groups=groups
         ),
         "schedule": Schedule(epochs=30, kind="poly", power=0.9),
     }
 
 
 def erfnet(size: Size) -> Sections:
-    """Adam, 150 epochs for the whole network; its encoder's own classifier is not trained in them."""
+    """Adam, first the encoder with a classifier of its own, then the whole network, 150 epochs each."""
     return {
         "batch": 6,
         "drop_last": False,
         "evaluation": {"input_size": size},
-        "augment": Augment(resize=size, flip=0.5),
-        "loss": Loss(auxiliary=0.0),
+        "augment": Augment(resize=size, flip=0.5, translate=2),
+        "loss": Loss(class_weights="erfnet-decoder", auxiliary=0.0),
         "optimizer": Optimizer(kind="adam", lr=5e-4, weight_decay=1e-4, decay_all=True),
-        "schedule": Schedule(epochs=150, kind="poly", power=0.9),
+        "schedule": Schedule(epochs=150, power=0.9, per="epoch"),
+        "selection": Selection(weights="best", split="val", every_epochs=1),
+        "stages": (
+            Stage(
+                name="encoder",
+                overrides=("model.part=encoder", "loss.class_weights=erfnet-encoder", "selection.weights=last"),
+            ),
+        ),
     }
 
 
 def swiftnet() -> Sections:
-    """Adam, cosine to 1e-6."""
+    """Adam, cosine to 1e-6; the encoder learns and decays at a quarter."""
     return {
         "batch": 14,
-        "augment": Augment(scale=(0.5, 2.0), crop=(768, 768), flip=0.5),
-        "optimizer": Optimizer(kind="adam", lr=4e-4, betas=(0.9, 0.99), weight_decay=1e-4, decay_all=True),
-        "schedule": Schedule(epochs=250, kind="cosine", min_lr_ratio=0.0025),
+        "augment": Augment(
+            scale=(0.5, 2.0),
+            scale_law="reciprocal",
+            crop=(768, 768),
+            flip=0.5,
+            pad="end",
+            fill="mean",
+            resampling="antialiased",
+        ),
+        "optimizer": Optimizer(
+            kind="adam",
+            lr=4e-4,
+            betas=(0.9, 0.99),
+            weight_decay=1e-4,
+            decay_all=True,
+            groups=(Group(pattern=r"^encoder\.", lr=0.25, weight_decay=2.5e-5),),
+        ),
+        "schedule": Schedule(epochs=250, kind="cosine", per="epoch", min_lr=1e-6),
+        "selection": Selection(weights="best", split="val", every_epochs=4),
     }

@@ -28,7 +28,8 @@ def torchvision_row(
         Original(outputs=19 if cityscapes else 21, parameters=parameters, gmacs=gmacs, note=note,
                  size=(520, 1040) if cityscapes else (520, 520)),
         printed={"gmacs": printed or None}, weights=MOBILE if small else RESNET,
-        **procedures.torchvision((480, 960) if cityscapes else (480, 480), mobile=small),
+        **procedures.torchvision((480, 960) if cityscapes else (480, 480), mobile=small,
+                                 auxiliary=getattr(spec, "auxiliary_channels", None) is not None),
     )  # fmt: skip
 
 

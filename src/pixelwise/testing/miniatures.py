@@ -78,8 +78,9 @@ def _scene(dataset: str, index: int) -> Scene:
     factor = max(1.0, height / DRAWN_HEIGHT)
     image, town = draw_scene(0, index, (round(height / factor), round(width / factor)))
     image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    town = cv2.resize(town, (width, height), interpolation=cv2.INTER_NEAREST)
-    return image, _raw_values(dataset, index)[town]
+    rows = np.arange(height) * town.shape[0] // height
+    columns = np.arange(width) * town.shape[1] // width
+    return image, _raw_values(dataset, index)[town[rows[:, None], columns]]
 
 
 def _raw_values(dataset: str, index: int) -> np.ndarray:
@@ -100,7 +101,10 @@ def _save(path: Path, pixels: np.ndarray, palette: tuple[tuple[int, int, int], .
     picture = Image.fromarray(pixels)
     if palette is not None:
         picture.putpalette([channel for color in palette for channel in color])
-    picture.save(path, **({"quality": 95} if path.suffix == ".jpg" else {}))
+    if path.suffix == ".jpg":
+        picture.save(path, quality=95)
+    else:
+        picture.save(path)
 
 
 def _write_camvid(root: Path, scenes: dict[str, list[Scene]]) -> None:
@@ -151,7 +155,7 @@ def _write_ade20k(root: Path, scenes: dict[str, list[Scene]]) -> None:
 def _write_coco(root: Path, scenes: dict[str, list[Scene]]) -> None:
     """Images with rectangles of the 20 categories as instances, each of more than 1000 pixels."""
     height, width = SIZES["cocoseg21"]
-    categories = [{"id": number, "name": name, "supercategory": ""} for number, name in CATEGORIES.items() if number]
+    categories = [{"id": number, "name": name, "supercategory": ""} for number, name in CATEGORIES.items()]
     for split, pairs in scenes.items():
         content: dict[str, list[dict[str, Any]]] = {"images": [], "annotations": [], "categories": categories}
         for index, (image, _) in enumerate(pairs, start=1):

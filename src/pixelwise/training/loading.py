@@ -47,9 +47,9 @@ class Batch(NamedTuple):
     """A training batch on the CPU.
 
     Attributes:
-        images: uint8 (B, H, W, 3).
+        images: uint8 (B, H, W, C).
         labels: uint8 (B, H, W), class ids or 255.
-        colors: float32 (B, 3, 4) colour matrices, or None when colours stay.
+        colors: float32 (B, C, C + 1) colour matrices, or None when colours stay.
         ids: Sample ids, for messages.
     """
 
@@ -74,6 +74,13 @@ class TrainingPairs:
         self.augment: Augment = recipe.augment
         self.seed = recipe.sampling.seed
         self.fill = fill_color(recipe.augment, recipe.model.preprocessing.mean)
+        if len(self.fill) != 3 and recipe.augment.photometric != "none":
+            raise RecipeError(
+                "R203",
+                f"augment.photometric is {recipe.augment.photometric}, which turns hues of RGB; the network gets "
+                f"{len(self.fill)} channels",
+                "set augment.photometric=none; brightness, contrast and channel_gain work for any channels",
+            )
         self._cached: list[tuple[np.ndarray, np.ndarray]] | None = None
 
     def __len__(self) -> int:
@@ -99,7 +106,7 @@ class TrainingPairs:
             return error
         random = augmentation_random(self.seed, epoch, index)
         image, labels = random_pair(image, labels, self.augment, random, self.fill)
-        color = draw_color_matrix(self.augment, random) if has_color(self.augment) else None
+        color = draw_color_matrix(self.augment, random, len(self.fill)) if has_color(self.augment) else None
         return image, labels, color, self.samples[index].id
 
     def __getitems__(self, keys: Sequence[Key]) -> Sequence[Item | PixelwiseError]:

@@ -16,7 +16,7 @@ import numpy as np
 from pixelwise.recipes.classes import IGNORE
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema import Augment
-from pixelwise.transforms.cropping import RGB8, Content, View, content, crop_image, crop_labels
+from pixelwise.transforms.cropping import Content, Fill, View, content, crop_image, crop_labels
 from pixelwise.transforms.photometric import changes_pixels, distort
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
@@ -39,21 +39,20 @@ def fixed_resize(image: np.ndarray, labels: np.ndarray, augment: Augment) -> tup
     return resize_image(image, augment.resize), resize_labels(labels, augment.resize)
 
 
-def fill_color(augment: Augment, mean: tuple[float, float, float]) -> RGB8:
-    """The uint8 colour of padding; `mean` is the network's, in 0..1."""
+def fill_color(augment: Augment, mean: tuple[float, ...]) -> Fill:
+    """The uint8 colour of padding; `mean` is the network's, one value in 0..1 per channel."""
     if augment.fill == "black":
-        return 0, 0, 0
-    red, green, blue = (math.floor(255 * channel + 0.5) for channel in mean)
-    return red, green, blue
+        return (0,) * len(mean)
+    return tuple(math.floor(255 * channel + 0.5) for channel in mean)
 
 
 def random_pair(
-    image: np.ndarray, labels: np.ndarray, augment: Augment, random: np.random.Generator, fill: RGB8
+    image: np.ndarray, labels: np.ndarray, augment: Augment, random: np.random.Generator, fill: Fill
 ) -> tuple[np.ndarray, np.ndarray]:
     """Everything of `augment` that happens to one pair after the fixed resize and on uint8.
 
     Args:
-        image: uint8 (H, W, 3); left as it is.
+        image: uint8 (H, W, C); left as it is.
         labels: uint8 (H, W), class ids or 255; left as they are.
         augment: What to draw.
         random: Decides everything; equal generators give equal results.
@@ -78,7 +77,7 @@ def random_geometry(
     labels: np.ndarray,
     augment: Augment,
     random: np.random.Generator,
-    fill: RGB8 = (0, 0, 0),
+    fill: Fill = (0, 0, 0),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Turn, zoom, aspect, crop, flip and translation as drawn from `random`; see `random_pair`."""
     image, labels, _ = _draw_pair(image, labels, augment, random, fill)
@@ -86,7 +85,7 @@ def random_geometry(
 
 
 def _draw_pair(
-    image: np.ndarray, labels: np.ndarray, augment: Augment, random: np.random.Generator, fill: RGB8
+    image: np.ndarray, labels: np.ndarray, augment: Augment, random: np.random.Generator, fill: Fill
 ) -> _Pair:
     flip = random.random() < augment.flip
     if augment.crop is None:
@@ -108,7 +107,7 @@ def _draw_crop(
     crop: Size,
     flip: bool,
     random: np.random.Generator,
-    fill: RGB8,
+    fill: Fill,
 ) -> _Pair:
     scale = _draw_scale(augment, labels.shape, random)
     angle = 0.0
@@ -237,7 +236,7 @@ def _is_mixed(labels: np.ndarray, share: float) -> bool:
     return int(np.count_nonzero(counts)) > 1 and float(counts.max() / counts.sum()) < share
 
 
-def _translate(pair: _Pair, down: int, right: int, fill: RGB8) -> _Pair:
+def _translate(pair: _Pair, down: int, right: int, fill: Fill) -> _Pair:
     """The pair moved by whole pixels; `fill` and 255 follow."""
     image, labels = np.full_like(pair.image, fill), np.full_like(pair.labels, IGNORE)
     target, source, inside = [], [], []

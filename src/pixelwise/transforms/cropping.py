@@ -12,7 +12,8 @@ from PIL import Image
 from pixelwise.recipes.classes import IGNORE
 from pixelwise.recipes.protocols import Size
 
-RGB8 = tuple[int, int, int]
+Fill = tuple[int, ...]
+"""uint8 value per channel."""
 Content = tuple[slice, slice]
 
 
@@ -36,11 +37,13 @@ class View(NamedTuple):
     resampling: Literal["warp", "bilinear", "antialiased"] = "warp"
 
 
-def crop_image(image: np.ndarray, view: View, fill: RGB8 = (0, 0, 0)) -> np.ndarray:
-    """The crop of a uint8 (H, W, 3) image; `fill` where there is no source."""
-    if view.resampling == "warp":
-        return _warp(image, view, cv2.INTER_LINEAR, fill)
-    return _paste(image, view, cv2.INTER_LINEAR, fill, fill)
+def crop_image(image: np.ndarray, view: View, fill: Fill = (0, 0, 0)) -> np.ndarray:
+    """The crop of a uint8 (H, W, C) image; `fill`, of C values, where there is no source."""
+    if image.shape[2] != 3:
+        # OpenCV fills at most four channels, and Pillow takes four for RGB and transparency.
+        planes = [np.ascontiguousarray(plane) for plane in np.moveaxis(image, 2, 0)]
+        return np.stack([_crop_picture(plane, view, (value,)) for plane, value in zip(planes, fill, strict=True)], 2)
+    return _crop_picture(image, view, fill)
 
 
 def crop_labels(labels: np.ndarray, view: View, turned_in: int = IGNORE) -> np.ndarray:
@@ -68,6 +71,13 @@ def content(view: View, source: Size) -> Content:
     if view.flip:
         columns = slice(view.size[1] - columns.stop, view.size[1] - columns.start)
     return rows, columns
+
+
+def _crop_picture(image: np.ndarray, view: View, fill: Fill) -> np.ndarray:
+    """As `crop_image`, of uint8 (H, W, 3) or (H, W)."""
+    if view.resampling == "warp":
+        return _warp(image, view, cv2.INTER_LINEAR, fill)
+    return _paste(image, view, cv2.INTER_LINEAR, fill, fill)
 
 
 def _warp(source: np.ndarray, view: View, interpolation: int, fill: tuple[int, ...]) -> np.ndarray:

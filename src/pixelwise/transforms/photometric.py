@@ -26,12 +26,12 @@ def distort(image: np.ndarray, augment: Augment, random: np.random.Generator) ->
     """`augment.photometric`, then `augment.brightness_shift`.
 
     Args:
-        image: uint8 (H, W, 3), RGB; left as it is.
+        image: uint8 (H, W, 3), RGB, for `brightness_shift` alone of any channels; left as it is.
         augment: What to draw.
         random: Decides everything.
 
     Returns:
-        uint8 (H, W, 3); `image` itself where nothing was drawn.
+        Of the same shape; `image` itself where nothing was drawn.
     """
     if augment.photometric == "mmseg":
         # sssegmentation applies this to BGR as if it were RGB: its hue moves the other way, alike in distribution.
@@ -50,7 +50,8 @@ def distort(image: np.ndarray, augment: Augment, random: np.random.Generator) ->
 
 def add(image: np.ndarray, amount: float) -> np.ndarray:
     """Every value plus `amount`, clipped to 0..255, fractions dropped."""
-    return cv2.LUT(image, _table(1.0, amount))
+    # OpenCV drops the axis of a single channel.
+    return cv2.LUT(image, _table(1.0, amount)).reshape(image.shape)
 
 
 def multiply(image: np.ndarray, factor: float) -> np.ndarray:

@@ -10,13 +10,22 @@ from pixelwise.recipes.protocols import Size
 
 
 def resize_image(image: np.ndarray, size: Size) -> np.ndarray:
-    """Resize a uint8 (H, W, 3) image, bilinear, with antialiasing when it shrinks.
+    """Resize a uint8 (H, W, C) image, bilinear, with antialiasing when it shrinks.
 
     Pillow's bilinear filter widens with the shrinking factor; this is what `torchvision`'s Resize
     does to PIL images, hence what the published networks saw.
     """
     if image.shape[:2] == tuple(size):
         return image
+    if image.ndim == 3 and image.shape[2] != 3:
+        # Pillow would take four channels for RGB and transparency and weight the colours by the latter.
+        planes = [np.ascontiguousarray(plane) for plane in np.moveaxis(image, 2, 0)]
+        return np.stack([_resize_picture(plane, size) for plane in planes], axis=2)
+    return _resize_picture(image, size)
+
+
+def _resize_picture(image: np.ndarray, size: Size) -> np.ndarray:
+    """As `resize_image`, of uint8 (H, W, 3) or (H, W)."""
     height, width = size
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 

@@ -1,0 +1,263 @@
+"""The parts of a recipe that say what is seen: images, labels and what happens to them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pixelwise.recipes.classes import CLASS_SETS, IGNORE, Color
+from pixelwise.recipes.parts import (
+    Part,
+    Range,
+    require,
+    require_at_least,
+    require_below_one,
+    require_positive,
+    require_share,
+    require_size,
+)
+from pixelwise.recipes.protocols import Size
+
+
+class Data(Part, frozen=True, kw_only=True):
+    """Which images and labels.
+
+    Attributes:
+        dataset: `camvid`, `cityscapes`, `voc-aug` (Pascal VOC 2012 with SBD's masks), `ade20k` (150
+            classes), `ade20k32`, `cocoseg21` (COCO 2017 as 21 VOC classes, torchvision's choice of
+            images), `cocoseg21-edgeai` (TI's), `cocostuff171`, `camvid32` (the original's labels), `town`
+            (synthetic); of own data `folder`, `lists`, and annotations of `labelme`, `coco` (any
+            categories), `yolo`, `cvat`, `cvat-masks` and `label-studio`; or `auto`: look at the folder and
+            take the layout that fits.
+        classes: Class names in the order of their ids; None takes the data set's own, or for
+            `folder` what its `dataset.toml` or the masks themselves say.
+        palette: One RGB colour (0..255) per class for overlays and masks.
+        label_map: Raw mask value (as text, TOML keys are text) -> class id or 255 (ignored).
+        colors: `#rrggbb` -> class id or 255, for masks that are RGB pictures.
+        labels: Label name -> class id or 255, for annotations that name their labels.
+        mask_threshold: Reads masks as black and white: values from here on (1..255) are 1, others 0.
+        instance_divisor: For masks that hold class * divisor + instance: values from the divisor on
+            are divided by it, smaller ones are classes already (Cityscapes: 1000).
+        channels: Which channels of an image the network gets, in which order, counted from 0; None
+            reads every image as RGB. For TIFF files and NumPy arrays with any number of bands.
+        train_split: The split that is trained on.
+        exif: Whether the EXIF orientation of images is applied (masks carry none).
+        alpha: What transparent pixels become: `drop` keeps their RGB, `black` blends onto black.
+        input_range: Values that become 0 and 255 for images with more than 8 bits per channel.
+        max_pixels: Larger images are refused before they are decoded.
+        mask_resize: `nearest` resizes a mask of another size than its image; `refuse` is an error.
+        cache: Keep decoded images in memory: `auto` when they fit a quarter of the free memory.
+        workers: Data loading processes; None: 0 on CPU, up to 8 on a GPU.
+        allow: Codes of data errors that do not stop training.
+        town_images: Number of synthetic images per split (train, val, test), for `town`.
+        town_size: Their size.
+        town_seed: Seed of the synthetic scenes.
+    """
+
+    dataset: Literal[
+        "auto", "camvid", "cityscapes", "voc-aug", "ade20k", "ade20k32", "cocoseg21", "cocoseg21-edgeai",
+        "cocostuff171", "camvid32", "folder", "lists", "labelme", "coco", "yolo", "cvat", "cvat-masks", "label-studio",
+        "town",
+    ] = "auto"  # fmt: skip
+    classes: tuple[str, ...] | None = None
+    palette: tuple[Color, ...] | None = None
+    label_map: dict[str, int] | None = None
+    colors: dict[str, int] | None = None
+    labels: dict[str, int] | None = None
+    mask_threshold: int | None = None
+    instance_divisor: int | None = None
+    channels: tuple[int, ...] | None = None
+    train_split: str = "train"
+    exif: Literal["apply", "ignore"] = "apply"
+    alpha: Literal["drop", "black"] = "drop"
+    input_range: Range | None = None
+    max_pixels: int = 100_000_000
+    mask_resize: Literal["refuse", "nearest"] = "refuse"
+    cache: Literal["auto", "memory", "off"] = "auto"
+    workers: int | None = None
+    allow: tuple[str, ...] = ()
+    town_images: tuple[int, int, int] = (240, 40, 60)
+    town_size: Size = (144, 192)
+    town_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.classes is not None and self.palette is not None:
+            require(
+                len(self.classes) == len(self.palette),
+                f"data.palette has {len(self.palette)} colours for {len(self.classes)} classes",
+                "give one colour per class",
+            )
+        for label, class_id in (self.labels or {}).items():
+            largest = len(self.classes) - 1 if self.classes is not None else IGNORE
+            require(
+                class_id == IGNORE or 0 <= class_id <= largest,
+                f"data.labels maps '{label}' to {class_id}; expected 0..{largest} or {IGNORE}",
+                "map every label to a class id, or to 255 to ignore it",
+            )
+        require(
+            self.mask_threshold is None or 1 <= self.mask_threshold <= 255,
+            f"data.mask_threshold is {self.mask_threshold}; expected 1..255",
+            "for example 128",
+        )
+        require_at_least(2, "data.instance_divisor", self.instance_divisor, "for example 1000")
+        require(
+            self.channels is None or (len(self.channels) > 0 and min(self.channels) >= 0),
+            f"data.channels is {list(self.channels or ())}; expected channels counted from 0",
+            "for example [3, 2, 1] for the fourth, third and second band",
+        )
+        require_at_least(1, "data.max_pixels", self.max_pixels, "for example 100000000")
+        require_at_least(0, "data.workers", self.workers, "0 loads in the main process")
+        if self.input_range is not None:
+            low, high = self.input_range
+            require(
+                low < high,
+                f"data.input_range is {[low, high]}; expected the lower value first",
+                "for example [0, 65535]",
+            )
+        require(
+            min(self.town_images) >= 1,
+            f"data.town_images is {list(self.town_images)}; expected 1 or more for each of train, val and test",
+            "for example [240, 40, 60]",
+        )
+        require_size("data.town_size", self.town_size)
+        require_at_least(0, "data.town_seed", self.town_seed, "for example 0")
+
+    def class_names(self) -> tuple[str, ...] | None:
+        """The class names as far as they are known without looking at the data."""
+        if self.classes is not None:
+            return self.classes
+        known = CLASS_SETS.get(self.dataset)
+        return known.names if known else None
+
+
+class Augment(Part, frozen=True, kw_only=True):
+    """What happens to an image-label pair before it enters a training batch.
+
+    The order: resize; turn; zoom, crop and flip as one step that computes only the crop; pad; translate;
+    photometric and brightness_shift; then, for the batch, mix; then brightness, contrast, saturation and
+    channel_gain as one matrix. Labels are always resampled by nearest neighbour.
+
+    Attributes:
+        resize: Fixed size every pair is brought to first (image bilinear, labels nearest).
+        fit: The size that the zoom starts from; None: the image's own. Unlike `resize`, nothing is resampled
+            for it alone: `fit` times the zoom is one step from the original pixels.
+        fit_by: `inside`: the image's own proportions, its shorter side at most the smaller number of `fit`, its
+            longer side at most the larger one, whichever way it lies (so for an upright image `fit` is
+            transposed); `stretch`: exactly `fit`, proportions change, and a zoomed pair is first cropped back
+            to `fit` at a random place; `short-side`: its own proportions, the shorter side is the smaller number.
+        scale: Range of the random zoom.
+        scale_law: Its distribution: `log-uniform`; `uniform`; `reciprocal`: 1 / zoom is uniform, as where the
+            size of the cropped box is drawn; `two-sided`: uniform below 1 or uniform above 1, one half each;
+            `steps`: smallest, smallest + `scale_step`, ... up to the largest, all alike.
+        scale_step: For `steps`.
+        scale_probability: Probability that a pair is zoomed at all.
+        scale_axes: `together`, or `independent`: height and width are zoomed by a factor each.
+        aspect: Random change of the aspect ratio by up to this share, 0.1 = up to 10 %.
+        rotate: Turned by an angle drawn uniformly from -rotate .. rotate degrees, about the centre.
+        rotate_probability: Probability that a pair is turned at all.
+        rotate_label: Label of the corners that turning brings in from outside: 255 ignores them, TI EdgeAI's
+            code calls them class 0.
+        crop: Size of the random crop; smaller pairs are padded (see `pad`).
+        class_crop: Share of crops that are centred on a pixel of a class drawn uniformly from
+            those present, so that rare classes are seen.
+        max_class_share: The crop's place is drawn again, up to ten draws in all of which the last one stays,
+            until it holds two classes or more and none has this share of its labelled pixels; None: one draw.
+        pad: Where a pair that is smaller than the crop lies in it: `random`; `center`; `end`: padded at the
+            bottom and on the right; `end-then-flip`: likewise, but before the flip, so that flipped pairs are
+            padded on the left (TensorFlow DeepLab).
+        fill: What is padded, turned and moved in: `black`, before photometric and brightness_shift; `mean`, the
+            network's mean colour rounded to whole values, after them: 0 after normalisation. Labels become 255.
+        resampling: How zoomed pixels are computed: `warp`: one bilinear map, any zoom and place, edges blend
+            with the fill; `bilinear`: like resizing to whole pixels with OpenCV's bilinear filter (no
+            antialiasing) and cropping at whole pixels; `antialiased`: likewise, with Pillow's bilinear filter,
+            which widens when it shrinks (that of torchvision, close to OpenCV's INTER_AREA).
+        flip: Probability of a horizontal flip.
+        translate: Moved by a whole number of pixels from -translate .. translate, drawn for each axis.
+        photometric: Distortion of uint8 colours, clipped after each step: brightness by -32..32, contrast by
+            0.5..1.5 before or after saturation by 0.5..1.5 and hue by 18 of 180 steps. `mmseg`: each with
+            probability 1/2; `united-perception`: each with probability 2/3, and in a third of the images
+            no contrast at all.
+        brightness_shift: With probability 1/2 a whole number from -shift .. shift is added to all values.
+        mix: `cutmix`: a random rectangle of half the area is replaced by that of the next pair of the batch
+            (Yun et al., arXiv:1905.04899, as French et al., arXiv:1906.01916, do for segmentation);
+            `classmix`: half of the classes of the next pair are pasted (Olsson et al., arXiv:2007.07936).
+        mix_probability: Share of the pairs that are mixed, where `mix` is set.
+        brightness: Factor drawn from 1 - brightness .. 1 + brightness.
+        contrast: Likewise, around mid-grey.
+        saturation: Likewise, towards grey; of RGB only.
+        channel_gain: Likewise, per colour channel.
+    """
+
+    resize: Size | None = None
+    fit: Size | None = None
+    fit_by: Literal["inside", "stretch", "short-side"] = "inside"
+    scale: Range | None = None
+    scale_law: Literal["log-uniform", "uniform", "reciprocal", "two-sided", "steps"] = "log-uniform"
+    scale_step: float = 0.25
+    scale_probability: float = 1.0
+    scale_axes: Literal["together", "independent"] = "together"
+    aspect: float = 0.0
+    rotate: float = 0.0
+    rotate_probability: float = 1.0
+    rotate_label: int = IGNORE
+    crop: Size | None = None
+    class_crop: float = 0.0
+    max_class_share: float | None = None
+    pad: Literal["random", "center", "end", "end-then-flip"] = "random"
+    fill: Literal["black", "mean"] = "black"
+    resampling: Literal["warp", "bilinear", "antialiased"] = "warp"
+    flip: float = 0.0
+    translate: int = 0
+    photometric: Literal["none", "mmseg", "united-perception"] = "none"
+    brightness_shift: int = 0
+    mix: Literal["none", "cutmix", "classmix"] = "none"
+    mix_probability: float = 0.5
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    channel_gain: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("class_crop", "flip", "scale_probability", "rotate_probability", "mix_probability"):
+            require_share(f"augment.{name}", getattr(self, name), "it is a probability")
+        for name in ("brightness", "contrast", "saturation", "channel_gain", "aspect"):
+            require_below_one(f"augment.{name}", getattr(self, name), "1 would erase the image")
+        for name in ("resize", "fit", "crop"):
+            require_size(f"augment.{name}", getattr(self, name))
+        for name, largest in (("rotate", 180), ("rotate_label", 255), ("brightness_shift", 255)):
+            value = getattr(self, name)
+            require(0 <= value <= largest, f"augment.{name} is {value}; expected 0..{largest}", "0 is the least")
+        require_at_least(0, "augment.translate", self.translate, "it is a number of pixels")
+        require(
+            self.max_class_share is None or 0 < self.max_class_share <= 1,
+            f"augment.max_class_share is {self.max_class_share}; expected more than 0 and at most 1",
+            "for example 0.75",
+        )
+        require(
+            self.rotate_label == IGNORE or self.resampling != "warp",
+            "augment.rotate_label is set but augment.resampling=warp pads and turns in one step",
+            "set augment.resampling to bilinear or antialiased",
+        )
+        self._require_scale()
+        uncropped = (self.scale, self.fit, self.max_class_share) == (None, None, None)
+        require(
+            self.crop is not None or (uncropped and not self.aspect and not self.class_crop and not self.rotate),
+            "augment.scale, aspect, class_crop, fit, rotate and max_class_share are parts of cropping but "
+            "augment.crop is not set",
+            "set augment.crop to the size of the training batches, for example [360, 480]",
+        )
+
+    def _require_scale(self) -> None:
+        require_positive("augment.scale_step", self.scale_step, "for example 0.25")
+        if self.scale is None:
+            return
+        low, high = self.scale
+        require(
+            0 < low <= high,
+            f"augment.scale is {[low, high]}; expected 0 < smallest <= largest",
+            "for example [0.5, 2.0]",
+        )
+        require(
+            self.scale_law != "two-sided" or low <= 1 <= high,
+            f"augment.scale is {[low, high]}; augment.scale_law=two-sided expects smallest <= 1 <= largest",
+            "for example [0.5, 2.0]",
+        )
