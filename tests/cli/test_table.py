@@ -74,6 +74,7 @@ def test_mistakes_end_with_their_status(run_cli: Callable, elsewhere, arguments,
     assert words in found.stderr
 
 
+@pytest.mark.heavy
 def test_the_committed_zoo_is_what_the_command_writes(run_cli: Callable, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     assert run_cli(["table", "--format", "md", "--output", tmp_path / "zoo.md"]).code == 0

@@ -23,8 +23,8 @@ def test_groups_stages_and_tables_are_written_as_toml_too():
         "data.label_map={0 = 1, 255 = 255}",
         "notes='two\\nlines'",
     ]
-    text = explain("segformer-b0-cityscapes", changes)
-    assert tomllib.loads(text) == to_plain(apply_overrides(recipe("segformer-b0-cityscapes"), changes))
+    text = explain("enet-cityscapes", changes)
+    assert tomllib.loads(text) == to_plain(apply_overrides(recipe("enet-cityscapes"), changes))
     assert "[[optimizer.groups]] # changed here (was [])" in text
     assert "[data.label_map] # set here" in text
 
