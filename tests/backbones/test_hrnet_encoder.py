@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixelwise.backbones.hrnet import VARIANTS, Exchange, HRNetEncoder, enlarge, join
+from pixelwise.backbones.hrnet import VARIANTS, Exchange, HRNetEncoder, join
 
 SMALLEST = "w18-small-v1"
 
@@ -105,12 +105,12 @@ def test_every_size_gives_four_scales_rounded_up(encoder: HRNetEncoder, size: tu
     ]
 
 
-def test_enlarging_keeps_the_corners() -> None:
+def test_joining_keeps_the_corners() -> None:
     line = torch.tensor([0.0, 1.0, 4.0]).view(1, 1, 1, 3)
 
-    enlarged = enlarge(line, torch.zeros(1, 9, 1, 5))
+    joined = join([torch.zeros(1, 1, 1, 5), line])
 
-    assert enlarged.flatten().tolist() == pytest.approx([0.0, 0.5, 1.0, 2.5, 4.0])
+    assert joined[0, 1, 0].tolist() == pytest.approx([0.0, 0.5, 1.0, 2.5, 4.0])
 
 
 def test_joined_scales_come_from_fine_to_coarse() -> None:

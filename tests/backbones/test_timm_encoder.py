@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
 
 from pixelwise.backbones.timm import TimmEncoder
@@ -77,3 +78,51 @@ def test_a_network_for_one_image_size_says_so() -> None:
         TimmEncoder("efficientformer_l1")
 
     assert caught.value.code == "R207"
+
+
+@pytest.mark.parametrize("name", ["levit_128s", "hiera_tiny_224"])
+def test_a_network_with_a_fixed_grid_says_which_size_it_is_made_for(name: str) -> None:
+    with torch.device("meta"), pytest.raises(RecipeError, match="its layers are made for images of 224x224") as caught:
+        TimmEncoder(name)
+
+    assert caught.value.code == "R207"
+
+
+@pytest.fixture(scope="module")
+def swin_tiny() -> TimmEncoder:
+    torch.manual_seed(0)
+    return TimmEncoder("swin_tiny_patch4_window7_224").eval()
+
+
+def test_a_transformer_over_windows_takes_any_size_and_gives_channels_first(swin_tiny: TimmEncoder) -> None:
+    with torch.no_grad():
+        features = swin_tiny(torch.rand(2, 3, 64, 96))
+
+    assert (swin_tiny.strides, swin_tiny.channels, swin_tiny.multiple) == ((4, 8, 16, 32), (96, 192, 384, 768), 32)
+    assert [tuple(feature.shape) for feature in features] == [
+        (2, 96, 16, 24), (2, 192, 8, 12), (2, 384, 4, 6), (2, 768, 2, 3),
+    ]  # fmt: skip
+
+
+def test_a_transformer_over_windows_computes_what_timm_s_does_at_its_own_size(swin_tiny: TimmEncoder) -> None:
+    theirs = timm.create_model("swin_tiny_patch4_window7_224", features_only=True).eval()
+    theirs.load_state_dict(swin_tiny.network.state_dict())
+    images = torch.rand(1, 3, 224, 224)
+
+    with torch.no_grad():
+        expected, found = theirs(images), swin_tiny(images)
+
+    for ours, map_of_theirs in zip(found, expected, strict=True):
+        assert torch.allclose(ours, map_of_theirs.permute(0, 3, 1, 2), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["swinv2_tiny_window8_256", "swinv2_cr_tiny_ns_224", "mambaout_femto"])
+def test_others_like_it_are_encoders_too(name: str) -> None:
+    with torch.device("meta"):
+        encoder = TimmEncoder(name).eval()
+        features = encoder(torch.zeros(1, 3, 64, 32))
+
+    assert [tuple(feature.shape) for feature in features] == [
+        (1, channels, 64 // stride, 32 // stride)
+        for channels, stride in zip(encoder.channels, encoder.strides, strict=True)
+    ]

@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -19,7 +20,7 @@ from pixelwise.checkpoints.initial_weights import initialize
 from pixelwise.errors import CheckpointError
 from pixelwise.models import build_model
 from pixelwise.recipes.schema import Initialize
-from pixelwise.recipes.specs import ENetSpec, SegFormerSpec, UNetSpec
+from pixelwise.recipes.specs import ENetSpec, FPNSpec, LinearSpec, ModelSpec, SegFormerSpec, UNetSpec
 
 ENCODER = "mobilenetv3_small_050"
 TAG = f"{ENCODER}.lamb_in1k"
@@ -186,3 +187,90 @@ def test_a_segformer_encoder_is_read_from_a_classification_network_of_the_hub(
         found = model.encoder(images)  # type: ignore[operator]
     for ours, map_of_theirs in zip(found, expected, strict=True):
         assert torch.allclose(ours, map_of_theirs, atol=1e-4, rtol=1e-4)
+
+
+Published = dict[str, dict[str, torch.Tensor]]
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Published:
+    """What timm gave as pretrained, by tag; random instead of downloaded."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    given: Published = {}
+    create: Callable[..., torch.nn.Module] = timm.create_model
+
+    def create_without_download(name: str, *, pretrained: bool = False, **options: Any) -> torch.nn.Module:
+        if not pretrained:
+            return create(name, **options)
+        torch.manual_seed(len(name))
+        network = create(name, **options)
+        for parameter in network.parameters():
+            torch.nn.init.normal_(parameter)
+        given[name] = {key: value.clone() for key, value in network.state_dict().items()}
+        return network
+
+    monkeypatch.setattr(timm, "create_model", create_without_download)
+    return given
+
+
+VIT = "vit_tiny_patch16_224"
+SWIN = "swin_tiny_patch4_window7_224"
+
+
+@pytest.mark.parametrize(
+    ("spec", "tag"),
+    [
+        (FPNSpec(encoder=VIT, channels=8, head_channels=8), f"{VIT}.augreg_in21k_ft_in1k"),
+        (LinearSpec(encoder=VIT), f"{VIT}.augreg_in21k_ft_in1k"),
+        (FPNSpec(encoder=SWIN, channels=8, head_channels=8), f"{SWIN}.ms_in1k"),
+    ],
+)
+def test_transformers_take_pretrained_weights_whatever_is_built_around_them(
+    published: Published, spec: ModelSpec, tag: str
+) -> None:
+    model = build_model(spec, 3)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+
+    assert initialize(model, Initialize(encoder="default")) is not None
+
+    after = model.state_dict()
+    prefix = "encoder.network."
+    assert list(published) == [tag]
+    loaded = {key.removeprefix(prefix) for key in after if key.startswith(prefix)}
+    assert loaded <= set(published[tag])
+    assert len(loaded) > 100
+    assert all(torch.equal(after[prefix + key], published[tag][key]) for key in loaded)
+    assert all(torch.equal(after[key], before[key]) for key in after if not key.startswith(prefix))
+
+
+def test_a_transformer_that_normalises_the_mean_gives_that_normalisation_to_its_patches(published: Published) -> None:
+    model = build_model(LinearSpec(encoder="eva02_tiny_patch14_224"), 3)
+
+    initialize(model, Initialize(encoder="default"))
+
+    (theirs,) = published.values()
+    assert torch.equal(model.state_dict()["encoder.network.norm.weight"], theirs["fc_norm.weight"])
+
+
+def test_default_weights_of_two_encoders_are_remembered_apart(published: Published) -> None:
+    for encoder in ("mobilenetv3_small_050", "convnext_atto"):
+        initialize(build_model(LinearSpec(encoder=encoder), 3), Initialize(encoder="default"))
+
+    assert len(published) == 2
+
+
+def test_weights_of_another_transformer_are_refused(published: Published) -> None:
+    model = build_model(LinearSpec(encoder=VIT), 3)
+
+    with pytest.raises(CheckpointError, match=r"of the encoder's 150 pretrained tensors .* another shape") as caught:
+        initialize(model, Initialize(encoder="deit_small_patch16_224"))
+    assert caught.value.code == "K441"
+
+
+def test_weights_that_cannot_be_fetched_are_named_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build_model(LinearSpec(encoder="convnext_atto"), 3)
+    monkeypatch.setattr(timm, "create_model", lambda *_, **__: (_ for _ in ()).throw(OSError("no route to host")))
+
+    with pytest.raises(CheckpointError, match=r"'default' \(convnext_atto\.d2_in1k\) cannot be fetched: no route") as e:
+        initialize(model, Initialize(encoder="default"))
+    assert e.value.code == "K440"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from pixelwise.layers.heads import ConvolutionalHead, resize_to
+from pixelwise.layers.heads import ConvolutionalHead
 
 
 def test_a_head_has_so_many_convolutions_then_dropout_then_the_classifier() -> None:
@@ -24,11 +24,3 @@ def test_a_head_without_convolutions_classifies_the_features() -> None:
     head = ConvolutionalHead(6, 4, 0, 3, nn.Identity())
 
     assert head.classifier.weight.shape == (3, 6, 1, 1)
-
-
-def test_resizing_is_bilinear_without_aligned_corners() -> None:
-    features = torch.tensor([[[[0.0, 4.0]]]])
-
-    resized = resize_to(features, torch.zeros(1, 9, 1, 4))
-
-    assert torch.allclose(resized, torch.tensor([[[[0.0, 1.0, 3.0, 4.0]]]]))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pixelwise.layers.padding import pad_to, round_up
+from pixelwise.layers.padding import pad_to, pad_to_multiple, round_up
 
 
 def test_the_last_row_and_column_are_repeated_at_the_bottom_and_on_the_right() -> None:
@@ -22,6 +22,13 @@ def test_nothing_is_copied_when_the_size_is_right() -> None:
     images = torch.zeros(2, 3, 4, 5)
 
     assert pad_to(images, 4, 5) is images
+
+
+def test_images_grow_to_the_next_multiples() -> None:
+    images = torch.zeros(1, 3, 33, 64)
+
+    assert pad_to_multiple(images, 32).shape == (1, 3, 64, 64)
+    assert pad_to_multiple(images, 1) is images
 
 
 @pytest.mark.parametrize(("length", "multiple", "expected"), [(1, 8, 8), (8, 8, 8), (9, 8, 16), (5, 1, 5)])

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixelwise.models.tf_deeplab import DecoderHead, GatedHead, PoolingHead, TFDeepLab, build
+from pixelwise.models.tf_deeplab import GatedHead, PoolingHead, TFDeepLab, build
 from pixelwise.profiling import complexity
 from pixelwise.recipes.specs import TFDeepLabSpec
 
@@ -105,24 +105,6 @@ def test_gated_features_and_fine_features_are_classified_and_added() -> None:
         expected = head.classifier(gated) + head.fine_classifier(fine)
 
     assert torch.allclose(logits, expected, atol=1e-6)
-
-
-def test_the_decoder_joins_enlarged_features_and_reduced_fine_ones() -> None:
-    head = DecoderHead(5, 4, (1, 2), num_classes=3).eval()
-    fine, coarse = torch.randn(1, 5, 9, 13), torch.randn(1, 4, 3, 4)
-    seen = []
-    head.decoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-
-    with torch.no_grad():
-        logits = head(fine, coarse)
-        joined = seen[0]
-        coarse_part, fine_part = head.aspp(coarse), head.reduce(fine)
-
-    assert logits.shape == (1, 3, 9, 13)
-    assert joined.shape == (1, 256 + 48, 9, 13)
-    # Corners are aligned: every fourth row and column is one of the coarse map.
-    assert torch.allclose(joined[:, :256, ::4, ::4], coarse_part, atol=1e-6)
-    assert torch.equal(joined[:, 256:], fine_part)
 
 
 def test_the_rates_follow_the_output_stride() -> None:

@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pixelwise.layers.resizing import resize_to
+
 STEM_CHANNELS = 64
 EXPANSION = 4
 """Channels of a bottleneck / channels inside it."""
@@ -117,7 +119,8 @@ class Exchange(nn.Module):
         exchanged = []
         for own, paths in zip(scales, self.fuse_layers, strict=True):
             first, *others = [
-                enlarge(path(scale), own) for path, scale in zip(cast(nn.ModuleList, paths), scales, strict=True)
+                resize_to(path(scale), own, align_corners=True)
+                for path, scale in zip(cast(nn.ModuleList, paths), scales, strict=True)
             ]
             exchanged.append(F.relu(sum(others, start=first)))
         return exchanged
@@ -176,26 +179,10 @@ class HRNetEncoder(nn.Module):
         return self.stage4([*scales, self.transition3[-1](scales[-1])])
 
 
-def enlarge(features: Tensor, finer: Tensor) -> Tensor:
-    """Interpolate bilinearly, corners aligned.
-
-    Args:
-        features: (B, C, h, w).
-        finer: (B, D, H, W).
-
-    Returns:
-        (B, C, H, W); `features` itself if it has that size.
-    """
-    size = finer.shape[-2:]
-    if features.shape[-2:] == size:
-        return features
-    return F.interpolate(features, size=size, mode="bilinear", align_corners=True)
-
-
 def join(scales: list[Tensor]) -> Tensor:
     """All scales, enlarged to the finest one's size, in one map: (B, sum of C, H, W)."""
     finest = scales[0]
-    return torch.cat([enlarge(scale, finest) for scale in scales], dim=1)
+    return torch.cat([resize_to(scale, finest, align_corners=True) for scale in scales], dim=1)
 
 
 def _path(channels: tuple[int, ...], source: int, target: int) -> nn.Module:

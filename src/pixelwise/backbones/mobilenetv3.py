@@ -10,11 +10,12 @@ Howard et al. 2019, arXiv:1905.02244. The blocks are timm's; the graph is that o
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor, nn
 
 from pixelwise.errors import RecipeError
+from pixelwise.layers.initialisation import he_normal
 
 NAME = "mobilenet_v3_large_dilated"
 OUTPUT_STRIDE = 16
@@ -73,7 +74,7 @@ class MobileNetV3LargeDilated(nn.Module):
         )
         for block in self.network.blocks[DILATED_STAGE]:
             _dilate(block.conv_dw)
-        _initialise(self)
+        he_normal(self)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, 3, H, W) float to one (B, C, ceil(H / stride), ceil(W / stride)) per stride."""
@@ -92,11 +93,3 @@ def _dilate(conv: nn.Conv2d) -> None:
     """Set the dilation, and the padding that keeps the size."""
     reach = DILATION * (conv.kernel_size[0] // 2)
     conv.dilation, conv.padding = (DILATION, DILATION), (reach, reach)
-
-
-def _initialise(network: nn.Module) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out")
-            if module.bias is not None:
-                nn.init.zeros_(cast("Tensor", module.bias))

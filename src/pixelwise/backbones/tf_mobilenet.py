@@ -15,6 +15,8 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pixelwise.layers.initialisation import truncated_normal
+
 EPS = 1e-3
 MOMENTUM = 0.003
 """The original's decay of 0.997, as PyTorch counts it."""
@@ -244,7 +246,7 @@ class TFMobileNet(nn.Module):
         self.channels: tuple[int, int] = (spec.stages[stage][place].expanded, channels)
         self.strides: tuple[int, int] = (8, output_stride)
         self.multiple: int = 1
-        _initialise(self)
+        truncated_normal(self, STDDEV)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, 3, H, W) float to one (B, C, ceil(H / stride), ceil(W / stride)) per stride."""
@@ -270,11 +272,3 @@ def round_to_8(channels: float) -> int:
 
 def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=EPS, momentum=MOMENTUM)
-
-
-def _initialise(network: nn.Module) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.trunc_normal_(module.weight, std=STDDEV, a=-2 * STDDEV, b=2 * STDDEV)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)

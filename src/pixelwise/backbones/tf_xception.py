@@ -13,6 +13,8 @@ from typing import Any, cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pixelwise.layers.initialisation import truncated_normal
+
 MOMENTUM = 0.0003
 """The original's decay of 0.9997, as PyTorch counts it."""
 STDDEV = 0.09
@@ -50,10 +52,9 @@ class TFXception65(nn.Module):
         )
         self.channels: tuple[int, int] = (256, 2048)
         self.strides: tuple[int, int] = (4, output_stride)
+        truncated_normal(self, STDDEV)
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.trunc_normal_(module.weight, std=STDDEV, a=-2 * STDDEV, b=2 * STDDEV)
-            elif isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, nn.BatchNorm2d):
                 module.momentum = MOMENTUM
 
     def forward(self, images: Tensor) -> list[Tensor]:

@@ -14,9 +14,15 @@ from pixelwise.recipes.suggestions import did_you_mean
 
 Size = tuple[int, int]
 
+REFUSALS = (AssertionError, AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError)
+"""What timm's constructors raise when they cannot do what they are asked to."""
+
 
 class TimmEncoder(nn.Module):
     """Feature maps of a timm model.
+
+    Transformers over windows (Swin and others) that timm builds for one size of images, but can build
+    for any, are built for any; their weights are the same.
 
     Args:
         name: timm's name of the model.
@@ -46,13 +52,14 @@ class TimmEncoder(nn.Module):
         if output_stride is not None:
             options["output_stride"] = output_stride
         try:
-            network = timm.create_model(name, pretrained=False, features_only=True, **options)
-        except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            network = _create(name, options)
+        except REFUSALS as error:
             if output_stride is not None and "output_stride" in str(error):
                 raise _cannot_dilate(name, output_stride, "timm's code for it has no dilated form") from error
             raise unusable(name, f"timm cannot extract feature maps from it ({error})") from error
         self.name = name
         self.network: nn.Module = network
+        self.channels_last: bool = getattr(network, "output_fmt", "NCHW") == "NHWC"
         info = cast("timm.models.FeatureInfo", network.feature_info)
         self.channels: tuple[int, ...] = tuple(cast("list[int]", info.channels()))
         self.strides: tuple[int, ...] = tuple(cast("list[int]", info.reduction()))
@@ -61,14 +68,25 @@ class TimmEncoder(nn.Module):
             raise unusable(name, f"its feature maps have strides {strides}; expected growing powers of two")
         if output_stride is not None and self.strides[-1] != output_stride:
             raise _cannot_dilate(name, output_stride, f"its coarsest feature maps have stride {self.strides[-1]}")
-        self.multiple: int = self._probe()
+        multiple = self._probe()
+        if isinstance(multiple, str):
+            # Not asked for at once: few constructors know the option, and none says so beforehand.
+            try:
+                self.network = _create(name, {**options, "strict_img_size": False})
+            except REFUSALS:
+                raise unusable(name, multiple) from None
+            multiple = self._probe()
+        if isinstance(multiple, str):
+            raise unusable(name, multiple)
+        self.multiple: int = multiple
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, 3, H, W), sizes multiples of `multiple`, to one (B, C, H/stride, W/stride) per stride."""
-        return self.network(images)
+        features = self.network(images)
+        return [feature.permute(0, 3, 1, 2) for feature in features] if self.channels_last else features
 
-    def _probe(self) -> int:
-        """Find out by running it which sizes the network takes: timm does not say."""
+    def _probe(self) -> int | str:
+        """Find out by running it which sizes the network takes, as timm does not say: `multiple`, or what is wrong."""
         coarsest = self.strides[-1]
         training = self.training
         self.eval()
@@ -76,12 +94,9 @@ class TimmEncoder(nn.Module):
             # An encoder that rounds up at every stride is right for all sizes, down to one pixel.
             if all(self._complaint(size) is None for size in ((1, 1), (coarsest + 1, 2 * coarsest - 1))):
                 return 1
-            complaint = self._complaint((2 * coarsest, 3 * coarsest))
+            return self._complaint((2 * coarsest, 3 * coarsest)) or coarsest
         finally:
             self.train(training)
-        if complaint is not None:
-            raise unusable(self.name, complaint)
-        return coarsest
 
     def _complaint(self, size: Size) -> str | None:
         """What is wrong with the feature maps of an image of `size`; None: nothing."""
@@ -90,7 +105,7 @@ class TimmEncoder(nn.Module):
             with torch.no_grad():
                 features = self(torch.zeros(1, 3, height, width))
         except (AssertionError, IndexError, RuntimeError, ValueError) as error:
-            return f"it does not take images of any size; tried with {height}x{width} (HxW): {error}"
+            return wrong_size(self.name, size, error)
         for feature, channels, stride in zip(features, self.channels, self.strides, strict=True):
             expected = (1, channels, -(-height // stride), -(-width // stride))
             if tuple(feature.shape) != expected:
@@ -122,6 +137,12 @@ def unknown_encoder(name: str, others: Iterable[str] = ()) -> RecipeError:
     )
 
 
+def _create(name: str, options: dict[str, Any]) -> nn.Module:
+    import timm
+
+    return timm.create_model(name, pretrained=False, features_only=True, **options)
+
+
 def _grow_as_powers_of_two(strides: tuple[int, ...], *, dilated: bool) -> bool:
     powers = all(stride & (stride - 1) == 0 for stride in strides)
     return powers and all(fine < coarse or (dilated and fine == coarse) for fine, coarse in itertools.pairwise(strides))
@@ -132,6 +153,28 @@ def _cannot_dilate(name: str, output_stride: int, reason: str) -> RecipeError:
         "R207",
         f"the timm model '{name}' cannot have output stride {output_stride}: {reason}",
         "leave model.output_stride out, or choose a ResNet, MobileNet or EfficientNet",
+    )
+
+
+def wrong_size(name: str, size: Size, error: Exception) -> str:
+    """Why a model that cannot be run on images of some size is no encoder.
+
+    Args:
+        name: timm's name of the model.
+        size: (height, width) of the images.
+        error: What came of it; often no more than that shapes in the depth of the network do not agree.
+
+    Returns:
+        A part of a sentence about the model.
+    """
+    import timm
+
+    cfg = timm.get_pretrained_cfg(name)
+    made_for = "{1}x{2}".format(*cfg.input_size) if cfg is not None and cfg.input_size else "one size"
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    return (
+        f"it does not take images of any size; tried with {size[0]}x{size[1]} (HxW), but its layers are made for "
+        f"images of {made_for} ({reason})"
     )
 
 

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixelwise.backbones.timm import unusable
+from pixelwise.backbones.timm import REFUSALS, unusable, wrong_size
 from pixelwise.errors import RecipeError
 
 STRIDES = (4, 8, 16, 32)
@@ -49,7 +50,7 @@ def has_one_stride(name: str) -> bool:
     try:
         with torch.device("meta"):
             network = timm.create_model(name, pretrained=False, features_only=True)
-    except (AssertionError, AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError):
+    except REFUSALS:
         return False
     strides = cast("list[int]", cast("timm.models.FeatureInfo", network.feature_info).reduction())
     return len(strides) > 1 and len(set(strides)) == 1
@@ -66,6 +67,7 @@ class ViTEncoder(nn.Module):
 
     Attributes:
         name: timm's name of the model.
+        untrained: How the keys of the state dict begin that no pretrained weights are for: those of the pyramid.
         channels: Of each feature map, from fine to coarse: the transformer's at its own stride and
             above, halved at each doubling of the resolution.
         strides: Likewise; growing powers of two.
@@ -75,6 +77,8 @@ class ViTEncoder(nn.Module):
         RecipeError: R207, the transformer takes images of one size only, or cannot give its last map,
             or there is no such output stride.
     """
+
+    untrained = ("enlarging.",)
 
     def __init__(self, name: str, output_stride: int | None = None, maps: int | None = None) -> None:
         super().__init__()
@@ -124,6 +128,7 @@ class ViTEncoder(nn.Module):
         training = self.training
         self.eval()
         width = 0
+        size = (0, 0)
         try:
             for rows, columns in ((1, 2), (3, 1)):
                 size = rows * self.multiple, columns * self.multiple
@@ -136,11 +141,32 @@ class ViTEncoder(nn.Module):
                         f"its last feature map for an image of {size[0]}x{size[1]} (HxW) has shape "
                         f"{tuple(last.shape)}; expected {(1, width, rows, columns)}",
                     )
-        except (AssertionError, AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
-            raise unusable(self.name, f"it does not take images of any size ({error})") from error
+        except (*REFUSALS, IndexError) as error:
+            raise unusable(self.name, wrong_size(self.name, size, error)) from error
         finally:
             self.train(training)
         return width
+
+
+def pretrained_state(tag: str) -> dict[str, Tensor]:
+    """Pretrained weights of a plain transformer by the keys of `ViTEncoder.network`, and those of its classifier.
+
+    timm loads them into the network that they are published for, without any of this encoder's options:
+    only then does it insist on every single one.
+
+    Args:
+        tag: timm's name of the model, with or without that of the weights.
+
+    Returns:
+        The state dict.
+    """
+    import timm
+
+    state = timm.create_model(tag, pretrained=True).state_dict()
+    if "norm.weight" in state:
+        return state
+    # A transformer that classifies by the mean of its patches normalises that mean, not the patches.
+    return {re.sub(r"^fc_norm\.", "norm.", key): value for key, value in state.items()}
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -161,7 +187,7 @@ def _create(name: str) -> nn.Module:
             # What is behind the last block, but for its normalisation, is for classes only.
             network.prune_intermediate_layers(1, prune_norm=False, prune_head=True)
             return network
-        except (AssertionError, AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        except REFUSALS as error:
             refusal = error
     raise unusable(name, f"timm cannot build it without its classifier ({refusal})") from refusal
 

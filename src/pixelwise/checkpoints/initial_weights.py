@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.backbones.mit import VARIANTS
+from pixelwise.backbones.vit import ViTEncoder, pretrained_state
 from pixelwise.checkpoints.importing import as_convolution, translate
 from pixelwise.checkpoints.segformer_keys import encoder_conversion
 from pixelwise.checkpoints.state_files import load_state_file
@@ -37,7 +38,8 @@ def initialize(model: SegmentationModel, description: Initialize) -> str | None:
         description: The recipe's `initialize`.
 
     Returns:
-        SHA-256 of the loaded tensors (names and values); None when the weights stay random.
+        SHA-256 of the published tensors (names and values), also of those that the encoder has no place for;
+        None when the weights stay random.
 
     Raises:
         CheckpointError: K440 they cannot be fetched, K441 they do not fit the encoder, K442 they are not
@@ -48,32 +50,42 @@ def initialize(model: SegmentationModel, description: Initialize) -> str | None:
         return None
     encoder = getattr(model, "encoder", None)
     if not isinstance(encoder, nn.Module):
-        raise _do_not_fit(name, f"{type(model).__name__} has no encoder that is pretrained by itself")
+        raise _do_not_fit(f"'{name}'", f"{type(model).__name__} has no encoder that is pretrained by itself")
     with torch.random.fork_rng(devices=[]):
-        theirs = _from_hub(name, encoder) if "/" in name else _from_timm(name, encoder)
+        if "/" in name:
+            source, theirs = name, _from_hub(name, encoder)
+        else:
+            source = _timm_tag(name, encoder)
+            theirs = _from_timm(name, source, encoder)
     digest = _sha256(theirs)
-    _compare_with_first_download(name, digest)
-    _load(encoder, theirs, name)
+    _compare_with_first_download(source, digest)
+    _load(encoder, theirs, _both(name, source))
     return digest
 
 
-def _from_timm(name: str, encoder: nn.Module) -> dict[str, Tensor]:
-    """Tensors of timm by the encoder's keys, without those the encoder has no place for."""
+def _timm_tag(name: str, encoder: nn.Module) -> str:
+    """The full name of weights of timm, be it asked for by `default`, by the network's name or by itself."""
     import timm
 
     architecture = getattr(encoder, "timm_name", getattr(encoder, "name", ""))
     tag = architecture if name == "default" else name
     if not timm.is_model(tag.partition(".")[0]) or not timm.is_model_pretrained(tag):
         known = ", ".join(timm.list_pretrained(f"{architecture}.*")[:5]) or "none of this encoder"
-        raise _do_not_fit(name, f"timm {timm.__version__} has no such weights; it has {known}")
+        raise _do_not_fit(f"'{name}'", f"timm {timm.__version__} has no such weights; it has {known}")
+    cfg = timm.get_pretrained_cfg(tag)
+    return f"{tag}.{cfg.tag}" if "." not in tag and cfg is not None and cfg.tag else tag
+
+
+def _from_timm(name: str, tag: str, encoder: nn.Module) -> dict[str, Tensor]:
+    """Tensors of timm by the keys of timm's encoder."""
+    import timm
+
     try:
-        pretrained = timm.create_model(tag, pretrained=True, features_only=True)
+        if isinstance(encoder, ViTEncoder):
+            return pretrained_state(tag)
+        return timm.create_model(tag, pretrained=True, features_only=True).state_dict()
     except Exception as error:  # the hub's client raises whatever its transport raises
-        raise _cannot_fetch(name, error) from error
-    network = getattr(encoder, "network", encoder)
-    prefix = "network." if network is not encoder else ""
-    own = network.state_dict()
-    return {f"{prefix}{key}": value for key, value in pretrained.state_dict().items() if key in own}
+        raise _cannot_fetch(_both(name, tag), error) from error
 
 
 def _from_hub(name: str, encoder: nn.Module) -> dict[str, Tensor]:
@@ -81,7 +93,7 @@ def _from_hub(name: str, encoder: nn.Module) -> dict[str, Tensor]:
     import huggingface_hub
 
     if getattr(encoder, "name", "") not in VARIANTS:
-        raise _do_not_fit(name, "only the encoders mit_b0 .. mit_b5 are read from the hub directly")
+        raise _do_not_fit(f"'{name}'", "only the encoders mit_b0 .. mit_b5 are read from the hub directly")
     path: str | None = None
     failure: Exception | None = None
     for file in ("model.safetensors", "pytorch_model.bin"):
@@ -91,7 +103,7 @@ def _from_hub(name: str, encoder: nn.Module) -> dict[str, Tensor]:
         except Exception as error:  # as above
             failure = error
     if path is None:
-        raise _cannot_fetch(name, failure)
+        raise _cannot_fetch(f"'{name}'", failure)
     translated = translate(load_state_file(Path(path)), encoder_conversion())
     return {
         key.removeprefix("encoder."): value for key, value in translated.items() if key.startswith("encoder.stages.")
@@ -99,18 +111,32 @@ def _from_hub(name: str, encoder: nn.Module) -> dict[str, Tensor]:
 
 
 def _load(encoder: nn.Module, theirs: Mapping[str, Tensor], name: str) -> None:
+    """Load what the encoder has a place for; what it names `untrained` stays as it is.
+
+    Args:
+        encoder: Where to.
+        theirs: Tensors by the keys of the encoder, or by those of its `network` if it is a shell around one.
+        name: Of the weights, for the error, quoted.
+    """
     own = encoder.state_dict()
-    theirs = {key: as_convolution(value, own[key]) if key in own else value for key, value in theirs.items()}
-    missing = [key for key in own if key not in theirs and not key.endswith(COUNTER)]
-    differing = [key for key in own if key in theirs and theirs[key].shape != own[key].shape]
+    untrained: tuple[str, ...] = getattr(encoder, "untrained", ())
+    pretrained = [key for key in own if not key.startswith(untrained) and not key.endswith(COUNTER)]
+    prefix = "network." if hasattr(encoder, "network") else ""
+    theirs = {
+        key: as_convolution(value, own[key])
+        for key, value in ((f"{prefix}{key}", value) for key, value in theirs.items())
+        if key in own
+    }
+    missing = [key for key in pretrained if key not in theirs]
+    differing = [key for key in pretrained if key in theirs and theirs[key].shape != own[key].shape]
     if missing or differing:
         example = (differing or missing)[0]
         raise _do_not_fit(
             name,
-            f"{len(missing)} of the encoder's {len(own)} tensors are not among them and {len(differing)} have another "
-            f"shape, for example {example}",
+            f"{len(missing)} of the encoder's {len(pretrained)} pretrained tensors are not among them and "
+            f"{len(differing)} have another shape, for example {example}",
         )
-    encoder.load_state_dict({**own, **{key: value for key, value in theirs.items() if key in own}})
+    encoder.load_state_dict({**own, **theirs})
 
 
 def _sha256(tensors: Mapping[str, Tensor]) -> str:
@@ -138,18 +164,23 @@ def _compare_with_first_download(name: str, digest: str) -> None:
     write_bytes(file, msgspec.json.format(msgspec.json.encode(known, order="sorted"), indent=1) + b"\n")
 
 
-def _cannot_fetch(name: str, error: Exception | None) -> CheckpointError:
+def _both(name: str, tag: str) -> str:
+    """The name in the recipe, quoted, and the weights that it stands for."""
+    return f"'{name}'" if name == tag else f"'{name}' ({tag})"
+
+
+def _cannot_fetch(weights: str, error: Exception | None) -> CheckpointError:
     reason = str(error).strip().partition("\n")[0] or type(error).__name__
     return CheckpointError(
         "K440",
-        f"the initial weights '{name}' cannot be fetched: {reason}",
+        f"the initial weights {weights} cannot be fetched: {reason}",
         "go online once (they are kept), or begin with random weights: --weights none",
     )
 
 
-def _do_not_fit(name: str, reason: str) -> CheckpointError:
+def _do_not_fit(weights: str, reason: str) -> CheckpointError:
     return CheckpointError(
         "K441",
-        f"the initial weights '{name}' do not fit the encoder: {reason}",
+        f"the initial weights {weights} do not fit the encoder: {reason}",
         "name others with --weights (timm's name with its tag, or default), or begin with random ones: --weights none",
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pixelwise.layers.convolutions import ConvNormActivation
+from pixelwise.layers.convolutions import ConvNormActivation, conv_norm_relu
 
 
 class SeparableConv(nn.Module):
@@ -26,17 +26,10 @@ class SeparableConv(nn.Module):
         self, in_channels: int, out_channels: int, dilation: int = 1, *, eps: float = 1e-5, momentum: float = 0.1
     ) -> None:
         super().__init__()
-        depthwise = nn.Conv2d(
-            in_channels,
-            in_channels,
-            kernel_size=3,
-            padding=dilation,
-            dilation=dilation,
-            groups=in_channels,
-            bias=False,
+        self.depthwise = conv_norm_relu(
+            in_channels, in_channels, 3, dilation=dilation, groups=in_channels, eps=eps, momentum=momentum
         )
-        self.depthwise = _block(depthwise, eps, momentum)
-        self.pointwise = _block(nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False), eps, momentum)
+        self.pointwise = conv_norm_relu(in_channels, out_channels, eps=eps, momentum=momentum)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) float to (B, C', H, W)."""
@@ -81,13 +74,12 @@ class ASPP(nn.Module):
         super().__init__()
 
         def pointwise(inputs: int) -> ConvNormActivation:
-            return _block(nn.Conv2d(inputs, channels, kernel_size=1, bias=False), eps, momentum)
+            return conv_norm_relu(inputs, channels, eps=eps, momentum=momentum)
 
         def atrous(rate: int) -> nn.Module:
             if separable:
                 return SeparableConv(in_channels, channels, rate, eps=eps, momentum=momentum)
-            conv = nn.Conv2d(in_channels, channels, kernel_size=3, padding=rate, dilation=rate, bias=False)
-            return _block(conv, eps, momentum)
+            return conv_norm_relu(in_channels, channels, 3, dilation=rate, eps=eps, momentum=momentum)
 
         self.branches = nn.ModuleList([pointwise(in_channels), *(atrous(rate) for rate in rates)])
         self.pooled: ConvNormActivation | None = pointwise(in_channels) if image_pooling else None
@@ -101,9 +93,3 @@ class ASPP(nn.Module):
             mean = self.pooled(features.mean(dim=(2, 3), keepdim=True))
             branches.append(mean.expand(-1, -1, *features.shape[-2:]))
         return self.dropout(self.project(torch.cat(branches, dim=1)))
-
-
-def _block(conv: nn.Conv2d, eps: float, momentum: float) -> ConvNormActivation:
-    block = ConvNormActivation(conv, nn.ReLU())
-    block.norm.eps, block.norm.momentum = eps, momentum
-    return block

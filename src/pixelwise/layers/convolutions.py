@@ -11,14 +11,47 @@ class ConvNormActivation(nn.Module):
     Args:
         conv: A convolution, normally without bias: the normalisation shifts anyway.
         activation: What follows the normalisation; `nn.Identity()` for nothing.
+        eps: Of the normalisation.
+        momentum: Of the normalisation.
     """
 
-    def __init__(self, conv: nn.Conv2d, activation: nn.Module) -> None:
+    def __init__(self, conv: nn.Conv2d, activation: nn.Module, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()
         self.conv = conv
-        self.norm = nn.BatchNorm2d(conv.out_channels)
+        self.norm = nn.BatchNorm2d(conv.out_channels, eps=eps, momentum=momentum)
         self.activation = activation
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) float to the convolution's (B, C', H', W')."""
         return self.activation(self.norm(self.conv(features)))
+
+
+def conv_norm_relu(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int = 1,
+    *,
+    dilation: int = 1,
+    groups: int = 1,
+    eps: float = 1e-5,
+    momentum: float = 0.1,
+) -> ConvNormActivation:
+    """A convolution without bias that keeps the size, batch normalisation, ReLU.
+
+    Args:
+        in_channels: Of the input.
+        out_channels: Of the result.
+        kernel_size: Odd.
+        dilation: Of the convolution.
+        groups: Of the convolution.
+        eps: Of the normalisation.
+        momentum: Of the normalisation.
+
+    Returns:
+        (B, C, H, W) float to (B, C', H, W).
+    """
+    padding = dilation * (kernel_size // 2)
+    conv = nn.Conv2d(
+        in_channels, out_channels, kernel_size, padding=padding, dilation=dilation, groups=groups, bias=False
+    )
+    return ConvNormActivation(conv, nn.ReLU(), eps=eps, momentum=momentum)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixelwise.layers.convolutions import ConvNormActivation
+from pixelwise.layers.convolutions import conv_norm_relu
 
 DROPOUT = 0.1
 """Before the classifiers of FCN and PSPNet, and of all auxiliary heads."""
@@ -29,28 +28,10 @@ class ConvolutionalHead(nn.Module):
     ) -> None:
         super().__init__()
         widths = [in_channels, *[channels] * convolutions]
-        self.convs = nn.Sequential(
-            *(
-                ConvNormActivation(nn.Conv2d(width, channels, kernel_size=3, padding=1, bias=False), nn.ReLU())
-                for width in widths[:-1]
-            )
-        )
+        self.convs = nn.Sequential(*(conv_norm_relu(width, channels, 3) for width in widths[:-1]))
         self.dropout = dropout
         self.classifier = nn.Conv2d(widths[-1], num_classes, kernel_size=1)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, h, w) float to logits (B, K, h, w)."""
         return self.classifier(self.dropout(self.convs(features)))
-
-
-def resize_to(features: Tensor, other: Tensor) -> Tensor:
-    """Interpolate bilinearly to the size of another map.
-
-    Args:
-        features: (B, C, h, w).
-        other: (B, D, H, W).
-
-    Returns:
-        (B, C, H, W).
-    """
-    return F.interpolate(features, size=other.shape[-2:], mode="bilinear", align_corners=False)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pixelwise.errors import RecipeError
 from pixelwise.layers.convolutions import ConvNormActivation
+from pixelwise.layers.initialisation import he_normal
 
 RATES = (6, 12, 18)
 """Dilations of the ASPP, whatever the stride of its input."""
@@ -112,9 +113,8 @@ class LiteASPP(nn.Module):
 
 def initialise(network: nn.Module) -> None:
     """Draw the initial weights of a whole Lite network, encoder included, as the original does."""
+    he_normal(network)
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        elif isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d):
             nn.init.constant_(module.weight, NORM_WEIGHT)
             nn.init.zeros_(module.bias)

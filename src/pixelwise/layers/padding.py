@@ -27,6 +27,20 @@ def pad_to(images: Tensor, height: int, width: int) -> Tensor:
     return F.pad(images, (0, missing_columns, 0, missing_rows), mode="replicate")
 
 
+def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
+    """Extend images, as `pad_to` does, to the next multiples of `multiple`.
+
+    Args:
+        images: (B, C, H, W) float.
+        multiple: Of height and width.
+
+    Returns:
+        (B, C, H', W'); `images` itself where nothing is to be added.
+    """
+    height, width = images.shape[-2:]
+    return pad_to(images, round_up(height, multiple), round_up(width, multiple))
+
+
 def round_up(length: int, multiple: int) -> int:
     """The smallest multiple of `multiple` that is not below `length`."""
     return -(-length // multiple) * multiple

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixelwise.layers.convolutions import ConvNormActivation
-from pixelwise.layers.heads import resize_to
+from pixelwise.layers.convolutions import conv_norm_relu
+from pixelwise.layers.resizing import resize_to
 
 
 class PyramidPooling(nn.Module):
@@ -28,11 +28,8 @@ class PyramidPooling(nn.Module):
     def __init__(self, in_channels: int, channels: int, bins: tuple[int, ...]) -> None:
         super().__init__()
         self.bins = bins
-        self.branches = nn.ModuleList(
-            ConvNormActivation(nn.Conv2d(in_channels, channels, kernel_size=1, bias=False), nn.ReLU()) for _ in bins
-        )
-        joined = in_channels + len(bins) * channels
-        self.project = ConvNormActivation(nn.Conv2d(joined, channels, kernel_size=3, padding=1, bias=False), nn.ReLU())
+        self.branches = nn.ModuleList(conv_norm_relu(in_channels, channels) for _ in bins)
+        self.project = conv_norm_relu(in_channels + len(bins) * channels, channels, 3)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) float, any H and W from 1 on, to (B, C', H, W)."""

@@ -16,12 +16,11 @@ from typing import cast
 from torch import Tensor, nn
 
 from pixelwise.backbones.building import Encoder, build_encoder
-from pixelwise.errors import RecipeError
 from pixelwise.layers.aspp import ASPP
 from pixelwise.layers.heads import DROPOUT, ConvolutionalHead
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
-from pixelwise.models.encoding import auxiliary_head, crop_to_image, encode
+from pixelwise.models.encoding import auxiliary_head, expect_positive, head_and_auxiliary, maps_read
 from pixelwise.recipes.specs import DeepLabV3Spec
 
 ASPP_DROPOUT = 0.5
@@ -42,11 +41,9 @@ class DeepLabV3(SegmentationModel):
 
     def __init__(self, spec: DeepLabV3Spec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        if any(rate < 1 for rate in spec.rates):
-            raise RecipeError(
-                "R203", f"model.rates is {list(spec.rates)}; expected 1 or more each", "torchvision has [12, 24, 36]"
-            )
-        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride, maps=_maps(spec)))
+        expect_positive("rates", spec.rates, "torchvision has [12, 24, 36]")
+        maps = maps_read(spec.auxiliary_channels, spec.auxiliary_feature)
+        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride, maps=maps))
         self.encoder = encoder
         self.auxiliary_feature = spec.auxiliary_feature
         self.aspp = ASPP(encoder.channels[-1], spec.channels, spec.rates, dropout=ASPP_DROPOUT)
@@ -57,19 +54,11 @@ class DeepLabV3(SegmentationModel):
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """The logits at the stride of the coarsest features; in training those of the auxiliary head, if any."""
-        features = encode(self.encoder, images)
-        logits = crop_to_image(self.head(self.aspp(features[-1])), images, self.encoder.strides[-1])
-        if self.auxiliary is None or not self.training:
-            return (logits,)
-        auxiliary = self.auxiliary(features[self.auxiliary_feature])
-        return logits, crop_to_image(auxiliary, images, self.encoder.strides[self.auxiliary_feature])
+        auxiliary = self.auxiliary if self.training else None
+        return head_and_auxiliary(self.encoder, images, self._classify, auxiliary, self.auxiliary_feature)
 
-
-def _maps(spec: DeepLabV3Spec) -> int | None:
-    """How many feature maps are read, counted from the coarsest; None: that depends on how many there are."""
-    if spec.auxiliary_channels is None:
-        return 1
-    return -spec.auxiliary_feature if spec.auxiliary_feature < 0 else None
+    def _classify(self, features: Tensor) -> Tensor:
+        return self.head(self.aspp(features))
 
 
 @builds(DeepLabV3Spec)

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from pixelwise.backbones.lite import LiteEncoder
-from pixelwise.layers.heads import resize_to
 from pixelwise.layers.lite import LiteASPP, LitePrediction, initialise, pointwise
+from pixelwise.layers.resizing import resize_to
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.recipes.specs import DeepLabV3LiteSpec

@@ -14,22 +14,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pixelwise.backbones.building import Encoder, build_encoder
-from pixelwise.errors import RecipeError
-from pixelwise.layers.aspp import ASPP, SeparableConv
-from pixelwise.layers.convolutions import ConvNormActivation
-from pixelwise.layers.heads import resize_to
+from pixelwise.layers.deeplab_decoder import DeepLabDecoder
+from pixelwise.layers.initialisation import he_normal
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
-from pixelwise.models.encoding import crop_to_image, encode, index_of_stride
+from pixelwise.models.encoding import crop_to_image, encode, expect_positive, index_of_stride
 from pixelwise.recipes.specs import DeepLabV3PlusSpec
 
 STRIDE = 4
 """Of the decoder and of the logits."""
-ASPP_DROPOUT = 0.1
 
 
 class DeepLabV3Plus(SegmentationModel):
@@ -46,42 +42,27 @@ class DeepLabV3Plus(SegmentationModel):
 
     def __init__(self, spec: DeepLabV3PlusSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        if any(rate < 1 for rate in spec.rates):
-            raise RecipeError(
-                "R203",
-                f"model.rates is {list(spec.rates)}; expected 1 or more each",
-                "the paper has [6, 12, 18] at output stride 16 and [12, 24, 36] at 8",
-            )
+        expect_positive("rates", spec.rates, "the paper has [6, 12, 18] at output stride 16 and [12, 24, 36] at 8")
         encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride))
         self.encoder = encoder
         self.low_level = index_of_stride(encoder, STRIDE, "DeepLabV3+")
-        self.aspp = ASPP(encoder.channels[-1], spec.channels, spec.rates, separable=True, dropout=ASPP_DROPOUT)
-        low_level_channels = encoder.channels[self.low_level]
-        self.reduce = ConvNormActivation(
-            nn.Conv2d(low_level_channels, spec.low_level_channels, kernel_size=1, bias=False), nn.ReLU()
+        self.head = DeepLabDecoder(
+            encoder.channels[self.low_level],
+            encoder.channels[-1],
+            spec.rates,
+            self.num_classes,
+            channels=spec.channels,
+            low_level_channels=spec.low_level_channels,
         )
-        self.decoder = nn.Sequential(
-            SeparableConv(spec.channels + spec.low_level_channels, spec.channels),
-            SeparableConv(spec.channels, spec.channels),
-        )
-        self.classifier = nn.Conv2d(spec.channels, self.num_classes, kernel_size=1)
-        for part in (self.aspp, self.reduce, self.decoder):
-            _initialise(part)
+        for part in (self.head.aspp, self.head.reduce, self.head.decoder):
+            # Fan in, as the depthwise convolutions' fan out is not what PyTorch takes it for.
+            he_normal(part, "fan_in")
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """The logits, (B, K, ceil(H / 4), ceil(W / 4)), alone."""
         features = encode(self.encoder, images)
-        low_level = self.reduce(features[self.low_level])
-        coarse = resize_to(self.aspp(features[-1]), low_level)
-        logits = self.classifier(self.decoder(torch.cat((coarse, low_level), dim=1)))
+        logits = self.head(features[self.low_level], features[-1])
         return (crop_to_image(logits, images, STRIDE),)
-
-
-def _initialise(part: nn.Module) -> None:
-    for module in part.modules():
-        if isinstance(module, nn.Conv2d):
-            # Fan in, as the depthwise convolutions' fan out is not what PyTorch takes it for.
-            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
 
 
 @builds(DeepLabV3PlusSpec)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from pixelwise.backbones.building import Encoder
 from pixelwise.errors import RecipeError
 from pixelwise.layers.heads import ConvolutionalHead
-from pixelwise.layers.padding import pad_to, round_up
+from pixelwise.layers.padding import pad_to_multiple
+
+Size = tuple[int, int]
+
+AUXILIARY_FEATURE = -2
+"""Which feature map the auxiliary heads of FCN and PSPNet read: the one before the coarsest."""
 
 
 def auxiliary_head(
@@ -40,6 +47,21 @@ def auxiliary_head(
     return ConvolutionalHead(encoder.channels[feature], channels, 1, num_classes, dropout)
 
 
+def maps_read(auxiliary_channels: int | None, feature: int) -> int | None:
+    """How many feature maps a head on the coarsest one and an auxiliary head read, counted from the coarsest.
+
+    Args:
+        auxiliary_channels: Of the auxiliary head; None: there is none.
+        feature: The feature map that it reads, counted as in a list.
+
+    Returns:
+        Their number; None: that depends on how many there are.
+    """
+    if auxiliary_channels is None:
+        return 1
+    return -feature if feature < 0 else None
+
+
 def index_of_stride(encoder: Encoder, stride: int, family: str) -> int:
     """Which feature map is the first of that stride.
 
@@ -64,8 +86,23 @@ def index_of_stride(encoder: Encoder, stride: int, family: str) -> int:
     )
 
 
+def expect_positive(field: str, numbers: tuple[int, ...], published: str) -> None:
+    """Refuse numbers of a recipe that are not 1 or more.
+
+    Args:
+        field: Of the model in the recipe.
+        numbers: What it has.
+        published: What to write instead, for the error.
+
+    Raises:
+        RecipeError: R203, one of them is below 1.
+    """
+    if any(number < 1 for number in numbers):
+        raise RecipeError("R203", f"model.{field} is {list(numbers)}; expected 1 or more each", published)
+
+
 def encode(encoder: Encoder, images: Tensor) -> list[Tensor]:
-    """The encoder's feature maps of images of any size; padded, as `pad_to` does, where the encoder needs it.
+    """The encoder's feature maps of images of any size; padded, as `pad_to_multiple` does, if it needs that.
 
     Args:
         encoder: The encoder.
@@ -74,8 +111,39 @@ def encode(encoder: Encoder, images: Tensor) -> list[Tensor]:
     Returns:
         One (B, C, h, w) per stride s, h >= ceil(H / s), w >= ceil(W / s).
     """
+    return encoder(pad_to_multiple(images, encoder.multiple))
+
+
+def head_and_auxiliary(
+    encoder: Encoder,
+    images: Tensor,
+    head: Callable[[Tensor], Tensor],
+    auxiliary: nn.Module | None,
+    feature: int = AUXILIARY_FEATURE,
+) -> tuple[Tensor, ...]:
+    """The logits of a head on the coarsest features, and of an auxiliary head on others if there is one.
+
+    Args:
+        encoder: The encoder.
+        images: (B, 3, H, W) float, any H and W from 1 on.
+        head: Coarsest features to logits of their size.
+        auxiliary: Another feature map to logits of its size; None: not wanted.
+        feature: Which one.
+
+    Returns:
+        (B, K, ceil(H / s), ceil(W / s)) per head, s being the stride of its features.
+    """
+    features = encode(encoder, images)
+    logits = crop_to_image(head(features[-1]), images, encoder.strides[-1])
+    if auxiliary is None:
+        return (logits,)
+    return logits, crop_to_image(auxiliary(features[feature]), images, encoder.strides[feature])
+
+
+def size_at(images: Tensor, stride: int) -> Size:
+    """(ceil(H / stride), ceil(W / stride)) of maps (B, C, H, W)."""
     height, width = images.shape[-2:]
-    return encoder(pad_to(images, round_up(height, encoder.multiple), round_up(width, encoder.multiple)))
+    return -(-height // stride), -(-width // stride)
 
 
 def crop_to_image(logits: Tensor, images: Tensor, stride: int) -> Tensor:
@@ -89,5 +157,5 @@ def crop_to_image(logits: Tensor, images: Tensor, stride: int) -> Tensor:
     Returns:
         (B, K, ceil(H / stride), ceil(W / stride)).
     """
-    height, width = images.shape[-2:]
-    return logits[..., : -(-height // stride), : -(-width // stride)]
+    rows, columns = size_at(images, stride)
+    return logits[..., :rows, :columns]

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixelwise.layers.padding import pad_to, round_up
+from pixelwise.layers.padding import pad_to_multiple
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.recipes.specs import ERFNetSpec
@@ -162,9 +162,8 @@ class ERFNet(SegmentationModel):
         Of the encoder alone: its logits alone.
         """
         height, width = images.shape[-2:]
-        padded = pad_to(images, round_up(height, STRIDE), round_up(width, STRIDE))
         # Padding adds less than one position of stride 8, so the encoder's logits need no cropping.
-        features = self.encoder(padded)
+        features = self.encoder(pad_to_multiple(images, STRIDE))
         if self.decoder is None or self.classifier is None:
             return (self.encoder.classifier(features),)
         logits = self.classifier(self.decoder(features))[..., :height, :width]

@@ -32,10 +32,8 @@ from pixelwise.errors import RecipeError
 from pixelwise.layers.heads import DROPOUT, ConvolutionalHead
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
-from pixelwise.models.encoding import auxiliary_head, crop_to_image, encode
+from pixelwise.models.encoding import AUXILIARY_FEATURE, auxiliary_head, head_and_auxiliary, maps_read
 from pixelwise.recipes.specs import FCNSpec
-
-AUXILIARY_FEATURE = -2
 
 
 class FCN(SegmentationModel):
@@ -57,7 +55,7 @@ class FCN(SegmentationModel):
                 f"model.convolutions is {spec.convolutions}; expected 0 or more",
                 "1 is torchvision's head, 2 is sssegmentation's",
             )
-        maps = 1 if spec.auxiliary_channels is None else -AUXILIARY_FEATURE
+        maps = maps_read(spec.auxiliary_channels, AUXILIARY_FEATURE)
         encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride, maps=maps))
         self.encoder = encoder
         dropout = nn.Dropout if spec.convolutions == 1 else nn.Dropout2d
@@ -70,12 +68,7 @@ class FCN(SegmentationModel):
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """The logits at the stride of the coarsest features; in training those of the auxiliary head, if any."""
-        features = encode(self.encoder, images)
-        logits = crop_to_image(self.head(features[-1]), images, self.encoder.strides[-1])
-        if self.auxiliary is None or not self.training:
-            return (logits,)
-        auxiliary = self.auxiliary(features[AUXILIARY_FEATURE])
-        return logits, crop_to_image(auxiliary, images, self.encoder.strides[AUXILIARY_FEATURE])
+        return head_and_auxiliary(self.encoder, images, self.head, self.auxiliary if self.training else None)
 
 
 @builds(FCNSpec)

@@ -23,12 +23,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.backbones.building import Encoder, build_encoder
+from pixelwise.layers.initialisation import he_normal
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
-from pixelwise.models.encoding import crop_to_image, encode
+from pixelwise.models.encoding import Size, crop_to_image, encode, size_at
 from pixelwise.recipes.specs import FPNSpec
-
-Size = tuple[int, int]
 
 FINEST = 4
 """Finer feature maps than this stride are not used."""
@@ -45,11 +44,9 @@ class FeaturePyramid(nn.Module):
 
     def __init__(self, in_channels: Sequence[int], channels: int) -> None:
         super().__init__()
-        self.laterals = nn.ModuleList(
-            _initialised(nn.Conv2d(inputs, channels, kernel_size=1)) for inputs in in_channels
-        )
+        self.laterals = nn.ModuleList(he_normal(nn.Conv2d(inputs, channels, kernel_size=1)) for inputs in in_channels)
         self.smoothing = nn.ModuleList(
-            _initialised(nn.Conv2d(channels, channels, kernel_size=3, padding=1)) for _ in in_channels
+            he_normal(nn.Conv2d(channels, channels, kernel_size=3, padding=1)) for _ in in_channels
         )
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
@@ -76,7 +73,7 @@ class SemanticBranch(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(
             nn.Sequential(
-                _initialised(nn.Conv2d(inputs, channels, kernel_size=3, padding=1, bias=False)),
+                he_normal(nn.Conv2d(inputs, channels, kernel_size=3, padding=1, bias=False)),
                 nn.GroupNorm(_groups(channels), channels),
                 nn.ReLU(),
             )
@@ -121,14 +118,13 @@ class FPN(SegmentationModel):
         self.branches = nn.ModuleList(
             SemanticBranch(spec.channels, spec.head_channels, doublings) for doublings in self.doublings
         )
-        self.classifier = _initialised(nn.Conv2d(spec.head_channels, self.num_classes, kernel_size=1))
+        self.classifier = he_normal(nn.Conv2d(spec.head_channels, self.num_classes, kernel_size=1))
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """The logits, (B, K, ceil(H / s), ceil(W / s)) at stride s, alone."""
         pyramid = self.pyramid(encode(self.encoder, images)[self.finer :])
-        rows, columns = pyramid[0].shape[-2:]
         # From fine to coarse at every doubling's stride, whether or not the encoder has a map there.
-        sizes = [(-(-rows // 2**doubling), -(-columns // 2**doubling)) for doubling in range(max(self.doublings))]
+        sizes = [size_at(pyramid[0], 2**doubling) for doubling in range(max(self.doublings))]
         summed = sum(
             branch(scale, sizes[:doublings][::-1])
             for branch, scale, doublings in zip(self.branches, pyramid, self.doublings, strict=True)
@@ -139,13 +135,6 @@ class FPN(SegmentationModel):
 def _groups(channels: int) -> int:
     # A group of one channel has one value in a map of one pixel, and no variance.
     return 1 if channels % 2 else math.gcd(GROUPS, channels // 2)
-
-
-def _initialised(conv: nn.Conv2d) -> nn.Conv2d:
-    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)
-    return conv
 
 
 @builds(FPNSpec)

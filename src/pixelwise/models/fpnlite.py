@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from pixelwise.backbones.lite import LiteEncoder
-from pixelwise.layers.heads import resize_to
 from pixelwise.layers.lite import (
     GroupedSeparableConv,
     LiteASPP,
@@ -23,6 +22,7 @@ from pixelwise.layers.lite import (
     initialise,
     pointwise,
 )
+from pixelwise.layers.resizing import resize_to
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.recipes.specs import FPNLiteSpec

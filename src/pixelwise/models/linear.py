@@ -15,6 +15,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from pixelwise.backbones.building import Encoder, build_encoder
+from pixelwise.layers.initialisation import small_normal
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import crop_to_image, encode
@@ -39,8 +40,7 @@ class Linear(SegmentationModel):
         self.stride: int = encoder.strides[-1]
         self.norm = nn.BatchNorm2d(encoder.channels[-1])
         self.classifier = nn.Conv2d(encoder.channels[-1], self.num_classes, kernel_size=1)
-        nn.init.normal_(self.classifier.weight, std=0.01)
-        nn.init.zeros_(self.classifier.bias)  # type: ignore[arg-type]
+        small_normal(self.classifier)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """The logits, (B, K, ceil(H / s), ceil(W / s)) at stride s, alone."""

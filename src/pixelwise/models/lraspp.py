@@ -15,8 +15,8 @@ from typing import cast
 from torch import Tensor, nn
 
 from pixelwise.backbones.building import Encoder, build_encoder
-from pixelwise.layers.convolutions import ConvNormActivation
-from pixelwise.layers.heads import resize_to
+from pixelwise.layers.convolutions import conv_norm_relu
+from pixelwise.layers.resizing import resize_to
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import crop_to_image, encode, index_of_stride
@@ -47,7 +47,7 @@ class LRASPP(SegmentationModel):
         self.encoder = encoder
         self.low = index_of_stride(encoder, STRIDE, "LR-ASPP")
         high_channels = encoder.channels[-1]
-        self.project = ConvNormActivation(nn.Conv2d(high_channels, spec.channels, kernel_size=1, bias=False), nn.ReLU())
+        self.project = conv_norm_relu(high_channels, spec.channels)
         self.gate = nn.Conv2d(high_channels, spec.channels, kernel_size=1, bias=False)
         self.low_classifier = nn.Conv2d(encoder.channels[self.low], self.num_classes, kernel_size=1)
         self.high_classifier = nn.Conv2d(spec.channels, self.num_classes, kernel_size=1)

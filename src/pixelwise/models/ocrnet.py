@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.backbones.hrnet import HRNetEncoder, join
-from pixelwise.layers.convolutions import ConvNormActivation
+from pixelwise.layers.convolutions import ConvNormActivation, conv_norm_relu
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.hrnet import HRNetHead
@@ -39,10 +39,10 @@ class ObjectAttention(nn.Module):
 
     def __init__(self, channels: int, key_channels: int) -> None:
         super().__init__()
-        self.query = nn.Sequential(_conv1x1(channels, key_channels), _conv1x1(key_channels, key_channels))
-        self.key = nn.Sequential(_conv1x1(channels, key_channels), _conv1x1(key_channels, key_channels))
-        self.value = _conv1x1(channels, key_channels)
-        self.output = _conv1x1(key_channels, channels)
+        self.query = nn.Sequential(conv_norm_relu(channels, key_channels), conv_norm_relu(key_channels, key_channels))
+        self.key = nn.Sequential(conv_norm_relu(channels, key_channels), conv_norm_relu(key_channels, key_channels))
+        self.value = conv_norm_relu(channels, key_channels)
+        self.output = conv_norm_relu(key_channels, channels)
         self.scale: float = key_channels**-0.5
 
     def forward(self, pixels: Tensor, regions: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ class OCRNet(SegmentationModel):
         conv = nn.Conv2d(joined, spec.channels, kernel_size=3, padding=1)
         self.pixels = ConvNormActivation(conv, nn.ReLU())
         self.attention = ObjectAttention(spec.channels, spec.key_channels)
-        self.fusion = _conv1x1(2 * spec.channels, spec.channels)
+        self.fusion = conv_norm_relu(2 * spec.channels, spec.channels)
         self.dropout = nn.Dropout2d(DROPOUT)
         self.classifier = nn.Conv2d(spec.channels, self.num_classes, kernel_size=1)
 
@@ -101,10 +101,6 @@ def describe_regions(pixels: Tensor, soft_regions: Tensor) -> Tensor:
     """
     weights = soft_regions.flatten(2).softmax(dim=2)
     return (pixels.flatten(2) @ weights.transpose(1, 2)).unsqueeze(3)
-
-
-def _conv1x1(in_channels: int, out_channels: int) -> ConvNormActivation:
-    return ConvNormActivation(nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False), nn.ReLU())
 
 
 @builds(OCRNetSpec)

@@ -18,15 +18,18 @@ from typing import cast
 from torch import Tensor, nn
 
 from pixelwise.backbones.building import Encoder, build_encoder
-from pixelwise.errors import RecipeError
 from pixelwise.layers.heads import DROPOUT
 from pixelwise.layers.pyramid_pooling import PyramidPooling
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
-from pixelwise.models.encoding import auxiliary_head, crop_to_image, encode
+from pixelwise.models.encoding import (
+    AUXILIARY_FEATURE,
+    auxiliary_head,
+    expect_positive,
+    head_and_auxiliary,
+    maps_read,
+)
 from pixelwise.recipes.specs import PSPNetSpec
-
-AUXILIARY_FEATURE = -2
 
 
 class PSPNet(SegmentationModel):
@@ -42,11 +45,8 @@ class PSPNet(SegmentationModel):
 
     def __init__(self, spec: PSPNetSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        if any(side < 1 for side in spec.bins):
-            raise RecipeError(
-                "R203", f"model.bins is {list(spec.bins)}; expected 1 or more each", "the paper has [1, 2, 3, 6]"
-            )
-        maps = 1 if spec.auxiliary_channels is None else -AUXILIARY_FEATURE
+        expect_positive("bins", spec.bins, "the paper has [1, 2, 3, 6]")
+        maps = maps_read(spec.auxiliary_channels, AUXILIARY_FEATURE)
         encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride, maps=maps))
         self.encoder = encoder
         self.pooling = PyramidPooling(encoder.channels[-1], spec.channels, spec.bins)
@@ -58,13 +58,10 @@ class PSPNet(SegmentationModel):
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """The logits at the stride of the coarsest features; in training those of the auxiliary head, if any."""
-        features = encode(self.encoder, images)
-        logits = self.classifier(self.dropout(self.pooling(features[-1])))
-        logits = crop_to_image(logits, images, self.encoder.strides[-1])
-        if self.auxiliary is None or not self.training:
-            return (logits,)
-        auxiliary = self.auxiliary(features[AUXILIARY_FEATURE])
-        return logits, crop_to_image(auxiliary, images, self.encoder.strides[AUXILIARY_FEATURE])
+        return head_and_auxiliary(self.encoder, images, self._classify, self.auxiliary if self.training else None)
+
+    def _classify(self, features: Tensor) -> Tensor:
+        return self.classifier(self.dropout(self.pooling(features)))
 
 
 @builds(PSPNetSpec)

@@ -28,8 +28,9 @@ from torch import Tensor, nn
 from pixelwise.backbones.building import Encoder, build_encoder
 from pixelwise.backbones.mit import VARIANTS, MiT
 from pixelwise.errors import RecipeError
-from pixelwise.layers.convolutions import ConvNormActivation
-from pixelwise.layers.heads import resize_to
+from pixelwise.layers.convolutions import conv_norm_relu
+from pixelwise.layers.initialisation import he_normal, small_normal
+from pixelwise.layers.resizing import resize_to
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import crop_to_image, encode
@@ -58,15 +59,14 @@ class SegFormerHead(nn.Module):
         super().__init__()
         if kind == "mlp":
             # A linear layer, written as the convolution that it is on maps.
-            projections = [_initialised(nn.Conv2d(inputs, channels, kernel_size=1)) for inputs in in_channels]
+            projections = [he_normal(nn.Conv2d(inputs, channels, kernel_size=1)) for inputs in in_channels]
         else:
-            projections = [_conv1x1(inputs, channels) for inputs in in_channels]
+            projections = [he_normal(conv_norm_relu(inputs, channels)) for inputs in in_channels]
         self.projections = nn.ModuleList(projections)
-        self.fusion = _conv1x1(len(in_channels) * channels, channels)
+        self.fusion = he_normal(conv_norm_relu(len(in_channels) * channels, channels))
         self.dropout = nn.Dropout(DROPOUT) if kind == "mlp" else nn.Dropout2d(DROPOUT)
         self.classifier = nn.Conv2d(channels, num_classes, kernel_size=1)
-        nn.init.normal_(self.classifier.weight, std=0.01)
-        nn.init.zeros_(self.classifier.bias)  # type: ignore[arg-type]
+        small_normal(self.classifier)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """One (B, C, H, W) per scale, from fine to coarse, to logits (B, K, H, W) of the finest one's size."""
@@ -106,18 +106,6 @@ class SegFormer(SegmentationModel):
         """The logits, (B, K, ceil(H / s), ceil(W / s)) at stride s, alone."""
         logits = self.head(encode(self.encoder, images)[self.finer :])
         return (crop_to_image(logits, images, self.stride),)
-
-
-def _conv1x1(in_channels: int, out_channels: int) -> ConvNormActivation:
-    conv = _initialised(nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False))
-    return ConvNormActivation(conv, nn.ReLU())
-
-
-def _initialised(conv: nn.Conv2d) -> nn.Conv2d:
-    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)
-    return conv
 
 
 @builds(SegFormerSpec)

@@ -29,7 +29,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.backbones.timm import TimmEncoder
-from pixelwise.layers.heads import resize_to
+from pixelwise.layers.initialisation import he_normal
+from pixelwise.layers.resizing import resize_to
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import crop_to_image, encode
@@ -131,7 +132,7 @@ class SwiftNet(SegmentationModel):
         self.pooling = SquarePyramidPooling(coarsest)
         self.decoder = nn.ModuleList(Upsampling(channels) for channels in reversed(skips))
         for module in (self.pooling, self.decoder):
-            _initialize(module)
+            he_normal(module)
         self.classifier = NormActivationConv(CHANNELS, self.num_classes, bias=True)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -141,12 +142,6 @@ class SwiftNet(SegmentationModel):
         for upsampling, skip in zip(self.decoder, reversed(skips), strict=True):
             features = upsampling(features, skip)
         return (crop_to_image(self.classifier(features), images, STRIDE),)
-
-
-def _initialize(part: nn.Module) -> None:
-    for module in part.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 @builds(SwiftNetSpec)

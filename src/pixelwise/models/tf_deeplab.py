@@ -31,23 +31,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.backbones.tf_mobilenet import TFMobileNet
 from pixelwise.backbones.tf_xception import TFXception65
 from pixelwise.layers.aspp import ASPP, SeparableConv
-from pixelwise.layers.convolutions import ConvNormActivation
+from pixelwise.layers.convolutions import conv_norm_relu
+from pixelwise.layers.deeplab_decoder import DROPOUT, DeepLabDecoder
+from pixelwise.layers.initialisation import truncated_normal
+from pixelwise.layers.resizing import resize_to
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.recipes.specs import TFDeepLabSpec
 
 EPS = 1e-5
 MOMENTUM = 0.0003
-DROPOUT = 0.1
 CHANNELS = 256
-LOW_LEVEL_CHANNELS = 48
 GATED_CHANNELS = 128
 RATES = {8: (12, 24, 36), 16: (6, 12, 18), 32: (3, 6, 9)}
 """Output stride -> dilations; those of 32 are not published, they reach as far in the image."""
@@ -87,7 +87,7 @@ class GatedHead(nn.Module):
     def __init__(self, fine_channels: int, channels: int, output_stride: int, num_classes: int) -> None:
         super().__init__()
         self.window: int = (WINDOW_PIXELS - 1) // output_stride + 1
-        self.features = _pointwise(channels, GATED_CHANNELS)
+        self.features = conv_norm_relu(channels, GATED_CHANNELS, eps=EPS, momentum=MOMENTUM)
         self.gate = nn.Conv2d(channels, GATED_CHANNELS, kernel_size=1)
         self.classifier = nn.Conv2d(GATED_CHANNELS, num_classes, kernel_size=1)
         self.fine_classifier = nn.Conv2d(fine_channels, num_classes, kernel_size=1)
@@ -97,34 +97,8 @@ class GatedHead(nn.Module):
         height, width = coarse.shape[-2:]
         window = (min(self.window, height), min(self.window, width))
         gate = F.hardsigmoid(self.gate(F.avg_pool2d(coarse, window, stride=WINDOW_STRIDE)))
-        gated = self.features(coarse) * _resize_to(gate, coarse)
-        return self.classifier(_resize_to(gated, fine)) + self.fine_classifier(fine)
-
-
-class DecoderHead(nn.Module):
-    """Separable atrous pyramid pooling, joined with finer features by two separable convolutions, classified.
-
-    Args:
-        fine_channels: Of the finer features.
-        channels: Of the coarsest features.
-        rates: Dilations of the pyramid pooling.
-        num_classes: Number of outputs.
-    """
-
-    def __init__(self, fine_channels: int, channels: int, rates: tuple[int, ...], num_classes: int) -> None:
-        super().__init__()
-        self.aspp = ASPP(channels, CHANNELS, rates, separable=True, dropout=DROPOUT, eps=EPS, momentum=MOMENTUM)
-        self.reduce = _pointwise(fine_channels, LOW_LEVEL_CHANNELS)
-        self.decoder = nn.Sequential(
-            SeparableConv(CHANNELS + LOW_LEVEL_CHANNELS, CHANNELS, eps=EPS, momentum=MOMENTUM),
-            SeparableConv(CHANNELS, CHANNELS, eps=EPS, momentum=MOMENTUM),
-        )
-        self.classifier = nn.Conv2d(CHANNELS, num_classes, kernel_size=1)
-
-    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        """(B, F, H, W) and (B, C, h, w) float to logits (B, K, H, W)."""
-        enlarged = _resize_to(self.aspp(coarse), fine)
-        return self.classifier(self.decoder(torch.cat((enlarged, self.reduce(fine)), dim=1)))
+        gated = self.features(coarse) * resize_to(gate, coarse, align_corners=True)
+        return self.classifier(resize_to(gated, fine, align_corners=True)) + self.fine_classifier(fine)
 
 
 class TFDeepLab(SegmentationModel):
@@ -142,7 +116,15 @@ class TFDeepLab(SegmentationModel):
         if spec.encoder == "xception65":
             self.encoder: nn.Module = TFXception65(spec.output_stride)
             fine_channels, channels = self.encoder.channels
-            head = DecoderHead(fine_channels, channels, RATES[spec.output_stride], self.num_classes)
+            head = DeepLabDecoder(
+                fine_channels,
+                channels,
+                RATES[spec.output_stride],
+                self.num_classes,
+                align_corners=True,
+                eps=EPS,
+                momentum=MOMENTUM,
+            )
         else:
             self.encoder = TFMobileNet(spec.encoder, spec.output_stride)
             fine_channels, channels = self.encoder.channels
@@ -161,17 +143,6 @@ class TFDeepLab(SegmentationModel):
         return (self.head(fine, coarse),)
 
 
-def _pointwise(in_channels: int, out_channels: int) -> ConvNormActivation:
-    block = ConvNormActivation(nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False), nn.ReLU())
-    block.norm.eps, block.norm.momentum = EPS, MOMENTUM
-    return block
-
-
-def _resize_to(features: Tensor, other: Tensor) -> Tensor:
-    """`features` (B, C, h, w), interpolated bilinearly to the height and width of `other`."""
-    return F.interpolate(features, size=other.shape[-2:], mode="bilinear", align_corners=True)
-
-
 def _initialise(head: nn.Module) -> None:
     """The initial weights of the original's heads."""
     for module in head.modules():
@@ -181,10 +152,10 @@ def _initialise(head: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
     for module in head.modules():
         if isinstance(module, SeparableConv):
-            _truncated_normal(module.depthwise.conv, 0.33)
-            _truncated_normal(module.pointwise.conv, 0.06)
-    if isinstance(head, (PoolingHead, DecoderHead)):
-        _truncated_normal(head.classifier, 0.01)
+            truncated_normal(module.depthwise.conv, 0.33)
+            truncated_normal(module.pointwise.conv, 0.06)
+    if isinstance(head, (PoolingHead, DeepLabDecoder)):
+        truncated_normal(head.classifier, 0.01)
 
 
 def _fix_normalization(network: nn.Module) -> None:
@@ -195,10 +166,6 @@ def _fix_normalization(network: nn.Module) -> None:
                 value = getattr(module, name).data
                 delattr(module, name)
                 module.register_buffer(name, value)
-
-
-def _truncated_normal(conv: nn.Conv2d, stddev: float) -> None:
-    nn.init.trunc_normal_(conv.weight, std=stddev, a=-2 * stddev, b=2 * stddev)
 
 
 @builds(TFDeepLabSpec)

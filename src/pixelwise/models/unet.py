@@ -19,13 +19,13 @@ from torch import Tensor, nn
 
 from pixelwise.backbones.building import Encoder, build_encoder
 from pixelwise.errors import RecipeError
-from pixelwise.layers.convolutions import ConvNormActivation
-from pixelwise.layers.padding import pad_to, round_up
+from pixelwise.layers.convolutions import conv_norm_relu
+from pixelwise.layers.initialisation import he_normal
+from pixelwise.layers.padding import pad_to_multiple
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
+from pixelwise.models.encoding import Size, crop_to_image, size_at
 from pixelwise.recipes.specs import UNetSpec
-
-Size = tuple[int, int]
 
 
 class DecoderBlock(nn.Module):
@@ -39,8 +39,8 @@ class DecoderBlock(nn.Module):
 
     def __init__(self, in_channels: int, skip_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv1 = _conv3x3(in_channels + skip_channels, out_channels)
-        self.conv2 = _conv3x3(out_channels, out_channels)
+        self.conv1 = he_normal(conv_norm_relu(in_channels + skip_channels, out_channels, 3))
+        self.conv2 = he_normal(conv_norm_relu(out_channels, out_channels, 3))
 
     def forward(self, features: Tensor, skip: Tensor | None, size: Size) -> Tensor:
         """(B, C, h, w) and (B, S, *size) to (B, C', *size)."""
@@ -84,28 +84,13 @@ class UNet(SegmentationModel):
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """The logits, (B, K, ceil(H / s), ceil(W / s)) at the stride s of the last decoder block, alone."""
-        height, width = images.shape[-2:]
-        multiple = self.encoder.multiple
-        padded = pad_to(images, round_up(height, multiple), round_up(width, multiple))
+        padded = pad_to_multiple(images, self.encoder.multiple)
         encoded = self.encoder(padded)
         skips = dict(zip(self.encoder.strides, encoded, strict=True))
         features = encoded[-1]
         for block, stride in zip(self.decoder, self.strides, strict=True):
-            features = block(features, skips.get(stride), _reduced(padded, stride))
-        rows, columns = _reduced(images, self.strides[-1])
-        return (self.classifier(features)[..., :rows, :columns],)
-
-
-def _reduced(images: Tensor, stride: int) -> Size:
-    height, width = images.shape[-2:]
-    return -(-height // stride), -(-width // stride)
-
-
-def _conv3x3(in_channels: int, out_channels: int) -> ConvNormActivation:
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
-    # He initialisation (arXiv:1502.01852): a ReLU follows.
-    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-    return ConvNormActivation(conv, nn.ReLU())
+            features = block(features, skips.get(stride), size_at(padded, stride))
+        return (crop_to_image(self.classifier(features), images, self.strides[-1]),)
 
 
 @builds(UNetSpec)

@@ -1,0 +1,59 @@
+"""The decoder of DeepLabV3+: Chen et al. 2018 (ECCV), arXiv:1802.02611."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pixelwise.layers.aspp import ASPP, SeparableConv
+from pixelwise.layers.convolutions import conv_norm_relu
+from pixelwise.layers.resizing import resize_to
+
+DROPOUT = 0.1
+"""After the pyramid pooling; the paper is silent, its code has it."""
+
+
+class DeepLabDecoder(nn.Module):
+    """Separable atrous pyramid pooling, joined with finer features by two separable convolutions, classified.
+
+    Weights are PyTorch's default initial ones.
+
+    Args:
+        fine_channels: Of the finer features.
+        in_channels: Of the coarsest features.
+        rates: Dilations of the pyramid pooling.
+        num_classes: Number of outputs.
+        channels: Of the pyramid pooling and of the two convolutions.
+        low_level_channels: To which the finer features are reduced.
+        align_corners: Whether the coarse features are enlarged with aligned corners.
+        eps: Of all batch normalisations.
+        momentum: Of all batch normalisations.
+    """
+
+    def __init__(
+        self,
+        fine_channels: int,
+        in_channels: int,
+        rates: tuple[int, ...],
+        num_classes: int,
+        *,
+        channels: int = 256,
+        low_level_channels: int = 48,
+        align_corners: bool = False,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.align_corners: bool = align_corners
+        self.aspp = ASPP(in_channels, channels, rates, separable=True, dropout=DROPOUT, eps=eps, momentum=momentum)
+        self.reduce = conv_norm_relu(fine_channels, low_level_channels, eps=eps, momentum=momentum)
+        self.decoder = nn.Sequential(
+            SeparableConv(channels + low_level_channels, channels, eps=eps, momentum=momentum),
+            SeparableConv(channels, channels, eps=eps, momentum=momentum),
+        )
+        self.classifier = nn.Conv2d(channels, num_classes, kernel_size=1)
+
+    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        """(B, F, H, W) and (B, C, h, w) float to logits (B, K, H, W)."""
+        enlarged = resize_to(self.aspp(coarse), fine, align_corners=self.align_corners)
+        return self.classifier(self.decoder(torch.cat((enlarged, self.reduce(fine)), dim=1)))

@@ -1,0 +1,23 @@
+"""Feature maps at the size of others."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def resize_to(features: Tensor, other: Tensor, *, align_corners: bool = False) -> Tensor:
+    """Interpolate bilinearly to the size of another map.
+
+    Args:
+        features: (B, C, h, w).
+        other: (B, D, H, W).
+        align_corners: Whether the centres of the corner pixels of both maps lie on each other, not their outer edges.
+
+    Returns:
+        (B, C, H, W); `features` itself if it has that size.
+    """
+    size = other.shape[-2:]
+    if features.shape[-2:] == size:
+        return features
+    return F.interpolate(features, size=size, mode="bilinear", align_corners=align_corners)
