@@ -42,7 +42,12 @@ def _private_cache(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(autouse=True)
 def _one_thread():
-    """Training sets the number of threads of its process; tests after it should not inherit that."""
+    """Training sets the number of threads of its process; tests after it should not inherit that.
+
+    Nor should a test's weights depend on which tests ran before it in the same process.
+    """
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
     yield
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
