@@ -102,3 +102,9 @@ def test_tests_mirror_the_source():
         if not any(name in (stem, f"{package}_{stem}") or name.startswith(f"{stem}_") for stem in candidates):
             strangers.append(str(test.relative_to(ROOT)))
     assert strangers == []
+
+
+def test_names_of_test_files_are_unique():
+    # Without packages pytest tells test files apart by their names alone.
+    names = sorted(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [first for first, second in zip(names, names[1:], strict=False) if first == second] == []
