@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -106,5 +107,5 @@ def test_tests_mirror_the_source():
 
 def test_names_of_test_files_are_unique():
     # Without packages pytest tells test files apart by their names alone.
-    names = sorted(path.name for path in (ROOT / "tests").rglob("test_*.py"))
-    assert [first for first, second in zip(names, names[1:], strict=False) if first == second] == []
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
