@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import cache
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes import (
-    edgeai,
-    generic,
-    miscellaneous,
-    pytorch_enet,
-    sssegmentation,
-    tf_deeplab,
-    torchvision,
-    united_perception,
-)
 from pixelwise.recipes.schema import Recipe
 from pixelwise.recipes.suggestions import did_you_mean
 
@@ -22,23 +13,33 @@ ENTRY_POINT_GROUP = "pixelwise.recipes"
 """Third-party packages add recipes with an entry point whose value is a sequence of `Recipe`."""
 
 
+MODULES = (
+    "pytorch_enet",
+    "sssegmentation",
+    "united_perception",
+    "edgeai",
+    "tf_deeplab",
+    "torchvision",
+    "miscellaneous",
+    "generic",
+)
+"""Of this package, in the order in which recipes are listed; each has a tuple `RECIPES`."""
+
+
+@cache
+def _of_module(name: str) -> dict[str, Recipe]:
+    # Looking up one recipe should not build those of all modules.
+    return {entry.name: entry for entry in importlib.import_module(f"pixelwise.recipes.{name}").RECIPES}
+
+
 @cache
 def _built_in() -> dict[str, Recipe]:
     recipes: dict[str, Recipe] = {}
-    for module in (
-        pytorch_enet,
-        sssegmentation,
-        united_perception,
-        edgeai,
-        tf_deeplab,
-        torchvision,
-        miscellaneous,
-        generic,
-    ):
-        for entry in module.RECIPES:
-            if entry.name in recipes:
-                raise ValueError(f"two recipes are named '{entry.name}'")
-            recipes[entry.name] = entry
+    for module in MODULES:
+        for name, entry in _of_module(module).items():
+            if name in recipes:
+                raise ValueError(f"two recipes are named '{name}'")
+            recipes[name] = entry
     return recipes
 
 
@@ -73,7 +74,8 @@ def recipe(name: str) -> Recipe:
         from pixelwise.recipes.overrides import load_toml
 
         return load_toml(Path(name))
-    found = _built_in().get(name) or _third_party().get(name)
+    found = next((_of_module(module)[name] for module in MODULES if name in _of_module(module)), None)
+    found = found or _third_party().get(name)
     if found is None:
         known = list_recipes()
         raise RecipeError(
