@@ -6,12 +6,10 @@ import base64
 import hashlib
 import io
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 from PIL import Image
 
@@ -30,6 +28,7 @@ from pixelwise.reports.check import (
     videos_in_words,
 )
 from pixelwise.reports.numbers import count, percent, share
+from pixelwise.reports.templates import templates
 from pixelwise.storage import printable, write_text
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
@@ -69,7 +68,7 @@ def write_check_page(checked: Checked, path: Path) -> Path:
 
 def render_check_page(checked: Checked) -> str:
     """The page as text."""
-    environment = _environment()
+    environment = templates()
     loader = environment.loader
     if loader is None:
         raise AssertionError("the environment is made with a loader")
@@ -261,14 +260,3 @@ def _data_uri(kind: str, data: bytes) -> str:
 
 def _hexadecimal(color: Color) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color)
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("pixelwise.reports", ""),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from pixelwise.checkpoints.run_folder import REPORT
@@ -21,6 +19,7 @@ from pixelwise.reports.numbers import count, duration, memory, percent, speed
 from pixelwise.reports.pictures import BORDER, BORDER_COLOR, ERROR_COLOR, hexadecimal, load_pictures
 from pixelwise.reports.run_records import SAMPLES_FOLDER, Evaluated, RunRecords, read_run
 from pixelwise.reports.tables import class_rows, confusion_cells, frequent_confusions, remarks
+from pixelwise.reports.templates import templates
 from pixelwise.storage import printable, write_text
 
 
@@ -54,7 +53,7 @@ def render_report(run: RunRecords) -> str:
     """The page as text."""
     headline = run.evaluations[0] if run.evaluations else None
     script = _source("report_script.html")
-    page = _environment().get_template("report.html")
+    page = templates().get_template("report.html")
     return page.render(
         title=run.recipe.name,
         folder=printable(run.folder.name or run.folder.resolve().name),
@@ -223,19 +222,8 @@ def _csp_hash(script: str) -> str:
 
 
 def _source(name: str) -> str:
-    environment = _environment()
+    environment = templates()
     loader = environment.loader
     if loader is None:
         raise AssertionError("the environment is made with a loader")
     return loader.get_source(environment, name)[0]
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("pixelwise.reports", ""),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
 from pixelwise.recipes.pages import pieces
+from pixelwise.reports.templates import templates
 from pixelwise.reports.zoo import EXPLANATION, LEGEND, OUR_COLUMNS, ZooPage, ZooRow, our_cells
 from pixelwise.reports.zoo_text import TITLE
 
@@ -21,7 +20,7 @@ def render_html(pages: Sequence[ZooPage]) -> str:
     """The pages as one document."""
     rows = [row for page in pages for row in page.rows() if row.on_page]
     return (
-        _environment()
+        templates()
         .get_template("zoo.html")
         .render(
             title=TITLE,
@@ -71,16 +70,3 @@ def _with_addresses(text: str) -> Markup:
 
 def _link(address: str, text: str) -> Markup:
     return Markup('<a href="{}" rel="noreferrer">{}</a>').format(address, text)
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("pixelwise.reports", ""),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.tests["block"] = lambda block, kind: type(block).__name__ == kind
-    return environment

@@ -1,0 +1,24 @@
+"""The pages' templates, which lie beside this module as `*.html`."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+
+@cache
+def templates() -> Environment:
+    """The templates of all pages: everything is escaped, and a missing value is an error instead of a gap.
+
+    In them `value is block("Name")` asks for the value's type, which decides how a page's block is drawn.
+    """
+    environment = Environment(
+        loader=PackageLoader("pixelwise.reports", ""),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.tests["block"] = lambda block, kind: type(block).__name__ == kind
+    return environment

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import jinja2
+import pytest
+
+from pixelwise.reports.templates import templates
+
+
+def test_what_comes_from_data_cannot_become_markup() -> None:
+    assert templates().from_string("{{ name }}").render(name="<b>") == "&lt;b&gt;"
+
+
+def test_a_missing_value_is_an_error_and_not_a_gap() -> None:
+    with pytest.raises(jinja2.UndefinedError, match="name"):
+        templates().from_string("{{ name }}").render()
+
+
+def test_a_block_is_told_by_its_type() -> None:
+    assert templates().from_string("{{ 1 is block('int') }} {{ 1 is block('str') }}").render() == "True False"
