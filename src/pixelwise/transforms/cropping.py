@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pixelwise.recipes.classes import IGNORE
+from pixelwise.recipes.classes import IGNORE, IGNORE_BIT
 from pixelwise.recipes.protocols import Size
 
 Fill = tuple[int, ...]
@@ -50,13 +50,19 @@ def crop_labels(labels: np.ndarray, view: View, turned_in: int = IGNORE) -> np.n
     """The crop of uint8 (H, W) labels, nearest neighbour; 255 where there is no source.
 
     Args:
-        labels: Class ids or 255.
+        labels: Class ids or 255; or int32 bit fields, whose `IGNORE_BIT` takes the place of 255.
         view: What to show.
         turned_in: Label of the corners of a turned source, unless `view.resampling` is `warp`.
     """
+    void = void_of(labels)
     if view.resampling == "warp":
-        return _warp(labels, view, cv2.INTER_NEAREST, (IGNORE,))
-    return _paste(labels, view, cv2.INTER_NEAREST, (IGNORE,), (turned_in,))
+        return _warp(labels, view, cv2.INTER_NEAREST, (void,))
+    return _paste(labels, view, cv2.INTER_NEAREST, (void,), (void if turned_in == IGNORE else turned_in,))
+
+
+def void_of(labels: np.ndarray) -> int:
+    """The value of ignored pixels: 255 in uint8 class ids, `IGNORE_BIT` in int32 bit fields."""
+    return IGNORE if labels.dtype == np.uint8 else IGNORE_BIT
 
 
 def content(view: View, source: Size) -> Content:
@@ -116,7 +122,7 @@ def _paste(
 ) -> np.ndarray:
     """The crop as resizing to whole pixels, padding and cropping would give it."""
     shape = (*view.size, 3) if source.ndim == 3 else view.size
-    crop = np.full(shape, fill if source.ndim == 3 else fill[0], np.uint8)
+    crop = np.full(shape, fill if source.ndim == 3 else fill[0], source.dtype)
     rows, columns = content(view._replace(flip=False), source.shape[:2])
     crop[rows, columns] = _resized_part(source, view, (rows, columns), interpolation, turned_in)
     return np.ascontiguousarray(crop[:, ::-1]) if view.flip else crop
