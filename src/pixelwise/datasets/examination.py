@@ -135,7 +135,7 @@ def _examine_class_masks(result: Examination, dataset: Dataset) -> None:
     """As `examine`, of one mask per class; `pixels` of classes that overlap add up to more than there are."""
     sample = result.sample
     found = read_class_masks(sample, dataset, result.size if result.image is not None else None, result.image)
-    result.encoding = found.encoding
+    result.encoding = f"{found.encoding}, one per class" if found.encoding else ""
     result.errors += [(sample.image_path if error.code == "D110" else path, error) for path, error in found.errors]
     if result.errors or found.labels is None:
         return

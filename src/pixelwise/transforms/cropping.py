@@ -87,7 +87,7 @@ def _crop_picture(image: np.ndarray, view: View, fill: Fill) -> np.ndarray:
 
 
 def _warp(source: np.ndarray, view: View, interpolation: int, fill: tuple[int, ...]) -> np.ndarray:
-    height, width = view.size
+    width = view.size[1]
     (scale_y, scale_x), (top, left) = view.scale, view.corner
     # Output pixel centre (x + 0.5) lies at (x + 0.5 + left) / scale_x in the source.
     matrix = np.array(
@@ -101,10 +101,22 @@ def _warp(source: np.ndarray, view: View, interpolation: int, fill: tuple[int, .
         matrix[0, 0] = -matrix[0, 0]
     if view.angle:
         matrix = _turn(source, view.angle) @ np.vstack([matrix, [0, 0, 1]])
+    return _affine(source, matrix, view.size, interpolation, fill)
+
+
+def _affine(
+    source: np.ndarray, matrix: np.ndarray, size: Size, interpolation: int, fill: tuple[int, ...]
+) -> np.ndarray:
+    """`source` where `matrix` says that each pixel of the result comes from; `fill` outside."""
+    if source.dtype == np.int32:
+        # As four bytes: OpenCV rounds positions in int32 otherwise than in uint8, and labels belong to their image.
+        planes = np.ascontiguousarray(source).view(np.uint8).reshape(*source.shape, 4)
+        value = tuple(np.array(fill, np.int32).view(np.uint8).tolist())
+        return _affine(planes, matrix, size, interpolation, value).view(np.int32)[..., 0]
     return cv2.warpAffine(
         source,
         matrix,
-        dsize=(width, height),
+        dsize=(size[1], size[0]),
         flags=interpolation | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=fill,
@@ -183,11 +195,4 @@ def _window(
         return source[start[0] : stop[0], start[1] : stop[1]]
     matrix = _turn(source, angle)
     matrix[:, 2] += matrix[:, :2] @ (start[1], start[0])
-    return cv2.warpAffine(
-        source,
-        matrix,
-        dsize=(stop[1] - start[1], stop[0] - start[0]),
-        flags=interpolation | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=turned_in,
-    )
+    return _affine(source, matrix, (stop[0] - start[0], stop[1] - start[1]), interpolation, turned_in)
