@@ -25,7 +25,7 @@ PROVENANCE = Provenance(
     command="pixelwise evaluate runs/x --split val",
 )
 KEYS = {
-    "miou", "per_class", "pixel_accuracy", "confusion_matrix", "images", "classes_present", "split",
+    "miou", "per_class", "pixel_accuracy", "binary_counts", "confusion_matrix", "images", "classes_present", "split",
     "protocol", "input_size", "recipe", "recipe_hash", "weights_sha256", "weights", "step", "training",
     "data_fingerprint", "seconds", "images_per_second", "peak_memory_bytes", "machine", "versions",
     "command", "miou_interval", "mean_accuracy", "frequency_weighted_iou", "boundary_miou", "calibration_error",

@@ -66,11 +66,17 @@ def convert_to_folder(
         progress: Called with (pairs done, pairs in total).
 
     Raises:
-        DataError: D225, `output` exists; the first error of a pair that is not allowed.
+        DataError: D225, `output` exists; D231, the data is multi-label; the first error of a pair that is not allowed.
         ResourceError: S601, the disk is full.
     """
     if output.exists():
         raise DataError("D225", f"{printable(output)}: exists already", "choose a folder that does not exist")
+    if dataset.multilabel:
+        raise DataError(
+            "D231",
+            f"{printable(dataset.root)}: multi-label data has no masks of one class id per pixel to convert to",
+            "train on it as it is; masks of each class stay in a folder of its own",
+        )
     pairs = [(split, sample) for split, samples in dataset.splits.items() for sample in samples if sample.mask_path]
     with full_disk_explained(output):
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -42,6 +42,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         label_map: Raw value -> class id or 255, where it is not what the data set's name implies;
             empty: the masks are read by `colors` alone.
         colors: `#rrggbb` -> class id or 255, likewise.
+        multilabel: Whether there is one mask per class, `Sample.class_masks` in the order of `classes`.
         label_names: Raw value -> name of the label, for masks that were drawn from annotations; 0 is
             `background`, what no annotation covers.
     """
@@ -58,6 +59,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     label_map: dict[int, int] | None = None
     colors: dict[str, int] | None = None
     label_names: dict[int, str] = {}
+    multilabel: bool = False
 
 
 def split_folders(folder: Path) -> dict[str, Path]:

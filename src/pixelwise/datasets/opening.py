@@ -22,7 +22,8 @@ from pixelwise.datasets import (
     voc,
     yolo,
 )
-from pixelwise.datasets.class_tables import DESCRIPTION_FILE, class_table
+from pixelwise.datasets.class_folders import not_class_folders, with_classes
+from pixelwise.datasets.class_tables import DESCRIPTION_FILE, class_table, described_classes
 from pixelwise.datasets.layouts import Layout, trained_on
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.errors import DataError
@@ -87,7 +88,7 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
         layout = _recognise(root) if data.dataset == "auto" else LAYOUTS[data.dataset][0](root)
         if layout is None:
             raise _not_recognised(data.dataset, root)
-        layout = trained_on(layout, data.train_split)
+        layout = _by_classes(trained_on(layout, data.train_split), data, root)
     table = class_table(data, layout)
     return Dataset(
         name=layout.name,
@@ -100,7 +101,23 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
         layout=layout.description,
         problems=(*layout.problems, *table.problems),
         label_names=layout.label_names,
+        multilabel=layout.multilabel,
     )
+
+
+def _by_classes(layout: Layout, data: Data, root: Path) -> Layout:
+    """The layout with one mask per class where that is asked for or found, else as it is.
+
+    Raises:
+        DataError: D231, it is asked for and not found, or the classes do not fit.
+    """
+    described, announced = (None, None) if layout.name in CLASS_SETS else described_classes(layout.root)
+    if data.multilabel or announced:
+        found = layout if layout.multilabel else folder.multilabel_layout(root)
+        if found is None:
+            raise not_class_folders(root)
+        layout = found
+    return with_classes(layout, data.classes or described) if layout.multilabel else layout
 
 
 def settled(data: Data, dataset: Dataset) -> Data:
@@ -111,6 +128,8 @@ def settled(data: Data, dataset: Dataset) -> Data:
     """
     table = dataset.label_table
     filled = msgspec.structs.replace(data, classes=dataset.classes, palette=dataset.palette)
+    if dataset.multilabel:
+        return msgspec.structs.replace(filled, multilabel=True)
     if dataset.label_names:
         # Raw values of drawn masks are numbered anew when annotations change; names stay.
         labels = {name: table.ids[raw] for raw, name in sorted(dataset.label_names.items()) if raw in table.ids}

@@ -5,7 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from pixelwise.datasets.audit import Audit, SplitStatistics
-from pixelwise.datasets.class_weights import enet_weights, inverse_sqrt_weights, median_frequency_weights
+from pixelwise.datasets.class_weights import (
+    enet_weights,
+    inverse_sqrt_weights,
+    median_frequency_weights,
+    positive_weights,
+)
 
 
 class Suggestions(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +34,10 @@ def suggestions(found: Audit, train_split: str = "train") -> Suggestions | None:
     counts = found.statistics.get(train_split)
     if counts is None or not counts.images:
         return None
-    return Suggestions(split=train_split, class_weights=_weights(counts), mean=counts.mean, std=counts.std)
+    weights = _weights(counts)
+    if found.multilabel:
+        weights = {"inverse-sqrt": positive_weights(counts.pixels, counts.labelled_pixels)}
+    return Suggestions(split=train_split, class_weights=weights, mean=counts.mean, std=counts.std)
 
 
 def _weights(counts: SplitStatistics) -> dict[str, tuple[float, ...]]:

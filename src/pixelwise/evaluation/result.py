@@ -70,6 +70,15 @@ class ClassResult(msgspec.Struct, frozen=True, kw_only=True):
     boundary_iou: float = math.nan
 
 
+class BinaryCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """A class of multi-label data: pixels in which it was found, invented, missed, and rightly left out."""
+
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    true_negatives: int
+
+
 class TrainingCost(msgspec.Struct, frozen=True, kw_only=True):
     """What the run behind the weights took so far.
 
@@ -97,7 +106,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         frequency_weighted_iou: Mean IoU weighted by labelled pixels.
         boundary_miou: Mean boundary IoU of the classes that have one, where it was measured.
         calibration_error: Expected calibration error (15 bins, arXiv:1706.04599), where it was measured.
-        confusion_matrix: Rows truth, columns prediction, in pixels.
+        binary_counts: Of multi-label data the counts of each class; the pixel accuracy is then the mean over pixels
+            and classes, and classes count as predicted where their probability is above 0.5.
+        confusion_matrix: Rows truth, columns prediction, in pixels; empty of multi-label data.
         images: Number of images.
         classes_present: Number of classes with an IoU.
         split: The split that was scored.
@@ -146,6 +157,19 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     frequency_weighted_iou: float = math.nan
     boundary_miou: float = math.nan
     calibration_error: float = math.nan
+    binary_counts: tuple[BinaryCounts, ...] = ()
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a pixel may belong to several classes."""
+        return bool(self.binary_counts)
+
+    @property
+    def labelled_pixels(self) -> int:
+        """Pixels that count."""
+        if self.binary_counts:
+            return sum(msgspec.structs.astuple(self.binary_counts[0]))
+        return sum(entry.pixels for entry in self.per_class)
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,6 +214,7 @@ def make_result(measurement: Measurement, provenance: Provenance) -> Result:
         boundary_miou=mean_of(boundary, "skip"),
         calibration_error=measurement.calibration_error,
         confusion_matrix=tuple(map(tuple, measurement.confusion_matrix.tolist())),
+        binary_counts=_binary_counts(measurement),
         images=measurement.images,
         classes_present=found.classes_present,
         split=measurement.split,
@@ -202,6 +227,13 @@ def make_result(measurement: Measurement, provenance: Provenance) -> Result:
         versions=version_facts(),
         **msgspec.structs.asdict(provenance),
     )
+
+
+def _binary_counts(measurement: Measurement) -> tuple[BinaryCounts, ...]:
+    if measurement.binary_counts is None:
+        return ()
+    names = BinaryCounts.__struct_fields__
+    return tuple(BinaryCounts(**dict(zip(names, row, strict=True))) for row in measurement.binary_counts.tolist())
 
 
 def to_json(result: Result) -> bytes:

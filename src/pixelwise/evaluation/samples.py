@@ -16,6 +16,7 @@ import numpy as np
 
 from pixelwise.datasets.reading import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.evaluation.combinations import indexed, mixed_colors
 from pixelwise.evaluation.evaluate import predict_pair, prediction_mode
 from pixelwise.evaluation.measurement import ImageScore, Measurement
 from pixelwise.evaluation.pairs import pairs_of
@@ -44,6 +45,8 @@ class SavedSample(msgspec.Struct, frozen=True, kw_only=True):
         photo: File name of the photo (JPEG).
         truth: File name of the labels (palette PNG, 255 = ignored).
         prediction: File name of the prediction (palette PNG).
+        combinations: Of multi-label data what the two pictures' values mean: bit k of the number at that place says
+            whether class k is there. Empty: values are class ids.
     """
 
     kind: Kind
@@ -53,6 +56,7 @@ class SavedSample(msgspec.Struct, frozen=True, kw_only=True):
     photo: str
     truth: str
     prediction: str
+    combinations: tuple[int, ...] = ()
 
 
 class SavedSamples(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,9 +124,13 @@ def save_samples(model: SegmentationModel, dataset: Dataset, measurement: Measur
             pictures = _predict(model, by_id[score.id], image, labels, measurement)
             names = [f"{number:02d}-{part}" for part in ("photo.jpg", "truth.png", "prediction.png")]
             photo, truth, prediction = pictures
+            combinations, palette = (), dataset.palette
+            if dataset.multilabel:
+                (truth, prediction), combinations = indexed([truth, prediction])
+                palette = mixed_colors(combinations, dataset.palette)
             write_bytes(folder / names[0], jpeg(photo))
-            write_bytes(folder / names[1], indexed_png(truth, dataset.palette))
-            write_bytes(folder / names[2], indexed_png(prediction, dataset.palette))
+            write_bytes(folder / names[1], indexed_png(truth, palette))
+            write_bytes(folder / names[2], indexed_png(prediction, palette))
             height, width = truth.shape
             saved.append(
                 SavedSample(
@@ -133,6 +141,7 @@ def save_samples(model: SegmentationModel, dataset: Dataset, measurement: Measur
                     photo=names[0],
                     truth=names[1],
                     prediction=names[2],
+                    combinations=combinations,
                 )
             )
     listing = SavedSamples(classes=dataset.classes, palette=dataset.palette, samples=tuple(saved))

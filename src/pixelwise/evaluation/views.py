@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixelwise.metrics.argmax import source_cells
+from pixelwise.metrics.multilabel import bits_of
 from pixelwise.recipes.protocols import Protocol, Size
 
 BAND_VALUES = 1 << 22
@@ -61,6 +62,7 @@ class View:
         align_corners: How the network's logits are enlarged.
         mirrored: Whether the network sees it mirrored.
         keep: Whether rows are asked for more than once, so that no window may be dropped.
+        multilabel: Whether probabilities are the classes' own sigmoids instead of a softmax over them.
     """
 
     def __init__(
@@ -72,10 +74,12 @@ class View:
         align_corners: bool,
         mirrored: bool = False,
         keep: bool = False,
+        multilabel: bool = False,
     ) -> None:
         self.size: Size = (image.shape[0], image.shape[1])
         self._look, self._image = look, image
         self._align_corners, self._mirrored, self._keep = align_corners, mirrored, keep
+        self._multilabel = multilabel
         self._batch = protocol.window_batch
         self._blends_logits = protocol.blend == "logits"
         self._waiting = windows_of(self.size, protocol.window, protocol.window_stride, mirrored=mirrored)
@@ -103,6 +107,10 @@ class View:
         mixed = torch.lerp(seen[:, upper], seen[:, lower], weight[first:last, None].to(seen.device))
         return _widened(mixed, size[1], self._align_corners)
 
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """What logits (K, ...) mean."""
+        return logits.sigmoid() if self._multilabel else logits.softmax(0)
+
     @property
     def are_probabilities(self) -> bool:
         """Whether `rows` gives probabilities."""
@@ -116,7 +124,7 @@ class View:
             size = (window.height, window.width)
             values = interpolated_rows(_logits(window), size, begin - window.top, end - window.top, self._align_corners)
             if not self._blends_logits:
-                values = values.softmax(0)
+                values = self.probabilities(values)
             if number == 0:
                 total = values.new_zeros(len(values), last - first, self.size[1])
                 count = values.new_zeros(last - first, self.size[1])
@@ -216,7 +224,7 @@ def bands(views: Sequence[View], size: Size, num_classes: int) -> Iterator[tuple
 
 
 def best_classes(
-    views: Sequence[View], size: Size, num_classes: int, *, confidence: bool = False
+    views: Sequence[View], size: Size, num_classes: int, *, confidence: bool = False, multilabel: bool = False
 ) -> tuple[Tensor, Tensor | None]:
     """Class ids at `size`, and how sure the average of the views is of them.
 
@@ -224,24 +232,28 @@ def best_classes(
         views: Of one image.
         size: (H, W).
         num_classes: K.
-        confidence: Whether the largest probabilities are wanted.
+        confidence: Whether the largest probabilities are wanted; single-label networks only.
+        multilabel: Whether every class with a probability above 0.5 is wanted instead.
 
     Returns:
-        (H, W) uint8, or int64 above 255 classes; and (H, W) float32 or None.
+        (H, W) uint8, or int64 above 255 classes, or int32 bit fields; and (H, W) float32 or None.
     """
     labels: list[Tensor] = []
     sure: list[Tensor] = []
     probabilities = len(views) > 1 or views[0].are_probabilities
     for _, values in bands(views, size, num_classes):
+        if multilabel:
+            labels.append(bits_of(values > (0.5 if probabilities else 0.0)))
+            continue
         labels.append(values.argmax(0).to(torch.uint8 if num_classes <= 255 else torch.int64))
         if confidence:
             sure.append((values if probabilities else values.softmax(0)).amax(0))
-    return torch.cat(labels), torch.cat(sure) if confidence else None
+    return torch.cat(labels), torch.cat(sure) if sure else None
 
 
 def _probabilities(view: View, first: int, last: int, size: Size) -> Tensor:
     values = view.rows(first, last, size)
-    return values if view.are_probabilities else values.softmax(0)
+    return values if view.are_probabilities else view.probabilities(values)
 
 
 def _widened(rows: Tensor, width: int, align_corners: bool) -> Tensor:

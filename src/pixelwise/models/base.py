@@ -26,10 +26,12 @@ class SegmentationModel(nn.Module, ABC):
         classes: Class names; the position is the class id.
         num_classes: K, the number of class names.
         preprocessing: How a uint8 image becomes this network's input.
+        multilabel: Whether a pixel may belong to several classes: each logit is that of a sigmoid of its own.
         align_corners: How the logits are enlarged to the size of the images: True where the original code does so.
     """
 
     align_corners: bool = False
+    multilabel: bool = False
 
     def __init__(self, spec: ModelSpec, classes: Sequence[str]) -> None:
         super().__init__()

@@ -77,7 +77,9 @@ def build_model(
         )
     known_names = model.data.class_names() if isinstance(model, Recipe) else None
     source = f"recipe '{model.name}'" if isinstance(model, Recipe) else type(spec).__name__
-    return builder(spec, _class_names(source, num_classes, classes, known_names))
+    built = builder(spec, _class_names(source, num_classes, classes, known_names))
+    built.multilabel = isinstance(model, Recipe) and model.data.multilabel
+    return built
 
 
 def _class_names(

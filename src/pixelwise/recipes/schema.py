@@ -102,6 +102,8 @@ class Recipe(Part, frozen=True, kw_only=True):
                 f"augment.crop is {list(self.augment.crop)}; a U-Net's encoder needs at least 32 pixels",
                 "make the crop larger",
             )
+        if self.data.multilabel:
+            self._require_binary_terms()
         bands = len(self.data.channels or (0, 1, 2))
         require(
             bands == len(self.model.preprocessing.mean),
@@ -116,6 +118,26 @@ class Recipe(Part, frozen=True, kw_only=True):
                     f"0..{len(self.data.classes) - 1} or {IGNORE}",
                     "map every raw value to a class id, or to 255 to ignore it",
                 )
+
+    def _require_binary_terms(self) -> None:
+        """What has no meaning where a pixel may belong to several classes."""
+        loss, augment = self.loss, self.augment
+        named = isinstance(loss.class_weights, str) and loss.class_weights not in ("none", "inverse-sqrt")
+        cases = (
+            (loss.ohem is not None, "loss.ohem", "loss.ohem=null; loss.focal is a milder kind of mining"),
+            (loss.lovasz > 0, "loss.lovasz", "loss.lovasz=0; loss.dice or loss.tversky instead"),
+            (loss.boundary > 0, "loss.boundary", "loss.boundary=0"),
+            (named, f"loss.class_weights={loss.class_weights}", "loss.class_weights=inverse-sqrt, none or a list"),
+            (augment.mix == "classmix", "augment.mix=classmix", "augment.mix=cutmix or none"),
+            (augment.max_class_share is not None, "augment.max_class_share", "augment.max_class_share=null"),
+            (augment.rotate_label != IGNORE, "augment.rotate_label", f"augment.rotate_label={IGNORE}"),
+        )
+        for wrong, name, instead in cases:
+            require(
+                not wrong,
+                f"{name} needs pixels of exactly one class, but the data is multi-label (data.multilabel)",
+                f"set {instead}",
+            )
 
     def hash(self) -> str:
         """SHA-256, hexadecimal, of the canonical JSON form of what decides the result.

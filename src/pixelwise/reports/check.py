@@ -44,7 +44,7 @@ class Checked(NamedTuple):
         scores: Of the layouts, the recognised one first.
         suggestions: Class weights and normalisation; None where nothing can be trained on.
         ceiling_split: The split that `ceiling` was measured on.
-        ceiling: The best mIoU at several output strides.
+        ceiling: The best mIoU at several output strides; not measured for multi-label data.
         overrides: As the user gave them.
     """
 
@@ -74,7 +74,9 @@ def check(path: Path, overrides: Sequence[str], *, recipe: str | None = None, fr
     preferred = [name for name in (resolved.evaluation.split, "val", "test") if name in usable]
     split = next(iter(preferred or usable), "")
     unusable = set(found.unusable.get(split, ()))
-    ceiling = measure_ceiling(dataset, [s for s in dataset.splits.get(split, ()) if s.id not in unusable])
+    ceiling: tuple[Ceiling, ...] = ()
+    if not dataset.multilabel:
+        ceiling = measure_ceiling(dataset, [s for s in dataset.splits.get(split, ()) if s.id not in unusable])
     return Checked(
         path=path,
         dataset=dataset,
@@ -212,6 +214,18 @@ def _share(score: LayoutScore) -> str:
     return f"{100 * score.share:.0f}\u00a0%" if score.used in (0, score.files) else f"{100 * score.share:.1f}\u00a0%"
 
 
+def class_files_in_words(dataset: Dataset) -> str:
+    """How many images have a mask of each class of multi-label data."""
+    samples = [sample for found in dataset.splits.values() for sample in found]
+    numbers = [
+        f"{name} {sum(sample.class_masks[class_id] is not None for sample in samples)}"
+        for class_id, name in enumerate(dataset.classes)
+    ]
+    ignored = sum(sample.ignore_mask is not None for sample in samples)
+    last = f", ignore {ignored}" if ignored else ""
+    return f"masks for {len(samples)} images: {', '.join(numbers)}{last}; a class without a file is absent there"
+
+
 def videos_in_words(found: Audit) -> list[str]:
     """One sentence per split of which a tenth or more looks like an image before it."""
     return [
@@ -225,6 +239,8 @@ def videos_in_words(found: Audit) -> list[str]:
 def _print_measured(checked: Checked, console: Console) -> None:
     console.print()
     _say(console, f"layout    {layout_in_words(checked.scores)}")
+    if checked.dataset.multilabel:
+        _say(console, f"files     {class_files_in_words(checked.dataset)}")
     for sentence in videos_in_words(checked.audit):
         _say(console, f"video     {sentence}")
     measured = checked.suggestions
@@ -360,8 +376,8 @@ def _class_table(found: Audit) -> Table:
         table.add_column(f"{split} %", justify="right")
         table.add_column("images", justify="right")
     table.add_column("share of the labelled pixels")
-    totals = {split: max(1, sum(counts.pixels)) for split, counts in found.statistics.items()}
-    overall = max(1, sum(sum(counts.pixels) for counts in found.statistics.values()))
+    totals = {split: max(1, counts.labelled_pixels) for split, counts in found.statistics.items()}
+    overall = max(1, sum(counts.labelled_pixels for counts in found.statistics.values()))
     for class_id, name in enumerate(found.classes):
         cells: list[str] = []
         for split, counts in found.statistics.items():
@@ -372,7 +388,7 @@ def _class_table(found: Audit) -> Table:
         table.add_row(str(class_id), name, *cells, bar)
     voids: list[str] = []
     for counts in found.statistics.values():
-        voids.append(f"{100 * counts.void_pixels / max(1, counts.void_pixels + sum(counts.pixels)):.2f}")
+        voids.append(f"{100 * counts.void_pixels / max(1, counts.void_pixels + counts.labelled_pixels):.2f}")
         voids.append("")
     table.add_row("", "ignored (of all)", *voids, "", style="dim")
     return table

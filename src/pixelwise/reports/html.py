@@ -18,7 +18,7 @@ from pixelwise.reports.charts import training_charts
 from pixelwise.reports.numbers import count, duration, memory, percent, speed
 from pixelwise.reports.pictures import BORDER, BORDER_COLOR, ERROR_COLOR, hexadecimal, load_pictures
 from pixelwise.reports.run_records import SAMPLES_FOLDER, Evaluated, RunRecords, read_run
-from pixelwise.reports.tables import class_rows, confusion_cells, frequent_confusions, remarks
+from pixelwise.reports.tables import binary_rows, class_rows, confusion_cells, frequent_confusions, remarks
 from pixelwise.reports.templates import templates
 from pixelwise.storage import printable, write_text
 
@@ -83,6 +83,8 @@ def _headline(run: RunRecords, evaluated: Evaluated) -> dict[str, Any]:
         "class_names": [entry.name for entry in result.per_class],
         "cells": confusion_cells(result),
         "confusions": frequent_confusions(result),
+        "binary_rows": binary_rows(result),
+        "multilabel": result.multilabel,
         "pictures": pictures,
         "legend": legend,
         "error_color": hexadecimal(ERROR_COLOR),

@@ -52,7 +52,7 @@ def result_table(result: Result, width: int) -> Table:
         table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
     if room >= len(_WORST):
         table.add_column(_WORST, no_wrap=True, overflow="ellipsis", max_width=room)
-    labelled = sum(entry.pixels for entry in result.per_class)
+    labelled = result.labelled_pixels
     for name, entry in zip(names, result.per_class, strict=True):
         cells = [
             Text(name),
@@ -72,7 +72,8 @@ def totals(result: Result) -> str:
     return (
         f"mIoU {percent(result.miou)} ({result.classes_present} of {len(result.per_class)} classes)  "
         f"pixel accuracy {percent(result.pixel_accuracy)}  "
-        f"{printable(result.split)}, {result.protocol}, {result.images} images, "
+        f"{printable(result.split)}, {result.protocol}{', multi-label' if result.multilabel else ''}, "
+        f"{result.images} images, "
         f"{speed(result.images_per_second)} img/s"
     )
 

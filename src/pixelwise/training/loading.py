@@ -48,7 +48,7 @@ class Batch(NamedTuple):
 
     Attributes:
         images: uint8 (B, H, W, C).
-        labels: uint8 (B, H, W), class ids or 255.
+        labels: uint8 (B, H, W), class ids or 255; of multi-label data int32 bit fields.
         colors: float32 (B, C, C + 1) colour matrices, or None when colours stay.
         ids: Sample ids, for messages.
     """
@@ -175,7 +175,9 @@ def fits_in_memory(samples: Sequence[Sample], recipe: Recipe, largest: Size) -> 
     if recipe.data.cache != "auto":
         return recipe.data.cache == "memory"
     height, width = recipe.augment.resize or largest
-    return len(samples) * height * width * 4 <= available_memory() / 4
+    # Three bytes of image; labels are a byte, or a bit field of four.
+    per_pixel = 7 if recipe.data.multilabel else 4
+    return len(samples) * height * width * per_pixel <= available_memory() / 4
 
 
 def training_batches(

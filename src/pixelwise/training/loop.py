@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from pixelwise.checkpoints.run_folder import CHECKPOINTS
 from pixelwise.errors import DivergedError, PixelwiseError, RecipeError, ResourceError, StoppedError
 from pixelwise.evaluation.machine import peak_memory_bytes
+from pixelwise.losses.multilabel import multilabel_loss
 from pixelwise.losses.segmentation import segmentation_loss, uses_class_weights
 from pixelwise.models import SegmentationModel
 from pixelwise.models.preprocessing import standardize_, to_unit_range
-from pixelwise.recipes.classes import IGNORE
+from pixelwise.recipes.classes import IGNORE, IGNORE_BIT
 from pixelwise.recipes.schema import Recipe, Selection
 from pixelwise.recipes.specs import Preprocessing
 from pixelwise.storage import printable, write_bytes
@@ -235,7 +236,8 @@ def train_step(
     model, optimizer = state.model, state.optimizer
     device = next(model.parameters()).device
     nothing = torch.zeros((), device=device)
-    if all(bool((batch.labels == IGNORE).all()) for batch in micro_batches):
+    void = IGNORE_BIT if recipe.data.multilabel else IGNORE
+    if all(bool((batch.labels == void).all()) for batch in micro_batches):
         return Outcome("void", nothing, nothing)
     model.train()
     buffers = list(model.buffers())
@@ -248,7 +250,8 @@ def train_step(
         images, labels = prepare(batch, model.preprocessing, device, recipe.precision.channels_last)
         with autocast(recipe, device):
             logits = _forward(head_logits, images)
-        loss = segmentation_loss(logits, labels, recipe.loss, weights, align_corners=model.align_corners)
+        compute = multilabel_loss if recipe.data.multilabel else segmentation_loss
+        loss = compute(logits, labels, recipe.loss, weights, align_corners=model.align_corners)
         loss = loss / len(micro_batches)
         loss.backward()
         total += loss.detach()
@@ -273,7 +276,7 @@ def prepare(
     """Move a batch to the device as uint8; there apply colour and normalisation.
 
     Returns:
-        Images float32 (B, 3, H, W) normalised, labels uint8 (B, H, W).
+        Images float32 (B, 3, H, W) normalised, labels (B, H, W) as they are in the batch.
     """
     images = to_unit_range(batch.images.to(device, non_blocking=True))
     if batch.colors is not None:

@@ -62,6 +62,10 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: RunObserver) -> tu
     """
     observer.phase("opening the data", 0, 0)
     dataset = open_dataset(recipe.data, root)
+    if dataset.multilabel and not recipe.data.multilabel:
+        observer.phase("multi-label data: a sigmoid per class, binary cross entropy (data.multilabel=true)", 0, 0)
+        # What does not go with it is refused here, before every file is looked at.
+        recipe = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, multilabel=True))
     wanted = [recipe.data.train_split, recipe.evaluation.split]
     if recipe.selection.every_epochs:
         wanted.append(recipe.selection.split)
@@ -79,7 +83,8 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: RunObserver) -> tu
     data = settled(recipe.data, dataset)
     # Opened as every later verb opens it, so that all of them see the same fingerprint.
     dataset = open_dataset(data, root)
-    weights = class_weights(recipe.loss.class_weights, found.statistics[recipe.data.train_split])
+    counts = found.statistics[recipe.data.train_split]
+    weights = class_weights(recipe.loss.class_weights, counts, multilabel=dataset.multilabel)
     facts = {
         "dataset": dataset.name,
         "splits": splits,

@@ -82,6 +82,7 @@ class TrainingState:
                 "recipe": recipe.name,
                 "classes": self.model.classes,
                 "model": msgspec.to_builtins(recipe.model),
+                **({"multilabel": True} if self.model.multilabel else {}),
                 "step": progress.step,
             },
         )

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pixelwise.recipes.classes import IGNORE
+from pixelwise.recipes.classes import IGNORE, IGNORE_BIT
 from pixelwise.recipes.protocols import Size
 
 Fill = tuple[int, ...]
@@ -50,13 +50,19 @@ def crop_labels(labels: np.ndarray, view: View, turned_in: int = IGNORE) -> np.n
     """The crop of uint8 (H, W) labels, nearest neighbour; 255 where there is no source.
 
     Args:
-        labels: Class ids or 255.
+        labels: Class ids or 255; or int32 bit fields, whose `IGNORE_BIT` takes the place of 255.
         view: What to show.
         turned_in: Label of the corners of a turned source, unless `view.resampling` is `warp`.
     """
+    void = void_of(labels)
     if view.resampling == "warp":
-        return _warp(labels, view, cv2.INTER_NEAREST, (IGNORE,))
-    return _paste(labels, view, cv2.INTER_NEAREST, (IGNORE,), (turned_in,))
+        return _warp(labels, view, cv2.INTER_NEAREST, (void,))
+    return _paste(labels, view, cv2.INTER_NEAREST, (void,), (void if turned_in == IGNORE else turned_in,))
+
+
+def void_of(labels: np.ndarray) -> int:
+    """The value of ignored pixels: 255 in uint8 class ids, `IGNORE_BIT` in int32 bit fields."""
+    return IGNORE if labels.dtype == np.uint8 else IGNORE_BIT
 
 
 def content(view: View, source: Size) -> Content:
@@ -81,7 +87,7 @@ def _crop_picture(image: np.ndarray, view: View, fill: Fill) -> np.ndarray:
 
 
 def _warp(source: np.ndarray, view: View, interpolation: int, fill: tuple[int, ...]) -> np.ndarray:
-    height, width = view.size
+    width = view.size[1]
     (scale_y, scale_x), (top, left) = view.scale, view.corner
     # Output pixel centre (x + 0.5) lies at (x + 0.5 + left) / scale_x in the source.
     matrix = np.array(
@@ -95,10 +101,22 @@ def _warp(source: np.ndarray, view: View, interpolation: int, fill: tuple[int, .
         matrix[0, 0] = -matrix[0, 0]
     if view.angle:
         matrix = _turn(source, view.angle) @ np.vstack([matrix, [0, 0, 1]])
+    return _affine(source, matrix, view.size, interpolation, fill)
+
+
+def _affine(
+    source: np.ndarray, matrix: np.ndarray, size: Size, interpolation: int, fill: tuple[int, ...]
+) -> np.ndarray:
+    """`source` where `matrix` says that each pixel of the result comes from; `fill` outside."""
+    if source.dtype == np.int32:
+        # As four bytes: OpenCV rounds positions in int32 otherwise than in uint8, and labels belong to their image.
+        planes = np.ascontiguousarray(source).view(np.uint8).reshape(*source.shape, 4)
+        value = tuple(np.array(fill, np.int32).view(np.uint8).tolist())
+        return _affine(planes, matrix, size, interpolation, value).view(np.int32)[..., 0]
     return cv2.warpAffine(
         source,
         matrix,
-        dsize=(width, height),
+        dsize=(size[1], size[0]),
         flags=interpolation | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=fill,
@@ -116,7 +134,7 @@ def _paste(
 ) -> np.ndarray:
     """The crop as resizing to whole pixels, padding and cropping would give it."""
     shape = (*view.size, 3) if source.ndim == 3 else view.size
-    crop = np.full(shape, fill if source.ndim == 3 else fill[0], np.uint8)
+    crop = np.full(shape, fill if source.ndim == 3 else fill[0], source.dtype)
     rows, columns = content(view._replace(flip=False), source.shape[:2])
     crop[rows, columns] = _resized_part(source, view, (rows, columns), interpolation, turned_in)
     return np.ascontiguousarray(crop[:, ::-1]) if view.flip else crop
@@ -177,11 +195,4 @@ def _window(
         return source[start[0] : stop[0], start[1] : stop[1]]
     matrix = _turn(source, angle)
     matrix[:, 2] += matrix[:, :2] @ (start[1], start[0])
-    return cv2.warpAffine(
-        source,
-        matrix,
-        dsize=(stop[1] - start[1], stop[0] - start[0]),
-        flags=interpolation | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=turned_in,
-    )
+    return _affine(source, matrix, (stop[0] - start[0], stop[1] - start[1]), interpolation, turned_in)
