@@ -90,6 +90,7 @@ def test_a_recipe_trains_and_is_scored_by_both_protocols(entry, camvid: Path, tm
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(1200)
 def test_finished_runs_become_records_and_are_not_done_again(
     camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,6 +124,7 @@ def test_finished_runs_become_records_and_are_not_done_again(
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(1200)
 def test_the_ablation_writes_its_table_when_all_variants_are_finished(
     camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
