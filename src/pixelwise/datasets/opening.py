@@ -66,7 +66,7 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
 
     Args:
         data: `data.dataset` names the layout; `auto` takes the one that fits. `data.train_split`
-            chooses between splits that share images.
+            chooses between splits that share images, and joins splits.
         root: The folder; None only for `town`, which is then drawn into the user's cache folder.
 
     Raises:
@@ -88,7 +88,8 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
         layout = _recognise(root) if data.dataset == "auto" else LAYOUTS[data.dataset][0](root)
         if layout is None:
             raise _not_recognised(data.dataset, root)
-        layout = _by_classes(trained_on(layout, data.train_split), data, root)
+        layout = _by_classes(layout, data, root)
+    layout = trained_on(layout, data.train_split)
     table = class_table(data, layout)
     return Dataset(
         name=layout.name,

@@ -76,6 +76,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
         calibration_error: Expected calibration error; NaN where it was not asked for.
         class_extents: Per class.
         per_image: One score per image, in the order of the split.
+        image_counts: (N, 2, K) int64, of each image and class the right pixels and those of the union of label and
+            prediction.
         seconds: Wall time, decoding included; that of the whole pass, which several protocols may share.
         peak_memory_bytes: On a GPU of this evaluation, else of the process so far.
     """
@@ -92,6 +94,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     calibration_error: float
     class_extents: tuple[ClassExtent, ...]
     per_image: tuple[ImageScore, ...]
+    image_counts: np.ndarray
     seconds: float
     peak_memory_bytes: int
 
@@ -211,6 +214,7 @@ class Tally:
             calibration_error=self.calibration.error if self.calibration is not None else math.nan,
             class_extents=tuple(self.extents),
             per_image=tuple(self.per_image),
+            image_counts=parts,
             seconds=seconds,
             peak_memory_bytes=peak_memory_bytes,
         )

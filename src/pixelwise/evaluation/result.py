@@ -9,13 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from pixelwise.errors import DataError
+from pixelwise.evaluation.groups import GroupResult, group_results
 from pixelwise.evaluation.machine import Machine, machine_facts, version_facts
 from pixelwise.evaluation.measurement import ImageScore, Measurement
 from pixelwise.metrics.scores import mean_of
@@ -127,6 +128,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         machine: The hardware.
         versions: Python and the packages that matter.
         command: The command that measures it again.
+        groups: The score of each group of images, where groups were asked for.
     """
 
     miou: float
@@ -158,6 +160,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     boundary_miou: float = math.nan
     calibration_error: float = math.nan
     binary_counts: tuple[BinaryCounts, ...] = ()
+    groups: tuple[GroupResult, ...] = ()
 
     @property
     def multilabel(self) -> bool:
@@ -185,8 +188,14 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     command: str
 
 
-def make_result(measurement: Measurement, provenance: Provenance) -> Result:
-    """Join a measurement with where its weights and data come from, on this machine."""
+def make_result(measurement: Measurement, provenance: Provenance, groups: Mapping[str, str] | None = None) -> Result:
+    """Join a measurement with where its weights and data come from, on this machine.
+
+    Args:
+        measurement: What was found.
+        provenance: What it cannot know.
+        groups: Sample id -> name of its group; None: no groups are scored.
+    """
     found = measurement.scores
     boundary = measurement.boundary_iou or (math.nan,) * len(measurement.classes)
     per_class = tuple(
@@ -213,6 +222,7 @@ def make_result(measurement: Measurement, provenance: Provenance) -> Result:
         frequency_weighted_iou=found.frequency_weighted_iou,
         boundary_miou=mean_of(boundary, "skip"),
         calibration_error=measurement.calibration_error,
+        groups=group_results(measurement, groups) if groups is not None else (),
         confusion_matrix=tuple(map(tuple, measurement.confusion_matrix.tolist())),
         binary_counts=_binary_counts(measurement),
         images=measurement.images,
@@ -249,7 +259,7 @@ def from_json(data: bytes, source: str = RESULT) -> Result:
     """
     try:
         plain = msgspec.json.decode(data)
-        for part in (plain, *plain["per_class"]):
+        for part in (plain, *plain["per_class"], *plain.get("groups", ())):
             _null_to_nan(part)
         return msgspec.convert(plain, Result)
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:

@@ -41,7 +41,9 @@ class Data(Part, frozen=True, kw_only=True):
             are divided by it, smaller ones are classes already (Cityscapes: 1000).
         channels: Which channels of an image the network gets, in which order, counted from 0; None
             reads every image as RGB. For TIFF files and NumPy arrays with any number of bands.
-        train_split: The split that is trained on.
+        train_split: The split that is trained on; `train+val` is both as one, which by themselves are then gone;
+            `drive-train` and `block-train` are parts of CamVid's train split, whose other parts, `drive-dev` and
+            `block-dev`, are for comparing recipes (see `pixelwise.datasets.camvid`).
         exif: Whether the EXIF orientation of images is applied (masks carry none).
         alpha: What transparent pixels become: `drop` keeps their RGB, `black` blends onto black.
         input_range: Values that become 0 and 255 for images with more than 8 bits per channel.
