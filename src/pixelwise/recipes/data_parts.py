@@ -38,7 +38,8 @@ class Data(Part, frozen=True, kw_only=True):
         instance_divisor: For masks that hold class * divisor + instance: values from the divisor on
             are divided by it, smaller ones are classes already (Cityscapes: 1000).
         channels: Which channels of an image the network gets, in which order, counted from 0; None
-            reads every image as RGB. For TIFF files and NumPy arrays with any number of bands.
+            reads every image as RGB. For TIFF files and NumPy arrays with any number of bands. Where they are not
+            three and `model.preprocessing` is still for three, training measures each band's mean and deviation.
         train_split: The split that is trained on.
         exif: Whether the EXIF orientation of images is applied (masks carry none).
         alpha: What transparent pixels become: `drop` keeps their RGB, `black` blends onto black.
@@ -120,6 +121,11 @@ class Data(Part, frozen=True, kw_only=True):
         )
         require_size("data.town_size", self.town_size)
         require_at_least(0, "data.town_seed", self.town_seed, "for example 0")
+
+    @property
+    def bands(self) -> int:
+        """How many channels an image has as the network gets it."""
+        return 3 if self.channels is None else len(self.channels)
 
     def class_names(self) -> tuple[str, ...] | None:
         """The class names as far as they are known without looking at the data."""

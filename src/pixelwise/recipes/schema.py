@@ -102,11 +102,18 @@ class Recipe(Part, frozen=True, kw_only=True):
                 f"augment.crop is {list(self.augment.crop)}; a U-Net's encoder needs at least 32 pixels",
                 "make the crop larger",
             )
-        bands = len(self.data.channels or (0, 1, 2))
+        bands, normalised = self.data.bands, self.model.preprocessing.in_channels
+        # Three are what every recipe begins with: for other bands they are measured when the data is opened.
         require(
-            bands == len(self.model.preprocessing.mean),
-            f"data.channels takes {bands} bands, model.preprocessing is for {len(self.model.preprocessing.mean)}",
-            "name as many bands as the network takes, for example data.channels=[3,2,1]",
+            normalised in (bands, 3),
+            f"data.channels takes {bands} bands, model.preprocessing is for {normalised}",
+            "give one mean and one std per band, or leave model.preprocessing out: training measures them",
+        )
+        require(
+            bands == 3 or self.augment.photometric == "none",
+            f"augment.photometric is {self.augment.photometric}, which turns hues of RGB; the network gets {bands} "
+            f"channel{'s' if bands > 1 else ''}",
+            "set augment.photometric=none; brightness, contrast and channel_gain work for any channels",
         )
         if self.data.label_map is not None and self.data.classes is not None:
             for raw, class_id in self.data.label_map.items():

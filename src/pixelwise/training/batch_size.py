@@ -141,7 +141,7 @@ def trial(recipe: Recipe, size: Size, device: torch.device) -> Callable[[int], i
             model = model.to(memory_format=torch.channels_last)
         average = build_average(model) if recipe.ema is not None else None
         state = TrainingState(model, average, build_optimizer(model, recipe.optimizer))
-        batch = random_batch(batch_size, size, model.num_classes)
+        batch = random_batch(batch_size, size, model.num_classes, model.preprocessing.in_channels)
         kept: dict[int, int] = {}
 
         def keep(tensor: Tensor) -> Tensor:
@@ -162,9 +162,9 @@ def trial(recipe: Recipe, size: Size, device: torch.device) -> Callable[[int], i
     return step
 
 
-def random_batch(batch_size: int, size: Size, num_classes: int) -> Batch:
-    """Random uint8 images (B, H, W, 3) and labels (B, H, W) of all classes."""
+def random_batch(batch_size: int, size: Size, num_classes: int, channels: int = 3) -> Batch:
+    """Random uint8 images (B, H, W, C) and labels (B, H, W) of all classes."""
     random = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (batch_size, *size, 3), generator=random, dtype=torch.uint8)
+    images = torch.randint(0, 256, (batch_size, *size, channels), generator=random, dtype=torch.uint8)
     labels = torch.randint(0, num_classes, (batch_size, *size), generator=random, dtype=torch.uint8)
     return Batch(images, labels, None, ["random"] * batch_size)
