@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 
 import msgspec
 import pytest
@@ -130,7 +131,7 @@ def test_more_channels_cost_what_the_first_convolution_does_more(name: str) -> N
         with torch.device("meta"):
             costs.append(complexity(build_model(with_channels(SPECS[name], channels), 5), 64, 64))
     differences = {(after.parameters - before.parameters, after.macs - before.macs)
-                   for before, after in zip(costs, costs[1:], strict=False)}  # fmt: skip
+                   for before, after in itertools.pairwise(costs)}  # fmt: skip
     ((parameters, macs),) = differences
     assert parameters > 0
     assert macs == parameters * 32 * 32  # each weight of a stem of stride 2 works once per output pixel

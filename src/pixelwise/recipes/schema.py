@@ -106,8 +106,9 @@ class Recipe(Part, frozen=True, kw_only=True):
         # Three are what every recipe begins with: for other bands they are measured when the data is opened.
         require(
             normalised in (bands, 3),
-            f"data.channels takes {bands} bands, model.preprocessing is for {normalised}",
-            "give one mean and one std per band, or leave model.preprocessing out: training measures them",
+            f"{'images are read as RGB' if self.data.channels is None else f'data.channels takes {bands} bands'}, "
+            f"model.preprocessing is for {normalised}",
+            "name as many bands in data.channels as model.preprocessing has values; left out, they are measured",
         )
         require(
             bands == 3 or self.augment.photometric == "none",
