@@ -120,7 +120,7 @@ class TimmEncoder(nn.Module):
         return None
 
 
-def other_channels(in_channels: int) -> dict[str, int]:
+def other_channels(in_channels: int) -> dict[str, Any]:
     """What timm's constructors are told about the channels of the images: nothing where they are three.
 
     Not every constructor knows the option, so that those which do not stay usable for RGB.
