@@ -157,10 +157,9 @@ def for_channels(theirs: Tensor, ours: Tensor) -> Tensor:
     Returns:
         (O, C, h, w) where that is what differs, else `theirs`.
     """
-    channels = ours.shape[1] if ours.ndim == 4 else 3
-    expected = (ours.shape[0], 3, *ours.shape[2:])
-    if channels == 3 or tuple(theirs.shape) != expected or theirs.shape == ours.shape:
+    if ours.ndim != 4 or theirs.shape == ours.shape or tuple(theirs.shape) != (len(ours), 3, *ours.shape[2:]):
         return theirs
+    channels = ours.shape[1]
     if channels == 1:
         return theirs.sum(dim=1, keepdim=True)
     return theirs[:, torch.arange(channels) % 3] * (3 / channels)
