@@ -126,3 +126,9 @@ def test_the_image_itself_is_never_changed():
     assert np.array_equal(image, picture())
     assert not changes_pixels(Augment(brightness=0.3))
     assert distort(image, Augment(), np.random.default_rng(0)) is image
+
+
+@pytest.mark.parametrize("channels", [1, 5])
+def test_a_shift_of_brightness_takes_any_channels(channels: int):
+    image = np.full((3, 4, channels), 100, np.uint8)
+    assert np.array_equal(add(image, 20.0), image + 20)

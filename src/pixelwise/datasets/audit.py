@@ -39,7 +39,7 @@ class SplitStatistics(msgspec.Struct, frozen=True, kw_only=True):
         labelled_pixels: All others; less than the sum of `pixels` where classes overlap (multi-label data).
         images_with_class: Number of images that hold the class.
         pixels_of_images_with_class: All pixels of those images, ignored ones included.
-        mean: Of all pixels of the readable images, red, green and blue in 0..1.
+        mean: Of all pixels of the readable images, red, green and blue, or each of `data.channels`, in 0..1.
         std: Their standard deviation; with `mean`, what the network's input can be normalised by.
         repeated: Images that show nothing new after those before them, as the frames of a video do: the split
             says less than its number of images promises.
@@ -50,8 +50,8 @@ class SplitStatistics(msgspec.Struct, frozen=True, kw_only=True):
     void_pixels: int
     images_with_class: tuple[int, ...]
     pixels_of_images_with_class: tuple[int, ...]
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
     repeated: int = 0
     labelled_pixels: int = 0
 
@@ -255,7 +255,7 @@ def _statistics(examinations: Sequence[Examination], dataset: Dataset) -> SplitS
     pixels = counts[:, :num_classes]
     present = pixels > 0
     areas = np.array([e.size[0] * e.size[1] for e in examinations if e.pixels is not None], np.int64)[:, None]
-    mean, std = _normalisation(examinations)
+    mean, std = _normalisation(examinations, len(dataset.reading.channels or (0, 1, 2)))
     return SplitStatistics(
         images=len(usable),
         pixels=tuple(pixels.sum(axis=0).tolist()),
@@ -269,20 +269,16 @@ def _statistics(examinations: Sequence[Examination], dataset: Dataset) -> SplitS
     )
 
 
-def _normalisation(
-    examinations: Sequence[Examination],
-) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Mean and standard deviation of red, green and blue over all pixels, in 0..1."""
+def _normalisation(examinations: Sequence[Examination], channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel over all pixels, in 0..1."""
     readable = [e for e in examinations if e.image is not None]
     if not readable:
-        return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+        return (0.0,) * channels, (1.0,) * channels
     areas = np.array([e.size[0] * e.size[1] for e in readable], np.float64)[:, None]
     means = (areas * [e.channel_means for e in readable]).sum(axis=0) / areas.sum()
     squares = (areas * [e.channel_squares for e in readable]).sum(axis=0) / areas.sum()
     deviations = np.sqrt(np.maximum(squares - means**2, 0))
-    red, green, blue = (means / 255).tolist()
-    deviation_red, deviation_green, deviation_blue = (deviations / 255).tolist()
-    return (red, green, blue), (deviation_red, deviation_green, deviation_blue)
+    return tuple((means / 255).tolist()), tuple((deviations / 255).tolist())
 
 
 def _sizes(examinations: Sequence[Examination]) -> ImageSizes:

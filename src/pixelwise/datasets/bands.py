@@ -44,6 +44,37 @@ def read_bands(path: Path, reading: Reading) -> np.ndarray:
     return to_bytes(values[..., list(channels)], path, reading.input_range)
 
 
+def bands_error(path: Path) -> DataError | None:
+    """D105 for a TIFF file whose bands are no picture, saying what they are; None: it is something else.
+
+    Only the file's head is read.
+    """
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            page = file.pages[0]
+            count, dtype = int(getattr(page, "samplesperpixel", 1)), np.dtype(getattr(page, "dtype", np.uint8))
+            colors = getattr(page, "photometric", None) == tifffile.PHOTOMETRIC.RGB
+    except Exception:  # whatever a damaged head does to it
+        return None
+    if count < 2 or (colors and count <= 4 and dtype.kind == "u"):
+        return None
+    return not_a_picture(path, count, dtype)
+
+
+def not_a_picture(path: Path, count: int, dtype: np.dtype) -> DataError:
+    """D105 for an image of `count` bands of numbers of that type, which cannot be taken for RGB."""
+    deep = "" if dtype == np.uint8 else ", and which values become 0 and 255: for example data.input_range=[0, 10000]"
+    return DataError(
+        "D105",
+        f"{printable(path)}: the TIFF file has {count} bands of {dtype} and is no RGB picture; bands are taken by "
+        "their numbers",
+        f"say which ones the network gets, counted from 0: data.channels=[{','.join(map(str, range(count)))}] for all"
+        + deep,
+    )
+
+
 def to_bytes(values: np.ndarray, path: Path, input_range: tuple[float, float] | None) -> np.ndarray:
     """uint8 of any numbers: as they are if they are uint8, else by `input_range`; NaN becomes 0.
 

@@ -146,7 +146,10 @@ def _examine_class_masks(result: Examination, dataset: Dataset) -> None:
 
 
 def _describe_image(result: Examination, pixels: np.ndarray) -> None:
-    means, deviations = (values.ravel() for values in cv2.meanStdDev(pixels))
+    # OpenCV measures at most four channels at once.
+    parts = [pixels] if pixels.shape[2] <= 4 else [pixels[..., i] for i in range(pixels.shape[2])]
+    measured = [cv2.meanStdDev(np.ascontiguousarray(part)) for part in parts]
+    means, deviations = (np.concatenate([values[i].ravel() for values in measured]) for i in (0, 1))
     result.channel_means = tuple(means.tolist())
     result.channel_squares = tuple((means**2 + deviations**2).tolist())
     # What an image of other bands looks like is judged by its first one.

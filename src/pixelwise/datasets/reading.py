@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from pixelwise.datasets.bands import ARRAY_SUFFIX, read_bands
+from pixelwise.datasets.bands import ARRAY_SUFFIX, not_a_picture, read_bands
 from pixelwise.datasets.decoding import Decoded, decode
 from pixelwise.datasets.diagnosis import (
     describe_counts,
@@ -116,6 +116,7 @@ def load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
         return bands, ImageFacts(format=kind, stored_size=bands.shape[:2])
     decoded = decode(path, max_pixels=reading.max_pixels)
     image = decoded.image
+    _check_further_bands(decoded, path)
     stored_size = (image.height, image.width)
     orientation = _orientation(image)
     if orientation != 1 and reading.exif == "apply":
@@ -470,6 +471,17 @@ def _check_deep_color(decoded: Decoded, path: Path, reading: Reading) -> None:
             "16 bits per colour channel",
             "data.input_range=[0, 65535] keeps the upper 8 bits; for another range convert the images to 8 bits",
         )
+
+
+def _check_further_bands(decoded: Decoded, path: Path) -> None:
+    """Pillow drops bands that are neither colour nor transparency, such as near infrared after red, green and blue."""
+    if decoded.format != "TIFF":
+        return
+    tags = getattr(decoded.image, "tag_v2", {})
+    further = tags.get(ExifTags.Base.ExtraSamples, ())
+    if 0 in (further if isinstance(further, tuple) else (further,)):
+        deep = np.uint16 if "16" in decoded.raw_mode else np.uint8
+        raise not_a_picture(path, int(tags.get(ExifTags.Base.SamplesPerPixel, 1)), np.dtype(deep))
 
 
 def _deep_image(path: Path, found: str, help: str) -> DataError:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pixelwise.evaluation.pictures import VOID
+from pixelwise.evaluation.pictures import as_picture
 from pixelwise.recipes.classes import IGNORE, IGNORE_BIT, Color
 
 MOST_COMBINATIONS = 254
@@ -74,7 +75,7 @@ def blend_classes(image: np.ndarray, bits: np.ndarray, palette: Sequence[Color],
     """The image with the mean colour of each pixel's classes laid over it.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: uint8 (H, W, C), shown as `pictures.as_picture` does.
         bits: int32 (H, W) bit fields; pixels of no class, and ignored ones, show the image.
         palette: One colour per class.
         alpha: Opacity of the colours, 0..1.
@@ -82,6 +83,7 @@ def blend_classes(image: np.ndarray, bits: np.ndarray, palette: Sequence[Color],
     Returns:
         uint8 (H, W, 3).
     """
+    image = as_picture(image)
     found, places, _ = _distinct(np.where(bits == IGNORE_BIT, 0, bits))
     colors = np.array(mixed_colors(found.tolist(), palette), np.uint16)
     # Integer arithmetic in 1/256, as for class ids.

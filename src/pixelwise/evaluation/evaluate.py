@@ -77,7 +77,7 @@ def evaluate_model(
 
     Raises:
         DataError: D221 no such split; an image or mask is missing or wrong.
-        CheckpointError: K406, the model's classes are not the data set's.
+        CheckpointError: K406, the model's classes are not the data set's; K407, nor its channels the images'.
         RecipeError: R203, calibration of a multi-label network.
     """
     found = evaluate_protocols(
@@ -123,6 +123,7 @@ def evaluate_protocols(
         One measurement per protocol; None when `should_stop` ended it early.
     """
     _check_classes(model, dataset)
+    _check_channels(model, dataset)
     samples = dataset.samples(split)
     chosen = torch.device(device) if device is not None else next(model.parameters()).device
     model.to(chosen)
@@ -222,7 +223,7 @@ def views_of(
 
     Args:
         model: In evaluation mode.
-        scaled: uint8 (h, w, 3), the image at each of the protocol's scales.
+        scaled: uint8 (h, w, C), the image at each of the protocol's scales.
         protocol: Says which windows, and whether mirrored too.
         precision: Number format and layout.
         keep: Whether several protocols look at the answers.
@@ -274,7 +275,7 @@ def main_logits(
     precision: Precision = Precision(),  # noqa: B008 (immutable)
     pad_to: Size | None = None,
 ) -> Tensor:
-    """The main head's logits for uint8 (H, W, 3) images of equal size: (B, K, h, w).
+    """The main head's logits for uint8 (H, W, C) images of equal size: (B, K, h, w).
 
     Args:
         model: On its device, in evaluation mode.
@@ -367,3 +368,16 @@ def _check_classes(model: SegmentationModel, dataset: Dataset) -> None:
         f"the model predicts {difference}",
         "evaluate on the data set it was trained for, or map its masks with data.classes and data.label_map",
     )
+
+
+def _check_channels(model: SegmentationModel, dataset: Dataset) -> None:
+    """Refuse images of other channels than the model's input."""
+    expected, channels = model.preprocessing.in_channels, dataset.reading.channels
+    found = 3 if channels is None else len(channels)
+    if found != expected:
+        read = "as RGB" if channels is None else f"with the channels {list(channels)}"
+        raise CheckpointError(
+            "K407",
+            f"the model takes {expected} channel{'s' if expected > 1 else ''}, the images are read {read}",
+            "evaluate the run, whose recipe says which channels, or open the data with its data.channels",
+        )

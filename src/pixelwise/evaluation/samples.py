@@ -20,7 +20,7 @@ from pixelwise.evaluation.combinations import indexed, mixed_colors
 from pixelwise.evaluation.evaluate import predict_pair, prediction_mode
 from pixelwise.evaluation.measurement import ImageScore, Measurement
 from pixelwise.evaluation.pairs import pairs_of
-from pixelwise.evaluation.pictures import indexed_png, jpeg
+from pixelwise.evaluation.pictures import as_picture, indexed_png, jpeg
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.classes import Color
 from pixelwise.recipes.protocols import Size
@@ -42,7 +42,7 @@ class SavedSample(msgspec.Struct, frozen=True, kw_only=True):
         score: Its scores.
         height: Of the pictures.
         width: Of the pictures.
-        photo: File name of the photo (JPEG).
+        photo: File name of the photo (JPEG); of other bands than RGB a picture as `as_picture` makes it.
         truth: File name of the labels (palette PNG, 255 = ignored).
         prediction: File name of the prediction (palette PNG).
         combinations: Of multi-label data what the two pictures' values mean: bit k of the number at that place says
@@ -165,7 +165,7 @@ def _predict(
     prediction = predict_pair(model, pair, protocol).cpu().numpy()
     height, width = truth.shape
     size = _at_most((height, width), LONGEST_SIDE)
-    return resize_image(image, size), resize_labels(truth, size), resize_labels(prediction, size)
+    return resize_image(as_picture(image), size), resize_labels(truth, size), resize_labels(prediction, size)
 
 
 def _at_most(size: Size, longest: int) -> Size:

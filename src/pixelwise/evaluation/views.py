@@ -26,7 +26,7 @@ BAND_VALUES = 1 << 22
 """Values of a band of rows: 16 MB per float32 temporary."""
 
 Look = Callable[[Sequence[np.ndarray]], Tensor]
-"""uint8 (h, w, 3) images of equal size -> main logits (B, K, ...)."""
+"""uint8 (h, w, C) images of equal size -> main logits (B, K, ...)."""
 
 
 class Window(NamedTuple):
@@ -57,7 +57,7 @@ class View:
 
     Args:
         look: Asks the network.
-        image: uint8 (H, W, 3), upright.
+        image: uint8 (H, W, C), upright.
         protocol: Says which windows, how many per call, and how they are blended.
         align_corners: How the network's logits are enlarged.
         mirrored: Whether the network sees it mirrored.

@@ -49,7 +49,8 @@ class SegmentationModel(nn.Module, ABC):
         ceil(H / s) x ceil(W / s) logits.
 
         Args:
-            images: (B, 3, H, W) float, preprocessed; any H and W from 1 on in evaluation mode.
+            images: (B, C, H, W) float, preprocessed, C = `preprocessing.in_channels`; any H and W from 1 on in
+                evaluation mode.
 
         Returns:
             The main logits (B, K, h, w) first; in training mode those of auxiliary heads follow.
@@ -59,7 +60,7 @@ class SegmentationModel(nn.Module, ABC):
         """Main logits at the size of the images.
 
         Args:
-            images: (B, 3, H, W) float, preprocessed.
+            images: (B, C, H, W) float, preprocessed.
 
         Returns:
             (B, K, H, W), interpolated bilinearly if the head has a stride.

@@ -44,7 +44,7 @@ class Prediction:
     """What a network sees in one image.
 
     Attributes:
-        image: The image, uint8 (H, W, 3), upright.
+        image: The image, uint8 (H, W, C), upright.
         labels: Class ids, uint8 (H, W). Of a multi-label network uint8 (K, H, W), 1 where the class is, else 0.
         scores: Softmax over the classes, float32 (K, H, W), where it was asked for; of a multi-label network the
             probability of each class.
@@ -62,6 +62,8 @@ class Prediction:
 
     def overlay(self, alpha: float = 0.5, palette: PaletteName = "official") -> np.ndarray:
         """The image with the class colours laid over it, their mean where classes overlap: uint8 (H, W, 3).
+
+        Of other channels than RGB the first three are shown, or the first as grey, stretched from dark to bright.
 
         Args:
             alpha: Opacity of the colours, 0..1.
@@ -118,13 +120,15 @@ class Segmenter:
         """Segment one image.
 
         Args:
-            image: A file, a uint8 (H, W, 3) RGB array, or a Pillow image. The EXIF orientation of
-                files and Pillow images is applied, so the result is upright.
+            image: A file, a uint8 (H, W, 3) RGB array, or a Pillow image; for a network of C other channels a
+                file that has them, or a uint8 (H, W, C) array of `data.channels` in their order, brought to
+                bytes by the same `data.input_range`. The EXIF orientation of files and Pillow images is
+                applied, so the result is upright.
             scores: Also give the softmax: 4 bytes per class and pixel.
 
         Raises:
             DataError: The file cannot be read, or its values have no plain meaning as 8-bit RGB.
-            ValueError: The array is not uint8 (H, W, 3).
+            ValueError: The array is not uint8 (H, W, C), C the channels of the network.
         """
         pixels = self._pixels(image)
         height, width = pixels.shape[:2]
@@ -181,12 +185,24 @@ class Segmenter:
 
     def _pixels(self, image: str | os.PathLike[str] | np.ndarray | Image.Image) -> np.ndarray:
         if isinstance(image, np.ndarray):
-            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-                raise ValueError(f"image is {image.dtype} {image.shape}; expected uint8 (H, W, 3) RGB")
-            return image
+            return self._checked(image)
         if isinstance(image, Image.Image):
-            return _from_pillow(image, self.reading)
-        return read_image(Path(image), self.reading)
+            return self._checked(_from_pillow(image, self.reading))
+        return self._checked(read_image(Path(image), self.reading))
+
+    def _checked(self, image: np.ndarray) -> np.ndarray:
+        """The image itself.
+
+        Raises:
+            ValueError: It is not what the network takes.
+        """
+        channels = self.model.preprocessing.in_channels
+        if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == channels and image.size:
+            return image
+        what = " RGB" if channels == 3 and self.reading.channels is None else ""
+        if self.reading.channels is not None:
+            what = f", the channels {list(self.reading.channels)} in this order"
+        raise ValueError(f"image is {image.dtype} {image.shape}; expected uint8 (H, W, {channels}){what}")
 
 
 def choose_palette(official: Sequence[Color], name: PaletteName) -> tuple[Color, ...]:
@@ -232,4 +248,6 @@ def _from_pillow(image: Image.Image, reading: Reading) -> np.ndarray:
             "convert it to 8-bit RGB with the range you mean; clipping would destroy it",
         )
     upright = ImageOps.exif_transpose(image) if reading.exif == "apply" else image
-    return np.array(upright.convert("RGB"))
+    pixels = np.array(upright.convert("RGB"))
+    chosen = reading.channels
+    return pixels if chosen is None or max(chosen) > 2 else np.ascontiguousarray(pixels[..., list(chosen)])

@@ -40,7 +40,8 @@ class Data(Part, frozen=True, kw_only=True):
         instance_divisor: For masks that hold class * divisor + instance: values from the divisor on
             are divided by it, smaller ones are classes already (Cityscapes: 1000).
         channels: Which channels of an image the network gets, in which order, counted from 0; None
-            reads every image as RGB. For TIFF files and NumPy arrays with any number of bands.
+            reads every image as RGB. For TIFF files and NumPy arrays with any number of bands. Where they are not
+            three and `model.preprocessing` is still for three, training measures each band's mean and deviation.
         train_split: The split that is trained on; `train+val` is both as one, which by themselves are then gone;
             `drive-train` and `block-train` are parts of CamVid's train split, whose other parts, `drive-dev` and
             `block-dev`, are for comparing recipes (see `pixelwise.datasets.camvid`).
@@ -147,6 +148,11 @@ class Data(Part, frozen=True, kw_only=True):
             f"data.classes names {number} classes; multi-label data has at most {MOST_LABELS}",
             "leave out the rarest, or train two networks",
         )
+
+    @property
+    def bands(self) -> int:
+        """How many channels an image has as the network gets it."""
+        return 3 if self.channels is None else len(self.channels)
 
     def class_names(self) -> tuple[str, ...] | None:
         """The class names as far as they are known without looking at the data."""

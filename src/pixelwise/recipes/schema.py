@@ -104,11 +104,19 @@ class Recipe(Part, frozen=True, kw_only=True):
             )
         if self.data.multilabel:
             self._require_binary_terms()
-        bands = len(self.data.channels or (0, 1, 2))
+        bands, normalised = self.data.bands, self.model.preprocessing.in_channels
+        # Three are what every recipe begins with: for other bands they are measured when the data is opened.
         require(
-            bands == len(self.model.preprocessing.mean),
-            f"data.channels takes {bands} bands, model.preprocessing is for {len(self.model.preprocessing.mean)}",
-            "name as many bands as the network takes, for example data.channels=[3,2,1]",
+            normalised in (bands, 3),
+            f"{'images are read as RGB' if self.data.channels is None else f'data.channels takes {bands} bands'}, "
+            f"model.preprocessing is for {normalised}",
+            "name as many bands in data.channels as model.preprocessing has values; left out, they are measured",
+        )
+        require(
+            bands == 3 or self.augment.photometric == "none",
+            f"augment.photometric is {self.augment.photometric}, which turns hues of RGB; the network gets {bands} "
+            f"channel{'s' if bands > 1 else ''}",
+            "set augment.photometric=none; brightness, contrast and channel_gain work for any channels",
         )
         if self.data.label_map is not None and self.data.classes is not None:
             for raw, class_id in self.data.label_map.items():

@@ -166,11 +166,14 @@ def data_file(checked: Checked) -> str:
     measured = checked.suggestions
     if measured is not None:
         mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (measured.mean, measured.std))
-        scratch = checked.recipe.initialize.encoder in (None, "none")
+        other = checked.recipe.data.bands != 3
+        scratch = other or checked.recipe.initialize.encoder in (None, "none")
+        wanted = "Pretrained weights want the normalisation they were trained with" + (
+            "; these start from scratch." if scratch else ", so this is left out:"
+        )
         lines += [
             "",
-            f"# Measured on {measured.split}. Pretrained weights want the normalisation they were trained with"
-            + ("; these start from scratch." if scratch else ", so this is left out:"),
+            f"# Measured on {measured.split}" + (", one value per band." if other else f". {wanted}"),
             *(["[model.preprocessing]"] if scratch else ["# [model.preprocessing]"]),
             *(f"{'' if scratch else '# '}{name} = [{values}]" for name, values in (("mean", mean), ("std", std))),
         ]
@@ -199,6 +202,11 @@ def sizes_in_words(found: Audit) -> str:
     common, smallest, largest = ("{}x{}".format(*size) for size in (sizes.most_common, sizes.smallest, sizes.largest))
     other = "all" if sizes.distinct == 1 else f"{sizes.most_common_images} of them, {smallest} to {largest} in all"
     return f"{common} (HxW), {other}"
+
+
+def channels_in_words(channels: Sequence[int] | None, rgb: str = "RGB") -> str:
+    """`RGB`, or which bands values are of."""
+    return rgb if channels is None else f"band{'s' if len(channels) > 1 else ''} {', '.join(map(str, channels))}"
 
 
 def layout_in_words(scores: Sequence[LayoutScore]) -> str:
@@ -246,7 +254,8 @@ def _print_measured(checked: Checked, console: Console) -> None:
     measured = checked.suggestions
     if measured is not None:
         mean, std = (" ".join(f"{value:.3f}" for value in values) for values in (measured.mean, measured.std))
-        _say(console, f"colours   {measured.split}: mean {mean}, standard deviation {std} (RGB, 0..1)")
+        of = channels_in_words(checked.dataset.reading.channels)
+        _say(console, f"colours   {measured.split}: mean {mean}, standard deviation {std} ({of}, 0..1)")
         ranges = ", ".join(
             f"{kind} {min(weights):.2f} to {max(weights):.2f}" for kind, weights in measured.class_weights.items()
         )

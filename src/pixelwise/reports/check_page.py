@@ -17,9 +17,11 @@ from pixelwise.datasets.reading import read_image, read_pair
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.evaluation.combinations import indexed, mixed_colors
+from pixelwise.evaluation.pictures import as_picture
 from pixelwise.recipes.classes import IGNORE, Color
 from pixelwise.reports.check import (
     Checked,
+    channels_in_words,
     class_files_in_words,
     data_file,
     layout_in_words,
@@ -41,7 +43,7 @@ _THUMBNAIL_WIDTH = 320
 
 
 class Overlay(NamedTuple):
-    """An image with its labels; both data URIs of one size."""
+    """An image, as `as_picture` shows it, with its labels; both data URIs of one size."""
 
     split: str
     id: str
@@ -117,7 +119,8 @@ def _facts(checked: Checked) -> list[tuple[str, str]]:
     if checked.suggestions:
         for name, values in (("Mean", checked.suggestions.mean), ("Standard deviation", checked.suggestions.std)):
             text = ", ".join(f"{value:.4f}" for value in values)
-            facts.append((name, f"{text} (red, green, blue of {checked.suggestions.split}, 0..1)"))
+            of = channels_in_words(checked.dataset.reading.channels, "red, green, blue")
+            facts.append((name, f"{text} ({of} of {checked.suggestions.split}, 0..1)"))
     return facts
 
 
@@ -205,7 +208,7 @@ def _overlay(checked: Checked, split: str, sample: Sample) -> Overlay | None:
         (shown,), combinations = indexed([shown])
         palette = mixed_colors(combinations, palette)
         shown = np.where(shown == 0, np.uint8(IGNORE), shown)  # the photo shows where there is no class
-    return Overlay(split, sample.id, _jpeg(resize_image(image, size)), _layer(shown, palette))
+    return Overlay(split, sample.id, _jpeg(resize_image(as_picture(image), size)), _layer(shown, palette))
 
 
 def _twins(checked: Checked) -> list[Twin]:
@@ -215,7 +218,7 @@ def _twins(checked: Checked) -> list[Twin]:
             photos = [read_image(checked.dataset.root / file, checked.dataset.reading) for file in pair.files]
         except DataError:
             continue  # a name that had to be escaped, or a file that is gone
-        first, second = (_jpeg(_shrunk(photo)) for photo in photos)
+        first, second = (_jpeg(_shrunk(as_picture(photo))) for photo in photos)
         twins.append(Twin(pair.files, pair.splits, pair.distance, (first, second)))
     return twins
 

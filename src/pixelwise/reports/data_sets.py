@@ -22,7 +22,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema import Data
-from pixelwise.reports.check import GENERIC_RECIPE
+from pixelwise.reports.check import GENERIC_RECIPE, channels_in_words
 from pixelwise.reports.counting import CountDisplay
 from pixelwise.reports.numbers import count, share
 from pixelwise.storage import printable
@@ -86,9 +86,10 @@ def show_statistics(root: Path, overrides: Sequence[str], *, as_json: bool) -> N
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n")
         return
     console = Console()
+    of = channels_in_words(data.channels)
     for split, counts in found.statistics.items():
         mean, std = (" ".join(f"{value:.4f}" for value in values) for values in (counts.mean, counts.std))
-        _say(f"{split}: {count(counts.images)} images, mean {mean}, standard deviation {std} (RGB, 0..1)")
+        _say(f"{split}: {count(counts.images)} images, mean {mean}, standard deviation {std} ({of}, 0..1)")
     for (height, width), images in found.sizes.histogram:
         _say(f"{height}x{width}: {count(images)} images")
     console.print()

@@ -74,13 +74,6 @@ class TrainingPairs:
         self.augment: Augment = recipe.augment
         self.seed = recipe.sampling.seed
         self.fill = fill_color(recipe.augment, recipe.model.preprocessing.mean)
-        if len(self.fill) != 3 and recipe.augment.photometric != "none":
-            raise RecipeError(
-                "R203",
-                f"augment.photometric is {recipe.augment.photometric}, which turns hues of RGB; the network gets "
-                f"{len(self.fill)} channels",
-                "set augment.photometric=none; brightness, contrast and channel_gain work for any channels",
-            )
         self._cached: list[tuple[np.ndarray, np.ndarray]] | None = None
 
     def __len__(self) -> int:
@@ -175,8 +168,8 @@ def fits_in_memory(samples: Sequence[Sample], recipe: Recipe, largest: Size) -> 
     if recipe.data.cache != "auto":
         return recipe.data.cache == "memory"
     height, width = recipe.augment.resize or largest
-    # Three bytes of image; labels are a byte, or a bit field of four.
-    per_pixel = 7 if recipe.data.multilabel else 4
+    # Labels are a byte, or a bit field of four.
+    per_pixel = recipe.data.bands + (4 if recipe.data.multilabel else 1)
     return len(samples) * height * width * per_pixel <= available_memory() / 4
 
 

@@ -13,11 +13,12 @@ import torch
 from pixelwise.checkpoints.initial_weights import initialize
 from pixelwise.checkpoints.run_folder import CHECKPOINTS, read_recipe
 from pixelwise.checkpoints.starting import Start, begin_with_run
-from pixelwise.datasets.audit import audit, raise_for_errors
+from pixelwise.datasets.audit import Audit, audit, raise_for_errors
 from pixelwise.datasets.class_weights import class_weights
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.samples import Dataset
+from pixelwise.datasets.statistics import with_measured_bands
 from pixelwise.errors import RecipeError
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.recipes.schema import Recipe
@@ -55,10 +56,11 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: RunObserver) -> tu
     """Open and audit the data, and settle what the recipe left open about it.
 
     Returns:
-        The data set, its facts for `data.json` and the recipe with classes and palette filled in.
+        The data set, its facts for `data.json` and the recipe with classes, palette and, where `data.channels`
+        names other than three bands, their normalisation filled in.
 
     Raises:
-        DataError: An error that `data.allow` does not name.
+        DataError: An error that `data.allow` does not name; D107, a band is constant.
     """
     observer.phase("opening the data", 0, 0)
     dataset = open_dataset(recipe.data, root)
@@ -80,6 +82,7 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: RunObserver) -> tu
     raise_for_errors(found, recipe.data.allow)
     for finding in found.findings:
         observer.warn(finding.code, finding.message)
+    recipe = _normalised(recipe, found, observer)
     data = settled(recipe.data, dataset)
     # Opened as every later verb opens it, so that all of them see the same fingerprint.
     dataset = open_dataset(data, root)
@@ -99,6 +102,20 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: RunObserver) -> tu
         "findings": msgspec.to_builtins(found.findings),
     }
     return dataset, facts, msgspec.structs.replace(recipe, data=data)
+
+
+def _normalised(recipe: Recipe, found: Audit, observer: RunObserver) -> Recipe:
+    """The recipe with the normalisation of its bands, measured and said if it was not given."""
+    changed = with_measured_bands(recipe, found.statistics[recipe.data.train_split])
+    if changed != recipe:
+        used = changed.model.preprocessing
+        mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (used.mean, used.std))
+        observer.warn(
+            "W108",
+            f"model.preprocessing was for {recipe.model.preprocessing.in_channels} channels, the network gets "
+            f"{used.in_channels}: measured on {recipe.data.train_split}, mean [{mean}], std [{std}]",
+        )
+    return changed
 
 
 class PreparedRun(NamedTuple):

@@ -133,7 +133,7 @@ def _paste(
     source: np.ndarray, view: View, interpolation: int, fill: tuple[int, ...], turned_in: tuple[int, ...]
 ) -> np.ndarray:
     """The crop as resizing to whole pixels, padding and cropping would give it."""
-    shape = (*view.size, 3) if source.ndim == 3 else view.size
+    shape = (*view.size, *source.shape[2:])
     crop = np.full(shape, fill if source.ndim == 3 else fill[0], source.dtype)
     rows, columns = content(view._replace(flip=False), source.shape[:2])
     crop[rows, columns] = _resized_part(source, view, (rows, columns), interpolation, turned_in)
