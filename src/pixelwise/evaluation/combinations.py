@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pixelwise.evaluation.pictures import VOID
-from pixelwise.evaluation.pictures import as_picture
+from pixelwise.evaluation.pictures import VOID, as_picture
 from pixelwise.recipes.classes import IGNORE, IGNORE_BIT, Color
 
 MOST_COMBINATIONS = 254
