@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from pixelwise.datasets.bands import ARRAY_SUFFIX, read_bands
+from pixelwise.datasets.bands import ARRAY_SUFFIX, read_array_mask, read_bands
 from pixelwise.datasets.decoding import Decoded, decode
 from pixelwise.datasets.diagnosis import (
     describe_counts,
@@ -170,8 +170,12 @@ def load_mask(path: Path, table: LabelTable, *, max_pixels: int) -> RawMask:
     1; an RGB image whose three channels are equal everywhere counts as one channel.
 
     Raises:
-        DataError: D205 for floating-point masks; D101, D102, D120, D131 as `read_image`.
+        DataError: D205 for floating-point masks and arrays that are no (H, W) integers; D101, D102, D120,
+            D131 as `read_image`.
     """
+    if path.suffix.lower() == ARRAY_SUFFIX:
+        array = read_array_mask(path, max_pixels)
+        return RawMask(array, None, f"{8 * array.dtype.itemsize}-bit NPY", True)
     decoded = decode(path, max_pixels=max_pixels)
     image = decoded.image
     by_color = bool(table.colors) and not table.ids
