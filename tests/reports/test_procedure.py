@@ -33,7 +33,7 @@ from pixelwise.reports.procedure import decay_in_words, optimizer_in_words, proc
         ),
         (
             Schedule(epochs=9, kind="constant", warmup="constant", warmup_epochs=1, warmup_ratio=0.1),
-            "9 epochs, a constant rate, after 1 epochs at 10 % of the rate",
+            "9 epochs, a constant rate, after 1 epoch at 10 % of the rate",
         ),
         (
             Schedule(epochs=9, power=1, warmup_iterations=9, warmup_ratio=0.25, decay_from="start"),

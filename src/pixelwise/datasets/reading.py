@@ -223,8 +223,8 @@ def mask_error(path: Path, raw: RawMask, translation: Translation, dataset: Data
         unknown = sum(translation.unknown_ids.values()) + sum(translation.unknown_colors.values())
         return DataError(
             "D203",
-            f"{where}: the mask is a {raw.encoding} file, whose compression changes class ids at every edge; "
-            f"{100 * unknown / total:.2g} % of the pixels have no meaning",
+            f"{where}: the mask is stored as {raw.encoding}, whose compression changes class ids at every edge; "
+            f"{100 * unknown / total:.3g} % of the pixels have no meaning",
             "export the mask as PNG; converting this file does not bring the ids back",
         )
     if translation.unknown_ids:

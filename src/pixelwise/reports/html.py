@@ -172,8 +172,7 @@ def _run_facts(run: RunRecords) -> list[Fact]:
         facts.append(Fact("Trained", f"{count(last.get('step', 0))} steps, {count(last.get('epoch', 0))} epochs"))
     if run.training_seconds:
         facts.append(Fact("Training time", duration(run.training_seconds)))
-    batch = recipe.sampling.batch_size * recipe.sampling.accumulate
-    facts.append(Fact("Batch", f"{batch} images, seed {recipe.sampling.seed}"))
+    facts.append(Fact("Seed", str(recipe.sampling.seed)))
     machine = run.environment.get("machine", {})
     where = machine.get("gpu") or machine.get("cpu")
     if where:

@@ -78,24 +78,26 @@ def decay_in_words(optimizer: Optimizer) -> str:
 
 def schedule_in_words(schedule: Schedule) -> str:
     """`100 epochs, (1 - t)^0.9 down to 0, after a linear warm-up of 100 steps from 0`."""
-    length = (
-        f"{count(schedule.epochs)} epochs" if schedule.epochs is not None else f"{count(schedule.iterations)} steps"
-    )
-    words = f"{length}, {_course(schedule)}"
+    length, unit = (schedule.epochs, "epoch") if schedule.epochs is not None else (schedule.iterations or 0, "step")
+    words = f"{_many(length, unit)}, {_course(schedule)}"
     if schedule.per == "epoch":
         words += ", changing once per epoch"
     warm = schedule.warmup_iterations or schedule.warmup_epochs
     if warm:
-        unit = "steps" if schedule.warmup_iterations else "epochs"
+        steps = _many(warm, "step" if schedule.warmup_iterations else "epoch")
         start = f"{100 * schedule.warmup_ratio:g} % of the rate" if schedule.warmup_ratio else "0"
         kind = {
-            "linear": f"a linear warm-up of {count(warm)} {unit} from {start}",
-            "proportional": f"a warm-up of {count(warm)} {unit} in proportion, at least {start}",
-            "exponential": f"an exponential warm-up of {count(warm)} {unit} from {start}",
-            "constant": f"{count(warm)} {unit} at {start}",
+            "linear": f"a linear warm-up of {steps} from {start}",
+            "proportional": f"a warm-up of {steps} in proportion, at least {start}",
+            "exponential": f"an exponential warm-up of {steps} from {start}",
+            "constant": f"{steps} at {start}",
         }[schedule.warmup]
         words += f", after {kind}" + (" (which count as part of the course)" if schedule.decay_from == "start" else "")
     return words
+
+
+def _many(number: int, unit: str) -> str:
+    return f"{count(number)} {unit}{'' if number == 1 else 's'}"
 
 
 def _course(schedule: Schedule) -> str:
@@ -123,7 +125,7 @@ def _procedure(name: str, recipe: Recipe, differences: Sequence[str] = ()) -> Pr
         ("Optimizer", optimizer_in_words(recipe)),
         ("Weight decay", decay_in_words(optimizer)),
         ("Schedule", schedule_in_words(recipe.schedule)),
-        ("Batch", f"{batch} images" + ("" if recipe.sampling.accumulate == 1 else " per step")),
+        ("Batch", _many(batch, "image")),
     ]
     if recipe.ema is not None:
         facts.append(("Running average", f"of the weights, {recipe.ema.decay:g} per step"))
