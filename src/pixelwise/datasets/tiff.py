@@ -25,7 +25,7 @@ _LITTLE_ENDIAN, _SHORT, _LONG = b"II*\0", 3, 4
 class _Segment(NamedTuple):
     """A strip or tile: which one, and where its pixels go."""
 
-    index: int
+    number: int
     plane: int
     top: int
     left: int
@@ -68,7 +68,7 @@ def _read_page(file: Any, page: Any, max_pixels: int) -> np.ndarray:
     for part in _segments(frame, planes):
         if part.height * part.width > max_pixels:
             raise ValueError(f"a strip or tile claims to have {part.height}x{part.width} pixels")
-        offset, count = page.dataoffsets[part.index], page.databytecounts[part.index]
+        offset, count = page.dataoffsets[part.number], page.databytecounts[part.number]
         if count == 0:
             continue  # written by GDAL where nothing was: zeros
         file.filehandle.seek(offset)
