@@ -5,8 +5,9 @@
 - `{train,val,test}/...` with `{train,val,test}_masks/...`, or `train_images/` with `train_masks/`
 - `images/...` with `masks/...`: divided 80 to 20 into train and val by `validation_keys`.
 - `a.jpg` with `a_mask.png` in one folder, or in `{train,val,test}/` (Roboflow, whose `_classes.csv` is read)
-
 - `images/...` with `masks/{class}/...`, one mask per class: see `pixelwise.datasets.class_folders`
+
+Masks may be NumPy arrays (`.npy`) of integers, (H, W), as well as images.
 
 `images` may also be called `imgs`, `JPEGImages`, `original`, `input` and the like, and `masks` `labels`,
 `annotations`, `SegmentationClass`, `gt`, `ground_truth` and the like. Image and mask have the same name below
@@ -126,7 +127,9 @@ def _side_by_side(root: Path) -> Layout | None:
     problems: list[Finding] = []
     for name, folder in places.items():
         listing = list_images(folder)
-        masks = [entry for entry in listing.entries if is_mask_name(entry.path.stem)]
+        # Arrays beside images are masks, whatever else arrays are where they are alone.
+        both = list_images(folder, arrays_too=True).entries
+        masks = [entry for entry in both if is_mask_name(entry.path.stem)]
         images = [entry for entry in listing.entries if not is_mask_name(entry.path.stem)]
         splits[name], found = pair(name, images, masks, masks=folder)
         problems += [*listing.problems, *found]

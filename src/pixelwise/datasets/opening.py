@@ -25,6 +25,7 @@ from pixelwise.datasets import (
 from pixelwise.datasets.class_folders import not_class_folders, with_classes
 from pixelwise.datasets.class_tables import DESCRIPTION_FILE, class_table, described_classes
 from pixelwise.datasets.layouts import Layout, trained_on
+from pixelwise.datasets.remedies import prepare_command, with_command
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes import CLASS_SETS, IGNORE
@@ -81,14 +82,18 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
         layout = town_layout(data, root)
     else:
         if root is None:
-            raise DataError("D222", f"data set '{data.dataset}' needs a folder", "say where it is: --data PATH")
+            command = prepare_command(data.dataset, Path("DIR"))
+            get = f"; to get it: `{command}`" if command else ""
+            raise DataError("D222", f"data set '{data.dataset}' needs a folder", f"say where it is: --data PATH{get}")
         if not root.is_dir():
             state = "is not a folder" if root.exists() else "does not exist"
-            raise DataError("D222", f"{printable(root)}: {state}", "give the folder that holds images and masks")
+            command = prepare_command(data.dataset, root)
+            get = f", or get the data set: `{command}`" if command else ""
+            raise DataError("D222", f"{printable(root)}: {state}", f"give the folder that holds images and masks{get}")
         layout = _recognise(root) if data.dataset == "auto" else LAYOUTS[data.dataset][0](root)
         if layout is None:
             raise _not_recognised(data.dataset, root)
-        layout = _by_classes(layout, data, root)
+        layout = with_command(_by_classes(layout, data, root))
     layout = trained_on(layout, data.train_split)
     table = class_table(data, layout)
     return Dataset(
@@ -193,8 +198,9 @@ def _not_recognised(name: str, root: Path) -> DataError:
     except OSError as error:
         entries = [error.strerror or str(error)]
     found = ", ".join(printable(entry) for entry in entries[:8]) + (", ..." if len(entries) > 8 else "")
+    command = prepare_command(name, root)
     return DataError(
         "D222",
         f"{printable(root)}: no images with masks found; it holds: {found or 'nothing'}",
-        f"looked for {looked_for}",
+        f"looked for {looked_for}" + (f"; `{command}` brings or names what is missing" if command else ""),
     )

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from pixelwise.datasets.bands import ARRAY_SUFFIX, not_a_picture, read_bands
+from pixelwise.datasets.bands import ARRAY_SUFFIX, not_a_picture, read_array_mask, read_bands
 from pixelwise.datasets.decoding import Decoded, decode
 from pixelwise.datasets.diagnosis import (
     describe_counts,
@@ -263,8 +263,12 @@ def load_mask(path: Path, table: LabelTable, *, max_pixels: int) -> RawMask:
     1; an RGB image whose three channels are equal everywhere counts as one channel.
 
     Raises:
-        DataError: D205 for floating-point masks; D101, D102, D120, D131 as `read_image`.
+        DataError: D205 for floating-point masks and arrays that are no (H, W) integers; D101, D102, D120,
+            D131 as `read_image`.
     """
+    if path.suffix.lower() == ARRAY_SUFFIX:
+        array = read_array_mask(path, max_pixels)
+        return RawMask(array, None, f"{8 * array.dtype.itemsize}-bit NPY", True)
     decoded = decode(path, max_pixels=max_pixels)
     image = decoded.image
     by_color = bool(table.colors) and not table.ids
@@ -312,8 +316,8 @@ def mask_error(path: Path, raw: RawMask, translation: Translation, dataset: Data
         unknown = sum(translation.unknown_ids.values()) + sum(translation.unknown_colors.values())
         return DataError(
             "D203",
-            f"{where}: the mask is a {raw.encoding} file, whose compression changes class ids at every edge; "
-            f"{100 * unknown / total:.2g} % of the pixels have no meaning",
+            f"{where}: the mask is stored as {raw.encoding}, whose compression changes class ids at every edge; "
+            f"{100 * unknown / total:.3g} % of the pixels have no meaning",
             "export the mask as PNG; converting this file does not bring the ids back",
         )
     if translation.unknown_ids:

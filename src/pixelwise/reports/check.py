@@ -210,9 +210,9 @@ def channels_in_words(channels: Sequence[int] | None, rgb: str = "RGB") -> str:
 
 
 def layout_in_words(scores: Sequence[LayoutScore]) -> str:
-    """How much of the folder the layout explains, and which one comes second."""
+    """How much of the folder the layout explains, and which one comes second; lists may name files elsewhere."""
     first, *others = scores
-    used = f"uses {_share(first)} of {first.files} image files"
+    used = f"uses {_share(first)} of {first.files} image files" if first.files else "its images lie elsewhere"
     if not others:
         return f"{used}; no other layout fits"
     return f"{used}; the next best would be data.dataset={others[0].name} with {_share(others[0])}"
@@ -357,6 +357,9 @@ def _missing_splits(found: Audit, recipe: Recipe) -> dict[str, str]:
     if recipe.selection.every_epochs:
         needed["selection.split"] = recipe.selection.split
     usable = _usable_pairs(found)
+    if not any(usable.values()):
+        # Without a single pair there is no other split to propose.
+        needed = {"data.train_split": recipe.data.train_split}
     return {field: split for field, split in needed.items() if not usable.get(split)}
 
 
