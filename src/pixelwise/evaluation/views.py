@@ -36,7 +36,7 @@ class Window(NamedTuple):
         left: First column.
         height: Rows.
         width: Columns.
-        logits: (K, h, w) covering the rectangle, upright even where the network saw it mirrored.
+        logits: (K, h, w) covering the rectangle, mirrored where the network saw it mirrored.
     """
 
     top: int
@@ -92,7 +92,7 @@ class View:
         """
         if self._whole:
             (window,) = self._windows(0, self.size[0])
-            return interpolated_rows(_logits(window), size, first, last, self._align_corners)
+            return self._rows_of(window, size, first, last)
         if size == self.size:
             return self._blended(first, last)
         top, weight = source_cells(self.size[0], size[0], self._align_corners, torch.float32, torch.device("cpu"))
@@ -114,7 +114,7 @@ class View:
         for number, window in enumerate(self._windows(first, last)):
             begin, end = max(first, window.top), min(last, window.bottom)
             size = (window.height, window.width)
-            values = interpolated_rows(_logits(window), size, begin - window.top, end - window.top, self._align_corners)
+            values = self._rows_of(window, size, begin - window.top, end - window.top)
             if not self._blends_logits:
                 values = values.softmax(0)
             if number == 0:
@@ -124,6 +124,11 @@ class View:
             total[:, rows, columns] += values
             count[rows, columns] += 1
         return total.div_(count)
+
+    def _rows_of(self, window: Window, size: Size, first: int, last: int) -> Tensor:
+        """Rows of a window resized to `size`, upright."""
+        logits = _logits(window)
+        return interpolated_rows(logits, size, first, last, self._align_corners, mirrored=self._mirrored)
 
     def _windows(self, first: int, last: int) -> list[Window]:
         """The windows that hold one of these rows; predicts those that are not known yet."""
@@ -141,8 +146,6 @@ class View:
             self._image[window.top : window.bottom, window.left : window.left + window.width] for window in windows
         ]
         logits = self._look([part[:, ::-1] for part in parts] if self._mirrored else parts)
-        if self._mirrored:
-            logits = logits.flip(3)
         return [window._replace(logits=entry) for window, entry in zip(windows, logits, strict=True)]
 
 
@@ -169,7 +172,9 @@ def window_starts(length: int, window: int, stride: int) -> list[int]:
     return [min(index * stride, length - window) for index in range(count)]
 
 
-def interpolated_rows(logits: Tensor, size: Size, first: int, last: int, align_corners: bool) -> Tensor:
+def interpolated_rows(
+    logits: Tensor, size: Size, first: int, last: int, align_corners: bool, *, mirrored: bool = False
+) -> Tensor:
     """Rows `first` to `last - 1` of the logits, enlarged bilinearly to `size`, without the other rows.
 
     Args:
@@ -178,18 +183,25 @@ def interpolated_rows(logits: Tensor, size: Size, first: int, last: int, align_c
         first: First row.
         last: The row after the last one.
         align_corners: As in `torch.nn.functional.interpolate`.
+        mirrored: Whether the logits are to be turned over, left to right.
 
     Returns:
         (K, last - first, W) float32.
     """
-    logits = logits.float()
     h, w = logits.shape[1:]
-    if (h, w) == tuple(size):
-        return logits[:, first:last]
-    top, weight = source_cells(h, size[0], align_corners, torch.float32, logits.device)
-    upper = top[first:last]
-    lower = (upper + 1).clamp(max=h - 1)
-    return _widened(torch.lerp(logits[:, upper], logits[:, lower], weight[first:last, None]), size[1], align_corners)
+    # Only the rows that are needed are converted and turned, so that nothing of the whole is built.
+    if h == size[0]:
+        rows = logits[:, first:last].float()
+    else:
+        top, weight = source_cells(h, size[0], align_corners, torch.float32, logits.device)
+        begin, end = int(top[first]), min(int(top[last - 1]) + 2, h)
+        part = logits[:, begin:end].float()
+        upper = top[first:last] - begin
+        lower = (upper + 1).clamp_(max=end - begin - 1)
+        part = part.flip(2) if mirrored else part
+        rows = torch.lerp(part[:, upper], part[:, lower], weight[first:last, None])
+        return _widened(rows, size[1], align_corners)
+    return _widened(rows.flip(2) if mirrored else rows, size[1], align_corners)
 
 
 def bands(views: Sequence[View], size: Size, num_classes: int) -> Iterator[tuple[int, Tensor]]:
