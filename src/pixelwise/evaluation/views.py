@@ -188,20 +188,21 @@ def interpolated_rows(
     Returns:
         (K, last - first, W) float32.
     """
-    h, w = logits.shape[1:]
-    # Only the rows that are needed are converted and turned, so that nothing of the whole is built.
+    h = logits.shape[1]
     if h == size[0]:
-        rows = logits[:, first:last].float()
-    else:
-        top, weight = source_cells(h, size[0], align_corners, torch.float32, logits.device)
-        begin, end = int(top[first]), min(int(top[last - 1]) + 2, h)
-        part = logits[:, begin:end].float()
-        upper = top[first:last] - begin
-        lower = (upper + 1).clamp_(max=end - begin - 1)
-        part = part.flip(2) if mirrored else part
-        rows = torch.lerp(part[:, upper], part[:, lower], weight[first:last, None])
+        rows = _upright(logits[:, first:last], mirrored)
         return _widened(rows, size[1], align_corners)
-    return _widened(rows.flip(2) if mirrored else rows, size[1], align_corners)
+    top, weight = source_cells(h, size[0], align_corners, torch.float32, logits.device)
+    begin, end = int(top[first]), min(int(top[last - 1]) + 2, h)
+    part = _upright(logits[:, begin:end], mirrored)
+    upper = top[first:last] - begin
+    lower = (upper + 1).clamp_(max=end - begin - 1)
+    return _widened(torch.lerp(part[:, upper], part[:, lower], weight[first:last, None]), size[1], align_corners)
+
+
+def _upright(rows: Tensor, mirrored: bool) -> Tensor:
+    """(K, R, w) float32. Only rows that are needed are converted and turned: nothing of the whole is built."""
+    return rows.float().flip(2) if mirrored else rows.float()
 
 
 def bands(views: Sequence[View], size: Size, num_classes: int) -> Iterator[tuple[int, Tensor]]:
@@ -241,14 +242,18 @@ def best_classes(
     Returns:
         (H, W) uint8, or int64 above 255 classes; and (H, W) float32 or None.
     """
-    labels: list[Tensor] = []
-    sure: list[Tensor] = []
     probabilities = len(views) > 1 or views[0].are_probabilities
-    for _, values in bands(views, size, num_classes):
-        labels.append(values.argmax(0).to(torch.uint8 if num_classes <= 255 else torch.int64))
+    labels = sure = torch.empty(0)
+    for first, values in bands(views, size, num_classes):
+        if first == 0:
+            # Written into one piece: a small tensor kept per band would leave holes where the bands' own were.
+            labels = values.new_empty(size, dtype=torch.uint8 if num_classes <= 255 else torch.int64)
+            sure = values.new_empty(size if confidence else 0)
+        rows = slice(first, first + values.shape[1])
+        labels[rows] = values.argmax(0)
         if confidence:
-            sure.append((values if probabilities else values.softmax(0)).amax(0))
-    return torch.cat(labels), torch.cat(sure) if confidence else None
+            sure[rows] = (values if probabilities else values.softmax(0)).amax(0)
+    return labels, sure if confidence else None
 
 
 def _probabilities(view: View, first: int, last: int, size: Size) -> Tensor:
