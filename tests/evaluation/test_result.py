@@ -178,7 +178,9 @@ def test_results_of_earlier_versions_still_load(result):
 
 
 def test_the_committed_results_load():
-    files = sorted((REPOSITORY / "benchmarks" / "results").glob("*.json"))
+    # Benchmarks of speed and memory put theirs into the same folder.
+    written = sorted((REPOSITORY / "benchmarks" / "results").glob("*.json"))
+    files = [file for file in written if "confusion_matrix" in json.loads(file.read_bytes())]
 
     assert files
     assert all(0 < load_result(file).miou < 1 for file in files)

@@ -37,7 +37,7 @@ class Window(NamedTuple):
         left: First column.
         height: Rows.
         width: Columns.
-        logits: (K, h, w) covering the rectangle, upright even where the network saw it mirrored.
+        logits: (K, h, w) covering the rectangle, mirrored where the network saw it mirrored.
     """
 
     top: int
@@ -96,7 +96,7 @@ class View:
         """
         if self._whole:
             (window,) = self._windows(0, self.size[0])
-            return interpolated_rows(_logits(window), size, first, last, self._align_corners)
+            return self._rows_of(window, size, first, last)
         if size == self.size:
             return self._blended(first, last)
         top, weight = source_cells(self.size[0], size[0], self._align_corners, torch.float32, torch.device("cpu"))
@@ -122,7 +122,7 @@ class View:
         for number, window in enumerate(self._windows(first, last)):
             begin, end = max(first, window.top), min(last, window.bottom)
             size = (window.height, window.width)
-            values = interpolated_rows(_logits(window), size, begin - window.top, end - window.top, self._align_corners)
+            values = self._rows_of(window, size, begin - window.top, end - window.top)
             if not self._blends_logits:
                 values = self.probabilities(values)
             if number == 0:
@@ -132,6 +132,11 @@ class View:
             total[:, rows, columns] += values
             count[rows, columns] += 1
         return total.div_(count)
+
+    def _rows_of(self, window: Window, size: Size, first: int, last: int) -> Tensor:
+        """Rows of a window resized to `size`, upright."""
+        logits = _logits(window)
+        return interpolated_rows(logits, size, first, last, self._align_corners, mirrored=self._mirrored)
 
     def _windows(self, first: int, last: int) -> list[Window]:
         """The windows that hold one of these rows; predicts those that are not known yet."""
@@ -149,8 +154,6 @@ class View:
             self._image[window.top : window.bottom, window.left : window.left + window.width] for window in windows
         ]
         logits = self._look([part[:, ::-1] for part in parts] if self._mirrored else parts)
-        if self._mirrored:
-            logits = logits.flip(3)
         return [window._replace(logits=entry) for window, entry in zip(windows, logits, strict=True)]
 
 
@@ -177,7 +180,9 @@ def window_starts(length: int, window: int, stride: int) -> list[int]:
     return [min(index * stride, length - window) for index in range(count)]
 
 
-def interpolated_rows(logits: Tensor, size: Size, first: int, last: int, align_corners: bool) -> Tensor:
+def interpolated_rows(
+    logits: Tensor, size: Size, first: int, last: int, align_corners: bool, *, mirrored: bool = False
+) -> Tensor:
     """Rows `first` to `last - 1` of the logits, enlarged bilinearly to `size`, without the other rows.
 
     Args:
@@ -186,18 +191,26 @@ def interpolated_rows(logits: Tensor, size: Size, first: int, last: int, align_c
         first: First row.
         last: The row after the last one.
         align_corners: As in `torch.nn.functional.interpolate`.
+        mirrored: Whether the logits are to be turned over, left to right.
 
     Returns:
         (K, last - first, W) float32.
     """
-    logits = logits.float()
-    h, w = logits.shape[1:]
-    if (h, w) == tuple(size):
-        return logits[:, first:last]
+    h = logits.shape[1]
+    if h == size[0]:
+        rows = _upright(logits[:, first:last], mirrored)
+        return _widened(rows, size[1], align_corners)
     top, weight = source_cells(h, size[0], align_corners, torch.float32, logits.device)
-    upper = top[first:last]
-    lower = (upper + 1).clamp(max=h - 1)
-    return _widened(torch.lerp(logits[:, upper], logits[:, lower], weight[first:last, None]), size[1], align_corners)
+    begin, end = int(top[first]), min(int(top[last - 1]) + 2, h)
+    part = _upright(logits[:, begin:end], mirrored)
+    upper = top[first:last] - begin
+    lower = (upper + 1).clamp_(max=end - begin - 1)
+    return _widened(torch.lerp(part[:, upper], part[:, lower], weight[first:last, None]), size[1], align_corners)
+
+
+def _upright(rows: Tensor, mirrored: bool) -> Tensor:
+    """(K, R, w) float32. Only rows that are needed are converted and turned: nothing of the whole is built."""
+    return rows.float().flip(2) if mirrored else rows.float()
 
 
 def bands(views: Sequence[View], size: Size, num_classes: int) -> Iterator[tuple[int, Tensor]]:
@@ -238,17 +251,22 @@ def best_classes(
     Returns:
         (H, W) uint8, or int64 above 255 classes, or int32 bit fields; and (H, W) float32 or None.
     """
-    labels: list[Tensor] = []
-    sure: list[Tensor] = []
     probabilities = len(views) > 1 or views[0].are_probabilities
-    for _, values in bands(views, size, num_classes):
+    small = torch.uint8 if num_classes <= 255 else torch.int64
+    labels = sure = torch.empty(0)
+    for first, values in bands(views, size, num_classes):
+        if first == 0:
+            # Written into one piece: a small tensor kept per band would leave holes where the bands' own were.
+            labels = values.new_empty(size, dtype=torch.int32 if multilabel else small)
+            sure = values.new_empty(size if confidence else 0)
+        rows = slice(first, first + values.shape[1])
         if multilabel:
-            labels.append(bits_of(values > (0.5 if probabilities else 0.0)))
+            labels[rows] = bits_of(values > (0.5 if probabilities else 0.0))
             continue
-        labels.append(values.argmax(0).to(torch.uint8 if num_classes <= 255 else torch.int64))
+        labels[rows] = values.argmax(0)
         if confidence:
-            sure.append((values if probabilities else values.softmax(0)).amax(0))
-    return torch.cat(labels), torch.cat(sure) if sure else None
+            sure[rows] = (values if probabilities else values.softmax(0)).amax(0)
+    return labels, sure if confidence else None
 
 
 def _probabilities(view: View, first: int, last: int, size: Size) -> Tensor:
