@@ -30,9 +30,7 @@ class Summary(NamedTuple):
     high: float
 
 
-def interleave(
-    contenders: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 1
-) -> dict[str, list[Sample]]:
+def interleave(contenders: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 1) -> dict[str, list[Sample]]:
     """Measure all contenders in every round, so that a busy minute of the machine meets all of them.
 
     Args:
