@@ -176,8 +176,7 @@ def albumentations_contenders(files: Sequence[tuple[Path, Path]], *, cached: boo
     from albumentations.pytorch import ToTensorV2
 
     def read(image: Path, mask: Path) -> tuple[Any, Any]:
-        pixels = cv2.imread(str(image), cv2.IMREAD_COLOR)
-        assert pixels is not None
+        pixels: Any = cv2.imread(str(image), cv2.IMREAD_COLOR)
         return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)
 
     factors = dict.fromkeys(("brightness", "contrast", "saturation"), (1 - AMOUNT, 1 + AMOUNT))

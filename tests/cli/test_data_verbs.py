@@ -61,12 +61,13 @@ def test_stats_counts(run_cli: Callable, tiny_data: Path):
 
 def test_the_cache_is_shown_and_cleared(run_cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert run_cli("data", "cache").stdout == "0 decoded splits (data.cache=disk), 0.0 MB\n"
+    assert run_cli(["data", "cache"]).stdout == "0 decoded splits (data.cache=disk), 0.0 MB\n"
     pixels = np.zeros((200, 250, 3), np.uint8)
     about = {"dataset": "folder", "split": "train", "pairs": 2}
     write_arrays(tmp_path / "pixelwise" / "decoded" / "abc" / "pairs", [(pixels,)] * 2, about)
     assert (
-        "folder train, 2 pairs, 0.3 MB\n1 decoded splits (data.cache=disk), 0.3 MB\n" in run_cli("data", "cache").stdout
+        "folder train, 2 pairs, 0.3 MB\n1 decoded splits (data.cache=disk), 0.3 MB\n"
+        in run_cli(["data", "cache"]).stdout
     )
-    assert "removed 0.3 MB\n" in run_cli("data", "cache", "--clear").stdout
+    assert "removed 0.3 MB\n" in run_cli(["data", "cache", "--clear"]).stdout
     assert list((tmp_path / "pixelwise" / "decoded").iterdir()) == []
