@@ -137,6 +137,6 @@ def test_hue_and_saturation_are_those_of_separate_pictures():
         (shift_hue(image, -17), 0, (np.arange(256) - 17) % 180),
     ):
         hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
-        hsv[..., channel] = table.astype(np.uint8)[hsv[..., channel]]
+        hsv[..., channel] = table.astype(np.uint8)[hsv[..., channel].astype(np.uint8)]
         assert np.array_equal(changed, cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB))
     assert np.array_equal(image, before)
