@@ -12,7 +12,8 @@ import msgspec
 
 from pixelwise.evaluation.machine import machine_facts, version_facts
 
-RESULTS = Path(__file__).resolve().parent / "results"
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results"
 
 
 class Sample(NamedTuple):
@@ -30,9 +31,7 @@ class Summary(NamedTuple):
     high: float
 
 
-def interleave(
-    contenders: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 1
-) -> dict[str, list[Sample]]:
+def interleave(contenders: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 1) -> dict[str, list[Sample]]:
     """Measure all contenders in every round, so that a busy minute of the machine meets all of them.
 
     Args:

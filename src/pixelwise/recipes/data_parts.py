@@ -50,7 +50,8 @@ class Data(Part, frozen=True, kw_only=True):
         input_range: Values that become 0 and 255 for images with more than 8 bits per channel.
         max_pixels: Larger images are refused before they are decoded.
         mask_resize: `nearest` resizes a mask of another size than its image; `refuse` is an error.
-        cache: Keep decoded images in memory: `auto` when they fit a quarter of the free memory.
+        cache: Keep decoded images: `memory`; `disk`: in a file of the cache folder that later runs use again (see
+            `pixelwise data cache`); `auto`: in memory when they fit a quarter of what is free.
         workers: Data loading processes; None: 0 on CPU, up to 8 on a GPU.
         allow: Codes of data errors that do not stop training.
         town_images: Number of synthetic images per split (train, val, test), for `town`.
@@ -78,7 +79,7 @@ class Data(Part, frozen=True, kw_only=True):
     input_range: Range | None = None
     max_pixels: int = 100_000_000
     mask_resize: Literal["refuse", "nearest"] = "refuse"
-    cache: Literal["auto", "memory", "off"] = "auto"
+    cache: Literal["auto", "memory", "disk", "off"] = "auto"
     workers: int | None = None
     allow: tuple[str, ...] = ()
     town_images: tuple[int, int, int] = (240, 40, 60)

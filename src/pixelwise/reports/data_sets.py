@@ -26,6 +26,7 @@ from pixelwise.reports.check import GENERIC_RECIPE, channels_in_words
 from pixelwise.reports.counting import CountDisplay
 from pixelwise.reports.numbers import count, share
 from pixelwise.storage import printable
+from pixelwise.training.decoded import clear_kept_splits, kept_splits
 
 _SIZE = re.compile(r"([1-9]\d*)x([1-9]\d*)")
 
@@ -94,6 +95,20 @@ def show_statistics(root: Path, overrides: Sequence[str], *, as_json: bool) -> N
         _say(f"{height}x{width}: {count(images)} images")
     console.print()
     console.print(_table(found, measured))
+
+
+def show_cache(*, clear: bool) -> None:
+    """Print which decoded splits `data.cache=disk` keeps, and remove them if asked."""
+    kept = kept_splits()
+    for split in kept:
+        _say(f"{printable(split.folder)}: {split.about or 'being made, or not whole'}, {split.size / 1e6:.1f} MB")
+    total = sum(split.size for split in kept)
+    _say(f"{count(len(kept))} decoded splits (data.cache=disk), {total / 1e6:.1f} MB")
+    if clear:
+        left = clear_kept_splits()
+        _say(f"removed {(total - sum(split.size for split in left)) / 1e6:.1f} MB")
+        for split in left:
+            _say(f"{printable(split.folder)}: left, a process is making it")
 
 
 def statistics_document(found: Audit, measured: Suggestions | None) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from pixelwise.evaluation.machine import peak_memory_bytes
 from pixelwise.losses.multilabel import multilabel_loss
 from pixelwise.losses.segmentation import segmentation_loss, uses_class_weights
 from pixelwise.models import SegmentationModel
-from pixelwise.models.preprocessing import standardize_, to_unit_range
+from pixelwise.models.preprocessing import normalize
 from pixelwise.recipes.classes import IGNORE, IGNORE_BIT
 from pixelwise.recipes.schema import Recipe, Selection
 from pixelwise.recipes.specs import Preprocessing
@@ -37,7 +37,7 @@ from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.schedules import total_steps
 from pixelwise.training.signals import StopRequest
 from pixelwise.training.state import Progress, TrainingState
-from pixelwise.transforms.color import apply_color
+from pixelwise.transforms.color import colored_input
 
 MAX_BAD_STEPS = 5
 
@@ -278,11 +278,13 @@ def prepare(
     Returns:
         Images float32 (B, 3, H, W) normalised, labels (B, H, W) as they are in the batch.
     """
-    images = to_unit_range(batch.images.to(device, non_blocking=True))
+    images = batch.images.to(device, non_blocking=True)
     if batch.colors is not None:
-        images = apply_color(images, batch.colors.to(device, non_blocking=True))
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    images = standardize_(images, preprocessing).contiguous(memory_format=layout)
+        mean, std = preprocessing.mean, preprocessing.std
+        images = colored_input(images, batch.colors, mean, std, channels_last=channels_last)
+    else:
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        images = normalize(images, preprocessing).contiguous(memory_format=layout)
     return images, batch.labels.to(device, non_blocking=True)
 
 

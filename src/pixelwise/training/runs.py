@@ -29,7 +29,8 @@ from pixelwise.recipes.schema import Recipe, to_plain
 from pixelwise.storage import printable, write_bytes, write_text
 from pixelwise.storage.atomic import remove_leftovers
 from pixelwise.storage.locks import run_lock
-from pixelwise.training.loading import TrainingPairs, fits_in_memory
+from pixelwise.training.decoded import keep_decoded
+from pixelwise.training.loading import TrainingPairs
 from pixelwise.training.loop import Evaluated, out_of_patience, train_loop
 from pixelwise.training.preparing import (
     PreparedRun,
@@ -300,8 +301,8 @@ def _work(prepared: PreparedRun, run: Path, observer: RunObserver) -> None:
     samples = dataset.samples(recipe.data.train_split)
     pairs = TrainingPairs(dataset, samples, recipe)
     finished = state.progress.step >= steps or out_of_patience(recipe.selection, state.progress)
-    if not finished and fits_in_memory(samples, recipe, tuple(facts["largest_image"])):
-        pairs.fill_cache(lambda done, total: observer.phase("decoding the images", done, total))
+    if not finished:
+        keep_decoded(pairs, recipe, tuple(facts["largest_image"]), observer.phase)
     workers = recipe.data.workers
     if workers is None:
         # On the CPU the network needs every core; a GPU leaves them to the data.
