@@ -162,9 +162,9 @@ def trial(recipe: Recipe, size: Size, device: torch.device) -> Callable[[int], i
     return step
 
 
-def random_batch(batch_size: int, size: Size, num_classes: int) -> Batch:
-    """Random uint8 images (B, H, W, 3) and labels (B, H, W) of all classes."""
+def random_batch(batch_size: int, size: Size, num_classes: int, channels: int = 3) -> Batch:
+    """Random uint8 images (B, H, W, C) and labels (B, H, W) of all classes."""
     random = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (batch_size, *size, 3), generator=random, dtype=torch.uint8)
+    images = torch.randint(0, 256, (batch_size, *size, channels), generator=random, dtype=torch.uint8)
     labels = torch.randint(0, num_classes, (batch_size, *size), generator=random, dtype=torch.uint8)
     return Batch(images, labels, None, ["random"] * batch_size)
