@@ -24,6 +24,7 @@ from pixelwise.training.loop import memory_explained, train_step
 from pixelwise.training.optimizers import set_learning_rates
 from pixelwise.training.order import BatchPlan, Key, steps_per_epoch
 from pixelwise.training.state import TrainingState, begin_state
+from pixelwise.transforms.augmentation import fixed_resize
 
 LOADING = ("read", "decode", "augment", "collate")
 NETWORK = ("forward", "backward")
@@ -110,7 +111,7 @@ def profile_training(recipe: Recipe, root: Path | None, device: torch.device, st
     # No more images than the steps can see, from all over the split.
     needed = max(images, min(len(samples), (WARMUP + steps) * images))
     pairs = TrainingPairs(dataset, samples[:: max(1, len(samples) // needed)][:needed], recipe)
-    decoding = _fill(pairs) if cached else 0.0
+    decoding = _fill(pairs)
     state = begin_state(build_model(recipe), recipe, device)
     timed, size = _timed_steps(recipe, state, pairs, steps, cached)
     parts = shares(timed)
@@ -124,7 +125,7 @@ def profile_training(recipe: Recipe, root: Path | None, device: torch.device, st
         width=size[1],
         steps=steps,
         cached=cached,
-        decode_once_ms=1000 * decoding / len(pairs),
+        decode_once_ms=1000 * decoding / len(pairs) if cached else 0.0,
         images_per_second=1000 * images / sum(part.milliseconds for part in parts),
         parts=parts,
         bottleneck=bottleneck(parts, recipe, device, cached),
@@ -167,21 +168,21 @@ def _fill(pairs: TrainingPairs) -> float:
 def load(pairs: TrainingPairs, keys: Sequence[Key], clock: PartClock, cached: bool) -> Batch:
     """A batch as the loader makes it, its parts timed.
 
-    Where images are not `cached`, they are read and decoded twice: once apart, and what that took is taken off the
-    whole.
+    Args:
+        pairs: Decoded already, so that decoding and augmentation can be told apart.
+        keys: What the batch holds.
+        clock: Gets the seconds.
+        cached: Whether training finds its images decoded; else they are read and decoded here once more.
     """
-    apart = 0.0
     if not cached:
         for _, index in keys:
-            files = _seconds_to_read(pairs.samples[index])
-            both = _seconds_to_decode(pairs.samples[index], pairs.dataset)
-            clock.seconds["read"] += files
-            # The file lies in the system's page cache by now: this is decoding.
-            clock.seconds["decode"] += both
-            apart += both
-    start = time.perf_counter()
-    items = pairs.__getitems__(keys)
-    clock.seconds["augment"] += max(0.0, time.perf_counter() - start - apart)
+            with clock("read"):
+                _read_files(pairs.samples[index])
+            # The files lie in the system's page cache by now: this is decoding.
+            with clock("decode"):
+                fixed_resize(*read_pair(pairs.samples[index], pairs.dataset), pairs.augment)
+    with clock("augment"):
+        items = pairs.__getitems__(keys)
     with clock("collate"):
         batch = collate(items)
     if isinstance(batch, PixelwiseError):
@@ -256,15 +257,7 @@ def _advice(most: str, recipe: Recipe, device: torch.device, cached: bool) -> st
     return "steps are very short here: a larger sampling.batch_size does more in each"
 
 
-def _seconds_to_read(sample: Sample) -> float:
-    start = time.perf_counter()
+def _read_files(sample: Sample) -> None:
     for path in (sample.image_path, sample.mask_path):
         if path is not None:
-            Path(path).read_bytes()
-    return time.perf_counter() - start
-
-
-def _seconds_to_decode(sample: Sample, dataset: Dataset) -> float:
-    start = time.perf_counter()
-    read_pair(sample, dataset)
-    return time.perf_counter() - start
+            path.read_bytes()
