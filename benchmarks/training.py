@@ -1,4 +1,4 @@
-"""Training images per second on the CPU: whole loops with their data, measured in turns in one process.
+"""Training images per second on the CPU: whole loops with their data, measured in turns.
 
     python benchmarks/training.py --data CamVid [--rounds 5] [--steps 2] [--threads 2]
 
@@ -15,24 +15,28 @@ Contenders, all on CamVid's train split, batch 4, with as many threads:
   smaller.
 
 The peers load their data in the training process (`num_workers=0`): with all threads in use by the network, loader
-processes would only take them away.
+processes would only take them away. Every contender has a process of its own, which waits while another one works:
+Pixelwise sets how its process keeps freed memory, and the others do not.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import msgspec
 import numpy as np
 import torch
-from measuring import interleave, rates, ratios, write_result
+from measuring import Sample, rates, ratios, write_result
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -57,49 +61,44 @@ BATCH = 4
 CROP = (360, 480)
 PEER_CROP = (352, 480)
 CPU = torch.device("cpu")
+FLOAT32, BFLOAT16 = "pixelwise float32", "pixelwise bfloat16"
+PLAIN, SMP = "plain PyTorch", "segmentation-models-pytorch"
+NAMES = (FLOAT32, BFLOAT16, PLAIN, SMP)
+ANSWER = "contender: "
+"""How a contender's lines for the measuring process begin."""
 Pair = tuple[Path, Path]
 """An image file and a PNG file of its class ids."""
 
 
 def main() -> int:
-    """Measure and write the result."""
+    """Measure and write the result; with `--contender` be one of those measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of CamVid")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=2, help="per contender and round")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--contender", choices=NAMES, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    use_processor(CPU, options.threads)
-    cv2.setNumThreads(0)
-    recipe, dataset = opened(options.data)
-    with tempfile.TemporaryDirectory() as work:
-        pairs = plain_files(recipe, dataset, Path(work))
-        steppers: dict[str, Iterator[object]] = {}
-        chosen = choose_format(apply_overrides(recipe, ["precision.dtype=auto"]), CROP, CPU)
-        print(chosen.message, flush=True)
-        steppers["pixelwise float32"] = pixelwise_steps(chosen.recipe, dataset)
-        if computes_bfloat16():
-            half = apply_overrides(recipe, ["precision.dtype=bfloat16", "precision.channels_last=true"])
-            steppers["pixelwise bfloat16"] = pixelwise_steps(half, dataset)
-        steppers["plain PyTorch"] = plain_steps(recipe, pairs)
-        steppers["segmentation-models-pytorch"] = smp_steps(len(dataset.classes), pairs)
-        contenders = {name: one_round(steps, options.steps) for name, steps in steppers.items()}
-        samples = interleave(contenders, options.rounds, warmup=1)
+    if options.contender:
+        contend(options.contender, options.data, options.steps, options.threads)
+        return 0
+    names = [name for name in NAMES if name != BFLOAT16 or computes_bfloat16()]
+    samples, notes = measure(names, options)
     per_round = BATCH * options.steps
     result = {
         "command": f"python benchmarks/training.py --data CamVid --rounds {options.rounds} --steps {options.steps} "
         f"--threads {options.threads}",
         "batch": BATCH,
         "images_per_round": per_round,
-        "bfloat16": "measured" if computes_bfloat16() else "left out: this processor has no instructions for it",
-        "format": chosen.message,
+        "bfloat16": "measured" if BFLOAT16 in names else "left out: this processor has no instructions for it",
+        "format": notes[FLOAT32],
         "images_per_second": {name: rates(taken, per_round, "wall") for name, taken in samples.items()},
         "images_per_cpu_second": {name: rates(taken, per_round, "cpu") for name, taken in samples.items()},
         "times_faster": {
             f"{ours} over {peer}": ratios(samples[ours], samples[peer], "wall")
-            for ours in samples
-            for peer in ("plain PyTorch", "segmentation-models-pytorch")
-            if ours.startswith("pixelwise")
+            for ours in names
+            for peer in (PLAIN, SMP)
+            if ours in (FLOAT32, BFLOAT16)
         },
         "samples": samples,
     }
@@ -108,6 +107,72 @@ def main() -> int:
     (Path(__file__).resolve().parent / "training.md").write_text(table(content), "utf-8")
     print(table(content))
     return 0
+
+
+def measure(names: Sequence[str], options: argparse.Namespace) -> tuple[dict[str, list[Sample]], dict[str, str]]:
+    """All contenders in every round, after a round that does not count; and what each of them said at its start."""
+    shared = ["--data", str(options.data), "--steps", str(options.steps), "--threads", str(options.threads)]
+    samples: dict[str, list[Sample]] = {name: [] for name in names}
+    notes: dict[str, str] = {}
+    with contextlib.ExitStack() as processes:
+        running = {}
+        for name in names:
+            command = [sys.executable, __file__, *shared, "--contender", name]
+            running[name] = processes.enter_context(
+                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            )
+            notes[name] = _answer(running[name])
+        for number in range(-1, options.rounds):
+            for name, process in running.items():
+                _pipe(process.stdin).write("go\n")
+                _pipe(process.stdin).flush()
+                sample = msgspec.json.decode(_answer(process), type=Sample)
+                if number >= 0:
+                    samples[name].append(sample)
+                print(f"{number} {name}: {sample.wall_seconds:.2f} s", flush=True)
+    return samples, notes
+
+
+def _answer(process: subprocess.Popen[str]) -> str:
+    """The next line of a contender that is meant for this process; libraries may print others."""
+    for line in _pipe(process.stdout):
+        if line.startswith(ANSWER):
+            return line.removeprefix(ANSWER).strip()
+    raise RuntimeError(f"a contender ended with status {process.wait()}")
+
+
+def _pipe(stream: IO[str] | None) -> IO[str]:
+    if stream is None:
+        raise RuntimeError("the contender was started without pipes")
+    return stream
+
+
+def contend(name: str, data: Path, steps: int, threads: int) -> None:
+    """Take `steps` steps for every line on standard input and say what they took."""
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(0)
+    recipe, dataset = opened(data)
+    note = ""
+    with tempfile.TemporaryDirectory() as work:
+        if name == PLAIN:
+            taking = plain_steps(recipe, plain_files(recipe, dataset, Path(work)))
+        elif name == SMP:
+            taking = smp_steps(len(dataset.classes), plain_files(recipe, dataset, Path(work)))
+        else:
+            use_processor(CPU, threads)
+            if name == FLOAT32:
+                chosen = choose_format(apply_overrides(recipe, ["precision.dtype=auto"]), CROP, CPU)
+                recipe, note = chosen.recipe, chosen.message
+            else:
+                recipe = apply_overrides(recipe, ["precision.dtype=bfloat16", "precision.channels_last=true"])
+            taking = pixelwise_steps(recipe, dataset)
+        print(f"{ANSWER}{note}", flush=True)
+        for _ in sys.stdin:
+            wall, cpu = time.perf_counter(), time.process_time()
+            for _ in range(steps):
+                next(taking)
+            sample = Sample(time.process_time() - cpu, time.perf_counter() - wall)
+            print(ANSWER + msgspec.json.encode(sample).decode(), flush=True)
 
 
 def opened(data: Path) -> tuple[Recipe, OpenedDataset]:
@@ -129,11 +194,6 @@ def plain_files(recipe: Recipe, dataset: OpenedDataset, folder: Path) -> list[Pa
         cv2.imwrite(str(path), read_labels(sample, dataset))
         pairs.append((sample.image_path, path))
     return pairs
-
-
-def one_round(steps: Iterator[object], count: int) -> Callable[[], object]:
-    """A function that takes `count` steps."""
-    return lambda: [next(steps) for _ in range(count)]
 
 
 def pixelwise_steps(recipe: Recipe, dataset: OpenedDataset) -> Iterator[float]:
