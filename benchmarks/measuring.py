@@ -12,7 +12,8 @@ import msgspec
 
 from pixelwise.evaluation.machine import machine_facts, version_facts
 
-RESULTS = Path(__file__).resolve().parent / "results"
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results"
 
 
 class Sample(NamedTuple):
