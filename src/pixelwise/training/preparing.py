@@ -25,12 +25,11 @@ from pixelwise.recipes.schema import Recipe
 from pixelwise.storage import printable
 from pixelwise.storage.atomic import require_space
 from pixelwise.training.batch_size import auto_batch
-from pixelwise.training.ema import build_average
+from pixelwise.training.format_choice import FormatChoice, choose_format
 from pixelwise.training.loop import Status
-from pixelwise.training.optimizers import build_optimizer
 from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.schedules import total_steps
-from pixelwise.training.state import TrainingState
+from pixelwise.training.state import TrainingState, begin_state
 
 Phase = Callable[[str, int, int], None]
 """Told of the work before the first step: what, how much is done, of how much."""
@@ -156,12 +155,9 @@ def prepare_run(
         observer.phase(f"loading the initial weights {recipe.initialize.encoder}", 0, 0)
     initial_weights_sha256 = initialize(model, recipe.initialize) if begins else None
     start = _begin_with(model, recipe, begin, observer) if begins else None
-    model = model.to(device)
-    if recipe.precision.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    average = build_average(model) if recipe.ema is not None else None
-    state = TrainingState(model, average, build_optimizer(model, recipe.optimizer))
-    bytes_per_checkpoint = sum(tensor.nbytes for tensor in model.state_dict().values()) * (4 if average else 3)
+    state = begin_state(model, recipe, device)
+    copies = 3 if state.average is None else 4
+    bytes_per_checkpoint = copies * sum(tensor.nbytes for tensor in state.model.state_dict().values())
     require_space(run, FREE_SPACE_FACTOR * bytes_per_checkpoint, f"{FREE_SPACE_FACTOR} checkpoints")
     return PreparedRun(recipe, dataset, facts, state, steps, device, initial_weights_sha256, start)
 
@@ -230,3 +226,19 @@ def with_auto_batch(
     sampling = changed.sampling
     chosen = (f"sampling.batch_size={sampling.batch_size}", f"sampling.accumulate={sampling.accumulate}")
     return changed, [*words, *chosen]
+
+
+def with_chosen_format(
+    recipe: Recipe, facts: dict[str, Any], device: torch.device, observer: RunObserver, words: Sequence[str]
+) -> tuple[FormatChoice, Sequence[str]]:
+    """The recipe with the fastest number format and layout, and the words of the command that asks for it.
+
+    Raises:
+        ResourceError: S605, a step does not fit into memory.
+    """
+    observer.phase("timing number formats and layouts", 0, 0)
+    chosen = choose_format(recipe, tuple(facts["largest_image"]), device)
+    observer.phase(chosen.message, 0, 0)
+    precision = chosen.recipe.precision
+    changes = (f"precision.dtype={precision.dtype}", f"precision.channels_last={str(precision.channels_last).lower()}")
+    return chosen, [*words, *changes]
