@@ -5,7 +5,7 @@
 The pairs are crops of street scenes (`pixelwise.datasets.town`) at random places, mirrored, brightened and with
 noise, so that files compress like photographs and no two are alike; half of the images are JPEG, half PNG, as both
 are common. 80 % are train, 20 % val. Each run is a process of its own, from the start of Python to its end. Writes
-benchmarks/results/audit.json; how busy the machine was is in it, and CPU seconds besides those of the clock.
+benchmarks/measurements/audit.json; how busy the machine was is in it, and CPU seconds besides those of the clock.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=10_000)
     parser.add_argument("--size", type=int, nargs=2, default=(360, 480), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--work", type=Path, help="folder for the pairs, kept; default: a temporary one")
-    parser.add_argument("--output", type=Path, default=HERE / "results" / "audit.json")
+    parser.add_argument("--output", type=Path, default=HERE / "measurements" / "audit.json")
     options = parser.parse_args()
     work = options.work or Path(tempfile.mkdtemp(prefix="pixelwise-audit-"))
     size = (options.size[0], options.size[1])

@@ -5,7 +5,7 @@
 Every contender does in every round what its users do: decode image and mask (or take them from its cache), scale
 0.5 to 2, crop 360x480, flip, change colours, normalise, stack batches of 8. Needs `pip install 'pixelwise[benchmark]'`.
 CamVid is taken from PIXELWISE_CAMVID or ../shared/camvid; without it, town images of the same size. Writes
-benchmarks/results/data_path.json and benchmarks/data_path.md.
+benchmarks/measurements/data_path.json and benchmarks/data_path.md.
 """
 
 from __future__ import annotations
@@ -277,7 +277,7 @@ def page(content: dict[str, Any]) -> list[str]:
         f"{content['rounds']} rounds of {content['images_per_round']} samples, all contenders in turns in one process. "
         f"Data: {what}, PNG, {SIZE[0]}x{SIZE[1]}. Peers: {peers}. A sample is decoded (or taken from memory), "
         f"scaled by 0.5 to 2, cropped to {SIZE[0]}x{SIZE[1]}, flipped, changed in colour, normalised and stacked into "
-        f"a float batch of {BATCH}. Machine and versions: [results/data_path.json](results/data_path.json).",
+        f"a float batch of {BATCH}. Machine and versions: [measurements/data_path.json](measurements/data_path.json).",
         "",
         "| contender | colours with hue | colours without hue | no colours |",
         "|---|---|---|---|",

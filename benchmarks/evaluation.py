@@ -4,7 +4,7 @@
 
 Images of 1024x2048; logits at stride 4 and 8 with 19 and 150 classes, made of the label maps of the synthetic town:
 every class's share of a cell, softened, plus smooth and fine noise. One thread; contenders in turns; peak memory of
-each in a process of its own. All must count the same integers. Writes results/evaluation.json and evaluation.md.
+each in a process of its own. All must count the same integers. Writes measurements/evaluation.json and evaluation.md.
 """
 
 from __future__ import annotations

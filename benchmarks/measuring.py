@@ -13,7 +13,7 @@ import msgspec
 from pixelwise.evaluation.machine import machine_facts, version_facts
 
 HERE = Path(__file__).resolve().parent
-RESULTS = HERE / "results"
+RESULTS = HERE / "measurements"
 
 
 class Sample(NamedTuple):
@@ -78,7 +78,7 @@ def ratios(ours: Sequence[Sample], theirs: Sequence[Sample], clock: str = "cpu")
 
 
 def write_result(name: str, content: Mapping[str, object]) -> Path:
-    """Write `content`, the machine and the versions to `benchmarks/results/NAME.json`."""
+    """Write `content`, the machine and the versions to `benchmarks/measurements/NAME.json`."""
     facts = {"machine": msgspec.to_builtins(machine_facts()), "versions": version_facts()}
     encoded = msgspec.json.encode(facts | msgspec.to_builtins(content))
     path = RESULTS / f"{name}.json"

@@ -3,7 +3,7 @@
     python benchmarks/sweep.py [--rows PATTERN] [--work FOLDER]
 
 Audit, two training steps with the row's own pipeline (crop and batch made small, as the table says), evaluation by
-the row's protocol, result file. Writes benchmarks/results/sweep.json and benchmarks/sweep.md. A sweep that was
+the row's protocol, result file. Writes benchmarks/measurements/sweep.json and benchmarks/sweep.md. A sweep that was
 interrupted goes on where it ended when it gets the same --work again.
 """
 
@@ -60,7 +60,7 @@ def write(trials: list[RowTrial]) -> None:
     """The table and the numbers behind it."""
     facts = {"machine": msgspec.to_builtins(machine_facts()), "versions": version_facts()}
     content = facts | {"trials": msgspec.to_builtins(trials)}
-    (HERE / "results" / "sweep.json").write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
+    (HERE / "measurements" / "sweep.json").write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
     lines = [
         "# All published rows on miniatures",
         "",
