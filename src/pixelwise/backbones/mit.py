@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -112,8 +113,7 @@ class EfficientAttention(nn.Module):
             return features
         maps = features.permute(0, 3, 1, 2)
         height, width = maps.shape[-2:]
-        if height < self.window or width < self.window:
-            maps = pad_to(maps, max(height, self.window), max(width, self.window))
+        maps = pad_to(maps, torch.sym_max(height, self.window), torch.sym_max(width, self.window))
         return self.reduction_norm(self.reduction(maps).permute(0, 2, 3, 1))
 
 
