@@ -176,7 +176,7 @@ def test_images_of_a_folder_are_enough_to_verify(small_run: Path, small_town: Pa
 
 
 def test_an_artefact_that_differs_is_not_kept_unless_forced(tmp_path: Path, small_run: Path) -> None:
-    with pytest.raises(CheckpointError, match="the artefact differs from PyTorch: .* of the pixels") as caught:
+    with pytest.raises(CheckpointError, match=r"the artefact differs from PyTorch: .* of the pixels") as caught:
         export(small_run, tmp_path / "strict", size=SIZE, target="torch-export", least_equal=1.01)
     assert caught.value.code == "K465"
     assert list((tmp_path / "strict").iterdir()) == []

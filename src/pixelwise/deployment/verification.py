@@ -64,7 +64,7 @@ def compare(network: ExportedNetwork, artefact: ArtefactModel, images: Iterable[
     largest, lowest, highest = 0.0, np.inf, -np.inf
     labels_only = network.options.argmax
     for image in images:
-        inputs = torch.from_numpy(np.ascontiguousarray(image))[None]
+        inputs = torch.from_numpy(np.array(image))[None]  # a copy: decoded images may be read-only
         if not network.options.uint8_input:
             inputs = normalize(inputs, network.model.preprocessing)
         with prediction_mode(network):
