@@ -38,11 +38,11 @@ def photo(tmp_path: Path) -> Path:
     return tmp_path / "photo.png"
 
 
-def check(python: str, code: str, exported: Exported, photo: Path) -> None:
+def check(python: list[str], code: str, exported: Exported, photo: Path) -> None:
     script, output = photo.with_name("run.py"), photo.with_name("mask.png")
     script.write_text(code, "utf-8")
     done = subprocess.run(
-        [python, script, exported.path.parent, photo, output], capture_output=True, text=True, check=False
+        [*python, script, exported.path.parent, photo, output], capture_output=True, text=True, check=False
     )
 
     assert done.returncode == 0, done.stderr
@@ -58,7 +58,7 @@ def test_the_snippet_is_short() -> None:
 
 
 def test_the_snippet_runs_where_torch_cannot_be_imported(any_size: Exported, photo: Path) -> None:
-    check(sys.executable, BLOCKER + snippet(), any_size, photo)
+    check([sys.executable], BLOCKER + snippet(), any_size, photo)
 
 
 def test_the_snippet_runs_an_artefact_of_one_size_with_float_input(one_size: Exported, photo: Path) -> None:
@@ -99,6 +99,8 @@ def test_the_snippet_runs_in_an_environment_of_three_packages(
     if installed.returncode:
         pytest.skip(f"pip cannot install {', '.join(ALLOWED)}: {installed.stderr.strip()[-200:]}")
     for absent in ("torch", "pixelwise"):
-        assert subprocess.run([python, "-c", f"import {absent}"], capture_output=True, check=False).returncode == 1
+        assert (
+            subprocess.run([python, "-I", "-c", f"import {absent}"], capture_output=True, check=False).returncode == 1
+        )
 
-    check(python, snippet(), any_size, photo)
+    check([python, "-I"], snippet(), any_size, photo)

@@ -20,12 +20,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.errors import RecipeError
 from pixelwise.layers.padding import pad_to
+from pixelwise.layers.sizes import longer
 
 
 class _Variant(NamedTuple):
@@ -113,7 +113,7 @@ class EfficientAttention(nn.Module):
             return features
         maps = features.permute(0, 3, 1, 2)
         height, width = maps.shape[-2:]
-        maps = pad_to(maps, torch.sym_max(height, self.window), torch.sym_max(width, self.window))
+        maps = pad_to(maps, longer(height, self.window), longer(width, self.window))
         return self.reduction_norm(self.reduction(maps).permute(0, 2, 3, 1))
 
 

@@ -24,3 +24,13 @@ def ceil_divide(length: int, divisor: int) -> int:
     Not the usual `-(-length // divisor)`: ONNX rounds quotients of negative integers towards zero.
     """
     return (length + divisor - 1) // divisor
+
+
+def longer(length: int, other: int) -> int:
+    """The greater of two lengths, which may be symbols: `max` would decide it for the example."""
+    return torch.sym_max(length, other)  # type: ignore[return-value]
+
+
+def shorter(length: int, other: int) -> int:
+    """The smaller of two lengths, likewise."""
+    return torch.sym_min(length, other)  # type: ignore[return-value]

@@ -34,6 +34,7 @@ from torch import Tensor, nn
 
 from pixelwise.layers.convolutions import ConvNormActivation
 from pixelwise.layers.padding import pad_to, round_up
+from pixelwise.layers.sizes import longer
 from pixelwise.layers.transposed import transposed_to
 from pixelwise.layers.unpooling import (
     max_pool_overlapping,
@@ -235,7 +236,7 @@ class ENet(SegmentationModel):
         return features, sizes, indices
 
     def _padded(self, length: int) -> int:
-        return round_up(length, STRIDE) if self.overlapping else torch.sym_max(length, SMALLEST_ANY_SIZE)
+        return round_up(length, STRIDE) if self.overlapping else longer(length, SMALLEST_ANY_SIZE)
 
 
 def _size(features: Tensor) -> Size:

@@ -32,6 +32,7 @@ from pixelwise.backbones.timm import TimmEncoder
 from pixelwise.layers.initialisation import he_normal
 from pixelwise.layers.pooling import grid_means
 from pixelwise.layers.resizing import resize_to
+from pixelwise.layers.sizes import longer, shorter
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import crop_to_image, encode
@@ -103,8 +104,8 @@ def square_columns(height: int, width: int, rows: int) -> int:
     """
     doubled = 2 * width * rows + height
     halves_up, rest = doubled // (2 * height), doubled % (2 * height)
-    exact_half = 1 - torch.sym_min(rest, 1)
-    return torch.sym_max(halves_up - exact_half * (halves_up % 2), 1)
+    exact_half = 1 - shorter(rest, 1)
+    return longer(halves_up - exact_half * (halves_up % 2), 1)
 
 
 class Upsampling(nn.Module):
