@@ -60,7 +60,9 @@ def write(trials: list[RowTrial]) -> None:
     """The table and the numbers behind it."""
     facts = {"machine": msgspec.to_builtins(machine_facts()), "versions": version_facts()}
     content = facts | {"trials": msgspec.to_builtins(trials)}
-    (HERE / "measurements" / "sweep.json").write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
+    (HERE / "measurements" / "sweep.json").write_bytes(
+        msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
+    )
     lines = [
         "# All published rows on miniatures",
         "",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pixelwise.checkpoints.importing import ImportReport, import_weights
     from pixelwise.datasets.audit import Audit, audit
     from pixelwise.datasets.opening import open_dataset
+    from pixelwise.deployment.export import export
     from pixelwise.errors import PixelwiseError
     from pixelwise.evaluation.result import Result
     from pixelwise.evaluation.runs import evaluate
@@ -42,6 +43,7 @@ _HOMES = {
     "build_model": "pixelwise.models",
     "complexity": "pixelwise.profiling",
     "evaluate": "pixelwise.evaluation.runs",
+    "export": "pixelwise.deployment.export",
     "import_weights": "pixelwise.checkpoints.importing",
     "list_recipes": "pixelwise.recipes.catalog",
     "load": "pixelwise.prediction.loading",
@@ -67,6 +69,7 @@ __all__ = [
     "build_model",
     "complexity",
     "evaluate",
+    "export",
     "import_weights",
     "list_recipes",
     "load",

@@ -153,7 +153,7 @@ def test_one_scale_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     from pixelwise.backbones.vit import ViTEncoder
     from pixelwise.models import segformer
 
-    monkeypatch.setattr(segformer, "build_encoder", lambda name: ViTEncoder(name, maps=1))
+    monkeypatch.setattr(segformer, "build_encoder", lambda name, **_: ViTEncoder(name, maps=1))
 
     with torch.device("meta"), pytest.raises(RecipeError, match=r"1 feature map.*at least two") as caught:
         build("vit_tiny_patch16_224")

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.models import build_model
-from pixelwise.models.swiftnet import NormActivationConv, SquarePyramidPooling, SwiftNet
+from pixelwise.models.swiftnet import NormActivationConv, SquarePyramidPooling, SwiftNet, square_columns
 from pixelwise.profiling import complexity
 from pixelwise.recipes.specs import SwiftNetSpec
 
@@ -108,3 +108,10 @@ def test_two_crops_train_every_parameter(encoder: str) -> None:
 def test_one_pixel_has_logits(encoder: str) -> None:
     with torch.no_grad():
         assert build(encoder)(torch.rand(1, 3, 1, 1)).isfinite().all()
+
+
+@pytest.mark.parametrize("rows", [8, 4, 2])
+def test_columns_are_rounded_as_python_rounds(rows: int) -> None:
+    for height in range(1, 40):
+        for width in range(1, 80):
+            assert square_columns(height, width, rows) == max(1, round(width / height * rows)), (height, width)

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from pixelwise.errors import RecipeError
 from pixelwise.layers.padding import pad_to
+from pixelwise.layers.sizes import longer
 
 
 class _Variant(NamedTuple):
@@ -112,8 +113,7 @@ class EfficientAttention(nn.Module):
             return features
         maps = features.permute(0, 3, 1, 2)
         height, width = maps.shape[-2:]
-        if height < self.window or width < self.window:
-            maps = pad_to(maps, max(height, self.window), max(width, self.window))
+        maps = pad_to(maps, longer(height, self.window), longer(width, self.window))
         return self.reduction_norm(self.reduction(maps).permute(0, 2, 3, 1))
 
 

@@ -8,7 +8,7 @@ import typer
 
 
 def run(
-    run: Path = typer.Argument(..., help="Run folder."),
+    run: Path = typer.Argument(..., help="Run folder, or an exported model.onnx."),
     data: Path = typer.Option(None, "--data", help="Folder of the data set; default: the one it was trained on."),
     split: str = typer.Option(None, "--split", help="Default: the recipe's."),
     protocol: list[str] = typer.Option(

@@ -9,7 +9,7 @@ import typer
 
 
 def run(
-    run: Path = typer.Argument(..., help="Run folder."),
+    run: Path = typer.Argument(..., help="Run folder, or an exported model.onnx."),
     paths: list[str] = typer.Argument(..., help="Images, folders or patterns such as 'photos/*.jpg'."),
     output: Path = typer.Option(Path("predictions"), "--output", help="Folder for masks/ and overlays/."),
     overlay: bool = typer.Option(True, help="Write overlays beside the masks."),

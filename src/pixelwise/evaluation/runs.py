@@ -28,6 +28,7 @@ from pixelwise.models import SegmentationModel
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema import Data, Evaluation, Precision
+from pixelwise.runtimes import is_artefact, load_artefact
 from pixelwise.storage import printable, sha256_bytes
 
 
@@ -78,7 +79,8 @@ def evaluate(
     and best images, is kept in `RUN/evaluations/SPLIT-PROTOCOL/`.
 
     Args:
-        model_or_run: A run folder, or a model in memory.
+        model_or_run: A run folder, an exported artefact (its folder or its file), or a model in memory. Results
+            of an artefact are kept in its folder.
         data: Folder of the data set; None: where the run was trained.
         split: None: the recipe's `evaluation.split`; for a model in memory `val`.
         protocol: Name of a protocol; None: the recipe's first; for a model in memory `native`. A list of
@@ -108,6 +110,8 @@ def evaluate(
     options = _Options(choose_device(device), boundary, calibration, group, progress)
     if isinstance(model_or_run, SegmentationModel):
         results = _evaluate_memory(model_or_run, data, split or "val", names or ["native"], options)
+    elif is_artefact(Path(model_or_run)):
+        results = _evaluate_artefact(Path(model_or_run), data, split, names, options)
     else:
         results = _evaluate_run(Path(model_or_run), data, split, names, options, warn)
     return results if several else results[0]
@@ -159,6 +163,49 @@ def _evaluate_run(
         save_result(result, measurement.per_image, folder)
         results.append(result)
     return results
+
+
+def _evaluate_artefact(
+    path: Path,
+    data: str | os.PathLike[str] | None,
+    split: str | None,
+    names: list[str] | None,
+    options: _Options,
+) -> list[Result]:
+    model = load_artefact(path)
+    recipe = model.sidecar.resolved_recipe(path)
+    if data is None and recipe.data.dataset != "town":
+        raise DataError("D222", f"{printable(path)} does not know its data", "name the folder with --data")
+    chosen = [find_protocol(name) for name in dict.fromkeys(names or recipe.evaluation.protocols[:1])]
+    dataset = open_dataset(recipe.data, Path(data) if data is not None else None)
+    split = split or recipe.evaluation.split
+    evaluation = recipe.evaluation
+    if model.fixed_size is not None and evaluation.input_size is None:
+        evaluation = msgspec.structs.replace(evaluation, input_size=model.fixed_size)
+    # The runtimes here compute on the CPU, in the artefact's own number format.
+    options = options._replace(device=torch.device("cpu"))
+    measured = _measure(model, dataset, split, chosen, evaluation, Precision(), options)
+    folder = path if path.is_dir() else path.parent
+    results = []
+    for protocol, measurement in zip(chosen, measured, strict=True):
+        provenance = Provenance(
+            recipe=recipe.name,
+            recipe_hash=recipe.hash(),
+            weights_sha256=_of_files(list(model.sidecar.files.values())),
+            weights="model",
+            step=0,
+            data_fingerprint=fingerprint(dataset, [split]),
+            command=f"pixelwise evaluate {printable(path)} --split {split} --protocol {protocol.name}{options.flags()}",
+        )
+        result = make_result(measurement, provenance)
+        save_result(result, measurement.per_image, folder / EVALUATIONS / f"{split}-{protocol.name}")
+        results.append(result)
+    return results
+
+
+def _of_files(hashes: Sequence[str]) -> str:
+    """The SHA-256 of the one file, or that of the hashes of several."""
+    return hashes[0] if len(hashes) == 1 else sha256_bytes("".join(hashes).encode())
 
 
 def _evaluate_memory(

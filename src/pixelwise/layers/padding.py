@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from pixelwise.layers.sizes import ceil_divide, surely_equal
+
 
 def pad_to(images: Tensor, height: int, width: int) -> Tensor:
     """Extend images at the bottom and on the right by repeating their last row and column.
@@ -22,7 +24,8 @@ def pad_to(images: Tensor, height: int, width: int) -> Tensor:
         (B, C, height, width); `images` itself where nothing is to be added.
     """
     missing_rows, missing_columns = height - images.shape[-2], width - images.shape[-1]
-    if missing_rows == 0 and missing_columns == 0:
+    # While a network is exported for any size, the question stays open, so the graph pads always: perhaps by nothing.
+    if surely_equal(missing_rows, 0) and surely_equal(missing_columns, 0):
         return images
     return F.pad(images, (0, missing_columns, 0, missing_rows), mode="replicate")
 
@@ -43,4 +46,4 @@ def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
 
 def round_up(length: int, multiple: int) -> int:
     """The smallest multiple of `multiple` that is not below `length`."""
-    return -(-length // multiple) * multiple
+    return ceil_divide(length, multiple) * multiple

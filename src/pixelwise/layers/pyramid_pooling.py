@@ -6,10 +6,10 @@ Zhao et al. 2017, arXiv:1612.01105.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.layers.convolutions import conv_norm_relu
+from pixelwise.layers.pooling import grid_means
 from pixelwise.layers.resizing import resize_to
 
 
@@ -35,5 +35,5 @@ class PyramidPooling(nn.Module):
         """(B, C, H, W) float, any H and W from 1 on, to (B, C', H, W)."""
         levels = [features]
         for side, branch in zip(self.bins, self.branches, strict=True):
-            levels.append(resize_to(branch(F.adaptive_avg_pool2d(features, side)), features))
+            levels.append(resize_to(branch(grid_means(features, side, side)), features))
         return self.project(torch.cat(levels, dim=1))

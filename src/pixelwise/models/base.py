@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pixelwise.layers.resizing import same_size
 from pixelwise.recipes.specs import ModelSpec, Preprocessing
 
 
@@ -28,10 +29,14 @@ class SegmentationModel(nn.Module, ABC):
         preprocessing: How a uint8 image becomes this network's input.
         multilabel: Whether a pixel may belong to several classes: each logit is that of a sigmoid of its own.
         align_corners: How the logits are enlarged to the size of the images: True where the original code does so.
+        fixed_size: The one (height, width) that an exported network may be limited to; None: any.
+        gives_scores: False for an exported network that gives class ids: its logits are 1 and 0.
     """
 
     align_corners: bool = False
     multilabel: bool = False
+    fixed_size: tuple[int, int] | None = None
+    gives_scores: bool = True
 
     def __init__(self, spec: ModelSpec, classes: Sequence[str]) -> None:
         super().__init__()
@@ -67,6 +72,6 @@ class SegmentationModel(nn.Module, ABC):
         """
         logits = self.head_logits(images)[0]
         size = images.shape[-2:]
-        if logits.shape[-2:] == size:
+        if same_size(logits, images):
             return logits
         return F.interpolate(logits, size=size, mode="bilinear", align_corners=self.align_corners)

@@ -10,6 +10,7 @@ from pixelwise.backbones.building import Encoder
 from pixelwise.errors import RecipeError
 from pixelwise.layers.heads import ConvolutionalHead
 from pixelwise.layers.padding import pad_to_multiple
+from pixelwise.layers.sizes import ceil_divide
 
 Size = tuple[int, int]
 
@@ -162,7 +163,7 @@ def head_and_auxiliary(
 def size_at(images: Tensor, stride: int) -> Size:
     """(ceil(H / stride), ceil(W / stride)) of maps (B, C, H, W)."""
     height, width = images.shape[-2:]
-    return -(-height // stride), -(-width // stride)
+    return ceil_divide(height, stride), ceil_divide(width, stride)
 
 
 def crop_to_image(logits: Tensor, images: Tensor, stride: int) -> Tensor:

@@ -34,6 +34,8 @@ from torch import Tensor, nn
 
 from pixelwise.layers.convolutions import ConvNormActivation
 from pixelwise.layers.padding import pad_to, round_up
+from pixelwise.layers.sizes import longer
+from pixelwise.layers.transposed import transposed_to
 from pixelwise.layers.unpooling import (
     max_pool_overlapping,
     max_pool_separate,
@@ -150,7 +152,7 @@ class TransposedConvNormActivation(nn.Module):
 
     def forward(self, features: Tensor, size: Size) -> Tensor:
         """(B, C, h, w) to (B, C, *size)."""
-        return self.activation(self.norm(self.conv(features, output_size=list(size))))
+        return self.activation(self.norm(transposed_to(self.conv, features, size)))
 
 
 class Upsampling(nn.Module):
@@ -223,7 +225,7 @@ class ENet(SegmentationModel):
             features = upsampling(features, places, size)
             for bottleneck in bottlenecks:
                 features = bottleneck(features)
-        logits = self.classifier(features, output_size=list(padded.shape[-2:]))
+        logits = transposed_to(self.classifier, features, _size(padded))
         return (logits[..., :height, :width],)
 
     def _encode(self, images: Tensor) -> tuple[Tensor, list[Size], list[Tensor]]:
@@ -243,7 +245,7 @@ class ENet(SegmentationModel):
         return features, sizes, indices
 
     def _padded(self, length: int) -> int:
-        return round_up(length, STRIDE) if self.overlapping else max(length, SMALLEST_ANY_SIZE)
+        return round_up(length, STRIDE) if self.overlapping else longer(length, SMALLEST_ANY_SIZE)
 
 
 def _size(features: Tensor) -> Size:

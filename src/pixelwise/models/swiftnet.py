@@ -30,7 +30,9 @@ from torch import Tensor, nn
 
 from pixelwise.backbones.timm import TimmEncoder
 from pixelwise.layers.initialisation import he_normal
+from pixelwise.layers.pooling import grid_means
 from pixelwise.layers.resizing import resize_to
+from pixelwise.layers.sizes import longer, shorter
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import crop_to_image, encode
@@ -90,9 +92,20 @@ class SquarePyramidPooling(nn.Module):
         height, width = reduced.shape[-2:]
         levels = [reduced]
         for rows, conv in zip(GRIDS, self.grids, strict=True):
-            columns = max(1, round(width / height * rows))
-            levels.append(resize_to(conv(F.adaptive_avg_pool2d(reduced, (rows, columns))), reduced))
+            columns = square_columns(height, width, rows)
+            levels.append(resize_to(conv(grid_means(reduced, rows, columns)), reduced))
         return self.fuse(torch.cat(levels, dim=1))
+
+
+def square_columns(height: int, width: int, rows: int) -> int:
+    """How many columns make the cells of a grid over a map nearly square: `round(width / height * rows)`, at least 1.
+
+    In whole numbers, so that it can be exported for any size; halves go to the even number, as `round` does.
+    """
+    doubled = 2 * width * rows + height
+    halves_up, rest = doubled // (2 * height), doubled % (2 * height)
+    exact_half = 1 - shorter(rest, 1)
+    return longer(halves_up - exact_half * (halves_up % 2), 1)
 
 
 class Upsampling(nn.Module):

@@ -40,7 +40,9 @@ from pixelwise.layers.aspp import ASPP, SeparableConv
 from pixelwise.layers.convolutions import conv_norm_relu
 from pixelwise.layers.deeplab_decoder import DROPOUT, DeepLabDecoder
 from pixelwise.layers.initialisation import truncated_normal
+from pixelwise.layers.pooling import window_means
 from pixelwise.layers.resizing import resize_to
+from pixelwise.layers.sizes import shorter
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.recipes.specs import TFDeepLabSpec
@@ -95,8 +97,8 @@ class GatedHead(nn.Module):
     def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
         """(B, F, H, W) and (B, C, h, w) float to logits (B, K, H, W)."""
         height, width = coarse.shape[-2:]
-        window = (min(self.window, height), min(self.window, width))
-        gate = F.hardsigmoid(self.gate(F.avg_pool2d(coarse, window, stride=WINDOW_STRIDE)))
+        window = (shorter(self.window, height), shorter(self.window, width))
+        gate = F.hardsigmoid(self.gate(window_means(coarse, window, WINDOW_STRIDE)))
         gated = self.features(coarse) * resize_to(gate, coarse, align_corners=True)
         return self.classifier(resize_to(gated, fine, align_corners=True)) + self.fine_classifier(fine)
 

@@ -1,4 +1,4 @@
-"""From a run folder to something that predicts."""
+"""From a run folder or an exported artefact to something that predicts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import torch
 
 from pixelwise.checkpoints.run_folder import load_trained
@@ -14,6 +15,7 @@ from pixelwise.evaluation.devices import choose_device
 from pixelwise.prediction.segmenter import Segmenter, through_windows
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.protocols import protocol as find_protocol
+from pixelwise.runtimes import is_artefact, load_artefact
 
 
 def load(
@@ -26,15 +28,19 @@ def load(
     """Load the result of a run, ready to predict as its recipe's first protocol evaluates.
 
     Args:
-        run: A run folder.
-        device: None: a GPU where there is one.
+        run: A run folder, or an exported artefact: its folder or its file such as `model.onnx`. An artefact of one
+            size sees every image resized to that size.
+        device: None: a GPU where there is one. Artefacts compute on the CPU.
         window: (height, width) of windows through which images are seen, overlapping by a quarter; None: as
             the protocol says.
         warn: Told when a damaged checkpoint was passed over, with a code.
 
     Raises:
-        CheckpointError: The folder is no run, or it has no valid checkpoint.
+        CheckpointError: The folder is no run, or it has no valid checkpoint; K462, K463: the artefact is damaged.
+        RecipeError: R240, the package that runs the artefact is not installed.
     """
+    if is_artefact(Path(run)):
+        return _load_exported(Path(run), window)
     trained = load_trained(Path(run), warn)
     protocol = find_protocol(trained.recipe.evaluation.protocols[0])
     return Segmenter(
@@ -44,4 +50,22 @@ def load(
         device=choose_device(device),
         reading=Reading.of(trained.recipe.data),
         protocol=protocol if window is None else through_windows(protocol, window),
+    )
+
+
+def _load_exported(path: Path, window: Size | None) -> Segmenter:
+    model = load_artefact(path)
+    recipe = model.sidecar.resolved_recipe(path)
+    protocol = find_protocol(recipe.evaluation.protocols[0])
+    if model.fixed_size is not None:
+        protocol = msgspec.structs.replace(protocol, window=None, window_stride=None, pad_to=None)
+    elif window is not None:
+        protocol = through_windows(protocol, window)
+    return Segmenter(
+        model,
+        palette=model.sidecar.palette,
+        input_size=protocol.seen_size(recipe.evaluation.input_size),
+        device="cpu",
+        reading=Reading.of(recipe.data),
+        protocol=protocol,
     )

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pixelwise.datasets.reading import read_image
 from pixelwise.datasets.samples import Reading
-from pixelwise.errors import DataError
+from pixelwise.errors import CheckpointError, DataError
 from pixelwise.evaluation.combinations import blend_classes, packed, unpacked
 from pixelwise.evaluation.evaluate import main_logits, padded_size, predicted_labels, prediction_mode, views_of
 from pixelwise.evaluation.pairs import RESIZE, fitted_size
@@ -127,9 +127,12 @@ class Segmenter:
             scores: Also give the softmax: 4 bytes per class and pixel.
 
         Raises:
+            CheckpointError: K466, `scores` of an exported artefact that gives class ids only.
             DataError: The file cannot be read, or its values have no plain meaning as 8-bit RGB.
             ValueError: The array is not uint8 (H, W, C), C the channels of the network.
         """
+        if scores and not self.model.gives_scores:
+            raise CheckpointError("K466", "the artefact gives class ids, no scores", "export it again without --argmax")
         pixels = self._pixels(image)
         height, width = pixels.shape[:2]
         seen = RESIZE[self.protocol.resampling](pixels, self.seen_size((height, width)))
@@ -151,6 +154,8 @@ class Segmenter:
 
     def seen_size(self, size: Size) -> Size:
         """(height, width) at which the network sees an image of that size, padding left out."""
+        if self.model.fixed_size is not None:
+            return self.model.fixed_size
         if self.protocol.fit is not None:
             return fitted_size(size, *self.protocol.fit)
         return same_area(size, self.input_size)

@@ -19,6 +19,7 @@ from pixelwise.recipes.protocols import Size
 from pixelwise.reports.counting import CountDisplay
 from pixelwise.reports.html import write_report
 from pixelwise.reports.terminal import print_result
+from pixelwise.runtimes import is_artefact, read_sidecar
 from pixelwise.storage import printable
 
 
@@ -57,7 +58,9 @@ def evaluate_and_show(
 
     The JSON of several protocols is a list.
     """
-    chosen = list(protocols or read_recipe(run).evaluation.protocols[:1])
+    exported = is_artefact(run)
+    recipe = read_sidecar(run)[0].resolved_recipe(run) if exported else read_recipe(run)
+    chosen = list(protocols or recipe.evaluation.protocols[:1])
     with CountDisplay("evaluating") as display:
         results = evaluate(
             run,
@@ -71,7 +74,8 @@ def evaluate_and_show(
             progress=display,
             warn=warn,
         )
-    write_report(run)
+    if not exported:
+        write_report(run)
     if as_json:
         text = to_json(results[0]) if len(results) == 1 else msgspec.json.format(msgspec.json.encode(results), indent=1)
         sys.stdout.write(text.decode().rstrip("\n") + "\n")
@@ -79,7 +83,8 @@ def evaluate_and_show(
     console = Console()
     for result in results:
         print_result(result, console)
-    console.print(f"\nreport  {printable(run / REPORT)}", markup=False, soft_wrap=True)
+    if not exported:
+        console.print(f"\nreport  {printable(run / REPORT)}", markup=False, soft_wrap=True)
 
 
 def predict_and_show(

@@ -1,0 +1,248 @@
+"""How long one forward pass takes, in several runtimes, measured so that they can be compared.
+
+Every candidate (a network or an artefact, a runtime, a number of threads) lives in a process of its own, so that its
+peak memory is its own and no thread pool disturbs another. They take turns, one pass each and round after round:
+whatever else the machine does meanwhile, it does to all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import re
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from pixelwise.errors import PixelwiseError, RecipeError
+from pixelwise.recipes.protocols import Size
+
+LatencyRuntime = Literal["torch", "torch-channels-last", "torch-bf16", "onnx", "openvino", "torch-export", "executorch"]
+"""PyTorch as users run it (eager, NCHW, float32), with channels last in memory, in bfloat16; or an artefact."""
+EAGER: tuple[LatencyRuntime, ...] = ("torch", "torch-channels-last", "torch-bf16")
+ROUNDS = 30
+WARM_UP = 3
+WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
+"""Threads that wait for their next turn must not spin: another candidate is being measured."""
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to measure.
+
+    Attributes:
+        source: A run folder or the name of a recipe (random weights) for PyTorch; an artefact for other runtimes.
+        runtime: What runs it.
+        threads: For one pass.
+        num_classes: Outputs where a recipe leaves them to the data.
+    """
+
+    source: str
+    runtime: LatencyRuntime
+    threads: int
+    num_classes: int | None = None
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """What measuring a candidate gave.
+
+    Attributes:
+        runtime: What ran it.
+        threads: For one pass.
+        batch: Images per pass.
+        size: (height, width) of the images.
+        rounds: Passes that were measured, after the warm-up.
+        median_seconds: Of a pass.
+        p99_seconds: 99 of 100 passes took at most this; with fewer passes nearly the slowest.
+        images_per_second: `batch / median_seconds`.
+        peak_memory_bytes: Of the process, its libraries and the weights included.
+        loaded_memory_bytes: Of the process before the first pass.
+    """
+
+    runtime: LatencyRuntime
+    threads: int
+    batch: int
+    size: Size
+    rounds: int
+    median_seconds: float
+    p99_seconds: float
+    images_per_second: float
+    peak_memory_bytes: int
+    loaded_memory_bytes: int
+
+
+def measure_latency(
+    candidates: Sequence[Candidate],
+    size: Size,
+    *,
+    batch: int = 1,
+    rounds: int = ROUNDS,
+    warm_up: int = WARM_UP,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Latency]:
+    """Measure candidates in turns.
+
+    Args:
+        candidates: What to measure.
+        size: (height, width) of the images.
+        batch: Images per pass.
+        rounds: Measured passes of each.
+        warm_up: Passes before them.
+        progress: Told (rounds done, rounds in all).
+
+    Returns:
+        One per candidate, in their order.
+
+    Raises:
+        PixelwiseError: Loading or running a candidate fails.
+        ValueError: Rounds, batch or threads below 1.
+    """
+    if min(rounds, batch, *(candidate.threads for candidate in candidates)) < 1:
+        raise ValueError("rounds, batch and threads must be 1 or more")
+    with contextlib.ExitStack() as stack:
+        workers = [stack.enter_context(_worker(candidate, size, batch)) for candidate in candidates]
+        loaded = [_answer(worker) for worker in workers]
+        seconds: list[list[float]] = [[] for _ in candidates]
+        for done in range(-warm_up, rounds):
+            for worker, times in zip(workers, seconds, strict=True):
+                worker.send(True)
+                took = _answer(worker)
+                if done >= 0:
+                    times.append(took)
+            if progress is not None:
+                progress(max(0, done + 1), rounds)
+        peaks = []
+        for worker in workers:
+            worker.send(False)
+            peaks.append(_answer(worker))
+    return [
+        Latency(
+            runtime=candidate.runtime,
+            threads=candidate.threads,
+            batch=batch,
+            size=size,
+            rounds=rounds,
+            median_seconds=float(np.median(times)),
+            p99_seconds=float(np.quantile(times, 0.99)),
+            images_per_second=batch / float(np.median(times)),
+            peak_memory_bytes=int(peak),
+            loaded_memory_bytes=int(before),
+        )
+        for candidate, times, peak, before in zip(candidates, seconds, peaks, loaded, strict=True)
+    ]
+
+
+@contextlib.contextmanager
+def _worker(candidate: Candidate, size: Size, batch: int) -> Iterator[Connection]:
+    # A fork would inherit the parent's memory, and thread pools that do not survive it.
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, candidate, size, batch), daemon=True)
+    before = {name: os.environ.get(name) for name in (*WAITING, "OMP_NUM_THREADS")}
+    os.environ.update(WAITING, OMP_NUM_THREADS=str(candidate.threads))
+    try:
+        process.start()
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+    theirs.close()
+    try:
+        yield ours
+    finally:
+        ours.close()
+        process.join(timeout=5)
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
+def _answer(worker: Connection) -> float:
+    try:
+        answer = worker.recv()
+    except EOFError:
+        raise RuntimeError("the process of a candidate died; memory may not be enough") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _serve(parent: Connection, candidate: Candidate, size: Size, batch: int) -> None:
+    """In the candidate's process: load, then one pass per request; its time, at the end the peak memory."""
+    try:
+        run = _prepared(candidate, size, batch)
+        parent.send(_peak_memory())
+        while parent.recv():
+            start = time.perf_counter()
+            run()
+            parent.send(time.perf_counter() - start)
+        parent.send(_peak_memory())
+    except EOFError:
+        return  # the parent stopped
+    except PixelwiseError as error:
+        parent.send(error)
+    except Exception as error:  # whatever it is, the parent must hear of it instead of waiting
+        parent.send(RuntimeError(f"{candidate.runtime}: {error}"))
+
+
+def _prepared(candidate: Candidate, size: Size, batch: int) -> Callable[[], object]:
+    """One pass over an image of random values, normalised or in bytes as the candidate wants it."""
+    import torch
+
+    torch.set_num_threads(candidate.threads)
+    if candidate.runtime in EAGER:
+        return _eager(candidate, size, batch)
+    from pixelwise.runtimes import load_artefact
+
+    model = load_artefact(Path(candidate.source), candidate.threads)
+    facts = model.sidecar.input
+    if model.fixed_size not in (None, size):
+        raise RecipeError(
+            "R245",
+            f"{candidate.source} takes images of one size, {model.fixed_size}; asked for is {size} (height, width)",
+            "measure at its size, or export with --dynamic",
+        )
+    rng = np.random.default_rng(0)
+    channels = len(model.preprocessing.mean)
+    if facts.dtype == "uint8":
+        images = rng.integers(0, 256, (batch, *size, channels), dtype=np.uint8)
+    else:
+        images = rng.standard_normal((batch, channels, *size), dtype=np.float32)
+    return lambda: model.run(images)
+
+
+def _eager(candidate: Candidate, size: Size, batch: int) -> Callable[[], object]:
+    import torch
+
+    from pixelwise.checkpoints.run_folder import load_trained
+    from pixelwise.models import build_model
+
+    path = Path(candidate.source)
+    model = load_trained(path).model if path.is_dir() else build_model(candidate.source, candidate.num_classes)
+    model.eval()
+    images = torch.randn(batch, len(model.preprocessing.mean), *size)
+    if candidate.runtime == "torch-channels-last":
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        images = images.contiguous(memory_format=torch.channels_last)
+    dtype = torch.bfloat16 if candidate.runtime == "torch-bf16" else None
+
+    def run() -> object:
+        with torch.inference_mode(), torch.autocast("cpu", dtype=dtype, enabled=dtype is not None):
+            return model(images)
+
+    return run
+
+
+def _peak_memory() -> int:
+    # On Linux `ru_maxrss` of a new process begins with what its parent had.
+    status = Path("/proc/self/status")
+    if status.exists() and (found := re.search(r"^VmHWM:\s*(\d+) kB", status.read_text("utf-8"), re.MULTILINE)):
+        return 1024 * int(found[1])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

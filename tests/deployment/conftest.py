@@ -1,0 +1,68 @@
+"""A run folder with random weights of a network that exports in seconds, and artefacts made from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+
+from pixelwise.checkpoints.checkpoint import save_checkpoint
+from pixelwise.checkpoints.run_folder import CHECKPOINTS, RECIPE
+from pixelwise.datasets.town import write_town
+from pixelwise.deployment.export import Exported, export
+from pixelwise.models import build_model
+from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.overrides import to_toml
+from pixelwise.recipes.schema import Data, Recipe
+from pixelwise.recipes.specs import LinearSpec, Preprocessing
+from pixelwise.storage import write_text
+from pixelwise.testing.exporting import settled
+
+SIZE = (48, 64)
+
+
+@pytest.fixture(scope="session")
+def small_recipe() -> Recipe:
+    """A ResNet-10 with one linear layer on the town's classes, its input normalised by odd numbers."""
+    preprocessing = Preprocessing(mean=(0.45, 0.5, 0.4), std=(0.2, 0.25, 0.3))
+    return msgspec.structs.replace(
+        recipe("town-demo"),
+        name="small",
+        model=LinearSpec(encoder="resnet10t", preprocessing=preprocessing),
+        data=Data(dataset="town", town_images=(1, 2, 1), town_size=SIZE),
+    )
+
+
+@pytest.fixture(scope="session")
+def small_town(tmp_path_factory: pytest.TempPathFactory, small_recipe: Recipe) -> Path:
+    """Its data: one image, two to validate, one to test."""
+    return write_town(tmp_path_factory.mktemp("data") / "town", small_recipe.data)
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory, small_recipe: Recipe) -> Path:
+    """What training it would leave; do not write into it."""
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    torch.manual_seed(1)
+    model = settled(build_model(small_recipe))
+    save_checkpoint(
+        folder / CHECKPOINTS, step=7, tensors={"model": model.state_dict()}, state={}, miou=0.25, metadata={}
+    )
+    write_text(folder / RECIPE, to_toml(small_recipe))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def any_size(tmp_path_factory: pytest.TempPathFactory, small_run: Path) -> Exported:
+    """Bytes in, class ids out, any size; do not write into it."""
+    output = tmp_path_factory.mktemp("artefacts") / "any"
+    return export(small_run, output, uint8_input=True, argmax=True, dynamic=True, size=SIZE)
+
+
+@pytest.fixture(scope="session")
+def one_size(tmp_path_factory: pytest.TempPathFactory, small_run: Path) -> Exported:
+    """Normalised images of one size in, logits at the network's own stride out; do not write into it."""
+    output = tmp_path_factory.mktemp("artefacts") / "one"
+    return export(small_run, output, output_stride=None, size=SIZE)

@@ -1,0 +1,103 @@
+"""Every family as an ONNX graph of any size; what cannot be one is said in a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pixelwise.datasets.town import draw_scene
+from pixelwise.deployment.export import describe
+from pixelwise.deployment.formats import write_artefact
+from pixelwise.deployment.graphs import ExportedNetwork, GraphOptions
+from pixelwise.deployment.sources import open_source
+from pixelwise.deployment.verification import compare
+from pixelwise.errors import CheckpointError
+from pixelwise.evaluation.pairs import RESIZE
+from pixelwise.models import build_model
+from pixelwise.recipes.catalog import recipe
+from pixelwise.runtimes.artefact import load_artefact
+from pixelwise.runtimes.sidecar import write_sidecar
+from pixelwise.testing.exporting import distinct_networks, settled
+
+SIZES = ((64, 96), (96, 64), (75, 110), (33, 20))
+
+
+def parameters(name: str) -> int:
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in build_model(name, 5).parameters())
+
+
+def one_per_family() -> list[str]:
+    cheapest: dict[type, str] = {}
+    for name in sorted(distinct_networks(), key=parameters):
+        cheapest.setdefault(type(recipe(name).model), name)
+    return sorted(cheapest.values())
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", one_per_family())
+def test_a_family_runs_in_onnx_runtime_at_any_size(name: str, tmp_path: Path) -> None:
+    source = open_source(name, "none", 5)
+    network = ExportedNetwork(settled(source.model), GraphOptions(dynamic=True, size=SIZES[0])).eval()
+
+    files = write_artefact(network, "onnx", tmp_path)
+
+    write_sidecar(describe(network, source, "onnx", files), tmp_path / "model.toml")
+    scene = draw_scene(0, 0, SIZES[0])[0]
+    found = compare(network, load_artefact(files[0]), [RESIZE["antialiased"](scene, size) for size in SIZES])
+    assert found.images == len(SIZES)
+    # Random weights leave many pixels of these few nearly undecided, so a pixel or two may fall to the other side.
+    assert found.equal_pixels >= 0.999
+    assert found.max_difference is not None
+    assert found.logit_range is not None
+    assert found.max_difference < 1e-3 * found.logit_range
+
+
+@torch.library.custom_op("pixelwise_tests::unknown", mutates_args=())
+def unknown(features: Tensor) -> Tensor:
+    """An operator that no format has."""
+    return features.clone()
+
+
+@unknown.register_fake
+def _(features: Tensor) -> Tensor:
+    return torch.empty_like(features)
+
+
+class Unknown(nn.Module):
+    """A layer that consists of it."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The same values."""
+        return torch.ops.pixelwise_tests.unknown(features)
+
+
+def test_an_unsupported_operator_is_named_with_its_layer(small_run: Path, tmp_path: Path) -> None:
+    model = open_source(str(small_run)).model
+    model.classifier = nn.Sequential(model.classifier, Unknown())
+
+    sentence = r"no operator for pixelwise_tests\.unknown \(layer model\.classifier\.1\)"
+    with pytest.raises(CheckpointError, match=sentence) as caught:
+        write_artefact(ExportedNetwork(model, GraphOptions(size=(48, 64))), "onnx", tmp_path)
+    assert caught.value.code == "K461"
+    assert list(tmp_path.iterdir()) == []
+
+
+class Undecided(nn.Module):
+    """A layer whose path depends on the values it sees."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The values, or their negatives."""
+        return features if features.sum() > 0 else -features
+
+
+def test_a_network_that_cannot_be_one_graph_is_said_so(small_run: Path, tmp_path: Path) -> None:
+    model = open_source(str(small_run)).model
+    model.classifier = nn.Sequential(model.classifier, Undecided())
+
+    with pytest.raises(CheckpointError, match=r"torch\.export cannot hold this network: ") as caught:
+        write_artefact(ExportedNetwork(model, GraphOptions(size=(48, 64))), "onnx", tmp_path)
+    assert "\n" not in caught.value.message

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.runtimes.engines import open_engine, require
+
+
+def without(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    """Let a package be missing, as in an installation without the extra."""
+    import_module = importlib.import_module
+
+    def refuse(name: str, *rest: object) -> object:
+        if name.partition(".")[0] == package:
+            raise ModuleNotFoundError(f"No module named '{package}'", name=package)
+        return import_module(name, *rest)
+
+    monkeypatch.setattr(importlib, "import_module", refuse)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "package", "extra"),
+    [("onnx", "onnxruntime", "export"), ("openvino", "openvino", "export"), ("executorch", "executorch", "edge")],
+)
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, runtime: str, package: str, extra: str
+) -> None:
+    without(monkeypatch, package)
+
+    with pytest.raises(RecipeError, match=f"needs the package {package}, which is not installed") as caught:
+        open_engine(runtime, tmp_path / "model")  # type: ignore[arg-type]
+    assert caught.value.code == "R240"
+    assert caught.value.help == f"install it: pip install 'pixelwise[{extra}]'"
+
+
+def test_a_package_that_is_there_is_imported() -> None:
+    assert require("onnxruntime", "running").__name__ == "onnxruntime"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "name"), [("onnx", "model.onnx"), ("openvino", "model.xml"), ("torch-export", "model.pt2")]
+)
+def test_a_file_that_the_runtime_refuses_is_one_sentence(tmp_path: Path, runtime: str, name: str) -> None:
+    file = tmp_path / name
+    file.write_bytes(b"no graph at all")
+
+    with pytest.raises(CheckpointError, match=f"{runtime} refuses it: ") as caught:
+        open_engine(runtime, file)  # type: ignore[arg-type]
+    assert caught.value.code == "K463"
+    assert "\n" not in caught.value.message
