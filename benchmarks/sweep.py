@@ -3,7 +3,8 @@
     python benchmarks/sweep.py [--rows PATTERN] [--work FOLDER]
 
 Audit, two training steps with the row's own pipeline (crop and batch made small, as the table says), evaluation by
-the row's protocol, result file. Writes benchmarks/results/sweep.json and benchmarks/sweep.md.
+the row's protocol, result file. Writes benchmarks/measurements/sweep.json and benchmarks/sweep.md. A sweep that was
+interrupted goes on where it ended when it gets the same --work again.
 """
 
 from __future__ import annotations
@@ -34,11 +35,16 @@ def main() -> int:
     failures: dict[str, str] = {}
     names = [name for name in published_rows() if options.rows in name]
     for number, name in enumerate(names, start=1):
-        run = work / "runs" / name
+        run, kept = work / "runs" / name, work / "trials" / f"{name}.json"
+        if kept.exists():
+            trials.append(msgspec.json.decode(kept.read_bytes(), type=RowTrial))
+            continue
         shutil.rmtree(run, ignore_errors=True)
         try:
             trials.append(try_row(name, work / "miniatures", run))
             print(f"{number}/{len(names)} {name}: {trials[-1].seconds:.0f} s", flush=True)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(msgspec.json.encode(trials[-1]))
         except (PixelwiseError, AssertionError) as error:
             failures[name] = str(error)
             print(f"{number}/{len(names)} {name}: FAILED {error}", flush=True)
@@ -54,7 +60,9 @@ def write(trials: list[RowTrial]) -> None:
     """The table and the numbers behind it."""
     facts = {"machine": msgspec.to_builtins(machine_facts()), "versions": version_facts()}
     content = facts | {"trials": msgspec.to_builtins(trials)}
-    (HERE / "results" / "sweep.json").write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
+    (HERE / "measurements" / "sweep.json").write_bytes(
+        msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
+    )
     lines = [
         "# All published rows on miniatures",
         "",

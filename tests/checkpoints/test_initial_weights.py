@@ -15,12 +15,13 @@ import pytest
 import safetensors.torch
 import timm
 import torch
+from timm.models import adapt_input_conv
 
-from pixelwise.checkpoints.initial_weights import initialize
+from pixelwise.checkpoints.initial_weights import for_channels, initialize
 from pixelwise.errors import CheckpointError
 from pixelwise.models import build_model
 from pixelwise.recipes.schema import Initialize
-from pixelwise.recipes.specs import ENetSpec, FPNSpec, LinearSpec, ModelSpec, SegFormerSpec, UNetSpec
+from pixelwise.recipes.specs import ENetSpec, FPNSpec, LinearSpec, ModelSpec, Preprocessing, SegFormerSpec, UNetSpec
 
 ENCODER = "mobilenetv3_small_050"
 TAG = f"{ENCODER}.lamb_in1k"
@@ -274,3 +275,32 @@ def test_weights_that_cannot_be_fetched_are_named_in_full(monkeypatch: pytest.Mo
     with pytest.raises(CheckpointError, match=r"'default' \(convnext_atto\.d2_in1k\) cannot be fetched: no route") as e:
         initialize(model, Initialize(encoder="default"))
     assert e.value.code == "K440"
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 12])
+def test_the_stem_s_weights_are_spread_over_other_channels_as_timm_does_it(channels: int) -> None:
+    theirs = torch.randn(8, 3, 3, 3)
+    spread = for_channels(theirs, torch.zeros(8, channels, 3, 3))
+    assert torch.equal(spread, adapt_input_conv(channels, theirs))
+    # Of the same value in all channels the sums are those of a grey image.
+    assert torch.allclose(spread.sum(1), theirs.sum(1), atol=1e-5) == (channels in (1, 12))
+    if channels == 4:
+        assert torch.equal(spread[:, 3], 0.75 * theirs[:, 0])
+
+
+def test_other_weights_are_not_spread() -> None:
+    for theirs, ours in (((8, 3, 3, 3), (8, 3, 3, 3)), ((8, 1, 3, 3), (8, 4, 3, 3)), ((8, 3), (8, 4)), ((), ()),
+                         ((8, 3, 3, 3), (9, 4, 3, 3))):  # fmt: skip
+        weights = torch.randn(theirs)
+        assert for_channels(weights, torch.zeros(ours)) is weights
+
+
+@pytest.mark.parametrize("encoder", [ENCODER, VIT])
+def test_published_weights_fit_networks_of_other_channels(published: Published, encoder: str) -> None:
+    spec = LinearSpec(encoder=encoder, preprocessing=Preprocessing(mean=(0.5,) * 5, std=(0.2,) * 5))
+    model, rgb = build_model(spec, 3), build_model(LinearSpec(encoder=encoder), 3)
+    assert initialize(model, Initialize(encoder="default")) == initialize(rgb, Initialize(encoder="default"))
+    five, three = model.state_dict(), rgb.state_dict()
+    differing = [key for key in five if key.startswith("encoder.") and five[key].shape != three[key].shape]
+    assert len(differing) == 1
+    assert torch.equal(five[differing[0]], adapt_input_conv(5, three[differing[0]]))

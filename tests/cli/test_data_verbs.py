@@ -3,7 +3,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from pixelwise.storage.arrays import write_arrays
 
 
 def test_known_sets_are_listed(run_cli: Callable):
@@ -54,3 +57,17 @@ def test_stats_counts(run_cli: Callable, tiny_data: Path):
     assert found["sizes"] == [{"height": 48, "width": 64, "images": 14}]
     assert sum(found["splits"]["train"]["pixels"]) == 8 * 46 * 64
     assert len(found["suggestions"]["mean"]) == 3
+
+
+def test_the_cache_is_shown_and_cleared(run_cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert run_cli(["data", "cache"]).stdout == "0 decoded splits (data.cache=disk), 0.0 MB\n"
+    pixels = np.zeros((200, 250, 3), np.uint8)
+    about = {"dataset": "folder", "split": "train", "pairs": 2}
+    write_arrays(tmp_path / "pixelwise" / "decoded" / "abc" / "pairs", [(pixels,)] * 2, about)
+    assert (
+        "folder train, 2 pairs, 0.3 MB\n1 decoded splits (data.cache=disk), 0.3 MB\n"
+        in run_cli(["data", "cache"]).stdout
+    )
+    assert "removed 0.3 MB\n" in run_cli(["data", "cache", "--clear"]).stdout
+    assert list((tmp_path / "pixelwise" / "decoded").iterdir()) == []

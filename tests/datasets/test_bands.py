@@ -95,7 +95,7 @@ def test_a_channel_that_does_not_exist_is_d106(tmp_path: Path, name: str):
 def test_many_bands_without_channels_are_d105_with_the_way_out(tmp_path: Path):
     found = error(tiff(tmp_path / "a.tif", BANDS), Reading())
     assert found.code == "D105"
-    assert "data.channels=[0,1,2,3]" in found.help
+    assert "data.channels=[0,1,2,3,4]" in found.help
 
 
 def test_an_array_without_channels_names_the_way_out(tmp_path: Path):
@@ -132,3 +132,34 @@ def test_a_folder_of_bands_opens_and_its_pairs_are_read(tmp_path: Path, ending: 
     dataset = open_dataset(Data(channels=(0, 1, 2, 3, 4)), tmp_path)
     assert dataset.problems == ()
     assert read_pair(dataset.samples("train")[0], dataset)[0].shape == (6, 8, 5)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_bands_without_channels_are_never_called_damaged(tmp_path: Path, dtype: type, planar: str):
+    values = BANDS[..., :2].astype(dtype)
+    path = tmp_path / "a.tif"
+    stored = values if planar == "contig" else np.moveaxis(values, 2, 0)
+    tifffile.imwrite(path, stored, photometric="minisblack", planarconfig=planar)
+    found = error(path, Reading())
+    assert found.code == "D105"
+    assert f"2 bands of {np.dtype(dtype)}" in found.message
+    assert ("data.input_range" in found.help) == (dtype is not np.uint8)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_fourth_band_is_not_left_out_unless_it_is_transparency(tmp_path: Path, dtype: type):
+    values, path = BANDS[..., :4].astype(dtype), tmp_path / "a.tif"
+    tifffile.imwrite(path, values, photometric="rgb", extrasamples=["unspecified"])
+    found = error(path, Reading(input_range=(0, 65535) if dtype is np.uint16 else None))
+    assert found.code == "D105"
+    assert "data.channels=[0,1,2,3]" in found.help
+    tifffile.imwrite(path, BANDS[..., :4], photometric="rgb", extrasamples=["unassalpha"])
+    assert np.array_equal(read_image(path, Reading()), BANDS[..., :3])
+
+
+def test_a_truncated_file_stays_damaged(tmp_path: Path):
+    path = tmp_path / "a.tif"
+    Image.fromarray(BANDS[..., :3]).save(path)
+    path.write_bytes(path.read_bytes()[:-60])
+    assert error(path, Reading()).code == "D101"

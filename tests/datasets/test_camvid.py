@@ -5,13 +5,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelwise.datasets.camvid import camvid_layout, looks_like_camvid, standard_split
+from pixelwise.datasets.camvid import camvid_layout, development_divisions, looks_like_camvid, standard_split
 from pixelwise.datasets.labels import format_color
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.reading import read_pair
+from pixelwise.datasets.samples import Sample
 from pixelwise.recipes.classes import CAMVID, CAMVID32
 from pixelwise.recipes.classes_camvid import CAMVID_COLORS
 from pixelwise.recipes.schema import Data
+from pixelwise.testing.miniatures import write_miniature
 
 MakeFolder = Callable[..., Path]
 MASK = np.zeros((2, 2), np.uint8)
@@ -119,3 +121,60 @@ def test_the_32_labels_fall_into_11_groups():
     assert sorted(set(CAMVID_COLORS.values())) == [*range(11), 255]
     assert [color for color, class_id in CAMVID_COLORS.items() if class_id == 255] == ["#000000"]
     assert {CAMVID_COLORS[format_color(color)] for color in CAMVID32.palette} == set(range(11))
+
+
+def frames(*names: str) -> dict[str, tuple[Sample, ...]]:
+    return {"train": tuple(Sample(name, Path(name), Path(name)) for name in names), "test": ()}
+
+
+def names_of(split: tuple[Sample, ...]) -> list[str]:
+    return [sample.id for sample in split]
+
+
+def test_one_drive_is_held_out_or_the_end_of_every_drive():
+    # Ten frames of 0016E5: the last two are 15 %, rounded; the two before lie within 60 frames of them.
+    drive = [f"0016E5_{number:05d}" for number in range(0, 300, 30)]
+    found = development_divisions(frames("0006R0_f00930", "0006R0_f01000", *drive))
+
+    assert list(found) == ["drive-train", "block-train"]
+    assert {name: names_of(split) for name, split in found["drive-train"].items()} == {
+        "drive-train": drive,
+        "drive-dev": ["0006R0_f00930", "0006R0_f01000"],
+        "test": [],
+    }
+    assert names_of(found["block-train"]["block-dev"]) == ["0006R0_f01000", "0016E5_00240", "0016E5_00270"]
+    assert names_of(found["block-train"]["block-train"]) == ["0006R0_f00930", *drive[:6]]
+
+
+def test_a_division_needs_frames_for_both_of_its_parts():
+    assert development_divisions(frames("0016E5_00000", "0016E5_00030")) == {}
+    assert list(development_divisions(frames("0016E5_00000", "0016E5_00090"))) == ["block-train"]
+    assert development_divisions(frames("0006R0_f00930", "0016E5_00000", "mine")) == {}
+    assert development_divisions({}) == {}
+
+
+def test_the_development_splits_of_the_real_camvid(camvid_root: Path):
+    def sizes(split: str) -> dict[str, int]:
+        splits = open_dataset(Data(dataset="camvid", train_split=split), camvid_root).splits
+        return {name: len(samples) for name, samples in splits.items()}
+
+    assert sizes("drive-train") == {"drive-train": 266, "drive-dev": 101, "val": 101, "test": 233}
+    assert sizes("block-train") == {"block-train": 306, "block-dev": 55, "val": 101, "test": 233}
+    assert sizes("train+val") == {"train+val": 468, "test": 233}
+
+
+def test_the_original_has_the_development_splits_too(original: Path):
+    dataset = open_dataset(Data(dataset="camvid", train_split="drive-train"), original)
+    assert names_of(dataset.samples("drive-train")) == ["0001TP_006690", "0016E5_08190"]
+    assert names_of(dataset.samples("drive-dev")) == ["0006R0_f00930"]
+
+
+def test_segnets_layout_has_the_development_splits_too(tmp_path: Path):
+    root = write_miniature("camvid", tmp_path / "camvid", (6, 1))
+    dataset = open_dataset(Data(train_split="drive-train"), root)
+    assert {name: len(samples) for name, samples in dataset.splits.items()} == {
+        "drive-train": 4,
+        "drive-dev": 2,
+        "val": 1,
+        "test": 1,
+    }

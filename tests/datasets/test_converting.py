@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -70,3 +71,16 @@ def test_nothing_is_overwritten(root: Path, tmp_path: Path):
     with pytest.raises(DataError) as caught:
         convert_to_folder(open_dataset(READ, root), tmp_path)
     assert caught.value.code == "D225"
+
+
+@pytest.mark.parametrize("channels", [(0,), (2, 0), (2, 1, 0), (0, 1, 2, 0)])
+def test_chosen_channels_are_what_is_written(
+    make_folder: Callable[..., Path], tmp_path: Path, channels: tuple[int, ...]
+):
+    root = make_folder({"train/a": np.tile(RAW, (4, 2))})
+    dataset = open_dataset(msgspec.structs.replace(READ, channels=channels), root)
+    convert_to_folder(dataset, tmp_path / "out")
+    count = len(channels)
+    again = open_dataset(Data(channels=None if count == 3 else tuple(range(count))), tmp_path / "out")
+    for before, after in zip(dataset.samples("train"), again.samples("train"), strict=True):
+        np.testing.assert_array_equal(read_pair(before, dataset)[0], read_pair(after, again)[0])

@@ -31,7 +31,7 @@ def mat_file(mask: np.ndarray, *, order: str = "<", packed: bool = True, name: s
     names = b"".join(text.ljust(32, b"\0") for text in (b"Boundaries", b"Segmentation", b"CategoriesPresent"))
     pixels = mask.astype(mask.dtype.newbyteorder(order)).tobytes(order="F")
     kind, stored = {"uint8": (9, 2), "float64": (6, 9)}[mask.dtype.name]
-    fields = matrix("", 1, (1, 1), matrix("", 6, (0, 0), b"", order), order)
+    fields = matrix("", 1, (1, 1), matrix("", 6, (0, 0), element(9, b"", order), order), order)
     fields += matrix("", kind, mask.shape, element(stored, pixels, order), order)
     fields += matrix("", 6, (1, 1), element(9, struct.pack(f"{order}d", 5.0), order), order)
     whole = matrix(

@@ -366,3 +366,11 @@ def test_the_score_is_taken_where_the_network_sees_it(tmp_path):
     found = measure(GreyModel(), dataset, "val", Protocol(name="x", summary="", fit=(4, None), score_size="input"))
 
     assert found.confusion_matrix.sum() == 4 * 8
+
+
+def test_images_of_other_channels_than_the_model_s_are_refused(two_images):
+    model = GreyModel()
+    model.preprocessing = Preprocessing(mean=(0.0,) * 4, std=(1.0,) * 4)
+    with pytest.raises(CheckpointError, match="takes 4 channels, the images are read as RGB") as caught:
+        measure(model, two_images, "val", NATIVE)
+    assert caught.value.code == "K407"

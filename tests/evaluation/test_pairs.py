@@ -9,6 +9,7 @@ import pytest
 
 from pixelwise.datasets.samples import Sample
 from pixelwise.evaluation.pairs import (
+    RESIZE,
     EvaluationPair,
     batches_of_equal_size,
     fit_to_protocol,
@@ -208,3 +209,15 @@ def test_floor_index_is_what_opencv_calls_nearest():
         line = np.arange(length, dtype=np.uint16)[None]
         resized = cv2.resize(line, (output, 1), interpolation=cv2.INTER_NEAREST)
         assert floor_index(length, output).tolist() == resized[0].tolist()
+
+
+@pytest.mark.parametrize("resampling", ["linear", "area", "antialiased"])
+@pytest.mark.parametrize("channels", [1, 2, 4, 6])
+@pytest.mark.parametrize("size", [(5, 7), (30, 28)])
+def test_any_number_of_channels_is_resized_like_three(resampling: str, channels: int, size: tuple[int, int]):
+    image = np.random.default_rng(0).integers(0, 256, (13, 17, channels), dtype=np.uint8)
+    resized = RESIZE[resampling](image, size)
+    assert resized.shape == (*size, channels)
+    for channel in range(channels):
+        alone = RESIZE[resampling](np.repeat(image[..., channel, None], 3, axis=2), size)
+        assert np.array_equal(resized[..., channel], alone[..., 0])

@@ -7,7 +7,7 @@ import pytest
 from evaluation.color_model import PALETTE
 from PIL import Image
 
-from pixelwise.evaluation.pictures import blend, colorize, indexed_png, jpeg
+from pixelwise.evaluation.pictures import as_picture, blend, colorize, indexed_png, jpeg
 
 
 def opened(data: bytes) -> Image.Image:
@@ -60,3 +60,30 @@ def test_a_jpeg_is_close_to_the_image_even_at_coloured_edges():
     decoded = np.asarray(opened(jpeg(image))).astype(int)
 
     assert np.abs(decoded - image).mean() < 2
+
+
+def test_a_picture_of_rgb_is_the_image_itself():
+    image = np.zeros((2, 2, 3), np.uint8)
+    assert as_picture(image) is image
+
+
+@pytest.mark.parametrize(("channels", "shown"), [(1, [0, 0, 0]), (2, [0, 0, 0]), (4, [0, 1, 2]), (12, [0, 1, 2])])
+def test_a_picture_shows_three_bands_or_one_as_grey_from_dark_to_bright(channels: int, shown: list[int]):
+    ramp = np.repeat(np.arange(100, 201, dtype=np.uint8)[None], 3, axis=0)
+    image = np.stack([np.roll(ramp, channel, axis=1) for channel in range(channels)], axis=2)
+    picture = as_picture(image)
+    assert picture.shape == (3, 101, 3)
+    for place, channel in enumerate(shown):
+        # 2 % of 101 values are two: 102 becomes 0 and 198 becomes 255.
+        expected = np.clip((image[..., channel].astype(float) - 102) * 255 / 96, 0, 255)
+        assert np.abs(picture[..., place] - expected).max() <= 0.5
+
+
+def test_a_band_of_one_value_stays_as_it_is():
+    assert as_picture(np.full((2, 2, 1), 7, np.uint8)).tolist() == [[[7, 7, 7]] * 2] * 2
+
+
+def test_other_bands_are_blended_as_their_picture():
+    image = np.random.default_rng(0).integers(0, 256, (6, 7, 5), dtype=np.uint8)
+    labels = np.zeros((6, 7), np.uint8)
+    assert np.array_equal(blend(image, labels, PALETTE, 0.3), blend(as_picture(image), labels, PALETTE, 0.3))

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -172,6 +176,48 @@ def test_the_mirrored_image_is_what_the_network_sees_and_its_answer_is_turned_ba
 
     assert view.rows(0, 1, (1, 3)).tolist() == [[[0.0, 0.0, 5.0]]]
     assert seen == [[0, 0, 9]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("size", [(12, 20), (24, 40), (31, 57), (7, 9)])
+def test_turning_band_by_band_equals_turning_the_whole(monkeypatch, size, dtype):
+    logits = torch.randn(1, 3, 12, 20, generator=torch.Generator().manual_seed(2)).to(dtype)
+    protocol, image = Protocol(name="x", summary="", flip=True), pixels(12, 20)
+    turned = View(lambda _: logits, image, protocol, align_corners=False, mirrored=True)
+    upright = View(lambda _: logits.flip(3), image, protocol, align_corners=False)
+    monkeypatch.setattr(module, "BAND_VALUES", 3 * size[1] * 2)
+
+    assert torch.equal(full([turned], size), full([upright], size))
+
+
+PEAK = """
+import sys, numpy as np, torch
+from pathlib import Path
+from pixelwise.evaluation.views import View, best_classes
+from pixelwise.recipes.protocols import Protocol
+
+def peak():
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
+
+torch.set_num_threads(1)
+protocol, image = Protocol(name="x", summary="", flip=True), np.zeros((2048, 4096, 3), np.uint8)
+answer = torch.empty(1, 150, 512, 1024, dtype=getattr(torch, sys.argv[1])).normal_()
+views = [View(lambda _: answer, image, protocol, align_corners=False, mirrored=side) for side in (False, True)]
+before = peak()
+labels, _ = best_classes(views, (2048, 4096), 150)
+assert labels.shape == (2048, 4096)
+print(peak() - before)
+"""
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_two_views_of_150_classes_at_2048x4096_take_little_memory(dtype):
+    # One copy of the logits would be 300 MiB, their full-size sum 4.7 GiB.
+    done = subprocess.run([sys.executable, "-c", PEAK, dtype], capture_output=True, text=True, check=True)
+
+    assert float(done.stdout) < 250
 
 
 def test_windows_of_a_mirrored_image_are_laid_out_from_its_own_left():

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -127,17 +131,106 @@ def test_class_ids_are_uint8_as_long_as_they_fit():
 def test_no_full_size_logits_are_built(monkeypatch):
     logits = F.interpolate(torch.randn(1, 64, 4, 4), (64, 64), mode="bicubic", align_corners=False)
     sizes = []
-    original = torch.lerp
+    original = torch.addcmul
 
-    def lerp(*arguments):
+    def addcmul(*arguments):
         result = original(*arguments)
         sizes.append(result.numel())
         return result
 
-    monkeypatch.setattr(torch, "lerp", lerp)
+    monkeypatch.setattr(torch, "addcmul", addcmul)
     monkeypatch.setattr(F, "interpolate", None)
 
     upsampled_argmax(logits, (512, 512))
 
     assert len(sizes) > 3
-    assert max(sizes) < 64 * 512 * 512 / 8
+    assert sum(sizes) < 64 * 512 * 512 / 8
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 8, 40])
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("num_classes", [19, 150])
+def test_pure_noise_decides_nothing_early_and_is_exact_too(num_classes, dtype, align_corners, scale):
+    logits = torch.randn(1, num_classes, 5, 7, generator=torch.Generator().manual_seed(5)).to(dtype)
+
+    assert assert_equal_except_ties(logits, (5 * scale, 7 * scale), align_corners) <= 2
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (37, 53), (200, 300)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 2), (13, 17)])
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_single_rows_and_columns_are_exact(shape, size, align_corners):
+    logits = torch.randn(2, 6, *shape, generator=torch.Generator().manual_seed(6))
+
+    assert assert_equal_except_ties(logits, size, align_corners) == 0
+
+
+def test_a_class_that_is_nowhere_below_another_is_not_left_out():
+    # At the corners of the only cell: class 0 is 4, 0, 0, 4 and class 1 is 0, 4, 4, 0; class 2, 1.9 at each, stays
+    # below both ends of both but above the smaller of them nowhere: their larger one is at least 2. Class 3 is
+    # 2.1 everywhere and wins where they meet.
+    corners = [[4, 0, 0, 4], [0, 4, 4, 0], [1.9] * 4, [2.1] * 4]
+    logits = torch.tensor(corners).view(1, 4, 2, 2)
+
+    prediction = upsampled_argmax(logits, (64, 64))
+
+    assert torch.equal(prediction.long(), reference(logits, (64, 64), False).argmax(1))
+    assert prediction.unique().tolist() == [0, 1, 3]
+
+
+def test_more_classes_than_uint8_holds_are_exact():
+    logits = torch.randn(1, 300, 4, 5, generator=torch.Generator().manual_seed(7))
+    logits[0, 299, 1:3, 2] = 9
+
+    assert assert_equal_except_ties(logits, (17, 18)) == 0
+    assert int((upsampled_argmax(logits, (17, 18)) == 299).sum()) > 0
+
+
+@pytest.mark.parametrize("bands", [1, 7, 100])
+def test_bands_of_any_height_give_the_same(monkeypatch, bands):
+    logits = torch.randn(2, 5, 11, 7, generator=torch.Generator().manual_seed(8))
+    whole = upsampled_argmax(logits, (47, 29))
+
+    monkeypatch.setattr("pixelwise.metrics.argmax.BAND_BLOCKS", bands)
+    monkeypatch.setattr("pixelwise.metrics.argmax.BAND_CELLS", bands)
+
+    assert torch.equal(upsampled_argmax(logits, (47, 29)), whole)
+
+
+def test_logits_with_gaps_in_memory_are_read_right():
+    wide = torch.randn(2, 12, 6, 14, generator=torch.Generator().manual_seed(9))
+    logits = wide[:, ::2, :, ::2]
+
+    assert torch.equal(upsampled_argmax(logits, (31, 29)), upsampled_argmax(logits.contiguous(), (31, 29)))
+    assert torch.equal(upsampled_argmax(logits.requires_grad_(), (31, 29)), upsampled_argmax(logits.detach(), (31, 29)))
+
+
+PEAK = """
+import sys, torch
+from pathlib import Path
+from pixelwise.metrics import confusion_matrix, upsampled_argmax
+
+def peak():
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
+
+torch.set_num_threads(1)
+upsampled_argmax(torch.randn(1, 3, 8, 8), (16, 16))
+labels = torch.randint(0, 150, (2048, 4096), dtype=torch.uint8)
+logits = torch.empty(1, 150, *map(int, sys.argv[1:])).normal_()
+before = peak()
+matrix = confusion_matrix(labels, upsampled_argmax(logits, (2048, 4096))[0], 150)
+assert int(matrix.sum()) == labels.numel()
+print(peak() - before)
+"""
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux")
+@pytest.mark.parametrize("stride", [8, 4])
+def test_the_worst_logits_of_150_classes_at_2048x4096_take_little_memory(stride):
+    # Noise leaves every pixel undecided; full-size logits would be 4.7 GiB.
+    command = [sys.executable, "-c", PEAK, str(2048 // stride), str(4096 // stride)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert float(done.stdout) < 200

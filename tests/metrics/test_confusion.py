@@ -48,6 +48,48 @@ def test_equals_counting_in_a_loop(num_classes, seed, dtype, ignore):
     assert matrix.tolist() == loop(labels, prediction, num_classes, ignore)
 
 
+@given(
+    num_classes=st.sampled_from([1, 2, 19, 150, 254, 255]),
+    seed=st.integers(0, 1 << 16),
+    longest=st.sampled_from([1, 30, 200]),
+    ignore=st.sampled_from([255, 0, 100, -100]),
+)
+def test_short_and_long_runs_of_equal_pixels_are_counted_alike(num_classes, seed, longest, ignore):
+    generator = np.random.default_rng(seed)
+    labels, prediction = (
+        np.repeat(generator.integers(0, num_classes, 40), generator.integers(1, longest + 1, 40))[:40].astype(np.uint8)
+        for _ in range(2)
+    )
+    if ignore >= 0:
+        labels[generator.random(40) < 0.1] = ignore
+
+    matrix = confusion_matrix(labels, prediction, num_classes, ignore)
+
+    assert matrix.tolist() == loop(labels.tolist(), prediction.tolist(), num_classes, ignore)
+
+
+def test_images_of_many_bands_are_counted_whole(monkeypatch):
+    monkeypatch.setattr("pixelwise.metrics.confusion._BAND", 100)
+    labels = np.repeat(np.array([0, 1, 255, 2], np.uint8), 333).reshape(36, 37)
+    prediction = np.repeat(np.array([0, 2], np.uint8), 666).reshape(36, 37)
+
+    assert confusion_matrix(labels, prediction, 3).tolist() == [[333, 0, 0], [333, 0, 0], [0, 0, 333]]
+
+
+@pytest.mark.parametrize("which", ["labels", "prediction"])
+def test_values_out_of_range_are_found_in_long_runs_too(which):
+    values = {"labels": np.zeros(1000, np.uint8), "prediction": np.zeros(1000, np.uint8)}
+    values[which][400:500] = 3
+
+    with pytest.raises(ValueError, match=rf"{which} contains? 3 \(100 px\)"):
+        confusion_matrix(**values, num_classes=3)
+
+
+def test_a_prediction_out_of_range_is_an_error_where_nothing_is_labelled_too():
+    with pytest.raises(ValueError, match=r"prediction contains 9 \(1000 px\)"):
+        confusion_matrix(np.full(1000, 255, np.uint8), np.full(1000, 9, np.uint8), 3)
+
+
 def test_an_ignored_class_inside_the_range_has_an_empty_row():
     labels = np.array([0, 0, 1, 2], dtype=np.uint8)
 

@@ -15,6 +15,7 @@ from pixelwise.models.enet import ENet
 from pixelwise.models.unet import UNet
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.classes import CAMVID, CITYSCAPES
+from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.specs import ENetSpec, UNetSpec
 
 
@@ -124,3 +125,9 @@ def test_recipes_are_listed_without_importing_torch() -> None:
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert result.stdout.split() == ["True", "False"]
+
+
+def test_a_recipe_whose_bands_are_not_normalised_yet_builds_no_network():
+    waiting = apply_overrides(recipe("unet-resnet18"), ["data.channels=[0,1,2,3,4]"])
+    with pytest.raises(RecipeError, match=r"takes 5 bands, model\.preprocessing is still for 3"):
+        build_model(waiting, 2)

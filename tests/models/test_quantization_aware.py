@@ -68,12 +68,15 @@ def test_none_leaves_the_network_as_it_is():
 
 def test_eight_bits_change_the_logits_a_little_and_only_a_little(trained):
     network, model = trained
+    # The statistics that the rounded network learned meanwhile, without the rounding.
+    state = {name.removeprefix("graph."): value for name, value in model.state_dict().items()}
+    network.load_state_dict({name: value for name, value in state.items() if name in network.state_dict()})
     images = torch.randn(1, 3, 33, 47)
     with torch.no_grad():
         expected, rounded = network.eval()(images), model.eval()(images)
     assert rounded.shape == (1, 3, 33, 47)
     difference = (rounded - expected).abs().max() / expected.abs().max()
-    assert 0 < difference < 0.15
+    assert 0 < difference < 0.08
 
 
 def test_evaluation_mode_has_no_dropout_no_auxiliary_head_and_moves_no_range(trained):
@@ -82,8 +85,8 @@ def test_evaluation_mode_has_no_dropout_no_auxiliary_head_and_moves_no_range(tra
     model.train()
     assert len(model.head_logits(images)) == 2
     model.eval()
+    assert len(model.head_logits(images)) == 1  # ranges of weights follow what the last training step left
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert len(model.head_logits(images)) == 1
     assert torch.equal(model.head_logits(images)[0], model.head_logits(images)[0])
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]), name

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 from pixelwise.prediction import Segmenter
 from pixelwise.prediction import segmenter as module
 from pixelwise.prediction.segmenter import same_area, through_windows
 from pixelwise.recipes.palettes import colorblind_palette
 from pixelwise.recipes.protocols import Protocol
+from pixelwise.recipes.specs import Preprocessing
 
 LABELS = np.array([[0, 1, 2, 3], [3, 2, 1, 0], [1, 1, 2, 2]], np.uint8)
 
@@ -221,3 +223,39 @@ def test_windows_overlap_by_a_quarter_and_replace_padding():
     found = through_windows(Protocol(name="x", summary="", pad_to=(9, 9), argmax_at="input"), (8, 1))
 
     assert (found.window, found.window_stride, found.pad_to) == ((8, 1), (6, 1), None)
+
+
+def bands_segmenter(channels: tuple[int, ...]) -> Segmenter:
+    """Reads classes off the mean of all channels, as `GreyModel` off three."""
+    model = GreyModel()
+    model.preprocessing = Preprocessing(mean=(0.0,) * len(channels), std=(1.0,) * len(channels))
+    return Segmenter(model, palette=PALETTE, reading=Reading(channels=channels))
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("window", [None, (2, 3)])
+def test_arrays_and_files_of_other_bands_are_segmented(tmp_path, count, window):
+    segmenter = bands_segmenter(tuple(range(count)))
+    if window is not None:
+        segmenter.protocol = through_windows(segmenter.protocol, window)
+    labels = np.tile(LABELS, (3, 2))
+    bands = np.repeat(image_of(labels)[..., :1], count, axis=2)
+    np.save(tmp_path / "a.npy", bands)
+    for image in (bands, tmp_path / "a.npy"):
+        prediction = segmenter.predict(image)
+        assert np.array_equal(prediction.labels, labels)
+        assert prediction.image.shape == (9, 8, count)
+        assert prediction.overlay().shape == (9, 8, 3)
+
+
+def test_other_channels_than_the_network_s_are_refused_by_name():
+    segmenter = bands_segmenter((3, 2, 1, 7))
+    with pytest.raises(ValueError, match=r"expected uint8 \(H, W, 4\), the channels \[3, 2, 1, 7\] in this order"):
+        segmenter.predict(image_of(LABELS))
+    with pytest.raises(ValueError, match=r"expected uint8 \(H, W, 4\)"):
+        segmenter.predict(Image.fromarray(image_of(LABELS)))
+
+
+def test_channels_of_a_pillow_image_are_chosen_as_those_of_a_file():
+    image = Image.fromarray(image_of(LABELS))
+    assert np.array_equal(bands_segmenter((2,)).predict(image).image, image_of(LABELS)[..., 2:])

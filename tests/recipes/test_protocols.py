@@ -76,7 +76,7 @@ def test_multi_scale_flip_is_whole_images_at_six_scales():
 
 def test_the_published_protocols_look_once_at_the_whole_image():
     several = {name for name, entry in PROTOCOLS.items() if not entry.one_look}
-    assert several == {"slide-1024x1024", "multi-scale-flip"}
+    assert several == {"slide-1024x1024", "multi-scale-flip", "camvid-480x360-tta"}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import msgspec
 import pytest
 
 from pixelwise.datasets.opening import open_dataset, settled
+from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import list_recipes, recipe
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.schema import Recipe, to_plain
@@ -80,3 +81,20 @@ def test_the_hash_knows_groups_and_stages_but_not_where_a_run_lies():
 def test_recipes_cannot_be_changed_in_place():
     with pytest.raises(AttributeError):
         recipe("enet-camvid").optimizer.lr = 1.0  # type: ignore[misc]
+
+
+def test_other_bands_than_three_wait_for_their_normalisation_or_have_it():
+    unet = recipe("unet-resnet18")
+    waiting = apply_overrides(unet, ["data.channels=[3,2,1,7]"])
+    assert (waiting.data.bands, waiting.model.preprocessing.in_channels) == (4, 3)
+    given = ["model.preprocessing.mean=[0.1,0.2,0.3,0.4]", "model.preprocessing.std=[1,1,1,1]"]
+    assert apply_overrides(waiting, given).model.preprocessing.mean == (0.1, 0.2, 0.3, 0.4)
+    assert apply_overrides(unet, [*given, "data.channels=[3,2,1,7]"]).data.bands == 4
+    for channels, said in ((["data.channels=[0]"], "data.channels takes 1 bands"), ([], "images are read as RGB")):
+        with pytest.raises(RecipeError, match=f"{said}, model.preprocessing is for 4"):
+            apply_overrides(unet, [*given, *channels])
+
+
+def test_hues_of_other_channels_than_rgb_are_refused():
+    with pytest.raises(RecipeError, match="turns hues of RGB; the network gets 4 channels"):
+        apply_overrides(recipe("unet-resnet18"), ["augment.photometric=mmseg", "data.channels=[0,1,2,3]"])

@@ -93,6 +93,26 @@ def test_nothing_to_train_on_fails(run_cli: Callable, tiny_data: Path, tmp_path:
     assert "ready" not in stdout
 
 
+def test_without_any_usable_pair_no_other_split_is_proposed(run_cli: Callable, tiny_data: Path, tmp_path: Path):
+    data = copied(tiny_data, tmp_path / "data", without=())
+    for mask in (data / "masks").rglob("*.png"):
+        mask.write_bytes(b"broken")
+    code, stdout, _ = run_cli(["check", data, 'data.classes=["a", "b", "c"]'])
+    assert code == 3
+    assert "error D221  data.train_split is 'train', which has no usable pair; splits that have some: none" in stdout
+    assert "hint" not in stdout
+
+
+def test_lists_of_files_elsewhere_are_said_to_be_such(run_cli: Callable, tiny_data: Path, tmp_path: Path):
+    for split in ("train", "val"):
+        images = sorted((tiny_data / "images" / split).iterdir())
+        lines = [f"{image} {tiny_data / 'masks' / split / image.stem}.png" for image in images]
+        (tmp_path / f"{split}.txt").write_text("\n".join(lines) + "\n")
+    code, stdout, _ = run_cli(["check", tmp_path])
+    assert code == 0
+    assert "layout    its images lie elsewhere; no other layout fits" in stdout
+
+
 def test_json_holds_what_was_measured_besides(run_cli: Callable, tiny_data: Path):
     found = json.loads(run_cli(["check", tiny_data, "--json"]).stdout)
     assert found["layout_scores"][0]["share"] == 1.0

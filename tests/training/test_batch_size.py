@@ -9,7 +9,14 @@ from pixelwise.errors import ResourceError
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.training import loop, preparing
-from pixelwise.training.batch_size import auto_batch, divisors, largest_that_runs, largest_within, trial
+from pixelwise.training.batch_size import (
+    auto_batch,
+    divisors,
+    largest_that_runs,
+    largest_within,
+    random_batch,
+    trial,
+)
 from pixelwise.training.runs import RunObserver, train
 
 RECIPE = apply_overrides(find_recipe("town-demo"), ["sampling.batch_size=12"])
@@ -139,3 +146,8 @@ def test_running_out_of_memory_in_training_says_what_to_do(
     assert caught.value.code == "S605"
     assert "GiB were in use at most" in caught.value.message
     assert "--auto-batch" in caught.value.help
+
+
+def test_random_batches_have_the_channels_of_the_network():
+    assert random_batch(2, (4, 5), 3, 7).images.shape == (2, 4, 5, 7)
+    assert random_batch(2, (4, 5), 3).images.shape == (2, 4, 5, 3)

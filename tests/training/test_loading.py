@@ -1,7 +1,6 @@
 import errno
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 import torch
@@ -11,7 +10,6 @@ from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema import Augment, Data, Recipe
-from pixelwise.recipes.specs import Preprocessing
 from pixelwise.training import loading
 from pixelwise.training.loading import Batch, collate, mix_items
 
@@ -158,13 +156,3 @@ def test_padding_has_the_mean_colour_of_the_networks_preprocessing(tiny_data: Pa
     image, labels, _, _ = item
     assert labels[-1, -1] == 255
     assert image[-1, -1].tolist() == [124, 116, 104]
-
-
-def test_hues_of_other_channels_than_rgb_are_refused(tiny_data: Path):
-    dataset = open_dataset(Data(), tiny_data)
-    settings = apply_overrides(recipe("unet-resnet18"), ["augment.photometric=mmseg"])
-    model = msgspec.structs.replace(settings.model, preprocessing=Preprocessing(mean=(0.5,) * 4, std=(0.5,) * 4))
-    data = msgspec.structs.replace(settings.data, channels=(0, 1, 2, 3))
-    changed = msgspec.structs.replace(settings, model=model, data=data)
-    with pytest.raises(RecipeError, match="the network gets 4 channels"):
-        loading.TrainingPairs(dataset, dataset.samples("train"), changed)

@@ -1,3 +1,6 @@
+import os
+import shutil
+
 import pytest
 import torch
 from torch import nn
@@ -76,3 +79,42 @@ def test_accumulated_gradients_are_those_of_the_large_batch():
         assert loop.train_step(recipe, state, model.head_logits, batches, None).kind == "done"
         weights.append(model.conv.weight.detach().clone())
     torch.testing.assert_close(weights[0], weights[1])
+
+
+@pytest.mark.heavy
+def test_a_compiled_network_learns_the_same_within_rounding():
+    if shutil.which(os.environ.get("CXX", "g++")) is None:
+        pytest.skip("compiling needs a C++ compiler")
+    recipe = apply_overrides(find_recipe("town-demo"), ["optimizer.kind=sgd", "optimizer.lr=0.1"])
+    images = torch.randint(0, 256, (2, 8, 8, 3), dtype=torch.uint8)
+    labels = torch.randint(0, 2, (2, 8, 8), dtype=torch.uint8)
+    weights = []
+    for compiled in (False, True):
+        torch.manual_seed(1)
+        model = Linear()
+        state = TrainingState(model, None, build_optimizer(model, recipe.optimizer))
+        head_logits = torch.compile(model.head_logits) if compiled else model.head_logits
+        for _ in range(3):
+            outcome = loop.train_step(recipe, state, head_logits, [Batch(images, labels, None, ["a", "b"])], None)
+            assert outcome.kind == "done"
+        weights.append(model.conv.weight.detach().clone())
+    torch.testing.assert_close(weights[0], weights[1])
+
+
+def test_a_dropped_step_puts_the_statistics_of_normalisation_back():
+    class Normalised(Linear):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm2d(2)
+
+        def head_logits(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return (self.norm(self.conv(images)) * float("nan"),)
+
+    model = Normalised()
+    recipe = find_recipe("town-demo")
+    state = TrainingState(model, None, build_optimizer(model, recipe.optimizer))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    images = torch.randint(0, 256, (2, 4, 4, 3), dtype=torch.uint8)
+    batch_ = Batch(images, torch.zeros(2, 4, 4, dtype=torch.uint8), None, ["a", "b"])
+    assert loop.train_step(recipe, state, model.head_logits, [batch_], None).kind == "bad"
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelwise.errors import RecipeError
+from pixelwise.recipes.catalog import list_recipes, recipe
 from pixelwise.recipes.schema import Schedule
 from pixelwise.training.schedules import learning_rate, lr_factor, total_steps
 
@@ -159,3 +160,16 @@ def test_forms_of_the_warm_up():
 def test_schedules_that_cannot_be_meant_are_refused(settings: dict, words: str):
     with pytest.raises(RecipeError, match=words):
         Schedule(epochs=10, **settings)
+
+
+def test_the_first_step_of_every_published_recipe_has_a_rate():
+    entries = [entry for entry in map(recipe, list_recipes()) if entry.published is not None]
+    rates = {entry.name: learning_rate(entry.schedule, 1.0, 0, 100) for entry in entries}
+    assert rates
+    assert all(rate > 0 for rate in rates.values())
+    assert rates["segformer-b0-cityscapes"] == pytest.approx(1e-6)
+    assert rates["enet-camvid"] == 1.0
+
+
+def test_a_warm_up_from_nothing_begins_with_nothing():
+    assert learning_rate(Schedule(epochs=1, warmup_iterations=10), 1.0, 0, 100) == 0.0

@@ -1,8 +1,12 @@
 import numpy as np
+import pytest
 import torch
 
+from pixelwise.models.preprocessing import standardize_, to_unit_range
 from pixelwise.recipes.schema import Augment
-from pixelwise.transforms.color import LUMA, apply_color, draw_color_matrix, has_color
+from pixelwise.recipes.specs import Preprocessing
+from pixelwise.transforms import color
+from pixelwise.transforms.color import LUMA, apply_color, colored_input, draw_color_matrix, has_color
 
 
 def changed(augment: Augment, rgb: list[float], seed: int = 1) -> np.ndarray:
@@ -48,3 +52,33 @@ def test_any_number_of_channels_changes_but_only_rgb_has_saturation():
         new = apply_color(old, matrix.expand(2, 5, 6))
         assert torch.allclose(new, old, atol=1e-6) == same
         assert new.shape == old.shape
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4, 5])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_the_folded_way_gives_what_colours_and_then_normalisation_give(channels: int, channels_last: bool):
+    random = np.random.default_rng(channels)
+    augment = Augment(brightness=0.6, contrast=0.6, saturation=0.6, channel_gain=0.2)
+    images = torch.from_numpy(random.integers(0, 256, (3, 7, 9, channels), np.uint8))
+    matrices = torch.from_numpy(np.stack([draw_color_matrix(augment, random, channels) for _ in range(3)]))
+    preprocessing = Preprocessing(
+        mean=(0.485, 0.456, 0.406, 0.5, 0.3)[:channels], std=(0.229, 0.2, 0.225, 1, 0.1)[:channels]
+    )
+    unit = apply_color(to_unit_range(images), matrices)
+    assert ((unit == 0) | (unit == 1)).any()
+    found = colored_input(images, matrices, preprocessing.mean, preprocessing.std, channels_last=channels_last)
+    torch.testing.assert_close(found, standardize_(unit, preprocessing), rtol=0, atol=1e-5)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    assert found.is_contiguous(memory_format=layout)
+
+
+def test_the_ways_of_the_devices_agree(monkeypatch: pytest.MonkeyPatch):
+    random = np.random.default_rng(0)
+    augment = Augment(brightness=0.4, contrast=0.4, saturation=0.4)
+    images = torch.from_numpy(random.integers(0, 256, (2, 20, 30, 3), np.uint8))
+    matrices = torch.from_numpy(np.stack([draw_color_matrix(augment, random) for _ in range(2)]))
+    found = colored_input(images, matrices, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4))
+    monkeypatch.setattr(color, "_OPENCV_CHANNELS", ())
+    torch.testing.assert_close(
+        colored_input(images, matrices, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)), found, rtol=0, atol=1e-5
+    )

@@ -1,11 +1,11 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pixelwise.transforms.cropping import View, content, crop_image, crop_labels
+from pixelwise.transforms.cropping import View, content, crop_image, crop_labels, warp_affine
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -117,3 +117,24 @@ def test_any_number_of_channels_is_cropped_like_three(channels: int, resampling)
     for channel in range(channels):
         alone = crop_image(np.repeat(image[..., channel : channel + 1], 3, axis=2), view, (10 + channel,) * 3)
         assert np.array_equal(crop[..., channel], alone[..., 0])
+
+
+@given(
+    source=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    size=st.tuples(st.integers(1, 120), st.integers(1, 120)),
+    seed=st.integers(0, 2**32 - 1),
+    angle=st.sampled_from([0.0, 0.0, 10.0, -75.0, 180.0]),
+    flip=st.booleans(),
+    fill=st.sampled_from([(10, 200, 30), None]),
+)
+@settings(max_examples=150, deadline=None)
+def test_the_fast_warp_is_opencvs_to_the_last_bit(source, size, seed: int, angle: float, flip: bool, fill):
+    random = np.random.default_rng(seed)
+    image = random.integers(0, 256, (*source, 3), np.uint8)
+    factors, shift = np.exp(random.uniform(-1.5, 1.5, 2)), random.uniform(-40, 40, 2)
+    matrix = np.array([[factors[0] * (-1 if flip else 1), 0, shift[0]], [0, factors[1], shift[1]]])
+    matrix = cv2.getRotationMatrix2D((20.0, 30.0), angle, 1.0) @ np.vstack([matrix, [0, 0, 1]])
+    border = cv2.BORDER_REPLICATE if fill is None else cv2.BORDER_CONSTANT
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    expected = cv2.warpAffine(image, matrix, size[::-1], flags=flags, borderMode=border, borderValue=fill or ())
+    assert np.array_equal(warp_affine(image, matrix, size, cv2.INTER_LINEAR, fill), expected)

@@ -1,5 +1,6 @@
 import colorsys
 
+import cv2
 import numpy as np
 import pytest
 
@@ -126,3 +127,22 @@ def test_the_image_itself_is_never_changed():
     assert np.array_equal(image, picture())
     assert not changes_pixels(Augment(brightness=0.3))
     assert distort(image, Augment(), np.random.default_rng(0)) is image
+
+
+@pytest.mark.parametrize("channels", [1, 5])
+def test_a_shift_of_brightness_takes_any_channels(channels: int):
+    image = np.full((3, 4, channels), 100, np.uint8)
+    assert np.array_equal(add(image, 20.0), image + 20)
+
+
+def test_hue_and_saturation_are_those_of_separate_pictures():
+    image = np.random.default_rng(0).integers(0, 256, (61, 37, 3), np.uint8)
+    before = image.copy()
+    for changed, channel, table in (
+        (saturate(image, 1.4), 1, np.clip(np.arange(256, dtype=np.float32) * np.float32(1.4), 0, 255)),
+        (shift_hue(image, -17), 0, (np.arange(256) - 17) % 180),
+    ):
+        hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+        hsv[..., channel] = table.astype(np.uint8)[hsv[..., channel].astype(np.uint8)]
+        assert np.array_equal(changed, cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB))
+    assert np.array_equal(image, before)

@@ -31,11 +31,13 @@ class Encoder(Protocol):
     multiple: int
 
     def __call__(self, images: Tensor) -> list[Tensor]:
-        """(B, 3, H, W), sizes multiples of `multiple`, to one (B, C, H/stride, W/stride) per stride."""
+        """(B, in_channels, H, W), sizes multiples of `multiple`, to one (B, C, H/stride, W/stride) per stride."""
         ...
 
 
-def build_encoder(name: str, output_stride: int | None = None, *, maps: int | None = None) -> nn.Module:
+def build_encoder(
+    name: str, output_stride: int | None = None, *, maps: int | None = None, in_channels: int = 3
+) -> nn.Module:
     """The encoder of that name, with random weights.
 
     Args:
@@ -43,6 +45,7 @@ def build_encoder(name: str, output_stride: int | None = None, *, maps: int | No
         output_stride: Stride of the coarsest feature maps; None: the network's own.
         maps: How many of the feature maps are needed, counted from the coarsest; None: all. Layers that
             exist for others only are left out; maps that come anyway are given.
+        in_channels: Of the images.
 
     Returns:
         A module that is an `Encoder`.
@@ -57,14 +60,14 @@ def build_encoder(name: str, output_stride: int | None = None, *, maps: int | No
                 f"the encoder '{name}' has output stride {mit.STRIDES[-1]}, not {output_stride}",
                 "leave model.output_stride out",
             )
-        return mit.MiT(name)
+        return mit.MiT(name, in_channels=in_channels)
     if name == mobilenetv3.NAME:
-        return mobilenetv3.MobileNetV3LargeDilated(output_stride)
+        return mobilenetv3.MobileNetV3LargeDilated(output_stride, in_channels)
     # Importing timm takes longer than building a small network: only who needs it pays.
     import timm
 
     if not timm.is_model(name):
         raise unknown_encoder(name, OWN_ENCODERS)
     if has_one_stride(name):
-        return ViTEncoder(name, output_stride, maps)
-    return TimmEncoder(name, output_stride)
+        return ViTEncoder(name, output_stride, maps, in_channels)
+    return TimmEncoder(name, output_stride, in_channels)

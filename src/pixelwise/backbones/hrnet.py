@@ -131,6 +131,7 @@ class HRNetEncoder(nn.Module):
 
     Args:
         variant: One of `VARIANTS`.
+        in_channels: Of the images.
 
     Attributes:
         name: Of the encoder.
@@ -140,7 +141,7 @@ class HRNetEncoder(nn.Module):
         multiple: 1: images of any size are right.
     """
 
-    def __init__(self, variant: str) -> None:
+    def __init__(self, variant: str, in_channels: int = 3) -> None:
         super().__init__()
         spec = VARIANTS[variant]
         self.name = f"hrnet-{variant}"
@@ -148,7 +149,7 @@ class HRNetEncoder(nn.Module):
         self.channels: tuple[int, ...] = spec.channels
         self.strides: tuple[int, ...] = STRIDES
         self.multiple = 1
-        self.conv1 = _conv3x3(3, STEM_CHANNELS, stride=2)
+        self.conv1 = _conv3x3(in_channels, STEM_CHANNELS, stride=2)
         self.bn1 = nn.BatchNorm2d(STEM_CHANNELS)
         self.conv2 = _conv3x3(STEM_CHANNELS, STEM_CHANNELS, stride=2)
         self.bn2 = nn.BatchNorm2d(STEM_CHANNELS)
@@ -170,7 +171,7 @@ class HRNetEncoder(nn.Module):
         self.stage4 = stage4
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(B, 3, H, W), any H and W from 1 on, to one (B, C, ceil(H / s), ceil(W / s)) per stride s."""
+        """(B, in_channels, H, W), any H and W from 1 on, to one (B, C, ceil(H / s), ceil(W / s)) per stride s."""
         features = F.relu(self.bn1(self.conv1(images)), inplace=True)
         features = F.relu(self.bn2(self.conv2(features)), inplace=True)
         features = self.layer1(features)

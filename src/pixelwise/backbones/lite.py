@@ -34,15 +34,16 @@ class LiteEncoder(TimmEncoder):
         name: One of `GROUP_SIZES`.
         output_stride: Stride of the coarsest feature maps. At 16 the last halving is left out and
             nothing is dilated in its place, which is what TI's S16 encoders do.
+        in_channels: Of the images.
 
     Attributes:
         group_size: Input channels per group of the 3x3 convolutions.
         activation: The type of the activations.
     """
 
-    def __init__(self, name: str, output_stride: Literal[16, 32] = 32) -> None:
+    def __init__(self, name: str, output_stride: Literal[16, 32] = 32, in_channels: int = 3) -> None:
         activation = nn.ReLU6 if name == "mobilenetv2_140" else nn.ReLU
-        super().__init__(name, act_layer=activation)
+        super().__init__(name, in_channels=in_channels, act_layer=activation)
         self.group_size: int = GROUP_SIZES[name]
         self.activation: type[nn.Module] = activation
         if output_stride == 16:

@@ -196,6 +196,7 @@ class MiT(nn.Module):
         name: `mit_b0` to `mit_b5`.
         eps: Of every layer normalisation. mmsegmentation and United Perception have 1e-6, Hugging
             Face's transformers 1e-5.
+        in_channels: Of the images.
 
     Attributes:
         name: As given.
@@ -207,7 +208,7 @@ class MiT(nn.Module):
         RecipeError: R207, there is no such variant.
     """
 
-    def __init__(self, name: str, eps: float = 1e-6) -> None:
+    def __init__(self, name: str, eps: float = 1e-6, in_channels: int = 3) -> None:
         super().__init__()
         if name not in VARIANTS:
             raise RecipeError("R207", f"there is no MiT named '{name}'", f"choose one of {', '.join(VARIANTS)}")
@@ -220,9 +221,9 @@ class MiT(nn.Module):
         stages: list[Stage] = []
         block = 0
         for index, (channels, depth) in enumerate(zip(variant.channels, variant.depths, strict=True)):
-            in_channels = variant.channels[index - 1] if index else 3
+            before = variant.channels[index - 1] if index else in_channels
             kernel_size, stride = (3, 2) if index else (7, 4)
-            embedding = OverlappingPatches(in_channels, channels, kernel_size, stride, eps)
+            embedding = OverlappingPatches(before, channels, kernel_size, stride, eps)
             blocks = [
                 Block(channels, HEADS[index], REDUCTIONS[index], DROP_PATH * (block + i) / blocks_before_last, eps)
                 for i in range(depth)
@@ -233,7 +234,7 @@ class MiT(nn.Module):
         self.apply(_initialise)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) float to one (B, C, ceil(H / s), ceil(W / s)) per stride s."""
+        """(B, in_channels, H, W) float to one (B, C, ceil(H / s), ceil(W / s)) per stride s."""
         maps: list[Tensor] = []
         for stage in self.stages:
             maps.append(stage(maps[-1] if maps else images))

@@ -36,6 +36,7 @@ class MobileNetV3LargeDilated(nn.Module):
 
     Args:
         output_stride: Of the coarsest features, 16 or None, which means 16.
+        in_channels: Of the images.
 
     Attributes:
         name: `mobilenet_v3_large_dilated`.
@@ -48,7 +49,7 @@ class MobileNetV3LargeDilated(nn.Module):
         RecipeError: R207, another output stride.
     """
 
-    def __init__(self, output_stride: int | None = None) -> None:
+    def __init__(self, output_stride: int | None = None, in_channels: int = 3) -> None:
         super().__init__()
         if output_stride not in (None, OUTPUT_STRIDE):
             raise RecipeError(
@@ -71,13 +72,14 @@ class MobileNetV3LargeDilated(nn.Module):
             output_stride=OUTPUT_STRIDE,
             bn_eps=EPS,
             bn_momentum=MOMENTUM,
+            in_chans=in_channels,
         )
         for block in self.network.blocks[DILATED_STAGE]:
             _dilate(block.conv_dw)
         he_normal(self)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) float to one (B, C, ceil(H / stride), ceil(W / stride)) per stride."""
+        """(B, in_channels, H, W) float to one (B, C, ceil(H / stride), ceil(W / stride)) per stride."""
         network = self.network
         features = network.act1(network.bn1(network.conv_stem(images)))
         taken = [features]

@@ -213,6 +213,7 @@ class TFMobileNet(nn.Module):
         name: One of `SPECS`.
         output_stride: Of the coarsest features, 8, 16 or 32; strides beyond become dilations, of the
             blocks that follow the one which would have had the stride.
+        in_channels: Of the images.
 
     Attributes:
         name: One of `SPECS`.
@@ -221,10 +222,10 @@ class TFMobileNet(nn.Module):
         multiple: 1: any image size is right.
     """
 
-    def __init__(self, name: str, output_stride: int) -> None:
+    def __init__(self, name: str, output_stride: int, in_channels: int = 3) -> None:
         super().__init__()
         spec = SPECS[name]
-        self.conv_stem, self.bn1 = SameConv(3, spec.stem, 3, stride=2), _norm(spec.stem)
+        self.conv_stem, self.bn1 = SameConv(in_channels, spec.stem, 3, stride=2), _norm(spec.stem)
         self.activation = spec.activation()
         channels, reached, dilation = spec.stem, 2, 1
         self.blocks = nn.ModuleList()
@@ -249,7 +250,7 @@ class TFMobileNet(nn.Module):
         truncated_normal(self, STDDEV)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) float to one (B, C, ceil(H / stride), ceil(W / stride)) per stride."""
+        """(B, in_channels, H, W) float to one (B, C, ceil(H / stride), ceil(W / stride)) per stride."""
         features = self.activation(self.bn1(self.conv_stem(images)))
         fine = features
         for stage, blocks in enumerate(self.blocks):

@@ -26,6 +26,7 @@ class TFXception65(nn.Module):
 
     Args:
         output_stride: Of the coarsest features, 8, 16 or 32.
+        in_channels: Of the images.
 
     Attributes:
         name: `xception65`.
@@ -34,14 +35,16 @@ class TFXception65(nn.Module):
         multiple: 1: any image size is right.
     """
 
-    def __init__(self, output_stride: int) -> None:
+    def __init__(self, output_stride: int, in_channels: int = 3) -> None:
         super().__init__()
         # Importing timm takes longer than building a small network: only who needs it pays.
         import timm
 
         self.name: str = "xception65"
         self.multiple: int = 1
-        network: Any = timm.create_model("xception65", pretrained=False, num_classes=0, output_stride=output_stride)
+        network: Any = timm.create_model(
+            "xception65", pretrained=False, num_classes=0, output_stride=output_stride, in_chans=in_channels
+        )
         # The names of timm's feature extractor: its weights fit by them.
         self.network = nn.ModuleDict(
             {
@@ -58,7 +61,7 @@ class TFXception65(nn.Module):
                 module.momentum = MOMENTUM
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) float to one (B, C, ceil(H / stride), ceil(W / stride)) per stride."""
+        """(B, in_channels, H, W) float to one (B, C, ceil(H / stride), ceil(W / stride)) per stride."""
         stem, stem2, first, second, *others = cast("list[Any]", list(self.network.values()))
         features = first(stem2(stem(images)))
         layers = second.stack

@@ -28,10 +28,12 @@ class TimmEncoder(nn.Module):
         name: timm's name of the model.
         output_stride: Stride of the coarsest feature maps; what the network would stride beyond
             becomes dilation. None: the network's own.
+        in_channels: Of the images.
         **options: For the network's constructor, such as `act_layer`.
 
     Attributes:
         name: timm's name of the model.
+        in_channels: Of the images.
         channels: Of each feature map, from fine to coarse.
         strides: Likewise; a power of two each, growing (with an `output_stride` the last ones repeat it).
         multiple: Input sizes have to be multiples of this; 1 if any size is right. Only then is a
@@ -42,7 +44,7 @@ class TimmEncoder(nn.Module):
             use: (B, C, H, W) at growing strides, for any image size.
     """
 
-    def __init__(self, name: str, output_stride: int | None = None, **options: Any) -> None:
+    def __init__(self, name: str, output_stride: int | None = None, in_channels: int = 3, **options: Any) -> None:
         super().__init__()
         # Importing timm takes longer than building a small network: only who needs it pays.
         import timm
@@ -51,6 +53,7 @@ class TimmEncoder(nn.Module):
             raise unknown_encoder(name)
         if output_stride is not None:
             options["output_stride"] = output_stride
+        options |= other_channels(in_channels)
         try:
             network = _create(name, options)
         except REFUSALS as error:
@@ -58,6 +61,7 @@ class TimmEncoder(nn.Module):
                 raise _cannot_dilate(name, output_stride, "timm's code for it has no dilated form") from error
             raise unusable(name, f"timm cannot extract feature maps from it ({error})") from error
         self.name = name
+        self.in_channels = in_channels
         self.network: nn.Module = network
         self.channels_last: bool = getattr(network, "output_fmt", "NCHW") == "NHWC"
         info = cast("timm.models.FeatureInfo", network.feature_info)
@@ -81,7 +85,7 @@ class TimmEncoder(nn.Module):
         self.multiple: int = multiple
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(B, 3, H, W), sizes multiples of `multiple`, to one (B, C, H/stride, W/stride) per stride."""
+        """(B, in_channels, H, W), sizes multiples of `multiple`, to one (B, C, H/stride, W/stride) per stride."""
         features = self.network(images)
         return [feature.permute(0, 3, 1, 2) for feature in features] if self.channels_last else features
 
@@ -103,7 +107,7 @@ class TimmEncoder(nn.Module):
         height, width = size
         try:
             with torch.no_grad():
-                features = self(torch.zeros(1, 3, height, width))
+                features = self(torch.zeros(1, self.in_channels, height, width))
         except (AssertionError, IndexError, RuntimeError, ValueError) as error:
             return wrong_size(self.name, size, error)
         for feature, channels, stride in zip(features, self.channels, self.strides, strict=True):
@@ -114,6 +118,14 @@ class TimmEncoder(nn.Module):
                     f"{tuple(feature.shape)}; expected {expected}"
                 )
         return None
+
+
+def other_channels(in_channels: int) -> dict[str, Any]:
+    """What timm's constructors are told about the channels of the images: nothing where they are three.
+
+    Not every constructor knows the option, so that those which do not stay usable for RGB.
+    """
+    return {} if in_channels == 3 else {"in_chans": in_channels}
 
 
 def unknown_encoder(name: str, others: Iterable[str] = ()) -> RecipeError:

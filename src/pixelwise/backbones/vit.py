@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixelwise.backbones.timm import REFUSALS, unusable, wrong_size
+from pixelwise.backbones.timm import REFUSALS, other_channels, unusable, wrong_size
 from pixelwise.errors import RecipeError
 
 STRIDES = (4, 8, 16, 32)
@@ -64,9 +64,11 @@ class ViTEncoder(nn.Module):
         output_stride: Stride of the coarsest feature map, one of 4, 8, 16, 32; None: 32, or the patches'
             own if it is the only map that is needed.
         maps: How many feature maps, counted from the coarsest; None: all from stride 4 on.
+        in_channels: Of the images.
 
     Attributes:
         name: timm's name of the model.
+        in_channels: Of the images.
         untrained: How the keys of the state dict begin that no pretrained weights are for: those of the pyramid.
         channels: Of each feature map, from fine to coarse: the transformer's at its own stride and
             above, halved at each doubling of the resolution.
@@ -80,10 +82,13 @@ class ViTEncoder(nn.Module):
 
     untrained = ("enlarging.",)
 
-    def __init__(self, name: str, output_stride: int | None = None, maps: int | None = None) -> None:
+    def __init__(
+        self, name: str, output_stride: int | None = None, maps: int | None = None, in_channels: int = 3
+    ) -> None:
         super().__init__()
         self.name = name
-        self.network: Any = _create(name)
+        self.in_channels = in_channels
+        self.network: Any = _create(name, in_channels)
         self.patch = int(self.network.feature_info[-1]["reduction"])
         self.multiple: int = 2 ** round(math.log2(self.patch))
         if output_stride is None:
@@ -104,7 +109,7 @@ class ViTEncoder(nn.Module):
         self.enlarging = nn.ModuleList(_enlarging(width, steps) for steps in doublings)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(B, 3, H, W), sizes multiples of `multiple`, to one (B, C, ceil(H / s), ceil(W / s)) per stride s."""
+        """(B, in_channels, H, W), sizes multiples of `multiple`, to (B, C, ceil(H / s), ceil(W / s)) per stride s."""
         own = self._last_map(images)
         maps: list[Tensor] = []
         for enlarge, stride in zip(self.enlarging, self.strides, strict=True):
@@ -133,7 +138,7 @@ class ViTEncoder(nn.Module):
             for rows, columns in ((1, 2), (3, 1)):
                 size = rows * self.multiple, columns * self.multiple
                 with torch.no_grad():
-                    last = self._last_map(torch.zeros(1, 3, *size))
+                    last = self._last_map(torch.zeros(1, self.in_channels, *size))
                 width = last.shape[1]
                 if tuple(last.shape) != (1, width, rows, columns):
                     raise unusable(
@@ -177,13 +182,15 @@ class ChannelNorm(nn.LayerNorm):
         return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-def _create(name: str) -> nn.Module:
+def _create(name: str, in_channels: int) -> nn.Module:
     import timm
 
     refusal: Exception | None = None
     for options in _OPTIONS:
         try:
-            network: Any = timm.create_model(name, pretrained=False, num_classes=0, **options)
+            network: Any = timm.create_model(
+                name, pretrained=False, num_classes=0, **options, **other_channels(in_channels)
+            )
             # What is behind the last block, but for its normalisation, is for classes only.
             network.prune_intermediate_layers(1, prune_norm=False, prune_head=True)
             return network

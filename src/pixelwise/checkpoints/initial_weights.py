@@ -30,6 +30,9 @@ KNOWN = "initial-weights.json"
 def initialize(model: SegmentationModel, description: Initialize) -> str | None:
     """Load the encoder's pretrained weights into `model`, as far as the recipe names any.
 
+    Where the images have other channels than RGB, the first convolution's weights are spread over them: see
+    `for_channels`.
+
     They come through timm or the Hugging Face hub, which keep what they downloaded. torch's random state
     is left as it was, so what is drawn afterwards does not depend on it.
 
@@ -123,7 +126,7 @@ def _load(encoder: nn.Module, theirs: Mapping[str, Tensor], name: str) -> None:
     pretrained = [key for key in own if not key.startswith(untrained) and not key.endswith(COUNTER)]
     prefix = "network." if hasattr(encoder, "network") else ""
     theirs = {
-        key: as_convolution(value, own[key])
+        key: for_channels(as_convolution(value, own[key]), own[key])
         for key, value in ((f"{prefix}{key}", value) for key, value in theirs.items())
         if key in own
     }
@@ -137,6 +140,29 @@ def _load(encoder: nn.Module, theirs: Mapping[str, Tensor], name: str) -> None:
             f"{len(differing)} have another shape, for example {example}",
         )
     encoder.load_state_dict({**own, **theirs})
+
+
+def for_channels(theirs: Tensor, ours: Tensor) -> Tensor:
+    """Weights of a first convolution over RGB for images of C other channels, as timm's `adapt_input_conv` does it.
+
+    One channel gets the sum of the three, so a grey image answers as the same image in RGB. Of more channels the
+    first is taken for red, the next for green, blue, red again and so on, times 3 / C, so that an image with the
+    same value in all of them answers as a grey one in RGB. So with near infrared after red, green and blue it begins
+    with the weights of red.
+
+    Args:
+        theirs: (O, 3, h, w), or any other weights, which stay as they are.
+        ours: What the network has in its place, (O, C, h, w).
+
+    Returns:
+        (O, C, h, w) where that is what differs, else `theirs`.
+    """
+    if ours.ndim != 4 or theirs.shape == ours.shape or tuple(theirs.shape) != (len(ours), 3, *ours.shape[2:]):
+        return theirs
+    channels = ours.shape[1]
+    if channels == 1:
+        return theirs.sum(dim=1, keepdim=True)
+    return theirs[:, torch.arange(channels) % 3] * (3 / channels)
 
 
 def _sha256(tensors: Mapping[str, Tensor]) -> str:

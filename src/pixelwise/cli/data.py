@@ -82,6 +82,14 @@ def stats(
 
 
 @app.command()
+def cache(clear: bool = typer.Option(False, "--clear", help="Remove it; later runs decode anew.")) -> None:
+    """Show the decoded images that data.cache=disk keeps in the cache folder, and their size."""
+    from pixelwise.reports.data_sets import show_cache
+
+    show_cache(clear=clear)
+
+
+@app.command()
 def town(
     output: Path = typer.Argument(..., help="Folder to create: images/ and masks/ with train, val and test."),
     overrides: list[str] = typer.Argument(

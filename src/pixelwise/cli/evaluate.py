@@ -16,6 +16,9 @@ def run(
     ),
     boundary: bool = typer.Option(True, help="Measure boundary IoU too."),
     calibration: bool = typer.Option(False, "--calibration", help="Measure the calibration error too (slower)."),
+    group: str = typer.Option(
+        None, "--group", help="Score groups of images too: a regular expression for their names, such as '^[^_]+'."
+    ),
     device: str = typer.Option("auto", "--device", help="auto, cpu or cuda."),
     json: bool = typer.Option(False, "--json", help="Print the result as JSON instead of a table."),
 ) -> None:
@@ -32,6 +35,7 @@ def run(
         protocols=protocol,
         boundary=boundary,
         calibration=calibration,
+        group=group,
         device=device,
         as_json=json,
     )

@@ -26,7 +26,7 @@ from pixelwise.storage import cache_folder, printable, sha256_bytes, write_bytes
 Progress = Callable[[int, int], None]
 
 # Part of the cache key: raise it when the audit finds more, or the structs change.
-_VERSION = 3
+_VERSION = 5
 
 
 class SplitStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,9 +36,10 @@ class SplitStatistics(msgspec.Struct, frozen=True, kw_only=True):
         images: Usable pairs.
         pixels: Labelled pixels of each class.
         void_pixels: Ignored pixels.
+        labelled_pixels: All others; less than the sum of `pixels` where classes overlap (multi-label data).
         images_with_class: Number of images that hold the class.
         pixels_of_images_with_class: All pixels of those images, ignored ones included.
-        mean: Of all pixels of the readable images, red, green and blue in 0..1.
+        mean: Of all pixels of the readable images, red, green and blue, or each of `data.channels`, in 0..1.
         std: Their standard deviation; with `mean`, what the network's input can be normalised by.
         repeated: Images that show nothing new after those before them, as the frames of a video do: the split
             says less than its number of images promises.
@@ -49,9 +50,10 @@ class SplitStatistics(msgspec.Struct, frozen=True, kw_only=True):
     void_pixels: int
     images_with_class: tuple[int, ...]
     pixels_of_images_with_class: tuple[int, ...]
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
     repeated: int = 0
+    labelled_pixels: int = 0
 
 
 class ImageSizes(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +90,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         unusable: Ids of the pairs that cannot be trained on, by split; who allows their errors leaves them out.
         findings: Errors first, then warnings.
         near_duplicates: Images of different splits that look alike, the likest first.
+        multilabel: Whether a pixel may belong to several classes.
     """
 
     dataset: str
@@ -100,6 +103,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     unusable: dict[str, tuple[str, ...]]
     findings: tuple[Finding, ...]
     near_duplicates: tuple[NearDuplicate, ...] = ()
+    multilabel: bool = False
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -142,6 +146,7 @@ def audit(
         dataset=dataset.name,
         layout=dataset.layout,
         classes=dataset.classes,
+        multilabel=dataset.multilabel,
         splits={name: len(dataset.splits[name]) for name in names},
         statistics=statistics,
         sizes=_sizes(examinations),
@@ -237,11 +242,7 @@ def _seen(examination: Examination) -> Seen:
 
 def _cache_key(dataset: Dataset, splits: Sequence[str]) -> str:
     paths = [
-        path
-        for name in splits
-        for sample in dataset.splits[name]
-        for path in (sample.image_path, sample.mask_path)
-        if path is not None
+        path for name in splits for sample in dataset.splits[name] for path in (sample.image_path, *sample.mask_files)
     ]
     described = msgspec.json.encode((_VERSION, dataset, splits), enc_hook=printable)
     return sha256_bytes(described + stat_signature(paths).encode())[:24]
@@ -253,12 +254,13 @@ def _statistics(examinations: Sequence[Examination], dataset: Dataset) -> SplitS
     counts = np.stack(usable) if usable else np.zeros((0, 256), np.int64)
     pixels = counts[:, :num_classes]
     present = pixels > 0
-    areas = counts.sum(axis=1, keepdims=True)
-    mean, std = _normalisation(examinations)
+    areas = np.array([e.size[0] * e.size[1] for e in examinations if e.pixels is not None], np.int64)[:, None]
+    mean, std = _normalisation(examinations, len(dataset.reading.channels or (0, 1, 2)))
     return SplitStatistics(
         images=len(usable),
         pixels=tuple(pixels.sum(axis=0).tolist()),
         void_pixels=int(counts[:, IGNORE].sum()),
+        labelled_pixels=int(areas.sum() - counts[:, IGNORE].sum()),
         images_with_class=tuple(present.sum(axis=0).tolist()),
         pixels_of_images_with_class=tuple((present * areas).sum(axis=0).tolist()),
         mean=mean,
@@ -267,20 +269,16 @@ def _statistics(examinations: Sequence[Examination], dataset: Dataset) -> SplitS
     )
 
 
-def _normalisation(
-    examinations: Sequence[Examination],
-) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Mean and standard deviation of red, green and blue over all pixels, in 0..1."""
+def _normalisation(examinations: Sequence[Examination], channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel over all pixels, in 0..1."""
     readable = [e for e in examinations if e.image is not None]
     if not readable:
-        return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+        return (0.0,) * channels, (1.0,) * channels
     areas = np.array([e.size[0] * e.size[1] for e in readable], np.float64)[:, None]
     means = (areas * [e.channel_means for e in readable]).sum(axis=0) / areas.sum()
     squares = (areas * [e.channel_squares for e in readable]).sum(axis=0) / areas.sum()
     deviations = np.sqrt(np.maximum(squares - means**2, 0))
-    red, green, blue = (means / 255).tolist()
-    deviation_red, deviation_green, deviation_blue = (deviations / 255).tolist()
-    return (red, green, blue), (deviation_red, deviation_green, deviation_blue)
+    return tuple((means / 255).tolist()), tuple((deviations / 255).tolist())
 
 
 def _sizes(examinations: Sequence[Examination]) -> ImageSizes:

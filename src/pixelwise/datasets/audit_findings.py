@@ -93,7 +93,7 @@ def _per_file(dataset: Dataset, examinations: Iterable[Examination]) -> list[Fin
 
 def _over_all(dataset: Dataset, code: str, cases: list[Examination], message: str, fix: str) -> tuple[str, str]:
     """Message and fix for several files: values are added up, other messages name the first file."""
-    if code == "D202":
+    if code == "D202" and not dataset.multilabel:
         unknown = _sum(case.unknown_ids for case in cases)
         seen = _sum(case.raw_ids for case in cases)
         return (
@@ -248,13 +248,13 @@ def _class_warnings(
     dataset: Dataset, examinations: Iterable[Examination], pixels: Mapping[str, Sequence[int]]
 ) -> list[Finding]:
     findings = []
-    void = [e for e in examinations if e.pixels is not None and int(e.pixels[IGNORE]) == int(e.pixels.sum())]
+    void = [e for e in examinations if e.pixels is not None and int(e.pixels[IGNORE]) == e.size[0] * e.size[1]]
     if void:
         files = [relative_name(e.sample.mask_path or e.sample.image_path, dataset.root) for e in void]
         text = f"{len(files)} masks are ignored everywhere and teach nothing, e.g. {files[0]}"
         findings.append(finding("W212", text, files, "label them, or remove the pairs"))
     present = {name for counts in pixels.values() for name, count in zip(dataset.classes, counts, strict=True) if count}
-    if len(present) == 1:
+    if len(present) == 1 and not dataset.multilabel:
         text = f"only class '{next(iter(present))}' is present; every prediction of it scores mIoU 100 %"
         findings.append(finding("W211", text, [], "check the masks and data.label_map"))
     for split, counts in pixels.items():

@@ -7,11 +7,13 @@ with, so choose a range that holds the values that matter, such as [0, 3000] for
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
 
 from pixelwise.datasets.samples import Reading
+from pixelwise.datasets.tiff import COMPRESSIONS, can_read, read_pages
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
 
@@ -44,6 +46,52 @@ def read_bands(path: Path, reading: Reading) -> np.ndarray:
     return to_bytes(values[..., list(channels)], path, reading.input_range)
 
 
+def bands_error(path: Path) -> DataError | None:
+    """D105 for a TIFF file whose bands are no picture, saying what they are; None: it is something else.
+
+    Only the file's head is read.
+    """
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            page = file.pages[0]
+            count, dtype = int(getattr(page, "samplesperpixel", 1)), np.dtype(getattr(page, "dtype", np.uint8))
+            colors = getattr(page, "photometric", None) == tifffile.PHOTOMETRIC.RGB
+    except Exception:  # whatever a damaged head does to it
+        return None
+    if count < 2 or (colors and count <= 4 and dtype.kind == "u"):
+        return None
+    return not_a_picture(path, count, dtype)
+
+
+def not_a_picture(path: Path, count: int, dtype: np.dtype) -> DataError:
+    """D105 for an image of `count` bands of numbers of that type, which cannot be taken for RGB."""
+    deep = "" if dtype == np.uint8 else ", and which values become 0 and 255: for example data.input_range=[0, 10000]"
+    return DataError(
+        "D105",
+        f"{printable(path)}: the TIFF file has {count} bands of {dtype} and is no RGB picture; bands are taken by "
+        "their numbers",
+        f"say which ones the network gets, counted from 0: data.channels=[{','.join(map(str, range(count)))}] for all"
+        + deep,
+    )
+
+
+def read_array_mask(path: Path, max_pixels: int) -> np.ndarray:
+    """The mask in a NumPy array (`.npy`) as integers (H, W): uint8 or uint16 where its values fit, else int64.
+
+    Raises:
+        DataError: D101 damaged, D120 too many pixels, D131 cannot be opened, D205 not (height, width) integers.
+    """
+    values = _load(path, max_pixels, mask=True)[..., 0]
+    if values.dtype.kind == "b" or values.dtype == np.uint8:
+        return values.astype(np.uint8)
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    if low >= 0 and high <= 65535:
+        return values.astype(np.uint8 if high <= 255 else np.uint16)
+    return np.minimum(values, np.iinfo(np.int64).max).astype(np.int64)
+
+
 def to_bytes(values: np.ndarray, path: Path, input_range: tuple[float, float] | None) -> np.ndarray:
     """uint8 of any numbers: as they are if they are uint8, else by `input_range`; NaN becomes 0.
 
@@ -67,9 +115,11 @@ def to_bytes(values: np.ndarray, path: Path, input_range: tuple[float, float] | 
     return np.clip(scaled + 0.5, 0, 255).astype(np.uint8)
 
 
-def _load(path: Path, max_pixels: int) -> np.ndarray:
+def _load(path: Path, max_pixels: int, *, mask: bool = False) -> np.ndarray:
     """(H, W, C) numbers of a file."""
     try:
+        if mask:
+            return _load_mask(path, max_pixels)
         if path.suffix.lower() == ARRAY_SUFFIX:
             # Mapped first: a file can claim any shape. Never unpickled.
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -91,6 +141,19 @@ def _load(path: Path, max_pixels: int) -> np.ndarray:
         ) from error
 
 
+def _load_mask(path: Path, max_pixels: int) -> np.ndarray:
+    mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    if mapped.ndim != 2 or mapped.dtype.kind not in "bui":
+        raise DataError(
+            "D205",
+            f"{printable(path)}: the mask is an array of {mapped.dtype} and shape {list(mapped.shape)}; expected "
+            "integers of shape (height, width)",
+            "save one class id per pixel: for example np.save(path, probabilities.argmax(0).astype(np.uint8))",
+        )
+    _check(path, mapped.shape, np.dtype(np.uint8), False, max_pixels)
+    return np.array(mapped)[..., None]
+
+
 def _load_tiff(path: Path, max_pixels: int) -> np.ndarray:
     # 50 ms that only such images need.
     import tifffile
@@ -100,17 +163,21 @@ def _load_tiff(path: Path, max_pixels: int) -> np.ndarray:
         # Bands lie in every pixel (YXS), one after the other (SYX) or in pages of their own (QYX, IYX).
         first = series.axes.endswith("YX") and series.ndim == 3
         _check(path, series.shape, np.dtype(series.dtype), first, max_pixels)
-        try:
+        page = series.keyframe
+        plain = page.compression == 1 and page.predictor == 1 and page.bitspersample % 8 == 0 and page.fillorder == 1
+        if plain or importlib.util.find_spec("imagecodecs") is not None:
             return _channels_last(series.asarray(), first)
-        except (KeyError, ModuleNotFoundError, ImportError) as error:
-            compression = getattr(file.pages[0], "compression", "unknown")
-            name = getattr(compression, "name", str(compression))
+        if not can_read(page):
+            known = ", ".join(dict.fromkeys(COMPRESSIONS.values()))
+            name = getattr(page.compression, "name", str(page.compression))
             raise DataError(
                 "D105",
-                f"{printable(path)}: the TIFF file is compressed by {name}, which needs the package imagecodecs",
+                f"{printable(path)}: the TIFF file's numbers are stored as {name}, {page.bitspersample} bits each, "
+                f"which needs the package imagecodecs; without it: whole bytes, {known}",
                 "install it (pip install imagecodecs), or rewrite the files, for example "
                 "`gdal_translate -co COMPRESS=DEFLATE IN OUT`",
-            ) from error
+            )
+        return _channels_last(read_pages(file, series.pages, max_pixels).reshape(series.shape), first)
 
 
 def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype, first: bool, max_pixels: int) -> None:

@@ -7,6 +7,12 @@ SegNet's 11 classes (Badrinarayanan et al., PAMI 2017) and Void is ignored; as `
 
 The original has no splits. Frames are put into those that SegNet and everybody after it use: test is the
 sequence Seq05VD and the second half of 0001TP, val the 101 frames of 0016E5 at 15 Hz, train the rest.
+
+Val is 6.7 seconds of a drive that is trained on, so it hardly tells recipes apart, and test decides nothing before
+the end. For what comes between, the train split can be divided in two ways, by frames' names alone:
+`data.train_split=drive-train` leaves out one of the three drives, which becomes the split `drive-dev`: like most of
+test a drive that training never saw; `block-train` leaves out the last 15 % of every drive (`block-dev`) and, because
+neighbours are alike, what lies within 60 frames before them.
 """
 
 from __future__ import annotations
@@ -31,6 +37,9 @@ _ORIGINAL_IMAGES = ("701_stillsraw_full", "701_stills_raw_full", "images", "raw"
 _ORIGINAL_MASKS = ("labeledapproved_full", "labels", "masks", "gt")
 # The four drives of the data set; every frame's name starts with one of them.
 _FRAME = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_f?(\d+)", re.IGNORECASE)
+_HELD_OUT_DRIVE = "0006R0"
+_HELD_OUT_SHARE = 0.15
+_GAP = 60
 
 
 def camvid_layout(root: Path) -> Layout | None:
@@ -53,13 +62,21 @@ def camvid_layout(root: Path) -> Layout | None:
         original = _original(root)
         if original is None:
             return None
-        return msgspec.structs.replace(original, name="camvid", colors=CAMVID_COLORS)
+        divisions = development_divisions(original.splits)
+        return msgspec.structs.replace(original, name="camvid", colors=CAMVID_COLORS, divisions=divisions)
     splits: dict[str, tuple[Sample, ...]] = {}
     problems: list[Finding] = []
     for name, (image_folder, mask_folder) in pairs.items():
         splits[name], findings = pair_folders(name, image_folder, mask_folder)
         problems += findings
-    return Layout(name="camvid", description=description, root=root, splits=in_order(splits), problems=tuple(problems))
+    return Layout(
+        name="camvid",
+        description=description,
+        root=root,
+        splits=in_order(splits),
+        problems=tuple(problems),
+        divisions=development_divisions(splits),
+    )
 
 
 def camvid32_layout(root: Path) -> Layout | None:
@@ -80,6 +97,36 @@ def standard_split(name: str) -> str | None:
     if sequence == "SEQ05VD" or (sequence == "0001TP" and frame >= 8550):
         return "test"
     return "val" if sequence == "0016E5" and 7959 <= frame <= 8159 else "train"
+
+
+def development_divisions(splits: dict[str, tuple[Sample, ...]]) -> dict[str, dict[str, tuple[Sample, ...]]]:
+    """Both divisions of the train split (see above), by the split that is trained on, with the other splits.
+
+    Empty where a frame of train has another kind of name; without a division that leaves one of its parts empty.
+    """
+    drives: dict[str, list[tuple[int, Sample]]] = {}
+    for sample in splits.get("train", ()):
+        match = _FRAME.match(sample.id.rpartition("/")[2])
+        if match is None:
+            return {}
+        drives.setdefault(match[1].upper(), []).append((int(match[2]), sample))
+    drive: dict[str, list[Sample]] = {"drive-train": [], "drive-dev": []}
+    block: dict[str, list[Sample]] = {"block-train": [], "block-dev": []}
+    for name, frames in drives.items():
+        drive["drive-dev" if name == _HELD_OUT_DRIVE else "drive-train"] += [sample for _, sample in frames]
+        numbers = sorted(number for number, _ in frames)
+        first = numbers[len(numbers) - max(1, round(_HELD_OUT_SHARE * len(numbers)))]
+        block["block-dev"] += [sample for number, sample in frames if number >= first]
+        block["block-train"] += [sample for number, sample in frames if number < first - _GAP]
+    others = {name: samples for name, samples in splits.items() if name != "train"}
+    return {
+        next(iter(parts)): {
+            **{name: tuple(sorted(samples, key=lambda sample: sample.id)) for name, samples in parts.items()},
+            **in_order(others),
+        }
+        for parts in (drive, block)
+        if all(parts.values())
+    }
 
 
 def _original(root: Path) -> Layout | None:

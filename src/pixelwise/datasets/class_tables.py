@@ -45,6 +45,7 @@ class _Source(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     colors: dict[str, int] | None = None
     labels: dict[str, int] | None = None
     ignore: int | tuple[int, ...] | None = None
+    multilabel: bool | None = None
 
 
 def class_table(data: Data, layout: Layout) -> ClassTable:
@@ -62,6 +63,8 @@ def class_table(data: Data, layout: Layout) -> ClassTable:
         classes=data.classes, palette=data.palette, label_map=data.label_map, colors=data.colors, labels=data.labels
     )
     names = recipe.classes or known.classes
+    if layout.multilabel:
+        return _of_class_masks(data, layout, _palette(recipe.palette) or _palette(known.palette))
     palette = _palette(recipe.palette) or _palette(known.palette)
     problems: list[Finding] = []
     try:
@@ -99,6 +102,28 @@ def class_table(data: Data, layout: Layout) -> ClassTable:
         label_table=label_table,
         problems=tuple(problems),
     )
+
+
+def _of_class_masks(data: Data, layout: Layout, palette: tuple[Color, ...] | None) -> ClassTable:
+    """Classes of multi-label data, which the layout knows; nothing is looked up in its masks."""
+    names = layout.classes or ()
+    # Black, VOC's first colour, is that of a background, which overlapping classes have none of.
+    own = tuple(voc_color(i + 1) for i in range(len(names)))
+    return ClassTable(
+        classes=names,
+        palette=palette if palette is not None and len(palette) == len(names) else own,
+        label_table=LabelTable(threshold=data.mask_threshold),
+    )
+
+
+def described_classes(root: Path) -> tuple[tuple[str, ...] | None, bool | None]:
+    """`classes` and `multilabel` of `dataset.toml`; None where it does not say.
+
+    Raises:
+        DataError: D224, it is not what it should be.
+    """
+    described = _read_description(root / DESCRIPTION_FILE)
+    return described.classes, described.multilabel
 
 
 class _Inferred(NamedTuple):
@@ -195,6 +220,8 @@ def _read_description(file: Path) -> _Source:
             raise ValueError(f"{len(source.classes)} classes but {len(source.palette)} palette colours")
         for raw in source.label_map or {}:
             int(raw)
+        if source.multilabel and (source.label_map or source.colors or source.labels or source.ignore is not None):
+            raise ValueError("multilabel excludes label_map, colors, labels and ignore")
     except ValueError as error:
         raise DataError("D224", f"{printable(file)}: {error}", help) from error
     return source

@@ -18,12 +18,13 @@ from pixelwise.recipes.schema import ClassWeights
 _MAX_RATIO = 6.0
 
 
-def class_weights(kind: ClassWeights, counts: SplitStatistics) -> tuple[float, ...] | None:
+def class_weights(kind: ClassWeights, counts: SplitStatistics, *, multilabel: bool = False) -> tuple[float, ...] | None:
     """One weight per class by the named rule, or the given ones; None for `none`.
 
     Args:
         kind: As `loss.class_weights`.
         counts: Of the training split.
+        multilabel: Whether weights are those of the pixels that have a class, beside 1 of the others.
 
     Raises:
         RecipeError: R203, given or published weights of another number of classes.
@@ -33,6 +34,8 @@ def class_weights(kind: ClassWeights, counts: SplitStatistics) -> tuple[float, .
     if kind == "median-frequency":
         return median_frequency_weights(counts.pixels, counts.pixels_of_images_with_class)
     if kind == "inverse-sqrt":
+        if multilabel:
+            return positive_weights(counts.pixels, counts.labelled_pixels)
         return inverse_sqrt_weights(counts.pixels)
     if kind == "none":
         return None
@@ -45,6 +48,20 @@ def class_weights(kind: ClassWeights, counts: SplitStatistics) -> tuple[float, .
             "give one weight per class, or a rule that counts the data, for example loss.class_weights=enet",
         )
     return weights
+
+
+def positive_weights(pixels: Sequence[int], labelled: int) -> tuple[float, ...]:
+    """sqrt(pixels without the class / pixels with it): `inverse_sqrt_weights` of the two, as the weight of the latter.
+
+    Args:
+        pixels: With each class; of multi-label data.
+        labelled: All that are not ignored.
+
+    Returns:
+        One weight per class, within 1/6..6; the other pixels weigh 1.
+    """
+    ratios = [math.sqrt((labelled - count) / count) if count else _MAX_RATIO for count in pixels]
+    return tuple(min(max(ratio, 1 / _MAX_RATIO), _MAX_RATIO) for ratio in ratios)
 
 
 def enet_weights(pixels: Sequence[int], void_pixels: int) -> tuple[float, ...]:

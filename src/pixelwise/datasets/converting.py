@@ -55,7 +55,8 @@ def convert_to_folder(
     """Write `dataset` as `images/{split}/ID` and `masks/{split}/ID.png`, all of it or nothing.
 
     Masks become 8-bit grey PNG files of class ids, 255 = ignored. JPEG and PNG images that are upright and opaque
-    are copied as they are; all others, and resized ones, become PNG.
+    are copied as they are; all others, and resized ones, become PNG. Images of other channels than three become
+    NumPy arrays of bytes, to be read with data.channels=[0,1,...].
 
     Args:
         dataset: As opened.
@@ -66,11 +67,17 @@ def convert_to_folder(
         progress: Called with (pairs done, pairs in total).
 
     Raises:
-        DataError: D225, `output` exists; the first error of a pair that is not allowed.
+        DataError: D225, `output` exists; D231, the data is multi-label; the first error of a pair that is not allowed.
         ResourceError: S601, the disk is full.
     """
     if output.exists():
         raise DataError("D225", f"{printable(output)}: exists already", "choose a folder that does not exist")
+    if dataset.multilabel:
+        raise DataError(
+            "D231",
+            f"{printable(dataset.root)}: multi-label data has no masks of one class id per pixel to convert to",
+            "train on it as it is; masks of each class stay in a folder of its own",
+        )
     pairs = [(split, sample) for split, samples in dataset.splits.items() for sample in samples if sample.mask_path]
     with full_disk_explained(output):
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +148,8 @@ def _write_pair(dataset: Dataset, split: str, sample: Sample, folder: Path, size
         image, labels = resize_image(image, size), resize_labels(labels, size)
     content, ending = (None, "") if size is not None else _as_it_is(sample, dataset)
     if content is None:
-        content, ending = _png(image), ".png"
+        # Four channels would become transparency.
+        content, ending = (_png(image), ".png") if image.shape[2] == 3 else (_npy(image), ".npy")
     for kind, data, suffix in (("images", content, ending), ("masks", _png(labels), ".png")):
         # Suffixes are appended: `a.b` is an id, too.
         path = folder / kind / folder_of_split(split) / f"{_inside(sample.id)}{suffix}"
@@ -159,9 +167,16 @@ def _as_it_is(sample: Sample, dataset: Dataset) -> tuple[bytes | None, str]:
     _, facts = load_image(sample.image_path, dataset.reading)
     plain = facts.orientation == 1 and not facts.transparent and not facts.animated
     ending = _COPIED_FORMATS.get(facts.format)
-    if not plain or ending is None or dataset.reading.input_range is not None:
+    reading = dataset.reading
+    if not plain or ending is None or reading.input_range is not None or reading.channels is not None:
         return None, ""
     return sample.image_path.read_bytes(), ending
+
+
+def _npy(values: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, values, allow_pickle=False)
+    return stream.getvalue()
 
 
 def _png(values: np.ndarray) -> bytes:

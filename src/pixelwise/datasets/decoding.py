@@ -88,8 +88,8 @@ def decode(path: Path, *, max_pixels: int) -> Decoded:
         max_pixels: Files with more pixels are refused before they are decoded.
 
     Raises:
-        DataError: D101 truncated or damaged, D102 not an image, D120 too many pixels, D131 cannot
-            be read or is no regular file.
+        DataError: D101 truncated or damaged, D102 not an image, D105 bands that are no picture, D120 too many
+            pixels, D131 cannot be read or is no regular file.
     """
     where = printable(path)
     with _open_regular(path) as stream:
@@ -112,12 +112,9 @@ def decode(path: Path, *, max_pixels: int) -> Decoded:
         # Decoders raise nearly anything on damaged input: OSError, SyntaxError, ValueError,
         # struct.error, IndexError, zlib.error. All of it means the same to the user.
         except Exception as error:
-            if kind == "TIFF" and isinstance(error, SyntaxError) and "pixel mode" in str(error):
-                raise DataError(
-                    "D105",
-                    f"{where}: the TIFF file has a number or kind of channels that is no RGB picture",
-                    "say which channels to take: for example data.channels=[0,1,2,3], counted from 0",
-                ) from error
+            bands = _bands_error(path) if kind == "TIFF" else None
+            if bands is not None:
+                raise bands from error
             raise DataError(
                 "D101",
                 f"{where}: truncated or damaged {kind} file ({size} bytes): {error}",
@@ -125,6 +122,14 @@ def decode(path: Path, *, max_pixels: int) -> Decoded:
             ) from error
     lossless = kind in ("PNG", "TIFF", "BMP", "GIF") or (kind == "WEBP" and head[12:16] != b"VP8 ")
     return Decoded(image, kind, raw_mode, animated, lossless)
+
+
+def _bands_error(path: Path) -> DataError | None:
+    """What there is to say about a TIFF file that Pillow cannot read because of its bands."""
+    # Needed, and imported, only when something is wrong.
+    from pixelwise.datasets.bands import bands_error
+
+    return bands_error(path)
 
 
 def image_sizes(path: Path) -> tuple[tuple[int, int], tuple[int, int]]:

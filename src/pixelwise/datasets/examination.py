@@ -25,17 +25,19 @@ from pixelwise.datasets.reading import (
     load_image,
     load_mask,
     mask_error,
+    read_class_masks,
     rotation_error,
     translate,
 )
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
+from pixelwise.recipes.classes import IGNORE, IGNORE_BIT
 from pixelwise.storage import cache_folder, sha256_bytes, write_bytes
 
 MAX_VALUES = 1000
 """So many values of a mask are kept, the most frequent ones: a photo in place of a mask has 100 000 colours."""
 # Part of the cache key: raise it when an examination finds more, or its fields change.
-_VERSION = 1
+_VERSION = 3
 
 
 @dataclass
@@ -51,7 +53,7 @@ class Examination:
         digest: SHA-256 of the image file; empty if it could not be read.
         encoding: Of the mask, in words; empty if it could not be read.
         pixels: int64 (256,) number of pixels by class id (255 = ignored); None unless the pair is
-            usable.
+            usable. Those of multi-label data overlap.
         raw_ids: Raw value -> pixels of a mask with one channel.
         unknown_ids: Those without a meaning.
         unknown_colors: `0xrrggbb` -> pixels without a meaning, of an RGB mask.
@@ -95,10 +97,10 @@ def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, 
         fresh: Compute the hashes again and compare them with the kept ones.
     """
     result = Examination(split, sample)
-    for path in (sample.image_path, sample.mask_path):
+    for path in (sample.image_path, *sample.mask_files):
         # A file that cannot be read is reported by its decoding below.
         try:
-            digest = hashes.digest(path, fresh=fresh) if path is not None and path.is_file() else ""
+            digest = hashes.digest(path, fresh=fresh) if path.is_file() else ""
         except OSError:
             digest = ""
         result.digest = digest if path is sample.image_path else result.digest
@@ -108,6 +110,9 @@ def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, 
         _describe_image(result, pixels)
     except DataError as error:
         result.errors.append((sample.image_path, error))
+    if dataset.multilabel:
+        _examine_class_masks(result, dataset)
+        return result
     mask_path = sample.mask_path
     if mask_path is None:
         return result
@@ -126,8 +131,25 @@ def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, 
     return result
 
 
+def _examine_class_masks(result: Examination, dataset: Dataset) -> None:
+    """As `examine`, of one mask per class; `pixels` of classes that overlap add up to more than there are."""
+    sample = result.sample
+    found = read_class_masks(sample, dataset, result.size if result.image is not None else None, result.image)
+    result.encoding = f"{found.encoding}, one per class" if found.encoding else ""
+    result.errors += [(sample.image_path if error.code == "D110" else path, error) for path, error in found.errors]
+    if result.errors or found.labels is None:
+        return
+    result.pixels = np.zeros(256, np.int64)
+    for class_id in range(len(dataset.classes)):
+        result.pixels[class_id] = np.count_nonzero(found.labels & (1 << class_id))
+    result.pixels[IGNORE] = np.count_nonzero(found.labels == IGNORE_BIT)
+
+
 def _describe_image(result: Examination, pixels: np.ndarray) -> None:
-    means, deviations = (values.ravel() for values in cv2.meanStdDev(pixels))
+    # OpenCV measures at most four channels at once.
+    parts = [pixels] if pixels.shape[2] <= 4 else [pixels[..., i] for i in range(pixels.shape[2])]
+    measured = [cv2.meanStdDev(np.ascontiguousarray(part)) for part in parts]
+    means, deviations = (np.concatenate([values[i].ravel() for values in measured]) for i in (0, 1))
     result.channel_means = tuple(means.tolist())
     result.channel_squares = tuple((means**2 + deviations**2).tolist())
     # What an image of other bands looks like is judged by its first one.
@@ -179,7 +201,9 @@ class ExaminationCache:
 
     def __init__(self, dataset: Dataset, *, fresh: bool = False) -> None:
         # Messages name how many classes there are; the names themselves change nothing.
-        facts = (_VERSION, dataset.label_table, dataset.reading, len(dataset.classes))
+        facts: tuple[object, ...] = (_VERSION, dataset.label_table, dataset.reading, len(dataset.classes))
+        if dataset.multilabel:
+            facts = (*facts, "multilabel")
         key = os.fsencode(dataset.root.resolve()) + b"\0" + msgspec.json.encode(facts)
         self._file = cache_folder() / f"examined-{sha256_bytes(key)[:20]}.msgpack"
         self._known = {} if fresh else _load(self._file)
@@ -212,16 +236,16 @@ class ExaminationCache:
 
 
 def _key(split: str, sample: Sample) -> bytes:
-    paths = (sample.image_path, sample.mask_path or "")
+    paths = (sample.image_path, *(path or "" for path in sample.class_masks or (sample.mask_path,)))
+    if sample.ignore_mask is not None:
+        paths = (*paths, sample.ignore_mask)
     return b"\0".join([split.encode(), sample.id.encode(), *(os.fsencode(path) for path in paths)])
 
 
 def _state(sample: Sample, *, settled: bool = False) -> bytes | None:
-    """Sizes and modification times of both files; None where one cannot be asked, or is not `settled`."""
+    """Sizes and modification times of the files; None where one cannot be asked, or is not `settled`."""
     states = []
-    for path in (sample.image_path, sample.mask_path):
-        if path is None:
-            continue
+    for path in (sample.image_path, *sample.mask_files):
         try:
             facts = path.stat()
         except OSError:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 
-from pixelwise.datasets.samples import Dataset
+from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.storage import cache_folder, sha256_bytes, sha256_file, write_bytes
 
 THREADS = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
@@ -87,14 +87,11 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
     names = sorted(dataset.splits if splits is None else splits)
     samples = [(name, sample) for name in names for sample in dataset.splits.get(name, ())]
     cache = HashCache(dataset.root)
-    paths = [path for _, sample in samples for path in (sample.image_path, sample.mask_path) if path is not None]
+    paths = [path for _, sample in samples for path in (sample.image_path, *sample.mask_files)]
     with ThreadPoolExecutor(_HASHING_THREADS) as pool:
         digests = dict(zip(paths, pool.map(lambda path: _digest(cache, path, fresh), paths), strict=True))
     cache.save()
-    content = [
-        (name, sample.id, digests[sample.image_path], digests[sample.mask_path] if sample.mask_path else None)
-        for name, sample in samples
-    ]
+    content = [(name, sample.id, digests[sample.image_path], _of_masks(sample, digests)) for name, sample in samples]
     label_table = dataset.label_table
     table: tuple[object, ...] = (sorted(label_table.ids.items()), sorted(label_table.colors.items()))
     if label_table.threshold is not None or label_table.divisor is not None:
@@ -105,6 +102,13 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
         del reading["channels"]
     described = (names, content, table, dataset.classes, reading)
     return hashlib.sha256(msgspec.json.encode(described)).hexdigest()
+
+
+def _of_masks(sample: Sample, digests: Mapping[Path, str]) -> str | list[str | None] | None:
+    """The digest of the mask; of multi-label data one per class and that of ignored pixels."""
+    if not sample.class_masks:
+        return digests[sample.mask_path] if sample.mask_path else None
+    return [None if path is None else digests[path] for path in (*sample.class_masks, sample.ignore_mask)]
 
 
 def _digest(cache: HashCache, path: Path, fresh: bool) -> str:

@@ -5,6 +5,9 @@
 - `{train,val,test}/...` with `{train,val,test}_masks/...`, or `train_images/` with `train_masks/`
 - `images/...` with `masks/...`: divided 80 to 20 into train and val by `validation_keys`.
 - `a.jpg` with `a_mask.png` in one folder, or in `{train,val,test}/` (Roboflow, whose `_classes.csv` is read)
+- `images/...` with `masks/{class}/...`, one mask per class: see `pixelwise.datasets.class_folders`
+
+Masks may be NumPy arrays (`.npy`) of integers, (H, W), as well as images.
 
 `images` may also be called `imgs`, `JPEGImages`, `original`, `input` and the like, and `masks` `labels`,
 `annotations`, `SegmentationClass`, `gt`, `ground_truth` and the like. Image and mask have the same name below
@@ -16,6 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
+
+from pixelwise.datasets.class_folders import class_folders_layout
 from pixelwise.datasets.division import divided
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.layouts import SPLIT_NAMES, Layout, in_order, split_folders
@@ -42,7 +48,38 @@ _CLASSES_FILE = "_classes.csv"
 
 
 def folder_layout(root: Path) -> Layout | None:
-    """The layout of `root`, or None if it holds no folder of images beside one of masks."""
+    """The layout of `root`, or None if it holds no folder of images beside one of masks.
+
+    Two folders of masks or more in which masks have the names of images, where no image has a mask otherwise, are
+    taken for classes: multi-label data.
+    """
+    layout = _layout(root)
+    if layout is None or any(layout.splits.values()):
+        return layout
+    by_class = multilabel_layout(root)
+    return by_class if by_class is not None and len(by_class.classes or ()) > 1 else layout
+
+
+def multilabel_layout(root: Path) -> Layout | None:
+    """The layout of `root` with one folder of masks per class; None where it is none."""
+    folders = subfolders(root)
+    images, masks = _first(folders, _IMAGE_FOLDERS), _first(folders, _MASK_FOLDERS)
+    if images and masks:
+        splits = split_folders(images)
+        places: dict[str | None, tuple[Path, Path]] = {name: (path, masks) for name, path in splits.items()}
+        places = places or {None: (images, masks)}
+        layout = class_folders_layout(root, places)
+        return _with_strays(layout, images, list(splits.values())) if layout is not None and splits else layout
+    places = {}
+    for name, folder in split_folders(root).items():
+        inner = subfolders(folder)
+        images, masks = _first(inner, _IMAGE_FOLDERS), _first(inner, _MASK_FOLDERS)
+        if images:
+            places[name] = (images, masks or folder / "masks")
+    return class_folders_layout(root, places) if places else None
+
+
+def _layout(root: Path) -> Layout | None:
     folders = subfolders(root)
     images, masks = _first(folders, _IMAGE_FOLDERS), _first(folders, _MASK_FOLDERS)
     if images and masks:
@@ -90,7 +127,9 @@ def _side_by_side(root: Path) -> Layout | None:
     problems: list[Finding] = []
     for name, folder in places.items():
         listing = list_images(folder)
-        masks = [entry for entry in listing.entries if is_mask_name(entry.path.stem)]
+        # Arrays beside images are masks, whatever else arrays are where they are alone.
+        both = list_images(folder, arrays_too=True).entries
+        masks = [entry for entry in both if is_mask_name(entry.path.stem)]
         images = [entry for entry in listing.entries if not is_mask_name(entry.path.stem)]
         splits[name], found = pair(name, images, masks, masks=folder)
         problems += [*listing.problems, *found]
@@ -148,13 +187,7 @@ def _with_strays(layout: Layout, images: Path, split_folders: list[Path]) -> Lay
         strays,
         f"move them into {images.name}/train, {images.name}/val or {images.name}/test",
     )
-    return Layout(
-        name=layout.name,
-        description=layout.description,
-        root=layout.root,
-        splits=layout.splits,
-        problems=(*layout.problems, warning),
-    )
+    return msgspec.structs.replace(layout, problems=(*layout.problems, warning))
 
 
 def _divided(root: Path, images: Path, masks: Path) -> Layout:

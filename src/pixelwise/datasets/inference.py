@@ -24,7 +24,7 @@ from pixelwise.storage import cache_folder, printable, write_bytes
 
 _THREADS = 2
 # Part of the name in the cache: raise it when more is collected.
-_VERSION = 2
+_VERSION = 3
 # RGB masks with more colours are photos or were smoothed.
 _MAX_COLORS = 40
 _NAMED = 8

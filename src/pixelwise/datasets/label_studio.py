@@ -1,10 +1,14 @@
-"""Brush masks that Label Studio exports as PNG: one file per task and label.
+"""What Label Studio exports: brush masks as PNG, one file per task and label, or all regions as JSON.
 
     task-12-annotation-34-by-5-tag-Road-0.png ...   images/...   [project.json]
+    project.json   images/...
 
-The name gives task, annotation and label; the masks of a task are merged, the smaller area on top. Of
-several annotations of a task the one with the highest number counts. Which image a task belongs to is in
-the project's JSON export, if it lies beside; otherwise the images are called `12.jpg` or `task-12.jpg`.
+The name of a mask gives task, annotation and label. Which image a task belongs to is in the project's JSON
+export, if it lies beside; otherwise the images are called `12.jpg` or `task-12.jpg`. Without masks, polygons,
+brush strokes, rectangles and ellipses are drawn from the JSON export (`JSON`, not `JSON-MIN`).
+
+Either way the regions of a task are merged, the smaller area on top, and of several annotations of a task the one
+with the highest number counts.
 """
 
 from __future__ import annotations
@@ -20,13 +24,16 @@ import msgspec
 import numpy as np
 
 from pixelwise.datasets.decoding import SUFFIXES, decode
-from pixelwise.datasets.drawing import Broken, Picture, Shape, draw, drawn_layout
+from pixelwise.datasets.drawing import Broken, Picture, Shape, draw, drawn_layout, unannotated
+from pixelwise.datasets.label_studio_json import Annotation, outlines
 from pixelwise.datasets.layouts import Layout, split_of
-from pixelwise.datasets.listing import Entry, list_images
+from pixelwise.datasets.listing import Entry, Listing, list_images
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
 
-LOOKED_FOR = "task-1-annotation-2-by-3-tag-LABEL-0.png (Label Studio's brush masks), images/ and the JSON export"
+LOOKED_FOR = (
+    "Label Studio's JSON export with images/, or its brush masks, task-1-annotation-2-by-3-tag-LABEL-0.png, with both"
+)
 _MASK = re.compile(r"task-(\d+)-annotation-(\d+)-by-(.+?)-([^-]+)-(.+)-(\d+)")
 # Uploads get eight hexadecimal digits before their name.
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")
@@ -35,20 +42,21 @@ _UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")
 class _Task(msgspec.Struct):
     id: int
     data: dict[str, Any] = {}
+    annotations: list[Annotation] = []
 
 
 def label_studio_layout(root: Path) -> Layout | None:
-    """The layout of `root`, or None if no file in it is named like a brush mask of Label Studio.
+    """The layout of `root`, or None if it holds neither brush masks of Label Studio nor a JSON export of regions.
 
     Raises:
         ResourceError: S601, the disk of the cache folder is full.
     """
     listing = list_images(root)
     masks = [entry for entry in listing.entries if _MASK.fullmatch(entry.path.stem)]
-    if not masks:
-        return None
-    images = [entry for entry in listing.entries if not _MASK.fullmatch(entry.path.stem)]
     exports = sorted(root.glob("*.json"))
+    if not masks:
+        return _json_layout(root, listing, [path for path in exports if _holds_regions(path)])
+    images = [entry for entry in listing.entries if not _MASK.fullmatch(entry.path.stem)]
     sources = [*exports, *(entry.path for entry in listing.entries)]
     drawn = draw("label-studio", sources, lambda: _pictures(root, masks, images, exports))
     return drawn_layout(
@@ -58,6 +66,61 @@ def label_studio_layout(root: Path) -> Layout | None:
         drawn,
         problems=listing.problems,
     )
+
+
+def _holds_regions(export: Path) -> bool:
+    try:
+        content = export.read_bytes()
+    except OSError:
+        return False
+    # A damaged export is still one, and is reported as such.
+    return content.lstrip()[:1] == b"[" and b'"annotations"' in content and b'"result"' in content
+
+
+def _json_layout(root: Path, listing: Listing, exports: Sequence[Path]) -> Layout | None:
+    """The layout of JSON exports with the images that they name; None without an export."""
+    if not exports:
+        return None
+    sources = [*exports, *(entry.path for entry in listing.entries)]
+    drawn = draw("label-studio-json", sources, lambda: _outlined(root, listing.entries, exports))
+    used = {sample.image_path for samples in drawn.splits.values() for sample in samples}
+    without = [entry.path for entry in listing.entries if entry.path.absolute() not in used]
+    return drawn_layout(
+        "label-studio",
+        "Label Studio: regions of the JSON export, drawn as masks into the cache folder",
+        root,
+        drawn,
+        problems=[*listing.problems, *unannotated(without, "annotation in Label Studio's export")],
+    )
+
+
+def _outlined(root: Path, images: Sequence[Entry], exports: Sequence[Path]) -> Iterator[Picture | Broken]:
+    by_name = {entry.path.name: entry for entry in images}
+    for export in exports:
+        try:
+            tasks = msgspec.json.decode(export.read_bytes(), type=list[_Task])
+        except (OSError, msgspec.DecodeError) as error:
+            yield Broken(export, f"no JSON export of Label Studio: {error}")
+            continue
+        for task in tasks:
+            finished = [annotation for annotation in task.annotations if not annotation.was_cancelled]
+            if not finished:
+                continue
+            names = [name for value in task.data.values() if isinstance(value, str) for name in _file_names(value)]
+            entry = next((by_name[name] for name in names if name in by_name), None)
+            if entry is None:
+                named = f", {printable(names[0])}, does not exist" if names else " is not named"
+                yield Broken(export, f"the image of task {task.id}{named}")
+                continue
+            try:
+                found = outlines(max(finished, key=lambda annotation: annotation.id))
+            except (ValueError, TypeError, KeyError) as error:
+                yield Broken(export, f"task {task.id}, {printable(entry.path.name)}: {error}")
+                continue
+            split = split_of(entry.path.relative_to(root).parts[:-1])
+            yield Picture(
+                split, entry.key, entry.path, found.size, found.shapes, export, found.skipped, smaller_on_top=True
+            )
 
 
 def _pictures(

@@ -16,6 +16,7 @@ import numpy as np
 
 from pixelwise.recipes.classes import IGNORE, Color
 
+_WHITE = (1, 255, 65535)
 _HEX_COLOR = re.compile(r"#?([0-9a-fA-F]{6})")
 
 
@@ -120,6 +121,23 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
         inverse = np.zeros(256, np.uint8 if max(raw_of.values()) <= 255 else np.uint16)
         inverse[list(raw_of)] = list(raw_of.values())
         return inverse[labels]
+
+
+def presence(values: np.ndarray, threshold: int | None = None) -> tuple[np.ndarray, dict[int, int]]:
+    """Where a black and white mask says that its class is.
+
+    Args:
+        values: (H, W), any integer dtype: 0 and one of 1, 255 and 65535.
+        threshold: Values from here on are the class, whatever they are; None: only the two are allowed.
+
+    Returns:
+        bool (H, W), and the values that a mask of two values does not have, with their pixel counts.
+    """
+    if threshold is not None:
+        return values >= threshold, {}
+    counts = count_values(values)
+    white = next((value for value in counts if value in _WHITE), None)
+    return values != 0, {value: pixels for value, pixels in counts.items() if value not in (0, white)}
 
 
 def semantic_ids(values: np.ndarray, divisor: int) -> np.ndarray:

@@ -63,7 +63,7 @@ def layout_scores(dataset: Dataset) -> tuple[LayoutScore, ...]:
 
 
 def _score(name: str, description: str, samples: list[Sample], files: set[bytes]) -> LayoutScore:
-    paths = {_key(path) for sample in samples for path in (sample.image_path, sample.mask_path) if path is not None}
+    paths = {_key(path) for sample in samples for path in (sample.image_path, *sample.mask_files)}
     return LayoutScore(
         name=name,
         description=description,

@@ -37,11 +37,13 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         problems_of: What was noticed about single splits, those included that this copy lacks: it
             concerns only who opens the split.
         overlapping: Splits that share images, as alternatives for training: one of them is opened.
+        divisions: Other divisions of the same images: the split that is trained on -> all its splits.
         classes: Class names that the layout's own files give, in their order.
         palette: Colours that they give, one per class.
         label_map: Raw value -> class id or 255, where it is not what the data set's name implies;
             empty: the masks are read by `colors` alone.
         colors: `#rrggbb` -> class id or 255, likewise.
+        multilabel: Whether there is one mask per class, `Sample.class_masks` in the order of `classes`.
         label_names: Raw value -> name of the label, for masks that were drawn from annotations; 0 is
             `background`, what no annotation covers.
     """
@@ -53,11 +55,13 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[Finding, ...] = ()
     problems_of: dict[str, tuple[Finding, ...]] = {}
     overlapping: tuple[str, ...] = ()
+    divisions: dict[str, dict[str, tuple[Sample, ...]]] = {}
     classes: tuple[str, ...] | None = None
     palette: tuple[Color, ...] | None = None
     label_map: dict[int, int] | None = None
     colors: dict[str, int] | None = None
     label_names: dict[int, str] = {}
+    multilabel: bool = False
 
 
 def split_folders(folder: Path) -> dict[str, Path]:
@@ -87,14 +91,34 @@ def all_match(layout: Layout, pattern: re.Pattern[str]) -> bool:
 def trained_on(layout: Layout, train_split: str) -> Layout:
     """The layout for training on one split: the alternatives to it are left out.
 
-    Where `train_split` is none of the alternatives, the first one that exists stays.
+    Where `train_split` is none of the alternatives, the first one that exists stays. Names of splits with `+`
+    between them are those splits as one; by themselves they are then gone.
     """
+    if train_split in layout.divisions:
+        layout = msgspec.structs.replace(layout, splits=layout.divisions[train_split])
+    parts = tuple(dict.fromkeys(train_split.split("+")))
+    if len(parts) > 1:
+        layout = _joined(layout, train_split, parts)
     existing = [name for name in layout.overlapping if name in layout.splits]
     kept = train_split if train_split in existing else next(iter(existing), None)
     splits = {name: samples for name, samples in layout.splits.items() if name not in existing or name == kept}
     # Every score needs val, whatever is trained on.
-    concerned = dict.fromkeys((*splits, train_split, "val"))
+    concerned = dict.fromkeys((*splits, *parts, "val"))
     problems = (found for name in concerned for found in layout.problems_of.get(name, ()))
     return msgspec.structs.replace(
-        layout, splits=splits, problems=(*layout.problems, *problems), problems_of={}, overlapping=()
+        layout, splits=splits, problems=(*layout.problems, *problems), problems_of={}, overlapping=(), divisions={}
     )
+
+
+def _joined(layout: Layout, name: str, parts: tuple[str, ...]) -> Layout:
+    """The layout with `parts` as one split; as it is where one of them does not exist."""
+    if not all(part in layout.splits for part in parts):
+        return layout
+    # Ids are unique within a split only.
+    samples = [
+        msgspec.structs.replace(sample, id=f"{part}/{sample.id}") for part in parts for sample in layout.splits[part]
+    ]
+    alike = layout.overlapping if set(parts) & set(layout.overlapping) else ()
+    others = {split: found for split, found in layout.splits.items() if split not in (*parts, *alike)}
+    joined = tuple(sorted(samples, key=lambda sample: sample.id))
+    return msgspec.structs.replace(layout, splits={name: joined, **others})

@@ -45,12 +45,15 @@ class Listing(NamedTuple):
     problems: list[Finding]
 
 
-def list_images(folder: Path) -> Listing:
+def list_images(folder: Path, *, arrays_too: bool = False) -> Listing:
     """All files below `folder` whose names end like images, hidden and system files left out.
 
     NumPy arrays (`.npy`) are images only where there are no others: beside images they are something else.
-
     Symbolic links are followed; a folder that was already visited is not entered again.
+
+    Args:
+        folder: Where to look.
+        arrays_too: List arrays beside images, too: they are masks there.
     """
     problems: list[Finding] = []
     entries: list[Entry] = []
@@ -64,7 +67,7 @@ def list_images(folder: Path) -> Listing:
             entries.append(Entry(_key(path, folder), path))
         elif suffix not in _COMPANIONS:
             others.setdefault(suffix or "no ending", []).append(printable(path))
-    entries = entries or arrays
+    entries = entries + arrays if arrays_too else entries or arrays
     if others:
         counts = Counter({suffix: len(files) for suffix, files in others.items()}).most_common(4)
         problems.append(

@@ -22,8 +22,10 @@ from pixelwise.datasets import (
     voc,
     yolo,
 )
-from pixelwise.datasets.class_tables import DESCRIPTION_FILE, class_table
+from pixelwise.datasets.class_folders import not_class_folders, with_classes
+from pixelwise.datasets.class_tables import DESCRIPTION_FILE, class_table, described_classes
 from pixelwise.datasets.layouts import Layout, trained_on
+from pixelwise.datasets.remedies import prepare_command, with_command
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes import CLASS_SETS, IGNORE
@@ -65,7 +67,7 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
 
     Args:
         data: `data.dataset` names the layout; `auto` takes the one that fits. `data.train_split`
-            chooses between splits that share images.
+            chooses between splits that share images, and joins splits.
         root: The folder; None only for `town`, which is then drawn into the user's cache folder.
 
     Raises:
@@ -80,14 +82,19 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
         layout = town_layout(data, root)
     else:
         if root is None:
-            raise DataError("D222", f"data set '{data.dataset}' needs a folder", "say where it is: --data PATH")
+            command = prepare_command(data.dataset, Path("DIR"))
+            get = f"; to get it: `{command}`" if command else ""
+            raise DataError("D222", f"data set '{data.dataset}' needs a folder", f"say where it is: --data PATH{get}")
         if not root.is_dir():
             state = "is not a folder" if root.exists() else "does not exist"
-            raise DataError("D222", f"{printable(root)}: {state}", "give the folder that holds images and masks")
+            command = prepare_command(data.dataset, root)
+            get = f", or get the data set: `{command}`" if command else ""
+            raise DataError("D222", f"{printable(root)}: {state}", f"give the folder that holds images and masks{get}")
         layout = _recognise(root) if data.dataset == "auto" else LAYOUTS[data.dataset][0](root)
         if layout is None:
             raise _not_recognised(data.dataset, root)
-        layout = trained_on(layout, data.train_split)
+        layout = with_command(_by_classes(layout, data, root))
+    layout = trained_on(layout, data.train_split)
     table = class_table(data, layout)
     return Dataset(
         name=layout.name,
@@ -100,7 +107,23 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
         layout=layout.description,
         problems=(*layout.problems, *table.problems),
         label_names=layout.label_names,
+        multilabel=layout.multilabel,
     )
+
+
+def _by_classes(layout: Layout, data: Data, root: Path) -> Layout:
+    """The layout with one mask per class where that is asked for or found, else as it is.
+
+    Raises:
+        DataError: D231, it is asked for and not found, or the classes do not fit.
+    """
+    described, announced = (None, None) if layout.name in CLASS_SETS else described_classes(layout.root)
+    if data.multilabel or announced:
+        found = layout if layout.multilabel else folder.multilabel_layout(root)
+        if found is None:
+            raise not_class_folders(root)
+        layout = found
+    return with_classes(layout, data.classes or described) if layout.multilabel else layout
 
 
 def settled(data: Data, dataset: Dataset) -> Data:
@@ -111,6 +134,8 @@ def settled(data: Data, dataset: Dataset) -> Data:
     """
     table = dataset.label_table
     filled = msgspec.structs.replace(data, classes=dataset.classes, palette=dataset.palette)
+    if dataset.multilabel:
+        return msgspec.structs.replace(filled, multilabel=True)
     if dataset.label_names:
         # Raw values of drawn masks are numbered anew when annotations change; names stay.
         labels = {name: table.ids[raw] for raw, name in sorted(dataset.label_names.items()) if raw in table.ids}
@@ -173,8 +198,9 @@ def _not_recognised(name: str, root: Path) -> DataError:
     except OSError as error:
         entries = [error.strerror or str(error)]
     found = ", ".join(printable(entry) for entry in entries[:8]) + (", ..." if len(entries) > 8 else "")
+    command = prepare_command(name, root)
     return DataError(
         "D222",
         f"{printable(root)}: no images with masks found; it holds: {found or 'nothing'}",
-        f"looked for {looked_for}",
+        f"looked for {looked_for}" + (f"; `{command}` brings or names what is missing" if command else ""),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pixelwise.datasets.findings import Finding, finding
@@ -74,23 +74,85 @@ def pair(
     for image_key, mask_key in _loose_matches(lonely_images, lonely_masks):
         pairs[image_key] = (lonely_images.pop(image_key), lonely_masks.pop(mask_key))
 
-    if not labels and images and split != "train":
-        findings.append(
+    findings += _left_over(split, images, lonely_images, lonely_masks, len(labels), masks)
+    samples = (Sample(key, image, mask) for key, (image, mask) in sorted(pairs.items()))
+    return tuple(samples), findings
+
+
+def pair_classes(
+    split: str,
+    image_entries: Sequence[Entry],
+    mask_entries: Mapping[str, Sequence[Entry]],
+    classes: Sequence[str],
+    *,
+    ignore: str,
+    masks: Path,
+) -> tuple[tuple[Sample, ...], list[Finding]]:
+    """Samples with one mask per class, sorted by id; an image needs a mask of one class at least.
+
+    Args:
+        split: For the messages.
+        image_entries: Of the split.
+        mask_entries: By name of the class, and by `ignore` those of the pixels that count nowhere.
+        classes: Their order.
+        ignore: The name that is no class.
+        masks: Folder of the masks, for the messages.
+
+    Returns:
+        The samples, and findings as of `pair`.
+    """
+    findings: list[Finding] = []
+    images = _unique(split, "images", ((key, path) for key, path in image_entries), findings)
+    found: dict[str, dict[str, Path]] = {}
+    lonely_masks: dict[str, Path] = {}
+    total = 0
+    for name in (*classes, ignore):
+        labels = _unique(split, f"masks of {name}", ((k, path) for k, path in mask_entries.get(name, ())), findings)
+        matches = [(key, key) for key in labels if key in images]
+        images_left = {key: path for key, path in images.items() if key not in labels}
+        masks_left = {key: path for key, path in labels.items() if key not in images}
+        matches += _loose_matches(images_left, masks_left)
+        for image_key, mask_key in matches:
+            found.setdefault(image_key, {})[name] = labels[mask_key]
+        used = {mask_key for _, mask_key in matches}
+        lonely_masks |= {f"{name}/{key}": path for key, path in masks_left.items() if key not in used}
+        total += len(labels)
+    samples = []
+    for key, paths in sorted(found.items()):
+        per_class = tuple(paths.get(name) for name in classes)
+        first = next((path for path in per_class if path is not None), None)
+        if first is not None:
+            samples.append(Sample(key, images[key], first, per_class, paths.get(ignore)))
+    paired = {sample.id for sample in samples}
+    lonely_images = {key: path for key, path in images.items() if key not in paired}
+    findings += _left_over(split, images, lonely_images, lonely_masks, total, masks)
+    return tuple(samples), findings
+
+
+def _left_over(
+    split: str,
+    images: dict[str, Path],
+    lonely_images: dict[str, Path],
+    lonely_masks: dict[str, Path],
+    num_masks: int,
+    masks: Path,
+) -> list[Finding]:
+    """What is said about files without a partner."""
+    if not num_masks and images and split != "train":
+        return [
             finding(
                 "W220",
                 f"{split}: {len(images)} images and no mask at all; the split is left out",
                 [printable(path) for path in images.values()],
                 f"such images can be predicted, not scored; masks were looked for in {printable(masks)}",
             )
-        )
-    else:
-        findings += _unpaired(split, lonely_images, lonely_masks, len(images), len(labels), masks)
+        ]
+    findings = _unpaired(split, lonely_images, lonely_masks, len(images), num_masks, masks)
     if not images:
         findings.append(
             finding("D221", f"split '{split}' is empty: no image was found", [], "add images, or remove its folders")
         )
-    samples = (Sample(key, image, mask) for key, (image, mask) in sorted(pairs.items()))
-    return tuple(samples), findings
+    return findings
 
 
 def _unique(split: str, what: str, entries: Iterable[tuple[str, Path]], findings: list[Finding]) -> dict[str, Path]:

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from pixelwise.datasets.bands import ARRAY_SUFFIX, read_bands
+from pixelwise.datasets.bands import ARRAY_SUFFIX, not_a_picture, read_array_mask, read_bands
 from pixelwise.datasets.decoding import Decoded, decode
 from pixelwise.datasets.diagnosis import (
     describe_counts,
@@ -21,9 +21,10 @@ from pixelwise.datasets.diagnosis import (
     explain_unknown_colors,
     explain_unknown_ids,
 )
-from pixelwise.datasets.labels import LabelTable, color_codes, count_values
+from pixelwise.datasets.labels import LabelTable, color_codes, count_values, presence
 from pixelwise.datasets.samples import Dataset, Reading, Sample
 from pixelwise.errors import DataError, RecipeError
+from pixelwise.recipes.classes import IGNORE_BIT
 from pixelwise.storage import printable
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -80,6 +81,20 @@ class Translation(NamedTuple):
     unknown_colors: dict[int, int]
 
 
+class ClassLabels(NamedTuple):
+    """The masks of all classes of one image, read.
+
+    Attributes:
+        labels: int32 (H, W), bit k is class k, `IGNORE_BIT` alone where ignored; None where a mask is wrong.
+        errors: What is wrong, with the file.
+        encoding: Of the first mask, as in `RawMask`.
+    """
+
+    labels: np.ndarray | None
+    errors: list[tuple[Path, DataError]]
+    encoding: str
+
+
 def read_image(path: Path, reading: Reading) -> np.ndarray:
     """The image as uint8 (H, W, 3) RGB, upright unless `reading.exif` is `ignore`.
 
@@ -101,6 +116,7 @@ def load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
         return bands, ImageFacts(format=kind, stored_size=bands.shape[:2])
     decoded = decode(path, max_pixels=reading.max_pixels)
     image = decoded.image
+    _check_further_bands(decoded, path)
     stored_size = (image.height, image.width)
     orientation = _orientation(image)
     if orientation != 1 and reading.exif == "apply":
@@ -124,7 +140,7 @@ def load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
 
 
 def read_labels(sample: Sample, dataset: Dataset, size: tuple[int, int] | None = None) -> np.ndarray:
-    """The mask of `sample` as uint8 (H, W) class ids with 255 = ignored.
+    """The mask of `sample` as uint8 (H, W) class ids with 255 = ignored; of multi-label data int32 bit fields.
 
     Args:
         sample: Of `dataset`.
@@ -140,6 +156,8 @@ def read_labels(sample: Sample, dataset: Dataset, size: tuple[int, int] | None =
         raise DataError(
             "D220", f"{printable(sample.image_path)}: the image has no mask", "add the mask, or leave the image out"
         )
+    if dataset.multilabel:
+        return _sound(read_class_masks(sample, dataset, size))
     raw = load_mask(sample.mask_path, dataset.label_table, max_pixels=dataset.reading.max_pixels)
     translation = translate(raw, dataset.label_table)
     error = mask_error(sample.mask_path, raw, translation, dataset)
@@ -149,18 +167,93 @@ def read_labels(sample: Sample, dataset: Dataset, size: tuple[int, int] | None =
 
 
 def read_pair(sample: Sample, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Image and labels of equal size: uint8 (H, W, 3) and uint8 (H, W).
+    """Image and labels of equal size: uint8 (H, W, 3) and uint8 (H, W), or int32 of multi-label data.
 
     Raises:
         DataError: D110, the mask fits the image only without (or with) its EXIF rotation; those of
             `read_image` and `read_labels`.
     """
     image, facts = load_image(sample.image_path, dataset.reading)
+    if dataset.multilabel and sample.mask_path is not None:
+        return image, _sound(read_class_masks(sample, dataset, (image.shape[0], image.shape[1]), facts))
     labels = read_labels(sample, dataset)
     error = rotation_error(sample, image.shape[:2], labels.shape, facts, dataset.reading)
     if error is not None:
         raise error
     return image, fit_labels(labels, image.shape[:2], sample.mask_path, dataset.reading)
+
+
+def read_class_masks(
+    sample: Sample, dataset: Dataset, size: tuple[int, int] | None, facts: ImageFacts | None = None
+) -> ClassLabels:
+    """The masks of multi-label data as one bit field; what is wrong with them is collected.
+
+    Args:
+        sample: Of `dataset`. A class without a mask is absent.
+        dataset: Gives the reading options.
+        size: (height, width) of the image; None takes that of the first mask.
+        facts: Of the image, where it was read: its rotation explains sizes that differ.
+    """
+    errors: list[tuple[Path, DataError]] = []
+    labels, ignored, encoding = None if size is None else np.zeros(size, np.int32), None, ""
+    for bit, path in enumerate((*sample.class_masks, sample.ignore_mask)):
+        if path is None:
+            continue
+        try:
+            raw = load_mask(path, dataset.label_table, max_pixels=dataset.reading.max_pixels)
+            encoding = encoding or raw.encoding
+            present = _presence(path, raw, dataset.label_table.threshold)
+            labels = np.zeros(present.shape, np.int32) if labels is None else labels
+            named = msgspec.structs.replace(sample, mask_path=path)
+            if facts is not None and (
+                error := rotation_error(named, labels.shape, present.shape, facts, dataset.reading)
+            ):
+                raise error
+            present = fit_labels(present, labels.shape, path, dataset.reading)
+        except DataError as error:
+            errors.append((path, error))
+            continue
+        if bit == len(sample.class_masks):
+            ignored = present
+        else:
+            np.bitwise_or(labels, 1 << bit, out=labels, where=present)
+    if labels is not None and ignored is not None:
+        labels[ignored] = IGNORE_BIT
+    return ClassLabels(None if errors else labels, errors, encoding)
+
+
+def _sound(found: ClassLabels) -> np.ndarray:
+    """The labels.
+
+    Raises:
+        DataError: The first error of a mask.
+    """
+    if found.labels is None:
+        raise found.errors[0][1]
+    return found.labels
+
+
+def _presence(path: Path, raw: RawMask, threshold: int | None) -> np.ndarray:
+    """Where the mask of one class is not black: bool (H, W).
+
+    Raises:
+        DataError: D202 more than two values, D203 a lossy format, D205 colours.
+    """
+    where, help = printable(path), "export it as PNG of 0 and 255, or say what counts: data.mask_threshold=128"
+    if threshold is None and not raw.lossless:
+        raise DataError(
+            "D203", f"{where}: the mask is a {raw.encoding} file, whose compression blurs black and white", help
+        )
+    if raw.values.ndim == 3:
+        raise DataError("D205", f"{where}: the mask of one class is an RGB image; expected black and white", help)
+    present, unknown = presence(raw.values, threshold)
+    if unknown:
+        raise DataError(
+            "D202",
+            f"{where}: mask contains {describe_counts(unknown)}; the mask of one class holds 0 and 255, or 0 and 1",
+            help,
+        )
+    return present
 
 
 def load_mask(path: Path, table: LabelTable, *, max_pixels: int) -> RawMask:
@@ -170,8 +263,12 @@ def load_mask(path: Path, table: LabelTable, *, max_pixels: int) -> RawMask:
     1; an RGB image whose three channels are equal everywhere counts as one channel.
 
     Raises:
-        DataError: D205 for floating-point masks; D101, D102, D120, D131 as `read_image`.
+        DataError: D205 for floating-point masks and arrays that are no (H, W) integers; D101, D102, D120,
+            D131 as `read_image`.
     """
+    if path.suffix.lower() == ARRAY_SUFFIX:
+        array = read_array_mask(path, max_pixels)
+        return RawMask(array, None, f"{8 * array.dtype.itemsize}-bit NPY", True)
     decoded = decode(path, max_pixels=max_pixels)
     image = decoded.image
     by_color = bool(table.colors) and not table.ids
@@ -219,8 +316,8 @@ def mask_error(path: Path, raw: RawMask, translation: Translation, dataset: Data
         unknown = sum(translation.unknown_ids.values()) + sum(translation.unknown_colors.values())
         return DataError(
             "D203",
-            f"{where}: the mask is a {raw.encoding} file, whose compression changes class ids at every edge; "
-            f"{100 * unknown / total:.2g} % of the pixels have no meaning",
+            f"{where}: the mask is stored as {raw.encoding}, whose compression changes class ids at every edge; "
+            f"{100 * unknown / total:.3g} % of the pixels have no meaning",
             "export the mask as PNG; converting this file does not bring the ids back",
         )
     if translation.unknown_ids:
@@ -378,6 +475,17 @@ def _check_deep_color(decoded: Decoded, path: Path, reading: Reading) -> None:
             "16 bits per colour channel",
             "data.input_range=[0, 65535] keeps the upper 8 bits; for another range convert the images to 8 bits",
         )
+
+
+def _check_further_bands(decoded: Decoded, path: Path) -> None:
+    """Pillow drops bands that are neither colour nor transparency, such as near infrared after red, green and blue."""
+    if decoded.format != "TIFF":
+        return
+    tags = getattr(decoded.image, "tag_v2", {})
+    further = tags.get(ExifTags.Base.ExtraSamples, ())
+    if 0 in (further if isinstance(further, tuple) else (further,)):
+        deep = np.uint16 if "16" in decoded.raw_mode else np.uint8
+        raise not_a_picture(path, int(tags.get(ExifTags.Base.SamplesPerPixel, 1)), np.dtype(deep))
 
 
 def _deep_image(path: Path, found: str, help: str) -> DataError:

@@ -17,17 +17,28 @@ from pixelwise.storage import printable
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """One image and its mask.
+    """One image and its mask, or its masks.
 
     Attributes:
         id: Unique in its split and printable; may contain `/`.
         image_path: The image file.
-        mask_path: The mask file; None for an image without labels.
+        mask_path: The mask file; None for an image without labels. Of multi-label data the first one.
+        class_masks: Of multi-label data one mask per class; None where the image does not hold the class.
+        ignore_mask: Of multi-label data the mask of the pixels that count nowhere.
     """
 
     id: str
     image_path: Path
     mask_path: Path | None
+    class_masks: tuple[Path | None, ...] = ()
+    ignore_mask: Path | None = None
+
+    @property
+    def mask_files(self) -> tuple[Path, ...]:
+        """All files that the labels are read from."""
+        if not self.class_masks:
+            return () if self.mask_path is None else (self.mask_path,)
+        return tuple(path for path in (*self.class_masks, self.ignore_mask) if path is not None)
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +73,8 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
         classes: Class names; the position is the class id.
         palette: One RGB colour (0..255) per class.
         label_table: What raw values and colours of the masks mean.
+        multilabel: Whether a pixel may belong to several classes: labels are then int32 bit fields, bit k is class
+            k, and `IGNORE_BIT` alone marks ignored pixels.
         label_names: Raw value -> name of the label, of masks that were drawn from annotations.
         splits: Samples by split (`train`, `val`, `test`), sorted by id.
         reading: How files become arrays.
@@ -79,6 +92,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     layout: str = ""
     problems: tuple[Finding, ...] = ()
     label_names: dict[int, str] = {}
+    multilabel: bool = False
 
     def without(self, ids: Mapping[str, Collection[str]]) -> Dataset:
         """The data set without some samples, named by split and id."""

@@ -141,6 +141,12 @@ def _place(name: str) -> float:
 
 
 def _line(sample: Sample, folder: Path) -> str:
+    if sample.class_masks:
+        raise DataError(
+            "D231",
+            f"{printable(sample.image_path)}: multi-label data has one mask per class; a list of pairs names one",
+            "move the images into images/train, images/val and images/test; the masks may stay where they are",
+        )
     parts = [os.path.relpath(path, folder) for path in (sample.image_path, sample.mask_path) if path is not None]
     if any(mark in part for part in parts for mark in "\t\n\r"):
         raise DataError(

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.datasets.samples import Dataset
-from pixelwise.errors import CheckpointError
+from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.evaluation.machine import peak_memory_bytes
 from pixelwise.evaluation.measurement import Measurement, Tally
 from pixelwise.evaluation.pairs import (
@@ -29,7 +29,7 @@ from pixelwise.evaluation.pairs import (
     same_input,
 )
 from pixelwise.evaluation.views import View, best_classes
-from pixelwise.metrics import upsampled_argmax
+from pixelwise.metrics import upsampled_argmax, upsampled_bits
 from pixelwise.models import SegmentationModel
 from pixelwise.models.preprocessing import normalize
 from pixelwise.recipes.protocols import Protocol, Size
@@ -77,7 +77,8 @@ def evaluate_model(
 
     Raises:
         DataError: D221 no such split; an image or mask is missing or wrong.
-        CheckpointError: K406, the model's classes are not the data set's.
+        CheckpointError: K406, the model's classes are not the data set's; K407, nor its channels the images'.
+        RecipeError: R203, calibration of a multi-label network.
     """
     found = evaluate_protocols(
         model,
@@ -122,10 +123,20 @@ def evaluate_protocols(
         One measurement per protocol; None when `should_stop` ended it early.
     """
     _check_classes(model, dataset)
+    _check_channels(model, dataset)
     samples = dataset.samples(split)
     chosen = torch.device(device) if device is not None else next(model.parameters()).device
     model.to(chosen)
-    tallies = [Tally(dataset.classes, split, protocol, input_size, boundary=boundary) for protocol in protocols]
+    if calibration and model.multilabel:
+        raise RecipeError(
+            "R203",
+            "the calibration error is that of one decision per pixel; a multi-label network makes one per class",
+            "leave out --calibration",
+        )
+    tallies = [
+        Tally(dataset.classes, split, protocol, input_size, boundary=boundary, multilabel=model.multilabel)
+        for protocol in protocols
+    ]
     sharing: dict[tuple[object, ...], list[int]] = {}
     for index, protocol in enumerate(protocols):
         sharing.setdefault(same_input(protocol, input_size), []).append(index)
@@ -185,14 +196,16 @@ def _labels_of(
     score_size, seen_size = (height, width), (seen_height, seen_width)
     size = score_size if protocol.argmax_at == "score" else padded_size(seen_size, protocol.pad_to)
     if isinstance(look, Tensor):
-        labels = predicted_labels(look, seen_size, score_size, protocol, model.align_corners)
+        labels = predicted_labels(
+            look, seen_size, score_size, protocol, model.align_corners, multilabel=model.multilabel
+        )
         if not confidence:
             return labels, None
         # One view of the whole, whose logits are known already.
         view = View(lambda _: look, pair.image, protocol, align_corners=model.align_corners)
         _, sure = best_classes([view], size, model.num_classes, confidence=True)
         return labels, _resized_by_floor(sure, seen_size, score_size, protocol) if sure is not None else None
-    labels, sure = best_classes(look, size, model.num_classes, confidence=confidence)
+    labels, sure = best_classes(look, size, model.num_classes, confidence=confidence, multilabel=model.multilabel)
     return _resized_by_floor(labels, seen_size, score_size, protocol), (
         _resized_by_floor(sure, seen_size, score_size, protocol) if sure is not None else None
     )
@@ -210,14 +223,22 @@ def views_of(
 
     Args:
         model: In evaluation mode.
-        scaled: uint8 (h, w, 3), the image at each of the protocol's scales.
+        scaled: uint8 (h, w, C), the image at each of the protocol's scales.
         protocol: Says which windows, and whether mirrored too.
         precision: Number format and layout.
         keep: Whether several protocols look at the answers.
     """
     look = functools.partial(main_logits, model, precision=precision)
     return [
-        View(look, image, protocol, align_corners=model.align_corners, mirrored=mirrored, keep=keep)
+        View(
+            look,
+            image,
+            protocol,
+            align_corners=model.align_corners,
+            mirrored=mirrored,
+            keep=keep,
+            multilabel=model.multilabel,
+        )
         for image in scaled
         for mirrored in ((False, True) if protocol.flip else (False,))
     ]
@@ -254,7 +275,7 @@ def main_logits(
     precision: Precision = Precision(),  # noqa: B008 (immutable)
     pad_to: Size | None = None,
 ) -> Tensor:
-    """The main head's logits for uint8 (H, W, 3) images of equal size: (B, K, h, w).
+    """The main head's logits for uint8 (H, W, C) images of equal size: (B, K, h, w).
 
     Args:
         model: On its device, in evaluation mode.
@@ -284,9 +305,15 @@ def padded_size(size: Size, pad_to: Size | None) -> Size:
 
 
 def predicted_labels(
-    logits: Tensor, seen_size: Size, score_size: Size, protocol: Protocol, align_corners: bool
+    logits: Tensor,
+    seen_size: Size,
+    score_size: Size,
+    protocol: Protocol,
+    align_corners: bool,
+    *,
+    multilabel: bool = False,
 ) -> Tensor:
-    """Class ids (H, W) at the score size, on the device of the logits.
+    """Class ids (H, W) at the score size, on the device of the logits; int32 bit fields if `multilabel`.
 
     Args:
         logits: (1, K, h, w), covering the whole image and its padding.
@@ -294,10 +321,12 @@ def predicted_labels(
         score_size: (H, W).
         protocol: Says at which size the best class is taken, and what was padded.
         align_corners: How the model's logits are enlarged.
+        multilabel: Whether every class with a logit above 0 is wanted instead of the best one.
     """
+    decide = upsampled_bits if multilabel else upsampled_argmax
     if protocol.argmax_at == "score":
-        return upsampled_argmax(logits, score_size, align_corners)[0]
-    seen = upsampled_argmax(logits, padded_size(seen_size, protocol.pad_to), align_corners)[0]
+        return decide(logits, score_size, align_corners)[0]
+    seen = decide(logits, padded_size(seen_size, protocol.pad_to), align_corners)[0]
     return _resized_by_floor(seen, seen_size, score_size, protocol)
 
 
@@ -317,6 +346,13 @@ def _resized_by_floor(values: Tensor, seen_size: Size, score_size: Size, protoco
 
 def _check_classes(model: SegmentationModel, dataset: Dataset) -> None:
     """Refuse a model of other classes; other names alone are fine, the same in another order are not."""
+    if model.multilabel != dataset.multilabel:
+        kinds = {True: "several classes per pixel (multi-label)", False: "one class per pixel"}
+        raise CheckpointError(
+            "K406",
+            f"the model predicts {kinds[model.multilabel]}, but the data set has {kinds[dataset.multilabel]}",
+            "evaluate on the data set it was trained for, or train on this one",
+        )
     ours, theirs = model.classes, dataset.classes
     reordered = ours != theirs and sorted(ours) == sorted(theirs)
     if model.num_classes == len(theirs) and not reordered:
@@ -332,3 +368,16 @@ def _check_classes(model: SegmentationModel, dataset: Dataset) -> None:
         f"the model predicts {difference}",
         "evaluate on the data set it was trained for, or map its masks with data.classes and data.label_map",
     )
+
+
+def _check_channels(model: SegmentationModel, dataset: Dataset) -> None:
+    """Refuse images of other channels than the model's input."""
+    expected, channels = model.preprocessing.in_channels, dataset.reading.channels
+    found = 3 if channels is None else len(channels)
+    if found != expected:
+        read = "as RGB" if channels is None else f"with the channels {list(channels)}"
+        raise CheckpointError(
+            "K407",
+            f"the model takes {expected} channel{'s' if expected > 1 else ''}, the images are read {read}",
+            "evaluate the run, whose recipe says which channels, or open the data with its data.channels",
+        )

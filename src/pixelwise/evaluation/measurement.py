@@ -17,6 +17,9 @@ from pixelwise.metrics import (
     calibration_counts,
     confusion_matrix,
     miou_interval,
+    multilabel_boundary_counts,
+    multilabel_counts,
+    multilabel_scores,
     scores,
 )
 from pixelwise.metrics.boundary import BoundaryCounts
@@ -63,7 +66,9 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
         split: The split that was scored.
         protocol: How.
         input_size: The size that the network saw, padding left out; None when every image had its own.
-        confusion_matrix: (K, K) int64 over the whole split, rows truth, columns prediction.
+        confusion_matrix: (K, K) int64 over the whole split, rows truth, columns prediction; (0, 0) of multi-label
+            data, where no class excludes another.
+        binary_counts: Of multi-label data (K, 4) int64: TP, FP, FN, TN of each class; else None.
         scores: Computed from it, absent classes counted as the protocol says.
         miou_interval: 95 % confidence interval of the mean IoU, a bootstrap over images; None for fewer than
             two.
@@ -71,6 +76,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
         calibration_error: Expected calibration error; NaN where it was not asked for.
         class_extents: Per class.
         per_image: One score per image, in the order of the split.
+        image_counts: (N, 2, K) int64, of each image and class the right pixels and those of the union of label and
+            prediction.
         seconds: Wall time, decoding included; that of the whole pass, which several protocols may share.
         peak_memory_bytes: On a GPU of this evaluation, else of the process so far.
     """
@@ -80,12 +87,14 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     protocol: Protocol
     input_size: Size | None
     confusion_matrix: np.ndarray
+    binary_counts: np.ndarray | None = None
     scores: Scores
     miou_interval: tuple[float, float] | None
     boundary_iou: tuple[float, ...]
     calibration_error: float
     class_extents: tuple[ClassExtent, ...]
     per_image: tuple[ImageScore, ...]
+    image_counts: np.ndarray
     seconds: float
     peak_memory_bytes: int
 
@@ -119,17 +128,26 @@ class Tally:
         protocol: How.
         input_size: (height, width) that the network sees where the protocol leaves it open.
         boundary: Whether boundaries are counted too.
+        multilabel: Whether labels and predictions are bit fields; each class then has counts of its own.
     """
 
     def __init__(
-        self, classes: tuple[str, ...], split: str, protocol: Protocol, input_size: Size | None, *, boundary: bool
+        self,
+        classes: tuple[str, ...],
+        split: str,
+        protocol: Protocol,
+        input_size: Size | None,
+        *,
+        boundary: bool,
+        multilabel: bool = False,
     ) -> None:
         self.classes = classes
         self.split = split
         self.protocol = protocol
         self.input_size = protocol.seen_size(input_size)
         self.start = time.perf_counter()
-        self.total = torch.zeros(len(classes), len(classes), dtype=torch.int64)
+        self.multilabel = multilabel
+        self.total = torch.zeros(len(classes), 4 if multilabel else len(classes), dtype=torch.int64)
         self.parts: list[np.ndarray] = []
         self.per_image: list[ImageScore] = []
         self.extents = [ClassExtent() for _ in classes]
@@ -142,13 +160,15 @@ class Tally:
 
         Args:
             pair: Its labels are at the score size.
-            prediction: (H, W) class ids, on any device.
+            prediction: (H, W) class ids or bit fields, on any device.
             confidence: (H, W) float32, probability of each of them, where calibration is measured.
         """
-        matrix = confusion_matrix(torch.from_numpy(pair.labels).to(prediction.device), prediction, len(self.classes))
+        count = multilabel_counts if self.multilabel else confusion_matrix
+        matrix = count(torch.from_numpy(pair.labels).to(prediction.device), prediction, len(self.classes))
         self._add_matrix(pair.sample.id, matrix.cpu())
         if self.counts_boundary:
-            counts = boundary_counts(pair.labels, prediction.cpu().numpy(), len(self.classes))
+            count = multilabel_boundary_counts if self.multilabel else boundary_counts
+            counts = count(pair.labels, prediction.cpu().numpy(), len(self.classes))
             self.boundary = counts if self.boundary is None else self.boundary + counts
         if confidence is not None:
             sure = calibration_counts(pair.labels, prediction.cpu().numpy(), confidence.cpu().numpy())
@@ -157,15 +177,16 @@ class Tally:
     def _add_matrix(self, id: str, matrix: Tensor) -> None:
         self.total += matrix
         counts = matrix.numpy()
-        right = counts.diagonal()
-        self.parts.append(np.stack([right, counts.sum(0) + counts.sum(1) - right]))
-        found = scores(matrix)
+        right = counts[:, 0] if self.multilabel else counts.diagonal()
+        unions = counts[:, :3].sum(1) if self.multilabel else counts.sum(0) + counts.sum(1) - right
+        self.parts.append(np.stack([right, unions]))
+        found = multilabel_scores(matrix) if self.multilabel else scores(matrix)
         self.per_image.append(
             ImageScore(
                 id=id,
                 miou=found.miou,
                 pixel_accuracy=found.pixel_accuracy,
-                labelled_pixels=sum(found.pixels),
+                labelled_pixels=int(counts[0].sum()) if self.multilabel else sum(found.pixels),
             )
         )
         for class_id, (pixels, iou) in enumerate(zip(found.pixels, found.iou, strict=True)):
@@ -185,13 +206,15 @@ class Tally:
             split=self.split,
             protocol=self.protocol,
             input_size=self.input_size,
-            confusion_matrix=total,
-            scores=scores(total, self.protocol.absent),
+            confusion_matrix=np.zeros((0, 0), np.int64) if self.multilabel else total,
+            binary_counts=total if self.multilabel else None,
+            scores=(multilabel_scores if self.multilabel else scores)(total, self.protocol.absent),
             miou_interval=miou_interval(parts[:, 0], parts[:, 1], self.protocol.absent),
             boundary_iou=self.boundary.iou if self.boundary is not None else (),
             calibration_error=self.calibration.error if self.calibration is not None else math.nan,
             class_extents=tuple(self.extents),
             per_image=tuple(self.per_image),
+            image_counts=parts,
             seconds=seconds,
             peak_memory_bytes=peak_memory_bytes,
         )

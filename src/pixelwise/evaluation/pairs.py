@@ -32,7 +32,7 @@ class EvaluationPair(NamedTuple):
 
     Attributes:
         sample: Where it comes from.
-        image: uint8 (h, w, 3) at the input size, not yet padded.
+        image: uint8 (h, w, C) at the input size, not yet padded.
         labels: uint8 (H, W) at the score size, 255 = ignore.
         scaled: `image` at each of the protocol's scales, resized from the image's own size.
     """
@@ -49,7 +49,7 @@ def fit_to_protocol(
     """Bring an image to the input size and its labels to the score size.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: uint8 (H, W, C).
         labels: uint8 (H, W).
         protocol: Gives the score size and, if it fixes one, the input size.
         input_size: Input size where the protocol leaves it open; None: the image's own.
@@ -67,7 +67,7 @@ def seen_images(
     """An image at the input size, and at each of the protocol's scales of it.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: uint8 (H, W, C).
         protocol: Says which size, how images are resized, and which scales.
         input_size: Input size where the protocol leaves it open; None: the image's own.
     """
@@ -137,7 +137,12 @@ def _opencv(interpolation: int) -> Callable[[np.ndarray, Size], np.ndarray]:
             return image
         height, width = size
         shrinks = height * width < image.shape[0] * image.shape[1]
-        return cv2.resize(image, (width, height), interpolation=interpolation if shrinks else cv2.INTER_LINEAR)
+        method = interpolation if shrinks else cv2.INTER_LINEAR
+        if image.shape[2] == 3:
+            return cv2.resize(image, (width, height), interpolation=method)
+        # OpenCV averages at most four channels, and drops the axis of a single one.
+        planes = (np.ascontiguousarray(image[..., channel]) for channel in range(image.shape[2]))
+        return np.stack([cv2.resize(plane, (width, height), interpolation=method) for plane in planes], axis=2)
 
     return resize
 
@@ -180,7 +185,7 @@ def pairs_of(
 
     Args:
         sample: Where it comes from.
-        image: uint8 (H, W, 3).
+        image: uint8 (H, W, C).
         labels: uint8 (H, W).
         protocols: Those with the same input get the same arrays.
         input_size: Input size where a protocol leaves it open; None: the image's own.

@@ -9,13 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from pixelwise.errors import DataError
+from pixelwise.evaluation.groups import GroupResult, group_results
 from pixelwise.evaluation.machine import Machine, machine_facts, version_facts
 from pixelwise.evaluation.measurement import ImageScore, Measurement
 from pixelwise.metrics.scores import mean_of
@@ -70,6 +71,15 @@ class ClassResult(msgspec.Struct, frozen=True, kw_only=True):
     boundary_iou: float = math.nan
 
 
+class BinaryCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """A class of multi-label data: pixels in which it was found, invented, missed, and rightly left out."""
+
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    true_negatives: int
+
+
 class TrainingCost(msgspec.Struct, frozen=True, kw_only=True):
     """What the run behind the weights took so far.
 
@@ -97,7 +107,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         frequency_weighted_iou: Mean IoU weighted by labelled pixels.
         boundary_miou: Mean boundary IoU of the classes that have one, where it was measured.
         calibration_error: Expected calibration error (15 bins, arXiv:1706.04599), where it was measured.
-        confusion_matrix: Rows truth, columns prediction, in pixels.
+        binary_counts: Of multi-label data the counts of each class; the pixel accuracy is then the mean over pixels
+            and classes, and classes count as predicted where their probability is above 0.5.
+        confusion_matrix: Rows truth, columns prediction, in pixels; empty of multi-label data.
         images: Number of images.
         classes_present: Number of classes with an IoU.
         split: The split that was scored.
@@ -116,6 +128,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         machine: The hardware.
         versions: Python and the packages that matter.
         command: The command that measures it again.
+        groups: The score of each group of images, where groups were asked for.
     """
 
     miou: float
@@ -146,6 +159,20 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     frequency_weighted_iou: float = math.nan
     boundary_miou: float = math.nan
     calibration_error: float = math.nan
+    binary_counts: tuple[BinaryCounts, ...] = ()
+    groups: tuple[GroupResult, ...] = ()
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a pixel may belong to several classes."""
+        return bool(self.binary_counts)
+
+    @property
+    def labelled_pixels(self) -> int:
+        """Pixels that count."""
+        if self.binary_counts:
+            return sum(msgspec.structs.astuple(self.binary_counts[0]))
+        return sum(entry.pixels for entry in self.per_class)
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,8 +188,14 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     command: str
 
 
-def make_result(measurement: Measurement, provenance: Provenance) -> Result:
-    """Join a measurement with where its weights and data come from, on this machine."""
+def make_result(measurement: Measurement, provenance: Provenance, groups: Mapping[str, str] | None = None) -> Result:
+    """Join a measurement with where its weights and data come from, on this machine.
+
+    Args:
+        measurement: What was found.
+        provenance: What it cannot know.
+        groups: Sample id -> name of its group; None: no groups are scored.
+    """
     found = measurement.scores
     boundary = measurement.boundary_iou or (math.nan,) * len(measurement.classes)
     per_class = tuple(
@@ -189,7 +222,9 @@ def make_result(measurement: Measurement, provenance: Provenance) -> Result:
         frequency_weighted_iou=found.frequency_weighted_iou,
         boundary_miou=mean_of(boundary, "skip"),
         calibration_error=measurement.calibration_error,
+        groups=group_results(measurement, groups) if groups is not None else (),
         confusion_matrix=tuple(map(tuple, measurement.confusion_matrix.tolist())),
+        binary_counts=_binary_counts(measurement),
         images=measurement.images,
         classes_present=found.classes_present,
         split=measurement.split,
@@ -202,6 +237,13 @@ def make_result(measurement: Measurement, provenance: Provenance) -> Result:
         versions=version_facts(),
         **msgspec.structs.asdict(provenance),
     )
+
+
+def _binary_counts(measurement: Measurement) -> tuple[BinaryCounts, ...]:
+    if measurement.binary_counts is None:
+        return ()
+    names = BinaryCounts.__struct_fields__
+    return tuple(BinaryCounts(**dict(zip(names, row, strict=True))) for row in measurement.binary_counts.tolist())
 
 
 def to_json(result: Result) -> bytes:
@@ -217,7 +259,7 @@ def from_json(data: bytes, source: str = RESULT) -> Result:
     """
     try:
         plain = msgspec.json.decode(data)
-        for part in (plain, *plain["per_class"]):
+        for part in (plain, *plain["per_class"], *plain.get("groups", ())):
             _null_to_nan(part)
         return msgspec.convert(plain, Result)
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:

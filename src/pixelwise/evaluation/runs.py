@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, overload
@@ -15,7 +16,8 @@ from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.checkpoints.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, EVALUATIONS, TrainedModel, load_trained
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.samples import Dataset
+from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.datasets.splitting import group_names
 from pixelwise.errors import DataError
 from pixelwise.evaluation.devices import choose_device
 from pixelwise.evaluation.evaluate import evaluate_protocols
@@ -39,6 +41,7 @@ def evaluate(
     device: str | torch.device | None = None,
     boundary: bool = True,
     calibration: bool = False,
+    group: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     warn: Callable[[str, str], None] | None = None,
 ) -> Result: ...
@@ -52,6 +55,7 @@ def evaluate(
     device: str | torch.device | None = None,
     boundary: bool = True,
     calibration: bool = False,
+    group: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     warn: Callable[[str, str], None] | None = None,
 ) -> list[Result]: ...
@@ -64,6 +68,7 @@ def evaluate(
     device: str | torch.device | None = None,
     boundary: bool = True,
     calibration: bool = False,
+    group: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     warn: Callable[[str, str], None] | None = None,
 ) -> Result | list[Result]:
@@ -82,6 +87,8 @@ def evaluate(
         device: None: a GPU where there is one.
         boundary: Measure boundary IoU too.
         calibration: Measure the calibration error too, which needs every pixel's probabilities.
+        group: Score groups of images too: a regular expression that is searched in every id; its first group,
+            or all that it matches, names the image's group: `^[^_]+` for the sequences `0001TP`, `Seq05VD`.
         progress: Told (images done, images in all).
         warn: Told when a damaged checkpoint was passed over, with a code.
 
@@ -91,14 +98,14 @@ def evaluate(
     Raises:
         CheckpointError: The folder is no run, has no valid checkpoint, or predicts other classes.
         DataError: The data cannot be opened or read.
-        RecipeError: R204, no such protocol.
+        RecipeError: R204, no such protocol. R203, `group` is no regular expression.
         ValueError: The list of protocols is empty.
     """
     several = isinstance(protocol, list)
     names = protocol if isinstance(protocol, list) else None if protocol is None else [protocol]
     if names == []:
         raise ValueError("the list of protocols is empty; name one or more")
-    options = _Options(choose_device(device), boundary, calibration, progress)
+    options = _Options(choose_device(device), boundary, calibration, group, progress)
     if isinstance(model_or_run, SegmentationModel):
         results = _evaluate_memory(model_or_run, data, split or "val", names or ["native"], options)
     else:
@@ -112,11 +119,17 @@ class _Options(NamedTuple):
     device: torch.device
     boundary: bool
     calibration: bool
+    group: str | None
     progress: Callable[[int, int], None] | None
 
     def flags(self) -> str:
         """The command line options that are not the default."""
-        return ("" if self.boundary else " --no-boundary") + (" --calibration" if self.calibration else "")
+        group = "" if self.group is None else f" --group {shlex.quote(self.group)}"
+        return ("" if self.boundary else " --no-boundary") + (" --calibration" if self.calibration else "") + group
+
+    def groups_of(self, samples: Sequence[Sample]) -> dict[str, str] | None:
+        """Id -> name of its group, where groups are wanted."""
+        return None if self.group is None else group_names([sample.id for sample in samples], self.group, 1.0)
 
 
 def _evaluate_run(
@@ -135,11 +148,12 @@ def _evaluate_run(
         # What training left out because `data.allow` says so cannot be scored either.
         dataset = dataset.without(_facts(run / DATA).get("unusable", {}))
     split = split or recipe.evaluation.split
+    groups = options.groups_of(dataset.samples(split))
     measured = _measure(trained.model, dataset, split, chosen, recipe.evaluation, recipe.precision, options)
     results = []
     for protocol, measurement in zip(chosen, measured, strict=True):
         command = f"pixelwise evaluate {printable(run)} --split {split} --protocol {protocol.name}{options.flags()}"
-        result = make_result(measurement, _provenance(run, trained, dataset, split, command))
+        result = make_result(measurement, _provenance(run, trained, dataset, split, command), groups)
         folder = run / EVALUATIONS / f"{split}-{protocol.name}"
         save_samples(trained.model, dataset, measurement, folder / "samples")
         save_result(result, measurement.per_image, folder)
@@ -158,6 +172,7 @@ def _evaluate_memory(
         raise DataError("D222", "a model in memory does not know its data", "pass data='folder of the data set'")
     chosen = [find_protocol(name) for name in dict.fromkeys(names)]
     dataset = open_dataset(Data(), Path(data))
+    groups = options.groups_of(dataset.samples(split))
     measured = _measure(model, dataset, split, chosen, Evaluation(), Precision(), options)
     weights = safetensors.torch.save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
     provenance = Provenance(
@@ -169,7 +184,7 @@ def _evaluate_memory(
         data_fingerprint=fingerprint(dataset, [split]),
         command="",
     )
-    return [make_result(measurement, provenance) for measurement in measured]
+    return [make_result(measurement, provenance, groups) for measurement in measured]
 
 
 def _measure(

@@ -16,10 +16,11 @@ import numpy as np
 
 from pixelwise.datasets.reading import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.evaluation.combinations import indexed, mixed_colors
 from pixelwise.evaluation.evaluate import predict_pair, prediction_mode
 from pixelwise.evaluation.measurement import ImageScore, Measurement
 from pixelwise.evaluation.pairs import pairs_of
-from pixelwise.evaluation.pictures import indexed_png, jpeg
+from pixelwise.evaluation.pictures import as_picture, indexed_png, jpeg
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.classes import Color
 from pixelwise.recipes.protocols import Size
@@ -41,9 +42,11 @@ class SavedSample(msgspec.Struct, frozen=True, kw_only=True):
         score: Its scores.
         height: Of the pictures.
         width: Of the pictures.
-        photo: File name of the photo (JPEG).
+        photo: File name of the photo (JPEG); of other bands than RGB a picture as `as_picture` makes it.
         truth: File name of the labels (palette PNG, 255 = ignored).
         prediction: File name of the prediction (palette PNG).
+        combinations: Of multi-label data what the two pictures' values mean: bit k of the number at that place says
+            whether class k is there. Empty: values are class ids.
     """
 
     kind: Kind
@@ -53,6 +56,7 @@ class SavedSample(msgspec.Struct, frozen=True, kw_only=True):
     photo: str
     truth: str
     prediction: str
+    combinations: tuple[int, ...] = ()
 
 
 class SavedSamples(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,9 +124,13 @@ def save_samples(model: SegmentationModel, dataset: Dataset, measurement: Measur
             pictures = _predict(model, by_id[score.id], image, labels, measurement)
             names = [f"{number:02d}-{part}" for part in ("photo.jpg", "truth.png", "prediction.png")]
             photo, truth, prediction = pictures
+            combinations, palette = (), dataset.palette
+            if dataset.multilabel:
+                (truth, prediction), combinations = indexed([truth, prediction])
+                palette = mixed_colors(combinations, dataset.palette)
             write_bytes(folder / names[0], jpeg(photo))
-            write_bytes(folder / names[1], indexed_png(truth, dataset.palette))
-            write_bytes(folder / names[2], indexed_png(prediction, dataset.palette))
+            write_bytes(folder / names[1], indexed_png(truth, palette))
+            write_bytes(folder / names[2], indexed_png(prediction, palette))
             height, width = truth.shape
             saved.append(
                 SavedSample(
@@ -133,6 +141,7 @@ def save_samples(model: SegmentationModel, dataset: Dataset, measurement: Measur
                     photo=names[0],
                     truth=names[1],
                     prediction=names[2],
+                    combinations=combinations,
                 )
             )
     listing = SavedSamples(classes=dataset.classes, palette=dataset.palette, samples=tuple(saved))
@@ -156,7 +165,7 @@ def _predict(
     prediction = predict_pair(model, pair, protocol).cpu().numpy()
     height, width = truth.shape
     size = _at_most((height, width), LONGEST_SIDE)
-    return resize_image(image, size), resize_labels(truth, size), resize_labels(prediction, size)
+    return resize_image(as_picture(image), size), resize_labels(truth, size), resize_labels(prediction, size)
 
 
 def _at_most(size: Size, longest: int) -> Size:

@@ -66,7 +66,7 @@ def mask_encoder(name: str, classes: Sequence[str], palette: Sequence[Color]) ->
     table = table_of(target.classes.label_table)
     if target.palette:
         return lambda labels: _palette_png(table.to_raw(labels), target.classes)
-    return lambda labels: _grey_png(table.to_raw(labels))
+    return lambda labels: grey_png(table.to_raw(labels))
 
 
 def mask_values(name: str, num_classes: int) -> tuple[list[int], int]:
@@ -83,7 +83,8 @@ def mask_values(name: str, num_classes: int) -> tuple[list[int], int]:
     return values, ignored
 
 
-def _grey_png(values: np.ndarray) -> bytes:
+def grey_png(values: np.ndarray) -> bytes:
+    """uint8 (H, W) as a PNG of one channel."""
     stream = io.BytesIO()
     Image.fromarray(values).save(stream, "PNG")
     return stream.getvalue()

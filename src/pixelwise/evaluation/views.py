@@ -19,13 +19,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixelwise.metrics.argmax import source_cells
+from pixelwise.metrics.multilabel import bits_of
 from pixelwise.recipes.protocols import Protocol, Size
 
 BAND_VALUES = 1 << 22
 """Values of a band of rows: 16 MB per float32 temporary."""
 
 Look = Callable[[Sequence[np.ndarray]], Tensor]
-"""uint8 (h, w, 3) images of equal size -> main logits (B, K, ...)."""
+"""uint8 (h, w, C) images of equal size -> main logits (B, K, ...)."""
 
 
 class Window(NamedTuple):
@@ -36,7 +37,7 @@ class Window(NamedTuple):
         left: First column.
         height: Rows.
         width: Columns.
-        logits: (K, h, w) covering the rectangle, upright even where the network saw it mirrored.
+        logits: (K, h, w) covering the rectangle, mirrored where the network saw it mirrored.
     """
 
     top: int
@@ -56,11 +57,12 @@ class View:
 
     Args:
         look: Asks the network.
-        image: uint8 (H, W, 3), upright.
+        image: uint8 (H, W, C), upright.
         protocol: Says which windows, how many per call, and how they are blended.
         align_corners: How the network's logits are enlarged.
         mirrored: Whether the network sees it mirrored.
         keep: Whether rows are asked for more than once, so that no window may be dropped.
+        multilabel: Whether probabilities are the classes' own sigmoids instead of a softmax over them.
     """
 
     def __init__(
@@ -72,10 +74,12 @@ class View:
         align_corners: bool,
         mirrored: bool = False,
         keep: bool = False,
+        multilabel: bool = False,
     ) -> None:
         self.size: Size = (image.shape[0], image.shape[1])
         self._look, self._image = look, image
         self._align_corners, self._mirrored, self._keep = align_corners, mirrored, keep
+        self._multilabel = multilabel
         self._batch = protocol.window_batch
         self._blends_logits = protocol.blend == "logits"
         self._waiting = windows_of(self.size, protocol.window, protocol.window_stride, mirrored=mirrored)
@@ -92,7 +96,7 @@ class View:
         """
         if self._whole:
             (window,) = self._windows(0, self.size[0])
-            return interpolated_rows(_logits(window), size, first, last, self._align_corners)
+            return self._rows_of(window, size, first, last)
         if size == self.size:
             return self._blended(first, last)
         top, weight = source_cells(self.size[0], size[0], self._align_corners, torch.float32, torch.device("cpu"))
@@ -102,6 +106,10 @@ class View:
         lower = (upper + 1).clamp_(max=end - begin - 1)
         mixed = torch.lerp(seen[:, upper], seen[:, lower], weight[first:last, None].to(seen.device))
         return _widened(mixed, size[1], self._align_corners)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """What logits (K, ...) mean."""
+        return logits.sigmoid() if self._multilabel else logits.softmax(0)
 
     @property
     def are_probabilities(self) -> bool:
@@ -114,9 +122,9 @@ class View:
         for number, window in enumerate(self._windows(first, last)):
             begin, end = max(first, window.top), min(last, window.bottom)
             size = (window.height, window.width)
-            values = interpolated_rows(_logits(window), size, begin - window.top, end - window.top, self._align_corners)
+            values = self._rows_of(window, size, begin - window.top, end - window.top)
             if not self._blends_logits:
-                values = values.softmax(0)
+                values = self.probabilities(values)
             if number == 0:
                 total = values.new_zeros(len(values), last - first, self.size[1])
                 count = values.new_zeros(last - first, self.size[1])
@@ -124,6 +132,11 @@ class View:
             total[:, rows, columns] += values
             count[rows, columns] += 1
         return total.div_(count)
+
+    def _rows_of(self, window: Window, size: Size, first: int, last: int) -> Tensor:
+        """Rows of a window resized to `size`, upright."""
+        logits = _logits(window)
+        return interpolated_rows(logits, size, first, last, self._align_corners, mirrored=self._mirrored)
 
     def _windows(self, first: int, last: int) -> list[Window]:
         """The windows that hold one of these rows; predicts those that are not known yet."""
@@ -141,8 +154,6 @@ class View:
             self._image[window.top : window.bottom, window.left : window.left + window.width] for window in windows
         ]
         logits = self._look([part[:, ::-1] for part in parts] if self._mirrored else parts)
-        if self._mirrored:
-            logits = logits.flip(3)
         return [window._replace(logits=entry) for window, entry in zip(windows, logits, strict=True)]
 
 
@@ -169,7 +180,9 @@ def window_starts(length: int, window: int, stride: int) -> list[int]:
     return [min(index * stride, length - window) for index in range(count)]
 
 
-def interpolated_rows(logits: Tensor, size: Size, first: int, last: int, align_corners: bool) -> Tensor:
+def interpolated_rows(
+    logits: Tensor, size: Size, first: int, last: int, align_corners: bool, *, mirrored: bool = False
+) -> Tensor:
     """Rows `first` to `last - 1` of the logits, enlarged bilinearly to `size`, without the other rows.
 
     Args:
@@ -178,18 +191,26 @@ def interpolated_rows(logits: Tensor, size: Size, first: int, last: int, align_c
         first: First row.
         last: The row after the last one.
         align_corners: As in `torch.nn.functional.interpolate`.
+        mirrored: Whether the logits are to be turned over, left to right.
 
     Returns:
         (K, last - first, W) float32.
     """
-    logits = logits.float()
-    h, w = logits.shape[1:]
-    if (h, w) == tuple(size):
-        return logits[:, first:last]
+    h = logits.shape[1]
+    if h == size[0]:
+        rows = _upright(logits[:, first:last], mirrored)
+        return _widened(rows, size[1], align_corners)
     top, weight = source_cells(h, size[0], align_corners, torch.float32, logits.device)
-    upper = top[first:last]
-    lower = (upper + 1).clamp(max=h - 1)
-    return _widened(torch.lerp(logits[:, upper], logits[:, lower], weight[first:last, None]), size[1], align_corners)
+    begin, end = int(top[first]), min(int(top[last - 1]) + 2, h)
+    part = _upright(logits[:, begin:end], mirrored)
+    upper = top[first:last] - begin
+    lower = (upper + 1).clamp_(max=end - begin - 1)
+    return _widened(torch.lerp(part[:, upper], part[:, lower], weight[first:last, None]), size[1], align_corners)
+
+
+def _upright(rows: Tensor, mirrored: bool) -> Tensor:
+    """(K, R, w) float32. Only rows that are needed are converted and turned: nothing of the whole is built."""
+    return rows.float().flip(2) if mirrored else rows.float()
 
 
 def bands(views: Sequence[View], size: Size, num_classes: int) -> Iterator[tuple[int, Tensor]]:
@@ -216,7 +237,7 @@ def bands(views: Sequence[View], size: Size, num_classes: int) -> Iterator[tuple
 
 
 def best_classes(
-    views: Sequence[View], size: Size, num_classes: int, *, confidence: bool = False
+    views: Sequence[View], size: Size, num_classes: int, *, confidence: bool = False, multilabel: bool = False
 ) -> tuple[Tensor, Tensor | None]:
     """Class ids at `size`, and how sure the average of the views is of them.
 
@@ -224,24 +245,33 @@ def best_classes(
         views: Of one image.
         size: (H, W).
         num_classes: K.
-        confidence: Whether the largest probabilities are wanted.
+        confidence: Whether the largest probabilities are wanted; single-label networks only.
+        multilabel: Whether every class with a probability above 0.5 is wanted instead.
 
     Returns:
-        (H, W) uint8, or int64 above 255 classes; and (H, W) float32 or None.
+        (H, W) uint8, or int64 above 255 classes, or int32 bit fields; and (H, W) float32 or None.
     """
-    labels: list[Tensor] = []
-    sure: list[Tensor] = []
     probabilities = len(views) > 1 or views[0].are_probabilities
-    for _, values in bands(views, size, num_classes):
-        labels.append(values.argmax(0).to(torch.uint8 if num_classes <= 255 else torch.int64))
+    small = torch.uint8 if num_classes <= 255 else torch.int64
+    labels = sure = torch.empty(0)
+    for first, values in bands(views, size, num_classes):
+        if first == 0:
+            # Written into one piece: a small tensor kept per band would leave holes where the bands' own were.
+            labels = values.new_empty(size, dtype=torch.int32 if multilabel else small)
+            sure = values.new_empty(size if confidence else 0)
+        rows = slice(first, first + values.shape[1])
+        if multilabel:
+            labels[rows] = bits_of(values > (0.5 if probabilities else 0.0))
+            continue
+        labels[rows] = values.argmax(0)
         if confidence:
-            sure.append((values if probabilities else values.softmax(0)).amax(0))
-    return torch.cat(labels), torch.cat(sure) if confidence else None
+            sure[rows] = (values if probabilities else values.softmax(0)).amax(0)
+    return labels, sure if confidence else None
 
 
 def _probabilities(view: View, first: int, last: int, size: Size) -> Tensor:
     values = view.rows(first, last, size)
-    return values if view.are_probabilities else values.softmax(0)
+    return values if view.are_probabilities else view.probabilities(values)
 
 
 def _widened(rows: Tensor, width: int, align_corners: bool) -> Tensor:

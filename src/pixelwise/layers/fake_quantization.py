@@ -106,15 +106,15 @@ class FakeQuantization(nn.Module):
         self.register_buffer("maximum", torch.zeros(rounding.channels))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, values: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """The rounded values, of the same shape."""
         if self.rounding.of == "weights" or self.observing:
-            self.observe(values.detach())
+            self.observe(x.detach())
         low, high = self.rounding.low, self.rounding.high
         scale, zero_point = self.scale_and_zero_point()
         if self.rounding.channels > 1:
-            return torch.fake_quantize_per_channel_affine(values, scale, zero_point, 0, low, high)
-        return torch.fake_quantize_per_tensor_affine(values, scale, zero_point, low, high)
+            return torch.fake_quantize_per_channel_affine(x, scale, zero_point, 0, low, high)
+        return torch.fake_quantize_per_tensor_affine(x, scale, zero_point, low, high)
 
     @torch.no_grad()
     def observe(self, values: Tensor) -> None:

@@ -1,18 +1,26 @@
 """Confusion matrix of class ids: exact integers, counted from uint8 without a boolean mask.
 
-Ignored pixels are counted in a row of their own that is cut off afterwards. One `bincount` over an
-int16 index takes a quarter of the time of masking and counting int64.
+Neighbouring pixels mostly have the same label and the same prediction, so on a CPU runs of equal pairs are
+counted, not pixels: comparing each pair with the next one is vectorised, adding up one by one is not. Where
+there are few long runs, and on a GPU, whose adders work side by side, every pixel is counted; ignored ones
+in a row of their own that is cut off afterwards. That `bincount` over an int16 index takes a quarter of the
+time of masking and counting int64.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from pixelwise.recipes.classes import IGNORE
+
+_BAND = 1 << 20
+_LONG_RUNS = 10
+"""Pixels in an average run from which on counting runs is faster."""
 
 
 def confusion_matrix(
@@ -47,6 +55,12 @@ def confusion_matrix(
     if void_prediction is not None:
         return _with_void(labels, prediction, num_classes, ignore, void_prediction)
     K = num_classes
+    pairs = _pairs_by_runs(labels, prediction)
+    if pairs is not None and not _misplaced(pairs, K, ignore):
+        counts = pairs[:K, :K].clone()
+        if 0 <= ignore < K:
+            counts[ignore] = 0
+        return counts
     rows = _rows(labels, K, ignore)
     if prediction.numel() and (int(prediction.max()) >= K or int(prediction.min()) < 0):
         wrong = prediction[(prediction >= K) | (prediction < 0)]
@@ -74,6 +88,32 @@ def _with_void(labels: Tensor, prediction: Tensor, num_classes: int, ignore: int
         raise ValueError(f"prediction contains {_values(prediction[prediction == K])}; expected 0..{K - 1} or {ignore}")
     moved = torch.where(void, torch.full_like(prediction, K), prediction)
     return confusion_matrix(labels, moved, K + 1, ignore)[:K]
+
+
+def _pairs_by_runs(labels: Tensor, prediction: Tensor) -> Tensor | None:
+    """(256, 256) int64, how often each label meets each prediction; None where counting pixels is the better way."""
+    if not all(values.dtype == torch.uint8 and values.device.type == "cpu" for values in (labels, prediction)):
+        return None
+    truth, guess = labels.reshape(-1).numpy(), prediction.reshape(-1).numpy()
+    counts = np.zeros(1 << 16, np.int64)
+    for start in range(0, len(truth), _BAND):
+        # Both bytes of a pixel side by side are one number.
+        pairs = cv2.merge([guess[start : start + _BAND], truth[start : start + _BAND]]).view("<u2").reshape(-1)
+        ends = pairs[1:] != pairs[:-1]
+        if np.count_nonzero(ends) * _LONG_RUNS > len(pairs):
+            return None
+        last = np.append(np.flatnonzero(ends), len(pairs) - 1)
+        # Its sums are float64, exact up to 2^53.
+        counts += np.bincount(pairs[last], np.diff(last, prepend=-1), minlength=1 << 16).astype(np.int64)
+    return torch.from_numpy(counts.reshape(256, 256))
+
+
+def _misplaced(pairs: Tensor, num_classes: int, ignore: int) -> bool:
+    """Whether there are labels other than 0..K-1 and `ignore`, or predictions of K and above."""
+    strange = pairs[num_classes:].sum(1)
+    if num_classes <= ignore < 256:
+        strange[ignore - num_classes] = 0
+    return bool(strange.any()) or bool(pairs[:, num_classes:].any())
 
 
 def _rows(labels: Tensor, num_classes: int, ignore: int) -> Tensor:

@@ -26,10 +26,12 @@ class SegmentationModel(nn.Module, ABC):
         classes: Class names; the position is the class id.
         num_classes: K, the number of class names.
         preprocessing: How a uint8 image becomes this network's input.
+        multilabel: Whether a pixel may belong to several classes: each logit is that of a sigmoid of its own.
         align_corners: How the logits are enlarged to the size of the images: True where the original code does so.
     """
 
     align_corners: bool = False
+    multilabel: bool = False
 
     def __init__(self, spec: ModelSpec, classes: Sequence[str]) -> None:
         super().__init__()
@@ -47,7 +49,8 @@ class SegmentationModel(nn.Module, ABC):
         ceil(H / s) x ceil(W / s) logits.
 
         Args:
-            images: (B, 3, H, W) float, preprocessed; any H and W from 1 on in evaluation mode.
+            images: (B, C, H, W) float, preprocessed, C = `preprocessing.in_channels`; any H and W from 1 on in
+                evaluation mode.
 
         Returns:
             The main logits (B, K, h, w) first; in training mode those of auxiliary heads follow.
@@ -57,7 +60,7 @@ class SegmentationModel(nn.Module, ABC):
         """Main logits at the size of the images.
 
         Args:
-            images: (B, 3, H, W) float, preprocessed.
+            images: (B, C, H, W) float, preprocessed.
 
         Returns:
             (B, K, H, W), interpolated bilinearly if the head has a stride.

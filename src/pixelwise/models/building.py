@@ -68,16 +68,19 @@ def build_model(
     if builder is None:
         known = ", ".join(sorted(spec_type.__name__ for spec_type in _BUILDERS))
         raise TypeError(f"expected a recipe, its name, or one of {known}; got {type(spec).__name__}")
-    channels = len(spec.preprocessing.mean)
-    if channels != 3:
+    if isinstance(model, Recipe) and model.data.bands != spec.preprocessing.in_channels:
         raise RecipeError(
             "R203",
-            f"model.preprocessing has {channels} channels; the networks of this version take 3",
-            "choose three bands with data.channels, for example data.channels=[3,2,1]",
+            f"recipe '{model.name}': data.channels takes {model.data.bands} bands, model.preprocessing is still for "
+            f"{spec.preprocessing.in_channels}",
+            "training measures mean and standard deviation of each band; elsewhere set model.preprocessing.mean and "
+            ".std to one value per band",
         )
     known_names = model.data.class_names() if isinstance(model, Recipe) else None
     source = f"recipe '{model.name}'" if isinstance(model, Recipe) else type(spec).__name__
-    return builder(spec, _class_names(source, num_classes, classes, known_names))
+    built = builder(spec, _class_names(source, num_classes, classes, known_names))
+    built.multilabel = isinstance(model, Recipe) and model.data.multilabel
+    return built
 
 
 def _class_names(

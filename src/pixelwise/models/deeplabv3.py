@@ -43,7 +43,10 @@ class DeepLabV3(SegmentationModel):
         super().__init__(spec, classes)
         expect_positive("rates", spec.rates, "torchvision has [12, 24, 36]")
         maps = maps_read(spec.auxiliary_channels, spec.auxiliary_feature)
-        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride, maps=maps))
+        encoder = cast(
+            "Encoder",
+            build_encoder(spec.encoder, spec.output_stride, maps=maps, in_channels=spec.preprocessing.in_channels),
+        )
         self.encoder = encoder
         self.auxiliary_feature = spec.auxiliary_feature
         self.aspp = ASPP(encoder.channels[-1], spec.channels, spec.rates, dropout=ASPP_DROPOUT)

@@ -42,7 +42,7 @@ class DeepLabV3Lite(SegmentationModel):
 
     def __init__(self, spec: DeepLabV3LiteSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        self.encoder = LiteEncoder(spec.encoder, output_stride=16)
+        self.encoder = LiteEncoder(spec.encoder, output_stride=16, in_channels=spec.preprocessing.in_channels)
         group_size, activation = self.encoder.group_size, self.encoder.activation
         reduced = SHORTCUT_CHANNELS.get(spec.encoder, 48)
         self.aspp = LiteASPP(self.encoder.channels[-1], spec.channels, group_size, activation)

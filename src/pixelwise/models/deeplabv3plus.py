@@ -43,7 +43,9 @@ class DeepLabV3Plus(SegmentationModel):
     def __init__(self, spec: DeepLabV3PlusSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
         expect_positive("rates", spec.rates, "the paper has [6, 12, 18] at output stride 16 and [12, 24, 36] at 8")
-        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride))
+        encoder = cast(
+            "Encoder", build_encoder(spec.encoder, spec.output_stride, in_channels=spec.preprocessing.in_channels)
+        )
         self.encoder = encoder
         self.low_level = index_of_stride(encoder, STRIDE, "DeepLabV3+")
         self.head = DeepLabDecoder(

@@ -101,12 +101,31 @@ def expect_positive(field: str, numbers: tuple[int, ...], published: str) -> Non
         raise RecipeError("R203", f"model.{field} is {list(numbers)}; expected 1 or more each", published)
 
 
+def expect_room_for_image(in_channels: int, stem_channels: int) -> None:
+    """Refuse images that fill a stem which joins them, pooled, to what it convolves.
+
+    Args:
+        in_channels: Of the images.
+        stem_channels: Of what the stem gives.
+
+    Raises:
+        RecipeError: R203, nothing would be convolved.
+    """
+    if in_channels >= stem_channels:
+        raise RecipeError(
+            "R203",
+            f"the network's first block has {stem_channels} channels, those of the image among them; the image has "
+            f"{in_channels}",
+            f"name at most {stem_channels - 1} bands in data.channels, or choose another network such as unet-resnet18",
+        )
+
+
 def encode(encoder: Encoder, images: Tensor) -> list[Tensor]:
     """The encoder's feature maps of images of any size; padded, as `pad_to_multiple` does, if it needs that.
 
     Args:
         encoder: The encoder.
-        images: (B, 3, H, W) float, any H and W from 1 on.
+        images: (B, C, H, W) float, any H and W from 1 on.
 
     Returns:
         One (B, C, h, w) per stride s, h >= ceil(H / s), w >= ceil(W / s).
@@ -125,7 +144,7 @@ def head_and_auxiliary(
 
     Args:
         encoder: The encoder.
-        images: (B, 3, H, W) float, any H and W from 1 on.
+        images: (B, C, H, W) float, any H and W from 1 on.
         head: Coarsest features to logits of their size.
         auxiliary: Another feature map to logits of its size; None: not wanted.
         feature: Which one.
@@ -151,7 +170,7 @@ def crop_to_image(logits: Tensor, images: Tensor, stride: int) -> Tensor:
 
     Args:
         logits: (B, K, h, w).
-        images: (B, 3, H, W).
+        images: (B, C, H, W).
         stride: Of the logits.
 
     Returns:

@@ -42,6 +42,7 @@ from pixelwise.layers.unpooling import (
 )
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
+from pixelwise.models.encoding import expect_room_for_image
 from pixelwise.recipes.specs import ENetSpec
 
 Size = tuple[int, int]
@@ -52,6 +53,8 @@ SMALLEST_ANY_SIZE = 7
 """Three halvings, the first rounding up, leave one row of it."""
 INTERNAL_RATIO = 4
 """Channels of a block / channels of its convolutions between reduction and expansion."""
+STEM_CHANNELS = 16
+"""Of the initial block: those of the image, pooled, and the rest from a convolution."""
 DROPOUT_STAGE_1 = 0.01
 DROPOUT = 0.1
 DILATED_SEQUENCE = (1, 2, "asymmetric", 4, 1, 8, "asymmetric", 16)
@@ -59,12 +62,17 @@ DILATED_SEQUENCE = (1, 2, "asymmetric", 4, 1, 8, "asymmetric", 16)
 
 
 class InitialBlock(nn.Module):
-    """A strided convolution beside a max pooling of the image, joined: (B, 3, H, W) to (B, 16, H/2, W/2)."""
+    """A strided convolution beside a max pooling of the image, joined: (B, C, H, W) to (B, 16, H/2, W/2).
 
-    def __init__(self) -> None:
+    Args:
+        in_channels: Of the image, 1..15: with more of them fewer of the 16 are convolved.
+    """
+
+    def __init__(self, in_channels: int = 3) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(3, 13, kernel_size=3, stride=2, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(16)
+        convolved = STEM_CHANNELS - in_channels
+        self.conv = nn.Conv2d(in_channels, convolved, kernel_size=3, stride=2, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(STEM_CHANNELS)
         self.activation = nn.PReLU()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -181,10 +189,11 @@ class ENet(SegmentationModel):
         super().__init__(spec, classes)
         overlapping = spec.graph == "overlapping"
         self.overlapping = overlapping
-        self.initial = InitialBlock()
+        expect_room_for_image(spec.preprocessing.in_channels, STEM_CHANNELS)
+        self.initial = InitialBlock(spec.preprocessing.in_channels)
         self.stage1 = nn.ModuleList(
             [
-                Downsampling(16, 64, DROPOUT_STAGE_1, overlapping=overlapping),
+                Downsampling(STEM_CHANNELS, 64, DROPOUT_STAGE_1, overlapping=overlapping),
                 *(Bottleneck(64, 1, DROPOUT_STAGE_1, nn.PReLU) for _ in range(4)),
             ]
         )

@@ -25,10 +25,13 @@ from torch import Tensor, nn
 from pixelwise.layers.padding import pad_to_multiple
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
+from pixelwise.models.encoding import expect_room_for_image
 from pixelwise.recipes.specs import ERFNetSpec
 
 STRIDE = 8
 """Of the encoder's features."""
+STEM_CHANNELS = 16
+"""Of the first block: those of the image, pooled, and the rest from a convolution."""
 EPS = 1e-3
 DROPOUT_64 = 0.03
 """In the encoder's blocks of 64 channels."""
@@ -112,13 +115,14 @@ class Encoder(nn.Module):
 
     Args:
         num_classes: Of the classifier, which `forward` leaves out.
+        in_channels: Of the images, which are joined to what is convolved: 1..15.
     """
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, in_channels: int = 3) -> None:
         super().__init__()
-        self.initial = Downsampling(3, 16)
+        self.initial = Downsampling(in_channels, STEM_CHANNELS)
         self.layers = nn.Sequential(
-            Downsampling(16, 64),
+            Downsampling(STEM_CHANNELS, 64),
             *(NonBottleneck1D(64, DROPOUT_64) for _ in range(5)),
             Downsampling(64, 128),
             *(NonBottleneck1D(128, DROPOUT_128, dilation) for dilation in DILATIONS),
@@ -126,7 +130,7 @@ class Encoder(nn.Module):
         self.classifier = nn.Conv2d(128, num_classes, kernel_size=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W), H and W multiples of 8, to (B, 128, H/8, W/8)."""
+        """(B, C, H, W), H and W multiples of 8, to (B, 128, H/8, W/8)."""
         return self.layers(self.initial(images))
 
 
@@ -137,6 +141,9 @@ class ERFNet(SegmentationModel):
         spec: Which part.
         classes: Class names.
 
+    Raises:
+        RecipeError: R203, more than 15 input channels.
+
     Attributes:
         decoder: None: the network is the encoder alone.
         classifier: At the decoder's end; likewise.
@@ -144,7 +151,8 @@ class ERFNet(SegmentationModel):
 
     def __init__(self, spec: ERFNetSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        self.encoder = Encoder(self.num_classes)
+        expect_room_for_image(spec.preprocessing.in_channels, STEM_CHANNELS)
+        self.encoder = Encoder(self.num_classes, spec.preprocessing.in_channels)
         self.decoder: nn.Sequential | None = None
         self.classifier: nn.ConvTranspose2d | None = None
         if spec.part == "whole":

@@ -56,7 +56,10 @@ class FCN(SegmentationModel):
                 "1 is torchvision's head, 2 is sssegmentation's",
             )
         maps = maps_read(spec.auxiliary_channels, AUXILIARY_FEATURE)
-        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride, maps=maps))
+        encoder = cast(
+            "Encoder",
+            build_encoder(spec.encoder, spec.output_stride, maps=maps, in_channels=spec.preprocessing.in_channels),
+        )
         self.encoder = encoder
         dropout = nn.Dropout if spec.convolutions == 1 else nn.Dropout2d
         self.head = ConvolutionalHead(

@@ -107,7 +107,7 @@ class FPN(SegmentationModel):
 
     def __init__(self, spec: FPNSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        encoder = cast("Encoder", build_encoder(spec.encoder))
+        encoder = cast("Encoder", build_encoder(spec.encoder, in_channels=spec.preprocessing.in_channels))
         self.encoder = encoder
         # The coarsest map is always used.
         self.finer = min(sum(stride < FINEST for stride in encoder.strides), len(encoder.strides) - 1)

@@ -61,7 +61,7 @@ class FPNLite(SegmentationModel):
 
     def __init__(self, spec: FPNLiteSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        self.encoder = LiteEncoder(spec.encoder)
+        self.encoder = LiteEncoder(spec.encoder, in_channels=spec.preprocessing.in_channels)
         group_size, activation = self.encoder.group_size, self.encoder.activation
         *skips, coarsest = self.encoder.channels[1:]
         self.aspp = LiteASPP(coarsest, spec.channels, group_size, activation)

@@ -52,7 +52,7 @@ class HRNet(SegmentationModel):
 
     def __init__(self, spec: HRNetSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        self.encoder = HRNetEncoder(spec.variant)
+        self.encoder = HRNetEncoder(spec.variant, in_channels=spec.preprocessing.in_channels)
         self.head = HRNetHead(sum(self.encoder.channels), self.num_classes)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:

@@ -35,7 +35,10 @@ class Linear(SegmentationModel):
 
     def __init__(self, spec: LinearSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride, maps=1))
+        encoder = cast(
+            "Encoder",
+            build_encoder(spec.encoder, spec.output_stride, maps=1, in_channels=spec.preprocessing.in_channels),
+        )
         self.encoder = encoder
         self.stride: int = encoder.strides[-1]
         self.norm = nn.BatchNorm2d(encoder.channels[-1])

@@ -43,7 +43,10 @@ class LRASPP(SegmentationModel):
         super().__init__(spec, classes)
         # An encoder that makes its scales for us need not make those finer than stride 8.
         maps = ((spec.output_stride or COARSEST) // STRIDE).bit_length()
-        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride, maps=maps))
+        encoder = cast(
+            "Encoder",
+            build_encoder(spec.encoder, spec.output_stride, maps=maps, in_channels=spec.preprocessing.in_channels),
+        )
         self.encoder = encoder
         self.low = index_of_stride(encoder, STRIDE, "LR-ASPP")
         high_channels = encoder.channels[-1]

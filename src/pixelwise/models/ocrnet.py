@@ -67,7 +67,7 @@ class OCRNet(SegmentationModel):
 
     def __init__(self, spec: OCRNetSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        self.encoder = HRNetEncoder(spec.variant)
+        self.encoder = HRNetEncoder(spec.variant, in_channels=spec.preprocessing.in_channels)
         joined = sum(self.encoder.channels)
         self.soft_regions = HRNetHead(joined, self.num_classes)
         # The original has a bias here, although the normalisation takes it out again.

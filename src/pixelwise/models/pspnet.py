@@ -47,7 +47,10 @@ class PSPNet(SegmentationModel):
         super().__init__(spec, classes)
         expect_positive("bins", spec.bins, "the paper has [1, 2, 3, 6]")
         maps = maps_read(spec.auxiliary_channels, AUXILIARY_FEATURE)
-        encoder = cast("Encoder", build_encoder(spec.encoder, spec.output_stride, maps=maps))
+        encoder = cast(
+            "Encoder",
+            build_encoder(spec.encoder, spec.output_stride, maps=maps, in_channels=spec.preprocessing.in_channels),
+        )
         self.encoder = encoder
         self.pooling = PyramidPooling(encoder.channels[-1], spec.channels, spec.bins)
         self.dropout = nn.Dropout2d(DROPOUT)

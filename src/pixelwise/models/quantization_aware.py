@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
-from torch.fx import GraphModule, Node
+from torch import Tensor
+from torch.fx import GraphModule
 
 from pixelwise.errors import RecipeError
 from pixelwise.layers.fake_quantization import SCHEMES, FakeQuantization, QuantizationScheme, Rounding
@@ -186,7 +186,7 @@ def _prepared(graph: GraphModule, scheme: QuantizationScheme) -> GraphModule:
 
 
 def _quantizer(scheme: QuantizationScheme) -> Quantizer:
-    """torchao's interface to `annotate`."""
+    """Torchao's interface to `annotate`."""
     from torchao.quantization.pt2e.quantizer import Quantizer
 
     class SchemeQuantizer(Quantizer):
@@ -228,7 +228,7 @@ def annotate(graph: GraphModule, scheme: QuantizationScheme) -> None:
             node.meta["quantization_annotation"]._annotated = True
 
 
-def _specification_of(node: Node, scheme: QuantizationScheme) -> Any:
+def _specification_of(node: Any, scheme: QuantizationScheme) -> Any:
     """How the input of a convolution is rounded: as it was where it was made."""
     source = node
     while "quantization_annotation" not in source.meta and source.target in MODES:
@@ -260,7 +260,7 @@ def _weights(scheme: QuantizationScheme, channels: int) -> Any:
 
 @functools.cache
 def _specification(rounding: Rounding) -> Any:
-    """torchao's words for it; equal roundings get the same object, by which torchao knows them to be equal."""
+    """Torchao's words for it; equal roundings get the same object, by which torchao knows them to be equal."""
     from torchao.quantization.pt2e.quantizer import QuantizationSpec
 
     per_channel = rounding.channels > 1
@@ -289,28 +289,28 @@ def _adapter() -> Any:
             self.ch_axis = 0 if per_channel else -1
             self.is_dynamic = False
 
-        def forward(self, values: Tensor) -> Tensor:
-            return FakeQuantization.forward(self, values)
+        def forward(self, x: Tensor) -> Any:
+            return FakeQuantization.forward(self, x)
 
-        def calculate_qparams(self) -> tuple[Tensor, Tensor]:
+        def calculate_qparams(self, **_: object) -> Any:
             return self.scale_and_zero_point()
 
     return Adapter
 
 
-def _annotation(node: Node) -> Any:
+def _annotation(node: Any) -> Any:
     from torchao.quantization.pt2e.quantizer import QuantizationAnnotation
 
     return node.meta.setdefault("quantization_annotation", QuantizationAnnotation())
 
 
-def _round_result(node: Node, specification: Any) -> None:
+def _round_result(node: Any, specification: Any) -> None:
     annotation = _annotation(node)
     if annotation.output_qspec is None:
         annotation.output_qspec = specification
 
 
-def _last_of_operation(node: Node) -> Node:
+def _last_of_operation(node: Any) -> Any:
     """The normalisation or rectifier behind `node` that a runtime computes together with it; else `node`."""
     while len(node.users) == 1:
         after = next(iter(node.users))
@@ -320,7 +320,7 @@ def _last_of_operation(node: Node) -> Node:
     return node
 
 
-def _never_negative(node: Node) -> bool:
+def _never_negative(node: Any) -> bool:
     """Whether a result is a rectifier's, or made of such results alone."""
     if node.target in RECTIFIERS:
         return True
@@ -332,10 +332,10 @@ def _never_negative(node: Node) -> bool:
     inputs: Sequence[Any] = first if isinstance(first, (list, tuple)) else [first]
     if node.target in ARITHMETIC and not isinstance(first, (list, tuple)):
         inputs = node.args[:2]
-    return all(isinstance(source, Node) and _never_negative(source) for source in inputs)
+    return all(hasattr(source, "target") and _never_negative(source) for source in inputs)
 
 
-def _is_features(node: Node) -> bool:
+def _is_features(node: Any) -> bool:
     """Whether a result is a float tensor of feature maps, not a size or a counter."""
     value = node.meta.get("val")
     return isinstance(value, Tensor) and value.is_floating_point() and value.ndim == 4
@@ -362,5 +362,3 @@ def _refuse_random(graph: GraphModule, name: str) -> None:
                 "evaluation would draw, too",
                 "turn stochastic depth off in model, or train it in float (quantization=none)",
             )
-
-

@@ -88,7 +88,11 @@ class SegFormer(SegmentationModel):
 
     def __init__(self, spec: SegFormerSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        encoder = MiT(spec.encoder, EPS[spec.head]) if spec.encoder in VARIANTS else build_encoder(spec.encoder)
+        channels = spec.preprocessing.in_channels
+        if spec.encoder in VARIANTS:
+            encoder: nn.Module = MiT(spec.encoder, EPS[spec.head], channels)
+        else:
+            encoder = build_encoder(spec.encoder, in_channels=channels)
         self.encoder = cast("Encoder", encoder)
         self.finer = sum(stride < FINEST for stride in self.encoder.strides)
         in_channels = self.encoder.channels[self.finer :]

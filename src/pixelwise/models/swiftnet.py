@@ -123,11 +123,12 @@ class SwiftNet(SegmentationModel):
 
     def __init__(self, spec: SwiftNetSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
+        channels = spec.preprocessing.in_channels
         if spec.encoder == "resnet18":
             # The authors do not start the last normalisation of each block from zero, as timm otherwise does.
-            self.encoder = TimmEncoder("resnet18", out_indices=SCALES, zero_init_last=False)
+            self.encoder = TimmEncoder("resnet18", in_channels=channels, out_indices=SCALES, zero_init_last=False)
         else:
-            self.encoder = TimmEncoder(spec.encoder, out_indices=SCALES)
+            self.encoder = TimmEncoder(spec.encoder, in_channels=channels, out_indices=SCALES)
         *skips, coarsest = self.encoder.channels
         self.pooling = SquarePyramidPooling(coarsest)
         self.decoder = nn.ModuleList(Upsampling(channels) for channels in reversed(skips))

@@ -114,7 +114,7 @@ class TFDeepLab(SegmentationModel):
     def __init__(self, spec: TFDeepLabSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
         if spec.encoder == "xception65":
-            self.encoder: nn.Module = TFXception65(spec.output_stride)
+            self.encoder: nn.Module = TFXception65(spec.output_stride, spec.preprocessing.in_channels)
             fine_channels, channels = self.encoder.channels
             head = DeepLabDecoder(
                 fine_channels,
@@ -126,7 +126,7 @@ class TFDeepLab(SegmentationModel):
                 momentum=MOMENTUM,
             )
         else:
-            self.encoder = TFMobileNet(spec.encoder, spec.output_stride)
+            self.encoder = TFMobileNet(spec.encoder, spec.output_stride, spec.preprocessing.in_channels)
             fine_channels, channels = self.encoder.channels
             if spec.encoder == "mobilenetv3_large_seg":
                 head = GatedHead(fine_channels, channels, spec.output_stride, self.num_classes)

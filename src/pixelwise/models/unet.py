@@ -63,7 +63,7 @@ class UNet(SegmentationModel):
 
     def __init__(self, spec: UNetSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        self.encoder = cast("Encoder", build_encoder(spec.encoder))
+        self.encoder = cast("Encoder", build_encoder(spec.encoder, in_channels=spec.preprocessing.in_channels))
         coarsest = self.encoder.strides[-1]
         most = coarsest.bit_length() - 1
         if not 1 <= len(spec.decoder_channels) <= most:

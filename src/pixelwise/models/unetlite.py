@@ -40,7 +40,7 @@ class UNetLite(SegmentationModel):
 
     def __init__(self, spec: UNetLiteSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        self.encoder = LiteEncoder(spec.encoder)
+        self.encoder = LiteEncoder(spec.encoder, in_channels=spec.preprocessing.in_channels)
         group_size, activation = self.encoder.group_size, self.encoder.activation
         self.aspp = LiteASPP(self.encoder.channels[-1], spec.channels, group_size, activation)
         fewest = max(2 * self.num_classes, FEWEST_CHANNELS)

@@ -18,7 +18,7 @@ from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError, PixelwiseError, RecipeError
 from pixelwise.evaluation.pairs import in_background
 from pixelwise.evaluation.pictures import jpeg
-from pixelwise.evaluation.submissions import MaskFormat, mask_encoder, mask_values
+from pixelwise.evaluation.submissions import MaskFormat, grey_png, mask_encoder, mask_values
 from pixelwise.prediction.inputs import Input, find_inputs
 from pixelwise.prediction.segmenter import PaletteName, Prediction, Segmenter, choose_palette
 from pixelwise.recipes.classes import Color
@@ -86,6 +86,9 @@ def predict_paths(
 ) -> PredictSummary:
     """Predict every image that `paths` mean.
 
+    A multi-label network's masks are one per class, `masks/CLASS/NAME.png`, 255 where the class is and else 0, which
+    can be trained on as they are.
+
     Writes `masks/NAME.png` (pixel value = class id, or as `mask_format` says), `overlays/NAME.jpg` and `classes.json`
     below `output`, at the upright image's own size. Files that cannot be read are listed in `problems.jsonl`.
 
@@ -111,6 +114,7 @@ def predict_paths(
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha is {alpha}; expected 0 (image only) to 1 (colours only)")
     colors = choose_palette(segmenter.palette, palette)
+    _refuse_format(segmenter, mask_format)
     encode = mask_encoder(mask_format, segmenter.classes, colors)
     inputs = find_inputs(paths, [output / MASKS, output / OVERLAYS])
     _begin(output, segmenter, colors, mask_format)
@@ -131,6 +135,15 @@ def predict_paths(
         if progress is not None:
             progress(done, total)
     return _summary(total, problems, time.monotonic() - start)
+
+
+def _refuse_format(segmenter: Segmenter, mask_format: MaskFormat) -> None:
+    if segmenter.model.multilabel and mask_format != "ids":
+        raise RecipeError(
+            "R222",
+            f"format '{mask_format}' has one class per pixel, but the model is multi-label",
+            "leave out --format: one black and white mask per class is written",
+        )
 
 
 def _summary(total: int, problems: Sequence[Problem], seconds: float) -> PredictSummary:
@@ -161,7 +174,13 @@ def _write(
     """Write what was predicted; hands the outcome on."""
     if isinstance(outcome.value, Prediction):
         name, labels = outcome.source.name, outcome.value.labels
-        write_bytes(_below(output / MASKS, name, ".png"), encode(labels))
+        if outcome.value.multilabel:
+            for class_name, plane in zip(outcome.value.classes, labels, strict=True):
+                # A class is a folder: its name may not lead elsewhere.
+                folder = output / MASKS / class_name.replace("/", "_")
+                write_bytes(_below(folder, name, ".png"), grey_png(plane * np.uint8(255)))
+        else:
+            write_bytes(_below(output / MASKS, name, ".png"), encode(labels))
         if draw is not None:
             write_bytes(_below(output / OVERLAYS, name, ".jpg"), jpeg(draw(outcome.value)))
     return outcome
@@ -185,7 +204,10 @@ def _begin(output: Path, segmenter: Segmenter, colors: Sequence[Color], mask_for
         {"id": value, "name": name, "color": "#{:02x}{:02x}{:02x}".format(*color)}
         for value, name, color in zip(values, segmenter.classes, colors, strict=True)
     ]
-    content = msgspec.json.encode({"classes": classes, "ignore": ignored})
+    document: dict[str, object] = {"classes": classes, "ignore": ignored}
+    if segmenter.model.multilabel:
+        document = {"classes": classes, "multilabel": True}
+    content = msgspec.json.encode(document)
     write_bytes(output / CLASSES, msgspec.json.format(content, indent=1) + b"\n")
     (output / PROBLEMS).unlink(missing_ok=True)
 

@@ -19,11 +19,12 @@ from torch import Tensor
 from pixelwise.datasets.reading import read_image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
+from pixelwise.evaluation.combinations import blend_classes, packed, unpacked
 from pixelwise.evaluation.evaluate import main_logits, padded_size, predicted_labels, prediction_mode, views_of
 from pixelwise.evaluation.pairs import RESIZE, fitted_size
 from pixelwise.evaluation.pictures import blend
 from pixelwise.evaluation.views import bands, best_classes
-from pixelwise.metrics import upsampled_argmax
+from pixelwise.metrics import upsampled_argmax, upsampled_bits
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.classes import Color
 from pixelwise.recipes.palettes import colorblind_palette
@@ -43,11 +44,13 @@ class Prediction:
     """What a network sees in one image.
 
     Attributes:
-        image: The image, uint8 (H, W, 3), upright.
-        labels: Class ids, uint8 (H, W).
-        scores: Softmax over the classes, float32 (K, H, W), where it was asked for.
+        image: The image, uint8 (H, W, C), upright.
+        labels: Class ids, uint8 (H, W). Of a multi-label network uint8 (K, H, W), 1 where the class is, else 0.
+        scores: Softmax over the classes, float32 (K, H, W), where it was asked for; of a multi-label network the
+            probability of each class.
         classes: Class names; the position is the class id.
         palette: One official colour per class.
+        multilabel: Whether a pixel may belong to several classes.
     """
 
     image: np.ndarray
@@ -55,9 +58,12 @@ class Prediction:
     scores: np.ndarray | None
     classes: tuple[str, ...]
     palette: tuple[Color, ...]
+    multilabel: bool = False
 
     def overlay(self, alpha: float = 0.5, palette: PaletteName = "official") -> np.ndarray:
-        """The image with the class colours laid over it, uint8 (H, W, 3).
+        """The image with the class colours laid over it, their mean where classes overlap: uint8 (H, W, 3).
+
+        Of other channels than RGB the first three are shown, or the first as grey, stretched from dark to bright.
 
         Args:
             alpha: Opacity of the colours, 0..1.
@@ -68,6 +74,8 @@ class Prediction:
         """
         if not 0 <= alpha <= 1:
             raise ValueError(f"alpha is {alpha}; expected 0 (image only) to 1 (colours only)")
+        if self.multilabel:
+            return blend_classes(self.image, packed(self.labels), choose_palette(self.palette, palette), alpha)
         return blend(self.image, self.labels, choose_palette(self.palette, palette), alpha)
 
 
@@ -112,13 +120,15 @@ class Segmenter:
         """Segment one image.
 
         Args:
-            image: A file, a uint8 (H, W, 3) RGB array, or a Pillow image. The EXIF orientation of
-                files and Pillow images is applied, so the result is upright.
+            image: A file, a uint8 (H, W, 3) RGB array, or a Pillow image; for a network of C other channels a
+                file that has them, or a uint8 (H, W, C) array of `data.channels` in their order, brought to
+                bytes by the same `data.input_range`. The EXIF orientation of files and Pillow images is
+                applied, so the result is upright.
             scores: Also give the softmax: 4 bytes per class and pixel.
 
         Raises:
             DataError: The file cannot be read, or its values have no plain meaning as 8-bit RGB.
-            ValueError: The array is not uint8 (H, W, 3).
+            ValueError: The array is not uint8 (H, W, C), C the channels of the network.
         """
         pixels = self._pixels(image)
         height, width = pixels.shape[:2]
@@ -129,7 +139,15 @@ class Segmenter:
         with prediction_mode(self.model):
             predict = self._by_windows if protocol.window is not None else self._whole
             labels, softmax = predict(seen, (height, width), protocol, scores)
-        return Prediction(image=pixels, labels=labels, scores=softmax, classes=self.classes, palette=self.palette)
+        several = self.model.multilabel
+        return Prediction(
+            image=pixels,
+            labels=unpacked(labels, len(self.classes)) if several else labels,
+            scores=softmax,
+            classes=self.classes,
+            palette=self.palette,
+            multilabel=several,
+        )
 
     def seen_size(self, size: Size) -> Size:
         """(height, width) at which the network sees an image of that size, padding left out."""
@@ -142,36 +160,49 @@ class Segmenter:
     ) -> tuple[np.ndarray, np.ndarray | None]:
         align_corners, seen_size = self.model.align_corners, (seen.shape[0], seen.shape[1])
         logits = main_logits(self.model, [seen], pad_to=protocol.pad_to)
+        several = self.model.multilabel
         if protocol.pad_to is None:
-            labels = upsampled_argmax(logits, size, align_corners)[0]
-            return labels.cpu().numpy(), _softmax(logits, size, align_corners) if scores else None
-        labels = predicted_labels(logits, seen_size, size, protocol, align_corners)
+            labels = (upsampled_bits if several else upsampled_argmax)(logits, size, align_corners)[0]
+            return labels.cpu().numpy(), _softmax(logits, size, align_corners, several) if scores else None
+        labels = predicted_labels(logits, seen_size, size, protocol, align_corners, multilabel=several)
         if not scores:
             return labels.cpu().numpy(), None
         padded = padded_size(seen_size, protocol.pad_to)
         full = F.interpolate(logits.float(), padded, mode="bilinear", align_corners=align_corners)
-        return labels.cpu().numpy(), _softmax(full[:, :, : seen_size[0], : seen_size[1]], size, align_corners)
+        return labels.cpu().numpy(), _softmax(full[:, :, : seen_size[0], : seen_size[1]], size, align_corners, several)
 
     def _by_windows(
         self, seen: np.ndarray, size: Size, protocol: Protocol, scores: bool
     ) -> tuple[np.ndarray, np.ndarray | None]:
         views = views_of(self.model, [seen], protocol, keep=scores)
-        labels = best_classes(views, size, self.model.num_classes)[0].cpu().numpy()
+        labels = best_classes(views, size, self.model.num_classes, multilabel=self.model.multilabel)[0].cpu().numpy()
         if not scores:
             return labels, None
         probabilities = views[0].are_probabilities
         parts = [values for _, values in bands(views, size, self.model.num_classes)]
-        parts = parts if probabilities else [values.softmax(0) for values in parts]
+        parts = parts if probabilities else [views[0].probabilities(values) for values in parts]
         return labels, torch.cat(parts, 1).cpu().numpy()
 
     def _pixels(self, image: str | os.PathLike[str] | np.ndarray | Image.Image) -> np.ndarray:
         if isinstance(image, np.ndarray):
-            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-                raise ValueError(f"image is {image.dtype} {image.shape}; expected uint8 (H, W, 3) RGB")
-            return image
+            return self._checked(image)
         if isinstance(image, Image.Image):
-            return _from_pillow(image, self.reading)
-        return read_image(Path(image), self.reading)
+            return self._checked(_from_pillow(image, self.reading))
+        return self._checked(read_image(Path(image), self.reading))
+
+    def _checked(self, image: np.ndarray) -> np.ndarray:
+        """The image itself.
+
+        Raises:
+            ValueError: It is not what the network takes.
+        """
+        channels = self.model.preprocessing.in_channels
+        if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == channels and image.size:
+            return image
+        what = " RGB" if channels == 3 and self.reading.channels is None else ""
+        if self.reading.channels is not None:
+            what = f", the channels {list(self.reading.channels)} in this order"
+        raise ValueError(f"image is {image.dtype} {image.shape}; expected uint8 (H, W, {channels}){what}")
 
 
 def choose_palette(official: Sequence[Color], name: PaletteName) -> tuple[Color, ...]:
@@ -204,9 +235,9 @@ def same_area(size: Size, wanted: Size | None) -> Size:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _softmax(logits: Tensor, size: Size, align_corners: bool) -> np.ndarray:
+def _softmax(logits: Tensor, size: Size, align_corners: bool, multilabel: bool) -> np.ndarray:
     full = F.interpolate(logits.float(), size, mode="bilinear", align_corners=align_corners)
-    return full.softmax(1)[0].cpu().numpy()
+    return (full.sigmoid() if multilabel else full.softmax(1))[0].cpu().numpy()
 
 
 def _from_pillow(image: Image.Image, reading: Reading) -> np.ndarray:
@@ -217,4 +248,6 @@ def _from_pillow(image: Image.Image, reading: Reading) -> np.ndarray:
             "convert it to 8-bit RGB with the range you mean; clipping would destroy it",
         )
     upright = ImageOps.exif_transpose(image) if reading.exif == "apply" else image
-    return np.array(upright.convert("RGB"))
+    pixels = np.array(upright.convert("RGB"))
+    chosen = reading.channels
+    return pixels if chosen is None or max(chosen) > 2 else np.ascontiguousarray(pixels[..., list(chosen)])

@@ -22,6 +22,7 @@ MODULES = (
     "torchvision",
     "miscellaneous",
     "generic",
+    "camvid_scratch",
 )
 """Of this package, in the order in which recipes are listed; each has a tuple `RECIPES`."""
 

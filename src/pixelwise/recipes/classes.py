@@ -14,6 +14,10 @@ from pixelwise.recipes.classes_cocostuff import LABELS as STUFF_LABELS
 from pixelwise.recipes.classes_cocostuff import REMOVED as STUFF_REMOVED
 
 IGNORE = 255
+IGNORE_BIT = 1 << 30
+"""The same for multi-label data, whose labels are bit fields: int32, bit k is class k."""
+MOST_LABELS = 30
+"""So many classes have room below `IGNORE_BIT`."""
 Color = tuple[int, int, int]
 
 

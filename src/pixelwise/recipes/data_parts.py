@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pixelwise.recipes.classes import CLASS_SETS, IGNORE, Color
+from pixelwise.recipes.classes import CLASS_SETS, IGNORE, MOST_LABELS, Color
 from pixelwise.recipes.parts import (
     Part,
     Range,
@@ -35,17 +35,23 @@ class Data(Part, frozen=True, kw_only=True):
         colors: `#rrggbb` -> class id or 255, for masks that are RGB pictures.
         labels: Label name -> class id or 255, for annotations that name their labels.
         mask_threshold: Reads masks as black and white: values from here on (1..255) are 1, others 0.
+        multilabel: A pixel may belong to several classes, or to none: one black and white mask per class, in a folder
+            of its name (`masks/crack/0001.png`); a folder laid out like that is recognised without it.
         instance_divisor: For masks that hold class * divisor + instance: values from the divisor on
             are divided by it, smaller ones are classes already (Cityscapes: 1000).
         channels: Which channels of an image the network gets, in which order, counted from 0; None
-            reads every image as RGB. For TIFF files and NumPy arrays with any number of bands.
-        train_split: The split that is trained on.
+            reads every image as RGB. For TIFF files and NumPy arrays with any number of bands. Where they are not
+            three and `model.preprocessing` is still for three, training measures each band's mean and deviation.
+        train_split: The split that is trained on; `train+val` is both as one, which by themselves are then gone;
+            `drive-train` and `block-train` are parts of CamVid's train split, whose other parts, `drive-dev` and
+            `block-dev`, are for comparing recipes (see `pixelwise.datasets.camvid`).
         exif: Whether the EXIF orientation of images is applied (masks carry none).
         alpha: What transparent pixels become: `drop` keeps their RGB, `black` blends onto black.
         input_range: Values that become 0 and 255 for images with more than 8 bits per channel.
         max_pixels: Larger images are refused before they are decoded.
         mask_resize: `nearest` resizes a mask of another size than its image; `refuse` is an error.
-        cache: Keep decoded images in memory: `auto` when they fit a quarter of the free memory.
+        cache: Keep decoded images: `memory`; `disk`: in a file of the cache folder that later runs use again (see
+            `pixelwise data cache`); `auto`: in memory when they fit a quarter of what is free.
         workers: Data loading processes; None: 0 on CPU, up to 8 on a GPU.
         allow: Codes of data errors that do not stop training.
         town_images: Number of synthetic images per split (train, val, test), for `town`.
@@ -64,6 +70,7 @@ class Data(Part, frozen=True, kw_only=True):
     colors: dict[str, int] | None = None
     labels: dict[str, int] | None = None
     mask_threshold: int | None = None
+    multilabel: bool = False
     instance_divisor: int | None = None
     channels: tuple[int, ...] | None = None
     train_split: str = "train"
@@ -72,7 +79,7 @@ class Data(Part, frozen=True, kw_only=True):
     input_range: Range | None = None
     max_pixels: int = 100_000_000
     mask_resize: Literal["refuse", "nearest"] = "refuse"
-    cache: Literal["auto", "memory", "off"] = "auto"
+    cache: Literal["auto", "memory", "disk", "off"] = "auto"
     workers: int | None = None
     allow: tuple[str, ...] = ()
     town_images: tuple[int, int, int] = (240, 40, 60)
@@ -98,6 +105,8 @@ class Data(Part, frozen=True, kw_only=True):
             f"data.mask_threshold is {self.mask_threshold}; expected 1..255",
             "for example 128",
         )
+        if self.multilabel:
+            self._require_class_masks()
         require_at_least(2, "data.instance_divisor", self.instance_divisor, "for example 1000")
         require(
             self.channels is None or (len(self.channels) > 0 and min(self.channels) >= 0),
@@ -120,6 +129,31 @@ class Data(Part, frozen=True, kw_only=True):
         )
         require_size("data.town_size", self.town_size)
         require_at_least(0, "data.town_seed", self.town_seed, "for example 0")
+
+    def _require_class_masks(self) -> None:
+        """What data of one mask per class excludes."""
+        require(
+            self.dataset in ("auto", "folder"),
+            f"data.multilabel is true but data.dataset is '{self.dataset}'; expected 'folder' or 'auto'",
+            "multi-label data is a folder of images and one folder of masks per class: masks/crack/0001.png",
+        )
+        for name in ("label_map", "colors", "labels", "instance_divisor"):
+            require(
+                getattr(self, name) is None,
+                f"data.{name} is set but data.multilabel is true: each class has a black and white mask of its own",
+                f"leave out data.{name}; the folders' names are the classes",
+            )
+        number = len(self.classes or ())
+        require(
+            number <= MOST_LABELS,
+            f"data.classes names {number} classes; multi-label data has at most {MOST_LABELS}",
+            "leave out the rarest, or train two networks",
+        )
+
+    @property
+    def bands(self) -> int:
+        """How many channels an image has as the network gets it."""
+        return 3 if self.channels is None else len(self.channels)
 
     def class_names(self) -> tuple[str, ...] | None:
         """The class names as far as they are known without looking at the data."""

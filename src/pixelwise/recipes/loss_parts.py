@@ -46,7 +46,9 @@ ClassWeights = (
 class Loss(Part, frozen=True, kw_only=True):
     """Cross entropy over labelled pixels, plus optional terms, each times its weight; a weight of 0 is off.
 
-    All terms look at the main head; auxiliary heads have their cross entropy only.
+    All terms look at the main head; auxiliary heads have their cross entropy only. With `data.multilabel` each
+    class has a sigmoid of its own: cross entropy and focal term are binary and averaged over pixels and classes,
+    Dice and Tversky term over classes.
 
     Attributes:
         cross_entropy: Weight of the main head's cross entropy.
@@ -56,6 +58,8 @@ class Loss(Part, frozen=True, kw_only=True):
             `inverse-sqrt`: 1 / sqrt(p), at most 6 times the smallest, mean 1; the published numbers of TI
             (`edgeai-cityscapes`, `edgeai-ade20k32`) and of ERFNet's two stages (`erfnet-encoder`,
             `erfnet-decoder`), see `recipes/published_weights.py`; or one number per class.
+            With `data.multilabel` a weight is that of the pixels that have the class, beside 1 of those that
+            do not: `inverse-sqrt`, sqrt(pixels without it / pixels with it), within 1/6..6; or one number per class.
         class_weights_share: Share of the steps, drawn at random, in which the class weights count.
         normalize: What the sum of the cross entropy (and of the focal term) is divided by. `valid`: the class
             weights of the labelled pixels; `all`: the number of pixels, ignored ones included.

@@ -130,6 +130,14 @@ PROTOCOLS = {
             score_size=(360, 480),
         ),
         Protocol(
+            name="camvid-480x360-tta",
+            summary="as camvid-480x360, of the image at 0.75, 1, 1.25 and 1.5 times its size, each also mirrored, "
+            "probabilities averaged",
+            score_size=(360, 480),
+            scales=(0.75, 1.0, 1.25, 1.5),
+            flip=True,
+        ),
+        Protocol(
             name="enet-1024x512",
             summary="image (bilinear) and labels (nearest) shrunk to 1024x512, scored there",
             input_size=(512, 1024),

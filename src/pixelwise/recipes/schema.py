@@ -103,11 +103,21 @@ class Recipe(Part, frozen=True, kw_only=True):
                 f"augment.crop is {list(self.augment.crop)}; a U-Net's encoder needs at least 32 pixels",
                 "make the crop larger",
             )
-        bands = len(self.data.channels or (0, 1, 2))
+        if self.data.multilabel:
+            self._require_binary_terms()
+        bands, normalised = self.data.bands, self.model.preprocessing.in_channels
+        # Three are what every recipe begins with: for other bands they are measured when the data is opened.
         require(
-            bands == len(self.model.preprocessing.mean),
-            f"data.channels takes {bands} bands, model.preprocessing is for {len(self.model.preprocessing.mean)}",
-            "name as many bands as the network takes, for example data.channels=[3,2,1]",
+            normalised in (bands, 3),
+            f"{'images are read as RGB' if self.data.channels is None else f'data.channels takes {bands} bands'}, "
+            f"model.preprocessing is for {normalised}",
+            "name as many bands in data.channels as model.preprocessing has values; left out, they are measured",
+        )
+        require(
+            bands == 3 or self.augment.photometric == "none",
+            f"augment.photometric is {self.augment.photometric}, which turns hues of RGB; the network gets {bands} "
+            f"channel{'s' if bands > 1 else ''}",
+            "set augment.photometric=none; brightness, contrast and channel_gain work for any channels",
         )
         if self.data.label_map is not None and self.data.classes is not None:
             for raw, class_id in self.data.label_map.items():
@@ -117,6 +127,26 @@ class Recipe(Part, frozen=True, kw_only=True):
                     f"0..{len(self.data.classes) - 1} or {IGNORE}",
                     "map every raw value to a class id, or to 255 to ignore it",
                 )
+
+    def _require_binary_terms(self) -> None:
+        """What has no meaning where a pixel may belong to several classes."""
+        loss, augment = self.loss, self.augment
+        named = isinstance(loss.class_weights, str) and loss.class_weights not in ("none", "inverse-sqrt")
+        cases = (
+            (loss.ohem is not None, "loss.ohem", "loss.ohem=null; loss.focal is a milder kind of mining"),
+            (loss.lovasz > 0, "loss.lovasz", "loss.lovasz=0; loss.dice or loss.tversky instead"),
+            (loss.boundary > 0, "loss.boundary", "loss.boundary=0"),
+            (named, f"loss.class_weights={loss.class_weights}", "loss.class_weights=inverse-sqrt, none or a list"),
+            (augment.mix == "classmix", "augment.mix=classmix", "augment.mix=cutmix or none"),
+            (augment.max_class_share is not None, "augment.max_class_share", "augment.max_class_share=null"),
+            (augment.rotate_label != IGNORE, "augment.rotate_label", f"augment.rotate_label={IGNORE}"),
+        )
+        for wrong, name, instead in cases:
+            require(
+                not wrong,
+                f"{name} needs pixels of exactly one class, but the data is multi-label (data.multilabel)",
+                f"set {instead}",
+            )
 
     def hash(self) -> str:
         """SHA-256, hexadecimal, of the canonical JSON form of what decides the result.

@@ -200,12 +200,14 @@ class Precision(Part, frozen=True, kw_only=True):
     """Number formats and memory layout; none of them changes what is computed beyond rounding.
 
     Attributes:
-        dtype: `float32`, or `bfloat16` autocast (on CPU not reproducible from run to run).
-        channels_last: Keep activations in NHWC layout.
-        compile: Compile the network with `torch.compile`.
+        dtype: `float32`, or `bfloat16` autocast (on CPU not reproducible from run to run). `auto`: before the first
+            step a few steps are timed in each format and layout, and the run's recipe gets the fastest; on a CPU
+            only the layouts of float32 take part.
+        channels_last: Keep activations in NHWC layout; with `dtype` `auto` it is chosen.
+        compile: Compile the network with `torch.compile`, which takes minutes at the start.
     """
 
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Literal["float32", "bfloat16", "auto"] = "float32"
     channels_last: bool = False
     compile: bool = False
 

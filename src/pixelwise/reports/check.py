@@ -44,7 +44,7 @@ class Checked(NamedTuple):
         scores: Of the layouts, the recognised one first.
         suggestions: Class weights and normalisation; None where nothing can be trained on.
         ceiling_split: The split that `ceiling` was measured on.
-        ceiling: The best mIoU at several output strides.
+        ceiling: The best mIoU at several output strides; not measured for multi-label data.
         overrides: As the user gave them.
     """
 
@@ -74,7 +74,9 @@ def check(path: Path, overrides: Sequence[str], *, recipe: str | None = None, fr
     preferred = [name for name in (resolved.evaluation.split, "val", "test") if name in usable]
     split = next(iter(preferred or usable), "")
     unusable = set(found.unusable.get(split, ()))
-    ceiling = measure_ceiling(dataset, [s for s in dataset.splits.get(split, ()) if s.id not in unusable])
+    ceiling: tuple[Ceiling, ...] = ()
+    if not dataset.multilabel:
+        ceiling = measure_ceiling(dataset, [s for s in dataset.splits.get(split, ()) if s.id not in unusable])
     return Checked(
         path=path,
         dataset=dataset,
@@ -164,11 +166,14 @@ def data_file(checked: Checked) -> str:
     measured = checked.suggestions
     if measured is not None:
         mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (measured.mean, measured.std))
-        scratch = checked.recipe.initialize.encoder in (None, "none")
+        other = checked.recipe.data.bands != 3
+        scratch = other or checked.recipe.initialize.encoder in (None, "none")
+        wanted = "Pretrained weights want the normalisation they were trained with" + (
+            "; these start from scratch." if scratch else ", so this is left out:"
+        )
         lines += [
             "",
-            f"# Measured on {measured.split}. Pretrained weights want the normalisation they were trained with"
-            + ("; these start from scratch." if scratch else ", so this is left out:"),
+            f"# Measured on {measured.split}" + (", one value per band." if other else f". {wanted}"),
             *(["[model.preprocessing]"] if scratch else ["# [model.preprocessing]"]),
             *(f"{'' if scratch else '# '}{name} = [{values}]" for name, values in (("mean", mean), ("std", std))),
         ]
@@ -199,10 +204,15 @@ def sizes_in_words(found: Audit) -> str:
     return f"{common} (HxW), {other}"
 
 
+def channels_in_words(channels: Sequence[int] | None, rgb: str = "RGB") -> str:
+    """`RGB`, or which bands values are of."""
+    return rgb if channels is None else f"band{'s' if len(channels) > 1 else ''} {', '.join(map(str, channels))}"
+
+
 def layout_in_words(scores: Sequence[LayoutScore]) -> str:
-    """How much of the folder the layout explains, and which one comes second."""
+    """How much of the folder the layout explains, and which one comes second; lists may name files elsewhere."""
     first, *others = scores
-    used = f"uses {_share(first)} of {first.files} image files"
+    used = f"uses {_share(first)} of {first.files} image files" if first.files else "its images lie elsewhere"
     if not others:
         return f"{used}; no other layout fits"
     return f"{used}; the next best would be data.dataset={others[0].name} with {_share(others[0])}"
@@ -210,6 +220,18 @@ def layout_in_words(scores: Sequence[LayoutScore]) -> str:
 
 def _share(score: LayoutScore) -> str:
     return f"{100 * score.share:.0f}\u00a0%" if score.used in (0, score.files) else f"{100 * score.share:.1f}\u00a0%"
+
+
+def class_files_in_words(dataset: Dataset) -> str:
+    """How many images have a mask of each class of multi-label data."""
+    samples = [sample for found in dataset.splits.values() for sample in found]
+    numbers = [
+        f"{name} {sum(sample.class_masks[class_id] is not None for sample in samples)}"
+        for class_id, name in enumerate(dataset.classes)
+    ]
+    ignored = sum(sample.ignore_mask is not None for sample in samples)
+    last = f", ignore {ignored}" if ignored else ""
+    return f"masks for {len(samples)} images: {', '.join(numbers)}{last}; a class without a file is absent there"
 
 
 def videos_in_words(found: Audit) -> list[str]:
@@ -225,12 +247,15 @@ def videos_in_words(found: Audit) -> list[str]:
 def _print_measured(checked: Checked, console: Console) -> None:
     console.print()
     _say(console, f"layout    {layout_in_words(checked.scores)}")
+    if checked.dataset.multilabel:
+        _say(console, f"files     {class_files_in_words(checked.dataset)}")
     for sentence in videos_in_words(checked.audit):
         _say(console, f"video     {sentence}")
     measured = checked.suggestions
     if measured is not None:
         mean, std = (" ".join(f"{value:.3f}" for value in values) for values in (measured.mean, measured.std))
-        _say(console, f"colours   {measured.split}: mean {mean}, standard deviation {std} (RGB, 0..1)")
+        of = channels_in_words(checked.dataset.reading.channels)
+        _say(console, f"colours   {measured.split}: mean {mean}, standard deviation {std} ({of}, 0..1)")
         ranges = ", ".join(
             f"{kind} {min(weights):.2f} to {max(weights):.2f}" for kind, weights in measured.class_weights.items()
         )
@@ -332,6 +357,9 @@ def _missing_splits(found: Audit, recipe: Recipe) -> dict[str, str]:
     if recipe.selection.every_epochs:
         needed["selection.split"] = recipe.selection.split
     usable = _usable_pairs(found)
+    if not any(usable.values()):
+        # Without a single pair there is no other split to propose.
+        needed = {"data.train_split": recipe.data.train_split}
     return {field: split for field, split in needed.items() if not usable.get(split)}
 
 
@@ -360,8 +388,8 @@ def _class_table(found: Audit) -> Table:
         table.add_column(f"{split} %", justify="right")
         table.add_column("images", justify="right")
     table.add_column("share of the labelled pixels")
-    totals = {split: max(1, sum(counts.pixels)) for split, counts in found.statistics.items()}
-    overall = max(1, sum(sum(counts.pixels) for counts in found.statistics.values()))
+    totals = {split: max(1, counts.labelled_pixels) for split, counts in found.statistics.items()}
+    overall = max(1, sum(counts.labelled_pixels for counts in found.statistics.values()))
     for class_id, name in enumerate(found.classes):
         cells: list[str] = []
         for split, counts in found.statistics.items():
@@ -372,7 +400,7 @@ def _class_table(found: Audit) -> Table:
         table.add_row(str(class_id), name, *cells, bar)
     voids: list[str] = []
     for counts in found.statistics.values():
-        voids.append(f"{100 * counts.void_pixels / max(1, counts.void_pixels + sum(counts.pixels)):.2f}")
+        voids.append(f"{100 * counts.void_pixels / max(1, counts.void_pixels + counts.labelled_pixels):.2f}")
         voids.append("")
     table.add_row("", "ignored (of all)", *voids, "", style="dim")
     return table

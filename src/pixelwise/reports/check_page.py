@@ -16,9 +16,13 @@ from PIL import Image
 from pixelwise.datasets.reading import read_image, read_pair
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
+from pixelwise.evaluation.combinations import indexed, mixed_colors
+from pixelwise.evaluation.pictures import as_picture
 from pixelwise.recipes.classes import IGNORE, Color
 from pixelwise.reports.check import (
     Checked,
+    channels_in_words,
+    class_files_in_words,
     data_file,
     layout_in_words,
     refused_kinds,
@@ -39,7 +43,7 @@ _THUMBNAIL_WIDTH = 320
 
 
 class Overlay(NamedTuple):
-    """An image with its labels; both data URIs of one size."""
+    """An image, as `as_picture` shows it, with its labels; both data URIs of one size."""
 
     split: str
     id: str
@@ -110,17 +114,20 @@ def _facts(checked: Checked) -> list[tuple[str, str]]:
         facts.append(("Images", sizes_in_words(found)))
     if found.mask_encodings:
         facts.append(("Masks", ", ".join(f"{count(files)} {kind}" for kind, files in found.mask_encodings.items())))
+    if checked.dataset.multilabel:
+        facts.append(("Files", class_files_in_words(checked.dataset)))
     if checked.suggestions:
         for name, values in (("Mean", checked.suggestions.mean), ("Standard deviation", checked.suggestions.std)):
             text = ", ".join(f"{value:.4f}" for value in values)
-            facts.append((name, f"{text} (red, green, blue of {checked.suggestions.split}, 0..1)"))
+            of = channels_in_words(checked.dataset.reading.channels, "red, green, blue")
+            facts.append((name, f"{text} ({of} of {checked.suggestions.split}, 0..1)"))
     return facts
 
 
 def _class_rows(checked: Checked) -> list[dict[str, Any]]:
     """One row per class: colour, shares and images by split, suggested weights."""
     found = checked.audit
-    shares = {split: np.array(c.pixels) / max(1, sum(c.pixels)) for split, c in found.statistics.items()}
+    shares = {split: np.array(c.pixels) / max(1, c.labelled_pixels) for split, c in found.statistics.items()}
     largest = max((float(values.max()) for values in shares.values() if values.size), default=0) or 1.0
     rows = []
     for class_id, name in enumerate(found.classes):
@@ -147,7 +154,7 @@ def _class_rows(checked: Checked) -> list[dict[str, Any]]:
 
 def _void_shares(checked: Checked) -> list[str]:
     return [
-        share(counts.void_pixels / max(1, counts.void_pixels + sum(counts.pixels)))
+        share(counts.void_pixels / max(1, counts.void_pixels + counts.labelled_pixels))
         for counts in checked.audit.statistics.values()
     ]
 
@@ -196,12 +203,12 @@ def _overlay(checked: Checked, split: str, sample: Sample) -> Overlay | None:
     height, width = labels.shape
     scale = min(1.0, _WIDTH / width)
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    return Overlay(
-        split,
-        sample.id,
-        _jpeg(resize_image(image, size)),
-        _layer(resize_labels(labels, size), checked.dataset.palette),
-    )
+    shown, palette = resize_labels(labels, size), checked.dataset.palette
+    if checked.dataset.multilabel:
+        (shown,), combinations = indexed([shown])
+        palette = mixed_colors(combinations, palette)
+        shown = np.where(shown == 0, np.uint8(IGNORE), shown)  # the photo shows where there is no class
+    return Overlay(split, sample.id, _jpeg(resize_image(as_picture(image), size)), _layer(shown, palette))
 
 
 def _twins(checked: Checked) -> list[Twin]:
@@ -211,7 +218,7 @@ def _twins(checked: Checked) -> list[Twin]:
             photos = [read_image(checked.dataset.root / file, checked.dataset.reading) for file in pair.files]
         except DataError:
             continue  # a name that had to be escaped, or a file that is gone
-        first, second = (_jpeg(_shrunk(photo)) for photo in photos)
+        first, second = (_jpeg(_shrunk(as_picture(photo))) for photo in photos)
         twins.append(Twin(pair.files, pair.splits, pair.distance, (first, second)))
     return twins
 

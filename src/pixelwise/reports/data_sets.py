@@ -22,10 +22,11 @@ from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema import Data
-from pixelwise.reports.check import GENERIC_RECIPE
+from pixelwise.reports.check import GENERIC_RECIPE, channels_in_words
 from pixelwise.reports.counting import CountDisplay
 from pixelwise.reports.numbers import count, share
 from pixelwise.storage import printable
+from pixelwise.training.decoded import clear_kept_splits, kept_splits
 
 _SIZE = re.compile(r"([1-9]\d*)x([1-9]\d*)")
 
@@ -86,13 +87,28 @@ def show_statistics(root: Path, overrides: Sequence[str], *, as_json: bool) -> N
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n")
         return
     console = Console()
+    of = channels_in_words(data.channels)
     for split, counts in found.statistics.items():
         mean, std = (" ".join(f"{value:.4f}" for value in values) for values in (counts.mean, counts.std))
-        _say(f"{split}: {count(counts.images)} images, mean {mean}, standard deviation {std} (RGB, 0..1)")
+        _say(f"{split}: {count(counts.images)} images, mean {mean}, standard deviation {std} ({of}, 0..1)")
     for (height, width), images in found.sizes.histogram:
         _say(f"{height}x{width}: {count(images)} images")
     console.print()
     console.print(_table(found, measured))
+
+
+def show_cache(*, clear: bool) -> None:
+    """Print which decoded splits `data.cache=disk` keeps, and remove them if asked."""
+    kept = kept_splits()
+    for split in kept:
+        _say(f"{printable(split.folder)}: {split.about or 'being made, or not whole'}, {split.size / 1e6:.1f} MB")
+    total = sum(split.size for split in kept)
+    _say(f"{count(len(kept))} decoded splits (data.cache=disk), {total / 1e6:.1f} MB")
+    if clear:
+        left = clear_kept_splits()
+        _say(f"removed {(total - sum(split.size for split in left)) / 1e6:.1f} MB")
+        for split in left:
+            _say(f"{printable(split.folder)}: left, a process is making it")
 
 
 def statistics_document(found: Audit, measured: Suggestions | None) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from pixelwise.recipes.schema import Published
 from pixelwise.reports.charts import training_charts
 from pixelwise.reports.numbers import count, duration, memory, percent, speed
 from pixelwise.reports.pictures import BORDER, BORDER_COLOR, ERROR_COLOR, hexadecimal, load_pictures
+from pixelwise.reports.procedure import procedures
 from pixelwise.reports.run_records import SAMPLES_FOLDER, Evaluated, RunRecords, read_run
-from pixelwise.reports.tables import class_rows, confusion_cells, frequent_confusions, remarks
+from pixelwise.reports.tables import binary_rows, class_rows, confusion_cells, frequent_confusions, remarks
 from pixelwise.reports.templates import templates
 from pixelwise.storage import printable, write_text
 
@@ -61,6 +62,7 @@ def render_report(run: RunRecords) -> str:
         headline=_headline(run, headline) if headline else None,
         others=[_line(one.result) for one in run.evaluations[1:]],
         charts=training_charts(run),
+        procedures=procedures(run.recipe),
         run_facts=_run_facts(run),
         data=_data(run),
         commands=_commands(run, headline),
@@ -83,6 +85,8 @@ def _headline(run: RunRecords, evaluated: Evaluated) -> dict[str, Any]:
         "class_names": [entry.name for entry in result.per_class],
         "cells": confusion_cells(result),
         "confusions": frequent_confusions(result),
+        "binary_rows": binary_rows(result),
+        "multilabel": result.multilabel,
         "pictures": pictures,
         "legend": legend,
         "error_color": hexadecimal(ERROR_COLOR),
@@ -170,9 +174,7 @@ def _run_facts(run: RunRecords) -> list[Fact]:
         facts.append(Fact("Trained", f"{count(last.get('step', 0))} steps, {count(last.get('epoch', 0))} epochs"))
     if run.training_seconds:
         facts.append(Fact("Training time", duration(run.training_seconds)))
-    batch = recipe.sampling.batch_size * recipe.sampling.accumulate
-    facts.append(Fact("Batch", f"{batch} images, seed {recipe.sampling.seed}"))
-    facts.append(Fact("Optimizer", f"{recipe.optimizer.kind}, learning rate {recipe.optimizer.lr:g}"))
+    facts.append(Fact("Seed", str(recipe.sampling.seed)))
     machine = run.environment.get("machine", {})
     where = machine.get("gpu") or machine.get("cpu")
     if where:

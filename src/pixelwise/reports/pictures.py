@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from pixelwise.evaluation.combinations import mixed_colors
 from pixelwise.evaluation.pictures import jpeg
 from pixelwise.evaluation.samples import Kind, SavedSample, SavedSamples
 from pixelwise.recipes.classes import IGNORE, Color
@@ -83,15 +84,27 @@ def load_pictures(folder: Path, saved: SavedSamples) -> tuple[list[Picture], lis
             photo, truth, prediction = _read(folder, sample)
         except OSError:
             continue
-        seen |= np.bincount(truth.ravel(), minlength=256) > 0
-        seen |= np.bincount(prediction.ravel(), minlength=256) > 0
-        pictures.append(_picture(sample, photo, truth, prediction, palettes))
+        values = (np.bincount(truth.ravel(), minlength=256) > 0) | (np.bincount(prediction.ravel(), minlength=256) > 0)
+        own = palettes
+        if sample.combinations:
+            own = (mixed_colors(sample.combinations, palettes[0]), mixed_colors(sample.combinations, palettes[1]))
+            values = _classes_in(sample.combinations, values)
+        seen |= values
+        pictures.append(_picture(sample, photo, truth, prediction, own))
     legend = [
         Swatch(name, hexadecimal(official), hexadecimal(safe))
         for class_id, (name, official, safe) in enumerate(zip(saved.classes, *palettes, strict=True))
         if seen[class_id]
     ]
     return pictures, legend
+
+
+def _classes_in(combinations: Sequence[int], values: np.ndarray) -> np.ndarray:
+    """Which classes occur, bool (256,), of which combinations do."""
+    bits = 0
+    for combination, occurs in zip(combinations, values, strict=False):
+        bits |= combination if occurs else 0
+    return np.array([bool(bits >> class_id & 1) for class_id in range(256)])
 
 
 def error_map(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -146,6 +159,10 @@ def _picture(
 ) -> Picture:
     height, width = truth.shape
     official, safe = palettes
+    shown, found = _hatched(truth), prediction
+    if sample.combinations:
+        # Index 0 is no class at all: there the photo shows.
+        shown, found = (np.where(values == 0, np.uint8(_CLEAR), values) for values in (shown, found))
     return Picture(
         kind=sample.kind,
         id=sample.score.id,
@@ -154,8 +171,8 @@ def _picture(
         height=height,
         width=width,
         photo=_data_uri("jpeg", jpeg(photo, quality=82)),
-        truth=(_layer(_hatched(truth), official), _layer(_hatched(truth), safe)),
-        prediction=(_layer(prediction, official), _layer(prediction, safe)),
+        truth=(_layer(shown, official), _layer(shown, safe)),
+        prediction=(_layer(found, official), _layer(found, safe)),
         errors=_layer(error_map(truth, prediction), (ERROR_COLOR, BORDER_COLOR)),
     )
 

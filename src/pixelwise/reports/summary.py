@@ -49,6 +49,7 @@ def evaluate_and_show(
     protocols: list[str] | None,
     boundary: bool,
     calibration: bool,
+    group: str | None = None,
     device: str,
     as_json: bool,
 ) -> None:
@@ -66,6 +67,7 @@ def evaluate_and_show(
             device=device,
             boundary=boundary,
             calibration=calibration,
+            group=group,
             progress=display,
             warn=warn,
         )

@@ -60,9 +60,20 @@ class Confusion(NamedTuple):
     pixels: str
 
 
+class BinaryRow(NamedTuple):
+    """A class of multi-label data: F1 in percent, and its pixels by what became of them, all as text."""
+
+    name: str
+    f1: str
+    found: str
+    missed: str
+    invented: str
+    left_out: str
+
+
 def class_rows(result: Result) -> list[ClassRow]:
     """Classes by IoU, the best first; those without one last."""
-    labelled = sum(entry.pixels for entry in result.per_class)
+    labelled = result.labelled_pixels
     ordered = sorted(result.per_class, key=lambda entry: (math.isnan(entry.iou), -_or_zero(entry.iou)))
     return [_class_row(entry, labelled) for entry in ordered]
 
@@ -126,9 +137,33 @@ def frequent_confusions(result: Result) -> list[Confusion]:
     ]
 
 
+def binary_rows(result: Result) -> list[BinaryRow]:
+    """The counts of each class of multi-label data, by IoU as `class_rows`; empty for others."""
+    if not result.multilabel:
+        return []
+    pairs = zip(result.per_class, result.binary_counts, strict=True)
+    ordered = sorted(pairs, key=lambda pair: (math.isnan(pair[0].iou), -_or_zero(pair[0].iou)))
+    return [
+        BinaryRow(
+            entry.name,
+            percent(entry.f1),
+            count(counts.true_positives),
+            count(counts.false_negatives),
+            count(counts.false_positives),
+            count(counts.true_negatives),
+        )
+        for entry, counts in ordered
+    ]
+
+
 def remarks(run: RunRecords, result: Result) -> list[str]:
     """What a reader has to know before believing the number, as sentences."""
     found = [*_remarks_on_classes(result)]
+    if result.multilabel:
+        found.append(
+            "Multi-label: a pixel may belong to several classes or none; a class is predicted where its probability is "
+            "above 0.5, and pixel accuracy is the mean over pixels and classes, so it is high where classes are rare."
+        )
     if result.images < FEW_IMAGES:
         found.append(f"Only {result.images} images were scored: others may give quite another number.")
     found.append(f"One run, seed {run.recipe.sampling.seed}: other seeds give other numbers.")

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pixelwise.evaluation.groups import GroupResult
 from pixelwise.evaluation.result import ClassResult, Result
 from pixelwise.reports.numbers import percent, share, speed
 from pixelwise.storage import printable
@@ -30,6 +31,8 @@ def print_result(result: Result, console: Console) -> None:
     console.print(Text(totals(result), style="bold"), soft_wrap=True)
     if further := further_totals(result):
         console.print(Text(further), soft_wrap=True)
+    for group in result.groups:
+        console.print(Text(group_line(group)), soft_wrap=True)
     if any(entry.images == 1 for entry in result.per_class):
         console.print(Text("! only one image holds this class: its score says little"), soft_wrap=True)
 
@@ -52,7 +55,7 @@ def result_table(result: Result, width: int) -> Table:
         table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
     if room >= len(_WORST):
         table.add_column(_WORST, no_wrap=True, overflow="ellipsis", max_width=room)
-    labelled = sum(entry.pixels for entry in result.per_class)
+    labelled = result.labelled_pixels
     for name, entry in zip(names, result.per_class, strict=True):
         cells = [
             Text(name),
@@ -72,8 +75,18 @@ def totals(result: Result) -> str:
     return (
         f"mIoU {percent(result.miou)} ({result.classes_present} of {len(result.per_class)} classes)  "
         f"pixel accuracy {percent(result.pixel_accuracy)}  "
-        f"{printable(result.split)}, {result.protocol}, {result.images} images, "
+        f"{printable(result.split)}, {result.protocol}{', multi-label' if result.multilabel else ''}, "
+        f"{result.images} images, "
         f"{speed(result.images_per_second)} img/s"
+    )
+
+
+def group_line(group: GroupResult) -> str:
+    """`Seq05VD: mIoU 51.20 (11 of 11 classes)  pixel accuracy 85.10  171 images`."""
+    present = sum(iou is not None for iou in group.iou)
+    return (
+        f"{printable(group.name)}: mIoU {percent(group.miou)} ({present} of {len(group.iou)} classes)  "
+        f"pixel accuracy {percent(group.pixel_accuracy)}  {group.images} image{'' if group.images == 1 else 's'}"
     )
 
 

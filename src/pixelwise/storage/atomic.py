@@ -86,7 +86,9 @@ def _disk_full(path: Path, needed_bytes: int | None) -> ResourceError:
     )
 
 
-def require_space(folder: Path, needed_bytes: int, purpose: str) -> None:
+def require_space(
+    folder: Path, needed_bytes: int, purpose: str, help: str = "free some space or choose another --output"
+) -> None:
     """Refuse early when a file system cannot hold what is about to be written.
 
     Raises:
@@ -97,7 +99,7 @@ def require_space(folder: Path, needed_bytes: int, purpose: str) -> None:
         raise ResourceError(
             "S602",
             f"{printable(folder)}: {purpose} needs {_megabytes(needed_bytes)}, {_megabytes(free)} free",
-            "free some space or choose another --output",
+            help,
         )
 
 

@@ -1,4 +1,4 @@
-"""One process per run folder."""
+"""One process per run folder, and per piece of work that several would do alike."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pixelwise.errors import ResourceError, RunLockedError
@@ -56,6 +56,39 @@ def run_lock(folder: Path) -> Iterator[None]:
         finally:
             _held.discard(file.fileno())
             file.truncate(0)
+
+
+@contextlib.contextmanager
+def work_lock(folder: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold `folder/lock` for the duration of the block; waits for another process that holds it.
+
+    For work that only need not be done twice: where the file system cannot lock, the block runs all the same.
+
+    Args:
+        folder: Is made.
+        waiting: Called once if another process holds the lock.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "a", encoding="utf-8") as file:
+        with contextlib.suppress(OSError):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process holds the `work_lock` of a folder."""
+    try:
+        with open(folder / "lock", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass  # no lock was ever made, or there are none
+    return False
 
 
 def release_inherited_locks() -> None:

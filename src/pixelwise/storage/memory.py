@@ -1,11 +1,15 @@
-"""How much memory may still be used."""
+"""How much memory may still be used, and whether what is freed stays with the process."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 from pathlib import Path
 
 _UNLIMITED = 1 << 60
+# Options of glibc's mallopt(3), from <malloc.h>.
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
 
 def available_memory() -> int:
@@ -14,6 +18,23 @@ def available_memory() -> int:
     Half of the main memory where the system does not say.
     """
     return min(_available_on_machine(), _left_in_container())
+
+
+def keep_freed_memory() -> bool:
+    """Let the C library give large freed blocks out again instead of returning them to the system.
+
+    A training step allocates the same large tensors again and again; returned each time, the system clears them
+    each time, page by page. Memory that other parts of the process no longer need stays with it, too.
+
+    Returns:
+        Whether it was possible; only glibc (most of Linux) can.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        # Only glibc has this function; mallopt(3) of other libraries has other options.
+        library = ctypes.CDLL(None)
+        library.gnu_get_libc_version  # noqa: B018
+        return bool(library.mallopt(_MMAP_MAX, 0)) and bool(library.mallopt(_TRIM_THRESHOLD, -1))
+    return False
 
 
 def _available_on_machine() -> int:

@@ -35,6 +35,13 @@ SIZES: dict[str, Size] = {
 }
 """Data set -> (height, width) of its images; where they differ, a usual one."""
 
+CAMVID_FRAMES = {
+    "train": ("0001TP_006{:02d}0", "0006R0_f01{:02d}0", "0016E5_01{:02d}0"),
+    "val": ("0016E5_08{:03d}",),
+    "test": ("0001TP_009{:02d}0", "Seq05VD_f00{:02d}0"),
+}
+"""Names of CamVid's frames by split: those of its drives in turn."""
+
 Scene = tuple[np.ndarray, np.ndarray]
 
 
@@ -108,10 +115,10 @@ def _save(path: Path, pixels: np.ndarray, palette: tuple[tuple[int, int, int], .
 
 
 def _write_camvid(root: Path, scenes: dict[str, list[Scene]]) -> None:
-    """As SegNet's tutorial lays it out: a folder of images and one of masks per split."""
+    """As SegNet's tutorial lays it out: a folder of images and one of masks per split, frames of its drives."""
     for split, pairs in scenes.items():
         for index, (image, mask) in enumerate(pairs):
-            name = f"0001TP_{split}{index:05d}.png"
+            name = f"{CAMVID_FRAMES[split][index % len(CAMVID_FRAMES[split])].format(index)}.png"
             _save(root / split / name, image)
             _save(root / f"{split}annot" / name, mask)
 

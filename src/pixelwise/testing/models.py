@@ -102,19 +102,19 @@ def _check_logits(model: SegmentationModel, name: str, sizes: tuple[tuple[int, i
     outputs = model.num_classes
     for size in ((1, 1), *sizes):
         with _failures_named(f"{name}: an image of {size}"):
-            logits = model(torch.rand(1, 3, *size))
+            logits = model(torch.rand(1, model.preprocessing.in_channels, *size))
         shape = (1, outputs, *size)
         _require(
             logits.shape == shape, f"{name}: an image of {size} gives logits {tuple(logits.shape)}; expected {shape}"
         )
         _require(logits.isfinite().all(), f"{name}: an image of {size} gives logits that are not finite")
-    whole = model.head_logits(torch.rand(1, 3, *CROP))
+    whole = model.head_logits(torch.rand(1, model.preprocessing.in_channels, *CROP))
     _require(len(whole) == 1, f"{name}: auxiliary logits in evaluation mode")
     stride = CROP[1] // whole[0].shape[-1]
-    odd = model.head_logits(torch.rand(1, 3, 33, 47))[0]
+    odd = model.head_logits(torch.rand(1, model.preprocessing.in_channels, 33, 47))[0]
     expected = (1, outputs, -(-33 // stride), -(-47 // stride))
     _require(odd.shape == expected, f"{name}: a head of stride {stride} gives {tuple(odd.shape)}; expected {expected}")
-    images = torch.rand(2, 3, 32, 48)
+    images = torch.rand(2, model.preprocessing.in_channels, 32, 48)
     together, alone = model(images)[1:], model(images[1:])
     _require(torch.allclose(together, alone, atol=1e-4, rtol=1e-3), f"{name}: logits depend on the rest of the batch")
 
@@ -122,12 +122,12 @@ def _check_logits(model: SegmentationModel, name: str, sizes: tuple[tuple[int, i
 @torch.no_grad()
 def _check_round_trip(model: SegmentationModel, other: SegmentationModel, name: str) -> None:
     other.load_state_dict(model.state_dict())
-    images = torch.rand(1, 3, 40, 56)
+    images = torch.rand(1, model.preprocessing.in_channels, 40, 56)
     _require(torch.equal(model(images), other(images)), f"{name}: equal weights give other logits")
 
 
 def _check_export(model: SegmentationModel, name: str) -> None:
-    images = torch.rand(1, 3, 33, 47)
+    images = torch.rand(1, model.preprocessing.in_channels, 33, 47)
     exported = torch.export.export(model, (images,), strict=False).module()
     with torch.no_grad():
         expected, found = model(images), exported(images)
@@ -144,7 +144,7 @@ def _check_gradients(model: SegmentationModel, name: str) -> None:
                 nn.init.constant_(parameter, 1.0)
     model.train()
     _without_stochastic_depth(model)
-    logits = model.head_logits(torch.rand(2, 3, *CROP))
+    logits = model.head_logits(torch.rand(2, model.preprocessing.in_channels, *CROP))
     losses = [output.square().mean() for output in logits]
     torch.stack(losses).sum().backward()
     for parameter_name, parameter in model.named_parameters():
@@ -175,7 +175,9 @@ def _check_training(model: SegmentationModel, name: str) -> None:
     state = TrainingState(model, None, build_optimizer(model, recipe.optimizer))
     before = {key: value.clone() for key, value in model.state_dict().items()}
     for step in range(2):
-        outcome = train_step(recipe, state, model.head_logits, [_scenes(step, model.num_classes)], None)
+        outcome = train_step(
+            recipe, state, model.head_logits, [_scenes(step, model.num_classes, model.preprocessing.in_channels)], None
+        )
         _require(
             outcome.kind == "done", f"{name}: training step {step + 1} was {outcome.kind}, loss {float(outcome.loss)}"
         )
@@ -185,12 +187,13 @@ def _check_training(model: SegmentationModel, name: str) -> None:
         _require(value.isfinite().all(), f"{name}: after two training steps {key} is not finite")
 
 
-def _scenes(step: int, num_classes: int) -> Batch:
-    """Two drawn street scenes of 64x64 with as many of their classes as the network has."""
+def _scenes(step: int, num_classes: int, channels: int) -> Batch:
+    """Two drawn street scenes of 64x64 with as many of their classes, and channels, as the network has."""
+    colors = [channel % 3 for channel in range(channels)]
     pairs = [draw_scene(0, 2 * step + index, CROP) for index in range(2)]
     labels = torch.stack([torch.from_numpy(labels) for _, labels in pairs])
     return Batch(
-        images=torch.stack([torch.from_numpy(image) for image, _ in pairs]),
+        images=torch.stack([torch.from_numpy(image[..., colors]) for image, _ in pairs]),
         labels=labels.where(labels < num_classes, torch.full_like(labels, 255)),
         colors=None,
         ids=[f"scene {2 * step + index}" for index in range(2)],

@@ -142,7 +142,8 @@ def trial(recipe: Recipe, size: Size, device: torch.device) -> Callable[[int], i
             model = model.to(memory_format=torch.channels_last)
         average = build_average(model) if recipe.ema is not None else None
         state = TrainingState(model, average, build_optimizer(model, recipe.optimizer))
-        batch = random_batch(batch_size, size, model.num_classes)
+        channels = model.preprocessing.in_channels
+        batch = random_batch(batch_size, size, model.num_classes, channels, multilabel=model.multilabel)
         kept: dict[int, int] = {}
 
         def keep(tensor: Tensor) -> Tensor:
@@ -163,9 +164,12 @@ def trial(recipe: Recipe, size: Size, device: torch.device) -> Callable[[int], i
     return step
 
 
-def random_batch(batch_size: int, size: Size, num_classes: int) -> Batch:
-    """Random uint8 images (B, H, W, 3) and labels (B, H, W) of all classes."""
+def random_batch(
+    batch_size: int, size: Size, num_classes: int, channels: int = 3, *, multilabel: bool = False
+) -> Batch:
+    """Random uint8 images (B, H, W, C) and labels (B, H, W) of all classes; bit fields if `multilabel`."""
     random = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (batch_size, *size, 3), generator=random, dtype=torch.uint8)
-    labels = torch.randint(0, num_classes, (batch_size, *size), generator=random, dtype=torch.uint8)
+    images = torch.randint(0, 256, (batch_size, *size, channels), generator=random, dtype=torch.uint8)
+    values, kind = (1 << num_classes, torch.int32) if multilabel else (num_classes, torch.uint8)
+    labels = torch.randint(0, values, (batch_size, *size), generator=random, dtype=kind)
     return Batch(images, labels, None, ["random"] * batch_size)

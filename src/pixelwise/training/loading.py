@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from pixelwise.datasets.fingerprint import THREADS
 from pixelwise.datasets.reading import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceError
@@ -43,12 +44,18 @@ Item = tuple[np.ndarray, np.ndarray, np.ndarray | None, str]
 """Image, labels, colour matrix or None, sample id."""
 
 
+class DecodedPairs(Protocol):
+    """Image and labels by index, as `TrainingPairs.read` gives them."""
+
+    def __getitem__(self, index: int, /) -> tuple[np.ndarray, np.ndarray]: ...
+
+
 class Batch(NamedTuple):
     """A training batch on the CPU.
 
     Attributes:
         images: uint8 (B, H, W, C).
-        labels: uint8 (B, H, W), class ids or 255.
+        labels: uint8 (B, H, W), class ids or 255; of multi-label data int32 bit fields.
         colors: float32 (B, C, C + 1) colour matrices, or None when colours stay.
         ids: Sample ids, for messages.
     """
@@ -74,34 +81,37 @@ class TrainingPairs:
         self.augment: Augment = recipe.augment
         self.seed = recipe.sampling.seed
         self.fill = fill_color(recipe.augment, recipe.model.preprocessing.mean)
-        if len(self.fill) != 3 and recipe.augment.photometric != "none":
-            raise RecipeError(
-                "R203",
-                f"augment.photometric is {recipe.augment.photometric}, which turns hues of RGB; the network gets "
-                f"{len(self.fill)} channels",
-                "set augment.photometric=none; brightness, contrast and channel_gain work for any channels",
-            )
-        self._cached: list[tuple[np.ndarray, np.ndarray]] | None = None
+        self._cached: DecodedPairs | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def fill_cache(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Decode everything once and keep it as uint8 (after the fixed resize, if there is one)."""
-        # Two threads: decoding releases the interpreter lock, and more would only queue for the disk.
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            cached = []
-            for pair in pool.map(self._read, range(len(self.samples))):
-                cached.append(pair)
-                if progress:
-                    progress(len(cached), len(self.samples))
+        self._cached = list(self.decoded(range(len(self)), progress or (lambda done, total: None)))
+
+    def use_cache(self, cached: DecodedPairs) -> None:
+        """Take decoded pairs from `cached` instead of decoding them."""
         self._cached = cached
+
+    def decoded(
+        self, indices: Sequence[int], progress: Callable[[int, int], None]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Images and labels as a cache holds them, in the order of `indices`; few of them at a time."""
+        done = 0
+        # Decoding releases the interpreter lock.
+        with ThreadPoolExecutor(max_workers=THREADS) as pool:
+            for start in range(0, len(indices), 4 * THREADS):
+                for pair in pool.map(self.read, indices[start : start + 4 * THREADS]):
+                    yield pair
+                    done += 1
+                    progress(done, len(indices))
 
     def __getitem__(self, key: Key) -> Item | PixelwiseError:
         """The augmented pair; a failure is returned, not raised, so that it reaches the user unwrapped."""
         epoch, index = key
         try:
-            image, labels = self._cached[index] if self._cached is not None else self._read(index)
+            image, labels = self.read(index) if self._cached is None else self._cached[index]
         except PixelwiseError as error:
             return error
         random = augmentation_random(self.seed, epoch, index)
@@ -117,7 +127,12 @@ class TrainingPairs:
             return items
         return mix_items(whole, keys, self.augment, self.seed)
 
-    def _read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Image and labels from their files, after the fixed resize.
+
+        Raises:
+            DataError: As `datasets.reading.read_pair`; D135 after three attempts where that may help.
+        """
         sample = self.samples[index]
         for attempt in range(READ_ATTEMPTS):
             try:
@@ -175,7 +190,9 @@ def fits_in_memory(samples: Sequence[Sample], recipe: Recipe, largest: Size) -> 
     if recipe.data.cache != "auto":
         return recipe.data.cache == "memory"
     height, width = recipe.augment.resize or largest
-    return len(samples) * height * width * 4 <= available_memory() / 4
+    # Labels are a byte, or a bit field of four.
+    per_pixel = recipe.data.bands + (4 if recipe.data.multilabel else 1)
+    return len(samples) * height * width * per_pixel <= available_memory() / 4
 
 
 def training_batches(

@@ -21,22 +21,25 @@ from torch import Tensor, nn
 from pixelwise.checkpoints.run_folder import CHECKPOINTS
 from pixelwise.errors import DivergedError, PixelwiseError, RecipeError, ResourceError, StoppedError
 from pixelwise.evaluation.machine import peak_memory_bytes
+from pixelwise.losses.multilabel import multilabel_loss
 from pixelwise.losses.segmentation import segmentation_loss, uses_class_weights
 from pixelwise.models import SegmentationModel
-from pixelwise.models.preprocessing import standardize_, to_unit_range
-from pixelwise.recipes.classes import IGNORE
+from pixelwise.models.preprocessing import normalize
+from pixelwise.recipes.classes import IGNORE, IGNORE_BIT
 from pixelwise.recipes.schema import Recipe, Selection
 from pixelwise.recipes.specs import Preprocessing
 from pixelwise.storage import printable, write_bytes
+from pixelwise.training.clock import Clock, untimed
 from pixelwise.training.ema import update_average
 from pixelwise.training.loading import Batch, TrainingPairs, training_batches
 from pixelwise.training.log import RunLog
 from pixelwise.training.optimizers import set_learning_rates
 from pixelwise.training.order import steps_per_epoch
+from pixelwise.training.precision import bfloat16_caution
 from pixelwise.training.schedules import total_steps
 from pixelwise.training.signals import StopRequest
 from pixelwise.training.state import Progress, TrainingState
-from pixelwise.transforms.color import apply_color
+from pixelwise.transforms.color import colored_input
 
 MAX_BAD_STEPS = 5
 
@@ -112,6 +115,8 @@ def train_loop(
         log.record("warning", progress.step, {"code": code, "message": message})
         warn(code, message)
 
+    if progress.step < steps and (caution := bfloat16_caution(recipe.precision, device)):
+        warn_and_log("W503", caution)
     batches = training_batches(
         pairs,
         recipe,
@@ -230,41 +235,76 @@ def train_step(
     head_logits: Callable[[Tensor], tuple[Tensor, ...]],
     micro_batches: list[Batch],
     class_weights: Tensor | None,
+    clock: Clock = untimed,
 ) -> Outcome:
     """One optimizer step over `micro_batches`; changes nothing unless everything is finite."""
     model, optimizer = state.model, state.optimizer
     device = next(model.parameters()).device
-    nothing = torch.zeros((), device=device)
-    if all(bool((batch.labels == IGNORE).all()) for batch in micro_batches):
+    void = IGNORE_BIT if recipe.data.multilabel else IGNORE
+    # Batches are still on the CPU, so looking at them waits for nothing.
+    if all(bool((batch.labels == void).all()) for batch in micro_batches):
+        nothing = torch.zeros((), device=device)
         return Outcome("void", nothing, nothing)
     model.train()
     buffers = list(model.buffers())
-    before = [buffer.clone() for buffer in buffers]
+    before = [torch.empty_like(buffer) for buffer in buffers]
+    copy_all(before, buffers)
     optimizer.zero_grad(set_to_none=True)
-    total = nothing.clone()
     weighted = uses_class_weights(recipe.loss, recipe.sampling.seed, state.progress.step)
-    weights = class_weights if weighted else None
-    for batch in micro_batches:
-        images, labels = prepare(batch, model.preprocessing, device, recipe.precision.channels_last)
-        with autocast(recipe, device):
-            logits = _forward(head_logits, images)
-        loss = segmentation_loss(logits, labels, recipe.loss, weights, align_corners=model.align_corners)
-        loss = loss / len(micro_batches)
-        loss.backward()
-        total += loss.detach()
-    parameters = [parameter for parameter in model.parameters() if parameter.grad is not None]
-    limit = recipe.optimizer.clip_norm or float("inf")
-    grad_norm = nn.utils.clip_grad_norm_(parameters, limit)
-    if not bool(torch.isfinite(total) & torch.isfinite(grad_norm)):
-        with torch.no_grad():
-            for buffer, old in zip(buffers, before, strict=True):
-                buffer.copy_(old)
+    loss = add_gradients(recipe, model, head_logits, micro_batches, class_weights if weighted else None, clock)
+    with clock("gradient norm"):
+        parameters = [parameter for parameter in model.parameters() if parameter.grad is not None]
+        limit = recipe.optimizer.clip_norm or float("inf")
+        grad_norm = nn.utils.clip_grad_norm_(parameters, limit)
+        # The one place of a step where the host waits for a GPU: whether weights may change is decided here.
+        finite = bool(torch.isfinite(loss) & torch.isfinite(grad_norm))
+    if not finite:
+        copy_all(buffers, before)
         optimizer.zero_grad(set_to_none=True)
-        return Outcome("bad", total, grad_norm)
-    optimizer.step()
+        return Outcome("bad", loss, grad_norm)
+    with clock("optimizer"):
+        optimizer.step()
     if state.average is not None and recipe.ema is not None:
-        update_average(state.average, model, recipe.ema, state.progress.step + 1)
-    return Outcome("done", total, grad_norm)
+        with clock("average"):
+            update_average(state.average, model, recipe.ema, state.progress.step + 1)
+    return Outcome("done", loss, grad_norm)
+
+
+def add_gradients(
+    recipe: Recipe,
+    model: SegmentationModel,
+    head_logits: Callable[[Tensor], tuple[Tensor, ...]],
+    micro_batches: list[Batch],
+    class_weights: Tensor | None,
+    clock: Clock = untimed,
+) -> Tensor:
+    """Forward and backward over `micro_batches`.
+
+    Returns:
+        The mean of their losses, a scalar, detached; its gradients are added to those of the parameters.
+    """
+    device = next(model.parameters()).device
+    total = torch.zeros((), device=device)
+    for batch in micro_batches:
+        with clock("transfer"):
+            images, labels = prepare(batch, model.preprocessing, device, recipe.precision.channels_last)
+        with clock("forward"), autocast(recipe, device):
+            logits = _forward(head_logits, images)
+        with clock("loss"):
+            compute = multilabel_loss if recipe.data.multilabel else segmentation_loss
+            loss = compute(logits, labels, recipe.loss, class_weights, align_corners=model.align_corners)
+            loss = loss / len(micro_batches)
+        with clock("backward"):
+            loss.backward()
+        total += loss.detach()
+    return total
+
+
+@torch.no_grad()
+def copy_all(targets: list[Tensor], sources: list[Tensor]) -> None:
+    """Copy tensors onto others, on a GPU with one launch for all of them."""
+    if targets:
+        torch._foreach_copy_(targets, sources)  # pyright: ignore[reportPrivateImportUsage]
 
 
 def prepare(
@@ -273,13 +313,15 @@ def prepare(
     """Move a batch to the device as uint8; there apply colour and normalisation.
 
     Returns:
-        Images float32 (B, 3, H, W) normalised, labels uint8 (B, H, W).
+        Images float32 (B, 3, H, W) normalised, labels (B, H, W) as they are in the batch.
     """
-    images = to_unit_range(batch.images.to(device, non_blocking=True))
+    images = batch.images.to(device, non_blocking=True)
     if batch.colors is not None:
-        images = apply_color(images, batch.colors.to(device, non_blocking=True))
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    images = standardize_(images, preprocessing).contiguous(memory_format=layout)
+        mean, std = preprocessing.mean, preprocessing.std
+        images = colored_input(images, batch.colors, mean, std, channels_last=channels_last)
+    else:
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        images = normalize(images, preprocessing).contiguous(memory_format=layout)
     return images, batch.labels.to(device, non_blocking=True)
 
 

@@ -13,11 +13,12 @@ import torch
 from pixelwise.checkpoints.initial_weights import initialize
 from pixelwise.checkpoints.run_folder import CHECKPOINTS, read_recipe
 from pixelwise.checkpoints.starting import Start, begin_with_run
-from pixelwise.datasets.audit import audit, raise_for_errors
+from pixelwise.datasets.audit import Audit, audit, raise_for_errors
 from pixelwise.datasets.class_weights import class_weights
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.samples import Dataset
+from pixelwise.datasets.statistics import with_measured_bands
 from pixelwise.errors import RecipeError
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization_aware import quantization_aware
@@ -25,12 +26,11 @@ from pixelwise.recipes.schema import Recipe
 from pixelwise.storage import printable
 from pixelwise.storage.atomic import require_space
 from pixelwise.training.batch_size import auto_batch
-from pixelwise.training.ema import build_average
+from pixelwise.training.format_choice import FormatChoice, choose_format
 from pixelwise.training.loop import Status
-from pixelwise.training.optimizers import build_optimizer
 from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.schedules import total_steps
-from pixelwise.training.state import TrainingState
+from pixelwise.training.state import TrainingState, begin_state
 
 Phase = Callable[[str, int, int], None]
 """Told of the work before the first step: what, how much is done, of how much."""
@@ -56,13 +56,18 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: RunObserver) -> tu
     """Open and audit the data, and settle what the recipe left open about it.
 
     Returns:
-        The data set, its facts for `data.json` and the recipe with classes and palette filled in.
+        The data set, its facts for `data.json` and the recipe with classes, palette and, where `data.channels`
+        names other than three bands, their normalisation filled in.
 
     Raises:
-        DataError: An error that `data.allow` does not name.
+        DataError: An error that `data.allow` does not name; D107, a band is constant.
     """
     observer.phase("opening the data", 0, 0)
     dataset = open_dataset(recipe.data, root)
+    if dataset.multilabel and not recipe.data.multilabel:
+        observer.phase("multi-label data: a sigmoid per class, binary cross entropy (data.multilabel=true)", 0, 0)
+        # What does not go with it is refused here, before every file is looked at.
+        recipe = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, multilabel=True))
     wanted = [recipe.data.train_split, recipe.evaluation.split]
     if recipe.selection.every_epochs:
         wanted.append(recipe.selection.split)
@@ -77,10 +82,12 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: RunObserver) -> tu
     raise_for_errors(found, recipe.data.allow)
     for finding in found.findings:
         observer.warn(finding.code, finding.message)
+    recipe = _normalised(recipe, found, observer)
     data = settled(recipe.data, dataset)
     # Opened as every later verb opens it, so that all of them see the same fingerprint.
     dataset = open_dataset(data, root)
-    weights = class_weights(recipe.loss.class_weights, found.statistics[recipe.data.train_split])
+    counts = found.statistics[recipe.data.train_split]
+    weights = class_weights(recipe.loss.class_weights, counts, multilabel=dataset.multilabel)
     facts = {
         "dataset": dataset.name,
         "splits": splits,
@@ -95,6 +102,20 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: RunObserver) -> tu
         "findings": msgspec.to_builtins(found.findings),
     }
     return dataset, facts, msgspec.structs.replace(recipe, data=data)
+
+
+def _normalised(recipe: Recipe, found: Audit, observer: RunObserver) -> Recipe:
+    """The recipe with the normalisation of its bands, measured and said if it was not given."""
+    changed = with_measured_bands(recipe, found.statistics[recipe.data.train_split])
+    if changed != recipe:
+        used = changed.model.preprocessing
+        mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (used.mean, used.std))
+        observer.warn(
+            "W108",
+            f"model.preprocessing was for {recipe.model.preprocessing.in_channels} channels, the network gets "
+            f"{used.in_channels}: measured on {recipe.data.train_split}, mean [{mean}], std [{std}]",
+        )
+    return changed
 
 
 class PreparedRun(NamedTuple):
@@ -138,14 +159,14 @@ def prepare_run(
     if recipe.quantization != "none":
         observer.phase("preparing the network for 8 bits", 0, 0)
         if begins and start is None and not recipe.stages:
-            observer.warn("W219", f"quantization={recipe.quantization} begins with random weights; begin with a float "
-                "result (--from RUN), which takes a fraction of the steps")  # fmt: skip
-    model = quantization_aware(model, recipe.quantization).to(device)
-    if recipe.precision.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    average = build_average(model) if recipe.ema is not None else None
-    state = TrainingState(model, average, build_optimizer(model, recipe.optimizer))
-    bytes_per_checkpoint = sum(tensor.nbytes for tensor in model.state_dict().values()) * (4 if average else 3)
+            observer.warn(
+                "W219",
+                f"quantization={recipe.quantization} begins with random weights; begin with a float result "
+                "(--from RUN), which takes a fraction of the steps",
+            )
+    state = begin_state(quantization_aware(model, recipe.quantization), recipe, device)
+    copies = 3 if state.average is None else 4
+    bytes_per_checkpoint = copies * sum(tensor.nbytes for tensor in state.model.state_dict().values())
     require_space(run, FREE_SPACE_FACTOR * bytes_per_checkpoint, f"{FREE_SPACE_FACTOR} checkpoints")
     return PreparedRun(recipe, dataset, facts, state, steps, device, initial_weights_sha256, start)
 
@@ -200,3 +221,19 @@ def with_auto_batch(
     sampling = changed.sampling
     chosen = (f"sampling.batch_size={sampling.batch_size}", f"sampling.accumulate={sampling.accumulate}")
     return changed, [*words, *chosen]
+
+
+def with_chosen_format(
+    recipe: Recipe, facts: dict[str, Any], device: torch.device, observer: RunObserver, words: Sequence[str]
+) -> tuple[FormatChoice, Sequence[str]]:
+    """The recipe with the fastest number format and layout, and the words of the command that asks for it.
+
+    Raises:
+        ResourceError: S605, a step does not fit into memory.
+    """
+    observer.phase("timing number formats and layouts", 0, 0)
+    chosen = choose_format(recipe, tuple(facts["largest_image"]), device)
+    observer.phase(chosen.message, 0, 0)
+    precision = chosen.recipe.precision
+    changes = (f"precision.dtype={precision.dtype}", f"precision.channels_last={str(precision.channels_last).lower()}")
+    return chosen, [*words, *changes]

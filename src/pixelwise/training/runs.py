@@ -13,7 +13,7 @@ import msgspec
 import torch
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint, remove_later_checkpoints
-from pixelwise.checkpoints.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, RECIPE, read_recipe
+from pixelwise.checkpoints.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, LOG, RECIPE, read_recipe
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
@@ -29,8 +29,13 @@ from pixelwise.recipes.schema import Recipe, to_plain
 from pixelwise.storage import printable, write_bytes, write_text
 from pixelwise.storage.atomic import remove_leftovers
 from pixelwise.storage.locks import run_lock
-from pixelwise.training.loading import TrainingPairs, fits_in_memory
+from pixelwise.storage.memory import keep_freed_memory
+from pixelwise.training.decoded import keep_decoded
+from pixelwise.training.format_choice import FormatChoice
+from pixelwise.training.loading import TrainingPairs
+from pixelwise.training.log import RunLog
 from pixelwise.training.loop import Evaluated, out_of_patience, train_loop
+from pixelwise.training.precision import refuse_without_compiler
 from pixelwise.training.preparing import (
     PreparedRun,
     RunObserver,
@@ -38,6 +43,7 @@ from pixelwise.training.preparing import (
     prepare_run,
     refuse_without_run,
     with_auto_batch,
+    with_chosen_format,
 )
 from pixelwise.training.signals import StopRequest, stop_on_signals
 from pixelwise.training.stages import last_stage, run_stages, stage_recipe
@@ -90,7 +96,7 @@ def train(
         run,
         data=Path(data) if data is not None else None,
         device=choose_device(device),
-        threads=threads or _threads(),
+        threads=threads or default_threads(),
         auto_batch=auto_batch,
         observer=observer or RunObserver(),
         words=[recipe if isinstance(recipe, str) else resolved.name, *overrides],
@@ -125,15 +131,20 @@ def _begin(
         begins_with: Folder, relative to `run`, of the run whose weights this one begins with, as far as they fit.
     """
     refuse_without_run(resolved)
+    refuse_without_compiler(resolved.precision, device)
+    choice: FormatChoice | None = None
     with run_lock(run):
         _refuse_occupied(run)
-        torch.set_num_threads(threads)
+        use_processor(device, threads)
         try:
             for stage in resolved.stages:
                 stage_recipe(resolved, stage)
             dataset, facts, resolved = look_at_data(resolved, data, observer)
             if auto_batch:
                 resolved, words = with_auto_batch(resolved, facts, device, observer, words)
+            if resolved.precision.dtype == "auto":
+                choice, words = with_chosen_format(resolved, facts, device, observer, words)
+                resolved = choice.recipe
             # What comes before this run is not trained yet where it has stages: here it is only found possible.
             begin = run / begins_with if begins_with is not None and not resolved.stages else None
             prepared = prepare_run(resolved, dataset, facts, run, device, observer, begin)
@@ -152,6 +163,9 @@ def _begin(
         }
         write_bytes(run / ENVIRONMENT, _json(environment))
         write_bytes(run / DATA, _json(facts))
+        if choice is not None:
+            facts_of_choice = {"chosen": choice.message, "milliseconds": choice.milliseconds}
+            RunLog(run / LOG).record("precision", 0, facts_of_choice)
         write_text(run / RECIPE, to_toml(resolved))  # last: its presence says that the run has begun
         if resolved.stages:
             _train_stages(resolved, run, environment, observer)
@@ -239,7 +253,8 @@ def resume(
         environment = msgspec.json.decode((run / ENVIRONMENT).read_bytes())
         facts = msgspec.json.decode((run / DATA).read_bytes())
         chosen = choose_device(device or environment["arguments"]["device"])
-        torch.set_num_threads(environment["threads"])
+        refuse_without_compiler(changed.precision, chosen)
+        use_processor(chosen, environment["threads"])
         where = data if data is not None else environment["arguments"]["data"]
         dataset = open_dataset(changed.data, Path(where) if where is not None else None)
         observer.phase("comparing the data with the run's", 0, 0)
@@ -265,6 +280,18 @@ def resume(
             write_text(run / RECIPE, to_toml(changed))
         _work(prepared, run, observer)
     return run
+
+
+def use_processor(device: torch.device, threads: int) -> None:
+    """Prepare this process for training: its threads, and memory that stays where it is.
+
+    Args:
+        device: Where the network trains.
+        threads: Of the CPU.
+    """
+    torch.set_num_threads(threads)
+    if device.type == "cpu":
+        keep_freed_memory()
 
 
 def new_run_folder(recipe_name: str) -> Path:
@@ -300,8 +327,8 @@ def _work(prepared: PreparedRun, run: Path, observer: RunObserver) -> None:
     samples = dataset.samples(recipe.data.train_split)
     pairs = TrainingPairs(dataset, samples, recipe)
     finished = state.progress.step >= steps or out_of_patience(recipe.selection, state.progress)
-    if not finished and fits_in_memory(samples, recipe, tuple(facts["largest_image"])):
-        pairs.fill_cache(lambda done, total: observer.phase("decoding the images", done, total))
+    if not finished:
+        keep_decoded(pairs, recipe, tuple(facts["largest_image"]), observer.phase)
     workers = recipe.data.workers
     if workers is None:
         # On the CPU the network needs every core; a GPU leaves them to the data.
@@ -381,7 +408,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _threads() -> int:
+def default_threads() -> int:
     """OMP_NUM_THREADS where it is a number (its first, where it is a list), else one per core."""
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     return int(first) if first.isdigit() and int(first) > 0 else _cores()

@@ -1,4 +1,16 @@
-"""Learning-rate schedules as pure functions of the step: nothing to save, nothing to restore."""
+"""Learning-rate schedules as pure functions of the step: nothing to save, nothing to restore.
+
+A warm-up begins at its ratio: step 0 of a linear one has `warmup_ratio` of the rate. With a ratio of 0, as in the
+recipes for own data, the first step moves no weight, only the statistics of normalisations and the optimizer's
+moments. The published procedures that have a warm-up begin above 0, and so do their recipes:
+
+- United Perception, SegFormer: 1e-6 of the rate at step 0, the full rate at step 1499 of a warm-up "of 1500".
+- United Perception, HRNet: 0.25 of the rate at step 0, the full rate at step 499 of "500".
+- TI edgeai: by epoch, max(1e-3, epoch / 5): the whole first epoch has 1e-3 of the rate.
+
+The others (ENet, sssegmentation, ERFNet, SwiftNet, torchvision, TensorFlow's DeepLab) have no warm-up: the first step
+has the full rate.
+"""
 
 from __future__ import annotations
 

@@ -12,6 +12,8 @@ from pixelwise.checkpoints.checkpoint import Checkpoint, remove_old_checkpoints,
 from pixelwise.checkpoints.run_folder import load_weights
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.schema import Recipe
+from pixelwise.training.ema import build_average
+from pixelwise.training.optimizers import build_optimizer
 
 
 class Progress(msgspec.Struct):
@@ -82,6 +84,7 @@ class TrainingState:
                 "recipe": recipe.name,
                 "classes": self.model.classes,
                 "model": msgspec.to_builtins(recipe.model),
+                **({"multilabel": True} if self.model.multilabel else {}),
                 "step": progress.step,
             },
         )
@@ -126,3 +129,18 @@ class TrainingState:
             if key != "step":
                 value = torch.empty_like(parameter, dtype=tensor.dtype).copy_(value)
             self.optimizer.state[parameter][key] = value
+
+
+def begin_state(model: SegmentationModel, recipe: Recipe, device: torch.device) -> TrainingState:
+    """The state before the first step: the network on its device in its layout, its average and optimizer.
+
+    Args:
+        model: With its initial weights.
+        recipe: Its `precision.channels_last`, `ema` and `optimizer` decide.
+        device: Where training happens.
+    """
+    model = model.to(device)
+    if recipe.precision.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    average = build_average(model) if recipe.ema is not None else None
+    return TrainingState(model, average, build_optimizer(model, recipe.optimizer))

@@ -22,7 +22,7 @@ def mix_pair(
     """The pair with a part of the other one pasted at its own place; the arguments stay as they are.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: uint8 (H, W, C).
         labels: uint8 (H, W), class ids or 255.
         other_image: Of the same size.
         other_labels: Of the same size; of `classmix`, its 255 is never pasted.

@@ -63,7 +63,8 @@ def saturate(image: np.ndarray, factor: float) -> np.ndarray:
     """Saturation (OpenCV's HSV, 0..255) times `factor`, clipped, fractions dropped."""
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
     hsv[..., 1] = cv2.LUT(hsv[..., 1], _table(factor, 0.0))
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+    # In place: getting pages for a third picture would take as long as the conversion.
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=hsv)
 
 
 def shift_hue(image: np.ndarray, steps: int) -> np.ndarray:
@@ -72,7 +73,7 @@ def shift_hue(image: np.ndarray, steps: int) -> np.ndarray:
     # Hues are below 180; the rest of the table is never looked up.
     table = ((np.arange(256) + steps) % HUES).astype(np.uint8)
     hsv[..., 0] = cv2.LUT(hsv[..., 0], table)
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=hsv)
 
 
 def _distort(image: np.ndarray, probability: float, contrast: str, hue: int, random: np.random.Generator) -> np.ndarray:

@@ -31,7 +31,7 @@ def _resize_picture(image: np.ndarray, size: Size) -> np.ndarray:
 
 
 def resize_labels(labels: np.ndarray, size: Size) -> np.ndarray:
-    """Resize uint8 (H, W) labels by nearest neighbour, pixel centres aligned: no new ids appear."""
+    """Resize (H, W) labels, class ids or bit fields, by nearest neighbour, pixel centres aligned: no new ids appear."""
     if labels.shape == tuple(size):
         return labels
     height, width = size

@@ -1,0 +1,315 @@
+"""Augmented training samples per second of one core: files to a normalised float batch, against two libraries.
+
+    python benchmarks/data_path.py [--images N] [--rounds N]
+
+Every contender does in every round what its users do: decode image and mask (or take them from its cache), scale
+0.5 to 2, crop 360x480, flip, change colours, normalise, stack batches of 8. Needs `pip install 'pixelwise[benchmark]'`.
+CamVid is taken from PIXELWISE_CAMVID or ../shared/camvid; without it, town images of the same size. Writes
+benchmarks/measurements/data_path.json and benchmarks/data_path.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+import torch
+from measuring import HERE, Sample, interleave, rates, ratios, write_result
+from PIL import Image
+
+from pixelwise.datasets.opening import open_dataset
+from pixelwise.datasets.town import write_town
+from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.schema import Augment, Recipe
+from pixelwise.recipes.specs import IMAGENET
+from pixelwise.training.decoded import keep_decoded
+from pixelwise.training.loading import TrainingPairs, training_batches
+from pixelwise.training.loop import prepare
+
+SIZE = (360, 480)
+BATCH = 8
+AMOUNT, HUE = 0.4, 0.1
+JITTERS = ("hue", "no hue", "none")
+SOURCES = {"off": "files", "memory": "memory", "disk": "memory map"}
+"""`data.cache` and where a sample then comes from."""
+
+
+def main() -> int:
+    """Measure and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=48, help="per round; a multiple of 8")
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    if options.images < BATCH or options.images % BATCH:
+        parser.error(f"--images {options.images}: expected a multiple of {BATCH}")
+    try:
+        import albumentations  # noqa: F401
+        import torchvision  # noqa: F401
+    except ImportError as error:
+        print(f"{error.name} is missing: pip install 'pixelwise[benchmark]'", file=sys.stderr)
+        return 1
+    # One core is measured; every library would use more of them otherwise.
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    with tempfile.TemporaryDirectory(prefix="pixelwise-data-path-") as folder:
+        # Nor must a cache of earlier runs be used, or be left behind.
+        os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"
+        root, source = png_images(Path(folder) / "data", options.images)
+        files = [(path, root / "masks" / "train" / path.name) for path in sorted((root / "images" / "train").iterdir())]
+        contenders = our_contenders(root, source, options.images)
+        for cached in (False, True):
+            contenders |= torchvision_contenders(files, cached=cached) | albumentations_contenders(files, cached=cached)
+        samples = interleave(contenders, options.rounds)
+    write(samples, source, options.images, options.rounds)
+    return 0
+
+
+def png_images(root: Path, count: int) -> tuple[Path, str]:
+    """A folder with `count` training pairs as PNG, as CamVid is distributed, and what they are."""
+    named = os.environ.get("PIXELWISE_CAMVID")
+    camvid = Path(named) if named else HERE.parents[1] / "shared" / "camvid"
+    if not (camvid / "images" / "train").is_dir():
+        data = apply_overrides(
+            recipe("town-demo"), [f"data.town_images=[{count},1,1]", f"data.town_size=[{SIZE[0]},{SIZE[1]}]"]
+        ).data
+        return write_town(root, data), "town"
+    images = sorted((camvid / "images" / "train").iterdir())[:count]
+    masks = {path.stem: path for path in (camvid / "masks" / "train").iterdir()}
+    for split in ("train", "val"):  # of val, one pair that nothing looks at
+        for part in ("images", "masks"):
+            (root / part / split).mkdir(parents=True)
+        for path in images if split == "train" else images[:1]:
+            with Image.open(path) as image:
+                image.save(root / "images" / split / f"{path.stem}.png")
+            shutil.copyfile(masks[path.stem], root / "masks" / split / f"{path.stem}.png")
+    return root, "camvid"
+
+
+def our_recipe(dataset: str, jitter: str, cache: str) -> Recipe:
+    """The documented chain; `hue` is the published jitter of mmseg on uint8, `no hue` one matrix on the batch."""
+    amount = AMOUNT if jitter == "no hue" else 0.0
+    augment = Augment(
+        scale=(0.5, 2.0), scale_law="uniform", crop=SIZE, flip=0.5, photometric="mmseg" if jitter == "hue" else "none",
+        brightness=amount, contrast=amount, saturation=amount,
+    )  # fmt: skip
+    words = [f"data.dataset={dataset}", f"data.cache={cache}", f"sampling.batch_size={BATCH}"]
+    chosen = apply_overrides(recipe("unet-resnet18"), words)
+    return msgspec.structs.replace(chosen, augment=augment)
+
+
+def our_contenders(root: Path, source: str, count: int) -> dict[str, Callable[[], None]]:
+    """What `pixelwise train` does between the files and the network."""
+    dataset_name = "camvid" if source == "camvid" else "folder"
+    contenders = {}
+    for cache, place in SOURCES.items():
+        for jitter in JITTERS:
+            chosen = our_recipe(dataset_name, jitter, cache)
+            dataset = open_dataset(chosen.data, root)
+            pairs = TrainingPairs(dataset, dataset.samples("train"), chosen)
+            keep_decoded(pairs, chosen, SIZE, lambda what, done, total: None)
+            contenders[f"pixelwise, {jitter}, {place}"] = epochs(pairs, chosen, count // BATCH)
+    return contenders
+
+
+def epochs(pairs: TrainingPairs, chosen: Recipe, batches: int) -> Callable[[], None]:
+    """A function that works through the next epoch whenever it is called."""
+    position = 0
+
+    def warn(code: str, message: str) -> None:
+        raise AssertionError(message)
+
+    def work() -> None:
+        nonlocal position
+        steps = training_batches(pairs, chosen, start=position, steps=position + batches, workers=0, warn=warn)
+        for batch in steps:
+            prepare(batch, chosen.model.preprocessing, torch.device("cpu"), channels_last=False)
+        position += batches
+
+    return work
+
+
+def torchvision_contenders(files: Sequence[tuple[Path, Path]], *, cached: bool) -> dict[str, Callable[[], None]]:
+    """As torchvision's documentation of v2 does it: tensors, `tv_tensors`, one Compose."""
+    from torchvision import tv_tensors
+    from torchvision.io import decode_image
+    from torchvision.transforms import v2
+
+    def read(image: Path, mask: Path) -> tuple[Any, Any]:
+        return tv_tensors.Image(decode_image(str(image))), tv_tensors.Mask(decode_image(str(mask))[0])
+
+    jitters = {
+        "hue": [v2.ColorJitter(AMOUNT, AMOUNT, AMOUNT, HUE)],
+        "no hue": [v2.ColorJitter(AMOUNT, AMOUNT, AMOUNT)],
+        "none": [],
+    }
+    contenders = {}
+    for jitter, steps in jitters.items():
+        transform = v2.Compose(
+            [
+                v2.RandomResize(min_size=SIZE[0] // 2, max_size=SIZE[0] * 2),
+                v2.RandomCrop(SIZE, pad_if_needed=True, fill={tv_tensors.Image: 0, tv_tensors.Mask: 255}),
+                v2.RandomHorizontalFlip(0.5),
+                *steps,
+                v2.ToDtype({tv_tensors.Image: torch.float32, "others": None}, scale=True),
+                v2.Normalize(IMAGENET.mean, IMAGENET.std),
+            ]
+        )
+        name = f"torchvision v2, {jitter}, {'memory' if cached else 'files'}"
+        contenders[name] = batches_of(loaded(files, read, cached), lambda image, mask, t=transform: t(image, mask))
+    return contenders
+
+
+def albumentations_contenders(files: Sequence[tuple[Path, Path]], *, cached: bool) -> dict[str, Callable[[], None]]:
+    """As the documentation of albumentations does it: cv2.imread and one Compose."""
+    import albumentations
+    from albumentations.pytorch import ToTensorV2
+
+    def read(image: Path, mask: Path) -> tuple[Any, Any]:
+        pixels: Any = cv2.imread(str(image), cv2.IMREAD_COLOR)
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)
+
+    factors = dict.fromkeys(("brightness", "contrast", "saturation"), (1 - AMOUNT, 1 + AMOUNT))
+    jitters = {
+        "hue": [albumentations.ColorJitter(**factors, hue=(-HUE, HUE), p=1)],
+        "no hue": [albumentations.ColorJitter(**factors, hue=(0, 0), p=1)],
+        "none": [],
+    }
+    contenders = {}
+    for jitter, steps in jitters.items():
+        transform = albumentations.Compose(
+            [
+                albumentations.RandomScale((-0.5, 1.0), p=1),
+                albumentations.PadIfNeeded(*SIZE, border_mode=cv2.BORDER_CONSTANT, fill=0, fill_mask=255),
+                albumentations.RandomCrop(*SIZE),
+                albumentations.HorizontalFlip(p=0.5),
+                *steps,
+                albumentations.Normalize(IMAGENET.mean, IMAGENET.std),
+                ToTensorV2(),
+            ]
+        )
+
+        def change(image: np.ndarray, mask: np.ndarray, transform: Any = transform) -> tuple[Any, Any]:
+            changed = transform(image=image, mask=mask)
+            return changed["image"], changed["mask"]
+
+        name = f"albumentations, {jitter}, {'memory' if cached else 'files'}"
+        contenders[name] = batches_of(loaded(files, read, cached), change)
+    return contenders
+
+
+def loaded(
+    files: Sequence[tuple[Path, Path]], read: Callable[[Path, Path], tuple[Any, Any]], cached: bool
+) -> Callable[[], Iterator[tuple[Any, Any]]]:
+    """All pairs, from their files every time or decoded once."""
+    if cached:
+        pairs = [read(*paths) for paths in files]
+        return lambda: iter(pairs)
+    return lambda: (read(*paths) for paths in files)
+
+
+def batches_of(
+    pairs: Callable[[], Iterator[tuple[Any, Any]]], change: Callable[[Any, Any], tuple[Any, Any]]
+) -> Callable[[], None]:
+    """A function that works through all pairs whenever it is called."""
+
+    def work() -> None:
+        changed = []
+        for image, mask in pairs():
+            changed.append(change(image, mask))
+            if len(changed) == BATCH:
+                images, masks = zip(*changed, strict=True)
+                _ = torch.stack(images), torch.stack(masks)
+                changed = []
+
+    return work
+
+
+def write(samples: dict[str, list[Sample]], source: str, images: int, rounds: int) -> None:
+    """The numbers and the tables."""
+    comparisons = {}
+    for jitter in JITTERS:
+        for place in SOURCES.values():
+            for peer in ("torchvision v2", "albumentations"):
+                for theirs in ("files", "memory"):
+                    name = f"pixelwise, {jitter}, {place} / {peer}, {theirs}"
+                    ours = samples[f"pixelwise, {jitter}, {place}"]
+                    comparisons[name] = ratios(ours, samples[f"{peer}, {jitter}, {theirs}"])._asdict()
+    content = {
+        "data": source,
+        "images_per_round": images,
+        "rounds": rounds,
+        "peers": {name: version(name) for name in ("torchvision", "albumentations")},
+        "samples_per_cpu_second": {name: rates(found, images)._asdict() for name, found in samples.items()},
+        "samples_per_wall_second": {name: rates(found, images, "wall")._asdict() for name, found in samples.items()},
+        "times_faster_by_cpu_time": comparisons,
+    }
+    write_result("data_path", content)
+    (HERE / "data_path.md").write_text("\n".join(page(content)) + "\n", "utf-8")
+
+
+def page(content: dict[str, Any]) -> list[str]:
+    """Lines of data_path.md."""
+    speeds, times = content["samples_per_cpu_second"], content["times_faster_by_cpu_time"]
+    what = "CamVid's training images" if content["data"] == "camvid" else "images of the synthetic town"
+    peers = " and ".join(f"{name} {number}" for name, number in content["peers"].items())
+
+    def speed(name: str) -> str:
+        return "{median:.0f} ({low:.0f} to {high:.0f})".format(**speeds[name]) if name in speeds else ""
+
+    def ratio(jitter: str, ours: str, peer: str, theirs: str) -> str:
+        return f"{times[f'pixelwise, {jitter}, {ours} / {peer}, {theirs}']['median']:.1f}"
+
+    return [
+        "# From files to batches",
+        "",
+        f"`python benchmarks/data_path.py`: samples per second of CPU time, one thread; median, least and most of "
+        f"{content['rounds']} rounds of {content['images_per_round']} samples, all contenders in turns in one process. "
+        f"Data: {what}, PNG, {SIZE[0]}x{SIZE[1]}. Peers: {peers}. A sample is decoded (or taken from memory), "
+        f"scaled by 0.5 to 2, cropped to {SIZE[0]}x{SIZE[1]}, flipped, changed in colour, normalised and stacked into "
+        f"a float batch of {BATCH}. Machine and versions: [measurements/data_path.json](measurements/data_path.json).",
+        "",
+        "| contender | colours with hue | colours without hue | no colours |",
+        "|---|---|---|---|",
+        *(
+            f"| {name}, from {place} | " + " | ".join(speed(f"{name}, {jitter}, {place}") for jitter in JITTERS) + " |"
+            for name in ("pixelwise", "torchvision v2", "albumentations")
+            for place in SOURCES.values()
+            if speed(f"{name}, none, {place}")
+        ),
+        "",
+        "How many times faster pixelwise is, median of the rounds:",
+        "",
+        "| pixelwise | peer | colours with hue | colours without hue | no colours |",
+        "|---|---|---|---|---|",
+        *(
+            f"| from {ours} | {peer}, from {theirs} | "
+            + " | ".join(ratio(jitter, ours, peer, theirs) for jitter in JITTERS)
+            + " |"
+            for peer in ("torchvision v2", "albumentations")
+            for ours, theirs in (
+                ("files", "files"), ("memory", "files"), ("memory map", "files"), ("memory", "memory"),
+            )
+        ),
+        "",
+        "The colours are not the same everywhere. With hue, pixelwise is `augment.photometric=mmseg`: each of four "
+        "steps on uint8 with probability 1/2, hue in OpenCV's HSV; the peers always take all of their four steps. "
+        "Without hue, pixelwise draws brightness, contrast and saturation as one matrix per image, clamped once and "
+        "applied to the batch together with normalisation; the peers clamp after every step, and contrast turns "
+        "around the image's mean instead of mid-grey. The peers have no cache of their own: `from memory` is what "
+        "they would reach with one. From files, decoding PNG takes most of the time of the two faster contenders.",
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""What the benchmarks share: contenders measured in turns in one process, medians with spread, result files."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from pixelwise.evaluation.machine import machine_facts, version_facts
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "measurements"
+
+
+class Sample(NamedTuple):
+    """What one round of a contender took: CPU time of all threads of the process, and time on the wall."""
+
+    cpu_seconds: float
+    wall_seconds: float
+
+
+class Summary(NamedTuple):
+    """Of all rounds of a contender."""
+
+    median: float
+    low: float
+    high: float
+
+
+def interleave(contenders: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 1) -> dict[str, list[Sample]]:
+    """Measure all contenders in every round, so that a busy minute of the machine meets all of them.
+
+    Args:
+        contenders: Name -> what one round of it does.
+        rounds: How often each is measured.
+        warmup: Rounds before those, which are not counted.
+    """
+    samples: dict[str, list[Sample]] = {name: [] for name in contenders}
+    for number in range(-warmup, rounds):
+        for name, work in contenders.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            work()
+            sample = Sample(time.process_time() - cpu, time.perf_counter() - wall)
+            if number >= 0:
+                samples[name].append(sample)
+    return samples
+
+
+def summary(samples: Sequence[Sample], per: int = 1, clock: str = "cpu") -> Summary:
+    """Median, least and most of seconds per item.
+
+    Args:
+        samples: The rounds of a contender.
+        per: Items (images, steps, ...) that a round works through.
+        clock: `cpu` or `wall`.
+    """
+    seconds = [(sample.cpu_seconds if clock == "cpu" else sample.wall_seconds) / per for sample in samples]
+    return Summary(statistics.median(seconds), min(seconds), max(seconds))
+
+
+def rates(samples: Sequence[Sample], per: int = 1, clock: str = "cpu") -> Summary:
+    """Median, least and most of items per second; see `summary`."""
+    seconds = summary(samples, per, clock)
+    return Summary(1 / seconds.median, 1 / seconds.high, 1 / seconds.low)
+
+
+def ratios(ours: Sequence[Sample], theirs: Sequence[Sample], clock: str = "cpu") -> Summary:
+    """How many times faster `ours` is than `theirs`, round by round."""
+    found = [
+        their.cpu_seconds / our.cpu_seconds if clock == "cpu" else their.wall_seconds / our.wall_seconds
+        for our, their in zip(ours, theirs, strict=True)
+    ]
+    return Summary(statistics.median(found), min(found), max(found))
+
+
+def write_result(name: str, content: Mapping[str, object]) -> Path:
+    """Write `content`, the machine and the versions to `benchmarks/measurements/NAME.json`."""
+    facts = {"machine": msgspec.to_builtins(machine_facts()), "versions": version_facts()}
+    encoded = msgspec.json.encode(facts | msgspec.to_builtins(content))
+    path = RESULTS / f"{name}.json"
+    path.write_bytes(msgspec.json.format(encoded, indent=1) + b"\n")
+    return path

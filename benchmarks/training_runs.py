@@ -1,0 +1,162 @@
+"""Several trainings and their scores, each a process of its own, so many at once; what is done is not done again.
+
+Shared by the scripts beside it. Each run folder is an ordinary one: a stopped run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from pixelwise.checkpoints.checkpoint import newest_checkpoint
+from pixelwise.checkpoints.run_folder import CHECKPOINTS, EVALUATIONS, RECIPE, read_recipe
+from pixelwise.evaluation.devices import choose_device
+from pixelwise.evaluation.machine import machine_facts
+from pixelwise.evaluation.result import RESULT, Result, load_result
+from pixelwise.evaluation.runs import evaluate
+from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.schema import Recipe
+from pixelwise.training.runs import resume, train
+
+SIDE_BY_SIDE = "side_by_side.json"
+"""In the run folder: how many runs shared the machine, at most."""
+SEQUENCES = "^[^_]+"
+"""What names the drive of a CamVid frame."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A training and what its result is scored on.
+
+    Attributes:
+        name: Of its run folder.
+        recipe: Name of the recipe, or a file.
+        overrides: Changes to it.
+        scores: Splits and protocols. Each is a pass of its own: seconds of a shared pass belong to none.
+        device: As `--device`.
+        workers: Data loading processes; None: as the recipe says.
+        at_once: How many runs share the machine.
+    """
+
+    name: str
+    recipe: str
+    overrides: tuple[str, ...] = ()
+    scores: tuple[tuple[str, str], ...] = ()
+    device: str = "auto"
+    workers: int | None = None
+    at_once: int = 1
+
+    def resolved(self) -> Recipe:
+        """The recipe with its changes."""
+        return apply_overrides(find_recipe(self.recipe), self.overrides)
+
+
+def run_jobs(jobs: Sequence[Job], data: Path, work: Path, *, limit_seconds: float | None = None) -> list[str]:
+    """Bring every job to its end, `job.at_once` of them at a time.
+
+    Args:
+        jobs: In the order in which they begin.
+        data: Folder of the data set.
+        work: Run folders are made in it, and a log of each process beside its folder.
+        limit_seconds: When so much time has passed, runs are asked to save and stop; None: never.
+
+    Returns:
+        Names of the jobs that did not end.
+    """
+    deadline = time.monotonic() + limit_seconds if limit_seconds is not None else None
+    work.mkdir(parents=True, exist_ok=True)
+    waiting = [job for job in jobs if not is_finished(job, work)]
+    running: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        while running or waiting:
+            if deadline is not None and time.monotonic() > deadline:
+                break
+            while waiting and len(running) < waiting[0].at_once:
+                job = waiting.pop(0)
+                print(f"{job.name}: begins", flush=True)
+                running[job.name] = _start(job, data, work)
+            time.sleep(0.2)
+            for name in [name for name, process in running.items() if process.poll() is not None]:
+                code = running.pop(name).returncode
+                print(f"{name}: {'done' if code == 0 else f'ended with status {code}, see {name}.log'}", flush=True)
+    finally:
+        for process in running.values():
+            process.send_signal(signal.SIGTERM)  # the run saves its state
+        for process in running.values():
+            process.wait()
+    return [job.name for job in jobs if not is_finished(job, work)]
+
+
+def is_finished(job: Job, work: Path) -> bool:
+    """Whether the run in `work` has done all steps of exactly this recipe, and every score is there.
+
+    Raises:
+        SystemExit: Its folder holds a run of another recipe.
+    """
+    run = work / job.name
+    if not (run / RECIPE).is_file():
+        return False
+    wanted = job.resolved()
+    if read_recipe(run).hash() != wanted.hash():
+        raise SystemExit(f"{run} holds a run of another recipe than {job.recipe} {' '.join(job.overrides)}")
+    newest = newest_checkpoint(run / CHECKPOINTS)
+    if newest is None or wanted.schedule.iterations is None or newest.step < wanted.schedule.iterations:
+        return False
+    return all((run / EVALUATIONS / f"{split}-{name}" / RESULT).is_file() for split, name in job.scores)
+
+
+def result_of(job: Job, work: Path, split: str, protocol: str) -> Result:
+    """A score of a finished job.
+
+    Raises:
+        SystemExit: It is not that of the run's last step.
+    """
+    result = load_result(work / job.name / EVALUATIONS / f"{split}-{protocol}")
+    if result.step != job.resolved().schedule.iterations or result.recipe_hash != job.resolved().hash():
+        raise SystemExit(f"{work / job.name}: the score by {protocol} is not of the finished run; remove it")
+    return result
+
+
+def side_by_side(run: Path) -> int:
+    """How many runs shared the machine, at most."""
+    path = run / SIDE_BY_SIDE
+    return msgspec.json.decode(path.read_bytes(), type=int) if path.is_file() else 1
+
+
+def loading_workers(device: str, at_once: int) -> int | None:
+    """Data loading processes of each of several runs on one GPU; None where the recipe's own rule will do."""
+    if at_once == 1 or choose_device(device).type == "cpu":
+        return None
+    return max(1, machine_facts().cores // at_once - 1)
+
+
+def _start(job: Job, data: Path, work: Path) -> subprocess.Popen[bytes]:
+    environment = {"OMP_NUM_THREADS": str(max(1, machine_facts().cores // job.at_once)), **os.environ}
+    words = [sys.executable, str(Path(__file__).resolve()), msgspec.json.encode(job).decode(), str(data), str(work)]
+    with open(work / f"{job.name}.log", "ab") as log:
+        return subprocess.Popen(words, stdout=log, stderr=log, env=environment)
+
+
+def work_on(job: Job, data: Path, work: Path) -> None:
+    """Train, or go on training, then score; in this process."""
+    run = work / job.name
+    loading = () if job.workers is None else (f"data.workers={job.workers}",)
+    if (run / RECIPE).is_file():
+        resume(run, data=data, overrides=loading, device=None if job.device == "auto" else job.device)
+    else:
+        changed = apply_overrides(job.resolved(), loading)
+        train(changed, data=data, output=run, device=job.device)
+    (run / SIDE_BY_SIDE).write_bytes(msgspec.json.encode(max(job.at_once, side_by_side(run))))
+    for split, protocol in job.scores:
+        evaluate(run, split=split, protocol=protocol, device=job.device, group=SEQUENCES)
+
+
+if __name__ == "__main__":
+    work_on(msgspec.json.decode(sys.argv[1], type=Job), Path(sys.argv[2]), Path(sys.argv[3]))

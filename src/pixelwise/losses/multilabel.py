@@ -1,0 +1,170 @@
+"""Losses where a pixel may belong to several classes, or to none: one sigmoid per class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pixelwise.losses.pixels import Normalize, at_least_float32
+from pixelwise.recipes.classes import IGNORE_BIT
+from pixelwise.recipes.schema import Loss
+
+
+def multilabel_loss(
+    head_logits: Sequence[Tensor],
+    labels: Tensor,
+    loss: Loss,
+    positive_weights: Tensor | None = None,
+    *,
+    align_corners: bool = False,
+) -> Tensor:
+    """Loss of the main head plus the weighted binary cross entropy of the auxiliary ones.
+
+    Args:
+        head_logits: Main logits first, then auxiliary ones; each (B, K, h, w), upsampled here to
+            the labels' size (bilinear).
+        labels: (B, H, W) int32, bit k is class k, `IGNORE_BIT` alone where ignored.
+        loss: The recipe's section; its terms of single-label data are refused by the recipe.
+        positive_weights: (K,), of the pixels that have a class, in the cross entropy and the focal term.
+        align_corners: The model's, for the upsampling.
+
+    Returns:
+        Scalar.
+    """
+    if not head_logits:
+        raise ValueError("head_logits is empty; expected the main logits at least")
+    targets, valid = expanded(labels, head_logits[0].shape[1])
+    values: list[Tensor] = []
+    for index, logits in enumerate(head_logits):
+        logits = at_least_float32(logits)
+        if logits.shape[-2:] != labels.shape[-2:]:
+            logits = F.interpolate(logits, labels.shape[-2:], mode="bilinear", align_corners=align_corners)
+        if index == 0:
+            values.append(_main_loss(logits, targets, valid, loss, positive_weights))
+        else:
+            values.append(loss.auxiliary * _cross_entropy(logits, targets, valid, loss, positive_weights))
+    return torch.stack(values).sum()
+
+
+def expanded(labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+    """Bit fields as truth values.
+
+    Args:
+        labels: (B, H, W) integers, bit k is class k, `IGNORE_BIT` alone where ignored.
+        num_classes: K.
+
+    Returns:
+        Which pixels have which class, bool (B, K, H, W), and which count at all, bool (B, 1, H, W).
+    """
+    bits = 1 << torch.arange(num_classes, device=labels.device, dtype=labels.dtype)
+    targets = (labels.unsqueeze(1) & bits.view(1, -1, 1, 1)) != 0
+    return targets, (labels != IGNORE_BIT).unsqueeze(1)
+
+
+def binary_cross_entropy(
+    logits: Tensor,
+    targets: Tensor,
+    valid: Tensor,
+    *,
+    positive_weights: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    gamma: float = 0.0,
+    normalize: Normalize = "valid",
+) -> Tensor:
+    """Binary cross entropy of every class, averaged over labelled pixels and classes.
+
+    Equals `F.binary_cross_entropy_with_logits(..., pos_weight=...)` over the labelled pixels, except that without any
+    it is 0 with zero gradients.
+
+    Args:
+        logits: (B, K, H, W).
+        targets: bool (B, K, H, W).
+        valid: bool (B, 1, H, W).
+        positive_weights: (K,), of the pixels that have the class; None: 1.
+        label_smoothing: The target is moved this share of the way to 1/2.
+        gamma: Of the focal loss (arXiv:1708.02002): a value counts (1 - p)^gamma, p the probability of what is true.
+        normalize: `valid` divides by the labelled pixels, `all` by all pixels, times the classes.
+
+    Returns:
+        Scalar, at least 0.
+    """
+    logits = at_least_float32(logits)
+    wanted = targets.to(logits.dtype)
+    if label_smoothing:
+        wanted = wanted * (1 - label_smoothing) + label_smoothing / 2
+    weights = None if positive_weights is None else positive_weights.to(logits.dtype).view(1, -1, 1, 1)
+    values = F.binary_cross_entropy_with_logits(logits, wanted, pos_weight=weights, reduction="none")
+    if gamma:
+        # 1 - p from the logit itself, exact where p is close to 1.
+        doubt = torch.sigmoid(torch.where(targets, -logits, logits))
+        values = values * doubt.clamp(min=1e-6) ** gamma
+    total = values.masked_fill(~valid, 0.0).sum()
+    pixels = valid.numel() if normalize == "all" else valid.sum().clamp(min=1)
+    return total / (pixels * logits.shape[1])
+
+
+def binary_tversky(
+    logits: Tensor, targets: Tensor, valid: Tensor, *, alpha: float = 0.5, beta: float = 0.5, epsilon: float = 1e-6
+) -> Tensor:
+    """1 - mean Tversky index of the sigmoids over the classes that occur in the batch's labels.
+
+    With alpha = beta = 0.5 it is the soft Dice loss.
+
+    Args:
+        logits: (B, K, H, W).
+        targets: bool (B, K, H, W).
+        valid: bool (B, 1, H, W).
+        alpha: Cost of a false positive.
+        beta: Cost of a false negative.
+        epsilon: Keeps the quotient finite.
+
+    Returns:
+        Scalar in 0..1; 0 with zero gradients where no class occurs.
+    """
+    probabilities = at_least_float32(logits).sigmoid()
+    truth = targets & valid
+    hit = (probabilities * truth).sum((0, 2, 3))
+    predicted = (probabilities * valid).sum((0, 2, 3))
+    labelled = truth.sum((0, 2, 3))
+    index = (hit + epsilon) / (hit + alpha * (predicted - hit) + beta * (labelled - hit) + epsilon)
+    present = labelled > 0
+    return torch.where(present, 1 - index, torch.zeros_like(index)).sum() / present.sum().clamp(min=1)
+
+
+def _main_loss(logits: Tensor, targets: Tensor, valid: Tensor, loss: Loss, positive_weights: Tensor | None) -> Tensor:
+    """All terms of the main head, each with its weight."""
+    total = logits.new_zeros(())
+    if loss.cross_entropy:
+        total = total + loss.cross_entropy * _cross_entropy(logits, targets, valid, loss, positive_weights)
+    if loss.dice:
+        total = total + loss.dice * binary_tversky(logits, targets, valid)
+    if loss.focal:
+        value = binary_cross_entropy(
+            logits,
+            targets,
+            valid,
+            positive_weights=positive_weights,
+            gamma=loss.focal_gamma,
+            normalize=loss.normalize,
+        )
+        total = total + loss.focal * value
+    if loss.tversky:
+        value = binary_tversky(logits, targets, valid, alpha=loss.tversky_alpha, beta=loss.tversky_beta)
+        total = total + loss.tversky * value
+    return total
+
+
+def _cross_entropy(
+    logits: Tensor, targets: Tensor, valid: Tensor, loss: Loss, positive_weights: Tensor | None
+) -> Tensor:
+    return binary_cross_entropy(
+        logits,
+        targets,
+        valid,
+        positive_weights=positive_weights,
+        label_smoothing=loss.label_smoothing,
+        normalize=loss.normalize,
+    )

@@ -1,0 +1,263 @@
+"""Where the time of training goes, measured in the functions that `pixelwise train` runs."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import torch
+
+from pixelwise.datasets.opening import open_dataset, settled
+from pixelwise.datasets.reading import read_pair
+from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.errors import PixelwiseError
+from pixelwise.models import build_model
+from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.schema import Recipe
+from pixelwise.training.clock import PartClock
+from pixelwise.training.format_choice import choose_format
+from pixelwise.training.loading import Batch, TrainingPairs, collate, fits_in_memory
+from pixelwise.training.loop import memory_explained, train_step
+from pixelwise.training.optimizers import set_learning_rates
+from pixelwise.training.order import BatchPlan, Key, steps_per_epoch
+from pixelwise.training.state import TrainingState, begin_state
+from pixelwise.transforms.augmentation import fixed_resize
+
+LOADING = ("read", "decode", "augment", "collate")
+NETWORK = ("forward", "backward")
+PARTS = (*LOADING, "transfer", "forward", "loss", "backward", "gradient norm", "optimizer", "average", "other")
+"""In the order of a step. `transfer` includes colour and normalisation, which run on the device."""
+WARMUP = 2
+"""Steps before the timed ones."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A part of a step.
+
+    Attributes:
+        name: One of `PARTS`.
+        milliseconds: Per step, the median.
+        share: Of the sum of all parts, 0..1.
+    """
+
+    name: str
+    milliseconds: float
+    share: float
+
+
+class TrainingProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the time of a training step goes.
+
+    Attributes:
+        recipe: Name.
+        device: Where.
+        threads: Of the CPU.
+        precision: Number format and layout.
+        images_per_step: Over all accumulated batches.
+        height: Of the network's input.
+        width: Of the network's input.
+        steps: Timed steps.
+        cached: Whether training decodes every image once, before the first step; then nothing is read or decoded in
+            a step, and `decode_once_ms` is paid per image.
+        decode_once_ms: Reading and decoding one image with its mask; 0 where nothing is cached.
+        images_per_second: With loading and training one after the other, as with `data.workers=0`.
+        parts: In the order of a step.
+        bottleneck: What takes most, and what to do about it.
+    """
+
+    recipe: str
+    device: str
+    threads: int
+    precision: str
+    images_per_step: int
+    height: int
+    width: int
+    steps: int
+    cached: bool
+    decode_once_ms: float
+    images_per_second: float
+    parts: tuple[Part, ...]
+    bottleneck: str
+
+
+def profile_training(recipe: Recipe, root: Path | None, device: torch.device, steps: int = 5) -> TrainingProfile:
+    """Train a network of its own for a few steps and time the parts of each.
+
+    Everything runs in this process, one after the other. Nothing is written.
+
+    Args:
+        recipe: What to train.
+        root: Folder of the data set; None for synthetic data.
+        device: Where.
+        steps: Timed steps.
+
+    Raises:
+        DataError: The data cannot be opened, or a file cannot be read.
+        RecipeError: The recipe cannot be trained on it.
+        ResourceError: S605, a step does not fit into memory.
+    """
+    dataset = open_dataset(recipe.data, root)
+    recipe = msgspec.structs.replace(recipe, data=settled(recipe.data, dataset))
+    dataset = open_dataset(recipe.data, root)
+    samples = dataset.samples(recipe.data.train_split)
+    largest = _largest_of_a_few(samples, dataset) if recipe.augment.resize is None else recipe.augment.resize
+    if recipe.precision.dtype == "auto":
+        recipe = choose_format(recipe, largest, device).recipe
+    images = recipe.sampling.batch_size * recipe.sampling.accumulate
+    cached = recipe.data.cache == "disk" or fits_in_memory(samples, recipe, largest)
+    # No more images than the steps can see, from all over the split.
+    needed = max(images, min(len(samples), (WARMUP + steps) * images))
+    pairs = TrainingPairs(dataset, samples[:: max(1, len(samples) // needed)][:needed], recipe)
+    decoding = _fill(pairs)
+    state = begin_state(build_model(recipe), recipe, device)
+    timed, size = _timed_steps(recipe, state, pairs, steps, cached)
+    parts = shares(timed)
+    return TrainingProfile(
+        recipe=recipe.name,
+        device=str(device),
+        threads=torch.get_num_threads(),
+        precision=f"{recipe.precision.dtype}{', channels last' if recipe.precision.channels_last else ''}",
+        images_per_step=images,
+        height=size[0],
+        width=size[1],
+        steps=steps,
+        cached=cached,
+        decode_once_ms=1000 * decoding / len(pairs) if cached else 0.0,
+        images_per_second=1000 * images / sum(part.milliseconds for part in parts),
+        parts=parts,
+        bottleneck=bottleneck(parts, recipe, device, cached),
+    )
+
+
+def _timed_steps(
+    recipe: Recipe, state: TrainingState, pairs: TrainingPairs, steps: int, cached: bool
+) -> tuple[list[dict[str, float]], Size]:
+    """Seconds of the parts of each step, and the (height, width) of the network's input."""
+    per_epoch = steps_per_epoch(len(pairs), recipe.sampling)
+    keys = iter(BatchPlan(len(pairs), recipe.sampling, 0, WARMUP + steps))
+    timed: list[dict[str, float]] = []
+    size = (0, 0)
+    for number in range(WARMUP + steps):
+        clock = PartClock(state.device)
+        batches = [load(pairs, next(keys), clock, cached) for _ in range(recipe.sampling.accumulate)]
+        set_learning_rates(state.optimizer, recipe, number, per_epoch)
+        step(recipe, state, batches, clock)
+        size = (batches[0].labels.shape[1], batches[0].labels.shape[2])
+        if number >= WARMUP:
+            timed.append(dict(clock.seconds))
+    return timed, size
+
+
+def _largest_of_a_few(samples: Sequence[Sample], dataset: Dataset) -> Size:
+    """(height, width) of the largest of five images: enough to decide whether decoded ones fit into memory."""
+    shapes = [read_pair(sample, dataset)[1].shape for sample in samples[:: -(-len(samples) // 5)]]
+    height, width = max(shapes, key=lambda shape: shape[0] * shape[1])
+    return height, width
+
+
+def _fill(pairs: TrainingPairs) -> float:
+    """Seconds that decoding all pairs takes."""
+    start = time.perf_counter()
+    pairs.fill_cache()
+    return time.perf_counter() - start
+
+
+def load(pairs: TrainingPairs, keys: Sequence[Key], clock: PartClock, cached: bool) -> Batch:
+    """A batch as the loader makes it, its parts timed.
+
+    Args:
+        pairs: Decoded already, so that decoding and augmentation can be told apart.
+        keys: What the batch holds.
+        clock: Gets the seconds.
+        cached: Whether training finds its images decoded; else they are read and decoded here once more.
+    """
+    if not cached:
+        for _, index in keys:
+            with clock("read"):
+                _read_files(pairs.samples[index])
+            # The files lie in the system's page cache by now: this is decoding.
+            with clock("decode"):
+                fixed_resize(*read_pair(pairs.samples[index], pairs.dataset), pairs.augment)
+    with clock("augment"):
+        items = pairs.__getitems__(keys)
+    with clock("collate"):
+        batch = collate(items)
+    if isinstance(batch, PixelwiseError):
+        raise batch
+    return batch
+
+
+def step(recipe: Recipe, state: TrainingState, batches: list[Batch], clock: PartClock) -> None:
+    """A training step, its parts timed; what they leave of the whole is `other`."""
+    start, before = time.perf_counter(), sum(clock.seconds.values())
+    with memory_explained(recipe, state.device):
+        train_step(recipe, state, state.model.head_logits, batches, None, clock)
+    state.progress.step += 1
+    inside = sum(clock.seconds.values()) - before
+    clock.seconds["other"] += max(0.0, time.perf_counter() - start - inside)
+
+
+def shares(timed: Sequence[dict[str, float]]) -> tuple[Part, ...]:
+    """Median milliseconds of each part over the steps, and its share of their sum."""
+    medians = {name: 1000 * statistics.median(one.get(name, 0.0) for one in timed) for name in PARTS}
+    total = sum(medians.values()) or 1.0
+    return tuple(Part(name, value, value / total) for name, value in medians.items() if value > 0)
+
+
+def bottleneck(parts: Sequence[Part], recipe: Recipe, device: torch.device, cached: bool) -> str:
+    """What takes most of a step and what to do about it, a sentence or two.
+
+    Args:
+        parts: As `shares` makes them.
+        recipe: Names the fields that may be changed.
+        device: Where it was measured.
+        cached: Whether images are decoded before the first step.
+    """
+    share = {part.name: part.share for part in parts}
+    groups = {
+        "reading the files": share.get("read", 0.0),
+        "decoding": share.get("decode", 0.0),
+        "augmentation": share.get("augment", 0.0) + share.get("collate", 0.0),
+        "transfer and normalisation": share.get("transfer", 0.0),
+        "the network (forward and backward)": sum(share.get(name, 0.0) for name in NETWORK),
+        "the loss": share.get("loss", 0.0),
+        "optimizer and average": sum(share.get(name, 0.0) for name in ("gradient norm", "optimizer", "average")),
+        "what is between the parts": share.get("other", 0.0),
+    }
+    most = max(groups, key=lambda name: groups[name])
+    return f"{most} takes {100 * groups[most]:.0f} % of each step: {_advice(most, recipe, device, cached)}"
+
+
+def _advice(most: str, recipe: Recipe, device: torch.device, cached: bool) -> str:
+    if most in ("reading the files", "decoding"):
+        return "data.cache=memory does it once, and data.workers=2 or more does it beside the training"
+    if most == "augmentation":
+        return "data.workers=2 or more does it beside the training" + (
+            "" if cached or recipe.augment.resize else "; a fixed augment.resize makes images smaller once"
+        )
+    if most == "transfer and normalisation":
+        return (
+            "data.workers=1 or more puts batches where a GPU reaches them"
+            if device.type == "cuda"
+            else ("it grows with the pixels: a smaller augment.crop")
+        )
+    if most == "the network (forward and backward)":
+        if recipe.precision.dtype == "bfloat16":
+            return "the data is not in the way; precision.compile=true or a smaller network or crop would be faster"
+        return (
+            "the data is not in the way; precision.dtype=auto times the layouts, a smaller network or crop saves most"
+        )
+    if most == "the loss":
+        return "it works at the size of the labels: a smaller augment.crop, or fewer terms in [loss]"
+    if most == "optimizer and average":
+        return "it grows with the parameters, not with the images: a larger sampling.batch_size does more per step"
+    return "steps are very short here: a larger sampling.batch_size does more in each"
+
+
+def _read_files(sample: Sample) -> None:
+    for path in (sample.image_path, sample.mask_path):
+        if path is not None:
+            path.read_bytes()

@@ -1,0 +1,128 @@
+"""A profile as lines for a terminal and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pixelwise.errors import RecipeError
+from pixelwise.profiling.forward import ForwardProfile
+from pixelwise.profiling.training import LOADING, Part, TrainingProfile
+from pixelwise.reports.numbers import memory, speed
+from pixelwise.storage import printable
+
+FORMATS = (".png", ".svg", ".pdf")
+LEAST_SHARE = 0.005
+"""Smaller parts of a step are drawn as one."""
+_DATA, _NETWORK, _REST = "#c7761f", "#2f6f9f", "#7f8a93"
+_WORDS = {
+    "read": "read files",
+    "decode": "decode",
+    "augment": "augment",
+    "collate": "make the batch",
+    "transfer": "transfer, colour, normalise",
+    "average": "average (EMA)",
+    "other": "between the parts",
+}
+
+
+def forward_lines(name: str, profile: ForwardProfile) -> list[str]:
+    """What a network costs, for a terminal.
+
+    Args:
+        name: Of the network.
+        profile: What was measured.
+    """
+    counted = profile.complexity
+    return [
+        f"{printable(name)} at {counted.height}x{counted.width} (height x width), {profile.runtime}, {profile.device}, "
+        f"{threads_text(profile.threads)}",
+        f"parameters   {counted.parameters / 1e6:.3f} M",
+        f"GMACs        {counted.gmacs:.3f}",
+        f"one image    {profile.median_ms:.1f} ms (median of {profile.runs}), {profile.p90_ms:.1f} ms (9 of 10 within)",
+        f"peak memory  {memory(profile.peak_memory_bytes)}",
+    ]
+
+
+def training_lines(profile: TrainingProfile) -> list[str]:
+    """Where the time of training goes, for a terminal."""
+    lines = [
+        f"{printable(profile.recipe)}: {profile.images_per_step} images of {profile.height}x{profile.width} per step, "
+        f"{profile.precision}, {profile.device}, {threads_text(profile.threads)}; median of {profile.steps} steps",
+    ]
+    width = max(len(words(part.name)) for part in profile.parts)
+    longest = max(part.share for part in profile.parts)
+    for part in profile.parts:
+        bar = "\u2588" * round(24 * part.share / longest)
+        lines.append(
+            f"{words(part.name):<{width}}  {part.milliseconds:9.1f} ms  {100 * part.share:5.1f} %  {bar}".rstrip()
+        )
+    lines.append(f"{speed(profile.images_per_second)} images/s with loading and training one after the other")
+    if profile.cached:
+        lines.append(f"decoding, once per image before the first step: {profile.decode_once_ms:.1f} ms")
+    lines.append(profile.bottleneck)
+    return lines
+
+
+def words(part: str) -> str:
+    """A part of a step in words."""
+    return _WORDS.get(part, part)
+
+
+def threads_text(count: int) -> str:
+    """`1 thread`, `2 threads`."""
+    return f"{count} thread{'' if count == 1 else 's'}"
+
+
+def drawn_parts(parts: Sequence[Part]) -> list[Part]:
+    """The parts that are large enough to see, in the order of a step, and the sum of the others as the last one."""
+    large = [part for part in parts if part.share >= LEAST_SHARE and part.name != "other"]
+    rest = [part for part in parts if part not in large]
+    if rest:
+        large.append(Part("rest", sum(part.milliseconds for part in rest), sum(part.share for part in rest)))
+    return large
+
+
+def refuse_picture_format(path: Path) -> None:
+    """Refuse a picture file whose name has no known ending.
+
+    Raises:
+        RecipeError: R217.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise RecipeError(
+            "R217",
+            f"--output {printable(path)}: a picture cannot be written as '{path.suffix}'",
+            f"end the name with one of {', '.join(FORMATS)}",
+        )
+
+
+def draw_training(profile: TrainingProfile, path: Path) -> None:
+    """Write the parts of a step as a bar each, in the order of a step, to a PNG, SVG or PDF file."""
+    # Matplotlib takes a quarter of a second to import: only where a picture is drawn.
+    from matplotlib.figure import Figure
+
+    parts = drawn_parts(profile.parts)
+    figure = Figure(figsize=(8, 1.7 + 0.36 * len(parts)), layout="constrained")
+    axes = figure.subplots()
+    colors = [_DATA if part.name in LOADING else _REST if part.name == "rest" else _NETWORK for part in parts]
+    names = ["everything else" if part.name == "rest" else words(part.name) for part in parts]
+    bars = axes.barh(names, [part.milliseconds for part in parts], color=colors, height=0.68)
+    axes.bar_label(
+        bars, [f"{part.milliseconds:.1f} ms, {100 * part.share:.1f} %" for part in parts], padding=4, fontsize=9
+    )
+    axes.invert_yaxis()
+    axes.margins(x=0.24)
+    axes.set_xlabel("milliseconds per step (data loading orange, training step blue)")
+    axes.tick_params(axis="y", length=0)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    head, _, advice = profile.bottleneck.partition(": ")
+    axes.set_title(
+        f"{printable(profile.recipe)}: {speed(profile.images_per_second)} images/s on {profile.device}, "
+        f"{threads_text(profile.threads)}, {profile.precision}\n{head}",
+        loc="left",
+        fontsize=11,
+    )
+    figure.text(0.01, -0.01, advice, fontsize=9, va="top", wrap=True)
+    figure.savefig(path, dpi=140, bbox_inches="tight")

@@ -1,0 +1,140 @@
+"""The scripts that make the records on CamVid, on a miniature of it."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from pathlib import Path
+from types import ModuleType
+
+import msgspec
+import pytest
+
+from pixelwise.evaluation import load_result
+from pixelwise.evaluation.runs import evaluate
+from pixelwise.recipes.camvid_scratch import RECIPES
+from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.testing.miniatures import write_miniature
+from pixelwise.training.runs import train
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+SMALL = (
+    "augment.crop=[64,96]", "sampling.batch_size=2", "schedule.iterations=2", "schedule.warmup_iterations=1",
+    "precision.dtype=float32", "data.workers=0",
+)  # fmt: skip
+
+
+def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module(name)
+
+
+@pytest.fixture(scope="module")
+def camvid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_miniature("camvid", tmp_path_factory.mktemp("miniature") / "camvid", (6, 2))
+
+
+def test_there_is_a_recipe_on_train_and_one_on_train_and_val_for_each_network() -> None:
+    on_train = {entry.name: entry for entry in RECIPES if entry.data.train_split == "train"}
+    assert len(on_train) == 6
+    for entry in RECIPES:
+        if entry.name not in on_train:
+            twin = on_train[entry.name.removesuffix("-trainval")]
+            assert entry.data.train_split == "train+val"
+            assert "train+val" in entry.summary
+            same = msgspec.structs.replace(
+                entry, name=twin.name, summary=twin.summary, data=twin.data, notes=twin.notes
+            )
+            assert same == twin
+
+
+def test_nothing_of_the_recipes_is_chosen_on_test() -> None:
+    for entry in RECIPES:
+        assert (entry.selection.weights, entry.selection.every_epochs) == ("last", 0)
+
+
+def test_the_ablation_ends_with_the_recipe_and_never_sees_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    ablation = script("camvid_ablation", monkeypatch)
+    recipe = next(entry for entry in RECIPES if entry.name == "camvid-scratch-swiftnet-r18")
+    changed = [apply_overrides(recipe, variant.overrides) for variant in ablation.variants()]
+    assert changed[-1] == recipe
+    assert len({entry.hash() for entry in changed}) == len(changed) == 5
+    first = changed[0]
+    assert (first.augment.flip, first.augment.scale, first.augment.mix) == (0.5, (1.0, 1.0), "none")
+    assert (first.loss.class_weights, first.loss.lovasz, first.ema) == ("none", 0.0, None)
+    options = ablation.argparse.Namespace(
+        recipe=recipe.name, division="drive", iterations=6000, set=[], device="cpu", jobs=1
+    )
+    for variant in ablation.variants():
+        job = ablation.make_job(variant, 0, options)
+        entry = job.resolved()
+        assert {entry.data.train_split, entry.evaluation.split} == {"drive-train", "drive-dev"}
+        assert {split for split, _ in job.scores} == {"drive-dev", "val"}
+
+
+def test_changed_recipes_are_no_records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    scratch = script("camvid_scratch", monkeypatch)
+    with pytest.raises(SystemExit):
+        scratch.main(["--data", str(tmp_path), "--work", str(tmp_path / "runs"), "--set", "optimizer.lr=1"])
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("entry", RECIPES, ids=lambda entry: entry.name)
+def test_a_recipe_trains_and_is_scored_by_both_protocols(entry, camvid: Path, tmp_path: Path) -> None:
+    run = train(entry, data=camvid, output=tmp_path / "run", overrides=SMALL, device="cpu", threads=1)
+    for result in evaluate(run, protocol=list(entry.evaluation.protocols), group="^[^_]+"):
+        assert not math.isnan(result.miou)
+        assert (result.images, result.step) == (2, 2)
+        assert [group.name for group in result.groups] == ["0001TP", "Seq05VD"]
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(1200)
+def test_finished_runs_become_records_and_are_not_done_again(
+    camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scratch = script("camvid_scratch", monkeypatch)
+    name = "camvid-scratch-enet"
+    words = [
+        "--data", str(camvid), "--recipes", name, "--work", str(tmp_path / "runs"), "--output", str(tmp_path / "out"),
+        "--device", "cpu", "--jobs", "2", "--keep-weights", "--set", *SMALL,
+    ]  # fmt: skip
+    assert scratch.main([*words, "--limit-seconds", "0"]) == 1
+    assert not (tmp_path / "out").exists()
+
+    assert scratch.main(words) == 0
+    records = scratch.stored(tmp_path / "out")
+    assert [(record.recipe, record.seed, record.runs_at_once) for record in records] == [(name, 0, 2), (name, 1, 2)]
+    assert len({record.recipe_hash for record in records}) == 2
+    single = load_result(tmp_path / "out" / "results" / records[0].results["camvid-480x360"])
+    assert (single.split, single.images, [group.images for group in single.groups]) == ("test", 2, [1, 1])
+    page = (tmp_path / "out" / "camvid_scratch.md").read_text()
+    assert f"| {name} | 0.36 | 0, 1 |" in page
+    assert "| 0001TP (1) | Seq05VD (1) |" in page
+    assert "Trained on train and val" not in page
+
+    kept = tmp_path / "out" / "weights" / name
+    assert sum(path.stat().st_size for path in kept.rglob("*")) < 3_000_000
+    assert evaluate(kept, camvid, protocol="camvid-480x360").miou == single.miou
+
+    capsys.readouterr()
+    assert scratch.main(words) == 0
+    assert "begins" not in capsys.readouterr().out
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(1200)
+def test_the_ablation_writes_its_table_when_all_variants_are_finished(
+    camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ablation = script("camvid_ablation", monkeypatch)
+    small = [change for change in SMALL if not change.startswith("schedule.")]
+    words = [
+        "--data", str(camvid), "--recipe", "camvid-scratch-enet", "--iterations", "2", "--seeds", "0", "--work",
+        str(tmp_path / "runs"), "--output", str(tmp_path), "--device", "cpu", "--set", *small,
+    ]  # fmt: skip
+    assert ablation.main(words) == 0
+    table = (tmp_path / "camvid_ablation.md").read_text().splitlines()
+    assert [line[:5] for line in table if line.startswith("| ")][1:] == [f"| {letter} |" for letter in "ABCDE"]
+    assert not list((tmp_path / "runs").glob("*/evaluations/test-*"))
