@@ -15,6 +15,7 @@ from pixelwise.checkpoints.checkpoint import (
 )
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.models import SegmentationModel, build_model
+from pixelwise.models.quantization_aware import quantization_aware
 from pixelwise.recipes.classes import CLASS_SETS, Color
 from pixelwise.recipes.overrides import from_plain
 from pixelwise.recipes.palettes import colorblind_palette
@@ -93,7 +94,7 @@ def load_trained(run: Path, warn: Warn | None = None) -> TrainedModel:
             f"continue it with: pixelwise resume {printable(run)}",
         )
     weights = "ema" if checkpoint.has("ema") else "model"
-    model = build_model(recipe)
+    model = quantization_aware(build_model(recipe), recipe.quantization)
     load_weights(model, checkpoint, weights)
     return TrainedModel(
         model=model.eval(),

@@ -104,6 +104,12 @@ def hrnet(*, averaged: bool) -> Sections:
     }
 
 
+FLOAT_STAGE = (
+    "quantization=none", "optimizer.lr=0.0004", "schedule.epochs=250", "sampling.batch_size=12",
+)  # fmt: skip
+"""What TI's float training of the quantization-aware rows has different."""
+
+
 def edgeai(dataset: str, decoder: str, encoder: str, size: Size, *, quantized: bool) -> Sections:
     """TI's script and logs; for COCOSeg21 no log is public, the settings are those of ADE20K32."""
     regnet = encoder.startswith("regnet")
@@ -150,6 +156,7 @@ def edgeai(dataset: str, decoder: str, encoder: str, size: Size, *, quantized: b
         ),
         "selection": Selection(weights="best", split="val", every_epochs=1),
         "quantization": "edgeai-8bit" if quantized else "none",
+        "stages": (Stage(name="float", overrides=FLOAT_STAGE),) if quantized else (),
     }
 
 

@@ -62,8 +62,9 @@ class Recipe(Part, frozen=True, kw_only=True):
     Attributes:
         name: Unique name; for a published row the id in the published table.
         summary: One line.
-        quantization: `edgeai-8bit`: trained with 8-bit weights and activations (symmetric, per tensor,
-            power-of-two scales), from the float recipe's result.
+        quantization: Trained with 8-bit weights and activations: `edgeai-8bit` (TI's: symmetric, per tensor,
+            power-of-two scales), `x86-8bit` or `xnnpack-8bit` (per-channel weights, zero points); begin with a float
+            result, as a stage or with `--from RUN`.
         stages: What is trained before, in this order.
         notes: Deviations and remarks.
     """
@@ -83,7 +84,7 @@ class Recipe(Part, frozen=True, kw_only=True):
     selection: Selection = Selection()
     checkpoints: Checkpoints = Checkpoints()
     evaluation: Evaluation = Evaluation()
-    quantization: Literal["none", "edgeai-8bit"] = "none"
+    quantization: Literal["none", "edgeai-8bit", "x86-8bit", "xnnpack-8bit"] = "none"
     stages: tuple[Stage, ...] = ()
     published: Published | None = None
     notes: str = ""

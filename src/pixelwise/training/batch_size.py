@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pixelwise.errors import ResourceError
 from pixelwise.models import build_model
+from pixelwise.models.quantization_aware import quantization_aware
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema import Recipe
@@ -136,7 +137,7 @@ def trial(recipe: Recipe, size: Size, device: torch.device) -> Callable[[int], i
             gc.collect()  # a trial that ran out of memory leaves cycles behind
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(device)
-        model = build_model(recipe).to(device)
+        model = quantization_aware(build_model(recipe), recipe.quantization).to(device)
         if recipe.precision.channels_last:
             model = model.to(memory_format=torch.channels_last)
         average = build_average(model) if recipe.ema is not None else None

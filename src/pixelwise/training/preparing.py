@@ -21,6 +21,7 @@ from pixelwise.datasets.samples import Dataset
 from pixelwise.datasets.statistics import with_measured_bands
 from pixelwise.errors import RecipeError
 from pixelwise.models import SegmentationModel, build_model
+from pixelwise.models.quantization_aware import quantization_aware
 from pixelwise.recipes.schema import Recipe
 from pixelwise.storage import printable
 from pixelwise.storage.atomic import require_space
@@ -155,7 +156,15 @@ def prepare_run(
         observer.phase(f"loading the initial weights {recipe.initialize.encoder}", 0, 0)
     initial_weights_sha256 = initialize(model, recipe.initialize) if begins else None
     start = _begin_with(model, recipe, begin, observer) if begins else None
-    state = begin_state(model, recipe, device)
+    if recipe.quantization != "none":
+        observer.phase("preparing the network for 8 bits", 0, 0)
+        if begins and start is None and not recipe.stages:
+            observer.warn(
+                "W219",
+                f"quantization={recipe.quantization} begins with random weights; begin with a float result "
+                "(--from RUN), which takes a fraction of the steps",
+            )
+    state = begin_state(quantization_aware(model, recipe.quantization), recipe, device)
     copies = 3 if state.average is None else 4
     bytes_per_checkpoint = copies * sum(tensor.nbytes for tensor in state.model.state_dict().values())
     require_space(run, FREE_SPACE_FACTOR * bytes_per_checkpoint, f"{FREE_SPACE_FACTOR} checkpoints")
@@ -175,20 +184,6 @@ def _begin_with(model: SegmentationModel, recipe: Recipe, begin: Path | None, ob
         total = start.loaded + len(start.random)
         observer.phase(f"beginning with {start.loaded} of {total} tensors of {printable(folder)}", 0, 0)
     return start
-
-
-def refuse_quantization(recipe: Recipe) -> None:
-    """Refuse a recipe that only quantization-aware training can follow.
-
-    Raises:
-        RecipeError: R215.
-    """
-    if recipe.quantization != "none":
-        raise RecipeError(
-            "R215",
-            f"recipe '{recipe.name}' is quantization-aware ({recipe.quantization}), which this version cannot train",
-            f"train the float network: pixelwise train {recipe.name.removesuffix('-qat')}, or set quantization=none",
-        )
 
 
 def refuse_without_run(recipe: Recipe) -> None:

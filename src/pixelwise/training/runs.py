@@ -41,7 +41,6 @@ from pixelwise.training.preparing import (
     RunObserver,
     look_at_data,
     prepare_run,
-    refuse_quantization,
     refuse_without_run,
     with_auto_batch,
     with_chosen_format,
@@ -89,6 +88,8 @@ def train(
         DivergedError: Five non-finite steps in a row.
     """
     resolved = apply_overrides(find_recipe(recipe) if isinstance(recipe, str) else recipe, overrides)
+    if resolved.quantization != "none" and resolved.initialize.run is not None:
+        resolved = msgspec.structs.replace(resolved, stages=())  # what they would train is at hand
     run = Path(output) if output is not None else new_run_folder(resolved.name)
     _begin(
         resolved,
@@ -129,7 +130,6 @@ def _begin(
         words: Recipe and overrides as they were given, for the record.
         begins_with: Folder, relative to `run`, of the run whose weights this one begins with, as far as they fit.
     """
-    refuse_quantization(resolved)
     refuse_without_run(resolved)
     refuse_without_compiler(resolved.precision, device)
     choice: FormatChoice | None = None
@@ -138,7 +138,7 @@ def _begin(
         use_processor(device, threads)
         try:
             for stage in resolved.stages:
-                refuse_quantization(stage_recipe(resolved, stage))
+                stage_recipe(resolved, stage)
             dataset, facts, resolved = look_at_data(resolved, data, observer)
             if auto_batch:
                 resolved, words = with_auto_batch(resolved, facts, device, observer, words)
