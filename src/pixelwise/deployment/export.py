@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
+import torch
 
 from pixelwise.checkpoints.checkpoint import Warn
 from pixelwise.checkpoints.run_folder import DATA, ENVIRONMENT
@@ -19,6 +20,7 @@ from pixelwise.deployment.graphs import ExportedNetwork, GraphOptions
 from pixelwise.deployment.sources import Source, open_source
 from pixelwise.deployment.verification import (
     LEAST_EQUAL,
+    LEAST_EQUAL_INT8,
     Material,
     drawn_scenes,
     folder_images,
@@ -26,6 +28,8 @@ from pixelwise.deployment.verification import (
     verify,
 )
 from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.models import SegmentationModel, build_model
+from pixelwise.models.quantization_aware import QuantizedModel
 from pixelwise.profiling import complexity
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema import Recipe, to_plain
@@ -75,7 +79,7 @@ def export(
     data: str | os.PathLike[str] | None = None,
     split: str | None = None,
     images: str | os.PathLike[str] | None = None,
-    least_equal: float = LEAST_EQUAL,
+    least_equal: float | None = None,
     force: bool = False,
     warn: Warn | None = None,
 ) -> Exported:
@@ -95,7 +99,8 @@ def export(
         data: Folder of the data set that `split` is of; None: the run's own.
         split: Verify on this split, with scores of both.
         images: Verify on the images in this folder. Without either: on drawn street scenes.
-        least_equal: Share of pixels on which both must agree, 0..1.
+        least_equal: Share of pixels on which both must agree, 0..1; None: 0.9999, or 0.97 for 8 bits, whose
+            rounding runtimes do in another order.
         force: Keep it even if they do not.
         warn: Told when a damaged checkpoint was passed over.
 
@@ -130,6 +135,8 @@ def export(
         files = write_artefact(network, target, building)
         sidecar = describe(network, found, target, files)
         write_sidecar(sidecar, building / f"{NAME}.toml")
+        if least_equal is None:
+            least_equal = LEAST_EQUAL if sidecar.precision == "float32" else LEAST_EQUAL_INT8
         verification = verify(network, load_artefact(files[0]), material, least_equal)
         if not (verification.passed or force):
             raise _differs(verification)
@@ -153,9 +160,11 @@ def describe(network: ExportedNetwork, source: Source, target: Runtime, files: l
         files: What was written.
     """
     size, recipe = network.options.size, source.recipe
-    counted = complexity(network.model, *size)
+    quantized = isinstance(network.model, QuantizedModel)
+    counted = complexity(_float_network(network.model) if quantized else network.model, *size)
     return Sidecar(
         runtime=target,
+        precision="int8" if quantized else "float32",
         recipe_name=recipe.name,
         recipe_hash=recipe.hash(),
         classes=network.model.classes,
@@ -174,6 +183,12 @@ def describe(network: ExportedNetwork, source: Source, target: Runtime, files: l
         score=source.score,
         recipe=_plain(recipe),
     )
+
+
+def _float_network(model: SegmentationModel) -> SegmentationModel:
+    """A network of the same spec, to count: 8 bits change neither parameters nor multiply-accumulates."""
+    with torch.device("meta"):
+        return build_model(model.spec, model.num_classes)
 
 
 def _material(

@@ -62,7 +62,8 @@ class ExportedNetwork(nn.Module):
         stride: Of the result.
 
     Raises:
-        RecipeError: R242, the output stride is not one this network can have.
+        RecipeError: R242, the output stride is not one this network can have; R244, the best class of a multi-label
+            network.
     """
 
     mean: Tensor
@@ -70,6 +71,12 @@ class ExportedNetwork(nn.Module):
 
     def __init__(self, model: SegmentationModel, options: GraphOptions) -> None:
         super().__init__()
+        if model.multilabel and options.argmax:
+            raise RecipeError(
+                "R244",
+                "--argmax gives one class per pixel, but the network is multi-label",
+                "leave --argmax out: a class is there where its logit is above 0",
+            )
         self.model = model.eval()
         self.options = options
         own = head_stride(model)

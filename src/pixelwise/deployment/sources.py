@@ -13,6 +13,7 @@ from pixelwise.checkpoints.run_folder import EVALUATIONS, RECIPE, TrainedModel, 
 from pixelwise.errors import RecipeError
 from pixelwise.evaluation.result import RESULT, load_result
 from pixelwise.models import SegmentationModel, build_model
+from pixelwise.models.quantization_aware import QuantizationAwareModel, QuantizedModel
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.classes import Color
 from pixelwise.recipes.palettes import colorblind_palette
@@ -105,8 +106,9 @@ def _of_run(trained: TrainedModel, run: Path) -> Source:
     imported = run / PROVENANCE
     # Whoever trained the weights decides about them; of imported ones it is on record.
     weights = msgspec.json.decode(imported.read_bytes())["licence"] if imported.is_file() else "unknown"
+    model = trained.model
     return Source(
-        model=trained.model,
+        model=QuantizedModel(model) if isinstance(model, QuantizationAwareModel) else model,
         recipe=trained.recipe,
         palette=trained.palette,
         weights_sha256=trained.weights_sha256,

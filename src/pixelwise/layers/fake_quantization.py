@@ -7,8 +7,9 @@ The schemes:
   activations. Activations that cannot be negative have 0..255, others -128..127. The range of activations is a
   running average over the batches, each without the outermost 0.01 % of its values.
 - `x86-8bit`: one scale per output channel of the weights (symmetric), activations 0..255 with a zero point: what
-  ONNX Runtime and OpenVINO compute fastest on a PC.
-- `xnnpack-8bit`: likewise, but activations are -128..127, as XNNPACK (ExecuTorch on ARM) wants them.
+  ONNX Runtime and OpenVINO compute fastest on a PC. Weights are -64..63: PC processors without VNNI add two products
+  of 8 bits in 16, which a larger weight would overflow.
+- `xnnpack-8bit`: weights are -127..127, activations -128..127, as XNNPACK (ExecuTorch on ARM) wants them.
 
 Deviations from TI's code, none of which this scheme's numbers depend on: halves are rounded to even; the weights
 are not clipped once at the start, as their scale covers them; biases are left to the runtime, which keeps 32 bits.
@@ -37,6 +38,7 @@ class QuantizationScheme(NamedTuple):
         power_of_two: Scales are powers of two.
         per_channel: Weights have a scale per output channel.
         zero_point: Activations have a zero point, so that their range may lie anywhere around 0.
+        largest_weight: The integers of weights are about -largest..largest.
         unsigned: Activations are 0..255 where that fits: always with a zero point, else if never negative.
         shrink: Share of an activation's values that its range leaves out at either end.
     """
@@ -45,16 +47,19 @@ class QuantizationScheme(NamedTuple):
     per_channel: bool
     zero_point: bool
     unsigned: bool
+    largest_weight: int
     shrink: float
 
 
 SCHEMES: dict[str, QuantizationScheme] = {
     "edgeai-8bit": QuantizationScheme(
-        power_of_two=True, per_channel=False, zero_point=False, unsigned=True, shrink=SHRINK
+        power_of_two=True, per_channel=False, zero_point=False, unsigned=True, largest_weight=127, shrink=SHRINK
     ),
-    "x86-8bit": QuantizationScheme(power_of_two=False, per_channel=True, zero_point=True, unsigned=True, shrink=0.0),
+    "x86-8bit": QuantizationScheme(
+        power_of_two=False, per_channel=True, zero_point=True, unsigned=True, largest_weight=63, shrink=0.0
+    ),
     "xnnpack-8bit": QuantizationScheme(
-        power_of_two=False, per_channel=True, zero_point=True, unsigned=False, shrink=0.0
+        power_of_two=False, per_channel=True, zero_point=True, unsigned=False, largest_weight=127, shrink=0.0
     ),
 }
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from pixelwise.errors import RecipeError
@@ -69,6 +69,7 @@ class QuantizationAwareModel(SegmentationModel):
     def __init__(self, network: SegmentationModel, scheme: str) -> None:
         super().__init__(network.spec, network.classes)
         self.align_corners = network.align_corners
+        self.multilabel = network.multilabel
         self.scheme = scheme
         self.graph = _prepared(captured(network), SCHEMES[scheme])
 
@@ -84,6 +85,33 @@ class QuantizationAwareModel(SegmentationModel):
             if isinstance(module, FakeQuantization):
                 module.observing = mode
         set_mode(self.graph, mode)
+        return self
+
+
+class QuantizedModel(SegmentationModel):
+    """A network after quantization-aware training with 8-bit weights and explicit quantize and dequantize operations.
+
+    It computes what the trained one simulates, in evaluation mode only, and is what an export takes.
+
+    Args:
+        trained: On the CPU; left as it is.
+    """
+
+    def __init__(self, trained: QuantizationAwareModel) -> None:
+        super().__init__(trained.spec, trained.classes)
+        self.align_corners = trained.align_corners
+        self.multilabel = trained.multilabel
+        self.graph = converted(trained)
+        # Says on which device and in which type images are expected, as a network's parameters do.
+        self.place = nn.Parameter(torch.zeros(0), requires_grad=False)
+
+    def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The main logits, alone."""
+        return (self.graph(images)[0],)
+
+    def train(self, mode: bool = True) -> QuantizedModel:
+        """Changes nothing but the flag: there is no training any more."""
+        self.training = mode
         return self
 
 
@@ -254,8 +282,10 @@ def _activation(scheme: QuantizationScheme, *, never_negative: bool) -> Any:
 
 
 def _weights(scheme: QuantizationScheme, channels: int) -> Any:
-    low = -128 if scheme.power_of_two else -127
-    return _specification(Rounding("weights", low, 127, channels, power_of_two=scheme.power_of_two))
+    largest = scheme.largest_weight
+    # A power of two times 128 reaches the smallest weight exactly; other scales are made for the largest.
+    low = -largest - 1 if scheme.power_of_two else -largest
+    return _specification(Rounding("weights", low, largest, channels, power_of_two=scheme.power_of_two))
 
 
 @functools.cache

@@ -29,8 +29,10 @@ class ArtefactModel(SegmentationModel):
     """
 
     def __init__(self, sidecar: Sidecar, engine: Engine, path: Path) -> None:
-        super().__init__(sidecar.resolved_recipe(path).model, sidecar.classes)
+        recipe = sidecar.resolved_recipe(path)
+        super().__init__(recipe.model, sidecar.classes)
         self.sidecar = sidecar
+        self.multilabel = recipe.data.multilabel
         self.align_corners = sidecar.output.align_corners
         self.fixed_size = sidecar.input.size
         self.gives_scores = sidecar.output.name == "logits"

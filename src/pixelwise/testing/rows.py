@@ -65,7 +65,7 @@ def trial_changes(entry: Recipe) -> list[str]:
         height, width = (min(side, CROP) for side in entry.augment.crop)
         changes.append(f"augment.crop=[{height},{width}]")
     if entry.quantization != "none":
-        changes.append("quantization=none")
+        changes.append("stages=[]")  # its float stage is the float row, which is tried as such
     return changes
 
 
