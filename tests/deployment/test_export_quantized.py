@@ -24,7 +24,8 @@ pytest.importorskip("torchao", reason="pip install 'pixelwise[quantization]'")
 SMALL = (
     "data.dataset=town", "data.town_images=[8,2,2]", "data.town_size=[64,96]", "model.encoder=mobilenetv2_100",
     "augment.fit=[64,96]", "augment.crop=[64,96]", "sampling.batch_size=4", "schedule.epochs=2",
-    "loss.class_weights=none", "loss.class_weights_share=1", "initialize.encoder=none", "evaluation.protocols=[\"native\"]",
+    "loss.class_weights=none", "loss.class_weights_share=1", "initialize.encoder=none",
+    'evaluation.protocols=["native"]',
     "evaluation.input_size=[64,96]", "selection.weights=last", "selection.every_epochs=0", "evaluation.split=test",
 )  # fmt: skip
 
