@@ -68,7 +68,7 @@ def write(trials: list[RowTrial]) -> None:
         "",
         f"`python benchmarks/sweep.py`: each row with its own data layout, transforms, loss, optimizer and protocol; "
         f"{STEPS} steps of {BATCH} crops of at most {CROP}x{CROP}. The mIoU of such a network means nothing; that "
-        "there is one means that the row runs from end to end.",
+        "there is one means that the row runs from end to end. The seconds are those of a shared machine.",
         "",
         "| recipe | data | protocol | images scored | seconds |",
         "|---|---|---|---|---|",
