@@ -89,7 +89,7 @@ class DeployCard(msgspec.Struct, frozen=True, kw_only=True):
         seen_size: (height, width) of the images as the networks saw them; None: the protocol's or their own.
         shape: What the artefacts take and give, and the size that latency is measured at.
         threads: Numbers of threads that were measured.
-        rounds: Measured passes of each row and number of threads.
+        rounds: Measured passes of each row and number of threads; 0: latency was not measured.
         max_miou_drop: Largest drop that is allowed, in points of mIoU (percent); None: any.
         machine: The hardware.
         versions: Of Python and the packages that matter.
@@ -164,7 +164,7 @@ def deploy(
         uint8_input: Artefacts take RGB bytes and normalise inside.
         argmax: Artefacts give class ids.
         threads: Numbers of threads to measure latency with.
-        rounds: Measured passes of each.
+        rounds: Measured passes of each; 0: latency is not measured.
         max_miou_drop: In points of mIoU, kept in the card for `check_budget`.
         calibration_images: From how many images a quantizer reads ranges off.
         quantizer: Quantizes after training; None: `deployment.quantization.quantize`.
@@ -175,7 +175,7 @@ def deploy(
         RecipeError: R243 `output` holds a card, R248 or R249 a contradiction between arguments.
         CheckpointError: `run` is no run, or has no weights.
         DataError: The data cannot be opened or read.
-        ValueError: Rounds or threads below 1.
+        ValueError: Rounds below 0, or threads below 1.
     """
     folder = Path(output)
     _refuse(folder, threads, rounds, max_miou_drop, images)
@@ -204,7 +204,8 @@ def deploy(
         *_eager_rows(trained, ground, folder, say),
         *(_artefact_row(one, trained, ground, folder, say) for one in made),
     ]
-    say("measuring latency")
+    if rounds:
+        say("measuring latency")
     rows = with_latencies(_with_drops(rows), Path(run), folder, shape.size, threads, rounds)
     return DeployCard(
         recipe=trained.recipe.name,
@@ -254,36 +255,35 @@ def with_latencies(
         output: Where the artefacts' folders are.
         size: (height, width).
         threads: Numbers of threads.
-        rounds: Measured passes of each.
+        rounds: Measured passes of each; 0: latency is not measured.
     """
 
     def candidates(row: CardRow) -> list[Candidate]:
         source = str(output / row.folder) if row.folder else str(run)
         return [Candidate(source=source, runtime=row.runtime, threads=count) for count in threads]
 
-    reasons = {}
-    for index, row in enumerate(rows):
-        if row.reason:
-            continue
-        # One pass alone before all take turns: one that fails must not take the others with it.
-        try:
-            measure_latency(candidates(row)[:1], size, rounds=1, warm_up=0)
-        except PixelwiseError as error:
-            reasons[index] = reason_of(error)
-        except RuntimeError as error:
-            reasons[index] = str(error)
-    measured = [index for index, row in enumerate(rows) if not row.reason and index not in reasons]
-    found = (
-        measure_latency([candidate for index in measured for candidate in candidates(rows[index])], size, rounds=rounds)
-        if measured
-        else []
-    )
+    def measure(indices: Sequence[int], passes: int) -> list[Latency]:
+        return measure_latency([one for index in indices for one in candidates(rows[index])], size, rounds=passes)
+
     finished = list(rows)
-    for place, index in enumerate(measured):
+    chosen = [index for index, row in enumerate(rows) if not row.reason]
+    if rounds == 0 or not chosen:
+        return finished
+    try:
+        found = measure(chosen, rounds)
+    except (PixelwiseError, RuntimeError):
+        # One that fails must not take the others with it: each is asked alone, and those that answer take turns.
+        for index in tuple(chosen):
+            try:
+                measure([index], 1)
+            except (PixelwiseError, RuntimeError) as error:
+                reason = reason_of(error) if isinstance(error, PixelwiseError) else str(error)
+                finished[index] = msgspec.structs.replace(rows[index], reason=reason)
+                chosen.remove(index)
+        found = measure(chosen, rounds) if chosen else []
+    for place, index in enumerate(chosen):
         own = tuple(found[place * len(threads) : (place + 1) * len(threads)])
         finished[index] = msgspec.structs.replace(rows[index], latencies=own)
-    for index, reason in reasons.items():
-        finished[index] = msgspec.structs.replace(rows[index], reason=reason)
     return finished
 
 
@@ -307,8 +307,8 @@ def _refuse(
     max_miou_drop: float | None,
     images: str | os.PathLike[str] | None,
 ) -> None:
-    if min(rounds, *threads) < 1:
-        raise ValueError("rounds and threads must be 1 or more")
+    if rounds < 0 or min(threads) < 1:
+        raise ValueError("rounds must be 0 or more, threads 1 or more")
     if output.is_dir() and any(output.iterdir()):
         raise RecipeError("R243", f"{printable(output)} is not empty", "choose another --output")
     if max_miou_drop is not None and images is not None:

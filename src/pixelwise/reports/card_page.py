@@ -96,11 +96,14 @@ def remarks(card: DeployCard) -> list[str]:
     notes = [
         "The loss is the mIoU of PyTorch in float32 minus that of the row; a negative one is a gain. Equal pixels have "
         "the same class as in PyTorch.",
-        f"Latency is that of one image of {size_text(shape.size)}, the median and the 99th percentile of {card.rounds} "
-        "passes. All rows take turns, pass by pass, each in a process of its own.",
-        "Peak memory is that of this process with all its libraries, of which PyTorch is always one here; a program "
-        "that needs the runtime alone takes less.",
     ]
+    if card.rounds:
+        notes += [
+            f"Latency is that of one image of {size_text(shape.size)}, the median and the 99th percentile of "
+            f"{card.rounds} passes. All rows take turns, pass by pass, each in a process of its own.",
+            "Peak memory is that of this process with all its libraries, of which PyTorch is always one here; a "
+            "program that needs the runtime alone takes less.",
+        ]
     if shape.uint8_input or shape.argmax:
         does = [
             *(["take RGB bytes and normalise them"] if shape.uint8_input else []),
