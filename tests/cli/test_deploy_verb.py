@@ -22,7 +22,7 @@ def test_the_card_is_printed_and_written(run_cli: Callable, tiny_run: Path, tmp_
     [
         (["--targets", "tflite"], "error[R248]"),
         (["--int8", "qat"], "quantization=x86-8bit"),
-        (["--threads", "0"], "error[R246]"),
+        (["--threads", "0"], "error[R250]"),
         (["--size", "12"], "error[R223]"),
     ],
 )
@@ -81,9 +81,9 @@ def test_an_artefact_is_timed_at_its_own_size(run_cli: Callable, tiny_run: Path,
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--runtime", "tensorrt"], "error[R246]"),
-        (["--runtime", ","], "error[R246]"),
-        (["--runtime", "torch", "--threads", "1,x"], "error[R246]"),
+        (["--runtime", "tensorrt"], "error[R250]"),
+        (["--runtime", ","], "error[R250]"),
+        (["--runtime", "torch", "--threads", "1,x"], "error[R250]"),
         (["--runtime", "torch", "--steps", "3"], "--runtime goes with"),
         (["--threads", "1,2"], "several go with --runtime"),
     ],

@@ -136,15 +136,15 @@ def show_latencies(
         as_json: Print JSON.
 
     Raises:
-        RecipeError: R246, there is no such runtime or number of threads; as `latency_table`.
+        RecipeError: R250, there is no such runtime or number of threads; as `latency_table`.
     """
     known = get_args(LatencyRuntime)
     chosen = list(dict.fromkeys(_names(runtimes)))
     for name in chosen:
         if name not in known:
-            raise RecipeError("R246", f"--runtime names '{name}'", f"choose from: {', '.join(known)}")
+            raise RecipeError("R250", f"--runtime names '{name}'", f"choose from: {', '.join(known)}")
     if not chosen:
-        raise RecipeError("R246", "--runtime names no runtime", f"choose from: {', '.join(known)}")
+        raise RecipeError("R250", "--runtime names no runtime", f"choose from: {', '.join(known)}")
     with CountDisplay("measuring") as display:
         found = latency_table(
             model,
@@ -193,11 +193,11 @@ def parse_threads(text: str) -> list[int]:
     """`1,2` -> [1, 2], each once.
 
     Raises:
-        RecipeError: R246, that are no numbers from 1 on.
+        RecipeError: R250, that are no numbers from 1 on.
     """
     names = _names(text)
     if not names or not all(name.isdecimal() and int(name) for name in names):
-        raise RecipeError("R246", f"--threads is '{text}'", "give numbers from 1 on, such as 1 or 1,2")
+        raise RecipeError("R250", f"--threads is '{text}'", "give numbers from 1 on, such as 1 or 1,2")
     return list(dict.fromkeys(map(int, names)))
 
 
