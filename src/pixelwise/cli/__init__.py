@@ -12,6 +12,7 @@ import typer
 from pixelwise.cli import (
     check,
     data,
+    deploy,
     evaluate,
     export,
     import_weights,
@@ -38,7 +39,21 @@ app = typer.Typer(
     epilog="Errors end with a code such as D202 (explained in docs/errors.md) and an exit status: 2 usage or recipe, "
     "3 data, 4 weights, 5 diverged, 6 disk or memory, 7 folder in use, 75 stopped and resumable, 130 Ctrl-C.",
 )
-for verb in (recipes, show, check, train, resume, evaluate, predict, report, table, profile, export, import_weights):
+for verb in (
+    recipes,
+    show,
+    check,
+    train,
+    resume,
+    evaluate,
+    predict,
+    report,
+    table,
+    profile,
+    export,
+    deploy,
+    import_weights,
+):
     app.command(name=verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.run)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")

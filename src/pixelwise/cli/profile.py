@@ -1,4 +1,4 @@
-"""`pixelwise profile RECIPE`: what a network costs, and where the time of its training goes."""
+"""`pixelwise profile MODEL`: what a network costs, in which runtime, and where the time of its training goes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import typer
 
 def run(
     target: str = typer.Argument(
-        ..., metavar="RECIPE_OR_RUN", help="A recipe, a file ending in .toml or a run folder."
+        ...,
+        metavar="MODEL",
+        help="A recipe, a file ending in .toml or a run folder; with --runtime also a folder of imported weights or an "
+        "artefact.",
     ),
     overrides: list[str] = typer.Argument(None, help="Changes such as sampling.batch_size=4 or precision.dtype=auto."),
     train: bool = typer.Option(False, "--train", help="Time the parts of training steps instead of one image."),
@@ -19,7 +22,20 @@ def run(
     size: str = typer.Option(None, "--size", help="HEIGHTxWIDTH of the image (with --train: of the crop); 360x480."),
     steps: int = typer.Option(None, "--steps", min=1, help="Timed images (20), with --train timed steps (5)."),
     device: str = typer.Option("auto", "--device", help="auto, cpu or cuda."),
-    threads: int = typer.Option(None, "--threads", help="CPU threads; default: OMP_NUM_THREADS, else one per core."),
+    threads: str = typer.Option(
+        None, "--threads", help="CPU threads; default: OMP_NUM_THREADS, else one per core. With --runtime several: 1,2."
+    ),
+    runtime: str = typer.Option(
+        None,
+        "--runtime",
+        help="Time these runtimes in turns: torch, torch-channels-last, torch-bf16, onnx, openvino, torch-export, "
+        "executorch; with commas.",
+    ),
+    batch: int = typer.Option(1, "--batch", min=1, help="With --runtime: images per pass."),
+    rounds: int = typer.Option(30, "--rounds", min=1, help="With --runtime: timed passes of each."),
+    classes: int = typer.Option(
+        None, "--classes", min=1, help="With --runtime: outputs where a recipe leaves them to the data."
+    ),
     output: Path = typer.Option(None, "--output", help="With --train: picture to write (.png, .svg or .pdf)."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
@@ -27,11 +43,31 @@ def run(
 
     Training is timed in the functions that `pixelwise train` runs, on a network and in a process of its own; nothing
     is saved. It names the part that takes most and what to do about it.
-    """
-    from pixelwise.reports.profiling import show_forward, show_training
 
+    With --runtime: the table of latencies, one process each, pass by pass in turns; what is not PyTorch is exported
+    first. A recipe has random weights.
+    """
     chosen = _size(size)
     changes = list(overrides or [])
+    if runtime is not None:
+        if train or changes or data is not None or output is not None or steps is not None or device != "auto":
+            raise typer.BadParameter("--runtime goes with --size, --threads, --batch, --rounds, --classes and --json")
+        from pixelwise.reports.deploying import show_latencies
+
+        show_latencies(
+            target,
+            runtimes=runtime,
+            threads=threads or "1",
+            size=chosen,
+            num_classes=classes,
+            batch=batch,
+            rounds=rounds,
+            as_json=json,
+        )
+        return
+    from pixelwise.reports.profiling import show_forward, show_training
+
+    count = _count(threads)
     if train:
         show_training(
             target,
@@ -40,14 +76,22 @@ def run(
             size=chosen,
             steps=steps or 5,
             device=device,
-            threads=threads,
+            threads=count,
             output=output,
             as_json=json,
         )
         return
     if data is not None or output is not None:
         raise typer.BadParameter("--data and --output belong to --train")
-    show_forward(target, changes, size=chosen, runs=steps or 20, device=device, threads=threads, as_json=json)
+    show_forward(target, changes, size=chosen, runs=steps or 20, device=device, threads=count, as_json=json)
+
+
+def _count(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isdecimal() and int(text)):
+        raise typer.BadParameter(f"--threads {text}: expected one number; several go with --runtime")
+    return int(text)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

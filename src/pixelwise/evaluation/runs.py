@@ -180,7 +180,7 @@ def _evaluate_artefact(
     dataset = open_dataset(recipe.data, Path(data) if data is not None else None)
     split = split or recipe.evaluation.split
     evaluation = recipe.evaluation
-    if model.fixed_size is not None and evaluation.input_size is None:
+    if model.fixed_size is not None:  # it sees nothing else, whatever the recipe says
         evaluation = msgspec.structs.replace(evaluation, input_size=model.fixed_size)
     # The runtimes here compute on the CPU, in the artefact's own number format.
     options = options._replace(device=torch.device("cpu"))

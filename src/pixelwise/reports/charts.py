@@ -16,8 +16,14 @@ POINTS = 400
 """Points per curve: more than there are pixels for them."""
 # Matplotlib wants real colours; these stand for the page's custom properties, so that the curves
 # follow light and dark mode.
-_INK, _GRID, _ACCENT, _FAINT = "#010101", "#020202", "#030303", "#040404"
-_VARIABLES = {_INK: "var(--soft)", _GRID: "var(--line)", _ACCENT: "var(--accent)", _FAINT: "var(--faint)"}
+INK, GRID, ACCENT, FAINT, CONTRAST = "#010101", "#020202", "#030303", "#040404", "#050505"
+_VARIABLES = {
+    INK: "var(--soft)",
+    GRID: "var(--line)",
+    ACCENT: "var(--accent)",
+    FAINT: "var(--faint)",
+    CONTRAST: "var(--miss)",
+}
 
 
 class Chart(NamedTuple):
@@ -99,32 +105,37 @@ def _plot(
         figure = Figure(figsize=(4.4, 2.3), layout="constrained")
         axes = figure.subplots()
         thinned = downsampled(points)
-        color = _FAINT if smooth is not None else _ACCENT
+        color = FAINT if smooth is not None else ACCENT
         marker = "o" if len(thinned) < 40 and smooth is None else ""
         axes.plot(*zip(*thinned, strict=True), color=color, linewidth=1.4, marker=marker, markersize=3)
         if smooth is not None:
             steps = [step for step, _ in points]
             line = downsampled(list(zip(steps, smooth, strict=True)))
-            axes.plot(*zip(*line, strict=True), color=_ACCENT, linewidth=1.6)
+            axes.plot(*zip(*line, strict=True), color=ACCENT, linewidth=1.6)
         if best is not None:
-            axes.annotate(f"{best[1]:.2f}", best, xytext=(0, 6), textcoords="offset points", ha="center", color=_INK)
+            axes.annotate(f"{best[1]:.2f}", best, xytext=(0, 6), textcoords="offset points", ha="center", color=INK)
             axes.margins(y=0.18)
         for mark in marks:
-            axes.axvline(mark, color=_INK, linewidth=0.8, linestyle=":")
-        axes.tick_params(colors=_INK, length=0)
-        axes.grid(axis="y", color=_GRID, linewidth=0.8)
-        axes.set_xlabel("step", color=_INK)
+            axes.axvline(mark, color=INK, linewidth=0.8, linestyle=":")
+        axes.tick_params(colors=INK, length=0)
+        axes.grid(axis="y", color=GRID, linewidth=0.8)
+        axes.set_xlabel("step", color=INK)
         for spine in axes.spines.values():
             spine.set_visible(False)
         axes.patch.set_visible(False)
         figure.patch.set_visible(False)
         stream = io.StringIO()
         FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None, "Creator": None})
-    return _inline(stream.getvalue(), name)
+    return inline_svg(stream.getvalue(), name)
 
 
-def _inline(document: str, prefix: str) -> Markup:
-    """The `<svg>` element alone, its size and font left to the page, its colours custom properties."""
+def inline_svg(document: str, prefix: str) -> Markup:
+    """The `<svg>` element alone, its size and font left to the page, its colours custom properties.
+
+    Args:
+        document: What matplotlib writes.
+        prefix: Of its ids; another one for every chart of a page.
+    """
     svg = document[document.index("<svg") :]
     # Nothing of this is drawn: a description, and a style that would hold for the whole page.
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
