@@ -6,7 +6,7 @@ import pytest
 
 
 def test_a_network_is_profiled_at_a_size(run_cli: Callable):
-    found = run_cli(["profile", "town-demo", "--size", "32x48", "--steps", "2", "--json"])
+    found = run_cli(["profile", "town-demo", "--size", "48x32", "--steps", "2", "--json"])
     assert found.code == 0, found.stderr
     profile = json.loads(found.stdout)
     assert (profile["complexity"]["height"], profile["complexity"]["width"]) == (32, 48)
@@ -22,7 +22,7 @@ def test_the_training_of_a_run_is_profiled_on_its_own_data(run_cli: Callable, ti
 
 
 def test_the_crop_of_training_can_be_given(run_cli: Callable, tiny_recipe: Path, tiny_data: Path):
-    arguments = ["profile", tiny_recipe, "--train", "--data", tiny_data, "--steps", "1", "--size", "24x32", "--json"]
+    arguments = ["profile", tiny_recipe, "--train", "--data", tiny_data, "--steps", "1", "--size", "32x24", "--json"]
     profile = json.loads(run_cli(arguments).stdout)
     assert (profile["height"], profile["width"], profile["steps"]) == (24, 32, 1)
 
@@ -30,7 +30,7 @@ def test_the_crop_of_training_can_be_given(run_cli: Callable, tiny_recipe: Path,
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["profile", "town-demo", "--size", "32"], "expected HEIGHTxWIDTH"),
+        (["profile", "town-demo", "--size", "32"], "write WIDTHxHEIGHT"),
         (["profile", "town-demo", "--output", "a.png"], "belong to --train"),
         (["profile", "town-demo", "--train", "--output", "a.txt"], "error[R217]"),
         (["profile", "town-dem"], "error[R200]"),

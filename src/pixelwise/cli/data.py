@@ -61,7 +61,7 @@ def convert(
     output: Path = typer.Argument(..., help="Folder to create."),
     overrides: list[str] = typer.Argument(None, help="How to read it, such as 'data.allow=[\"D220\"]'."),
     to: str = typer.Option("folder", "--to", help="folder: images/ and masks/ with class ids, and dataset.toml."),
-    size: str = typer.Option(None, "--size", help="Resize to HEIGHTxWIDTH, such as 360x480."),
+    size: str = typer.Option(None, "--size", help="Resize to WIDTHxHEIGHT, such as 480x360."),
 ) -> None:
     """Write any readable data set as images and masks of class ids."""
     from pixelwise.reports.data_sets import convert_and_show

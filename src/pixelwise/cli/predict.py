@@ -33,7 +33,7 @@ def run(
     the network was evaluated; very large ones through windows. Bad files are skipped and listed
     in problems.jsonl; the exit status is 3 when there was one.
     """
-    from pixelwise.prediction.inputs import parse_window
+    from pixelwise.recipes.protocols import parse_size
     from pixelwise.reports.summary import predict_and_show
 
     failed = predict_and_show(
@@ -44,7 +44,7 @@ def run(
         alpha=alpha,
         palette=palette,
         mask_format=mask_format,
-        window=parse_window(window) if window is not None else None,
+        window=parse_size(window) if window is not None else None,
         strict=strict,
         device=device,
         as_json=json,

@@ -19,7 +19,7 @@ def run(
     data: Path = typer.Option(
         None, "--data", help="With --train: folder of the data set; default: the run's, or the synthetic town."
     ),
-    size: str = typer.Option(None, "--size", help="HEIGHTxWIDTH of the image (with --train: of the crop); 360x480."),
+    size: str = typer.Option(None, "--size", help="WIDTHxHEIGHT of the image (with --train: of the crop); 480x360."),
     steps: int = typer.Option(None, "--steps", min=1, help="Timed images (20), with --train timed steps (5)."),
     device: str = typer.Option("auto", "--device", help="auto, cpu or cuda."),
     threads: str = typer.Option(
@@ -47,7 +47,9 @@ def run(
     With --runtime: the table of latencies, one process each, pass by pass in turns; what is not PyTorch is exported
     first. A recipe has random weights.
     """
-    chosen = _size(size)
+    from pixelwise.recipes.protocols import parse_size
+
+    chosen = parse_size(size) if size is not None else None
     changes = list(overrides or [])
     if runtime is not None:
         if train or changes or data is not None or output is not None or steps is not None or device != "auto":
@@ -92,12 +94,3 @@ def _count(text: str | None) -> int | None:
     if not (text.isdecimal() and int(text)):
         raise typer.BadParameter(f"--threads {text}: expected one number; several go with --runtime")
     return int(text)
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    height, _, width = text.lower().partition("x")
-    if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
-        raise typer.BadParameter(f"--size {text}: expected HEIGHTxWIDTH, for example 360x480")
-    return int(height), int(width)

@@ -19,7 +19,6 @@ from pixelwise.datasets.decoding import SUFFIXES
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.listing import list_images
 from pixelwise.errors import DataError, RecipeError
-from pixelwise.recipes.protocols import Size
 from pixelwise.storage import printable
 
 LONGEST_NAME = 255
@@ -83,18 +82,6 @@ def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path]
             found.setdefault(os.path.abspath(file), (file, name))
     files, names = [file for file, _ in found.values()], [name for _, name in found.values()]
     return Inputs([Input(*pair) for pair in zip(files, output_names(names), strict=True)], problems)
-
-
-def parse_window(text: str) -> Size:
-    """`1024x768`, width first as in the names of protocols -> (768, 1024).
-
-    Raises:
-        RecipeError: R223, it is no such size.
-    """
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise RecipeError("R223", f"'{text}' is no size of a window", "write WIDTHxHEIGHT, for example 1024x1024")
-    return int(height), int(width)
 
 
 def output_names(relative: Sequence[Path]) -> list[Path]:

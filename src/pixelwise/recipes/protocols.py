@@ -230,3 +230,15 @@ def protocol(name: str) -> Protocol:
             f"choose one of: {', '.join(PROTOCOLS)}",
         )
     return PROTOCOLS[name]
+
+
+def parse_size(text: str) -> Size:
+    """`1024x768`, width first as in the names of protocols -> (768, 1024).
+
+    Raises:
+        RecipeError: R223, it is no such size.
+    """
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise RecipeError("R223", f"'{text}' is no size", "write WIDTHxHEIGHT, for example 1024x1024")
+    return int(height), int(width)

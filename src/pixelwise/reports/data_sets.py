@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,14 +20,13 @@ from pixelwise.datasets.statistics import Suggestions, suggestions
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.protocols import parse_size
 from pixelwise.recipes.schema import Data
 from pixelwise.reports.check import GENERIC_RECIPE, channels_in_words
 from pixelwise.reports.counting import CountDisplay
 from pixelwise.reports.numbers import count, share
 from pixelwise.storage import printable
 from pixelwise.training.decoded import clear_kept_splits, kept_splits
-
-_SIZE = re.compile(r"([1-9]\d*)x([1-9]\d*)")
 
 
 def split_and_show(
@@ -56,15 +54,13 @@ def convert_and_show(root: Path, output: Path, overrides: Sequence[str], *, to: 
     """Convert a data set and say what was written; raises as `datasets.converting`."""
     if to != "folder":
         raise RecipeError("R203", f"--to {to}: data sets are converted to 'folder' only", "--to folder")
-    match = _SIZE.fullmatch(size) if size is not None else None
-    if size is not None and match is None:
-        raise RecipeError("R203", f"--size {size}: expected HEIGHTxWIDTH", "for example --size 360x480")
+    wanted = parse_size(size) if size is not None else None
     data, dataset = _open(root, overrides)
     with CountDisplay("converting") as display:
         done = convert_to_folder(
             dataset,
             output,
-            size=(int(match[1]), int(match[2])) if match else None,
+            size=wanted,
             allow=data.allow,
             progress=display,
         )

@@ -15,9 +15,8 @@ from pixelwise.deployment.card import DeployCard, check_budget, deploy
 from pixelwise.deployment.latencies import latency_table
 from pixelwise.errors import RecipeError
 from pixelwise.evaluation.machine import machine_facts, version_facts
-from pixelwise.prediction.inputs import parse_window
 from pixelwise.profiling.latency import Latency, LatencyRuntime
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.protocols import Size, parse_size
 from pixelwise.recipes.searching import input_size
 from pixelwise.reports.card_page import (
     COLUMNS,
@@ -72,7 +71,7 @@ def deploy_and_show(
             data=data,
             split=split,
             images=images,
-            size=parse_window(size) if size is not None else None,
+            size=parse_size(size) if size is not None else None,
             dynamic=dynamic,
             argmax=argmax,
             uint8_input=uint8_input,

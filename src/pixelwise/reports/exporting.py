@@ -9,7 +9,7 @@ import msgspec
 
 from pixelwise.deployment.export import Exported, export
 from pixelwise.errors import RecipeError
-from pixelwise.prediction.inputs import parse_window
+from pixelwise.recipes.protocols import parse_size
 from pixelwise.reports.summary import warn
 from pixelwise.runtimes.sidecar import Runtime
 from pixelwise.storage import printable
@@ -44,7 +44,7 @@ def export_and_show(
         argmax=argmax,
         output_stride=parse_stride(output_stride),
         dynamic=dynamic,
-        size=parse_window(size) if size is not None else None,
+        size=parse_size(size) if size is not None else None,
         data=data,
         split=split,
         images=images,
