@@ -186,3 +186,27 @@ def test_three_files_are_written(tmp_path):
     paths = write_card(make_card(), tmp_path)
     assert [path.name for path in paths] == ["card.html", "card.md", "card.json"]
     assert paths[2].read_bytes() == render_json(make_card())
+
+
+def test_the_table_on_a_narrow_terminal_loses_nothing():
+    import io
+
+    from rich.console import Console
+
+    from pixelwise.reports.deploying import print_card
+
+    stream = io.StringIO()
+    print_card(make_card(), Console(file=stream, width=80, highlight=False))
+    text = stream.getvalue()
+    assert "\u2026" not in text
+    for cell in (
+        "1.50 MB",
+        "58.80",
+        "1.20!",
+        "97.000",
+        "40.0",
+        "80.0",
+        "512 MiB",
+        "[R240] the package <x|y> is missing",
+    ):
+        assert cell in text
