@@ -157,7 +157,7 @@ def test_labels_cover_neither_each_other_nor_a_point():
     texts = ["ONNX Runtime, int8"] * len(places)
     area, font = Box(0, 0, 450, 240), 8.5
     found = place_labels(places, texts, area, font)
-    boxes = [Box(x, y - 0.6 * font, x + 0.55 * font * 18, y + 0.6 * font) for x, y in found]
+    boxes = [Box(x, y - 0.6 * font, x + 0.6 * font * 18, y + 0.6 * font) for x, y in found]
     points = [Box(x - font / 2, y - font / 2, x + font / 2, y + font / 2) for x, y in places]
     for index, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in [*boxes[:index], *points])

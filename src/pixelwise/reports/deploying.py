@@ -22,7 +22,6 @@ from pixelwise.recipes.searching import input_size
 from pixelwise.reports.card_page import (
     COLUMNS,
     HTML,
-    TEXTS,
     milliseconds,
     render_json,
     table_lines,
@@ -35,7 +34,6 @@ from pixelwise.reports.profiling import SIZE, recipe_of
 from pixelwise.reports.summary import warn
 from pixelwise.runtimes import is_artefact, read_sidecar
 from pixelwise.storage import printable
-
 
 WIDE = 110
 """Columns of a terminal from which on there is room between those of the table."""
