@@ -21,7 +21,7 @@ from pixelwise.runtimes.engines import EXTRAS
 
 SIZE = (48, 64)
 SHAPE = Shape(size=SIZE, dynamic=False)
-MATERIAL = Material(data="town", split="val", images=None, calibration_images=4)
+MATERIAL = Material(data="town", images=None, calibration_images=4)
 
 
 @pytest.fixture(scope="module")

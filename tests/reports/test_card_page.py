@@ -157,7 +157,7 @@ def test_labels_cover_neither_each_other_nor_a_point():
     texts = ["ONNX Runtime, int8"] * len(places)
     area, font = Box(0, 0, 450, 240), 8.5
     found = place_labels(places, texts, area, font)
-    boxes = [Box(x, y - 0.6 * font, x + 0.55 * font * 18, y + 0.6 * font) for x, y in found]
+    boxes = [Box(x, y - 0.6 * font, x + 0.6 * font * 18, y + 0.6 * font) for x, y in found]
     points = [Box(x - font / 2, y - font / 2, x + font / 2, y + font / 2) for x, y in places]
     for index, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in [*boxes[:index], *points])
@@ -186,3 +186,27 @@ def test_three_files_are_written(tmp_path):
     paths = write_card(make_card(), tmp_path)
     assert [path.name for path in paths] == ["card.html", "card.md", "card.json"]
     assert paths[2].read_bytes() == render_json(make_card())
+
+
+def test_the_table_on_a_narrow_terminal_loses_nothing():
+    import io
+
+    from rich.console import Console
+
+    from pixelwise.reports.deploying import print_card
+
+    stream = io.StringIO()
+    print_card(make_card(), Console(file=stream, width=80, highlight=False))
+    text = stream.getvalue()
+    assert "\u2026" not in text
+    for cell in (
+        "1.50 MB",
+        "58.80",
+        "1.20!",
+        "97.000",
+        "40.0",
+        "80.0",
+        "512 MiB",
+        "[R240] the package <x|y> is missing",
+    ):
+        assert cell in text

@@ -57,7 +57,6 @@ class Quantizer(Protocol):
         dynamic: bool,
         size: Size,
         data: str | os.PathLike[str] | None,
-        split: str | None,
         images: str | os.PathLike[str] | None,
         calibration_images: int,
         force: bool,
@@ -87,14 +86,12 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
     """Where a quantizer finds images.
 
     Attributes:
-        data: Folder of the data set.
-        split: Of it, to verify on.
-        images: Folder of images, without a data set.
+        data: Folder of the data set; None: the run's own.
+        images: Folder of images, where there is no data set.
         calibration_images: From how many ranges are read off.
     """
 
     data: str | os.PathLike[str] | None
-    split: str | None
     images: str | os.PathLike[str] | None
     calibration_images: int
 

@@ -27,6 +27,7 @@ from pixelwise.deployment.scoring import (
     Ground,
     equal_pixels,
     folder_ground,
+    knows_its_data,
     score_artefact,
     score_pytorch,
     split_ground,
@@ -191,7 +192,12 @@ def deploy(
         targets,
         int8,
         shape,
-        Material(data=ground.folder, split=ground.split or None, images=images, calibration_images=calibration_images),
+        Material(
+            data=data,
+            # Its ranges are those of training images; of the images here only where there are no others.
+            images=None if knows_its_data(Path(run), trained.recipe) else images,
+            calibration_images=calibration_images,
+        ),
         qat_run=os.fspath(qat_run) if qat_run is not None else None,
         quantizer=quantizer,
         warn=warn,

@@ -122,7 +122,7 @@ def split_ground(
         RecipeError: R204, the recipe's protocol is unknown.
     """
     folder = os.fspath(data) if data is not None else _trained_on(run)
-    if folder is None and recipe.data.dataset != "town":
+    if data is None and not knows_its_data(run, recipe):
         raise DataError("D222", f"{run} does not know its data", "name the folder with --data")
     dataset = open_dataset(recipe.data, Path(folder) if folder is not None else None)
     split = split or recipe.evaluation.split
@@ -269,6 +269,11 @@ def _one_size(dataset: Dataset, split: str, protocol: Protocol, wanted: Size | N
 
 def _usual_size(recipe: Recipe) -> Size:
     return input_size(recipe) or recipe.augment.crop or DEFAULT_SIZE
+
+
+def knows_its_data(run: Path, recipe: Recipe) -> bool:
+    """Whether a run's data is known: the folder it was trained on, or the synthetic town, which needs none."""
+    return _trained_on(run) is not None or recipe.data.dataset == "town"
 
 
 def _trained_on(run: Path) -> str | None:

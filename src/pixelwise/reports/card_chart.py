@@ -22,7 +22,7 @@ MARKERS = {
 """A shape per runtime; colour tells float from int8, and the name beside the point tells everything."""
 WIDTH, HEIGHT = 6.4, 3.4
 """Of a chart, in inches; the page scales it."""
-LETTER, LINE = 0.55, 1.25
+LETTER, LINE = 0.6, 1.25
 """Width of a letter on average and height of a line of text, in font sizes."""
 FONT = 8.5
 
@@ -185,11 +185,15 @@ def _write_names(axes: Any, points: Sequence[Point]) -> None:
     labels = place_labels(places, [point.name for point in points], Box(0, 0, width, height))
     for point, place, label in zip(points, places, labels, strict=True):
         beside = label[1] == place[1]
+        # The page's font decides how wide a text is: one before its point must end there, not begin somewhere.
+        before = beside and label[0] < place[0]
+        start = label[0] + LETTER * FONT * len(point.name) if before else label[0]
         axes.annotate(
             point.name,
             (point.milliseconds, point.percent),
-            xytext=(label[0] - place[0], label[1] - place[1]),
+            xytext=(start - place[0], label[1] - place[1]),
             textcoords="offset points",
+            ha="right" if before else "left",
             va="center_baseline",
             color=INK,
             arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3}

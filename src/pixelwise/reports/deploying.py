@@ -21,7 +21,6 @@ from pixelwise.recipes.searching import input_size
 from pixelwise.reports.card_page import (
     COLUMNS,
     HTML,
-    TEXTS,
     milliseconds,
     render_json,
     table_lines,
@@ -34,6 +33,12 @@ from pixelwise.reports.profiling import SIZE, recipe_of
 from pixelwise.reports.summary import warn
 from pixelwise.runtimes import is_artefact, read_sidecar
 from pixelwise.storage import printable
+
+WIDE = 110
+"""Columns of a terminal from which on there is room between those of the table."""
+HEADINGS = (
+    "size", "mIoU,\n%", "loss,\npoints", "equal,\n%", "thr.", "median,\nms", "p99,\nms", "images\n/s", "peak\nmemory",
+)  # fmt: skip
 
 
 def deploy_and_show(
@@ -93,15 +98,17 @@ def deploy_and_show(
 
 def print_card(card: DeployCard, console: Console) -> None:
     """The table, and below it what could not be made, on a terminal."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for index, column in enumerate(COLUMNS):
-        table.add_column(column, justify="left" if index < TEXTS else "right", no_wrap=index >= TEXTS)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2 if console.width >= WIDE else 1, 0, 0))
+    # The name says int8 or bfloat16: without the precision, and with headings of two lines, 80 columns are enough.
+    table.add_column(COLUMNS[0], overflow="fold")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
     for line in table_lines(card):
-        cells = [escape(cell) for cell in line.cells]
+        cells = [escape(cell) for index, cell in enumerate(line.cells) if index != 1]
         if not line.first:
-            cells[:6] = [""] * 6
+            cells[:5] = [""] * 5
         elif line.over:
-            cells[4] = f"[bold]{cells[4]} ![/bold]"
+            cells[3] = f"[bold]{cells[3]}![/bold]"
         table.add_row(*cells)
     console.print(table)
     for row in card.rows:
