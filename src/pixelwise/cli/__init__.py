@@ -18,6 +18,7 @@ from pixelwise.cli import (
     models,
     predict,
     profile,
+    quantize,
     recipes,
     report,
     resume,
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 for verb in (recipes, show, check, train, resume, evaluate, predict, report, table, profile, export, import_weights):
     app.command(name=verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.run)
+app.command(name="quantize")(quantize.run)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 
