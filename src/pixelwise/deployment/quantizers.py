@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from pixelwise.deployment.bias_correction import correct_biases
 from pixelwise.deployment.formats import quiet
 from pixelwise.errors import CheckpointError
 from pixelwise.runtimes.engines import require
@@ -28,8 +29,8 @@ QUANTIZED = (
     "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Split", "Slice",
 )  # fmt: skip
 """What ONNX Runtime computes in int8, or passes on, between layers; sigmoids, HardSwish and products stay in float."""
-ACTIVATION_RANGE = "least and largest value"
-"""How the range of an activation follows from the calibration images."""
+ACTIVATION_RANGE = "mean over the images of the least and of the largest value"
+"""How the range of an activation follows from the calibration images: a single outlier does not stretch it."""
 
 
 def layer_nodes(proto: Any, network: nn.Module) -> dict[str, str]:
@@ -88,10 +89,12 @@ def quantize_onnx(
     proto = onnx.load(float_file)
     in_float = _with_inputs(proto, keep)
     result = folder / f"{NAME}.onnx"
+    corrected = float_file.with_name("corrected.onnx")
     try:
         with quiet():
+            correct_biases(float_file, corrected, inputs, {*keep, *last_layers(proto)})
             quantization.quantize_static(
-                float_file,
+                corrected,
                 result,
                 _Reader(proto.graph.input[0].name, inputs()),
                 op_types_to_quantize=list(QUANTIZED),
@@ -99,8 +102,9 @@ def quantize_onnx(
                 per_channel=True,
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
+                # Histograms give the same scores, but keep every activation of every image in memory.
                 calibrate_method=quantization.CalibrationMethod.MinMax,
-                extra_options={"MatMulConstBOnly": True},
+                extra_options={"MatMulConstBOnly": True, "CalibMovingAverage": True},
             )
         quantized = onnx.load(result)
         _give_float(quantized, in_float)

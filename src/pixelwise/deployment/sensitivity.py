@@ -43,7 +43,7 @@ class LayerCost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Range(NamedTuple):
-    """The least and the largest value of a layer's input; 0 is always among them."""
+    """The least and the largest value of a layer's input, as means over images; 0 is always among them."""
 
     low: float
     high: float
@@ -98,13 +98,12 @@ def input_ranges(model: SegmentationModel, images: Iterable[np.ndarray]) -> dict
         model: The network.
         images: uint8 (H, W, C).
     """
-    ranges: dict[str, Range] = {}
+    seen: dict[str, list[tuple[float, float]]] = {}
 
     def watch(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def look(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             low, high = (float(value) for value in torch.aminmax(inputs[0]))
-            before = ranges.get(name, Range(0.0, 0.0))
-            ranges[name] = Range(min(before.low, low), max(before.high, high))
+            seen.setdefault(name, []).append((min(low, 0.0), max(high, 0.0)))
 
         return look
 
@@ -114,7 +113,7 @@ def input_ranges(model: SegmentationModel, images: Iterable[np.ndarray]) -> dict
                 hooks.callback(module.register_forward_pre_hook(watch(name)).remove)
         for image in images:
             main_logits(model, [image])
-    return ranges
+    return {name: Range(*(float(value) for value in np.mean(pairs, axis=0))) for name, pairs in seen.items()}
 
 
 @contextlib.contextmanager

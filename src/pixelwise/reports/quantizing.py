@@ -115,7 +115,7 @@ def describe_quantized(exported: Exported) -> str:
     sidecar = exported.sidecar
     text = describe_export(exported)
     if (calibration := sidecar.calibration) is not None:
-        text += f"int8      ranges from {calibration.source}: {calibration.ranges} of every activation\n"
+        text += f"int8      ranges from {calibration.source}: {calibration.ranges}\n"
     if sidecar.float_layers:
         text += f"in float  {', '.join(sidecar.float_layers)}\n"
     return text
