@@ -67,9 +67,7 @@ def rounding_shift(weight: np.ndarray, mean: np.ndarray) -> np.ndarray:
     return (errors * grouped_means).sum(1)
 
 
-def channel_means(
-    proto: Any, names: list[str], inputs: Callable[[], Iterable[np.ndarray]]
-) -> dict[str, np.ndarray]:
+def channel_means(proto: Any, names: list[str], inputs: Callable[[], Iterable[np.ndarray]]) -> dict[str, np.ndarray]:
     """The mean of every channel of some tensors (B, C, H, W) of a graph, over all inputs."""
     import onnx
 
@@ -85,9 +83,7 @@ def channel_means(
         graph.output.append(onnx.helper.make_tensor_value_info(f"mean of {name}", onnx.TensorProto.FLOAT, None))
     options = runtime.SessionOptions()
     options.log_severity_level = 3
-    session = runtime.InferenceSession(
-        measuring.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = runtime.InferenceSession(measuring.SerializeToString(), options, providers=["CPUExecutionProvider"])
     entry = session.get_inputs()[0].name
     totals, count = [np.zeros(1)] * len(names), 0
     for images in inputs():
