@@ -93,8 +93,8 @@ def page(rows: list[Row], rounds: int) -> str:
         "",
         f"`python benchmarks/int8.py`: FPNLite over MobileNetV2 (ReLU), trained for 400 steps on the synthetic town at "
         f"{SIZE[1]}x{SIZE[0]}, seed 0; mean IoU (%) by `evaluate` on the {first.result.images} test images, protocol "
-        "native. int8: calibrated on 128 training images. Latency: one image, one thread, candidates take turns, median "
-        f"of {rounds} passes after a warm-up; the ratio is to eager PyTorch (NCHW, float32) in the same run. "
+        "native. int8: calibrated on 128 training images. Latency: one image, one thread, candidates take turns, "
+        f"median of {rounds} passes after a warm-up; the ratio is to eager PyTorch (NCHW, float32) in the same run. "
         f"Machine: {first.result.machine.cpu}, {first.result.machine.cores} cores.",
         "",
         "| | mIoU (%) | against PyTorch | equal pixels on val (%) | files (MB) | ms | times as fast |",

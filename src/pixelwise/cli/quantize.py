@@ -12,9 +12,7 @@ def run(
     source: str = typer.Argument(..., metavar="RUN|RECIPE", help="Run folder; with --weights none a recipe."),
     target: Literal["onnx", "openvino"] = typer.Option("onnx", "--target", help="The format."),
     output: Path = typer.Option(None, "--output", help="Folder for model.onnx (or .xml, .bin) and model.toml."),
-    sensitivity: bool = typer.Option(
-        False, "--sensitivity", help="List what each layer costs; --output may be absent."
-    ),
+    sensitivity: bool = typer.Option(False, "--sensitivity", help="List what each layer costs; needs no --output."),
     max_miou_drop: float = typer.Option(
         None, "--max-miou-drop", help="Points of mIoU; the layers that cost most stay in float until it holds."
     ),

@@ -221,7 +221,8 @@ class _Work:
     ) -> None:
         import onnx
 
-        self.network, self.source, self.target, self.folder = network, source, target, folder
+        self.network, self.source, self.folder = network, source, folder
+        self.target: Int8Runtime = target
         self.calibration, self.material = calibration, material
         self.threads, self.progress = threads, progress
         between = folder / "float32"

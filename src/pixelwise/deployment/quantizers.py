@@ -102,7 +102,7 @@ def quantize_onnx(
                 per_channel=True,
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
-                # Histograms give the same scores, but keep every activation of every image in memory.
+                # Ranges from histograms did no better, and keep every activation of every image in memory.
                 calibrate_method=quantization.CalibrationMethod.MinMax,
                 extra_options={"MatMulConstBOnly": True, "CalibMovingAverage": True},
             )
