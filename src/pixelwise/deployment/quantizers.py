@@ -133,6 +133,8 @@ def quantize_openvino(
     Raises:
         CheckpointError: K467, NNCF cannot quantize this graph.
     """
+    import onnx
+
     openvino = require("openvino", "quantizing to openvino")
     nncf = require("nncf", "quantizing to openvino")
     result = folder / f"{NAME}.xml"
@@ -140,11 +142,12 @@ def quantize_openvino(
         # Its progress bars go to where results are printed.
         with quiet(), contextlib.redirect_stdout(io.StringIO()):
             model = openvino.convert_model(float_file)
+            in_float = _with_inputs(onnx.load(float_file), keep)
             # A convolution with a bias becomes two operations; the first one is the layer.
             ignored = [
                 name
                 for operation in model.get_ordered_ops()
-                if (name := operation.get_friendly_name()).removesuffix("/WithoutBiases") in keep
+                if (name := operation.get_friendly_name()).removesuffix("/WithoutBiases") in in_float
             ]
             quantized = nncf.quantize(
                 model,
