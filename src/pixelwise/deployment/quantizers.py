@@ -142,7 +142,8 @@ def quantize_openvino(
         # Its progress bars go to where results are printed.
         with quiet(), contextlib.redirect_stdout(io.StringIO()):
             model = openvino.convert_model(float_file)
-            in_float = _with_inputs(onnx.load(float_file), keep)
+            proto = onnx.load(float_file)
+            in_float = _with_inputs(proto, keep) | (_outside(proto) - last_layers(proto))
             # A convolution with a bias becomes two operations; the first one is the layer.
             ignored = [
                 name
