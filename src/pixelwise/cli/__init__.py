@@ -19,6 +19,7 @@ from pixelwise.cli import (
     models,
     predict,
     profile,
+    quantize,
     recipes,
     report,
     resume,
@@ -55,6 +56,7 @@ for verb in (
     import_weights,
 ):
     app.command(name=verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.run)
+app.command(name="quantize")(quantize.run)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 

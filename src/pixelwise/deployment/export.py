@@ -14,7 +14,7 @@ import torch
 from pixelwise.checkpoints.checkpoint import Warn
 from pixelwise.checkpoints.run_folder import DATA, ENVIRONMENT
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.samples import Reading
+from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.deployment.formats import require_packages, write_artefact
 from pixelwise.deployment.graphs import ExportedNetwork, GraphOptions
 from pixelwise.deployment.sources import Source, open_source
@@ -127,7 +127,7 @@ def export(
         uint8_input=uint8_input, argmax=argmax, output_stride=output_stride, dynamic=dynamic, size=wanted
     )
     network = ExportedNetwork(found.model, options).eval()
-    material = _material(found, options, data, split, images)
+    material = material_for(found, options, data, split, images)
     with full_disk_explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder))
@@ -139,7 +139,7 @@ def export(
             least_equal = LEAST_EQUAL if sidecar.precision == "float32" else LEAST_EQUAL_INT8
         verification = verify(network, load_artefact(files[0]), material, least_equal)
         if not (verification.passed or force):
-            raise _differs(verification)
+            raise differs(verification)
         sidecar = msgspec.structs.replace(sidecar, verification=verification)
         write_sidecar(sidecar, building / f"{NAME}.toml")
         # The description last: its presence says that the rest is complete.
@@ -191,24 +191,33 @@ def _float_network(model: SegmentationModel) -> SegmentationModel:
         return build_model(model.spec, model.num_classes)
 
 
-def _material(
+def material_for(
     source: Source,
     options: GraphOptions,
     data: str | os.PathLike[str] | None,
     split: str | None,
     images: str | os.PathLike[str] | None,
 ) -> Material:
+    """What an artefact is verified on: a split, the images of a folder, or drawn scenes."""
     fixed = None if options.dynamic else options.size
     if split is not None or data is not None:
-        facts = _facts(source.run, ENVIRONMENT)
-        folder = data if data is not None else facts.get("arguments", {}).get("data")
-        dataset = open_dataset(source.recipe.data, Path(folder) if folder is not None else None)
-        if data is None:
-            dataset = dataset.without(_facts(source.run, DATA).get("unusable", {}))
+        dataset = dataset_of(source, data)
         return split_images(dataset, split or source.recipe.evaluation.split, source.recipe, fixed)
     if images is not None:
         return folder_images(Path(images), Reading.of(source.recipe.data), fixed, source.recipe.evaluation.input_size)
     return drawn_scenes(options.size, dynamic=options.dynamic)
+
+
+def dataset_of(source: Source, data: str | os.PathLike[str] | None) -> Dataset:
+    """The data set in a folder; None: that of the run, without what training left out.
+
+    Raises:
+        DataError: D222 and others, it cannot be opened.
+    """
+    facts = _facts(source.run, ENVIRONMENT)
+    folder = data if data is not None else facts.get("arguments", {}).get("data")
+    dataset = open_dataset(source.recipe.data, Path(folder) if folder is not None else None)
+    return dataset if data is not None else dataset.without(_facts(source.run, DATA).get("unusable", {}))
 
 
 def _facts(run: Path | None, name: str) -> dict:
@@ -231,7 +240,8 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _differs(verification: Verification) -> CheckpointError:
+def differs(verification: Verification) -> CheckpointError:
+    """The error for an artefact that does not pass."""
     difference = (
         f"; logits differ by up to {verification.max_difference:.2g}, in a range of {verification.logit_range:.2g}"
         if verification.max_difference is not None and verification.logit_range is not None

@@ -65,7 +65,7 @@ def write_artefact(network: ExportedNetwork, target: Runtime, folder: Path) -> l
         "executorch": _write_executorch,
     }
     try:
-        with _quiet():
+        with quiet():
             return writers[target](program, network, folder)
     except Exception as error:  # every converter has exceptions of its own
         raise _unsupported(target, error, program) from error
@@ -83,7 +83,7 @@ def capture(network: ExportedNetwork) -> ExportedProgram:
     # Nothing is declared about the sizes: whatever the graph needs them to be is found out by tracing.
     shapes = ({0: Dim.DYNAMIC, rows: Dim.DYNAMIC, columns: Dim.DYNAMIC},) if options.dynamic else None
     try:
-        with torch.no_grad(), _quiet():
+        with torch.no_grad(), quiet():
             return torch.export.export(network, (example,), dynamic_shapes=shapes, strict=False)
     except Exception as error:  # torch.export passes on whatever the traced code raises
         raise _unsupported("torch.export", error, None) from error
@@ -213,7 +213,7 @@ def _layer_of(program: ExportedProgram | None, name: str) -> str | None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The converters talk to their developers; what a user must know comes as an error."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 import torch
+from torch import Tensor
 
 from pixelwise.datasets.listing import list_images
 from pixelwise.datasets.reading import read_image
@@ -66,9 +67,7 @@ def compare(network: ExportedNetwork, artefact: ArtefactModel, images: Iterable[
     largest, lowest, highest = 0.0, np.inf, -np.inf
     labels_only = network.options.argmax
     for image in images:
-        inputs = torch.from_numpy(np.array(image))[None]  # a copy: decoded images may be read-only
-        if not network.options.uint8_input:
-            inputs = normalize(inputs, network.model.preprocessing)
+        inputs = network_input(network, image)
         with prediction_mode(network):
             expected = network(inputs).numpy()
         found = artefact.run(inputs.numpy())
@@ -90,6 +89,12 @@ def compare(network: ExportedNetwork, artefact: ArtefactModel, images: Iterable[
     if labels_only:
         return Difference(count, None, None, share)
     return Difference(count, largest, highest - lowest, share if np.isfinite(largest) else 0.0)
+
+
+def network_input(network: ExportedNetwork, image: np.ndarray) -> Tensor:
+    """What goes into a network, and into its artefact, for a uint8 (H, W, C) image: a batch of one."""
+    inputs = torch.from_numpy(np.array(image))[None]  # a copy: decoded images may be read-only
+    return inputs if network.options.uint8_input else normalize(inputs, network.model.preprocessing)
 
 
 class Material(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,7 +186,12 @@ def split_images(dataset: Dataset, split: str, recipe: Recipe, fixed: Size | Non
 
 
 def verify(
-    network: ExportedNetwork, artefact: ArtefactModel, material: Material, least_equal: float = LEAST_EQUAL
+    network: ExportedNetwork,
+    artefact: ArtefactModel,
+    material: Material,
+    least_equal: float = LEAST_EQUAL,
+    max_miou_drop: float | None = None,
+    miou_pytorch: float | None = None,
 ) -> Verification:
     """Compare an artefact with PyTorch; with labels, score both.
 
@@ -190,6 +200,8 @@ def verify(
         artefact: What came of it.
         material: On what.
         least_equal: Share of pixels that must be equal for it to pass, 0..1.
+        max_miou_drop: What the mean IoU may lose for it to pass, 0..1; None: anything.
+        miou_pytorch: The score of the network where it is known already.
 
     Raises:
         CheckpointError: K463, the artefact fails.
@@ -198,7 +210,8 @@ def verify(
     found = compare(network, artefact, material.images())
     scores: Sequence[float | None] = (None, None)
     if material.dataset is not None:
-        scores = [_miou(model, material) for model in (network.model, artefact)]
+        known = miou_pytorch if miou_pytorch is not None else miou_on(network.model, material)
+        scores = (known, miou_on(artefact, material))
     return Verification(
         images=found.images,
         source=material.source,
@@ -208,10 +221,12 @@ def verify(
         least_equal_pixels=least_equal,
         miou_pytorch=scores[0],
         miou_artefact=scores[1],
+        max_miou_drop=max_miou_drop,
     )
 
 
-def _miou(model: SegmentationModel, material: Material) -> float:
+def miou_on(model: SegmentationModel, material: Material) -> float:
+    """The mean IoU, 0..1, on material with labels."""
     if material.dataset is None:
         raise AssertionError("there is no score without labels")
     measured = evaluate_model(

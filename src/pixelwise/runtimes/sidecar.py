@@ -104,6 +104,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
         logit_range: Largest minus smallest logit of PyTorch, to compare it with; None likewise.
         miou_pytorch: Mean IoU of the network under the recipe's protocol, where there were labels.
         miou_artefact: That of the artefact.
+        max_miou_drop: What `miou_artefact` may be below `miou_pytorch`, 0..1; None: nothing was asked for.
     """
 
     images: int
@@ -114,11 +115,35 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     logit_range: float | None = None
     miou_pytorch: float | None = None
     miou_artefact: float | None = None
+    max_miou_drop: float | None = None
+
+    @property
+    def miou_drop(self) -> float | None:
+        """What the artefact loses, 0..1; None: there were no labels."""
+        if self.miou_pytorch is None or self.miou_artefact is None:
+            return None
+        return self.miou_pytorch - self.miou_artefact
 
     @property
     def passed(self) -> bool:
-        """Whether `equal_pixels` reaches what was asked for."""
-        return self.equal_pixels >= self.least_equal_pixels
+        """Whether `equal_pixels` and the mean IoU reach what was asked for."""
+        drop = self.miou_drop
+        holds = self.max_miou_drop is None or (drop is not None and drop <= self.max_miou_drop)
+        return holds and self.equal_pixels >= self.least_equal_pixels
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ranges of an artefact in int8 were found on.
+
+    Attributes:
+        images: How many.
+        source: Which.
+        ranges: How the range of an activation followed from them.
+    """
+
+    images: int
+    source: str
+    ranges: str
 
 
 class Licence(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,6 +180,8 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
         versions: Of the packages that made it.
         score: What its weights reached; None: not measured.
         verification: Against PyTorch; None: not verified.
+        calibration: Of an artefact in int8; None: nothing was calibrated.
+        float_layers: Layers of an artefact in int8 that compute in float.
         recipe: The recipe as nested tables.
     """
 
@@ -176,6 +203,8 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     score: Score | None = None
     verification: Verification | None = None
+    calibration: Calibration | None = None
+    float_layers: tuple[str, ...] = ()
     recipe: dict[str, Any]
 
     def resolved_recipe(self, where: Path) -> Recipe:
