@@ -1,8 +1,8 @@
 """Image files -> Pillow images, safely.
 
 A file is opened only if it is a regular one, identified by its first bytes and never by its name,
-refused by its pixel count before anything is decoded, and decoded by Pillow alone: other decoders
-accept JPEGs cut in half or crash on damaged PNGs.
+refused by its pixel count before anything is decoded, and decoded by Pillow: other decoders
+accept JPEGs cut in half or crash on damaged PNGs. (`plain_png` has a short cut for PNGs that are whole.)
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def decode(path: Path, *, max_pixels: int) -> Decoded:
             pixels, D131 cannot be read or is no regular file.
     """
     where = printable(path)
-    with _open_regular(path) as stream:
+    with open_regular(path) as stream:
         head = stream.read(64)
         size = os.fstat(stream.fileno()).st_size
         kind, opener = _identify(where, head, size)
@@ -139,7 +139,7 @@ def image_sizes(path: Path) -> tuple[tuple[int, int], tuple[int, int]]:
         DataError: D101 damaged, D102 not an image, D131 cannot be read.
     """
     where = printable(path)
-    with _open_regular(path) as stream:
+    with open_regular(path) as stream:
         head = stream.read(64)
         size = os.fstat(stream.fileno()).st_size
         kind, opener = _identify(where, head, size)
@@ -167,7 +167,7 @@ def _orientation_tag(image: ImageFile.ImageFile) -> object:
 
 
 @contextlib.contextmanager
-def _open_regular(path: Path) -> Iterator[BinaryIO]:
+def open_regular(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file; opening a FIFO would wait for ever."""
     try:
         mode = path.stat().st_mode

@@ -22,6 +22,7 @@ from pixelwise.datasets.diagnosis import (
     explain_unknown_ids,
 )
 from pixelwise.datasets.labels import LabelTable, color_codes, count_values, presence
+from pixelwise.datasets.plain_png import read_plain_png
 from pixelwise.datasets.samples import Dataset, Reading, Sample
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.classes import IGNORE_BIT
@@ -114,6 +115,10 @@ def load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
         bands = read_bands(path, reading)
         kind = "NPY" if path.suffix.lower() == ARRAY_SUFFIX else "TIFF"
         return bands, ImageFacts(format=kind, stored_size=bands.shape[:2])
+    plain = read_plain_png(path, max_pixels=reading.max_pixels)
+    if plain is not None:
+        pixels = plain if reading.channels is None else _choose_channels(plain, path, reading.channels)
+        return pixels, ImageFacts(format="PNG", stored_size=plain.shape[:2])
     decoded = decode(path, max_pixels=reading.max_pixels)
     image = decoded.image
     _check_further_bands(decoded, path)
