@@ -6,7 +6,7 @@ from pixelwise.models.preprocessing import standardize_, to_unit_range
 from pixelwise.recipes.schema import Augment
 from pixelwise.recipes.specs import Preprocessing
 from pixelwise.transforms import color
-from pixelwise.transforms.color import LUMA, apply_color, colored_input, draw_color_matrix, has_color
+from pixelwise.transforms.color import LUMA, apply_color, colored_input, draw_color_matrix, has_color, hue_matrix
 
 
 def changed(augment: Augment, rgb: list[float], seed: int = 1) -> np.ndarray:
@@ -38,6 +38,33 @@ def test_saturation_keeps_luma_and_greys():
     assert np.abs(new - rgb).max() > 1e-3
 
 
+def test_hue_keeps_luma_and_greys():
+    rgb = [0.4, 0.5, 0.45]
+    new = changed(Augment(hue=0.5), rgb)
+    np.testing.assert_allclose(new @ LUMA, np.array(rgb) @ LUMA, atol=1e-6)
+    np.testing.assert_allclose(changed(Augment(hue=0.5), [0.3, 0.3, 0.3]), 0.3, atol=1e-6)
+    assert np.abs(new - rgb).max() > 1e-2
+
+
+def test_hue_turns_as_far_as_it_says():
+    # A third of the circle takes the red axis near the green one: of equal luma it is the strongest channel.
+    assert np.argmax(hue_matrix(1 / 3) @ np.array([1.0, 0, 0])) in (1, 2)
+    np.testing.assert_allclose(hue_matrix(1 / 3) @ hue_matrix(-1 / 3), np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(np.linalg.matrix_power(hue_matrix(1 / 4), 4), np.eye(3), atol=1e-9)
+    drawn = [draw_color_matrix(Augment(hue=0.1), np.random.default_rng(seed))[:, :3] for seed in range(300)]
+    # The trace of a rotation by an angle is 1 + 2 cos(angle), in any basis.
+    angles = np.arccos(np.clip((np.trace(drawn, axis1=1, axis2=2) - 1) / 2, -1, 1)) / (2 * np.pi)
+    assert 0.09 < angles.max() <= 0.1 + 1e-4
+    np.testing.assert_allclose(angles.mean(), 0.05, atol=0.005)
+
+
+def test_a_setting_of_hue_draws_nothing_of_the_others():
+    with_hue = Augment(brightness=0.4, contrast=0.4, hue=1e-9)
+    without = Augment(brightness=0.4, contrast=0.4)
+    matrices = [draw_color_matrix(augment, np.random.default_rng(7)) for augment in (with_hue, without)]
+    np.testing.assert_allclose(matrices[0], matrices[1], atol=1e-6)
+
+
 def test_results_stay_in_range():
     new = changed(Augment(brightness=0.9, contrast=0.9), [0.0, 1.0, 1.0], seed=5)
     assert new.min() >= 0
@@ -46,7 +73,7 @@ def test_results_stay_in_range():
 
 def test_any_number_of_channels_changes_but_only_rgb_has_saturation():
     old = torch.rand(2, 5, 3, 4, generator=torch.manual_seed(0))
-    for augment, same in ((Augment(saturation=0.9), True), (Augment(brightness=0.5, channel_gain=0.2), False)):
+    for augment, same in ((Augment(saturation=0.9, hue=0.3), True), (Augment(brightness=0.5, channel_gain=0.2), False)):
         matrix = torch.from_numpy(draw_color_matrix(augment, np.random.default_rng(1), channels=5))
         assert matrix.shape == (5, 6)
         new = apply_color(old, matrix.expand(2, 5, 6))

@@ -7,6 +7,7 @@ with, so choose a range that holds the values that matter, such as [0, 3000] for
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from pixelwise.errors import DataError
 from pixelwise.storage import printable
 
 ARRAY_SUFFIX = ".npy"
+# What is wrong with a file is raised; without a handler tifffile would print it as well.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 # More bands than any sensor for this purpose has: an axis of this length is height or width.
 _MAX_BANDS = 64
 

@@ -167,7 +167,7 @@ class Augment(Part, frozen=True, kw_only=True):
     """What happens to an image-label pair before it enters a training batch.
 
     The order: resize; turn; zoom, crop and flip as one step that computes only the crop; pad; translate;
-    photometric and brightness_shift; then, for the batch, mix; then brightness, contrast, saturation and
+    photometric and brightness_shift; then, for the batch, mix; then brightness, contrast, saturation, hue and
     channel_gain as one matrix. Labels are always resampled by nearest neighbour.
 
     Attributes:
@@ -218,7 +218,9 @@ class Augment(Part, frozen=True, kw_only=True):
         brightness: Factor drawn from 1 - brightness .. 1 + brightness.
         contrast: Likewise, around mid-grey.
         saturation: Likewise, towards grey; of RGB only.
-        channel_gain: Likewise, per colour channel.
+        hue: All colours turn by the same angle, drawn from -hue .. hue of a full circle, around the axis of greys
+            in YIQ: greys and luma stay. Not the hue of HSV, which no matrix can turn; of RGB only.
+        channel_gain: Factor of each colour channel, drawn as for brightness.
     """
 
     resize: Size | None = None
@@ -248,6 +250,7 @@ class Augment(Part, frozen=True, kw_only=True):
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
+    hue: float = 0.0
     channel_gain: float = 0.0
 
     def __post_init__(self) -> None:
@@ -255,6 +258,9 @@ class Augment(Part, frozen=True, kw_only=True):
             require_share(f"augment.{name}", getattr(self, name), "it is a probability")
         for name in ("brightness", "contrast", "saturation", "channel_gain", "aspect"):
             require_below_one(f"augment.{name}", getattr(self, name), "1 would erase the image")
+        require(
+            0 <= self.hue <= 0.5, f"augment.hue is {self.hue}; expected 0..0.5", "it is a share of the colour circle"
+        )
         for name in ("resize", "fit", "crop"):
             require_size(f"augment.{name}", getattr(self, name))
         for name, largest in (("rotate", 180), ("rotate_label", 255), ("brightness_shift", 255)):

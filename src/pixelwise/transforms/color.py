@@ -1,7 +1,8 @@
 """Random colour of a training image as one matrix, 3x4 for RGB, applied to the whole batch on its device.
 
-This is not torchvision's ColorJitter: there is no clamping between the steps and contrast turns
-around mid-grey instead of the image's mean, so that the steps fold into one matrix.
+This is not torchvision's ColorJitter: there is no clamping between the steps, contrast turns
+around mid-grey instead of the image's mean, and hue is turned in YIQ instead of HSV, so that the
+steps fold into one matrix.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from pixelwise.recipes.schema import Augment
 
 # ITU-R BT.601 luma
 LUMA = np.array([0.299, 0.587, 0.114])
+# NTSC: luma, and the two axes of the plane that hue and saturation are in.
+_YIQ = np.array([LUMA, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 _OPENCV_CHANNELS = (3, 4)
 """Numbers of channels for which OpenCV has vector code."""
 
 
 def has_color(augment: Augment) -> bool:
     """Whether `augment` changes colours at all."""
-    return any((augment.brightness, augment.contrast, augment.saturation, augment.channel_gain))
+    return any((augment.brightness, augment.contrast, augment.saturation, augment.hue, augment.channel_gain))
 
 
 def draw_color_matrix(augment: Augment, random: np.random.Generator, channels: int = 3) -> np.ndarray:
@@ -30,7 +33,7 @@ def draw_color_matrix(augment: Augment, random: np.random.Generator, channels: i
     Args:
         augment: What to draw.
         random: Decides everything.
-        channels: C; only of three, which are RGB, is the saturation changed.
+        channels: C; only of three, which are RGB, are saturation and hue changed.
     """
 
     def factor(amount: float) -> float:
@@ -45,9 +48,18 @@ def draw_color_matrix(augment: Augment, random: np.random.Generator, channels: i
     mix = np.eye(channels)
     if channels == 3:
         mix = saturation * mix + (1 - saturation) * np.ones((3, 1)) * LUMA
+        if augment.hue:
+            mix = hue_matrix(random.uniform(-augment.hue, augment.hue)) @ mix
     linear = brightness * contrast * gains[:, None] * mix
     offset = np.full((channels, 1), 0.5 * (1 - contrast))
     return np.concatenate([linear, offset], axis=1).astype(np.float32)
+
+
+def hue_matrix(turn: float) -> np.ndarray:
+    """(3, 3) of RGB: every colour turns by `turn` of a full circle around the axis of greys, its luma stays."""
+    cosine, sine = np.cos(2 * np.pi * turn), np.sin(2 * np.pi * turn)
+    rotation = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
+    return np.linalg.solve(_YIQ, rotation @ _YIQ)
 
 
 def apply_color(images: Tensor, matrices: Tensor) -> Tensor:
