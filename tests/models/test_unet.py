@@ -93,3 +93,24 @@ def test_an_unknown_encoder_is_an_error_with_near_misses() -> None:
         build(encoder="resnet_18")
 
     assert caught.value.code == "R207"
+
+
+@pytest.mark.parametrize("size", [(64, 96), (90, 75), (33, 33)])
+def test_training_computes_what_evaluation_does_within_rounding(size: tuple[int, int]) -> None:
+    model = build().double()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.track_running_stats = False  # the batch's own statistics in both modes
+            module.running_mean = module.running_var = None
+    images = torch.rand(2, 3, *size, dtype=torch.float64)
+
+    results, gradients = [], []
+    for training in (False, True):
+        (logits,) = model.train(training).head_logits(images)
+        model.zero_grad()
+        logits.square().sum().backward()
+        results.append(logits.detach())
+        gradients.append([parameter.grad for parameter in model.parameters()])
+
+    torch.testing.assert_close(*results)
+    torch.testing.assert_close(*gradients)

@@ -22,6 +22,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.layers.convolutions import conv_norm_relu
 from pixelwise.layers.initialisation import he_normal
 from pixelwise.layers.padding import pad_to_multiple
+from pixelwise.layers.repeated import can_convolve_repeated, convolve_repeated
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import Size, crop_to_image, size_at
@@ -44,9 +45,21 @@ class DecoderBlock(nn.Module):
 
     def forward(self, features: Tensor, skip: Tensor | None, size: Size) -> Tensor:
         """(B, C, h, w) and (B, S, *size) to (B, C', *size)."""
+        small = (features.shape[2], features.shape[3])
+        # What exporters, quantizers and counters see is the plain form, which they know how to fuse.
+        if self.training and can_convolve_repeated(small, size) and not torch.compiler.is_exporting():
+            return self.conv2(self.conv1.activation(self.conv1.norm(self._convolved(features, skip, size))))
         enlarged = F.interpolate(features, size=size, mode="nearest")
         joined = enlarged if skip is None else torch.cat((enlarged, skip), dim=1)
         return self.conv2(self.conv1(joined))
+
+    def _convolved(self, features: Tensor, skip: Tensor | None, size: Size) -> Tensor:
+        """What `conv1.conv` makes of the enlarged features joined to the skip, without making either."""
+        weight, channels = self.conv1.conv.weight, features.shape[1]
+        convolved = convolve_repeated(features, weight[:, :channels], size)
+        if skip is None:
+            return convolved
+        return convolved + F.conv2d(skip, weight[:, channels:], padding=1)
 
 
 class UNet(SegmentationModel):
