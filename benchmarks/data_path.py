@@ -36,7 +36,7 @@ from pixelwise.recipes.schema import Augment, Recipe
 from pixelwise.recipes.specs import IMAGENET
 from pixelwise.training.decoded import keep_decoded
 from pixelwise.training.loading import TrainingPairs, training_batches
-from pixelwise.training.loop import prepare
+from pixelwise.training.step import prepare
 
 SIZE = (360, 480)
 BATCH = 8

@@ -51,12 +51,12 @@ from pixelwise.recipes.schema import Recipe
 from pixelwise.training.decoded import keep_decoded
 from pixelwise.training.format_choice import choose_format
 from pixelwise.training.loading import TrainingPairs, training_batches
-from pixelwise.training.loop import train_step
 from pixelwise.training.optimizers import set_learning_rates
 from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.precision import computes_bfloat16
 from pixelwise.training.runs import use_processor
 from pixelwise.training.state import begin_state
+from pixelwise.training.step import train_step
 
 BATCH = 4
 CROP = (360, 480)

@@ -14,6 +14,7 @@ import pytest
 from pixelwise.checkpoints.checkpoint import list_checkpoints, newest_checkpoint
 from pixelwise.storage.locks import run_lock
 from pixelwise.training import loading, loop
+from pixelwise.training import step as one_step
 from pixelwise.training.runs import RunObserver, train
 
 QUICK = ["selection.every_epochs=0", "selection.weights=last"]
@@ -34,9 +35,9 @@ def copied_data(tiny_data: Path, tmp_path: Path) -> Path:
 def test_C1_nan_in_five_steps_exits_5(
     monkeypatch: pytest.MonkeyPatch, run_cli: Callable, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
-    original = loop.segmentation_loss
+    original = one_step.segmentation_loss
     monkeypatch.setattr(
-        loop, "segmentation_loss", lambda *arguments, **options: original(*arguments, **options) * float("nan")
+        one_step, "segmentation_loss", lambda *arguments, **options: original(*arguments, **options) * float("nan")
     )
     code, _, stderr = run_cli(["train", tiny_recipe, "--data", tiny_data, "--output", tmp_path / "run"])
     assert code == 5

@@ -6,7 +6,7 @@ import torch
 from pixelwise.profiling.training import PARTS, WARMUP, Part, bottleneck, profile_training, shares
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.training import loop
+from pixelwise.training import step
 
 CPU = torch.device("cpu")
 TOWN = find_recipe("town-demo")
@@ -44,13 +44,13 @@ def test_the_parts_of_real_steps_are_timed(
     cache: str, cached: bool, tiny_recipe: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
 ):
     seen = []
-    original = loop.add_gradients
+    original = step.add_gradients
 
     def watch(recipe, model, head_logits, micro_batches, *arguments):
         seen.extend(micro_batches)
         return original(recipe, model, head_logits, micro_batches, *arguments)
 
-    monkeypatch.setattr(loop, "add_gradients", watch)
+    monkeypatch.setattr(step, "add_gradients", watch)
     recipe = apply_overrides(find_recipe(str(tiny_recipe)), [f"data.cache={cache}", "sampling.accumulate=2"])
     profile = profile_training(recipe, tiny_data, CPU, steps=2)
     assert len(seen) == 2 * (WARMUP + 2)

@@ -16,6 +16,7 @@ import torch
 from pixelwise.checkpoints.checkpoint import list_checkpoints, newest_checkpoint
 from pixelwise.errors import CheckpointError, DataError, DivergedError, RecipeError, StoppedError
 from pixelwise.training import loop, runs
+from pixelwise.training import step as one_step
 from pixelwise.training.runs import resume, train
 
 
@@ -218,7 +219,7 @@ def test_a_folder_that_is_no_run_cannot_be_resumed(tmp_path: Path):
 
 def poisoned(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
     """Let the loss of these steps (counted from 1) be NaN, forward pass and gradients included."""
-    original = loop.segmentation_loss
+    original = one_step.segmentation_loss
     calls = {"count": 0}
 
     def loss(*arguments: object, **options: object) -> torch.Tensor:
@@ -226,7 +227,7 @@ def poisoned(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
         value = original(*arguments, **options)  # type: ignore[arg-type]
         return value * float("nan") if calls["count"] in steps else value
 
-    monkeypatch.setattr(loop, "segmentation_loss", loss)
+    monkeypatch.setattr(one_step, "segmentation_loss", loss)
 
 
 def test_C1_a_non_finite_step_changes_no_weight_and_no_statistic(
@@ -267,6 +268,40 @@ def test_C1_five_in_a_row_end_the_run_and_keep_the_batch(
     assert newest is not None
     weights = newest.tensors("model")
     assert all(tensor.isfinite().all() for tensor in weights.values() if tensor.is_floating_point())
+
+
+def test_C1_steps_that_the_device_judges_end_in_the_same_weights_and_the_same_log(
+    monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
+):
+    made = []
+    for name in ("host", "device"):
+        poisoned(monkeypatch, {1, 7, 8})
+        if name == "device":
+            monkeypatch.setattr(one_step, "decides_on_device", lambda optimizer, device: bool(optimizer.state))
+        run = train(str(tiny_recipe), data=tiny_data, output=tmp_path / name, threads=1)
+        newest = newest_checkpoint(run / "checkpoints")
+        assert newest is not None
+        made.append((step_losses(run), records(run, "skipped"), newest.tensors("model"), newest.tensors("ema")))
+        monkeypatch.undo()
+
+    by_host, by_device = made
+    assert [record["step"] for record in by_host[1]] == [1, 7, 8]
+    assert by_device[:2] == by_host[:2]
+    assert all(torch.equal(tensor, by_host[2][name]) for name, tensor in by_device[2].items())
+    torch.testing.assert_close(by_device[3], by_host[3])
+
+
+def test_C1_five_in_a_row_end_the_run_where_the_device_judges_too(
+    monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
+):
+    poisoned(monkeypatch, set(range(8, 99)))
+    monkeypatch.setattr(one_step, "decides_on_device", lambda optimizer, device: bool(optimizer.state))
+    with pytest.raises(DivergedError, match="up to step 12"):
+        train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1)
+    assert (tmp_path / "run" / "bad_batch.safetensors").is_file()
+    newest = newest_checkpoint(tmp_path / "run" / "checkpoints")
+    assert newest is not None
+    assert all(tensor.isfinite().all() for tensor in newest.tensors("model").values() if tensor.is_floating_point())
 
 
 def test_B6_a_batch_without_labels_changes_nothing_and_is_counted(

@@ -20,10 +20,11 @@ from pixelwise.recipes.schema import Recipe
 from pixelwise.training.clock import PartClock
 from pixelwise.training.format_choice import choose_format
 from pixelwise.training.loading import Batch, TrainingPairs, collate, fits_in_memory
-from pixelwise.training.loop import memory_explained, train_step
+from pixelwise.training.loop import memory_explained
 from pixelwise.training.optimizers import set_learning_rates
 from pixelwise.training.order import BatchPlan, Key, steps_per_epoch
 from pixelwise.training.state import TrainingState, begin_state
+from pixelwise.training.step import train_step
 from pixelwise.transforms.augmentation import fixed_resize
 
 LOADING = ("read", "decode", "augment", "collate")

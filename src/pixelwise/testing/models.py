@@ -14,9 +14,9 @@ from pixelwise.models import SegmentationModel, build_model
 from pixelwise.recipes.schema import Loss, Optimizer, Recipe, Sampling, Schedule
 from pixelwise.recipes.specs import ModelSpec
 from pixelwise.training.loading import Batch
-from pixelwise.training.loop import train_step
 from pixelwise.training.optimizers import build_optimizer
 from pixelwise.training.state import TrainingState
+from pixelwise.training.step import train_step
 
 ODD_SIZES = ((33, 47), (250, 333))
 """Heights and widths that no stride divides."""

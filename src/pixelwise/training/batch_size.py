@@ -22,9 +22,10 @@ from pixelwise.recipes.schema import Recipe
 from pixelwise.storage.memory import available_memory
 from pixelwise.training.ema import build_average
 from pixelwise.training.loading import Batch
-from pixelwise.training.loop import is_out_of_memory, train_step
+from pixelwise.training.loop import is_out_of_memory
 from pixelwise.training.optimizers import build_optimizer
 from pixelwise.training.state import TrainingState
+from pixelwise.training.step import train_step
 
 MEASURED = (2, 3)
 """Batches that are measured on the CPU. Not one image: batch normalisation of a pooled map cannot learn from it."""

@@ -20,12 +20,12 @@ def build_average(model: Model) -> Model:
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, model: nn.Module, ema: Ema, step: int) -> None:
+def update_average(average: nn.Module, model: nn.Module, ema: Ema, step: int, finite: Tensor | None = None) -> None:
     """Move the average towards `model` after optimizer step number `step` (counted from 1).
 
     The average keeps min(decay, (1 + step) / (10 + step)) of itself, or what `ema.ramp` says: early
     weights, which are mostly the random start, are forgotten quickly. Batch-norm statistics are averaged too;
-    counters are copied.
+    counters are copied. Where `finite`, a boolean scalar on the device, is false, the average stays.
     """
     keep = min(ema.decay, (1 + step) / (10 + step))
     if ema.ramp is not None:
@@ -33,9 +33,13 @@ def update_average(average: nn.Module, model: nn.Module, ema: Ema, step: int) ->
     own, new = average.state_dict(), model.state_dict()
     floating = [name for name, tensor in own.items() if tensor.is_floating_point()]
     targets: list[Tensor] = [own[name] for name in floating]
-    torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
-        targets, [new[name] for name in floating], 1 - keep
-    )
+    sources = [new[name] for name in floating]
+    if finite is None:
+        torch._foreach_lerp_(targets, sources, 1 - keep)  # pyright: ignore[reportPrivateImportUsage]
+    else:
+        steps = torch._foreach_sub(sources, targets)  # pyright: ignore[reportPrivateImportUsage]
+        torch._foreach_mul_(steps, finite * (1 - keep))  # pyright: ignore[reportPrivateImportUsage]
+        torch._foreach_add_(targets, steps)  # pyright: ignore[reportPrivateImportUsage]
     for name, tensor in own.items():
         if not tensor.is_floating_point():
             tensor.copy_(new[name])

@@ -18,7 +18,8 @@ from pixelwise.models import build_model
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema import Precision, Recipe
 from pixelwise.training.batch_size import random_batch
-from pixelwise.training.loop import add_gradients, memory_explained
+from pixelwise.training.loop import memory_explained
+from pixelwise.training.step import add_gradients
 
 ROUNDS = 5
 """Each format is timed so often, in turns."""

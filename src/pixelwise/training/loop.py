@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,21 +17,14 @@ from typing import NamedTuple
 import msgspec
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pixelwise.checkpoints.run_folder import CHECKPOINTS
-from pixelwise.errors import DivergedError, PixelwiseError, RecipeError, ResourceError, StoppedError
+from pixelwise.errors import DivergedError, PixelwiseError, ResourceError, StoppedError
 from pixelwise.evaluation.machine import peak_memory_bytes
-from pixelwise.losses.multilabel import multilabel_loss
-from pixelwise.losses.segmentation import segmentation_loss, uses_class_weights
 from pixelwise.models import SegmentationModel
-from pixelwise.models.preprocessing import normalize
-from pixelwise.recipes.classes import IGNORE, IGNORE_BIT
 from pixelwise.recipes.schema import Recipe, Selection
-from pixelwise.recipes.specs import Preprocessing
 from pixelwise.storage import printable, write_bytes
-from pixelwise.training.clock import Clock, untimed
-from pixelwise.training.ema import update_average
 from pixelwise.training.loading import Batch, TrainingPairs, training_batches
 from pixelwise.training.log import RunLog
 from pixelwise.training.optimizers import set_learning_rates
@@ -39,9 +33,18 @@ from pixelwise.training.precision import bfloat16_caution
 from pixelwise.training.schedules import total_steps
 from pixelwise.training.signals import StopRequest
 from pixelwise.training.state import Progress, TrainingState
-from pixelwise.transforms.color import colored_input
+from pixelwise.training.step import Outcome, train_step
 
 MAX_BAD_STEPS = 5
+
+
+class Taken(NamedTuple):
+    """A step that was taken: its number, learning rate, outcome and batches."""
+
+    step: int
+    lr: float
+    outcome: Outcome
+    batches: list[Batch]
 
 
 class Evaluated(NamedTuple):
@@ -133,7 +136,15 @@ def train_loop(
         # An evaluation resets the statistics of a GPU, so this is asked before each of them, too.
         progress.peak_memory_bytes = max(progress.peak_memory_bytes, peak_memory_bytes(device))
 
+    unjudged: deque[Taken] = deque()
+
+    def judge(pending: int = 0) -> None:
+        """Record the steps taken, but for the last `pending`, which the device may still be computing."""
+        while len(unjudged) > pending:
+            _note_step(state, unjudged.popleft(), per_epoch, run, log, warn_and_log)
+
     def save() -> None:
+        judge()
         log.flush()
         progress.seconds += meter.lap()
         note_memory()
@@ -161,6 +172,7 @@ def train_loop(
         cleanup.enter_context(saved_on_failure(save))
         while True:
             if evaluation_due() and not stop:
+                judge()
                 note_memory()
                 if evaluated := evaluate(state.average or state.model, stop):
                     _note_evaluation(state, evaluated, recipe.selection, log)
@@ -183,7 +195,8 @@ def train_loop(
                 outcome = train_step(recipe, state, head_logits, micro_batches, class_weights)
             meter.done()
             progress.step += 1
-            _note_step(state, outcome, micro_batches, lr, per_epoch, run, log, warn_and_log)
+            unjudged.append(Taken(progress.step, lr, outcome, micro_batches))
+            judge(pending=0 if outcome.verdict is None else 1)
             # An evaluation saves, too; only a checkpoint with its score can become the best one.
             if not evaluation_due() and (progress.step == steps or save_due()):
                 save()
@@ -213,123 +226,6 @@ def saved_on_failure(save: Callable[[], None]) -> Iterator[None]:
     except PixelwiseError:
         save()
         raise
-
-
-class Outcome(NamedTuple):
-    """Result of a step.
-
-    Attributes:
-        kind: `done`, `void` (nothing labelled) or `bad` (non-finite).
-        loss: Scalar tensor, detached.
-        grad_norm: L2 norm before clipping.
-    """
-
-    kind: str
-    loss: Tensor
-    grad_norm: Tensor
-
-
-def train_step(
-    recipe: Recipe,
-    state: TrainingState,
-    head_logits: Callable[[Tensor], tuple[Tensor, ...]],
-    micro_batches: list[Batch],
-    class_weights: Tensor | None,
-    clock: Clock = untimed,
-) -> Outcome:
-    """One optimizer step over `micro_batches`; changes nothing unless everything is finite."""
-    model, optimizer = state.model, state.optimizer
-    device = next(model.parameters()).device
-    void = IGNORE_BIT if recipe.data.multilabel else IGNORE
-    # Batches are still on the CPU, so looking at them waits for nothing.
-    if all(bool((batch.labels == void).all()) for batch in micro_batches):
-        nothing = torch.zeros((), device=device)
-        return Outcome("void", nothing, nothing)
-    model.train()
-    buffers = list(model.buffers())
-    before = [torch.empty_like(buffer) for buffer in buffers]
-    copy_all(before, buffers)
-    optimizer.zero_grad(set_to_none=True)
-    weighted = uses_class_weights(recipe.loss, recipe.sampling.seed, state.progress.step)
-    loss = add_gradients(recipe, model, head_logits, micro_batches, class_weights if weighted else None, clock)
-    with clock("gradient norm"):
-        parameters = [parameter for parameter in model.parameters() if parameter.grad is not None]
-        limit = recipe.optimizer.clip_norm or float("inf")
-        grad_norm = nn.utils.clip_grad_norm_(parameters, limit)
-        # The one place of a step where the host waits for a GPU: whether weights may change is decided here.
-        finite = bool(torch.isfinite(loss) & torch.isfinite(grad_norm))
-    if not finite:
-        copy_all(buffers, before)
-        optimizer.zero_grad(set_to_none=True)
-        return Outcome("bad", loss, grad_norm)
-    with clock("optimizer"):
-        optimizer.step()
-    if state.average is not None and recipe.ema is not None:
-        with clock("average"):
-            update_average(state.average, model, recipe.ema, state.progress.step + 1)
-    return Outcome("done", loss, grad_norm)
-
-
-def add_gradients(
-    recipe: Recipe,
-    model: SegmentationModel,
-    head_logits: Callable[[Tensor], tuple[Tensor, ...]],
-    micro_batches: list[Batch],
-    class_weights: Tensor | None,
-    clock: Clock = untimed,
-) -> Tensor:
-    """Forward and backward over `micro_batches`.
-
-    Returns:
-        The mean of their losses, a scalar, detached; its gradients are added to those of the parameters.
-    """
-    device = next(model.parameters()).device
-    total = torch.zeros((), device=device)
-    for batch in micro_batches:
-        with clock("transfer"):
-            images, labels = prepare(batch, model.preprocessing, device, recipe.precision.channels_last)
-        with clock("forward"), autocast(recipe, device):
-            logits = _forward(head_logits, images)
-        with clock("loss"):
-            compute = multilabel_loss if recipe.data.multilabel else segmentation_loss
-            loss = compute(logits, labels, recipe.loss, class_weights, align_corners=model.align_corners)
-            loss = loss / len(micro_batches)
-        with clock("backward"):
-            loss.backward()
-        total += loss.detach()
-    return total
-
-
-@torch.no_grad()
-def copy_all(targets: list[Tensor], sources: list[Tensor]) -> None:
-    """Copy tensors onto others, on a GPU with one launch for all of them."""
-    if targets:
-        torch._foreach_copy_(targets, sources)  # pyright: ignore[reportPrivateImportUsage]
-
-
-def prepare(
-    batch: Batch, preprocessing: Preprocessing, device: torch.device, channels_last: bool
-) -> tuple[Tensor, Tensor]:
-    """Move a batch to the device as uint8; there apply colour and normalisation.
-
-    Returns:
-        Images float32 (B, 3, H, W) normalised, labels (B, H, W) as they are in the batch.
-    """
-    images = batch.images.to(device, non_blocking=True)
-    if batch.colors is not None:
-        mean, std = preprocessing.mean, preprocessing.std
-        images = colored_input(images, batch.colors, mean, std, channels_last=channels_last)
-    else:
-        layout = torch.channels_last if channels_last else torch.contiguous_format
-        images = normalize(images, preprocessing).contiguous(memory_format=layout)
-    return images, batch.labels.to(device, non_blocking=True)
-
-
-def autocast(recipe: Recipe, device: torch.device) -> contextlib.AbstractContextManager[object]:
-    """The recipe's number format for the forward pass."""
-    if recipe.precision.dtype == "bfloat16":
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-    return contextlib.nullcontext()
 
 
 class SpeedMeter:
@@ -376,21 +272,6 @@ class SpeedMeter:
         now = time.monotonic()
         seconds, self._lap = now - self._lap, now
         return seconds
-
-
-def _forward(head_logits: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor) -> tuple[Tensor, ...]:
-    try:
-        return head_logits(images)
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        size = tuple(images.shape)
-        raise RecipeError(
-            "R212",
-            f"batch normalisation cannot train on a batch of {size[0]} at {size[2]}x{size[3]} (HxW): a feature map "
-            "with a single value per channel has no variance",
-            "raise sampling.batch_size to at least 2, or use a larger augment.crop",
-        ) from error
 
 
 def out_of_patience(selection: Selection, progress: Progress) -> bool:
@@ -458,30 +339,29 @@ def _note_end(state: TrainingState, log: RunLog) -> None:
 
 def _note_step(
     state: TrainingState,
-    outcome: Outcome,
-    batches: list[Batch],
-    lr: float,
+    taken: Taken,
     per_epoch: int,
     run: Path,
     log: RunLog,
     warn: Callable[[str, str], None],
 ) -> None:
     """Log the step; count and judge the ones that changed nothing."""
-    progress = state.progress
+    progress, (step, lr, pending, batches) = state.progress, taken
+    outcome = pending.judged()
     if outcome.kind == "done":
         progress.bad_in_a_row = 0
-        log.step(progress.step, (progress.step - 1) // per_epoch + 1, lr, outcome.loss, outcome.grad_norm)
+        log.step(step, (step - 1) // per_epoch + 1, lr, outcome.loss, outcome.grad_norm)
         return
     ids = [name for batch in batches for name in batch.ids]
     if outcome.kind == "void":
         progress.void += 1
-        log.record("skipped", progress.step, {"reason": "no labelled pixel", "images": ids})
+        log.record("skipped", step, {"reason": "no labelled pixel", "images": ids})
         return
     progress.skipped += 1
     progress.bad_in_a_row += 1
     reason = f"loss {float(outcome.loss)}, gradient norm {float(outcome.grad_norm)}"
-    log.record("skipped", progress.step, {"reason": reason, "images": ids})
-    warn("W501", f"step {progress.step} changed nothing: {reason}")
+    log.record("skipped", step, {"reason": reason, "images": ids})
+    warn("W501", f"step {step} changed nothing: {reason}")
     if progress.bad_in_a_row >= MAX_BAD_STEPS:
         path = run / "bad_batch.safetensors"
         tensors = {}
@@ -492,7 +372,7 @@ def _note_step(
         write_bytes(path, safetensors.torch.save(tensors, {"ids": msgspec.json.encode(ids).decode()}))
         raise DivergedError(
             "T501",
-            f"{MAX_BAD_STEPS} steps in a row had a non-finite loss or gradient, up to step {progress.step} "
+            f"{MAX_BAD_STEPS} steps in a row had a non-finite loss or gradient, up to step {step} "
             f"({reason}); none of them changed a weight, the state is saved, and the batch is in {printable(path)}",
             f"start a new run with a lower optimizer.lr (now {lr:.3g}) or with optimizer.clip_norm=1.0, and look at "
             "the images named in log.jsonl",

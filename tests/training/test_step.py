@@ -1,0 +1,143 @@
+import os
+import shutil
+
+import pytest
+import torch
+from torch import nn
+
+from pixelwise.models import SegmentationModel
+from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.specs import IMAGENET, ENetSpec, Preprocessing
+from pixelwise.training import step
+from pixelwise.training.ema import build_average
+from pixelwise.training.loading import Batch
+from pixelwise.training.optimizers import build_optimizer
+from pixelwise.training.state import TrainingState
+from pixelwise.training.step import prepare, train_step
+
+
+def batch(colors: torch.Tensor | None = None) -> Batch:
+    images = torch.tensor([0, 51, 255], dtype=torch.uint8).reshape(1, 1, 1, 3)
+    return Batch(images, torch.zeros(1, 1, 1, dtype=torch.uint8), colors, ["a"])
+
+
+def test_images_become_normalised_floats_in_channel_order():
+    images, labels = prepare(batch(), IMAGENET, torch.device("cpu"), channels_last=False)
+    expected = (torch.tensor([0, 0.2, 1.0]) - torch.tensor(IMAGENET.mean)) / torch.tensor(IMAGENET.std)
+    torch.testing.assert_close(images.reshape(3), expected)
+    assert images.shape == (1, 3, 1, 1)
+    assert labels.dtype == torch.uint8
+
+
+def test_colour_comes_before_normalisation():
+    swap = torch.tensor([[[0.0, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0]]])
+    images, _ = prepare(batch(swap), Preprocessing(), torch.device("cpu"), channels_last=True)
+    torch.testing.assert_close(images.reshape(3), torch.tensor([1.0, 0.2, 0.0]))
+
+
+class Linear(SegmentationModel):
+    """Per-pixel linear classifier: no batch statistics, no dropout."""
+
+    def __init__(self) -> None:
+        super().__init__(ENetSpec(), ("a", "b"))
+        self.conv = nn.Conv2d(3, 2, 1)
+
+    def head_logits(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (self.conv(images),)
+
+
+def test_accumulated_gradients_are_those_of_the_large_batch():
+    torch.manual_seed(0)
+    images, labels = torch.randint(0, 256, (4, 5, 5, 3), dtype=torch.uint8), torch.randint(0, 2, (4, 5, 5))
+    labels = labels.to(torch.uint8)
+    halves = [Batch(images[i : i + 2], labels[i : i + 2], None, ["x", "y"]) for i in (0, 2)]
+    weights = []
+    for batches, accumulate in (([Batch(images, labels, None, list("abcd"))], 1), (halves, 2)):
+        torch.manual_seed(1)
+        model = Linear()
+        recipe = apply_overrides(
+            find_recipe("town-demo"), [f"sampling.accumulate={accumulate}", "optimizer.kind=sgd", "optimizer.lr=0.5"]
+        )
+        state = TrainingState(model, None, build_optimizer(model, recipe.optimizer))
+        for group in state.optimizer.param_groups:
+            group["lr"] = 0.5
+        assert train_step(recipe, state, model.head_logits, batches, None).kind == "done"
+        weights.append(model.conv.weight.detach().clone())
+    torch.testing.assert_close(weights[0], weights[1])
+
+
+@pytest.mark.heavy
+def test_a_compiled_network_learns_the_same_within_rounding():
+    if shutil.which(os.environ.get("CXX", "g++")) is None:
+        pytest.skip("compiling needs a C++ compiler")
+    recipe = apply_overrides(find_recipe("town-demo"), ["optimizer.kind=sgd", "optimizer.lr=0.1"])
+    images = torch.randint(0, 256, (2, 8, 8, 3), dtype=torch.uint8)
+    labels = torch.randint(0, 2, (2, 8, 8), dtype=torch.uint8)
+    weights = []
+    for compiled in (False, True):
+        torch.manual_seed(1)
+        model = Linear()
+        state = TrainingState(model, None, build_optimizer(model, recipe.optimizer))
+        head_logits = torch.compile(model.head_logits) if compiled else model.head_logits
+        for _ in range(3):
+            outcome = train_step(recipe, state, head_logits, [Batch(images, labels, None, ["a", "b"])], None)
+            assert outcome.kind == "done"
+        weights.append(model.conv.weight.detach().clone())
+    torch.testing.assert_close(weights[0], weights[1])
+
+
+def test_a_dropped_step_puts_the_statistics_of_normalisation_back():
+    class Normalised(Linear):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm2d(2)
+
+        def head_logits(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return (self.norm(self.conv(images)) * float("nan"),)
+
+    model = Normalised()
+    recipe = find_recipe("town-demo")
+    state = TrainingState(model, None, build_optimizer(model, recipe.optimizer))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    images = torch.randint(0, 256, (2, 4, 4, 3), dtype=torch.uint8)
+    batch_ = Batch(images, torch.zeros(2, 4, 4, dtype=torch.uint8), None, ["a", "b"])
+    assert train_step(recipe, state, model.head_logits, [batch_], None).kind == "bad"
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam", "adamw"])
+def test_what_the_device_decides_is_what_the_host_decides(kind: str, monkeypatch: pytest.MonkeyPatch):
+    class Normalised(Linear):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm2d(2)
+            self.factor = 1.0
+
+        def head_logits(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return (self.norm(self.conv(images)) * self.factor,)
+
+    def trained() -> tuple[list[str], list[torch.Tensor], list[torch.Tensor]]:
+        torch.manual_seed(0)
+        model = Normalised()
+        recipe = apply_overrides(find_recipe("town-demo"), [f"optimizer.kind={kind}", "ema.decay=0.9"])
+        state = TrainingState(model, build_average(model), build_optimizer(model, recipe.optimizer))
+        kinds = []
+        for factor in (float("nan"), 1.0, float("inf"), 1.0, float("nan")):
+            model.factor = factor
+            images = torch.randint(0, 256, (2, 4, 4, 3), dtype=torch.uint8)
+            labels = torch.randint(0, 2, (2, 4, 4), dtype=torch.uint8)
+            outcome = train_step(recipe, state, model.head_logits, [Batch(images, labels, None, ["a", "b"])], None)
+            kinds.append(outcome.judged().kind)
+            state.progress.step += 1
+        moments = [value for values in state.optimizer.state.values() for value in values.values()]
+        assert state.average is not None
+        return kinds, [*model.state_dict().values(), *moments], list(state.average.state_dict().values())
+
+    by_host = trained()
+    monkeypatch.setattr(step, "decides_on_device", lambda optimizer, device: len(optimizer.state) > 0)
+    by_device = trained()
+
+    assert by_device[0] == by_host[0] == ["bad", "done", "bad", "done", "bad"]
+    assert all(torch.equal(one, other) for one, other in zip(by_device[1], by_host[1], strict=True))
+    torch.testing.assert_close(by_device[2], by_host[2])
