@@ -117,3 +117,10 @@ def test_errors_come_before_warnings_and_problems_of_opening_are_repeated(make_f
     found = audit(open_dataset(DATA, root)).findings
     assert [finding.code for finding in found] == ["D220", "W210"]
     assert found[0].files == ("images/train/b.png",)
+
+
+def test_of_many_absent_classes_eight_are_named(make_folder: MakeFolder):
+    data = Data(classes=tuple(f"class {i}" for i in range(40)))
+    found = findings(make_folder({"train/a": MASK, "train/b": MASK}), data)["W210"]
+    assert "class 2, class 3" in found.message
+    assert "class 9 and 30 more have no pixel; scores there are means over 2 of 40 classes" in found.message

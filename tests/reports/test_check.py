@@ -11,7 +11,7 @@ def test_sound_data_is_shown_and_the_next_command_named(run_cli: Callable, tiny_
     code, stdout, _ = run_cli(["check", tiny_data])
     assert code == 0
     assert "8 train, 3 val, 3 test" in stdout
-    assert "48x64 (HxW), all" in stdout
+    assert "64x48 (WxH), all" in stdout
     assert "box" in stdout
     assert f"ready: pixelwise train unet-resnet18 --data {tiny_data}" in stdout
 

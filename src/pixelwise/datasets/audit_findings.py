@@ -24,6 +24,9 @@ from pixelwise.storage import printable
 Twins = Mapping[tuple[str, str], Sequence[tuple[Seen, Seen, int]]]
 """By two splits: an image of the first, one of the second that looks like it, and how many bits differ."""
 
+# So many classes are named in a sentence.
+_NAMED = 8
+
 
 def collect_findings(
     dataset: Dataset,
@@ -261,8 +264,9 @@ def _class_warnings(
         absent = [name for name, count in zip(dataset.classes, counts, strict=True) if not count]
         if absent and any(counts):
             kept = len(dataset.classes) - len(absent)
+            names = ", ".join(absent[:_NAMED]) + (f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else "")
             text = (
-                f"{split}: {', '.join(absent)} {'has' if len(absent) == 1 else 'have'} no pixel; "
+                f"{split}: {names} {'has' if len(absent) == 1 else 'have'} no pixel; "
                 f"scores there are means over {kept} of {len(dataset.classes)} classes"
             )
             findings.append(finding("W210", text, [], "move images between the splits, or drop the class"))

@@ -14,6 +14,12 @@ from pixelwise.recipes.classes import CAMVID, CITYSCAPES, IGNORE, Color, voc_col
 _MANY_IDS = 64
 _MANY_COLORS = 40
 _SHOWN = 5
+# What compression makes of black and white lies this near to them.
+_NEARLY = 31
+_FEW_GREYS = 4
+MOSTLY = 0.9
+"""Masks with this share of black and white pixels are meant to be black and white."""
+THRESHOLD_HELP = "data.mask_threshold=128 reads them as black and white: values from there on are the object"
 
 
 def describe_counts(counts: Mapping[int, int], *, colors: bool = False) -> str:
@@ -35,6 +41,27 @@ def describe_ids(ids: Collection[int]) -> str:
     return f"{text} or {IGNORE} (ignored)" if IGNORE in ids else text
 
 
+def black_and_white_share(counts: Mapping[int, int]) -> float:
+    """The share of the pixels, 0..1, that are nearly 0 or nearly 255; 0.0 where one of the two is missing.
+
+    Args:
+        counts: Raw value -> pixels.
+    """
+    black = sum(pixels for value, pixels in counts.items() if value <= _NEARLY)
+    white = sum(pixels for value, pixels in counts.items() if 255 - _NEARLY <= value <= 255)
+    return (black + white) / sum(counts.values()) if black and white else 0.0
+
+
+def are_smoothed(counts: Mapping[int, int]) -> bool:
+    """Whether the values are those of black and white masks with grey edges, as resizing or smoothing leaves them.
+
+    Args:
+        counts: Raw value -> pixels, of all masks together.
+    """
+    greys = sum(_NEARLY < value < 255 - _NEARLY for value in counts)
+    return greys >= _FEW_GREYS and black_and_white_share(counts) >= MOSTLY
+
+
 def label_map_override(mapping: Mapping[int, int]) -> str:
     """The command line override for a label map, quoted for a shell."""
     entries = ", ".join(f"{raw} = {class_id}" for raw, class_id in sorted(mapping.items()))
@@ -53,6 +80,17 @@ def compact_map(ids: Collection[int]) -> dict[int, int]:
         **{raw: i for i, raw in enumerate(sorted(set(ids) - {IGNORE}))},
         **({IGNORE: IGNORE} if IGNORE in ids else {}),
     }
+
+
+def explain_lossy(counts: Mapping[int, int]) -> str:
+    """What to do about a mask in a lossy format.
+
+    Args:
+        counts: Raw value -> pixels; empty where it is a colour picture.
+    """
+    if counts and black_and_white_share(counts) >= MOSTLY:
+        return f"{THRESHOLD_HELP}; or export the masks as PNG"
+    return "export the mask as PNG; converting this file does not bring the ids back"
 
 
 def explain_unknown_ids(unknown: Collection[int], seen: Collection[int], num_classes: int) -> str:

@@ -15,18 +15,17 @@ import numpy as np
 
 from pixelwise.datasets.decoding import SUFFIXES
 from pixelwise.datasets.fingerprint import SETTLED_SECONDS, HashCache
+from pixelwise.datasets.fitting import fit_labels, rotation_error
 from pixelwise.datasets.labels import count_values
 from pixelwise.datasets.near_duplicates import NO_LOOK, Look, look_of
 from pixelwise.datasets.reading import (
     ImageFacts,
     RawMask,
     Translation,
-    fit_labels,
     load_image,
     load_mask,
     mask_error,
     read_class_masks,
-    rotation_error,
     translate,
 )
 from pixelwise.datasets.samples import Dataset, Sample
@@ -175,7 +174,7 @@ def _most_frequent(counts: dict[int, int]) -> dict[int, int]:
 def _compare_sizes(
     result: Examination, facts: ImageFacts, labels: np.ndarray, mask_path: Path, dataset: Dataset
 ) -> None:
-    error = rotation_error(result.sample, result.size, labels.shape, facts, dataset.reading)
+    error = rotation_error(result.sample, result.size, labels.shape, facts.orientation, dataset.reading)
     if error is not None:
         result.errors.append((result.sample.image_path, error))
         return

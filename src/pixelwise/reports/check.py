@@ -30,7 +30,7 @@ from pixelwise.storage import printable, write_text
 
 GENERIC_RECIPE = "unet-resnet18"
 """Whose data section says how to look at a folder when no recipe is named."""
-BAR_WIDTH = 20
+BAR_WIDTH = 16
 
 
 class Checked(NamedTuple):
@@ -184,7 +184,7 @@ def print_audit(found: Audit, path: Path, console: Console) -> None:
     """Layout, pairs, sizes, and classes with their share."""
     _say(console, f"{printable(path)}: {found.dataset}, {found.layout}")
     pairs = ", ".join(f"{count} {split}" for split, count in found.splits.items())
-    _say(console, f"pairs     {pairs}")
+    _say(console, f"pairs     {pairs or 'none'}")
     if found.sizes.distinct:
         _say(console, f"images    {sizes_in_words(found)}")
     if found.mask_encodings:
@@ -197,11 +197,11 @@ def print_audit(found: Audit, path: Path, console: Console) -> None:
 
 
 def sizes_in_words(found: Audit) -> str:
-    """`360x480 (HxW), all`, or the most common one and the range."""
+    """`480x360 (WxH), all`, or the most common one and the range."""
     sizes = found.sizes
-    common, smallest, largest = ("{}x{}".format(*size) for size in (sizes.most_common, sizes.smallest, sizes.largest))
+    common, smallest, largest = (f"{w}x{h}" for h, w in (sizes.most_common, sizes.smallest, sizes.largest))
     other = "all" if sizes.distinct == 1 else f"{sizes.most_common_images} of them, {smallest} to {largest} in all"
-    return f"{common} (HxW), {other}"
+    return f"{common} (WxH), {other}"
 
 
 def channels_in_words(channels: Sequence[int] | None, rgb: str = "RGB") -> str:
@@ -383,11 +383,11 @@ def _kinds(count: int, what: str) -> str:
 def _class_table(found: Audit) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("id", justify="right")
-    table.add_column("class")
+    table.add_column("class", overflow="fold")
     for split in found.statistics:
-        table.add_column(f"{split} %", justify="right")
-        table.add_column("images", justify="right")
-    table.add_column("share of the labelled pixels")
+        table.add_column(f"{split} %", justify="right", no_wrap=True)
+        table.add_column("images", justify="right", no_wrap=True)
+    table.add_column("all splits", no_wrap=True)
     totals = {split: max(1, counts.labelled_pixels) for split, counts in found.statistics.items()}
     overall = max(1, sum(counts.labelled_pixels for counts in found.statistics.values()))
     for class_id, name in enumerate(found.classes):
@@ -396,13 +396,13 @@ def _class_table(found: Audit) -> Table:
             cells.append(f"{100 * counts.pixels[class_id] / totals[split]:.2f}")
             cells.append(str(counts.images_with_class[class_id]))
         share = sum(counts.pixels[class_id] for counts in found.statistics.values()) / overall
-        bar = "█" * round(BAR_WIDTH * share) or ("▏" if share else "")
+        bar = "█" * round(BAR_WIDTH * share) or ("▏" if share else "")  # of the labelled pixels
         table.add_row(str(class_id), name, *cells, bar)
     voids: list[str] = []
     for counts in found.statistics.values():
         voids.append(f"{100 * counts.void_pixels / max(1, counts.void_pixels + counts.labelled_pixels):.2f}")
         voids.append("")
-    table.add_row("", "ignored (of all)", *voids, "", style="dim")
+    table.add_row("", "ignored", *voids, "", style="dim")
     return table
 
 
