@@ -128,7 +128,8 @@ def check_and_show(
         _say(notes, f"page      {printable(write_check_page(checked, html))}")
     if write is not None:
         write_text(write, data_file(checked))
-        _say(notes, f"recipe    {printable(write)}: pixelwise train {shlex.quote(printable(write))} --data {path}")
+        command = shlex.join(["pixelwise", "train", printable(write), "--data", printable(path)])
+        _say(notes, f"recipe    {printable(write)}: {command}")
     return refused_kinds(checked.audit, checked.recipe) > 0
 
 
