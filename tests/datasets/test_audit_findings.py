@@ -124,3 +124,10 @@ def test_of_many_absent_classes_eight_are_named(make_folder: MakeFolder):
     found = findings(make_folder({"train/a": MASK, "train/b": MASK}), data)["W210"]
     assert "class 2, class 3" in found.message
     assert "class 9 and 30 more have no pixel; scores there are means over 2 of 40 classes" in found.message
+
+
+def test_masks_read_with_a_threshold_have_no_ignored_255(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK * 255, "train/b": np.array([[3, 200]], np.uint8)})
+    result = audit(open_dataset(Data(mask_threshold=128), root))
+    assert result.findings == ()
+    assert (result.classes, result.statistics["train"].pixels) == (("background", "object"), (3, 3))

@@ -9,6 +9,7 @@ from pixelwise.datasets.reading import read_pair
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes import CAMVID
 from pixelwise.recipes.schema import Data
+from pixelwise.testing.miniatures import write_miniature
 
 MakeFolder = Callable[..., Path]
 MASK = np.array([[0, 1], [2, 255]], np.uint8)
@@ -136,3 +137,12 @@ def test_non_utf8_names_open_and_read(make_folder: MakeFolder):
     (sample,) = dataset.samples("train")
     assert sample.id == "\\xfcber -1\\n"
     assert np.array_equal(read_pair(sample, dataset)[1], MASK)
+
+
+def test_splits_that_share_images_with_an_opened_one_are_counted_beside_it(tmp_path: Path):
+    root = write_miniature("voc-aug", tmp_path / "voc", (4, 2))
+    dataset = open_dataset(Data(), root)
+    assert sorted(dataset.splits) == ["train", "val"]
+    assert dataset.other_splits == {"train_aug": 4}
+    trained = open_dataset(Data(train_split="train_aug"), root)
+    assert list(trained.other_splits) == ["train"]

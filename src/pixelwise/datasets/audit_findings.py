@@ -183,6 +183,8 @@ def _near_duplicates(dataset: Dataset, twins: Twins) -> list[Finding]:
 
 
 def _black_and_white(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
+    if dataset.label_table.threshold is not None:
+        return []  # 255 is above it, which makes it the object
     seen = _sum(e.raw_ids for e in examinations)
     if set(seen) != {0, IGNORE} or dataset.label_table.ids.get(IGNORE) != IGNORE:
         return []

@@ -36,7 +36,7 @@ from pixelwise.storage import cache_folder, sha256_bytes, write_bytes
 MAX_VALUES = 1000
 """So many values of a mask are kept, the most frequent ones: a photo in place of a mask has 100 000 colours."""
 # Part of the cache key: raise it when an examination finds more, or its fields change.
-_VERSION = 3
+_VERSION = 4
 
 
 @dataclass

@@ -111,7 +111,7 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
                 raise _not_recognised(data.dataset, root, below)
             layout = _of_inner_folder(below[0], root)
         layout = with_command(_by_classes(layout, data, root))
-    layout = trained_on(layout, data.train_split)
+    whole, layout = layout, trained_on(layout, data.train_split)
     table = class_table(data, layout)
     return Dataset(
         name=layout.name,
@@ -125,6 +125,11 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
         problems=(*layout.problems, *table.problems),
         label_names=layout.label_names,
         multilabel=layout.multilabel,
+        other_splits={
+            name: len(whole.splits[name])
+            for name in whole.overlapping
+            if whole.splits.get(name) and name not in layout.splits
+        },
     )
 
 

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from pixelwise.datasets.bands import ARRAY_SUFFIX, not_a_picture, read_array_mask, read_bands
+from pixelwise.datasets.bands import ARRAY_SUFFIX, array_without_channels, not_a_picture, read_array_mask, read_bands
 from pixelwise.datasets.decoding import Decoded, decode
 from pixelwise.datasets.diagnosis import (
     describe_counts,
@@ -117,6 +117,8 @@ def load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
         bands = read_bands(path, reading)
         kind = "NPY" if path.suffix.lower() == ARRAY_SUFFIX else "TIFF"
         return bands, ImageFacts(format=kind, stored_size=bands.shape[:2])
+    if path.suffix.lower() == ARRAY_SUFFIX:
+        raise array_without_channels(path, reading.max_pixels)
     plain = read_plain_png(path, max_pixels=reading.max_pixels)
     if plain is not None:
         pixels = plain if reading.channels is None else _choose_channels(plain, path, reading.channels)

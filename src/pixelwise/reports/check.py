@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,7 +116,7 @@ def check_and_show(
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(as_plain(checked)), indent=1).decode() + "\n")
     else:
         console = Console()
-        print_audit(checked.audit, path, console)
+        print_audit(checked.audit, path, console, checked.dataset.other_splits)
         _print_measured(checked, console)
         _print_findings(checked.audit, console)
         _print_verdict(checked, console)
@@ -161,8 +161,8 @@ def data_file(checked: Checked) -> str:
         "[data]",
         # An array per line: tomli-w would give every number of a palette its own.
         *(f"{name} = {json.dumps(value)}" for name, value in plain.items() if name not in tables["data"]),
-        "",
-        tomli_w.dumps(tables).removeprefix("[data]\n").strip(),
+        *([""] if any(tables.values()) else []),
+        *tomli_w.dumps(tables).removeprefix("[data]\n").strip().splitlines(),
     ]
     measured = checked.suggestions
     if measured is not None:
@@ -181,11 +181,20 @@ def data_file(checked: Checked) -> str:
     return "\n".join(lines) + "\n"
 
 
-def print_audit(found: Audit, path: Path, console: Console) -> None:
-    """Layout, pairs, sizes, and classes with their share."""
+def print_audit(found: Audit, path: Path, console: Console, others: Mapping[str, int] | None = None) -> None:
+    """Layout, pairs, sizes, and classes with their share.
+
+    Args:
+        found: The audit.
+        path: The folder as it was named.
+        console: Where to print.
+        others: Pairs of the splits that could be trained on instead.
+    """
     _say(console, f"{printable(path)}: {found.dataset}, {found.layout}")
     pairs = ", ".join(f"{count} {split}" for split, count in found.splits.items())
     _say(console, f"pairs     {pairs or 'none'}")
+    if others:
+        _say(console, f"          also {other_splits_in_words(others)}")
     if found.sizes.distinct:
         _say(console, f"images    {sizes_in_words(found)}")
     if found.mask_encodings:
@@ -195,6 +204,11 @@ def print_audit(found: Audit, path: Path, console: Console) -> None:
         )
     console.print()
     console.print(_class_table(found))
+
+
+def other_splits_in_words(others: Mapping[str, int]) -> str:
+    """`10582 train_aug (data.train_split=train_aug)`."""
+    return ", ".join(f"{pairs} {split} (data.train_split={split})" for split, pairs in others.items())
 
 
 def sizes_in_words(found: Audit) -> str:
@@ -263,7 +277,8 @@ def _print_measured(checked: Checked, console: Console) -> None:
         _say(console, f"weights   loss.class_weights: {ranges} (each class: --json or --html)")
     if checked.ceiling:
         best = ", ".join(f"{percent(one.bilinear, 1)} at stride {one.stride}" for one in checked.ceiling)
-        images = f"{checked.ceiling[0].images} images of {checked.ceiling_split}"
+        number = checked.ceiling[0].images
+        images = f"{number} {'image' if number == 1 else 'images'} of {checked.ceiling_split}"
         _say(console, f"ceiling   the truth itself, shrunk and enlarged, scores mIoU {best} (%, {images})")
 
 
@@ -326,6 +341,8 @@ def _print_verdict(checked: Checked, console: Console) -> None:
     """The splits that the recipe needs and the data lacks, and whether training can begin."""
     found, recipe = checked.audit, checked.recipe
     for field, split in _missing_splits(found, recipe).items():
+        if field == "data.train_split" and _explained(found, recipe):
+            continue
         console.print()
         if field == "data.train_split":
             console.print("error D221", style="bold red", end="  ")
@@ -345,7 +362,13 @@ def refused_kinds(found: Audit, recipe: Recipe) -> int:
     """How many kinds of errors stop training: those not allowed, and a training split without pairs."""
     codes = [finding.code for finding in found.errors if finding.code not in recipe.data.allow]
     nothing_to_train_on = "data.train_split" in _missing_splits(found, recipe)
-    return len(codes) + (nothing_to_train_on and "D221" not in codes)
+    return len(codes) + (nothing_to_train_on and "D221" not in codes and not _explained(found, recipe))
+
+
+def _explained(found: Audit, recipe: Recipe) -> bool:
+    """Whether there are pairs to train on, and errors that are reported anyway say why none can be used."""
+    refused = any(finding.code not in recipe.data.allow for finding in found.errors)
+    return refused and found.splits.get(recipe.data.train_split, 0) > 0
 
 
 def _usable_pairs(found: Audit) -> dict[str, int]:
