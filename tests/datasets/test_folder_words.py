@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelwise.datasets.folder_words import folders_by_words
+from pixelwise.datasets.folder_words import Kind, folders_by_words, kind_of
 
 
 def found(*names: str) -> dict[str | None, tuple[str, str]]:
@@ -42,3 +42,17 @@ def test_the_other_words_say_which_belong_together_and_which_split_they_are():
 )
 def test_what_is_ambiguous_is_not_guessed(names: tuple[str, ...]):
     assert found(*names) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("images_png", Kind.IMAGES),
+        ("imageLabels", Kind.MASKS),
+        ("GT", Kind.MASKS),
+        ("trimaps", None),
+        ("imagery", None),
+    ],
+)
+def test_what_a_folder_holds_by_its_name(name: str, kind: Kind | None):
+    assert kind_of(name) is kind

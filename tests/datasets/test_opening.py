@@ -72,6 +72,14 @@ def test_an_archive_that_unpacked_to_a_folder_of_its_own_is_opened_there(make_fo
     assert open_dataset(Data(), make_folder({"a": MASK, "b": MASK}, "one/two/three").parent.parent).root.name == "three"
 
 
+def test_without_a_mask_the_images_are_counted(tmp_path: Path):
+    (tmp_path / "images").mkdir()
+    for name in ("a.jpg", "b.png"):
+        (tmp_path / "images" / name).touch()
+    with pytest.raises(DataError, match="no images with masks found among 2 image files; it holds: images/"):
+        open_dataset(Data(), tmp_path)
+
+
 def test_a_description_outside_of_the_inner_folder_counts(make_folder: MakeFolder):
     outer = make_folder({"train/a": MASK}, "outer/data").parent
     (outer / "dataset.toml").write_text('classes = ["a", "b", "c"]')

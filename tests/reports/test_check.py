@@ -73,6 +73,13 @@ def test_without_a_split_to_score_the_command_names_another(run_cli: Callable, t
     assert stdout.splitlines()[-1] == ready
 
 
+def test_with_a_training_split_alone_dividing_it_is_proposed(run_cli: Callable, tiny_data: Path, tmp_path: Path):
+    data = copied(tiny_data, tmp_path / "data", without=("val", "test"))
+    code, stdout, _ = run_cli(["check", data])
+    assert code == 0
+    assert f"that scores what was trained on; to keep a part for scoring: pixelwise data split {data}" in stdout
+
+
 def test_weights_are_not_chosen_on_the_test_split(run_cli: Callable, tiny_data: Path, tmp_path: Path):
     code, stdout, _ = run_cli(["check", copied(tiny_data, tmp_path / "data", without=("val",))])
     assert code == 0

@@ -7,6 +7,7 @@
 - `images/...` with `masks/{train,val,test}/...`: the masks say which split an image is in.
 - `a.jpg` with `a_mask.png` in one folder, or in `{train,val,test}/` (Roboflow, whose `_classes.csv` is read)
 - `a.jpg` with `a.png`: where files of the same names differ in their endings, the JPEG is the image.
+- images and masks in folders of any depth: see `pixelwise.datasets.scattered`
 - `images/...` with `masks/{class}/...`, one mask per class: see `pixelwise.datasets.class_folders`
 
 Masks may be NumPy arrays (`.npy`) of integers, (H, W), as well as images.
@@ -32,6 +33,7 @@ from pixelwise.datasets.layouts import SPLIT_NAMES, Layout, in_order, split_fold
 from pixelwise.datasets.listing import Entry, list_images, subfolders
 from pixelwise.datasets.pairing import is_mask_name, pair, pair_folders
 from pixelwise.datasets.samples import Sample
+from pixelwise.datasets.scattered import scattered_layout
 from pixelwise.storage import printable
 
 LOOKED_FOR = (
@@ -59,10 +61,14 @@ def folder_layout(root: Path) -> Layout | None:
     taken for classes: multi-label data.
     """
     layout = _layout(root)
-    if layout is None or any(layout.splits.values()):
+    if layout is not None and any(layout.splits.values()):
         return layout
+    if layout is None:
+        return None
     by_class = multilabel_layout(root)
-    return by_class if by_class is not None and len(by_class.classes or ()) > 1 else layout
+    if by_class is not None and len(by_class.classes or ()) > 1:
+        return by_class
+    return scattered_layout(root) or layout
 
 
 def multilabel_layout(root: Path) -> Layout | None:

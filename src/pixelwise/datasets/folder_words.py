@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,21 @@ _SAY_NOTHING = {"ground", "dir", "folder", "data", "dataset"}
 Folders = dict[str | None, tuple[Path, Path]]
 
 
+class Kind(enum.Enum):
+    """What a folder holds by its name."""
+
+    IMAGES = "images"
+    MASKS = "masks"
+
+
+def kind_of(name: str) -> Kind | None:
+    """What a folder of this name holds; None where no word says it."""
+    words = set(_words(name))
+    if words & _MASKS:
+        return Kind.MASKS
+    return Kind.IMAGES if words & _IMAGES else None
+
+
 def folders_by_words(folders: Mapping[str, Path]) -> Folders:
     """Split -> its folders of images and of masks; the split is None where no name says one.
 
@@ -37,11 +53,11 @@ def folders_by_words(folders: Mapping[str, Path]) -> Folders:
     images: dict[tuple[str, ...], list[Path]] = {}
     masks: dict[tuple[str, ...], list[Path]] = {}
     for path in folders.values():
-        words = [word.lower() for word in _WORD.findall(path.name)]
-        kind, known = (masks, _MASKS) if _MASKS & set(words) else (images, _IMAGES)
-        if known & set(words):
-            others = tuple(word for word in words if word not in known and word not in _SAY_NOTHING)
-            kind.setdefault(others, []).append(path)
+        kind = kind_of(path.name)
+        if kind is not None:
+            group, known = (masks, _MASKS) if kind is Kind.MASKS else (images, _IMAGES)
+            others = tuple(word for word in _words(path.name) if word not in known and word not in _SAY_NOTHING)
+            group.setdefault(others, []).append(path)
     if len(images) == 1 and len(masks) == 1:
         # The only folders of their kinds, whatever else their names say.
         (words, found), (_, of_masks) = *images.items(), *masks.items()
@@ -54,3 +70,7 @@ def folders_by_words(folders: Mapping[str, Path]) -> Folders:
             return {}
         pairs[split] = (found[0], of_masks[0])
     return pairs if len(pairs) == 1 or None not in pairs else {}
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(name)]

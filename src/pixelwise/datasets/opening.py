@@ -27,9 +27,10 @@ from pixelwise.datasets import (
 from pixelwise.datasets.class_folders import not_class_folders, with_classes
 from pixelwise.datasets.class_tables import DESCRIPTION_FILE, class_table, described_classes
 from pixelwise.datasets.layouts import Layout, trained_on
-from pixelwise.datasets.listing import subfolders
+from pixelwise.datasets.listing import list_images, subfolders
 from pixelwise.datasets.remedies import prepare_command, with_command
 from pixelwise.datasets.samples import Dataset, Reading
+from pixelwise.datasets.scattered import scattered_layout
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes import CLASS_SETS, IGNORE
 from pixelwise.recipes.schema import Data
@@ -103,13 +104,18 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
             command = prepare_command(data.dataset, root)
             get = f", or get the data set: `{command}`" if command else ""
             raise DataError("D222", f"{printable(root)}: {state}", f"give the folder that holds images and masks{get}")
+        below: list[Layout] = []
         find = _recognise if data.dataset == "auto" else LAYOUTS[data.dataset][0]
         layout = find(root)
         if layout is None:
             below = _layouts_below(root, find)
-            if len(below) != 1:
-                raise _not_recognised(data.dataset, root, below)
-            layout = _of_inner_folder(below[0], root)
+            if len(below) == 1:
+                layout = _of_inner_folder(below[0], root)
+            elif not below and data.dataset in ("auto", "folder"):
+                # Not before: data sets side by side are not one.
+                layout = scattered_layout(root)
+        if layout is None:
+            raise _not_recognised(data.dataset, root, below)
         layout = with_command(_by_classes(layout, data, root))
     whole, layout = layout, trained_on(layout, data.train_split)
     table = class_table(data, layout)
@@ -252,10 +258,12 @@ def _not_recognised(name: str, root: Path, below: Sequence[Layout]) -> DataError
     except OSError as error:
         entries = [error.strerror or str(error)]
     found = ", ".join(printable(entry) for entry in entries[:8]) + (", ..." if len(entries) > 8 else "")
+    files = len(list_images(root).entries)
+    among = f" among {files} image files" if files else ""
     command = prepare_command(name, root)
     help = f"looked for {LAYOUTS[name][1]}" if name != "auto" else _EXPECTED
     return DataError(
         "D222",
-        f"{printable(root)}: no images with masks found; it holds: {found or 'nothing'}",
+        f"{printable(root)}: no images with masks found{among}; it holds: {found or 'nothing'}",
         help + (f"; `{command}` brings or names what is missing" if command else ""),
     )

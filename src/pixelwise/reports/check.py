@@ -340,6 +340,7 @@ def verdict(checked: Checked) -> str:
 def _print_verdict(checked: Checked, console: Console) -> None:
     """The splits that the recipe needs and the data lacks, and whether training can begin."""
     found, recipe = checked.audit, checked.recipe
+    trained = recipe.data.train_split
     for field, split in _missing_splits(found, recipe).items():
         if field == "data.train_split" and _explained(found, recipe):
             continue
@@ -351,6 +352,9 @@ def _print_verdict(checked: Checked, console: Console) -> None:
         present = ", ".join(f"{name} ({pairs})" for name, pairs in _usable_pairs(found).items() if pairs)
         _say(console, f"{field} is '{split}', which has no usable pair; splits that have some: {present or 'none'}")
         _say(console, f"  fix: {' '.join(_split_fix(field, found, recipe))}")
+        if field == "evaluation.split" and list(filter(_usable_pairs(found).get, found.splits)) == [trained]:
+            path = shlex.quote(printable(checked.path))
+            _say(console, f"  that scores what was trained on; to keep a part for scoring: pixelwise data split {path}")
     console.print()
     if refused_kinds(found, recipe):
         _say(console, f"{verdict(checked)} (docs/errors.md)")
