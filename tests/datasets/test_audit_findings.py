@@ -53,7 +53,7 @@ def test_the_same_image_in_two_splits_is_d133(make_folder: MakeFolder):
     root = make_folder({"train/a": MASK, "val/b": MASK, "val/c": MASK})
     (root / "images" / "val" / "b.png").write_bytes((root / "images" / "train" / "a.png").read_bytes())
     found = findings(root)["D133"]
-    assert "1 images are in train and val" in found.message
+    assert "1 image is in train and val" in found.message
     assert found.files == ("images/train/a.png", "images/val/b.png")
 
 

@@ -29,6 +29,8 @@ def test_counts_are_listed_by_size_and_cut_after_five():
         ([0, 1, 2, 255], "0..2 or 255 (ignored)"),
         ([0, 7, 33], "0, 7, 33"),
         ([0, 1], "0, 1"),
+        ([0, 1, 2, 12, 13, 20, 21, 22, 255], "0..2, 12, 13, 20..22 or 255 (ignored)"),
+        (range(0, 100, 2), ", ".join(map(str, range(0, 40, 2))) + ", ..."),
         ([255], "255 (ignored)"),
     ],
 )

@@ -154,13 +154,17 @@ def _leaks(dataset: Dataset, examinations: Iterable[Examination]) -> list[Findin
         findings.append(
             finding(
                 "D133",
-                f"{len(groups)} images are in {' and '.join(splits)} with identical content, e.g. {example}: scores on "
-                f"{splits[-1]} would be too good",
+                f"{_images(len(groups), 'is', 'are')} in {' and '.join(splits)} with identical content, e.g. "
+                f"{example}: scores on {splits[-1]} would be too good",
                 [relative_name(path, dataset.root) for group in groups for path in group.values()],
                 f"remove them from {splits[0]} or from {splits[-1]}",
             )
         )
     return findings
+
+
+def _images(number: int, one: str, several: str) -> str:
+    return f"1 image {one}" if number == 1 else f"{number} images {several}"
 
 
 def _near_duplicates(dataset: Dataset, twins: Twins) -> list[Finding]:
@@ -173,8 +177,8 @@ def _near_duplicates(dataset: Dataset, twins: Twins) -> list[Finding]:
         findings.append(
             finding(
                 "W134",
-                f"{len(pairs)} images of {second} look like images of {first}, e.g. {example}: scores on {second} "
-                "would be too good",
+                f"{_images(len(pairs), f'of {second} looks', f'of {second} look')} like images of {first}, e.g. "
+                f"{example}: scores on {second} would be too good",
                 list(dict.fromkeys(names)),
                 f"keep a video sequence in one split (`pixelwise data split --group`), or remove them from {first}",
             )

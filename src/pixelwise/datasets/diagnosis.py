@@ -14,6 +14,7 @@ from pixelwise.recipes.classes import CAMVID, CITYSCAPES, IGNORE, Color, voc_col
 _MANY_IDS = 64
 _MANY_COLORS = 40
 _SHOWN = 5
+_RANGES = 20
 # What compression makes of black and white lies this near to them.
 _NEARLY = 31
 _FEW_GREYS = 4
@@ -32,12 +33,20 @@ def describe_counts(counts: Mapping[int, int], *, colors: bool = False) -> str:
 
 
 def describe_ids(ids: Collection[int]) -> str:
-    """`0..18 or 255 (ignored)` for contiguous ids from 0, otherwise a list."""
+    """`0..18 or 255 (ignored)`: ranges where three ids or more follow each other."""
     named = sorted(set(ids) - {IGNORE})
     if not named:
         return "255 (ignored)"
-    contiguous = named == list(range(named[0], named[-1] + 1)) and len(named) > 2
-    text = f"{named[0]}..{named[-1]}" if contiguous else ", ".join(map(str, named[:20]))
+    ranges: list[list[int]] = []
+    for raw in named:
+        if ranges and raw == ranges[-1][-1] + 1:
+            ranges[-1].append(raw)
+        else:
+            ranges.append([raw])
+    parts: list[str] = []
+    for found in ranges:
+        parts += [f"{found[0]}..{found[-1]}"] if len(found) > 2 else map(str, found)
+    text = ", ".join(parts[:_RANGES]) + (", ..." if len(parts) > _RANGES else "")
     return f"{text} or {IGNORE} (ignored)" if IGNORE in ids else text
 
 
