@@ -137,6 +137,7 @@ def as_plain(checked: Checked) -> dict[str, Any]:
     """The fields of the audit, and what was measured besides."""
     return {
         **msgspec.structs.asdict(checked.audit),
+        "other_splits": checked.dataset.other_splits,
         "layout_scores": [{**msgspec.structs.asdict(score), "share": score.share} for score in checked.scores],
         "suggestions": checked.suggestions,
         "ceiling_split": checked.ceiling_split,
