@@ -40,7 +40,7 @@ def test_convert_writes_a_folder_that_checks(run_cli: Callable, tiny_data: Path,
     code, stdout, _ = run_cli(["data", "convert", tiny_data, tmp_path / "out", "--size", "32x24"])
     assert code == 0
     assert "8 train, 3 val, 3 test, 3 classes" in stdout
-    assert "24x32 (HxW), all" in run_cli(["check", tmp_path / "out"]).stdout
+    assert "32x24 (WxH), all" in run_cli(["check", tmp_path / "out"]).stdout
 
 
 @pytest.mark.parametrize("arguments", [["--to", "coco"], ["--size", "24"]])
@@ -52,7 +52,7 @@ def test_convert_refuses_what_it_cannot_do(run_cli: Callable, tiny_data: Path, t
 
 
 def test_stats_counts(run_cli: Callable, tiny_data: Path):
-    assert "48x64: 14 images" in run_cli(["data", "stats", tiny_data]).stdout
+    assert "64x48: 14 images" in run_cli(["data", "stats", tiny_data]).stdout
     found = json.loads(run_cli(["data", "stats", tiny_data, "--json"]).stdout)
     assert found["sizes"] == [{"height": 48, "width": 64, "images": 14}]
     assert sum(found["splits"]["train"]["pixels"]) == 8 * 46 * 64

@@ -86,4 +86,4 @@ def test_other_folders_are_not_ade20k(tmp_path: Path):
     with pytest.raises(DataError) as caught:
         open_dataset(Data(dataset="ade20k32"), tmp_path)
     assert caught.value.code == "D222"
-    assert "ade20k32: ADEChallengeData2016/" in caught.value.help
+    assert "looked for ADEChallengeData2016/" in caught.value.help

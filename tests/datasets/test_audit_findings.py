@@ -53,7 +53,7 @@ def test_the_same_image_in_two_splits_is_d133(make_folder: MakeFolder):
     root = make_folder({"train/a": MASK, "val/b": MASK, "val/c": MASK})
     (root / "images" / "val" / "b.png").write_bytes((root / "images" / "train" / "a.png").read_bytes())
     found = findings(root)["D133"]
-    assert "1 images are in train and val" in found.message
+    assert "1 image is in train and val" in found.message
     assert found.files == ("images/train/a.png", "images/val/b.png")
 
 
@@ -117,3 +117,17 @@ def test_errors_come_before_warnings_and_problems_of_opening_are_repeated(make_f
     found = audit(open_dataset(DATA, root)).findings
     assert [finding.code for finding in found] == ["D220", "W210"]
     assert found[0].files == ("images/train/b.png",)
+
+
+def test_of_many_absent_classes_eight_are_named(make_folder: MakeFolder):
+    data = Data(classes=tuple(f"class {i}" for i in range(40)))
+    found = findings(make_folder({"train/a": MASK, "train/b": MASK}), data)["W210"]
+    assert "class 2, class 3" in found.message
+    assert "class 9 and 30 more have no pixel; scores there are means over 2 of 40 classes" in found.message
+
+
+def test_masks_read_with_a_threshold_have_no_ignored_255(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK * 255, "train/b": np.array([[3, 200]], np.uint8)})
+    result = audit(open_dataset(Data(mask_threshold=128), root))
+    assert result.findings == ()
+    assert (result.classes, result.statistics["train"].pixels) == (("background", "object"), (3, 3))

@@ -154,3 +154,25 @@ def test_an_image_that_does_not_exist_is_d230(tmp_path: Path):
     problem = next(found for found in dataset.problems if found.code == "D230")
     assert not any(dataset.splits.values())
     assert "image a.jpg does not exist" in problem.message
+
+
+def test_own_categories_may_be_laid_out_like_coco_2017(tmp_path: Path):
+    root = tmp_path / "d"
+    for split in ("train", "val"):  # images of the same name in both
+        write(
+            root / f"annotations/instances_{split}2017.json", content((3, rectangle(0, 0, 4, 3))), root / f"{split}2017"
+        )
+    dataset = open_dataset(Data(), root)
+    assert (dataset.name, dataset.problems) == ("coco", ())
+    for split in ("train", "val"):
+        assert [s.image_path for s in dataset.splits[split]] == [root / f"{split}2017" / "a.jpg"]
+
+
+def test_a_file_with_many_missing_images_is_named_once(tmp_path: Path):
+    root = roboflow(tmp_path / "d", (3, rectangle(0, 0, 4, 3)))
+    lists = content()
+    lists["images"] = [{"id": i, "file_name": f"{i}.jpg", "height": 6, "width": 8} for i in range(9)]
+    (root / "train" / "_annotations.coco.json").write_text(json.dumps(lists))
+    (problem,) = [found for found in open_dataset(Data(), root).problems if found.code == "D230"]
+    assert problem.message.startswith("9 annotations cannot be used")
+    assert (len(problem.files), problem.total) == (1, 1)

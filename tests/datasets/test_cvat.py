@@ -187,3 +187,12 @@ def test_a_wrong_label_map_is_d230(masks: Path, line: str, message: str):
         open_dataset(Data(), masks)
     assert caught.value.code == "D230"
     assert message in caught.value.message
+
+
+def test_masks_exported_without_their_images_are_one_sentence(tmp_path: Path):
+    (tmp_path / "SegmentationClass").mkdir()
+    (tmp_path / "labelmap.txt").write_text("background:0,0,0::\nroad:128,64,128::\n")
+    Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(tmp_path / "SegmentationClass" / "a.png")
+    (problem,) = open_dataset(Data(), tmp_path).problems
+    assert (problem.code, problem.message) == ("D220", "the export holds 1 masks and no image")
+    assert "Save images" in problem.fix

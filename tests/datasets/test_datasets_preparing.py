@@ -110,6 +110,13 @@ def test_cityscapes_names_its_archives_and_counts_what_is_there(tmp_path: Path):
     assert not state.complete
 
 
+def test_an_archive_of_loose_files_gets_a_folder(served: str, tmp_path: Path):
+    loose = Source(file="data.zip", url=served, brings="masks", into="masks", only="top/masks")
+    recipe = Recipe("made up", "none", (loose,), {"masks/*/a.png": 2})
+    assert prepare("x", tmp_path / "root", fetch=True, recipes={"x": recipe}).complete
+    assert not (tmp_path / "root" / "train").exists()
+
+
 def test_an_unknown_name_is_corrected():
     with pytest.raises(RecipeError, match="did you mean 'ade20k'"):
         recipe_of("ade20")

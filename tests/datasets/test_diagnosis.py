@@ -1,10 +1,13 @@
 import pytest
 
 from pixelwise.datasets.diagnosis import (
+    are_smoothed,
+    black_and_white_share,
     compact_map,
     describe_counts,
     describe_ids,
     explain_colors_without_table,
+    explain_lossy,
     explain_unknown_colors,
     explain_unknown_ids,
     label_map_override,
@@ -26,6 +29,8 @@ def test_counts_are_listed_by_size_and_cut_after_five():
         ([0, 1, 2, 255], "0..2 or 255 (ignored)"),
         ([0, 7, 33], "0, 7, 33"),
         ([0, 1], "0, 1"),
+        ([0, 1, 2, 12, 13, 20, 21, 22, 255], "0..2, 12, 13, 20..22 or 255 (ignored)"),
+        (range(0, 100, 2), ", ".join(map(str, range(0, 40, 2))) + ", ..."),
         ([255], "255 (ignored)"),
     ],
 )
@@ -99,3 +104,29 @@ def test_a_single_unknown_colour_is_named():
     clause, fix = explain_unknown_colors({0x0000FF: 25}, 100, 3)
     assert clause == "3 colours; 25 % of the pixels are not in the colour table: #0000ff (25 px)"
     assert "data.colors" in fix
+
+
+def test_black_and_white_is_a_share_of_the_pixels_that_needs_both():
+    assert black_and_white_share({0: 5, 3: 1, 250: 2, 128: 2}) == 0.8
+    assert black_and_white_share({0: 5, 1: 5}) == 0.0
+    assert black_and_white_share({0: 5, 1000: 5}) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("counts", "smoothed"),
+    [
+        ({0: 90, 255: 10}, False),
+        ({0: 90, 255: 10, 64: 1, 128: 1, 192: 1}, False),  # four classes and one more
+        ({0: 90, 255: 10, 60: 1, 100: 1, 140: 1, 180: 1}, True),
+        ({0: 10, 255: 10, 60: 10, 100: 10, 140: 10, 180: 10}, False),
+        ({0: 90, 1: 10, 2: 3}, False),
+    ],
+)
+def test_grey_edges_are_told_from_classes(counts: dict[int, int], smoothed: bool):
+    assert are_smoothed(counts) == smoothed
+
+
+def test_a_lossy_mask_of_black_and_white_can_be_read_with_a_threshold():
+    assert "data.mask_threshold=128" in explain_lossy({0: 90, 2: 5, 253: 20, 120: 1})
+    assert "mask_threshold" not in explain_lossy({0: 90, 1: 40, 2: 30, 5: 1})
+    assert "mask_threshold" not in explain_lossy({})

@@ -169,3 +169,57 @@ def test_images_and_masks_may_lie_side_by_side_with_roboflows_classes(make_folde
     assert layout is not None
     assert {split: len(samples) for split, samples in layout.splits.items()} == {"train": 1, "val": 1}
     assert (layout.classes, layout.label_map, layout.problems) == (("background", "leaf"), {0: 0, 1: 1}, ())
+
+
+def test_images_and_masks_of_one_name_are_told_apart_by_their_endings(make_folder: MakeFolder):
+    root = make_folder({f"x{i}": MASK for i in range(10)})
+    for i in range(10):
+        (root / "images" / f"x{i}.png").rename(root / f"x{i}.JPG")
+        (root / "masks" / f"x{i}.png").rename(root / f"x{i}.png")
+    (root / "images").rmdir()
+    (root / "masks").rmdir()
+    layout = folder_layout(root)
+    assert layout is not None
+    samples = [sample for found in layout.splits.values() for sample in found]
+    assert {(s.image_path.suffix, s.mask_path.suffix) for s in samples if s.mask_path} == {(".JPG", ".png")}
+    assert len(samples) == 10
+
+
+def test_photos_in_two_formats_are_no_data_set(make_folder: MakeFolder):
+    root = make_folder({f"x{i}": MASK for i in range(6)})
+    for i in range(6):
+        (root / "images" / f"x{i}.png").rename(root / f"x{i}.jpg")
+    (root / "masks" / "x0.png").rename(root / "x0.png")
+    shutil.rmtree(root / "masks")
+    (root / "images").rmdir()
+    assert folder_layout(root) is None
+
+
+def test_masks_may_say_the_splits_of_images_that_lie_together(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK, "val/b": MASK, "test/c": MASK})
+    for split, name in (("train", "a"), ("val", "b"), ("test", "c")):
+        (root / "images" / split / f"{name}.png").rename(root / "images" / f"{name}.png")
+        (root / "images" / split).rmdir()
+    layout = folder_layout(root)
+    assert layout is not None
+    assert {name: [s.id for s in found] for name, found in layout.splits.items()} == {
+        "train": ["a"],
+        "val": ["b"],
+        "test": ["c"],
+    }
+    assert (layout.multilabel, layout.problems) == (False, ())
+
+
+def test_folders_named_by_other_words_are_taken_with_their_splits(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK, "val/b": MASK})
+    (root / "images").rename(root / "img_dir")
+    (root / "masks").rename(root / "ann_dir")
+    layout = folder_layout(root)
+    assert layout is not None
+    assert {name: len(found) for name, found in layout.splits.items()} == {"train": 1, "val": 1}
+    assert layout.description == "img_dir/{split}/ with ann_dir/{split}/"
+
+
+def test_splits_further_down_count_where_images_and_masks_lie_side_by_side(make_folder: MakeFolder):
+    root = side_by_side(make_folder, "mine/train", "mine/valid")
+    assert counts(root) == {"train": 1, "val": 1}

@@ -37,6 +37,16 @@ def test_black_and_white_masks_are_background_and_object_and_a_warning_says_so()
     assert "'data.label_map={0 = 0, 255 = 1}' 'data.classes=[\"background\", \"object\"]'" in finding.fix
 
 
+def test_black_and_white_masks_with_grey_edges_are_d204_with_a_threshold(tmp_path: Path):
+    disc = np.zeros((32, 32), np.uint8)
+    disc[8:20, 10:25] = 255
+    Image.fromarray(disc).resize((75, 75), Image.Resampling.BILINEAR).save(tmp_path / "a.png")
+    mapping, (finding,) = infer_label_map(read_mask_ids([tmp_path / "a.png"], max_pixels=10**6))
+    assert (mapping, finding.code) == ({}, "D204")
+    assert finding.message.startswith("the masks are black and white with grey edges")
+    assert "data.mask_threshold=128" in finding.fix
+
+
 @pytest.mark.parametrize("found", [range(0, 3000, 7), (255,)])
 def test_ids_no_map_makes_sense_of_are_d204_without_a_map(found: range | tuple[int]):
     mapping, (finding,) = infer_label_map(ids(*found))
@@ -52,6 +62,7 @@ def test_ids_of_all_masks_are_collected_with_their_files(tmp_path: Path):
     found = read_mask_ids([tmp_path / f"{name}.png" for name in ("a", "b", "colour", "broken")], max_pixels=100)
     assert {raw: count for raw, (count, _) in found.files.items()} == {0: 1, 1: 2, 2: 1}
     assert found.files[2][1].endswith("b.png")
+    assert found.pixels == {0: 1, 1: 2, 2: 1}
 
 
 def test_numbers_of_another_kind_do_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

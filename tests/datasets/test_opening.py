@@ -9,6 +9,7 @@ from pixelwise.datasets.reading import read_pair
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes import CAMVID
 from pixelwise.recipes.schema import Data
+from pixelwise.testing.miniatures import write_miniature
 
 MakeFolder = Callable[..., Path]
 MASK = np.array([[0, 1], [2, 255]], np.uint8)
@@ -58,7 +59,39 @@ def test_a_folder_of_another_kind_is_d222_with_what_was_looked_for(tmp_path: Pat
     with pytest.raises(DataError, match="no images with masks found; it holds: pictures/") as caught:
         open_dataset(Data(dataset=name), tmp_path)  # type: ignore[arg-type]
     assert caught.value.code == "D222"
-    assert ("leftImg8bit" in caught.value.help) == (name in ("auto", "cityscapes"))
+    assert ("leftImg8bit" in caught.value.help) == (name == "cityscapes")
+    assert ("images/ and masks/" in caught.value.help) == (name == "auto")
+    assert len(caught.value.help) < 400
+
+
+def test_an_archive_that_unpacked_to_a_folder_of_its_own_is_opened_there(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK, "val/b": MASK}, "outer/my data")
+    dataset = open_dataset(Data(), root.parent)
+    assert (dataset.name, dataset.root) == ("folder", root)
+    assert dataset.layout == "in my data/: images/{split}/ with masks/{split}/"
+    assert open_dataset(Data(), make_folder({"a": MASK, "b": MASK}, "one/two/three").parent.parent).root.name == "three"
+
+
+def test_without_a_mask_the_images_are_counted(tmp_path: Path):
+    (tmp_path / "images").mkdir()
+    for name in ("a.jpg", "b.png"):
+        (tmp_path / "images" / name).touch()
+    with pytest.raises(DataError, match="no images with masks found among 2 image files; it holds: images/"):
+        open_dataset(Data(), tmp_path)
+
+
+def test_a_description_outside_of_the_inner_folder_counts(make_folder: MakeFolder):
+    outer = make_folder({"train/a": MASK}, "outer/data").parent
+    (outer / "dataset.toml").write_text('classes = ["a", "b", "c"]')
+    assert open_dataset(Data(), outer).classes == ("a", "b", "c")
+
+
+def test_of_several_data_sets_in_a_folder_none_is_chosen(make_folder: MakeFolder):
+    outer = make_folder({"train/a": MASK}, "outer/one").parent
+    make_folder({"train/a": MASK}, "outer/two")
+    with pytest.raises(DataError, match=r"holds 2 data sets: .*outer/one, .*outer/two") as caught:
+        open_dataset(Data(), outer)
+    assert (caught.value.code, caught.value.help.count("outer/one")) == ("D222", 1)
 
 
 @pytest.mark.parametrize(("root", "state"), [(None, "needs a folder"), (Path("/nowhere/at/all"), "does not exist")])
@@ -112,3 +145,12 @@ def test_non_utf8_names_open_and_read(make_folder: MakeFolder):
     (sample,) = dataset.samples("train")
     assert sample.id == "\\xfcber -1\\n"
     assert np.array_equal(read_pair(sample, dataset)[1], MASK)
+
+
+def test_splits_that_share_images_with_an_opened_one_are_counted_beside_it(tmp_path: Path):
+    root = write_miniature("voc-aug", tmp_path / "voc", (4, 2))
+    dataset = open_dataset(Data(), root)
+    assert sorted(dataset.splits) == ["train", "val"]
+    assert dataset.other_splits == {"train_aug": 4}
+    trained = open_dataset(Data(train_split="train_aug"), root)
+    assert list(trained.other_splits) == ["train"]

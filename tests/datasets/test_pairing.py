@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pixelwise.datasets.listing import Entry
-from pixelwise.datasets.pairing import pair
+from pixelwise.datasets.pairing import is_mask_name, pair
 
 
 def entries(*names: str) -> list[Entry]:
@@ -33,6 +33,43 @@ def test_endings_that_tools_append_to_masks_are_understood(mask: str):
 
 def test_endings_that_tools_append_to_images_are_understood():
     assert paired(entries("1_sat.jpg"), entries("1_mask.png"))[0] == [("1_sat.jpg", "1_mask.png")]
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("image_7.jpg", "mask_7.png"),
+        ("img7.jpg", "label7.png"),
+        ("b/frame 7.jpg", "b/gt 7.png"),
+        ("7.jpg", "mask7.png"),
+    ],
+)
+def test_what_tools_put_before_names_is_understood(image: str, mask: str):
+    pairs, findings = paired(entries(image), entries(mask))
+    assert pairs == [(Path(image).name, Path(mask).name)]
+    assert findings == []
+
+
+def test_a_folder_per_image_may_hold_image_and_mask():
+    pairs, findings = paired(entries("1/image.jpg", "2/image.jpg"), entries("1/mask.png", "2/mask.png"))
+    assert len(pairs) == 2
+    assert findings == []
+
+
+def test_numbers_of_two_series_are_not_paired():
+    pairs, findings = paired(entries("image_1.jpg", "img_1.jpg"), entries("mask_1.png"))
+    assert pairs == []
+    assert {finding.code for finding in findings} == {"D220"}
+
+
+@pytest.mark.parametrize("stem", ["a_mask", "a-labels", "mask", "mask_1", "label7", "gt.3"])
+def test_names_of_masks_are_known(stem: str):
+    assert is_mask_name(stem)
+
+
+@pytest.mark.parametrize("stem", ["a", "a_L", "masked", "gtx", "segment_1", "labelled 3"])
+def test_names_of_images_are_not_taken_for_masks(stem: str):
+    assert not is_mask_name(stem)
 
 
 def test_two_masks_that_could_belong_to_one_image_are_not_guessed():

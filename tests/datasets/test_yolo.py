@@ -82,7 +82,7 @@ def test_an_image_without_objects_is_background(root: Path, text: str | None):
         ("0 0.5 0.5 0.2 0.2", "line 1 is a bounding box (4 numbers after the class); segmentation needs polygons"),
         ("0 0 0 1 0 1", "line 1 has 5 numbers after the class; expected x and y of 3 or more corners"),
         ("0 0 0 40 0 40 60", "line 1 has coordinates outside 0..1"),
-        ("2 0 0 1 0 1 1", "line 1 is of class 2; data.yaml names 0..1"),
+        ("2 0 0 1 0 1 1", "line 1 is of class 2; the classes are 0..1"),
         ("road 0 0 1 0 1 1", "line 1 is 'road 0 0 1 0 1 1'; expected a class and numbers"),
     ],
 )
@@ -113,3 +113,17 @@ def test_names_that_cannot_be_read_are_d230(root: Path):
     with pytest.raises(DataError, match=r"data\.yaml: no class names can be read from it") as caught:
         open_dataset(Data(), root)
     assert caught.value.code == "D230"
+
+
+@pytest.mark.parametrize("place", ["classes.txt", "labels/classes.txt"])
+def test_names_may_be_lines_of_a_text_file(root: Path, place: str):
+    (root / "data.yaml").unlink()
+    (root / place).write_text("road\nlittle car\n\n")
+    dataset = open_dataset(Data(), root)
+    assert (dataset.classes, dataset.problems) == (("background", "road", "little car"), ())
+
+
+def test_an_empty_line_among_the_names_would_shift_them(root: Path):
+    (root / "classes.txt").write_text("road\n\ncar\n")
+    with pytest.raises(DataError, match=r"classes\.txt: no class names"):
+        read_names(root / "classes.txt")

@@ -241,4 +241,4 @@ def test_B10_a_folder_without_any_layout_is_d222(tmp_path: Path, check: Check):
     code, _, printed = check(tmp_path)
     assert code == 3
     assert "error[D222]" in printed
-    assert "help: looked for" in printed
+    assert "help: expected images/ and masks/" in printed

@@ -4,14 +4,18 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from pixelwise.testing.miniatures import write_miniature
 
 
 def test_sound_data_is_shown_and_the_next_command_named(run_cli: Callable, tiny_data: Path):
     code, stdout, _ = run_cli(["check", tiny_data])
     assert code == 0
     assert "8 train, 3 val, 3 test" in stdout
-    assert "48x64 (HxW), all" in stdout
+    assert "64x48 (WxH), all" in stdout
     assert "box" in stdout
     assert f"ready: pixelwise train unet-resnet18 --data {tiny_data}" in stdout
 
@@ -69,6 +73,13 @@ def test_without_a_split_to_score_the_command_names_another(run_cli: Callable, t
     assert stdout.splitlines()[-1] == ready
 
 
+def test_with_a_training_split_alone_dividing_it_is_proposed(run_cli: Callable, tiny_data: Path, tmp_path: Path):
+    data = copied(tiny_data, tmp_path / "data", without=("val", "test"))
+    code, stdout, _ = run_cli(["check", data])
+    assert code == 0
+    assert f"that scores what was trained on; to keep a part for scoring: pixelwise data split {data}" in stdout
+
+
 def test_weights_are_not_chosen_on_the_test_split(run_cli: Callable, tiny_data: Path, tmp_path: Path):
     code, stdout, _ = run_cli(["check", copied(tiny_data, tmp_path / "data", without=("val",))])
     assert code == 0
@@ -97,7 +108,7 @@ def test_without_any_usable_pair_no_other_split_is_proposed(run_cli: Callable, t
     data = copied(tiny_data, tmp_path / "data", without=())
     for mask in (data / "masks").rglob("*.png"):
         mask.write_bytes(b"broken")
-    code, stdout, _ = run_cli(["check", data, 'data.classes=["a", "b", "c"]'])
+    code, stdout, _ = run_cli(["check", data, 'data.classes=["a", "b", "c"]', 'data.allow=["D102"]'])
     assert code == 3
     assert "error D221  data.train_split is 'train', which has no usable pair; splits that have some: none" in stdout
     assert "hint" not in stdout
@@ -160,3 +171,40 @@ def test_the_page_needs_nothing_and_escapes_names(run_cli: Callable, tiny_data: 
     assert 'src="http' not in page
     assert page.count('class="labels" src="data:image/png') == 12
     assert "training would be wrong" in page
+
+
+def test_a_split_whose_pairs_are_all_wrong_is_one_kind_of_errors(run_cli: Callable, tmp_path: Path):
+    for split in ("train", "val"):
+        for kind, size in (("images", 8), ("masks", 4)):
+            (tmp_path / kind / split).mkdir(parents=True)
+            pixels = np.eye(size, dtype=np.uint8)[:: 1 if split == "train" else -1]
+            Image.fromarray(pixels).save(tmp_path / kind / split / "a.png")
+    code, stdout, _ = run_cli(["check", tmp_path])
+    assert code == 3
+    assert "error D201" in stdout
+    assert "D221" not in stdout
+    assert "1 kind of errors: training would be wrong" in stdout
+    # Allowed, the pairs are left out, and nothing is left.
+    code, stdout, _ = run_cli(["check", tmp_path, 'data.allow=["D201"]'])
+    assert code == 3
+    assert "error D221  data.train_split is 'train', which has no usable pair" in stdout
+
+
+def test_other_splits_to_train_on_are_named(run_cli: Callable, tmp_path: Path):
+    root = write_miniature("voc-aug", tmp_path / "voc", (4, 2))
+    code, stdout, _ = run_cli(["check", root, "--html", tmp_path / "page.html"])
+    assert code == 0
+    assert "also 4 train_aug (data.train_split=train_aug)" in stdout
+    assert "also 4 train_aug" in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_converted_bands_say_how_they_are_read(run_cli: Callable, tmp_path: Path):
+    for kind, array in (("images", np.zeros((6, 6, 5), np.uint8)), ("masks", np.eye(6, dtype=np.uint8))):
+        (tmp_path / kind / "train").mkdir(parents=True)
+        np.save(tmp_path / kind / "train" / "a.npy", array)
+    _, stdout, _ = run_cli(["check", tmp_path])
+    assert "error D105" in stdout
+    assert "the NumPy array has 5 bands of uint8" in stdout
+    assert "data.channels=[0,1,2,3,4]" in stdout
+    _, stdout, _ = run_cli(["check", tmp_path, "data.channels=[0,1,2,3,4]"])
+    assert "D105" not in stdout

@@ -16,7 +16,7 @@ def _group() -> None:
 
 @app.command()
 def prepare(
-    name: str = typer.Argument(None, help="camvid, voc-aug, ade20k, coco or cityscapes; without it: what is known."),
+    name: str = typer.Argument(None, help="camvid, voc-aug, ade20k, coco, cityscapes, ...; without it: what is known."),
     root: Path = typer.Option(None, "--root", help="The data set's folder; archives that lie in it are used."),
     download: bool = typer.Option(False, "--download", help="Fetch archives that are not there. Read the terms first."),
 ) -> None:

@@ -24,6 +24,9 @@ from pixelwise.storage import printable
 Twins = Mapping[tuple[str, str], Sequence[tuple[Seen, Seen, int]]]
 """By two splits: an image of the first, one of the second that looks like it, and how many bits differ."""
 
+# So many classes are named in a sentence.
+_NAMED = 8
+
 
 def collect_findings(
     dataset: Dataset,
@@ -151,13 +154,17 @@ def _leaks(dataset: Dataset, examinations: Iterable[Examination]) -> list[Findin
         findings.append(
             finding(
                 "D133",
-                f"{len(groups)} images are in {' and '.join(splits)} with identical content, e.g. {example}: scores on "
-                f"{splits[-1]} would be too good",
+                f"{_images(len(groups), 'is', 'are')} in {' and '.join(splits)} with identical content, e.g. "
+                f"{example}: scores on {splits[-1]} would be too good",
                 [relative_name(path, dataset.root) for group in groups for path in group.values()],
                 f"remove them from {splits[0]} or from {splits[-1]}",
             )
         )
     return findings
+
+
+def _images(number: int, one: str, several: str) -> str:
+    return f"1 image {one}" if number == 1 else f"{number} images {several}"
 
 
 def _near_duplicates(dataset: Dataset, twins: Twins) -> list[Finding]:
@@ -170,8 +177,8 @@ def _near_duplicates(dataset: Dataset, twins: Twins) -> list[Finding]:
         findings.append(
             finding(
                 "W134",
-                f"{len(pairs)} images of {second} look like images of {first}, e.g. {example}: scores on {second} "
-                "would be too good",
+                f"{_images(len(pairs), f'of {second} looks', f'of {second} look')} like images of {first}, e.g. "
+                f"{example}: scores on {second} would be too good",
                 list(dict.fromkeys(names)),
                 f"keep a video sequence in one split (`pixelwise data split --group`), or remove them from {first}",
             )
@@ -180,6 +187,8 @@ def _near_duplicates(dataset: Dataset, twins: Twins) -> list[Finding]:
 
 
 def _black_and_white(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
+    if dataset.label_table.threshold is not None:
+        return []  # 255 is above it, which makes it the object
     seen = _sum(e.raw_ids for e in examinations)
     if set(seen) != {0, IGNORE} or dataset.label_table.ids.get(IGNORE) != IGNORE:
         return []
@@ -261,8 +270,9 @@ def _class_warnings(
         absent = [name for name, count in zip(dataset.classes, counts, strict=True) if not count]
         if absent and any(counts):
             kept = len(dataset.classes) - len(absent)
+            names = ", ".join(absent[:_NAMED]) + (f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else "")
             text = (
-                f"{split}: {', '.join(absent)} {'has' if len(absent) == 1 else 'have'} no pixel; "
+                f"{split}: {names} {'has' if len(absent) == 1 else 'have'} no pixel; "
                 f"scores there are means over {kept} of {len(dataset.classes)} classes"
             )
             findings.append(finding("W210", text, [], "move images between the splits, or drop the class"))

@@ -66,12 +66,21 @@ def bands_error(path: Path) -> DataError | None:
     return not_a_picture(path, count, dtype)
 
 
-def not_a_picture(path: Path, count: int, dtype: np.dtype) -> DataError:
+def array_without_channels(path: Path, max_pixels: int) -> DataError:
+    """D105 for a NumPy array where nobody said which of its bands to take; D101, D120, D131 as of `read_bands`."""
+    try:
+        values = _load(path, max_pixels)
+    except DataError as error:
+        return error
+    return not_a_picture(path, values.shape[2], values.dtype, kind="NumPy array")
+
+
+def not_a_picture(path: Path, count: int, dtype: np.dtype, kind: str = "TIFF file") -> DataError:
     """D105 for an image of `count` bands of numbers of that type, which cannot be taken for RGB."""
     deep = "" if dtype == np.uint8 else ", and which values become 0 and 255: for example data.input_range=[0, 10000]"
     return DataError(
         "D105",
-        f"{printable(path)}: the TIFF file has {count} bands of {dtype} and is no RGB picture; bands are taken by "
+        f"{printable(path)}: the {kind} has {count} bands of {dtype} and is no RGB picture; bands are taken by "
         "their numbers",
         f"say which ones the network gets, counted from 0: data.channels=[{','.join(map(str, range(count)))}] for all"
         + deep,

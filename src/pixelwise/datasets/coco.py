@@ -72,6 +72,10 @@ class _Category(msgspec.Struct):
     name: str
 
 
+class _Categories(msgspec.Struct):
+    categories: list[_Category]
+
+
 class _Annotations(msgspec.Struct):
     """The part of an `instances_*.json` that is needed; outlines are decoded image by image."""
 
@@ -189,10 +193,16 @@ def _masks(annotations: Path, hashes: HashCache) -> tuple[Path, list[_Drawn]]:
 
 def _read(file: Path) -> _Annotations:
     try:
-        found = msgspec.json.decode(file.read_bytes(), type=_Annotations)
+        content = file.read_bytes()
+        # First what it is, then whether it is whole: annotations of other tools often leave fields out.
+        _check_categories(msgspec.json.decode(content, type=_Categories).categories, file)
+        return msgspec.json.decode(content, type=_Annotations)
     except (OSError, msgspec.DecodeError) as error:
         raise _unusable(file, error) from error
-    names = {category.id: category.name for category in found.categories}
+
+
+def _check_categories(found: list[_Category], file: Path) -> None:
+    names = {category.id: category.name for category in found}
     for category, name in CATEGORIES.items():
         if names.get(category) != name:
             raise OtherCategoriesError(
@@ -200,7 +210,6 @@ def _read(file: Path) -> _Annotations:
                 f"{printable(file)}: category {category} is {names.get(category)!r}; expected COCO's {name!r}",
                 "these are not COCO's own annotations: data.dataset=coco takes the categories as they are",
             )
-    return found
 
 
 def _draw_all(annotations: _Annotations, file: Path, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Anybody's own annotations in COCO's JSON format: polygons or run-length codes of any categories.
 
     train/_annotations.coco.json train/a.jpg valid/...      (Roboflow)
+    annotations/instances_train2017.json train2017/...      (as COCO itself is laid out)
     annotations/instances_train.json images/...             annotations.json images/...
 
 The split is in the name of the JSON file or of its folder; a single file without one is divided 80 to 20.
@@ -122,7 +123,7 @@ def _pictures(root: Path, files: dict[Path, _File], entries: Sequence[Entry]) ->
     for entry in entries:
         by_name.setdefault(entry.path.name, []).append(entry)
     for file, found in files.items():
-        split = _split(file, root)
+        split = _split(file.with_suffix(""), root)
         names = {category.id: category.name for category in found.categories}
         objects: dict[int | str, list[_Annotation]] = {}
         for annotation in found.annotations:
@@ -142,11 +143,10 @@ def _pictures(root: Path, files: dict[Path, _File], entries: Sequence[Entry]) ->
             yield Picture(own, entry.key, entry.path, size, shapes, file, skipped, smaller_on_top=True)
 
 
-def _split(file: Path, root: Path) -> str | None:
-    words = [
-        word for part in reversed(file.relative_to(root).with_suffix("").parts) for word in _WORDS.findall(part.lower())
-    ]
-    return split_of(words)
+def _split(path: Path, root: Path) -> str | None:
+    """The split that a word in a path's names says, the last name first: `train2017/` is train."""
+    parts = path.relative_to(root).parts
+    return split_of(word for part in reversed(parts) for word in _WORDS.findall(part.lower()))
 
 
 def _find(
@@ -158,10 +158,12 @@ def _find(
         if folder / name in by_path:
             return by_path[folder / name]
     same = by_name.get(name.rpartition("/")[2], [])
-    if len(same) != 1:
-        return None
-    # An image of another split that happens to have this name is another image.
-    return same[0] if split_of(same[0].path.relative_to(root).parts[:-1]) in (None, split) else None
+    if split is not None:
+        # An image of another split that happens to have this name is another image.
+        splits = [_split(entry.path.parent, root) for entry in same]
+        own = [entry for entry, found in zip(same, splits, strict=True) if found == split]
+        same = own or [entry for entry, found in zip(same, splits, strict=True) if found is None]
+    return same[0] if len(same) == 1 else None
 
 
 def _shapes(objects: Sequence[_Annotation], names: dict[int, str]) -> tuple[list[Shape], list[str]]:

@@ -19,6 +19,7 @@ import numpy as np
 from pixelwise.datasets.division import divided
 from pixelwise.datasets.drawing import Broken, Picture, Shape, draw, drawn_layout, ellipse, pasted, polygon, rectangle
 from pixelwise.datasets.drawing import unannotated as unannotated_images
+from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.labels import format_color
 from pixelwise.datasets.layouts import SPLIT_NAMES, Layout, in_order, split_of
 from pixelwise.datasets.listing import Entry, list_images, subfolders
@@ -78,17 +79,19 @@ def cvat_masks_layout(root: Path) -> Layout | None:
     image_listing, mask_listing = list_images(images or root), list_images(masks)
     entries = [entry for entry in image_listing.entries if images or "Segmentation" not in entry.key]
     problems = [*image_listing.problems, *mask_listing.problems]
+    if not entries and mask_listing.entries:
+        problems.append(_without_images(root, [entry.path for entry in mask_listing.entries]))
     lists = sorted((root / "ImageSets" / "Segmentation").glob("*.txt"))
     splits: dict[str, tuple[Sample, ...]] = {}
     known = {SPLIT_NAMES.get(path.stem.lower()): path for path in lists}
     known.pop(None, None)
-    if known:
+    if known and entries:
         for split, path in known.items():
             keys = {line.strip() for line in path.read_text("utf-8", errors="surrogateescape").splitlines()}
             chosen = ([e for e in entries if e.key in keys], [e for e in mask_listing.entries if e.key in keys])
             splits[split or ""], found = pair(split or "", *chosen, masks=masks)
             problems += found
-    else:
+    elif entries:
         samples, found = pair("train", entries, mask_listing.entries, masks=masks)
         splits = divided(samples)
         problems += found
@@ -102,6 +105,15 @@ def cvat_masks_layout(root: Path) -> Layout | None:
         palette=palette,
         label_map={},
         colors={format_color(color): class_id for class_id, color in enumerate(palette)},
+    )
+
+
+def _without_images(root: Path, masks: list[Path]) -> Finding:
+    return finding(
+        "D220",
+        f"the export holds {len(masks)} masks and no image",
+        [printable(path) for path in masks],
+        f"export it again with `Save images`, or put the images into {printable(root / 'JPEGImages')}",
     )
 
 

@@ -14,6 +14,13 @@ from pixelwise.recipes.classes import CAMVID, CITYSCAPES, IGNORE, Color, voc_col
 _MANY_IDS = 64
 _MANY_COLORS = 40
 _SHOWN = 5
+_RANGES = 20
+# What compression makes of black and white lies this near to them.
+_NEARLY = 31
+_FEW_GREYS = 4
+MOSTLY = 0.9
+"""Masks with this share of black and white pixels are meant to be black and white."""
+THRESHOLD_HELP = "data.mask_threshold=128 reads them as black and white: values from there on are the object"
 
 
 def describe_counts(counts: Mapping[int, int], *, colors: bool = False) -> str:
@@ -26,13 +33,42 @@ def describe_counts(counts: Mapping[int, int], *, colors: bool = False) -> str:
 
 
 def describe_ids(ids: Collection[int]) -> str:
-    """`0..18 or 255 (ignored)` for contiguous ids from 0, otherwise a list."""
+    """`0..18 or 255 (ignored)`: ranges where three ids or more follow each other."""
     named = sorted(set(ids) - {IGNORE})
     if not named:
         return "255 (ignored)"
-    contiguous = named == list(range(named[0], named[-1] + 1)) and len(named) > 2
-    text = f"{named[0]}..{named[-1]}" if contiguous else ", ".join(map(str, named[:20]))
+    ranges: list[list[int]] = []
+    for raw in named:
+        if ranges and raw == ranges[-1][-1] + 1:
+            ranges[-1].append(raw)
+        else:
+            ranges.append([raw])
+    parts: list[str] = []
+    for found in ranges:
+        parts += [f"{found[0]}..{found[-1]}"] if len(found) > 2 else map(str, found)
+    text = ", ".join(parts[:_RANGES]) + (", ..." if len(parts) > _RANGES else "")
     return f"{text} or {IGNORE} (ignored)" if IGNORE in ids else text
+
+
+def black_and_white_share(counts: Mapping[int, int]) -> float:
+    """The share of the pixels, 0..1, that are nearly 0 or nearly 255; 0.0 where one of the two is missing.
+
+    Args:
+        counts: Raw value -> pixels.
+    """
+    black = sum(pixels for value, pixels in counts.items() if value <= _NEARLY)
+    white = sum(pixels for value, pixels in counts.items() if 255 - _NEARLY <= value <= 255)
+    return (black + white) / sum(counts.values()) if black and white else 0.0
+
+
+def are_smoothed(counts: Mapping[int, int]) -> bool:
+    """Whether the values are those of black and white masks with grey edges, as resizing or smoothing leaves them.
+
+    Args:
+        counts: Raw value -> pixels, of all masks together.
+    """
+    greys = sum(_NEARLY < value < 255 - _NEARLY for value in counts)
+    return greys >= _FEW_GREYS and black_and_white_share(counts) >= MOSTLY
 
 
 def label_map_override(mapping: Mapping[int, int]) -> str:
@@ -53,6 +89,17 @@ def compact_map(ids: Collection[int]) -> dict[int, int]:
         **{raw: i for i, raw in enumerate(sorted(set(ids) - {IGNORE}))},
         **({IGNORE: IGNORE} if IGNORE in ids else {}),
     }
+
+
+def explain_lossy(counts: Mapping[int, int]) -> str:
+    """What to do about a mask in a lossy format.
+
+    Args:
+        counts: Raw value -> pixels; empty where it is a colour picture.
+    """
+    if counts and black_and_white_share(counts) >= MOSTLY:
+        return f"{THRESHOLD_HELP}; or export the masks as PNG"
+    return "export the mask as PNG; converting this file does not bring the ids back"
 
 
 def explain_unknown_ids(unknown: Collection[int], seen: Collection[int], num_classes: int) -> str:

@@ -256,7 +256,8 @@ def _problems(rows: Sequence[_Row], broken: Sequence[Broken], skipped: Sequence[
             finding(
                 "D230",
                 first if len(broken) == 1 else f"{len(broken)} annotations cannot be used, e.g. {first}",
-                [printable(one.file) for one in broken],
+                # One file may hold the annotations of all images.
+                list(dict.fromkeys(printable(one.file) for one in broken)),
                 "correct or export them again, or train without these images: 'data.allow=[\"D230\"]'",
             )
         )

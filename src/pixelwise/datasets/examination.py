@@ -15,18 +15,17 @@ import numpy as np
 
 from pixelwise.datasets.decoding import SUFFIXES
 from pixelwise.datasets.fingerprint import SETTLED_SECONDS, HashCache
+from pixelwise.datasets.fitting import fit_labels, rotation_error
 from pixelwise.datasets.labels import count_values
 from pixelwise.datasets.near_duplicates import NO_LOOK, Look, look_of
 from pixelwise.datasets.reading import (
     ImageFacts,
     RawMask,
     Translation,
-    fit_labels,
     load_image,
     load_mask,
     mask_error,
     read_class_masks,
-    rotation_error,
     translate,
 )
 from pixelwise.datasets.samples import Dataset, Sample
@@ -37,7 +36,7 @@ from pixelwise.storage import cache_folder, sha256_bytes, write_bytes
 MAX_VALUES = 1000
 """So many values of a mask are kept, the most frequent ones: a photo in place of a mask has 100 000 colours."""
 # Part of the cache key: raise it when an examination finds more, or its fields change.
-_VERSION = 3
+_VERSION = 4
 
 
 @dataclass
@@ -175,7 +174,7 @@ def _most_frequent(counts: dict[int, int]) -> dict[int, int]:
 def _compare_sizes(
     result: Examination, facts: ImageFacts, labels: np.ndarray, mask_path: Path, dataset: Dataset
 ) -> None:
-    error = rotation_error(result.sample, result.size, labels.shape, facts, dataset.reading)
+    error = rotation_error(result.sample, result.size, labels.shape, facts.orientation, dataset.reading)
     if error is not None:
         result.errors.append((result.sample.image_path, error))
         return

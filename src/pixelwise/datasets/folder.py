@@ -4,19 +4,23 @@
 - `{train,val,test}/images/...` with `{train,val,test}/masks/...`
 - `{train,val,test}/...` with `{train,val,test}_masks/...`, or `train_images/` with `train_masks/`
 - `images/...` with `masks/...`: divided 80 to 20 into train and val by `validation_keys`.
+- `images/...` with `masks/{train,val,test}/...`: the masks say which split an image is in.
 - `a.jpg` with `a_mask.png` in one folder, or in `{train,val,test}/` (Roboflow, whose `_classes.csv` is read)
+- `a.jpg` with `a.png`: where files of the same names differ in their endings, the JPEG is the image.
+- images and masks in folders of any depth: see `pixelwise.datasets.scattered`
 - `images/...` with `masks/{class}/...`, one mask per class: see `pixelwise.datasets.class_folders`
 
 Masks may be NumPy arrays (`.npy`) of integers, (H, W), as well as images.
 
 `images` may also be called `imgs`, `JPEGImages`, `original`, `input` and the like, and `masks` `labels`,
-`annotations`, `SegmentationClass`, `gt`, `ground_truth` and the like. Image and mask have the same name below
-these folders, whatever their endings.
+`annotations`, `SegmentationClass`, `gt`, `ground_truth` and the like; where neither exists, folders whose names hold
+such a word are taken (`img_dir` with `ann_dir`; see `pixelwise.datasets.folder_words`). Image and mask have the same
+name below these folders, whatever their endings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -24,10 +28,12 @@ import msgspec
 from pixelwise.datasets.class_folders import class_folders_layout
 from pixelwise.datasets.division import divided
 from pixelwise.datasets.findings import Finding, finding
-from pixelwise.datasets.layouts import SPLIT_NAMES, Layout, in_order, split_folders
-from pixelwise.datasets.listing import list_images, subfolders
+from pixelwise.datasets.folder_words import folders_by_words
+from pixelwise.datasets.layouts import SPLIT_NAMES, Layout, in_order, split_folders, split_of
+from pixelwise.datasets.listing import Entry, list_images, subfolders
 from pixelwise.datasets.pairing import is_mask_name, pair, pair_folders
 from pixelwise.datasets.samples import Sample
+from pixelwise.datasets.scattered import scattered_layout
 from pixelwise.storage import printable
 
 LOOKED_FOR = (
@@ -45,6 +51,7 @@ _MASK_FOLDERS = (
 _SPLIT_IMAGES = ("", "_images", "_image", "_imgs")
 _SPLIT_MASKS = ("_masks", "_mask", "_labels", "_label", "annot", "_annotations", "_gt")
 _CLASSES_FILE = "_classes.csv"
+_LOSSY = (".jpg", ".jpeg")
 
 
 def folder_layout(root: Path) -> Layout | None:
@@ -54,10 +61,14 @@ def folder_layout(root: Path) -> Layout | None:
     taken for classes: multi-label data.
     """
     layout = _layout(root)
-    if layout is None or any(layout.splits.values()):
+    if layout is not None and any(layout.splits.values()):
         return layout
+    if layout is None:
+        return None
     by_class = multilabel_layout(root)
-    return by_class if by_class is not None and len(by_class.classes or ()) > 1 else layout
+    if by_class is not None and len(by_class.classes or ()) > 1:
+        return by_class
+    return scattered_layout(root) or layout
 
 
 def multilabel_layout(root: Path) -> Layout | None:
@@ -83,12 +94,7 @@ def _layout(root: Path) -> Layout | None:
     folders = subfolders(root)
     images, masks = _first(folders, _IMAGE_FOLDERS), _first(folders, _MASK_FOLDERS)
     if images and masks:
-        splits, mask_splits = split_folders(images), split_folders(masks)
-        if splits:
-            pairs = {name: (path, mask_splits.get(name, masks / path.name)) for name, path in splits.items()}
-            layout = _per_split(root, f"{images.name}/{{split}}/ with {masks.name}/{{split}}/", pairs)
-            return _with_strays(layout, images, list(splits.values()))
-        return _divided(root, images, masks)
+        return _of_two_folders(root, images, masks)
     pairs = {}
     for name, folder in split_folders(root).items():
         inner = subfolders(folder)
@@ -97,7 +103,17 @@ def _layout(root: Path) -> Layout | None:
             pairs[name] = (images, masks or folder / "masks")
     if any(masks.is_dir() for _, masks in pairs.values()):
         return _per_split(root, "{split}/images/ with {split}/masks/", pairs)
-    return _named_by_split(root, folders) or _side_by_side(root)
+    return _named_by_split(root, folders) or _side_by_side(root) or _named_with_words(root, folders)
+
+
+def _of_two_folders(root: Path, images: Path, masks: Path) -> Layout:
+    splits, mask_splits = split_folders(images), split_folders(masks)
+    if splits:
+        pairs = {name: (path, mask_splits.get(name, masks / path.name)) for name, path in splits.items()}
+        layout = _per_split(root, f"{images.name}/{{split}}/ with {masks.name}/{{split}}/", pairs)
+        return _with_strays(layout, images, list(splits.values()))
+    by_masks = _divided_by_masks(root, images, masks, mask_splits) if mask_splits else None
+    return by_masks or _divided(root, images, masks)
 
 
 def _first(folders: dict[str, Path], names: Iterable[str]) -> Path | None:
@@ -120,25 +136,67 @@ def _named_by_split(root: Path, folders: dict[str, Path]) -> Layout | None:
     return _per_split(root, f"a folder per split: {images.name}/ with {masks.name}/, ...", pairs)
 
 
+def _named_with_words(root: Path, folders: dict[str, Path]) -> Layout | None:
+    """Folders whose names hold a word for images or masks among others; None where no image has a mask then."""
+    pairs = folders_by_words(folders)
+    if not pairs:
+        return None
+    images, masks = next(iter(pairs.values()))
+    if list(pairs) in ([None], ["train"]):
+        layout = _of_two_folders(root, images, masks)
+    else:
+        named = {split or "train": both for split, both in pairs.items()}
+        layout = _per_split(root, f"a folder per split: {images.name}/ with {masks.name}/, ...", named)
+    return layout if any(layout.splits.values()) else None
+
+
+def _divided_by_masks(root: Path, images: Path, masks: Path, mask_splits: dict[str, Path]) -> Layout | None:
+    """Masks in folders of splits, all images in one; None where no image has a mask then."""
+    image_listing = list_images(images)
+    listings = {split: list_images(folder) for split, folder in mask_splits.items()}
+    masks_of = {entry.path: split for split, listing in listings.items() for entry in listing.entries}
+    entries = [entry for listing in listings.values() for entry in listing.entries]
+    samples, found = pair(f"{images.name}/", image_listing.entries, entries, masks=masks / "SPLIT")
+    if not samples:
+        return None
+    splits = {
+        split: tuple(sample for sample in samples if sample.mask_path and masks_of[sample.mask_path] == split)
+        for split in listings
+    }
+    problems = [problem for listing in (image_listing, *listings.values()) for problem in listing.problems]
+    return Layout(
+        name="folder",
+        description=f"{images.name}/ with {masks.name}/{{split}}/",
+        root=root,
+        splits=in_order(splits),
+        problems=(*problems, *found),
+    )
+
+
 def _side_by_side(root: Path) -> Layout | None:
-    """Images and masks in the same folders, told apart by what is appended to the masks' names."""
+    """Images and masks in the same folders, told apart by the masks' names, or else by their endings."""
     places = split_folders(root) or {"train": root}
+    listings = {name: list_images(folder) for name, folder in places.items()}
+    # Arrays beside images are masks, whatever else arrays are where they are alone.
+    both = {name: list_images(folder, arrays_too=True).entries for name, folder in places.items()}
+    by_name = any(is_mask_name(entry.path.stem) for entries in both.values() for entry in entries)
+    if not by_name and not _same_names(entry for entries in both.values() for entry in entries):
+        return None
     splits: dict[str, tuple[Sample, ...]] = {}
     problems: list[Finding] = []
     for name, folder in places.items():
-        listing = list_images(folder)
-        # Arrays beside images are masks, whatever else arrays are where they are alone.
-        both = list_images(folder, arrays_too=True).entries
-        masks = [entry for entry in both if is_mask_name(entry.path.stem)]
-        images = [entry for entry in listing.entries if not is_mask_name(entry.path.stem)]
+        is_mask = _has_mask_name if by_name else _is_lossless
+        images = [entry for entry in listings[name].entries if not is_mask(entry)]
+        masks = [entry for entry in both[name] if is_mask(entry)]
         splits[name], found = pair(name, images, masks, masks=folder)
-        problems += [*listing.problems, *found]
+        problems += [*listings[name].problems, *found]
     if not any(splits.values()):
         return None
-    description = "images and masks side by side, such as a.jpg with a_mask.png"
+    description = f"images and masks side by side, such as a.jpg with {'a_mask.png' if by_name else 'a.png'}"
     if places == {"train": root}:
-        splits = divided(splits["train"])
-        description += ", divided 80 to 20 into train and val by file name"
+        inner = _by_inner_folders(splits["train"])
+        splits = inner or divided(splits["train"])
+        description += "" if inner else ", divided 80 to 20 into train and val by file name"
     names = _read_classes(next((f / _CLASSES_FILE for f in places.values() if (f / _CLASSES_FILE).is_file()), None))
     return Layout(
         name="folder",
@@ -149,6 +207,31 @@ def _side_by_side(root: Path) -> Layout | None:
         classes=tuple(names.values()) or None,
         label_map={raw: class_id for class_id, raw in enumerate(names)} or None,
     )
+
+
+def _by_inner_folders(samples: Sequence[Sample]) -> dict[str, tuple[Sample, ...]]:
+    """The splits that folders further down name; empty unless they do for every sample, and more than one."""
+    named = [split_of(sample.id.split("/")[:-1]) for sample in samples]
+    splits = {split for split in named if split is not None}
+    if len(splits) < 2 or None in named:
+        return {}
+    return {split: tuple(s for s, own in zip(samples, named, strict=True) if own == split) for split in splits}
+
+
+def _has_mask_name(entry: Entry) -> bool:
+    return is_mask_name(entry.path.stem)
+
+
+def _is_lossless(entry: Entry) -> bool:
+    return entry.path.suffix.lower() not in _LOSSY
+
+
+def _same_names(entries: Iterable[Entry]) -> bool:
+    """Whether most JPEG files have a file of the same name in a format that can hold class ids."""
+    found = list(entries)
+    lossy = {entry.path.with_suffix("") for entry in found if not _is_lossless(entry)}
+    lossless = {entry.path.with_suffix("") for entry in found if _is_lossless(entry)}
+    return 2 * len(lossy & lossless) > len(lossy)
 
 
 def _read_classes(file: Path | None) -> dict[int, str]:

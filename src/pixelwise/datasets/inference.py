@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.diagnosis import compact_map, describe_ids, label_map_override
+from pixelwise.datasets.diagnosis import THRESHOLD_HELP, are_smoothed, compact_map, describe_ids, label_map_override
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.fingerprint import stat_signature
 from pixelwise.datasets.labels import LabelTable, color_codes, count_values, semantic_ids
@@ -24,7 +24,7 @@ from pixelwise.storage import cache_folder, printable, write_bytes
 
 _THREADS = 2
 # Part of the name in the cache: raise it when more is collected.
-_VERSION = 3
+_VERSION = 4
 # RGB masks with more colours are photos or were smoothed.
 _MAX_COLORS = 40
 _NAMED = 8
@@ -41,6 +41,7 @@ class MaskIds(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         files: Raw id -> the masks that hold it: how many, and the first one (printable).
+        pixels: Raw id -> pixels, over all masks.
         palette: Colours of the first palette image among them, by raw id; empty if there is none.
         colors: `0xrrggbb` -> pixels, over all masks; empty unless all masks are RGB pictures and one of
             them is not grey.
@@ -48,15 +49,16 @@ class MaskIds(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     files: dict[int, tuple[int, str]]
+    pixels: dict[int, int] = {}
     palette: tuple[Color, ...] = ()
     colors: dict[int, int] = {}
     rgb_files: tuple[str, ...] = ()
 
 
 class _Seen(NamedTuple):
-    """What one mask holds; `colors` of RGB pictures only, grey ones included."""
+    """What one mask holds, with pixels; `colors` of RGB pictures only, grey ones included."""
 
-    ids: tuple[int, ...] = ()
+    ids: Mapping[int, int] = MappingProxyType({})
     palette: tuple[Color, ...] = ()
     colors: Mapping[int, int] = MappingProxyType({})
 
@@ -77,6 +79,7 @@ def read_mask_ids(masks: Sequence[Path], *, max_pixels: int, divisor: int | None
     except (OSError, msgspec.DecodeError):
         pass  # not computed yet, or written by another version
     files: dict[int, tuple[int, str]] = {}
+    pixels: Counter[int] = Counter()
     palette: tuple[Color, ...] = ()
     colors: Counter[int] = Counter()
     colored: list[str] = []
@@ -87,6 +90,7 @@ def read_mask_ids(masks: Sequence[Path], *, max_pixels: int, divisor: int | None
             palette = palette or found.palette
             if len(files) > _MAX_IDS:
                 break  # 32-bit numbers of some other kind; more of them would say nothing new
+            pixels.update(found.ids)
             for raw_id in found.ids:
                 count, first = files.get(raw_id, (0, printable(path)))
                 files[raw_id] = (count + 1, first)
@@ -98,6 +102,7 @@ def read_mask_ids(masks: Sequence[Path], *, max_pixels: int, divisor: int | None
     by_color = bool(colored) and not without_colors
     result = MaskIds(
         files=files,
+        pixels=dict(pixels),
         palette=palette,
         colors=dict(colors) if by_color else {},
         rgb_files=tuple(colored),
@@ -118,9 +123,9 @@ def _examine(path: Path, max_pixels: int, divisor: int | None) -> _Seen:
     counts = count_values(raw.values if divisor is None else semantic_ids(raw.values, divisor))
     if raw.encoding.startswith("grey RGB"):
         # One of a set of colour masks may happen to hold grey colours only.
-        return _Seen(tuple(counts), colors={value * 0x010101: pixels for value, pixels in counts.items()})
+        return _Seen(counts, colors={value * 0x010101: pixels for value, pixels in counts.items()})
     palette = raw.palette.tolist() if raw.palette is not None else []
-    return _Seen(tuple(counts), tuple((r, g, b) for r, g, b in palette))
+    return _Seen(counts, tuple((r, g, b) for r, g, b in palette))
 
 
 def infer_colors(found: MaskIds) -> tuple[dict[str, int], list[Finding]]:
@@ -173,7 +178,8 @@ def infer_label_map(ids: MaskIds) -> tuple[dict[int, int], list[Finding]]:
 
     Ids 0..n-1 are classes and 255 is ignored. Only 0 and 255 are background and object, and a warning
     says so (W217): if 255 meant ignored, nothing could be learnt. Anything else is an error (D204) that
-    proposes the map which is returned, so that allowing it accepts the map.
+    proposes the map which is returned, so that allowing it accepts the map. Black and white masks with
+    grey edges get no map: there is a threshold for them.
 
     Returns:
         The map, empty where no map makes sense, and the findings.
@@ -192,6 +198,17 @@ def infer_label_map(ids: MaskIds) -> tuple[dict[int, int], list[Finding]]:
                 first,
                 f'to name the classes: {label_map_override({0: 0, IGNORE: 1})} \'data.classes=["background", '
                 '"object"]\'; if 255 means ignored, a class is missing in the masks',
+            )
+        ]
+    if are_smoothed(ids.pixels):
+        between = 100 * (1 - (ids.pixels.get(0, 0) + ids.pixels.get(IGNORE, 0)) / sum(ids.pixels.values()))
+        return {}, [
+            finding(
+                "D204",
+                f"the masks are black and white with grey edges: {len(ids.files)} different values, {between:.2g} % of "
+                "the pixels are neither 0 nor 255",
+                first,
+                f"{THRESHOLD_HELP}; or export the masks without smoothing",
             )
         ]
     if not found or len(found) > _MAX_CLASSES:

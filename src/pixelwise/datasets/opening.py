@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -25,8 +27,10 @@ from pixelwise.datasets import (
 from pixelwise.datasets.class_folders import not_class_folders, with_classes
 from pixelwise.datasets.class_tables import DESCRIPTION_FILE, class_table, described_classes
 from pixelwise.datasets.layouts import Layout, trained_on
+from pixelwise.datasets.listing import list_images, subfolders
 from pixelwise.datasets.remedies import prepare_command, with_command
 from pixelwise.datasets.samples import Dataset, Reading
+from pixelwise.datasets.scattered import scattered_layout
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes import CLASS_SETS, IGNORE
 from pixelwise.recipes.schema import Data
@@ -55,6 +59,16 @@ DRAWN = ("cocoseg21", "cocoseg21-edgeai", "coco", "yolo", "cvat", "label-studio"
 """Layouts whose masks are drawn into the cache folder as they are opened; damaged annotations may be a DataError."""
 # Own data, in the order in which `auto` tries; masks as images come before annotations.
 _OWN_DATA = ("lists", "cvat-masks", "folder", "cvat", "yolo", "label-studio", "coco", "labelme")
+
+
+_EXPECTED = (
+    "expected images/ and masks/ whose files have the same names, with or without folders train/ and val/; or "
+    "annotations of LabelMe, COCO, YOLO, CVAT or Label Studio; or train.txt and val.txt with `IMAGE MASK` per line, "
+    "for files anywhere. docs/errors.md shows every layout under D222"
+)
+# Of an archive that unpacked to a folder in a folder; and a folder per image is no data set each.
+_MAX_DEPTH = 3
+_MAX_FOLDERS = 16
 
 
 def open_dataset(data: Data, root: Path | None) -> Dataset:
@@ -90,11 +104,20 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
             command = prepare_command(data.dataset, root)
             get = f", or get the data set: `{command}`" if command else ""
             raise DataError("D222", f"{printable(root)}: {state}", f"give the folder that holds images and masks{get}")
-        layout = _recognise(root) if data.dataset == "auto" else LAYOUTS[data.dataset][0](root)
+        below: list[Layout] = []
+        find = _recognise if data.dataset == "auto" else LAYOUTS[data.dataset][0]
+        layout = find(root)
         if layout is None:
-            raise _not_recognised(data.dataset, root)
+            below = _layouts_below(root, find)
+            if len(below) == 1:
+                layout = _of_inner_folder(below[0], root)
+            elif not below and data.dataset in ("auto", "folder"):
+                # Not before: data sets side by side are not one.
+                layout = scattered_layout(root)
+        if layout is None:
+            raise _not_recognised(data.dataset, root, below)
         layout = with_command(_by_classes(layout, data, root))
-    layout = trained_on(layout, data.train_split)
+    whole, layout = layout, trained_on(layout, data.train_split)
     table = class_table(data, layout)
     return Dataset(
         name=layout.name,
@@ -108,6 +131,11 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
         problems=(*layout.problems, *table.problems),
         label_names=layout.label_names,
         multilabel=layout.multilabel,
+        other_splits={
+            name: len(whole.splits[name])
+            for name in whole.overlapping
+            if whole.splits.get(name) and name not in layout.splits
+        },
     )
 
 
@@ -190,17 +218,52 @@ def _own_data(root: Path) -> Layout | None:
     return first
 
 
-def _not_recognised(name: str, root: Path) -> DataError:
-    wanted = LAYOUTS if name == "auto" else {name: LAYOUTS[name]}
-    looked_for = "; ".join(f"{kind}: {text}" for kind, (_, text) in wanted.items())
+def _layouts_below(root: Path, find: Callable[[Path], Layout | None]) -> list[Layout]:
+    """The data sets in the folders of `root`: archives often unpack to a folder of their own, or to one in one."""
+    for _ in range(_MAX_DEPTH):
+        folders = list(subfolders(root).values())
+        found = []
+        for inner in folders[:_MAX_FOLDERS]:
+            with contextlib.suppress(DataError):  # what is damaged is said to those who name that folder
+                layout = find(inner)
+                if layout is not None and any(layout.splits.values()):
+                    found.append(layout)
+        if found or len(folders) != 1:
+            return found
+        root = folders[0]
+    return []
+
+
+def _of_inner_folder(layout: Layout, root: Path) -> Layout:
+    """The layout of a folder below `root`, which says so; a description in `root` itself counts."""
+    described = (root / DESCRIPTION_FILE).is_file()
+    return msgspec.structs.replace(
+        layout,
+        root=root if described else layout.root,
+        description=f"in {printable(layout.root.relative_to(root))}/: {layout.description}",
+    )
+
+
+def _not_recognised(name: str, root: Path, below: Sequence[Layout]) -> DataError:
+    if below:
+        folders = [shlex.quote(printable(layout.root)) for layout in below]
+        return DataError(
+            "D222",
+            f"{printable(root)}: holds {len(folders)} data sets: {', '.join(folders[:8])}"
+            + (", ..." if len(folders) > 8 else ""),
+            f"name one of them, for example {folders[0]}",
+        )
     try:
         entries = sorted(path.name + ("/" if path.is_dir() else "") for path in root.iterdir())
     except OSError as error:
         entries = [error.strerror or str(error)]
     found = ", ".join(printable(entry) for entry in entries[:8]) + (", ..." if len(entries) > 8 else "")
+    files = len(list_images(root).entries)
+    among = f" among {files} image files" if files else ""
     command = prepare_command(name, root)
+    help = f"looked for {LAYOUTS[name][1]}" if name != "auto" else _EXPECTED
     return DataError(
         "D222",
-        f"{printable(root)}: no images with masks found; it holds: {found or 'nothing'}",
-        f"looked for {looked_for}" + (f"; `{command}` brings or names what is missing" if command else ""),
+        f"{printable(root)}: no images with masks found{among}; it holds: {found or 'nothing'}",
+        help + (f"; `{command}` brings or names what is missing" if command else ""),
     )

@@ -12,22 +12,28 @@ from pixelwise.datasets.listing import Entry, Listing, list_images
 from pixelwise.datasets.samples import Sample
 from pixelwise.storage import printable
 
-# What tools append to the stem of an image, or of its mask.
+# What tools append to the stem of an image, or of its mask, or put before it; alone in a folder it may be the stem.
 _MASK_SUFFIX = re.compile(
-    r"([_\-. ](gtFine_labelIds|labelIds|labels?|masks?|gt|seg|segmentation|annotations?|L)"
+    r"([/_\-. ](gtFine_labelIds|labelIds|labels?|masks?|gt|seg|segmentation|annotations?|L)"
     r"|\.(jpe?g|png|webp|tiff?|bmp|gif))$",
     re.IGNORECASE,
 )
+_IMAGE_SUFFIX = re.compile(r"[/_\-. ](leftImg8bit|image|img|rgb|sat)$", re.IGNORECASE)
+_MASK_PREFIX = re.compile(r"(?:(?<=/)|^)(masks?|labels?|gt|seg|annotations?)[_\-. ]?(?=[^/]+$)", re.IGNORECASE)
+_IMAGE_PREFIX = re.compile(
+    r"(?:(?<=/)|^)(images?|imgs?|photos?|pictures?|frames?|inputs?|rgb)[_\-. ]?(?=[^/]+$)", re.IGNORECASE
+)
 # A single letter says too little where images and masks share a folder.
 _APPENDED = re.compile(
-    r"[_\-. ](gtFine_labelIds|labelIds|labels?|masks?|gt|seg|segmentation|annotations?)$", re.IGNORECASE
+    r"(^|[_\-. ])(gtFine_labelIds|labelIds|labels?|masks?|gt|seg|segmentation|annotations?)$"
+    r"|^(masks?|labels?|gt|seg)(?=[_\-. \d])",
+    re.IGNORECASE,
 )
-_IMAGE_SUFFIX = re.compile(r"[_\-. ](leftImg8bit|image|img|rgb|sat)$", re.IGNORECASE)
 _CANDIDATES = 2000
 
 
 def is_mask_name(stem: str) -> bool:
-    """Whether a file's name without its ending has something appended that tools append to masks' names."""
+    """Whether a file's name without its ending has a part that tools give to masks' names."""
     return _APPENDED.search(stem) is not None
 
 
@@ -50,8 +56,8 @@ def pair(
 ) -> tuple[tuple[Sample, ...], list[Finding]]:
     """Samples whose image and mask have the same key, sorted by id.
 
-    What finds no partner under its own name is tried without the endings that tools append
-    (`street_mask.png`, `street_L.png`, `street.jpg.png`).
+    What finds no partner under its own name is tried without what tools append to it or put before it
+    (`street_mask.png`, `street_L.png`, `street.jpg.png`; `image_1.jpg` with `mask_1.png`).
 
     Args:
         split: For the messages.
@@ -189,20 +195,23 @@ def _unique(split: str, what: str, entries: Iterable[tuple[str, Path]], findings
 
 
 def _loose_matches(images: dict[str, Path], masks: dict[str, Path]) -> list[tuple[str, str]]:
-    """Keys of images and masks that agree once the endings of tools are stripped, if unambiguous."""
+    """Keys of images and masks that agree once the parts that tools add are stripped, if unambiguous."""
     by_stem: dict[str, list[str]] = {}
     for key in images:
-        for stem in {key, _IMAGE_SUFFIX.sub("", key)}:
+        for stem in {key, _IMAGE_SUFFIX.sub("", key), _IMAGE_PREFIX.sub("", key)}:
             by_stem.setdefault(stem, []).append(key)
     matches: dict[str, list[str]] = {}
     for key in masks:
-        stem = key
-        for _ in range(3):
-            if len(by_stem.get(stem, ())) == 1:
-                matches.setdefault(by_stem[stem][0], []).append(key)
-                break
-            stem = _MASK_SUFFIX.sub("", stem)
+        stem = next((stem for stem in _mask_stems(key) if len(by_stem.get(stem, ())) == 1), None)
+        if stem is not None:
+            matches.setdefault(by_stem[stem][0], []).append(key)
     return [(image, found[0]) for image, found in matches.items() if len(found) == 1]
+
+
+def _mask_stems(key: str) -> list[str]:
+    """A mask's key, then with less and less of what tools add to it."""
+    once = _MASK_SUFFIX.sub("", key)
+    return [key, once, _MASK_SUFFIX.sub("", once), _MASK_PREFIX.sub("", key)]
 
 
 def _unpaired(

@@ -33,6 +33,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         file: Its name.
         url: Where its publisher has it; None for archives behind a login.
         brings: What it unpacks to, relative to the data set's folder: it is there -> nothing to do.
+        into: The folder that it is unpacked to, relative to the data set's: some hold loose files.
         only: The folder inside the archive that is unpacked; see `storage.archives.unpack`.
         size: In bytes, where it is published.
         sha256: Where it is published.
@@ -41,6 +42,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     url: str | None
     brings: str
+    into: str = ""
     only: str = ""
     size: int | None = None
     sha256: str | None = None
@@ -82,7 +84,26 @@ class State(NamedTuple):
 
 
 _COCO = "http://images.cocodataset.org"
+_CAMVID = "http://web4.cs.ucl.ac.uk/staff/g.brostow/MotionSegRecData"
 _VOC = "VOCdevkit/VOC2012"
+_COCO_IMAGES = (
+    Source(
+        file="train2017.zip",
+        url=f"{_COCO}/zips/train2017.zip",
+        brings="train2017",
+        size=19_336_861_798,
+        sha256="69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929",
+    ),
+    Source(
+        file="val2017.zip",
+        url=f"{_COCO}/zips/val2017.zip",
+        brings="val2017",
+        size=815_585_330,
+        sha256="4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05",
+    ),
+)
+_CITYSCAPES_TERMS = "non-commercial; registration at www.cityscapes-dataset.com"
+_CITYSCAPES_LOGIN = "register at https://www.cityscapes-dataset.com, log in, and download "
 RECIPES: dict[str, Recipe] = {
     "camvid": Recipe(
         "CamVid with 11 classes at 480x360, in SegNet's split: 367, 101 and 233 images.",
@@ -101,6 +122,24 @@ RECIPES: dict[str, Recipe] = {
             for split, count in (("train", 367), ("val", 101), ("test", 233))
             for kind in ("", "annot")
         },
+    ),
+    "camvid-original": Recipe(
+        "CamVid as it was published: 701 images of 960x720, masks of 32 colours (data.dataset=camvid32) or 11.",
+        "research only (CC BY-NC-SA); mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid",
+        (
+            Source(
+                file="701_StillsRaw_full.zip",
+                url=f"{_CAMVID}/files/701_StillsRaw_full.zip",
+                brings="701_StillsRaw_full",
+            ),
+            Source(
+                file="LabeledApproved_full.zip",
+                url=f"{_CAMVID}/data/LabeledApproved_full.zip",
+                brings="LabeledApproved_full",
+                into="LabeledApproved_full",
+            ),
+        ),
+        {"701_StillsRaw_full/*.png": 701, "LabeledApproved_full/*_L.png": 701},
     ),
     "voc-aug": Recipe(
         "Pascal VOC 2012 with the masks of SBD: 10582 images to train on, 1449 for val, 21 classes.",
@@ -147,20 +186,7 @@ RECIPES: dict[str, Recipe] = {
         "COCO 2017: 118287 images to train on, 5000 for val; its masks are drawn when it is opened.",
         "annotations CC BY 4.0, images under Flickr's terms of use; cocodataset.org",
         (
-            Source(
-                file="train2017.zip",
-                url=f"{_COCO}/zips/train2017.zip",
-                brings="train2017",
-                size=19_336_861_798,
-                sha256="69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929",
-            ),
-            Source(
-                file="val2017.zip",
-                url=f"{_COCO}/zips/val2017.zip",
-                brings="val2017",
-                size=815_585_330,
-                sha256="4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05",
-            ),
+            *_COCO_IMAGES,
             Source(
                 file="annotations_trainval2017.zip",
                 url=f"{_COCO}/annotations/annotations_trainval2017.zip",
@@ -171,9 +197,28 @@ RECIPES: dict[str, Recipe] = {
         ),
         {"train2017/*.jpg": 118287, "val2017/*.jpg": 5000, "annotations/instances_*2017.json": 2},
     ),
+    "cocostuff": Recipe(
+        "COCO-Stuff: COCO 2017 with masks of 171 classes: 118287 images to train on, 5000 for val.",
+        "annotations CC BY 4.0, images under Flickr's terms of use; github.com/nightrome/cocostuff",
+        (
+            *_COCO_IMAGES,
+            Source(
+                file="stuffthingmaps_trainval2017.zip",
+                url="http://calvin.inf.ed.ac.uk/wp-content/uploads/data/cocostuffdataset/"
+                "stuffthingmaps_trainval2017.zip",
+                brings="stuffthingmaps_trainval2017",
+                into="stuffthingmaps_trainval2017",
+            ),
+        ),
+        {
+            f"{folder}{split}2017/*.{ending}": count
+            for split, count in (("train", 118287), ("val", 5000))
+            for folder, ending in (("", "jpg"), ("stuffthingmaps_trainval2017/", "png"))
+        },
+    ),
     "cityscapes": Recipe(
         "Cityscapes, the finely labelled part: 2975, 500 and 1525 images of 2048x1024, 19 classes.",
-        "non-commercial; registration at www.cityscapes-dataset.com",
+        _CITYSCAPES_TERMS,
         (
             Source(file="leftImg8bit_trainvaltest.zip", url=None, brings="leftImg8bit"),
             Source(file="gtFine_trainvaltest.zip", url=None, brings="gtFine"),
@@ -183,8 +228,21 @@ RECIPES: dict[str, Recipe] = {
             for split, count in (("train", 2975), ("val", 500), ("test", 1525))
             for pattern in ("leftImg8bit/{}/*/*_leftImg8bit.png", "gtFine/{}/*/*_gtFine_labelIds.png")
         },
-        "register at https://www.cityscapes-dataset.com, log in, and download leftImg8bit_trainvaltest.zip (11 GB) and "
-        "gtFine_trainvaltest.zip (241 MB)",
+        f"{_CITYSCAPES_LOGIN}leftImg8bit_trainvaltest.zip (11 GB) and gtFine_trainvaltest.zip (241 MB)",
+    ),
+    "cityscapes-coarse": Recipe(
+        "Cityscapes, the coarsely labelled part: 19998 more images to train on (data.train_split=train_extra).",
+        _CITYSCAPES_TERMS,
+        (
+            Source(file="leftImg8bit_trainextra.zip", url=None, brings="leftImg8bit/train_extra"),
+            Source(file="gtCoarse.zip", url=None, brings="gtCoarse"),
+        ),
+        {
+            "leftImg8bit/train_extra/*/*_leftImg8bit.png": 19998,
+            "gtCoarse/train_extra/*/*_gtCoarse_labelIds.png": 19998,
+            "gtCoarse/train/*/*_gtCoarse_labelIds.png": 2975,
+        },
+        f"{_CITYSCAPES_LOGIN}leftImg8bit_trainextra.zip (44 GB) and gtCoarse.zip (1.3 GB)",
     ),
 }
 """What `pixelwise data prepare` knows, by name."""
@@ -259,7 +317,7 @@ def prepare(
         tell(f"unpacking {source.file}")
         unpack(
             archive,
-            root,
+            root / source.into,
             only=source.only,
             progress=lambda done, total, file=source.file: progress and progress(f"unpacking {file}", done, total),
         )

@@ -12,15 +12,17 @@ import msgspec
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from pixelwise.datasets.bands import ARRAY_SUFFIX, not_a_picture, read_array_mask, read_bands
+from pixelwise.datasets.bands import ARRAY_SUFFIX, array_without_channels, not_a_picture, read_array_mask, read_bands
 from pixelwise.datasets.decoding import Decoded, decode
 from pixelwise.datasets.diagnosis import (
     describe_counts,
     describe_ids,
     explain_colors_without_table,
+    explain_lossy,
     explain_unknown_colors,
     explain_unknown_ids,
 )
+from pixelwise.datasets.fitting import fit_labels, rotation_error
 from pixelwise.datasets.labels import LabelTable, color_codes, count_values, presence
 from pixelwise.datasets.plain_png import read_plain_png
 from pixelwise.datasets.samples import Dataset, Reading, Sample
@@ -115,6 +117,8 @@ def load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
         bands = read_bands(path, reading)
         kind = "NPY" if path.suffix.lower() == ARRAY_SUFFIX else "TIFF"
         return bands, ImageFacts(format=kind, stored_size=bands.shape[:2])
+    if path.suffix.lower() == ARRAY_SUFFIX:
+        raise array_without_channels(path, reading.max_pixels)
     plain = read_plain_png(path, max_pixels=reading.max_pixels)
     if plain is not None:
         pixels = plain if reading.channels is None else _choose_channels(plain, path, reading.channels)
@@ -182,7 +186,7 @@ def read_pair(sample: Sample, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]
     if dataset.multilabel and sample.mask_path is not None:
         return image, _sound(read_class_masks(sample, dataset, (image.shape[0], image.shape[1]), facts))
     labels = read_labels(sample, dataset)
-    error = rotation_error(sample, image.shape[:2], labels.shape, facts, dataset.reading)
+    error = rotation_error(sample, image.shape[:2], labels.shape, facts.orientation, dataset.reading)
     if error is not None:
         raise error
     return image, fit_labels(labels, image.shape[:2], sample.mask_path, dataset.reading)
@@ -211,7 +215,7 @@ def read_class_masks(
             labels = np.zeros(present.shape, np.int32) if labels is None else labels
             named = msgspec.structs.replace(sample, mask_path=path)
             if facts is not None and (
-                error := rotation_error(named, labels.shape, present.shape, facts, dataset.reading)
+                error := rotation_error(named, labels.shape, present.shape, facts.orientation, dataset.reading)
             ):
                 raise error
             present = fit_labels(present, labels.shape, path, dataset.reading)
@@ -323,7 +327,7 @@ def mask_error(path: Path, raw: RawMask, translation: Translation, dataset: Data
             "D203",
             f"{where}: the mask is stored as {raw.encoding}, whose compression changes class ids at every edge; "
             f"{100 * unknown / total:.3g} % of the pixels have no meaning",
-            "export the mask as PNG; converting this file does not bring the ids back",
+            explain_lossy(count_values(raw.values) if raw.values.ndim == 2 else {}),
         )
     if translation.unknown_ids:
         seen = count_values(raw.values)
@@ -347,65 +351,6 @@ def mask_error(path: Path, raw: RawMask, translation: Translation, dataset: Data
         clause, help = explain_unknown_colors(translation.unknown_colors, translation.labels.size, num_colors)
         return DataError("D203", f"{where}: {clause}", help)
     return None
-
-
-def rotation_error(
-    sample: Sample, image_size: tuple[int, ...], mask_size: tuple[int, ...], facts: ImageFacts, reading: Reading
-) -> DataError | None:
-    """D110 when the mask fits the image only in its other orientation, else None.
-
-    Args:
-        sample: For its paths.
-        image_size: (height, width) of the image as read.
-        mask_size: (height, width) of the mask.
-        facts: Of the image.
-        reading: Says whether the EXIF orientation was applied.
-    """
-    turned = facts.orientation >= 5
-    if not turned or mask_size == image_size or mask_size != image_size[::-1]:
-        return None
-    mask = printable(sample.mask_path or "")
-    state, other = ("upright", "ignore") if reading.exif == "apply" else ("as stored", "apply")
-    return DataError(
-        "D110",
-        f"{printable(sample.image_path)}: the photo has EXIF orientation {facts.orientation} and is "
-        f"{_text(image_size)} (HxW) {state}, but its mask {mask} is {_text(mask_size)}: it was drawn on the "
-        f"{'unrotated' if reading.exif == 'apply' else 'upright'} image",
-        f"set data.exif={other}",
-    )
-
-
-def fit_labels(labels: np.ndarray, size: tuple[int, ...] | None, path: Path | None, reading: Reading) -> np.ndarray:
-    """The labels at `size` (height, width): as they are, or resized by nearest neighbour if allowed.
-
-    Raises:
-        DataError: D201, the sizes differ and `reading.mask_resize` is `refuse`.
-    """
-    if size is None or labels.shape == size:
-        return labels
-    if reading.mask_resize == "refuse":
-        raise DataError(
-            "D201",
-            f"{printable(path or '')}: the mask is {_text(labels.shape)} (HxW), its image {_text(size)}"
-            f"{_ratio(size, labels.shape)}",
-            "export the mask at image size, or let it be resized by nearest neighbour: data.mask_resize=nearest",
-        )
-    # Pillow samples at pixel centres; OpenCV's nearest would shift the labels by half a pixel.
-    resized = Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST)
-    return np.array(resized)
-
-
-def _text(size: tuple[int, ...]) -> str:
-    return f"{size[0]}x{size[1]}"
-
-
-def _ratio(image: tuple[int, ...], mask: tuple[int, ...]) -> str:
-    """` (the mask is 2 times smaller)` where both sides agree on a whole number, else the two ratios."""
-    for large, small, word in ((image, mask, "smaller"), (mask, image, "larger")):
-        times, rest = divmod(large[0], small[0])
-        if times > 1 and rest == 0 and large[1] == times * small[1]:
-            return f" (the mask is {times} times {word})"
-    return f" (ratios {image[0] / mask[0]:.4g} and {image[1] / mask[1]:.4g})"
 
 
 def _orientation(image: Image.Image) -> int:

@@ -19,7 +19,8 @@ PREPARED_AS = {
     "ade20k32": "ade20k",
     "cocoseg21": "coco",
     "cocoseg21-edgeai": "coco",
-    "cocostuff171": "coco",
+    "cocostuff171": "cocostuff",
+    "camvid32": "camvid-original",
 }
 """What `data.dataset` calls a data set -> what `pixelwise data prepare` calls it."""
 # Archives unpack to these folders, and `--root` is where they lie.

@@ -77,6 +77,8 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
             k, and `IGNORE_BIT` alone marks ignored pixels.
         label_names: Raw value -> name of the label, of masks that were drawn from annotations.
         splits: Samples by split (`train`, `val`, `test`), sorted by id.
+        other_splits: Splits that were not opened because they share images with one that was -> their pairs;
+            `data.train_split` chooses.
         reading: How files become arrays.
         layout: The folder layout that was recognised, in words.
         problems: What was noticed while files were listed and paired; the audit repeats them.
@@ -93,6 +95,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[Finding, ...] = ()
     label_names: dict[int, str] = {}
     multilabel: bool = False
+    other_splits: dict[str, int] = {}
 
     def without(self, ids: Mapping[str, Collection[str]]) -> Dataset:
         """The data set without some samples, named by split and id."""

@@ -2,9 +2,10 @@
 
     data.yaml   images/{train,val}/a.jpg   labels/{train,val}/a.txt      or {train,valid}/images/, {train,valid}/labels/
 
-`names` in `data.yaml` gives the classes, which follow `background` in the same order; without the file they
-are `class_0`, `class_1`, ... Where objects overlap, the smaller one lies on top. An image without a text
-file, or with an empty one, holds background only, as YOLO trains on it.
+`names` in `data.yaml` gives the classes, or the lines of `classes.txt` (Label Studio, LabelImg); they follow
+`background` in the same order. Without such a file they are `class_0`, `class_1`, ... Where objects overlap, the
+smaller one lies on top. An image without a text file, or with an empty one, holds background only, as YOLO trains on
+it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from pixelwise.datasets.listing import Entry, list_files, list_images, subfolder
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
 
-LOOKED_FOR = "images/ with labels/*.txt of polygons (YOLO), and data.yaml with names"
+LOOKED_FOR = "images/ with labels/*.txt of polygons (YOLO), and data.yaml or classes.txt with names"
 _LOOKED_AT = 20
+_CLASSES_FILE = "classes.txt"
 _NAMES = re.compile(r"names\s*:\s*(.*)")
 _ITEM = re.compile(r"(?:-|(\d+)\s*:)\s*(.+)")
 
@@ -34,10 +36,12 @@ def yolo_layout(root: Path) -> Layout | None:
         ResourceError: S601, the disk of the cache folder is full.
     """
     folders = _folders(root)
-    texts = [path for _, labels in folders for path in list_files(labels, ".txt") if path.stem != "classes"]
+    texts = [path for _, labels in folders for path in list_files(labels, ".txt") if path.name != _CLASSES_FILE]
     if not any(_is_yolo(path) for path in texts[:_LOOKED_AT]):
         return None
     description = next((path for path in sorted(root.glob("*.y*ml")) if _has_names(path)), None)
+    lists = (folder / _CLASSES_FILE for folder in (root, *(labels for _, labels in folders)))
+    description = description or next((path for path in lists if path.is_file()), None)
     names = read_names(description) if description is not None else {}
     listings = [(list_images(images), images, labels) for images, labels in folders]
     files = [entry.path for listing, _, _ in listings for entry in listing.entries]
@@ -60,11 +64,13 @@ def yolo_layout(root: Path) -> Layout | None:
 def read_names(file: Path) -> dict[int, str]:
     """Number -> name of `names` in `data.yaml`: a list or a mapping, in one line or one entry per line.
 
-    Only this part of YAML is understood.
+    Only this part of YAML is understood. Of a text file every line is a name.
 
     Raises:
         DataError: D230, there are no names, or they are written in another way.
     """
+    if file.name == _CLASSES_FILE:
+        return _read_list(file)
     lines = file.read_text("utf-8", errors="replace").splitlines()
     start, inline = next(((i, m[1]) for i, line in enumerate(lines) if (m := _NAMES.match(line))), (None, ""))
     names: dict[int, str] = {}
@@ -97,6 +103,18 @@ def read_names(file: Path) -> dict[int, str]:
             'for example: names: ["road", "car"], or one line "  0: road" per class',
         )
     return names
+
+
+def _read_list(file: Path) -> dict[int, str]:
+    """Number -> name of a file with a name per line.
+
+    Raises:
+        DataError: D230, there are no names, or an empty line among them, which would shift the numbers.
+    """
+    names = [line.strip() for line in file.read_text("utf-8", errors="replace").rstrip().splitlines()]
+    if not names or "" in names:
+        raise DataError("D230", f"{printable(file)}: no class names can be read from it", "write one name per line")
+    return dict(enumerate(names))
 
 
 def _folders(root: Path) -> list[tuple[Path, Path]]:
@@ -166,7 +184,7 @@ def _shape(number: int, line: str, size: tuple[int, int], names: dict[int, str])
             f"line {number} has coordinates outside 0..1, which are shares of the image's width and height"
         )
     if label != int(label) or label < 0 or (names and int(label) not in names):
-        known = f"data.yaml names {min(names)}..{max(names)}" if names else "expected 0, 1, 2, ..."
+        known = f"the classes are {min(names)}..{max(names)}" if names else "expected 0, 1, 2, ..."
         raise ValueError(f"line {number} is of class {label:g}; {known}")
     height, width = size
     x, y = [value * width for value in corners[0::2]], [value * height for value in corners[1::2]]

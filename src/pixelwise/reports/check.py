@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ from pixelwise.storage import printable, write_text
 
 GENERIC_RECIPE = "unet-resnet18"
 """Whose data section says how to look at a folder when no recipe is named."""
-BAR_WIDTH = 20
+BAR_WIDTH = 16
 
 
 class Checked(NamedTuple):
@@ -116,7 +116,7 @@ def check_and_show(
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(as_plain(checked)), indent=1).decode() + "\n")
     else:
         console = Console()
-        print_audit(checked.audit, path, console)
+        print_audit(checked.audit, path, console, checked.dataset.other_splits)
         _print_measured(checked, console)
         _print_findings(checked.audit, console)
         _print_verdict(checked, console)
@@ -128,7 +128,8 @@ def check_and_show(
         _say(notes, f"page      {printable(write_check_page(checked, html))}")
     if write is not None:
         write_text(write, data_file(checked))
-        _say(notes, f"recipe    {printable(write)}: pixelwise train {shlex.quote(printable(write))} --data {path}")
+        command = shlex.join(["pixelwise", "train", printable(write), "--data", printable(path)])
+        _say(notes, f"recipe    {printable(write)}: {command}")
     return refused_kinds(checked.audit, checked.recipe) > 0
 
 
@@ -136,6 +137,7 @@ def as_plain(checked: Checked) -> dict[str, Any]:
     """The fields of the audit, and what was measured besides."""
     return {
         **msgspec.structs.asdict(checked.audit),
+        "other_splits": checked.dataset.other_splits,
         "layout_scores": [{**msgspec.structs.asdict(score), "share": score.share} for score in checked.scores],
         "suggestions": checked.suggestions,
         "ceiling_split": checked.ceiling_split,
@@ -160,8 +162,8 @@ def data_file(checked: Checked) -> str:
         "[data]",
         # An array per line: tomli-w would give every number of a palette its own.
         *(f"{name} = {json.dumps(value)}" for name, value in plain.items() if name not in tables["data"]),
-        "",
-        tomli_w.dumps(tables).removeprefix("[data]\n").strip(),
+        *([""] if any(tables.values()) else []),
+        *tomli_w.dumps(tables).removeprefix("[data]\n").strip().splitlines(),
     ]
     measured = checked.suggestions
     if measured is not None:
@@ -180,11 +182,20 @@ def data_file(checked: Checked) -> str:
     return "\n".join(lines) + "\n"
 
 
-def print_audit(found: Audit, path: Path, console: Console) -> None:
-    """Layout, pairs, sizes, and classes with their share."""
+def print_audit(found: Audit, path: Path, console: Console, others: Mapping[str, int] | None = None) -> None:
+    """Layout, pairs, sizes, and classes with their share.
+
+    Args:
+        found: The audit.
+        path: The folder as it was named.
+        console: Where to print.
+        others: Pairs of the splits that could be trained on instead.
+    """
     _say(console, f"{printable(path)}: {found.dataset}, {found.layout}")
     pairs = ", ".join(f"{count} {split}" for split, count in found.splits.items())
-    _say(console, f"pairs     {pairs}")
+    _say(console, f"pairs     {pairs or 'none'}")
+    if others:
+        _say(console, f"          also {other_splits_in_words(others)}")
     if found.sizes.distinct:
         _say(console, f"images    {sizes_in_words(found)}")
     if found.mask_encodings:
@@ -196,12 +207,17 @@ def print_audit(found: Audit, path: Path, console: Console) -> None:
     console.print(_class_table(found))
 
 
+def other_splits_in_words(others: Mapping[str, int]) -> str:
+    """`10582 train_aug (data.train_split=train_aug)`."""
+    return ", ".join(f"{pairs} {split} (data.train_split={split})" for split, pairs in others.items())
+
+
 def sizes_in_words(found: Audit) -> str:
-    """`360x480 (HxW), all`, or the most common one and the range."""
+    """`480x360 (WxH), all`, or the most common one and the range."""
     sizes = found.sizes
-    common, smallest, largest = ("{}x{}".format(*size) for size in (sizes.most_common, sizes.smallest, sizes.largest))
+    common, smallest, largest = (f"{w}x{h}" for h, w in (sizes.most_common, sizes.smallest, sizes.largest))
     other = "all" if sizes.distinct == 1 else f"{sizes.most_common_images} of them, {smallest} to {largest} in all"
-    return f"{common} (HxW), {other}"
+    return f"{common} (WxH), {other}"
 
 
 def channels_in_words(channels: Sequence[int] | None, rgb: str = "RGB") -> str:
@@ -262,7 +278,8 @@ def _print_measured(checked: Checked, console: Console) -> None:
         _say(console, f"weights   loss.class_weights: {ranges} (each class: --json or --html)")
     if checked.ceiling:
         best = ", ".join(f"{percent(one.bilinear, 1)} at stride {one.stride}" for one in checked.ceiling)
-        images = f"{checked.ceiling[0].images} images of {checked.ceiling_split}"
+        number = checked.ceiling[0].images
+        images = f"{number} {'image' if number == 1 else 'images'} of {checked.ceiling_split}"
         _say(console, f"ceiling   the truth itself, shrunk and enlarged, scores mIoU {best} (%, {images})")
 
 
@@ -324,7 +341,10 @@ def verdict(checked: Checked) -> str:
 def _print_verdict(checked: Checked, console: Console) -> None:
     """The splits that the recipe needs and the data lacks, and whether training can begin."""
     found, recipe = checked.audit, checked.recipe
+    trained = recipe.data.train_split
     for field, split in _missing_splits(found, recipe).items():
+        if field == "data.train_split" and _explained(found, recipe):
+            continue
         console.print()
         if field == "data.train_split":
             console.print("error D221", style="bold red", end="  ")
@@ -333,6 +353,9 @@ def _print_verdict(checked: Checked, console: Console) -> None:
         present = ", ".join(f"{name} ({pairs})" for name, pairs in _usable_pairs(found).items() if pairs)
         _say(console, f"{field} is '{split}', which has no usable pair; splits that have some: {present or 'none'}")
         _say(console, f"  fix: {' '.join(_split_fix(field, found, recipe))}")
+        if field == "evaluation.split" and list(filter(_usable_pairs(found).get, found.splits)) == [trained]:
+            path = shlex.quote(printable(checked.path))
+            _say(console, f"  that scores what was trained on; to keep a part for scoring: pixelwise data split {path}")
     console.print()
     if refused_kinds(found, recipe):
         _say(console, f"{verdict(checked)} (docs/errors.md)")
@@ -344,7 +367,13 @@ def refused_kinds(found: Audit, recipe: Recipe) -> int:
     """How many kinds of errors stop training: those not allowed, and a training split without pairs."""
     codes = [finding.code for finding in found.errors if finding.code not in recipe.data.allow]
     nothing_to_train_on = "data.train_split" in _missing_splits(found, recipe)
-    return len(codes) + (nothing_to_train_on and "D221" not in codes)
+    return len(codes) + (nothing_to_train_on and "D221" not in codes and not _explained(found, recipe))
+
+
+def _explained(found: Audit, recipe: Recipe) -> bool:
+    """Whether there are pairs to train on, and errors that are reported anyway say why none can be used."""
+    refused = any(finding.code not in recipe.data.allow for finding in found.errors)
+    return refused and found.splits.get(recipe.data.train_split, 0) > 0
 
 
 def _usable_pairs(found: Audit) -> dict[str, int]:
@@ -383,11 +412,11 @@ def _kinds(count: int, what: str) -> str:
 def _class_table(found: Audit) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("id", justify="right")
-    table.add_column("class")
+    table.add_column("class", overflow="fold")
     for split in found.statistics:
-        table.add_column(f"{split} %", justify="right")
-        table.add_column("images", justify="right")
-    table.add_column("share of the labelled pixels")
+        table.add_column(f"{split} %", justify="right", no_wrap=True)
+        table.add_column("images", justify="right", no_wrap=True)
+    table.add_column("all splits", no_wrap=True)
     totals = {split: max(1, counts.labelled_pixels) for split, counts in found.statistics.items()}
     overall = max(1, sum(counts.labelled_pixels for counts in found.statistics.values()))
     for class_id, name in enumerate(found.classes):
@@ -396,13 +425,13 @@ def _class_table(found: Audit) -> Table:
             cells.append(f"{100 * counts.pixels[class_id] / totals[split]:.2f}")
             cells.append(str(counts.images_with_class[class_id]))
         share = sum(counts.pixels[class_id] for counts in found.statistics.values()) / overall
-        bar = "█" * round(BAR_WIDTH * share) or ("▏" if share else "")
+        bar = "█" * round(BAR_WIDTH * share) or ("▏" if share else "")  # of the labelled pixels
         table.add_row(str(class_id), name, *cells, bar)
     voids: list[str] = []
     for counts in found.statistics.values():
         voids.append(f"{100 * counts.void_pixels / max(1, counts.void_pixels + counts.labelled_pixels):.2f}")
         voids.append("")
-    table.add_row("", "ignored (of all)", *voids, "", style="dim")
+    table.add_row("", "ignored", *voids, "", style="dim")
     return table
 
 

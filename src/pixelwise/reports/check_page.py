@@ -25,6 +25,7 @@ from pixelwise.reports.check import (
     class_files_in_words,
     data_file,
     layout_in_words,
+    other_splits_in_words,
     refused_kinds,
     sizes_in_words,
     train_command,
@@ -106,9 +107,11 @@ def render_check_page(checked: Checked) -> str:
 
 def _facts(checked: Checked) -> list[tuple[str, str]]:
     found = checked.audit
+    others = checked.dataset.other_splits
+    also = f"; also {other_splits_in_words(others)}" if others else ""
     facts = [
         ("Layout", f"{found.layout}; {layout_in_words(checked.scores)}"),
-        ("Pairs", ", ".join(f"{count(pairs)} {split}" for split, pairs in found.splits.items())),
+        ("Pairs", ", ".join(f"{count(pairs)} {split}" for split, pairs in found.splits.items()) + also),
     ]
     if found.sizes.distinct:
         facts.append(("Images", sizes_in_words(found)))

@@ -88,7 +88,7 @@ def show_statistics(root: Path, overrides: Sequence[str], *, as_json: bool) -> N
         mean, std = (" ".join(f"{value:.4f}" for value in values) for values in (counts.mean, counts.std))
         _say(f"{split}: {count(counts.images)} images, mean {mean}, standard deviation {std} ({of}, 0..1)")
     for (height, width), images in found.sizes.histogram:
-        _say(f"{height}x{width}: {count(images)} images")
+        _say(f"{width}x{height}: {count(images)} images")
     console.print()
     console.print(_table(found, measured))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -49,7 +50,7 @@ def show_known() -> None:
     """A table of the data sets that can be prepared."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("name", "what it is", "terms"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for name, recipe in RECIPES.items():
         table.add_row(name, recipe.summary, recipe.terms)
     Console().print(table)
@@ -84,7 +85,8 @@ def prepare_and_show(name: str, root: Path, *, download: bool) -> None:
             f"{printable(root)}: {name} is not complete: {lacking}",
             "put the missing files there, or remove the folder that is incomplete and run this again",
         )
-    console.print(f"complete; next: pixelwise check {printable(root)}", markup=False, highlight=False, soft_wrap=True)
+    command = f"pixelwise check {shlex.quote(printable(root))}"
+    console.print(f"complete; next: {command}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _show_state(state: State, console: Console) -> None:

@@ -1,0 +1,70 @@
+"""Whether an image and its mask have the same size, and if not, why and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pixelwise.datasets.samples import Reading, Sample
+from pixelwise.errors import DataError
+from pixelwise.storage import printable
+
+
+def rotation_error(
+    sample: Sample, image_size: tuple[int, ...], mask_size: tuple[int, ...], orientation: int, reading: Reading
+) -> DataError | None:
+    """D110 when the mask fits the image only in its other orientation, else None.
+
+    Args:
+        sample: For its paths.
+        image_size: (height, width) of the image as read.
+        mask_size: (height, width) of the mask.
+        orientation: Of the image's EXIF data, 1..8.
+        reading: Says whether the EXIF orientation was applied.
+    """
+    if orientation < 5 or mask_size == image_size or mask_size != image_size[::-1]:
+        return None
+    mask = printable(sample.mask_path or "")
+    state, other = ("upright", "ignore") if reading.exif == "apply" else ("as stored", "apply")
+    return DataError(
+        "D110",
+        f"{printable(sample.image_path)}: the photo has EXIF orientation {orientation} and is "
+        f"{_text(image_size)} (HxW) {state}, but its mask {mask} is {_text(mask_size)}: it was drawn on the "
+        f"{'unrotated' if reading.exif == 'apply' else 'upright'} image",
+        f"set data.exif={other}",
+    )
+
+
+def fit_labels(labels: np.ndarray, size: tuple[int, ...] | None, path: Path | None, reading: Reading) -> np.ndarray:
+    """The labels at `size` (height, width): as they are, or resized by nearest neighbour if allowed.
+
+    Raises:
+        DataError: D201, the sizes differ and `reading.mask_resize` is `refuse`.
+    """
+    if size is None or labels.shape == size:
+        return labels
+    if reading.mask_resize == "refuse":
+        raise DataError(
+            "D201",
+            f"{printable(path or '')}: the mask is {_text(labels.shape)} (HxW), its image {_text(size)}"
+            f"{_ratio(size, labels.shape)}",
+            "export the mask at image size, or let it be resized by nearest neighbour: data.mask_resize=nearest",
+        )
+    # Pillow samples at pixel centres; OpenCV's nearest would shift the labels by half a pixel.
+    resized = Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST)
+    return np.array(resized)
+
+
+def _text(size: tuple[int, ...]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _ratio(image: tuple[int, ...], mask: tuple[int, ...]) -> str:
+    """` (the mask is 2 times smaller)` where both sides agree on a whole number, else the two ratios."""
+    for large, small, word in ((image, mask, "smaller"), (mask, image, "larger")):
+        times, rest = divmod(large[0], small[0])
+        if times > 1 and rest == 0 and large[1] == times * small[1]:
+            return f" (the mask is {times} times {word})"
+    return f" (ratios {image[0] / mask[0]:.4g} and {image[1] / mask[1]:.4g})"
