@@ -20,6 +20,16 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+LONG = ("deployment", "training", "faults", "models", "checkpoints", "cli", "end_to_end")
+"""Folders whose files take longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long: a free process takes the next file, and the short ones fill the end."""
+    order = {REPOSITORY / "tests" / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.parent, len(LONG)))
+
+
 class Run(NamedTuple):
     """What a command line call gave back."""
 
