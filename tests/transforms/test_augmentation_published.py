@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from pixelwise.errors import RecipeError
+from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.schema import Augment
 from pixelwise.transforms.augmentation import draw_zoom, fill_color, random_geometry, random_pair
 from pixelwise.transforms.cropping import View, crop_image
@@ -16,22 +17,12 @@ DRAWS = 20_000
 WITHIN = 1.63 / np.sqrt(DRAWS)
 MEAN = (124, 116, 104)
 
-SSSEGMENTATION = Augment(
-    fit=(1024, 2048), scale=(0.5, 2.0), scale_law="uniform", crop=(512, 1024), max_class_share=0.75, flip=0.5,
-    pad="center", fill="mean", resampling="bilinear", photometric="mmseg",
-)  # fmt: skip
-UNITED_PERCEPTION = Augment(
-    scale=(0.5, 2.0), scale_law="two-sided", crop=(1024, 1024), flip=0.5, pad="end", resampling="bilinear",
-    photometric="united-perception",
-)  # fmt: skip
-EDGEAI = Augment(
-    fit=(768, 1536), fit_by="stretch", scale=(1.0, 2.0), scale_law="uniform", scale_probability=0.5,
-    scale_axes="independent", rotate=5.0, rotate_probability=0.5, rotate_label=0, crop=(512, 1024), flip=0.5,
-    fill="mean", resampling="area",
-)  # fmt: skip
-SWIFTNET = Augment(
-    scale=(0.5, 2.0), scale_law="reciprocal", crop=(768, 768), flip=0.5, pad="end", fill="mean", resampling="bicubic",
-)  # fmt: skip
+SSSEGMENTATION = recipe("fcn-r50-d8-cityscapes").augment
+UNITED_PERCEPTION = recipe("segformer-b0-cityscapes").augment
+EDGEAI = recipe("fpnlite-mobilenetv2-cityscapes-1536x768").augment
+TORCHVISION = recipe("deeplabv3-r50-cocoseg21").augment
+TF_DEEPLAB = recipe("deeplabv3-mobilenetv2-voc").augment
+SWIFTNET = recipe("swiftnet-mobilenetv2-cityscapes").augment
 
 
 def random(seed: int = 0) -> np.random.Generator:
@@ -368,6 +359,54 @@ def test_an_averaged_pixel_by_hand():
     image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     view = View((2, 1), (0.5, 0.5), (0.0, 1.0), resampling="area")
     assert crop_image(image, view)[:, 0, 0].tolist() == [np.mean([6, 9, 18, 21]) + 0.5, np.mean([30, 33, 42, 45]) + 0.5]
+
+
+@pytest.mark.parametrize(("source", "crop"), [((480, 640), (480, 480)), ((427, 640), (480, 480))])
+def test_torchvision_at_its_true_sizes(source: tuple[int, int], crop: tuple[int, int]):
+    image, labels = (array[: source[0], : source[1]] for array in street())
+    padded = 0
+    for seed in range(8):
+        ours, our_labels = random_pair(image, labels, TORCHVISION, random(seed), (0, 0, 0))
+        draws = random(seed)
+        flip, zoom, _, _ = draws.random() < 0.5, draws.uniform(0.5, 2.0), draws.uniform(-1, 1), draws.random()
+        # The reference's own steps: RandomResize, RandomHorizontalFlip, pad_if_smaller, RandomCrop.
+        # It draws whole numbers for the shorter side and rounds the longer one down: at most one pixel apart.
+        height, width = (round(side * 520 * zoom / min(source)) for side in source)
+        picture = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+        mask = np.asarray(Image.fromarray(labels).resize((width, height), Image.Resampling.NEAREST))
+        top = int(draws.integers(height - crop[0] + 1)) if height >= crop[0] else 0
+        left = int(draws.integers(width - crop[1] + 1)) if width >= crop[1] else 0
+        if flip:
+            # Ours is turned around as it is cropped; theirs before, so that the padding stays on the right.
+            picture, mask, left = picture[:, ::-1], mask[:, ::-1], max(0, width - crop[1] - left)
+        border = (0, max(0, crop[0] - height)), (0, max(0, crop[1] - width))
+        rows, columns = slice(top, top + crop[0]), slice(left, left + crop[1])
+        picture = np.pad(picture, (*border, (0, 0)))[rows, columns]
+        mask = np.pad(mask, border, constant_values=255)[rows, columns]
+        difference = np.abs(ours.astype(int) - picture)
+        assert difference.max() <= 2
+        assert difference.mean() < 0.05
+        assert (our_labels != mask).mean() < 0.01
+        padded += 255 in our_labels
+    assert padded > 0
+
+
+def test_tensorflows_deeplab_at_its_true_size():
+    image, labels = (array[:375, :500] for array in street())
+    sides = set()
+    for seed in range(40):
+        new, new_labels = random_pair(image, labels, TF_DEEPLAB, random(seed), (128, 128, 128))
+        assert (new.shape, new_labels.shape) == ((513, 513, 3), (513, 513))
+        outside = new_labels == 255
+        assert (new[outside] == 128).all()
+        height, width = (int((~outside).any(axis=axis).sum()) for axis in (1, 0))
+        # Zooms of 0.5, 0.75, ... 2; padded below, and on the right before it is flipped.
+        assert (height, width) in {
+            tuple(min(513, round(side * step / 4)) for side in (375, 500)) for step in range(2, 9)
+        }
+        assert not outside[:height, :].all(axis=1).any()
+        sides |= {"left"} if outside[0, 0] else {"right"} if outside[0, -1] else set()
+    assert sides == {"left", "right"}
 
 
 def test_swiftnet_at_its_true_size():

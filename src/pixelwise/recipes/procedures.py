@@ -124,7 +124,7 @@ def edgeai(dataset: str, decoder: str, encoder: str, size: Size, *, quantized: b
         kind, lr, course, epochs, batch = ("sgd", 0.1, "cosine", 250, 16) if regnet else ("adam", 4e-4, "step", 250, 12)
     elif regnet:
         decay, epochs = 4e-5, 60
-    elif (dataset, decoder) == ("ade20k32", "deeplabv3lite"):
+    elif decoder == "deeplabv3lite":
         kind, lr, course = "adam", 1e-4, "step"
     return {
         "batch": batch,
