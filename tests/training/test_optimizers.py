@@ -45,20 +45,8 @@ def rates(name: str, optimizer: Optimizer) -> dict[str, tuple[float, float]]:
 
 
 def test_the_groups_of_united_perceptions_segformer():
-    found = rates(
-        "segformer-b0-cityscapes",
-        Optimizer(
-            kind="adamw",
-            lr=6e-5,
-            weight_decay=0.01,
-            decay_all=True,
-            groups=(
-                Group(pattern=r"^head\.", lr=10.0),
-                # Their stage normalisation, `encoder.layers.i.2`, has no "norm" in its name and decays.
-                Group(pattern=r"^encoder\.stages\.\d+\.(embedding|blocks)\..*norm", weight_decay=0.0),
-            ),
-        ),
-    )
+    # Their stage normalisation, `encoder.layers.i.2`, has no "norm" in its name and decays.
+    found = rates("segformer-b0-cityscapes", find_recipe("segformer-b0-cityscapes").optimizer)
     stem, block = "encoder.stages.0.embedding", "encoder.stages.1.blocks.1"
     expected = {
         f"{stem}.conv.weight": (6e-5, 0.01),
@@ -80,16 +68,7 @@ def test_the_groups_of_united_perceptions_segformer():
 
 
 def test_swiftnets_encoder_learns_and_decays_at_a_quarter():
-    found = rates(
-        "swiftnet-mobilenetv2-cityscapes",
-        Optimizer(
-            kind="adam",
-            lr=4e-4,
-            weight_decay=1e-4,
-            decay_all=True,
-            groups=(Group(pattern=r"^encoder\.", lr=0.25, weight_decay=2.5e-5),),
-        ),
-    )
+    found = rates("swiftnet-mobilenetv2-cityscapes", find_recipe("swiftnet-mobilenetv2-cityscapes").optimizer)
     assert {pair for name, pair in found.items() if name.startswith("encoder.")} == {(1e-4, 2.5e-5)}
     assert {pair for name, pair in found.items() if not name.startswith("encoder.")} == {(4e-4, 1e-4)}
 
