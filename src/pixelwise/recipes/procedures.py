@@ -2,6 +2,11 @@
 
 Sources are named in the modules of the rows. A function returns keyword arguments of
 `pixelwise.recipes.rows.row`.
+
+What is known to differ, by less than a pixel each: zoomed sizes are rounded where United Perception, torchvision and
+SwiftNet drop the fraction; labels are taken at the centre of a pixel where OpenCV's nearest neighbour takes its corner;
+TensorFlow's own resizing aligns the corners. Hard pixels are chosen within the batch of one forward pass, on several
+GPUs of each one's, so `sampling.accumulate` or as many GPUs give the original's choice.
 """
 
 from __future__ import annotations
