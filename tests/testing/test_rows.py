@@ -1,9 +1,18 @@
+from pathlib import Path
+
+import msgspec
 import pytest
 
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.testing.rows import STEPS, trial_changes
+from pixelwise.testing.rows import STEPS, RowTrial, published_rows, trial_changes
 from pixelwise.training.stages import stage_recipe
+
+SWEEP = Path(__file__).resolve().parents[2] / "benchmarks" / "measurements" / "sweep.json"
+
+
+class Sweep(msgspec.Struct):
+    trials: list[RowTrial]
 
 
 @pytest.mark.parametrize(
@@ -28,3 +37,16 @@ def test_a_trial_changes_neither_loss_nor_transforms_before_the_crop():
     assert tried.loss == entry.loss
     assert tried.augment.fit == entry.augment.fit == (1024, 2048)
     assert tried.augment.crop == (128, 128)
+
+
+def test_the_committed_sweep_tried_every_row_as_it_is_tried_today():
+    found = msgspec.json.decode(SWEEP.read_bytes(), type=Sweep)
+    assert [trial.recipe for trial in found.trials] == published_rows()
+    for trial in found.trials:
+        entry = find_recipe(trial.recipe)
+        assert list(trial.changes) == trial_changes(entry), f"{trial.recipe}: run benchmarks/sweep.py again"
+        assert (trial.protocol, trial.dataset) == (entry.evaluation.protocols[0], entry.data.dataset)
+        assert trial.quantization == entry.quantization
+        assert trial.images > 0
+    table = SWEEP.parents[1].joinpath("sweep.md").read_text("utf-8")
+    assert [line.split()[1] for line in table.splitlines() if line.startswith("| ")][1:] == published_rows()
