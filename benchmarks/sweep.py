@@ -66,14 +66,17 @@ def write(trials: list[RowTrial]) -> None:
     lines = [
         "# All published rows on miniatures",
         "",
-        f"`python benchmarks/sweep.py`: each row with its own data layout, transforms, loss, optimizer and protocol; "
-        f"{STEPS} steps of {BATCH} crops of at most {CROP}x{CROP}. The mIoU of such a network means nothing; that "
-        "there is one means that the row runs from end to end. The seconds are those of a shared machine.",
+        f"`python benchmarks/sweep.py`: each row with its own data layout, transforms, loss, optimizer and protocol, "
+        f"from random weights; {STEPS} steps of {BATCH} crops of at most {CROP}x{CROP}, and as many of a stage before. "
+        "The mIoU of such a network means nothing; that there is one means that the row runs from end to end. The "
+        "seconds are those of a shared machine.",
         "",
-        "| recipe | data | protocol | images scored | seconds |",
-        "|---|---|---|---|---|",
+        "| recipe | data | stage before | trained as | protocol | images scored | seconds |",
+        "|---|---|---|---|---|---|---|",
         *(
-            f"| {trial.recipe} | {trial.dataset} | {trial.protocol} | {trial.images} | {trial.seconds:.0f} |"
+            f"| {trial.recipe} | {trial.dataset} | {', '.join(trial.stages) or '-'} | "
+            f"{'float' if trial.quantization == 'none' else trial.quantization} | {trial.protocol} | {trial.images} | "
+            f"{trial.seconds:.0f} |"
             for trial in trials
         ),
     ]

@@ -68,6 +68,20 @@ def test_protocols_under_which_the_network_sees_the_same_share_its_answers(datas
     assert len(model.sizes) == 8
 
 
+def test_protocols_that_would_resize_in_different_ways_share_an_image_that_needs_none(dataset):
+    model = GreyModel()
+    fixed = Protocol(name="fixed", summary="", input_size=(12, 16), resampling="linear", score_size="input")
+
+    protocols = [NATIVE, fixed]
+    found = measure(model, dataset, "val", protocols, batch_size=2)
+
+    # Two batches of 12x16 (the 9x7 lies between them), one pass each; the 9x7 is resized for one protocol: two.
+    assert model.sizes == [(2, 3, 12, 16), (1, 3, 9, 7), (1, 3, 12, 16), (1, 3, 12, 16)]
+    for protocol, measurement in zip(protocols, found, strict=True):
+        (alone,) = measure(GreyModel(), dataset, "val", [protocol])
+        assert same_scores(measurement, alone)
+
+
 def test_windows_are_shared_too(dataset):
     alone, both = GreyModel(), GreyModel()
     smaller = msgspec.structs.replace(WINDOWS, name="smaller", score_size=(5, 5))

@@ -37,6 +37,17 @@ def test_two_pixels_and_two_classes_by_hand():
     assert weighted.item() == pytest.approx((-5 * math.log(0.75) - math.log(0.25)) / 2, abs=1e-6)
 
 
+def test_labels_are_shrunk_to_the_logits_of_each_head_where_the_recipe_compares_there():
+    logits, labels = batch()
+    main, auxiliary = logits[:, :, :2, :2], logits[:, :, :1, :1]
+    found = multilabel_loss([main, auxiliary], labels, Loss(compare_at="logits", auxiliary=0.4))
+    alone = [
+        multilabel_loss([main], labels[:, [1, 3]][:, :, [1, 3]], Loss()),
+        multilabel_loss([auxiliary], labels[:, [2]][:, :, [2]], Loss()),
+    ]
+    torch.testing.assert_close(found, alone[0] + 0.4 * alone[1])
+
+
 def test_it_equals_pytorchs_own_over_the_labelled_pixels():
     logits, labels = batch()
     weights = torch.tensor([1.0, 3.0, 0.5])

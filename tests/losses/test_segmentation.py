@@ -1,7 +1,9 @@
 import msgspec
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from pixelwise.errors import RecipeError
 from pixelwise.losses.boundary import boundary_cross_entropy
@@ -10,6 +12,7 @@ from pixelwise.losses.dice import soft_dice
 from pixelwise.losses.focal import focal
 from pixelwise.losses.lovasz import lovasz_softmax
 from pixelwise.losses.ohem import hard_labels
+from pixelwise.losses.pixels import same_size
 from pixelwise.losses.segmentation import segmentation_loss, uses_class_weights
 from pixelwise.losses.tversky import tversky
 from pixelwise.recipes.schema import Loss, Ohem
@@ -90,6 +93,25 @@ def test_auxiliary_heads_keep_their_cross_entropy_when_the_main_head_has_none():
 def test_no_logits_is_a_mistake():
     with pytest.raises(ValueError, match="head_logits is empty"):
         segmentation_loss((), torch.zeros(1, 2, 2), Loss())
+
+
+def test_labels_are_shrunk_to_the_logits_of_each_head_where_the_recipe_compares_there():
+    main, auxiliary = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 1, 2)
+    labels = torch.randint(0, 3, (2, 8, 8), dtype=torch.uint8)
+    labels[0, :3] = 255
+    # Of 2 x 2 pixels the last one, of 8 x 4 that in the fifth row and third column: Pillow's nearest neighbour.
+    expected = F.cross_entropy(main, labels[:, 1::2, 1::2].long(), ignore_index=255) + 0.4 * F.cross_entropy(
+        auxiliary, labels[:, 4:5, [2, 6]].long(), ignore_index=255
+    )
+    torch.testing.assert_close(segmentation_loss((main, auxiliary), labels, Loss(compare_at="logits")), expected)
+
+
+@pytest.mark.parametrize(("height", "width"), [(512, 64), (7, 3), (10, 10)])
+def test_shrunk_labels_are_those_of_pillow(height: int, width: int):
+    labels = np.random.default_rng(0).integers(0, 19, (height, height), dtype=np.uint8)
+    expected = Image.fromarray(labels).resize((width, width), Image.Resampling.NEAREST)
+    _, found = same_size(torch.zeros(1, 1, width, width), torch.from_numpy(labels)[None], "logits", align_corners=False)
+    assert np.array_equal(found[0].numpy(), np.asarray(expected))
 
 
 @each_term

@@ -24,6 +24,14 @@ def test_values_are_toml_and_bare_words_are_text():
     assert changed.data.label_map == {"0": 1, "255": 255}
 
 
+def test_bare_words_within_brackets_are_text():
+    changed = apply_overrides(recipe("enet-camvid"), ["evaluation.protocols=[native, camvid-480x360]"])
+    assert changed.evaluation.protocols == ("native", "camvid-480x360")
+    assert apply_overrides(recipe("enet-camvid"), ["data.classes=[a]"]).data.classes == ("a",)
+    with pytest.raises(RecipeError, match=r"augment\.crop: expected .*int.*, got str|augment\.crop.*got `?str"):
+        apply_overrides(recipe("enet-camvid"), ["augment.crop=[64, wide]"])
+
+
 def test_none_unsets():
     assert apply_overrides(recipe("enet-camvid"), ["augment.resize=none"]).augment.resize is None
 

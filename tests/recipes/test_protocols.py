@@ -19,6 +19,17 @@ def test_an_unknown_protocol_gets_near_misses():
         protocol("camvid-480x36")
 
 
+def test_windows_of_any_size_have_a_name():
+    found = protocol("slide-512x256")
+    assert (found.window, found.window_stride, found.name) == ((256, 512), (192, 384), "slide-512x256")
+    assert "384 apart across and 192 down" in found.summary
+    assert protocol("slide-1024x1024") is PROTOCOLS["slide-1024x1024"]
+    for name in ("slide-0x512", "slide-512", "slide-512x512-1"):
+        with pytest.raises(RecipeError, match="no evaluation protocol") as caught:
+            protocol(name)
+        assert "slide-512x512" in caught.value.help
+
+
 def test_sssegmentation_keeps_the_aspect_ratio_and_scores_at_native_size():
     for name, shorter in (("ssseg-2048x512", 512), ("ssseg-2048x1024", 1024)):
         assert (protocol(name).fit, protocol(name).resampling) == ((shorter, 2048), "linear")

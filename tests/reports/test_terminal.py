@@ -8,7 +8,7 @@ import pytest
 from reports.run_folders import write_run_folder
 from rich.console import Console
 
-from pixelwise.reports.terminal import further_totals, print_result, totals
+from pixelwise.reports.terminal import further_totals, other_conventions, print_result, totals
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,18 @@ def test_a_class_without_iou_is_not_available(result):
     )
 
     assert text.splitlines()[1].split()[:4] == ["grass", "n/a", "n/a", "n/a"]
+
+
+def test_conventions_of_other_pages_are_shown_where_their_number_is_another(result):
+    # IoU 3/4 and 4/5; the third class occurs nowhere.
+    matrix = ((3, 1, 0), (0, 4, 0), (0, 0, 0))
+    left_out = msgspec.structs.replace(result, confusion_matrix=matrix, miou=0.775)
+    line = "mIoU as the pages compute it: united-perception 51.67, edgeai 51.67"
+    assert other_conventions(left_out) == line
+    assert line in printed(left_out)
+    zero = other_conventions(msgspec.structs.replace(left_out, miou=1.55 / 3))
+    assert zero == "mIoU as the pages compute it: cityscapes 77.50, pytorch-enet 77.50, sssegmentation 77.50"
+    assert other_conventions(msgspec.structs.replace(result, confusion_matrix=((3, 1), (0, 4)), miou=0.775)) == ""
 
 
 def test_a_class_in_one_image_is_marked(result):

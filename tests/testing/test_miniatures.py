@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from pixelwise.datasets.audit import audit
 from pixelwise.datasets.opening import open_dataset
@@ -33,3 +35,10 @@ def test_it_is_recognised_without_being_named(tmp_path: Path) -> None:
 def test_what_has_no_miniature_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="moon"):
         write_miniature("moon", tmp_path / "data")
+
+
+def test_cityscapes_masks_hold_values_that_its_own_scripts_know(tmp_path: Path) -> None:
+    root = write_miniature("cityscapes", tmp_path / "data", (0, 1))
+    (mask,) = root.rglob("*_labelIds.png")
+    # 34 labels; the id of licence plates, -1, is never drawn.
+    assert np.asarray(Image.open(mask)).max() <= 33

@@ -40,6 +40,15 @@ def test_a_ramp_by_hand():
     nn.init.constant_(model.weight, 0.0)
     average = build_average(model)
     nn.init.constant_(model.weight, 1.0)
-    update_average(average, model, Ema(decay=0.5, ramp=2.0), step=2)
+    update_average(average, model, Ema(decay=0.5, ramp=2.0), step=3)
     # It keeps 0.5 * (1 - 1/e) = 0.31606 of itself.
     assert average.weight.item() == pytest.approx(1 - 0.31606, abs=1e-5)
+
+
+def test_with_a_ramp_nothing_is_left_of_the_weights_before_the_first_step():
+    # ModelTC/EOD counts from 0. Its average is even built before the pretrained weights are loaded.
+    model = nn.Linear(1, 1, bias=False)
+    average = build_average(model)
+    nn.init.constant_(model.weight, 1.0)
+    update_average(average, model, Ema(decay=0.9998, ramp=2000.0), step=1)
+    assert average.weight.item() == 1.0

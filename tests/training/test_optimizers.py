@@ -6,6 +6,7 @@ from torch import nn
 from pixelwise.errors import RecipeError
 from pixelwise.models import build_model
 from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema import Group, Optimizer, Sampling, Schedule
 from pixelwise.training.optimizers import base_learning_rate, build_optimizer, set_learning_rates
 
@@ -44,20 +45,8 @@ def rates(name: str, optimizer: Optimizer) -> dict[str, tuple[float, float]]:
 
 
 def test_the_groups_of_united_perceptions_segformer():
-    found = rates(
-        "segformer-b0-cityscapes",
-        Optimizer(
-            kind="adamw",
-            lr=6e-5,
-            weight_decay=0.01,
-            decay_all=True,
-            groups=(
-                Group(pattern=r"^head\.", lr=10.0),
-                # Their stage normalisation, `encoder.layers.i.2`, has no "norm" in its name and decays.
-                Group(pattern=r"^encoder\.stages\.\d+\.(embedding|blocks)\..*norm", weight_decay=0.0),
-            ),
-        ),
-    )
+    # Their stage normalisation, `encoder.layers.i.2`, has no "norm" in its name and decays.
+    found = rates("segformer-b0-cityscapes", find_recipe("segformer-b0-cityscapes").optimizer)
     stem, block = "encoder.stages.0.embedding", "encoder.stages.1.blocks.1"
     expected = {
         f"{stem}.conv.weight": (6e-5, 0.01),
@@ -79,18 +68,37 @@ def test_the_groups_of_united_perceptions_segformer():
 
 
 def test_swiftnets_encoder_learns_and_decays_at_a_quarter():
-    found = rates(
-        "swiftnet-mobilenetv2-cityscapes",
-        Optimizer(
-            kind="adam",
-            lr=4e-4,
-            weight_decay=1e-4,
-            decay_all=True,
-            groups=(Group(pattern=r"^encoder\.", lr=0.25, weight_decay=2.5e-5),),
-        ),
-    )
+    found = rates("swiftnet-mobilenetv2-cityscapes", find_recipe("swiftnet-mobilenetv2-cityscapes").optimizer)
     assert {pair for name, pair in found.items() if name.startswith("encoder.")} == {(1e-4, 2.5e-5)}
     assert {pair for name, pair in found.items() if not name.startswith("encoder.")} == {(4e-4, 1e-4)}
+
+
+@pytest.mark.parametrize("changes", [[], ["model.train_normalization=true"]], ids=["fixed", "trained"])
+@pytest.mark.parametrize(
+    ("name", "biases", "depthwise"),
+    # Classifier. MobileNetV2: a depthwise convolution in each of 17 blocks. MobileNetV3: 15, of which 8 have a squeeze
+    # and excitation of two convolutions with biases; in its head two classifiers and a gate. Xception: 3 in each of
+    # 21 blocks, 3 of the pyramid, 2 of the decoder.
+    [
+        ("deeplabv3-mobilenetv2-voc", 1, 17),
+        ("deeplab-mobilenetv3-cityscapes", 19, 15),
+        ("deeplabv3plus-xception65-voc", 1, 68),
+    ],
+)
+def test_tensorflows_biases_learn_twice_as_fast_and_depthwise_weights_do_not_decay(
+    name: str, biases: int, depthwise: int, changes: list[str]
+):
+    entry = apply_overrides(find_recipe(name), changes)
+    model = build_model(entry)
+    built = build_optimizer(model, entry.optimizer)
+    found = {id(p): (group["lr"], group["weight_decay"]) for group in built.param_groups for p in group["params"]}
+    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    theirs = {id(p) for module in convolutions for p in module.parameters()}
+    assert [found[id(m.bias)] for m in convolutions if m.bias is not None] == [(0.014, 0.0)] * biases
+    assert [found[id(m.weight)] for m in convolutions if m.groups > 1] == [(0.007, 0.0)] * depthwise
+    assert {found[id(m.weight)] for m in convolutions if m.groups == 1} == {(0.007, 4e-5)}
+    normalizations = {found[id(p)] for p in model.parameters() if id(p) not in theirs}
+    assert normalizations == ({(0.007, 0.0)} if changes else set())
 
 
 def test_of_several_patterns_the_first_counts_and_without_decay_all_vectors_never_decay():

@@ -4,29 +4,25 @@ import cv2
 import msgspec
 import numpy as np
 import pytest
+from PIL import Image
 
 from pixelwise.errors import RecipeError
+from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.schema import Augment
 from pixelwise.transforms.augmentation import draw_zoom, fill_color, random_geometry, random_pair
+from pixelwise.transforms.cropping import View, crop_image
 
 DRAWS = 20_000
 # The 1 % level of the Kolmogorov-Smirnov statistic.
 WITHIN = 1.63 / np.sqrt(DRAWS)
 MEAN = (124, 116, 104)
 
-SSSEGMENTATION = Augment(
-    fit=(1024, 2048), scale=(0.5, 2.0), scale_law="uniform", crop=(512, 1024), max_class_share=0.75, flip=0.5,
-    pad="center", fill="mean", resampling="bilinear", photometric="mmseg",
-)  # fmt: skip
-UNITED_PERCEPTION = Augment(
-    scale=(0.5, 2.0), scale_law="two-sided", crop=(1024, 1024), flip=0.5, pad="end", resampling="bilinear",
-    photometric="united-perception",
-)  # fmt: skip
-EDGEAI = Augment(
-    fit=(768, 1536), fit_by="stretch", scale=(1.0, 2.0), scale_law="uniform", scale_probability=0.5,
-    scale_axes="independent", rotate=5.0, rotate_probability=0.5, rotate_label=0, crop=(512, 1024), flip=0.5,
-    fill="mean", resampling="antialiased",
-)  # fmt: skip
+SSSEGMENTATION = recipe("fcn-r50-d8-cityscapes").augment
+UNITED_PERCEPTION = recipe("segformer-b0-cityscapes").augment
+EDGEAI = recipe("fpnlite-mobilenetv2-cityscapes-1536x768").augment
+TORCHVISION = recipe("deeplabv3-r50-cocoseg21").augment
+TF_DEEPLAB = recipe("deeplabv3-mobilenetv2-voc").augment
+SWIFTNET = recipe("swiftnet-mobilenetv2-cityscapes").augment
 
 
 def random(seed: int = 0) -> np.random.Generator:
@@ -310,6 +306,134 @@ def test_edgeai_at_its_true_sizes():
             turned += bool(corners.any())
             assert (new[corners] == 128).all()
     assert 1 <= turned <= 6
+
+
+def edgeai(image: np.ndarray, labels: np.ndarray, size: tuple[int, int], crop: tuple[int, int], draws):
+    """TI's steps one after the other on whole arrays, without turning, given the same draws."""
+    flip, zoom = draws.random() < 0.5, [1.0, 1.0]
+    if draws.random() < 0.5:
+        zoom = [draws.uniform(1.0, 2.0), draws.uniform(1.0, 2.0)]
+    draws.uniform(-1, 1)
+    height, width = (round(side * factor) for side, factor in zip(size, zoom, strict=True))
+    shrinks = height < image.shape[0] or width < image.shape[1]
+    image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    draws.random()
+    top, left = (
+        sum(draws.integers(outer - inner + 1) for outer, inner in pairs)
+        for pairs in (
+            [(height, size[0]), (size[0], crop[0])] if crop[0] < size[0] < height else [(height, crop[0])],
+            [(width, size[1]), (size[1], crop[1])] if crop[1] < size[1] < width else [(width, crop[1])],
+        )
+    )
+    rows, columns = slice(top, top + crop[0]), slice(left, left + crop[1])
+    image, labels = image[rows, columns], labels[rows, columns]
+    return (image[:, ::-1], labels[:, ::-1]) if flip else (image, labels)
+
+
+@pytest.mark.parametrize(
+    ("source", "size", "crop"),
+    [
+        ((1024, 2048), (384, 768), (384, 768)),
+        ((1024, 2048), (768, 1536), (512, 1024)),
+        ((480, 640), (512, 512), (512, 512)),
+    ],
+)
+def test_edgeai_averages_the_pixels_that_it_shrinks(
+    source: tuple[int, int], size: tuple[int, int], crop: tuple[int, int]
+):
+    image, labels = (array[: source[0], : source[1]] for array in street())
+    augment = msgspec.structs.replace(EDGEAI, fit=size, crop=crop, rotate=0.0)
+    averaged = 0
+    for seed in range(6):
+        ours, our_labels = random_pair(image, labels, augment, random(seed), (128, 128, 128))
+        theirs, their_labels = edgeai(image, labels, size, crop, random(seed))
+        assert np.abs(ours.astype(int) - theirs).max() <= 1
+        assert (our_labels != their_labels).mean() < 0.01
+        averaged += (ours == theirs).mean() > 0.99
+    assert averaged > 0
+
+
+def test_an_averaged_pixel_by_hand():
+    # 4 x 4 pixels become 2 x 2; the crop is the right column.
+    image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    view = View((2, 1), (0.5, 0.5), (0.0, 1.0), resampling="area")
+    assert crop_image(image, view)[:, 0, 0].tolist() == [np.mean([6, 9, 18, 21]) + 0.5, np.mean([30, 33, 42, 45]) + 0.5]
+
+
+@pytest.mark.parametrize(("source", "crop"), [((480, 640), (480, 480)), ((427, 640), (480, 480))])
+def test_torchvision_at_its_true_sizes(source: tuple[int, int], crop: tuple[int, int]):
+    image, labels = (array[: source[0], : source[1]] for array in street())
+    padded = 0
+    for seed in range(8):
+        ours, our_labels = random_pair(image, labels, TORCHVISION, random(seed), (0, 0, 0))
+        draws = random(seed)
+        flip, zoom, _, _ = draws.random() < 0.5, draws.uniform(0.5, 2.0), draws.uniform(-1, 1), draws.random()
+        # The reference's own steps: RandomResize, RandomHorizontalFlip, pad_if_smaller, RandomCrop.
+        # It draws whole numbers for the shorter side and rounds the longer one down: at most one pixel apart.
+        height, width = (round(side * 520 * zoom / min(source)) for side in source)
+        picture = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+        mask = np.asarray(Image.fromarray(labels).resize((width, height), Image.Resampling.NEAREST))
+        top = int(draws.integers(height - crop[0] + 1)) if height >= crop[0] else 0
+        left = int(draws.integers(width - crop[1] + 1)) if width >= crop[1] else 0
+        if flip:
+            # Ours is turned around as it is cropped; theirs before, so that the padding stays on the right.
+            picture, mask, left = picture[:, ::-1], mask[:, ::-1], max(0, width - crop[1] - left)
+        border = (0, max(0, crop[0] - height)), (0, max(0, crop[1] - width))
+        rows, columns = slice(top, top + crop[0]), slice(left, left + crop[1])
+        picture = np.pad(picture, (*border, (0, 0)))[rows, columns]
+        mask = np.pad(mask, border, constant_values=255)[rows, columns]
+        difference = np.abs(ours.astype(int) - picture)
+        assert difference.max() <= 2
+        assert difference.mean() < 0.05
+        assert (our_labels != mask).mean() < 0.01
+        padded += 255 in our_labels
+    assert padded > 0
+
+
+def test_tensorflows_deeplab_at_its_true_size():
+    image, labels = (array[:375, :500] for array in street())
+    sides = set()
+    for seed in range(40):
+        new, new_labels = random_pair(image, labels, TF_DEEPLAB, random(seed), (128, 128, 128))
+        assert (new.shape, new_labels.shape) == ((513, 513, 3), (513, 513))
+        outside = new_labels == 255
+        assert (new[outside] == 128).all()
+        height, width = (int((~outside).any(axis=axis).sum()) for axis in (1, 0))
+        # Zooms of 0.5, 0.75, ... 2; padded below, and on the right before it is flipped.
+        assert (height, width) in {
+            tuple(min(513, round(side * step / 4)) for side in (375, 500)) for step in range(2, 9)
+        }
+        assert not outside[:height, :].all(axis=1).any()
+        sides |= {"left"} if outside[0, 0] else {"right"} if outside[0, -1] else set()
+    assert sides == {"left", "right"}
+
+
+def test_swiftnet_at_its_true_size():
+    image, labels = street()
+    padded = 0
+    for seed in range(6):
+        ours, our_labels = random_pair(image, labels, SWIFTNET, random(seed), (73, 83, 72))
+        draws = random(seed)
+        flip, zoom, _, _ = draws.random() < 0.5, 1 / draws.uniform(0.5, 2.0), draws.uniform(-1, 1), draws.random()
+        height, width = round(1024 * zoom), round(2048 * zoom)
+        top = draws.integers(height - 768 + 1) if height >= 768 else 0
+        left = draws.integers(width - 768 + 1)
+        # A square of the picture, padded at the bottom where it is higher, made 768 x 768 by Pillow's bicubic filter.
+        picture = np.full((2048, 2048, 3), (73, 83, 72), np.uint8)
+        picture[:1024] = image
+        box = (left * 2048 / width, top * 1024 / height, (left + 768) * 2048 / width, (top + 768) * 1024 / height)
+        theirs = np.asarray(Image.fromarray(picture).resize((768, 768), Image.Resampling.BICUBIC, box=box))
+        inside = (our_labels != 255).all(axis=1)
+        assert inside.sum() == min(768, height)
+        padded += not inside.all()
+        # The last rows of theirs blend with the padding.
+        seen = slice(0, inside.sum() - (0 if inside.all() else 4))
+        difference = np.abs((ours[:, ::-1] if flip else ours)[seen].astype(int) - theirs[seen])
+        assert difference.max() <= 2
+        assert difference.mean() < 0.01
+        assert (ours[~inside] == (73, 83, 72)).all()
+    assert padded > 0
 
 
 @pytest.mark.parametrize(

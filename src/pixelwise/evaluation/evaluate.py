@@ -26,7 +26,6 @@ from pixelwise.evaluation.pairs import (
     batches_alike,
     floor_index,
     read_split,
-    same_input,
 )
 from pixelwise.evaluation.views import View, best_classes
 from pixelwise.metrics import upsampled_argmax, upsampled_bits
@@ -137,9 +136,6 @@ def evaluate_protocols(
         Tally(dataset.classes, split, protocol, input_size, boundary=boundary, multilabel=model.multilabel)
         for protocol in protocols
     ]
-    sharing: dict[tuple[object, ...], list[int]] = {}
-    for index, protocol in enumerate(protocols):
-        sharing.setdefault(same_input(protocol, input_size), []).append(index)
     if chosen.type == "cuda":
         torch.cuda.reset_peak_memory_stats(chosen)
     read = read_split(samples, dataset, protocols, input_size, ahead=2 * batch_size + THREADS)
@@ -147,7 +143,7 @@ def evaluate_protocols(
         for batch in batches_alike(read, batch_size, lambda pairs: [pair.image.shape for pair in pairs]):
             if should_stop is not None and should_stop():
                 return None
-            for indices in sharing.values():
+            for indices in _sharing(batch, protocols):
                 columns, shared = [[pairs[i] for pairs in batch] for i in indices], [protocols[i] for i in indices]
                 for row in _predicted(model, columns, shared, precision, calibration=calibration):
                     for index, (pair, labels, confidence) in zip(indices, row, strict=True):
@@ -155,6 +151,19 @@ def evaluate_protocols(
             if progress is not None:
                 progress(len(tallies[0].per_image), len(samples))
     return [tally.measurement(peak_memory_bytes(chosen)) for tally in tallies]
+
+
+def _sharing(batch: Sequence[Sequence[EvaluationPair]], protocols: Sequence[Protocol]) -> list[list[int]]:
+    """The protocols under which the network sees the same of every image of a batch, by their positions.
+
+    What counts are the arrays, not the settings: an image that has the wanted size already is the same under all.
+    """
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for index, protocol in enumerate(protocols):
+        seen = tuple(id(array) for pairs in batch for array in (pairs[index].image, *pairs[index].scaled))
+        looks = protocol.pad_to, protocol.window, protocol.window_stride, protocol.blend, protocol.scales, protocol.flip
+        groups.setdefault((seen, *looks), []).append(index)
+    return list(groups.values())
 
 
 def _predicted(

@@ -98,10 +98,9 @@ def scored_labels(labels: np.ndarray, seen: Size, protocol: Protocol) -> np.ndar
     return resize(labels, seen if protocol.score_size == "input" else protocol.score_size)
 
 
-def same_input(protocol: Protocol, input_size: Size | None) -> tuple[object, ...]:
-    """Equal for protocols under which the network sees the same, so that they can share its answers."""
-    fields = ("fit", "pad_to", "resampling", "window", "window_stride", "blend", "scales", "flip")
-    return protocol.seen_size(input_size), *(getattr(protocol, field) for field in fields)
+def same_resizing(protocol: Protocol, input_size: Size | None) -> tuple[object, ...]:
+    """Equal for protocols that resize every image alike."""
+    return protocol.seen_size(input_size), protocol.fit, protocol.resampling, protocol.scales
 
 
 def fitted_size(size: Size, shorter: int, longer: int | None) -> Size:
@@ -193,7 +192,7 @@ def pairs_of(
     known: dict[tuple[object, ...], tuple[np.ndarray, tuple[np.ndarray, ...]]] = {}
     pairs = []
     for protocol in protocols:
-        key = same_input(protocol, input_size)
+        key = same_resizing(protocol, input_size)
         if key not in known:
             known[key] = seen_images(image, protocol, input_size)
         seen, scaled = known[key]

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pixelwise.losses.pixels import Normalize, at_least_float32
+from pixelwise.losses.pixels import Normalize, at_least_float32, same_size
 from pixelwise.recipes.classes import IGNORE_BIT
 from pixelwise.recipes.schema import Loss
 
@@ -24,8 +24,8 @@ def multilabel_loss(
     """Loss of the main head plus the weighted binary cross entropy of the auxiliary ones.
 
     Args:
-        head_logits: Main logits first, then auxiliary ones; each (B, K, h, w), upsampled here to
-            the labels' size (bilinear).
+        head_logits: Main logits first, then auxiliary ones; each (B, K, h, w), brought to the labels' size here, or
+            the labels to theirs, see `loss.compare_at`.
         labels: (B, H, W) int32, bit k is class k, `IGNORE_BIT` alone where ignored.
         loss: The recipe's section; its terms of single-label data are refused by the recipe.
         positive_weights: (K,), of the pixels that have a class, in the cross entropy and the focal term.
@@ -36,12 +36,13 @@ def multilabel_loss(
     """
     if not head_logits:
         raise ValueError("head_logits is empty; expected the main logits at least")
-    targets, valid = expanded(labels, head_logits[0].shape[1])
     values: list[Tensor] = []
+    truth: dict[torch.Size, tuple[Tensor, Tensor]] = {}
     for index, logits in enumerate(head_logits):
-        logits = at_least_float32(logits)
-        if logits.shape[-2:] != labels.shape[-2:]:
-            logits = F.interpolate(logits, labels.shape[-2:], mode="bilinear", align_corners=align_corners)
+        logits, seen = same_size(at_least_float32(logits), labels, loss.compare_at, align_corners=align_corners)
+        if seen.shape not in truth:
+            truth[seen.shape] = expanded(seen, logits.shape[1])
+        targets, valid = truth[seen.shape]
         if index == 0:
             values.append(_main_loss(logits, targets, valid, loss, positive_weights))
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 Normalize = Literal["valid", "all"]
@@ -13,6 +14,30 @@ Normalize = Literal["valid", "all"]
 def at_least_float32(logits: Tensor) -> Tensor:
     """The logits in float32, or as they are where they are more precise; a loss in bfloat16 would hardly move."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def same_size(
+    logits: Tensor, labels: Tensor, compare_at: Literal["labels", "logits"], *, align_corners: bool
+) -> tuple[Tensor, Tensor]:
+    """Logits and labels of one size.
+
+    Args:
+        logits: (B, K, h, w), floating.
+        labels: (B, H, W), any integers.
+        compare_at: `labels` resizes the logits, bilinearly; `logits` resizes the labels: of the pixels that a
+            smaller one covers it takes the one at the centre, of an even number the one after it, as Pillow does.
+        align_corners: Of the bilinear one.
+    """
+    size = labels.shape[-2:]
+    if logits.shape[-2:] == size:
+        return logits, labels
+    if compare_at == "labels":
+        return F.interpolate(logits, size, mode="bilinear", align_corners=align_corners), labels
+    rows, columns = (
+        ((torch.arange(fewer, device=labels.device) + 0.5) * (length / fewer)).long()
+        for fewer, length in zip(logits.shape[-2:], size, strict=True)
+    )
+    return logits, labels[:, rows][:, :, columns]
 
 
 def pixel_weights(targets: Tensor, num_classes: int, class_weights: Tensor | None, dtype: torch.dtype) -> Tensor:

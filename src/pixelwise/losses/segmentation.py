@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch.nn.functional as F
 from torch import Tensor
 
 from pixelwise.losses.boundary import boundary_cross_entropy
@@ -14,7 +13,7 @@ from pixelwise.losses.dice import soft_dice
 from pixelwise.losses.focal import focal
 from pixelwise.losses.lovasz import lovasz_softmax
 from pixelwise.losses.ohem import hard_labels
-from pixelwise.losses.pixels import at_least_float32
+from pixelwise.losses.pixels import at_least_float32, same_size
 from pixelwise.losses.tversky import tversky
 from pixelwise.recipes.schema import Loss
 
@@ -33,8 +32,8 @@ def segmentation_loss(
     """Loss of the main head plus the weighted cross entropy of the auxiliary ones.
 
     Args:
-        head_logits: Main logits first, then auxiliary ones; each (B, K, h, w), upsampled here to
-            the labels' size (bilinear).
+        head_logits: Main logits first, then auxiliary ones; each (B, K, h, w), brought to the labels' size here, or
+            the labels to theirs, see `loss.compare_at`.
         labels: (B, H, W), 0..K-1 or 255.
         loss: The recipe's section.
         class_weights: (K,) for the cross entropy, focal and boundary terms; see `uses_class_weights`.
@@ -45,14 +44,12 @@ def segmentation_loss(
     """
     values: list[Tensor] = []
     for index, logits in enumerate(head_logits):
-        logits = at_least_float32(logits)
-        if logits.shape[-2:] != labels.shape[-2:]:
-            logits = F.interpolate(logits, labels.shape[-2:], mode="bilinear", align_corners=align_corners)
+        logits, targets = same_size(at_least_float32(logits), labels, loss.compare_at, align_corners=align_corners)
         if index == 0:
-            values.append(_main_loss(logits, labels, loss, class_weights))
+            values.append(_main_loss(logits, targets, loss, class_weights))
         else:
             mined = loss.ohem is not None and loss.ohem.auxiliary
-            values.append(loss.auxiliary * _cross_entropy(logits, labels, loss, class_weights, mined))
+            values.append(loss.auxiliary * _cross_entropy(logits, targets, loss, class_weights, mined))
     if not values:
         raise ValueError("head_logits is empty; expected the main logits at least")
     return _added(values)

@@ -203,7 +203,9 @@ class Augment(Part, frozen=True, kw_only=True):
         resampling: How zoomed pixels are computed: `warp`: one bilinear map, any zoom and place, edges blend
             with the fill; `bilinear`: like resizing to whole pixels with OpenCV's bilinear filter (no
             antialiasing) and cropping at whole pixels; `antialiased`: likewise, with Pillow's bilinear filter,
-            which widens when it shrinks (that of torchvision, close to OpenCV's INTER_AREA).
+            which widens when it shrinks (that of torchvision); `bicubic`: likewise, with Pillow's bicubic filter;
+            `area`: likewise, with OpenCV's INTER_AREA where height or width shrinks, the average of the pixels
+            that each new one covers, else with its bilinear filter.
         flip: Probability of a horizontal flip.
         translate: Moved by a whole number of pixels from -translate .. translate, drawn for each axis.
         photometric: Distortion of uint8 colours, clipped after each step: brightness by -32..32, contrast by
@@ -240,7 +242,7 @@ class Augment(Part, frozen=True, kw_only=True):
     max_class_share: float | None = None
     pad: Literal["random", "center", "end", "end-then-flip"] = "random"
     fill: Literal["black", "mean"] = "black"
-    resampling: Literal["warp", "bilinear", "antialiased"] = "warp"
+    resampling: Literal["warp", "bilinear", "antialiased", "bicubic", "area"] = "warp"
     flip: float = 0.0
     translate: int = 0
     photometric: Literal["none", "mmseg", "united-perception"] = "none"
@@ -275,7 +277,7 @@ class Augment(Part, frozen=True, kw_only=True):
         require(
             self.rotate_label == IGNORE or self.resampling != "warp",
             "augment.rotate_label is set but augment.resampling=warp pads and turns in one step",
-            "set augment.resampling to bilinear or antialiased",
+            "set augment.resampling to any other",
         )
         self._require_scale()
         uncropped = (self.scale, self.fit, self.max_class_share) == (None, None, None)

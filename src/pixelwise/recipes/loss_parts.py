@@ -63,6 +63,8 @@ class Loss(Part, frozen=True, kw_only=True):
         class_weights_share: Share of the steps, drawn at random, in which the class weights count.
         normalize: What the sum of the cross entropy (and of the focal term) is divided by. `valid`: the class
             weights of the labelled pixels; `all`: the number of pixels, ignored ones included.
+        compare_at: Where logits are smaller than the labels: `labels` enlarges the logits (bilinear); `logits`
+            shrinks the labels (nearest), for every head to the size of its own.
         label_smoothing: Share of the target spread over all classes.
         ohem: Cross entropy over the hard pixels only; None: over all.
         dice: Weight of a soft Dice term (arXiv:1606.04797).
@@ -82,6 +84,7 @@ class Loss(Part, frozen=True, kw_only=True):
     class_weights: ClassWeights = "none"
     class_weights_share: float = 1.0
     normalize: Literal["valid", "all"] = "valid"
+    compare_at: Literal["labels", "logits"] = "labels"
     label_smoothing: float = 0.0
     ohem: Ohem | None = None
     dice: float = 0.0

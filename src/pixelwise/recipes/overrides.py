@@ -25,8 +25,8 @@ SAME_EXPERIMENT: tuple[str, ...] = (
 def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     """A copy of `recipe` with each `section.field=value` applied.
 
-    Values are TOML values (`0.02`, `true`, `[360, 480]`, `{0 = 1}`); a bare word is a string, and
-    `none` unsets a field. A recipe that becomes another experiment keeps its name but no longer
+    Values are TOML values (`0.02`, `true`, `[360, 480]`, `{0 = 1}`); a bare word is a string, also within
+    brackets, and `none` unsets a field. A recipe that becomes another experiment keeps its name but no longer
     claims the published number.
 
     Raises:
@@ -173,7 +173,10 @@ def _parse_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        return text
+        pass
+    # A shell strips the quotes that TOML wants within brackets.
+    words = re.fullmatch(r"\[([^][{}=]*)\]", text)
+    return [_parse_value(word.strip()) for word in words[1].split(",")] if words else text
 
 
 def _check_fields(plain: dict[str, Any], kind: Any, path: str, source: str) -> None:

@@ -2,6 +2,11 @@
 
 Sources are named in the modules of the rows. A function returns keyword arguments of
 `pixelwise.recipes.rows.row`.
+
+What is known to differ, by less than a pixel each: zoomed sizes are rounded where United Perception, torchvision and
+SwiftNet drop the fraction; labels are taken at the centre of a pixel where OpenCV's nearest neighbour takes its corner;
+TensorFlow's own resizing aligns the corners. Hard pixels are chosen within the batch of one forward pass, on several
+GPUs of each one's, so `sampling.accumulate` or as many GPUs give the original's choice.
 """
 
 from __future__ import annotations
@@ -57,9 +62,13 @@ def sssegmentation(crop: Size, batch: int, epochs: int) -> Sections:
 
 
 def united_perception(**colors: Any) -> Sections:
-    """What SegFormer and HRNet share there: crops of 1024x1024, batch 8, the best of the evaluations."""
+    """What SegFormer and HRNet share there: crops of 1024x1024, batch 8, the best of the evaluations.
+
+    An epoch is 372 steps of Cityscapes' 2975 images; in the last one the original repeats an image to have 8.
+    """
     return {
         "batch": 8,
+        "drop_last": False,
         "augment": Augment(
             scale=(0.5, 2.0),
             scale_law="two-sided",
@@ -120,10 +129,11 @@ def edgeai(dataset: str, decoder: str, encoder: str, size: Size, *, quantized: b
         kind, lr, course, epochs, batch = ("sgd", 0.1, "cosine", 250, 16) if regnet else ("adam", 4e-4, "step", 250, 12)
     elif regnet:
         decay, epochs = 4e-5, 60
-    elif (dataset, decoder) == ("ade20k32", "deeplabv3lite"):
+    elif decoder == "deeplabv3lite":
         kind, lr, course = "adam", 1e-4, "step"
     return {
         "batch": batch,
+        "drop_last": False,
         "evaluation": {"input_size": size},
         # The largest size trains on crops of 1024x512 of the enlarged images.
         "augment": Augment(
@@ -139,7 +149,7 @@ def edgeai(dataset: str, decoder: str, encoder: str, size: Size, *, quantized: b
             crop=(512, 1024) if size == (768, 1536) else size,
             flip=0.5,
             fill="mean",
-            resampling="antialiased",
+            resampling="area",
         ),
         "optimizer": Optimizer(kind=kind, lr=lr, weight_decay=decay, decay_all=True),  # type: ignore[arg-type]
         "loss": _edgeai_loss(dataset),
@@ -168,7 +178,13 @@ def _edgeai_loss(dataset: str) -> Loss:
 
 
 def tf_deeplab(crop: Size, iterations: int) -> Sections:
-    """The code base's defaults; those of the published runs are not known."""
+    """The code base's defaults, and its advice for VOC; those of the published runs are not known.
+
+    Biases of convolutions learn twice as fast, depthwise convolutions do not decay.
+    """
+    biases = r"(classifier|gate|\.se\.(reduce|expand))\.bias$"
+    depthwise = r"(conv_dw|depthwise\.conv)\.weight$"
+    groups = (Group(pattern=biases, lr=2.0), Group(pattern=depthwise, weight_decay=0.0))
     return {
         "batch": 16,
         "augment": Augment(
@@ -181,7 +197,7 @@ def tf_deeplab(crop: Size, iterations: int) -> Sections:
             fill="mean",
             resampling="bilinear",
         ),
-        "optimizer": Optimizer(kind="sgd", lr=0.007, momentum=0.9, weight_decay=4e-5),
+        "optimizer": Optimizer(kind="sgd", lr=0.007, momentum=0.9, weight_decay=4e-5, groups=groups),
         "schedule": Schedule(iterations=iterations, kind="poly", power=0.9),
     }
 
@@ -210,7 +226,10 @@ def torchvision(crop: Size, *, mobile: bool, auxiliary: bool) -> Sections:
 
 
 def erfnet(size: Size) -> Sections:
-    """Adam, first the encoder with a classifier of its own, then the whole network, 150 epochs each."""
+    """Adam, first the encoder with a classifier of its own, then the whole network, 150 epochs each.
+
+    The encoder learns from labels shrunk to its own stride.
+    """
     return {
         "batch": 6,
         "drop_last": False,
@@ -223,7 +242,12 @@ def erfnet(size: Size) -> Sections:
         "stages": (
             Stage(
                 name="encoder",
-                overrides=("model.part=encoder", "loss.class_weights=erfnet-encoder", "selection.weights=last"),
+                overrides=(
+                    "model.part=encoder",
+                    "loss.class_weights=erfnet-encoder",
+                    "loss.compare_at=logits",
+                    "selection.weights=last",
+                ),
             ),
         ),
     }
@@ -240,7 +264,7 @@ def swiftnet() -> Sections:
             flip=0.5,
             pad="end",
             fill="mean",
-            resampling="antialiased",
+            resampling="bicubic",
         ),
         "optimizer": Optimizer(
             kind="adam",

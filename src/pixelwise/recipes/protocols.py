@@ -6,6 +6,7 @@ without the name of its protocol.
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import msgspec
@@ -217,19 +218,42 @@ PROTOCOLS = {
 }
 
 
+_WINDOWS = re.compile(r"slide-([1-9]\d*)x([1-9]\d*)")
+"""Windows of any size, three quarters of it apart as those of `slide-1024x1024`."""
+
+
 def protocol(name: str) -> Protocol:
-    """The protocol of that name.
+    """The protocol of that name: one of `PROTOCOLS`, or `slide-512x512` of any size.
 
     Raises:
         RecipeError: R204, with the nearest names.
     """
-    if name not in PROTOCOLS:
+    found = known_protocol(name)
+    if found is None:
         raise RecipeError(
             "R204",
             f"no evaluation protocol is named '{name}'{did_you_mean(name, PROTOCOLS)}",
-            f"choose one of: {', '.join(PROTOCOLS)}",
+            f"choose one of: {', '.join(PROTOCOLS)}; or windows of any size, such as slide-512x512",
         )
-    return PROTOCOLS[name]
+    return found
+
+
+def known_protocol(name: str) -> Protocol | None:
+    """As `protocol`; None where there is none."""
+    if name in PROTOCOLS:
+        return PROTOCOLS[name]
+    numbers = _WINDOWS.fullmatch(name)
+    if numbers is None:
+        return None
+    width, height = (int(side) for side in numbers.groups())
+    across, down = max(1, width * 3 // 4), max(1, height * 3 // 4)
+    return Protocol(
+        name=name,
+        summary=f"windows of {width}x{height}, {across} apart across and {down} down, their logits averaged, at the "
+        "label file's own size",
+        window=(height, width),
+        window_stride=(down, across),
+    )
 
 
 def parse_size(text: str) -> Size:

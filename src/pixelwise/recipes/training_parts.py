@@ -184,7 +184,7 @@ class Ema(Part, frozen=True, kw_only=True):
 
     Attributes:
         decay: After t steps the average keeps min(decay, (1 + t) / (10 + t)) of itself.
-        ramp: If set, it keeps decay * (1 - exp(-t / ramp)) instead.
+        ramp: If set, it keeps decay * (1 - exp(-(t - 1) / ramp)) instead: nothing at the first step (ModelTC/EOD).
     """
 
     decay: float = 0.999

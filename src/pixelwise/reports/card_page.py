@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from pixelwise.deployment.card import CARD, CardRow, DeployCard
-from pixelwise.recipes.protocols import PROTOCOLS, Size
+from pixelwise.recipes.protocols import Size, known_protocol
 from pixelwise.reports.card_chart import card_charts
 from pixelwise.reports.html import Fact
 from pixelwise.reports.numbers import memory, speed
@@ -133,7 +133,7 @@ def facts_of(card: DeployCard) -> list[tuple[str, str]]:
     )
     facts.append(("Images", f"{card.source}, {card.images}" if card.split else card.source))
     if card.protocol:
-        known = PROTOCOLS.get(card.protocol)
+        known = known_protocol(card.protocol)
         facts.append(("Protocol", f"{card.protocol}: {known.summary}" if known else card.protocol))
     if card.seen_size is not None:
         facts.append(("Seen at", size_text(card.seen_size)))

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from pixelwise.checkpoints.run_folder import REPORT
 from pixelwise.evaluation.result import RESULT, Result
-from pixelwise.recipes.protocols import PROTOCOLS
+from pixelwise.recipes.protocols import known_protocol
 from pixelwise.recipes.schema import Published
 from pixelwise.reports.charts import training_charts
 from pixelwise.reports.numbers import count, duration, memory, percent, speed
@@ -98,7 +98,7 @@ def _headline(run: RunRecords, evaluated: Evaluated) -> dict[str, Any]:
 
 
 def _line(result: Result) -> dict[str, str]:
-    known = PROTOCOLS.get(result.protocol)
+    known = known_protocol(result.protocol)
     return {
         "miou": percent(result.miou),
         "interval": _interval(result),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from pixelwise.evaluation.groups import GroupResult
 from pixelwise.evaluation.result import ClassResult, Result
+from pixelwise.metrics import CONVENTIONS, miou
 from pixelwise.reports.numbers import percent, share, speed
 from pixelwise.storage import printable
 
@@ -31,6 +33,8 @@ def print_result(result: Result, console: Console) -> None:
     console.print(Text(totals(result), style="bold"), soft_wrap=True)
     if further := further_totals(result):
         console.print(Text(further), soft_wrap=True)
+    if elsewhere := other_conventions(result):
+        console.print(Text(elsewhere), soft_wrap=True)
     for group in result.groups:
         console.print(Text(group_line(group)), soft_wrap=True)
     if any(entry.images == 1 for entry in result.per_class):
@@ -79,6 +83,19 @@ def totals(result: Result) -> str:
         f"{result.images} images, "
         f"{speed(result.images_per_second)} img/s"
     )
+
+
+def other_conventions(result: Result) -> str:
+    """`mIoU as the pages compute it: united-perception 38.61, edgeai 38.61`, of those that get another number.
+
+    Empty where all agree, as they do when every class is labelled, and of multi-label data, which they have none of.
+    """
+    if result.multilabel:
+        return ""
+    matrix = np.array(result.confusion_matrix)
+    means = {name: percent(miou(matrix, name)) for name in CONVENTIONS}
+    others = [f"{name} {mean}" for name, mean in means.items() if mean != percent(result.miou)]
+    return f"mIoU as the pages compute it: {', '.join(others)}" if others else ""
 
 
 def group_line(group: GroupResult) -> str:

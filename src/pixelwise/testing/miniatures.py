@@ -99,7 +99,7 @@ def _raw_values(dataset: str, index: int) -> np.ndarray:
     values = np.zeros(256, np.uint8)
     for town_class in range(VOID):
         values[town_class] = raw_of[(town_class + VOID * index) % count]
-    values[VOID] = ignored[-1] if ignored else raw_of[0]
+    values[VOID] = ignored[0] if ignored else raw_of[0]  # the first one: the last one may never be in a file
     return values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from pathlib import Path
@@ -31,6 +32,8 @@ class RowTrial(msgspec.Struct, frozen=True, kw_only=True):
         dataset: Its data set.
         protocol: By which it was scored.
         changes: What was changed for the trial.
+        stages: The trainings that came before the row's own.
+        quantization: What the row's own training imitates; `none`: floating point.
         images: Scored.
         miou: 0..1, of a network after two steps: it means nothing, but it is a number.
         seconds: Everything, on whatever else the machine did.
@@ -40,6 +43,8 @@ class RowTrial(msgspec.Struct, frozen=True, kw_only=True):
     dataset: str
     protocol: str
     changes: tuple[str, ...]
+    stages: tuple[str, ...]
+    quantization: str
     images: int
     miou: float
     seconds: float
@@ -52,20 +57,26 @@ def published_rows() -> list[str]:
 
 
 def trial_changes(entry: Recipe) -> list[str]:
-    """The overrides that make a row small enough to be tried: crop, batch and length, and no downloads."""
-    changes = [
-        "initialize.encoder=none",
+    """The overrides that make a row small enough to be tried: crop, batch and length, and no downloads.
+
+    Its stages become as small as the row itself.
+    """
+    small = [
         f"sampling.batch_size={BATCH}",
         f"schedule.iterations={STEPS}",
         "selection.every_epochs=0",
         "selection.weights=last",
-        "data.workers=0",
     ]
+    changes = ["initialize.encoder=none", "data.workers=0", *small]
     if entry.augment.crop is not None:
         height, width = (min(side, CROP) for side in entry.augment.crop)
         changes.append(f"augment.crop=[{height},{width}]")
-    if entry.quantization != "none":
-        changes.append("stages=[]")  # its float stage is the float row, which is tried as such
+    if entry.stages:
+        stages = [(stage.name, [*stage.overrides, *small]) for stage in entry.stages]
+        described = (
+            f"{{name = {json.dumps(name)}, overrides = {json.dumps(overrides)}}}" for name, overrides in stages
+        )
+        changes.append(f"stages=[{', '.join(described)}]")
     return changes
 
 
@@ -100,6 +111,8 @@ def try_row(name: str, miniatures: Path, output: Path) -> RowTrial:
         dataset=entry.data.dataset,
         protocol=result.protocol,
         changes=tuple(changes),
+        stages=tuple(stage.name for stage in entry.stages),
+        quantization=entry.quantization,
         images=result.images,
         miou=result.miou,
         seconds=time.monotonic() - began,

@@ -24,12 +24,13 @@ def update_average(average: nn.Module, model: nn.Module, ema: Ema, step: int, fi
     """Move the average towards `model` after optimizer step number `step` (counted from 1).
 
     The average keeps min(decay, (1 + step) / (10 + step)) of itself, or what `ema.ramp` says: early
-    weights, which are mostly the random start, are forgotten quickly. Batch-norm statistics are averaged too;
-    counters are copied. Where `finite`, a boolean scalar on the device, is false, the average stays.
+    weights, which are mostly the random start, are forgotten quickly, with a ramp in the first step already. Batch-norm
+    statistics are averaged too; counters are copied. Where `finite`, a boolean scalar on the device, is false, the
+    average stays.
     """
     keep = min(ema.decay, (1 + step) / (10 + step))
     if ema.ramp is not None:
-        keep = ema.decay * (1 - math.exp(-step / ema.ramp))
+        keep = ema.decay * (1 - math.exp(-(step - 1) / ema.ramp))
     own, new = average.state_dict(), model.state_dict()
     floating = [name for name, tensor in own.items() if tensor.is_floating_point()]
     targets: list[Tensor] = [own[name] for name in floating]

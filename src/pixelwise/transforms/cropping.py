@@ -15,6 +15,7 @@ from pixelwise.recipes.protocols import Size
 Fill = tuple[int, ...]
 """uint8 value per channel."""
 Content = tuple[slice, slice]
+PILLOW_FILTERS = {"antialiased": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 class View(NamedTuple):
@@ -34,7 +35,7 @@ class View(NamedTuple):
     corner: tuple[float, float]
     flip: bool = False
     angle: float = 0.0
-    resampling: Literal["warp", "bilinear", "antialiased"] = "warp"
+    resampling: Literal["warp", "bilinear", "antialiased", "bicubic", "area"] = "warp"
 
 
 def crop_image(image: np.ndarray, view: View, fill: Fill = (0, 0, 0)) -> np.ndarray:
@@ -168,12 +169,15 @@ def _resized_part(
     source: np.ndarray, view: View, part: Content, interpolation: int, turned_in: tuple[int, ...]
 ) -> np.ndarray:
     """The part of the zoomed source that fills `part` of the unflipped crop."""
+    if view.resampling == "area" and interpolation != cv2.INTER_NEAREST and min(view.scale) < 1:
+        return _averaged_part(source, view, part, turned_in)
     first, last, origin, end = [], [], [], []
+    reach = 2.0 if view.resampling == "bicubic" else 1.0
     for axis in (0, 1):
         factor = view.scale[axis]
         start, stop = ((side + view.corner[axis]) / factor for side in (part[axis].start, part[axis].stop))
         # Pixels beyond the part that a filter, which widens when it shrinks, still reaches.
-        margin = math.ceil(max(1.0, 1 / factor)) + 1
+        margin = math.ceil(reach * max(1.0, 1 / factor)) + 1
         low = max(0, math.floor(start) - margin)
         high = min(source.shape[axis], math.ceil(stop) + margin)
         first.append(start - low)
@@ -191,10 +195,10 @@ def _resized_part(
             for count, factor, low, side in zip((height, width), view.scale, first, window.shape, strict=True)
         )
         return window.take(rows, axis=0).take(columns, axis=1)
-    if view.resampling == "antialiased":
+    if view.resampling in PILLOW_FILTERS:
         box = (first[1], first[0], last[1], last[0])
         picture = Image.fromarray(np.ascontiguousarray(window))
-        return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR, box=box))
+        return np.asarray(picture.resize((width, height), PILLOW_FILTERS[view.resampling], box=box))
     (scale_y, scale_x), (top, left) = view.scale, first
     matrix = np.array(
         [
@@ -203,6 +207,21 @@ def _resized_part(
         ]
     )
     return warp_affine(window, matrix, (height, width), cv2.INTER_LINEAR, None)
+
+
+def _averaged_part(source: np.ndarray, view: View, part: Content, turned_in: tuple[int, ...]) -> np.ndarray:
+    """As `_resized_part`, by OpenCV's INTER_AREA.
+
+    Of the whole source: OpenCV averages whole arrays only, and a part of them begins within a pixel.
+    """
+    height, width = (round(length * factor) for length, factor in zip(source.shape, view.scale, strict=False))
+    turned = _window(source, (0, 0), (source.shape[0], source.shape[1]), view.angle, cv2.INTER_LINEAR, turned_in)
+    resized = cv2.resize(turned, (width, height), interpolation=cv2.INTER_AREA)
+    rows, columns = (
+        slice(side.start + round(corner), side.stop + round(corner))
+        for side, corner in zip(part, view.corner, strict=True)
+    )
+    return resized[rows, columns]
 
 
 def _window(

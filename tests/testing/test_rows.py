@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.testing.rows import STEPS, RowTrial, published_rows, trial_changes
+from pixelwise.training.stages import stage_recipe
+
+SWEEP = Path(__file__).resolve().parents[2] / "benchmarks" / "measurements" / "sweep.json"
+
+
+class Sweep(msgspec.Struct):
+    trials: list[RowTrial]
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "own"),
+    [
+        ("deeplabv3lite-mobilenetv2-cityscapes-768x384-qat", "none", "edgeai-8bit"),
+        ("erfnet-cityscapes", "none", "none"),
+    ],
+)
+def test_a_trial_keeps_the_stages_of_its_row(name: str, before: str, own: str):
+    entry = find_recipe(name)
+    tried = apply_overrides(entry, trial_changes(entry))
+    (stage,) = (stage_recipe(tried, stage) for stage in tried.stages)
+    assert (stage.quantization, tried.quantization) == (before, own)
+    assert stage.schedule.iterations == tried.schedule.iterations == STEPS
+    assert stage.sampling.batch_size == tried.sampling.batch_size == 2
+
+
+def test_a_trial_changes_neither_loss_nor_transforms_before_the_crop():
+    entry = find_recipe("fcn-r50-d16-cityscapes")
+    tried = apply_overrides(entry, trial_changes(entry))
+    assert tried.loss == entry.loss
+    assert tried.augment.fit == entry.augment.fit == (1024, 2048)
+    assert tried.augment.crop == (128, 128)
+
+
+def test_the_committed_sweep_tried_every_row_as_it_is_tried_today():
+    found = msgspec.json.decode(SWEEP.read_bytes(), type=Sweep)
+    assert [trial.recipe for trial in found.trials] == published_rows()
+    for trial in found.trials:
+        entry = find_recipe(trial.recipe)
+        assert list(trial.changes) == trial_changes(entry), f"{trial.recipe}: run benchmarks/sweep.py again"
+        assert (trial.protocol, trial.dataset) == (entry.evaluation.protocols[0], entry.data.dataset)
+        assert trial.quantization == entry.quantization
+        assert trial.images > 0
+    table = SWEEP.parents[1].joinpath("sweep.md").read_text("utf-8")
+    assert [line.split()[1] for line in table.splitlines() if line.startswith("| ")][1:] == published_rows()
