@@ -26,7 +26,7 @@ test: install          ## the tests, a few minutes
 	@$(BIN)/python -m pytest
 
 test-heavy: install    ## the tests of large networks that `test` leaves out
-	@$(BIN)/python -m pytest -m heavy
+	@$(BIN)/python -m pytest -m heavy --dist worksteal
 
 check: install         ## lint, format, types, import contracts
 	@$(BIN)/ruff check .
