@@ -8,8 +8,9 @@ Contenders, all on CamVid's train split, batch 4, with as many threads:
   layout chosen by `precision.dtype=auto`; with the recipe's moving average and gradient clipping.
 - `pixelwise bfloat16`: the same with `precision.dtype=bfloat16`, channels last; left out where the processor has no
   instructions for it.
-- `plain PyTorch`: the same network in the loop that a user writes: Pillow, torchvision v2 transforms with the same
-  kinds of augmentation, DataLoader, cross entropy, AdamW; float32, contiguous.
+- `plain PyTorch`: the same network, its decoder enlarging and joining maps as everybody writes it, in the loop that a
+  user writes: Pillow, torchvision v2 transforms with the same kinds of augmentation, DataLoader, cross entropy, AdamW;
+  float32, contiguous.
 - `segmentation-models-pytorch`: its Unet over the same encoder without pretrained weights, with the loss, optimizer
   and albumentations of its CamVid example; its network takes multiples of 32 only, so its crop is 352x480, a little
   smaller.
@@ -44,7 +45,7 @@ from torch.utils.data import DataLoader, Dataset
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.reading import read_labels
 from pixelwise.datasets.samples import Dataset as OpenedDataset
-from pixelwise.models import build_model
+from pixelwise.models import build_model, unet
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema import Recipe
@@ -252,7 +253,8 @@ class PlainData(Dataset[tuple[Tensor, Tensor]]):
 
 
 def plain_steps(recipe: Recipe, pairs: Sequence[Pair]) -> Iterator[float]:
-    """The same network in a plain float32 loop."""
+    """The same network in a plain float32 loop, its decoder in its plain form."""
+    unet.can_convolve_repeated = lambda size, result: False
     torch.manual_seed(0)
     model = build_model(recipe).train()
     loader = DataLoader(PlainData(pairs, recipe), batch_size=BATCH, shuffle=True, drop_last=True, num_workers=0)

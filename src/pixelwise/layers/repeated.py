@@ -8,9 +8,14 @@ same equivalence of nearest-neighbour enlargement and sub-pixel convolution for 
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 Size = tuple[int, int]
 
@@ -31,15 +36,9 @@ def convolve_repeated(features: Tensor, weight: Tensor, size: Size) -> Tensor:
     Returns:
         (B, C', *size), in the memory layout of the convolution's result.
     """
-    h, w = features.shape[2:]
-    channels = weight.shape[0]
     layout = _layout(features)
-    convolved = F.conv2d(features, _quarters(weight).contiguous(memory_format=layout), padding=1)
-    # (B, h + 1, w + 1, vertical half, horizontal half, C'): every half begins at a place of its own.
-    parts = convolved.permute(0, 2, 3, 1).unflatten(3, (2, 2, channels))
-    upper = torch.stack((parts[:, :h, :w, 0, 0], parts[:, :h, 1:, 0, 1]), dim=3)
-    lower = torch.stack((parts[:, 1:, :w, 1, 0], parts[:, 1:, 1:, 1, 1]), dim=3)
-    whole = torch.stack((upper, lower), dim=2).reshape(-1, 2 * h, 2 * w, channels).permute(0, 3, 1, 2)
+    quarters = F.conv2d(features, _quarters(weight).contiguous(memory_format=layout), padding=1)
+    whole: Tensor = _Interleaved.apply(quarters)  # type: ignore[assignment]
     result = whole[:, :, : size[0], : size[1]]
     # Of an odd size the last value stands once: behind it are zeros, not the value again.
     if size[0] % 2:
@@ -49,6 +48,45 @@ def convolve_repeated(features: Tensor, weight: Tensor, size: Size) -> Tensor:
         edge = F.conv2d(_repeated(features[..., -2:], (size[0], 3)), weight, padding=1)
         result = torch.cat((result[..., :-1], edge[..., -1:]), dim=3)
     return result.contiguous(memory_format=layout)
+
+
+class _Interleaved(torch.autograd.Function):
+    """(B, 4 C', h + 1, w + 1), four maps of one position each, to (B, C', 2h, 2w).
+
+    A function of its own, because the derivative of slices fills and adds a whole tensor for each of them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, quarters: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Every position of the result is copied once."""
+        batch, channels, height, width = quarters.shape
+        shape = (batch, channels // 4, 2 * height - 2, 2 * width - 2)
+        whole = torch.empty(shape, dtype=quarters.dtype, device=quarters.device, memory_format=_layout(quarters))
+        for target, part, _ in _positions(whole, quarters):
+            target.copy_(part)
+        return whole
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The same copies backwards; the margins that no position took have no influence."""
+        batch, channels, height, width = gradient.shape
+        shape = (batch, 4 * channels, height // 2 + 1, width // 2 + 1)
+        quarters = torch.empty(shape, dtype=gradient.dtype, device=gradient.device, memory_format=_layout(gradient))
+        for source, part, margins in _positions(gradient, quarters):
+            part.copy_(source)
+            for margin in margins:
+                margin.zero_()
+        return quarters
+
+
+def _positions(whole: Tensor, quarters: Tensor) -> Iterator[tuple[Tensor, Tensor, tuple[Tensor, Tensor]]]:
+    """Of each of the four positions: where it is in the whole and in its quarter, and the row and column it leaves."""
+    height, width = quarters.shape[2] - 1, quarters.shape[3] - 1
+    for quarter, (down, right) in zip(quarters.chunk(4, dim=1), itertools.product((0, 1), (0, 1)), strict=True):
+        part = quarter[:, :, down : down + height, right : right + width]
+        margins = quarter[:, :, 0 if down else height], quarter[..., 0 if right else width]
+        yield whole[:, :, down::2, right::2], part, margins
 
 
 def _quarters(weight: Tensor) -> Tensor:

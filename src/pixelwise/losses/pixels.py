@@ -32,7 +32,8 @@ def same_size(
     if logits.shape[-2:] == size:
         return logits, labels
     if compare_at == "labels":
-        return F.interpolate(logits, size, mode="bilinear", align_corners=align_corners), labels
+        # The softmax over classes wants each of them in one piece, and the small logits are cheaper to rearrange.
+        return F.interpolate(logits.contiguous(), size, mode="bilinear", align_corners=align_corners), labels
     rows, columns = (
         ((torch.arange(fewer, device=labels.device) + 0.5) * (length / fewer)).long()
         for fewer, length in zip(logits.shape[-2:], size, strict=True)
