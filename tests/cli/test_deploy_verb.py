@@ -63,7 +63,8 @@ def test_runtimes_are_timed_in_turns(run_cli: Callable):
     assert [(row["runtime"], row["threads"]) for row in table["rows"]] == [
         ("torch", 1), ("torch-channels-last", 1),
     ]  # fmt: skip
-    assert {(row["batch"], row["rounds"], *row["size"]) for row in table["rows"]} == {(2, 2, 48, 32)}  # --size is width x height
+    # --size is width x height.
+    assert {(row["batch"], row["rounds"], *row["size"]) for row in table["rows"]} == {(2, 2, 48, 32)}
     assert table["machine"]["cores"] >= 1
     assert "torch" in table["versions"]
 
