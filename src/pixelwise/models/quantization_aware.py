@@ -18,7 +18,13 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from pixelwise.errors import RecipeError
-from pixelwise.layers.fake_quantization import SCHEMES, FakeQuantization, QuantizationScheme, Rounding
+from pixelwise.layers.fake_quantization import (
+    SCHEMES,
+    FakeQuantization,
+    QuantizationScheme,
+    Rounding,
+    outlier_bound,
+)
 from pixelwise.models.base import SegmentationModel
 
 if TYPE_CHECKING:
@@ -71,7 +77,10 @@ class QuantizationAwareModel(SegmentationModel):
         self.align_corners = network.align_corners
         self.multilabel = network.multilabel
         self.scheme = scheme
-        self.graph = _prepared(captured(network), SCHEMES[scheme])
+        graph = captured(network)
+        if SCHEMES[scheme].clip_outliers:
+            clip_outliers(graph)
+        self.graph = _prepared(graph, SCHEMES[scheme])
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """As those of the network."""
@@ -159,6 +168,33 @@ def captured(network: SegmentationModel) -> GraphModule:
     _refuse_random(graph, type(network).__name__)
     _without_counters(graph)
     return graph
+
+
+@torch.no_grad()
+def clip_outliers(graph: GraphModule) -> None:
+    """Clip the weights of a captured graph, as they are once normalisation is folded into them, to `outlier_bound`."""
+    for node in graph.graph.nodes:
+        if node.target not in WEIGHTED or node.args[1].op != "get_attr":
+            continue
+        weight = _tensor(graph, node.args[1])
+        scale = torch.ones(())
+        after = next(iter(node.users)) if len(node.users) == 1 else None
+        if after is not None and after.target is aten.batch_norm.default and after.args[1] is not None:
+            gain, variance, eps = _tensor(graph, after.args[1]), _tensor(graph, after.args[4]), after.args[7]
+            # Weights of a transposed convolution have the output channels second.
+            shape = (1, -1, 1, 1) if node.target is WEIGHTED[1] else (-1, *[1] * (weight.ndim - 1))
+            scale = (gain / (variance + eps).sqrt()).reshape(shape)
+        bound = outlier_bound(weight * scale)
+        if bound is not None:
+            # A channel that normalisation takes away stays what it is.
+            weight.copy_(torch.where(scale == 0, weight, (weight * scale).clamp(-bound, bound) / scale))
+
+
+def _tensor(graph: GraphModule, node: Any) -> Tensor:
+    """The parameter or buffer that a node reads."""
+    found = operator.attrgetter(node.target)(graph)
+    assert isinstance(found, Tensor)  # noqa: S101 (what `get_attr` is documented to give)
+    return found
 
 
 def set_mode(graph: GraphModule, training: bool) -> None:
