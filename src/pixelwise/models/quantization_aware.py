@@ -8,6 +8,7 @@ are still learned. What is rounded where is decided here, how in `pixelwise.laye
 from __future__ import annotations
 
 import functools
+import logging
 import operator
 import warnings
 from collections.abc import Sequence
@@ -236,6 +237,9 @@ def converted(model: QuantizationAwareModel) -> GraphModule:
 
 def _prepared(graph: GraphModule, scheme: QuantizationScheme) -> GraphModule:
     """The captured graph with rounding inserted."""
+    before = logging.root.manager.disable
+    # What torchao says to PyTorch's developers while it is imported is nothing that a user could act on.
+    logging.disable(logging.WARNING)
     try:
         from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
     except ImportError as error:
@@ -244,6 +248,8 @@ def _prepared(graph: GraphModule, scheme: QuantizationScheme) -> GraphModule:
             "quantization-aware training needs torchao, which is not installed",
             "pip install 'pixelwise[quantization]'",
         ) from error
+    finally:
+        logging.disable(before)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return prepare_qat_pt2e(graph, _quantizer(scheme))
