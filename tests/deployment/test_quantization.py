@@ -239,6 +239,15 @@ def test_numbers_that_mean_nothing_are_refused(small_run: Path, small_town: Path
         assert caught.value.code == "R247"
 
 
+def test_a_budget_of_miou_is_not_held_against_images_without_labels(
+    small_run: Path, small_town: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError, match="--max-miou-drop needs labels") as caught:
+        quantize(small_run, tmp_path / "out", images=small_town / "images" / "val", max_miou_drop=0.5)
+    assert caught.value.code == "R247"
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_command_line_lists_layers_and_writes_json(
     small_run: Path, small_town: Path, tmp_path: Path, run_cli: Any
 ) -> None:
