@@ -10,6 +10,7 @@ keeps the artefacts and scores in --work as well and times them anew, a minute o
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -98,6 +99,7 @@ def main() -> int:
         for form in (EAGER[0], *ARTEFACTS):
             evaluate(place(form, work), split="test")
             write_bytes(HERE / "results" / f"{NAME}-{form.name}.json", stored_result(form, work).read_bytes())
+    load = os.getloadavg()[0]
     eager = EAGER if computes_bfloat16(processor_features()) else EAGER[:-1]
     forms = (*eager, *ARTEFACTS)
     latencies = measure_latency(
@@ -106,7 +108,7 @@ def main() -> int:
         rounds=options.rounds,
     )
     rows = [row(form, work, latency) for form, latency in zip(forms, latencies, strict=True)]
-    text = page(rows, options.rounds)
+    text = page(rows, options.rounds, load)
     write_text(HERE / "int8.md", text)
     print(text)
     return 0
@@ -153,8 +155,8 @@ def row(form: Form, work: Path, latency: Latency) -> Row:
     return Row(form, load_result(stored_result(form, work)), latency, sidecar, size)
 
 
-def page(rows: list[Row], rounds: int) -> str:
-    """The table, and how it was made."""
+def page(rows: list[Row], rounds: int, load: float) -> str:
+    """The table, and how it was made; `load`: the machine's, just before it was timed."""
     first, reference = rows[0], rows[0].result
     if reference is None:
         raise ValueError("the first row is the one that the others are compared with")
@@ -168,7 +170,7 @@ def page(rows: list[Row], rounds: int) -> str:
         "with the float result, learning rate 1e-5; so a gain over PyTorch is also one of more training. Latency: one "
         f"image, one thread, candidates take turns, median of {rounds} passes after a warm-up; the ratio is to eager "
         f"PyTorch (NCHW, float32) in the same run. Machine: {machine.cpu}, {machine.cores} cores, "
-        f"{', '.join(processor_features()) or 'instructions unknown'}.",
+        f"{', '.join(processor_features()) or 'instructions unknown'}; load average just before timing {load:.1f}.",
         "",
         "| | mIoU (%) | against PyTorch | equal pixels on val (%) | files (MB) | ms | times as fast |",
         "|---|---|---|---|---|---|---|",
