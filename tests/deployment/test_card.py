@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from PIL import Image
 
+from pixelwise.checkpoints.run_folder import RECIPE
 from pixelwise.datasets.town import draw_scene
 from pixelwise.deployment import candidates
 from pixelwise.deployment.candidates import Material, Shape, make_artefact, plan_artefacts
@@ -15,9 +16,11 @@ from pixelwise.deployment.formats import NEEDED
 from pixelwise.deployment.scoring import equal_pixels, score_artefact, split_ground
 from pixelwise.errors import CheckpointError, DataError, RecipeError
 from pixelwise.evaluation.result import load_result
+from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.schema import Recipe, to_plain
 from pixelwise.runtimes import load_artefact, write_sidecar
 from pixelwise.runtimes.engines import EXTRAS
+from pixelwise.storage import write_text
 
 SIZE = (48, 64)
 SHAPE = Shape(size=SIZE, dynamic=False)
@@ -75,11 +78,9 @@ def test_the_budget_fails_for_more_than_it_allows_and_names_the_row(card: tuple[
     made, _ = card
     check_budget(made)
 
-    onnx = next(row for row in made.rows if row.runtime == "onnx")
-
     def with_drop(drop: float) -> DeployCard:
-        row = msgspec.structs.replace(onnx, miou_drop=drop)
-        return msgspec.structs.replace(made, rows=(made.rows[0], row))
+        onnx = next(row for row in made.rows if row.runtime == "onnx")
+        return msgspec.structs.replace(made, rows=(made.rows[0], msgspec.structs.replace(onnx, miou_drop=drop)))
 
     check_budget(with_drop(0.005))
     check_budget(msgspec.structs.replace(with_drop(0.5), max_miou_drop=None))
@@ -113,12 +114,34 @@ def test_a_quantizer_is_given_the_shape_and_the_images_and_its_precision_is_take
     assert (asked["size"], asked["dynamic"], asked["data"], asked["calibration_images"]) == (SIZE, False, "town", 4)
 
 
-def test_a_run_trained_in_8_bits_is_named_and_becomes_onnx(small_run: Path) -> None:
-    plans = plan_artefacts(str(small_run), ("openvino",), ("qat",), SHAPE, MATERIAL, qat_run="other")
+@pytest.fixture
+def trained_in_8_bits(small_recipe: Recipe, tmp_path: Path) -> Path:
+    """A run folder as far as plans look at it."""
+    write_text(tmp_path / "8bit" / RECIPE, to_toml(msgspec.structs.replace(small_recipe, quantization="x86-8bit")))
+    return tmp_path / "8bit"
+
+
+def test_a_run_trained_in_8_bits_is_named_and_becomes_onnx(small_run: Path, trained_in_8_bits: Path) -> None:
+    plans = plan_artefacts(str(small_run), ("openvino",), ("qat",), SHAPE, MATERIAL, qat_run=str(trained_in_8_bits))
     assert [(plan.name, plan.runtime, plan.method) for plan in plans] == [
         ("openvino", "openvino", ""),
         ("onnx-int8-qat", "onnx", "qat"),
     ]
+
+
+def test_the_run_that_is_named_has_8_bits_and_the_same_classes(
+    small_run: Path, small_recipe: Recipe, trained_in_8_bits: Path, tmp_path: Path
+) -> None:
+    other = apply_overrides(small_recipe, ["quantization=x86-8bit", "data.dataset=cityscapes"])
+    write_text(tmp_path / "other" / RECIPE, to_toml(other))
+    for int8, named, words in (
+        (("qat",), small_run, "was not trained with 8-bit numbers"),
+        (("qat",), tmp_path / "other", r"other has the classes road, sidewalk, building, \.\.\. \(19\), "),
+        (("ptq",), trained_in_8_bits, "--qat-run is given without --int8 qat"),
+    ):
+        with pytest.raises(RecipeError, match=words) as caught:
+            plan_artefacts(str(small_run), ("onnx",), int8, SHAPE, MATERIAL, qat_run=str(named))
+        assert caught.value.code == "R248"
 
 
 @pytest.mark.parametrize(
@@ -201,16 +224,11 @@ def test_a_form_that_cannot_be_timed_does_not_take_the_others_with_it(small_run:
     assert never == rows[2]
 
 
-def test_bfloat16_is_timed_only_where_the_processor_has_it(tmp_path: Path) -> None:
-    for text, expected in (
-        ("flags\t\t: fpu avx512f avx512_bf16 vaes\n", True),
-        ("Features\t: fp asimd bf16\n", True),
-        ("flags\t\t: fpu avx2 avx512f\n", False),
-        ("model name\t: bf16\nflags\t\t: fpu\n", False),
-    ):
-        (tmp_path / "cpuinfo").write_text(text)
-        assert computes_bfloat16(tmp_path / "cpuinfo") is expected
-    assert computes_bfloat16(tmp_path / "missing") is False
+def test_bfloat16_is_timed_only_where_the_processor_has_it() -> None:
+    assert computes_bfloat16(("avx512f", "avx512_bf16"))
+    assert computes_bfloat16(("asimd", "bf16"))
+    assert not computes_bfloat16(("avx2", "avx512f"))
+    assert not computes_bfloat16(())
 
 
 @pytest.mark.heavy

@@ -6,7 +6,13 @@ import platform
 import msgspec
 import torch
 
-from pixelwise.evaluation.machine import PACKAGES, machine_facts, peak_memory_bytes, version_facts
+from pixelwise.evaluation.machine import (
+    PACKAGES,
+    machine_facts,
+    peak_memory_bytes,
+    processor_features,
+    version_facts,
+)
 
 
 def test_the_machine_is_described():
@@ -17,6 +23,17 @@ def test_the_machine_is_described():
     assert machine.threads == torch.get_num_threads()
     assert machine.memory_bytes > 1 << 28
     assert platform.system() in machine.platform
+
+
+def test_the_features_of_the_processor_are_those_that_linux_names(tmp_path):
+    for text, expected in (
+        ("processor\t: 0\nflags\t\t: fpu avx2 avx512_bf16 avx512f vaes\n", ("avx2", "avx512f", "avx512_bf16")),
+        ("Features\t: fp asimd bf16\n", ("asimd", "bf16")),
+        ("model name\t: avx2\nflags\t\t: fpu\n", ()),
+    ):
+        (tmp_path / "cpuinfo").write_text(text)
+        assert processor_features(tmp_path / "cpuinfo") == expected
+    assert processor_features(tmp_path / "missing") == ()
 
 
 def test_neither_host_nor_user_nor_paths_are_told():

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixelwise.layers.fake_quantization import FakeQuantization, Rounding, trimmed_range
+from pixelwise.layers.fake_quantization import FakeQuantization, Rounding, outlier_bound, trimmed_range
 
 
 def test_a_power_of_two_scale_covers_the_range_and_no_more_than_twice_of_it():
@@ -99,3 +99,16 @@ def test_zero_stays_zero_and_nothing_in_the_range_moves_by_more_than_half_a_step
     reach = 1.0 if symmetric and low < 0 else 0.5
     assert float((rounded - tensor).abs().max()) <= float(scale) * (reach + 0.01)
     assert torch.unique(rounded).numel() <= 256
+
+
+def test_outliers_are_clipped_a_little_below_a_power_of_two():
+    # 16 times the median is 16; 8 of 128 steps below 16 is 15.
+    assert outlier_bound(torch.tensor([32.0, 1.0, -1.0, 1.0, 1.0])) == 15
+    # 16 times 1.5 is 24, the next power of two is 32, 8 of 128 steps below is 30.
+    assert outlier_bound(torch.tensor([-100.0, 1.5, -1.5])) == 30
+
+
+def test_large_weights_stay_where_they_are_not_far_from_the_others():
+    assert outlier_bound(torch.tensor([20.0, 10.0, -10.0])) is None
+    assert outlier_bound(torch.tensor([14.0, 0.1, 0.1])) is None
+    assert outlier_bound(torch.tensor([20.0, 0.0, 0.0])) is None

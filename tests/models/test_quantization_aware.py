@@ -148,6 +148,25 @@ def test_other_schemes_have_a_scale_per_channel_and_zero_points(scheme):
     assert lows == ({0} if scheme == "x86-8bit" else {-128})
 
 
+@pytest.mark.parametrize(("scheme", "largest"), [("edgeai-8bit", 15.0), ("x86-8bit", 50.0)])
+def test_edgeai_clips_what_normalisation_makes_an_outlier(scheme, largest):
+    network = Small()
+    conv, norm = network.block[0], network.block[1]
+    assert isinstance(conv, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
+    with torch.no_grad():
+        conv.weight.fill_(1)
+        norm.eps = 1e-12
+        # Its standard deviation is 1/50: channel 3 is multiplied by 50, the others by 1.
+        norm.running_var[3] = 1 / 2500  # type: ignore[index]
+
+    model = quantization_aware(network, scheme)
+
+    clipped = dict(model.named_parameters())["graph.block.0.weight"].detach()
+    torch.testing.assert_close(clipped[3] * 50, torch.full_like(clipped[3], largest))
+    assert (clipped[[0, 1, 2, 4, 5, 6, 7]] == 1).all()
+
+
 def test_the_converted_graph_computes_what_was_simulated(trained):
     _, model = trained
     images = torch.randn(1, 3, 40, 56)

@@ -20,7 +20,15 @@ from pixelwise.reports.card_page import (
     write_card,
 )
 
-MACHINE = Machine(cpu="A <fast> CPU", cores=2, threads=1, gpu=None, memory_bytes=2**34, platform="Linux")
+MACHINE = Machine(
+    cpu="A <fast> CPU",
+    cores=2,
+    threads=1,
+    gpu=None,
+    memory_bytes=2**34,
+    platform="Linux",
+    features=("avx2", "amx_int8"),
+)
 
 
 def timed(runtime, *seconds):
@@ -93,6 +101,7 @@ def test_markdown_holds_the_table_the_reasons_and_the_hardware():
     assert "| **1.20** |" in text
     assert "- ExecuTorch: [R240] the package \\<x\\|y> is missing" in text
     assert "A \\<fast> CPU, 2 cores, 16.0 GiB" in text
+    assert "| avx2, amx\\_int8 |" in text
     # No bar inside a cell adds a column.
     for line in table:
         assert len(re.findall(r"(?<!\\)\|", line)) == len(COLUMNS) + 1

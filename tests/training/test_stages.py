@@ -156,6 +156,17 @@ def test_a_stage_with_a_wrong_override_is_refused_before_anything_is_written(
         train(str(staged_recipe), data=tiny_data, output=run, overrides=['stages=[{name="../a"}]'])
 
 
+def test_a_stage_that_has_too_few_images_is_named_before_anything_is_written(
+    staged_recipe: Path, tiny_data: Path, tmp_path: Path
+):
+    run = tmp_path / "run"
+    change = 'stages=[{name="first",overrides=["sampling.batch_size=4000","sampling.drop_last=true"]}]'
+    with pytest.raises(RecipeError, match=r"stage 'first': .* sampling.batch_size=4000") as caught:
+        train(str(staged_recipe), data=tiny_data, output=run, overrides=[change])
+    assert caught.value.code == "R211"
+    assert not run.exists()
+
+
 def test_a_run_begins_with_the_result_of_another_one(
     tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):

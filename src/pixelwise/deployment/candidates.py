@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -156,13 +156,10 @@ def plan_artefacts(
     """
     _refuse_unknown(targets, int8)
     own = trained_in_8_bits(run)
-    if "qat" in int8 and not own and qat_run is None:
-        raise RecipeError(
-            "R248",
-            f"--int8 qat: {printable(Path(run))} was not trained with 8-bit numbers",
-            f"pixelwise train RECIPE quantization=x86-8bit --from {printable(Path(run))} trains on with them; "
-            "name that run with --qat-run",
-        )
+    if "qat" in int8:
+        _refuse_qat_run(run, qat_run)
+    elif qat_run is not None:
+        raise RecipeError("R248", "--qat-run is given without --int8 qat", "add --int8 qat, or leave --qat-run out")
 
     def exporting(source: str, target: Runtime) -> Callable[[Path], Exported]:
         facts = msgspec.structs.asdict(shape)
@@ -218,6 +215,30 @@ def trained_in_8_bits(run: str | os.PathLike[str]) -> bool:
         CheckpointError: K420, it is no run.
     """
     return read_recipe(Path(run)).quantization != "none"
+
+
+def _refuse_qat_run(run: str, qat_run: str | None) -> None:
+    """Refuse a run that has no 8-bit numbers, or tells other classes apart."""
+    trained = qat_run if qat_run is not None else run
+    if not trained_in_8_bits(trained):
+        raise RecipeError(
+            "R248",
+            f"--int8 qat: {printable(Path(trained))} was not trained with 8-bit numbers",
+            f"pixelwise train RECIPE quantization=x86-8bit --from {printable(Path(run))} trains on with them; "
+            "name that run with --qat-run",
+        )
+    ours, theirs = (read_recipe(Path(folder)).data.class_names() for folder in (run, trained))
+    if ours is not None and theirs is not None and ours != theirs:
+        raise RecipeError(
+            "R248",
+            f"--qat-run: {printable(Path(trained))} has the classes {_few(theirs)}, {printable(Path(run))} has "
+            f"{_few(ours)}",
+            f"name a run that began with {printable(Path(run))}",
+        )
+
+
+def _few(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:3])}{', ...' if len(names) > 3 else ''} ({len(names)})"
 
 
 def _refuse_unknown(targets: Collection[str], int8: Collection[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Literal
@@ -33,7 +32,7 @@ from pixelwise.deployment.scoring import (
     split_ground,
 )
 from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
-from pixelwise.evaluation.machine import Machine, machine_facts, version_facts
+from pixelwise.evaluation.machine import Machine, machine_facts, processor_features, version_facts
 from pixelwise.profiling.latency import ROUNDS, Candidate, Latency, LatencyRuntime, measure_latency
 from pixelwise.recipes.protocols import Size
 from pixelwise.runtimes import load_artefact
@@ -293,17 +292,13 @@ def with_latencies(
     return finished
 
 
-def computes_bfloat16(description: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the processor has instructions for bfloat16; without them it would be emulated, slowly.
+def computes_bfloat16(features: Collection[str]) -> bool:
+    """Whether a processor has instructions for bfloat16; without them it would be emulated, slowly.
 
     Args:
-        description: What Linux says of the processor; where there is no such file the answer is no.
+        features: As `processor_features` gives them.
     """
-    try:
-        text = description.read_text("utf-8")
-    except OSError:
-        return False
-    return re.search(r"^(flags|Features)\s*:.*\b(avx512_bf16|amx_bf16|bf16)\b", text, re.MULTILINE) is not None
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(features)
 
 
 def _refuse(
@@ -329,7 +324,7 @@ def _eager_rows(trained: TrainedModel, ground: Ground, output: Path, say: Callab
     """PyTorch as users run it; the first row is the reference."""
     runtimes: list[LatencyRuntime] = ["torch"]
     if trained.recipe.quantization == "none":
-        runtimes += ["torch-channels-last", *(["torch-bf16"] if computes_bfloat16() else [])]  # type: ignore[list-item]
+        runtimes += ["torch-channels-last", *(["torch-bf16"] if computes_bfloat16(processor_features()) else [])]  # type: ignore[list-item]
     names = {
         "torch": "PyTorch",
         "torch-channels-last": "PyTorch, channels last",

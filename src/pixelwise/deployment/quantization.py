@@ -119,6 +119,12 @@ def quantize(
     if (folder / f"{NAME}.toml").exists() or any((folder / f"{NAME}{suffix}").exists() for suffix in SUFFIXES.values()):
         raise RecipeError("R243", f"{printable(folder)} already holds an artefact", "choose another --output")
     found = open_source(os.fspath(source), weights, num_classes, warn)
+    if max_miou_drop is not None and images is not None and data is None and split is None:
+        raise RecipeError(
+            "R247",
+            "--max-miou-drop needs labels to score on, and --images has none",
+            "leave --images out, or give --data or --split as well",
+        )
     if max_miou_drop is not None and split is None:
         split = found.recipe.selection.split
     wanted = size or input_size(found.recipe) or found.recipe.augment.crop or DEFAULT_SIZE

@@ -145,12 +145,7 @@ def quantize_openvino(
             model = openvino.convert_model(float_file)
             proto = onnx.load(float_file)
             in_float = _with_inputs(proto, keep) | (_outside(proto) - last_layers(proto))
-            # A convolution with a bias becomes two operations; the first one is the layer.
-            ignored = [
-                name
-                for operation in model.get_ordered_ops()
-                if (name := operation.get_friendly_name()).removesuffix("/WithoutBiases") in in_float
-            ]
+            ignored = _operations(model, proto, in_float)
             quantized = nncf.quantize(
                 model,
                 nncf.Dataset(_Anew(inputs)),
@@ -162,6 +157,26 @@ def quantize_openvino(
     except Exception as error:  # the quantizer passes on whatever its parts raise
         raise _refused("nncf", error) from error
     return [result, result.with_suffix(".bin")]
+
+
+def _operations(model: Any, proto: Any, names: Collection[str]) -> list[str]:
+    """What nodes of an ONNX graph are called in the OpenVINO model that was made from it.
+
+    Args:
+        model: The OpenVINO model.
+        proto: The ONNX graph.
+        names: Of the nodes.
+    """
+    # OpenVINO calls what gives the model's result by the result's name.
+    results = {name for node in proto.graph.node if node.name in names for name in node.output}
+    found = []
+    for operation in model.get_ordered_ops():
+        name = operation.get_friendly_name()
+        given = {tensor for output in operation.outputs() for tensor in output.get_names()}
+        # A convolution with a bias becomes two operations; the first one is the layer.
+        if name.removesuffix("/WithoutBiases") in names or given & results:
+            found.append(name)
+    return found
 
 
 def last_layers(proto: Any) -> set[str]:

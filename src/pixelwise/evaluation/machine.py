@@ -15,6 +15,12 @@ import torch
 
 PACKAGES = ("pixelwise", "torch", "timm", "numpy", "opencv-python-headless", "Pillow")
 """The packages whose version can change a result."""
+FEATURES = (
+    "avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "asimddp", "i8mm",
+    "bf16", "sve",
+)  # fmt: skip
+"""Instructions for wide vectors, int8 and bfloat16, as Linux names them: they decide which number format is fast."""
+CPU_DESCRIPTION = Path("/proc/cpuinfo")
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +33,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
         gpu: Name of the first GPU, None without one.
         memory_bytes: Main memory.
         platform: Operating system, its release and the instruction set.
+        features: Those of `FEATURES` that the processor has; empty where the system does not say.
     """
 
     cpu: str
@@ -35,6 +42,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     gpu: str | None
     memory_bytes: int
     platform: str
+    features: tuple[str, ...] = ()
 
 
 def machine_facts() -> Machine:
@@ -46,7 +54,22 @@ def machine_facts() -> Machine:
         gpu=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
+        features=processor_features(),
     )
+
+
+def processor_features(description: Path = CPU_DESCRIPTION) -> tuple[str, ...]:
+    """Which of `FEATURES` the processor has, in their order.
+
+    Args:
+        description: What Linux says of the processor; where there is no such file nothing is known.
+    """
+    try:
+        found = re.search(r"^(?:flags|Features)\s*:(.*)$", description.read_text("utf-8"), re.MULTILINE)
+    except OSError:
+        return ()
+    words = set(found[1].split()) if found else set()
+    return tuple(feature for feature in FEATURES if feature in words)
 
 
 def version_facts() -> dict[str, str]:
@@ -71,7 +94,7 @@ def peak_memory_bytes(device: torch.device) -> int:
 
 def _cpu_name() -> str:
     try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
+        found = re.search(r"^model name\s*:\s*(.+)$", CPU_DESCRIPTION.read_text("utf-8"), re.MULTILINE)
     except OSError:
         found = None
     return found[1].strip() if found else platform.processor() or platform.machine()

@@ -5,18 +5,21 @@ The schemes:
 - `edgeai-8bit`: TI's for its accelerators (TexasInstruments/edgeai-torchvision r8.2, BSD-3-Clause, written anew;
   docs/pixel2pixel/Quantization.md): symmetric, one scale per tensor, scales are powers of two for weights and
   activations. Activations that cannot be negative have 0..255, others -128..127. The range of activations is a
-  running average over the batches, each without the outermost 0.01 % of its values.
+  running average over the batches, each without the outermost 0.01 % of its values. Before training, weights are
+  clipped where a few are so large that the one scale of their tensor leaves nothing of the others.
 - `x86-8bit`: one scale per output channel of the weights (symmetric), activations 0..255 with a zero point: what
   ONNX Runtime and OpenVINO compute fastest on a PC. Weights are -64..63: PC processors without VNNI add two products
   of 8 bits in 16, which a larger weight would overflow.
 - `xnnpack-8bit`: weights are -127..127, activations -128..127, as XNNPACK (ExecuTorch on ARM) wants them.
 
-Deviations from TI's code, none of which this scheme's numbers depend on: halves are rounded to even; the weights
-are not clipped once at the start, as their scale covers them; biases are left to the runtime, which keeps 32 bits.
+Deviations from TI's code: halves are rounded to even; biases are left to the runtime, which keeps 32 bits; the weights
+that training begins with are not rounded themselves, only what is computed with them; and training normalises by the
+statistics of the batch, as it does in float, where TI's computes with the running ones.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 import torch
@@ -29,6 +32,11 @@ SHRINK = 1e-4
 SAMPLE = 1 << 16
 """Values of an activation that its range is estimated from: sorting millions in every step would cost more."""
 SMALLEST_RANGE = 1e-6
+LARGE_WEIGHT = 15.0
+"""Tensors whose largest weight is above this, and above `OUTLIER_RATIO` times their median, have outliers."""
+OUTLIER_RATIO = 16.0
+CLIP_MARGIN = 8
+"""How many of 128 steps a clipped weight stays below the range, so that training does not double the range at once."""
 
 
 class QuantizationScheme(NamedTuple):
@@ -41,6 +49,7 @@ class QuantizationScheme(NamedTuple):
         largest_weight: The integers of weights are about -largest..largest.
         unsigned: Activations are 0..255 where that fits: always with a zero point, else if never negative.
         shrink: Share of an activation's values that its range leaves out at either end.
+        clip_outliers: Weights are clipped to `outlier_bound` before training.
     """
 
     power_of_two: bool
@@ -49,11 +58,18 @@ class QuantizationScheme(NamedTuple):
     unsigned: bool
     largest_weight: int
     shrink: float
+    clip_outliers: bool = False
 
 
 SCHEMES: dict[str, QuantizationScheme] = {
     "edgeai-8bit": QuantizationScheme(
-        power_of_two=True, per_channel=False, zero_point=False, unsigned=True, largest_weight=127, shrink=SHRINK
+        power_of_two=True,
+        per_channel=False,
+        zero_point=False,
+        unsigned=True,
+        largest_weight=127,
+        shrink=SHRINK,
+        clip_outliers=True,
     ),
     "x86-8bit": QuantizationScheme(
         power_of_two=False, per_channel=True, zero_point=True, unsigned=True, largest_weight=63, shrink=0.0
@@ -168,3 +184,18 @@ def trimmed_range(values: Tensor, share: float) -> tuple[Tensor, Tensor]:
     sample = flat[:: max(1, flat.numel() // SAMPLE)].float().sort().values
     outside = int(share * sample.numel())
     return sample[outside], sample[sample.numel() - 1 - outside]
+
+
+def outlier_bound(weight: Tensor) -> float | None:
+    """To which magnitude TI's scheme clips the weights of a layer before training; None: it leaves them.
+
+    Args:
+        weight: As the layer computes with it, normalisation included; of any shape.
+    """
+    magnitudes = weight.detach().float().abs()
+    largest, usual = float(magnitudes.max()), OUTLIER_RATIO * float(magnitudes.median())
+    # Where more than half of the weights are 0 the median says nothing of the others.
+    if largest <= max(LARGE_WEIGHT, usual) or usual == 0:
+        return None
+    reach = 2.0 ** math.ceil(math.log2(usual))
+    return reach * (128 - CLIP_MARGIN) / 128

@@ -8,6 +8,7 @@ are still learned. What is rounded where is decided here, how in `pixelwise.laye
 from __future__ import annotations
 
 import functools
+import logging
 import operator
 import warnings
 from collections.abc import Sequence
@@ -18,7 +19,13 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from pixelwise.errors import RecipeError
-from pixelwise.layers.fake_quantization import SCHEMES, FakeQuantization, QuantizationScheme, Rounding
+from pixelwise.layers.fake_quantization import (
+    SCHEMES,
+    FakeQuantization,
+    QuantizationScheme,
+    Rounding,
+    outlier_bound,
+)
 from pixelwise.models.base import SegmentationModel
 
 if TYPE_CHECKING:
@@ -71,7 +78,10 @@ class QuantizationAwareModel(SegmentationModel):
         self.align_corners = network.align_corners
         self.multilabel = network.multilabel
         self.scheme = scheme
-        self.graph = _prepared(captured(network), SCHEMES[scheme])
+        graph = captured(network)
+        if SCHEMES[scheme].clip_outliers:
+            clip_outliers(graph)
+        self.graph = _prepared(graph, SCHEMES[scheme])
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """As those of the network."""
@@ -161,6 +171,33 @@ def captured(network: SegmentationModel) -> GraphModule:
     return graph
 
 
+@torch.no_grad()
+def clip_outliers(graph: GraphModule) -> None:
+    """Clip the weights of a captured graph, as they are once normalisation is folded into them, to `outlier_bound`."""
+    for node in graph.graph.nodes:
+        if node.target not in WEIGHTED or node.args[1].op != "get_attr":
+            continue
+        weight = _tensor(graph, node.args[1])
+        scale = torch.ones(())
+        after = next(iter(node.users)) if len(node.users) == 1 else None
+        if after is not None and after.target is aten.batch_norm.default and after.args[1] is not None:
+            gain, variance, eps = _tensor(graph, after.args[1]), _tensor(graph, after.args[4]), after.args[7]
+            # Weights of a transposed convolution have the output channels second.
+            shape = (1, -1, 1, 1) if node.target is WEIGHTED[1] else (-1, *[1] * (weight.ndim - 1))
+            scale = (gain / (variance + eps).sqrt()).reshape(shape)
+        bound = outlier_bound(weight * scale)
+        if bound is not None:
+            # A channel that normalisation takes away stays what it is.
+            weight.copy_(torch.where(scale == 0, weight, (weight * scale).clamp(-bound, bound) / scale))
+
+
+def _tensor(graph: GraphModule, node: Any) -> Tensor:
+    """The parameter or buffer that a node reads."""
+    found = operator.attrgetter(node.target)(graph)
+    assert isinstance(found, Tensor)  # noqa: S101 (what `get_attr` is documented to give)
+    return found
+
+
 def set_mode(graph: GraphModule, training: bool) -> None:
     """Make batch normalisation and dropout of a captured graph train or not."""
     changed = False
@@ -200,6 +237,9 @@ def converted(model: QuantizationAwareModel) -> GraphModule:
 
 def _prepared(graph: GraphModule, scheme: QuantizationScheme) -> GraphModule:
     """The captured graph with rounding inserted."""
+    before = logging.root.manager.disable
+    # What torchao says to PyTorch's developers while it is imported is nothing that a user could act on.
+    logging.disable(logging.WARNING)
     try:
         from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
     except ImportError as error:
@@ -208,6 +248,8 @@ def _prepared(graph: GraphModule, scheme: QuantizationScheme) -> GraphModule:
             "quantization-aware training needs torchao, which is not installed",
             "pip install 'pixelwise[quantization]'",
         ) from error
+    finally:
+        logging.disable(before)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return prepare_qat_pt2e(graph, _quantizer(scheme))

@@ -140,6 +140,8 @@ def facts_of(card: DeployCard) -> list[tuple[str, str]]:
     if card.max_miou_drop is not None:
         facts.append(("Budget", f"at most {card.max_miou_drop:g} points of mIoU"))
     facts.append(("Hardware", f"{machine.cpu}, {machine.cores} cores, {memory(machine.memory_bytes)}"))
+    if machine.features:
+        facts.append(("Instructions", ", ".join(machine.features)))
     facts.append(("System", machine.platform))
     facts.append(("Versions", ", ".join(f"{name} {version}" for name, version in card.versions.items())))
     return facts

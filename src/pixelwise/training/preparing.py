@@ -30,6 +30,7 @@ from pixelwise.training.format_choice import FormatChoice, choose_format
 from pixelwise.training.loop import Status
 from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.schedules import total_steps
+from pixelwise.training.stages import naming_stage, stage_recipe
 from pixelwise.training.state import TrainingState, begin_state
 
 Phase = Callable[[str, int, int], None]
@@ -146,8 +147,10 @@ def prepare_run(
     """
     observer.phase("building the network", 0, 0)
     dataset = dataset.without(facts["unusable"])
-    samples = dataset.samples(recipe.data.train_split)
-    steps = total_steps(recipe.schedule, steps_per_epoch(len(samples), recipe.sampling))
+    steps = planned_steps(recipe, dataset)
+    for stage in recipe.stages:
+        with naming_stage(stage.name):
+            planned_steps(stage_recipe(recipe, stage), dataset)
     torch.manual_seed(recipe.sampling.seed)
     model = build_model(recipe)
     # A run that has a checkpoint takes everything from there.
@@ -169,6 +172,16 @@ def prepare_run(
     bytes_per_checkpoint = copies * sum(tensor.nbytes for tensor in state.model.state_dict().values())
     require_space(run, FREE_SPACE_FACTOR * bytes_per_checkpoint, f"{FREE_SPACE_FACTOR} checkpoints")
     return PreparedRun(recipe, dataset, facts, state, steps, device, initial_weights_sha256, start)
+
+
+def planned_steps(recipe: Recipe, dataset: Dataset) -> int:
+    """How many steps training takes.
+
+    Raises:
+        RecipeError: R211, the training split does not fill a step.
+    """
+    samples = dataset.samples(recipe.data.train_split)
+    return total_steps(recipe.schedule, steps_per_epoch(len(samples), recipe.sampling))
 
 
 def _begin_with(model: SegmentationModel, recipe: Recipe, begin: Path | None, observer: RunObserver) -> Start | None:

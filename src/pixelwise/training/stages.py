@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from pixelwise.checkpoints.run_folder import RECIPE
-from pixelwise.errors import StoppedError
+from pixelwise.errors import RecipeError, StoppedError
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema import Recipe, Stage
 from pixelwise.storage import printable
@@ -30,6 +31,19 @@ def stage_recipe(recipe: Recipe, stage: Stage) -> Recipe:
         published=None,
     )
     return apply_overrides(alone, stage.overrides)
+
+
+@contextmanager
+def naming_stage(name: str) -> Iterator[None]:
+    """Let errors of a stage's recipe say which stage it is."""
+    try:
+        yield
+    except RecipeError as error:
+        raise RecipeError(
+            error.code,
+            f"stage '{name}': {error.message}",
+            f"{error.help}; what a stage has of its own is in `stages`",
+        ) from error
 
 
 def last_stage(recipe: Recipe) -> str | None:
