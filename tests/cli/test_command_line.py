@@ -54,7 +54,9 @@ def test_train_takes_another_run_to_begin_with(run_cli: Callable, tmp_path, monk
         (["show", "enet-camvid", "optimizer.lrr=1"], 2, "did you mean 'lr'"),
         (["train", "enet-camvid", "--data", "/nowhere"], 3, "error[D222]: /nowhere: does not exist"),
         (["train", "enet-camvid"], 3, "--data PATH"),
-        (["resume", "/nowhere"], 4, "error[K420]"),
+        (["train", "missing.toml"], 2, "error[R205]: missing.toml: there is no such file"),
+        (["resume", "/nowhere"], 4, "error[K420]: /nowhere is not a run folder: it does not exist"),
+        (["resume", "."], 4, "error[K420]: . is not a run folder: it has no recipe.toml"),
         (["trian"], 2, "No such command 'trian'"),
         (["evaluate"], 2, "Missing argument"),
     ],
@@ -82,3 +84,10 @@ def test_the_town_can_be_drawn(run_cli: Callable, tmp_path):
     assert code == 0
     assert "2 train, 1 val, 1 test" in stdout
     assert len(list((tmp_path / "town" / "masks").rglob("*.png"))) == 4
+
+
+def test_help_fills_the_lines_of_a_narrow_terminal(run_cli: Callable, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    words = run_cli(["check", "--help"]).stdout.splitlines()
+    line = next(line for line in words if "Nothing is written" in line)
+    assert "Nothing is written into the data folder." in line

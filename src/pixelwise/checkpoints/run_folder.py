@@ -63,9 +63,10 @@ def read_recipe(run: Path) -> Recipe:
     """
     path = run / RECIPE
     if not path.is_file():
+        reason = f"it has no {RECIPE}" if run.exists() else "it does not exist"
         raise CheckpointError(
             "K420",
-            f"{printable(run)} is not a run folder: it has no {RECIPE}",
+            f"{printable(run)} is not a run folder: {reason}",
             "give the folder that was --output of `pixelwise train`",
         )
     try:

@@ -90,7 +90,17 @@ def _load_toml(path: Path, above: tuple[Path, ...]) -> Recipe:
         )
     try:
         plain = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except FileNotFoundError:
+        raise RecipeError(
+            "R205",
+            f"{path}: there is no such file",
+            "check the path; `pixelwise show NAME` prints a built-in recipe as such a file",
+        ) from None
+    except OSError as error:
+        raise RecipeError(
+            "R205", f"{path}: cannot be read: {error.strerror or error}", "check its permissions, and that it is a file"
+        ) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RecipeError("R205", f"{path}: {error}", "a recipe file is TOML text in UTF-8") from error
     base = plain.pop("base", None)
     if base is None:
