@@ -8,6 +8,7 @@ import tifffile
 from PIL import Image
 
 from pixelwise.datasets.bands import read_bands
+from pixelwise.datasets.reading import load_image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 
@@ -57,6 +58,25 @@ def test_bands_in_pages_of_their_own_are_stacked(tmp_path: Path):
     with tifffile.TiffFile(path) as file:
         assert len(file.pages) == 5
     assert np.array_equal(read_bands(path, reading(5)), np.moveaxis(values, 0, 2))
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_an_array_written_without_further_words_is_bands_and_no_stack_of_pictures(tmp_path: Path, first: bool):
+    values = bands(np.uint16)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.moveaxis(values, 2, 0) if first else values)
+    expected = np.clip(values / 256 + 0.5, 0, 255).astype(np.uint8)
+    assert np.array_equal(read_bands(path, reading(5, (0, 255 * 256))), expected)
+    with pytest.raises(DataError, match="has 5 bands of uint16") as caught:
+        load_image(path, Reading())
+    assert caught.value.code == "D105"
+
+
+def test_a_document_of_several_pages_is_its_first_one(tmp_path: Path):
+    pages = [Image.fromarray(np.full((30, 40, 3), value, np.uint8)) for value in (10, 200)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    pixels, facts = load_image(tmp_path / "a.tif", Reading())
+    assert (pixels.shape, int(pixels.max()), facts.animated) == ((30, 40, 3), 10, True)
 
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate"])

@@ -40,7 +40,7 @@ PROFILE = TrainingProfile(
 
 def test_a_training_profile_in_lines():
     lines = training_lines(PROFILE)
-    assert lines[0] == ("mine: 4 images of 360x480 per step, float32, channels last, cpu, 2 threads; median of 5 steps")
+    assert lines[0] == ("mine: 4 images of 480x360 per step, float32, channels last, cpu, 2 threads; median of 5 steps")
     assert lines[3].split() == ["backward", "1194.0", "ms", "59.7", "%", "█" * 24]
     assert lines[-2] == "decoding, once per image before the first step: 4.5 ms"
     assert lines[-1] == PROFILE.bottleneck
@@ -74,11 +74,12 @@ def test_a_forward_profile_in_lines():
         parameters=1_500_000, auxiliary_parameters=0, macs=2_500_000_000, height=360, width=480, uncounted=()
     )
     profile = ForwardProfile(
+        classes=11,
         complexity=counted, runtime="pytorch", device="cpu", threads=1, runs=20, median_ms=12.34, p90_ms=15.0,
         peak_memory_bytes=1 << 30,
     )  # fmt: skip
     text = "\n".join(forward_lines("mine", profile))
-    assert "mine at 360x480 (height x width), pytorch, cpu, 1 thread" in text
+    assert "mine, 11 classes, at 480x360, pytorch, cpu, 1 thread" in text
     assert "1.500 M" in text
     assert "2.500" in text
     assert "12.3 ms (median of 20), 15.0 ms" in text

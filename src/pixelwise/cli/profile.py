@@ -34,7 +34,7 @@ def run(
     batch: int = typer.Option(1, "--batch", min=1, help="With --runtime: images per pass."),
     rounds: int = typer.Option(30, "--rounds", min=1, help="With --runtime: timed passes of each."),
     classes: int = typer.Option(
-        None, "--classes", min=1, help="With --runtime: outputs where a recipe leaves them to the data."
+        None, "--classes", min=1, help="Outputs of a network with random weights; default: the recipe's, or 19."
     ),
     output: Path = typer.Option(None, "--output", help="With --train: picture to write (.png, .svg or .pdf)."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
@@ -85,7 +85,16 @@ def run(
         return
     if data is not None or output is not None:
         raise typer.BadParameter("--data and --output belong to --train")
-    show_forward(target, changes, size=chosen, runs=steps or 20, device=device, threads=count, as_json=json)
+    show_forward(
+        target,
+        changes,
+        size=chosen,
+        num_classes=classes,
+        runs=steps or 20,
+        device=device,
+        threads=count,
+        as_json=json,
+    )
 
 
 def _count(text: str | None) -> int | None:

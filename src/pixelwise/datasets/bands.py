@@ -56,6 +56,11 @@ def bands_error(path: Path) -> DataError | None:
 
     try:
         with tifffile.TiffFile(path) as file:
+            series = file.series[0]
+            if file.is_shaped and series.ndim == 3 and "S" not in series.axes:
+                # An array as tifffile writes it, whose pages look like pictures of their own.
+                count = series.shape[0 if _channels_first(series.shape) else 2]
+                return not_a_picture(path, int(count), np.dtype(series.dtype))
             page = file.pages[0]
             count, dtype = int(getattr(page, "samplesperpixel", 1)), np.dtype(getattr(page, "dtype", np.uint8))
             colors = getattr(page, "photometric", None) == tifffile.PHOTOMETRIC.RGB
@@ -133,7 +138,7 @@ def _load(path: Path, max_pixels: int, *, mask: bool = False) -> np.ndarray:
         if path.suffix.lower() == ARRAY_SUFFIX:
             # Mapped first: a file can claim any shape. Never unpickled.
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-            first = mapped.ndim == 3 and mapped.shape[0] < mapped.shape[2] and mapped.shape[0] <= _MAX_BANDS
+            first = mapped.ndim == 3 and _channels_first(mapped.shape)
             _check(path, mapped.shape, mapped.dtype, first, max_pixels)
             return _channels_last(np.array(mapped), first)
         return _load_tiff(path, max_pixels)
@@ -149,6 +154,11 @@ def _load(path: Path, max_pixels: int, *, mask: bool = False) -> np.ndarray:
             f"{printable(path)}: truncated or damaged, or no TIFF file or NumPy array: {error}",
             "copy or export the file again, or remove it together with its mask",
         ) from error
+
+
+def _channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether the first of three axes is that of the channels, where only their lengths can tell."""
+    return shape[0] < shape[2] and shape[0] <= _MAX_BANDS
 
 
 def _load_mask(path: Path, max_pixels: int) -> np.ndarray:
@@ -170,8 +180,11 @@ def _load_tiff(path: Path, max_pixels: int) -> np.ndarray:
 
     with tifffile.TiffFile(path) as file:
         series = file.series[0]
-        # Bands lie in every pixel (YXS), one after the other (SYX) or in pages of their own (QYX, IYX).
-        first = series.axes.endswith("YX") and series.ndim == 3
+        # Bands lie in every pixel (YXS), one after the other (SYX) or in pages of their own (QYX, IYX); but (QYX) is
+        # also how an array of any order of axes is written.
+        first = series.ndim == 3 and series.axes.endswith("YX")
+        if first and "S" not in series.axes:
+            first = _channels_first(series.shape)
         _check(path, series.shape, np.dtype(series.dtype), first, max_pixels)
         page = series.keyframe
         # A part of the file may claim any size, whatever the image's own is.

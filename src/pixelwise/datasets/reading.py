@@ -12,7 +12,14 @@ import msgspec
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from pixelwise.datasets.bands import ARRAY_SUFFIX, array_without_channels, not_a_picture, read_array_mask, read_bands
+from pixelwise.datasets.bands import (
+    ARRAY_SUFFIX,
+    array_without_channels,
+    bands_error,
+    not_a_picture,
+    read_array_mask,
+    read_bands,
+)
 from pixelwise.datasets.decoding import Decoded, decode
 from pixelwise.datasets.diagnosis import (
     describe_counts,
@@ -436,6 +443,8 @@ def _check_further_bands(decoded: Decoded, path: Path) -> None:
     if 0 in (further if isinstance(further, tuple) else (further,)):
         deep = np.uint16 if "16" in decoded.raw_mode else np.uint8
         raise not_a_picture(path, int(tags.get(ExifTags.Base.SamplesPerPixel, 1)), np.dtype(deep))
+    if decoded.animated and (stacked := bands_error(path)) is not None:
+        raise stacked
 
 
 def _deep_image(path: Path, found: str, help: str) -> DataError:

@@ -23,6 +23,7 @@ class ForwardProfile(msgspec.Struct, frozen=True, kw_only=True):
     """What one image costs.
 
     Attributes:
+        classes: Outputs.
         complexity: Parameters and multiply-accumulates.
         runtime: What computed.
         device: Where.
@@ -33,6 +34,7 @@ class ForwardProfile(msgspec.Struct, frozen=True, kw_only=True):
         peak_memory_bytes: On a GPU what the network needed; on a CPU the most that the whole process ever used.
     """
 
+    classes: int
     complexity: Complexity
     runtime: str
     device: str
@@ -60,6 +62,7 @@ def profile_forward(model: SegmentationModel, size: Size, device: torch.device, 
     with torch.inference_mode():
         seconds = time_calls(model, images, runs)
     return ForwardProfile(
+        classes=model.num_classes,
         complexity=counted,
         runtime="pytorch",
         device=str(device),

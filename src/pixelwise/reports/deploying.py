@@ -29,7 +29,7 @@ from pixelwise.reports.card_page import (
 )
 from pixelwise.reports.counting import CountDisplay
 from pixelwise.reports.numbers import memory, speed
-from pixelwise.reports.profiling import SIZE, recipe_of
+from pixelwise.reports.profiling import SIZE, classes_of, recipe_of
 from pixelwise.reports.summary import warn
 from pixelwise.runtimes import is_artefact, read_sidecar
 from pixelwise.storage import printable
@@ -136,7 +136,7 @@ def show_latencies(
         runtimes: Names with commas between them.
         threads: Numbers with commas between them.
         size: (height, width); None: the artefact's or the recipe's.
-        num_classes: Outputs where a recipe leaves them to the data.
+        num_classes: Outputs of a recipe's network; None: the recipe's, or 19 where it leaves them to the data.
         batch: Images per pass.
         rounds: Measured passes of each.
         as_json: Print JSON.
@@ -157,7 +157,7 @@ def show_latencies(
             chosen,  # type: ignore[arg-type]
             size or _usual_size(model),
             parse_threads(threads),
-            num_classes=num_classes,
+            num_classes=_number_of_classes(model, num_classes),
             batch=batch,
             rounds=rounds,
             progress=display,
@@ -209,6 +209,12 @@ def parse_threads(text: str) -> list[int]:
 
 def _names(text: str) -> list[Any]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _number_of_classes(model: str, asked: int | None) -> int | None:
+    """As `classes_of`; what has weights has its own number."""
+    path = Path(model)
+    return asked if path.is_dir() or is_artefact(path) else classes_of(recipe_of(model, [])[0], asked)
 
 
 def _usual_size(model: str) -> Size:

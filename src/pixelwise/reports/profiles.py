@@ -35,8 +35,8 @@ def forward_lines(name: str, profile: ForwardProfile) -> list[str]:
     """
     counted = profile.complexity
     return [
-        f"{printable(name)} at {counted.height}x{counted.width} (height x width), {profile.runtime}, {profile.device}, "
-        f"{threads_text(profile.threads)}",
+        f"{printable(name)}, {profile.classes} classes, at {counted.width}x{counted.height}, {profile.runtime}, "
+        f"{profile.device}, {threads_text(profile.threads)}",
         f"parameters   {counted.parameters / 1e6:.3f} M",
         f"GMACs        {counted.gmacs:.3f}",
         f"one image    {profile.median_ms:.1f} ms (median of {profile.runs}), {profile.p90_ms:.1f} ms (9 of 10 within)",
@@ -47,7 +47,7 @@ def forward_lines(name: str, profile: ForwardProfile) -> list[str]:
 def training_lines(profile: TrainingProfile) -> list[str]:
     """Where the time of training goes, for a terminal."""
     lines = [
-        f"{printable(profile.recipe)}: {profile.images_per_step} images of {profile.height}x{profile.width} per step, "
+        f"{printable(profile.recipe)}: {profile.images_per_step} images of {profile.width}x{profile.height} per step, "
         f"{profile.precision}, {profile.device}, {threads_text(profile.threads)}; median of {profile.steps} steps",
     ]
     width = max(len(words(part.name)) for part in profile.parts)

@@ -22,10 +22,20 @@ from pixelwise.training.runs import default_threads, use_processor
 
 SIZE: Size = (512, 1024)
 """Of the image where neither the caller nor the recipe says one: what the published tables count at."""
+CLASSES = 19
+"""Outputs where neither says how many: those of Cityscapes, for which most of the tables are."""
 
 
 def show_forward(
-    target: str, overrides: list[str], *, size: Size | None, runs: int, device: str, threads: int | None, as_json: bool
+    target: str,
+    overrides: list[str],
+    *,
+    size: Size | None,
+    num_classes: int | None,
+    runs: int,
+    device: str,
+    threads: int | None,
+    as_json: bool,
 ) -> None:
     """Profile a network on one image and print the result.
 
@@ -33,6 +43,7 @@ def show_forward(
         target: Name of a recipe, a `.toml` file or a run folder.
         overrides: Changes to the recipe.
         size: Of the image; None: the recipe's.
+        num_classes: Outputs; None: the recipe's, or 19 where it leaves them to the data.
         runs: Timed images.
         device: As `choose_device`.
         threads: Of the CPU; None: as training chooses.
@@ -42,11 +53,17 @@ def show_forward(
     chosen = choose_device(device)
     torch.set_num_threads(threads or default_threads())
     size = size or recipe.evaluation.input_size or recipe.augment.crop or SIZE
-    profile = profile_forward(build_model(recipe), size, chosen, runs)
+    model = build_model(recipe, classes_of(recipe, num_classes))
+    profile = profile_forward(model, size, chosen, runs)
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(profile), indent=1).decode() + "\n")
     else:
         sys.stdout.write("\n".join(forward_lines(target, profile)) + "\n")
+
+
+def classes_of(recipe: Recipe, asked: int | None) -> int | None:
+    """Outputs of a network that is only timed; None where the recipe says it."""
+    return CLASSES if asked is None and recipe.data.class_names() is None else asked
 
 
 def show_training(
