@@ -241,6 +241,10 @@ def test_a_recipe_is_exported_with_random_weights_only_on_request() -> None:
     assert caught.value.code == "R241"
     assert "--weights none" in caught.value.help
 
+    with pytest.raises(RecipeError, match=r"there is no folder town-demoo; no recipe is named 'town-demoo'") as caught:
+        open_source("town-demoo")
+    assert caught.value.code == "R241"
+
     source = open_source("town-demo", "none")
     assert source.weights_sha256 == ""
     assert source.licence.weights == "none"

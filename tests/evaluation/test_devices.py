@@ -14,3 +14,4 @@ def test_devices_that_are_not_there_are_an_error_that_names_those_that_are(name:
     with pytest.raises(RecipeError, match=f"device '{name}' cannot be used: .*; found: cpu") as caught:
         choose_device(name)
     assert (caught.value.code, caught.value.exit_code) == ("R214", 2)
+    assert "xpu" not in caught.value.message  # nor any other of the kinds that PyTorch knows

@@ -20,7 +20,9 @@ def run(
         False, "--auto-batch", help="Choose the largest batch that fits into memory; the images per step stay."
     ),
     device: str = typer.Option("auto", "--device", help="auto, cpu or cuda."),
-    threads: int = typer.Option(None, "--threads", help="CPU threads; default: OMP_NUM_THREADS, else one per core."),
+    threads: int = typer.Option(
+        None, "--threads", min=1, help="CPU threads; default: OMP_NUM_THREADS, else one per core."
+    ),
     evaluate: bool = typer.Option(True, help="Score the result and write the report at the end."),
 ) -> None:
     """Train, score the result, write the report.

@@ -19,6 +19,7 @@ from pixelwise.recipes.classes import Color
 from pixelwise.recipes.palettes import colorblind_palette
 from pixelwise.recipes.schema import Recipe
 from pixelwise.runtimes.sidecar import Licence, Score
+from pixelwise.storage import printable
 
 SEED = 0
 """Of random weights: two exports of the same recipe are the same."""
@@ -76,7 +77,12 @@ def open_source(
         return _random(source, num_classes)
     if path.is_dir():
         return _of_run(load_trained(path, warn), path)
-    recipe = find_recipe(source)
+    try:
+        recipe = find_recipe(source)
+    except RecipeError as error:
+        if error.code != "R200":
+            raise
+        raise RecipeError("R241", f"there is no folder {printable(path)}; {error.message}", error.help) from None
     raise RecipeError(
         "R241",
         f"'{recipe.name}' is a recipe, which has no weights",

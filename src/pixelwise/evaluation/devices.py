@@ -21,7 +21,9 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         count = torch.cuda.device_count()
         found = ", ".join(["cpu", *(f"cuda:{index}" for index in range(count))])
-        reason = str(error).partition("\n")[0]
+        # PyTorch lists every kind of device that it was ever built for.
+        unknown = "Expected one of" in str(error) or "Invalid device string" in str(error)
+        reason = "there is no such kind of device" if unknown else str(error).partition("\n")[0]
         raise RecipeError(
             "R214", f"device '{name}' cannot be used: {reason}; found: {found}", "give one of these with --device"
         ) from error

@@ -227,11 +227,30 @@ def _structs_in(annotation: Any) -> list[Any]:
     return [kind for kind in options if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
 
 
+def _found(plain: Any, path: str, kind: str) -> str:
+    """The value at a path; its kind where the path leads through a list."""
+    for key in path.split("."):
+        if not isinstance(plain, dict) or key not in plain:
+            return kind
+        plain = plain[key]
+    return f"'{plain}'" if isinstance(plain, str) else str(plain)
+
+
+_WORDS = {
+    "int": "a whole number", "float": "a number", "str": "a word", "bool": "true or false", "null": "none",
+    "array": "a list such as [256, 256]", "object": "a table such as {a=1}",
+}  # fmt: skip
+"""What msgspec calls types, in the words of who writes recipes."""
+
+
 def _readable(message: str, plain: dict[str, Any]) -> str:
-    """Turn msgspec's "Expected `int`, got `str` - at `$.a.b`" into "a.b: expected int, got str"."""
+    """Turn msgspec's "Expected `int`, got `str` - at `$.a.b`" into "a.b: expected a whole number, got 'three'"."""
     text, _, path = message.partition(" - at `$.")
     path = path.rstrip("`")
     text = text[:1].lower() + text[1:].replace("`", "")
+    if types := re.fullmatch(r"expected ([a-z |]+), got ([a-z]+)", text):
+        wanted = " or ".join(_WORDS.get(name, name) for name in types[1].split(" | "))
+        text = f"expected {wanted}, got {_found(plain, path, _WORDS.get(types[2], types[2]))}"
     refused = re.fullmatch(r"invalid (?:enum )?value '(.*)'", text, re.DOTALL)
     allowed = _allowed_values(plain, path.split("."))
     if refused and allowed:
