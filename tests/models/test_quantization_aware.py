@@ -148,6 +148,26 @@ def test_other_schemes_have_a_scale_per_channel_and_zero_points(scheme):
     assert lows == ({0} if scheme == "x86-8bit" else {-128})
 
 
+def test_xnnpack_rounds_what_is_joined_or_resized_with_one_scale():
+    torch.manual_seed(0)
+    model = quantization_aware(Small(), "xnnpack-8bit").train()
+    assert isinstance(model, QuantizationAwareModel)
+    tensors = [tensor for tensor in model.state_dict().values() if tensor.numel()]
+    assert len({tensor.data_ptr() for tensor in tensors}) == len(tensors)  # nothing is saved twice
+    with torch.no_grad():
+        for _ in range(3):
+            model.head_logits(torch.randn(4, 3, 32, 48))
+
+    graph = converted(model).graph
+    (joined,) = (node for node in graph.nodes if node.target is torch.ops.aten.cat.default)
+    (rounded,) = joined.users
+    scales = {(node.args[1], node.args[2]) for node in (*joined.args[0], rounded)}
+    assert len(joined.args[0]) == 2
+    assert len(scales) == 1
+    resized = next(node for node in graph.nodes if node.target is torch.ops.aten.upsample_bilinear2d.vec)
+    assert {(node.args[1], node.args[2]) for node in (resized.args[0], *resized.users)} == scales
+
+
 @pytest.mark.parametrize(("scheme", "largest"), [("edgeai-8bit", 15.0), ("x86-8bit", 50.0)])
 def test_edgeai_clips_what_normalisation_makes_an_outlier(scheme, largest):
     network = Small()

@@ -122,6 +122,13 @@ def export(
     if (folder / f"{NAME}.toml").exists() or any((folder / f"{NAME}{suffix}").exists() for suffix in SUFFIXES.values()):
         raise RecipeError("R243", f"{printable(folder)} already holds an artefact", "choose another --output")
     found = open_source(os.fspath(source), weights, num_classes, warn)
+    scheme = found.recipe.quantization
+    if target == "executorch" and isinstance(found.model, QuantizedModel) and scheme != "xnnpack-8bit":
+        raise RecipeError(
+            "R244",
+            f"executorch cannot compute what was trained with {scheme}",
+            "train with quantization=xnnpack-8bit for it, or export to onnx",
+        )
     wanted = size or input_size(found.recipe) or found.recipe.augment.crop or DEFAULT_SIZE
     options = GraphOptions(
         uint8_input=uint8_input, argmax=argmax, output_stride=output_stride, dynamic=dynamic, size=wanted

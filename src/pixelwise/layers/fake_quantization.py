@@ -10,7 +10,8 @@ The schemes:
 - `x86-8bit`: one scale per output channel of the weights (symmetric), activations 0..255 with a zero point: what
   ONNX Runtime and OpenVINO compute fastest on a PC. Weights are -64..63: PC processors without VNNI add two products
   of 8 bits in 16, which a larger weight would overflow.
-- `xnnpack-8bit`: weights are -127..127, activations -128..127, as XNNPACK (ExecuTorch on ARM) wants them.
+- `xnnpack-8bit`: weights are -127..127, activations -128..127, and what is concatenated, pooled or resized keeps its
+  scale, as XNNPACK (ExecuTorch on ARM) wants them.
 
 Deviations from TI's code: halves are rounded to even; biases are left to the runtime, which keeps 32 bits; the weights
 that training begins with are not rounded themselves, only what is computed with them; and training normalises by the
@@ -50,6 +51,8 @@ class QuantizationScheme(NamedTuple):
         unsigned: Activations are 0..255 where that fits: always with a zero point, else if never negative.
         shrink: Share of an activation's values that its range leaves out at either end.
         clip_outliers: Weights are clipped to `outlier_bound` before training.
+        shared: Concatenation, pooling and resizing give numbers of the scale and zero point of what goes in, which
+            for a concatenation is the same for all of it.
     """
 
     power_of_two: bool
@@ -59,6 +62,7 @@ class QuantizationScheme(NamedTuple):
     largest_weight: int
     shrink: float
     clip_outliers: bool = False
+    shared: bool = False
 
 
 SCHEMES: dict[str, QuantizationScheme] = {
@@ -75,7 +79,13 @@ SCHEMES: dict[str, QuantizationScheme] = {
         power_of_two=False, per_channel=True, zero_point=True, unsigned=True, largest_weight=63, shrink=0.0
     ),
     "xnnpack-8bit": QuantizationScheme(
-        power_of_two=False, per_channel=True, zero_point=True, unsigned=False, largest_weight=127, shrink=0.0
+        power_of_two=False,
+        per_channel=True,
+        zero_point=True,
+        unsigned=False,
+        largest_weight=127,
+        shrink=0.0,
+        shared=True,
     ),
 }
 

@@ -252,7 +252,22 @@ def _prepared(graph: GraphModule, scheme: QuantizationScheme) -> GraphModule:
         logging.disable(before)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return prepare_qat_pt2e(graph, _quantizer(scheme))
+        prepared = prepare_qat_pt2e(graph, _quantizer(scheme))
+    _with_one_name_each(prepared)
+    return prepared
+
+
+def _with_one_name_each(graph: GraphModule) -> None:
+    """Call a rounding that several places share by one name, so that it is saved once."""
+    names: dict[int, str] = {}
+    modules = dict(graph.named_modules(remove_duplicate=False))
+    for node in graph.graph.nodes:
+        if node.op == "call_module":
+            node.target = names.setdefault(id(modules[node.target]), node.target)
+    for name, module in modules.items():
+        if names.get(id(module), name) != name:
+            delattr(graph, name)
+    graph.recompile()
 
 
 def _quantizer(scheme: QuantizationScheme) -> Quantizer:
@@ -274,7 +289,7 @@ def annotate(graph: GraphModule, scheme: QuantizationScheme) -> None:
     """Say what is rounded: images, weights, and every result between a convolution and what follows it.
 
     A convolution, its normalisation and its rectifier count as one operation, of which only the result is
-    rounded. Results of pooling and resizing lie in the range of their input and are rounded as that.
+    rounded. Results of pooling and resizing lie in the range of their input and are rounded alike.
     """
     for node in graph.graph.nodes:
         if node.op == "placeholder":
@@ -288,6 +303,8 @@ def annotate(graph: GraphModule, scheme: QuantizationScheme) -> None:
             }
             last = _last_of_operation(node)
             _round_result(last, _activation(scheme, never_negative=last.target in RECTIFIERS))
+        elif scheme.shared and node.target in (aten.cat.default, *MOVING) and _is_features(node):
+            _share_rounding(node, scheme)
         elif node.target in ARITHMETIC and _is_features(node):
             last = _last_of_operation(node)
             _round_result(last, _activation(scheme, never_negative=_never_negative(last)))
@@ -296,6 +313,17 @@ def annotate(graph: GraphModule, scheme: QuantizationScheme) -> None:
     for node in graph.graph.nodes:
         if "quantization_annotation" in node.meta:
             node.meta["quantization_annotation"]._annotated = True
+
+
+def _share_rounding(node: Any, scheme: QuantizationScheme) -> None:
+    """Let the result of a node, and all that goes into it, be rounded as the first of its inputs."""
+    from torchao.quantization.pt2e.quantizer import SharedQuantizationSpec
+
+    inputs = node.args[0] if isinstance(node.args[0], (list, tuple)) else [node.args[0]]
+    shared = SharedQuantizationSpec((inputs[0], node))
+    first = {inputs[0]: _specification_of(inputs[0], scheme)}
+    _annotation(node).input_qspec_map = first | {other: shared for other in inputs[1:] if other is not inputs[0]}
+    _round_result(node, shared)
 
 
 def _specification_of(node: Any, scheme: QuantizationScheme) -> Any:
