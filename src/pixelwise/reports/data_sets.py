@@ -122,9 +122,10 @@ def _table(found: Audit, measured: Suggestions | None) -> Table:
     weights = measured.class_weights if measured else {}
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("id", justify="right")
-    table.add_column("class")
+    table.add_column("class", no_wrap=True)
+    # Two lines for long names: eighty columns are wide enough for all of it then.
     for heading in (*(f"{split} px" for split in found.statistics), "images", *weights):
-        table.add_column(heading, justify="right")
+        table.add_column(heading.replace("-", "-\n"), justify="right")
     for class_id, name in enumerate(found.classes):
         pixels = [count(counts.pixels[class_id]) for counts in found.statistics.values()]
         images = sum(counts.images_with_class[class_id] for counts in found.statistics.values())
