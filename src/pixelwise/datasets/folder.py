@@ -196,7 +196,7 @@ def _side_by_side(root: Path) -> Layout | None:
     if places == {"train": root}:
         inner = _by_inner_folders(splits["train"])
         splits = inner or divided(splits["train"])
-        description += "" if inner else ", divided 80 to 20 into train and val by file name"
+        description += "" if inner else ", divided about 80 to 20 into train and val by file name"
     names = _read_classes(next((f / _CLASSES_FILE for f in places.values() if (f / _CLASSES_FILE).is_file()), None))
     return Layout(
         name="folder",
@@ -277,7 +277,7 @@ def _divided(root: Path, images: Path, masks: Path) -> Layout:
     samples, problems = pair_folders("train", images, masks)
     return Layout(
         name="folder",
-        description=f"{images.name}/ with {masks.name}/, divided 80 to 20 into train and val by file name",
+        description=f"{images.name}/ with {masks.name}/, divided about 80 to 20 into train and val by file name",
         root=root,
         splits=divided(samples),
         problems=tuple(problems),
