@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pixelwise.errors import CheckpointError, RecipeError
-from pixelwise.runtimes.engines import open_engine, require
+from pixelwise.runtimes.engines import EXTRAS, open_engine, require
 
 
 def without(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
@@ -34,6 +34,17 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(
         open_engine(runtime, tmp_path / "model")  # type: ignore[arg-type]
     assert caught.value.code == "R240"
     assert caught.value.help == f"install it: pip install 'pixelwise[{extra}]'"
+
+
+def test_a_package_whose_own_needs_are_missing_names_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "half_there.py").write_text("import not_installed_anywhere\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(EXTRAS, "half_there", "edge")
+
+    words = "package half_there, which needs not_installed_anywhere, which is not installed"
+    with pytest.raises(RecipeError, match=words) as caught:
+        require("half_there", "running")
+    assert (caught.value.code, caught.value.help) == ("R240", "install it: pip install 'pixelwise[edge]'")
 
 
 def test_a_package_that_is_there_is_imported() -> None:

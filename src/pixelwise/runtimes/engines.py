@@ -35,19 +35,19 @@ def require(package: str, purpose: str) -> ModuleType:
         purpose: What needs it, for the error.
 
     Raises:
-        RecipeError: R240, it is not installed.
+        RecipeError: R240, it is not installed, or something that it needs itself.
     """
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
         root = package.partition(".")[0]
-        if error.name is None or error.name.partition(".")[0] != root:
-            raise
+        missing = (error.name or "").partition(".")[0]
+        through = "" if missing in ("", root) else f", which needs {missing}"
         raise RecipeError(
             "R240",
-            f"{purpose} needs the package {root}, which is not installed",
+            f"{purpose} needs the package {root}{through}, which is not installed",
             f"install it: pip install 'pixelwise[{EXTRAS[root]}]'",
-        ) from None
+        ) from error
 
 
 def open_engine(runtime: Runtime, file: Path, threads: int | None = None) -> Engine:
@@ -81,7 +81,7 @@ def _refused(runtime: str, file: Path, error: Exception) -> CheckpointError:
     return CheckpointError(
         "K463",
         f"{printable(file)}: {runtime} refuses it: {reason}",
-        "it was probably made by a newer version of the runtime; update that, or export again",
+        "it was made by a newer version of the runtime, or files that belong to it are missing: export it again",
     )
 
 
