@@ -68,6 +68,24 @@ def test_short_and_long_runs_of_equal_pixels_are_counted_alike(num_classes, seed
     assert matrix.tolist() == loop(labels.tolist(), prediction.tolist(), num_classes, ignore)
 
 
+@pytest.mark.parametrize("ignore", [-100, 412, 255])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16])
+def test_numbers_that_the_type_of_the_labels_cannot_hold_are_no_other_numbers(dtype, ignore):
+    # Of 8 bits, -100 and 412 would be 156, and 255 would be -1.
+    labels = torch.tensor([0, 1, 100, 1, 156 if dtype != torch.int8 else 2]).to(dtype)
+
+    matrix = confusion_matrix(labels, torch.zeros_like(labels), 200, ignore)
+
+    assert matrix.sum() == 5
+    assert [int(matrix[class_id, 0]) for class_id in labels.tolist()] == [1, 2, 1, 2, 1]
+
+
+def test_more_classes_than_the_type_of_the_labels_holds_put_nothing_out_of_range():
+    labels = torch.tensor([0, 44, 200], dtype=torch.uint8)
+
+    assert confusion_matrix(labels, labels, 300).diagonal().nonzero().flatten().tolist() == [0, 44, 200]
+
+
 def test_images_of_many_bands_are_counted_whole(monkeypatch):
     monkeypatch.setattr("pixelwise.metrics.confusion._BAND", 100)
     labels = np.repeat(np.array([0, 1, 255, 2], np.uint8), 333).reshape(36, 37)

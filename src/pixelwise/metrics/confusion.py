@@ -52,6 +52,7 @@ def confusion_matrix(
     """
     labels, prediction = torch.as_tensor(labels), torch.as_tensor(prediction)
     _check_kind(labels, prediction)
+    labels, prediction = (_holding(values, num_classes, ignore) for values in (labels, prediction))
     if void_prediction is not None:
         return _with_void(labels, prediction, num_classes, ignore, void_prediction)
     K = num_classes
@@ -71,6 +72,12 @@ def confusion_matrix(
     index_type = torch.int16 if fits else torch.int64
     index = rows.to(index_type, copy=True).mul_(K).add_(prediction.to(index_type))
     return torch.bincount(index.flatten(), minlength=(K + 1) * K).view(K + 1, K)[1:]
+
+
+def _holding(values: Tensor, num_classes: int, ignore: int) -> Tensor:
+    """The values in a type that holds K and `ignore`, too: compared with what theirs cannot hold, PyTorch wraps it."""
+    held = torch.iinfo(values.dtype)
+    return values if held.min <= ignore <= held.max and num_classes <= held.max else values.long()
 
 
 def _with_void(labels: Tensor, prediction: Tensor, num_classes: int, ignore: int, void_prediction: str) -> Tensor:
