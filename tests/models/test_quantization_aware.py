@@ -187,6 +187,7 @@ def test_edgeai_clips_what_normalisation_makes_an_outlier(scheme, largest):
     assert (clipped[[0, 1, 2, 4, 5, 6, 7]] == 1).all()
 
 
+@pytest.mark.heavy
 def test_the_converted_graph_computes_what_was_simulated(trained):
     _, model = trained
     images = torch.randn(1, 3, 40, 56)
