@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,10 +15,11 @@ from pixelwise.deployment.export import describe
 from pixelwise.deployment.formats import write_artefact
 from pixelwise.deployment.graphs import ExportedNetwork, GraphOptions
 from pixelwise.deployment.sources import open_source
-from pixelwise.deployment.verification import compare
+from pixelwise.deployment.verification import compare, network_input
 from pixelwise.errors import CheckpointError
 from pixelwise.evaluation.pairs import RESIZE
 from pixelwise.models import build_model
+from pixelwise.models.enet import ENet
 from pixelwise.recipes.catalog import recipe
 from pixelwise.runtimes.artefact import load_artefact
 from pixelwise.runtimes.sidecar import write_sidecar
@@ -47,13 +50,33 @@ def test_a_family_runs_in_onnx_runtime_at_any_size(name: str, tmp_path: Path) ->
 
     write_sidecar(describe(network, source, "onnx", files), tmp_path / "model.toml")
     scene = draw_scene(0, 0, SIZES[0])[0]
-    found = compare(network, load_artefact(files[0]), [RESIZE["antialiased"](scene, size) for size in SIZES])
+    images = [RESIZE["antialiased"](scene, size) for size in SIZES]
+    found = compare(network, load_artefact(files[0]), images)
+    largest, unequal = effect_of_rounding(network, images) if isinstance(source.model, ENet) else (0.0, 0.0)
     assert found.images == len(SIZES)
     # Random weights leave many pixels of these few nearly undecided, so a pixel or two may fall to the other side.
-    assert found.equal_pixels >= 0.999
+    assert found.equal_pixels >= 0.999 - unequal
     assert found.max_difference is not None
     assert found.logit_range is not None
-    assert found.max_difference < 1e-3 * found.logit_range
+    assert found.max_difference < 1e-3 * found.logit_range + 1.1 * largest
+
+
+def effect_of_rounding(network: ExportedNetwork, images: list[np.ndarray]) -> tuple[float, float]:
+    """Largest difference of a logit and share of unequal pixels between PyTorch in float32 and in float64.
+
+    ENet's unpooling puts a value where the largest of four had been; where two of them are equal but for rounding,
+    all pixels around depend on which processor computed it.
+    """
+    exact = copy.deepcopy(network).double()
+    differences, unequal, pixels = [], 0, 0
+    with torch.inference_mode():
+        for image in images:
+            seen = network_input(network, image)
+            one, other = network(seen), exact(seen.double())
+            differences.append(float((one - other).abs().max()))
+            unequal += int((one.argmax(1) != other.argmax(1)).sum())
+            pixels += one[0, 0].numel()
+    return max(differences), unequal / pixels
 
 
 @torch.library.custom_op("pixelwise_tests::unknown", mutates_args=())
