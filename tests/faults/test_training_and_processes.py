@@ -231,6 +231,7 @@ def test_C9_a_mistake_in_our_own_code_is_not_taken_for_a_dead_process(
         train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1, overrides=["data.workers=1"])
 
 
+@pytest.mark.heavy
 def test_C9_loader_processes_that_keep_dying_end_the_run_with_the_files_named(
     monkeypatch: pytest.MonkeyPatch, run_cli: Callable, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
