@@ -51,32 +51,29 @@ def test_a_family_runs_in_onnx_runtime_at_any_size(name: str, tmp_path: Path) ->
     write_sidecar(describe(network, source, "onnx", files), tmp_path / "model.toml")
     scene = draw_scene(0, 0, SIZES[0])[0]
     images = [RESIZE["antialiased"](scene, size) for size in SIZES]
-    found = compare(network, load_artefact(files[0]), images)
-    largest, unequal = effect_of_rounding(network, images) if isinstance(source.model, ENet) else (0.0, 0.0)
-    assert found.images == len(SIZES)
+    artefact = load_artefact(files[0])
+    if isinstance(source.model, ENet):
+        images = [image for image in images if is_decided(network, image)]
+        assert len(images) >= 2
+    found = compare(network, artefact, images)
+    assert found.images == len(images)
     # Random weights leave many pixels of these few nearly undecided, so a pixel or two may fall to the other side.
-    assert found.equal_pixels >= 0.999 - unequal
+    assert found.equal_pixels >= 0.999
     assert found.max_difference is not None
     assert found.logit_range is not None
-    assert found.max_difference < 1e-3 * found.logit_range + 1.1 * largest
+    assert found.max_difference < 1e-3 * found.logit_range
 
 
-def effect_of_rounding(network: ExportedNetwork, images: list[np.ndarray]) -> tuple[float, float]:
-    """Largest difference of a logit and share of unequal pixels between PyTorch in float32 and in float64.
+def is_decided(network: ExportedNetwork, image: np.ndarray) -> bool:
+    """Whether PyTorch itself makes the same of an image in float32 and in float64.
 
     ENet's unpooling puts a value where the largest of four had been; where two of them are equal but for rounding,
-    all pixels around depend on which processor computed it.
+    all pixels around depend on which processor computed it, and nothing can be compared with them.
     """
-    exact = copy.deepcopy(network).double()
-    differences, unequal, pixels = [], 0, 0
+    seen = network_input(network, image)
     with torch.inference_mode():
-        for image in images:
-            seen = network_input(network, image)
-            one, other = network(seen), exact(seen.double())
-            differences.append(float((one - other).abs().max()))
-            unequal += int((one.argmax(1) != other.argmax(1)).sum())
-            pixels += one[0, 0].numel()
-    return max(differences), unequal / pixels
+        one, exact = network(seen), copy.deepcopy(network).double()(seen.double())
+    return float((one - exact).abs().max()) < 1e-3 * float(one.max() - one.min())
 
 
 @torch.library.custom_op("pixelwise_tests::unknown", mutates_args=())
