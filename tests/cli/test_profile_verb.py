@@ -40,3 +40,9 @@ def test_mistakes_are_explained(run_cli: Callable, arguments: list[str], words: 
     found = run_cli(arguments)
     assert found.code == 2
     assert words in " ".join(found.stderr.replace("│", " ").split())
+
+
+def test_training_takes_the_number_of_classes_from_its_data(run_cli: Callable):
+    found = run_cli(["profile", "town-demo", "--train", "--classes", "5"])
+    assert found.code == 2
+    assert "--classes does not go with --train" in " ".join(found.stderr.split())

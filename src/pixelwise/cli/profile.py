@@ -71,6 +71,8 @@ def run(
 
     count = _count(threads)
     if train:
+        if classes is not None:
+            raise typer.BadParameter("--classes does not go with --train: the data decides how many there are")
         show_training(
             target,
             changes,
