@@ -10,7 +10,7 @@ from pixelwise.models import build_model
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema import Precision
-from pixelwise.training import preparing, runs
+from pixelwise.training import format_choice, preparing, runs
 from pixelwise.training.format_choice import FormatChoice, candidates, choose_format, fastest, name, time_formats
 from pixelwise.training.runs import resume, train
 
@@ -20,8 +20,25 @@ RECIPE = apply_overrides(
 )
 
 
-def test_on_a_cpu_only_the_layouts_of_float32_are_timed():
+@pytest.fixture(autouse=True)
+def _without_bfloat16(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(format_choice, "computes_bfloat16", lambda: False)
+
+
+def test_on_a_cpu_only_the_layouts_of_float32_are_chosen_from():
     assert [name(one) for one in candidates(RECIPE.precision, CPU)] == ["float32 contiguous", "float32 channels-last"]
+
+
+@pytest.mark.parametrize(("bfloat16", "suggested"), [(0.05, True), (0.099, False)])
+def test_what_bfloat16_would_save_on_a_cpu_is_said_and_left_to_the_user(
+    bfloat16: float, suggested: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(format_choice, "computes_bfloat16", lambda: True)
+    chosen = choose_format(RECIPE, (1, 1), CPU, measure=lambda formats: [0.2, 0.1, bfloat16])
+    assert chosen.recipe.precision == Precision(dtype="float32", channels_last=True)
+    assert chosen.milliseconds["bfloat16 channels-last"] == 1000 * bfloat16
+    advice = "precision.dtype=bfloat16 precision.channels_last=true would take 50% of the time"
+    assert (advice in chosen.message) is suggested
 
 
 def test_other_fields_of_the_precision_stay():

@@ -4,23 +4,21 @@ import pytest
 import torch
 
 from pixelwise.errors import RecipeError
+from pixelwise.models import build_model
+from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.schema import Precision
 from pixelwise.training import precision
-from pixelwise.training.precision import bfloat16_caution, refuse_without_compiler
+from pixelwise.training.precision import bfloat16_caution, head_logits, refuse_impossible
 from pixelwise.training.runs import train
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
-def test_only_bfloat16_on_a_cpu_needs_caution():
-    assert bfloat16_caution(Precision(), CPU) is None
-    assert bfloat16_caution(Precision(dtype="bfloat16"), GPU) is None
-    assert "not reproducible" in str(bfloat16_caution(Precision(dtype="bfloat16"), CPU))
-
-
-def test_a_processor_without_bfloat16_is_named_as_slow(monkeypatch: pytest.MonkeyPatch):
+def test_only_bfloat16_on_a_cpu_without_it_needs_caution(monkeypatch: pytest.MonkeyPatch):
     for can in (True, False):
         monkeypatch.setattr(precision, "computes_bfloat16", lambda can=can: can)
+        assert bfloat16_caution(Precision(), CPU) is None
+        assert bfloat16_caution(Precision(dtype="bfloat16"), GPU) is None
         assert ("no instructions" in str(bfloat16_caution(Precision(dtype="bfloat16"), CPU))) is not can
 
 
@@ -28,15 +26,43 @@ def test_compiling_without_a_compiler_is_refused_before_anything_is_written(
     monkeypatch: pytest.MonkeyPatch, tiny_recipe: Path, tiny_data: Path, tmp_path: Path
 ):
     monkeypatch.setenv("CXX", "no-such-compiler")
-    refuse_without_compiler(Precision(), CPU)
-    refuse_without_compiler(Precision(compile=True), GPU)
+    refuse_impossible(Precision(), CPU)
+    refuse_impossible(Precision(compile=True), GPU)
     with pytest.raises(RecipeError, match="'no-such-compiler' was not found") as caught:
         train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", overrides=["precision.compile=true"])
     assert caught.value.code == "R216"
     assert not (tmp_path / "run").exists()
 
 
-def test_training_in_bfloat16_on_a_cpu_is_warned_of_in_the_log(tiny_recipe: Path, tiny_data: Path, tmp_path: Path):
+def test_a_processor_without_bfloat16_is_warned_of_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, tiny_recipe: Path, tiny_data: Path, tmp_path: Path
+):
+    monkeypatch.setattr(precision, "computes_bfloat16", lambda: False)
     overrides = ["precision.dtype=bfloat16", "schedule.iterations=1", "schedule.warmup_iterations=0"]
     run = train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1, overrides=overrides)
     assert '"code":"W503"' in (run / "log.jsonl").read_text()
+
+
+def test_cuda_graphs_without_a_gpu_are_refused(run_cli, tiny_recipe: Path, tiny_data: Path, tmp_path: Path):
+    graphs = ["precision.compile=true", "precision.cuda_graphs=true"]
+    command = ["train", tiny_recipe, "--data", tiny_data, "--output", tmp_path / "run", "--device", "cpu", *graphs]
+    code, _, error = run_cli(command)
+    assert code == 2
+    assert "R224" in error
+    assert "would happen on 'cpu'" in error
+    assert not (tmp_path / "run").exists()
+    refuse_impossible(Precision(compile=True, cuda_graphs=True), GPU)
+
+
+def test_cuda_graphs_belong_to_a_compiled_network():
+    with pytest.raises(RecipeError, match=r"without precision\.compile"):
+        Precision(cuda_graphs=True)
+
+
+def test_only_what_is_asked_for_is_compiled(monkeypatch: pytest.MonkeyPatch):
+    modes = []
+    monkeypatch.setattr(torch, "compile", lambda function, mode: modes.append(mode) or function)
+    model = build_model(find_recipe("town-demo"))
+    for asked in (Precision(), Precision(compile=True), Precision(compile=True, cuda_graphs=True)):
+        assert head_logits(model, asked) == model.head_logits
+    assert modes == ["default", "reduce-overhead"]

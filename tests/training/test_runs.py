@@ -366,8 +366,10 @@ def test_a_missing_gpu_is_said(tiny_data: Path, tiny_recipe: Path, tmp_path: Pat
     assert caught.value.code == "R214"
 
 
-def test_channels_last_resumes_exactly_too(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_channels_last_resumes_exactly_too(dtype: str, tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
     changes = [
+        f"precision.dtype={dtype}",
         "precision.channels_last=true",
         "optimizer.kind=sgd",
         "selection.every_epochs=0",

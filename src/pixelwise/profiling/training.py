@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 import torch
+from torch import Tensor
 
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.reading import read_pair
@@ -16,13 +17,14 @@ from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import PixelwiseError
 from pixelwise.models import build_model
 from pixelwise.recipes.protocols import Size
-from pixelwise.recipes.schema import Recipe
+from pixelwise.recipes.schema import Precision, Recipe
 from pixelwise.training.clock import PartClock
 from pixelwise.training.format_choice import choose_format
 from pixelwise.training.loading import Batch, TrainingPairs, collate, fits_in_memory
 from pixelwise.training.loop import memory_explained
 from pixelwise.training.optimizers import set_learning_rates
 from pixelwise.training.order import BatchPlan, Key, steps_per_epoch
+from pixelwise.training.precision import head_logits, refuse_impossible
 from pixelwise.training.state import TrainingState, begin_state
 from pixelwise.training.step import train_step
 from pixelwise.transforms.augmentation import fixed_resize
@@ -100,6 +102,7 @@ def profile_training(recipe: Recipe, root: Path | None, device: torch.device, st
         RecipeError: The recipe cannot be trained on it.
         ResourceError: S605, a step does not fit into memory.
     """
+    refuse_impossible(recipe.precision, device)
     dataset = open_dataset(recipe.data, root)
     recipe = msgspec.structs.replace(recipe, data=settled(recipe.data, dataset))
     dataset = open_dataset(recipe.data, root)
@@ -120,7 +123,7 @@ def profile_training(recipe: Recipe, root: Path | None, device: torch.device, st
         recipe=recipe.name,
         device=str(device),
         threads=torch.get_num_threads(),
-        precision=f"{recipe.precision.dtype}{', channels last' if recipe.precision.channels_last else ''}",
+        precision=_words(recipe.precision),
         images_per_step=images,
         height=size[0],
         width=size[1],
@@ -133,6 +136,12 @@ def profile_training(recipe: Recipe, root: Path | None, device: torch.device, st
     )
 
 
+def _words(precision: Precision) -> str:
+    """`bfloat16, channels last, compiled`."""
+    parts = (("channels last", precision.channels_last), ("compiled", precision.compile))
+    return ", ".join([precision.dtype, *(words for words, holds in parts if holds)])
+
+
 def _timed_steps(
     recipe: Recipe, state: TrainingState, pairs: TrainingPairs, steps: int, cached: bool
 ) -> tuple[list[dict[str, float]], Size]:
@@ -141,11 +150,12 @@ def _timed_steps(
     keys = iter(BatchPlan(len(pairs), recipe.sampling, 0, WARMUP + steps))
     timed: list[dict[str, float]] = []
     size = (0, 0)
+    network = head_logits(state.model, recipe.precision)
     for number in range(WARMUP + steps):
         clock = PartClock(state.device)
         batches = [load(pairs, next(keys), clock, cached) for _ in range(recipe.sampling.accumulate)]
         set_learning_rates(state.optimizer, recipe, number, per_epoch)
-        step(recipe, state, batches, clock)
+        step(recipe, state, network, batches, clock)
         size = (batches[0].labels.shape[1], batches[0].labels.shape[2])
         if number >= WARMUP:
             timed.append(dict(clock.seconds))
@@ -191,11 +201,17 @@ def load(pairs: TrainingPairs, keys: Sequence[Key], clock: PartClock, cached: bo
     return batch
 
 
-def step(recipe: Recipe, state: TrainingState, batches: list[Batch], clock: PartClock) -> None:
+def step(
+    recipe: Recipe,
+    state: TrainingState,
+    network: Callable[[Tensor], tuple[Tensor, ...]],
+    batches: list[Batch],
+    clock: PartClock,
+) -> None:
     """A training step, its parts timed; what they leave of the whole is `other`."""
     start, before = time.perf_counter(), sum(clock.seconds.values())
     with memory_explained(recipe, state.device):
-        train_step(recipe, state, state.model.head_logits, batches, None, clock)
+        train_step(recipe, state, network, batches, None, clock)
     state.progress.step += 1
     inside = sum(clock.seconds.values()) - before
     clock.seconds["other"] += max(0.0, time.perf_counter() - start - inside)
@@ -255,7 +271,9 @@ def _advice(most: str, recipe: Recipe, device: torch.device, cached: bool) -> st
         return "it works at the size of the labels: a smaller augment.crop, or fewer terms in [loss]"
     if most == "optimizer and average":
         return "it grows with the parameters, not with the images: a larger sampling.batch_size does more per step"
-    return "steps are very short here: a larger sampling.batch_size does more in each"
+    return "steps are very short here: a larger sampling.batch_size does more in each" + (
+        ", precision.compile=true precision.cuda_graphs=true launches them at once" if device.type == "cuda" else ""
+    )
 
 
 def _read_files(sample: Sample) -> None:

@@ -200,16 +200,27 @@ class Precision(Part, frozen=True, kw_only=True):
     """Number formats and memory layout; none of them changes what is computed beyond rounding.
 
     Attributes:
-        dtype: `float32`, or `bfloat16` autocast (on CPU not reproducible from run to run). `auto`: before the first
-            step a few steps are timed in each format and layout, and the run's recipe gets the fastest; on a CPU
-            only the layouts of float32 take part.
+        dtype: `float32`, or `bfloat16` autocast. `auto`: before the first step a few steps are timed in each format
+            and layout, and the run's recipe gets the fastest; on a CPU the fastest of float32, and the log says what
+            bfloat16 would save.
         channels_last: Keep activations in NHWC layout; with `dtype` `auto` it is chosen.
         compile: Compile the network with `torch.compile`, which takes minutes at the start.
+        cuda_graphs: Let the compiled network be recorded as CUDA graphs and replayed, so that small networks do not
+            wait for the host to launch their kernels. On GPUs only; every size of image is recorded once, so it
+            belongs to recipes with `augment.crop` or `augment.resize`.
     """
 
     dtype: Literal["float32", "bfloat16", "auto"] = "float32"
     channels_last: bool = False
     compile: bool = False
+    cuda_graphs: bool = False
+
+    def __post_init__(self) -> None:
+        require(
+            self.compile or not self.cuda_graphs,
+            "precision.cuda_graphs is set without precision.compile; what is recorded is the compiled network",
+            "set precision.compile=true too, or leave precision.cuda_graphs off",
+        )
 
 
 class Sampling(Part, frozen=True, kw_only=True):

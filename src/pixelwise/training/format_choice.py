@@ -19,6 +19,7 @@ from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema import Precision, Recipe
 from pixelwise.training.batch_size import random_batch
 from pixelwise.training.loop import memory_explained
+from pixelwise.training.precision import computes_bfloat16
 from pixelwise.training.step import add_gradients
 
 ROUNDS = 5
@@ -64,22 +65,29 @@ def choose_format(
         ResourceError: S605, a step does not fit into memory.
     """
     formats = candidates(recipe.precision, device)
+    timed = [*formats, *only_suggested(recipe.precision, device)]
     size = recipe.augment.crop or recipe.augment.resize or largest_image
-    seconds = measure(formats) if measure is not None else time_formats(recipe, formats, size, device)
-    best = fastest(seconds)
-    milliseconds = {name(one): 1000 * value for one, value in zip(formats, seconds, strict=True)}
+    seconds = measure(timed) if measure is not None else time_formats(recipe, timed, size, device)
+    best = fastest(seconds[: len(formats)])
+    milliseconds = {name(one): 1000 * value for one, value in zip(timed, seconds, strict=True)}
     others = ", ".join(f"{key} {value:.0f}" for key, value in milliseconds.items())
     message = (
         f"precision: {name(formats[best])}; milliseconds per forward and backward pass of "
         f"{recipe.sampling.batch_size} x {size[0]}x{size[1]} on {device}: {others}"
     )
+    for precision, value in zip(timed[len(formats) :], seconds[len(formats) :], strict=True):
+        if value * MARGIN < seconds[best]:
+            message += (
+                f"; precision.dtype={precision.dtype} precision.channels_last={str(precision.channels_last).lower()} "
+                f"would take {value / seconds[best]:.0%} of the time, and rounds to about 3 digits inside the network"
+            )
     return FormatChoice(msgspec.structs.replace(recipe, precision=formats[best]), milliseconds, message)
 
 
 def candidates(precision: Precision, device: torch.device) -> list[Precision]:
     """The formats that may be chosen, the most ordinary first.
 
-    bfloat16 on a CPU is not among them: runs would no longer be reproducible, which only a user can decide.
+    bfloat16 on a CPU is not among them: CPUs train in float32 unless a user says otherwise.
     """
     kinds = ["float32"]
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
@@ -89,6 +97,13 @@ def candidates(precision: Precision, device: torch.device) -> list[Precision]:
         for kind in kinds
         for layout in (False, True)
     ]
+
+
+def only_suggested(precision: Precision, device: torch.device) -> list[Precision]:
+    """The formats that are timed to tell the user what they would save, and never chosen."""
+    if device.type != "cpu" or not computes_bfloat16():
+        return []
+    return [msgspec.structs.replace(precision, dtype="bfloat16", channels_last=True)]
 
 
 def name(precision: Precision) -> str:

@@ -29,7 +29,7 @@ from pixelwise.training.loading import Batch, TrainingPairs, training_batches
 from pixelwise.training.log import RunLog
 from pixelwise.training.optimizers import set_learning_rates
 from pixelwise.training.order import steps_per_epoch
-from pixelwise.training.precision import bfloat16_caution
+from pixelwise.training.precision import bfloat16_caution, head_logits
 from pixelwise.training.schedules import total_steps
 from pixelwise.training.signals import StopRequest
 from pixelwise.training.state import Progress, TrainingState
@@ -130,7 +130,7 @@ def train_loop(
         pin=device.type == "cuda",
     )
     meter = SpeedMeter(recipe.sampling.batch_size * recipe.sampling.accumulate)
-    head_logits = torch.compile(state.model.head_logits) if recipe.precision.compile else state.model.head_logits
+    network = head_logits(state.model, recipe.precision)
 
     def note_memory() -> None:
         # An evaluation resets the statistics of a GPU, so this is asked before each of them, too.
@@ -192,7 +192,7 @@ def train_loop(
             meter.working()
             lr = set_learning_rates(state.optimizer, recipe, progress.step, per_epoch)
             with memory_explained(recipe, device):
-                outcome = train_step(recipe, state, head_logits, micro_batches, class_weights)
+                outcome = train_step(recipe, state, network, micro_batches, class_weights)
             meter.done()
             progress.step += 1
             unjudged.append(Taken(progress.step, lr, outcome, micro_batches))

@@ -5,24 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from pixelwise.errors import RecipeError
+from pixelwise.models import SegmentationModel
 from pixelwise.recipes.schema import Precision
 
 
 def bfloat16_caution(precision: Precision, device: torch.device) -> str | None:
-    """What a user who trains in bfloat16 on a CPU should know, a sentence; None where that is not so."""
-    if precision.dtype != "bfloat16" or device.type != "cpu":
+    """What a user who trains in bfloat16 on a CPU should know, a sentence; None where there is nothing."""
+    if precision.dtype != "bfloat16" or device.type != "cpu" or computes_bfloat16():
         return None
-    caution = "training in bfloat16 on a CPU is not reproducible bit for bit, nor is resuming it"
-    if not computes_bfloat16():
-        caution += (
-            "; this processor has no instructions for it, so a step takes many times as long as in float32: "
-            "set precision.dtype=float32"
-        )
-    return caution
+    return (
+        "training in bfloat16, for which this processor has no instructions: a step takes many times as long as in "
+        "float32; set precision.dtype=float32"
+    )
 
 
 def computes_bfloat16() -> bool:
@@ -30,14 +30,20 @@ def computes_bfloat16() -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def refuse_without_compiler(precision: Precision, device: torch.device) -> None:
-    """Refuse `precision.compile` on a CPU where there is no C++ compiler.
+def refuse_impossible(precision: Precision, device: torch.device) -> None:
+    """Refuse `precision.compile` on a CPU without a C++ compiler, and `precision.cuda_graphs` without a GPU.
 
     Raises:
-        RecipeError: R216.
+        RecipeError: R216, R224.
     """
-    if not precision.compile or device.type != "cpu":
+    if not precision.compile or device.type == "cuda":
         return
+    if precision.cuda_graphs:
+        raise RecipeError(
+            "R224",
+            f"precision.cuda_graphs is set, and training would happen on '{device}'; CUDA graphs need an NVIDIA GPU",
+            "set precision.cuda_graphs=false, or train on a machine with a GPU",
+        )
     wanted = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
     if shutil.which(wanted) is None:
         raise RecipeError(
@@ -45,3 +51,10 @@ def refuse_without_compiler(precision: Precision, device: torch.device) -> None:
             f"precision.compile is set, and there is no C++ compiler: '{wanted}' was not found",
             f"install {wanted}, name another compiler in the environment variable CXX, or set precision.compile=false",
         )
+
+
+def head_logits(model: SegmentationModel, precision: Precision) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """`model.head_logits`, compiled where `precision` says so."""
+    if not precision.compile:
+        return model.head_logits
+    return torch.compile(model.head_logits, mode="reduce-overhead" if precision.cuda_graphs else "default")

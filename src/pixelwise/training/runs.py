@@ -35,7 +35,7 @@ from pixelwise.training.format_choice import FormatChoice
 from pixelwise.training.loading import TrainingPairs
 from pixelwise.training.log import RunLog
 from pixelwise.training.loop import Evaluated, out_of_patience, train_loop
-from pixelwise.training.precision import refuse_without_compiler
+from pixelwise.training.precision import refuse_impossible
 from pixelwise.training.preparing import (
     PreparedRun,
     RunObserver,
@@ -131,7 +131,7 @@ def _begin(
         begins_with: Folder, relative to `run`, of the run whose weights this one begins with, as far as they fit.
     """
     refuse_without_run(resolved)
-    refuse_without_compiler(resolved.precision, device)
+    refuse_impossible(resolved.precision, device)
     choice: FormatChoice | None = None
     with run_lock(run):
         _refuse_occupied(run)
@@ -253,7 +253,7 @@ def resume(
         environment = msgspec.json.decode((run / ENVIRONMENT).read_bytes())
         facts = msgspec.json.decode((run / DATA).read_bytes())
         chosen = choose_device(device or environment["arguments"]["device"])
-        refuse_without_compiler(changed.precision, chosen)
+        refuse_impossible(changed.precision, chosen)
         use_processor(chosen, environment["threads"])
         where = data if data is not None else environment["arguments"]["data"]
         dataset = open_dataset(changed.data, Path(where) if where is not None else None)

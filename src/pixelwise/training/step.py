@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -18,6 +18,7 @@ from pixelwise.recipes.classes import IGNORE, IGNORE_BIT
 from pixelwise.recipes.schema import Recipe
 from pixelwise.recipes.specs import Preprocessing
 from pixelwise.training.clock import Clock, untimed
+from pixelwise.training.dilated import DilatedInFloat32
 from pixelwise.training.ema import update_average
 from pixelwise.training.guard import Verdict, copy_all, decides_on_device, restore_unless, step_if
 from pixelwise.training.loading import Batch
@@ -64,6 +65,8 @@ def train_step(
         nothing = torch.zeros((), device=device)
         return Outcome("void", nothing, nothing)
     model.train()
+    # Tells recorded graphs that the gradients of the last step are no longer needed, and accumulated ones are.
+    torch.compiler.cudagraph_mark_step_begin()
     buffers = list(model.buffers())
     before = [torch.empty_like(buffer) for buffer in buffers]
     copy_all(before, buffers)
@@ -141,11 +144,15 @@ def prepare(
     return images, batch.labels.to(device, non_blocking=True)
 
 
-def autocast(recipe: Recipe, device: torch.device) -> contextlib.AbstractContextManager[object]:
+@contextlib.contextmanager
+def autocast(recipe: Recipe, device: torch.device) -> Iterator[None]:
     """The recipe's number format for the forward pass."""
-    if recipe.precision.dtype == "bfloat16":
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-    return contextlib.nullcontext()
+    with contextlib.ExitStack() as formats:
+        if recipe.precision.dtype == "bfloat16":
+            formats.enter_context(torch.autocast(device.type, dtype=torch.bfloat16))
+            if device.type == "cpu":
+                formats.enter_context(DilatedInFloat32())
+        yield
 
 
 def _forward(head_logits: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor) -> tuple[Tensor, ...]:
