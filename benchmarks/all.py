@@ -38,19 +38,27 @@ class Row(NamedTuple):
         against: The peer.
         aim: What is asked for: at least so many times as fast or, of `seconds`, at most so many.
         found: Median, least and most.
-        seconds: Whether these are seconds.
+        unit: `x`, `s` or `%`.
     """
 
     what: str
     against: str
     aim: float
     found: tuple[float, float, float]
-    seconds: bool = False
+    unit: str = "x"
 
     @property
     def reached(self) -> bool:
         """Whether the median is what is asked for."""
-        return self.found[0] <= self.aim if self.seconds else self.found[0] >= self.aim
+        return self.found[0] <= self.aim if self.unit == "s" else self.found[0] >= self.aim
+
+    def words(self) -> tuple[str, str]:
+        """Aim and finding."""
+        if self.unit == "s":
+            return f"< {self.aim:g} s", "{:.2f} s ({:.2f} to {:.2f})".format(*self.found)
+        if self.unit == "%":
+            return f">= {self.aim:g} %", "{:.0f} % ({:.0f} to {:.0f})".format(*self.found)
+        return f">= {self.aim:g}x", "{:.2f}x ({:.2f} to {:.2f})".format(*self.found)
 
 
 class Bar(NamedTuple):
@@ -89,6 +97,7 @@ COMMANDS: dict[str, Callable[[Path], list[str]]] = {
     "data_path": lambda data: [],
     "evaluation": lambda data: [],
     "training": lambda data: ["--data", str(data)],
+    "steps": lambda data: ["--data", str(data)],
     "int8": lambda data: [],
 }
 """The benchmarks in the order in which they run, and their arguments."""
@@ -100,11 +109,9 @@ def write_readme() -> None:
     found = {name: msgspec.json.decode(path.read_bytes()) for name, path in files.items() if path.is_file()}
     lines = ["| what | against | aim | measured | |", "|---|---|---|---|---|"]
     for row in rows(found):
-        aim, measured = (f"< {row.aim:g} s", "{:.2f} s ({:.2f} to {:.2f})") if row.seconds else (
-            f">= {row.aim:g}x", "{:.2f}x ({:.2f} to {:.2f})",
-        )  # fmt: skip
+        aim, measured = row.words()
         mark = "reached" if row.reached else "not reached"
-        lines.append(f"| {row.what} | {row.against} | {aim} | {measured.format(*row.found)} | {mark} |")
+        lines.append(f"| {row.what} | {row.against} | {aim} | {measured} | {mark} |")
     machines = sorted({f"{one['machine']['cpu']}, {one['machine']['cores']} cores" for one in found.values()})
     lines += ["", f"Medians (least to most). Machine: {'; '.join(machines)}; versions are in the files.", ""]
     PLOTS.mkdir(exist_ok=True)
@@ -171,10 +178,26 @@ def starting_rows(measured: Measured) -> list[Row]:
     """Seconds until something happens."""
     aims = {"pixelwise --help": 0.3, "import pixelwise": 0.1}
     return [
-        Row(name, "-", aims.get(name, 8), triple(summary), seconds=True)
+        Row(name, "-", aims.get(name, 8), triple(summary), unit="s")
         for name, summary in measured["seconds"].items()
         if "pixelwise" in name
     ]
+
+
+def steps_rows(measured: Measured) -> list[Row]:
+    """Training on a GPU; what was measured on a CPU has no aim and stays on its page."""
+    if not measured["gpu"]:
+        return []
+    made = []
+    for one in measured["recipes"]:
+        name, where = one["recipe"], measured["device"]
+        if one["times_plain"] is not None:
+            made.append(Row(f"{name} on {where}", "plain PyTorch", 5, triple(one["times_plain"])))
+            made.append(Row(f"{name} on {where}, all steps", "-", 180, (one["all_steps_seconds"],) * 3, unit="s"))
+        if "segformer" not in name:
+            share = (100 * one["share_of_floor"],) * 3
+            made.append(Row(f"{name} on {where}", "its floor", 70, share, unit="%"))
+    return made
 
 
 ROWS: dict[str, Callable[[Measured], list[Row]]] = {
@@ -182,6 +205,7 @@ ROWS: dict[str, Callable[[Measured], list[Row]]] = {
     "data_path": data_path_rows,
     "evaluation": evaluation_rows,
     "training": training_rows,
+    "steps": steps_rows,
 }
 
 

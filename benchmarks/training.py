@@ -48,13 +48,14 @@ from pixelwise.datasets.samples import Dataset as OpenedDataset
 from pixelwise.models import build_model, unet
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema import Recipe
 from pixelwise.training.decoded import keep_decoded
 from pixelwise.training.format_choice import choose_format
 from pixelwise.training.loading import TrainingPairs, training_batches
 from pixelwise.training.optimizers import set_learning_rates
 from pixelwise.training.order import steps_per_epoch
-from pixelwise.training.precision import computes_bfloat16
+from pixelwise.training.precision import computes_bfloat16, head_logits
 from pixelwise.training.runs import use_processor
 from pixelwise.training.state import begin_state
 from pixelwise.training.step import train_step
@@ -153,7 +154,7 @@ def contend(name: str, data: Path, steps: int, threads: int) -> None:
     """Take `steps` steps for every line on standard input and say what they took."""
     torch.set_num_threads(threads)
     cv2.setNumThreads(0)
-    recipe, dataset = opened(data)
+    recipe, dataset = opened(data, measured_recipe())
     note = ""
     with tempfile.TemporaryDirectory() as work:
         if name == PLAIN:
@@ -177,12 +178,16 @@ def contend(name: str, data: Path, steps: int, threads: int) -> None:
             print(ANSWER + msgspec.json.encode(sample).decode(), flush=True)
 
 
-def opened(data: Path) -> tuple[Recipe, OpenedDataset]:
-    """The recipe with CamVid's classes, and CamVid."""
-    recipe = apply_overrides(
+def measured_recipe() -> Recipe:
+    """What is trained."""
+    return apply_overrides(
         find_recipe("unet-resnet18"),
         ["data.dataset=camvid", f"augment.crop=[{CROP[0]},{CROP[1]}]", f"sampling.batch_size={BATCH}"],
     )
+
+
+def opened(data: Path, recipe: Recipe) -> tuple[Recipe, OpenedDataset]:
+    """The recipe with CamVid's classes, and CamVid."""
     dataset = open_dataset(recipe.data, data)
     recipe = msgspec.structs.replace(recipe, data=settled(recipe.data, dataset))
     return recipe, open_dataset(recipe.data, data)
@@ -198,24 +203,33 @@ def plain_files(recipe: Recipe, dataset: OpenedDataset, folder: Path) -> list[Pa
     return pairs
 
 
-def pixelwise_steps(recipe: Recipe, dataset: OpenedDataset) -> Iterator[float]:
+def pixelwise_steps(
+    recipe: Recipe, dataset: OpenedDataset, device: torch.device = CPU, size: Size = CROP, workers: int = 0
+) -> Iterator[Tensor]:
     """The steps of `train_loop`, with what surrounds them left out: evaluations, checkpoints, the display."""
     samples = dataset.samples(recipe.data.train_split)
     pairs = TrainingPairs(dataset, samples, recipe)
-    keep_decoded(pairs, recipe, CROP, lambda what, done, total: None)
+    keep_decoded(pairs, recipe, size, lambda what, done, total: None)
     torch.manual_seed(recipe.sampling.seed)
-    state = begin_state(build_model(recipe), recipe, CPU)
-    weights = torch.ones(state.model.num_classes)
+    state = begin_state(build_model(recipe), recipe, device)
+    network = head_logits(state.model, recipe.precision)
+    weights = torch.ones(state.model.num_classes, device=device)
     per_epoch = steps_per_epoch(len(pairs), recipe.sampling)
     batches = training_batches(
-        pairs, recipe, start=0, steps=10_000, workers=0, warn=lambda code, message: print(code, message)
+        pairs,
+        recipe,
+        start=0,
+        steps=1_000_000,
+        workers=workers,
+        warn=lambda code, message: print(code, message),
+        pin=device.type == "cuda",
     )
     while True:
         batch = next(batches)
         set_learning_rates(state.optimizer, recipe, state.progress.step, per_epoch)
-        outcome = train_step(recipe, state, state.model.head_logits, [batch], weights)
+        outcome = train_step(recipe, state, network, [batch], weights)
         state.progress.step += 1
-        yield float(outcome.loss)
+        yield outcome.loss
 
 
 class PlainData(Dataset[tuple[Tensor, Tensor]]):

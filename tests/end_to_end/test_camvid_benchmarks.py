@@ -9,11 +9,17 @@ from types import ModuleType
 
 import msgspec
 import pytest
+import torch
+from torch import nn
 
 from pixelwise.evaluation import load_result
 from pixelwise.evaluation.runs import evaluate
+from pixelwise.models import SegmentationModel
+from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.camvid_scratch import RECIPES
+from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.specs import ENetSpec
 from pixelwise.testing.miniatures import write_miniature
 from pixelwise.training.runs import train
 
@@ -138,3 +144,47 @@ def test_the_ablation_writes_its_table_when_all_variants_are_finished(
     table = (tmp_path / "camvid_ablation.md").read_text().splitlines()
     assert [line[:5] for line in table if line.startswith("| ")][1:] == [f"| {letter} |" for letter in "ABCDE"]
     assert not list((tmp_path / "runs").glob("*/evaluations/test-*"))
+
+
+class Halving(SegmentationModel):
+    """4 channels at half the size, their positive part, 2 classes."""
+
+    def __init__(self) -> None:
+        super().__init__(ENetSpec(), ("a", "b"))
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(4, 2, 1))
+
+    def head_logits(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (self.layers(images),)
+
+
+def test_activations_are_what_the_layers_put_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    with torch.device("meta"):
+        assert script("steps", monkeypatch).count_activations(Halving(), (6, 8)) == (4 + 4 + 2) * 3 * 4
+
+
+def test_the_floor_of_a_step_is_the_longer_of_two_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = script("steps", monkeypatch)
+    monkeypatch.setattr(steps, "build_model", lambda recipe: Halving())
+    recipe = apply_overrides(find_recipe("town-demo"), ["sampling.batch_size=5", "precision.dtype=bfloat16"])
+    macs = complexity(recipe, 6, 8).macs
+    floor = steps.count_floor(recipe, (6, 8), steps.Ceilings(copied=100.0, multiplied={"bfloat16": 1e6, "float32": 1}))
+    assert floor.arithmetic == pytest.approx(3 * 5 * macs / 1e6)
+    assert floor.memory == pytest.approx(6 * 5 * 2 * 120 / 100)
+    assert floor.seconds == max(floor.arithmetic, floor.memory)
+
+
+@pytest.mark.heavy
+def test_steps_are_measured_beside_a_plain_loop(monkeypatch: pytest.MonkeyPatch, camvid: Path, tmp_path: Path) -> None:
+    steps = script("steps", monkeypatch)
+    written = {}
+    monkeypatch.setattr(steps, "write_result", lambda name, content: written.update(content))
+    monkeypatch.setattr(steps, "__file__", str(tmp_path / "steps.py"))
+    monkeypatch.setattr(steps, "measure_ceilings", lambda device: steps.Ceilings(1e9, {"float32": 1e10}))
+    small = ["--set", "sampling.batch_size=2", "--set", "precision.dtype=float32"]
+    command = ["--data", str(camvid), "--device", "cpu", "--rounds", "2", "--steps", "1", "--threads", "1", *small]
+    assert steps.main([*command, "--recipes", "enet-camvid"]) == 0
+    (row,) = written["recipes"]
+    assert row["images"] == 2
+    assert row["share_of_floor"] == pytest.approx(max(row["floor_ms"].values()) / row["step_ms"])
+    assert row["times_plain"]["low"] > 0
+    assert "enet-camvid" in (tmp_path / "steps.md").read_text()

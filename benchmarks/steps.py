@@ -1,0 +1,338 @@
+"""How near training steps come to what the device could do, and the published row against a plain loop.
+
+    python benchmarks/steps.py --data CamVid [--device cuda] [--rounds 5] [--steps 20] [--recipes NAME,NAME]
+
+For each recipe, as `pixelwise train` runs it with its data:
+
+- images per second; where there is a GPU also with the network compiled, and recorded as CUDA graphs, and the share
+  of the time in which the GPU computes (kernels of PyTorch's profiler over the time on the wall);
+- the floor: the time that the arithmetic of forward and backward pass needs (three times that of a forward pass, at
+  the rate of a large matrix product in the same number format) or the time in which its activations are moved (each
+  passes the memory six times, at the rate of a large copy), whichever is longer. Both rates are measured first, on
+  the same device. A network can hardly train faster than that, so floor / measured says what is left to gain.
+
+`enet-camvid`, the published row, runs beside the same network in the loop that a user writes: Pillow, torchvision v2,
+DataLoader, Adam, float32. (On a CPU that loop shares what Pixelwise does about freed memory, being in its process.)
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import msgspec
+import numpy as np
+import torch
+from measuring import interleave, rates, ratios, write_result
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from training import Pair, opened, pixelwise_steps, plain, plain_files
+
+from pixelwise.evaluation.devices import choose_device
+from pixelwise.evaluation.machine import machine_facts
+from pixelwise.models import SegmentationModel, build_model
+from pixelwise.profiling.complexity import complexity
+from pixelwise.recipes.camvid_scratch import RECIPES
+from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.schema import Recipe
+from pixelwise.training.order import steps_per_epoch
+from pixelwise.training.runs import use_processor
+from pixelwise.training.schedules import total_steps
+
+ROW = "enet-camvid"
+NAMES = (ROW, *(entry.name for entry in RECIPES if entry.data.train_split == "train"))
+PASSES = 6
+"""How often training moves an activation: forward it is written and read, by a normalisation twice; backward it is
+read, and its gradient written and read."""
+FORWARD_AND_BACKWARD = 3
+"""Arithmetic of both passes in that of a forward pass: the gradients of input and weights cost as much each."""
+GRAPHS = ("precision.compile=true", "precision.cuda_graphs=true")
+PLAIN = "plain PyTorch"
+
+
+class Ceilings(NamedTuple):
+    """What the device does at most.
+
+    Attributes:
+        copied: Bytes read plus bytes written per second of a large copy.
+        multiplied: Number format -> multiply-accumulates per second of a large matrix product.
+    """
+
+    copied: float
+    multiplied: dict[str, float]
+
+
+class Floor(NamedTuple):
+    """The least seconds of a step, by what they are needed for."""
+
+    arithmetic: float
+    memory: float
+
+    @property
+    def seconds(self) -> float:
+        """The longer of the two."""
+        return max(self)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, write the result and the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of CamVid")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--recipes", default=",".join(NAMES), help="which, separated by commas")
+    parser.add_argument("--rounds", type=int, help="5 on a GPU, else 3")
+    parser.add_argument("--steps", type=int, help="per round; 20 on a GPU, else 2")
+    parser.add_argument("--threads", type=int, default=2, help="of the CPU, where that is the device")
+    parser.add_argument("--workers", type=int, default=0, help="loader processes")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change every recipe")
+    options = parser.parse_args(arguments)
+    names = options.recipes.split(",")
+    if unknown := sorted(set(names) - set(NAMES)):
+        parser.error(f"--recipes {','.join(unknown)}: expected some of {', '.join(NAMES)}")
+    device = choose_device(options.device)
+    on_gpu = device.type == "cuda"
+    options.rounds = options.rounds or (5 if on_gpu else 3)
+    options.steps = options.steps or (20 if on_gpu else 2)
+    cv2.setNumThreads(0)
+    use_processor(device, options.threads)
+    ceilings = measure_ceilings(device)
+    result = {
+        "command": "python benchmarks/steps.py --data CamVid "
+        f"--device {device.type} --rounds {options.rounds} --steps {options.steps} --workers {options.workers}",
+        "device": torch.cuda.get_device_name(device) if on_gpu else f"{options.threads} CPU threads",
+        "gpu": on_gpu,
+        "ceilings": plain(ceilings),
+        "recipes": [measure(name, ceilings, device, options) for name in names],
+    }
+    content = {key: msgspec.to_builtins(value) for key, value in result.items()}
+    write_result("steps", content)
+    (Path(__file__).resolve().parent / "steps.md").write_text(page(content), "utf-8")
+    print(page(content))
+    return 0
+
+
+def measure(name: str, ceilings: Ceilings, device: torch.device, options: argparse.Namespace) -> dict[str, Any]:
+    """Everything about a recipe."""
+    recipe, dataset = opened(options.data, apply_overrides(find_recipe(name), options.set))
+    size = recipe.augment.crop or recipe.augment.resize or (360, 480)
+    images = recipe.sampling.batch_size
+    floor = count_floor(recipe, size, ceilings)
+    variants = {"pixelwise": recipe}
+    if device.type == "cuda":
+        variants |= {
+            "pixelwise, compiled": apply_overrides(recipe, GRAPHS[:1]),
+            "pixelwise, CUDA graphs": apply_overrides(recipe, GRAPHS),
+        }
+    with tempfile.TemporaryDirectory() as work:
+        loops = {
+            variant: pixelwise_steps(changed, dataset, device, size, options.workers)
+            for variant, changed in variants.items()
+        }
+        if name == ROW:
+            files = plain_files(recipe, dataset, Path(work))
+            loops[PLAIN] = plain_steps(recipe, files, size, device, options.workers)
+        contenders = {variant: _round(loop, options.steps, device) for variant, loop in loops.items()}
+        samples = interleave(contenders, options.rounds)
+        busy = device_share(contenders["pixelwise"]) if device.type == "cuda" else None
+    seconds = statistics.median(sample.wall_seconds for sample in samples["pixelwise"]) / options.steps
+    per_epoch = steps_per_epoch(len(dataset.samples(recipe.data.train_split)), recipe.sampling)
+    print(f"{name}: {1000 * seconds:.1f} ms per step", flush=True)
+    return {
+        "recipe": name,
+        "format": f"{recipe.precision.dtype}{', channels last' if recipe.precision.channels_last else ''}",
+        "images": images,
+        "height": size[0],
+        "width": size[1],
+        "floor_ms": {"arithmetic": 1000 * floor.arithmetic, "memory": 1000 * floor.memory},
+        "step_ms": 1000 * seconds,
+        "share_of_floor": floor.seconds / seconds,
+        "device_share": busy,
+        "images_per_second": {
+            variant: plain(rates(taken, images * options.steps, "wall")) for variant, taken in samples.items()
+        },
+        "times_plain": plain(ratios(samples["pixelwise"], samples[PLAIN], "wall")) if name == ROW else None,
+        "all_steps_seconds": total_steps(recipe.schedule, per_epoch) * seconds,
+        "samples": plain(samples),
+    }
+
+
+def _round(loop: Iterator[object], steps: int, device: torch.device) -> Callable[[], None]:
+    """So many steps of a loop, until the device has done them."""
+
+    def work() -> None:
+        for _ in range(steps):
+            next(loop)
+        _wait(device)
+
+    return work
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def measure_ceilings(device: torch.device) -> Ceilings:
+    """Rates of a large copy and of large matrix products."""
+    large = torch.rand(2**26 if device.type == "cpu" else 2**29, device=device)
+    target = torch.empty_like(large)
+    copied = 2 * large.numel() * large.element_size() / _least_seconds(lambda: target.copy_(large), device)
+    side = 4096 if device.type == "cpu" else 8192
+    multiplied = {}
+    for name in ("float32", "bfloat16"):
+        one, other = (torch.randn(side, side, device=device).to(getattr(torch, name)) for _ in range(2))
+        multiplied[name] = side**3 / _least_seconds(lambda one=one, other=other: one @ other, device)
+    return Ceilings(copied, multiplied)
+
+
+def _least_seconds(work: Callable[[], object], device: torch.device, rounds: int = 8) -> float:
+    seconds = []
+    for _ in range(rounds):
+        _wait(device)
+        start = time.perf_counter()
+        work()
+        _wait(device)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def count_floor(recipe: Recipe, size: tuple[int, int], ceilings: Ceilings) -> Floor:
+    """The least seconds of a step of a recipe whose crops have a size of (height, width)."""
+    images, bytes_each = recipe.sampling.batch_size, 2 if recipe.precision.dtype == "bfloat16" else 4
+    macs = FORWARD_AND_BACKWARD * complexity(recipe, *size).macs * images
+    with torch.device("meta"):
+        moved = PASSES * count_activations(build_model(recipe), size) * images * bytes_each
+    return Floor(macs / ceilings.multiplied[recipe.precision.dtype], moved / ceilings.copied)
+
+
+def count_activations(model: SegmentationModel, size: tuple[int, int]) -> int:
+    """Values that the layers of a network put out for one image of (height, width) in training."""
+    total = 0
+
+    def count(layer: nn.Module, given: object, result: object) -> None:
+        nonlocal total
+        tensors = result if isinstance(result, tuple | list) else (result,)
+        total += sum(tensor.numel() for tensor in tensors if isinstance(tensor, Tensor))
+
+    for layer in model.modules():
+        if not list(layer.children()):
+            layer.register_forward_hook(count)
+    # Two images, because batch normalisation of one has nothing to average where the map is a single value.
+    device = next(model.parameters()).device
+    model.train().head_logits(torch.empty(2, model.preprocessing.in_channels, *size, device=device))
+    return total // 2
+
+
+def device_share(work: Callable[[], None]) -> float:
+    """Share of a round in which the GPU computes."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
+        start = time.perf_counter()
+        work()
+        seconds = time.perf_counter() - start
+    busy = sum(event.self_device_time_total for event in profiler.key_averages())
+    return busy / 1e6 / seconds
+
+
+class PlainRow(Dataset[tuple[Tensor, Tensor]]):
+    """What the published row's own code does with its data: open, resize, to numbers between 0 and 1."""
+
+    def __init__(self, pairs: Sequence[Pair], size: tuple[int, int]) -> None:
+        from torchvision.transforms import v2
+
+        self.pairs = pairs
+        resize = v2.Resize(size, antialias=True)
+        self.transform = v2.Compose([v2.ToImage(), resize, v2.ToDtype(torch.float32, scale=True)])
+        self.resize_labels = v2.Resize(size, v2.InterpolationMode.NEAREST)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        image_path, mask_path = self.pairs[index]
+        with Image.open(image_path) as image, Image.open(mask_path) as mask:
+            labels = self.resize_labels(torch.from_numpy(np.array(mask))[None])[0]
+            return self.transform(image.convert("RGB")), labels.long()
+
+
+def plain_steps(
+    recipe: Recipe, pairs: Sequence[Pair], size: tuple[int, int], device: torch.device, workers: int
+) -> Iterator[float]:
+    """The same network in a plain float32 loop with a standard loader."""
+    torch.manual_seed(0)
+    model = build_model(recipe).to(device).train()
+    loader = DataLoader(
+        PlainRow(pairs, size), batch_size=recipe.sampling.batch_size, shuffle=True, drop_last=True, num_workers=workers
+    )
+    criterion = nn.CrossEntropyLoss(ignore_index=255)
+    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.optimizer.lr, weight_decay=recipe.optimizer.weight_decay)
+    while True:
+        for images, labels in loader:
+            optimizer.zero_grad()
+            loss = criterion(model(images.to(device)), labels.to(device))
+            loss.backward()
+            optimizer.step()
+            yield loss.item()
+
+
+def page(measured: dict[str, Any]) -> str:
+    """The result as Markdown."""
+    ceilings = measured["ceilings"]
+    products = ", ".join(
+        f"{name} {rate / 1e12:.3g} TMAC/s" for name, rate in sorted(ceilings["multiplied"].items(), reverse=True)
+    )
+    lines = [
+        "# Training steps and their floor",
+        "",
+        f"`{measured['command']}` on {measured['device']} ({machine_facts().cpu}): median over the rounds. "
+        f"A large copy moves {ceilings['copied'] / 1e9:.3g} GB/s, large matrix products reach {products}.",
+        "",
+        "| recipe | batch | format | images/s | ms per step | floor: arithmetic, memory (ms) | share of the floor |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in measured["recipes"]:
+        floor, rate = one["floor_ms"], one["images_per_second"]["pixelwise"]
+        lines.append(
+            f"| {one['recipe']} | {one['images']} x {one['height']}x{one['width']} | {one['format']} | "
+            f"{rate['median']:.3g} ({rate['low']:.3g} to {rate['high']:.3g}) | {one['step_ms']:.4g} | "
+            f"{floor['arithmetic']:.3g}, {floor['memory']:.3g} | {100 * one['share_of_floor']:.0f} % |"
+        )
+    lines += ["", *_of_gpu(measured), *_of_row(measured)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _of_gpu(measured: dict[str, Any]) -> list[str]:
+    if not measured["gpu"]:
+        return []
+    lines = ["| recipe | GPU computes | images/s compiled | images/s with CUDA graphs |", "|---|---|---|---|"]
+    for one in measured["recipes"]:
+        compiled, graphs = (
+            one["images_per_second"][f"pixelwise, {variant}"]["median"] for variant in ("compiled", "CUDA graphs")
+        )
+        lines.append(f"| {one['recipe']} | {100 * one['device_share']:.0f} % | {compiled:.3g} | {graphs:.3g} |")
+    return [*lines, ""]
+
+
+def _of_row(measured: dict[str, Any]) -> list[str]:
+    for one in measured["recipes"]:
+        if (times := one["times_plain"]) is not None:
+            return [
+                f"{one['recipe']} takes {times['median']:.2f} ({times['low']:.2f} to {times['high']:.2f}) times as "
+                f"many images per second as the same network in a plain loop; all its steps at this rate take "
+                f"{one['all_steps_seconds'] / 60:.3g} minutes, evaluations excluded."
+            ]
+    return []
+
+
+if __name__ == "__main__":
+    sys.exit(main())
