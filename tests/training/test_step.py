@@ -1,6 +1,7 @@
 import os
 import shutil
 
+import msgspec
 import pytest
 import torch
 from torch import nn
@@ -83,12 +84,27 @@ def test_a_compiled_network_learns_the_same_within_rounding():
         model = Linear()
         state = TrainingState(model, None, build_optimizer(model, recipe.optimizer))
         network = head_logits(model, precision)
+        chosen = msgspec.structs.replace(recipe, precision=precision)
         for _ in range(3):
-            outcome = train_step(recipe, state, network, [Batch(images, labels, None, ["a", "b"])] * 2, None)
+            outcome = train_step(chosen, state, network, [Batch(images, labels, None, ["a", "b"])] * 2, None)
             assert outcome.kind == "done"
         weights.append(model.conv.weight.detach().clone())
     torch.testing.assert_close(weights[0], weights[1])
     torch.testing.assert_close(weights[0], weights[2])
+
+
+@pytest.mark.parametrize("cuda_graphs", [True, False])
+def test_recorded_graphs_are_told_once_where_a_step_begins(cuda_graphs: bool, monkeypatch: pytest.MonkeyPatch):
+    told = []
+    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: told.append("begin"))
+    changes = [f"precision.cuda_graphs={str(cuda_graphs).lower()}", "precision.compile=true", "optimizer.kind=sgd"]
+    recipe, model = apply_overrides(find_recipe("town-demo"), changes), Linear()
+    state = TrainingState(model, None, build_optimizer(model, recipe.optimizer))
+    images = torch.randint(0, 256, (2, 4, 4, 3), dtype=torch.uint8)
+    one = Batch(images, torch.zeros(2, 4, 4, dtype=torch.uint8), None, ["a", "b"])
+    for _ in range(2):
+        train_step(recipe, state, model.head_logits, [one, one], None)
+    assert told == ["begin"] * 2 * cuda_graphs
 
 
 def test_a_dropped_step_puts_the_statistics_of_normalisation_back():

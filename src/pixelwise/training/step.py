@@ -65,8 +65,9 @@ def train_step(
         nothing = torch.zeros((), device=device)
         return Outcome("void", nothing, nothing)
     model.train()
-    # Tells recorded graphs that the gradients of the last step are no longer needed, and accumulated ones are.
-    torch.compiler.cudagraph_mark_step_begin()
+    if recipe.precision.cuda_graphs:
+        # Tells recorded graphs that the gradients of the last step are no longer needed, and accumulated ones are.
+        torch.compiler.cudagraph_mark_step_begin()
     buffers = list(model.buffers())
     before = [torch.empty_like(buffer) for buffer in buffers]
     copy_all(before, buffers)
