@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixelwise.losses.lovasz import lovasz_softmax
+from pixelwise.losses.lovasz import labelled_classes, lovasz_softmax
 
 
 def test_two_pixels_by_hand():
@@ -107,3 +107,24 @@ def test_it_stays_exact_over_many_pixels():
     pixels = 1024 * 1024
     expected = (0.75 / pixels + 0.25 * (1 - 1 / pixels) + 0.75) / 2
     assert lovasz_softmax(logits, labels).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
+def test_the_classes_of_every_image_are_found(dtype: torch.dtype):
+    labels = torch.tensor([[[0, 254], [0, 255]], [[255, 255], [255, 255]], [[7, 3], [3, 3]]], dtype=dtype)
+    assert labelled_classes(labels) == [[0, 254], [], [3, 7]]
+
+
+@pytest.mark.parametrize("per_image", [False, True])
+def test_classes_that_are_known_are_not_looked_for(per_image: bool, monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    logits, labels = torch.randn(3, 4, 6, 6), torch.randint(0, 3, (3, 6, 6))
+    labels[2] = 255
+    expected = lovasz_softmax(logits, labels, per_image=per_image)
+    classes = labelled_classes(labels)
+
+    def read_back(tensor: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("waits for the GPU")
+
+    monkeypatch.setattr(torch.Tensor, "cpu", read_back)
+    assert torch.equal(lovasz_softmax(logits, labels, per_image=per_image, classes=classes), expected)

@@ -51,6 +51,7 @@ def gradients(conv: nn.Conv2d, features: Tensor, above: Tensor, dtype: str) -> t
     return result.detach(), leaf.grad, conv.weight.grad
 
 
+@fast_bfloat16
 @settings(max_examples=30, deadline=None)
 @given(
     channels=st.tuples(st.sampled_from([1, 2, 3, 8, 16, 37]), st.sampled_from([1, 2, 11, 16])),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import cv2
 import torch
 from torch import Tensor
 
@@ -9,7 +12,9 @@ from pixelwise.losses.pixels import at_least_float32
 from pixelwise.recipes.classes import IGNORE
 
 
-def lovasz_softmax(logits: Tensor, labels: Tensor, *, per_image: bool = False) -> Tensor:
+def lovasz_softmax(
+    logits: Tensor, labels: Tensor, *, per_image: bool = False, classes: Sequence[Sequence[int]] | None = None
+) -> Tensor:
     """Mean over present classes of the Lovász extension of the Jaccard loss, 1 - IoU.
 
     For certain predictions it equals 1 - mean IoU over the classes that are labelled.
@@ -19,6 +24,8 @@ def lovasz_softmax(logits: Tensor, labels: Tensor, *, per_image: bool = False) -
         labels: (B, H, W) uint8 or int64, 0..K-1 or 255 (ignored).
         per_image: Take the IoU of every image and average over the images with labels, instead of the IoU of the
             batch as one image.
+        classes: `labelled_classes(labels)` where the labels are on the CPU, too: sorting for classes that are not
+            there costs far more than all else here. None: the labels are read back, which waits for a GPU.
 
     Returns:
         Scalar in 0..1; 0 with zero gradients when every pixel is ignored.
@@ -27,27 +34,41 @@ def lovasz_softmax(logits: Tensor, labels: Tensor, *, per_image: bool = False) -
         Berman et al., CVPR 2018, arXiv:1705.08790, algorithm 1.
     """
     probabilities = at_least_float32(logits).softmax(1)
-    slopes, constant = _linear_pieces(probabilities.detach(), labels, per_image)
+    if classes is None:
+        classes = labelled_classes(labels.cpu())
+    groups = classes if per_image else [sorted(set().union(*classes))]
+    slopes, constant = _linear_pieces(probabilities.detach(), labels, groups)
     return (probabilities * slopes).sum() + constant
 
 
-def _linear_pieces(probabilities: Tensor, labels: Tensor, per_image: bool) -> tuple[Tensor, Tensor]:
+def labelled_classes(labels: Tensor) -> list[list[int]]:
+    """The classes of every image, in their order.
+
+    Args:
+        labels: (B, H, W) uint8 or int64 on the CPU, 0..254 or 255 (ignored).
+    """
+    images = labels.to(torch.uint8).numpy()
+    counts = [cv2.calcHist([image], [0], None, [IGNORE], [0, IGNORE]) for image in images]
+    return [[class_id for class_id, count in enumerate(row.ravel().tolist()) if count] for row in counts]
+
+
+def _linear_pieces(probabilities: Tensor, labels: Tensor, groups: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """The loss around `probabilities`, where it is linear, as slopes (B, K, H, W) and a constant.
 
-    Autograd then keeps the slopes only, not a sorted order of 8 bytes a pixel for every class.
+    Autograd then keeps the slopes only, not a sorted order of 8 bytes a pixel for every class. `groups` has the
+    classes of each image, or those of the batch as one.
     """
     slopes = torch.zeros_like(probabilities)
     constant = probabilities.new_zeros(())
-    classes_of_groups = _present_classes(labels, probabilities.shape[1], per_image)
-    groups = sum(bool(classes) for classes in classes_of_groups)
-    for group, classes in enumerate(classes_of_groups):
-        images = slice(group, group + 1) if per_image else slice(None)
+    labelled = sum(bool(classes) for classes in groups)
+    for group, classes in enumerate(groups):
+        images = slice(group, group + 1) if len(groups) > 1 else slice(None)
         valid = labels[images] != IGNORE
         for class_id in classes:
             truth = labels[images] == class_id
             errors = torch.where(truth, 1 - probabilities[images, class_id], probabilities[images, class_id])
             weights = _error_weights(errors.flatten(), truth.flatten(), valid.flatten()).view_as(errors)
-            weights /= groups * len(classes)
+            weights /= labelled * len(classes)
             # An error is 1 - p on the class and p elsewhere.
             slopes[images, class_id] = torch.where(truth, -weights, weights)
             constant += (weights * truth).sum()
@@ -73,14 +94,3 @@ def _error_weights(errors: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
     weights = torch.empty_like(errors)
     weights[order] = gains
     return weights.masked_fill(~valid, 0.0)
-
-
-def _present_classes(labels: Tensor, num_classes: int, per_image: bool) -> list[list[int]]:
-    """The labelled classes of every image, or of the batch as one.
-
-    The only value read back from a GPU, once a step: sorting for classes that are not there costs far more.
-    """
-    groups = labels.flatten(1) if per_image else labels.flatten().unsqueeze(0)
-    offsets = 256 * torch.arange(len(groups), device=labels.device).unsqueeze(1)
-    counts = (groups.long() + offsets).flatten().bincount(minlength=256 * len(groups)).view(-1, 256)
-    return [[class_id for class_id in range(num_classes) if row[class_id]] for row in counts.tolist()]

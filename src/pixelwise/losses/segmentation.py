@@ -28,6 +28,7 @@ def segmentation_loss(
     class_weights: Tensor | None = None,
     *,
     align_corners: bool = False,
+    classes: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     """Loss of the main head plus the weighted cross entropy of the auxiliary ones.
 
@@ -38,6 +39,7 @@ def segmentation_loss(
         loss: The recipe's section.
         class_weights: (K,) for the cross entropy, focal and boundary terms; see `uses_class_weights`.
         align_corners: The model's, for the upsampling.
+        classes: See `lovasz_softmax`.
 
     Returns:
         Scalar.
@@ -46,7 +48,9 @@ def segmentation_loss(
     for index, logits in enumerate(head_logits):
         logits, targets = same_size(at_least_float32(logits), labels, loss.compare_at, align_corners=align_corners)
         if index == 0:
-            values.append(_main_loss(logits, targets, loss, class_weights))
+            # Labels that were made smaller may have lost a class.
+            known = classes if targets is labels else None
+            values.append(_main_loss(logits, targets, loss, class_weights, known))
         else:
             mined = loss.ohem is not None and loss.ohem.auxiliary
             values.append(loss.auxiliary * _cross_entropy(logits, targets, loss, class_weights, mined))
@@ -71,7 +75,13 @@ def uses_class_weights(loss: Loss, seed: int, step: int) -> bool:
     return np.random.default_rng([seed, CLASS_WEIGHTS_STREAM, step]).random() < loss.class_weights_share
 
 
-def _main_loss(logits: Tensor, labels: Tensor, loss: Loss, class_weights: Tensor | None) -> Tensor:
+def _main_loss(
+    logits: Tensor,
+    labels: Tensor,
+    loss: Loss,
+    class_weights: Tensor | None,
+    classes: Sequence[Sequence[int]] | None,
+) -> Tensor:
     """All terms of the main head, each with its weight."""
     terms: list[Tensor] = []
     if loss.cross_entropy:
@@ -86,7 +96,8 @@ def _main_loss(logits: Tensor, labels: Tensor, loss: Loss, class_weights: Tensor
     if loss.tversky:
         terms.append(loss.tversky * tversky(logits, labels, alpha=loss.tversky_alpha, beta=loss.tversky_beta))
     if loss.lovasz:
-        terms.append(loss.lovasz * lovasz_softmax(logits, labels, per_image=loss.lovasz_per_image))
+        value = lovasz_softmax(logits, labels, per_image=loss.lovasz_per_image, classes=classes)
+        terms.append(loss.lovasz * value)
     if loss.boundary:
         value = boundary_cross_entropy(logits, labels, width=loss.boundary_width, class_weights=class_weights)
         terms.append(loss.boundary * value)
