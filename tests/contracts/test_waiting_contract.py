@@ -1,0 +1,88 @@
+"""No step waits for a GPU: on PyTorch's `meta` device, whose tensors have no values, nothing can be read back.
+
+What is read in a step anywhere - a loss, whether a class is present, how many pixels are labelled - fails here.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import torch
+
+from pixelwise.models import build_model
+from pixelwise.recipes.catalog import list_recipes
+from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.schema import Recipe
+from pixelwise.training import step
+from pixelwise.training.batch_size import random_batch
+from pixelwise.training.state import begin_state
+from pixelwise.training.step import train_step
+
+DEVICE = torch.device("meta")
+
+
+def different() -> dict[str, Recipe]:
+    """A recipe of every network and loss there is, by name."""
+    found = {}
+    for name in list_recipes():
+        recipe = find_recipe(name)
+        found.setdefault((recipe.model, recipe.loss, recipe.optimizer.kind), recipe)
+    return {recipe.name: recipe for recipe in found.values()}
+
+
+RECIPES = different()  # a step of each takes a second, even without values
+
+
+@pytest.fixture(autouse=True)
+def _as_on_a_gpu(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(step, "decides_on_device", lambda optimizer, device: True)
+    # PyTorch's fused optimizers have no kernels for this device.
+    monkeypatch.setattr(step, "step_if", lambda finite, optimizer: None)
+
+
+def waits(recipe: Recipe) -> None:
+    """A step of `recipe` as on a GPU; fails where it reads something back."""
+    recipe = apply_overrides(recipe, ["precision.dtype=float32"])  # no autocast for this device
+    with DEVICE:
+        model = build_model(recipe, num_classes=None if recipe.data.classes else 5)
+    state = begin_state(model, recipe, DEVICE)
+    channels = model.preprocessing.in_channels
+    batch = random_batch(2, (64, 96), model.num_classes, channels, multilabel=recipe.data.multilabel)
+    weights = torch.ones(model.num_classes, device=DEVICE)
+    outcome = train_step(recipe, state, model.head_logits, [batch, batch], weights)
+    assert outcome.kind == "done"
+    assert outcome.loss.device == DEVICE
+    assert outcome.verdict is not None
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_step_of_a_recipe_reads_nothing_back(name: str) -> None:
+    waits(RECIPES[name])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["loss.dice=0.5", "loss.focal=0.5"],
+        ["loss.lovasz=0.5"],
+        ["loss.lovasz=0.5", "loss.lovasz_per_image=true"],
+        ["loss.tversky=1", "loss.boundary=1", "loss.label_smoothing=0.1"],
+        ["loss.normalize=all", "loss.class_weights=median-frequency"],
+        ["optimizer.clip_norm=1", "ema.decay=0.9"],
+    ],
+)
+def test_no_part_of_the_loss_reads_anything_back(changes: list[str]) -> None:
+    waits(apply_overrides(find_recipe("town-demo"), changes))
+
+
+def test_multi_label_losses_read_nothing_back() -> None:
+    recipe = find_recipe("town-demo")
+    data = msgspec.structs.replace(recipe.data, dataset="folder", classes=("crack", "rust"), multilabel=True)
+    waits(msgspec.structs.replace(recipe, data=data))
+
+
+def test_reading_something_back_would_fail_here() -> None:
+    with pytest.raises(RuntimeError, match="meta"):
+        bool(torch.zeros((), device=DEVICE) > 0)
