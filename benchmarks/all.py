@@ -191,9 +191,10 @@ def steps_rows(measured: Measured) -> list[Row]:
     made = []
     for one in measured["recipes"]:
         name, where = one["recipe"], measured["device"]
-        if one["times_plain"] is not None:
-            made.append(Row(f"{name} on {where}", "plain PyTorch", 5, triple(one["times_plain"])))
-            made.append(Row(f"{name} on {where}, all steps", "-", 180, (one["all_steps_seconds"],) * 3, unit="s"))
+        for variant, times in one["times_plain"].items():
+            made.append(Row(f"{name} on {where}, {variant}", "plain PyTorch", 5, triple(times)))
+            seconds = (one["all_steps_seconds"][variant],) * 3
+            made.append(Row(f"{name} on {where}, {variant}, all steps", "-", 180, seconds, unit="s"))
         if "segformer" not in name:
             share = (100 * one["share_of_floor"],) * 3
             made.append(Row(f"{name} on {where}", "its floor", 70, share, unit="%"))

@@ -11,14 +11,14 @@ For each recipe, as `pixelwise train` runs it with its data:
   passes the memory six times, at the rate of a large copy), whichever is longer. Both rates are measured first, on
   the same device. A network can hardly train faster than that, so floor / measured says what is left to gain.
 
-`enet-camvid`, the published row, runs beside the same network in the loop that a user writes: Pillow, torchvision v2,
-DataLoader, Adam, float32. (On a CPU that loop shares what Pixelwise does about freed memory, being in its process.)
+`enet-camvid`, the published row, runs as published and with `precision.dtype=auto`, beside the same network in the
+loop that a user writes: Pillow, torchvision v2, DataLoader, Adam, float32. (On a CPU that loop shares what Pixelwise
+does about freed memory, being in its process.)
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
 import time
@@ -30,7 +30,7 @@ import cv2
 import msgspec
 import numpy as np
 import torch
-from measuring import interleave, rates, ratios, write_result
+from measuring import interleave, rates, ratios, summary, write_result
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -44,6 +44,7 @@ from pixelwise.recipes.camvid_scratch import RECIPES
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema import Recipe
+from pixelwise.training.format_choice import choose_format
 from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.runs import use_processor
 from pixelwise.training.schedules import total_steps
@@ -57,6 +58,7 @@ FORWARD_AND_BACKWARD = 3
 """Arithmetic of both passes in that of a forward pass: the gradients of input and weights cost as much each."""
 GRAPHS = ("precision.compile=true", "precision.cuda_graphs=true")
 PLAIN = "plain PyTorch"
+AUTO = "pixelwise, precision.dtype=auto"
 
 
 class Ceilings(NamedTuple):
@@ -127,6 +129,9 @@ def measure(name: str, ceilings: Ceilings, device: torch.device, options: argpar
     images = recipe.sampling.batch_size
     floor = count_floor(recipe, size, ceilings)
     variants = {"pixelwise": recipe}
+    if name == ROW:
+        chosen = choose_format(apply_overrides(recipe, ["precision.dtype=auto"]), size, device).recipe
+        variants[AUTO] = chosen
     if device.type == "cuda":
         variants |= {
             "pixelwise, compiled": apply_overrides(recipe, GRAPHS[:1]),
@@ -143,7 +148,7 @@ def measure(name: str, ceilings: Ceilings, device: torch.device, options: argpar
         contenders = {variant: _round(loop, options.steps, device) for variant, loop in loops.items()}
         samples = interleave(contenders, options.rounds)
         busy = device_share(contenders["pixelwise"]) if device.type == "cuda" else None
-    seconds = statistics.median(sample.wall_seconds for sample in samples["pixelwise"]) / options.steps
+    seconds = summary(samples["pixelwise"], options.steps, "wall").median
     per_epoch = steps_per_epoch(len(dataset.samples(recipe.data.train_split)), recipe.sampling)
     print(f"{name}: {1000 * seconds:.1f} ms per step", flush=True)
     return {
@@ -159,8 +164,15 @@ def measure(name: str, ceilings: Ceilings, device: torch.device, options: argpar
         "images_per_second": {
             variant: plain(rates(taken, images * options.steps, "wall")) for variant, taken in samples.items()
         },
-        "times_plain": plain(ratios(samples["pixelwise"], samples[PLAIN], "wall")) if name == ROW else None,
-        "all_steps_seconds": total_steps(recipe.schedule, per_epoch) * seconds,
+        "times_plain": {
+            variant: plain(ratios(taken, samples[PLAIN], "wall"))
+            for variant, taken in samples.items()
+            if PLAIN in samples and variant != PLAIN
+        },
+        "all_steps_seconds": {
+            variant: total_steps(recipe.schedule, per_epoch) * summary(taken, options.steps, "wall").median
+            for variant, taken in samples.items()
+        },
         "samples": plain(samples),
     }
 
@@ -324,14 +336,18 @@ def _of_gpu(measured: dict[str, Any]) -> list[str]:
 
 
 def _of_row(measured: dict[str, Any]) -> list[str]:
+    lines = []
     for one in measured["recipes"]:
-        if (times := one["times_plain"]) is not None:
-            return [
-                f"{one['recipe']} takes {times['median']:.2f} ({times['low']:.2f} to {times['high']:.2f}) times as "
-                f"many images per second as the same network in a plain loop; all its steps at this rate take "
-                f"{one['all_steps_seconds'] / 60:.3g} minutes, evaluations excluded."
-            ]
-    return []
+        for variant, times in one["times_plain"].items():
+            minutes = one["all_steps_seconds"][variant] / 60
+            if not lines:
+                lines += [
+                    "| the published row | times as fast as a plain loop | minutes of all its steps |",
+                    "|---|---|---|",
+                ]
+            words = f"{times['median']:.2f} ({times['low']:.2f} to {times['high']:.2f})"
+            lines.append(f"| {one['recipe']}, {variant} | {words} | {minutes:.3g} |")
+    return lines
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.specs import ENetSpec
 from pixelwise.testing.miniatures import write_miniature
+from pixelwise.training import format_choice
 from pixelwise.training.runs import train
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
@@ -180,11 +181,13 @@ def test_steps_are_measured_beside_a_plain_loop(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(steps, "write_result", lambda name, content: written.update(content))
     monkeypatch.setattr(steps, "__file__", str(tmp_path / "steps.py"))
     monkeypatch.setattr(steps, "measure_ceilings", lambda device: steps.Ceilings(1e9, {"float32": 1e10}))
+    monkeypatch.setattr(format_choice, "ROUNDS", 1)
     small = ["--set", "sampling.batch_size=2", "--set", "precision.dtype=float32"]
     command = ["--data", str(camvid), "--device", "cpu", "--rounds", "2", "--steps", "1", "--threads", "1", *small]
     assert steps.main([*command, "--recipes", "enet-camvid"]) == 0
     (row,) = written["recipes"]
     assert row["images"] == 2
     assert row["share_of_floor"] == pytest.approx(max(row["floor_ms"].values()) / row["step_ms"])
-    assert row["times_plain"]["low"] > 0
+    assert set(row["times_plain"]) == {"pixelwise", "pixelwise, precision.dtype=auto"}
+    assert all(times["low"] > 0 for times in row["times_plain"].values())
     assert "enet-camvid" in (tmp_path / "steps.md").read_text()
