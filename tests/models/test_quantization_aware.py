@@ -148,6 +148,7 @@ def test_other_schemes_have_a_scale_per_channel_and_zero_points(scheme):
     assert lows == ({0} if scheme == "x86-8bit" else {-128})
 
 
+@pytest.mark.heavy
 def test_xnnpack_rounds_what_is_joined_or_resized_with_one_scale():
     torch.manual_seed(0)
     model = quantization_aware(Small(), "xnnpack-8bit").train()
