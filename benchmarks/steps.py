@@ -316,8 +316,8 @@ def page(measured: dict[str, Any]) -> str:
         floor, rate = one["floor_ms"], one["images_per_second"]["pixelwise"]
         lines.append(
             f"| {one['recipe']} | {one['images']} x {one['height']}x{one['width']} | {one['format']} | "
-            f"{rate['median']:.3g} ({rate['low']:.3g} to {rate['high']:.3g}) | {one['step_ms']:.4g} | "
-            f"{floor['arithmetic']:.3g}, {floor['memory']:.3g} | {100 * one['share_of_floor']:.0f} % |"
+            f"{rate['median']:.3g} ({rate['low']:.3g} to {rate['high']:.3g}) | {one['step_ms']:.0f} | "
+            f"{floor['arithmetic']:.0f}, {floor['memory']:.0f} | {100 * one['share_of_floor']:.0f} % |"
         )
     lines += ["", *_of_gpu(measured), *_of_row(measured)]
     return "\n".join(lines).rstrip() + "\n"
