@@ -2,7 +2,7 @@
 
     python benchmarks/audit.py [--pairs 10000] [--size 360 480] [--work FOLDER]
 
-The pairs are crops of street scenes (`pixelwise.datasets.town`) at random places, mirrored, brightened and with
+The pairs are crops of street scenes (`pixelwise.datasets.town.scenes`) at random places, mirrored, brightened and with
 noise, so that files compress like photographs and no two are alike; half of the images are JPEG, half PNG, as both
 are common. 80 % are train, 20 % val. Each run is a process of its own, from the start of Python to its end. Writes
 benchmarks/measurements/audit.json; how busy the machine was is in it, and CPU seconds besides those of the clock.
@@ -25,8 +25,8 @@ import cv2
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.town import draw_scene
-from pixelwise.evaluation.machine import Machine, machine_facts, version_facts
+from pixelwise.datasets.town.scenes import draw_scene
+from pixelwise.machine.facts import Machine, machine_facts, version_facts
 
 HERE = Path(__file__).resolve().parent
 SCENES = 24

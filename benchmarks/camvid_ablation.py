@@ -4,7 +4,7 @@
 
 Parts are added one after the other, each variant with the same length, seeds and network. Training sees a part of the
 train split, scores are of its other part: a drive that is held out, or with --division block the ends of all drives
-(see `pixelwise.datasets.camvid`). Val is scored too; it is 6.7 seconds of one drive and decides nothing. Writes
+(see `pixelwise.datasets.formats.camvid`). Val is scored too; it is 6.7 seconds of one drive and decides nothing. Writes
 results to --work and the table to camvid_ablation.json and camvid_ablation.md once all variants are finished.
 """
 
@@ -19,8 +19,8 @@ from pathlib import Path
 import msgspec
 from training_runs import Job, loading_workers, result_of, run_jobs
 
-from pixelwise.evaluation.machine import machine_facts, version_facts
-from pixelwise.recipes.camvid_scratch import RECIPES, WARMUP_SHARE
+from pixelwise.machine.facts import machine_facts, version_facts
+from pixelwise.recipes.own.camvid_scratch import RECIPES, WARMUP_SHARE
 from pixelwise.reports.numbers import percent
 from pixelwise.storage import write_bytes, write_text
 

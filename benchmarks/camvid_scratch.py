@@ -22,11 +22,12 @@ import msgspec
 from training_runs import Job, is_finished, loading_workers, result_of, run_jobs, side_by_side
 
 from pixelwise.checkpoints.checkpoint import save_checkpoint
-from pixelwise.checkpoints.run_folder import CHECKPOINTS, EVALUATIONS, RECIPE, load_trained
-from pixelwise.evaluation.result import RESULT, Result, load_result
-from pixelwise.recipes.camvid_scratch import RECIPES
+from pixelwise.checkpoints.trained import load_trained
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.own.camvid_scratch import RECIPES
+from pixelwise.records.result import RESULT, Result, load_result
+from pixelwise.records.run_folder import CHECKPOINTS, EVALUATIONS, RECIPE
 from pixelwise.reports.numbers import memory, percent, speed
 from pixelwise.storage import write_bytes, write_text
 

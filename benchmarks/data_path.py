@@ -29,13 +29,13 @@ from measuring import HERE, Sample, interleave, rates, ratios, write_result
 from PIL import Image
 
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.town import write_town
+from pixelwise.datasets.town.scenes import write_town
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.schema import Augment, Recipe
+from pixelwise.recipes.schema.recipe import Augment, Recipe
 from pixelwise.recipes.specs import IMAGENET
-from pixelwise.training.decoded import keep_decoded
-from pixelwise.training.loading import TrainingPairs, training_batches
+from pixelwise.training.batches import TrainingPairs, training_batches
+from pixelwise.training.decoded_cache import keep_decoded
 from pixelwise.training.step import prepare
 
 SIZE = (360, 480)

@@ -23,9 +23,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pixelwise.datasets.town import draw_scene
+from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.metrics import confusion_matrix, upsampled_argmax
-from pixelwise.recipes.classes import IGNORE
+from pixelwise.recipes.classes.tables import IGNORE
 
 HERE = Path(__file__).resolve().parent
 SIZE = (1024, 2048)

@@ -20,14 +20,14 @@ from pathlib import Path
 import onnxruntime
 import torch
 
-from pixelwise.datasets.town import draw_scene
-from pixelwise.deployment.export import describe
-from pixelwise.deployment.formats import write_artefact
-from pixelwise.deployment.graphs import ExportedNetwork, GraphOptions
-from pixelwise.deployment.sources import open_source
-from pixelwise.deployment.verification import compare
-from pixelwise.evaluation.pairs import RESIZE
+from pixelwise.datasets.town.scenes import draw_scene
+from pixelwise.deployment.export.export import describe
+from pixelwise.deployment.export.formats import write_artefact
+from pixelwise.deployment.export.graphs import ExportedNetwork, GraphOptions
+from pixelwise.deployment.export.sources import open_source
+from pixelwise.deployment.export.verification import compare
 from pixelwise.models import build_model
+from pixelwise.prediction.sizes import RESIZE
 from pixelwise.runtimes.artefact import load_artefact
 from pixelwise.runtimes.sidecar import NAME, write_sidecar
 from pixelwise.storage import write_text

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixelwise import evaluate, train
-from pixelwise.deployment import export
-from pixelwise.deployment.card import computes_bfloat16
-from pixelwise.deployment.quantization import quantize
-from pixelwise.evaluation.machine import processor_features
-from pixelwise.evaluation.result import Result, load_result
+from pixelwise.deployment.card.card import computes_bfloat16
+from pixelwise.deployment.export import export
+from pixelwise.deployment.int8.quantize import quantize
+from pixelwise.machine.facts import processor_features
 from pixelwise.profiling.latency import Candidate, Latency, LatencyRuntime, measure_latency
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.records.result import Result, load_result
 from pixelwise.runtimes.sidecar import Sidecar, read_sidecar
 from pixelwise.storage import write_bytes, write_text
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pixelwise.evaluation.machine import machine_facts, version_facts
+from pixelwise.machine.facts import machine_facts, version_facts
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "measurements"

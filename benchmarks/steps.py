@@ -36,14 +36,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from training import Pair, opened, pixelwise_steps, plain, plain_files
 
-from pixelwise.evaluation.devices import choose_device
-from pixelwise.evaluation.machine import machine_facts
+from pixelwise.machine.devices import choose_device
+from pixelwise.machine.facts import machine_facts
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.profiling.complexity import complexity
-from pixelwise.recipes.camvid_scratch import RECIPES
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.schema import Recipe
+from pixelwise.recipes.own.camvid_scratch import RECIPES
+from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training.format_choice import choose_format
 from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.runs import use_processor

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.errors import PixelwiseError
-from pixelwise.evaluation.machine import machine_facts, version_facts
+from pixelwise.machine.facts import machine_facts, version_facts
 from pixelwise.testing.rows import BATCH, CROP, STEPS, RowTrial, published_rows, try_row
 
 HERE = Path(__file__).resolve().parent

@@ -43,16 +43,16 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from pixelwise.datasets.opening import open_dataset, settled
-from pixelwise.datasets.reading import read_labels
+from pixelwise.datasets.reading.files import read_labels
 from pixelwise.datasets.samples import Dataset as OpenedDataset
 from pixelwise.models import build_model, unet
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.protocols import Size
-from pixelwise.recipes.schema import Recipe
-from pixelwise.training.decoded import keep_decoded
+from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.training.batches import TrainingPairs, training_batches
+from pixelwise.training.decoded_cache import keep_decoded
 from pixelwise.training.format_choice import choose_format
-from pixelwise.training.loading import TrainingPairs, training_batches
 from pixelwise.training.optimizers import set_learning_rates
 from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.precision import computes_bfloat16, head_logits

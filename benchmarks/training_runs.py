@@ -16,14 +16,14 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
-from pixelwise.checkpoints.run_folder import CHECKPOINTS, EVALUATIONS, RECIPE, read_recipe
-from pixelwise.evaluation.devices import choose_device
-from pixelwise.evaluation.machine import machine_facts
-from pixelwise.evaluation.result import RESULT, Result, load_result
 from pixelwise.evaluation.runs import evaluate
+from pixelwise.machine.devices import choose_device
+from pixelwise.machine.facts import machine_facts
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.schema import Recipe
+from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.result import RESULT, Result, load_result
+from pixelwise.records.run_folder import CHECKPOINTS, EVALUATIONS, RECIPE, read_recipe
 from pixelwise.training.runs import resume, train
 
 SIDE_BY_SIDE = "side_by_side.json"

@@ -91,21 +91,36 @@ def test_every_error_code_is_explained():
     assert documented - used == set()
 
 
+def modules() -> set[str]:
+    """Every module of the source, as a path below the package without its suffix."""
+    return {path.relative_to(SOURCE).with_suffix("").as_posix() for path in SOURCE.rglob("*.py")}
+
+
 def test_tests_mirror_the_source():
     strangers = []
-    for test in (ROOT / "tests").glob("*/test_*.py"):
-        package = test.parent.name
-        if not (SOURCE / package).is_dir() or package == "cli":
+    for test in (ROOT / "tests").rglob("test_*.py"):
+        folder = test.parent.relative_to(ROOT / "tests")
+        if not folder.parts or not (SOURCE / folder).is_dir() or folder.parts[0] == "cli":
             continue  # contracts/, faults/ and end_to_end/ look at several packages at once
-        name = test.stem.removeprefix("test_")
-        # Test file names are unique, so some carry their package's name or what they add to their module's.
-        candidates = [path.stem for path in (SOURCE / package).glob("*.py")]
-        if not any(name in (stem, f"{package}_{stem}") or name.startswith(f"{stem}_") for stem in candidates):
+        name = (folder / test.stem.removeprefix("test_")).as_posix()
+        # Some add a subject of their own to their module's name.
+        if not any(name == module or name.startswith(f"{module}_") for module in modules()):
             strangers.append(str(test.relative_to(ROOT)))
     assert strangers == []
 
 
-def test_names_of_test_files_are_unique():
-    # Without packages pytest tells test files apart by their names alone.
-    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
-    assert [name for name, count in names.items() if count > 1] == []
+# One file per family, however many there are.
+ROOMS = {"models"}
+LONGEST_FILE = 400
+FULLEST_FOLDER = 20
+
+
+def test_no_file_is_longer_than_a_reader_wants():
+    lengths = {str(path.relative_to(SOURCE)): len(path.read_text("utf-8").splitlines()) for path in SOURCE.rglob("*.py")}
+    assert {path: length for path, length in lengths.items() if length > LONGEST_FILE} == {}
+
+
+def test_no_folder_holds_more_than_a_reader_oversees():
+    folders = Counter(path.parent for path in SOURCE.rglob("*.py") if path.name != "__init__.py")
+    crowded = {str(folder.relative_to(SOURCE)): count for folder, count in folders.items() if count > FULLEST_FOLDER}
+    assert set(crowded) <= ROOMS

@@ -10,12 +10,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pixelwise.checkpoints.importing import ImportReport, import_weights
-    from pixelwise.datasets.audit import Audit, audit
+    from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
+    from pixelwise.datasets.auditing.audit import Audit, audit
     from pixelwise.datasets.opening import open_dataset
-    from pixelwise.deployment.export import export
+    from pixelwise.deployment.export.export import export
     from pixelwise.errors import PixelwiseError
-    from pixelwise.evaluation.result import Result
     from pixelwise.evaluation.runs import evaluate
     from pixelwise.models import SegmentationModel, build_model
     from pixelwise.prediction.loading import load
@@ -24,27 +23,28 @@ if TYPE_CHECKING:
     from pixelwise.recipes.catalog import list_recipes, recipe
     from pixelwise.recipes.overrides import apply_overrides
     from pixelwise.recipes.protocols import Protocol
-    from pixelwise.recipes.schema import Recipe
+    from pixelwise.recipes.schema.recipe import Recipe
+    from pixelwise.records.result import Result
     from pixelwise.training.runs import resume, train
 
 _HOMES = {
-    "Audit": "pixelwise.datasets.audit",
+    "Audit": "pixelwise.datasets.auditing.audit",
     "Complexity": "pixelwise.profiling",
-    "ImportReport": "pixelwise.checkpoints.importing",
+    "ImportReport": "pixelwise.checkpoints.importers.importing",
     "PixelwiseError": "pixelwise.errors",
     "Prediction": "pixelwise.prediction.segmenter",
     "Protocol": "pixelwise.recipes.protocols",
-    "Recipe": "pixelwise.recipes.schema",
-    "Result": "pixelwise.evaluation.result",
+    "Recipe": "pixelwise.recipes.schema.recipe",
+    "Result": "pixelwise.records.result",
     "SegmentationModel": "pixelwise.models",
     "Segmenter": "pixelwise.prediction.segmenter",
     "apply_overrides": "pixelwise.recipes.overrides",
-    "audit": "pixelwise.datasets.audit",
+    "audit": "pixelwise.datasets.auditing.audit",
     "build_model": "pixelwise.models",
     "complexity": "pixelwise.profiling",
     "evaluate": "pixelwise.evaluation.runs",
-    "export": "pixelwise.deployment.export",
-    "import_weights": "pixelwise.checkpoints.importing",
+    "export": "pixelwise.deployment.export.export",
+    "import_weights": "pixelwise.checkpoints.importers.importing",
     "list_recipes": "pixelwise.recipes.catalog",
     "load": "pixelwise.prediction.loading",
     "open_dataset": "pixelwise.datasets.opening",

@@ -20,7 +20,7 @@ from timm.models import adapt_input_conv
 from pixelwise.checkpoints.initial_weights import for_channels, initialize
 from pixelwise.errors import CheckpointError
 from pixelwise.models import build_model
-from pixelwise.recipes.schema import Initialize
+from pixelwise.recipes.schema.recipe import Initialize
 from pixelwise.recipes.specs import ENetSpec, FPNSpec, LinearSpec, ModelSpec, Preprocessing, SegFormerSpec, UNetSpec
 
 ENCODER = "mobilenetv3_small_050"
@@ -31,7 +31,7 @@ import json, sys, torch
 from pixelwise.checkpoints.initial_weights import initialize
 from pixelwise.errors import CheckpointError
 from pixelwise.models import build_model
-from pixelwise.recipes.schema import Initialize
+from pixelwise.recipes.schema.recipe import Initialize
 from pixelwise.recipes.specs import UNetSpec
 
 torch.manual_seed(0)

@@ -4,10 +4,11 @@ import msgspec
 import pytest
 import torch
 
-from pixelwise.checkpoints.run_folder import load_trained, read_recipe
 from pixelwise.checkpoints.starting import begin_with_run
+from pixelwise.checkpoints.trained import load_trained
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel, build_model
+from pixelwise.records.run_folder import read_recipe
 
 
 def network(run: Path, classes: tuple[str, ...] = ("ground", "box", "ball")) -> SegmentationModel:

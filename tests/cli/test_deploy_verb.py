@@ -38,7 +38,7 @@ def test_mistakes_are_explained_before_anything_is_made(
 def test_a_broken_budget_fails_after_the_card_was_written(
     run_cli: Callable, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from pixelwise.deployment import card
+    from pixelwise.deployment.card import card
 
     # As if the artefact had lost a point.
     score = card.score_artefact

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 import pixelwise
-from pixelwise.evaluation.result import from_json
+from pixelwise.records.result import from_json
 
 HERE = Path(__file__).resolve().parent
 WRITTEN = HERE / "written_by_0.1.0"

@@ -12,7 +12,7 @@ from pixelwise.models import build_model
 from pixelwise.recipes.catalog import list_recipes
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.schema import Recipe
+from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training import step
 from pixelwise.training.batch_size import random_batch
 from pixelwise.training.state import begin_state

@@ -11,7 +11,7 @@ from pixelwise.datasets.fingerprint import HashCache, fingerprint, stat_signatur
 from pixelwise.datasets.labels import table_of
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
-from pixelwise.recipes.schema import Data
+from pixelwise.recipes.schema.recipe import Data
 from pixelwise.storage import sha256_bytes
 
 MASK = np.array([[0, 1], [2, 255]], np.uint8)

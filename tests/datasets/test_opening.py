@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from pixelwise.datasets.opening import open_dataset, settled
-from pixelwise.datasets.reading import read_pair
+from pixelwise.datasets.reading.files import read_pair
 from pixelwise.errors import DataError
-from pixelwise.recipes.classes import CAMVID
-from pixelwise.recipes.schema import Data
+from pixelwise.recipes.classes.tables import CAMVID
+from pixelwise.recipes.schema.recipe import Data
 from pixelwise.testing.miniatures import write_miniature
 
 MakeFolder = Callable[..., Path]

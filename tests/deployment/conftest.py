@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from pixelwise.checkpoints.checkpoint import save_checkpoint
-from pixelwise.checkpoints.run_folder import CHECKPOINTS, RECIPE
-from pixelwise.datasets.town import write_town
-from pixelwise.deployment.export import Exported, export
+from pixelwise.datasets.town.scenes import write_town
+from pixelwise.deployment.export.export import Exported, export
 from pixelwise.models import build_model
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import to_toml
-from pixelwise.recipes.schema import Data, Recipe
+from pixelwise.recipes.schema.recipe import Data, Recipe
 from pixelwise.recipes.specs import LinearSpec, Preprocessing
+from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
 from pixelwise.storage import write_text
 from pixelwise.testing.exporting import settled
 

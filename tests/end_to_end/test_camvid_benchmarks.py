@@ -12,14 +12,14 @@ import pytest
 import torch
 from torch import nn
 
-from pixelwise.evaluation import load_result
 from pixelwise.evaluation.runs import evaluate
 from pixelwise.models import SegmentationModel
 from pixelwise.profiling.complexity import complexity
-from pixelwise.recipes.camvid_scratch import RECIPES
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.own.camvid_scratch import RECIPES
 from pixelwise.recipes.specs import ENetSpec
+from pixelwise.records.result import load_result
 from pixelwise.testing.miniatures import write_miniature
 from pixelwise.training import format_choice
 from pixelwise.training.runs import train

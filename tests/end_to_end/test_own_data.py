@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from pixelwise.cli import app
 from pixelwise.datasets.opening import open_dataset, settled
-from pixelwise.datasets.reading import read_pair
-from pixelwise.recipes.schema import Data
+from pixelwise.datasets.reading.files import read_pair
+from pixelwise.recipes.schema.recipe import Data
 
 WriteOwn = Callable[..., Path]
 TINY = [

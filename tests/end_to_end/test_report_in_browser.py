@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from reports.run_folders import write_run_folder
 
-from pixelwise.reports.html import write_report
+from pixelwise.reports.run.page import write_report
 
 
 def unavailable(reason: str) -> None:

@@ -9,10 +9,10 @@ import torch
 from evaluation.color_model import CLASSES, GreyModel, image_of, write_dataset
 
 from pixelwise.errors import CheckpointError, DataError
-from pixelwise.evaluation import evaluate_model
-from pixelwise.evaluation.evaluate import Measurement, padded_size, predicted_labels
+from pixelwise.evaluation.evaluate import Measurement, evaluate_model
+from pixelwise.prediction.network import padded_size, predicted_labels
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
-from pixelwise.recipes.schema import Precision
+from pixelwise.recipes.schema.recipe import Precision
 from pixelwise.recipes.specs import Preprocessing
 
 NATIVE = PROTOCOLS["native"]

@@ -12,18 +12,19 @@ from torch import Tensor, nn
 
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.evaluation.assembling import Provenance, make_result
 from pixelwise.evaluation.evaluate import evaluate_model, evaluate_protocols
-from pixelwise.evaluation.measurement import Measurement
-from pixelwise.evaluation.result import Provenance, Result, from_json, make_result, to_json
-from pixelwise.evaluation.samples import load_samples, save_samples
+from pixelwise.evaluation.gallery import load_samples, save_samples
+from pixelwise.evaluation.tally import Measurement
 from pixelwise.models import SegmentationModel
 from pixelwise.prediction import Segmenter, predict_paths
 from pixelwise.recipes.protocols import Protocol
-from pixelwise.recipes.schema import Data
+from pixelwise.recipes.schema.recipe import Data
 from pixelwise.recipes.specs import ENetSpec
-from pixelwise.reports.pictures import load_pictures
-from pixelwise.reports.tables import binary_rows, class_rows, confusion_cells
-from pixelwise.reports.terminal import totals
+from pixelwise.records.result import Result, from_json, to_json
+from pixelwise.reports.run.pictures import load_pictures
+from pixelwise.reports.run.tables import binary_rows, class_rows, confusion_cells
+from pixelwise.reports.run.terminal import totals
 
 CLASSES = ("crack", "rust")
 WHOLE = Protocol(name="whole", summary="")

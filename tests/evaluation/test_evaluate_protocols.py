@@ -8,7 +8,8 @@ import pytest
 import torch
 from evaluation.color_model import GreyModel, write_dataset
 
-from pixelwise.evaluation import Measurement, evaluate_model, evaluate_protocols
+from pixelwise.evaluation.evaluate import evaluate_model, evaluate_protocols
+from pixelwise.evaluation.tally import Measurement
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 
 NATIVE = PROTOCOLS["native"]

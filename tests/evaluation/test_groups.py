@@ -8,11 +8,12 @@ import pytest
 from evaluation.color_model import GreyModel
 
 from pixelwise.errors import RecipeError
-from pixelwise.evaluation import evaluate_model
+from pixelwise.evaluation.assembling import Provenance, make_result
+from pixelwise.evaluation.evaluate import evaluate_model
 from pixelwise.evaluation.groups import group_results
-from pixelwise.evaluation.result import Provenance, from_json, make_result, to_json
 from pixelwise.evaluation.runs import evaluate
 from pixelwise.recipes.protocols import PROTOCOLS
+from pixelwise.records.result import from_json, to_json
 
 PROVENANCE = Provenance(
     recipe="x", recipe_hash="", weights_sha256="", weights="model", step=0, data_fingerprint="", command=""

@@ -8,15 +8,9 @@ import numpy as np
 import pytest
 
 from pixelwise.datasets.samples import Sample
-from pixelwise.evaluation.pairs import (
-    RESIZE,
-    EvaluationPair,
-    batches_of_equal_size,
-    fit_to_protocol,
-    fitted_size,
-    floor_index,
-    in_background,
-)
+from pixelwise.evaluation.pairs import EvaluationPair, batches_of_equal_size, fit_to_protocol
+from pixelwise.prediction.background import in_background
+from pixelwise.prediction.sizes import RESIZE, fitted_size, floor_index
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 
 

@@ -21,10 +21,10 @@ import pytest
 from PIL import Image
 
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.reading import read_image, read_pair
+from pixelwise.datasets.reading.files import read_image, read_pair
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
-from pixelwise.recipes.schema import Data
+from pixelwise.recipes.schema.recipe import Data
 
 MASK = np.array([[0, 0, 1, 1]] * 6 + [[1, 0, 0, 255]] * 6, np.uint8).repeat(4, axis=1)
 Check = Callable[..., tuple[int, dict[str, dict[str, Any]], str]]
@@ -212,8 +212,8 @@ def test_A9_a_decompression_bomb_is_d120(root: Path, check: Check):
 def test_A9_a_decompression_bomb_takes_little_memory(root: Path):
     image(root).write_bytes(bomb(30000))
     script = (
-        "import sys, pathlib; from pixelwise.datasets.audit import audit, raise_for_errors; "
-        "from pixelwise.datasets.opening import open_dataset; from pixelwise.recipes.schema import Data; "
+        "import sys, pathlib; from pixelwise.datasets.auditing.audit import audit, raise_for_errors; "
+        "from pixelwise.datasets.opening import open_dataset; from pixelwise.recipes.schema.recipe import Data; "
         "found = audit(open_dataset(Data(), pathlib.Path(sys.argv[1]))); "
         "peak = [line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')]; "
         "print(found.errors[0].code, *peak)"
@@ -309,7 +309,7 @@ def test_A13_links_pipes_and_sockets_are_d131_and_nothing_hangs(root: Path, chec
 
 
 def test_A13_permission_denied_is_d131(root: Path, check: Check, monkeypatch: pytest.MonkeyPatch):
-    import pixelwise.datasets.decoding as decoding
+    import pixelwise.datasets.reading.decoding as decoding
 
     def guarded(path: Path, mode: str):
         if path.name == "b.png" and "images" in path.parts:

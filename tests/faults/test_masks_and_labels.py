@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelwise.datasets.diagnosis import voc_color
+from pixelwise.datasets.explanations import voc_color
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.reading import read_labels
-from pixelwise.recipes.classes import CAMVID, CITYSCAPES, Color
-from pixelwise.recipes.schema import Data
+from pixelwise.datasets.reading.files import read_labels
+from pixelwise.recipes.classes.tables import CAMVID, CITYSCAPES, Color
+from pixelwise.recipes.schema.recipe import Data
 
 MASK = np.array([[0, 1, 2, 2], [1, 1, 0, 2], [0, 0, 1, 255], [2, 2, 1, 1]], np.uint8).repeat(4, 0).repeat(4, 1)
 CLASSES = 'data.classes=["a", "b", "c"]'

@@ -13,7 +13,8 @@ import pytest
 
 from pixelwise.checkpoints.checkpoint import list_checkpoints, newest_checkpoint
 from pixelwise.storage.locks import run_lock
-from pixelwise.training import loading, loop
+from pixelwise.training import batches as loading
+from pixelwise.training import loop
 from pixelwise.training import step as one_step
 from pixelwise.training.runs import RunObserver, train
 

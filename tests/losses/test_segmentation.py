@@ -15,7 +15,7 @@ from pixelwise.losses.ohem import hard_labels
 from pixelwise.losses.pixels import same_size
 from pixelwise.losses.segmentation import segmentation_loss, uses_class_weights
 from pixelwise.losses.tversky import tversky
-from pixelwise.recipes.schema import Loss, Ohem
+from pixelwise.recipes.schema.recipe import Loss, Ohem
 
 # Every term alone.
 TERMS = {

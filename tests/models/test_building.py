@@ -14,7 +14,7 @@ from pixelwise.models.building import builds
 from pixelwise.models.enet import ENet
 from pixelwise.models.unet import UNet
 from pixelwise.recipes.catalog import recipe
-from pixelwise.recipes.classes import CAMVID, CITYSCAPES
+from pixelwise.recipes.classes.tables import CAMVID, CITYSCAPES
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.specs import ENetSpec, UNetSpec
 

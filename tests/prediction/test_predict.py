@@ -10,8 +10,8 @@ from PIL import Image
 
 from pixelwise.errors import DataError, RecipeError, ResourceError
 from pixelwise.prediction import Segmenter, predict_paths
-from pixelwise.recipes.classes import CITYSCAPES
-from pixelwise.recipes.palettes import colorblind_palette
+from pixelwise.recipes.classes.palettes import colorblind_palette
+from pixelwise.recipes.classes.tables import CITYSCAPES
 
 CITYSCAPES_IDS = np.array([7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33])
 LABELS = np.kron(np.array([[0, 1], [2, 3]], np.uint8), np.ones((8, 8), np.uint8))

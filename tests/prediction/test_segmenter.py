@@ -13,7 +13,7 @@ from pixelwise.errors import DataError
 from pixelwise.prediction import Segmenter
 from pixelwise.prediction import segmenter as module
 from pixelwise.prediction.segmenter import same_area, through_windows
-from pixelwise.recipes.palettes import colorblind_palette
+from pixelwise.recipes.classes.palettes import colorblind_palette
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.specs import Preprocessing
 

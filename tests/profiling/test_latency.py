@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pixelwise.deployment.latencies import latency_table
+from pixelwise.deployment.card.latencies import latency_table
 from pixelwise.errors import RecipeError
 from pixelwise.profiling.latency import Candidate, measure_latency
 

@@ -6,7 +6,7 @@ import pytest
 from pixelwise.recipes.catalog import list_recipes, recipe
 from pixelwise.recipes.explaining import explain
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.schema import to_plain
+from pixelwise.recipes.schema.recipe import to_plain
 
 ROW = "row of page 000: davidtvs/PyTorch-ENet@6309b24"
 

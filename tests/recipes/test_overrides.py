@@ -5,7 +5,7 @@ import pytest
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import list_recipes, recipe
 from pixelwise.recipes.overrides import apply_overrides, from_plain, load_toml, to_toml
-from pixelwise.recipes.schema import to_plain
+from pixelwise.recipes.schema.recipe import to_plain
 
 
 @pytest.mark.parametrize("name", list_recipes())

@@ -3,7 +3,7 @@ import pytest
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import recipe
-from pixelwise.recipes.schema import Data, Evaluation, Optimizer, Original, Published, Recipe, Sampling, Schedule
+from pixelwise.recipes.schema.recipe import Data, Evaluation, Optimizer, Original, Published, Recipe, Sampling, Schedule
 from pixelwise.recipes.searching import (
     Candidate,
     check_values,

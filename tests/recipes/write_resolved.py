@@ -5,7 +5,7 @@ from pathlib import Path
 import tomli_w
 
 from pixelwise.recipes.catalog import list_recipes, recipe
-from pixelwise.recipes.schema import to_plain
+from pixelwise.recipes.schema.recipe import to_plain
 
 if __name__ == "__main__":
     resolved = {name: to_plain(recipe(name)) for name in list_recipes()}

@@ -11,20 +11,15 @@ import msgspec
 import numpy as np
 from evaluation.color_model import GreyModel, write_dataset
 
-from pixelwise.evaluation import (
-    Result,
-    evaluate_model,
-    machine_facts,
-    make_result,
-    save_result,
-    save_samples,
-    version_facts,
-)
-from pixelwise.evaluation.result import Provenance
+from pixelwise.evaluation.assembling import Provenance, make_result
+from pixelwise.evaluation.evaluate import evaluate_model
+from pixelwise.evaluation.gallery import save_samples
+from pixelwise.machine.facts import machine_facts, version_facts
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.protocols import PROTOCOLS
-from pixelwise.recipes.schema import Recipe
+from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.result import Result, save_result
 
 EVIL = '<img src=x onerror="document.title=1">&amp;</script>'
 """A file name that tries to become part of the page."""

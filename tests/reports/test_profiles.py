@@ -7,13 +7,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.profiling.complexity import Complexity
 from pixelwise.profiling.forward import ForwardProfile
 from pixelwise.profiling.training import Part, TrainingProfile
-from pixelwise.reports.profiles import (
-    draw_training,
-    drawn_parts,
-    forward_lines,
-    refuse_picture_format,
-    training_lines,
-)
+from pixelwise.reports.profiles import draw_training, drawn_parts, forward_lines, refuse_picture_format, training_lines
 
 PROFILE = TrainingProfile(
     recipe="mine",

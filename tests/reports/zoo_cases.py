@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from pixelwise.recipes.pages import Heading, Page, Paragraph, PerClass, Row, Table
-from pixelwise.recipes.schema import (
+from pixelwise.recipes.published.pages import Heading, Page, Paragraph, PerClass, Row, Table
+from pixelwise.recipes.schema.recipe import (
     Augment,
     Data,
     Evaluation,
@@ -21,9 +21,9 @@ from pixelwise.recipes.schema import (
     Schedule,
 )
 from pixelwise.recipes.specs import ENetSpec
-from pixelwise.reports.zoo import ZooPage, read_zoo
-from pixelwise.reports.zoo_counting import Count
-from pixelwise.reports.zoo_results import ClassScore, Found, Score
+from pixelwise.zoo.counting import Count
+from pixelwise.zoo.results import ClassScore, Found, Score
+from pixelwise.zoo.rows import ZooPage, read_zoo
 
 ORIGINAL = Original(outputs=3, parameters="1000", gmacs=2.0, size=(360, 480))
 PUBLISHED = Published(

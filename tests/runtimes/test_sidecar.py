@@ -8,7 +8,7 @@ import pytest
 
 from pixelwise.errors import CheckpointError
 from pixelwise.recipes.catalog import recipe
-from pixelwise.recipes.schema import to_plain
+from pixelwise.recipes.schema.recipe import to_plain
 from pixelwise.recipes.specs import Preprocessing
 from pixelwise.runtimes.sidecar import (
     Complexity,

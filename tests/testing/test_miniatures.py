@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelwise.datasets.audit import audit
+from pixelwise.datasets.auditing.audit import audit
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.reading import read_pair
-from pixelwise.recipes.schema import Data
+from pixelwise.datasets.reading.files import read_pair
+from pixelwise.recipes.schema.recipe import Data
 from pixelwise.testing.miniatures import SIZES, write_miniature
 
 

@@ -8,15 +8,9 @@ import torch
 from pixelwise.errors import ResourceError
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.training import loop, preparing
-from pixelwise.training.batch_size import (
-    auto_batch,
-    divisors,
-    largest_that_runs,
-    largest_within,
-    random_batch,
-    trial,
-)
+from pixelwise.training import loop
+from pixelwise.training import setup as preparing
+from pixelwise.training.batch_size import auto_batch, divisors, largest_that_runs, largest_within, random_batch, trial
 from pixelwise.training.runs import RunObserver, train
 
 RECIPE = apply_overrides(find_recipe("town-demo"), ["sampling.batch_size=12"])

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from pixelwise.recipes.schema import Ema
+from pixelwise.recipes.schema.recipe import Ema
 from pixelwise.training.ema import build_average, update_average
 
 

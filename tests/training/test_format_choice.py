@@ -4,13 +4,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from pixelwise.checkpoints.run_folder import read_recipe
 from pixelwise.errors import StoppedError
 from pixelwise.models import build_model
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.schema import Precision
-from pixelwise.training import format_choice, preparing, runs
+from pixelwise.recipes.schema.recipe import Precision
+from pixelwise.records.run_folder import read_recipe
+from pixelwise.training import format_choice, runs
+from pixelwise.training import setup as preparing
 from pixelwise.training.format_choice import FormatChoice, candidates, choose_format, fastest, name, time_formats
 from pixelwise.training.runs import resume, train
 

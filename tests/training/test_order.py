@@ -5,14 +5,8 @@ from hypothesis import strategies as st
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import recipe as find_recipe
-from pixelwise.recipes.schema import Sampling
-from pixelwise.training.order import (
-    BatchPlan,
-    augmentation_random,
-    batches_per_epoch,
-    epoch_batches,
-    steps_per_epoch,
-)
+from pixelwise.recipes.schema.recipe import Sampling
+from pixelwise.training.order import BatchPlan, augmentation_random, batches_per_epoch, epoch_batches, steps_per_epoch
 
 
 @given(n=st.integers(2, 50), batch=st.integers(1, 9), epoch=st.integers(0, 3), drop=st.booleans())

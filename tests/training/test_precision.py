@@ -6,7 +6,7 @@ import torch
 from pixelwise.errors import RecipeError
 from pixelwise.models import build_model
 from pixelwise.recipes.catalog import recipe as find_recipe
-from pixelwise.recipes.schema import Precision
+from pixelwise.recipes.schema.recipe import Precision
 from pixelwise.training import precision
 from pixelwise.training.precision import bfloat16_caution, head_logits, refuse_impossible
 from pixelwise.training.runs import train

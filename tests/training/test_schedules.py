@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import list_recipes, recipe
-from pixelwise.recipes.schema import Schedule
+from pixelwise.recipes.schema.recipe import Schedule
 from pixelwise.training.schedules import learning_rate, lr_factor, total_steps
 
 

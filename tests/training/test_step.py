@@ -9,11 +9,11 @@ from torch import nn
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.schema import Precision
+from pixelwise.recipes.schema.recipe import Precision
 from pixelwise.recipes.specs import IMAGENET, ENetSpec, Preprocessing
 from pixelwise.training import step
+from pixelwise.training.batches import Batch
 from pixelwise.training.ema import build_average
-from pixelwise.training.loading import Batch
 from pixelwise.training.optimizers import build_optimizer
 from pixelwise.training.precision import head_logits
 from pixelwise.training.state import TrainingState

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixelwise.recipes.schema import Augment
+from pixelwise.recipes.schema.recipe import Augment
 from pixelwise.transforms.augmentation import fixed_resize, random_geometry
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import recipe
-from pixelwise.recipes.schema import Augment
+from pixelwise.recipes.schema.recipe import Augment
 from pixelwise.transforms.augmentation import draw_zoom, fill_color, random_geometry, random_pair
 from pixelwise.transforms.cropping import View, crop_image
 

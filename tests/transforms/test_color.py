@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from pixelwise.models.preprocessing import standardize_, to_unit_range
-from pixelwise.recipes.schema import Augment
+from pixelwise.recipes.schema.recipe import Augment
 from pixelwise.recipes.specs import Preprocessing
 from pixelwise.transforms import color
 from pixelwise.transforms.color import LUMA, apply_color, colored_input, draw_color_matrix, has_color, hue_matrix

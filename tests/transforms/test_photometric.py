@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pixelwise.recipes.schema import Augment
+from pixelwise.recipes.schema.recipe import Augment
 from pixelwise.transforms import photometric
 from pixelwise.transforms.photometric import add, changes_pixels, distort, multiply, saturate, shift_hue
 

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from pixelwise.backbones.mit import VARIANTS
 from pixelwise.backbones.vit import ViTEncoder, pretrained_state
-from pixelwise.checkpoints.importing import as_convolution, translate
-from pixelwise.checkpoints.segformer_keys import encoder_conversion
-from pixelwise.checkpoints.state_files import load_state_file
+from pixelwise.checkpoints.importers.importing import as_convolution, translate
+from pixelwise.checkpoints.importers.segformer import encoder_conversion
+from pixelwise.checkpoints.importers.state_files import load_state_file
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.schema import Initialize
+from pixelwise.recipes.schema.recipe import Initialize
 from pixelwise.storage import cache_folder, write_bytes
 
 COUNTER = "num_batches_tracked"

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from pixelwise.checkpoints.checkpoint import Warn, best_checkpoint, newest_checkpoint
-from pixelwise.checkpoints.run_folder import CHECKPOINTS, read_recipe
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel
+from pixelwise.records.run_folder import CHECKPOINTS, read_recipe
 from pixelwise.storage import printable
 
 

@@ -24,7 +24,7 @@ def run(
     into the data folder. Besides, it measures class shares, colours, images that look alike in two splits, and the
     best mIoU that a network with coarse output can reach. Exit status 3 when training would be wrong.
     """
-    from pixelwise.reports.check import check_and_show
+    from pixelwise.reports.audit.terminal import check_and_show
 
     if check_and_show(path, overrides or [], recipe=recipe, fresh=fresh, as_json=json, html=html, write=write):
         raise typer.Exit(3)

@@ -25,7 +25,7 @@ def prepare(
     An interrupted download is continued by the same command. Archives are checked by SHA-256 and refused as a whole
     if they hold anything but plain files. Data behind a login is named with what to put where.
     """
-    from pixelwise.reports.preparing import prepare_and_show, show_known
+    from pixelwise.reports.data import prepare_and_show, show_known
 
     if name is None:
         show_known()
@@ -50,7 +50,7 @@ def split(
     What decides is the hash of the names alone, so it is the same everywhere. Frames of a video belong together:
     --group '^[^_]+' keeps what comes before the first underscore in one split.
     """
-    from pixelwise.reports.data_sets import split_and_show
+    from pixelwise.reports.data import split_and_show
 
     split_and_show(root, overrides or [], val=val, test=test, group=group, output=output, replace=force)
 
@@ -64,7 +64,7 @@ def convert(
     size: str = typer.Option(None, "--size", help="Resize to WIDTHxHEIGHT, such as 480x360."),
 ) -> None:
     """Write any readable data set as images and masks of class ids."""
-    from pixelwise.reports.data_sets import convert_and_show
+    from pixelwise.reports.data import convert_and_show
 
     convert_and_show(root, output, overrides or [], to=to, size=size)
 
@@ -76,7 +76,7 @@ def stats(
     json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
 ) -> None:
     """Measure a data set: pixels and images by class, sizes, colours, class weights."""
-    from pixelwise.reports.data_sets import show_statistics
+    from pixelwise.reports.data import show_statistics
 
     show_statistics(root, overrides or [], as_json=json)
 
@@ -84,7 +84,7 @@ def stats(
 @app.command()
 def cache(clear: bool = typer.Option(False, "--clear", help="Remove it; later runs decode anew.")) -> None:
     """Show the decoded images that data.cache=disk keeps in the cache folder, and their size."""
-    from pixelwise.reports.data_sets import show_cache
+    from pixelwise.reports.data import show_cache
 
     show_cache(clear=clear)
 
@@ -97,7 +97,7 @@ def town(
     ),
 ) -> None:
     """Draw the synthetic town: street scenes with exact labels in CamVid's 11 classes."""
-    from pixelwise.datasets.town import write_town
+    from pixelwise.datasets.town.scenes import write_town
     from pixelwise.recipes.catalog import recipe
     from pixelwise.recipes.overrides import apply_overrides
 

@@ -43,7 +43,7 @@ def run(
     What cannot be made here is a row with the reason. With --max-miou-drop the exit status is 4 where a row loses more;
     the card is written anyway.
     """
-    from pixelwise.reports.deploying import deploy_and_show
+    from pixelwise.reports.card.terminal import deploy_and_show
 
     deploy_and_show(
         run,

@@ -36,7 +36,7 @@ def run(
     Without --split and --images it is verified on drawn street scenes. It is kept only if 99.99 % of the pixels have
     the same class. `pixelwise predict` and `evaluate` take it like a run.
     """
-    from pixelwise.reports.exporting import export_and_show
+    from pixelwise.reports.artefacts import export_and_show
 
     export_and_show(
         source,

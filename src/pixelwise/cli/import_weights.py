@@ -26,7 +26,7 @@ def run(
     Every tensor has to be explained, or nothing is written. The folder can be given to `predict` and `evaluate` like
     a run; its provenance.json says where the weights came from.
     """
-    from pixelwise.checkpoints.imported import import_file
+    from pixelwise.checkpoints.import_folder import import_file
 
     report = import_file(file, recipe, source, output, overrides=overrides or [], licence=licence)
     if json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from pixelwise.recipes.schema import Recipe
+    from pixelwise.recipes.schema.recipe import Recipe
     from pixelwise.recipes.searching import Candidate
 
 _OTHER_COLUMNS = 62
@@ -40,15 +40,10 @@ def search(
 ) -> None:
     """Pick recipes by what they score and cost."""
     from pixelwise.recipes.catalog import list_recipes, recipe
-    from pixelwise.recipes.searching import (
-        Candidate,
-        check_values,
-        explain_nothing,
-        parse_query,
-    )
+    from pixelwise.recipes.searching import Candidate, check_values, explain_nothing, parse_query
     from pixelwise.recipes.searching import search as pick
     from pixelwise.recipes.searching import sort as order
-    from pixelwise.reports.zoo_results import read_results, results_folders, summarize
+    from pixelwise.zoo.results import read_results, results_folders, summarize
 
     conditions = parse_query(" ".join(query))
     found = read_results(results_folders(results))
@@ -73,7 +68,7 @@ def search(
 
 
 def _count(recipe: Recipe) -> tuple[int | None, float | None]:
-    from pixelwise.reports.zoo_counting import count_recipe
+    from pixelwise.zoo.counting import count_recipe
 
     counted = count_recipe(recipe)
     return counted.parameters, counted.gmacs
@@ -93,8 +88,8 @@ def _print(matches: list[Candidate]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from pixelwise.reports.zoo import gmacs_text
-    from pixelwise.reports.zoo_terminal import folded
+    from pixelwise.reports.zoo.terminal import folded
+    from pixelwise.zoo.rows import gmacs_text
 
     console = Console(highlight=False)
     wide = console.width >= 130

@@ -54,7 +54,7 @@ def run(
     if runtime is not None:
         if train or changes or data is not None or output is not None or steps is not None or device != "auto":
             raise typer.BadParameter("--runtime goes with --size, --threads, --batch, --rounds, --classes and --json")
-        from pixelwise.reports.deploying import show_latencies
+        from pixelwise.reports.card.terminal import show_latencies
 
         show_latencies(
             target,

@@ -45,7 +45,7 @@ def run(
     """
     if output is None and not sensitivity:
         raise typer.BadParameter("give --output for the artefact, or --sensitivity for a list of layers")
-    from pixelwise.reports.quantizing import Graph, Wanted, quantize_and_show
+    from pixelwise.reports.artefacts import Graph, Wanted, quantize_and_show
 
     quantize_and_show(
         source,

@@ -9,6 +9,6 @@ import typer
 
 def run(run: Path = typer.Argument(..., help="Run folder.")) -> None:
     """Write RUN/report.html again."""
-    from pixelwise.reports.html import write_report
+    from pixelwise.reports.run.page import write_report
 
     print(write_report(run))

@@ -19,7 +19,7 @@ def run(
 
     On the CPU in float32 the result is, bit for bit, that of a run that was never interrupted.
     """
-    from pixelwise.reports.progress import TrainingDisplay
+    from pixelwise.reports.displays import TrainingDisplay
     from pixelwise.reports.summary import conclude
     from pixelwise.training.runs import resume
 

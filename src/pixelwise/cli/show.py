@@ -18,7 +18,7 @@ def run(
     """
     from pixelwise.recipes.catalog import recipe as find
     from pixelwise.recipes.overrides import apply_overrides, to_toml
-    from pixelwise.recipes.schema import to_plain
+    from pixelwise.recipes.schema.recipe import to_plain
 
     if explain:
         if json:

@@ -37,16 +37,16 @@ def run(
     chosen = Format.JSON if json else format or _format_of(output)
     from rich.console import Console
 
-    from pixelwise.recipes.pages import PAGES, find_page, read_page
-    from pixelwise.reports.zoo import read_zoo
-    from pixelwise.reports.zoo_results import read_results, results_folders
+    from pixelwise.recipes.published.pages import PAGES, find_page, read_page
+    from pixelwise.zoo.results import read_results, results_folders
+    from pixelwise.zoo.rows import read_zoo
 
     pages = [read_page(name) for name in ([find_page(page)] if page else PAGES)]
     found = read_results(results_folders(results))
     with Console(stderr=True).status("Counting parameters and GMACs ..."):
         zoo = read_zoo(pages, found)
     if chosen is Format.TERMINAL:
-        from pixelwise.reports.zoo_terminal import print_pages
+        from pixelwise.reports.zoo.terminal import print_pages
 
         if output is None:
             print_pages(zoo, Console(highlight=False))
@@ -55,11 +55,11 @@ def run(
         print_pages(zoo, Console(width=120, file=written, highlight=False))
         text = written.getvalue()
     elif chosen is Format.HTML:
-        from pixelwise.reports.zoo_html import render_html
+        from pixelwise.reports.zoo.page import render_html
 
         text = render_html(zoo)
     else:
-        from pixelwise.reports import zoo_text
+        from pixelwise.reports.zoo import text as zoo_text
 
         render = {
             Format.MD: zoo_text.render_markdown,

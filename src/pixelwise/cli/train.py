@@ -31,7 +31,7 @@ def run(
     folder holds everything: the resolved recipe, checkpoints, the log, results and report.html. Interrupt it at any
     time (Ctrl-C); `pixelwise resume` continues it.
     """
-    from pixelwise.reports.progress import TrainingDisplay
+    from pixelwise.reports.displays import TrainingDisplay
     from pixelwise.reports.summary import conclude
     from pixelwise.training.runs import train
 

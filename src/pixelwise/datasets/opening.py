@@ -9,12 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from pixelwise.datasets import (
+from pixelwise.datasets.classes.tables import class_table, described_classes
+from pixelwise.datasets.formats import (
     ade20k,
     camvid,
     cityscapes,
-    coco,
-    coco_own,
     cocostuff,
     cvat,
     folder,
@@ -24,16 +23,17 @@ from pixelwise.datasets import (
     voc,
     yolo,
 )
-from pixelwise.datasets.class_folders import not_class_folders, with_classes
-from pixelwise.datasets.class_tables import DESCRIPTION_FILE, class_table, described_classes
-from pixelwise.datasets.layouts import Layout, trained_on
-from pixelwise.datasets.listing import list_images, subfolders
-from pixelwise.datasets.remedies import prepare_command, with_command
+from pixelwise.datasets.formats import coco as coco_own
+from pixelwise.datasets.formats import coco2017 as coco
+from pixelwise.datasets.formats.class_folders import not_class_folders, with_classes
+from pixelwise.datasets.formats.scattered import scattered_layout
+from pixelwise.datasets.layouts.layout import DESCRIPTION_FILE, Layout, trained_on
+from pixelwise.datasets.layouts.listing import list_images, subfolders
+from pixelwise.datasets.preparing.commands import prepare_command, with_command
 from pixelwise.datasets.samples import Dataset, Reading
-from pixelwise.datasets.scattered import scattered_layout
 from pixelwise.errors import DataError
-from pixelwise.recipes.classes import CLASS_SETS, IGNORE
-from pixelwise.recipes.schema import Data
+from pixelwise.recipes.classes.tables import CLASS_SETS, IGNORE
+from pixelwise.recipes.schema.recipe import Data
 from pixelwise.storage import printable
 
 LAYOUTS: dict[str, tuple[Callable[[Path], Layout | None], str]] = {
@@ -91,7 +91,7 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
     """
     if data.dataset == "town":
         # OpenCV's drawing is needed for this data set only.
-        from pixelwise.datasets.town import town_layout
+        from pixelwise.datasets.formats.town import town_layout
 
         layout = town_layout(data, root)
     else:

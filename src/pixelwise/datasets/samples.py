@@ -11,8 +11,8 @@ import msgspec
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.labels import LabelTable
 from pixelwise.errors import DataError
-from pixelwise.recipes.classes import Color
-from pixelwise.recipes.schema import Data
+from pixelwise.recipes.classes.tables import Color
+from pixelwise.recipes.schema.recipe import Data
 from pixelwise.storage import printable
 
 
@@ -42,7 +42,7 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """How files become arrays; the fields mean what they mean in `pixelwise.recipes.schema.Data`."""
+    """How files become arrays; the fields mean what they mean in `pixelwise.recipes.schema.recipe.Data`."""
 
     exif: Literal["apply", "ignore"] = "apply"
     alpha: Literal["drop", "black"] = "drop"

@@ -1,6 +1,1 @@
-"""Export, and verification of what was exported."""
-
-from pixelwise.deployment.export import Exported, export
-from pixelwise.deployment.graphs import ExportedNetwork, GraphOptions
-
-__all__ = ["Exported", "ExportedNetwork", "GraphOptions", "export"]
+"""A run as a deployable artefact: export, int8, and the card that measures all of them."""

@@ -2,37 +2,35 @@
 
 Images are decoded in background threads and move as uint8; the logits of the main head go straight
 to class ids at the score size, so no full-size float tensor is built; counting is exact integers in
-one confusion matrix over the whole split. Windows, scales and mirrored images are in `views`.
+one confusion matrix over the whole split. Windows, scales and mirrored images are in `prediction.windows`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import CheckpointError, RecipeError
-from pixelwise.evaluation.machine import peak_memory_bytes
-from pixelwise.evaluation.measurement import Measurement, Tally
-from pixelwise.evaluation.pairs import (
-    THREADS,
-    EvaluationPair,
-    batches_alike,
-    floor_index,
-    read_split,
-)
-from pixelwise.evaluation.views import View, best_classes
-from pixelwise.metrics import upsampled_argmax, upsampled_bits
+from pixelwise.evaluation.pairs import EvaluationPair, batches_alike, read_split
+from pixelwise.evaluation.tally import Measurement, Tally
+from pixelwise.machine.facts import peak_memory_bytes
 from pixelwise.models import SegmentationModel
-from pixelwise.models.preprocessing import normalize
+from pixelwise.prediction.background import THREADS
+from pixelwise.prediction.network import (
+    main_logits,
+    padded_size,
+    predicted_labels,
+    prediction_mode,
+    resized_by_floor,
+    views_of,
+)
+from pixelwise.prediction.windows import View, best_classes
 from pixelwise.recipes.protocols import Protocol, Size
-from pixelwise.recipes.schema import Precision
+from pixelwise.recipes.schema.recipe import Precision
 
 
 def evaluate_model(
@@ -213,44 +211,11 @@ def _labels_of(
         # One view of the whole, whose logits are known already.
         view = View(lambda _: look, pair.image, protocol, align_corners=model.align_corners)
         _, sure = best_classes([view], size, model.num_classes, confidence=True)
-        return labels, _resized_by_floor(sure, seen_size, score_size, protocol) if sure is not None else None
+        return labels, resized_by_floor(sure, seen_size, score_size, protocol) if sure is not None else None
     labels, sure = best_classes(look, size, model.num_classes, confidence=confidence, multilabel=model.multilabel)
-    return _resized_by_floor(labels, seen_size, score_size, protocol), (
-        _resized_by_floor(sure, seen_size, score_size, protocol) if sure is not None else None
+    return resized_by_floor(labels, seen_size, score_size, protocol), (
+        resized_by_floor(sure, seen_size, score_size, protocol) if sure is not None else None
     )
-
-
-def views_of(
-    model: SegmentationModel,
-    scaled: Sequence[np.ndarray],
-    protocol: Protocol,
-    precision: Precision = Precision(),  # noqa: B008 (immutable)
-    *,
-    keep: bool = False,
-) -> list[View]:
-    """Everything the network is asked about one image: at each scale, and mirrored.
-
-    Args:
-        model: In evaluation mode.
-        scaled: uint8 (h, w, C), the image at each of the protocol's scales.
-        protocol: Says which windows, and whether mirrored too.
-        precision: Number format and layout.
-        keep: Whether several protocols look at the answers.
-    """
-    look = functools.partial(main_logits, model, precision=precision)
-    return [
-        View(
-            look,
-            image,
-            protocol,
-            align_corners=model.align_corners,
-            mirrored=mirrored,
-            keep=keep,
-            multilabel=model.multilabel,
-        )
-        for image in scaled
-        for mirrored in ((False, True) if protocol.flip else (False,))
-    ]
 
 
 def predict_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Protocol) -> Tensor:
@@ -263,94 +228,6 @@ def predict_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Proto
     """
     (((_, labels, _),),) = _predicted(model, [[pair]], [protocol], Precision(), calibration=False)
     return labels
-
-
-@contextlib.contextmanager
-def prediction_mode(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode and no gradients; afterwards every module is in the mode it was in."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
-def main_logits(
-    model: SegmentationModel,
-    images: Sequence[np.ndarray],
-    precision: Precision = Precision(),  # noqa: B008 (immutable)
-    pad_to: Size | None = None,
-) -> Tensor:
-    """The main head's logits for uint8 (H, W, C) images of equal size: (B, K, h, w).
-
-    Args:
-        model: On its device, in evaluation mode.
-        images: Of equal size.
-        precision: Number format and layout.
-        pad_to: Normalised images are padded by zeros at the right and bottom to at least this size,
-            and the logits cover the padding too.
-    """
-    device = next(model.parameters()).device
-    stacked = torch.from_numpy(np.stack(images)).to(device, non_blocking=True)
-    inputs = normalize(stacked, model.preprocessing)
-    if pad_to is not None:
-        height, width = images[0].shape[:2]
-        padded_height, padded_width = padded_size((height, width), pad_to)
-        inputs = F.pad(inputs, (0, padded_width - width, 0, padded_height - height))
-    if precision.channels_last:
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
-    if precision.dtype == "bfloat16":
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            return model.head_logits(inputs)[0]
-    return model.head_logits(inputs)[0]
-
-
-def padded_size(size: Size, pad_to: Size | None) -> Size:
-    """(height, width) after padding to at least `pad_to`."""
-    return size if pad_to is None else (max(size[0], pad_to[0]), max(size[1], pad_to[1]))
-
-
-def predicted_labels(
-    logits: Tensor,
-    seen_size: Size,
-    score_size: Size,
-    protocol: Protocol,
-    align_corners: bool,
-    *,
-    multilabel: bool = False,
-) -> Tensor:
-    """Class ids (H, W) at the score size, on the device of the logits; int32 bit fields if `multilabel`.
-
-    Args:
-        logits: (1, K, h, w), covering the whole image and its padding.
-        seen_size: (height, width) of the image as the network saw it, without padding.
-        score_size: (H, W).
-        protocol: Says at which size the best class is taken, and what was padded.
-        align_corners: How the model's logits are enlarged.
-        multilabel: Whether every class with a logit above 0 is wanted instead of the best one.
-    """
-    decide = upsampled_bits if multilabel else upsampled_argmax
-    if protocol.argmax_at == "score":
-        return decide(logits, score_size, align_corners)[0]
-    seen = decide(logits, padded_size(seen_size, protocol.pad_to), align_corners)[0]
-    return _resized_by_floor(seen, seen_size, score_size, protocol)
-
-
-def _resized_by_floor(values: Tensor, seen_size: Size, score_size: Size, protocol: Protocol) -> Tensor:
-    """(H, W) values at the score size, of values at the size at which the best class is taken."""
-    if protocol.argmax_at == "score":
-        return values
-    seen = values[: seen_size[0], : seen_size[1]]
-    if seen_size == score_size:
-        return seen
-    rows, columns = (
-        torch.from_numpy(floor_index(length, output)).to(seen.device)
-        for length, output in zip(seen_size, score_size, strict=True)
-    )
-    return seen[rows][:, columns]
 
 
 def _check_classes(model: SegmentationModel, dataset: Dataset) -> None:

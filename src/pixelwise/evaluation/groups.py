@@ -8,28 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import msgspec
-
-from pixelwise.evaluation.measurement import Measurement
+from pixelwise.evaluation.tally import Measurement
 from pixelwise.metrics.scores import mean_of
-
-
-class GroupResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The score of a group of images. Fractions are 0..1.
-
-    Attributes:
-        name: Of the group.
-        images: How many of the split's images are in it.
-        miou: Mean IoU over the group's own counts; NaN where nothing is labelled.
-        pixel_accuracy: Share of its labelled pixels that are right; NaN where nothing is labelled.
-        iou: Per class, in the order of class ids; None where the class occurs in no label and no prediction.
-    """
-
-    name: str
-    images: int
-    miou: float
-    pixel_accuracy: float
-    iou: tuple[float | None, ...]
+from pixelwise.records.result import GroupResult
 
 
 def group_results(measurement: Measurement, groups: Mapping[str, str]) -> tuple[GroupResult, ...]:

@@ -7,24 +7,17 @@ ahead is bounded, so memory does not grow with the data set.
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 
-from pixelwise.datasets.reading import read_pair
+from pixelwise.datasets.reading.files import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.prediction.background import Item, in_background
+from pixelwise.prediction.sizes import floor_index, same_resizing, seen_images
 from pixelwise.recipes.protocols import Protocol, Size
-from pixelwise.transforms.resizing import resize_image, resize_labels
-
-THREADS = 2
-"""Decoding threads: one 480x360 pair takes 5 ms, less than any network on a CPU."""
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from pixelwise.transforms.resizing import resize_labels
 
 
 class EvaluationPair(NamedTuple):
@@ -61,29 +54,6 @@ def fit_to_protocol(
     return seen, scored_labels(labels, (seen.shape[0], seen.shape[1]), protocol)
 
 
-def seen_images(
-    image: np.ndarray, protocol: Protocol, input_size: Size | None
-) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    """An image at the input size, and at each of the protocol's scales of it.
-
-    Args:
-        image: uint8 (H, W, C).
-        protocol: Says which size, how images are resized, and which scales.
-        input_size: Input size where the protocol leaves it open; None: the image's own.
-    """
-    height, width = protocol.seen_size(input_size) or image.shape[:2]
-    if protocol.fit is not None:
-        height, width = fitted_size((height, width), *protocol.fit)
-    resize = RESIZE[protocol.resampling]
-    seen = resize(image, (height, width))
-    scaled = (
-        # Rounded as mmcv does.
-        seen if scale == 1 else resize(image, (max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))))
-        for scale in protocol.scales
-    )
-    return seen, tuple(scaled)
-
-
 def scored_labels(labels: np.ndarray, seen: Size, protocol: Protocol) -> np.ndarray:
     """Labels at the score size, by nearest neighbour.
 
@@ -98,60 +68,9 @@ def scored_labels(labels: np.ndarray, seen: Size, protocol: Protocol) -> np.ndar
     return resize(labels, seen if protocol.score_size == "input" else protocol.score_size)
 
 
-def same_resizing(protocol: Protocol, input_size: Size | None) -> tuple[object, ...]:
-    """Equal for protocols that resize every image alike."""
-    return protocol.seen_size(input_size), protocol.fit, protocol.resampling, protocol.scales
-
-
-def fitted_size(size: Size, shorter: int, longer: int | None) -> Size:
-    """The size of the same aspect ratio that fits into limits for its sides.
-
-    Args:
-        size: (height, width).
-        shorter: Limit of the shorter side.
-        longer: Limit of the longer side. With it sides are rounded to the nearest pixel (as mmcv and
-            sssegmentation do); None: the shorter side becomes `shorter` and the longer one is rounded
-            down (as torchvision does).
-    """
-    small, large = sorted(size)
-    if longer is None:
-        return tuple(shorter if side == small else shorter * large // small for side in size)  # type: ignore[return-value]
-    scale = min(longer / large, shorter / small)
-    return tuple(max(1, int(side * scale + 0.5)) for side in size)  # type: ignore[return-value]
-
-
-def floor_index(length: int, output_length: int) -> np.ndarray:
-    """int64 (output_length,): `floor(i * length / output_length)`, OpenCV's and PyTorch's `nearest`."""
-    return np.arange(output_length) * length // output_length
-
-
 def _resize_by_floor(labels: np.ndarray, size: Size) -> np.ndarray:
     rows, columns = (floor_index(length, output) for length, output in zip(labels.shape, size, strict=True))
     return labels if labels.shape == tuple(size) else labels[rows[:, None], columns]
-
-
-def _opencv(interpolation: int) -> Callable[[np.ndarray, Size], np.ndarray]:
-    def resize(image: np.ndarray, size: Size) -> np.ndarray:
-        if image.shape[:2] == tuple(size):
-            return image
-        height, width = size
-        shrinks = height * width < image.shape[0] * image.shape[1]
-        method = interpolation if shrinks else cv2.INTER_LINEAR
-        if image.shape[2] == 3:
-            return cv2.resize(image, (width, height), interpolation=method)
-        # OpenCV averages at most four channels, and drops the axis of a single one.
-        planes = (np.ascontiguousarray(image[..., channel]) for channel in range(image.shape[2]))
-        return np.stack([cv2.resize(plane, (width, height), interpolation=method) for plane in planes], axis=2)
-
-    return resize
-
-
-RESIZE: dict[str, Callable[[np.ndarray, Size], np.ndarray]] = {
-    "antialiased": resize_image,
-    "linear": _opencv(cv2.INTER_LINEAR),
-    "area": _opencv(cv2.INTER_AREA),
-}
-"""How images are resized, by the name a protocol gives it."""
 
 
 def read_split(
@@ -167,7 +86,7 @@ def read_split(
         ahead: How many are read ahead at most.
 
     Raises:
-        DataError: As `pixelwise.datasets.reading.read_pair`, at the pair that is wrong.
+        DataError: As `pixelwise.datasets.reading.files.read_pair`, at the pair that is wrong.
     """
 
     def read(sample: Sample) -> tuple[EvaluationPair, ...]:
@@ -211,27 +130,3 @@ def batches_alike(items: Iterable[Item], batch_size: int, key: Callable[[Item], 
     for _, group in itertools.groupby(items, key=key):
         while batch := list(itertools.islice(group, batch_size)):
             yield batch
-
-
-def in_background(
-    function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int, threads: int = THREADS
-) -> Iterator[Result]:
-    """`map` whose calls run in threads, at most `ahead` before the one that is waited for.
-
-    An exception of `function` is raised where its result would have been yielded. Closing the
-    generator (or leaving it to the garbage collector) cancels what has not begun.
-    """
-    remaining = iter(items)
-    pending: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="pixelwise-read") as pool:
-        try:
-            for item in itertools.islice(remaining, max(ahead, 1)):
-                pending.append(pool.submit(function, item))
-            while pending:
-                result = pending.popleft().result()
-                for item in itertools.islice(remaining, 1):
-                    pending.append(pool.submit(function, item))
-                yield result
-        finally:
-            for future in pending:
-                future.cancel()

@@ -13,21 +13,23 @@ import safetensors.torch
 import torch
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
-from pixelwise.checkpoints.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, EVALUATIONS, TrainedModel, load_trained
+from pixelwise.checkpoints.trained import TrainedModel, load_trained
 from pixelwise.datasets.fingerprint import fingerprint
+from pixelwise.datasets.layouts.splits import group_names
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset, Sample
-from pixelwise.datasets.splitting import group_names
 from pixelwise.errors import DataError
-from pixelwise.evaluation.devices import choose_device
+from pixelwise.evaluation.assembling import Provenance, make_result
 from pixelwise.evaluation.evaluate import evaluate_protocols
-from pixelwise.evaluation.measurement import Measurement
-from pixelwise.evaluation.result import Provenance, Result, TrainingCost, make_result, save_result
-from pixelwise.evaluation.samples import save_samples
+from pixelwise.evaluation.gallery import save_samples
+from pixelwise.evaluation.tally import Measurement
+from pixelwise.machine.devices import choose_device
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.protocols import protocol as find_protocol
-from pixelwise.recipes.schema import Data, Evaluation, Precision
+from pixelwise.recipes.schema.recipe import Data, Evaluation, Precision
+from pixelwise.records.result import Result, TrainingCost, save_result
+from pixelwise.records.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, EVALUATIONS
 from pixelwise.runtimes import is_artefact, load_artefact
 from pixelwise.storage import printable, sha256_bytes
 

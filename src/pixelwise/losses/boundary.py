@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixelwise.losses.cross_entropy import cross_entropy
-from pixelwise.recipes.classes import IGNORE
+from pixelwise.recipes.classes.tables import IGNORE
 
 
 def boundary_cross_entropy(

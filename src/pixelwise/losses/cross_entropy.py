@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixelwise.losses.pixels import Normalize, at_least_float32, average, pixel_weights
-from pixelwise.recipes.classes import IGNORE
+from pixelwise.recipes.classes.tables import IGNORE
 
 
 def cross_entropy(

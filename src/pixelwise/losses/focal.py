@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixelwise.losses.pixels import Normalize, at_least_float32, average, pixel_weights
-from pixelwise.recipes.classes import IGNORE
+from pixelwise.recipes.classes.tables import IGNORE
 
 # Below this 1 - p has no gradient: that of its power is infinite at 0 for gamma < 1, and the loss vanishes anyway.
 _LEAST_DOUBT = 1e-6

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixelwise.losses.pixels import Normalize, at_least_float32, same_size
-from pixelwise.recipes.classes import IGNORE_BIT
-from pixelwise.recipes.schema import Loss
+from pixelwise.recipes.classes.tables import IGNORE_BIT
+from pixelwise.recipes.schema.recipe import Loss
 
 
 def multilabel_loss(

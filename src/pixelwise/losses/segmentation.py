@@ -15,7 +15,7 @@ from pixelwise.losses.lovasz import lovasz_softmax
 from pixelwise.losses.ohem import hard_labels
 from pixelwise.losses.pixels import at_least_float32, same_size
 from pixelwise.losses.tversky import tversky
-from pixelwise.recipes.schema import Loss
+from pixelwise.recipes.schema.recipe import Loss
 
 # The random stream of `uses_class_weights`; those of the data order and of augmentation have smaller numbers.
 CLASS_WEIGHTS_STREAM = 16

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.losses.pixels import at_least_float32
-from pixelwise.recipes.classes import IGNORE
+from pixelwise.recipes.classes.tables import IGNORE
 
 
 def tversky(logits: Tensor, labels: Tensor, *, alpha: float = 0.3, beta: float = 0.7, epsilon: float = 1e-6) -> Tensor:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from pixelwise.metrics.confusion import confusion_matrix
-from pixelwise.recipes.classes import IGNORE
+from pixelwise.recipes.classes.tables import IGNORE
 
 DILATION_RATIO = 0.02
 """Width of the bands as a share of the image's diagonal."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelwise.recipes.classes import IGNORE
+from pixelwise.recipes.classes.tables import IGNORE
 
 BINS = 15
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pixelwise.metrics.boundary import BoundaryCounts, boundary_counts
 from pixelwise.metrics.scores import Scores, mean_of
-from pixelwise.recipes.classes import IGNORE, IGNORE_BIT
+from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
 
 
 def upsampled_bits(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:

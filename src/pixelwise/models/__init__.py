@@ -1,6 +1,6 @@
 """Complete networks: one file per family, each registered by the type of its spec."""
 
-from pixelwise.models import (  # importing a family registers it
+from pixelwise.models import (
     deeplabv3,
     deeplabv3lite,
     deeplabv3plus,

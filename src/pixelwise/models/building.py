@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from pixelwise.errors import RecipeError
 from pixelwise.models.base import SegmentationModel
 from pixelwise.recipes.catalog import recipe
-from pixelwise.recipes.classes import IGNORE
-from pixelwise.recipes.schema import Recipe
+from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.specs import ModelSpec
 
 Builder = Callable[[Any, tuple[str, ...]], SegmentationModel]

@@ -15,13 +15,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from pixelwise.backbones.lite import LiteEncoder
-from pixelwise.layers.lite import (
-    GroupedSeparableConv,
-    LiteASPP,
-    LitePrediction,
-    initialise,
-    pointwise,
-)
+from pixelwise.layers.lite import GroupedSeparableConv, LiteASPP, LitePrediction, initialise, pointwise
 from pixelwise.layers.resizing import resize_to
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds

@@ -22,13 +22,7 @@ from pixelwise.layers.heads import DROPOUT
 from pixelwise.layers.pyramid_pooling import PyramidPooling
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
-from pixelwise.models.encoding import (
-    AUXILIARY_FEATURE,
-    auxiliary_head,
-    expect_positive,
-    head_and_auxiliary,
-    maps_read,
-)
+from pixelwise.models.encoding import AUXILIARY_FEATURE, auxiliary_head, expect_positive, head_and_auxiliary, maps_read
 from pixelwise.recipes.specs import PSPNetSpec
 
 

@@ -19,13 +19,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from pixelwise.errors import RecipeError
-from pixelwise.layers.fake_quantization import (
-    SCHEMES,
-    FakeQuantization,
-    QuantizationScheme,
-    Rounding,
-    outlier_bound,
-)
+from pixelwise.layers.fake_quantization import SCHEMES, FakeQuantization, QuantizationScheme, Rounding, outlier_bound
 from pixelwise.models.base import SegmentationModel
 
 if TYPE_CHECKING:

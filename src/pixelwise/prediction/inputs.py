@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pixelwise.datasets.decoding import SUFFIXES
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.listing import list_images
+from pixelwise.datasets.layouts.listing import list_images
+from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.storage import printable
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import torch
 
-from pixelwise.checkpoints.run_folder import load_trained
+from pixelwise.checkpoints.trained import load_trained
 from pixelwise.datasets.samples import Reading
-from pixelwise.evaluation.devices import choose_device
+from pixelwise.machine.devices import choose_device
 from pixelwise.prediction.segmenter import Segmenter, through_windows
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.protocols import protocol as find_protocol

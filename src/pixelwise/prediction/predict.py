@@ -13,15 +13,15 @@ import msgspec
 import numpy as np
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.reading import read_image
+from pixelwise.datasets.reading.files import read_image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError, PixelwiseError, RecipeError
-from pixelwise.evaluation.pairs import in_background
-from pixelwise.evaluation.pictures import jpeg
-from pixelwise.evaluation.submissions import MaskFormat, grey_png, mask_encoder, mask_values
+from pixelwise.prediction.background import in_background
 from pixelwise.prediction.inputs import Input, find_inputs
+from pixelwise.prediction.mask_formats import MaskFormat, grey_png, mask_encoder, mask_values
+from pixelwise.prediction.overlays import jpeg
 from pixelwise.prediction.segmenter import PaletteName, Prediction, Segmenter, choose_palette
-from pixelwise.recipes.classes import Color
+from pixelwise.recipes.classes.tables import Color
 from pixelwise.storage import printable, write_bytes
 
 MASKS = "masks"

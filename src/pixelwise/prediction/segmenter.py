@@ -16,18 +16,18 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from pixelwise.datasets.reading import read_image
+from pixelwise.datasets.reading.files import read_image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import CheckpointError, DataError
-from pixelwise.evaluation.combinations import blend_classes, packed, unpacked
-from pixelwise.evaluation.evaluate import main_logits, padded_size, predicted_labels, prediction_mode, views_of
-from pixelwise.evaluation.pairs import RESIZE, fitted_size
-from pixelwise.evaluation.pictures import blend
-from pixelwise.evaluation.views import bands, best_classes
 from pixelwise.metrics import upsampled_argmax, upsampled_bits
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.classes import Color
-from pixelwise.recipes.palettes import colorblind_palette
+from pixelwise.prediction.combinations import blend_classes, packed, unpacked
+from pixelwise.prediction.network import main_logits, padded_size, predicted_labels, prediction_mode, views_of
+from pixelwise.prediction.overlays import blend
+from pixelwise.prediction.sizes import RESIZE, fitted_size
+from pixelwise.prediction.windows import bands, best_classes
+from pixelwise.recipes.classes.palettes import colorblind_palette
+from pixelwise.recipes.classes.tables import Color
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol, Size
 
 WHOLE_PIXELS = 1 << 24

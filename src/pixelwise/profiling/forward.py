@@ -10,7 +10,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-from pixelwise.evaluation.machine import peak_memory_bytes
+from pixelwise.machine.facts import peak_memory_bytes
 from pixelwise.models import SegmentationModel
 from pixelwise.profiling.complexity import Complexity, complexity
 from pixelwise.recipes.protocols import Size

@@ -220,7 +220,7 @@ def _prepared(candidate: Candidate, size: Size, batch: int) -> Callable[[], obje
 def _eager(candidate: Candidate, size: Size, batch: int) -> Callable[[], object]:
     import torch
 
-    from pixelwise.checkpoints.run_folder import load_trained
+    from pixelwise.checkpoints.trained import load_trained
     from pixelwise.models import build_model
 
     path = Path(candidate.source)

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 from pixelwise.datasets.opening import open_dataset, settled
-from pixelwise.datasets.reading import read_pair
+from pixelwise.datasets.reading.files import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import PixelwiseError
 from pixelwise.models import build_model
 from pixelwise.recipes.protocols import Size
-from pixelwise.recipes.schema import Precision, Recipe
+from pixelwise.recipes.schema.recipe import Precision, Recipe
+from pixelwise.training.batches import Batch, TrainingPairs, collate, fits_in_memory
 from pixelwise.training.clock import PartClock
 from pixelwise.training.format_choice import choose_format
-from pixelwise.training.loading import Batch, TrainingPairs, collate, fits_in_memory
 from pixelwise.training.loop import memory_explained
 from pixelwise.training.optimizers import set_learning_rates
 from pixelwise.training.order import BatchPlan, Key, steps_per_epoch

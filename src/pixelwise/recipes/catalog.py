@@ -6,7 +6,7 @@ import importlib
 from functools import cache
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.schema import Recipe
+from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.suggestions import did_you_mean
 
 ENTRY_POINT_GROUP = "pixelwise.recipes"
@@ -14,15 +14,15 @@ ENTRY_POINT_GROUP = "pixelwise.recipes"
 
 
 MODULES = (
-    "pytorch_enet",
-    "sssegmentation",
-    "united_perception",
-    "edgeai",
-    "tf_deeplab",
-    "torchvision",
-    "miscellaneous",
-    "generic",
-    "camvid_scratch",
+    "published.pytorch_enet",
+    "published.sssegmentation",
+    "published.united_perception",
+    "published.edgeai",
+    "published.tf_deeplab",
+    "published.torchvision",
+    "published.erfnet_swiftnet",
+    "own.generic",
+    "own.camvid_scratch",
 )
 """Of this package, in the order in which recipes are listed; each has a tuple `RECIPES`."""
 

@@ -11,9 +11,9 @@ import msgspec
 import tomli_w
 
 from pixelwise.recipes.catalog import recipe as find_recipe
-from pixelwise.recipes.classes import CLASS_SETS
+from pixelwise.recipes.classes.tables import CLASS_SETS
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.schema import Recipe, to_plain
+from pixelwise.recipes.schema.recipe import Recipe, to_plain
 
 DEFAULT = "default"
 

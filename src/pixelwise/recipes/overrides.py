@@ -13,7 +13,7 @@ import msgspec
 import tomli_w
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.schema import Recipe, to_plain
+from pixelwise.recipes.schema.recipe import Recipe, to_plain
 from pixelwise.recipes.suggestions import did_you_mean
 
 SAME_EXPERIMENT: tuple[str, ...] = (
@@ -105,7 +105,7 @@ def _load_toml(path: Path, above: tuple[Path, ...]) -> Recipe:
     base = plain.pop("base", None)
     if base is None:
         return from_plain(plain, str(path))
-    from pixelwise.recipes.catalog import recipe  # the catalogue also reads files through us
+    from pixelwise.recipes.catalog import recipe
 
     name = str(base)
     merged = to_plain(_load_toml(Path(name), chain) if name.endswith(".toml") else recipe(name))

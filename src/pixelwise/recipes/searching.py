@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.pages import find_page
 from pixelwise.recipes.protocols import Size, protocol
-from pixelwise.recipes.schema import Recipe
+from pixelwise.recipes.published.pages import find_page
+from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.suggestions import did_you_mean
 
 FIELDS = {

@@ -8,15 +8,15 @@ from pathlib import Path
 import msgspec
 import torch
 
-from pixelwise.checkpoints.run_folder import ENVIRONMENT, RECIPE, read_recipe
-from pixelwise.evaluation.devices import choose_device
+from pixelwise.machine.devices import choose_device
 from pixelwise.models import build_model
 from pixelwise.profiling.forward import profile_forward
 from pixelwise.profiling.training import profile_training
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.protocols import Size
-from pixelwise.recipes.schema import Recipe
+from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.run_folder import ENVIRONMENT, RECIPE, read_recipe
 from pixelwise.reports.profiles import draw_training, forward_lines, refuse_picture_format, training_lines
 from pixelwise.training.runs import default_threads, use_processor
 

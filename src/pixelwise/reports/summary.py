@@ -8,24 +8,19 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from pixelwise.checkpoints.run_folder import ENVIRONMENT, REPORT, read_recipe
-from pixelwise.evaluation.result import to_json
 from pixelwise.evaluation.runs import evaluate
-from pixelwise.evaluation.submissions import MaskFormat
 from pixelwise.prediction.loading import load
+from pixelwise.prediction.mask_formats import MaskFormat
 from pixelwise.prediction.predict import PROBLEMS, predict_paths
 from pixelwise.prediction.segmenter import PaletteName
 from pixelwise.recipes.protocols import Size
-from pixelwise.reports.counting import CountDisplay
-from pixelwise.reports.html import write_report
-from pixelwise.reports.terminal import print_result
+from pixelwise.records.result import to_json
+from pixelwise.records.run_folder import ENVIRONMENT, REPORT, read_recipe
+from pixelwise.reports.displays import CountDisplay, warn
+from pixelwise.reports.run.page import write_report
+from pixelwise.reports.run.terminal import print_result
 from pixelwise.runtimes import is_artefact, read_sidecar
 from pixelwise.storage import printable
-
-
-def warn(code: str, message: str) -> None:
-    """Say on standard error that something is not as it should be."""
-    sys.stderr.write(f"warning[{code}]: {message}\n")
 
 
 def conclude(run: Path) -> None:

@@ -19,7 +19,7 @@ def templates() -> Environment:
     `{{ text | commands }}` sets what stands between backticks as code.
     """
     environment = Environment(
-        loader=PackageLoader("pixelwise.reports", ""),
+        loader=PackageLoader("pixelwise.reports", "pages"),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
         trim_blocks=True,

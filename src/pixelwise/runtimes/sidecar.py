@@ -16,10 +16,10 @@ import msgspec
 import tomli_w
 
 from pixelwise.errors import CheckpointError
-from pixelwise.recipes.classes import Color
+from pixelwise.recipes.classes.tables import Color
 from pixelwise.recipes.overrides import from_plain
 from pixelwise.recipes.protocols import Size
-from pixelwise.recipes.schema import Recipe
+from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.specs import Preprocessing
 from pixelwise.storage import printable, sha256_file, write_text
 

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pixelwise.datasets.coco import CATEGORIES
-from pixelwise.datasets.town import draw_scene
-from pixelwise.recipes.classes import CLASS_SETS, IGNORE, VOC
+from pixelwise.datasets.formats.coco2017 import CATEGORIES
+from pixelwise.datasets.town.scenes import draw_scene
+from pixelwise.recipes.classes.tables import CLASS_SETS, IGNORE, VOC
 from pixelwise.recipes.protocols import Size
 from pixelwise.storage import write_text
 

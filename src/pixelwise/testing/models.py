@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from pixelwise.datasets.town import draw_scene
+from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.models import SegmentationModel, build_model
-from pixelwise.recipes.schema import Loss, Optimizer, Recipe, Sampling, Schedule
+from pixelwise.recipes.schema.recipe import Loss, Optimizer, Recipe, Sampling, Schedule
 from pixelwise.recipes.specs import ModelSpec
-from pixelwise.training.loading import Batch
+from pixelwise.training.batches import Batch
 from pixelwise.training.optimizers import build_optimizer
 from pixelwise.training.state import TrainingState
 from pixelwise.training.step import train_step

@@ -12,7 +12,7 @@ import msgspec
 from pixelwise.evaluation.runs import evaluate
 from pixelwise.recipes.catalog import list_recipes, recipe
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.schema import Recipe, to_plain
+from pixelwise.recipes.schema.recipe import Recipe, to_plain
 from pixelwise.testing.miniatures import write_miniature
 from pixelwise.training.runs import train
 

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from pixelwise.errors import ResourceError
+from pixelwise.machine.memory import available_memory
 from pixelwise.models import build_model
 from pixelwise.models.quantization_aware import quantization_aware
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.protocols import Size
-from pixelwise.recipes.schema import Recipe
-from pixelwise.storage.memory import available_memory
+from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.training.batches import Batch
 from pixelwise.training.ema import build_average
-from pixelwise.training.loading import Batch
 from pixelwise.training.loop import is_out_of_memory
 from pixelwise.training.optimizers import build_optimizer
 from pixelwise.training.state import TrainingState

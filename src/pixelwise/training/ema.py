@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from pixelwise.recipes.schema import Ema
+from pixelwise.recipes.schema.recipe import Ema
 
 Model = TypeVar("Model", bound=nn.Module)
 

@@ -16,7 +16,7 @@ import torch
 
 from pixelwise.models import build_model
 from pixelwise.recipes.protocols import Size
-from pixelwise.recipes.schema import Precision, Recipe
+from pixelwise.recipes.schema.recipe import Precision, Recipe
 from pixelwise.training.batch_size import random_batch
 from pixelwise.training.loop import memory_explained
 from pixelwise.training.precision import computes_bfloat16

@@ -19,13 +19,13 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from pixelwise.checkpoints.run_folder import CHECKPOINTS
 from pixelwise.errors import DivergedError, PixelwiseError, ResourceError, StoppedError
-from pixelwise.evaluation.machine import peak_memory_bytes
+from pixelwise.machine.facts import peak_memory_bytes
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.schema import Recipe, Selection
+from pixelwise.recipes.schema.recipe import Recipe, Selection
+from pixelwise.records.run_folder import CHECKPOINTS
 from pixelwise.storage import printable, write_bytes
-from pixelwise.training.loading import Batch, TrainingPairs, training_batches
+from pixelwise.training.batches import Batch, TrainingPairs, training_batches
 from pixelwise.training.log import RunLog
 from pixelwise.training.optimizers import set_learning_rates
 from pixelwise.training.order import steps_per_epoch

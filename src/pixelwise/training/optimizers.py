@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.schema import Group, Optimizer, Recipe, Sampling
+from pixelwise.recipes.schema.recipe import Group, Optimizer, Recipe, Sampling
 from pixelwise.recipes.suggestions import did_you_mean
 from pixelwise.training.schedules import learning_rate
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.schema import Sampling
+from pixelwise.recipes.schema.recipe import Sampling
 
 Key = tuple[int, int]
 """(epoch, sample index)"""

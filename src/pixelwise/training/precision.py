@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pixelwise.errors import RecipeError
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.schema import Precision
+from pixelwise.recipes.schema.recipe import Precision
 
 
 def bfloat16_caution(precision: Precision, device: torch.device) -> str | None:

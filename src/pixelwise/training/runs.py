@@ -13,30 +13,30 @@ import msgspec
 import torch
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint, remove_later_checkpoints
-from pixelwise.checkpoints.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, LOG, RECIPE, read_recipe
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
-from pixelwise.evaluation.devices import choose_device
 from pixelwise.evaluation.evaluate import evaluate_model
-from pixelwise.evaluation.machine import machine_facts, version_facts
+from pixelwise.machine.devices import choose_device
+from pixelwise.machine.facts import machine_facts, version_facts
+from pixelwise.machine.memory import keep_freed_memory
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.protocols import protocol
-from pixelwise.recipes.schema import Recipe, to_plain
+from pixelwise.recipes.schema.recipe import Recipe, to_plain
+from pixelwise.records.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, LOG, RECIPE, read_recipe
 from pixelwise.storage import printable, write_bytes, write_text
 from pixelwise.storage.atomic import remove_leftovers
 from pixelwise.storage.locks import run_lock
-from pixelwise.storage.memory import keep_freed_memory
-from pixelwise.training.decoded import keep_decoded
+from pixelwise.training.batches import TrainingPairs
+from pixelwise.training.decoded_cache import keep_decoded
 from pixelwise.training.format_choice import FormatChoice
-from pixelwise.training.loading import TrainingPairs
 from pixelwise.training.log import RunLog
 from pixelwise.training.loop import Evaluated, out_of_patience, train_loop
 from pixelwise.training.precision import refuse_impossible
-from pixelwise.training.preparing import (
+from pixelwise.training.setup import (
     PreparedRun,
     RunObserver,
     look_at_data,

@@ -17,7 +17,7 @@ from __future__ import annotations
 import bisect
 import math
 
-from pixelwise.recipes.schema import Schedule
+from pixelwise.recipes.schema.recipe import Schedule
 
 
 def total_steps(schedule: Schedule, steps_per_epoch: int) -> int:

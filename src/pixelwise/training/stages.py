@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from pixelwise.checkpoints.run_folder import RECIPE
 from pixelwise.errors import RecipeError, StoppedError
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.schema import Recipe, Stage
+from pixelwise.recipes.schema.recipe import Recipe, Stage
+from pixelwise.records.run_folder import RECIPE
 from pixelwise.storage import printable
 
 STAGES = "stages"

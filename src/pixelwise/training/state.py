@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from pixelwise.checkpoints.checkpoint import Checkpoint, remove_old_checkpoints, save_checkpoint
-from pixelwise.checkpoints.run_folder import load_weights
+from pixelwise.checkpoints.trained import load_weights
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.schema import Recipe
+from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training.ema import build_average
 from pixelwise.training.optimizers import build_optimizer
 

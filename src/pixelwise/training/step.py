@@ -15,14 +15,14 @@ from pixelwise.losses.multilabel import multilabel_loss
 from pixelwise.losses.segmentation import segmentation_loss, uses_class_weights
 from pixelwise.models import SegmentationModel
 from pixelwise.models.preprocessing import normalize
-from pixelwise.recipes.classes import IGNORE, IGNORE_BIT
-from pixelwise.recipes.schema import Recipe
+from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
+from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.specs import Preprocessing
+from pixelwise.training.batches import Batch
 from pixelwise.training.clock import Clock, untimed
 from pixelwise.training.dilated import DilatedInFloat32
 from pixelwise.training.ema import update_average
 from pixelwise.training.guard import Verdict, copy_all, decides_on_device, restore_unless, step_if
-from pixelwise.training.loading import Batch
 from pixelwise.training.state import TrainingState
 from pixelwise.transforms.color import colored_input
 

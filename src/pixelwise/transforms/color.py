@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pixelwise.recipes.schema import Augment
+from pixelwise.recipes.schema.recipe import Augment
 
 # ITU-R BT.601 luma
 LUMA = np.array([0.299, 0.587, 0.114])

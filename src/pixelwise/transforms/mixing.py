@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from pixelwise.recipes.classes import IGNORE
+from pixelwise.recipes.classes.tables import IGNORE
 
 CUT_AREA = 0.5
 

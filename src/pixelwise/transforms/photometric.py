@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from pixelwise.recipes.schema import Augment
+from pixelwise.recipes.schema.recipe import Augment
 
 BRIGHTNESS = 32.0
 FACTORS = (0.5, 1.5)

@@ -1,0 +1,83 @@
+"""A file of another system's weights -> a folder in our format, with where it came from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pixelwise.checkpoints.checkpoint import save_checkpoint
+from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
+from pixelwise.checkpoints.importers.state_files import load_state_file
+from pixelwise.errors import RecipeError
+from pixelwise.models import build_model
+from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.overrides import apply_overrides, to_toml
+from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
+from pixelwise.storage import printable, sha256_file, write_bytes, write_text
+
+PROVENANCE = "provenance.json"
+
+
+def import_file(
+    file: str | os.PathLike[str],
+    recipe: str | Recipe,
+    source: str,
+    output: str | os.PathLike[str],
+    *,
+    overrides: Sequence[str] = (),
+    licence: str | None = None,
+) -> ImportReport:
+    """Write the weights in `file` as a folder that `load`, `predict` and `evaluate` take like a run.
+
+    The folder holds `recipe.toml`, one checkpoint of step 0 and `provenance.json`: the file's name,
+    size and SHA-256, the source, the licence and what became of every tensor.
+
+    Args:
+        file: Their file: `.safetensors`, or of `torch.save` (read with `weights_only=True`).
+        recipe: Name of a recipe, a `.toml` file or a recipe: the network the weights are of.
+        source: Which system wrote them, one of `pixelwise.checkpoints.importers.importing.SOURCES`.
+        output: Folder to create.
+        overrides: `section.field=value` changes to the recipe.
+        licence: Of the weights; None: what the recipe's published row says.
+
+    Returns:
+        What became of every tensor.
+
+    Raises:
+        CheckpointError: As `import_weights` and `load_state_file`.
+        RecipeError: R213, `output` holds a run or weights already.
+    """
+    path, folder = Path(file), Path(output)
+    if (folder / RECIPE).exists() or (folder / CHECKPOINTS).exists():
+        raise RecipeError("R213", f"{printable(folder)} already holds a run or weights", "choose another --output")
+    resolved = apply_overrides(find_recipe(recipe) if isinstance(recipe, str) else recipe, overrides)
+    content = load_state_file(path)
+    model = build_model(resolved)
+    report = import_weights(model, content, source)
+    if licence is None:
+        licence = resolved.published.weights_licence if resolved.published else "unknown"
+    provenance: dict[str, Any] = {
+        "file": path.name,
+        "bytes": path.stat().st_size,
+        "sha256": sha256_file(path),
+        "source": source,
+        "recipe": resolved.name,
+        "licence": licence,
+        "report": msgspec.to_builtins(report),
+    }
+    save_checkpoint(
+        folder / CHECKPOINTS,
+        step=0,
+        tensors={"model": model.state_dict()},
+        state={"imported": provenance},
+        miou=None,
+        metadata={"recipe": resolved.name, "classes": list(model.classes), "imported_from": source, "licence": licence},
+    )
+    write_bytes(folder / PROVENANCE, msgspec.json.format(msgspec.json.encode(provenance), indent=1) + b"\n")
+    write_text(folder / RECIPE, to_toml(resolved))  # last: its presence says that the folder is complete
+    return report

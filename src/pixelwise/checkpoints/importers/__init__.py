@@ -1,0 +1,1 @@
+"""Readers of other systems' weights: one file per key layout, and the translation they share."""

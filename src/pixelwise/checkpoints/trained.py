@@ -1,0 +1,99 @@
+"""The model that came out of a run, with its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from pixelwise.checkpoints.checkpoint import Checkpoint, Warn, best_checkpoint, newest_checkpoint
+from pixelwise.errors import CheckpointError
+from pixelwise.models import SegmentationModel, build_model
+from pixelwise.models.quantization_aware import quantization_aware
+from pixelwise.recipes.classes.tables import Color
+from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.run_folder import CHECKPOINTS, palette_of, read_recipe
+from pixelwise.storage import printable
+
+
+class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model with its weights and where they come from.
+
+    Attributes:
+        model: In evaluation mode, on the CPU.
+        recipe: The run's resolved recipe.
+        checkpoint: Where the weights were read.
+        weights: `ema` or `model`: which file of the checkpoint.
+        palette: One colour per class.
+    """
+
+    model: SegmentationModel
+    recipe: Recipe
+    checkpoint: Checkpoint
+    weights: str
+    palette: tuple[Color, ...]
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weights file."""
+        return self.checkpoint.sha256(self.weights)
+
+
+def load_trained(run: Path, warn: Warn | None = None) -> TrainedModel:
+    """Load the result of a run: the best or the last checkpoint, as its recipe says.
+
+    The averaged weights are taken where the run kept an average.
+
+    Raises:
+        CheckpointError: K420 not a run, K421 no checkpoint yet, K412 all damaged.
+    """
+    recipe = read_recipe(run)
+    folder = run / CHECKPOINTS
+    checkpoint = best_checkpoint(folder, warn) if recipe.selection.weights == "best" else None
+    checkpoint = checkpoint or newest_checkpoint(folder, warn)
+    if checkpoint is None:
+        raise CheckpointError(
+            "K421",
+            f"{printable(run)} has no checkpoint yet",
+            f"continue it with: pixelwise resume {printable(run)}",
+        )
+    weights = "ema" if checkpoint.has("ema") else "model"
+    model = quantization_aware(build_model(recipe), recipe.quantization)
+    load_weights(model, checkpoint, weights)
+    return TrainedModel(
+        model=model.eval(),
+        recipe=recipe,
+        checkpoint=checkpoint,
+        weights=weights,
+        palette=palette_of(recipe),
+    )
+
+
+def load_weights(model: SegmentationModel, checkpoint: Checkpoint, name: str) -> None:
+    """Fill `model` with the tensors of `{name}.safetensors`.
+
+    Raises:
+        CheckpointError: K422, they are of another network.
+    """
+    tensors = checkpoint.tensors(name)
+    own = model.state_dict()
+    wrong = [
+        f"{key} {tuple(tensors[key].shape)} instead of {tuple(own[key].shape)}"
+        for key in own
+        if key in tensors and tensors[key].shape != own[key].shape
+    ]
+    missing = [key for key in own if key not in tensors]
+    unknown = [key for key in tensors if key not in own]
+    if wrong or missing or unknown:
+        differences = [
+            *wrong,
+            *(f"{key} is missing" for key in missing),
+            *(f"{key} is unknown" for key in unknown),
+        ]
+        raise CheckpointError(
+            "K422",
+            f"{printable(checkpoint.path)} holds the weights of another network: {'; '.join(differences[:3])}"
+            + (f" and {len(differences) - 3} more" if len(differences) > 3 else ""),
+            "the recipe in the run folder must be the one the weights were trained with",
+        )
+    model.load_state_dict(tensors)

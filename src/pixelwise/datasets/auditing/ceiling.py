@@ -1,0 +1,144 @@
+"""What a network with coarse output can reach at best: the truth itself, shrunk and enlarged again.
+
+A head at stride 8 predicts one class for 8x8 pixels, or class scores that are enlarged. However good its
+features are, thin poles are lost. The ceiling says how much of the mIoU that costs on given labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import msgspec
+import numpy as np
+
+from pixelwise.datasets.fingerprint import THREADS, stat_signature
+from pixelwise.datasets.reading.files import read_labels
+from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.errors import DataError
+from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.storage import cache_folder, sha256_bytes, write_bytes
+from pixelwise.transforms.resizing import resize_labels
+
+STRIDES = (4, 8, 16, 32)
+MOST_IMAGES = 64
+_MOST_PIXELS = 24_000_000
+# Part of the cache key.
+_VERSION = 1
+
+
+class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
+    """The best mIoU at one output stride.
+
+    Attributes:
+        stride: Of the output.
+        nearest: mIoU (0..1) of labels shrunk and enlarged by nearest neighbour; NaN without a labelled pixel.
+        bilinear: mIoU of class shares per cell, enlarged bilinearly; the largest wins.
+        per_class: IoU of each class with `bilinear`; NaN for classes that do not occur.
+        images: How many images were measured.
+    """
+
+    stride: int
+    nearest: float
+    bilinear: float
+    per_class: tuple[float, ...]
+    images: int
+
+
+def measure_ceiling(dataset: Dataset, samples: Sequence[Sample]) -> tuple[Ceiling, ...]:
+    """The ceiling at every stride of `STRIDES`, over at most `MOST_IMAGES` of the samples, evenly spread.
+
+    Args:
+        dataset: Gives label table and reading options.
+        samples: With masks; those that cannot be read are left out. The sample shrinks further where the
+            masks are large, so that it takes seconds. The result is kept in the user's cache folder.
+    """
+    chosen = _evenly([sample for sample in samples if sample.mask_path is not None], MOST_IMAGES)
+    described = msgspec.json.encode((_VERSION, dataset.label_table, dataset.reading, dataset.classes))
+    paths = [sample.mask_path for sample in chosen if sample.mask_path is not None]
+    key = sha256_bytes(described + stat_signature(paths).encode())[:24]
+    cached = cache_folder() / f"ceiling-{key}.msgpack"
+    try:
+        return msgspec.msgpack.decode(cached.read_bytes(), type=tuple[Ceiling, ...])
+    except (OSError, msgspec.DecodeError):
+        pass  # not measured yet
+    first = _labels(chosen[0], dataset) if chosen else None
+    if first is not None:
+        chosen = _evenly(chosen, max(4, _MOST_PIXELS // max(1, first.size)))
+    num_classes = len(dataset.classes)
+    with ThreadPoolExecutor(THREADS) as pool:
+        counts = [count for count in pool.map(lambda s: _count_sample(s, dataset), chosen) if count is not None]
+    total = sum(counts, np.zeros((len(STRIDES), 2, 3, num_classes), np.int64))
+    result = tuple(_ceiling(stride, total[index], len(counts)) for index, stride in enumerate(STRIDES))
+    write_bytes(cached, msgspec.msgpack.encode(result))
+    return result
+
+
+def count_overlap(labels: np.ndarray, stride: int, num_classes: int) -> np.ndarray:
+    """What is left of one mask at an output stride.
+
+    Args:
+        labels: uint8 (H, W) class ids, 255 = ignored. Ignored pixels count nowhere; neither do pixels whose
+            value in the small mask is ignored.
+        stride: The small mask has ceil(H / stride) rows.
+        num_classes: K.
+
+    Returns:
+        int64 (2, 3, K): for nearest and bilinear, pixels of each class that are right, that are truly of the
+        class, and that are taken for it.
+    """
+    height, width = labels.shape
+    small = (-(-height // stride), -(-width // stride))
+    nearest = resize_labels(resize_labels(labels, small), (height, width))
+    return np.stack([_overlap(labels, nearest, num_classes), _overlap(labels, _bilinear(labels, small), num_classes)])
+
+
+def _bilinear(labels: np.ndarray, small: tuple[int, int]) -> np.ndarray:
+    """Class shares of the cells, enlarged; uint8 (H, W). Class by class, so that memory does not grow with them."""
+    height, width = labels.shape
+    best = np.zeros(labels.shape, np.float32)
+    winner = np.full(labels.shape, IGNORE, np.uint8)
+    for class_id in np.unique(labels).tolist():
+        if class_id == IGNORE:
+            continue
+        share = cv2.resize((labels == class_id).astype(np.float32), small[::-1], interpolation=cv2.INTER_AREA)
+        share = cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)
+        larger = share > best
+        winner[larger] = class_id
+        np.maximum(best, share, out=best)
+    return winner
+
+
+def _overlap(labels: np.ndarray, prediction: np.ndarray, num_classes: int) -> np.ndarray:
+    counted = (labels != IGNORE) & (prediction != IGNORE)
+    truth, predicted = labels[counted], prediction[counted]
+    rows = (truth[truth == predicted], truth, predicted)
+    return np.stack([np.bincount(row, minlength=num_classes)[:num_classes] for row in rows])
+
+
+def _ceiling(stride: int, counts: np.ndarray, images: int) -> Ceiling:
+    right, truth, predicted = counts[:, 0], counts[:, 1], counts[:, 2]
+    union = truth + predicted - right
+    iou = np.where(union > 0, right / np.maximum(union, 1), np.nan)
+    means = [float(np.nanmean(row)) if np.isfinite(row).any() else float("nan") for row in iou]
+    return Ceiling(stride=stride, nearest=means[0], bilinear=means[1], per_class=tuple(iou[1].tolist()), images=images)
+
+
+def _count_sample(sample: Sample, dataset: Dataset) -> np.ndarray | None:
+    labels = _labels(sample, dataset)
+    if labels is None:
+        return None
+    return np.stack([count_overlap(labels, stride, len(dataset.classes)) for stride in STRIDES])
+
+
+def _labels(sample: Sample, dataset: Dataset) -> np.ndarray | None:
+    try:
+        return read_labels(sample, dataset)
+    except DataError:
+        return None  # the audit says what is wrong with it
+
+
+def _evenly(samples: Sequence[Sample], most: int) -> list[Sample]:
+    step = max(1.0, len(samples) / most)
+    return [samples[int(index * step)] for index in range(min(most, len(samples)))]

@@ -1,0 +1,279 @@
+"""From what was learnt about single pairs to findings about the data set."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from pixelwise.datasets.auditing.examination import MAX_VALUES, Examination
+from pixelwise.datasets.auditing.near_duplicates import Seen
+from pixelwise.datasets.explanations import (
+    describe_counts,
+    describe_ids,
+    explain_colors_without_table,
+    explain_unknown_ids,
+    label_map_override,
+)
+from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.samples import Dataset
+from pixelwise.errors import DataError
+from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.storage import printable
+
+Twins = Mapping[tuple[str, str], Sequence[tuple[Seen, Seen, int]]]
+"""By two splits: an image of the first, one of the second that looks like it, and how many bits differ."""
+
+# So many classes are named in a sentence.
+_NAMED = 8
+
+
+def collect_findings(
+    dataset: Dataset,
+    examinations: Sequence[Examination],
+    pixels: Mapping[str, Sequence[int]],
+    changed: Sequence[Path],
+    twins: Twins,
+) -> tuple[Finding, ...]:
+    """Everything that is wrong or odd, errors first.
+
+    Args:
+        dataset: As opened; its own problems are repeated.
+        examinations: Of all pairs.
+        pixels: By split, labelled pixels of each class.
+        changed: Files whose content changed behind an unchanged modification time.
+        twins: By two splits, images of them that look alike, with the number of bits that differ.
+    """
+    findings = [_relative(found, dataset.root) for found in dataset.problems]
+    findings += _per_file(dataset, examinations)
+    findings += _damaged_on_disk(dataset, changed)
+    findings += _leaks(dataset, examinations)
+    findings += _near_duplicates(dataset, twins)
+    findings += _black_and_white(dataset, examinations)
+    findings += _different_palettes(dataset, examinations)
+    findings += _image_warnings(dataset, examinations)
+    findings += _class_warnings(dataset, examinations, pixels)
+    return tuple(sorted(findings, key=lambda found: found.severity != "error"))
+
+
+def relative_name(path: Path, root: Path) -> str:
+    """The path below the data set's folder, printable."""
+    return printable(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
+def _shorten(text: str, root: Path) -> str:
+    return text.replace(f"{printable(root)}/", "")
+
+
+def _relative(found: Finding, root: Path) -> Finding:
+    """The finding with paths below the data set's folder."""
+    return Finding(
+        code=found.code,
+        severity=found.severity,
+        message=_shorten(found.message, root),
+        files=tuple(_shorten(file, root) for file in found.files),
+        total=found.total,
+        fix=_shorten(found.fix, root),
+    )
+
+
+def _per_file(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
+    """One finding per code, over all files that have it."""
+    by_code: dict[str, list[tuple[Examination, Path, DataError]]] = {}
+    for examination in examinations:
+        for path, error in examination.errors:
+            by_code.setdefault(error.code, []).append((examination, path, error))
+    findings = []
+    for code, cases in sorted(by_code.items()):
+        files = [relative_name(path, dataset.root) for _, path, _ in cases]
+        first = cases[0][2]
+        message, fix = _shorten(first.message, dataset.root), _shorten(first.help, dataset.root)
+        if len(cases) > 1:
+            message, fix = _over_all(dataset, code, [case[0] for case in cases], message, fix)
+        findings.append(finding(code, message, files, fix))
+    return findings
+
+
+def _over_all(dataset: Dataset, code: str, cases: list[Examination], message: str, fix: str) -> tuple[str, str]:
+    """Message and fix for several files: values are added up, other messages name the first file."""
+    if code == "D202" and not dataset.multilabel:
+        unknown = _sum(case.unknown_ids for case in cases)
+        seen = _sum(case.raw_ids for case in cases)
+        return (
+            f"{len(cases)} masks contain {describe_counts(unknown)}; expected {describe_ids(dataset.label_table.ids)}",
+            explain_unknown_ids(unknown, seen, len(dataset.classes)),
+        )
+    if code == "D205" and all(case.unknown_colors for case in cases):
+        colors = _sum(case.unknown_colors for case in cases)
+        clause, help = explain_colors_without_table(colors)
+        least = "at least " if any(len(case.unknown_colors) == MAX_VALUES for case in cases) else ""
+        return (
+            f"{len(cases)} masks are RGB images with {least}{len(colors)} colours; expected one channel of class ids, "
+            f"or a colour table; {clause}",
+            help,
+        )
+    return f"{len(cases)} files; the first: {message}", fix
+
+
+def _sum(counts: Iterable[Mapping[int, int]]) -> dict[int, int]:
+    total: Counter[int] = Counter()
+    for count in counts:
+        total.update(count)
+    return dict(total)
+
+
+def _damaged_on_disk(dataset: Dataset, changed: Sequence[Path]) -> list[Finding]:
+    if not changed:
+        return []
+    files = sorted(relative_name(path, dataset.root) for path in changed)
+    return [
+        finding(
+            "D103",
+            f"{files[0]}: the content differs from what an earlier audit saw, although size and modification time "
+            "are the same: the file was damaged on the disk or during a copy",
+            files,
+            "restore the file from a copy; if it was changed on purpose, `touch` it",
+        )
+    ]
+
+
+def _leaks(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
+    """The same image in two splits: what is scored was trained on."""
+    by_digest: dict[str, dict[str, Path]] = {}
+    for examination in examinations:
+        if examination.digest:
+            paths = by_digest.setdefault(examination.digest, {})
+            paths.setdefault(examination.split, examination.sample.image_path)
+    shared: dict[tuple[str, ...], list[dict[str, Path]]] = {}
+    for paths in by_digest.values():
+        if len(paths) > 1:
+            shared.setdefault(tuple(paths), []).append(paths)
+    findings = []
+    for splits, groups in shared.items():
+        example = " is ".join(relative_name(groups[0][split], dataset.root) for split in splits)
+        findings.append(
+            finding(
+                "D133",
+                f"{_images(len(groups), 'is', 'are')} in {' and '.join(splits)} with identical content, e.g. "
+                f"{example}: scores on {splits[-1]} would be too good",
+                [relative_name(path, dataset.root) for group in groups for path in group.values()],
+                f"remove them from {splits[0]} or from {splits[-1]}",
+            )
+        )
+    return findings
+
+
+def _images(number: int, one: str, several: str) -> str:
+    return f"1 image {one}" if number == 1 else f"{number} images {several}"
+
+
+def _near_duplicates(dataset: Dataset, twins: Twins) -> list[Finding]:
+    """Images of two splits that look alike: a copy in another quality, or the next frame of a video."""
+    findings = []
+    for (first, second), pairs in twins.items():
+        one, other, _ = pairs[0]
+        names = [relative_name(seen.path, dataset.root) for pair in pairs for seen in pair[:2]]
+        example = f"{relative_name(other.path, dataset.root)} looks like {relative_name(one.path, dataset.root)}"
+        findings.append(
+            finding(
+                "W134",
+                f"{_images(len(pairs), f'of {second} looks', f'of {second} look')} like images of {first}, e.g. "
+                f"{example}: scores on {second} would be too good",
+                list(dict.fromkeys(names)),
+                f"keep a video sequence in one split (`pixelwise data split --group`), or remove them from {first}",
+            )
+        )
+    return findings
+
+
+def _black_and_white(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
+    if dataset.label_table.threshold is not None:
+        return []  # 255 is above it, which makes it the object
+    seen = _sum(e.raw_ids for e in examinations)
+    if set(seen) != {0, IGNORE} or dataset.label_table.ids.get(IGNORE) != IGNORE:
+        return []
+    files = [relative_name(e.sample.mask_path, dataset.root) for e in examinations if e.sample.mask_path and e.raw_ids]
+    return [
+        finding(
+            "D206",
+            f"the masks hold only {describe_counts(seen)}; 255 means ignored here, so a single class is left",
+            files,
+            f"if 255 is the object, add {label_map_override({0: 0, IGNORE: 1})}",
+        )
+    ]
+
+
+def _different_palettes(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
+    """Palette masks that give one id two colours were probably numbered file by file."""
+    colors: dict[int, tuple[int, int, int]] = {}
+    files = []
+    for examination in examinations:
+        if any(colors.setdefault(raw_id, color) != color for raw_id, color in examination.colors.items()):
+            files.append(relative_name(examination.sample.mask_path or examination.sample.image_path, dataset.root))
+    if not files:
+        return []
+    return [
+        finding(
+            "W213",
+            f"{len(files)} palette masks give an id another colour than the masks before them, e.g. {files[0]}: the "
+            "editor may have numbered the colours anew in each file",
+            files,
+            "if colours and not indices carry the classes, give data.colors, and palette masks are read by colour",
+        )
+    ]
+
+
+def _image_warnings(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
+    readable = [(e, e.image) for e in examinations if e.image is not None]
+    cases = (
+        (
+            "W102",
+            [e for e, _ in readable if e.misnamed],
+            "images have another format than their names say (they are read by content)",
+            "rename them, other programs may fail",
+        ),
+        (
+            "W106",
+            [e for e, facts in readable if facts.transparent],
+            f"images have transparent pixels; data.alpha={dataset.reading.alpha} decides what becomes of them",
+            "`drop` keeps the colours below, `black` blends onto black",
+        ),
+        (
+            "W107",
+            [e for e, facts in readable if facts.animated],
+            "images have several frames or pages; the first is used",
+            "export single images if another frame is meant",
+        ),
+    )
+    findings = []
+    for code, affected, text, fix in cases:
+        files = [relative_name(e.sample.image_path, dataset.root) for e in affected]
+        if files:
+            findings.append(finding(code, f"{len(files)} {text}, e.g. {files[0]}", files, fix))
+    return findings
+
+
+def _class_warnings(
+    dataset: Dataset, examinations: Iterable[Examination], pixels: Mapping[str, Sequence[int]]
+) -> list[Finding]:
+    findings = []
+    void = [e for e in examinations if e.pixels is not None and int(e.pixels[IGNORE]) == e.size[0] * e.size[1]]
+    if void:
+        files = [relative_name(e.sample.mask_path or e.sample.image_path, dataset.root) for e in void]
+        text = f"{len(files)} masks are ignored everywhere and teach nothing, e.g. {files[0]}"
+        findings.append(finding("W212", text, files, "label them, or remove the pairs"))
+    present = {name for counts in pixels.values() for name, count in zip(dataset.classes, counts, strict=True) if count}
+    if len(present) == 1 and not dataset.multilabel:
+        text = f"only class '{next(iter(present))}' is present; every prediction of it scores mIoU 100 %"
+        findings.append(finding("W211", text, [], "check the masks and data.label_map"))
+    for split, counts in pixels.items():
+        absent = [name for name, count in zip(dataset.classes, counts, strict=True) if not count]
+        if absent and any(counts):
+            kept = len(dataset.classes) - len(absent)
+            names = ", ".join(absent[:_NAMED]) + (f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else "")
+            text = (
+                f"{split}: {names} {'has' if len(absent) == 1 else 'have'} no pixel; "
+                f"scores there are means over {kept} of {len(dataset.classes)} classes"
+            )
+            findings.append(finding("W210", text, [], "move images between the splits, or drop the class"))
+    return findings

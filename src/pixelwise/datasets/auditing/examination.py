@@ -1,0 +1,286 @@
+"""One pair of files, looked at completely: what the audit learns from it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+
+from pixelwise.datasets.auditing.near_duplicates import NO_LOOK, Look, look_of
+from pixelwise.datasets.fingerprint import SETTLED_SECONDS, HashCache
+from pixelwise.datasets.labels import count_values
+from pixelwise.datasets.reading.decoding import SUFFIXES
+from pixelwise.datasets.reading.files import (
+    ImageFacts,
+    RawMask,
+    Translation,
+    load_image,
+    load_mask,
+    mask_error,
+    read_class_masks,
+    translate,
+)
+from pixelwise.datasets.reading.fitting import fit_labels, rotation_error
+from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.errors import DataError
+from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
+from pixelwise.storage import cache_folder, sha256_bytes, write_bytes
+
+MAX_VALUES = 1000
+"""So many values of a mask are kept, the most frequent ones: a photo in place of a mask has 100 000 colours."""
+# Part of the cache key: raise it when an examination finds more, or its fields change.
+_VERSION = 4
+
+
+@dataclass
+class Examination:
+    """What is known about one pair after both files were decoded.
+
+    Attributes:
+        split: The split of the sample.
+        sample: The pair.
+        errors: What is wrong, with the file it is wrong with.
+        image: Facts about the image; None if it could not be read.
+        size: (height, width) of the image as read.
+        digest: SHA-256 of the image file; empty if it could not be read.
+        encoding: Of the mask, in words; empty if it could not be read.
+        pixels: int64 (256,) number of pixels by class id (255 = ignored); None unless the pair is
+            usable. Those of multi-label data overlap.
+        raw_ids: Raw value -> pixels of a mask with one channel.
+        unknown_ids: Those without a meaning.
+        unknown_colors: `0xrrggbb` -> pixels without a meaning, of an RGB mask.
+        colors: Raw value -> colour in the palette of a palette mask, for the values that occur.
+        channel_means: Of the image, per channel, 0..255.
+        channel_squares: Means of the squared values.
+        look: What the image looks like, to find images like it.
+    """
+
+    split: str
+    sample: Sample
+    errors: list[tuple[Path, DataError]] = field(default_factory=list)
+    image: ImageFacts | None = None
+    size: tuple[int, int] = (0, 0)
+    digest: str = ""
+    encoding: str = ""
+    pixels: np.ndarray | None = None
+    raw_ids: dict[int, int] = field(default_factory=dict)
+    unknown_ids: dict[int, int] = field(default_factory=dict)
+    unknown_colors: dict[int, int] = field(default_factory=dict)
+    colors: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    channel_means: tuple[float, ...] = (0.0, 0.0, 0.0)
+    channel_squares: tuple[float, ...] = (0.0, 0.0, 0.0)
+    look: Look = NO_LOOK
+
+    @property
+    def misnamed(self) -> bool:
+        """Whether the image's content is of another format than its name says."""
+        promised = SUFFIXES.get(self.sample.image_path.suffix.lower())
+        return self.image is not None and promised != self.image.format
+
+
+def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, fresh: bool = False) -> Examination:
+    """Decode and check one pair; never raises because of what the files hold.
+
+    Args:
+        split: The split of `sample`.
+        sample: Of `dataset`.
+        dataset: Gives label table and reading options.
+        hashes: Gives and keeps the contents' hashes.
+        fresh: Compute the hashes again and compare them with the kept ones.
+    """
+    result = Examination(split, sample)
+    for path in (sample.image_path, *sample.mask_files):
+        # A file that cannot be read is reported by its decoding below.
+        try:
+            digest = hashes.digest(path, fresh=fresh) if path.is_file() else ""
+        except OSError:
+            digest = ""
+        result.digest = digest if path is sample.image_path else result.digest
+    try:
+        pixels, result.image = load_image(sample.image_path, dataset.reading)
+        result.size = (pixels.shape[0], pixels.shape[1])
+        _describe_image(result, pixels)
+    except DataError as error:
+        result.errors.append((sample.image_path, error))
+    if dataset.multilabel:
+        _examine_class_masks(result, dataset)
+        return result
+    mask_path = sample.mask_path
+    if mask_path is None:
+        return result
+    try:
+        raw = load_mask(mask_path, dataset.label_table, max_pixels=dataset.reading.max_pixels)
+    except DataError as error:
+        result.errors.append((mask_path, error))
+        return result
+    translation = translate(raw, dataset.label_table)
+    _describe_mask(result, raw, translation)
+    error = mask_error(mask_path, raw, translation, dataset)
+    if error is not None:
+        result.errors.append((mask_path, error))
+    if result.image is not None:
+        _compare_sizes(result, result.image, translation.labels, mask_path, dataset)
+    return result
+
+
+def _examine_class_masks(result: Examination, dataset: Dataset) -> None:
+    """As `examine`, of one mask per class; `pixels` of classes that overlap add up to more than there are."""
+    sample = result.sample
+    found = read_class_masks(sample, dataset, result.size if result.image is not None else None, result.image)
+    result.encoding = f"{found.encoding}, one per class" if found.encoding else ""
+    result.errors += [(sample.image_path if error.code == "D110" else path, error) for path, error in found.errors]
+    if result.errors or found.labels is None:
+        return
+    result.pixels = np.zeros(256, np.int64)
+    for class_id in range(len(dataset.classes)):
+        result.pixels[class_id] = np.count_nonzero(found.labels & (1 << class_id))
+    result.pixels[IGNORE] = np.count_nonzero(found.labels == IGNORE_BIT)
+
+
+def _describe_image(result: Examination, pixels: np.ndarray) -> None:
+    # OpenCV measures at most four channels at once.
+    parts = [pixels] if pixels.shape[2] <= 4 else [pixels[..., i] for i in range(pixels.shape[2])]
+    measured = [cv2.meanStdDev(np.ascontiguousarray(part)) for part in parts]
+    means, deviations = (np.concatenate([values[i].ravel() for values in measured]) for i in (0, 1))
+    result.channel_means = tuple(means.tolist())
+    result.channel_squares = tuple((means**2 + deviations**2).tolist())
+    # What an image of other bands looks like is judged by its first one.
+    result.look = look_of(pixels if pixels.shape[-1] == 3 else np.repeat(pixels[..., :1], 3, axis=-1))
+
+
+def _describe_mask(result: Examination, raw: RawMask, translation: Translation) -> None:
+    result.encoding = raw.encoding
+    result.unknown_ids = _most_frequent(translation.unknown_ids)
+    result.unknown_colors = _most_frequent(translation.unknown_colors)
+    if raw.values.ndim != 2:
+        return
+    result.raw_ids = _most_frequent(count_values(raw.values))
+    if raw.palette is not None:
+        known = (raw_id for raw_id in result.raw_ids if raw_id < len(raw.palette))
+        result.colors = {raw_id: tuple(raw.palette[raw_id].tolist()) for raw_id in known}
+
+
+def _most_frequent(counts: dict[int, int]) -> dict[int, int]:
+    return dict(itertools.islice(counts.items(), MAX_VALUES))
+
+
+def _compare_sizes(
+    result: Examination, facts: ImageFacts, labels: np.ndarray, mask_path: Path, dataset: Dataset
+) -> None:
+    error = rotation_error(result.sample, result.size, labels.shape, facts.orientation, dataset.reading)
+    if error is not None:
+        result.errors.append((result.sample.image_path, error))
+        return
+    try:
+        labels = fit_labels(labels, result.size, mask_path, dataset.reading)
+    except DataError as error:
+        result.errors.append((mask_path, error))
+        return
+    if not result.errors:
+        result.pixels = np.bincount(labels.ravel(), minlength=256)
+
+
+class ExaminationCache:
+    """What was learnt about pairs, remembered by path, size and modification time of both files.
+
+    It lies in the user's cache folder, one file per data set and way of reading it, so that after a change
+    only the changed pairs are decoded again.
+
+    Args:
+        dataset: As opened.
+        fresh: Forget everything, and remember what is learnt now.
+    """
+
+    def __init__(self, dataset: Dataset, *, fresh: bool = False) -> None:
+        # Messages name how many classes there are; the names themselves change nothing.
+        facts: tuple[object, ...] = (_VERSION, dataset.label_table, dataset.reading, len(dataset.classes))
+        if dataset.multilabel:
+            facts = (*facts, "multilabel")
+        key = os.fsencode(dataset.root.resolve()) + b"\0" + msgspec.json.encode(facts)
+        self._file = cache_folder() / f"examined-{sha256_bytes(key)[:20]}.msgpack"
+        self._known = {} if fresh else _load(self._file)
+        self._new: dict[bytes, tuple[bytes, bytes]] = {}
+
+    def get(self, split: str, sample: Sample) -> Examination | None:
+        """The examination of a pair whose files have not changed since, or None."""
+        key, state = _key(split, sample), _state(sample)
+        known = self._known.get(key)
+        if known is None or state is None or known[0] != state:
+            return None
+        try:
+            found = _DECODER.decode(known[1])
+        except (msgspec.DecodeError, ValueError):
+            return None
+        self._new[key] = known
+        return found
+
+    def put(self, examination: Examination) -> None:
+        """Remember an examination, unless a file was written in the last moments: it may change again unseen."""
+        state = _state(examination.sample, settled=True)
+        if state is not None:
+            encoded = msgspec.msgpack.encode(examination, enc_hook=_to_plain)
+            self._new[_key(examination.split, examination.sample)] = (state, encoded)
+
+    def save(self) -> None:
+        """Write what was asked for or added, atomically; what other splits left behind stays."""
+        if any(self._known.get(key) != value for key, value in self._new.items()):
+            write_bytes(self._file, msgspec.msgpack.encode({**self._known, **self._new}))
+
+
+def _key(split: str, sample: Sample) -> bytes:
+    paths = (sample.image_path, *(path or "" for path in sample.class_masks or (sample.mask_path,)))
+    if sample.ignore_mask is not None:
+        paths = (*paths, sample.ignore_mask)
+    return b"\0".join([split.encode(), sample.id.encode(), *(os.fsencode(path) for path in paths)])
+
+
+def _state(sample: Sample, *, settled: bool = False) -> bytes | None:
+    """Sizes and modification times of the files; None where one cannot be asked, or is not `settled`."""
+    states = []
+    for path in (sample.image_path, *sample.mask_files):
+        try:
+            facts = path.stat()
+        except OSError:
+            return None
+        if settled and time.time() - facts.st_mtime <= SETTLED_SECONDS:
+            return None
+        states.append(f"{facts.st_size} {facts.st_mtime_ns}")
+    return " ".join(states).encode()
+
+
+def _load(file: Path) -> dict[bytes, tuple[bytes, bytes]]:
+    # A missing or damaged cache costs time, never an error.
+    try:
+        return msgspec.msgpack.decode(file.read_bytes(), type=dict[bytes, tuple[bytes, bytes]])
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return os.fsencode(value)
+    if isinstance(value, np.ndarray):
+        return value.astype("<i8").tobytes()
+    if isinstance(value, DataError):
+        return [value.code, value.message, value.help]
+    raise NotImplementedError(f"{type(value)} is no part of an examination")
+
+
+def _from_plain(kind: type, value: Any) -> Any:
+    if issubclass(kind, Path):
+        return Path(os.fsdecode(value))
+    if issubclass(kind, np.ndarray):
+        return np.frombuffer(value, "<i8").astype(np.int64)
+    if issubclass(kind, DataError):
+        return DataError(*value)
+    raise NotImplementedError(f"{kind} is no part of an examination")
+
+
+_DECODER = msgspec.msgpack.Decoder(Examination, dec_hook=_from_plain)

@@ -1,0 +1,1 @@
+"""Which classes a data set has: tables, names, and what mask values give away."""

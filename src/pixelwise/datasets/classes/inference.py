@@ -1,0 +1,232 @@
+"""Classes of a folder that does not name them: what its masks hold decides."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from pixelwise.datasets.explanations import THRESHOLD_HELP, are_smoothed, compact_map, describe_ids, label_map_override
+from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.fingerprint import stat_signature
+from pixelwise.datasets.labels import LabelTable, color_codes, count_values, semantic_ids
+from pixelwise.datasets.reading.files import load_mask
+from pixelwise.errors import DataError
+from pixelwise.recipes.classes.tables import IGNORE, Color
+from pixelwise.storage import cache_folder, printable, write_bytes
+
+_THREADS = 2
+# Part of the name in the cache: raise it when more is collected.
+_VERSION = 4
+# RGB masks with more colours are photos or were smoothed.
+_MAX_COLORS = 40
+_NAMED = 8
+# Colours with a smaller share of the pixels are rare; so many of them between two others are no accident.
+_RARE = 0.002
+_MANY_BETWEEN = 3
+_MAX_CLASSES = 254
+_MAX_IDS = 65536
+_NO_TABLE = LabelTable()
+
+
+class MaskIds(msgspec.Struct, frozen=True, kw_only=True):
+    """The raw ids of all masks together, or their colours.
+
+    Attributes:
+        files: Raw id -> the masks that hold it: how many, and the first one (printable).
+        pixels: Raw id -> pixels, over all masks.
+        palette: Colours of the first palette image among them, by raw id; empty if there is none.
+        colors: `0xrrggbb` -> pixels, over all masks; empty unless all masks are RGB pictures and one of
+            them is not grey.
+        rgb_files: The first RGB masks (printable).
+    """
+
+    files: dict[int, tuple[int, str]]
+    pixels: dict[int, int] = {}
+    palette: tuple[Color, ...] = ()
+    colors: dict[int, int] = {}
+    rgb_files: tuple[str, ...] = ()
+
+
+class _Seen(NamedTuple):
+    """What one mask holds, with pixels; `colors` of RGB pictures only, grey ones included."""
+
+    ids: Mapping[int, int] = MappingProxyType({})
+    palette: tuple[Color, ...] = ()
+    colors: Mapping[int, int] = MappingProxyType({})
+
+
+def read_mask_ids(masks: Sequence[Path], *, max_pixels: int, divisor: int | None = None) -> MaskIds:
+    """Decode all masks and collect their raw ids; unreadable and lossy ones are left to the audit.
+
+    The result is kept in the user's cache folder until a mask changes.
+
+    Args:
+        masks: Their files.
+        max_pixels: As in `pixelwise.datasets.reading.decoding.decode`.
+        divisor: Of masks that hold class * divisor + instance.
+    """
+    cached = cache_folder() / f"mask-ids-v{_VERSION}-{stat_signature(masks)[:20]}-{divisor or 0}.msgpack"
+    try:
+        return msgspec.msgpack.decode(cached.read_bytes(), type=MaskIds)
+    except (OSError, msgspec.DecodeError):
+        pass  # not computed yet, or written by another version
+    files: dict[int, tuple[int, str]] = {}
+    pixels: Counter[int] = Counter()
+    palette: tuple[Color, ...] = ()
+    colors: Counter[int] = Counter()
+    colored: list[str] = []
+    without_colors = 0
+    with ThreadPoolExecutor(_THREADS) as pool:
+        seen = pool.map(lambda path: _examine(path, max_pixels, divisor), masks)
+        for path, found in zip(masks, seen, strict=True):
+            palette = palette or found.palette
+            if len(files) > _MAX_IDS:
+                break  # 32-bit numbers of some other kind; more of them would say nothing new
+            pixels.update(found.ids)
+            for raw_id in found.ids:
+                count, first = files.get(raw_id, (0, printable(path)))
+                files[raw_id] = (count + 1, first)
+            if len(colors) <= _MAX_IDS:
+                colors.update(found.colors)
+            without_colors += bool(found.ids and not found.colors)
+            if found.colors and not found.ids:
+                colored.append(printable(path))
+    by_color = bool(colored) and not without_colors
+    result = MaskIds(
+        files=files,
+        pixels=dict(pixels),
+        palette=palette,
+        colors=dict(colors) if by_color else {},
+        rgb_files=tuple(colored),
+    )
+    write_bytes(cached, msgspec.msgpack.encode(result))
+    return result
+
+
+def _examine(path: Path, max_pixels: int, divisor: int | None) -> _Seen:
+    try:
+        raw = load_mask(path, _NO_TABLE, max_pixels=max_pixels)
+    except DataError:
+        return _Seen()
+    if not raw.lossless:
+        return _Seen()
+    if raw.values.ndim == 3:
+        return _Seen(colors=count_values(color_codes(raw.values)))
+    counts = count_values(raw.values if divisor is None else semantic_ids(raw.values, divisor))
+    if raw.encoding.startswith("grey RGB"):
+        # One of a set of colour masks may happen to hold grey colours only.
+        return _Seen(counts, colors={value * 0x010101: pixels for value, pixels in counts.items()})
+    palette = raw.palette.tolist() if raw.palette is not None else []
+    return _Seen(counts, tuple((r, g, b) for r, g, b in palette))
+
+
+def infer_colors(found: MaskIds) -> tuple[dict[str, int], list[Finding]]:
+    """`#rrggbb` -> class id for RGB masks whose colours nobody named: every colour is a class.
+
+    Black comes first, then the others by their codes, so that the ids do not depend on how often a
+    colour occurs. The finding (W218) says what was assumed.
+
+    Returns:
+        The table, empty where the colours are too many for classes or look like smoothed edges, which
+        the audit then reports for every file (D203, D205).
+    """
+    total = sum(found.colors.values())
+    if not 2 <= len(found.colors) <= _MAX_COLORS or _smoothed(found.colors):
+        return {}, []
+    codes = sorted(found.colors)
+    table = {f"#{code:06x}": class_id for class_id, code in enumerate(codes)}
+    shares = ", ".join(f"#{code:06x} ({100 * found.colors[code] / total:.2g} %)" for code in codes[:_NAMED])
+    more = f" and {len(codes) - _NAMED} more" if len(codes) > _NAMED else ""
+    entries = ", ".join(f'"{color}" = {class_id}' for color, class_id in table.items())
+    names = ", ".join(f'"{name}"' for name in ("background", *(f"name{i}" for i in range(1, len(codes)))))
+    return table, [
+        finding(
+            "W218",
+            f"the masks are RGB pictures of {len(codes)} colours, and each is taken for a class: {shares}{more}",
+            found.rgb_files,
+            f"to name the classes, or to ignore a colour (255): 'data.colors={{{entries}}}' 'data.classes=[{names}]'",
+        )
+    ]
+
+
+def _smoothed(colors: dict[int, int]) -> bool:
+    """Whether several rare colours lie between two frequent ones, as at edges that were interpolated."""
+    total = sum(colors.values())
+    rgb = {code: np.array([code >> 16, code >> 8 & 255, code & 255], np.float64) for code in colors}
+    frequent = [rgb[code] for code, pixels in colors.items() if pixels >= _RARE * total]
+    between = 0
+    for code in (code for code, pixels in colors.items() if pixels < _RARE * total):
+        for start, end in itertools.combinations(frequent, 2):
+            step = end - start
+            share = float(np.clip((rgb[code] - start) @ step / (step @ step), 0, 1))
+            if np.abs(start + share * step - rgb[code]).max() <= 2:
+                between += 1
+                break
+    return between >= _MANY_BETWEEN
+
+
+def infer_label_map(ids: MaskIds) -> tuple[dict[int, int], list[Finding]]:
+    """Raw id -> class id for masks whose classes nobody named.
+
+    Ids 0..n-1 are classes and 255 is ignored. Only 0 and 255 are background and object, and a warning
+    says so (W217): if 255 meant ignored, nothing could be learnt. Anything else is an error (D204) that
+    proposes the map which is returned, so that allowing it accepts the map. Black and white masks with
+    grey edges get no map: there is a threshold for them.
+
+    Returns:
+        The map, empty where no map makes sense, and the findings.
+    """
+    found = sorted(set(ids.files) - {IGNORE})
+    with_ignore = {IGNORE} & set(ids.files)
+    if found == list(range(len(found))) and not (len(found) < 2 and with_ignore):
+        return dict.fromkeys(with_ignore, IGNORE) | {i: i for i in found}, []
+    files = [ids.files[raw][1] for raw in (found or [IGNORE])]
+    first = list(dict.fromkeys(files))
+    if found == [0]:
+        return {0: 0, IGNORE: 1}, [
+            finding(
+                "W217",
+                "the masks hold only 0 and 255, which are taken for background and object",
+                first,
+                f'to name the classes: {label_map_override({0: 0, IGNORE: 1})} \'data.classes=["background", '
+                '"object"]\'; if 255 means ignored, a class is missing in the masks',
+            )
+        ]
+    if are_smoothed(ids.pixels):
+        between = 100 * (1 - (ids.pixels.get(0, 0) + ids.pixels.get(IGNORE, 0)) / sum(ids.pixels.values()))
+        return {}, [
+            finding(
+                "D204",
+                f"the masks are black and white with grey edges: {len(ids.files)} different values, {between:.2g} % of "
+                "the pixels are neither 0 nor 255",
+                first,
+                f"{THRESHOLD_HELP}; or export the masks without smoothing",
+            )
+        ]
+    if not found or len(found) > _MAX_CLASSES:
+        what = f"{len(found)} different ids" if found else "only 255, which means ignored"
+        return {}, [
+            finding(
+                "D204",
+                f"the masks hold {what}; expected class ids 0..n-1",
+                first,
+                "export masks with class ids; many ids come from interpolation, photos or instance numbers",
+            )
+        ]
+    proposal = compact_map(ids.files)
+    return proposal, [
+        finding(
+            "D204",
+            f"the masks hold the ids {describe_ids(ids.files)}; expected 0..{len(found) - 1} without gaps",
+            first,
+            f"add {label_map_override(proposal)}, or name the classes in data.classes",
+        )
+    ]

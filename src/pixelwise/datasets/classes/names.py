@@ -1,0 +1,89 @@
+"""Labels of annotations -> classes: masks drawn from LabelMe, COCO, YOLO, CVAT and Label Studio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.layouts.outlines import BACKGROUND, IGNORED_LABEL
+from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.storage import printable
+
+
+class LabelClasses(NamedTuple):
+    """The result of `label_classes`.
+
+    Attributes:
+        classes: Class names.
+        ids: Raw value of the drawn masks -> class id or 255.
+        problems: D207, labels that have no class.
+    """
+
+    classes: tuple[str, ...]
+    ids: dict[int, int]
+    problems: tuple[Finding, ...]
+
+
+def label_classes(
+    label_names: Mapping[int, str],
+    classes: Sequence[str] | None,
+    labels: Mapping[str, int] | None,
+    order: Sequence[str] | None,
+) -> LabelClasses:
+    """Which class each label is.
+
+    Without `labels`, a label is the class of its name. What no annotation covers is the class
+    `background` if there is one; with `labels` that do not name it, class 0 if no label is; otherwise it is
+    ignored.
+
+    Args:
+        label_names: Raw value -> label, of the drawn masks.
+        classes: Class names that somebody chose; None takes `order`.
+        labels: Label -> class id or 255, chosen by somebody.
+        order: Label names in the layout's own order, `background` first.
+    """
+    if labels is None:
+        names = tuple(classes if classes is not None else order or ())
+        class_of = {name: class_id for class_id, name in enumerate(names)}
+        background = class_of.get(BACKGROUND, IGNORE)
+    else:
+        background = labels.get(BACKGROUND, IGNORE if 0 in labels.values() else 0)
+        names = tuple(classes or _names(labels, background))
+        class_of = dict(labels)
+    class_of |= {BACKGROUND: background, IGNORED_LABEL: class_of.get(IGNORED_LABEL, IGNORE)}
+    unknown = sorted(name for name in label_names.values() if name not in class_of)
+    ids = {raw: class_of.get(name, IGNORE) for raw, name in sorted(label_names.items())}
+    return LabelClasses(names, ids, tuple(_unknown_labels(unknown, names, labels)))
+
+
+def _names(labels: Mapping[str, int], background: int) -> list[str]:
+    """Of every class the first label that is mapped to it; `background` where it fills a gap."""
+    named: dict[int, str] = {}
+    for label, class_id in labels.items():
+        if class_id != IGNORE:
+            named.setdefault(class_id, label)
+    if background != IGNORE:
+        named.setdefault(background, BACKGROUND)
+    return [named.get(class_id, f"class_{class_id}") for class_id in range(max(named, default=-1) + 1)]
+
+
+def _unknown_labels(unknown: Sequence[str], names: Sequence[str], labels: Mapping[str, int] | None) -> list[Finding]:
+    if not unknown:
+        return []
+    shown = ", ".join(f"'{printable(name)}'" for name in unknown[:5])
+    more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+    known = ", ".join(f"'{printable(name)}'" for name in (names if labels is None else labels))
+    where = "data.classes" if labels is None else "data.labels"
+    ignored = ", ".join(f'"{name}" = {IGNORE}' for name in unknown)
+    kept = ", ".join(
+        f'"{name}" = {class_id}' for name, class_id in (labels or {n: i for i, n in enumerate(names)}).items()
+    )
+    return [
+        finding(
+            "D207",
+            f"the annotations hold labels that {where} does not name: {shown}{more}; it names {known}",
+            [printable(name) for name in unknown],
+            f"to ignore their pixels, add 'data.labels={{{kept}, {ignored}}}'; if they are classes, name them too",
+        )
+    ]

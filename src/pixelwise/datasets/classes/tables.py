@@ -1,0 +1,239 @@
+"""Which classes a data set has and how its masks encode them.
+
+Sources, the later winning: what the data set is known to use (CamVid, Cityscapes), what the layout's own
+files say (CVAT's label map), the file `dataset.toml` of own data, and the recipe's `data.classes`, `palette`,
+`label_map`, `labels` and `colors`. Own data that says nothing is asked through its masks.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pixelwise.datasets.classes.inference import infer_colors, infer_label_map, read_mask_ids
+from pixelwise.datasets.classes.names import label_classes
+from pixelwise.datasets.findings import Finding
+from pixelwise.datasets.labels import LabelTable, format_color, parse_color, table_of
+from pixelwise.datasets.layouts.layout import DESCRIPTION_FILE, Layout
+from pixelwise.errors import DataError, RecipeError
+from pixelwise.recipes.classes.tables import CLASS_SETS, IGNORE, Color, voc_color
+from pixelwise.recipes.schema.recipe import Data
+from pixelwise.recipes.suggestions import did_you_mean
+from pixelwise.storage import printable
+
+
+class ClassTable(msgspec.Struct, frozen=True, kw_only=True):
+    """Classes and encoding, resolved; the fields are those of `Dataset`."""
+
+    classes: tuple[str, ...]
+    palette: tuple[Color, ...]
+    label_table: LabelTable
+    problems: tuple[Finding, ...] = ()
+
+
+class _Source(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What one source says, None where it says nothing; also the form of `dataset.toml`."""
+
+    classes: tuple[str, ...] | None = None
+    palette: tuple[Color | str, ...] | None = None
+    label_map: dict[str, int] | None = None
+    colors: dict[str, int] | None = None
+    labels: dict[str, int] | None = None
+    ignore: int | tuple[int, ...] | None = None
+    multilabel: bool | None = None
+
+
+def class_table(data: Data, layout: Layout) -> ClassTable:
+    """Classes, palette and label table of the data set in `layout`.
+
+    Raises:
+        DataError: D224, `dataset.toml` is not what it should be.
+        RecipeError: R203, the recipe's fields contradict each other or the data set.
+    """
+    known, described = _known(layout), _Source()
+    if layout.name not in CLASS_SETS:
+        described = _read_description(layout.root / DESCRIPTION_FILE)
+        known = _over(known, described)
+    recipe = _Source(
+        classes=data.classes, palette=data.palette, label_map=data.label_map, colors=data.colors, labels=data.labels
+    )
+    names = recipe.classes or known.classes
+    if layout.multilabel:
+        return _of_class_masks(data, layout, _palette(recipe.palette) or _palette(known.palette))
+    palette = _palette(recipe.palette) or _palette(known.palette)
+    problems: list[Finding] = []
+    try:
+        if layout.label_names:
+            named = label_classes(
+                layout.label_names, recipe.classes or described.classes, recipe.labels or known.labels, layout.classes
+            )
+            names, ids, colors, problems = named.classes, named.ids, {}, list(named.problems)
+        else:
+            ids, colors = _encoding(recipe, known, names, palette)
+        if names is None and not ids and not colors and data.mask_threshold is not None:
+            names, ids = ("background", "object"), {0: 0, 1: 1}
+        elif names is None and not ids and not colors:
+            found = _inferred(data, layout)
+            names, ids, colors, problems = found.classes, found.ids, found.colors, list(found.problems)
+            palette = palette or found.palette
+        label_table = msgspec.structs.replace(
+            table_of(ids, colors), threshold=data.mask_threshold, divisor=data.instance_divisor
+        )
+    except ValueError as error:
+        raise RecipeError("R203", f"data.label_map or data.colors {error}", "see `pixelwise show NAME`") from error
+    used = {class_id for class_id in (*label_table.ids.values(), *label_table.colors.values()) if class_id != IGNORE}
+    names = names if names is not None else tuple(f"class_{i}" for i in range(max(used, default=-1) + 1))
+    if used and max(used) >= len(names):
+        raise RecipeError(
+            "R203",
+            f"{printable(layout.root)}: masks are mapped to class {max(used)}, but {len(names)} classes are named: "
+            f"{', '.join(names)}",
+            "name every class in data.classes, and map raw ids to them with data.label_map",
+        )
+    palette = palette if palette is not None and len(palette) == len(names) else None
+    return ClassTable(
+        classes=names,
+        palette=palette or tuple(voc_color(i) for i in range(len(names))),
+        label_table=label_table,
+        problems=tuple(problems),
+    )
+
+
+def _of_class_masks(data: Data, layout: Layout, palette: tuple[Color, ...] | None) -> ClassTable:
+    """Classes of multi-label data, which the layout knows; nothing is looked up in its masks."""
+    names = layout.classes or ()
+    # Black, VOC's first colour, is that of a background, which overlapping classes have none of.
+    own = tuple(voc_color(i + 1) for i in range(len(names)))
+    return ClassTable(
+        classes=names,
+        palette=palette if palette is not None and len(palette) == len(names) else own,
+        label_table=LabelTable(threshold=data.mask_threshold),
+    )
+
+
+def described_classes(root: Path) -> tuple[tuple[str, ...] | None, bool | None]:
+    """`classes` and `multilabel` of `dataset.toml`; None where it does not say.
+
+    Raises:
+        DataError: D224, it is not what it should be.
+    """
+    described = _read_description(root / DESCRIPTION_FILE)
+    return described.classes, described.multilabel
+
+
+class _Inferred(NamedTuple):
+    classes: tuple[str, ...] | None
+    ids: dict[int, int]
+    colors: dict[str, int]
+    palette: tuple[Color, ...] | None
+    problems: list[Finding]
+
+
+def _inferred(data: Data, layout: Layout) -> _Inferred:
+    """Classes of masks that nobody described: by their ids, or by their colours where they are RGB pictures."""
+    masks = [s.mask_path for samples in layout.splits.values() for s in samples if s.mask_path is not None]
+    found = read_mask_ids(masks, max_pixels=data.max_pixels, divisor=data.instance_divisor)
+    if found.colors:
+        colors, problems = infer_colors(found)
+        if colors:
+            return _Inferred(tuple(colors), {}, colors, tuple(parse_color(color) for color in colors), problems)
+    ids, problems = infer_label_map(found)
+    classes = ("background", "object") if any(problem.code == "W217" for problem in problems) else None
+    return _Inferred(classes, ids, {}, _palette_of_ids(ids, found.palette), problems)
+
+
+def _encoding(
+    recipe: _Source, known: _Source, names: tuple[str, ...] | None, palette: tuple[Color, ...] | None
+) -> tuple[dict[int, int], dict[str, int]]:
+    """Raw id -> class id and colour -> class id; both empty where nobody says anything."""
+    if recipe.colors is not None and recipe.label_map is None:
+        return {}, recipe.colors
+    source = recipe if recipe.label_map is not None else known
+    label_map = source.label_map
+    # A new label map gives the class ids a new meaning, so known colours no longer fit.
+    colors = recipe.colors or (known.colors if recipe.label_map is None else None) or {}
+    if label_map is None:
+        if colors or names is None:
+            return {}, colors
+        label_map = {str(i): i for i in range(len(names))}
+    if not colors and recipe.label_map is None and palette is not None and len(names or palette) == len(palette):
+        # A palette says which colour a class has, so it reads RGB masks as well.
+        colors = {format_color(color): i for i, color in enumerate(palette)}
+    ignored = (known.ignore,) if isinstance(known.ignore, int) else known.ignore or ()
+    return dict.fromkeys(ignored, IGNORE) | {int(raw): class_id for raw, class_id in label_map.items()}, colors
+
+
+def _known(layout: Layout) -> _Source:
+    """What the data set's name implies, and over it what the layout's own files say."""
+    class_set = CLASS_SETS.get(layout.name)
+    source = _Source()
+    if class_set is not None:
+        source = _Source(
+            classes=class_set.names,
+            palette=class_set.palette,
+            label_map={str(raw): class_id for raw, class_id in class_set.label_table.items()},
+            colors=class_set.color_table(),
+        )
+    own = layout.label_map
+    return _over(
+        source,
+        _Source(
+            classes=layout.classes,
+            palette=layout.palette,
+            label_map=None if own is None else {str(raw): class_id for raw, class_id in own.items()},
+            colors=layout.colors,
+        ),
+    )
+
+
+def _over(source: _Source, stronger: _Source) -> _Source:
+    """`source` with every field that `stronger` fills."""
+    filled = {name: value for name in _Source.__struct_fields__ if (value := getattr(stronger, name)) is not None}
+    return msgspec.structs.replace(source, **filled)
+
+
+def _read_description(file: Path) -> _Source:
+    if not file.is_file():
+        return _Source()
+    help = 'for example: classes = ["background", "road"], palette = ["#000000", "#804080"], ignore = 255'
+    try:
+        plain: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError("D224", f"{printable(file)}: {error}", help) from error
+    fields = _Source.__struct_fields__
+    for key in plain:
+        if key not in fields:
+            raise DataError(
+                "D224",
+                f"{printable(file)}: unknown key '{key}'{did_you_mean(key, fields)}",
+                f"keys: {', '.join(fields)}",
+            )
+    try:
+        source = msgspec.convert(plain, _Source)
+        _palette(source.palette)
+        if source.classes and source.palette and len(source.classes) != len(source.palette):
+            raise ValueError(f"{len(source.classes)} classes but {len(source.palette)} palette colours")
+        for raw in source.label_map or {}:
+            int(raw)
+        if source.multilabel and (source.label_map or source.colors or source.labels or source.ignore is not None):
+            raise ValueError("multilabel excludes label_map, colors, labels and ignore")
+    except ValueError as error:
+        raise DataError("D224", f"{printable(file)}: {error}", help) from error
+    return source
+
+
+def _palette(palette: tuple[Color | str, ...] | None) -> tuple[Color, ...] | None:
+    if palette is None:
+        return None
+    return tuple(parse_color(color) if isinstance(color, str) else color for color in palette)
+
+
+def _palette_of_ids(ids: dict[int, int], palette: tuple[Color, ...]) -> tuple[Color, ...] | None:
+    """One colour per class, of the palette of the masks; None where they have none."""
+    raws = sorted((class_id, raw) for raw, class_id in ids.items() if class_id != IGNORE)
+    if not palette or any(raw >= len(palette) for _, raw in raws):
+        return None
+    return tuple(palette[raw] for _, raw in raws)

@@ -1,0 +1,198 @@
+"""Why masks hold values nobody expected, and the override that would make sense of them.
+
+Pure functions of the values that were found: the error about one file and the audit of a whole
+data set give the same explanations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from pixelwise.datasets.labels import format_color
+from pixelwise.recipes.classes.tables import CAMVID, CITYSCAPES, IGNORE, Color, voc_color
+
+_MANY_IDS = 64
+_MANY_COLORS = 40
+_SHOWN = 5
+_RANGES = 20
+# What compression makes of black and white lies this near to them.
+_NEARLY = 31
+_FEW_GREYS = 4
+MOSTLY = 0.9
+"""Masks with this share of black and white pixels are meant to be black and white."""
+THRESHOLD_HELP = "data.mask_threshold=128 reads them as black and white: values from there on are the object"
+
+
+def describe_counts(counts: Mapping[int, int], *, colors: bool = False) -> str:
+    """`19 (2 px), 33 (7 px)`, at most five values, the most frequent first."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    names = ((f"#{value:06x}" if colors else str(value), pixels) for value, pixels in ordered[:_SHOWN])
+    text = ", ".join(f"{name} ({pixels} px)" for name, pixels in names)
+    more = len(counts) - _SHOWN
+    return f"{text} and {more} more" if more > 0 else text
+
+
+def describe_ids(ids: Collection[int]) -> str:
+    """`0..18 or 255 (ignored)`: ranges where three ids or more follow each other."""
+    named = sorted(set(ids) - {IGNORE})
+    if not named:
+        return "255 (ignored)"
+    ranges: list[list[int]] = []
+    for raw in named:
+        if ranges and raw == ranges[-1][-1] + 1:
+            ranges[-1].append(raw)
+        else:
+            ranges.append([raw])
+    parts: list[str] = []
+    for found in ranges:
+        parts += [f"{found[0]}..{found[-1]}"] if len(found) > 2 else map(str, found)
+    text = ", ".join(parts[:_RANGES]) + (", ..." if len(parts) > _RANGES else "")
+    return f"{text} or {IGNORE} (ignored)" if IGNORE in ids else text
+
+
+def black_and_white_share(counts: Mapping[int, int]) -> float:
+    """The share of the pixels, 0..1, that are nearly 0 or nearly 255; 0.0 where one of the two is missing.
+
+    Args:
+        counts: Raw value -> pixels.
+    """
+    black = sum(pixels for value, pixels in counts.items() if value <= _NEARLY)
+    white = sum(pixels for value, pixels in counts.items() if 255 - _NEARLY <= value <= 255)
+    return (black + white) / sum(counts.values()) if black and white else 0.0
+
+
+def are_smoothed(counts: Mapping[int, int]) -> bool:
+    """Whether the values are those of black and white masks with grey edges, as resizing or smoothing leaves them.
+
+    Args:
+        counts: Raw value -> pixels, of all masks together.
+    """
+    greys = sum(_NEARLY < value < 255 - _NEARLY for value in counts)
+    return greys >= _FEW_GREYS and black_and_white_share(counts) >= MOSTLY
+
+
+def label_map_override(mapping: Mapping[int, int]) -> str:
+    """The command line override for a label map, quoted for a shell."""
+    entries = ", ".join(f"{raw} = {class_id}" for raw, class_id in sorted(mapping.items()))
+    return f"'data.label_map={{{entries}}}'"
+
+
+def colors_override(mapping: Mapping[int, int]) -> str:
+    """The command line override for a colour table (`0xrrggbb` -> class id), quoted for a shell."""
+    entries = ", ".join(f'"#{code:06x}" = {class_id}' for code, class_id in mapping.items())
+    return f"'data.colors={{{entries}}}'"
+
+
+def compact_map(ids: Collection[int]) -> dict[int, int]:
+    """The smallest map that makes raw ids contiguous: sorted ids become 0, 1, ...; 255 stays ignored."""
+    return {
+        **{raw: i for i, raw in enumerate(sorted(set(ids) - {IGNORE}))},
+        **({IGNORE: IGNORE} if IGNORE in ids else {}),
+    }
+
+
+def explain_lossy(counts: Mapping[int, int]) -> str:
+    """What to do about a mask in a lossy format.
+
+    Args:
+        counts: Raw value -> pixels; empty where it is a colour picture.
+    """
+    if counts and black_and_white_share(counts) >= MOSTLY:
+        return f"{THRESHOLD_HELP}; or export the masks as PNG"
+    return "export the mask as PNG; converting this file does not bring the ids back"
+
+
+def explain_unknown_ids(unknown: Collection[int], seen: Collection[int], num_classes: int) -> str:
+    """The likely cause of raw ids that the label table does not name, and the fix.
+
+    Args:
+        unknown: Raw ids without a meaning.
+        seen: All raw ids of the masks, known ones included.
+        num_classes: Number of classes of the data set.
+    """
+    labelled = sorted(set(seen) - {IGNORE})
+    if len(set(unknown)) > _MANY_IDS:
+        return (
+            "so many values mean that the mask was resized with interpolation, saved from a photo, or holds "
+            "instance numbers: export class ids, resized with nearest-neighbour"
+        )
+    if labelled and min(labelled) >= 1 and max(labelled) == num_classes:
+        shifted = {raw: raw - 1 for raw in range(1, num_classes + 1)}
+        return f"the ids seem to count from 1: add {label_map_override(shifted)}"
+    if num_classes == len(CITYSCAPES.names) and max(labelled) <= 33:
+        return f"these look like full Cityscapes ids: add {label_map_override(CITYSCAPES.label_table)}"
+    if set(unknown) == {num_classes} and 0 in labelled:
+        shifted = {0: IGNORE, **{raw: raw - 1 for raw in range(1, num_classes + 1)}}
+        return (
+            f"if 0 means unlabelled, add {label_map_override(shifted)}; "
+            f"otherwise a name is missing in data.classes ({num_classes} names)"
+        )
+    if min(unknown) >= 1000:
+        return "these look like instance numbers (class * 1000 + instance): export semantic class ids instead"
+    known = {raw: raw for raw in range(num_classes)}
+    return (
+        f"to ignore them, add {label_map_override({**known, **dict.fromkeys(unknown, IGNORE)})}; "
+        "if they are classes, map them and name them in data.classes"
+    )
+
+
+def known_palettes() -> dict[str, dict[int, int]]:
+    """Colour tables (`0xrrggbb` -> class id or 255) of well-known data sets, by name."""
+
+    def table(palette: Sequence[Color], ignored: Color) -> dict[int, int]:
+        codes = {int(format_color(color)[1:], 16): class_id for class_id, color in enumerate(palette)}
+        return {**codes, int(format_color(ignored)[1:], 16): IGNORE}
+
+    return {
+        "CamVid": table(CAMVID.palette, CAMVID.unlabelled_color),
+        "Cityscapes": table(CITYSCAPES.palette, CITYSCAPES.unlabelled_color),
+        "Pascal VOC": table([voc_color(i) for i in range(21)], (224, 224, 192)),
+    }
+
+
+def explain_colors_without_table(colors: Mapping[int, int]) -> tuple[str, str]:
+    """What RGB masks seem to hold, and the fix, when no colour table was given.
+
+    Args:
+        colors: `0xrrggbb` -> pixel count.
+
+    Returns:
+        A clause for the message and the help text.
+    """
+    total = sum(colors.values())
+    name, matched, table = max(
+        ((name, sum(colors.get(code, 0) for code in table), table) for name, table in known_palettes().items()),
+        key=lambda item: item[1],
+    )
+    # Black is part of every palette, and a single colour may agree by chance.
+    if matched >= 0.5 * total and len(set(colors) & set(table) - {0}) >= 2:
+        found = {code: class_id for code, class_id in table.items() if code in colors}
+        return (
+            f"{100 * matched / total:.1f} % of the pixels have colours of the {name} palette",
+            f"add {colors_override(found)}, ids as in {name}",
+        )
+    if len(colors) > _MANY_COLORS:
+        return (
+            "so many colours mean a photo, a JPEG, or edges smoothed by interpolation",
+            "export masks as PNG with class ids, without smoothing",
+        )
+    by_area = sorted(colors, key=lambda code: -colors[code])
+    return (
+        f"they are {describe_counts(colors, colors=True)}",
+        f"say what they mean, for example {colors_override({code: i for i, code in enumerate(by_area)})}",
+    )
+
+
+def explain_unknown_colors(unknown: Mapping[int, int], total_pixels: int, num_colors: int) -> tuple[str, str]:
+    """What colours outside the colour table mean: a message clause and the help text."""
+    percent = 100 * sum(unknown.values()) / total_pixels
+    share = f"{num_colors} colours; {percent:.2g} % of the pixels are not in the colour table"
+    if len(unknown) > _MANY_COLORS:
+        return (
+            f"{share}: the mask was saved as JPEG or resized with interpolation",
+            "export it as PNG at its own size, without smoothing; colours are never guessed",
+        )
+    return (
+        f"{share}: {describe_counts(unknown, colors=True)}",
+        "add them to data.colors (a class id, or 255 to ignore them)",
+    )

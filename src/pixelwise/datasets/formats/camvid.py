@@ -1,0 +1,182 @@
+"""CamVid (Brostow et al., PRL 2009): with SegNet's 11 classes, or with the original 32.
+
+Layouts: SegNet's own (`train/ trainannot/ val/ valannot/ test/ testannot/`, 480x360, 11 classes as ids),
+`images/{split}/ masks/{split}/`, and the original (960x720, RGB masks of 32 colours): `701_StillsRaw_full/`
+with `LabeledApproved_full/` or the like, or `{split}/ {split}_labels/`. Read as `camvid`, the 32 colours become
+SegNet's 11 classes (Badrinarayanan et al., PAMI 2017) and Void is ignored; as `camvid32`, all but Void are classes.
+
+The original has no splits. Frames are put into those that SegNet and everybody after it use: test is the
+sequence Seq05VD and the second half of 0001TP, val the 101 frames of 0016E5 at 15 Hz, train the rest.
+
+Val is 6.7 seconds of a drive that is trained on, so it hardly tells recipes apart, and test decides nothing before
+the end. For what comes between, the train split can be divided in two ways, by frames' names alone:
+`data.train_split=drive-train` leaves out one of the three drives, which becomes the split `drive-dev`: like most of
+test a drive that training never saw; `block-train` leaves out the last 15 % of every drive (`block-dev`) and, because
+neighbours are alike, what lies within 60 frames before them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from pixelwise.datasets.findings import Finding
+from pixelwise.datasets.layouts.layout import Layout, in_order, split_folders
+from pixelwise.datasets.layouts.listing import list_images, subfolders
+from pixelwise.datasets.layouts.pairing import pair_folders
+from pixelwise.datasets.samples import Sample
+from pixelwise.recipes.classes.camvid import CAMVID_COLORS
+
+LOOKED_FOR = (
+    "train/ with trainannot/ (SegNet), images/{split}/ with masks/{split}/, {split}/ with {split}_labels/, or "
+    "701_StillsRaw_full/ with LabeledApproved_full/"
+)
+_ORIGINAL_IMAGES = ("701_stillsraw_full", "701_stills_raw_full", "images", "raw")
+_ORIGINAL_MASKS = ("labeledapproved_full", "labels", "masks", "gt")
+# The four drives of the data set; every frame's name starts with one of them.
+_FRAME = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_f?(\d+)", re.IGNORECASE)
+_HELD_OUT_DRIVE = "0006R0"
+_HELD_OUT_SHARE = 0.15
+_GAP = 60
+
+
+def camvid_layout(root: Path) -> Layout | None:
+    """The layout of `root`, or None if it is neither of the two."""
+    folders = subfolders(root)
+    description = "CamVid: images/{split}/ with masks/{split}/"
+    pairs: dict[str, tuple[Path, Path]] = {}
+    if "images" in folders and "masks" in folders:
+        masks = split_folders(folders["masks"])
+        for name, path in split_folders(folders["images"]).items():
+            pairs[name] = (path, masks.get(name, folders["masks"] / path.name))
+    if not pairs:
+        description = "CamVid as SegNet ships it: {split}/ with {split}annot/"
+        pairs = {
+            name: (path, folders[f"{path.name.lower()}annot"])
+            for name, path in split_folders(root).items()
+            if f"{path.name.lower()}annot" in folders
+        }
+    if not pairs:
+        original = _original(root)
+        if original is None:
+            return None
+        divisions = development_divisions(original.splits)
+        return msgspec.structs.replace(original, name="camvid", colors=CAMVID_COLORS, divisions=divisions)
+    splits: dict[str, tuple[Sample, ...]] = {}
+    problems: list[Finding] = []
+    for name, (image_folder, mask_folder) in pairs.items():
+        splits[name], findings = pair_folders(name, image_folder, mask_folder)
+        problems += findings
+    return Layout(
+        name="camvid",
+        description=description,
+        root=root,
+        splits=in_order(splits),
+        problems=tuple(problems),
+        divisions=development_divisions(splits),
+    )
+
+
+def camvid32_layout(root: Path) -> Layout | None:
+    """The layout of `root` as the original, with 32 classes; None if its masks lie elsewhere."""
+    original = _original(root)
+    if original is not None:
+        return original
+    layout = camvid_layout(root)
+    return layout and msgspec.structs.replace(layout, name="camvid32")
+
+
+def standard_split(name: str) -> str | None:
+    """The split of a frame (`0016E5_08159`) of the original, None for a name of another kind."""
+    match = _FRAME.match(name)
+    if match is None:
+        return None
+    sequence, frame = match[1].upper(), int(match[2])
+    if sequence == "SEQ05VD" or (sequence == "0001TP" and frame >= 8550):
+        return "test"
+    return "val" if sequence == "0016E5" and 7959 <= frame <= 8159 else "train"
+
+
+def development_divisions(splits: dict[str, tuple[Sample, ...]]) -> dict[str, dict[str, tuple[Sample, ...]]]:
+    """Both divisions of the train split (see above), by the split that is trained on, with the other splits.
+
+    Empty where a frame of train has another kind of name; without a division that leaves one of its parts empty.
+    """
+    drives: dict[str, list[tuple[int, Sample]]] = {}
+    for sample in splits.get("train", ()):
+        match = _FRAME.match(sample.id.rpartition("/")[2])
+        if match is None:
+            return {}
+        drives.setdefault(match[1].upper(), []).append((int(match[2]), sample))
+    drive: dict[str, list[Sample]] = {"drive-train": [], "drive-dev": []}
+    block: dict[str, list[Sample]] = {"block-train": [], "block-dev": []}
+    for name, frames in drives.items():
+        drive["drive-dev" if name == _HELD_OUT_DRIVE else "drive-train"] += [sample for _, sample in frames]
+        numbers = sorted(number for number, _ in frames)
+        first = numbers[len(numbers) - max(1, round(_HELD_OUT_SHARE * len(numbers)))]
+        block["block-dev"] += [sample for number, sample in frames if number >= first]
+        block["block-train"] += [sample for number, sample in frames if number < first - _GAP]
+    others = {name: samples for name, samples in splits.items() if name != "train"}
+    return {
+        next(iter(parts)): {
+            **{name: tuple(sorted(samples, key=lambda sample: sample.id)) for name, samples in parts.items()},
+            **in_order(others),
+        }
+        for parts in (drive, block)
+        if all(parts.values())
+    }
+
+
+def _original(root: Path) -> Layout | None:
+    folders = subfolders(root)
+    description = "CamVid, the original: {split}/ with {split}_labels/"
+    pairs = {
+        name: (path, folders[f"{path.name.lower()}_labels"])
+        for name, path in split_folders(root).items()
+        if f"{path.name.lower()}_labels" in folders
+    }
+    problems: list[Finding] = []
+    splits: dict[str, tuple[Sample, ...]] = {}
+    for name, (images, masks) in pairs.items():
+        splits[name], findings = pair_folders(name, images, masks)
+        problems += findings
+    if not pairs:
+        images = next((folders[name] for name in _ORIGINAL_IMAGES if name in folders), None)
+        masks = next((folders[name] for name in _ORIGINAL_MASKS if name in folders), None)
+        if images is None or masks is None or split_folders(images):
+            return None
+        description = (
+            f"CamVid, the original: {images.name}/ with {masks.name}/, in the usual splits by sequence and frame"
+        )
+        samples, problems = pair_folders("train", images, masks)
+        # SegNet's frames have the same names; the original's masks are called `0001TP_006690_L.png`.
+        if not all(sample.mask_path is not None and sample.mask_path.stem.endswith("_L") for sample in samples):
+            return None
+        for sample in samples:
+            split = standard_split(sample.id.rpartition("/")[2])
+            if split is None:
+                return None
+            splits[split] = (*splits.get(split, ()), sample)
+        if not splits:
+            return None
+    return Layout(
+        name="camvid32",
+        description=description,
+        root=root,
+        splits=in_order(splits),
+        problems=tuple(problems),
+        # Only the colours say what these masks mean.
+        label_map={},
+    )
+
+
+def looks_like_camvid(root: Path) -> bool:
+    """Whether `root` is CamVid: SegNet's folders, or frames that are named like CamVid's."""
+    folders = subfolders(root)
+    if "train" in folders and "trainannot" in folders:
+        return True
+    images = next((folders[name] for name in ("images", *_ORIGINAL_IMAGES, "train") if name in folders), None)
+    names = [entry.key for entry in list_images(images).entries] if images is not None else []
+    return bool(names) and all(_FRAME.fullmatch(name.rpartition("/")[2]) for name in names)

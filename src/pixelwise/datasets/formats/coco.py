@@ -1,0 +1,197 @@
+"""Anybody's own annotations in COCO's JSON format: polygons or run-length codes of any categories.
+
+    train/_annotations.coco.json train/a.jpg valid/...      (Roboflow)
+    annotations/instances_train2017.json train2017/...      (as COCO itself is laid out)
+    annotations/instances_train.json images/...             annotations.json images/...
+
+The split is in the name of the JSON file or of its folder; a single file without one is divided 80 to 20.
+Categories become classes in the order of their ids, after `background`. Where objects overlap the smaller
+one lies on top, and of equal areas the one with the larger id. Boxes without an outline are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, split_of
+from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
+from pixelwise.datasets.layouts.outlines import Broken, Picture, Shape, check_corners, draw, drawn_layout
+from pixelwise.datasets.layouts.outlines import unannotated as unannotated_images
+from pixelwise.datasets.layouts.rasterising import draw_segmentation
+from pixelwise.errors import DataError
+from pixelwise.storage import printable
+
+LOOKED_FOR = "a JSON file in COCO's format (images, annotations, categories) beside the images or in annotations/"
+_HELP = "export it as `COCO instances`, with polygons or run-length codes"
+_WORDS = re.compile(r"[a-z]+")
+_KEYS = (b'"images"', b'"annotations"', b'"categories"')
+
+
+class _Image(msgspec.Struct):
+    id: int | str
+    file_name: str
+    height: int
+    width: int
+
+
+class _Annotation(msgspec.Struct):
+    image_id: int | str
+    category_id: int
+    id: int | str = 0
+    segmentation: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class _Category(msgspec.Struct):
+    id: int
+    name: str
+    supercategory: str | None = None
+
+
+class _File(msgspec.Struct):
+    images: list[_Image]
+    annotations: list[_Annotation]
+    categories: list[_Category]
+
+
+def coco_own_layout(root: Path) -> Layout | None:
+    """The layout of `root`, or None if it holds no JSON file in COCO's format.
+
+    Raises:
+        DataError: D230, such a file is damaged.
+        ResourceError: S601, the disk of the cache folder is full.
+    """
+    files = [path for path in _candidates(root) if _is_coco(path)]
+    if not files:
+        return None
+    listing = list_images(root)
+    read = {file: _read(file) for file in files}
+    sources = [*files, *(entry.path for entry in listing.entries)]
+    drawn = draw("coco", sources, lambda: _pictures(root, read, listing.entries))
+    used = {sample.image_path for samples in drawn.splits.values() for sample in samples}
+    listed = {image.file_name.rpartition("/")[2] for found in read.values() for image in found.images}
+    without = [e.path for e in listing.entries if e.path.absolute() not in used and e.path.name not in listed]
+    return drawn_layout(
+        "coco",
+        f"COCO's JSON format: {', '.join(printable(file.relative_to(root)) for file in files[:3])}, drawn as masks "
+        "into the cache folder",
+        root,
+        drawn,
+        _names(read.values()),
+        [*listing.problems, *unannotated_images(without, "entry in a JSON file")],
+    )
+
+
+def _candidates(root: Path) -> list[Path]:
+    folders = [root, *(path for name, path in subfolders(root).items() if name in ("annotations", *SPLIT_NAMES))]
+    return [path for folder in folders for path in sorted(folder.glob("*.json")) if path.is_file()]
+
+
+def _is_coco(path: Path) -> bool:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    return all(key in content for key in _KEYS)
+
+
+def _read(file: Path) -> _File:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=_File)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError("D230", f"{printable(file)}: {error}", _HELP) from error
+
+
+def _names(files: Iterable[_File]) -> list[str]:
+    """Category names in the order of their ids, without groups that nothing belongs to (Roboflow's first)."""
+    found = list(files)
+    used = {annotation.category_id for one in found for annotation in one.annotations}
+    groups = {category.supercategory for one in found for category in one.categories}
+    categories = {c.id: c.name for one in found for c in one.categories if c.id in used or c.name not in groups}
+    return [categories[id] for id in sorted(categories)]
+
+
+def _pictures(root: Path, files: dict[Path, _File], entries: Sequence[Entry]) -> Iterator[Picture | Broken]:
+    by_path = {entry.path: entry for entry in entries}
+    by_name: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_name.setdefault(entry.path.name, []).append(entry)
+    for file, found in files.items():
+        split = _split(file.with_suffix(""), root)
+        names = {category.id: category.name for category in found.categories}
+        objects: dict[int | str, list[_Annotation]] = {}
+        for annotation in found.annotations:
+            objects.setdefault(annotation.image_id, []).append(annotation)
+        for image in found.images:
+            entry = _find(image.file_name, split, file, root, by_path, by_name)
+            if entry is None:
+                yield Broken(file, f"image {printable(image.file_name)} does not exist")
+                continue
+            try:
+                shapes, skipped = _shapes(objects.get(image.id, ()), names)
+            except ValueError as error:
+                yield Broken(file, f"image {printable(image.file_name)}: {error}")
+                continue
+            own = split or split_of(entry.path.relative_to(root).parts[:-1])
+            size = (image.height, image.width)
+            yield Picture(own, entry.key, entry.path, size, shapes, file, skipped, smaller_on_top=True)
+
+
+def _split(path: Path, root: Path) -> str | None:
+    """The split that a word in a path's names says, the last name first: `train2017/` is train."""
+    parts = path.relative_to(root).parts
+    return split_of(word for part in reversed(parts) for word in _WORDS.findall(part.lower()))
+
+
+def _find(
+    name: str, split: str | None, file: Path, root: Path, by_path: dict[Path, Entry], by_name: dict[str, list[Entry]]
+) -> Entry | None:
+    name = name.replace("\\", "/")
+    folders = [file.parent, root, root / "images", *((root / split, root / "images" / split) if split else ())]
+    for folder in folders:
+        if folder / name in by_path:
+            return by_path[folder / name]
+    same = by_name.get(name.rpartition("/")[2], [])
+    if split is not None:
+        # An image of another split that happens to have this name is another image.
+        splits = [_split(entry.path.parent, root) for entry in same]
+        own = [entry for entry, found in zip(same, splits, strict=True) if found == split]
+        same = own or [entry for entry, found in zip(same, splits, strict=True) if found is None]
+    return same[0] if len(same) == 1 else None
+
+
+def _shapes(objects: Sequence[_Annotation], names: dict[int, str]) -> tuple[list[Shape], list[str]]:
+    """Shapes in the order of the annotations' ids, and what has no outline.
+
+    Raises:
+        ValueError: An annotation is wrong; names it.
+    """
+    shapes: list[Shape] = []
+    skipped = []
+    for one in sorted(objects, key=lambda annotation: str(annotation.id).zfill(20)):
+        try:
+            outline = msgspec.json.decode(one.segmentation)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"annotation {one.id}: {error}") from error
+        if not outline:
+            skipped.append("box")
+        elif one.category_id not in names:
+            raise ValueError(f"annotation {one.id}: category {one.category_id} does not exist")
+        else:
+            shapes.append(Shape(names[one.category_id], partial(_pixels, one.id, outline)))
+    return shapes, skipped
+
+
+def _pixels(id: int | str, outline: Any, height: int, width: int) -> np.ndarray:
+    try:
+        for corners in outline if isinstance(outline, list) else ():
+            check_corners(corners, height, width)
+        return draw_segmentation(outline, height, width)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"annotation {id}: {error}") from error

@@ -1,0 +1,264 @@
+"""COCO 2017 (Lin et al., ECCV 2014) as a segmentation data set of the 21 Pascal VOC classes.
+
+COCO ships outlines of objects, no masks. They are drawn once, into the user's cache folder, by the
+rule of torchvision's reference code (references/segmentation/coco_utils.py): the 20 categories that VOC
+knows, everything else background; pixels of two or more objects are ignored (255); outlines of crowds
+count like any other. From then on they are ordinary mask files. The 118,287 training images take about
+ten minutes and half a gigabyte, once: what an annotation file was drawn into is found by its content.
+
+Which images: `cocoseg21` leaves out training images whose objects cover no more than 1000 pixels and
+keeps all 5000 of val, as torchvision does. `cocoseg21-edgeai` filters val too, as TI does.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+
+from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.fingerprint import HashCache
+from pixelwise.datasets.layouts.layout import Layout
+from pixelwise.datasets.layouts.listing import list_images
+from pixelwise.datasets.layouts.rasterising import draw_segmentation
+from pixelwise.datasets.samples import Sample
+from pixelwise.errors import DataError
+from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.storage import cache_folder, printable
+from pixelwise.storage.atomic import TEMPORARY_PREFIX, full_disk_explained
+
+LOOKED_FOR = "{train,val}2017/ (or images/{train,val}2017/) with annotations/instances_{train,val}2017.json"
+CATEGORIES = {
+    5: "airplane", 2: "bicycle", 16: "bird", 9: "boat", 44: "bottle", 6: "bus", 3: "car", 17: "cat", 62: "chair",
+    21: "cow", 67: "dining table", 18: "dog", 19: "horse", 4: "motorcycle", 1: "person", 64: "potted plant",
+    20: "sheep", 63: "couch", 7: "train", 72: "tv",
+}  # fmt: skip
+"""COCO's id and name of the categories that become classes 1..20, in VOC's order."""
+SMALLEST_AREA = 1000
+"""Images whose objects cover no more pixels in total (as annotated) are left out where a split is filtered."""
+
+# Part of the name in the cache: raise it when masks are drawn differently.
+_VERSION = 1
+_INDEX = "index.json"
+_HELP = "unpack annotations_trainval2017.zip again; its instances_*2017.json list images and annotations"
+
+
+class OtherCategoriesError(DataError):
+    """D227: a file is named like COCO's own but holds other categories."""
+
+
+class _Image(msgspec.Struct):
+    id: int
+    file_name: str
+    height: int
+    width: int
+
+
+class _Annotation(msgspec.Struct):
+    image_id: int
+    category_id: int
+    area: float
+    segmentation: msgspec.Raw
+
+
+class _Category(msgspec.Struct):
+    id: int
+    name: str
+
+
+class _Categories(msgspec.Struct):
+    categories: list[_Category]
+
+
+class _Annotations(msgspec.Struct):
+    """The part of an `instances_*.json` that is needed; outlines are decoded image by image."""
+
+    categories: list[_Category]
+    images: list[_Image]
+    annotations: list[_Annotation]
+
+
+class _Drawn(msgspec.Struct, array_like=True):
+    """One image of the index: its mask is `STEM.png` beside the index.
+
+    Attributes:
+        file_name: Of the image.
+        labelled: Whether its objects cover more than `SMALLEST_AREA`.
+    """
+
+    file_name: str
+    labelled: bool
+
+
+def coco_layout(root: Path) -> Layout | None:
+    """The layout of `root` as `cocoseg21`, or None if it holds no COCO 2017. Draws the masks at the first time.
+
+    Raises:
+        DataError: D227, an annotation file is not what COCO ships.
+        ResourceError: S601, the disk of the cache folder is full.
+    """
+    return _layout(root, "cocoseg21", filtered=("train",))
+
+
+def coco_edgeai_layout(root: Path) -> Layout | None:
+    """As `coco_layout`, as `cocoseg21-edgeai`."""
+    return _layout(root, "cocoseg21-edgeai", filtered=("train", "val"))
+
+
+def looks_like_coco(root: Path) -> bool:
+    """Whether `root` is laid out like COCO 2017. Reads nothing."""
+    return bool(_folders(root))
+
+
+def _folders(root: Path) -> dict[str, tuple[Path, Path]]:
+    """Split -> folder of images and annotation file, of those that exist."""
+    found = {}
+    for split in ("train", "val"):
+        annotations = root / "annotations" / f"instances_{split}2017.json"
+        for images in (root / f"{split}2017", root / "images" / f"{split}2017"):
+            if images.is_dir() and annotations.is_file():
+                found.setdefault(split, (images, annotations))
+    return found
+
+
+def _layout(root: Path, name: str, filtered: tuple[str, ...]) -> Layout | None:
+    folders = _folders(root)
+    if not folders:
+        return None
+    splits: dict[str, tuple[Sample, ...]] = {}
+    problems: list[Finding] = []
+    hashes = HashCache(root)
+    for split, (images, file) in folders.items():
+        masks, drawn = _masks(file, hashes)
+        wanted = [image for image in drawn if image.labelled or split not in filtered]
+        splits[split], findings = _samples(split, images, masks, wanted)
+        problems += findings
+    hashes.save()
+    return Layout(
+        name=name,
+        description="COCO 2017: {split}2017/ with annotations/instances_{split}2017.json, drawn as masks of the 21 "
+        "VOC classes into the cache folder; images with few labelled pixels left out of " + " and ".join(filtered),
+        root=root,
+        splits=splits,
+        problems=tuple(problems),
+    )
+
+
+def _samples(
+    split: str, folder: Path, masks: Path, wanted: Iterable[_Drawn]
+) -> tuple[tuple[Sample, ...], list[Finding]]:
+    listing = list_images(folder)
+    problems = listing.problems
+    files = {entry.path.name: entry for entry in listing.entries}
+    samples, missing = [], []
+    for image in wanted:
+        entry = files.get(image.file_name)
+        if entry is None:
+            missing.append(printable(folder / image.file_name))
+        else:
+            samples.append(Sample(entry.key, entry.path, masks / f"{Path(image.file_name).stem}.png"))
+    if missing:
+        problems.append(
+            finding(
+                "D220",
+                f"{split}: {len(missing)} of {len(missing) + len(samples)} annotated images do not exist, "
+                f"e.g. {missing[0]}",
+                missing,
+                f"unpack {split}2017.zip again, or train without them: 'data.allow=[\"D220\"]'",
+            )
+        )
+    if not samples:
+        empty = f"split '{split}' is empty: no annotated image was found"
+        problems.append(finding("D221", empty, [], f"add its images to {printable(folder)}"))
+    return tuple(sorted(samples, key=lambda sample: sample.id)), problems
+
+
+def _masks(annotations: Path, hashes: HashCache) -> tuple[Path, list[_Drawn]]:
+    """Folder with the masks of an annotation file, and its index; drawn if they are not there yet."""
+    cache = cache_folder()
+    try:
+        folder = cache / f"cocoseg21-v{_VERSION}-{hashes.digest(annotations)[:24]}"
+        if not folder.is_dir():
+            _draw_all(_read(annotations), annotations, folder)
+        return folder, msgspec.json.decode((folder / _INDEX).read_bytes(), type=list[_Drawn])
+    except (OSError, msgspec.DecodeError) as error:
+        raise _unusable(annotations, error) from error
+
+
+def _read(file: Path) -> _Annotations:
+    try:
+        content = file.read_bytes()
+        # First what it is, then whether it is whole: annotations of other tools often leave fields out.
+        _check_categories(msgspec.json.decode(content, type=_Categories).categories, file)
+        return msgspec.json.decode(content, type=_Annotations)
+    except (OSError, msgspec.DecodeError) as error:
+        raise _unusable(file, error) from error
+
+
+def _check_categories(found: list[_Category], file: Path) -> None:
+    names = {category.id: category.name for category in found}
+    for category, name in CATEGORIES.items():
+        if names.get(category) != name:
+            raise OtherCategoriesError(
+                "D227",
+                f"{printable(file)}: category {category} is {names.get(category)!r}; expected COCO's {name!r}",
+                "these are not COCO's own annotations: data.dataset=coco takes the categories as they are",
+            )
+
+
+def _draw_all(annotations: _Annotations, file: Path, folder: Path) -> None:
+    """Write the masks of all images and then the index: all of it, or nothing."""
+    class_of = {category: class_id for class_id, category in enumerate(CATEGORIES, start=1)}
+    of_image: dict[int, list[_Annotation]] = {image.id: [] for image in annotations.images}
+    for annotation in annotations.annotations:
+        if annotation.category_id in class_of and annotation.image_id in of_image:
+            of_image[annotation.image_id].append(annotation)
+    with full_disk_explained(folder):
+        unfinished = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder.parent))
+        try:
+            index = []
+            for image in annotations.images:
+                objects = of_image[image.id]
+                labels = _draw(image, objects, class_of, file)
+                _, png = cv2.imencode(".png", labels, (cv2.IMWRITE_PNG_COMPRESSION, 1))
+                (unfinished / f"{Path(image.file_name).stem}.png").write_bytes(png.tobytes())
+                index.append(_Drawn(image.file_name, sum(one.area for one in objects) > SMALLEST_AREA))
+            (unfinished / _INDEX).write_bytes(msgspec.json.encode(index))
+            try:
+                os.rename(unfinished, folder)
+            except OSError:
+                # Another process may have finished the same masks first; only complete ones exist.
+                if not folder.is_dir():
+                    raise
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _draw(image: _Image, objects: Iterable[_Annotation], class_of: dict[int, int], file: Path) -> np.ndarray:
+    """uint8 (H, W) class ids of one image: 0 where no object is, 255 where several are."""
+    labels = np.zeros((image.height, image.width), np.uint8)
+    covered = np.zeros((image.height, image.width), bool)
+    shared = np.zeros((image.height, image.width), bool)
+    for one in objects:
+        try:
+            pixels = draw_segmentation(msgspec.json.decode(one.segmentation), image.height, image.width)
+        except (ValueError, TypeError) as error:
+            raise DataError(
+                "D227", f"{printable(file)}: an object of {printable(image.file_name)}: {error}", _HELP
+            ) from error
+        shared |= covered & pixels
+        covered |= pixels
+        labels[pixels] = class_of[one.category_id]
+    labels[shared] = IGNORE
+    return labels
+
+
+def _unusable(file: Path, error: Exception) -> DataError:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return DataError("D227", f"{printable(file)}: {reason}", _HELP)

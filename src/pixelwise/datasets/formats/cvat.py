@@ -1,0 +1,263 @@
+"""Exports of CVAT: `CVAT for images 1.1` (one XML file of shapes) and `Segmentation mask 1.1` (RGB masks).
+
+    annotations.xml   images/a.jpg ...
+    labelmap.txt   SegmentationClass/a.png   JPEGImages/a.jpg   ImageSets/Segmentation/{train,val}.txt
+
+Shapes are drawn in their z-order, later ones over earlier ones; boxes, polygons, ellipses and brush masks
+have an area, points, polylines and skeletons are left out. A single list that is no split, such as
+`default.txt`, is divided 80 to 20. Classes come in the order of the label list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.labels import format_color
+from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, in_order, split_of
+from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
+from pixelwise.datasets.layouts.outlines import (
+    Broken,
+    Picture,
+    Shape,
+    draw,
+    drawn_layout,
+    ellipse,
+    pasted,
+    polygon,
+    rectangle,
+)
+from pixelwise.datasets.layouts.outlines import unannotated as unannotated_images
+from pixelwise.datasets.layouts.pairing import pair
+from pixelwise.datasets.layouts.splits import divided
+from pixelwise.datasets.samples import Sample
+from pixelwise.errors import DataError
+from pixelwise.recipes.classes.tables import Color
+from pixelwise.storage import printable
+
+LOOKED_FOR = "annotations.xml of `CVAT for images 1.1`, with images/"
+MASKS_LOOKED_FOR = "labelmap.txt with SegmentationClass/ (CVAT's `Segmentation mask 1.1`), and JPEGImages/ or images/"
+_WITHOUT_AREA = ("points", "polyline", "skeleton", "cuboid")
+_WITH_AREA = ("polygon", "box", "ellipse", "mask")
+_HELP = "export the task from CVAT again, as `CVAT for images 1.1`"
+
+
+def cvat_layout(root: Path) -> Layout | None:
+    """The layout of `root`, or None if it holds no XML file of CVAT.
+
+    Raises:
+        DataError: D230, the file cannot be read, or was exported for video.
+        ResourceError: S601, the disk of the cache folder is full.
+    """
+    file = next((path for path in sorted(root.glob("*.xml")) if _is_cvat(path)), None)
+    if file is None:
+        return None
+    listing = list_images(root)
+    tree = _parse(file)
+    entries = listing.entries
+    drawn = draw("cvat", [file, *(entry.path for entry in entries)], lambda: _pictures(tree, file, root, entries))
+    used = {sample.image_path for samples in drawn.splits.values() for sample in samples}
+    broken = any(problem.code == "D230" for problem in drawn.problems)
+    without = [] if broken else [entry.path for entry in entries if entry.path.absolute() not in used]
+    return drawn_layout(
+        "cvat",
+        f"CVAT for images: {file.name} with its images, drawn as masks into the cache folder",
+        root,
+        drawn,
+        [name.text or "" for name in tree.iterfind("./meta//labels/label/name")],
+        [*listing.problems, *unannotated_images(without, f"entry in {file.name}")],
+    )
+
+
+def cvat_masks_layout(root: Path) -> Layout | None:
+    """The layout of `root`, or None if it holds no `labelmap.txt` beside `SegmentationClass`.
+
+    Raises:
+        DataError: D230, the label map cannot be read.
+    """
+    folders = subfolders(root)
+    labelmap = root / "labelmap.txt"
+    masks = folders.get("segmentationclass")
+    if masks is None or not labelmap.is_file():
+        return None
+    names, palette = _read_labelmap(labelmap)
+    images = folders.get("jpegimages") or folders.get("images")
+    image_listing, mask_listing = list_images(images or root), list_images(masks)
+    entries = [entry for entry in image_listing.entries if images or "Segmentation" not in entry.key]
+    problems = [*image_listing.problems, *mask_listing.problems]
+    if not entries and mask_listing.entries:
+        problems.append(_without_images(root, [entry.path for entry in mask_listing.entries]))
+    lists = sorted((root / "ImageSets" / "Segmentation").glob("*.txt"))
+    splits: dict[str, tuple[Sample, ...]] = {}
+    known = {SPLIT_NAMES.get(path.stem.lower()): path for path in lists}
+    known.pop(None, None)
+    if known and entries:
+        for split, path in known.items():
+            keys = {line.strip() for line in path.read_text("utf-8", errors="surrogateescape").splitlines()}
+            chosen = ([e for e in entries if e.key in keys], [e for e in mask_listing.entries if e.key in keys])
+            splits[split or ""], found = pair(split or "", *chosen, masks=masks)
+            problems += found
+    elif entries:
+        samples, found = pair("train", entries, mask_listing.entries, masks=masks)
+        splits = divided(samples)
+        problems += found
+    return Layout(
+        name="cvat-masks",
+        description="CVAT's segmentation masks: SegmentationClass/ with the colours of labelmap.txt",
+        root=root,
+        splits=in_order(splits),
+        problems=tuple(problems),
+        classes=names,
+        palette=palette,
+        label_map={},
+        colors={format_color(color): class_id for class_id, color in enumerate(palette)},
+    )
+
+
+def _without_images(root: Path, masks: list[Path]) -> Finding:
+    return finding(
+        "D220",
+        f"the export holds {len(masks)} masks and no image",
+        [printable(path) for path in masks],
+        f"export it again with `Save images`, or put the images into {printable(root / 'JPEGImages')}",
+    )
+
+
+def _read_labelmap(file: Path) -> tuple[tuple[str, ...], tuple[Color, ...]]:
+    """Names and colours of `name:r,g,b:parts:actions` lines; `#` begins a comment."""
+    classes: dict[Color, str] = {}
+    text = file.read_text("utf-8", errors="replace")
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, _, rest = line.partition(":")
+        try:
+            red, green, blue = (int(value) for value in rest.partition(":")[0].split(","))
+            if not all(0 <= value <= 255 for value in (red, green, blue)):
+                raise ValueError
+        except ValueError:
+            raise DataError(
+                "D230",
+                f"{printable(file)}: line {number} is '{printable(line)}'; expected name:red,green,blue::",
+                "for example road:128,64,128::",
+            ) from None
+        if (red, green, blue) in classes:
+            raise DataError(
+                "D230",
+                f"{printable(file)}: '{printable(name)}' and '{printable(classes[red, green, blue])}' have one colour",
+                "give every label a colour of its own in CVAT and export again",
+            )
+        classes[red, green, blue] = name.strip()
+    if not classes:
+        raise DataError("D230", f"{printable(file)}: names no class", "export the masks from CVAT again")
+    return tuple(classes.values()), tuple(classes)
+
+
+def _is_cvat(path: Path) -> bool:
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(4096)
+    except OSError:
+        return False
+    return b"<annotations" in head
+
+
+def _parse(file: Path) -> ElementTree.Element:
+    """The XML file; entities, with which a small file can fill the memory, are refused."""
+    try:
+        content = file.read_bytes()
+        if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+            raise ValueError("it declares a document type, which CVAT's files never do")
+        tree = ElementTree.fromstring(content)
+        if tree.find("track") is not None:
+            raise ValueError("it holds tracks of a video; the format for images is needed")
+    except (OSError, ValueError, ElementTree.ParseError) as error:
+        raise DataError("D230", f"{printable(file)}: {error}", _HELP) from error
+    return tree
+
+
+def _pictures(tree: ElementTree.Element, file: Path, root: Path, entries: list[Entry]) -> Iterator[Picture | Broken]:
+    by_path = {entry.path.relative_to(root).as_posix(): entry for entry in entries}
+    by_name: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_name.setdefault(entry.path.name, []).append(entry)
+    for image in tree.iterfind("image"):
+        name = image.get("name", "")
+        subset = image.get("subset") or ""
+        places = (name, f"images/{name}", f"images/{subset}/{name}")
+        entry = next((by_path[place] for place in places if place in by_path), None)
+        same = by_name.get(name.rpartition("/")[2], [])
+        if entry is None and len(same) == 1:
+            entry = same[0]
+        if entry is None:
+            yield Broken(file, f"its image {printable(name)} does not exist")
+            continue
+        try:
+            size = (int(image.get("height", "")), int(image.get("width", "")))
+            shapes = [(int(one.get("z_order") or 0), _shape(one)) for one in image if one.tag in _WITH_AREA]
+        except (ValueError, TypeError) as error:
+            yield Broken(file, f"image {printable(name)}: {error}")
+            continue
+        shapes.sort(key=lambda pair: pair[0])
+        split = SPLIT_NAMES.get(subset.lower()) or split_of(entry.path.relative_to(root).parts[:-1])
+        skipped = [one.tag for one in image if one.tag in _WITHOUT_AREA]
+        yield Picture(split, entry.key, entry.path, size, [shape for _, shape in shapes], file, skipped)
+
+
+def _shape(one: ElementTree.Element) -> Shape:
+    """The shape of an element.
+
+    Raises:
+        ValueError: A number is missing, or is none.
+    """
+    label = one.get("label", "")
+
+    def number(name: str) -> float:
+        try:
+            return float(one.get(name, ""))
+        except ValueError:
+            raise ValueError(f"a {one.tag} of '{printable(label)}' has no number '{name}'") from None
+
+    if one.tag == "box":
+        if number("rotation") if one.get("rotation") else 0:
+            return _turned_box(label, number("xtl"), number("ytl"), number("xbr"), number("ybr"), number("rotation"))
+        return rectangle(label, number("xtl"), number("ytl"), number("xbr"), number("ybr"))
+    if one.tag == "ellipse":
+        return ellipse(label, number("cx"), number("cy"), number("rx"), number("ry"))
+    if one.tag == "mask":
+        return pasted(label, _runs(one, label), int(number("left")), int(number("top")))
+    try:
+        corners = [float(value) for point in one.get("points", "").split(";") for value in point.split(",")]
+    except ValueError:
+        raise ValueError(f"the points of a polygon of '{printable(label)}' are no numbers") from None
+    return polygon(label, corners)
+
+
+def _turned_box(label: str, left: float, top: float, right: float, bottom: float, degrees: float) -> Shape:
+    """A box turned clockwise around its centre."""
+    x, y = (left + right) / 2, (top + bottom) / 2
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    turned = [
+        (x + (u - x) * cosine - (v - y) * sine, y + (u - x) * sine + (v - y) * cosine) for u, v in corners
+    ]  # fmt: skip
+    return polygon(label, [float(value) for point in turned for value in point])
+
+
+def _runs(one: ElementTree.Element, label: str) -> np.ndarray:
+    """Decode bool (h, w): lengths of runs of 0 and 1 in turn, row after row of the mask's own rectangle."""
+    try:
+        counts = [int(text) for text in one.get("rle", "").split(",")]
+        height, width = int(one.get("height", "")), int(one.get("width", ""))
+    except ValueError:
+        raise ValueError(f"the run-length code of a mask of '{printable(label)}' cannot be read") from None
+    if min(counts) < 0 or sum(counts) != height * width:
+        raise ValueError(
+            f"the run-length code of a mask of '{printable(label)}' covers {sum(counts)} pixels; "
+            f"expected {height * width}"
+        )
+    return np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(height, width)

@@ -1,0 +1,284 @@
+"""Anybody's own images and masks, with or without folders per split.
+
+- `images/{train,val,test}/...` with `masks/{train,val,test}/...`
+- `{train,val,test}/images/...` with `{train,val,test}/masks/...`
+- `{train,val,test}/...` with `{train,val,test}_masks/...`, or `train_images/` with `train_masks/`
+- `images/...` with `masks/...`: divided 80 to 20 into train and val by `validation_keys`.
+- `images/...` with `masks/{train,val,test}/...`: the masks say which split an image is in.
+- `a.jpg` with `a_mask.png` in one folder, or in `{train,val,test}/` (Roboflow, whose `_classes.csv` is read)
+- `a.jpg` with `a.png`: where files of the same names differ in their endings, the JPEG is the image.
+- images and masks in folders of any depth: see `pixelwise.datasets.formats.scattered`
+- `images/...` with `masks/{class}/...`, one mask per class: see `pixelwise.datasets.formats.class_folders`
+
+Masks may be NumPy arrays (`.npy`) of integers, (H, W), as well as images.
+
+`images` may also be called `imgs`, `JPEGImages`, `original`, `input` and the like, and `masks` `labels`,
+`annotations`, `SegmentationClass`, `gt`, `ground_truth` and the like; where neither exists, folders whose names hold
+such a word are taken (`img_dir` with `ann_dir`; see `pixelwise.datasets.layouts.words`). Image and mask have the same
+name below these folders, whatever their endings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.formats.class_folders import class_folders_layout
+from pixelwise.datasets.formats.scattered import scattered_layout
+from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, in_order, split_folders, split_of
+from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
+from pixelwise.datasets.layouts.pairing import is_mask_name, pair, pair_folders
+from pixelwise.datasets.layouts.splits import divided
+from pixelwise.datasets.layouts.words import folders_by_words
+from pixelwise.datasets.samples import Sample
+from pixelwise.storage import printable
+
+LOOKED_FOR = (
+    "images/ (imgs/, JPEGImages/, original/, input/) with masks/ (labels/, annotations/, SegmentationClass/, gt/), "
+    "train/ with train_masks/, or a.jpg with a_mask.png"
+)
+_IMAGE_FOLDERS = (
+    "images", "image", "imgs", "img", "jpegimages", "original", "originals", "input", "inputs", "photos", "pictures",
+    "frames", "rgb", "src", "source", "raw",
+)  # fmt: skip
+_MASK_FOLDERS = (
+    "masks", "mask", "labels", "label", "annotations", "annotation", "segmentationclass", "gt", "groundtruth",
+    "ground_truth", "ground-truth", "ground truth", "segmentation", "segmentations", "seg", "target", "targets",
+)  # fmt: skip
+_SPLIT_IMAGES = ("", "_images", "_image", "_imgs")
+_SPLIT_MASKS = ("_masks", "_mask", "_labels", "_label", "annot", "_annotations", "_gt")
+_CLASSES_FILE = "_classes.csv"
+_LOSSY = (".jpg", ".jpeg")
+
+
+def folder_layout(root: Path) -> Layout | None:
+    """The layout of `root`, or None if it holds no folder of images beside one of masks.
+
+    Two folders of masks or more in which masks have the names of images, where no image has a mask otherwise, are
+    taken for classes: multi-label data.
+    """
+    layout = _layout(root)
+    if layout is not None and any(layout.splits.values()):
+        return layout
+    if layout is None:
+        return None
+    by_class = multilabel_layout(root)
+    if by_class is not None and len(by_class.classes or ()) > 1:
+        return by_class
+    return scattered_layout(root) or layout
+
+
+def multilabel_layout(root: Path) -> Layout | None:
+    """The layout of `root` with one folder of masks per class; None where it is none."""
+    folders = subfolders(root)
+    images, masks = _first(folders, _IMAGE_FOLDERS), _first(folders, _MASK_FOLDERS)
+    if images and masks:
+        splits = split_folders(images)
+        places: dict[str | None, tuple[Path, Path]] = {name: (path, masks) for name, path in splits.items()}
+        places = places or {None: (images, masks)}
+        layout = class_folders_layout(root, places)
+        return _with_strays(layout, images, list(splits.values())) if layout is not None and splits else layout
+    places = {}
+    for name, folder in split_folders(root).items():
+        inner = subfolders(folder)
+        images, masks = _first(inner, _IMAGE_FOLDERS), _first(inner, _MASK_FOLDERS)
+        if images:
+            places[name] = (images, masks or folder / "masks")
+    return class_folders_layout(root, places) if places else None
+
+
+def _layout(root: Path) -> Layout | None:
+    folders = subfolders(root)
+    images, masks = _first(folders, _IMAGE_FOLDERS), _first(folders, _MASK_FOLDERS)
+    if images and masks:
+        return _of_two_folders(root, images, masks)
+    pairs = {}
+    for name, folder in split_folders(root).items():
+        inner = subfolders(folder)
+        images, masks = _first(inner, _IMAGE_FOLDERS), _first(inner, _MASK_FOLDERS)
+        if images:
+            pairs[name] = (images, masks or folder / "masks")
+    if any(masks.is_dir() for _, masks in pairs.values()):
+        return _per_split(root, "{split}/images/ with {split}/masks/", pairs)
+    return _named_by_split(root, folders) or _side_by_side(root) or _named_with_words(root, folders)
+
+
+def _of_two_folders(root: Path, images: Path, masks: Path) -> Layout:
+    splits, mask_splits = split_folders(images), split_folders(masks)
+    if splits:
+        pairs = {name: (path, mask_splits.get(name, masks / path.name)) for name, path in splits.items()}
+        layout = _per_split(root, f"{images.name}/{{split}}/ with {masks.name}/{{split}}/", pairs)
+        return _with_strays(layout, images, list(splits.values()))
+    by_masks = _divided_by_masks(root, images, masks, mask_splits) if mask_splits else None
+    return by_masks or _divided(root, images, masks)
+
+
+def _first(folders: dict[str, Path], names: Iterable[str]) -> Path | None:
+    return next((folders[name] for name in names if name in folders), None)
+
+
+def _named_by_split(root: Path, folders: dict[str, Path]) -> Layout | None:
+    """Folders whose names hold the split: `train/` with `train_masks/`; a training folder alone is divided."""
+    pairs: dict[str, tuple[Path, Path]] = {}
+    for word, split in SPLIT_NAMES.items():
+        images = _first(folders, [word + ending for ending in _SPLIT_IMAGES])
+        masks = _first(folders, [word + ending for ending in _SPLIT_MASKS])
+        if images is not None and masks is not None:
+            pairs.setdefault(split, (images, masks))
+    if not pairs:
+        return None
+    if list(pairs) == ["train"]:
+        return _divided(root, *pairs["train"])
+    images, masks = pairs["train"] if "train" in pairs else next(iter(pairs.values()))
+    return _per_split(root, f"a folder per split: {images.name}/ with {masks.name}/, ...", pairs)
+
+
+def _named_with_words(root: Path, folders: dict[str, Path]) -> Layout | None:
+    """Folders whose names hold a word for images or masks among others; None where no image has a mask then."""
+    pairs = folders_by_words(folders)
+    if not pairs:
+        return None
+    images, masks = next(iter(pairs.values()))
+    if list(pairs) in ([None], ["train"]):
+        layout = _of_two_folders(root, images, masks)
+    else:
+        named = {split or "train": both for split, both in pairs.items()}
+        layout = _per_split(root, f"a folder per split: {images.name}/ with {masks.name}/, ...", named)
+    return layout if any(layout.splits.values()) else None
+
+
+def _divided_by_masks(root: Path, images: Path, masks: Path, mask_splits: dict[str, Path]) -> Layout | None:
+    """Masks in folders of splits, all images in one; None where no image has a mask then."""
+    image_listing = list_images(images)
+    listings = {split: list_images(folder) for split, folder in mask_splits.items()}
+    masks_of = {entry.path: split for split, listing in listings.items() for entry in listing.entries}
+    entries = [entry for listing in listings.values() for entry in listing.entries]
+    samples, found = pair(f"{images.name}/", image_listing.entries, entries, masks=masks / "SPLIT")
+    if not samples:
+        return None
+    splits = {
+        split: tuple(sample for sample in samples if sample.mask_path and masks_of[sample.mask_path] == split)
+        for split in listings
+    }
+    problems = [problem for listing in (image_listing, *listings.values()) for problem in listing.problems]
+    return Layout(
+        name="folder",
+        description=f"{images.name}/ with {masks.name}/{{split}}/",
+        root=root,
+        splits=in_order(splits),
+        problems=(*problems, *found),
+    )
+
+
+def _side_by_side(root: Path) -> Layout | None:
+    """Images and masks in the same folders, told apart by the masks' names, or else by their endings."""
+    places = split_folders(root) or {"train": root}
+    listings = {name: list_images(folder) for name, folder in places.items()}
+    # Arrays beside images are masks, whatever else arrays are where they are alone.
+    both = {name: list_images(folder, arrays_too=True).entries for name, folder in places.items()}
+    by_name = any(is_mask_name(entry.path.stem) for entries in both.values() for entry in entries)
+    if not by_name and not _same_names(entry for entries in both.values() for entry in entries):
+        return None
+    splits: dict[str, tuple[Sample, ...]] = {}
+    problems: list[Finding] = []
+    for name, folder in places.items():
+        is_mask = _has_mask_name if by_name else _is_lossless
+        images = [entry for entry in listings[name].entries if not is_mask(entry)]
+        masks = [entry for entry in both[name] if is_mask(entry)]
+        splits[name], found = pair(name, images, masks, masks=folder)
+        problems += [*listings[name].problems, *found]
+    if not any(splits.values()):
+        return None
+    description = f"images and masks side by side, such as a.jpg with {'a_mask.png' if by_name else 'a.png'}"
+    if places == {"train": root}:
+        inner = _by_inner_folders(splits["train"])
+        splits = inner or divided(splits["train"])
+        description += "" if inner else ", divided about 80 to 20 into train and val by file name"
+    names = _read_classes(next((f / _CLASSES_FILE for f in places.values() if (f / _CLASSES_FILE).is_file()), None))
+    return Layout(
+        name="folder",
+        description=description,
+        root=root,
+        splits=in_order(splits),
+        problems=tuple(problems),
+        classes=tuple(names.values()) or None,
+        label_map={raw: class_id for class_id, raw in enumerate(names)} or None,
+    )
+
+
+def _by_inner_folders(samples: Sequence[Sample]) -> dict[str, tuple[Sample, ...]]:
+    """The splits that folders further down name; empty unless they do for every sample, and more than one."""
+    named = [split_of(sample.id.split("/")[:-1]) for sample in samples]
+    splits = {split for split in named if split is not None}
+    if len(splits) < 2 or None in named:
+        return {}
+    return {split: tuple(s for s, own in zip(samples, named, strict=True) if own == split) for split in splits}
+
+
+def _has_mask_name(entry: Entry) -> bool:
+    return is_mask_name(entry.path.stem)
+
+
+def _is_lossless(entry: Entry) -> bool:
+    return entry.path.suffix.lower() not in _LOSSY
+
+
+def _same_names(entries: Iterable[Entry]) -> bool:
+    """Whether most JPEG files have a file of the same name in a format that can hold class ids."""
+    found = list(entries)
+    lossy = {entry.path.with_suffix("") for entry in found if not _is_lossless(entry)}
+    lossless = {entry.path.with_suffix("") for entry in found if _is_lossless(entry)}
+    return 2 * len(lossy & lossless) > len(lossy)
+
+
+def _read_classes(file: Path | None) -> dict[int, str]:
+    """Raw value -> name of Roboflow's `Pixel Value, Class` lines, by value; empty where there are none."""
+    if file is None:
+        return {}
+    names: dict[int, str] = {}
+    for line in file.read_text("utf-8", errors="replace").splitlines():
+        raw, _, name = line.partition(",")
+        if raw.strip().isdigit() and name.strip():
+            names[int(raw)] = name.strip()
+    return dict(sorted(names.items()))
+
+
+def _per_split(root: Path, description: str, pairs: dict[str, tuple[Path, Path]]) -> Layout:
+    splits: dict[str, tuple[Sample, ...]] = {}
+    problems: list[Finding] = []
+    for name, (images, masks) in sorted(pairs.items()):
+        splits[name], findings = pair_folders(name, images, masks)
+        problems += findings
+    return Layout(name="folder", description=description, root=root, splits=in_order(splits), problems=tuple(problems))
+
+
+def _with_strays(layout: Layout, images: Path, split_folders: list[Path]) -> Layout:
+    """Add a warning about images that lie beside the folders of the splits."""
+    strays = [
+        printable(entry.path)
+        for entry in list_images(images).entries
+        if not any(entry.path.is_relative_to(folder) for folder in split_folders)
+    ]
+    if not strays:
+        return layout
+    warning = finding(
+        "W216",
+        f"{len(strays)} images lie beside the folders of the splits and are left out, e.g. {strays[0]}",
+        strays,
+        f"move them into {images.name}/train, {images.name}/val or {images.name}/test",
+    )
+    return msgspec.structs.replace(layout, problems=(*layout.problems, warning))
+
+
+def _divided(root: Path, images: Path, masks: Path) -> Layout:
+    samples, problems = pair_folders("train", images, masks)
+    return Layout(
+        name="folder",
+        description=f"{images.name}/ with {masks.name}/, divided about 80 to 20 into train and val by file name",
+        root=root,
+        splits=divided(samples),
+        problems=tuple(problems),
+    )

@@ -1,0 +1,192 @@
+"""What Label Studio exports: brush masks as PNG, one file per task and label, or all regions as JSON.
+
+    task-12-annotation-34-by-5-tag-Road-0.png ...   images/...   [project.json]
+    project.json   images/...
+
+The name of a mask gives task, annotation and label. Which image a task belongs to is in the project's JSON
+export, if it lies beside; otherwise the images are called `12.jpg` or `task-12.jpg`. Without masks, polygons,
+brush strokes, rectangles and ellipses are drawn from the JSON export (`JSON`, not `JSON-MIN`).
+
+Either way the regions of a task are merged, the smaller area on top, and of several annotations of a task the one
+with the highest number counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlparse
+
+import msgspec
+import numpy as np
+
+from pixelwise.datasets.formats.label_studio_regions import Annotation, outlines
+from pixelwise.datasets.layouts.layout import Layout, split_of
+from pixelwise.datasets.layouts.listing import Entry, Listing, list_images
+from pixelwise.datasets.layouts.outlines import Broken, Picture, Shape, draw, drawn_layout, unannotated
+from pixelwise.datasets.reading.decoding import SUFFIXES, decode
+from pixelwise.errors import DataError
+from pixelwise.storage import printable
+
+LOOKED_FOR = (
+    "Label Studio's JSON export with images/, or its brush masks, task-1-annotation-2-by-3-tag-LABEL-0.png, with both"
+)
+_MASK = re.compile(r"task-(\d+)-annotation-(\d+)-by-(.+?)-([^-]+)-(.+)-(\d+)")
+# Uploads get eight hexadecimal digits before their name.
+_UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")
+
+
+class _Task(msgspec.Struct):
+    id: int
+    data: dict[str, Any] = {}
+    annotations: list[Annotation] = []
+
+
+def label_studio_layout(root: Path) -> Layout | None:
+    """The layout of `root`, or None if it holds neither brush masks of Label Studio nor a JSON export of regions.
+
+    Raises:
+        ResourceError: S601, the disk of the cache folder is full.
+    """
+    listing = list_images(root)
+    masks = [entry for entry in listing.entries if _MASK.fullmatch(entry.path.stem)]
+    exports = sorted(root.glob("*.json"))
+    if not masks:
+        return _json_layout(root, listing, [path for path in exports if _holds_regions(path)])
+    images = [entry for entry in listing.entries if not _MASK.fullmatch(entry.path.stem)]
+    sources = [*exports, *(entry.path for entry in listing.entries)]
+    drawn = draw("label-studio", sources, lambda: _pictures(root, masks, images, exports))
+    return drawn_layout(
+        "label-studio",
+        "Label Studio: PNG brush masks per task and label, merged into the cache folder",
+        root,
+        drawn,
+        problems=listing.problems,
+    )
+
+
+def _holds_regions(export: Path) -> bool:
+    try:
+        content = export.read_bytes()
+    except OSError:
+        return False
+    # A damaged export is still one, and is reported as such.
+    return content.lstrip()[:1] == b"[" and b'"annotations"' in content and b'"result"' in content
+
+
+def _json_layout(root: Path, listing: Listing, exports: Sequence[Path]) -> Layout | None:
+    """The layout of JSON exports with the images that they name; None without an export."""
+    if not exports:
+        return None
+    sources = [*exports, *(entry.path for entry in listing.entries)]
+    drawn = draw("label-studio-json", sources, lambda: _outlined(root, listing.entries, exports))
+    used = {sample.image_path for samples in drawn.splits.values() for sample in samples}
+    without = [entry.path for entry in listing.entries if entry.path.absolute() not in used]
+    return drawn_layout(
+        "label-studio",
+        "Label Studio: regions of the JSON export, drawn as masks into the cache folder",
+        root,
+        drawn,
+        problems=[*listing.problems, *unannotated(without, "annotation in Label Studio's export")],
+    )
+
+
+def _outlined(root: Path, images: Sequence[Entry], exports: Sequence[Path]) -> Iterator[Picture | Broken]:
+    by_name = {entry.path.name: entry for entry in images}
+    for export in exports:
+        try:
+            tasks = msgspec.json.decode(export.read_bytes(), type=list[_Task])
+        except (OSError, msgspec.DecodeError) as error:
+            yield Broken(export, f"no JSON export of Label Studio: {error}")
+            continue
+        for task in tasks:
+            finished = [annotation for annotation in task.annotations if not annotation.was_cancelled]
+            if not finished:
+                continue
+            names = [name for value in task.data.values() if isinstance(value, str) for name in _file_names(value)]
+            entry = next((by_name[name] for name in names if name in by_name), None)
+            if entry is None:
+                named = f", {printable(names[0])}, does not exist" if names else " is not named"
+                yield Broken(export, f"the image of task {task.id}{named}")
+                continue
+            try:
+                found = outlines(max(finished, key=lambda annotation: annotation.id))
+            except (ValueError, TypeError, KeyError) as error:
+                yield Broken(export, f"task {task.id}, {printable(entry.path.name)}: {error}")
+                continue
+            split = split_of(entry.path.relative_to(root).parts[:-1])
+            yield Picture(
+                split, entry.key, entry.path, found.size, found.shapes, export, found.skipped, smaller_on_top=True
+            )
+
+
+def _pictures(
+    root: Path, masks: Sequence[Entry], images: Sequence[Entry], exports: Sequence[Path]
+) -> Iterator[Picture | Broken]:
+    names = _image_names(exports)
+    by_name = {entry.path.name: entry for entry in images}
+    by_stem = {entry.path.stem: entry for entry in images}
+    tasks: dict[int, dict[int, list[tuple[str, Path]]]] = {}
+    for entry in masks:
+        match = _MASK.fullmatch(entry.path.stem)
+        if match is not None:
+            annotations = tasks.setdefault(int(match[1]), {})
+            annotations.setdefault(int(match[2]), []).append((match[5], entry.path))
+    for task, annotations in sorted(tasks.items()):
+        files = annotations[max(annotations)]
+        candidates = [by_name.get(name) for name in names.get(task, ())]
+        candidates += [by_stem.get(f"task-{task}"), by_stem.get(str(task))]
+        entry = next((found for found in candidates if found is not None), None)
+        if entry is None:
+            named = names.get(task)
+            reason = (
+                f"the image of task {task}, {printable(named[0])}, does not exist"
+                if named
+                else f"which image task {task} belongs to is not known: put the project's JSON export beside it, or "
+                f"call the image {task}.jpg"
+            )
+            yield Broken(files[0][1], reason)
+            continue
+        shapes = [Shape(label, partial(_pixels, path)) for label, path in sorted(files)]
+        split = split_of(entry.path.relative_to(root).parts[:-1])
+        yield Picture(split, entry.key, entry.path, None, shapes, files[0][1], smaller_on_top=True)
+
+
+def _pixels(path: Path, height: int, width: int) -> np.ndarray:
+    """Where a brush mask is set."""
+    try:
+        mask = np.asarray(decode(path, max_pixels=height * width).image.convert("L")) >= 128
+    except DataError as error:
+        raise ValueError(error.message) from error
+    if mask.shape != (height, width):
+        raise ValueError(f"{printable(path.name)} is {mask.shape[0]}x{mask.shape[1]} (HxW), its image {height}x{width}")
+    return mask
+
+
+def _image_names(exports: Sequence[Path]) -> dict[int, list[str]]:
+    """Task -> file names that its image may have, of JSON exports; other JSON files say nothing."""
+    names: dict[int, list[str]] = {}
+    for export in exports:
+        try:
+            tasks = msgspec.json.decode(export.read_bytes(), type=list[_Task])
+        except (OSError, msgspec.DecodeError):
+            continue
+        for task in tasks:
+            for value in task.data.values():
+                if isinstance(value, str):
+                    names.setdefault(task.id, []).extend(_file_names(value))
+    return names
+
+
+def _file_names(address: str) -> list[str]:
+    """The file name in an address or path, with and without the prefix of uploads; none if it is no image."""
+    parsed = urlparse(address)
+    path = parse_qs(parsed.query).get("d", [unquote(parsed.path)])[0]
+    name = path.replace("\\", "/").rpartition("/")[2]
+    if Path(name).suffix.lower() not in SUFFIXES:
+        return []
+    match = _UPLOAD.fullmatch(name)
+    return [name, *([match[1]] if match else [])]

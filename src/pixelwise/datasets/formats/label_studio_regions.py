@@ -1,0 +1,193 @@
+"""Regions in Label Studio's JSON export: polygons, brush strokes, rectangles and ellipses, with their labels.
+
+    [{"id": 12, "data": {"image": "/data/upload/1/0a1b2c3d-street.jpg"},
+      "annotations": [{"id": 34, "result": [{"type": "polygonlabels", "original_width": 640, ...}]}]}]
+
+Coordinates are percent of the image's sides. Brush strokes are RGBA pictures, packed by runs of bytes of which
+only those of the alpha channel say anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from pixelwise.datasets.layouts.outlines import Shape, polygon
+from pixelwise.storage import printable
+
+# Of a region that lies on an image; others are choices, texts and relations.
+_WITHOUT_AREA = {"keypointlabels": "keypoint", "keypoint": "keypoint", "vectorlabels": "vector", "vector": "vector"}
+_CHANNELS = 4
+_WORD_BITS = 8
+
+
+class Region(msgspec.Struct):
+    """One entry of an annotation's `result`."""
+
+    id: str = ""
+    type: str = ""
+    value: dict[str, Any] = {}
+    original_width: int | None = None
+    original_height: int | None = None
+    image_rotation: float = 0.0
+
+
+class Annotation(msgspec.Struct):
+    """What one person annotated in one task."""
+
+    id: int = 0
+    result: list[Region] = []
+    was_cancelled: bool = False
+
+
+class Outlined(NamedTuple):
+    """What an annotation draws.
+
+    Attributes:
+        size: (height, width) that it was made at; None where it holds no region.
+        shapes: In the order of the export.
+        skipped: Kinds of regions without an area.
+    """
+
+    size: tuple[int, int] | None
+    shapes: tuple[Shape, ...]
+    skipped: tuple[str, ...]
+
+
+def outlines(annotation: Annotation) -> Outlined:
+    """The shapes of an annotation.
+
+    Raises:
+        ValueError: A region cannot be drawn, in words.
+    """
+    regions = [region for region in annotation.result if region.original_width and region.original_height]
+    labelled = {region.id for region in regions if _labels(region)}
+    shapes, skipped = [], []
+    for region in regions:
+        if region.type in _WITHOUT_AREA:
+            skipped.append(_WITHOUT_AREA[region.type])
+            continue
+        labels = _labels(region)
+        if not labels and region.id in labelled:
+            continue  # the tags <Polygon> and <Labels> write a region twice, once with its label
+        if len(labels) != 1:
+            raise ValueError(f"region '{printable(region.id)}' has {len(labels)} labels; expected one")
+        if region.image_rotation % 360:
+            raise ValueError(f"the image was turned by {region.image_rotation:g} degrees in Label Studio")
+        shape = _shape(region, labels[0])
+        if shape is not None:
+            shapes.append(shape)
+    size = next(
+        ((r.original_height, r.original_width) for r in regions if r.original_height and r.original_width), None
+    )
+    return Outlined(size, tuple(shapes), tuple(skipped))
+
+
+def _labels(region: Region) -> list[str]:
+    """Names of the classes of a region: a list under the name of its type, such as `polygonlabels`."""
+    found = region.value.get(region.type, region.value.get("labels"))
+    return [label for label in found if isinstance(label, str)] if isinstance(found, list) else []
+
+
+def _shape(region: Region, label: str) -> Shape | None:
+    """What a region draws, judged by the values it has; None for choices and texts."""
+    value, width, height = region.value, region.original_width or 0, region.original_height or 0
+    if "points" in value:
+        return polygon(label, (np.asarray(value["points"], np.float64) * (width / 100, height / 100)).ravel().tolist())
+    if "rle" in value:
+        return Shape(label, partial(decode_brush, value["rle"]))
+    if "radiusX" in value:
+        center = (float(value["x"]) * width / 100, float(value["y"]) * height / 100)
+        radii = (float(value["radiusX"]) * width / 100, float(value["radiusY"]) * height / 100)
+        return Shape(label, partial(_ellipse, center, radii, float(value.get("rotation", 0))))
+    if "width" in value and "height" in value:
+        return polygon(label, _turned_rectangle(value, width, height))
+    return None
+
+
+def _turned_rectangle(value: dict[str, Any], width: int, height: int) -> list[float]:
+    """X and y in turn of the corners; Label Studio turns about the upper left one, clockwise."""
+    left, top = float(value["x"]) * width / 100, float(value["y"]) * height / 100
+    across, down = float(value["width"]) * width / 100, float(value["height"]) * height / 100
+    angle = math.radians(float(value.get("rotation", 0)))
+    cosine, sine = math.cos(angle), math.sin(angle)
+    return [
+        number
+        for x, y in ((0, 0), (across, 0), (across, down), (0, down))
+        for number in (left + x * cosine - y * sine, top + x * sine + y * cosine)
+    ]
+
+
+def _ellipse(
+    center: tuple[float, float], radii: tuple[float, float], rotation: float, height: int, width: int
+) -> np.ndarray:
+    """Bool (height, width): the pixels whose centres lie within an ellipse turned clockwise about its centre."""
+    if not np.isfinite((*center, *radii, rotation)).all():
+        raise ValueError("an ellipse's numbers are not finite")
+    angle = math.radians(rotation)
+    dx, dy = (np.arange(width) + 0.5 - center[0])[None], (np.arange(height) + 0.5 - center[1])[:, None]
+    along = (dx * math.cos(angle) + dy * math.sin(angle)) / max(abs(radii[0]), 1e-9)
+    across = (dy * math.cos(angle) - dx * math.sin(angle)) / max(abs(radii[1]), 1e-9)
+    return along**2 + across**2 <= 1
+
+
+def decode_brush(packed: Sequence[int], height: int, width: int) -> np.ndarray:
+    """Where a brush stroke is: bool (height, width).
+
+    The bytes are a stream of bits: 32 of the number of values, 5 of the bits per value less 1, four times 4 of a
+    length less 1. Then come runs: 1 bit whether a value repeats, 2 bits that choose one of the four lengths, so many
+    bits of the number of values less 1, and the value, or all of them where none repeats.
+
+    Args:
+        packed: Bytes.
+        height: Of the image.
+        width: Of the image.
+
+    Raises:
+        ValueError: They are no such stream, or one of another size.
+    """
+    try:
+        data = bytes(packed)
+    except (TypeError, ValueError) as error:
+        raise ValueError("a brush stroke is no list of bytes") from error
+    bits = np.unpackbits(np.frombuffer(data, np.uint8))
+    position = 0
+
+    def read(count: int) -> int:
+        nonlocal position
+        end = position + count
+        if end > bits.size:
+            raise ValueError("a brush stroke ends early")
+        number = int.from_bytes(data[position // 8 : -(-end // 8)], "big") >> (-end % 8) & ((1 << count) - 1)
+        position = end
+        return number
+
+    total, word = read(32), read(5) + 1
+    lengths = [read(4) + 1 for _ in range(4)]
+    if total != height * width * _CHANNELS or word != _WORD_BITS:
+        raise ValueError(
+            f"a brush stroke holds {total} values of {word} bits; expected {height * width * _CHANNELS} of 8, for "
+            f"{height}x{width} pixels (HxW)"
+        )
+    values = np.empty(total, np.uint8)
+    done = 0
+    while done < total:
+        repeats = read(1)
+        end = done + read(lengths[read(2)]) + 1
+        if end > total:
+            raise ValueError("a brush stroke holds more values than it says")
+        if repeats:
+            values[done:end] = read(_WORD_BITS)
+        else:
+            wanted = (end - done) * _WORD_BITS
+            if position + wanted > bits.size:
+                raise ValueError("a brush stroke ends early")
+            values[done:end] = np.packbits(bits[position : position + wanted])
+            position += wanted
+        done = end
+    return values.reshape(height, width, _CHANNELS)[..., 3] > 0

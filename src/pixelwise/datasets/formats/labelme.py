@@ -1,0 +1,168 @@
+"""Annotations of LabelMe (labelme.io, the desktop tool): one JSON file beside each image.
+
+    street1.jpg street1.json street2.jpg street2.json ...    in one folder, or in train/, val/, test/
+
+Polygons, rectangles, circles and masks become pixels of their label, later shapes over earlier ones;
+points and lines have no area and are left out. What no shape covers is `background`, the label
+`__ignore__` is ignored. Classes are the labels in alphabetical order, after `background`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from PIL import Image
+
+from pixelwise.datasets.layouts.layout import Layout, split_of
+from pixelwise.datasets.layouts.listing import Entry, list_files, list_images
+from pixelwise.datasets.layouts.outlines import (
+    Broken,
+    Picture,
+    Shape,
+    draw,
+    drawn_layout,
+    ellipse,
+    pasted,
+    polygon,
+    rectangle,
+)
+from pixelwise.datasets.layouts.outlines import unannotated as unannotated_images
+from pixelwise.storage import printable
+
+LOOKED_FOR = "a LabelMe JSON file beside each image (a.jpg, a.json)"
+_WITHOUT_AREA = ("point", "points", "line", "linestrip")
+# So many files are opened to find out whether they are LabelMe's.
+_LOOKED_AT = 5
+
+
+class _Shape(msgspec.Struct):
+    label: str
+    points: list[tuple[float, float]]
+    shape_type: str | None = None
+    mask: str | None = None
+
+
+class _File(msgspec.Struct, rename={"image_path": "imagePath", "height": "imageHeight", "width": "imageWidth"}):
+    """The part of a file that is needed; the copy of the image that it may hold is not."""
+
+    shapes: list[_Shape]
+    image_path: str | None = None
+    height: int | None = None
+    width: int | None = None
+
+
+def labelme_layout(root: Path) -> Layout | None:
+    """The layout of `root`, or None if no image has a JSON file of LabelMe beside it.
+
+    Raises:
+        ResourceError: S601, the disk of the cache folder is full.
+    """
+    files = list_files(root, ".json")
+    if not files or not any(_is_labelme(path) for path in files[:_LOOKED_AT]):
+        return None
+    listing = list_images(root)
+    drawn = draw(
+        "labelme", [*files, *(entry.path for entry in listing.entries)], lambda: _pictures(root, files, listing.entries)
+    )
+    used = {sample.image_path for samples in drawn.splits.values() for sample in samples}
+    stems = {path.stem for path in files}
+    without = [e.path for e in listing.entries if e.path.absolute() not in used and e.path.stem not in stems]
+    problems = [
+        *(p for p in listing.problems if p.code != "W215"),
+        *unannotated_images(without, "JSON file of LabelMe"),
+    ]
+    return drawn_layout(
+        "labelme",
+        "LabelMe: a JSON file beside each image, drawn as masks into the cache folder",
+        root,
+        drawn,
+        problems=problems,
+    )
+
+
+def _is_labelme(path: Path) -> bool:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    # A damaged file of LabelMe is still one, and is reported as such.
+    return b'"shapes"' in content and (b'"imagePath"' in content or b'"shape_type"' in content)
+
+
+def _pictures(root: Path, files: list[Path], entries: list[Entry]) -> Iterator[Picture | Broken]:
+    images = {entry.path.with_suffix(""): entry for entry in reversed(entries)}
+    stems: dict[str, list[Entry]] = {}
+    for entry in entries:
+        stems.setdefault(entry.path.stem, []).append(entry)
+    paths = {entry.path.resolve(): entry for entry in entries}
+    for file in files:
+        try:
+            found = msgspec.json.decode(file.read_bytes(), type=_File)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            if _is_labelme(file) or file.with_suffix("") in images:
+                yield Broken(file, f"not a JSON file of LabelMe: {error}")
+            continue
+        entry = images.get(file.with_suffix(""))
+        same = stems.get(file.stem, [])
+        if entry is None and len(same) == 1:
+            entry = same[0]
+        if entry is None and found.image_path:
+            entry = paths.get((file.parent / found.image_path.replace("\\", "/")).resolve())
+        if entry is None:
+            yield Broken(file, f"its image {printable(found.image_path or file.stem)} does not exist")
+            continue
+        size = (found.height, found.width) if found.height and found.width else None
+        try:
+            shapes = [shape for one in found.shapes if (shape := _shape(one)) is not None]
+        except ValueError as error:
+            yield Broken(file, str(error))
+            continue
+        skipped = [one.shape_type for one in found.shapes if one.shape_type in _WITHOUT_AREA]
+        split = split_of(entry.path.relative_to(root).parts[:-1])
+        yield Picture(split, entry.key, entry.path, size, shapes, file, skipped)
+
+
+def _shape(one: _Shape) -> Shape | None:
+    """The shape, None for one without an area.
+
+    Raises:
+        ValueError: Its points do not fit its kind, or the kind is unknown.
+    """
+    kind = one.shape_type or "polygon"
+    if kind in _WITHOUT_AREA:
+        return None
+    points = one.points
+    if kind == "polygon":
+        if len(points) < 3:
+            raise ValueError(f"a polygon of '{printable(one.label)}' has {len(points)} points; expected 3 or more")
+        return polygon(one.label, [value for point in points for value in point])
+    if kind in ("rectangle", "circle", "mask") and len(points) != 2:
+        raise ValueError(f"a {kind} of '{printable(one.label)}' has {len(points)} points; expected 2")
+    (x0, y0), (x1, y1) = points[:2] if len(points) >= 2 else ((0, 0), (0, 0))
+    if kind == "rectangle":
+        return rectangle(one.label, x0, y0, x1, y1)
+    if kind == "circle":
+        radius = math.hypot(x1 - x0, y1 - y0)
+        return ellipse(one.label, x0, y0, radius, radius)
+    if kind == "mask":
+        return pasted(one.label, _decode_mask(one), round(x0), round(y0))
+    raise ValueError(f"a shape of '{printable(one.label)}' is of the unknown kind '{printable(kind)}'")
+
+
+def _decode_mask(one: _Shape) -> np.ndarray:
+    """Decode bool (h, w) of a mask that the file holds as a PNG in base64."""
+    try:
+        content = base64.b64decode(one.mask or "", validate=True)
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+            values: Any = np.asarray(image.convert("L"))
+    except (binascii.Error, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"a mask of '{printable(one.label)}' cannot be decoded: {error}") from error
+    return values > 0

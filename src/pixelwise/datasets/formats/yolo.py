@@ -1,0 +1,215 @@
+"""Polygons in the text files of YOLO (Ultralytics, Roboflow): `class x y x y ...`, in shares of the image.
+
+    data.yaml   images/{train,val}/a.jpg   labels/{train,val}/a.txt      or {train,valid}/images/, {train,valid}/labels/
+
+`names` in `data.yaml` gives the classes, or the lines of `classes.txt` (Label Studio, LabelImg); they follow
+`background` in the same order. Without such a file they are `class_0`, `class_1`, ... Where objects overlap, the
+smaller one lies on top. An image without a text file, or with an empty one, holds background only, as YOLO trains on
+it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pixelwise.datasets.layouts.layout import Layout, split_of
+from pixelwise.datasets.layouts.listing import Entry, list_files, list_images, subfolders
+from pixelwise.datasets.layouts.outlines import Broken, Picture, Shape, draw, drawn_layout, polygon
+from pixelwise.datasets.reading.decoding import image_sizes
+from pixelwise.errors import DataError
+from pixelwise.storage import printable
+
+LOOKED_FOR = "images/ with labels/*.txt of polygons (YOLO), and data.yaml or classes.txt with names"
+_LOOKED_AT = 20
+_CLASSES_FILE = "classes.txt"
+_NAMES = re.compile(r"names\s*:\s*(.*)")
+_ITEM = re.compile(r"(?:-|(\d+)\s*:)\s*(.+)")
+
+
+def yolo_layout(root: Path) -> Layout | None:
+    """The layout of `root`, or None if it holds no folder of images beside one of YOLO's text files.
+
+    Raises:
+        DataError: D230, `names` in `data.yaml` cannot be read.
+        ResourceError: S601, the disk of the cache folder is full.
+    """
+    folders = _folders(root)
+    texts = [path for _, labels in folders for path in list_files(labels, ".txt") if path.name != _CLASSES_FILE]
+    if not any(_is_yolo(path) for path in texts[:_LOOKED_AT]):
+        return None
+    description = next((path for path in sorted(root.glob("*.y*ml")) if _has_names(path)), None)
+    lists = (folder / _CLASSES_FILE for folder in (root, *(labels for _, labels in folders)))
+    description = description or next((path for path in lists if path.is_file()), None)
+    names = read_names(description) if description is not None else {}
+    listings = [(list_images(images), images, labels) for images, labels in folders]
+    files = [entry.path for listing, _, _ in listings for entry in listing.entries]
+
+    def pictures() -> Iterator[Picture | Broken]:
+        for listing, images, labels in listings:
+            yield from _pictures(listing.entries, images, labels, root, names)
+
+    drawn = draw("yolo", [*texts, *files, *([description] if description else [])], pictures)
+    return drawn_layout(
+        "yolo",
+        "YOLO: images/ with labels/*.txt of polygons, drawn as masks into the cache folder",
+        root,
+        drawn,
+        [names[number] for number in sorted(names)] or sorted(drawn.label_names.values(), key=_number),
+        [problem for listing, _, _ in listings for problem in listing.problems],
+    )
+
+
+def read_names(file: Path) -> dict[int, str]:
+    """Number -> name of `names` in `data.yaml`: a list or a mapping, in one line or one entry per line.
+
+    Only this part of YAML is understood. Of a text file every line is a name.
+
+    Raises:
+        DataError: D230, there are no names, or they are written in another way.
+    """
+    if file.name == _CLASSES_FILE:
+        return _read_list(file)
+    lines = file.read_text("utf-8", errors="replace").splitlines()
+    start, inline = next(((i, m[1]) for i, line in enumerate(lines) if (m := _NAMES.match(line))), (None, ""))
+    names: dict[int, str] = {}
+    if start is not None:
+        inline = _without_comment(inline)
+        if inline[:1] in ("[", "{"):
+            # A flow list or mapping may go on in the next lines.
+            following = iter(lines[start + 1 :])
+            while inline[-1] not in "]}":
+                more = next(following, None)
+                if more is None:
+                    break
+                inline += " " + _without_comment(more)
+            for number, entry in enumerate(_entries(inline)):
+                key, _, name = entry.partition(":") if inline[0] == "{" else (str(number), "", entry)
+                if key.strip().isdigit():
+                    names[int(key)] = _unquoted(name)
+        elif not inline:
+            for line in lines[start + 1 :]:
+                text = _without_comment(line)
+                match = _ITEM.fullmatch(text)
+                if match is None and text and not line.startswith((" ", "-")):
+                    break
+                if match is not None:
+                    names[int(match[1]) if match[1] else len(names)] = _unquoted(match[2])
+    if not names or "" in names.values():
+        raise DataError(
+            "D230",
+            f"{printable(file)}: no class names can be read from it",
+            'for example: names: ["road", "car"], or one line "  0: road" per class',
+        )
+    return names
+
+
+def _read_list(file: Path) -> dict[int, str]:
+    """Number -> name of a file with a name per line.
+
+    Raises:
+        DataError: D230, there are no names, or an empty line among them, which would shift the numbers.
+    """
+    names = [line.strip() for line in file.read_text("utf-8", errors="replace").rstrip().splitlines()]
+    if not names or "" in names:
+        raise DataError("D230", f"{printable(file)}: no class names can be read from it", "write one name per line")
+    return dict(enumerate(names))
+
+
+def _folders(root: Path) -> list[tuple[Path, Path]]:
+    """Folders of images with their folders of text files."""
+    folders = subfolders(root)
+    if "images" in folders and "labels" in folders:
+        return [(folders["images"], folders["labels"])]
+    inner = [subfolders(folder) for folder in folders.values()]
+    return [(names["images"], names["labels"]) for names in inner if "images" in names and "labels" in names]
+
+
+def _has_names(path: Path) -> bool:
+    try:
+        return any(_NAMES.match(line) for line in path.read_text("utf-8", errors="replace").splitlines())
+    except OSError:
+        return False
+
+
+def _is_yolo(path: Path) -> bool:
+    """Whether the first line of a file is a class number and numbers."""
+    try:
+        lines = path.read_text("utf-8", errors="replace").split("\n", 1)
+        numbers = [float(text) for text in lines[0].split()]
+    except (OSError, ValueError):
+        return False
+    return len(numbers) >= 5 and numbers[0] == int(numbers[0]) >= 0
+
+
+def _pictures(
+    entries: Sequence[Entry], images: Path, labels: Path, root: Path, names: dict[int, str]
+) -> Iterator[Picture | Broken]:
+    for entry in entries:
+        relative = entry.path.relative_to(images)
+        file = (labels / relative).with_suffix(".txt")
+        split = split_of(entry.path.relative_to(root).parts[:-1])
+        try:
+            lines = file.read_text("utf-8").splitlines() if file.is_file() else []
+            size = image_sizes(entry.path)[1]
+            shapes = [_shape(number, line, size, names) for number, line in enumerate(lines, 1) if line.strip()]
+        except DataError:
+            shapes, size = [], None  # the image is unreadable, which the audit says
+        except (OSError, ValueError) as error:
+            yield Broken(file, str(error))
+            continue
+        yield Picture(split, entry.key, entry.path, size, shapes, file, smaller_on_top=True)
+
+
+def _shape(number: int, line: str, size: tuple[int, int], names: dict[int, str]) -> Shape:
+    """The shape of a line.
+
+    Raises:
+        ValueError: In words, with the line's number.
+    """
+    try:
+        values = [float(text) for text in line.split()]
+    except ValueError:
+        raise ValueError(f"line {number} is '{printable(line[:40])}'; expected a class and numbers") from None
+    label, corners = values[0], values[1:]
+    if len(values) == 5:
+        raise ValueError(f"line {number} is a bounding box (4 numbers after the class); segmentation needs polygons")
+    if len(corners) < 6 or len(corners) % 2:
+        raise ValueError(
+            f"line {number} has {len(corners)} numbers after the class; expected x and y of 3 or more corners"
+        )
+    if not all(-0.01 <= value <= 1.01 for value in corners):
+        raise ValueError(
+            f"line {number} has coordinates outside 0..1, which are shares of the image's width and height"
+        )
+    if label != int(label) or label < 0 or (names and int(label) not in names):
+        known = f"the classes are {min(names)}..{max(names)}" if names else "expected 0, 1, 2, ..."
+        raise ValueError(f"line {number} is of class {label:g}; {known}")
+    height, width = size
+    x, y = [value * width for value in corners[0::2]], [value * height for value in corners[1::2]]
+    flat = [value for point in zip(x, y, strict=True) for value in point]
+    return polygon(names.get(int(label), f"class_{int(label)}"), flat)
+
+
+def _number(label: str) -> tuple[int, str]:
+    tail = label.rpartition("_")[2]
+    return (int(tail) if tail.isdigit() else -1, label)
+
+
+def _entries(text: str) -> list[str]:
+    """The comma-separated entries between brackets; commas in quotes do not count."""
+    return [
+        part.strip()
+        for part in re.findall(r"""(?:"[^"]*"|'[^']*'|[^,"'\[\]{}])+""", text.strip().strip("[]{}"))
+        if part.strip()
+    ]
+
+
+def _without_comment(line: str) -> str:
+    return re.sub(r"\s#.*|^#.*", "", line).strip()
+
+
+def _unquoted(text: str) -> str:
+    text = text.strip()
+    return text[1:-1] if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'" else text

@@ -1,0 +1,1 @@
+"""What formats share: listing folders, pairing names, splits, drawing outlines."""

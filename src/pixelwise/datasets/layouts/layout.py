@@ -1,0 +1,127 @@
+"""What every layout of folders comes down to: samples per split, and what was noticed on the way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from pixelwise.datasets.findings import Finding
+from pixelwise.datasets.layouts.listing import subfolders
+from pixelwise.datasets.samples import Sample
+from pixelwise.recipes.classes.tables import Color
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""Folder names (lower case) that are splits."""
+
+
+class Layout(msgspec.Struct, frozen=True, kw_only=True):
+    """The files of a data set, before their classes are known.
+
+    Attributes:
+        name: What `data.dataset` calls it; never `auto`.
+        description: The layout in words, for the audit's report.
+        root: The folder everything lies in.
+        splits: Samples by split, sorted by id.
+        problems: What was noticed.
+        problems_of: What was noticed about single splits, those included that this copy lacks: it
+            concerns only who opens the split.
+        overlapping: Splits that share images, as alternatives for training: one of them is opened.
+        divisions: Other divisions of the same images: the split that is trained on -> all its splits.
+        classes: Class names that the layout's own files give, in their order.
+        palette: Colours that they give, one per class.
+        label_map: Raw value -> class id or 255, where it is not what the data set's name implies;
+            empty: the masks are read by `colors` alone.
+        colors: `#rrggbb` -> class id or 255, likewise.
+        multilabel: Whether there is one mask per class, `Sample.class_masks` in the order of `classes`.
+        label_names: Raw value -> name of the label, for masks that were drawn from annotations; 0 is
+            `background`, what no annotation covers.
+    """
+
+    name: str
+    description: str
+    root: Path
+    splits: dict[str, tuple[Sample, ...]]
+    problems: tuple[Finding, ...] = ()
+    problems_of: dict[str, tuple[Finding, ...]] = {}
+    overlapping: tuple[str, ...] = ()
+    divisions: dict[str, dict[str, tuple[Sample, ...]]] = {}
+    classes: tuple[str, ...] | None = None
+    palette: tuple[Color, ...] | None = None
+    label_map: dict[int, int] | None = None
+    colors: dict[str, int] | None = None
+    label_names: dict[int, str] = {}
+    multilabel: bool = False
+
+
+def split_folders(folder: Path) -> dict[str, Path]:
+    """The folders of splits directly below `folder`: `train`, `val` or `test` -> path."""
+    return {SPLIT_NAMES[name]: path for name, path in subfolders(folder).items() if name in SPLIT_NAMES}
+
+
+def split_of(parts: Iterable[str]) -> str | None:
+    """The split that a path belongs to: of its folders' names the first that is one."""
+    return next((SPLIT_NAMES[part.lower()] for part in parts if part.lower() in SPLIT_NAMES), None)
+
+
+def in_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sample, ...]]:
+    """The splits as train, val, test, then others by name."""
+    known = list(dict.fromkeys(SPLIT_NAMES.values()))
+    return {
+        name: splits[name] for name in sorted(splits, key=lambda n: (known.index(n) if n in known else len(known), n))
+    }
+
+
+def all_match(layout: Layout, pattern: re.Pattern[str]) -> bool:
+    """Whether there are samples, and the last part of every id matches `pattern` completely."""
+    ids = [sample.id for samples in layout.splits.values() for sample in samples]
+    return bool(ids) and all(pattern.fullmatch(id.rpartition("/")[2]) for id in ids)
+
+
+def trained_on(layout: Layout, train_split: str) -> Layout:
+    """The layout for training on one split: the alternatives to it are left out.
+
+    Where `train_split` is none of the alternatives, the first one that exists stays. Names of splits with `+`
+    between them are those splits as one; by themselves they are then gone.
+    """
+    if train_split in layout.divisions:
+        layout = msgspec.structs.replace(layout, splits=layout.divisions[train_split])
+    parts = tuple(dict.fromkeys(train_split.split("+")))
+    if len(parts) > 1:
+        layout = _joined(layout, train_split, parts)
+    existing = [name for name in layout.overlapping if name in layout.splits]
+    kept = train_split if train_split in existing else next(iter(existing), None)
+    splits = {name: samples for name, samples in layout.splits.items() if name not in existing or name == kept}
+    # Every score needs val, whatever is trained on.
+    concerned = dict.fromkeys((*splits, *parts, "val"))
+    problems = (found for name in concerned for found in layout.problems_of.get(name, ()))
+    return msgspec.structs.replace(
+        layout, splits=splits, problems=(*layout.problems, *problems), problems_of={}, overlapping=(), divisions={}
+    )
+
+
+def _joined(layout: Layout, name: str, parts: tuple[str, ...]) -> Layout:
+    """The layout with `parts` as one split; as it is where one of them does not exist."""
+    if not all(part in layout.splits for part in parts):
+        return layout
+    # Ids are unique within a split only.
+    samples = [
+        msgspec.structs.replace(sample, id=f"{part}/{sample.id}") for part in parts for sample in layout.splits[part]
+    ]
+    alike = layout.overlapping if set(parts) & set(layout.overlapping) else ()
+    others = {split: found for split, found in layout.splits.items() if split not in (*parts, *alike)}
+    joined = tuple(sorted(samples, key=lambda sample: sample.id))
+    return msgspec.structs.replace(layout, splits={name: joined, **others})
+
+
+DESCRIPTION_FILE = "dataset.toml"

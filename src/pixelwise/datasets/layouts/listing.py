@@ -1,0 +1,152 @@
+"""Lists image files below a folder: no entry can make it hang, loop or stop."""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from pixelwise.datasets.findings import Finding, finding, finding_of
+from pixelwise.datasets.reading.bands import ARRAY_SUFFIX
+from pixelwise.datasets.reading.decoding import SUFFIXES, kind_of_entry, unreadable
+from pixelwise.errors import DataError
+from pixelwise.storage import printable
+
+_SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx", "icon\r", "lost+found"}
+# Lists, readmes and annotations of other tools often lie beside images and mean nothing here.
+_COMPANIONS = {".txt", ".json", ".xml", ".md", ".csv", ".toml", ".yaml", ".yml", ".mat", ".html", ".pdf"}
+
+
+class Entry(NamedTuple):
+    """A file that is taken for an image.
+
+    Attributes:
+        key: Its path below the listed folder without the suffix, NFC-normalised and printable.
+        path: The file.
+    """
+
+    key: str
+    path: Path
+
+
+class Listing(NamedTuple):
+    """The files of a folder.
+
+    Attributes:
+        entries: In the order of their keys.
+        problems: D131 for what cannot be read, W215 for files that are no images by their names.
+    """
+
+    entries: list[Entry]
+    problems: list[Finding]
+
+
+def list_images(folder: Path, *, arrays_too: bool = False) -> Listing:
+    """All files below `folder` whose names end like images, hidden and system files left out.
+
+    NumPy arrays (`.npy`) are images only where there are no others: beside images they are something else.
+    Symbolic links are followed; a folder that was already visited is not entered again.
+
+    Args:
+        folder: Where to look.
+        arrays_too: List arrays beside images, too: they are masks there.
+    """
+    problems: list[Finding] = []
+    entries: list[Entry] = []
+    arrays: list[Entry] = []
+    others: dict[str, list[str]] = {}
+    for path in _walk(folder, set(), problems):
+        suffix = path.suffix.lower()
+        if suffix == ARRAY_SUFFIX:
+            arrays.append(Entry(_key(path, folder), path))
+        elif suffix in SUFFIXES:
+            entries.append(Entry(_key(path, folder), path))
+        elif suffix not in _COMPANIONS:
+            others.setdefault(suffix or "no ending", []).append(printable(path))
+    entries = entries + arrays if arrays_too else entries or arrays
+    if others:
+        counts = Counter({suffix: len(files) for suffix, files in others.items()}).most_common(4)
+        problems.append(
+            finding(
+                "W215",
+                f"{printable(folder)}: files that are no images by their names are left out: "
+                + ", ".join(f"{printable(suffix)} ({count})" for suffix, count in counts),
+                [file for files in others.values() for file in files],
+                f"images end in {', '.join(SUFFIXES)}; convert other formats to PNG",
+            )
+        )
+    return Listing(sorted(entries), problems)
+
+
+def list_files(folder: Path, suffix: str) -> list[Path]:
+    """All files below `folder` whose names end in `suffix` (lower case), sorted; hidden ones left out."""
+    return sorted(path for path in _walk(folder, set(), []) if path.suffix.lower() == suffix)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder name belongs to the system, not to the data."""
+    return name.startswith(".") or name.lower() in _SYSTEM_NAMES
+
+
+def subfolders(folder: Path) -> dict[str, Path]:
+    """Folders directly below `folder` by lower-case name; empty where it cannot be listed."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return {}
+    return {name.lower(): folder / name for name in names if not is_hidden(name) and (folder / name).is_dir()}
+
+
+def _key(path: Path, folder: Path) -> str:
+    relative = path.relative_to(folder).with_suffix("").as_posix()
+    return printable(unicodedata.normalize("NFC", relative))
+
+
+def _walk(folder: Path, visited: set[tuple[int, int]], problems: list[Finding]) -> Iterator[Path]:
+    try:
+        here = folder.stat()
+        if (here.st_dev, here.st_ino) in visited:
+            problems.append(
+                finding(
+                    "D131",
+                    f"{printable(folder)}: links to a folder that is listed already",
+                    [printable(folder)],
+                    "remove the link",
+                )
+            )
+            return
+        visited.add((here.st_dev, here.st_ino))
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        problems.append(_finding(unreadable(folder, error), folder))
+        return
+    for name in names:
+        if is_hidden(name):
+            continue
+        path = folder / name
+        try:
+            mode = path.stat().st_mode
+        except OSError as error:
+            problems.append(_finding(unreadable(path, error), path))
+            continue
+        if stat.S_ISDIR(mode):
+            yield from _walk(path, visited, problems)
+        elif stat.S_ISREG(mode):
+            yield path
+        else:
+            problems.append(
+                finding(
+                    "D131",
+                    f"{printable(path)}: is {kind_of_entry(mode)}, not a file",
+                    [printable(path)],
+                    "remove it or replace it by the image",
+                )
+            )
+
+
+def _finding(error: DataError, path: Path) -> Finding:
+    return finding_of(error, printable(path))

@@ -1,0 +1,1 @@
+"""Fetching public data sets, converting them, and the commands that do it."""

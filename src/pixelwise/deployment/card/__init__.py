@@ -1,0 +1,1 @@
+"""Every artefact of a run, scored and timed side by side."""

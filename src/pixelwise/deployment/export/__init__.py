@@ -1,0 +1,1 @@
+"""A run as ONNX, OpenVINO, ExecuTorch or torch.export, verified against PyTorch."""

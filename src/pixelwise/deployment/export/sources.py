@@ -1,0 +1,138 @@
+"""What is exported: the result of a run, or the network of a recipe with random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import torch
+
+from pixelwise.checkpoints.checkpoint import Warn
+from pixelwise.checkpoints.import_folder import PROVENANCE
+from pixelwise.checkpoints.trained import TrainedModel, load_trained
+from pixelwise.errors import RecipeError
+from pixelwise.models import SegmentationModel, build_model
+from pixelwise.models.quantization_aware import QuantizationAwareModel, QuantizedModel
+from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.classes.palettes import colorblind_palette
+from pixelwise.recipes.classes.tables import Color
+from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.result import RESULT, load_result
+from pixelwise.records.run_folder import EVALUATIONS, RECIPE, palette_of
+from pixelwise.runtimes.sidecar import Licence, Score
+from pixelwise.storage import printable
+
+SEED = 0
+"""Of random weights: two exports of the same recipe are the same."""
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """A network and where it comes from.
+
+    Attributes:
+        model: In evaluation mode, on the CPU.
+        recipe: Resolved.
+        palette: One colour per class.
+        weights_sha256: Of the weights file; empty: random weights.
+        licence: Of weights and code.
+        score: What the weights reached, as far as the run knows.
+        run: The run folder; None: random weights.
+    """
+
+    model: SegmentationModel
+    recipe: Recipe
+    palette: tuple[Color, ...]
+    weights_sha256: str
+    licence: Licence
+    score: Score | None
+    run: Path | None
+
+
+def open_source(
+    source: str, weights: str | None = None, num_classes: int | None = None, warn: Warn | None = None
+) -> Source:
+    """Find what is to be exported.
+
+    Args:
+        source: A run folder or folder of imported weights; with `weights="none"` a recipe's name or file.
+        weights: `none`: random ones.
+        num_classes: Outputs of a network with random weights whose recipe leaves them to the data.
+        warn: Told when a damaged checkpoint was passed over.
+
+    Raises:
+        RecipeError: R241, a recipe without `weights="none"`, or neither run nor recipe; R200, R206.
+        CheckpointError: K420 to K422, K412: as `load_trained`.
+    """
+    path = Path(source)
+    if weights not in (None, "none"):
+        raise RecipeError(
+            "R241",
+            f"--weights is '{weights}'; expected none, or nothing for the weights of a run",
+            "train a run, or import weights, and export its folder",
+        )
+    if weights == "none":
+        if (path / RECIPE).is_file():
+            raise RecipeError(
+                "R241", f"{source} is a run, which has weights", "leave --weights out, or name its recipe instead"
+            )
+        return _random(source, num_classes)
+    if path.is_dir():
+        return _of_run(load_trained(path, warn), path)
+    try:
+        recipe = find_recipe(source)
+    except RecipeError as error:
+        if error.code != "R200":
+            raise
+        raise RecipeError("R241", f"there is no folder {printable(path)}; {error.message}", error.help) from None
+    raise RecipeError(
+        "R241",
+        f"'{recipe.name}' is a recipe, which has no weights",
+        f"train it first and give the run folder, or export random weights: pixelwise export {source} --weights none",
+    )
+
+
+def _random(name: str, num_classes: int | None) -> Source:
+    recipe = find_recipe(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        model = build_model(recipe, num_classes).eval()
+    palette = palette_of(recipe)
+    return Source(
+        model=model,
+        recipe=recipe,
+        palette=palette if len(palette) == model.num_classes else colorblind_palette(model.num_classes),
+        weights_sha256="",
+        licence=Licence(weights="none", code=recipe.published.code_licence if recipe.published else "Apache-2.0"),
+        score=None,
+        run=None,
+    )
+
+
+def _of_run(trained: TrainedModel, run: Path) -> Source:
+    published = trained.recipe.published
+    imported = run / PROVENANCE
+    # Whoever trained the weights decides about them; of imported ones it is on record.
+    weights = msgspec.json.decode(imported.read_bytes())["licence"] if imported.is_file() else "unknown"
+    model = trained.model
+    return Source(
+        model=QuantizedModel(model) if isinstance(model, QuantizationAwareModel) else model,
+        recipe=trained.recipe,
+        palette=trained.palette,
+        weights_sha256=trained.weights_sha256,
+        licence=Licence(weights=weights, code=published.code_licence if published else "Apache-2.0"),
+        score=_score(trained, run),
+        run=run,
+    )
+
+
+def _score(trained: TrainedModel, run: Path) -> Score | None:
+    """The newest result of these very weights under the recipe's protocols; else what was measured in training."""
+    evaluation = trained.recipe.evaluation
+    for protocol in evaluation.protocols:
+        path = run / EVALUATIONS / f"{evaluation.split}-{protocol}" / RESULT
+        if path.is_file() and (result := load_result(path)).weights_sha256 == trained.weights_sha256:
+            return Score(miou=result.miou, protocol=protocol, split=evaluation.split)
+    miou = trained.checkpoint.manifest.miou
+    if miou is None:
+        return None
+    return Score(miou=miou, protocol=evaluation.protocols[0], split=trained.recipe.selection.split)

@@ -1,0 +1,1 @@
+"""8-bit artefacts: calibration, sensitive layers, bias correction."""

@@ -1,0 +1,202 @@
+"""What rounding costs, layer by layer: each layer of the network in PyTorch alone computes as in int8."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pixelwise.deployment.export.graphs import ExportedNetwork
+from pixelwise.deployment.export.verification import Material
+from pixelwise.evaluation.evaluate import predict_pair
+from pixelwise.evaluation.pairs import EvaluationPair, read_split
+from pixelwise.evaluation.tally import Tally
+from pixelwise.models import SegmentationModel
+from pixelwise.prediction.network import main_logits, prediction_mode
+
+LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+LEVELS = 255
+Item = TypeVar("Item")
+
+
+class LayerCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What one layer in int8 costs while all others stay in float.
+
+    Attributes:
+        name: Path of the layer in the network.
+        unequal_pixels: Share of pixels whose class changes, 0..1.
+        miou_drop: What the mean IoU loses, 0..1, on the images that were measured; None: there are no labels.
+    """
+
+    name: str
+    unequal_pixels: float
+    miou_drop: float | None = None
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """The larger, the worse: mIoU first, then the pixels."""
+        return (self.miou_drop or 0.0, self.unequal_pixels)
+
+
+class Range(NamedTuple):
+    """The least and the largest value of a layer's input, as means over images; 0 is always among them."""
+
+    low: float
+    high: float
+
+
+def layer_costs(
+    network: ExportedNetwork,
+    calibration: Iterable[np.ndarray],
+    material: Material,
+    images: int,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> list[LayerCost]:
+    """Measure every layer.
+
+    Weights are rounded to int8 per output channel, the layer's input to uint8, with the range that it has on the
+    calibration images; this is what both quantizers do, without the details in which they differ.
+
+    Args:
+        network: What is quantized.
+        calibration: uint8 (H, W, C) images of training.
+        material: What is measured on.
+        images: At most so many of them, evenly spaced.
+        progress: Told ("layers", done, in all).
+
+    Returns:
+        The worst first.
+
+    Raises:
+        DataError: An image or a mask cannot be read.
+    """
+    model = network.model
+    ranges = input_ranges(model, calibration)
+    score = _Scorer(model, material, images)
+    modules = dict(model.named_modules())
+    costs = []
+    with prediction_mode(model):
+        reference = score()
+        for done, (name, limits) in enumerate(ranges.items()):
+            if progress is not None:
+                progress("layers", done, len(ranges))
+            with rounded(modules[name], limits):
+                found = score(reference.labels)
+            drop = None if reference.miou is None or found.miou is None else reference.miou - found.miou
+            costs.append(LayerCost(name=name, unequal_pixels=found.unequal, miou_drop=drop))
+    return sorted(costs, key=lambda cost: cost.rank, reverse=True)
+
+
+def input_ranges(model: SegmentationModel, images: Iterable[np.ndarray]) -> dict[str, Range]:
+    """The layers that prediction uses, in the order of the first image, with the ranges of their inputs.
+
+    Args:
+        model: The network.
+        images: uint8 (H, W, C).
+    """
+    seen: dict[str, list[tuple[float, float]]] = {}
+
+    def watch(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def look(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            low, high = (float(value) for value in torch.aminmax(inputs[0]))
+            seen.setdefault(name, []).append((min(low, 0.0), max(high, 0.0)))
+
+        return look
+
+    with contextlib.ExitStack() as hooks, prediction_mode(model):
+        for name, module in model.named_modules():
+            if isinstance(module, LAYERS):
+                hooks.callback(module.register_forward_pre_hook(watch(name)).remove)
+        for image in images:
+            main_logits(model, [image])
+    return {name: Range(*(float(value) for value in np.mean(pairs, axis=0))) for name, pairs in seen.items()}
+
+
+@contextlib.contextmanager
+def rounded(module: nn.Module, limits: Range) -> Iterator[None]:
+    """A layer that computes as in int8, until the block ends.
+
+    Args:
+        module: The layer; its weights are put back.
+        limits: Of its input.
+    """
+    weight = module.weight
+    if not isinstance(weight, Tensor):
+        raise TypeError(f"{type(module).__name__} has no weights")
+    before = weight.data
+    weight.data = rounded_weights(before, axis=1 if isinstance(module, nn.ConvTranspose2d) else 0)
+    scale = (limits.high - limits.low) / LEVELS or 1.0
+    zero = round(-limits.low / scale)
+
+    def round_input(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        steps = (inputs[0] / scale).round().add(zero).clamp(0, LEVELS)
+        return ((steps - zero) * scale, *inputs[1:])
+
+    hook = module.register_forward_pre_hook(round_input)
+    try:
+        yield
+    finally:
+        hook.remove()
+        weight.data = before
+
+
+def rounded_weights(weight: Tensor, axis: int) -> Tensor:
+    """Weights as int8 with one scale per slice of `axis` holds them, as float32."""
+    others = [dimension for dimension in range(weight.ndim) if dimension != axis]
+    scale = weight.abs().amax(others, keepdim=True).clamp_min(torch.finfo(weight.dtype).tiny) / 127
+    return (weight / scale).round() * scale
+
+
+class _Found(NamedTuple):
+    labels: list[Tensor]
+    miou: float | None
+    unequal: float
+
+
+class _Scorer:
+    """Predicts the same few images again and again; they are read once."""
+
+    def __init__(self, model: SegmentationModel, material: Material, images: int) -> None:
+        self._model, self._material = model, material
+        self._pairs: list[EvaluationPair] = []
+        self._images: list[np.ndarray] = []
+        if material.dataset is None:
+            self._images = evenly_spaced(list(material.images()), images)
+        else:
+            samples = evenly_spaced(material.dataset.samples(material.split), images)
+            read = read_split(samples, material.dataset, (material.protocol,), material.input_size, ahead=2)
+            self._pairs = [pair for (pair,) in read]
+
+    def __call__(self, expected: Sequence[Tensor] | None = None) -> _Found:
+        model, material = self._model, self._material
+        if material.dataset is None:
+            labels, miou = [main_logits(model, [image])[0].argmax(0) for image in self._images], None
+        else:
+            labels = [predict_pair(model, pair, material.protocol) for pair in self._pairs]
+            tally = Tally(
+                material.dataset.classes,
+                material.split,
+                material.protocol,
+                material.input_size,
+                boundary=False,
+                multilabel=model.multilabel,
+            )
+            for pair, predicted in zip(self._pairs, labels, strict=True):
+                tally.add(pair, predicted)
+            miou = tally.measurement(0).miou
+        if expected is None:
+            return _Found(labels, miou, 0.0)
+        unequal = sum(int((one != other).sum()) for one, other in zip(labels, expected, strict=True))
+        return _Found(labels, miou, unequal / sum(one.numel() for one in labels))
+
+
+def evenly_spaced(items: Sequence[Item], count: int) -> list[Item]:
+    """At most `count` items, the first among them, equally far from each other."""
+    if len(items) <= count:
+        return list(items)
+    return [items[index * len(items) // count] for index in range(count)]

@@ -1,0 +1,1 @@
+"""The computer: devices, memory, threads; the only package that knows the operating system."""

@@ -1,0 +1,101 @@
+"""Masks in the values that benchmark servers and other programs read, instead of class ids.
+
+File names are the images' own: Cityscapes' server and scripts look for `<city>_123456_123456*.png`, VOC's and
+ADE20K's for the name of the image with the ending `.png`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from PIL import Image
+
+from pixelwise.datasets.labels import table_of
+from pixelwise.errors import RecipeError
+from pixelwise.prediction.overlays import color_table, indexed_png
+from pixelwise.recipes.classes.tables import ADE20K, CITYSCAPES, IGNORE, VOC, ClassSet, Color
+
+MaskFormat = Literal["ids", "cityscapes", "voc", "ade20k"]
+"""`ids`: class ids in the model's own order, with a palette; `cityscapes`: 8-bit labelIds (road is 7);
+`voc`: class ids with VOC's palette; `ade20k`: 8-bit, class id + 1. Ignored is 255, 0, 255 and 0."""
+FORMATS: tuple[str, ...] = get_args(MaskFormat)
+
+
+class _Target(NamedTuple):
+    classes: ClassSet
+    palette: bool
+
+
+_TARGETS = {
+    "cityscapes": _Target(CITYSCAPES, palette=False),
+    "voc": _Target(VOC, palette=True),
+    "ade20k": _Target(ADE20K, palette=False),
+}
+
+
+def mask_encoder(name: str, classes: Sequence[str], palette: Sequence[Color]) -> Callable[[np.ndarray], bytes]:
+    """How class ids become the bytes of a PNG file.
+
+    Args:
+        name: A `MaskFormat`.
+        classes: The model's class names.
+        palette: Its colours, used for `ids` only: the others have official ones or none.
+
+    Returns:
+        A function of uint8 (H, W) class ids, 255 where ignored.
+
+    Raises:
+        RecipeError: R222, there is no such format, or it is of a data set with other classes.
+    """
+    if name == "ids":
+        return lambda labels: indexed_png(labels, palette)
+    if name not in _TARGETS:
+        raise RecipeError("R222", f"no mask format is named '{name}'", f"choose one of: {', '.join(FORMATS)}")
+    target = _TARGETS[name]
+    expected = target.classes.names
+    if tuple(classes) != expected:
+        raise RecipeError(
+            "R222",
+            f"format '{name}' has {len(expected)} classes ({', '.join(expected[:3])}, ...) but the model has "
+            f"{len(classes)} ({', '.join(classes[:3])}, ...)",
+            "masks of its own class ids are written with --format ids",
+        )
+    table = table_of(target.classes.label_table)
+    if target.palette:
+        return lambda labels: _palette_png(table.to_raw(labels), target.classes)
+    return lambda labels: grey_png(table.to_raw(labels))
+
+
+def mask_values(name: str, num_classes: int) -> tuple[list[int], int]:
+    """The pixel value of each class, and that of ignored pixels, in masks of a format.
+
+    Args:
+        name: A `MaskFormat`.
+        num_classes: K.
+    """
+    if name not in _TARGETS:
+        return list(range(num_classes)), IGNORE
+    table = table_of(_TARGETS[name].classes.label_table)
+    *values, ignored = table.to_raw(np.array([*range(num_classes), IGNORE], np.uint8)).tolist()
+    return values, ignored
+
+
+def grey_png(values: np.ndarray) -> bytes:
+    """uint8 (H, W) as a PNG of one channel."""
+    stream = io.BytesIO()
+    Image.fromarray(values).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _palette_png(values: np.ndarray, classes: ClassSet) -> bytes:
+    colors = color_table(classes.palette)
+    colors[IGNORE] = classes.unlabelled_color
+    picture = Image.fromarray(values)
+    # Attaching a palette turns mode L into mode P and leaves every value as it is.
+    picture.putpalette(colors.tobytes())
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return stream.getvalue()

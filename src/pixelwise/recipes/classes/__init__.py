@@ -1,0 +1,1 @@
+"""Class names and colours of known data sets."""

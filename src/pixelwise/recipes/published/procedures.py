@@ -1,0 +1,279 @@
+"""How the published rows were trained: the sections of a recipe that a code base's rows share.
+
+Sources are named in the modules of the rows. A function returns keyword arguments of
+`pixelwise.recipes.published.rows.row`.
+
+What is known to differ, by less than a pixel each: zoomed sizes are rounded where United Perception, torchvision and
+SwiftNet drop the fraction; labels are taken at the centre of a pixel where OpenCV's nearest neighbour takes its corner;
+TensorFlow's own resizing aligns the corners. Hard pixels are chosen within the batch of one forward pass, on several
+GPUs of each one's, so `sampling.accumulate` or as many GPUs give the original's choice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.schema.recipe import Augment, Ema, Group, Loss, Ohem, Optimizer, Schedule, Selection, Stage
+
+Sections = dict[str, Any]
+
+
+def enet(size: Size, batch: int) -> Sections:
+    """PyTorch-ENet: Adam, coupled decay of everything, a tenth of the rate every 100 of 300 epochs, no augmentation.
+
+    The original networks carry one more output, "unlabelled", whose loss weight is 0; here void pixels are
+    ignored and never predicted.
+    """
+    return {
+        "batch": batch,
+        "drop_last": False,
+        "evaluation": {"input_size": size, "batch_size": batch},
+        "augment": Augment(resize=size),
+        "loss": Loss(class_weights="enet"),
+        "optimizer": Optimizer(kind="adam", lr=5e-4, weight_decay=2e-4, decay_all=True),
+        "schedule": Schedule(epochs=300, kind="step", step_epochs=100, gamma=0.1),
+        "selection": Selection(weights="best", split="val", every_epochs=10),
+    }
+
+
+def sssegmentation(crop: Size, batch: int, epochs: int) -> Sections:
+    """SGD with decay of everything, poly 0.9 down to 1 % of the rate, last weights.
+
+    Images are fitted to 2048x512, or 2048x1024 for crops of 1024x512, before they are zoomed.
+    """
+    return {
+        "batch": batch,
+        "augment": Augment(
+            fit=(crop[1], 2048),
+            scale=(0.5, 2.0),
+            scale_law="uniform",
+            crop=crop,
+            max_class_share=0.75,
+            flip=0.5,
+            pad="center",
+            fill="mean",
+            resampling="bilinear",
+            photometric="mmseg",
+        ),
+        "optimizer": Optimizer(kind="sgd", lr=0.01, momentum=0.9, weight_decay=5e-4, decay_all=True),
+        "schedule": Schedule(epochs=epochs, kind="poly", power=0.9, min_lr_ratio=0.01),
+    }
+
+
+def united_perception(**colors: Any) -> Sections:
+    """What SegFormer and HRNet share there: crops of 1024x1024, batch 8, the best of the evaluations.
+
+    An epoch is 372 steps of Cityscapes' 2975 images; in the last one the original repeats an image to have 8.
+    """
+    return {
+        "batch": 8,
+        "drop_last": False,
+        "augment": Augment(
+            scale=(0.5, 2.0),
+            scale_law="two-sided",
+            crop=(1024, 1024),
+            flip=0.5,
+            pad="end",
+            resampling="bilinear",
+            **colors,
+        ),
+        "selection": Selection(weights="best", split="val", every_epochs=5),
+    }
+
+
+def segformer() -> Sections:
+    """AdamW, 160,000 iterations, linear decline; the head learns ten times as fast, norms within stages do not decay.
+
+    The cross entropy is averaged over ignored pixels, too. The warm-up divides by its length less one and the
+    decline counts from the first step, as the code does.
+    """
+    within_stages = r"^encoder\.stages\.\d+\.(embedding|blocks)\..*norm"
+    groups = (Group(pattern=r"^head\.", lr=10.0), Group(pattern=within_stages, weight_decay=0.0))
+    return united_perception(photometric="united-perception") | {
+        "loss": Loss(normalize="all"),
+        "optimizer": Optimizer(kind="adamw", lr=6e-5, lr_batch=8, weight_decay=0.01, decay_all=True, groups=groups),
+        "schedule": Schedule(
+            iterations=160_000, power=1.0, warmup_iterations=1499, warmup_ratio=1e-6, decay_from="start"
+        ),
+    }
+
+
+def hrnet(*, averaged: bool) -> Sections:
+    """SGD, 180 epochs; a running average of the weights where the row says so.
+
+    The table prints batch 8; the files leave open whether it was 16. The rate per image is the same either way.
+    """
+    return united_perception(brightness_shift=10) | {
+        # 100,000 pixels of the 2 crops of each GPU.
+        "loss": Loss(auxiliary=0.4, ohem=Ohem(threshold=0.9, min_kept=100_000 / (2 * 1024 * 1024))),
+        "optimizer": Optimizer(kind="sgd", lr=0.005, lr_batch=8, momentum=0.9, weight_decay=5e-4, decay_all=True),
+        "schedule": Schedule(epochs=180, power=0.9, warmup_iterations=499, warmup_ratio=0.25, decay_from="start"),
+        "ema": Ema(decay=0.9998, ramp=2000.0) if averaged else None,
+    }
+
+
+FLOAT_STAGE = (
+    "quantization=none", "optimizer.lr=0.0004", "schedule.epochs=250", "sampling.batch_size=12",
+)  # fmt: skip
+"""What TI's float training of the quantization-aware rows has different."""
+
+
+def edgeai(dataset: str, decoder: str, encoder: str, size: Size, *, quantized: bool) -> Sections:
+    """TI's script and logs; for COCOSeg21 no log is public, the settings are those of ADE20K32."""
+    regnet = encoder.startswith("regnet")
+    kind, lr, decay, course, epochs, batch = "sgd", 0.1, 1e-4, "cosine", 120, 32
+    if quantized:
+        kind, lr, course, epochs, batch = "adam", 1e-5, "step", 50, 6
+    elif dataset == "cityscapes":
+        kind, lr, course, epochs, batch = ("sgd", 0.1, "cosine", 250, 16) if regnet else ("adam", 4e-4, "step", 250, 12)
+    elif regnet:
+        decay, epochs = 4e-5, 60
+    elif decoder == "deeplabv3lite":
+        kind, lr, course = "adam", 1e-4, "step"
+    return {
+        "batch": batch,
+        "drop_last": False,
+        "evaluation": {"input_size": size},
+        # The largest size trains on crops of 1024x512 of the enlarged images.
+        "augment": Augment(
+            fit=size,
+            fit_by="stretch",
+            scale=(1.0, 2.0),
+            scale_law="uniform",
+            scale_probability=0.5,
+            scale_axes="independent",
+            rotate=5.0,
+            rotate_probability=0.5,
+            rotate_label=0,
+            crop=(512, 1024) if size == (768, 1536) else size,
+            flip=0.5,
+            fill="mean",
+            resampling="area",
+        ),
+        "optimizer": Optimizer(kind=kind, lr=lr, weight_decay=decay, decay_all=True),  # type: ignore[arg-type]
+        "loss": _edgeai_loss(dataset),
+        "schedule": Schedule(
+            epochs=epochs,
+            kind=course,  # type: ignore[arg-type]
+            milestones=() if course == "cosine" else (60, 90) if epochs == 120 else (100, 200),
+            gamma=0.25,
+            per="epoch",
+            warmup="proportional",
+            warmup_epochs=5,
+            warmup_ratio=1e-3,
+            decay_from="start",
+        ),
+        "selection": Selection(weights="best", split="val", every_epochs=1),
+        "quantization": "edgeai-8bit" if quantized else "none",
+        "stages": (Stage(name="float", overrides=FLOAT_STAGE),) if quantized else (),
+    }
+
+
+def _edgeai_loss(dataset: str) -> Loss:
+    """Averaged over ignored pixels, too; the data set's weights, where it has any, in a fifth of the steps."""
+    if dataset == "cocoseg21":
+        return Loss(normalize="all")
+    return Loss(normalize="all", class_weights=f"edgeai-{dataset}", class_weights_share=0.2)  # type: ignore[arg-type]
+
+
+def tf_deeplab(crop: Size, iterations: int) -> Sections:
+    """The code base's defaults, and its advice for VOC; those of the published runs are not known.
+
+    Biases of convolutions learn twice as fast, depthwise convolutions do not decay.
+    """
+    biases = r"(classifier|gate|\.se\.(reduce|expand))\.bias$"
+    depthwise = r"(conv_dw|depthwise\.conv)\.weight$"
+    groups = (Group(pattern=biases, lr=2.0), Group(pattern=depthwise, weight_decay=0.0))
+    return {
+        "batch": 16,
+        "augment": Augment(
+            scale=(0.5, 2.0),
+            scale_law="steps",
+            scale_step=0.25,
+            crop=crop,
+            flip=0.5,
+            pad="end-then-flip",
+            fill="mean",
+            resampling="bilinear",
+        ),
+        "optimizer": Optimizer(kind="sgd", lr=0.007, momentum=0.9, weight_decay=4e-5, groups=groups),
+        "schedule": Schedule(iterations=iterations, kind="poly", power=0.9),
+    }
+
+
+def torchvision(crop: Size, *, mobile: bool, auxiliary: bool) -> Sections:
+    """The reference scripts; no procedure of the two Cityscapes rows is public, theirs is that of the others."""
+    groups = (Group(pattern=r"^auxiliary\.", lr=10.0),) if auxiliary else ()
+    return {
+        "batch": 32,
+        "augment": Augment(
+            fit=(520, 520),
+            fit_by="short-side",
+            scale=(0.5, 2.0),
+            scale_law="uniform",
+            crop=crop,
+            flip=0.5,
+            pad="end",
+            resampling="antialiased",
+        ),
+        "loss": Loss(auxiliary=0.5),
+        "optimizer": Optimizer(
+            kind="sgd", lr=0.02, momentum=0.9, weight_decay=1e-6 if mobile else 1e-4, decay_all=True, groups=groups
+        ),
+        "schedule": Schedule(epochs=30, kind="poly", power=0.9),
+    }
+
+
+def erfnet(size: Size) -> Sections:
+    """Adam, first the encoder with a classifier of its own, then the whole network, 150 epochs each.
+
+    The encoder learns from labels shrunk to its own stride.
+    """
+    return {
+        "batch": 6,
+        "drop_last": False,
+        "evaluation": {"input_size": size},
+        "augment": Augment(resize=size, flip=0.5, translate=2),
+        "loss": Loss(class_weights="erfnet-decoder", auxiliary=0.0),
+        "optimizer": Optimizer(kind="adam", lr=5e-4, weight_decay=1e-4, decay_all=True),
+        "schedule": Schedule(epochs=150, power=0.9, per="epoch"),
+        "selection": Selection(weights="best", split="val", every_epochs=1),
+        "stages": (
+            Stage(
+                name="encoder",
+                overrides=(
+                    "model.part=encoder",
+                    "loss.class_weights=erfnet-encoder",
+                    "loss.compare_at=logits",
+                    "selection.weights=last",
+                ),
+            ),
+        ),
+    }
+
+
+def swiftnet() -> Sections:
+    """Adam, cosine to 1e-6; the encoder learns and decays at a quarter."""
+    return {
+        "batch": 14,
+        "augment": Augment(
+            scale=(0.5, 2.0),
+            scale_law="reciprocal",
+            crop=(768, 768),
+            flip=0.5,
+            pad="end",
+            fill="mean",
+            resampling="bicubic",
+        ),
+        "optimizer": Optimizer(
+            kind="adam",
+            lr=4e-4,
+            betas=(0.9, 0.99),
+            weight_decay=1e-4,
+            decay_all=True,
+            groups=(Group(pattern=r"^encoder\.", lr=0.25, weight_decay=2.5e-5),),
+        ),
+        "schedule": Schedule(epochs=250, kind="cosine", per="epoch", min_lr=1e-6),
+        "selection": Selection(weights="best", split="val", every_epochs=4),
+    }

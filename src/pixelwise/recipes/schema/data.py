@@ -1,0 +1,160 @@
+"""The parts of a recipe that say what is seen: images, labels and what happens to them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pixelwise.recipes.classes.tables import CLASS_SETS, IGNORE, MOST_LABELS, Color
+from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.schema.base import (
+    Part,
+    Range,
+    require,
+    require_at_least,
+    require_size,
+)
+
+
+class Data(Part, frozen=True, kw_only=True):
+    """Which images and labels.
+
+    Attributes:
+        dataset: `camvid`, `cityscapes`, `voc-aug` (Pascal VOC 2012 with SBD's masks), `ade20k` (150
+            classes), `ade20k32`, `cocoseg21` (COCO 2017 as 21 VOC classes, torchvision's choice of
+            images), `cocoseg21-edgeai` (TI's), `cocostuff171`, `camvid32` (the original's labels), `town`
+            (synthetic); of own data `folder`, `lists`, and annotations of `labelme`, `coco` (any
+            categories), `yolo`, `cvat`, `cvat-masks` and `label-studio`; or `auto`: look at the folder and
+            take the layout that fits.
+        classes: Class names in the order of their ids; None takes the data set's own, or for
+            `folder` what its `dataset.toml` or the masks themselves say.
+        palette: One RGB colour (0..255) per class for overlays and masks.
+        label_map: Raw mask value (as text, TOML keys are text) -> class id or 255 (ignored).
+        colors: `#rrggbb` -> class id or 255, for masks that are RGB pictures.
+        labels: Label name -> class id or 255, for annotations that name their labels.
+        mask_threshold: Reads masks as black and white: values from here on (1..255) are 1, others 0.
+        multilabel: A pixel may belong to several classes, or to none: one black and white mask per class, in a folder
+            of its name (`masks/crack/0001.png`); a folder laid out like that is recognised without it.
+        instance_divisor: For masks that hold class * divisor + instance: values from the divisor on
+            are divided by it, smaller ones are classes already (Cityscapes: 1000).
+        channels: Which channels of an image the network gets, in which order, counted from 0; None
+            reads every image as RGB. For TIFF files and NumPy arrays with any number of bands. Where they are not
+            three and `model.preprocessing` is still for three, training measures each band's mean and deviation.
+        train_split: The split that is trained on; `train+val` is both as one, which by themselves are then gone;
+            `drive-train` and `block-train` are parts of CamVid's train split, whose other parts, `drive-dev` and
+            `block-dev`, are for comparing recipes (see `pixelwise.datasets.formats.camvid`).
+        exif: Whether the EXIF orientation of images is applied (masks carry none).
+        alpha: What transparent pixels become: `drop` keeps their RGB, `black` blends onto black.
+        input_range: Values that become 0 and 255 for images with more than 8 bits per channel.
+        max_pixels: Larger images are refused before they are decoded.
+        mask_resize: `nearest` resizes a mask of another size than its image; `refuse` is an error.
+        cache: Keep decoded images: `memory`; `disk`: in a file of the cache folder that later runs use again (see
+            `pixelwise data cache`); `auto`: in memory when they fit a quarter of what is free.
+        workers: Data loading processes; None: 0 on CPU, up to 8 on a GPU.
+        allow: Codes of data errors that do not stop training.
+        town_images: Number of synthetic images per split (train, val, test), for `town`.
+        town_size: Their size.
+        town_seed: Seed of the synthetic scenes.
+    """
+
+    dataset: Literal[
+        "auto", "camvid", "cityscapes", "voc-aug", "ade20k", "ade20k32", "cocoseg21", "cocoseg21-edgeai",
+        "cocostuff171", "camvid32", "folder", "lists", "labelme", "coco", "yolo", "cvat", "cvat-masks", "label-studio",
+        "town",
+    ] = "auto"  # fmt: skip
+    classes: tuple[str, ...] | None = None
+    palette: tuple[Color, ...] | None = None
+    label_map: dict[str, int] | None = None
+    colors: dict[str, int] | None = None
+    labels: dict[str, int] | None = None
+    mask_threshold: int | None = None
+    multilabel: bool = False
+    instance_divisor: int | None = None
+    channels: tuple[int, ...] | None = None
+    train_split: str = "train"
+    exif: Literal["apply", "ignore"] = "apply"
+    alpha: Literal["drop", "black"] = "drop"
+    input_range: Range | None = None
+    max_pixels: int = 100_000_000
+    mask_resize: Literal["refuse", "nearest"] = "refuse"
+    cache: Literal["auto", "memory", "disk", "off"] = "auto"
+    workers: int | None = None
+    allow: tuple[str, ...] = ()
+    town_images: tuple[int, int, int] = (240, 40, 60)
+    town_size: Size = (144, 192)
+    town_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.classes is not None and self.palette is not None:
+            require(
+                len(self.classes) == len(self.palette),
+                f"data.palette has {len(self.palette)} colours for {len(self.classes)} classes",
+                "give one colour per class",
+            )
+        for label, class_id in (self.labels or {}).items():
+            largest = len(self.classes) - 1 if self.classes is not None else IGNORE
+            require(
+                class_id == IGNORE or 0 <= class_id <= largest,
+                f"data.labels maps '{label}' to {class_id}; expected 0..{largest} or {IGNORE}",
+                "map every label to a class id, or to 255 to ignore it",
+            )
+        require(
+            self.mask_threshold is None or 1 <= self.mask_threshold <= 255,
+            f"data.mask_threshold is {self.mask_threshold}; expected 1..255",
+            "for example 128",
+        )
+        if self.multilabel:
+            self._require_class_masks()
+        require_at_least(2, "data.instance_divisor", self.instance_divisor, "for example 1000")
+        require(
+            self.channels is None or (len(self.channels) > 0 and min(self.channels) >= 0),
+            f"data.channels is {list(self.channels or ())}; expected channels counted from 0",
+            "for example [3, 2, 1] for the fourth, third and second band",
+        )
+        require_at_least(1, "data.max_pixels", self.max_pixels, "for example 100000000")
+        require_at_least(0, "data.workers", self.workers, "0 loads in the main process")
+        if self.input_range is not None:
+            low, high = self.input_range
+            require(
+                low < high,
+                f"data.input_range is {[low, high]}; expected the lower value first",
+                "for example [0, 65535]",
+            )
+        require(
+            min(self.town_images) >= 1,
+            f"data.town_images is {list(self.town_images)}; expected 1 or more for each of train, val and test",
+            "for example [240, 40, 60]",
+        )
+        require_size("data.town_size", self.town_size)
+        require_at_least(0, "data.town_seed", self.town_seed, "for example 0")
+
+    def _require_class_masks(self) -> None:
+        """What data of one mask per class excludes."""
+        require(
+            self.dataset in ("auto", "folder"),
+            f"data.multilabel is true but data.dataset is '{self.dataset}'; expected 'folder' or 'auto'",
+            "multi-label data is a folder of images and one folder of masks per class: masks/crack/0001.png",
+        )
+        for name in ("label_map", "colors", "labels", "instance_divisor"):
+            require(
+                getattr(self, name) is None,
+                f"data.{name} is set but data.multilabel is true: each class has a black and white mask of its own",
+                f"leave out data.{name}; the folders' names are the classes",
+            )
+        number = len(self.classes or ())
+        require(
+            number <= MOST_LABELS,
+            f"data.classes names {number} classes; multi-label data has at most {MOST_LABELS}",
+            "leave out the rarest, or train two networks",
+        )
+
+    @property
+    def bands(self) -> int:
+        """How many channels an image has as the network gets it."""
+        return 3 if self.channels is None else len(self.channels)
+
+    def class_names(self) -> tuple[str, ...] | None:
+        """The class names as far as they are known without looking at the data."""
+        if self.classes is not None:
+            return self.classes
+        known = CLASS_SETS.get(self.dataset)
+        return known.names if known else None

@@ -1,0 +1,153 @@
+"""The part of a recipe that says what training minimises."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pixelwise.recipes.schema.base import Part, require, require_at_least, require_below_one, require_share
+
+
+class Ohem(Part, frozen=True, kw_only=True):
+    """Online hard example mining: cross entropy over the pixels that are still difficult.
+
+    A pixel counts when the probability of its class is at most `threshold`. Where fewer than `min_kept` do, the
+    `min_kept` pixels of the lowest probabilities count; where fewer are labelled, all of them.
+
+    Attributes:
+        threshold: Probability of its own class from which on a pixel is easy.
+        min_kept: Number of pixels of a batch (of one forward pass); below 1 it is the share of the batch's
+            pixels, ignored ones included, and then means the same for every crop and batch size.
+        auxiliary: Whether each auxiliary head chooses its hard pixels, too, or counts all.
+    """
+
+    threshold: float = 0.9
+    min_kept: int | float = 100_000
+    auxiliary: bool = True
+
+    def __post_init__(self) -> None:
+        require_share("loss.ohem.threshold", self.threshold, "it is a probability, for example 0.9")
+        require(
+            self.min_kept >= 0 and (self.min_kept < 1 or float(self.min_kept).is_integer()),
+            f"loss.ohem.min_kept is {self.min_kept}; expected a whole number of pixels, or a share below 1",
+            "for example 100000, or 0.05 for 5 % of the batch's pixels",
+        )
+
+
+ClassWeights = (
+    Literal[
+        "none", "enet", "median-frequency", "inverse-sqrt", "edgeai-cityscapes", "edgeai-ade20k32", "erfnet-encoder",
+        "erfnet-decoder",
+    ]
+    | tuple[float, ...]
+)  # fmt: skip
+
+
+class Loss(Part, frozen=True, kw_only=True):
+    """Cross entropy over labelled pixels, plus optional terms, each times its weight; a weight of 0 is off.
+
+    All terms look at the main head; auxiliary heads have their cross entropy only. With `data.multilabel` each
+    class has a sigmoid of its own: cross entropy and focal term are binary and averaged over pixels and classes,
+    Dice and Tversky term over classes.
+
+    Attributes:
+        cross_entropy: Weight of the main head's cross entropy.
+        class_weights: `none`; `enet`: 1 / ln(1.02 + p) with p the share of all pixels, void
+            included (arXiv:1606.02147); `median-frequency`: median frequency / frequency, where a
+            frequency counts only images that hold the class (Eigen and Fergus, arXiv:1411.4734);
+            `inverse-sqrt`: 1 / sqrt(p), at most 6 times the smallest, mean 1; the published numbers of TI
+            (`edgeai-cityscapes`, `edgeai-ade20k32`) and of ERFNet's two stages (`erfnet-encoder`,
+            `erfnet-decoder`), see `recipes/published_weights.py`; or one number per class.
+            With `data.multilabel` a weight is that of the pixels that have the class, beside 1 of those that
+            do not: `inverse-sqrt`, sqrt(pixels without it / pixels with it), within 1/6..6; or one number per class.
+        class_weights_share: Share of the steps, drawn at random, in which the class weights count.
+        normalize: What the sum of the cross entropy (and of the focal term) is divided by. `valid`: the class
+            weights of the labelled pixels; `all`: the number of pixels, ignored ones included.
+        compare_at: Where logits are smaller than the labels: `labels` enlarges the logits (bilinear); `logits`
+            shrinks the labels (nearest), for every head to the size of its own.
+        label_smoothing: Share of the target spread over all classes.
+        ohem: Cross entropy over the hard pixels only; None: over all.
+        dice: Weight of a soft Dice term (arXiv:1606.04797).
+        focal: Weight of a focal term (arXiv:1708.02002), whose alpha are the class weights.
+        focal_gamma: How fast pixels fade there that are recognised.
+        tversky: Weight of a Tversky term (arXiv:1706.05721).
+        tversky_alpha: What a false positive costs there.
+        tversky_beta: What a false negative costs there.
+        lovasz: Weight of a Lovász-softmax term (arXiv:1705.08790), a surrogate of the mean IoU.
+        lovasz_per_image: Whether that is the IoU of each image instead of the batch's.
+        boundary: Weight of a second cross entropy, over the pixels near another class.
+        boundary_width: How near, in rows and columns.
+        auxiliary: Weight of each auxiliary head's cross entropy.
+    """
+
+    cross_entropy: float = 1.0
+    class_weights: ClassWeights = "none"
+    class_weights_share: float = 1.0
+    normalize: Literal["valid", "all"] = "valid"
+    compare_at: Literal["labels", "logits"] = "labels"
+    label_smoothing: float = 0.0
+    ohem: Ohem | None = None
+    dice: float = 0.0
+    focal: float = 0.0
+    focal_gamma: float = 2.0
+    tversky: float = 0.0
+    tversky_alpha: float = 0.3
+    tversky_beta: float = 0.7
+    lovasz: float = 0.0
+    lovasz_per_image: bool = False
+    boundary: float = 0.0
+    boundary_width: int = 3
+    auxiliary: float = 0.4
+
+    def __post_init__(self) -> None:
+        terms = ("cross_entropy", "dice", "focal", "tversky", "lovasz", "boundary")
+        for name in (*terms, "auxiliary"):
+            require_at_least(0, f"loss.{name}", getattr(self, name), "it is a weight; 0 is off")
+        require(
+            any(getattr(self, name) for name in terms),
+            f"all of loss.{', '.join(terms)} are 0; expected a term that the main head learns from",
+            "for example loss.cross_entropy=1",
+        )
+        require_below_one("loss.label_smoothing", self.label_smoothing, "0 is off; 1 would erase the labels")
+        require_at_least(0, "loss.focal_gamma", self.focal_gamma, "for example 2; 0 is cross entropy")
+        require(
+            min(self.tversky_alpha, self.tversky_beta) >= 0 and self.tversky_alpha + self.tversky_beta > 0,
+            f"loss.tversky_alpha is {self.tversky_alpha} and loss.tversky_beta is {self.tversky_beta}; expected 0 or "
+            "more, not both 0: one kind of error has to cost something",
+            "for example 0.3 and 0.7",
+        )
+        require_at_least(1, "loss.boundary_width", self.boundary_width, "for example 3 pixels")
+        self._require_possible_weights()
+        self._require_possible_mining()
+
+    def _require_possible_weights(self) -> None:
+        weights = self.class_weights
+        require(
+            isinstance(weights, str) or (all(0 <= weight < math.inf for weight in weights) and sum(weights) > 0),
+            f"loss.class_weights is {weights if isinstance(weights, str) else list(weights)}; expected one number of "
+            "0 or more per class, not all 0",
+            "for example [1, 2, 0.5] for three classes",
+        )
+        require(
+            0 < self.class_weights_share <= 1,
+            f"loss.class_weights_share is {self.class_weights_share}; expected more than 0 and at most 1",
+            "1 uses the weights in every step; loss.class_weights=none never",
+        )
+        require(
+            self.class_weights_share == 1 or weights != "none",
+            f"loss.class_weights_share is {self.class_weights_share} but loss.class_weights is none",
+            "choose the weights, for example loss.class_weights=enet",
+        )
+
+    def _require_possible_mining(self) -> None:
+        if self.ohem is not None:
+            require(
+                self.cross_entropy > 0,
+                "loss.ohem chooses the pixels of the cross entropy but loss.cross_entropy is 0",
+                "give the cross entropy a weight, or leave out loss.ohem",
+            )
+            require(
+                self.normalize == "valid",
+                f"loss.normalize is {self.normalize} but loss.ohem averages over the pixels that it keeps",
+                "leave out one of them",
+            )

@@ -1,0 +1,268 @@
+"""The audit of a data set as one HTML file that opens from disk and asks nothing of any network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from markupsafe import Markup
+from PIL import Image
+
+from pixelwise.datasets.auditing.checking import Checked, data_file, refused_kinds, train_command, verdict
+from pixelwise.datasets.reading.files import read_image, read_pair
+from pixelwise.datasets.samples import Sample
+from pixelwise.errors import DataError
+from pixelwise.prediction.combinations import indexed, mixed_colors
+from pixelwise.prediction.overlays import as_picture
+from pixelwise.recipes.classes.tables import IGNORE, Color
+from pixelwise.reports.audit.terminal import (
+    channels_in_words,
+    class_files_in_words,
+    layout_in_words,
+    other_splits_in_words,
+    sizes_in_words,
+    videos_in_words,
+)
+from pixelwise.reports.numbers import count, percent, share
+from pixelwise.reports.templates import templates
+from pixelwise.storage import printable, write_text
+from pixelwise.transforms.resizing import resize_image, resize_labels
+
+OVERLAYS = 12
+TWINS = 12
+_WIDTH = 480
+_THUMBNAIL_WIDTH = 320
+
+
+class Overlay(NamedTuple):
+    """An image, as `as_picture` shows it, with its labels; both data URIs of one size."""
+
+    split: str
+    id: str
+    photo: str
+    labels: str
+
+
+class Twin(NamedTuple):
+    """Two images of different splits that look alike."""
+
+    files: tuple[str, str]
+    splits: tuple[str, str]
+    distance: int
+    photos: tuple[str, str]
+
+
+def write_check_page(checked: Checked, path: Path) -> Path:
+    """Write the page to `path`, replacing an older one; returns `path`.
+
+    Raises:
+        ResourceError: S601, the disk is full.
+    """
+    write_text(path, render_check_page(checked))
+    return path
+
+
+def render_check_page(checked: Checked) -> str:
+    """The page as text."""
+    environment = templates()
+    loader = environment.loader
+    if loader is None:
+        raise AssertionError("the environment is made with a loader")
+    script = loader.get_source(environment, "report_script.html")[0]
+    found = checked.audit
+    refused = refused_kinds(found, checked.recipe) > 0
+    return environment.get_template("check.html").render(
+        title=printable(checked.path.resolve().name or checked.path),
+        path=printable(checked.path),
+        refused=refused,
+        verdict=verdict(checked),
+        command="" if refused else train_command(checked),
+        facts=_facts(checked),
+        findings=found.findings,
+        splits=list(found.statistics),
+        rows=_class_rows(checked),
+        void=_void_shares(checked),
+        weights=list(checked.suggestions.class_weights) if checked.suggestions else [],
+        ceiling=_ceiling(checked),
+        ceiling_split=checked.ceiling_split,
+        ceiling_images=checked.ceiling[0].images if checked.ceiling else 0,
+        videos=videos_in_words(found),
+        overlays=_overlays(checked),
+        legend=_legend(checked),
+        twins=_twins(checked),
+        recipe_file=data_file(checked),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii"),
+    )
+
+
+def _facts(checked: Checked) -> list[tuple[str, str]]:
+    found = checked.audit
+    others = checked.dataset.other_splits
+    also = f"; also {other_splits_in_words(others)}" if others else ""
+    facts = [
+        ("Layout", f"{found.layout}; {layout_in_words(checked.scores)}"),
+        ("Pairs", ", ".join(f"{count(pairs)} {split}" for split, pairs in found.splits.items()) + also),
+    ]
+    if found.sizes.distinct:
+        facts.append(("Images", sizes_in_words(found)))
+    if found.mask_encodings:
+        facts.append(("Masks", ", ".join(f"{count(files)} {kind}" for kind, files in found.mask_encodings.items())))
+    if checked.dataset.multilabel:
+        facts.append(("Files", class_files_in_words(checked.dataset)))
+    if checked.suggestions:
+        for name, values in (("Mean", checked.suggestions.mean), ("Standard deviation", checked.suggestions.std)):
+            text = ", ".join(f"{value:.4f}" for value in values)
+            of = channels_in_words(checked.dataset.reading.channels, "red, green, blue")
+            facts.append((name, f"{text} ({of} of {checked.suggestions.split}, 0..1)"))
+    return facts
+
+
+def _class_rows(checked: Checked) -> list[dict[str, Any]]:
+    """One row per class: colour, shares and images by split, suggested weights."""
+    found = checked.audit
+    shares = {split: np.array(c.pixels) / max(1, c.labelled_pixels) for split, c in found.statistics.items()}
+    largest = max((float(values.max()) for values in shares.values() if values.size), default=0) or 1.0
+    rows = []
+    for class_id, name in enumerate(found.classes):
+        weights = checked.suggestions.class_weights.values() if checked.suggestions else ()
+        rows.append(
+            {
+                "id": class_id,
+                "name": name,
+                "color": _hexadecimal(checked.dataset.palette[class_id]),
+                "splits": [
+                    {
+                        "share": share(float(shares[split][class_id])),
+                        "width": round(100 * float(shares[split][class_id]) / largest, 2),
+                        "images": count(counts.images_with_class[class_id]),
+                        "absent": not counts.pixels[class_id] and any(counts.pixels),
+                    }
+                    for split, counts in found.statistics.items()
+                ],
+                "weights": [f"{values[class_id]:.3g}" for values in weights],
+            }
+        )
+    return rows
+
+
+def _void_shares(checked: Checked) -> list[str]:
+    return [
+        share(counts.void_pixels / max(1, counts.void_pixels + counts.labelled_pixels))
+        for counts in checked.audit.statistics.values()
+    ]
+
+
+def _ceiling(checked: Checked) -> list[dict[str, Any]]:
+    """Per stride both scores, and the classes that lose most."""
+    rows = []
+    for one in checked.ceiling:
+        known = [(iou, name) for iou, name in zip(one.per_class, checked.audit.classes, strict=True) if iou == iou]
+        rows.append(
+            {
+                "stride": one.stride,
+                "nearest": percent(one.nearest, 1),
+                "bilinear": percent(one.bilinear, 1),
+                "width": round(100 * one.bilinear, 1) if one.bilinear == one.bilinear else 0,
+                "worst": ", ".join(f"{name} {percent(iou, 0)}" for iou, name in sorted(known)[:3]),
+            }
+        )
+    return rows
+
+
+def _overlays(checked: Checked) -> list[Overlay]:
+    """Evenly spread over every split; most of them from the largest."""
+    found = checked.audit
+    usable = {
+        split: [s for s in samples if s.mask_path is not None and s.id not in set(found.unusable.get(split, ()))]
+        for split, samples in checked.dataset.splits.items()
+    }
+    usable = {split: samples for split, samples in usable.items() if samples}
+    # Multiples of three fill the rows of the page.
+    parts = {1: (12,), 2: (9, 3), 3: (6, 3, 3)}.get(len(usable), (3,) * len(usable))
+    overlays = []
+    for (split, samples), number in zip(usable.items(), parts, strict=True):
+        for sample in _evenly(samples, number):
+            overlay = _overlay(checked, split, sample)
+            if overlay is not None:
+                overlays.append(overlay)
+    return overlays[:OVERLAYS]
+
+
+def _overlay(checked: Checked, split: str, sample: Sample) -> Overlay | None:
+    try:
+        image, labels = read_pair(sample, checked.dataset)
+    except DataError:
+        return None  # changed since it was examined
+    height, width = labels.shape
+    scale = min(1.0, _WIDTH / width)
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    shown, palette = resize_labels(labels, size), checked.dataset.palette
+    if checked.dataset.multilabel:
+        (shown,), combinations = indexed([shown])
+        palette = mixed_colors(combinations, palette)
+        shown = np.where(shown == 0, np.uint8(IGNORE), shown)  # the photo shows where there is no class
+    return Overlay(split, sample.id, _jpeg(resize_image(as_picture(image), size)), _layer(shown, palette))
+
+
+def _twins(checked: Checked) -> list[Twin]:
+    twins = []
+    for pair in checked.audit.near_duplicates[:TWINS]:
+        try:
+            photos = [read_image(checked.dataset.root / file, checked.dataset.reading) for file in pair.files]
+        except DataError:
+            continue  # a name that had to be escaped, or a file that is gone
+        first, second = (_jpeg(_shrunk(as_picture(photo))) for photo in photos)
+        twins.append(Twin(pair.files, pair.splits, pair.distance, (first, second)))
+    return twins
+
+
+def _shrunk(image: np.ndarray) -> np.ndarray:
+    scale = min(1.0, _THUMBNAIL_WIDTH / image.shape[1])
+    return resize_image(image, (max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale))))
+
+
+def _legend(checked: Checked) -> list[tuple[str, str]]:
+    present = np.sum([counts.pixels for counts in checked.audit.statistics.values()], axis=0)
+    return [
+        (name, _hexadecimal(color))
+        for name, color, pixels in zip(
+            checked.audit.classes, checked.dataset.palette, np.atleast_1d(present), strict=True
+        )
+        if pixels
+    ]
+
+
+def _evenly(samples: Sequence[Sample], number: int) -> list[Sample]:
+    number = min(number, len(samples))
+    return [samples[(2 * index + 1) * len(samples) // (2 * number)] for index in range(number)]
+
+
+def _jpeg(image: np.ndarray) -> str:
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "JPEG", quality=80)
+    return _data_uri("jpeg", stream.getvalue())
+
+
+def _layer(labels: np.ndarray, palette: Sequence[Color]) -> str:
+    """The labels as a palette PNG; ignored pixels are transparent."""
+    table = np.zeros((256, 3), np.uint8)
+    table[: min(len(palette), IGNORE)] = np.asarray(palette[:IGNORE], np.uint8).reshape(-1, 3)
+    picture = Image.fromarray(labels)
+    picture.putpalette(table.tobytes())
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", transparency=IGNORE)
+    return _data_uri("png", stream.getvalue())
+
+
+def _data_uri(kind: str, data: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _hexadecimal(color: Color) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*color)

@@ -1,0 +1,253 @@
+"""A deploy card as HTML, Markdown and JSON: one table, whichever way it is written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from pixelwise.deployment.card.card import CARD, CardRow, DeployCard
+from pixelwise.recipes.protocols import Size, known_protocol
+from pixelwise.reports.card.chart import card_charts
+from pixelwise.reports.numbers import memory, speed
+from pixelwise.reports.run.page import Fact
+from pixelwise.reports.templates import templates
+from pixelwise.storage import write_bytes, write_text
+
+HTML, MARKDOWN = "card.html", "card.md"
+COLUMNS = (
+    "runtime",
+    "precision",
+    "size",
+    "mIoU, %",
+    "loss, points",
+    "equal pixels, %",
+    "threads",
+    "median, ms",
+    "p99, ms",
+    "images/s",
+    "peak memory",
+)
+TEXTS = 2
+"""So many columns hold text; the others hold numbers."""
+NONE = "-"
+
+
+class Line(NamedTuple):
+    """A line of the table: a row with one number of threads.
+
+    Attributes:
+        row: The row.
+        cells: One text per column.
+        first: Whether it is the row's first.
+        continues: Whether another line of the row follows.
+        over: Whether the row breaks the budget.
+    """
+
+    row: CardRow
+    cells: tuple[str, ...]
+    first: bool
+    continues: bool
+    over: bool
+
+
+def write_card(card: DeployCard, folder: Path) -> list[Path]:
+    """Write `card.html`, `card.md` and `card.json`.
+
+    Returns:
+        Their paths.
+
+    Raises:
+        ResourceError: S601, the disk is full.
+    """
+    write_text(folder / HTML, render_html(card))
+    write_text(folder / MARKDOWN, render_markdown(card))
+    write_bytes(folder / CARD, render_json(card))
+    return [folder / HTML, folder / MARKDOWN, folder / CARD]
+
+
+def table_lines(card: DeployCard) -> list[Line]:
+    """The table: of every row one line per number of threads, one without any where it was not measured."""
+    over = card.over_budget()
+    lines = []
+    for row in card.rows:
+        size = NONE if row.size_bytes is None else megabytes(row.size_bytes)
+        about = (row.name, row.precision, size, *_scores(row, reference=row is card.rows[0]))
+        for index, latency in enumerate(row.latencies or (None,)):
+            timed = (NONE,) * 5
+            if latency is not None:
+                timed = (
+                    str(latency.threads),
+                    milliseconds(latency.median_seconds),
+                    milliseconds(latency.p99_seconds),
+                    speed(latency.images_per_second),
+                    memory(latency.peak_memory_bytes),
+                )
+            lines.append(Line(row, (*about, *timed), index == 0, index + 1 < len(row.latencies), row in over))
+    return lines
+
+
+def remarks(card: DeployCard) -> list[str]:
+    """What has to be known to read the table right."""
+    shape = card.shape
+    notes = [
+        "The loss is the mIoU of PyTorch in float32 minus that of the row; a negative one is a gain. Equal pixels have "
+        "the same class as in PyTorch.",
+    ]
+    if card.rounds:
+        notes += [
+            f"Latency is that of one image of {size_text(shape.size)}, the median and the 99th percentile of "
+            f"{card.rounds} passes. All rows take turns, pass by pass, each in a process of its own.",
+            "Peak memory is that of this process with all its libraries, of which PyTorch is always one here; a "
+            "program that needs the runtime alone takes less.",
+        ]
+    if shape.uint8_input or shape.argmax:
+        does = [
+            *(["take RGB bytes and normalise them"] if shape.uint8_input else []),
+            *(["give class ids"] if shape.argmax else []),
+        ]
+        notes.append(f"Artefacts {' and '.join(does)}; PyTorch is timed from normalised images to logits.")
+    else:
+        notes.append("Everything is timed from normalised images to logits of the image's size.")
+    if card.seen_size is not None:
+        notes.append(f"Artefacts take images of one size, at which the networks saw all images of {card.source}.")
+    else:
+        notes.append("Artefacts take images of any size; what takes one size only can be faster: --size.")
+    if not card.split:
+        notes.append("The images have no labels: there is no mIoU, only agreement with PyTorch.")
+    return notes
+
+
+def facts_of(card: DeployCard) -> list[tuple[str, str]]:
+    """What was measured with what."""
+    machine = card.machine
+    facts = [("Recipe", f"{card.recipe} ({card.recipe_hash[:16]})")]
+    facts.append(
+        (
+            "Weights",
+            f"SHA-256 {card.weights_sha256[:16]}, {'averaged (EMA)' if card.weights == 'ema' else 'as trained'}",
+        )
+    )
+    facts.append(("Images", f"{card.source}, {card.images}" if card.split else card.source))
+    if card.protocol:
+        known = known_protocol(card.protocol)
+        facts.append(("Protocol", f"{card.protocol}: {known.summary}" if known else card.protocol))
+    if card.seen_size is not None:
+        facts.append(("Seen at", size_text(card.seen_size)))
+    if card.max_miou_drop is not None:
+        facts.append(("Budget", f"at most {card.max_miou_drop:g} points of mIoU"))
+    facts.append(("Hardware", f"{machine.cpu}, {machine.cores} cores, {memory(machine.memory_bytes)}"))
+    if machine.features:
+        facts.append(("Instructions", ", ".join(machine.features)))
+    facts.append(("System", machine.platform))
+    facts.append(("Versions", ", ".join(f"{name} {version}" for name, version in card.versions.items())))
+    return facts
+
+
+def verdict(card: DeployCard) -> str:
+    """Whether the budget holds, in a sentence; empty without a budget."""
+    if card.max_miou_drop is None:
+        return ""
+    over = card.over_budget()
+    if not over:
+        return f"Within the budget: no row loses more than {card.max_miou_drop:g} points of mIoU."
+    names = ", ".join(row.name for row in over)
+    return f"Over the budget of {card.max_miou_drop:g} points of mIoU: {names}."
+
+
+def render_html(card: DeployCard) -> str:
+    """The card as one file that loads nothing."""
+    reference = card.rows[0]
+    return (
+        templates()
+        .get_template("card.html")
+        .render(
+            title=card.recipe,
+            miou=None if reference.miou is None else _percent(reference.miou),
+            card=card,
+            columns=COLUMNS,
+            texts=TEXTS,
+            lines=table_lines(card),
+            charts=card_charts(card),
+            facts=[Fact(*fact) for fact in facts_of(card)],
+            remarks=remarks(card),
+            verdict=verdict(card),
+        )
+    )
+
+
+def render_markdown(card: DeployCard) -> str:
+    """The card as Markdown, without the chart."""
+    align = [":--"] * TEXTS + ["--:"] * (len(COLUMNS) - TEXTS)
+    parts = [f"# Deploy card: {_escape(card.recipe)}"]
+    if text := verdict(card):
+        parts.append(f"**{_escape(text)}**")
+    table = [_line(COLUMNS), _line(align)]
+    for line in table_lines(card):
+        cells = list(map(_escape, line.cells))
+        if line.over:
+            cells[4] = f"**{cells[4]}**"
+        table.append(_line(cells))
+    parts.append("\n".join(table))
+    missing = [row for row in card.rows if row.reason]
+    if missing:
+        parts.append("\n".join(f"- {_escape(row.name)}: {_escape(row.reason)}" for row in missing))
+    parts.append("\n".join(f"- {_escape(remark)}" for remark in remarks(card)))
+    parts.append("\n".join([_line(("", "")), _line((":--", ":--"))] + [_line(map(_escape, f)) for f in facts_of(card)]))
+    return "\n\n".join(parts) + "\n"
+
+
+def render_json(card: DeployCard) -> bytes:
+    """The card as JSON."""
+    return msgspec.json.format(msgspec.json.encode(card), indent=1) + b"\n"
+
+
+def megabytes(size: int) -> str:
+    """`1496112` -> `1.50 MB`; whole ones from 100 on."""
+    return f"{size / 1e6:.2f} MB" if size < 1e8 else f"{size / 1e6:.0f} MB"
+
+
+def milliseconds(seconds: float) -> str:
+    """Three significant digits: `0.04493` -> `44.9`."""
+    value = 1000 * seconds
+    return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}" if value > 0 else "0"
+
+
+def size_text(size: Size) -> str:
+    """`(360, 480)` -> `480x360`, width first as in the names of protocols."""
+    return f"{size[1]}x{size[0]}"
+
+
+def _scores(row: CardRow, *, reference: bool) -> tuple[str, str, str]:
+    """mIoU, its loss and the agreement."""
+    drop = NONE
+    if row.miou_drop is not None and not reference:
+        points = round(100 * row.miou_drop, 2) + 0.0  # no minus zero
+        drop = f"{points:.2f}".replace("-", "\u2212")
+    return (
+        NONE if row.miou is None else _percent(row.miou),
+        drop,
+        NONE if row.equal_pixels is None or reference else _agreement(row.equal_pixels),
+    )
+
+
+def _agreement(share: float) -> str:
+    # Rounded up it would claim that nothing differs.
+    return "100" if share == 1 else f"{math.floor(1e5 * share) / 1e3:.3f}"
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f}"
+
+
+def _line(cells: Sequence[str] | map) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape(text: str) -> str:
+    for character in ("\\", "*", "|", "<", "_", "`"):
+        text = text.replace(character, f"\\{character}")
+    return text

@@ -1,0 +1,161 @@
+"""Curves of a training run as small inline SVG, in the colours of the page around them."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from pixelwise.reports.run.records import RunRecords
+
+POINTS = 400
+"""Points per curve: more than there are pixels for them."""
+# Matplotlib wants real colours; these stand for the page's custom properties, so that the curves
+# follow light and dark mode.
+INK, GRID, ACCENT, FAINT, CONTRAST = "#010101", "#020202", "#030303", "#040404", "#050505"
+_VARIABLES = {
+    INK: "var(--soft)",
+    GRID: "var(--line)",
+    ACCENT: "var(--accent)",
+    FAINT: "var(--faint)",
+    CONTRAST: "var(--miss)",
+}
+
+
+class Chart(NamedTuple):
+    """A chart.
+
+    Attributes:
+        title: What it shows.
+        summary: The same in a sentence, for those who cannot see it.
+        svg: An `<svg>` element.
+    """
+
+    title: str
+    summary: str
+    svg: Markup
+
+
+def training_charts(run: RunRecords) -> list[Chart]:
+    """Loss, validation mIoU and learning rate over the steps; what was not logged is left out."""
+    steps = run.of_kind("step")
+    evaluations = [record for record in run.of_kind("evaluation") if _is_number(record.get("miou"))]
+    marks = [record["step"] for record in run.of_kind("resume") if _is_number(record.get("step"))]
+    charts = []
+    loss = _series(steps, "loss")
+    if loss:
+        smooth = smoothed([value for _, value in loss])
+        summary = f"Training loss from {smooth[0]:.3g} to {smooth[-1]:.3g} in {loss[-1][0]} steps."
+        charts.append(Chart("Training loss", summary, _plot("loss", loss, marks, smooth=smooth)))
+    miou = [(step, 100 * value) for step, value in _series(evaluations, "miou")]
+    if miou:
+        best = max(miou, key=lambda point: point[1])
+        names = {(str(record.get("split", "")), str(record.get("protocol", ""))) for record in evaluations}
+        split, protocol = sorted(names)[0]
+        summary = f"mIoU on {split} ({protocol}) during training; best {best[1]:.2f} % at step {best[0]}."
+        charts.append(Chart(f"mIoU on {split}, %", summary, _plot("miou", miou, marks, best=best)))
+    lr = _series(steps, "lr")
+    if lr:
+        summary = f"Learning rate, at most {max(value for _, value in lr):.3g}."
+        charts.append(Chart("Learning rate", summary, _plot("lr", lr, marks)))
+    return charts
+
+
+def downsampled(points: Sequence[tuple[int, float]], limit: int = POINTS) -> list[tuple[float, float]]:
+    """At most `limit` points: means of consecutive groups of equal length."""
+    size = math.ceil(len(points) / limit)
+    groups = [points[start : start + size] for start in range(0, len(points), size)]
+    return [
+        (sum(step for step, _ in group) / len(group), sum(value for _, value in group) / len(group)) for group in groups
+    ]
+
+
+def smoothed(values: Sequence[float]) -> list[float]:
+    """Running mean over a twentieth of the values, centred, shorter at both ends."""
+    half = max(1, len(values) // 40)
+    total = [0.0]
+    for value in values:
+        total.append(total[-1] + value)
+    means = []
+    for index in range(len(values)):
+        start, end = max(0, index - half), min(len(values), index + half + 1)
+        means.append((total[end] - total[start]) / (end - start))
+    return means
+
+
+def _plot(
+    name: str,
+    points: Sequence[tuple[int, float]],
+    marks: Sequence[float],
+    *,
+    smooth: Sequence[float] | None = None,
+    best: tuple[int, float] | None = None,
+) -> Markup:
+    # Matplotlib takes a quarter of a second to import: only where a curve is drawn.
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "pixelwise", "font.size": 9}
+    with mpl.rc_context(settings):
+        figure = Figure(figsize=(4.4, 2.3), layout="constrained")
+        axes = figure.subplots()
+        thinned = downsampled(points)
+        color = FAINT if smooth is not None else ACCENT
+        marker = "o" if len(thinned) < 40 and smooth is None else ""
+        axes.plot(*zip(*thinned, strict=True), color=color, linewidth=1.4, marker=marker, markersize=3)
+        if smooth is not None:
+            steps = [step for step, _ in points]
+            line = downsampled(list(zip(steps, smooth, strict=True)))
+            axes.plot(*zip(*line, strict=True), color=ACCENT, linewidth=1.6)
+        if best is not None:
+            axes.annotate(f"{best[1]:.2f}", best, xytext=(0, 6), textcoords="offset points", ha="center", color=INK)
+            axes.margins(y=0.18)
+        for mark in marks:
+            axes.axvline(mark, color=INK, linewidth=0.8, linestyle=":")
+        axes.tick_params(colors=INK, length=0)
+        axes.grid(axis="y", color=GRID, linewidth=0.8)
+        axes.set_xlabel("step", color=INK)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        axes.patch.set_visible(False)
+        figure.patch.set_visible(False)
+        stream = io.StringIO()
+        FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None, "Creator": None})
+    return inline_svg(stream.getvalue(), name)
+
+
+def inline_svg(document: str, prefix: str) -> Markup:
+    """The `<svg>` element alone, its size and font left to the page, its colours custom properties.
+
+    Args:
+        document: What matplotlib writes.
+        prefix: Of its ids; another one for every chart of a page.
+    """
+    svg = document[document.index("<svg") :]
+    # Nothing of this is drawn: a description, and a style that would hold for the whole page.
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1 aria-hidden="true"', svg, count=1)
+    svg = re.sub(r"(font-family: |font: [\d.]+px )[^;\"]*", r"\1var(--sans)", svg)
+    # Matplotlib gives the same ids in every figure, and an id must be unique in a page.
+    svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{prefix}-", svg)
+    for color, variable in _VARIABLES.items():
+        svg = svg.replace(color, variable)
+    return Markup(svg)
+
+
+def _series(records: Sequence[dict[str, Any]], key: str) -> list[tuple[int, float]]:
+    return [
+        (record["step"], float(record[key]))
+        for record in records
+        if _is_number(record.get(key)) and _is_number(record.get("step"))
+    ]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)

@@ -1,0 +1,231 @@
+"""The report of a run: one HTML file that opens from disk and asks nothing of any network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from pixelwise.recipes.protocols import known_protocol
+from pixelwise.recipes.schema.recipe import Published
+from pixelwise.records.result import RESULT, Result
+from pixelwise.records.run_folder import REPORT
+from pixelwise.reports.numbers import count, duration, memory, percent, speed
+from pixelwise.reports.run.charts import training_charts
+from pixelwise.reports.run.pictures import BORDER, BORDER_COLOR, ERROR_COLOR, hexadecimal, load_pictures
+from pixelwise.reports.run.procedure import procedures
+from pixelwise.reports.run.records import SAMPLES_FOLDER, Evaluated, RunRecords, read_run
+from pixelwise.reports.run.tables import binary_rows, class_rows, confusion_cells, frequent_confusions, remarks
+from pixelwise.reports.templates import templates
+from pixelwise.storage import printable, write_text
+
+
+class Fact(NamedTuple):
+    """A name and a value, both text."""
+
+    name: str
+    value: str
+
+
+def write_report(run: Path) -> Path:
+    """Write `run/report.html` from the files in the run folder, replacing an older one.
+
+    Args:
+        run: The run folder; a run that is not finished or not scored gets a shorter report.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        CheckpointError: K420, `run` is not a run folder.
+        DataError: D240, a file of an evaluation is damaged.
+        ResourceError: S601, the disk is full.
+    """
+    path = run / REPORT
+    write_text(path, render_report(read_run(run)))
+    return path
+
+
+def render_report(run: RunRecords) -> str:
+    """The page as text."""
+    headline = run.evaluations[0] if run.evaluations else None
+    script = _source("report_script.html")
+    page = templates().get_template("report.html")
+    return page.render(
+        title=run.recipe.name,
+        folder=printable(run.folder.name or run.folder.resolve().name),
+        summary=run.recipe.summary,
+        headline=_headline(run, headline) if headline else None,
+        others=[_line(one.result) for one in run.evaluations[1:]],
+        charts=training_charts(run),
+        procedures=procedures(run.recipe),
+        run_facts=_run_facts(run),
+        data=_data(run),
+        commands=_commands(run, headline),
+        script=Markup(script),
+        script_hash=_csp_hash(script),
+    )
+
+
+def _headline(run: RunRecords, evaluated: Evaluated) -> dict[str, Any]:
+    """Everything about the evaluation that the page is about."""
+    result = evaluated.result
+    pictures, legend = [], []
+    if evaluated.samples is not None:
+        pictures, legend = load_pictures(evaluated.folder / SAMPLES_FOLDER, evaluated.samples)
+    return {
+        **_line(result),
+        "facts": _result_facts(result),
+        "published": _published(run, result),
+        "class_rows": class_rows(result),
+        "class_names": [entry.name for entry in result.per_class],
+        "cells": confusion_cells(result),
+        "confusions": frequent_confusions(result),
+        "binary_rows": binary_rows(result),
+        "multilabel": result.multilabel,
+        "pictures": pictures,
+        "legend": legend,
+        "error_color": hexadecimal(ERROR_COLOR),
+        "border_color": hexadecimal(BORDER_COLOR),
+        "border": BORDER,
+        "remarks": remarks(run, result),
+        "json": _script_safe((evaluated.folder / RESULT).read_text("utf-8")),
+    }
+
+
+def _line(result: Result) -> dict[str, str]:
+    known = known_protocol(result.protocol)
+    return {
+        "miou": percent(result.miou),
+        "interval": _interval(result),
+        "pixel_accuracy": percent(result.pixel_accuracy),
+        "split": result.split,
+        "protocol": result.protocol,
+        "protocol_summary": known.summary if known else "",
+        "classes": f"{result.classes_present} of {len(result.per_class)}",
+        "images": count(result.images),
+        "speed": speed(result.images_per_second),
+    }
+
+
+def _interval(result: Result) -> str:
+    """`50.1 to 56.0`, or nothing."""
+    return " to ".join(percent(end, 1) for end in result.miou_interval or ())
+
+
+def _published(run: RunRecords, result: Result) -> dict[str, Any] | None:
+    """The published value beside ours, where both were computed the same way on the same split."""
+    published: Published | None = run.recipe.published
+    if published is None or published.miou_percent is None or math.isnan(result.miou):
+        return None
+    ours = 100 * result.miou
+    return {
+        "value": f"{published.miou_percent:.2f}",
+        "width": published.miou_percent,
+        "our_width": round(ours, 2),
+        "title": published.title,
+        "source": published.source,
+        "difference": f"{ours - published.miou_percent:+.2f}".replace("-", "\u2212"),
+        "comparable": (published.split, published.protocol) == (result.split, result.protocol),
+        "split": published.split,
+        "protocol": published.protocol,
+    }
+
+
+def _result_facts(result: Result) -> list[Fact]:
+    size = (
+        "each image's own, or as the protocol fits it"
+        if result.input_size is None
+        else f"{result.input_size[1]} x {result.input_size[0]} (W x H)"
+    )
+    weights = "averaged (EMA)" if result.weights == "ema" else "as trained"
+    return [
+        Fact("Pixel accuracy", f"{percent(result.pixel_accuracy)} %"),
+        *(
+            Fact(name, f"{percent(value)} %")
+            for name, value in (
+                ("Mean accuracy", result.mean_accuracy),
+                ("Frequency-weighted IoU", result.frequency_weighted_iou),
+                ("Boundary mIoU", result.boundary_miou),
+                ("Calibration error", result.calibration_error),
+            )
+            if not math.isnan(value)
+        ),
+        Fact("Classes with an IoU", f"{result.classes_present} of {len(result.per_class)}"),
+        Fact("Images", count(result.images)),
+        Fact("Input size", size),
+        Fact("Weights", f"step {count(result.step)}, {weights}"),
+        Fact("Speed", f"{speed(result.images_per_second)} images/s, {duration(result.seconds)} in all"),
+        Fact("Peak memory", memory(result.peak_memory_bytes)),
+        Fact("Hardware", result.machine.gpu or f"{result.machine.cpu}, CPU threads: {result.machine.threads}"),
+    ]
+
+
+def _run_facts(run: RunRecords) -> list[Fact]:
+    """How the weights came about."""
+    recipe, steps = run.recipe, run.of_kind("step")
+    facts = [Fact("Recipe hash", recipe.hash()[:16])]
+    if steps:
+        last = steps[-1]
+        facts.append(Fact("Trained", f"{count(last.get('step', 0))} steps, {count(last.get('epoch', 0))} epochs"))
+    if run.training_seconds:
+        facts.append(Fact("Training time", duration(run.training_seconds)))
+    facts.append(Fact("Seed", str(recipe.sampling.seed)))
+    machine = run.environment.get("machine", {})
+    where = machine.get("gpu") or machine.get("cpu")
+    if where:
+        facts.append(Fact("Trained on", f"{where}, {machine.get('platform', '')}"))
+    if run.evaluations:
+        result = run.evaluations[0].result
+        facts.append(Fact("Weights", f"SHA-256 {result.weights_sha256[:16]}"))
+        facts.append(Fact("Data scored", f"fingerprint {result.data_fingerprint[:16]}"))
+        versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
+        facts.append(Fact("Versions", versions))
+    return facts
+
+
+def _data(run: RunRecords) -> dict[str, Any]:
+    findings = [entry for entry in run.data.get("findings", ()) if isinstance(entry, dict)]
+    images = run.data.get("images", {})
+    return {
+        "name": run.data.get("dataset", run.recipe.data.dataset),
+        "splits": [(split, count(number)) for split, number in images.items()],
+        "fingerprint": str(run.data.get("fingerprint", ""))[:16],
+        "audited": "findings" in run.data,
+        "findings": [{key: str(entry.get(key, "")) for key in ("code", "message", "fix")} for entry in findings],
+        "warnings": [
+            (str(record.get("code", "")), str(record.get("message", ""))) for record in run.of_kind("warning")
+        ],
+    }
+
+
+def _commands(run: RunRecords, headline: Evaluated | None) -> list[Fact]:
+    """The commands that make this page's numbers again."""
+    commands = []
+    if run.environment.get("command"):
+        commands.append(Fact("Train", str(run.environment["command"])))
+    if headline is not None and headline.result.command:
+        commands.append(Fact("Evaluate", headline.result.command))
+    return commands
+
+
+def _script_safe(json_text: str) -> Markup:
+    """JSON that can stand inside a `<script>` element: equal when parsed, and without any `<`."""
+    return Markup(json_text.replace("<", "\\u003c"))
+
+
+def _csp_hash(script: str) -> str:
+    """What the content security policy calls the only script that may run."""
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+
+
+def _source(name: str) -> str:
+    environment = templates()
+    loader = environment.loader
+    if loader is None:
+        raise AssertionError("the environment is made with a loader")
+    return loader.get_source(environment, name)[0]

@@ -1,0 +1,201 @@
+"""The saved images of an evaluation as data URIs: photo, truth, prediction and error map."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from pixelwise.evaluation.gallery import Kind, SavedSample, SavedSamples
+from pixelwise.prediction.combinations import mixed_colors
+from pixelwise.prediction.overlays import jpeg
+from pixelwise.recipes.classes.palettes import colorblind_palette
+from pixelwise.recipes.classes.tables import IGNORE, Color
+from pixelwise.transforms.resizing import resize_image, resize_labels
+
+WIDTH = 640
+"""Wider pictures are shrunk: the page shows them at most about so wide."""
+BORDER = 5
+"""Within so many pixels of a true class border an error is one of precision, not of recognition."""
+HATCH_PERIOD = 8
+# Values of the palette pictures beside class ids 0..253, which is why 254 and 255 are free: a hatch
+# line, and pixels that are fully transparent.
+_LINE, _CLEAR = 254, 255
+_LINE_COLOR: Color = (128, 128, 128)
+ERROR_COLOR: Color = (230, 97, 1)
+BORDER_COLOR: Color = (43, 131, 222)
+"""Orange for a wrong region, blue for a border in the wrong place: told apart by everybody."""
+_WRONG, _BORDER = 0, 1
+
+
+class Picture(NamedTuple):
+    """One image of the report; every layer is a data URI of the same size.
+
+    Attributes:
+        kind: `worst`, `median` or `best`.
+        id: Sample id.
+        miou: Of this image, 0..1.
+        pixel_accuracy: Of this image, 0..1.
+        height: Of all pictures.
+        width: Of all pictures.
+        photo: JPEG.
+        truth: Labels in official and in colour-blind-safe colours; ignored pixels hatched.
+        prediction: Likewise.
+        errors: Wrong pixels in `ERROR_COLOR` and `BORDER_COLOR`, ignored ones hatched, the rest clear.
+    """
+
+    kind: Kind
+    id: str
+    miou: float
+    pixel_accuracy: float
+    height: int
+    width: int
+    photo: str
+    truth: tuple[str, str]
+    prediction: tuple[str, str]
+    errors: str
+
+
+class Swatch(NamedTuple):
+    """A class in the legend, with its two colours as `#rrggbb`."""
+
+    name: str
+    official: str
+    safe: str
+
+
+def load_pictures(folder: Path, saved: SavedSamples) -> tuple[list[Picture], list[Swatch]]:
+    """All pictures, and a legend of the classes that occur in them.
+
+    Args:
+        folder: Where `samples.json` lies.
+        saved: Its content. A picture whose files are missing is left out.
+    """
+    palettes = (saved.palette, colorblind_palette(len(saved.classes)))
+    pictures, seen = [], np.zeros(256, dtype=bool)
+    for sample in saved.samples:
+        try:
+            photo, truth, prediction = _read(folder, sample)
+        except OSError:
+            continue
+        values = (np.bincount(truth.ravel(), minlength=256) > 0) | (np.bincount(prediction.ravel(), minlength=256) > 0)
+        own = palettes
+        if sample.combinations:
+            own = (mixed_colors(sample.combinations, palettes[0]), mixed_colors(sample.combinations, palettes[1]))
+            values = _classes_in(sample.combinations, values)
+        seen |= values
+        pictures.append(_picture(sample, photo, truth, prediction, own))
+    legend = [
+        Swatch(name, hexadecimal(official), hexadecimal(safe))
+        for class_id, (name, official, safe) in enumerate(zip(saved.classes, *palettes, strict=True))
+        if seen[class_id]
+    ]
+    return pictures, legend
+
+
+def _classes_in(combinations: Sequence[int], values: np.ndarray) -> np.ndarray:
+    """Which classes occur, bool (256,), of which combinations do."""
+    bits = 0
+    for combination, occurs in zip(combinations, values, strict=False):
+        bits |= combination if occurs else 0
+    return np.array([bool(bits >> class_id & 1) for class_id in range(256)])
+
+
+def error_map(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Which pixels are wrong, and how.
+
+    Args:
+        truth: uint8 (H, W), 255 = ignored.
+        prediction: uint8 (H, W).
+
+    Returns:
+        uint8 (H, W): 0 wrong, 1 wrong within `BORDER` pixels of a border between two true classes,
+        254 a hatch line over ignored pixels, 255 right or between hatch lines.
+    """
+    size = 2 * BORDER + 1
+    window = np.ones((size, size), np.uint8)
+    # Where ignored pixels meet a class there is no true border, so they take the neighbouring ids.
+    largest = cv2.dilate(np.where(truth == IGNORE, 0, truth).astype(np.uint8), window)
+    smallest = cv2.erode(truth, window)
+    near_border = (largest != smallest) & (smallest != IGNORE)
+    wrong = (truth != prediction) & (truth != IGNORE)
+    errors = np.full(truth.shape, _CLEAR, np.uint8)
+    errors[wrong] = _WRONG
+    errors[wrong & near_border] = _BORDER
+    errors[_hatch(truth)] = _LINE
+    return errors
+
+
+def hexadecimal(color: Color) -> str:
+    """`(128, 64, 128)` -> `#804080`."""
+    return "#{:02x}{:02x}{:02x}".format(*color)
+
+
+def _read(folder: Path, sample: SavedSample) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    arrays = []
+    for name in (sample.photo, sample.truth, sample.prediction):
+        # The names come from a file: only the last part counts, so nothing outside is opened.
+        with Image.open(folder / Path(name).name, formats=("JPEG", "PNG")) as picture:
+            arrays.append(np.asarray(picture))
+    photo, truth, prediction = arrays
+    height, width = truth.shape
+    scale = min(1.0, WIDTH / width)
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    return resize_image(photo, size), resize_labels(truth, size), resize_labels(prediction, size)
+
+
+def _picture(
+    sample: SavedSample,
+    photo: np.ndarray,
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    palettes: tuple[Sequence[Color], Sequence[Color]],
+) -> Picture:
+    height, width = truth.shape
+    official, safe = palettes
+    shown, found = _hatched(truth), prediction
+    if sample.combinations:
+        # Index 0 is no class at all: there the photo shows.
+        shown, found = (np.where(values == 0, np.uint8(_CLEAR), values) for values in (shown, found))
+    return Picture(
+        kind=sample.kind,
+        id=sample.score.id,
+        miou=sample.score.miou,
+        pixel_accuracy=sample.score.pixel_accuracy,
+        height=height,
+        width=width,
+        photo=_data_uri("jpeg", jpeg(photo, quality=82)),
+        truth=(_layer(shown, official), _layer(shown, safe)),
+        prediction=(_layer(found, official), _layer(found, safe)),
+        errors=_layer(error_map(truth, prediction), (ERROR_COLOR, BORDER_COLOR)),
+    )
+
+
+def _hatch(truth: np.ndarray) -> np.ndarray:
+    """Diagonal lines over ignored pixels: bool (H, W)."""
+    rows, columns = np.indices(truth.shape)
+    return (truth == IGNORE) & ((rows + columns) % HATCH_PERIOD < 2)
+
+
+def _hatched(truth: np.ndarray) -> np.ndarray:
+    return np.where(_hatch(truth), np.uint8(_LINE), truth)
+
+
+def _layer(values: np.ndarray, palette: Sequence[Color]) -> str:
+    """A palette PNG in which 255 is transparent and 254 the colour of hatch lines."""
+    colors = [*palette[:_LINE], *[(0, 0, 0)] * (_LINE - len(palette)), _LINE_COLOR, (0, 0, 0)]
+    picture = Image.fromarray(values)
+    picture.putpalette(np.asarray(colors, np.uint8).tobytes())
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", transparency=_CLEAR)
+    return _data_uri("png", stream.getvalue())
+
+
+def _data_uri(kind: str, data: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"

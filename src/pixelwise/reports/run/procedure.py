@@ -1,0 +1,151 @@
+"""How weights came about, in words: optimizer, groups of parameters, schedule, and the stages before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pixelwise.recipes.schema.recipe import Optimizer, Recipe, Schedule
+from pixelwise.reports.numbers import count
+from pixelwise.training.optimizers import base_learning_rate
+from pixelwise.training.stages import stage_recipe
+
+
+class GroupRow(NamedTuple):
+    """Parameters that learn or decay at one rate.
+
+    Attributes:
+        parameters: Which ones.
+        factor: On the learning rate, as text.
+        rate: The highest one that the schedule gives them, as text.
+        decay: Weight decay, as text.
+    """
+
+    parameters: str
+    factor: str
+    rate: str
+    decay: str
+
+
+class Procedure(NamedTuple):
+    """One training.
+
+    Attributes:
+        name: Of the stage; empty for a recipe without stages.
+        facts: Name and value.
+        groups: What each group of parameters gets, the rest last; empty where all are treated alike.
+    """
+
+    name: str
+    facts: tuple[tuple[str, str], ...]
+    groups: tuple[GroupRow, ...]
+
+
+def procedures(recipe: Recipe) -> list[Procedure]:
+    """The trainings of a recipe in their order: its stages, then its own."""
+    stages = [
+        _procedure(f"Stage {number}: {stage.name}", stage_recipe(recipe, stage), stage.overrides)
+        for number, stage in enumerate(recipe.stages, start=1)
+    ]
+    own = f"Stage {len(stages) + 1}, from the result of {recipe.stages[-1].name}" if stages else ""
+    return [*stages, _procedure(own, recipe)]
+
+
+def optimizer_in_words(recipe: Recipe) -> str:
+    """`sgd, momentum 0.9, learning rate 0.01`; the rate is that of the whole batch."""
+    optimizer = recipe.optimizer
+    settings = {
+        "sgd": f"momentum {optimizer.momentum:g}",
+        "adam": f"betas {optimizer.betas[0]:g} and {optimizer.betas[1]:g}",
+        "adamw": f"betas {optimizer.betas[0]:g} and {optimizer.betas[1]:g}",
+    }[optimizer.kind]
+    words = f"{optimizer.kind}, {settings}, learning rate {base_learning_rate(optimizer, recipe.sampling):g}"
+    if base_learning_rate(optimizer, recipe.sampling) != optimizer.lr:
+        words += f" ({optimizer.lr:g} for {optimizer.lr_batch} images per step)"
+    if optimizer.clip_norm is not None:
+        words += f", gradients clipped at norm {optimizer.clip_norm:g}"
+    return words
+
+
+def decay_in_words(optimizer: Optimizer) -> str:
+    """`0.0005 of all parameters`."""
+    if not optimizer.weight_decay and not any(group.weight_decay for group in optimizer.groups):
+        return "none"
+    which = "all parameters" if optimizer.decay_all else "weights; not of biases, normalisations and slopes"
+    coupled = "" if optimizer.kind == "adamw" else ", added to the gradient"
+    return f"{optimizer.weight_decay:g} of {which}{coupled}"
+
+
+def schedule_in_words(schedule: Schedule) -> str:
+    """`100 epochs, (1 - t)^0.9 down to 0, after a linear warm-up of 100 steps from 0`."""
+    length, unit = (schedule.epochs, "epoch") if schedule.epochs is not None else (schedule.iterations or 0, "step")
+    words = f"{_many(length, unit)}, {_course(schedule)}"
+    if schedule.per == "epoch":
+        words += ", changing once per epoch"
+    warm = schedule.warmup_iterations or schedule.warmup_epochs
+    if warm:
+        steps = _many(warm, "step" if schedule.warmup_iterations else "epoch")
+        start = f"{100 * schedule.warmup_ratio:g} % of the rate" if schedule.warmup_ratio else "0"
+        kind = {
+            "linear": f"a linear warm-up of {steps} from {start}",
+            "proportional": f"a warm-up of {steps} in proportion, at least {start}",
+            "exponential": f"an exponential warm-up of {steps} from {start}",
+            "constant": f"{steps} at {start}",
+        }[schedule.warmup]
+        words += f", after {kind}" + (" (which count as part of the course)" if schedule.decay_from == "start" else "")
+    return words
+
+
+def _many(number: int, unit: str) -> str:
+    return f"{count(number)} {unit}{'' if number == 1 else 's'}"
+
+
+def _course(schedule: Schedule) -> str:
+    end = f"{schedule.min_lr or 0:g}"
+    if schedule.min_lr is None and schedule.min_lr_ratio:
+        end = f"{100 * schedule.min_lr_ratio:g} % of the rate"
+    if schedule.kind == "constant":
+        return "a constant rate"
+    if schedule.kind == "step":
+        when = f"every {schedule.step_epochs} epochs"
+        if schedule.milestones:
+            when = "at epoch " + " and ".join(str(epoch) for epoch in schedule.milestones)
+        return f"times {schedule.gamma:g} {when}"
+    if schedule.kind == "one-cycle":
+        lowest, last = schedule.start_divisor, schedule.start_divisor * schedule.end_divisor
+        return f"one cycle: up from 1/{lowest:g} within {100 * schedule.rise:g} % of the steps, down to 1/{last:g}"
+    if schedule.kind == "cosine":
+        return f"half a cosine down to {end}"
+    return f"linearly down to {end}" if schedule.power == 1 else f"(1 - t)^{schedule.power:g} down to {end}"
+
+
+def _procedure(name: str, recipe: Recipe, differences: Sequence[str] = ()) -> Procedure:
+    optimizer, batch = recipe.optimizer, recipe.sampling.batch_size * recipe.sampling.accumulate
+    facts = [
+        ("Optimizer", optimizer_in_words(recipe)),
+        ("Weight decay", decay_in_words(optimizer)),
+        ("Schedule", schedule_in_words(recipe.schedule)),
+        ("Batch", _many(batch, "image")),
+    ]
+    if recipe.ema is not None:
+        facts.append(("Running average", f"of the weights, {recipe.ema.decay:g} per step"))
+    if optimizer.layer_decay != 1:
+        facts.append(("Encoder's blocks", f"each learns {optimizer.layer_decay:g} times as fast as the next one"))
+    if differences:
+        facts.append(("Its own", ", ".join(differences)))
+    return Procedure(name, tuple(facts), _groups(recipe))
+
+
+def _groups(recipe: Recipe) -> tuple[GroupRow, ...]:
+    optimizer = recipe.optimizer
+    base = base_learning_rate(optimizer, recipe.sampling)
+    rows = [
+        GroupRow(
+            f"names that {group.pattern} fits",
+            f"{group.lr:g}",
+            f"{base * group.lr:g}" if group.lr else "held fixed",
+            f"{optimizer.weight_decay if group.weight_decay is None else group.weight_decay:g}",
+        )
+        for group in optimizer.groups
+    ]
+    return (*rows, GroupRow("all others", "1", f"{base:g}", f"{optimizer.weight_decay:g}")) if rows else ()

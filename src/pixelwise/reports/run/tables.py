@@ -1,0 +1,229 @@
+"""Rows, cells and remarks of a report, computed from results."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from pixelwise.errors import RecipeError
+from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.schema.recipe import Recipe, to_plain
+from pixelwise.records.result import ClassResult, Result
+from pixelwise.reports.numbers import count, percent, share
+from pixelwise.reports.run.records import RunRecords
+
+FEW_IMAGES = 30
+SHOWN_CONFUSIONS = 8
+# Strength of a cell's background from which its text must change colour to keep a contrast of 4.5,
+# in the dark and in the light theme.
+_MEDIUM, _STRONG = 0.58, 0.85
+
+
+class ClassRow(NamedTuple):
+    """A class in the table, everything but the bar's width as text."""
+
+    name: str
+    iou: str
+    width: float
+    accuracy: str
+    precision: str
+    pixels: str
+    share: str
+    images: str
+    single: bool
+    worst_image: str
+    worst_iou: str
+
+
+class Cell(NamedTuple):
+    """A cell of the confusion matrix.
+
+    Attributes:
+        text: Percent of the row; a dot for less than half a percent, empty for nothing.
+        title: The exact count in words.
+        part: Strength of the background in percent.
+        style: CSS classes.
+    """
+
+    text: str
+    title: str
+    part: float
+    style: str
+
+
+class Confusion(NamedTuple):
+    """A frequent mistake: `truth` taken for `prediction` in `share` of its pixels."""
+
+    truth: str
+    prediction: str
+    share: str
+    pixels: str
+
+
+class BinaryRow(NamedTuple):
+    """A class of multi-label data: F1 in percent, and its pixels by what became of them, all as text."""
+
+    name: str
+    f1: str
+    found: str
+    missed: str
+    invented: str
+    left_out: str
+
+
+def class_rows(result: Result) -> list[ClassRow]:
+    """Classes by IoU, the best first; those without one last."""
+    labelled = result.labelled_pixels
+    ordered = sorted(result.per_class, key=lambda entry: (math.isnan(entry.iou), -_or_zero(entry.iou)))
+    return [_class_row(entry, labelled) for entry in ordered]
+
+
+def _class_row(entry: ClassResult, labelled: int) -> ClassRow:
+    return ClassRow(
+        name=entry.name,
+        iou=percent(entry.iou),
+        width=round(100 * _or_zero(entry.iou), 2),
+        accuracy=percent(entry.accuracy),
+        precision=percent(entry.precision),
+        pixels=count(entry.pixels),
+        share=share(entry.pixels / labelled) if labelled else "0",
+        images=count(entry.images),
+        single=entry.images == 1,
+        worst_image=entry.worst_image or "",
+        worst_iou=percent(entry.worst_image_iou, 1),
+    )
+
+
+def confusion_cells(result: Result) -> list[list[Cell]]:
+    """The confusion matrix, each row divided by its sum."""
+    names = [entry.name for entry in result.per_class]
+    return [
+        [
+            _cell(pixels, sum(row), names[truth], names[prediction], hit=truth == prediction)
+            for prediction, pixels in enumerate(row)
+        ]
+        for truth, row in enumerate(result.confusion_matrix)
+    ]
+
+
+def _cell(pixels: int, total: int, truth: str, prediction: str, *, hit: bool) -> Cell:
+    part = pixels / total if total else 0.0
+    # The square root lets mistakes of a few percent, which are the interesting ones, be seen.
+    strength = math.sqrt(part)
+    style = ["cell", *(["hit"] if hit else [])]
+    style += [name for name, limit in (("medium", _MEDIUM), ("strong", _STRONG)) if strength >= limit]
+    share_of = f"{share(part)} % of its pixels" if total else "it has no labelled pixel"
+    return Cell(
+        text=f"{100 * part:.0f}" if part >= 0.005 else "·" if pixels else "",
+        title=f"{truth} taken for {prediction}: {count(pixels)} px, {share_of}",
+        part=round(100 * strength, 1),
+        style=" ".join(style),
+    )
+
+
+def frequent_confusions(result: Result) -> list[Confusion]:
+    """The mistakes that take the largest share of a class, most severe first."""
+    names = [entry.name for entry in result.per_class]
+    found = []
+    for truth, row in enumerate(result.confusion_matrix):
+        total = sum(row)
+        for prediction, pixels in enumerate(row):
+            if truth != prediction and pixels:
+                found.append((pixels / total, pixels, names[truth], names[prediction]))
+    found.sort(key=lambda entry: (-entry[0], -entry[1]))
+    return [
+        Confusion(truth, prediction, share(part), count(pixels))
+        for part, pixels, truth, prediction in found[:SHOWN_CONFUSIONS]
+    ]
+
+
+def binary_rows(result: Result) -> list[BinaryRow]:
+    """The counts of each class of multi-label data, by IoU as `class_rows`; empty for others."""
+    if not result.multilabel:
+        return []
+    pairs = zip(result.per_class, result.binary_counts, strict=True)
+    ordered = sorted(pairs, key=lambda pair: (math.isnan(pair[0].iou), -_or_zero(pair[0].iou)))
+    return [
+        BinaryRow(
+            entry.name,
+            percent(entry.f1),
+            count(counts.true_positives),
+            count(counts.false_negatives),
+            count(counts.false_positives),
+            count(counts.true_negatives),
+        )
+        for entry, counts in ordered
+    ]
+
+
+def remarks(run: RunRecords, result: Result) -> list[str]:
+    """What a reader has to know before believing the number, as sentences."""
+    found = [*_remarks_on_classes(result)]
+    if result.multilabel:
+        found.append(
+            "Multi-label: a pixel may belong to several classes or none; a class is predicted where its probability is "
+            "above 0.5, and pixel accuracy is the mean over pixels and classes, so it is high where classes are rare."
+        )
+    if result.images < FEW_IMAGES:
+        found.append(f"Only {result.images} images were scored: others may give quite another number.")
+    found.append(f"One run, seed {run.recipe.sampling.seed}: other seeds give other numbers.")
+    if run.recipe.selection.weights == "best":
+        selected = f"The weights are the best of the evaluations on {run.recipe.selection.split}"
+        same = run.recipe.selection.split == result.split
+        found.append(
+            f"{selected}, which is the split scored here: the number is optimistic." if same else f"{selected}."
+        )
+    changes = changed_fields(run.recipe)
+    if changes:
+        found.append(f"This run changes the recipe “{run.recipe.name}”: {'; '.join(changes)}.")
+    skipped, resumes = len(run.of_kind("skipped")), len(run.of_kind("resume"))
+    if skipped:
+        found.append(f"Training steps that changed nothing (non-finite, or nothing labelled): {skipped}.")
+    if resumes:
+        found.append(f"Training was interrupted and resumed. Resumes: {resumes}.")
+    found += [note for note in (run.recipe.notes, run.recipe.published.note if run.recipe.published else "") if note]
+    return found
+
+
+def _remarks_on_classes(result: Result) -> list[str]:
+    absent = [entry.name for entry in result.per_class if math.isnan(entry.iou)]
+    invented = [entry.name for entry in result.per_class if not entry.pixels and entry.iou == 0]
+    rare = [entry.name for entry in result.per_class if entry.images == 1]
+    found = []
+    if absent:
+        found.append(f"In neither labels nor predictions, so without an IoU: {', '.join(absent)}.")
+    if invented:
+        found.append(f"Predicted although no label has it, which counts as IoU 0: {', '.join(invented)}.")
+    if rare:
+        found.append(f"Labelled in one image only, so their scores say little: {', '.join(rare)}.")
+    return found
+
+
+def changed_fields(recipe: Recipe) -> list[str]:
+    """How a run's recipe differs from the catalogue's of the same name: `optimizer.lr 0.01 instead of 0.001`.
+
+    What a run fills in from its data, and the published result that a changed recipe no longer claims, are no change.
+    """
+    try:
+        original = _flat(to_plain(find_recipe(recipe.name)))
+    except RecipeError:
+        return []
+    ours = _flat(to_plain(recipe))
+    filled_in = ("data.classes", "data.palette", "data.label_map", "data.colors", "published.")
+    keys = [key for key in {**original, **ours} if not key.startswith(filled_in)]
+    return [
+        f"{key} {ours.get(key, 'unset')} instead of {original.get(key, 'unset')}"
+        for key in keys
+        if ours.get(key) != original.get(key)
+    ]
+
+
+def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in plain.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _or_zero(value: float) -> float:
+    return 0.0 if math.isnan(value) else value

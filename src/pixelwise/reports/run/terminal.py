@@ -1,0 +1,129 @@
+"""A result as a table in the terminal."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pixelwise.metrics import CONVENTIONS, miou
+from pixelwise.records.result import ClassResult, GroupResult, Result
+from pixelwise.reports.numbers import percent, share, speed
+from pixelwise.storage import printable
+
+LONGEST_NAME = 24
+"""Longer class names are cut in the table."""
+_HEADINGS = ("   IoU", "accuracy", "precision", "% of px", "images")
+_WORST = "worst image (IoU)"
+
+
+def print_result(result: Result, console: Console) -> None:
+    """Print the per-class table and the line with the totals.
+
+    Args:
+        result: What was measured.
+        console: Where to; its width decides how much of the image ids is shown.
+    """
+    console.print(result_table(result, console.width))
+    console.print(Text(totals(result), style="bold"), soft_wrap=True)
+    if further := further_totals(result):
+        console.print(Text(further), soft_wrap=True)
+    if elsewhere := other_conventions(result):
+        console.print(Text(elsewhere), soft_wrap=True)
+    for group in result.groups:
+        console.print(Text(group_line(group)), soft_wrap=True)
+    if any(entry.images == 1 for entry in result.per_class):
+        console.print(Text("! only one image holds this class: its score says little"), soft_wrap=True)
+
+
+def result_table(result: Result, width: int) -> Table:
+    """One row per class, in the order of class ids; fractions in percent, `n/a` where there is none.
+
+    Args:
+        result: What was measured.
+        width: Characters per line. Numbers are never cut: the names of the worst images are, and left
+            out where there is no room.
+    """
+    names = [printable(entry.name) for entry in result.per_class]
+    class_width = min(max(map(cell_len, [*names, "class"])), LONGEST_NAME)
+    # Columns are two characters apart.
+    room = width - class_width - sum(len(heading) + 2 for heading in _HEADINGS) - 2
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
+    table.add_column("class", no_wrap=True, overflow="ellipsis", width=class_width)
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
+    if room >= len(_WORST):
+        table.add_column(_WORST, no_wrap=True, overflow="ellipsis", max_width=room)
+    labelled = result.labelled_pixels
+    for name, entry in zip(names, result.per_class, strict=True):
+        cells = [
+            Text(name),
+            percent(entry.iou),
+            percent(entry.accuracy),
+            percent(entry.precision),
+            share(entry.pixels / labelled) if labelled else "0",
+            f"{entry.images} !" if entry.images == 1 else str(entry.images),
+            Text(_worst(entry)),
+        ]
+        table.add_row(*cells[: len(table.columns)])
+    return table
+
+
+def totals(result: Result) -> str:
+    """`mIoU 53.12 (11 of 11 classes)  pixel accuracy 87.50  test, camvid-480x360, 233 images, 14.2 img/s`."""
+    return (
+        f"mIoU {percent(result.miou)} ({result.classes_present} of {len(result.per_class)} classes)  "
+        f"pixel accuracy {percent(result.pixel_accuracy)}  "
+        f"{printable(result.split)}, {result.protocol}{', multi-label' if result.multilabel else ''}, "
+        f"{result.images} images, "
+        f"{speed(result.images_per_second)} img/s"
+    )
+
+
+def other_conventions(result: Result) -> str:
+    """`mIoU as the pages compute it: united-perception 38.61, edgeai 38.61`, of those that get another number.
+
+    Empty where all agree, as they do when every class is labelled, and of multi-label data, which they have none of.
+    """
+    if result.multilabel:
+        return ""
+    matrix = np.array(result.confusion_matrix)
+    means = {name: percent(miou(matrix, name)) for name in CONVENTIONS}
+    others = [f"{name} {mean}" for name, mean in means.items() if mean != percent(result.miou)]
+    return f"mIoU as the pages compute it: {', '.join(others)}" if others else ""
+
+
+def group_line(group: GroupResult) -> str:
+    """`Seq05VD: mIoU 51.20 (11 of 11 classes)  pixel accuracy 85.10  171 images`."""
+    present = sum(iou is not None for iou in group.iou)
+    return (
+        f"{printable(group.name)}: mIoU {percent(group.miou)} ({present} of {len(group.iou)} classes)  "
+        f"pixel accuracy {percent(group.pixel_accuracy)}  {group.images} image{'' if group.images == 1 else 's'}"
+    )
+
+
+def further_totals(result: Result) -> str:
+    """`mIoU 95 % over images 50.10 to 56.04  mean accuracy 66.02  ...`; empty where nothing of it was measured."""
+    parts = []
+    if result.miou_interval is not None:
+        lower, upper = result.miou_interval
+        parts.append(f"mIoU 95 % over images {percent(lower)} to {percent(upper)}")
+    for name, value in (
+        ("mean accuracy", result.mean_accuracy),
+        ("frequency-weighted IoU", result.frequency_weighted_iou),
+        ("boundary mIoU", result.boundary_miou),
+        ("calibration error", result.calibration_error),
+    ):
+        if not math.isnan(value):
+            parts.append(f"{name} {percent(value)}")
+    return "  ".join(parts)
+
+
+def _worst(entry: ClassResult) -> str:
+    if entry.worst_image is None:
+        return ""
+    return f"{printable(entry.worst_image)} ({percent(entry.worst_image_iou, 1)})"

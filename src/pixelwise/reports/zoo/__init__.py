@@ -1,0 +1,1 @@
+"""The published pages with our results beside them, drawn."""

@@ -1,0 +1,321 @@
+"""Samples to training batches: uint8 on the CPU, in a fixed order, with honest failures."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, Protocol
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from pixelwise.datasets.fingerprint import THREADS
+from pixelwise.datasets.reading.files import read_pair
+from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceError
+from pixelwise.machine.memory import available_memory
+from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.schema.recipe import Augment, Recipe
+from pixelwise.storage import printable
+from pixelwise.storage.locks import release_inherited_locks
+from pixelwise.training.order import BatchPlan, Key, augmentation_random
+from pixelwise.transforms.augmentation import fill_color, fixed_resize, random_pair
+from pixelwise.transforms.color import draw_color_matrix, has_color
+from pixelwise.transforms.mixing import mix_pair
+
+READ_ATTEMPTS = 3
+RETRY_SECONDS = 0.2
+WORKER_RESTARTS = 3
+WORKER_DEATH = re.compile(r"DataLoader worker .*(exited unexpectedly|is killed by signal)")
+PREFETCH_FACTOR = 2
+# A random stream of its own beside those of `order`.
+MIXING_STREAM = 2
+
+Item = tuple[np.ndarray, np.ndarray, np.ndarray | None, str]
+"""Image, labels, colour matrix or None, sample id."""
+
+
+class DecodedPairs(Protocol):
+    """Image and labels by index, as `TrainingPairs.read` gives them."""
+
+    def __getitem__(self, index: int, /) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+class Batch(NamedTuple):
+    """A training batch on the CPU.
+
+    Attributes:
+        images: uint8 (B, H, W, C).
+        labels: uint8 (B, H, W), class ids or 255; of multi-label data int32 bit fields.
+        colors: float32 (B, C, C + 1) colour matrices, or None when colours stay.
+        ids: Sample ids, for messages.
+    """
+
+    images: Tensor
+    labels: Tensor
+    colors: Tensor | None
+    ids: list[str]
+
+
+class TrainingPairs:
+    """Augmented training pairs by (epoch, index); what the loader's workers run.
+
+    Args:
+        dataset: The opened data.
+        samples: The training split.
+        recipe: Its `augment`, `sampling.seed` and the mean of its preprocessing are used.
+    """
+
+    def __init__(self, dataset: Dataset, samples: Sequence[Sample], recipe: Recipe) -> None:
+        self.dataset = dataset
+        self.samples = samples
+        self.augment: Augment = recipe.augment
+        self.seed = recipe.sampling.seed
+        self.fill = fill_color(recipe.augment, recipe.model.preprocessing.mean)
+        self._cached: DecodedPairs | None = None
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def fill_cache(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Decode everything once and keep it as uint8 (after the fixed resize, if there is one)."""
+        self._cached = list(self.decoded(range(len(self)), progress or (lambda done, total: None)))
+
+    def use_cache(self, cached: DecodedPairs) -> None:
+        """Take decoded pairs from `cached` instead of decoding them."""
+        self._cached = cached
+
+    def decoded(
+        self, indices: Sequence[int], progress: Callable[[int, int], None]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Images and labels as a cache holds them, in the order of `indices`; few of them at a time."""
+        done = 0
+        # Decoding releases the interpreter lock.
+        with ThreadPoolExecutor(max_workers=THREADS) as pool:
+            for start in range(0, len(indices), 4 * THREADS):
+                for pair in pool.map(self.read, indices[start : start + 4 * THREADS]):
+                    yield pair
+                    done += 1
+                    progress(done, len(indices))
+
+    def __getitem__(self, key: Key) -> Item | PixelwiseError:
+        """The augmented pair; a failure is returned, not raised, so that it reaches the user unwrapped."""
+        epoch, index = key
+        try:
+            image, labels = self.read(index) if self._cached is None else self._cached[index]
+        except PixelwiseError as error:
+            return error
+        random = augmentation_random(self.seed, epoch, index)
+        image, labels = random_pair(image, labels, self.augment, random, self.fill)
+        color = draw_color_matrix(self.augment, random, len(self.fill)) if has_color(self.augment) else None
+        return image, labels, color, self.samples[index].id
+
+    def __getitems__(self, keys: Sequence[Key]) -> Sequence[Item | PixelwiseError]:
+        """The items of a batch, mixed with each other where `augment.mix` says so; PyTorch's loader calls this."""
+        items = [self[key] for key in keys]
+        whole = [item for item in items if not isinstance(item, PixelwiseError)]
+        if self.augment.mix == "none" or len(whole) < len(items):
+            return items
+        return mix_items(whole, keys, self.augment, self.seed)
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Image and labels from their files, after the fixed resize.
+
+        Raises:
+            DataError: As `datasets.reading.read_pair`; D135 after three attempts where that may help.
+        """
+        sample = self.samples[index]
+        for attempt in range(READ_ATTEMPTS):
+            try:
+                return fixed_resize(*read_pair(sample, self.dataset), self.augment)
+            except DataError as error:
+                if not _may_pass(error):
+                    raise
+                if attempt + 1 == READ_ATTEMPTS:
+                    raise DataError(
+                        "D135",
+                        f"{error.message} ({READ_ATTEMPTS} attempts)",
+                        "check the disk or the network, then continue with `pixelwise resume`",
+                    ) from error
+                time.sleep(RETRY_SECONDS * 2**attempt)
+        raise AssertionError  # the loop returns or raises
+
+
+def mix_items(items: Sequence[Item], keys: Sequence[Key], augment: Augment, seed: int) -> list[Item]:
+    """Paste a part of the next pair of the batch into a pair, the first following the last.
+
+    What is pasted is the next pair as it was before mixing. Every pair keeps its id and its colour matrix,
+    which is applied to the mixed picture.
+
+    Args:
+        items: A batch; pairs of different sizes are left as they are.
+        keys: Their (epoch, index), which with the seed decide what is pasted.
+        augment: Its `mix` and `mix_probability`.
+        seed: The run's.
+    """
+    mixed: list[Item] = []
+    for position, (item, key) in enumerate(zip(items, keys, strict=True)):
+        image, labels, color, name = item
+        other_image, other_labels, _, _ = items[(position + 1) % len(items)]
+        random = np.random.default_rng([seed, MIXING_STREAM, *key])
+        if augment.mix != "none" and labels.shape == other_labels.shape and random.random() < augment.mix_probability:
+            image, labels = mix_pair(image, labels, other_image, other_labels, augment.mix, random)
+        mixed.append((image, labels, color, name))
+    return mixed
+
+
+def _may_pass(error: DataError) -> bool:
+    """Whether a failure is one that network file systems recover from."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
+
+
+def fits_in_memory(samples: Sequence[Sample], recipe: Recipe, largest: Size) -> bool:
+    """Whether the decoded split takes at most a quarter of the available memory.
+
+    Args:
+        samples: The training split.
+        recipe: Its `data.cache` decides unless it is `auto`.
+        largest: Size of the largest image.
+    """
+    if recipe.data.cache != "auto":
+        return recipe.data.cache == "memory"
+    height, width = recipe.augment.resize or largest
+    # Labels are a byte, or a bit field of four.
+    per_pixel = recipe.data.bands + (4 if recipe.data.multilabel else 1)
+    return len(samples) * height * width * per_pixel <= available_memory() / 4
+
+
+def training_batches(
+    pairs: TrainingPairs,
+    recipe: Recipe,
+    *,
+    start: int,
+    steps: int,
+    workers: int,
+    warn: Callable[[str, str], None],
+    pin: bool = False,
+) -> Iterator[Batch]:
+    """Yield the batches of optimizer steps `start` to `steps` - 1, `sampling.accumulate` for each.
+
+    A worker process that dies is replaced up to three times and the batches go on where they
+    stopped; the data cannot change by that.
+
+    Args:
+        pairs: The data.
+        recipe: Its `sampling` decides the order.
+        start: The first step whose batches are wanted; nothing before it is loaded.
+        steps: Total number of steps.
+        workers: Loader processes; 0 loads in this one.
+        warn: Told when workers were replaced (W603).
+        pin: Put batches into page-locked memory, from where they reach a GPU without waiting.
+
+    Raises:
+        DataError: A file cannot be read or is wrong; the message names it.
+        RecipeError: R210, images of different sizes in one batch.
+        ResourceError: S603, workers keep dying; the message names the files they worked on.
+    """
+    plan = BatchPlan(len(pairs), recipe.sampling, start, steps)
+    deaths = 0
+    while plan.remaining:
+        try:
+            for batch in _loader(pairs, plan, workers, pin):
+                if isinstance(batch, PixelwiseError):
+                    raise batch
+                plan.advance()
+                yield batch
+        except RuntimeError as error:
+            if not WORKER_DEATH.search(str(error)):
+                raise
+            deaths += 1
+            in_work = itertools.islice(plan, max(workers, 1) * PREFETCH_FACTOR)
+            _handle_worker_death(deaths, [index for keys in in_work for _, index in keys], pairs, error, warn)
+
+
+def collate(items: Sequence[Item | PixelwiseError]):
+    """Stack pairs into a `Batch`, or hand on the first error among them."""
+    pairs = []
+    for item in items:
+        if isinstance(item, PixelwiseError):
+            return item
+        pairs.append(item)
+    sizes = sorted({image.shape[:2] for image, _, _, _ in pairs})
+    if len(sizes) > 1:
+        return RecipeError(
+            "R210",
+            f"a batch would hold images of different sizes: {', '.join(f'{h}x{w}' for h, w in sizes[:4])} (HxW)",
+            "set augment.crop=[height, width] (or augment.resize), or sampling.batch_size=1",
+        )
+    images, labels, colors, ids = zip(*pairs, strict=True)
+    return Batch(
+        torch.from_numpy(np.stack(images)),
+        torch.from_numpy(np.stack(labels)),
+        None if colors[0] is None else torch.from_numpy(np.stack(colors)),
+        list(ids),
+    )
+
+
+def _loader(pairs: TrainingPairs, batches: BatchPlan, workers: int, pin: bool) -> Iterator[Batch | PixelwiseError]:
+    if workers == 0:
+        return (collate(pairs.__getitems__(keys)) for keys in batches)
+    loader = DataLoader(
+        pairs,  # type: ignore[arg-type]
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=collate,
+        prefetch_factor=PREFETCH_FACTOR,
+        pin_memory=pin,
+        worker_init_fn=_begin_worker,
+        # The loader draws a seed for its workers; from the global generator it would shift dropout.
+        generator=torch.Generator(),
+        # Forked workers share the decoded cache with this process instead of copying it.
+        multiprocessing_context="fork",
+    )
+    before = signal.getsignal(signal.SIGCHLD)
+    started = iter(loader)
+    # PyTorch's own handler raises wherever the main thread happens to be, for example in the middle of a
+    # training step. Without it the loader notices a dead worker when it waits for the next batch.
+    with contextlib.suppress(ValueError):  # only the main thread may set handlers
+        signal.signal(signal.SIGCHLD, before)
+    return started
+
+
+def _begin_worker(_: int) -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    # The parent answers Ctrl-C and SIGUSR1, which reach the whole process group; SIGTERM is how the loader ends
+    # its workers, so the parent's handler for it must not be inherited.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Nor must the parent's lock outlive it.
+    release_inherited_locks()
+
+
+def _handle_worker_death(
+    deaths: int,
+    indices: list[int],
+    pairs: TrainingPairs,
+    error: RuntimeError,
+    warn: Callable[[str, str], None],
+) -> None:
+    names = [printable(pairs.samples[index].image_path) for index in indices]
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    facts = f"a data loading process died ({error}); in work were {shown}"
+    if deaths > WORKER_RESTARTS:
+        raise ResourceError(
+            "S603",
+            f"{facts}; it was replaced {WORKER_RESTARTS} times",
+            "most often memory ran out: lower data.workers, or set data.workers=0 and data.cache=off; "
+            "if it is always the same file, look at that file",
+        ) from error
+    warn("W603", f"{facts}; replaced ({deaths} of {WORKER_RESTARTS})")

@@ -1,0 +1,252 @@
+"""Before the first step: look at the data, choose the batch, build the network, refuse what cannot work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import torch
+
+from pixelwise.checkpoints.initial_weights import initialize
+from pixelwise.checkpoints.starting import Start, begin_with_run
+from pixelwise.datasets.auditing.audit import Audit, audit, raise_for_errors
+from pixelwise.datasets.auditing.class_weights import class_weights
+from pixelwise.datasets.auditing.statistics import with_measured_bands
+from pixelwise.datasets.fingerprint import fingerprint
+from pixelwise.datasets.opening import open_dataset, settled
+from pixelwise.datasets.samples import Dataset
+from pixelwise.errors import RecipeError
+from pixelwise.models import SegmentationModel, build_model
+from pixelwise.models.quantization_aware import quantization_aware
+from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.run_folder import CHECKPOINTS, read_recipe
+from pixelwise.storage import printable
+from pixelwise.storage.atomic import require_space
+from pixelwise.training.batch_size import auto_batch
+from pixelwise.training.format_choice import FormatChoice, choose_format
+from pixelwise.training.loop import Status
+from pixelwise.training.order import steps_per_epoch
+from pixelwise.training.schedules import total_steps
+from pixelwise.training.stages import naming_stage, stage_recipe
+from pixelwise.training.state import TrainingState, begin_state
+
+Phase = Callable[[str, int, int], None]
+"""Told of the work before the first step: what, how much is done, of how much."""
+FREE_SPACE_FACTOR = 3
+"""A run starts only when so many checkpoints fit on the disk: the newest, the one before it, the best."""
+
+
+class RunObserver(msgspec.Struct, frozen=True):
+    """Callables that watch a run; none of them changes it.
+
+    Attributes:
+        phase: Told of the work before and between the steps.
+        status: Told of every step.
+        warn: Told of everything that is not as it should be, with a code.
+    """
+
+    phase: Phase = lambda what, done, total: None
+    status: Callable[[Status], None] = lambda status: None
+    warn: Callable[[str, str], None] = lambda code, message: None
+
+
+def look_at_data(recipe: Recipe, root: Path | None, observer: RunObserver) -> tuple[Dataset, dict[str, Any], Recipe]:
+    """Open and audit the data, and settle what the recipe left open about it.
+
+    Returns:
+        The data set, its facts for `data.json` and the recipe with classes, palette and, where `data.channels`
+        names other than three bands, their normalisation filled in.
+
+    Raises:
+        DataError: An error that `data.allow` does not name; D107, a band is constant.
+    """
+    observer.phase("opening the data", 0, 0)
+    dataset = open_dataset(recipe.data, root)
+    if dataset.multilabel and not recipe.data.multilabel:
+        observer.phase("multi-label data: a sigmoid per class, binary cross entropy (data.multilabel=true)", 0, 0)
+        # What does not go with it is refused here, before every file is looked at.
+        recipe = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, multilabel=True))
+    wanted = [recipe.data.train_split, recipe.evaluation.split]
+    if recipe.selection.every_epochs:
+        wanted.append(recipe.selection.split)
+    splits = list(dict.fromkeys(wanted))
+    for split in splits:
+        dataset.samples(split)  # a missing split is said now, not after the training
+    found = audit(
+        dataset,
+        splits=splits,
+        progress=lambda done, total: observer.phase("looking at the data", done, total),
+    )
+    raise_for_errors(found, recipe.data.allow)
+    for finding in found.findings:
+        observer.warn(finding.code, finding.message)
+    recipe = _normalised(recipe, found, observer)
+    data = settled(recipe.data, dataset)
+    # Opened as every later verb opens it, so that all of them see the same fingerprint.
+    dataset = open_dataset(data, root)
+    counts = found.statistics[recipe.data.train_split]
+    weights = class_weights(recipe.loss.class_weights, counts, multilabel=dataset.multilabel)
+    facts = {
+        "dataset": dataset.name,
+        "splits": splits,
+        "images": {split: len(dataset.splits[split]) for split in splits},
+        "fingerprint": fingerprint(dataset, splits),
+        "class_weights": list(weights) if weights is not None else None,
+        "classes": list(dataset.classes),
+        # Pairs whose errors `data.allow` names are left out instead of failing in the middle of a run.
+        "unusable": {split: list(ids) for split, ids in found.unusable.items() if ids},
+        "largest_image": list(found.sizes.largest),
+        "statistics": msgspec.to_builtins(found.statistics),
+        "findings": msgspec.to_builtins(found.findings),
+    }
+    return dataset, facts, msgspec.structs.replace(recipe, data=data)
+
+
+def _normalised(recipe: Recipe, found: Audit, observer: RunObserver) -> Recipe:
+    """The recipe with the normalisation of its bands, measured and said if it was not given."""
+    changed = with_measured_bands(recipe, found.statistics[recipe.data.train_split])
+    if changed != recipe:
+        used = changed.model.preprocessing
+        mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (used.mean, used.std))
+        observer.warn(
+            "W108",
+            f"model.preprocessing was for {recipe.model.preprocessing.in_channels} channels, the network gets "
+            f"{used.in_channels}: measured on {recipe.data.train_split}, mean [{mean}], std [{std}]",
+        )
+    return changed
+
+
+class PreparedRun(NamedTuple):
+    """Everything the loop needs, built and found possible."""
+
+    recipe: Recipe
+    dataset: Dataset
+    facts: dict[str, Any]
+    state: TrainingState
+    steps: int
+    device: torch.device
+    initial_weights_sha256: str | None
+    start: Start | None
+
+
+def prepare_run(
+    recipe: Recipe,
+    dataset: Dataset,
+    facts: dict[str, Any],
+    run: Path,
+    device: torch.device,
+    observer: RunObserver,
+    begin: Path | None,
+) -> PreparedRun:
+    """Build model, average and optimizer, and refuse what cannot be trained, before anything is written.
+
+    `begin` is the run that this one begins with as far as names and shapes agree.
+    """
+    observer.phase("building the network", 0, 0)
+    dataset = dataset.without(facts["unusable"])
+    steps = planned_steps(recipe, dataset)
+    for stage in recipe.stages:
+        with naming_stage(stage.name):
+            planned_steps(stage_recipe(recipe, stage), dataset)
+    torch.manual_seed(recipe.sampling.seed)
+    model = build_model(recipe)
+    # A run that has a checkpoint takes everything from there.
+    begins = not any((run / CHECKPOINTS).glob("step-*"))
+    if begins and recipe.initialize.encoder != "none":
+        observer.phase(f"loading the initial weights {recipe.initialize.encoder}", 0, 0)
+    initial_weights_sha256 = initialize(model, recipe.initialize) if begins else None
+    start = _begin_with(model, recipe, begin, observer) if begins else None
+    if recipe.quantization != "none":
+        observer.phase("preparing the network for 8 bits", 0, 0)
+        if begins and start is None and not recipe.stages:
+            observer.warn(
+                "W219",
+                f"quantization={recipe.quantization} begins with random weights; begin with a float result "
+                "(--from RUN), which takes a fraction of the steps",
+            )
+    state = begin_state(quantization_aware(model, recipe.quantization), recipe, device)
+    copies = 3 if state.average is None else 4
+    bytes_per_checkpoint = copies * sum(tensor.nbytes for tensor in state.model.state_dict().values())
+    require_space(run, FREE_SPACE_FACTOR * bytes_per_checkpoint, f"{FREE_SPACE_FACTOR} checkpoints")
+    return PreparedRun(recipe, dataset, facts, state, steps, device, initial_weights_sha256, start)
+
+
+def planned_steps(recipe: Recipe, dataset: Dataset) -> int:
+    """How many steps training takes.
+
+    Raises:
+        RecipeError: R211, the training split does not fill a step.
+    """
+    samples = dataset.samples(recipe.data.train_split)
+    return total_steps(recipe.schedule, steps_per_epoch(len(samples), recipe.sampling))
+
+
+def _begin_with(model: SegmentationModel, recipe: Recipe, begin: Path | None, observer: RunObserver) -> Start | None:
+    """Fill the network with the weights of the run it begins with, if there is one, and say how many fit."""
+    start = None
+    # Weights that the recipe names come first, so that a stage's, which learned from them, have the last word.
+    for run, partly in ((recipe.initialize.run, False), (begin, True)):
+        if run is None:
+            continue
+        named = None if partly else recipe.initialize.recipe
+        folder = Path(os.path.normpath(run))
+        start = begin_with_run(model, folder, recipe=named, partly=partly, warn=observer.warn)
+        total = start.loaded + len(start.random)
+        observer.phase(f"beginning with {start.loaded} of {total} tensors of {printable(folder)}", 0, 0)
+    return start
+
+
+def refuse_without_run(recipe: Recipe) -> None:
+    """Refuse a recipe that begins with another one's result where no run of that is named, or what is named is none.
+
+    Raises:
+        RecipeError: R232.
+        CheckpointError: K420.
+    """
+    named = recipe.initialize.recipe
+    if named is not None and recipe.initialize.run is None:
+        raise RecipeError(
+            "R232",
+            f"recipe '{recipe.name}' begins with the result of '{named}', and no run of that is named",
+            f"train it first (pixelwise train {named}), then add --from RUN to this command",
+        )
+    if recipe.initialize.run is not None:
+        read_recipe(Path(recipe.initialize.run))  # said now, not after the data was looked at
+
+
+def with_auto_batch(
+    recipe: Recipe, facts: dict[str, Any], device: torch.device, observer: RunObserver, words: Sequence[str]
+) -> tuple[Recipe, Sequence[str]]:
+    """The recipe with the largest batch that fits, and the words of the command that asks for it.
+
+    Raises:
+        ResourceError: S605, not even the smallest batch fits.
+    """
+    observer.phase("looking for the largest batch that fits", 0, 0)
+    changed, message = auto_batch(recipe, tuple(facts["largest_image"]), device)
+    if changed == recipe:
+        observer.phase(message, 0, 0)
+        return recipe, words
+    observer.warn("W605", message)
+    sampling = changed.sampling
+    chosen = (f"sampling.batch_size={sampling.batch_size}", f"sampling.accumulate={sampling.accumulate}")
+    return changed, [*words, *chosen]
+
+
+def with_chosen_format(
+    recipe: Recipe, facts: dict[str, Any], device: torch.device, observer: RunObserver, words: Sequence[str]
+) -> tuple[FormatChoice, Sequence[str]]:
+    """The recipe with the fastest number format and layout, and the words of the command that asks for it.
+
+    Raises:
+        ResourceError: S605, a step does not fit into memory.
+    """
+    observer.phase("timing number formats and layouts", 0, 0)
+    chosen = choose_format(recipe, tuple(facts["largest_image"]), device)
+    observer.phase(chosen.message, 0, 0)
+    precision = chosen.recipe.precision
+    changes = (f"precision.dtype={precision.dtype}", f"precision.channels_last={str(precision.channels_last).lower()}")
+    return chosen, [*words, *changes]

@@ -1,0 +1,1 @@
+"""The published pages joined with what was counted and measured here."""

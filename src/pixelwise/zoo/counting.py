@@ -1,0 +1,139 @@
+"""Whether a network built here is the original one: its parameters and GMACs, counted here.
+
+Counting takes about half a second per network, so counts are kept in the cache folder under a hash of
+all that decides them: the code of the networks and of the counter, torch, timm, the spec, the number of
+outputs and the image size. What is read from there was counted by exactly this code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from pixelwise.errors import RecipeError, ResourceError
+from pixelwise.recipes.protocols import Size, protocol
+from pixelwise.recipes.schema.recipe import Original, Recipe
+from pixelwise.recipes.specs import ModelSpec
+from pixelwise.storage import cache_folder, write_bytes
+
+UNITS = {"k": 10**3, "m": 10**6, "g": 10**9}
+
+
+class Count(msgspec.Struct, frozen=True, kw_only=True):
+    """What a network costs.
+
+    Attributes:
+        parameters: Auxiliary heads included; None where it could not be counted.
+        gmacs: Multiply-accumulates of inference on one image, 10^9.
+        outputs: Number of outputs it was built with.
+        size: (height, width) of the image.
+        problem: Why it could not be counted, as a sentence; empty where it was.
+    """
+
+    parameters: int | None = None
+    gmacs: float | None = None
+    outputs: int | None = None
+    size: Size | None = None
+    problem: str = ""
+
+
+def count_recipe(recipe: Recipe) -> Count:
+    """Count a recipe's network with the original's outputs and image size, else with its own.
+
+    Nothing is computed: the network is built and run on shapes alone.
+    """
+    outputs, size = counted_at(recipe)
+    if outputs is None or size is None:
+        what = "number of classes" if outputs is None else "image size"
+        return Count(problem=f"The {what} depends on the data.")
+    return _count(recipe.model, outputs, size)
+
+
+def counted_at(recipe: Recipe) -> tuple[int | None, Size | None]:
+    """(outputs, (height, width)) with which a recipe's network is counted; None where the data decide them."""
+    original = recipe.published.original if recipe.published else None
+    if original is not None:
+        return original.outputs, original.size
+    names = recipe.data.class_names()
+    size = protocol(recipe.evaluation.protocols[0]).input_size or recipe.evaluation.input_size
+    if size is None and recipe.data.dataset == "town":
+        size = recipe.data.town_size
+    return len(names) if names else None, size
+
+
+@cache
+def _count(spec: ModelSpec, outputs: int, size: Size) -> Count:
+    """Count a network, or read what was counted before by the same code."""
+    described = msgspec.json.encode((msgspec.to_builtins(spec), outputs, size), order="sorted")
+    key = hashlib.sha256(_code() + described).hexdigest()
+    # Without a cache everything is counted again, and nothing else changes.
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(_kept(key).read_bytes(), type=Count)
+    counted = _count_now(spec, outputs, size)
+    if not counted.problem:
+        with contextlib.suppress(OSError, ResourceError):
+            write_bytes(_kept(key), msgspec.json.encode(counted))
+    return counted
+
+
+def _kept(key: str) -> Path:
+    return cache_folder() / "complexity" / f"{key}.json"
+
+
+def _count_now(spec: ModelSpec, outputs: int, size: Size) -> Count:
+    import torch
+
+    from pixelwise.models import build_model
+    from pixelwise.profiling import complexity
+
+    try:
+        with torch.device("meta"):
+            network = build_model(spec, num_classes=outputs)
+    except (RecipeError, TypeError) as error:
+        return Count(problem=f"This network cannot be built here: {error.args[0]}.")
+    found = complexity(network, *size)
+    return Count(parameters=found.parameters, gmacs=found.gmacs, outputs=outputs, size=size)
+
+
+@cache
+def _code() -> bytes:
+    """A hash of everything besides the spec that decides a count."""
+    from importlib.metadata import version
+
+    package = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256("".join(version(name) for name in ("torch", "timm")).encode())
+    for folder in ("models", "layers", "backbones", "profiling"):
+        for file in sorted((package / folder).glob("*.py")):
+            digest.update(f"{folder}/{file.name}".encode() + file.read_bytes())
+    digest.update(Path(__file__).read_bytes())
+    return digest.digest()
+
+
+def disagreements(original: Original | None, counted: Count) -> list[str]:
+    """Why `counted` is not shown to be the original network, as sentences; empty where it is.
+
+    Parameters have to agree in every digit that `original` has, GMACs within its tolerance.
+    """
+    if counted.problem or counted.parameters is None or counted.gmacs is None:
+        return [counted.problem or "Nothing was counted."]
+    if original is None:
+        return ["What the original implementation counts is not known."]
+    found = []
+    if not same_digits(original.parameters, counted.parameters):
+        found.append(f"The original has {original.parameters} parameters, the network here {counted.parameters}.")
+    if original.gmacs is not None and abs(counted.gmacs - original.gmacs) > original.tolerance * original.gmacs:
+        found.append(f"The original has {original.gmacs:g} GMACs, the network here {counted.gmacs:g}.")
+    return found
+
+
+def same_digits(text: str, count: int) -> bool:
+    """Whether `count` rounds to the number written in `text`: `2428976`, or `40.067M` to its last digit."""
+    unit = UNITS.get(text[-1].lower(), 1)
+    number = Decimal(text.rstrip("kKmMgG"))
+    last_digit = Decimal(1).scaleb(int(number.as_tuple().exponent))
+    return abs(Decimal(count) / unit - number) <= (last_digit / 2 if unit > 1 else 0)

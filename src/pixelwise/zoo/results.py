@@ -1,0 +1,252 @@
+"""Results on disk, and what they say about a published row."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from pixelwise.errors import DataError, RecipeError
+from pixelwise.recipes.overrides import from_plain
+from pixelwise.recipes.protocols import PROTOCOLS, Size
+from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.storage import printable
+
+TOLERATED_POINTS = 1.0
+"""A result at most so many percentage points below the published one reproduces it."""
+TRIED_SEEDS = 100
+"""A lone `result.json` names its recipe by hash; seeds below this are recognised as the same recipe."""
+DEFAULT_RESULTS = Path("benchmarks/results")
+
+
+class ClassScore(msgspec.Struct, frozen=True, kw_only=True):
+    """The IoU of one class, 0..1; None where it does not exist."""
+
+    name: str
+    iou: float | None
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a `result.json` that tables need; the fields mean what they mean in `Result`.
+
+    Read without the rest of the evaluation, so that looking for a model does not load torch.
+    """
+
+    miou: float | None
+    per_class: tuple[ClassScore, ...]
+    split: str
+    protocol: str
+    input_size: Size | None
+    recipe: str
+    recipe_hash: str
+    weights_sha256: str
+    step: int
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A result and where it was.
+
+    Attributes:
+        score: The result.
+        source: Name of its file, or of its run folder.
+        recipe: The run's own recipe, where a run folder has it.
+    """
+
+    score: Score
+    source: str
+    recipe: Recipe | None = None
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured for one row.
+
+    Attributes:
+        percent: Mean of the mIoU of `runs`, in percent.
+        runs: The results behind it, all of one split, protocol and kind.
+        kind: `comparable`: this recipe, trained here, scored as published; `trained`: this recipe, scored
+            otherwise; `other`: a changed recipe, or weights that were not trained here.
+        remarks: What a reader has to know, as sentences.
+    """
+
+    percent: float
+    runs: tuple[Found, ...]
+    kind: Literal["comparable", "trained", "other"]
+    remarks: tuple[str, ...]
+
+
+def results_folders(given: Sequence[Path] | None) -> list[Path]:
+    """Where to look for results: the given paths, else `benchmarks/results` where it exists."""
+    if given:
+        return list(given)
+    return [DEFAULT_RESULTS] if DEFAULT_RESULTS.is_dir() else []
+
+
+def read_results(paths: Iterable[Path]) -> list[Found]:
+    """All results below the given paths, each weights file once.
+
+    Args:
+        paths: A `result.json`, a folder of such files, a run folder, or a folder of run folders.
+
+    Raises:
+        DataError: D240, a path does not exist, holds no result, or a file in it is not one.
+    """
+    found: dict[tuple, Found] = {}
+    for path in paths:
+        files = _result_files(path)
+        if not files:
+            raise DataError(
+                "D240", f"{printable(path)}: no results in it", "give a run folder, or a folder of result files"
+            )
+        for file in files:
+            one = _read(file)
+            score = one.score
+            key = (score.recipe, score.recipe_hash, score.weights_sha256, score.split, score.protocol, score.input_size)
+            found.setdefault(key, one)
+    return list(found.values())
+
+
+def _result_files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    if (path / "recipe.toml").is_file():
+        return sorted(path.glob("evaluations/*/result.json"))
+    return sorted([*path.glob("*.json"), *path.glob("*/result.json"), *path.glob("*/evaluations/*/result.json")])
+
+
+def _read(file: Path) -> Found:
+    try:
+        score = msgspec.json.decode(file.read_bytes(), type=Score)
+    except OSError as error:
+        raise DataError("D240", f"{printable(file)}: {error.strerror}", "write it with `pixelwise evaluate`") from error
+    except msgspec.DecodeError as error:
+        raise DataError(
+            "D240",
+            f"{printable(file)}: not a result of an evaluation: {error}",
+            "write it again with `pixelwise evaluate`",
+        ) from error
+    run = file.parent.parent.parent
+    if file.name == "result.json" and (run / "recipe.toml").is_file():
+        return Found(score=score, source=printable(run.resolve().name), recipe=_recipe_of(run, score))
+    return Found(score=score, source=printable(file.name))
+
+
+def _recipe_of(run: Path, score: Score) -> Recipe | None:
+    """The recipe of a run folder, if it is readable and the one that was scored."""
+    try:
+        recipe = from_plain(tomllib.loads((run / "recipe.toml").read_text("utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecipeError):
+        return None
+    return recipe if recipe.hash() == score.recipe_hash else None
+
+
+def summarize(recipe: Recipe, results: Sequence[Found]) -> Measured | None:
+    """What `results` say about a recipe's row; None where there is none of it.
+
+    Results that can be compared with the published number come first, then other ones of the unchanged
+    recipe, then any. Several are averaged, never chosen by their score.
+    """
+    ours = [one for one in results if one.score.recipe == recipe.name and _number(one.score.miou) is not None]
+    for kind, belongs in (("comparable", _is_comparable), ("trained", _is_trained), ("other", _is_any)):
+        groups: dict[tuple[str, str, Size | None], list[Found]] = {}
+        for one in ours:
+            if belongs(recipe, one):
+                groups.setdefault((one.score.split, one.score.protocol, one.score.input_size), []).append(one)
+        if groups:
+            # The nearest to the published conditions.
+            runs = groups[
+                min(groups, key=lambda group: (len(_differences(recipe, groups[group][0].score)), str(group)))
+            ]
+            scores = [100 * (one.score.miou or 0.0) for one in runs]
+            return Measured(
+                percent=sum(scores) / len(scores),
+                runs=tuple(runs),
+                kind=kind,  # type: ignore[arg-type]
+                remarks=tuple(_remarks(recipe, runs, scores, kind)),
+            )
+    return None
+
+
+def reproduces(recipe: Recipe, measured: Measured | None) -> bool:
+    """Whether a comparable result is at most `TOLERATED_POINTS` below the published one, or better."""
+    published = recipe.published.miou_percent if recipe.published else None
+    if measured is None or published is None or measured.kind != "comparable":
+        return False
+    # In the digits that the table shows, so that it never contradicts itself.
+    return round(measured.percent, 2) >= round(published - TOLERATED_POINTS, 2)
+
+
+def _is_comparable(recipe: Recipe, one: Found) -> bool:
+    published = recipe.published
+    if published is None or not _is_trained(recipe, one):
+        return False
+    return not _differences(recipe, one.score)
+
+
+def _is_trained(recipe: Recipe, one: Found) -> bool:
+    return one.score.step > 0 and _is_same_recipe(recipe, one)
+
+
+def _is_any(recipe: Recipe, one: Found) -> bool:
+    return True
+
+
+def _is_same_recipe(recipe: Recipe, one: Found) -> bool:
+    """Whether a result is of this very recipe; no page names a seed, so any seed is the same one."""
+    if one.score.recipe_hash == recipe.hash():
+        return True
+    if one.recipe is not None:
+        sampling = msgspec.structs.replace(one.recipe.sampling, seed=recipe.sampling.seed)
+        data = msgspec.structs.replace(one.recipe.data, allow=recipe.data.allow)
+        return msgspec.structs.replace(one.recipe, sampling=sampling, data=data).hash() == recipe.hash()
+    return any(_with_seed(recipe, seed).hash() == one.score.recipe_hash for seed in range(TRIED_SEEDS))
+
+
+def _with_seed(recipe: Recipe, seed: int) -> Recipe:
+    return msgspec.structs.replace(recipe, sampling=msgspec.structs.replace(recipe.sampling, seed=seed))
+
+
+def _differences(recipe: Recipe, score: Score) -> list[str]:
+    """In what a score was made otherwise than the published one."""
+    published = recipe.published
+    if published is None:
+        return []
+    found = []
+    if score.split != published.split:
+        found.append(f"split {score.split} instead of {published.split}")
+    if score.protocol != published.protocol:
+        found.append(f"protocol {score.protocol} instead of {published.protocol}")
+    known = PROTOCOLS.get(published.protocol)
+    size = (known.input_size if known else None) or recipe.evaluation.input_size
+    if not found and score.input_size != size:
+        found.append(f"input {_size(score.input_size)} instead of {_size(size)}")
+    return found
+
+
+def _remarks(recipe: Recipe, runs: Sequence[Found], scores: Sequence[float], kind: str) -> list[str]:
+    found = []
+    score = runs[0].score
+    differences = _differences(recipe, score)
+    if differences:
+        found.append(f"Not comparable with the published number: {', '.join(differences)}.")
+    if kind == "other":
+        changed = not all(_is_same_recipe(recipe, one) for one in runs)
+        found.append(
+            "The recipe was changed, so this says nothing about the published one."
+            if changed
+            else "The weights were not trained here."
+        )
+    if len(runs) > 1:
+        found.append(f"Mean of {len(runs)} runs: {', '.join(f'{value:.2f}' for value in sorted(scores))}.")
+    return found
+
+
+def _size(size: Size | None) -> str:
+    return f"{size[1]}x{size[0]}" if size else "of each image's own size"
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else value

@@ -1,0 +1,133 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pixelwise.datasets.auditing.audit import audit
+from pixelwise.datasets.findings import Finding
+from pixelwise.datasets.opening import open_dataset
+from pixelwise.recipes.schema.recipe import Data
+
+MakeFolder = Callable[..., Path]
+MASK = np.array([[0, 1], [1, 0]], np.uint8)
+DATA = Data(classes=("a", "b"))
+
+
+def findings(root: Path, data: Data = DATA) -> dict[str, Finding]:
+    return {found.code: found for found in audit(open_dataset(data, root)).findings}
+
+
+def test_unknown_ids_of_several_masks_are_added_up(make_folder: MakeFolder):
+    found = findings(make_folder({f"train/{i}": np.array([[0, 1, 7, 7]], np.uint8) for i in range(7)}))["D202"]
+    assert found.message == "7 masks contain 7 (14 px); expected 0, 1 or 255 (ignored)"
+    assert found.total == 7
+    assert found.files == tuple(f"masks/train/{i}.png" for i in range(5))
+
+
+def test_colours_of_several_masks_are_added_up_for_one_proposal(make_folder: MakeFolder):
+    red, green = (np.full((2, 2, 3), color, np.uint8) for color in ((255, 0, 0), (0, 255, 0)))
+    found = findings(make_folder({"train/a": red, "train/b": green, "val/c": red}))["D205"]
+    assert "3 masks are RGB images with 2 colours" in found.message
+    assert '"#ff0000" = 0, "#00ff00" = 1' in found.fix
+
+
+def test_photos_in_place_of_masks_are_counted_at_least(make_folder: MakeFolder):
+    rng = np.random.default_rng(0)
+    photos = {f"train/{i}": rng.integers(0, 256, (40, 40, 3), np.uint8) for i in range(2)}
+    found = findings(make_folder(photos))["D205"]
+    assert "2 masks are RGB images with at least 2000 colours" in found.message
+    assert "photo" in found.message
+
+
+def test_other_errors_name_the_first_file_relative_to_the_folder(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK, "train/b": MASK})
+    for name in "ab":
+        (root / "images" / "train" / f"{name}.png").write_bytes(b"")
+    found = findings(root)["D102"]
+    assert found.message == "2 files; the first: images/train/a.png: not an image: the file is empty (0 bytes)"
+    assert found.files == ("images/train/a.png", "images/train/b.png")
+
+
+def test_the_same_image_in_two_splits_is_d133(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK, "val/b": MASK, "val/c": MASK})
+    (root / "images" / "val" / "b.png").write_bytes((root / "images" / "train" / "a.png").read_bytes())
+    found = findings(root)["D133"]
+    assert "1 image is in train and val" in found.message
+    assert found.files == ("images/train/a.png", "images/val/b.png")
+
+
+def test_the_same_image_twice_in_one_split_is_no_leak(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK, "train/b": MASK})
+    (root / "images" / "train" / "b.png").write_bytes((root / "images" / "train" / "a.png").read_bytes())
+    assert "D133" not in findings(root)
+
+
+def test_black_and_white_masks_are_d206_even_if_classes_are_named(make_folder: MakeFolder):
+    root = make_folder({"train/a": np.array([[0, 255, 255]], np.uint8)})
+    found = findings(root)["D206"]
+    assert "255 (2 px), 0 (1 px)" in found.message
+    assert "'data.label_map={0 = 0, 255 = 1}'" in found.fix
+    accepted = Data(classes=("a", "b"), label_map={"0": 0, "255": 1})
+    assert findings(root, accepted) == {}
+
+
+def test_a_class_without_pixels_in_a_split_is_w210(make_folder: MakeFolder):
+    found = findings(make_folder({"train/a": MASK, "val/b": np.zeros((2, 2), np.uint8)}))["W210"]
+    assert found.message == "val: b has no pixel; scores there are means over 1 of 2 classes"
+
+
+def test_a_single_class_everywhere_is_w211(make_folder: MakeFolder):
+    found = findings(make_folder({"train/a": np.zeros((2, 2), np.uint8)}))
+    assert "only class 'a' is present" in found["W211"].message
+
+
+def test_masks_that_are_ignored_everywhere_are_w212(make_folder: MakeFolder):
+    found = findings(make_folder({"train/a": MASK, "train/b": np.full((2, 2), 255, np.uint8)}))["W212"]
+    assert found.files == ("masks/train/b.png",)
+
+
+def test_palettes_that_disagree_about_an_id_are_w213(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK, "train/b": MASK})
+    for name, palette in (("a", [0, 0, 0, 9, 9, 9]), ("b", [9, 9, 9, 0, 0, 0])):
+        mask = Image.fromarray(MASK)
+        mask.putpalette(palette)
+        mask.save(root / "masks" / "train" / f"{name}.png")
+    assert findings(root)["W213"].files == ("masks/train/b.png",)
+
+
+def test_transparent_misnamed_and_animated_images_are_warnings(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK, "train/b": MASK, "train/c": MASK})
+    folder = root / "images" / "train"
+    Image.fromarray(np.zeros((2, 2, 4), np.uint8)).save(folder / "a.png")
+    Image.fromarray(np.zeros((2, 2, 3), np.uint8)).save(folder / "b.png", "BMP")
+    Image.new("RGB", (2, 2)).save(folder / "c.png", save_all=True, append_images=[Image.new("RGB", (2, 2), "red")])
+    found = findings(root)
+    assert {code: found[code].files for code in ("W102", "W106", "W107")} == {
+        "W102": ("images/train/b.png",),
+        "W106": ("images/train/a.png",),
+        "W107": ("images/train/c.png",),
+    }
+    assert all(finding.severity == "warning" for finding in found.values())
+
+
+def test_errors_come_before_warnings_and_problems_of_opening_are_repeated(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK, "train/b": MASK, "val/c": np.zeros((2, 2), np.uint8)})
+    (root / "masks" / "train" / "b.png").unlink()
+    found = audit(open_dataset(DATA, root)).findings
+    assert [finding.code for finding in found] == ["D220", "W210"]
+    assert found[0].files == ("images/train/b.png",)
+
+
+def test_of_many_absent_classes_eight_are_named(make_folder: MakeFolder):
+    data = Data(classes=tuple(f"class {i}" for i in range(40)))
+    found = findings(make_folder({"train/a": MASK, "train/b": MASK}), data)["W210"]
+    assert "class 2, class 3" in found.message
+    assert "class 9 and 30 more have no pixel; scores there are means over 2 of 40 classes" in found.message
+
+
+def test_masks_read_with_a_threshold_have_no_ignored_255(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK * 255, "train/b": np.array([[3, 200]], np.uint8)})
+    result = audit(open_dataset(Data(mask_threshold=128), root))
+    assert result.findings == ()
+    assert (result.classes, result.statistics["train"].pixels) == (("background", "object"), (3, 3))

@@ -1,0 +1,198 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelwise.datasets.auditing.audit import audit
+from pixelwise.datasets.opening import open_dataset, settled
+from pixelwise.datasets.reading.files import read_pair
+from pixelwise.errors import DataError
+from pixelwise.recipes.schema.recipe import Data
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+SIZE = (6, 8)
+XML = """<?xml version="1.0" encoding="utf-8"?>
+<annotations>
+  <version>1.1</version>
+  <meta><task><id>5</id><mode>annotation</mode>
+    <labels><label><name>road</name><color>#804080</color></label><label><name>car</name></label></labels>
+  </task></meta>
+{images}
+</annotations>
+"""
+ROAD = '<box label="road" xtl="0" ytl="2" xbr="8" ybr="6" z_order="0" occluded="0"></box>'
+CAR = '<polygon label="car" points="1.00,1.00;4.00,1.00;4.00,4.00;1.00,4.00" z_order="1"></polygon>'
+
+
+def image(name: str, *shapes: str, subset: str = "Train", size: tuple[int, int] = SIZE) -> str:
+    height, width = size
+    return f'<image id="0" name="{name}" subset="{subset}" width="{width}" height="{height}">{"".join(shapes)}</image>'
+
+
+def write(root: Path, *images: str, files: tuple[str, ...] = ("a.png", "b.png")) -> Path:
+    (root / "images").mkdir(parents=True, exist_ok=True)
+    for file in files:
+        Image.fromarray(np.full((*SIZE, 3), 70, np.uint8)).save(root / "images" / file)
+    (root / "annotations.xml").write_text(XML.format(images="".join(images)))
+    return root
+
+
+def labels_of(root: Path) -> np.ndarray:
+    dataset = open_dataset(Data(), root)
+    return read_pair(dataset.samples("train")[0], dataset)[1]
+
+
+def test_cvat_for_images_is_recognised_with_labels_in_their_order(tmp_path: Path):
+    root = write(tmp_path / "d", image("a.png", ROAD, CAR), image("b.png", ROAD, subset="Validation"))
+    dataset = open_dataset(Data(), root)
+    assert (dataset.name, dataset.classes, dataset.problems) == ("cvat", ("background", "road", "car"), ())
+    assert {split: len(samples) for split, samples in dataset.splits.items()} == {"train": 1, "val": 1}
+
+
+@pytest.mark.parametrize("shapes", [(ROAD, CAR), (CAR, ROAD)])
+def test_the_z_order_decides_what_lies_on_top(tmp_path: Path, shapes: tuple[str, ...]):
+    labels = labels_of(write(tmp_path / "d", image("a.png", *shapes), image("b.png", subset="val")))
+    expected = np.zeros(SIZE, np.uint8)
+    expected[2:] = 1
+    expected[1:4, 1:4] = 2
+    assert np.array_equal(labels, expected)
+
+
+def test_a_brush_mask_is_run_lengths_of_its_own_rectangle(tmp_path: Path):
+    mask = '<mask label="car" rle="1, 2, 3" left="5" top="4" width="3" height="2" z_order="0"></mask>'
+    labels = labels_of(write(tmp_path / "d", image("a.png", mask), image("b.png", subset="val")))
+    assert np.argwhere(labels == 2).tolist() == [[4, 6], [4, 7]]
+
+
+def test_ellipses_and_turned_boxes_have_areas(tmp_path: Path):
+    shapes = (
+        '<ellipse label="road" cx="2" cy="3" rx="2" ry="1"></ellipse>'
+        '<box label="car" xtl="4" ytl="2" xbr="8" ybr="4" rotation="90"></box>'
+    )
+    labels = labels_of(write(tmp_path / "d", image("a.png", shapes), image("b.png", subset="val")))
+    # Pixel centres: ((x + 0.5 - 2) / 2)^2 + (y + 0.5 - 3)^2 <= 1.
+    assert np.argwhere(labels == 1).tolist() == [[y, x] for y in (2, 3) for x in (0, 1, 2, 3)]
+    assert np.argwhere(labels == 2).tolist() == [[y, x] for y in (1, 2, 3, 4) for x in (5, 6)]
+
+
+def test_points_and_lines_are_left_out_and_said_so(tmp_path: Path):
+    line = '<polyline label="road" points="0,0;5,5"></polyline>'
+    root = write(tmp_path / "d", image("a.png", ROAD, line), image("b.png", subset="val"))
+    assert [problem.code for problem in open_dataset(Data(), root).problems] == ["W221"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ('<box label="car" xtl="x"></box>', "a box of 'car' has no number 'xtl'"),
+        ('<polygon label="car" points="1,1;2"></polygon>', "a polygon has 3 values"),
+        ('<polygon label="car" points="a,b"></polygon>', "the points of a polygon of 'car' are no numbers"),
+        (
+            '<mask label="car" rle="1,2" left="0" top="0" width="3" height="2"></mask>',
+            "the run-length code of a mask of 'car' covers 3 pixels; expected 6",
+        ),
+    ],
+)
+def test_a_wrong_shape_is_one_sentence_with_file_and_image(tmp_path: Path, shape: str, message: str):
+    root = write(tmp_path / "d", image("a.png", shape), image("b.png", ROAD, subset="val"))
+    problem = open_dataset(Data(), root).problems[0]
+    assert problem.code == "D230"
+    assert "annotations.xml: " in problem.message
+    assert "a.png" in problem.message
+    assert message in problem.message
+
+
+def test_another_size_is_d230(tmp_path: Path):
+    root = write(tmp_path / "d", image("a.png", ROAD, size=(60, 80)), image("b.png", ROAD, subset="val"))
+    assert "annotated at 60x80 (HxW), but the image is 6x8" in open_dataset(Data(), root).problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<annotations><image", "unclosed token"),
+        ("<annotations><track id='0'></track></annotations>", "it holds tracks of a video"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]><annotations>&b;</annotations>', "it declares a document type"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_d230(tmp_path: Path, text: str, message: str):
+    root = write(tmp_path / "d", image("a.png", ROAD))
+    (root / "annotations.xml").write_text(text)
+    with pytest.raises(DataError, match=rf"annotations\.xml: .*{message}") as caught:
+        open_dataset(Data(), root)
+    assert caught.value.code == "D230"
+
+
+@pytest.fixture
+def masks(tmp_path: Path) -> Path:
+    """`Segmentation mask 1.1` of two images, with the list CVAT writes for a task without subsets."""
+    root = tmp_path / "export"
+    for folder in ("JPEGImages", "SegmentationClass", "SegmentationObject", "ImageSets/Segmentation"):
+        (root / folder).mkdir(parents=True)
+    for key in ("a", "b"):
+        Image.fromarray(np.full((1, 3, 3), ord(key), np.uint8)).save(root / "JPEGImages" / f"{key}.jpg")
+        colors = np.array([[(0, 0, 0), (128, 64, 128), (128, 128, 128)]], np.uint8)
+        Image.fromarray(colors).save(root / "SegmentationClass" / f"{key}.png")
+    (root / "ImageSets/Segmentation/default.txt").write_text("a\nb\n")
+    (root / "labelmap.txt").write_text(
+        "# label:color_rgb:parts:actions\nroad:128,64,128::\nbackground:0,0,0::\nsky:128,128,128::\n"
+    )
+    return root
+
+
+def test_segmentation_masks_are_read_by_the_colours_of_the_label_map(masks: Path):
+    dataset = open_dataset(Data(), masks)
+    assert (dataset.name, dataset.classes) == ("cvat-masks", ("road", "background", "sky"))
+    assert dataset.palette == ((128, 64, 128), (0, 0, 0), (128, 128, 128))
+    assert read_pair(dataset.samples("train")[0], dataset)[1].tolist() == [[1, 0, 2]]
+    assert audit(dataset).errors == ()
+
+
+def test_a_mask_of_grey_colours_only_is_read_by_its_colours(masks: Path):
+    Image.fromarray(np.array([[[128] * 3, [0] * 3, [0] * 3]], np.uint8)).save(masks / "SegmentationClass" / "a.png")
+    dataset = open_dataset(Data(), masks)
+    samples = [sample for found in dataset.splits.values() for sample in found if sample.id == "a"]
+    assert read_pair(samples[0], dataset)[1].tolist() == [[2, 1, 1]]
+
+
+def test_lists_of_splits_are_followed(masks: Path):
+    lists = masks / "ImageSets/Segmentation"
+    (lists / "default.txt").unlink()
+    (lists / "Train.txt").write_text("b\n")
+    (lists / "Validation.txt").write_text("a\n")
+    dataset = open_dataset(Data(), masks)
+    assert {split: [s.id for s in samples] for split, samples in dataset.splits.items()} == {
+        "train": ["b"],
+        "val": ["a"],
+    }
+
+
+def test_the_settled_recipe_opens_the_same_tables(masks: Path):
+    dataset = open_dataset(Data(), masks)
+    assert open_dataset(settled(Data(), dataset), masks) == dataset
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("car:1,2::", "line 2 is 'car:1,2::'; expected name:red,green,blue::"),
+        ("car:300,0,0::", "expected name:red,green,blue::"),
+        ("car:128,64,128::", "'car' and 'road' have one colour"),
+    ],
+)
+def test_a_wrong_label_map_is_d230(masks: Path, line: str, message: str):
+    (masks / "labelmap.txt").write_text(f"road:128,64,128::\n{line}\n")
+    with pytest.raises(DataError, match=r"labelmap\.txt: ") as caught:
+        open_dataset(Data(), masks)
+    assert caught.value.code == "D230"
+    assert message in caught.value.message
+
+
+def test_masks_exported_without_their_images_are_one_sentence(tmp_path: Path):
+    (tmp_path / "SegmentationClass").mkdir()
+    (tmp_path / "labelmap.txt").write_text("background:0,0,0::\nroad:128,64,128::\n")
+    Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(tmp_path / "SegmentationClass" / "a.png")
+    (problem,) = open_dataset(Data(), tmp_path).problems
+    assert (problem.code, problem.message) == ("D220", "the export holds 1 masks and no image")
+    assert "Save images" in problem.fix

@@ -1,0 +1,129 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelwise.datasets.formats.yolo import read_names
+from pixelwise.datasets.opening import open_dataset
+from pixelwise.datasets.reading.files import read_pair
+from pixelwise.errors import DataError
+from pixelwise.recipes.schema.recipe import Data
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+SIZE = (8, 10)
+LEFT_HALF = "0 0 0 0.5 0 0.5 1 0 1"
+SMALL = "1 0.1 0.25 0.3 0.25 0.3 0.5 0.1 0.5"
+YAML = (
+    "path: ../datasets/x\ntrain: images/train\nval: images/val\n\nnames:\n  0: road # tarmac\n  1: 'car: red'\nnc: 2\n"
+)
+
+
+def write(root: Path, key: str, text: str | None, images: str = "images/{}", labels: str = "labels/{}") -> None:
+    image = (root / images.format(key)).with_suffix(".jpg")
+    image.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((*SIZE, 3), 90, np.uint8)).save(image)
+    file = (root / labels.format(key)).with_suffix(".txt")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if text is not None:
+        file.write_text(text)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "yolo"
+    write(folder, "train/a", f"{SMALL}\n{LEFT_HALF}\n")
+    write(folder, "val/b", LEFT_HALF)
+    (folder / "data.yaml").write_text(YAML)
+    return folder
+
+
+def test_polygons_in_text_files_are_recognised_with_their_names(root: Path):
+    dataset = open_dataset(Data(), root)
+    assert (dataset.name, dataset.classes, dataset.problems) == ("yolo", ("background", "road", "car: red"), ())
+    assert {split: len(samples) for split, samples in dataset.splits.items()} == {"train": 1, "val": 1}
+
+
+def test_coordinates_are_shares_of_the_image_and_the_smaller_object_lies_on_top(root: Path):
+    dataset = open_dataset(Data(), root)
+    expected = np.zeros(SIZE, np.uint8)
+    expected[:, :5] = 1
+    expected[2:4, 1:3] = 2
+    assert np.array_equal(read_pair(dataset.samples("train")[0], dataset)[1], expected)
+
+
+def test_roboflows_folders_are_recognised(tmp_path: Path):
+    for split in ("train", "valid"):
+        write(tmp_path / "d", "a", LEFT_HALF, f"{split}/images/{{}}", f"{split}/labels/{{}}")
+    dataset = open_dataset(Data(), tmp_path / "d")
+    assert (dataset.name, dataset.classes) == ("yolo", ("background", "class_0"))
+    assert {split: len(samples) for split, samples in dataset.splits.items()} == {"train": 1, "val": 1}
+
+
+def test_folders_without_splits_are_divided(tmp_path: Path):
+    for i in range(10):
+        write(tmp_path / "d", f"x{i}", LEFT_HALF)
+    dataset = open_dataset(Data(), tmp_path / "d")
+    assert sorted(dataset.splits) == ["train", "val"]
+    assert sum(map(len, dataset.splits.values())) == 10
+
+
+@pytest.mark.parametrize("text", [None, "", "\n"])
+def test_an_image_without_objects_is_background(root: Path, text: str | None):
+    write(root, "train/c", text)
+    dataset = open_dataset(Data(), root)
+    assert dataset.problems == ()
+    assert not read_pair(dataset.samples("train")[1], dataset)[1].any()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("0 0.5 0.5 0.2 0.2", "line 1 is a bounding box (4 numbers after the class); segmentation needs polygons"),
+        ("0 0 0 1 0 1", "line 1 has 5 numbers after the class; expected x and y of 3 or more corners"),
+        ("0 0 0 40 0 40 60", "line 1 has coordinates outside 0..1"),
+        ("2 0 0 1 0 1 1", "line 1 is of class 2; the classes are 0..1"),
+        ("road 0 0 1 0 1 1", "line 1 is 'road 0 0 1 0 1 1'; expected a class and numbers"),
+    ],
+)
+def test_a_wrong_line_is_one_sentence_with_file_and_number(root: Path, line: str, message: str):
+    write(root, "train/c", line)
+    (problem,) = open_dataset(Data(), root).problems
+    assert problem.code == "D230"
+    assert problem.message.startswith(f"{root}/labels/train/c.txt: {message}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "names: [road, 'big car', \"van\"]",
+        "nc: 3\nnames:\n- road\n- big car\n- van\ntrain: x",
+        "names:\n  0: road\n  2: van\n  1: big car\n",
+        "names: {0: road, 1: big car, 2: van}  # three",
+        "names: ['road',\n  'big car',\n  'van']\nval: y",
+    ],
+)
+def test_names_are_read_in_every_form_that_tools_write(tmp_path: Path, text: str):
+    (tmp_path / "data.yaml").write_text(text)
+    assert read_names(tmp_path / "data.yaml") == {0: "road", 1: "big car", 2: "van"}
+
+
+def test_names_that_cannot_be_read_are_d230(root: Path):
+    (root / "data.yaml").write_text("names: &anchor\n")
+    with pytest.raises(DataError, match=r"data\.yaml: no class names can be read from it") as caught:
+        open_dataset(Data(), root)
+    assert caught.value.code == "D230"
+
+
+@pytest.mark.parametrize("place", ["classes.txt", "labels/classes.txt"])
+def test_names_may_be_lines_of_a_text_file(root: Path, place: str):
+    (root / "data.yaml").unlink()
+    (root / place).write_text("road\nlittle car\n\n")
+    dataset = open_dataset(Data(), root)
+    assert (dataset.classes, dataset.problems) == (("background", "road", "little car"), ())
+
+
+def test_an_empty_line_among_the_names_would_shift_them(root: Path):
+    (root / "classes.txt").write_text("road\n\ncar\n")
+    with pytest.raises(DataError, match=r"classes\.txt: no class names"):
+        read_names(root / "classes.txt")

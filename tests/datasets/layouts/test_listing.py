@@ -1,0 +1,87 @@
+import os
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from pixelwise.datasets.layouts.listing import list_images, subfolders
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_images_are_listed_below_folders_in_order(tmp_path: Path):
+    touch(tmp_path, "b.PNG", "a.jpeg", "city/c.tif")
+    assert [entry.key for entry in list_images(tmp_path).entries] == ["a", "b", "city/c"]
+
+
+def test_hidden_and_system_files_are_left_out_in_silence(tmp_path: Path):
+    touch(tmp_path, "a.png", "._a.png", ".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX/a.png", ".git/x.png")
+    listing = list_images(tmp_path)
+    assert [entry.key for entry in listing.entries] == ["a"]
+    assert listing.problems == []
+
+
+def test_other_kinds_of_files_are_counted_once_but_lists_and_annotations_are_not(tmp_path: Path):
+    touch(tmp_path, "a.png", "b.heic", "c.heic", "d", "labels.txt", "a.json", "readme.md")
+    (problem,) = list_images(tmp_path).problems
+    assert problem.code == "W215"
+    assert ".heic (2), no ending (1)" in problem.message
+    assert problem.total == 3
+
+
+def test_a_link_that_loops_is_reported_and_not_followed(tmp_path: Path):
+    touch(tmp_path, "a.png")
+    (tmp_path / "again").symlink_to(".")
+    (tmp_path / "self").symlink_to("self")
+    listing = list_images(tmp_path)
+    assert [entry.key for entry in listing.entries] == ["a"]
+    assert {problem.code for problem in listing.problems} == {"D131"}
+    assert {Path(problem.files[0]).name for problem in listing.problems} == {"again", "self"}
+
+
+def test_a_linked_folder_is_followed(tmp_path: Path):
+    touch(tmp_path, "real/a.png")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "linked").symlink_to(tmp_path / "real")
+    assert [entry.key for entry in list_images(tmp_path / "images").entries] == ["linked/a"]
+
+
+def test_dangling_links_and_pipes_are_reported_by_name(tmp_path: Path):
+    touch(tmp_path, "a.png")
+    (tmp_path / "gone.png").symlink_to("nowhere.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    listing = list_images(tmp_path)
+    assert [entry.key for entry in listing.entries] == ["a"]
+    messages = " ".join(problem.message for problem in listing.problems)
+    assert "gone.png: cannot be read" in messages
+    assert "pipe.png: is a named pipe, not a file" in messages
+
+
+def test_a_folder_that_may_not_be_listed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(_: object) -> list[str]:
+        raise PermissionError(13, "Permission denied")
+
+    # As root, a folder without permissions is still listed.
+    monkeypatch.setattr(os, "listdir", refuse)
+    (problem,) = list_images(tmp_path).problems
+    assert problem.code == "D131"
+    assert "Permission denied" in problem.message
+    assert subfolders(tmp_path) == {}
+
+
+def test_keys_are_nfc_and_printable_whatever_the_file_system_says(tmp_path: Path):
+    decomposed = unicodedata.normalize("NFD", "stra\u00dfe_\u00fc")
+    touch(tmp_path, f"{decomposed}.png", "line\nbreak.png", "-dash.png", "two words.png")
+    os.close(os.open(os.fsencode(tmp_path) + b"/\xff.png", os.O_CREAT))
+    keys = [entry.key for entry in list_images(tmp_path).entries]
+    assert set(keys) == {"stra\u00dfe_\u00fc", "line\\nbreak", "-dash", "two words", "\\xff"}
+    assert all(key.isprintable() for key in keys)
+
+
+def test_subfolders_are_found_without_regard_to_case(tmp_path: Path):
+    touch(tmp_path, "JPEGImages/a.jpg", ".cache/x", "file.png")
+    assert list(subfolders(tmp_path)) == ["jpegimages"]

@@ -1,0 +1,132 @@
+import pytest
+
+from pixelwise.datasets.explanations import (
+    are_smoothed,
+    black_and_white_share,
+    compact_map,
+    describe_counts,
+    describe_ids,
+    explain_colors_without_table,
+    explain_lossy,
+    explain_unknown_colors,
+    explain_unknown_ids,
+    label_map_override,
+    voc_color,
+)
+from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.overrides import apply_overrides
+
+
+def test_counts_are_listed_by_size_and_cut_after_five():
+    assert describe_counts({3: 1, 9: 5}) == "9 (5 px), 3 (1 px)"
+    assert describe_counts(dict.fromkeys(range(8), 1)).endswith("4 (1 px) and 3 more")
+    assert describe_counts({0xFF0000: 2}, colors=True) == "#ff0000 (2 px)"
+
+
+@pytest.mark.parametrize(
+    ("ids", "text"),
+    [
+        ([0, 1, 2, 255], "0..2 or 255 (ignored)"),
+        ([0, 7, 33], "0, 7, 33"),
+        ([0, 1], "0, 1"),
+        ([0, 1, 2, 12, 13, 20, 21, 22, 255], "0..2, 12, 13, 20..22 or 255 (ignored)"),
+        (range(0, 100, 2), ", ".join(map(str, range(0, 40, 2))) + ", ..."),
+        ([255], "255 (ignored)"),
+    ],
+)
+def test_ids_are_described_as_a_range_where_they_are_one(ids: list[int], text: str):
+    assert describe_ids(ids) == text
+
+
+def test_a_proposed_override_is_one_that_the_command_line_understands():
+    override = label_map_override({0: 0, 255: 1})
+    assert override == "'data.label_map={0 = 0, 255 = 1}'"
+    assert apply_overrides(recipe("unet-resnet18"), [override.strip("'")]).data.label_map == {"0": 0, "255": 1}
+
+
+def test_compacting_closes_gaps_and_keeps_255_ignored():
+    assert compact_map([0, 7, 33, 255]) == {0: 0, 7: 1, 33: 2, 255: 255}
+
+
+@pytest.mark.parametrize(
+    ("unknown", "seen", "num_classes", "expected"),
+    [
+        ({3}, {1, 2, 3}, 3, "count from 1: add 'data.label_map={1 = 0, 2 = 1, 3 = 2}'"),
+        ({3}, {0, 1, 2, 3}, 3, "'data.label_map={0 = 255, 1 = 0, 2 = 1, 3 = 2}'"),
+        ({23, 26, 33}, {7, 8, 23, 26, 33}, 19, "full Cityscapes ids"),
+        ({24001, 26003}, {7, 24001, 26003}, 19, "instance numbers"),
+        (set(range(5, 100)), set(range(100)), 5, "interpolation"),
+        ({7}, {0, 1, 2, 7}, 3, "'data.label_map={0 = 0, 1 = 1, 2 = 2, 7 = 255}'"),
+    ],
+)
+def test_unknown_ids_are_explained_by_their_likely_cause(
+    unknown: set[int], seen: set[int], num_classes: int, expected: str
+):
+    assert expected in explain_unknown_ids(unknown, seen, num_classes)
+
+
+def test_the_voc_colour_map_is_the_published_one():
+    assert [voc_color(i) for i in (0, 1, 2, 3, 15, 20)] == [
+        (0, 0, 0),
+        (128, 0, 0),
+        (0, 128, 0),
+        (128, 128, 0),
+        (192, 128, 128),
+        (0, 64, 128),
+    ]
+
+
+def test_colours_of_a_known_palette_are_recognised_with_their_share():
+    clause, fix = explain_colors_without_table({0x804080: 60, 0x46_46_46: 30, 0x010203: 10})
+    assert clause == "90.0 % of the pixels have colours of the Cityscapes palette"
+    assert fix == 'add \'data.colors={"#804080" = 0, "#464646" = 2}\', ids as in Cityscapes'
+
+
+def test_a_few_unknown_colours_are_proposed_as_a_table():
+    clause, fix = explain_colors_without_table({0x010101: 1, 0xFF00FE: 9})
+    assert "#ff00fe (9 px)" in clause
+    assert '{"#ff00fe" = 0, "#010101" = 1}' in fix
+
+
+def test_black_alone_is_no_proof_of_a_palette():
+    clause, _ = explain_colors_without_table({0: 90, 0xFF00FE: 10})
+    assert "palette" not in clause
+
+
+def test_hundreds_of_colours_are_called_a_photo_or_interpolation():
+    assert "photo" in explain_colors_without_table({0x100000 + i: 1 for i in range(500)})[0]
+    clause, fix = explain_unknown_colors({0x100000 + i: 1 for i in range(500)}, 100_000, 510)
+    assert clause.startswith("510 colours; 0.5 % of the pixels are not in the colour table: the mask was saved as JPEG")
+    assert "PNG" in fix
+
+
+def test_a_single_unknown_colour_is_named():
+    clause, fix = explain_unknown_colors({0x0000FF: 25}, 100, 3)
+    assert clause == "3 colours; 25 % of the pixels are not in the colour table: #0000ff (25 px)"
+    assert "data.colors" in fix
+
+
+def test_black_and_white_is_a_share_of_the_pixels_that_needs_both():
+    assert black_and_white_share({0: 5, 3: 1, 250: 2, 128: 2}) == 0.8
+    assert black_and_white_share({0: 5, 1: 5}) == 0.0
+    assert black_and_white_share({0: 5, 1000: 5}) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("counts", "smoothed"),
+    [
+        ({0: 90, 255: 10}, False),
+        ({0: 90, 255: 10, 64: 1, 128: 1, 192: 1}, False),  # four classes and one more
+        ({0: 90, 255: 10, 60: 1, 100: 1, 140: 1, 180: 1}, True),
+        ({0: 10, 255: 10, 60: 10, 100: 10, 140: 10, 180: 10}, False),
+        ({0: 90, 1: 10, 2: 3}, False),
+    ],
+)
+def test_grey_edges_are_told_from_classes(counts: dict[int, int], smoothed: bool):
+    assert are_smoothed(counts) == smoothed
+
+
+def test_a_lossy_mask_of_black_and_white_can_be_read_with_a_threshold():
+    assert "data.mask_threshold=128" in explain_lossy({0: 90, 2: 5, 253: 20, 120: 1})
+    assert "mask_threshold" not in explain_lossy({0: 90, 1: 40, 2: 30, 5: 1})
+    assert "mask_threshold" not in explain_lossy({})

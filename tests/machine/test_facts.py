@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import os
+import platform
+
+import msgspec
+import torch
+
+from pixelwise.machine.facts import PACKAGES, machine_facts, peak_memory_bytes, processor_features, version_facts
+
+
+def test_the_machine_is_described():
+    machine = machine_facts()
+
+    assert machine.cpu
+    assert 1 <= machine.cores <= (os.cpu_count() or 1)
+    assert machine.threads == torch.get_num_threads()
+    assert machine.memory_bytes > 1 << 28
+    assert platform.system() in machine.platform
+
+
+def test_the_features_of_the_processor_are_those_that_linux_names(tmp_path):
+    for text, expected in (
+        ("processor\t: 0\nflags\t\t: fpu avx2 avx512_bf16 avx512f vaes\n", ("avx2", "avx512f", "avx512_bf16")),
+        ("Features\t: fp asimd bf16\n", ("asimd", "bf16")),
+        ("model name\t: avx2\nflags\t\t: fpu\n", ()),
+    ):
+        (tmp_path / "cpuinfo").write_text(text)
+        assert processor_features(tmp_path / "cpuinfo") == expected
+    assert processor_features(tmp_path / "missing") == ()
+
+
+def test_neither_host_nor_user_nor_paths_are_told():
+    text = msgspec.json.encode(machine_facts()).decode() + str(version_facts())
+
+    assert platform.node() not in text
+    assert os.path.expanduser("~") not in text
+
+
+def test_the_versions_of_everything_that_matters_are_told():
+    versions = version_facts()
+
+    assert set(versions) == {"python", *PACKAGES}
+    assert versions["torch"] == torch.__version__.partition("+")[0] or versions["torch"] == torch.__version__
+
+
+def test_a_package_under_another_name_is_unknown(monkeypatch):
+    monkeypatch.setattr("pixelwise.machine.facts.PACKAGES", ("no-such-package",))
+
+    assert version_facts()["no-such-package"] == "unknown"
+
+
+def test_peak_memory_grows_with_what_is_used():
+    before = peak_memory_bytes(torch.device("cpu"))
+
+    block = torch.ones(200_000_000, dtype=torch.uint8)
+
+    assert peak_memory_bytes(torch.device("cpu")) >= before
+    assert peak_memory_bytes(torch.device("cpu")) > block.numel()

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from evaluation.color_model import PALETTE
+from PIL import Image
+
+from pixelwise.prediction.overlays import as_picture, blend, colorize, indexed_png, jpeg
+
+
+def opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))
+
+
+def test_an_indexed_png_keeps_every_class_id_and_shows_its_colour():
+    labels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+    picture = opened(indexed_png(labels, PALETTE))
+
+    assert picture.mode == "P"
+    assert np.array_equal(np.asarray(picture), labels)
+    assert picture.convert("RGB").getpixel((2, 0)) == PALETTE[2]
+
+
+def test_ignored_pixels_are_black():
+    assert colorize(np.array([[0, 255]], np.uint8), PALETTE).tolist() == [[list(PALETTE[0]), [0, 0, 0]]]
+
+
+def test_a_palette_of_256_colours_leaves_the_ignored_value_black():
+    assert colorize(np.array([[255]], np.uint8), ((9, 9, 9),) * 256).tolist() == [[[0, 0, 0]]]
+
+
+@pytest.mark.parametrize(("alpha", "expected"), [(0.0, [100, 100, 100]), (1.0, [0, 128, 0]), (0.5, [50, 114, 50])])
+def test_blending_mixes_image_and_class_colour(alpha, expected):
+    image = np.full((1, 1, 3), 100, np.uint8)
+
+    assert blend(image, np.zeros((1, 1), np.uint8), PALETTE, alpha)[0, 0].tolist() == expected
+
+
+def test_ignored_pixels_show_the_image():
+    image = np.full((1, 1, 3), 100, np.uint8)
+
+    assert blend(image, np.full((1, 1), 255, np.uint8), PALETTE, 1.0).tolist() == [[[100, 100, 100]]]
+
+
+def test_white_stays_white_and_black_black():
+    image = np.array([[[255, 255, 255], [0, 0, 0]]], np.uint8)
+
+    mixed = blend(image, np.array([[0, 1]], np.uint8), ((255, 255, 255), (0, 0, 0)), 0.37)
+
+    assert np.array_equal(mixed, image)
+
+
+def test_a_jpeg_is_close_to_the_image_even_at_coloured_edges():
+    image = np.zeros((32, 32, 3), np.uint8)
+    image[:, 16:] = (255, 0, 0)
+
+    decoded = np.asarray(opened(jpeg(image))).astype(int)
+
+    assert np.abs(decoded - image).mean() < 2
+
+
+def test_a_picture_of_rgb_is_the_image_itself():
+    image = np.zeros((2, 2, 3), np.uint8)
+    assert as_picture(image) is image
+
+
+@pytest.mark.parametrize(("channels", "shown"), [(1, [0, 0, 0]), (2, [0, 0, 0]), (4, [0, 1, 2]), (12, [0, 1, 2])])
+def test_a_picture_shows_three_bands_or_one_as_grey_from_dark_to_bright(channels: int, shown: list[int]):
+    ramp = np.repeat(np.arange(100, 201, dtype=np.uint8)[None], 3, axis=0)
+    image = np.stack([np.roll(ramp, channel, axis=1) for channel in range(channels)], axis=2)
+    picture = as_picture(image)
+    assert picture.shape == (3, 101, 3)
+    for place, channel in enumerate(shown):
+        # 2 % of 101 values are two: 102 becomes 0 and 198 becomes 255.
+        expected = np.clip((image[..., channel].astype(float) - 102) * 255 / 96, 0, 255)
+        assert np.abs(picture[..., place] - expected).max() <= 0.5
+
+
+def test_a_band_of_one_value_stays_as_it_is():
+    assert as_picture(np.full((2, 2, 1), 7, np.uint8)).tolist() == [[[7, 7, 7]] * 2] * 2
+
+
+def test_other_bands_are_blended_as_their_picture():
+    image = np.random.default_rng(0).integers(0, 256, (6, 7, 5), dtype=np.uint8)
+    labels = np.zeros((6, 7), np.uint8)
+    assert np.array_equal(blend(image, labels, PALETTE, 0.3), blend(as_picture(image), labels, PALETTE, 0.3))

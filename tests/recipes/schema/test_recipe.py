@@ -1,0 +1,100 @@
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pixelwise.datasets.opening import open_dataset, settled
+from pixelwise.errors import RecipeError
+from pixelwise.recipes.catalog import list_recipes, recipe
+from pixelwise.recipes.overrides import apply_overrides, to_toml
+from pixelwise.recipes.schema.recipe import Recipe, to_plain
+
+RESOLVED = Path(__file__).parents[1] / "resolved.toml"
+
+
+def test_the_resolved_recipes_are_the_committed_ones():
+    # After an intended change: python tests/recipes/write_resolved.py
+    committed = tomllib.loads(RESOLVED.read_text("utf-8"))
+    assert committed == {name: to_plain(recipe(name)) for name in list_recipes()}
+
+
+def test_equal_recipes_have_equal_hashes_and_any_change_alters_them():
+    enet = recipe("enet-camvid")
+    assert enet.hash() == msgspec.structs.replace(enet).hash()
+    assert enet.hash() != apply_overrides(enet, ["sampling.seed=1"]).hash()
+
+
+def test_what_changes_no_result_changes_no_hash():
+    enet = recipe("enet-camvid")
+    operational = ["data.workers=1", "data.cache=off", "checkpoints.keep=3", "checkpoints.every_steps=7"]
+    black = f"data.palette={[[0, 0, 0]] * 11}"
+    assert apply_overrides(enet, operational).hash() == enet.hash()
+    assert msgspec.structs.replace(enet, notes="another remark", summary="other words").hash() == enet.hash()
+    unnamed = msgspec.structs.replace(enet, published=None)
+    assert apply_overrides(unnamed, [black]).hash() == unnamed.hash()
+
+
+@pytest.mark.parametrize("name", ["enet-camvid", "enet-cityscapes", "town-demo"])
+def test_what_a_run_fills_in_about_a_known_data_set_changes_no_hash(name: str, tmp_path: Path):
+    known = recipe(name)
+    folders = {
+        "camvid": ["train", "trainannot"],
+        "cityscapes": ["leftImg8bit/train/ulm", "gtFine/train/ulm"],
+        "town": [],  # drawn into the cache folder
+    }
+    for folder in folders[known.data.dataset]:
+        (tmp_path / folder).mkdir(parents=True)
+    small = msgspec.structs.replace(known.data, town_images=(1, 1, 1), town_size=(48, 64))
+    filled = settled(small, open_dataset(small, tmp_path if folders[small.dataset] else None))
+    assert None not in (filled.classes, filled.palette, filled.label_map, filled.colors)
+    before, after = (msgspec.structs.replace(known, data=data) for data in (small, filled))
+    assert after.hash() == before.hash()
+    assert load_toml_text(to_toml(after), tmp_path).hash() == before.hash()
+
+
+def load_toml_text(text: str, folder: Path) -> Recipe:
+    (folder / "recipe.toml").write_text(text, "utf-8")
+    return recipe(str(folder / "recipe.toml"))
+
+
+@pytest.mark.parametrize(
+    "own", [{"classes": tuple("abcdefghijk")}, {"label_map": {"0": 1}}, {"colors": {"#000000": 0}}]
+)
+def test_a_table_of_ones_own_for_a_known_data_set_changes_the_hash(own: dict):
+    enet = recipe("enet-camvid")
+    data = msgspec.structs.replace(enet.data, **own)
+    assert msgspec.structs.replace(enet, data=data).hash() != enet.hash()
+
+
+def test_the_hash_knows_groups_and_stages_but_not_where_a_run_lies():
+    enet = recipe("enet-camvid")
+    grouped = apply_overrides(enet, ['optimizer.groups=[{pattern="^head", lr=10}]'])
+    staged = apply_overrides(enet, ['stages=[{name="first"}]'])
+    begun = apply_overrides(enet, ["initialize.recipe=other"])
+    assert len({enet.hash(), grouped.hash(), staged.hash(), begun.hash()}) == 4
+    # Fields at their defaults count for nothing, so that later fields of groups change no hash.
+    assert apply_overrides(enet, ['optimizer.groups=[{pattern="^head", lr=10.0}]']).hash() == grouped.hash()
+    assert apply_overrides(begun, ["initialize.run=runs/a"]).hash() == begun.hash()
+
+
+def test_recipes_cannot_be_changed_in_place():
+    with pytest.raises(AttributeError):
+        recipe("enet-camvid").optimizer.lr = 1.0  # type: ignore[misc]
+
+
+def test_other_bands_than_three_wait_for_their_normalisation_or_have_it():
+    unet = recipe("unet-resnet18")
+    waiting = apply_overrides(unet, ["data.channels=[3,2,1,7]"])
+    assert (waiting.data.bands, waiting.model.preprocessing.in_channels) == (4, 3)
+    given = ["model.preprocessing.mean=[0.1,0.2,0.3,0.4]", "model.preprocessing.std=[1,1,1,1]"]
+    assert apply_overrides(waiting, given).model.preprocessing.mean == (0.1, 0.2, 0.3, 0.4)
+    assert apply_overrides(unet, [*given, "data.channels=[3,2,1,7]"]).data.bands == 4
+    for channels, said in ((["data.channels=[0]"], "data.channels takes 1 bands"), ([], "images are read as RGB")):
+        with pytest.raises(RecipeError, match=f"{said}, model.preprocessing is for 4"):
+            apply_overrides(unet, [*given, *channels])
+
+
+def test_hues_of_other_channels_than_rgb_are_refused():
+    with pytest.raises(RecipeError, match="turns hues of RGB; the network gets 4 channels"):
+        apply_overrides(recipe("unet-resnet18"), ["augment.photometric=mmseg", "data.channels=[0,1,2,3]"])

@@ -1,0 +1,83 @@
+import msgspec
+import pytest
+
+from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.schema.recipe import Group, Optimizer, Schedule
+from pixelwise.reports.run.procedure import decay_in_words, optimizer_in_words, procedures, schedule_in_words
+
+
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [
+        (Schedule(epochs=8, kind="constant"), "8 epochs, a constant rate"),
+        (Schedule(epochs=300, kind="step", step_epochs=100), "300 epochs, times 0.1 every 100 epochs"),
+        (
+            Schedule(epochs=120, kind="step", milestones=(60, 90), gamma=0.25, per="epoch"),
+            "120 epochs, times 0.25 at epoch 60 and 90, changing once per epoch",
+        ),
+        (Schedule(iterations=500, power=1.0), "500 steps, linearly down to 0"),
+        (Schedule(iterations=500, min_lr_ratio=0.01), "500 steps, (1 - t)^0.9 down to 1 % of the rate"),
+        (Schedule(epochs=250, kind="cosine", min_lr=1e-6), "250 epochs, half a cosine down to 1e-06"),
+        (
+            Schedule(epochs=2, kind="one-cycle"),
+            "2 epochs, one cycle: up from 1/25 within 30 % of the steps, down to 1/250000",
+        ),
+        (
+            Schedule(epochs=2, kind="constant", warmup_iterations=100),
+            "2 epochs, a constant rate, after a linear warm-up of 100 steps from 0",
+        ),
+        (
+            Schedule(epochs=9, kind="cosine", warmup="proportional", warmup_epochs=5, warmup_ratio=1e-3),
+            "9 epochs, half a cosine down to 0, after a warm-up of 5 epochs in proportion, at least 0.1 % of the rate",
+        ),
+        (
+            Schedule(epochs=9, kind="constant", warmup="constant", warmup_epochs=1, warmup_ratio=0.1),
+            "9 epochs, a constant rate, after 1 epoch at 10 % of the rate",
+        ),
+        (
+            Schedule(epochs=9, power=1, warmup_iterations=9, warmup_ratio=0.25, decay_from="start"),
+            "9 epochs, linearly down to 0, after a linear warm-up of 9 steps from 25 % of the rate (which count as "
+            "part of the course)",
+        ),
+    ],
+)
+def test_a_schedule_reads_as_a_sentence(schedule: Schedule, words: str):
+    assert schedule_in_words(schedule) == words
+
+
+def test_the_learning_rate_is_that_of_the_whole_batch():
+    one = apply_overrides(recipe("segformer-b0-cityscapes"), ["sampling.batch_size=4", "sampling.accumulate=1"])
+    assert optimizer_in_words(one) == "adamw, betas 0.9 and 0.999, learning rate 3e-05 (6e-05 for 8 images per step)"
+
+
+def test_weight_decay_says_what_decays():
+    assert decay_in_words(Optimizer(lr=1)) == "none"
+    alone = Optimizer(lr=1, weight_decay=0.05)
+    assert decay_in_words(alone) == "0.05 of weights; not of biases, normalisations and slopes"
+    coupled = Optimizer(kind="sgd", lr=1, weight_decay=5e-4, decay_all=True)
+    assert decay_in_words(coupled) == "0.0005 of all parameters, added to the gradient"
+    assert decay_in_words(Optimizer(lr=1, groups=(Group(pattern="x", weight_decay=0.1),))).startswith("0 of weights")
+
+
+def test_groups_have_their_rates_and_the_rest_comes_last():
+    (one,) = procedures(recipe("segformer-b0-cityscapes"))
+    assert one.name == ""
+    head, norms, others = one.groups
+    assert tuple(head) == (r"names that ^head\. fits", "10", "0.0006", "0.01")
+    assert norms.decay == "0"
+    assert tuple(others) == ("all others", "1", "6e-05", "0.01")
+
+
+def test_parameters_without_a_rate_are_held_fixed():
+    still = msgspec.structs.replace(
+        recipe("unet-resnet18"), optimizer=Optimizer(lr=1, groups=(Group(pattern="e", lr=0.0),))
+    )
+    assert procedures(still)[0].groups[0].rate == "held fixed"
+
+
+def test_stages_come_before_what_begins_with_them():
+    first, second = procedures(recipe("erfnet-cityscapes"))
+    assert (first.name, second.name) == ("Stage 1: encoder", "Stage 2, from the result of encoder")
+    assert "model.part=encoder" in dict(first.facts)["Its own"]
+    assert "Its own" not in dict(second.facts)

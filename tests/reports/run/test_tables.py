@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import math
+
+import msgspec
+import pytest
+
+from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.records.result import ClassResult
+from pixelwise.reports.run.records import read_run
+from pixelwise.reports.run.tables import changed_fields, class_rows, confusion_cells, frequent_confusions, remarks
+
+
+def entry(name: str, iou: float, **changes) -> ClassResult:
+    facts = {
+        "accuracy": 0.5, "precision": 0.5, "pixels": 50,
+        "images": 3, "worst_image": "a", "worst_image_iou": 0.1,
+    } | changes  # fmt: skip
+    return ClassResult(name=name, iou=iou, **facts)
+
+
+@pytest.fixture
+def run(finished_run):
+    return read_run(finished_run)
+
+
+@pytest.fixture
+def result(run):
+    return msgspec.structs.replace(
+        run.evaluations[0].result,
+        per_class=(
+            entry("road", 0.9),
+            entry("kerb", math.nan, pixels=0, images=0, worst_image=None),
+            entry("sky", 0.95),
+        ),
+        confusion_matrix=((80, 0, 20), (0, 0, 0), (1, 0, 399)),
+    )
+
+
+def test_classes_are_ordered_by_iou_and_those_without_come_last(result):
+    rows = class_rows(result)
+
+    assert [row.name for row in rows] == ["sky", "road", "kerb"]
+    assert [row.iou for row in rows] == ["95.00", "90.00", "n/a"]
+    assert [row.width for row in rows] == [95.0, 90.0, 0.0]
+    assert rows[1].share == "50.0"
+
+
+def test_cells_are_percent_of_their_row_with_the_exact_count_in_words(result):
+    first = confusion_cells(result)[0]
+
+    assert [cell.text for cell in first] == ["80", "", "20"]
+    assert first[2].title == "road taken for sky: 20 px, 20.0 % of its pixels"
+    assert "hit" in first[0].style
+    assert "hit" not in first[2].style
+
+
+def test_less_than_half_a_percent_is_a_dot_and_not_nothing(result):
+    assert confusion_cells(result)[2][0].text == "·"
+
+
+def test_a_class_without_labels_has_an_empty_row(result):
+    assert {cell.text for cell in confusion_cells(result)[1]} == {""}
+
+
+def test_mistakes_are_ordered_by_their_share_of_the_class(result):
+    found = frequent_confusions(result)
+
+    assert [(one.truth, one.prediction, one.share, one.pixels) for one in found] == [
+        ("road", "sky", "20.0", "20"),
+        ("sky", "road", "0.25", "1"),
+    ]
+
+
+def remarks_on(run, result, *overrides: str) -> str:
+    changed = msgspec.structs.replace(run, recipe=apply_overrides(run.recipe, overrides))
+    return " | ".join(remarks(changed, result))
+
+
+def test_absent_invented_and_rare_classes_are_named(run, result):
+    odd = msgspec.structs.replace(
+        result,
+        per_class=(*result.per_class, entry("ghost", 0.0, pixels=0, images=0), entry("bus", 0.5, images=1)),
+    )
+    text = remarks_on(run, odd)
+
+    assert "without an IoU: kerb." in text
+    assert "counts as IoU 0: ghost." in text
+    assert "one image only, so their scores say little: bus." in text
+
+
+def test_a_score_on_the_split_that_chose_the_weights_is_called_optimistic(run, result):
+    on_val = msgspec.structs.replace(result, split="val")
+
+    assert "optimistic" in remarks_on(run, on_val)
+    assert "optimistic" not in remarks_on(run, result)
+    assert "best of the evaluations on val." in remarks_on(run, result)
+
+
+def test_few_images_seed_skipped_steps_and_resumes_are_said(run, result):
+    text = remarks_on(run, result, "sampling.seed=7")
+
+    assert "Only 4 images" in text
+    assert "seed 7" in text
+    assert "nothing labelled): 1." in text
+    assert "Resumes: 1." in text
+
+
+def test_what_the_run_changed_of_its_recipe_is_said(run, result):
+    assert "schedule.epochs 10 instead of 300" in remarks_on(run, result, "schedule.epochs=10")
+    assert "changes the recipe" not in remarks_on(run, result)
+
+
+def test_classes_filled_in_from_the_data_are_no_change():
+    filled = apply_overrides(
+        recipe("unet-resnet18"),
+        ['data.classes=["a", "b"]', "data.palette=[[0, 0, 0], [1, 1, 1]]", "ema=none"],
+    )
+
+    assert changed_fields(filled) == ["ema.decay unset instead of 0.999"]
+
+
+def test_a_recipe_that_nobody_knows_has_no_changes():
+    assert changed_fields(msgspec.structs.replace(recipe("town-demo"), name="mine")) == []

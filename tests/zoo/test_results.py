@@ -1,0 +1,154 @@
+import msgspec
+import pytest
+from reports.zoo_cases import make_recipe, make_result, write_result
+
+from pixelwise.errors import DataError
+from pixelwise.recipes.overrides import apply_overrides, to_toml
+from pixelwise.recipes.schema.recipe import Data
+from pixelwise.zoo.results import read_results, reproduces, results_folders, summarize
+
+RECIPE = make_recipe()
+
+
+def test_a_result_like_the_published_one_is_comparable():
+    measured = summarize(RECIPE, [make_result(RECIPE, 59.5)])
+    assert measured is not None
+    assert (measured.kind, measured.remarks) == ("comparable", ())
+    assert measured.percent == pytest.approx(59.5)
+
+
+@pytest.mark.parametrize(
+    ("percent", "is_reproduced"), [(58.99, False), (58.994, False), (59.0, True), (58.996, True), (75.0, True)]
+)
+def test_one_point_below_the_published_number_still_reproduces_it(percent, is_reproduced):
+    assert reproduces(RECIPE, summarize(RECIPE, [make_result(RECIPE, percent)])) == is_reproduced
+
+
+def test_seeds_are_averaged_and_not_chosen():
+    second = msgspec.structs.replace(RECIPE, sampling=msgspec.structs.replace(RECIPE.sampling, seed=7))
+    measured = summarize(RECIPE, [make_result(RECIPE, 61.0), make_result(second, 55.0, "b.json")])
+    assert measured is not None
+    assert measured.percent == pytest.approx(58.0)
+    assert measured.remarks == ("Mean of 2 runs: 55.00, 61.00.",)
+    assert not reproduces(RECIPE, measured)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"split": "val"}, "split val instead of test"),
+        ({"protocol": "native"}, "protocol native instead of camvid-480x360"),
+        ({"input_size": (180, 240)}, "input 240x180 instead of 480x360"),
+        ({"input_size": None}, "input of each image's own size instead of 480x360"),
+    ],
+)
+def test_another_split_protocol_or_size_is_shown_and_reproduces_nothing(changes, words):
+    measured = summarize(RECIPE, [make_result(RECIPE, 99.0, **changes)])
+    assert measured is not None
+    assert measured.kind == "trained"
+    assert words in measured.remarks[0]
+    assert not reproduces(RECIPE, measured)
+
+
+def test_comparable_results_come_before_all_others():
+    measured = summarize(
+        RECIPE,
+        [
+            make_result(RECIPE, 99.0, "b.json", split="val"),
+            make_result(RECIPE, 50.0),
+            make_result(RECIPE, 98.0, "c", step=0),
+        ],
+    )
+    assert measured is not None
+    assert (measured.kind, measured.percent) == ("comparable", pytest.approx(50.0))
+
+
+def test_without_a_comparable_result_the_nearest_one_is_shown():
+    both = make_result(RECIPE, 70.0, "b.json", split="a", protocol="native")
+    one = make_result(RECIPE, 65.0, "c.json", split="val")
+    measured = summarize(RECIPE, [both, one])
+    assert measured is not None
+    assert measured.percent == pytest.approx(65.0)
+
+
+def test_a_changed_recipe_says_nothing_about_the_published_one():
+    changed = make_recipe(schedule=msgspec.structs.replace(RECIPE.schedule, epochs=2))
+    measured = summarize(RECIPE, [make_result(changed, 99.0)])
+    assert measured is not None
+    assert measured.kind == "other"
+    assert measured.remarks == ("The recipe was changed, so this says nothing about the published one.",)
+    assert not reproduces(RECIPE, measured)
+
+
+def test_weights_that_were_not_trained_here_reproduce_nothing():
+    measured = summarize(RECIPE, [make_result(RECIPE, 60.0, step=0)])
+    assert measured is not None
+    assert (measured.kind, measured.remarks) == ("other", ("The weights were not trained here.",))
+
+
+def test_results_of_other_recipes_and_without_a_score_do_not_count():
+    other = make_recipe("row-2")
+    assert summarize(RECIPE, [make_result(other, 60.0), make_result(RECIPE, 60.0, miou=None)]) is None
+
+
+def test_a_row_without_a_published_number_cannot_be_reproduced():
+    unscored = make_recipe(published={"miou_percent": None})
+    assert not reproduces(unscored, summarize(unscored, [make_result(unscored, 60.0)]))
+
+
+def test_results_are_found_in_files_folders_and_runs(tmp_path):
+    write_result(tmp_path / "files" / "a.json", make_result(RECIPE, 50.0))
+    write_result(tmp_path / "files" / "b.json", make_result(RECIPE, 51.0, "b"))
+    run = tmp_path / "runs" / "first"
+    write_result(run / "evaluations" / "test-x" / "result.json", make_result(RECIPE, 52.0, "c"))
+    (run / "recipe.toml").write_text(to_toml(RECIPE))
+    (run / "environment.json").write_text("{}")
+    assert [one.source for one in read_results([tmp_path / "files"])] == ["a.json", "b.json"]
+    assert [one.source for one in read_results([tmp_path / "files" / "b.json"])] == ["b.json"]
+    assert [one.source for one in read_results([run])] == ["first"]
+    assert [one.source for one in read_results([tmp_path / "runs"])] == ["first"]
+    assert len(read_results([tmp_path / "files", run])) == 3
+
+
+def test_the_same_weights_scored_alike_count_once(tmp_path):
+    write_result(tmp_path / "a.json", make_result(RECIPE, 50.0))
+    write_result(tmp_path / "copy.json", make_result(RECIPE, 50.0))
+    assert [one.source for one in read_results([tmp_path, tmp_path / "a.json"])] == ["a.json"]
+
+
+def test_a_run_folder_with_a_large_seed_is_still_the_same_recipe(tmp_path):
+    changed = apply_overrides(RECIPE, ["sampling.seed=123456", 'data.allow=["D220"]'])
+    write_result(tmp_path / "run" / "evaluations" / "t" / "result.json", make_result(changed, 60.0))
+    (tmp_path / "run" / "recipe.toml").write_text(to_toml(changed))
+    measured = summarize(RECIPE, read_results([tmp_path / "run"]))
+    assert measured is not None
+    assert measured.kind == "comparable"
+    other = msgspec.structs.replace(changed, data=Data(dataset="camvid", exif="ignore"))
+    write_result(tmp_path / "run" / "evaluations" / "t" / "result.json", make_result(other, 60.0))
+    (tmp_path / "run" / "recipe.toml").write_text(to_toml(other))
+    measured = summarize(RECIPE, read_results([tmp_path / "run"]))
+    assert measured is not None
+    assert measured.kind == "other"
+
+
+@pytest.mark.parametrize(("content", "words"), [('{"miou": 1}', "not a result"), ("no", "not a result")])
+def test_a_file_that_is_no_result_is_an_error(tmp_path, content, words):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(DataError, match=words) as caught:
+        read_results([tmp_path])
+    assert caught.value.code == "D240"
+
+
+def test_a_path_without_results_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="no results in it"):
+        read_results([tmp_path])
+    with pytest.raises(DataError, match="No such file"):
+        read_results([tmp_path / "nothing"])
+
+
+def test_results_are_looked_for_in_the_benchmarks_by_default(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert results_folders(None) == []
+    (tmp_path / "benchmarks" / "results").mkdir(parents=True)
+    assert [str(path) for path in results_folders(None)] == ["benchmarks/results"]
+    assert results_folders([tmp_path]) == [tmp_path]
