@@ -43,7 +43,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from pixelwise.datasets.opening import open_dataset, settled
-from pixelwise.datasets.reading.files import read_labels
+from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.datasets.samples import Dataset as OpenedDataset
 from pixelwise.models import build_model, unet
 from pixelwise.recipes.catalog import recipe as find_recipe

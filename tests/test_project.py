@@ -116,7 +116,9 @@ FULLEST_FOLDER = 20
 
 
 def test_no_file_is_longer_than_a_reader_wants():
-    lengths = {str(path.relative_to(SOURCE)): len(path.read_text("utf-8").splitlines()) for path in SOURCE.rglob("*.py")}
+    lengths = {
+        str(path.relative_to(SOURCE)): len(path.read_text("utf-8").splitlines()) for path in SOURCE.rglob("*.py")
+    }
     assert {path: length for path, length in lengths.items() if length > LONGEST_FILE} == {}
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pixelwise.datasets.opening import open_dataset, settled
-from pixelwise.datasets.reading.files import read_pair
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import CAMVID
 from pixelwise.recipes.schema.recipe import Data

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from pixelwise.cli import app
 from pixelwise.datasets.opening import open_dataset, settled
-from pixelwise.datasets.reading.files import read_pair
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.recipes.schema.recipe import Data
 
 WriteOwn = Callable[..., Path]

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pixelwise.datasets.auditing.audit import audit
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.reading.files import read_pair
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.recipes.schema.recipe import Data
 
 SIZE = (12, 16)

@@ -21,7 +21,8 @@ import pytest
 from PIL import Image
 
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.reading.files import read_image, read_pair
+from pixelwise.datasets.reading.images import read_image
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 from pixelwise.recipes.schema.recipe import Data

@@ -15,7 +15,7 @@ from PIL import Image
 
 from pixelwise.datasets.explanations import voc_color
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.reading.files import read_labels
+from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.recipes.classes.tables import CAMVID, CITYSCAPES, Color
 from pixelwise.recipes.schema.recipe import Data
 

@@ -293,7 +293,7 @@ def bomb(side: int = 30_000) -> bytes:
 BOMB_PROGRAM = """
 import resource, sys
 from pathlib import Path
-from pixelwise.datasets.reading.files import read_image
+from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -9,7 +9,7 @@ import msgspec
 from pixelwise.checkpoints.checkpoint import Checkpoint, Warn, best_checkpoint, newest_checkpoint
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel, build_model
-from pixelwise.models.quantization_aware import quantization_aware
+from pixelwise.models.quantization.aware import quantization_aware
 from pixelwise.recipes.classes.tables import Color
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import CHECKPOINTS, palette_of, read_recipe

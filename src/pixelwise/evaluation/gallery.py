@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.reading.files import read_pair
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.evaluation.evaluate import predict_pair
 from pixelwise.evaluation.pairs import pairs_of

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from pixelwise.datasets.labels import table_of
-from pixelwise.datasets.reading.files import read_labels
+from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.datasets.samples import Dataset, Reading, Sample
 from pixelwise.errors import DataError
 from pixelwise.metrics import Scores, confusion_matrix, scores
@@ -55,7 +55,7 @@ def score_files(
         absent: What a class without IoU counts in the mean.
 
     Raises:
-        DataError: D201, two masks differ in size; D202 and others of `pixelwise.datasets.reading.files`: a mask
+        DataError: D201, two masks differ in size; D202 and others of `pixelwise.datasets.reading.images`: a mask
             cannot be read, or holds a value without meaning, which is never booked as another.
         ValueError: There is not one true mask per prediction, or there is none at all.
     """

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelwise.datasets.reading.files import read_pair
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.prediction.background import Item, in_background
 from pixelwise.prediction.sizes import floor_index, same_resizing, seen_images
@@ -86,7 +86,7 @@ def read_split(
         ahead: How many are read ahead at most.
 
     Raises:
-        DataError: As `pixelwise.datasets.reading.files.read_pair`, at the pair that is wrong.
+        DataError: As `pixelwise.datasets.reading.pairs.read_pair`, at the pair that is wrong.
     """
 
     def read(sample: Sample) -> tuple[EvaluationPair, ...]:

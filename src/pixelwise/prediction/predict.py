@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.reading.files import read_image
+from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError, PixelwiseError, RecipeError
 from pixelwise.prediction.background import in_background

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from pixelwise.datasets.reading.files import read_image
+from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import CheckpointError, DataError
 from pixelwise.metrics import upsampled_argmax, upsampled_bits

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.datasets.opening import open_dataset, settled
-from pixelwise.datasets.reading.files import read_pair
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import PixelwiseError
 from pixelwise.models import build_model

@@ -20,7 +20,8 @@ from pixelwise.datasets.auditing.statistics import Suggestions, suggestions
 from pixelwise.datasets.layouts.splits import all_samples, split_samples, write_lists
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.preparing.converting import convert_to_folder
-from pixelwise.datasets.preparing.public import RECIPES, State, prepare, recipe_of
+from pixelwise.datasets.preparing.fetching import State, prepare
+from pixelwise.datasets.preparing.public_data import PUBLIC_DATA, publication_of
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.catalog import recipe as find_recipe
@@ -183,7 +184,7 @@ def show_known() -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("name", "what it is", "terms"):
         table.add_column(heading, overflow="fold")
-    for name, recipe in RECIPES.items():
+    for name, recipe in PUBLIC_DATA.items():
         table.add_row(name, recipe.summary, recipe.terms)
     Console().print(table)
 
@@ -195,7 +196,7 @@ def prepare_and_show(name: str, root: Path, *, download: bool) -> None:
         DataError: D253, something is missing at the end; those of `datasets.preparing.prepare`.
         RecipeError: R203, no such data set.
     """
-    recipe = recipe_of(name)
+    recipe = publication_of(name)
     console = Console()
     console.print(f"{name}: {recipe.summary}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"terms: {recipe.terms}", markup=False, highlight=False, soft_wrap=True)

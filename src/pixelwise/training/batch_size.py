@@ -16,7 +16,7 @@ from torch import Tensor
 from pixelwise.errors import ResourceError
 from pixelwise.machine.memory import available_memory
 from pixelwise.models import build_model
-from pixelwise.models.quantization_aware import quantization_aware
+from pixelwise.models.quantization.aware import quantization_aware
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Recipe

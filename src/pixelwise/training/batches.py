@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from pixelwise.datasets.fingerprint import THREADS
-from pixelwise.datasets.reading.files import read_pair
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceError
 from pixelwise.machine.memory import available_memory

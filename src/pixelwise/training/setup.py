@@ -20,7 +20,7 @@ from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import RecipeError
 from pixelwise.models import SegmentationModel, build_model
-from pixelwise.models.quantization_aware import quantization_aware
+from pixelwise.models.quantization.aware import quantization_aware
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import CHECKPOINTS, read_recipe
 from pixelwise.storage import printable

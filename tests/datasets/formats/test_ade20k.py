@@ -7,7 +7,7 @@ from PIL import Image
 from pixelwise.datasets.auditing.audit import audit
 from pixelwise.datasets.formats.ade20k import ade20k_layout
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.reading.files import read_pair
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import ADE20K, ADE20K32
 from pixelwise.recipes.schema.recipe import Data

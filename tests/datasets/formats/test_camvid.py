@@ -8,7 +8,7 @@ from PIL import Image
 from pixelwise.datasets.formats.camvid import camvid_layout, development_divisions, looks_like_camvid, standard_split
 from pixelwise.datasets.labels import format_color
 from pixelwise.datasets.opening import open_dataset, settled
-from pixelwise.datasets.reading.files import read_pair
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Sample
 from pixelwise.recipes.classes.camvid import CAMVID_COLORS
 from pixelwise.recipes.classes.tables import CAMVID, CAMVID32

@@ -6,7 +6,7 @@ from PIL import Image
 
 from pixelwise.datasets.formats.cityscapes import cityscapes_layout
 from pixelwise.datasets.opening import open_dataset, settled
-from pixelwise.datasets.reading.files import read_pair
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.recipes.schema.recipe import Data
 
 

@@ -13,7 +13,7 @@ from pixelwise.datasets.auditing.audit import audit
 from pixelwise.datasets.auditing.class_weights import positive_weights
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset, settled
-from pixelwise.datasets.reading.files import read_labels, read_pair
+from pixelwise.datasets.reading.pairs import read_labels, read_pair
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.classes.tables import IGNORE_BIT

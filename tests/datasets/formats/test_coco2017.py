@@ -10,7 +10,7 @@ from pixelwise.datasets.auditing.audit import audit
 from pixelwise.datasets.formats import coco2017 as coco
 from pixelwise.datasets.formats.coco2017 import CATEGORIES, coco_layout
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.reading.files import read_pair
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import VOC
 from pixelwise.recipes.schema.recipe import Data

@@ -12,7 +12,7 @@ from pixelwise.datasets.auditing.audit import audit
 from pixelwise.datasets.formats.labelme import labelme_layout
 from pixelwise.datasets.layouts import outlines as drawing
 from pixelwise.datasets.opening import open_dataset, settled
-from pixelwise.datasets.reading.files import read_pair
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError
 from pixelwise.recipes.schema.recipe import Data
 

@@ -7,7 +7,7 @@ from PIL import Image
 from pixelwise.datasets.auditing.audit import audit, raise_for_errors
 from pixelwise.datasets.formats.voc import voc_layout
 from pixelwise.datasets.opening import open_dataset, settled
-from pixelwise.datasets.reading.files import read_pair
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import VOC
 from pixelwise.recipes.schema.recipe import Data

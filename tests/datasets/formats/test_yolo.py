@@ -6,7 +6,7 @@ from PIL import Image
 
 from pixelwise.datasets.formats.yolo import read_names
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.reading.files import read_pair
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError
 from pixelwise.recipes.schema.recipe import Data
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from pixelwise.datasets.opening import LAYOUTS, open_dataset
 from pixelwise.datasets.preparing.commands import PREPARED_AS, prepare_command
-from pixelwise.datasets.preparing.public import RECIPES
+from pixelwise.datasets.preparing.public_data import PUBLIC_DATA
 from pixelwise.errors import DataError
 from pixelwise.recipes.schema.recipe import Data
 
@@ -14,7 +14,7 @@ from pixelwise.recipes.schema.recipe import Data
 def test_every_name_is_one_of_both_lists():
     assert PREPARED_AS.keys() <= LAYOUTS.keys()
     # The coarse masks of Cityscapes come to the fine ones.
-    assert {*PREPARED_AS.values(), "cityscapes-coarse"} == RECIPES.keys()
+    assert {*PREPARED_AS.values(), "cityscapes-coarse"} == PUBLIC_DATA.keys()
 
 
 @pytest.mark.parametrize(

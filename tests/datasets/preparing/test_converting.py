@@ -8,7 +8,7 @@ from PIL import Image
 
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.preparing.converting import convert_to_folder
-from pixelwise.datasets.reading.files import read_pair
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError
 from pixelwise.recipes.schema.recipe import Data
 

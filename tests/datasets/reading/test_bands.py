@@ -6,7 +6,8 @@ import tifffile
 from PIL import Image
 
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.reading.files import load_image, read_image, read_pair
+from pixelwise.datasets.reading.images import load_image, read_image
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 from pixelwise.recipes.schema.recipe import Data

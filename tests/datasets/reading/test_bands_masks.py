@@ -12,7 +12,8 @@ from pixelwise.datasets.labels import LabelTable
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.preparing.converting import convert_to_folder
 from pixelwise.datasets.reading.bands import read_array_mask
-from pixelwise.datasets.reading.files import load_mask, read_pair
+from pixelwise.datasets.reading.masks import load_mask
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError
 from pixelwise.recipes.schema.recipe import Data
 

@@ -8,7 +8,7 @@ import tifffile
 from PIL import Image
 
 from pixelwise.datasets.reading.bands import read_bands
-from pixelwise.datasets.reading.files import load_image
+from pixelwise.datasets.reading.images import load_image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from pixelwise.datasets.reading.files import load_image
+from pixelwise.datasets.reading.images import load_image
 from pixelwise.datasets.reading.plain_png import read_plain_png
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError

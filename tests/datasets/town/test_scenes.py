@@ -7,7 +7,7 @@ from PIL import Image
 
 from pixelwise.datasets.auditing.audit import audit
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.reading.files import read_pair
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.town import scenes as town
 from pixelwise.datasets.town.scenes import draw_scene, write_town
 from pixelwise.errors import DataError, ResourceError

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from pixelwise.datasets.town.canvas import LABEL, Canvas
-from pixelwise.datasets.town.street import draw_street, draw_weather
+from pixelwise.datasets.town.street import draw_street
+from pixelwise.datasets.town.weather import draw_weather
 
 
 def street(seed: int) -> Canvas:

@@ -12,7 +12,7 @@ import torch
 from pixelwise.checkpoints.trained import load_trained
 from pixelwise.deployment.export.export import export
 from pixelwise.evaluation.runs import evaluate
-from pixelwise.models.quantization_aware import QuantizationAwareModel
+from pixelwise.models.quantization.aware import QuantizationAwareModel
 from pixelwise.prediction.loading import load
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides

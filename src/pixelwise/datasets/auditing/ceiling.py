@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from pixelwise.datasets.fingerprint import THREADS, stat_signature
-from pixelwise.datasets.reading.files import read_labels
+from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import IGNORE

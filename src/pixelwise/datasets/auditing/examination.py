@@ -17,17 +17,9 @@ from pixelwise.datasets.auditing.near_duplicates import NO_LOOK, Look, look_of
 from pixelwise.datasets.fingerprint import SETTLED_SECONDS, HashCache
 from pixelwise.datasets.labels import count_values
 from pixelwise.datasets.reading.decoding import SUFFIXES
-from pixelwise.datasets.reading.files import (
-    ImageFacts,
-    RawMask,
-    Translation,
-    load_image,
-    load_mask,
-    mask_error,
-    read_class_masks,
-    translate,
-)
 from pixelwise.datasets.reading.fitting import fit_labels, rotation_error
+from pixelwise.datasets.reading.images import ImageFacts, load_image
+from pixelwise.datasets.reading.masks import RawMask, Translation, load_mask, mask_error, read_class_masks, translate
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT

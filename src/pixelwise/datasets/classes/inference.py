@@ -17,7 +17,7 @@ from pixelwise.datasets.explanations import THRESHOLD_HELP, are_smoothed, compac
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.fingerprint import stat_signature
 from pixelwise.datasets.labels import LabelTable, color_codes, count_values, semantic_ids
-from pixelwise.datasets.reading.files import load_mask
+from pixelwise.datasets.reading.masks import load_mask
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import IGNORE, Color
 from pixelwise.storage import cache_folder, printable, write_bytes

@@ -18,7 +18,8 @@ from PIL import Image
 from pixelwise.datasets.fingerprint import THREADS
 from pixelwise.datasets.labels import format_color
 from pixelwise.datasets.layouts.layout import DESCRIPTION_FILE
-from pixelwise.datasets.reading.files import load_image, read_pair
+from pixelwise.datasets.reading.images import load_image
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import IGNORE

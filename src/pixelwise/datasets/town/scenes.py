@@ -19,7 +19,8 @@ from PIL import Image
 
 from pixelwise.datasets.layouts.layout import DESCRIPTION_FILE
 from pixelwise.datasets.town.canvas import LABEL, Canvas
-from pixelwise.datasets.town.street import Weather, draw_street, draw_weather
+from pixelwise.datasets.town.street import draw_street
+from pixelwise.datasets.town.weather import Weather, draw_weather
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import CAMVID
 from pixelwise.recipes.schema.recipe import Data

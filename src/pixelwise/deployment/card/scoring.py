@@ -15,7 +15,7 @@ from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.layouts.listing import list_images
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.decoding import image_sizes
-from pixelwise.datasets.reading.files import read_image
+from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.deployment.export.export import DEFAULT_SIZE
 from pixelwise.deployment.export.verification import folder_images

@@ -28,7 +28,7 @@ from pixelwise.deployment.export.verification import (
 )
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.models import SegmentationModel, build_model
-from pixelwise.models.quantization_aware import QuantizedModel
+from pixelwise.models.quantization.aware import QuantizedModel
 from pixelwise.profiling import complexity
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Recipe, to_plain

@@ -12,7 +12,7 @@ from pixelwise.checkpoints.import_folder import PROVENANCE
 from pixelwise.checkpoints.trained import TrainedModel, load_trained
 from pixelwise.errors import RecipeError
 from pixelwise.models import SegmentationModel, build_model
-from pixelwise.models.quantization_aware import QuantizationAwareModel, QuantizedModel
+from pixelwise.models.quantization.aware import QuantizationAwareModel, QuantizedModel
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.classes.palettes import colorblind_palette
 from pixelwise.recipes.classes.tables import Color

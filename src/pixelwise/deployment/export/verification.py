@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.datasets.layouts.listing import list_images
-from pixelwise.datasets.reading.files import read_image
+from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.export.graphs import ExportedNetwork

@@ -14,7 +14,8 @@ from markupsafe import Markup
 from PIL import Image
 
 from pixelwise.datasets.auditing.checking import Checked, data_file, refused_kinds, train_command, verdict
-from pixelwise.datasets.reading.files import read_image, read_pair
+from pixelwise.datasets.reading.images import read_image
+from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.prediction.combinations import indexed, mixed_colors

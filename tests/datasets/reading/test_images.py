@@ -6,7 +6,9 @@ import pytest
 from PIL import Image
 
 from pixelwise.datasets.labels import LabelTable, table_of
-from pixelwise.datasets.reading.files import load_image, load_mask, read_image, read_labels, read_pair
+from pixelwise.datasets.reading.images import load_image, read_image
+from pixelwise.datasets.reading.masks import load_mask
+from pixelwise.datasets.reading.pairs import read_labels, read_pair
 from pixelwise.datasets.samples import Dataset, Reading, Sample
 from pixelwise.errors import DataError, RecipeError
 

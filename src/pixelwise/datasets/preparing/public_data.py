@@ -1,29 +1,13 @@
-"""Public data sets from their publishers to a folder that opens: downloaded, checked, unpacked, converted.
-
-Nothing is downloaded without being asked for. Archives that somebody put into the folder are used as they are, so
-a machine without a network is served as well. SHA-256 are those that several independent tools publish; where
-nobody publishes one, the first download's is written to `downloads.json` in the folder and checked from then on.
-"""
+"""Public data sets: where they are published, under which terms, and what has to be there at the end."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from pixelwise.datasets.preparing.sbd import write_augmented
-from pixelwise.errors import DataError, RecipeError
+from pixelwise.errors import RecipeError
 from pixelwise.recipes.suggestions import did_you_mean
-from pixelwise.storage import printable, sha256_file, write_bytes
-from pixelwise.storage.archives import unpack
-from pixelwise.storage.downloads import download
-
-Tell = Callable[[str], None]
-Progress = Callable[[str, int, int], None]
-RECORD = "downloads.json"
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +32,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str | None = None
 
 
-class Recipe(NamedTuple):
+class Publication(NamedTuple):
     """How to get a data set.
 
     Attributes:
@@ -66,26 +50,15 @@ class Recipe(NamedTuple):
     by_hand: str = ""
 
 
-class State(NamedTuple):
-    """What is there.
-
-    Attributes:
-        counts: Pattern -> (files found, files expected).
-        missing: Archives whose content is not there.
-    """
-
-    counts: dict[str, tuple[int, int]]
-    missing: tuple[Source, ...]
-
-    @property
-    def complete(self) -> bool:
-        """Whether every file is there."""
-        return not self.missing and all(found >= expected for found, expected in self.counts.values())
-
-
 _COCO = "http://images.cocodataset.org"
+
+
 _CAMVID = "http://web4.cs.ucl.ac.uk/staff/g.brostow/MotionSegRecData"
-_VOC = "VOCdevkit/VOC2012"
+
+
+VOC = "VOCdevkit/VOC2012"
+
+
 _COCO_IMAGES = (
     Source(
         file="train2017.zip",
@@ -102,10 +75,16 @@ _COCO_IMAGES = (
         sha256="4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05",
     ),
 )
+
+
 _CITYSCAPES_TERMS = "non-commercial; registration at www.cityscapes-dataset.com"
+
+
 _CITYSCAPES_LOGIN = "register at https://www.cityscapes-dataset.com, log in, and download "
-RECIPES: dict[str, Recipe] = {
-    "camvid": Recipe(
+
+
+PUBLIC_DATA: dict[str, Publication] = {
+    "camvid": Publication(
         "CamVid with 11 classes at 480x360, in SegNet's split: 367, 101 and 233 images.",
         "research only (CC BY-NC-SA); mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid",
         (
@@ -123,7 +102,7 @@ RECIPES: dict[str, Recipe] = {
             for kind in ("", "annot")
         },
     ),
-    "camvid-original": Recipe(
+    "camvid-original": Publication(
         "CamVid as it was published: 701 images of 960x720, masks of 32 colours (data.dataset=camvid32) or 11.",
         "research only (CC BY-NC-SA); mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid",
         (
@@ -141,14 +120,14 @@ RECIPES: dict[str, Recipe] = {
         ),
         {"701_StillsRaw_full/*.png": 701, "LabeledApproved_full/*_L.png": 701},
     ),
-    "voc-aug": Recipe(
+    "voc-aug": Publication(
         "Pascal VOC 2012 with the masks of SBD: 10582 images to train on, 1449 for val, 21 classes.",
         "Flickr's terms of use; host.robots.ox.ac.uk/pascal/VOC",
         (
             Source(
                 file="VOCtrainval_11-May-2012.tar",
                 url="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
-                brings=f"{_VOC}/SegmentationClass",
+                brings=f"{VOC}/SegmentationClass",
                 size=1_999_639_040,
                 sha256="e14f763270cf193d0b5f74b169f44157a4b0c6efa708f4dd0ff78ee691763bcb",
             ),
@@ -161,12 +140,12 @@ RECIPES: dict[str, Recipe] = {
             ),
         ),
         {
-            f"{_VOC}/JPEGImages/*.jpg": 17125,
-            f"{_VOC}/SegmentationClass/*.png": 2913,
-            f"{_VOC}/SegmentationClassAug/*.png": 12031,
+            f"{VOC}/JPEGImages/*.jpg": 17125,
+            f"{VOC}/SegmentationClass/*.png": 2913,
+            f"{VOC}/SegmentationClassAug/*.png": 12031,
         },
     ),
-    "ade20k": Recipe(
+    "ade20k": Publication(
         "ADE20K, the scene parsing benchmark: 20210 images to train on, 2000 for val, 150 classes.",
         "research and teaching; groups.csail.mit.edu/vision/datasets/ADE20K/terms",
         (
@@ -182,7 +161,7 @@ RECIPES: dict[str, Recipe] = {
             for kind, ending in (("images", "jpg"), ("annotations", "png"))
         },
     ),
-    "coco": Recipe(
+    "coco": Publication(
         "COCO 2017: 118287 images to train on, 5000 for val; its masks are drawn when it is opened.",
         "annotations CC BY 4.0, images under Flickr's terms of use; cocodataset.org",
         (
@@ -197,7 +176,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         {"train2017/*.jpg": 118287, "val2017/*.jpg": 5000, "annotations/instances_*2017.json": 2},
     ),
-    "cocostuff": Recipe(
+    "cocostuff": Publication(
         "COCO-Stuff: COCO 2017 with masks of 171 classes: 118287 images to train on, 5000 for val.",
         "annotations CC BY 4.0, images under Flickr's terms of use; github.com/nightrome/cocostuff",
         (
@@ -216,7 +195,7 @@ RECIPES: dict[str, Recipe] = {
             for folder, ending in (("", "jpg"), ("stuffthingmaps_trainval2017/", "png"))
         },
     ),
-    "cityscapes": Recipe(
+    "cityscapes": Publication(
         "Cityscapes, the finely labelled part: 2975, 500 and 1525 images of 2048x1024, 19 classes.",
         _CITYSCAPES_TERMS,
         (
@@ -230,7 +209,7 @@ RECIPES: dict[str, Recipe] = {
         },
         f"{_CITYSCAPES_LOGIN}leftImg8bit_trainvaltest.zip (11 GB) and gtFine_trainvaltest.zip (241 MB)",
     ),
-    "cityscapes-coarse": Recipe(
+    "cityscapes-coarse": Publication(
         "Cityscapes, the coarsely labelled part: 19998 more images to train on (data.train_split=train_extra).",
         _CITYSCAPES_TERMS,
         (
@@ -248,154 +227,16 @@ RECIPES: dict[str, Recipe] = {
 """What `pixelwise data prepare` knows, by name."""
 
 
-class _Recorded(msgspec.Struct):
-    """What was learnt at the first use of an archive."""
-
-    url: str | None
-    bytes: int
-    sha256: str
-    first_seen: str
-
-
-def recipe_of(name: str) -> Recipe:
+def publication_of(name: str) -> Publication:
     """How to get the data set `name`.
 
     Raises:
         RecipeError: R203, no such data set is known.
     """
-    if name in RECIPES:
-        return RECIPES[name]
+    if name in PUBLIC_DATA:
+        return PUBLIC_DATA[name]
     raise RecipeError(
         "R203",
-        f"no data set '{name}' is known{did_you_mean(name, RECIPES)}",
-        f"known: {', '.join(RECIPES)}; own data needs no preparation: pixelwise check PATH",
-    )
-
-
-def state_of(recipe: Recipe, root: Path) -> State:
-    """What of a data set is in `root`. Only names are read."""
-    counts = {pattern: (sum(1 for _ in root.glob(pattern)), number) for pattern, number in recipe.expected.items()}
-    return State(counts, tuple(source for source in recipe.sources if not (root / source.brings).exists()))
-
-
-def prepare(
-    name: str,
-    root: Path,
-    *,
-    fetch: bool = False,
-    tell: Tell = lambda line: None,
-    progress: Progress | None = None,
-    recipes: dict[str, Recipe] | None = None,
-) -> State:
-    """Bring a public data set into the folder `root`, as far as it can be.
-
-    Args:
-        name: A key of `RECIPES`.
-        root: Created if need be. Archives are looked for here, and unpacked here.
-        fetch: Download archives that are not there.
-        tell: Called with a sentence at each step.
-        progress: Called with what is being done, how much is done and how much there is (0: unknown).
-        recipes: Instead of `RECIPES`.
-
-    Returns:
-        What is there at the end.
-
-    Raises:
-        RecipeError: R203, no such data set.
-        DataError: D250, D251, the download; D252, the archive; D253, archives are missing that cannot
-            be downloaded, or were not to be; D226, SBD's masks.
-        ResourceError: S601, S602, the disk is full.
-    """
-    recipe = recipes[name] if recipes is not None else recipe_of(name)
-    lacking = []
-    for source in state_of(recipe, root).missing:
-        archive = root / source.file
-        if not archive.is_file() and not (fetch and source.url):
-            lacking.append(source)
-            continue
-        _get(source, archive, tell, progress)
-        tell(f"unpacking {source.file}")
-        unpack(
-            archive,
-            root / source.into,
-            only=source.only,
-            progress=lambda done, total, file=source.file: progress and progress(f"unpacking {file}", done, total),
-        )
-        if not (root / source.brings).exists():
-            raise DataError(
-                "D252",
-                f"{printable(archive)}: it unpacks to something else; expected {source.brings}",
-                "download it again from its publisher",
-            )
-    if lacking:
-        raise _not_there(recipe, root, lacking, name)
-    _merge_sbd(root, tell, progress)
-    return state_of(recipe, root)
-
-
-def _get(source: Source, archive: Path, tell: Tell, progress: Progress | None) -> None:
-    """Download an archive, or take the one that is there; compare and remember its hash."""
-    record = _read_record(archive.parent)
-    known = record.get(source.file)
-    expected = source.sha256 or (known.sha256 if known else None)
-    if source.url is not None and not archive.exists():
-        tell(f"downloading {source.url}")
-        fetched = download(
-            source.url,
-            archive,
-            sha256=expected,
-            size=source.size,
-            progress=lambda done, total: progress and progress(f"downloading {source.file}", done, total),
-        )
-        digest, size = fetched.sha256, fetched.size
-    else:
-        tell(f"checking {source.file}")
-        digest, size = sha256_file(archive), archive.stat().st_size
-        if expected is not None and digest != expected:
-            raise DataError(
-                "D251",
-                f"{printable(archive)}: its SHA-256 is {digest}, expected {expected}",
-                "remove it and download it again",
-            )
-    if known is None:
-        record[source.file] = _Recorded(source.url, size, digest, time.strftime("%F"))
-        write_bytes(archive.parent / RECORD, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
-
-
-def _read_record(folder: Path) -> dict[str, _Recorded]:
-    try:
-        return msgspec.json.decode((folder / RECORD).read_bytes(), type=dict[str, _Recorded])
-    except (OSError, msgspec.DecodeError):
-        return {}
-
-
-def _merge_sbd(root: Path, tell: Tell, progress: Progress | None) -> None:
-    """The masks of VOC and SBD in one folder, where both are there and the list is not."""
-    voc, sbd = root / _VOC, root / "benchmark_RELEASE" / "dataset"
-    listed = voc / "ImageSets" / "Segmentation" / "trainaug.txt"
-    if not sbd.is_dir() or not voc.is_dir() or listed.exists():
-        return
-    tell("converting the masks of SBD")
-    of_sbd, of_voc = write_augmented(
-        voc, sbd, progress=lambda done, total: progress and progress("converting masks", done, total)
-    )
-    tell(f"SegmentationClassAug/: {of_sbd} masks of SBD, {of_voc} of VOC")
-
-
-def _not_there(recipe: Recipe, root: Path, lacking: Sequence[Source], name: str) -> DataError:
-    public = [source for source in lacking if source.url]
-    gated = [source for source in lacking if not source.url]
-    help = []
-    if public:
-        size = sum(source.size or 0 for source in public)
-        about = f" ({size / 1e9:.1f} GB)" if size else ""
-        urls = ", ".join(source.url or "" for source in public)
-        help.append(f"add --download to fetch {urls}{about}, or put the files there")
-    if gated:
-        help.append(f"{recipe.by_hand}; put {' and '.join(s.file for s in gated)} into {printable(root)}")
-    files = ", ".join(f"{source.file} (or {source.brings}/, unpacked)" for source in lacking)
-    return DataError(
-        "D253",
-        f"{printable(root)}: {name} is not complete; not there: {files}",
-        f"{'; '.join(help)}, and run this again",
+        f"no data set '{name}' is known{did_you_mean(name, PUBLIC_DATA)}",
+        f"known: {', '.join(PUBLIC_DATA)}; own data needs no preparation: pixelwise check PATH",
     )

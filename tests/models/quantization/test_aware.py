@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pixelwise.errors import RecipeError
 from pixelwise.layers.fake_quantization import FakeQuantization
 from pixelwise.models.base import SegmentationModel
-from pixelwise.models.quantization_aware import QuantizationAwareModel, converted, quantization_aware
+from pixelwise.models.quantization.aware import QuantizationAwareModel, converted, quantization_aware
 from pixelwise.recipes.specs import ENetSpec
 
 pytest.importorskip("torchao", reason="pip install 'pixelwise[quantization]'")

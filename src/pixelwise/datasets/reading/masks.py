@@ -1,0 +1,244 @@
+"""Masks to class ids: decoded, translated by the label table, or refused with what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from pixelwise.datasets.explanations import (
+    describe_counts,
+    describe_ids,
+    explain_colors_without_table,
+    explain_lossy,
+    explain_unknown_colors,
+    explain_unknown_ids,
+)
+from pixelwise.datasets.labels import LabelTable, color_codes, count_values, presence
+from pixelwise.datasets.reading.bands import ARRAY_SUFFIX, read_array_mask
+from pixelwise.datasets.reading.decoding import decode
+from pixelwise.datasets.reading.fitting import fit_labels, rotation_error
+from pixelwise.datasets.reading.images import DEEP_MODES, ImageFacts
+from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.errors import DataError
+from pixelwise.recipes.classes.tables import IGNORE_BIT
+from pixelwise.storage import printable
+
+# Pillow stretches grey values of 2 and 4 bits to 0..255: right for an image, wrong for ids.
+_GREY_STEP = {"L;2": 85, "L;4": 17}
+
+
+class RawMask(NamedTuple):
+    """A decoded mask before its values mean anything.
+
+    Attributes:
+        values: (H, W) integers, or uint8 (H, W, 3) colours.
+        palette: uint8 (n, 3) colours of the ids, for palette images.
+        encoding: In words, such as `palette PNG`.
+        lossless: Whether the file format keeps every value exactly.
+    """
+
+    values: np.ndarray
+    palette: np.ndarray | None
+    encoding: str
+    lossless: bool
+
+
+class Translation(NamedTuple):
+    """A mask in class ids, and what could not be translated.
+
+    Attributes:
+        labels: uint8 (H, W) class ids with 255 = ignored.
+        unknown_ids: Raw value -> pixels, where the label table does not name it.
+        unknown_colors: `0xrrggbb` -> pixels, likewise.
+    """
+
+    labels: np.ndarray
+    unknown_ids: dict[int, int]
+    unknown_colors: dict[int, int]
+
+
+class ClassLabels(NamedTuple):
+    """The masks of all classes of one image, read.
+
+    Attributes:
+        labels: int32 (H, W), bit k is class k, `IGNORE_BIT` alone where ignored; None where a mask is wrong.
+        errors: What is wrong, with the file.
+        encoding: Of the first mask, as in `RawMask`.
+    """
+
+    labels: np.ndarray | None
+    errors: list[tuple[Path, DataError]]
+    encoding: str
+
+
+def read_class_masks(
+    sample: Sample, dataset: Dataset, size: tuple[int, int] | None, facts: ImageFacts | None = None
+) -> ClassLabels:
+    """The masks of multi-label data as one bit field; what is wrong with them is collected.
+
+    Args:
+        sample: Of `dataset`. A class without a mask is absent.
+        dataset: Gives the reading options.
+        size: (height, width) of the image; None takes that of the first mask.
+        facts: Of the image, where it was read: its rotation explains sizes that differ.
+    """
+    errors: list[tuple[Path, DataError]] = []
+    labels, ignored, encoding = None if size is None else np.zeros(size, np.int32), None, ""
+    for bit, path in enumerate((*sample.class_masks, sample.ignore_mask)):
+        if path is None:
+            continue
+        try:
+            raw = load_mask(path, dataset.label_table, max_pixels=dataset.reading.max_pixels)
+            encoding = encoding or raw.encoding
+            present = _presence(path, raw, dataset.label_table.threshold)
+            labels = np.zeros(present.shape, np.int32) if labels is None else labels
+            named = msgspec.structs.replace(sample, mask_path=path)
+            if facts is not None and (
+                error := rotation_error(named, labels.shape, present.shape, facts.orientation, dataset.reading)
+            ):
+                raise error
+            present = fit_labels(present, labels.shape, path, dataset.reading)
+        except DataError as error:
+            errors.append((path, error))
+            continue
+        if bit == len(sample.class_masks):
+            ignored = present
+        else:
+            np.bitwise_or(labels, 1 << bit, out=labels, where=present)
+    if labels is not None and ignored is not None:
+        labels[ignored] = IGNORE_BIT
+    return ClassLabels(None if errors else labels, errors, encoding)
+
+
+def sound(found: ClassLabels) -> np.ndarray:
+    """The labels.
+
+    Raises:
+        DataError: The first error of a mask.
+    """
+    if found.labels is None:
+        raise found.errors[0][1]
+    return found.labels
+
+
+def _presence(path: Path, raw: RawMask, threshold: int | None) -> np.ndarray:
+    """Where the mask of one class is not black: bool (H, W).
+
+    Raises:
+        DataError: D202 more than two values, D203 a lossy format, D205 colours.
+    """
+    where, help = printable(path), "export it as PNG of 0 and 255, or say what counts: data.mask_threshold=128"
+    if threshold is None and not raw.lossless:
+        raise DataError(
+            "D203", f"{where}: the mask is a {raw.encoding} file, whose compression blurs black and white", help
+        )
+    if raw.values.ndim == 3:
+        raise DataError("D205", f"{where}: the mask of one class is an RGB image; expected black and white", help)
+    present, unknown = presence(raw.values, threshold)
+    if unknown:
+        raise DataError(
+            "D202",
+            f"{where}: mask contains {describe_counts(unknown)}; the mask of one class holds 0 and 255, or 0 and 1",
+            help,
+        )
+    return present
+
+
+def load_mask(path: Path, table: LabelTable, *, max_pixels: int) -> RawMask:
+    """Decode a mask without interpreting its values.
+
+    Palette images give their indices, unless `table` knows colours only; 1-bit images give 0 and
+    1; an RGB image whose three channels are equal everywhere counts as one channel.
+
+    Raises:
+        DataError: D205 for floating-point masks and arrays that are no (H, W) integers; D101, D102, D120,
+            D131 as `read_image`.
+    """
+    if path.suffix.lower() == ARRAY_SUFFIX:
+        array = read_array_mask(path, max_pixels)
+        return RawMask(array, None, f"{8 * array.dtype.itemsize}-bit NPY", True)
+    decoded = decode(path, max_pixels=max_pixels)
+    image = decoded.image
+    by_color = bool(table.colors) and not table.ids
+    palette = None
+    if table.threshold is not None and image.mode not in DEEP_MODES:
+        values, kind = np.array(image.convert("RGBA").convert("L")), "black and white"
+    elif image.mode == "P" and not by_color:
+        palette = np.asarray(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+        values, kind = np.array(image), "palette"
+    elif image.mode == "1" and not by_color:
+        values, kind = np.array(image).astype(np.uint8), "1-bit"
+    elif image.mode in ("L", "LA") and not by_color:
+        values = np.array(image.getchannel("L")) // np.uint8(_GREY_STEP.get(decoded.raw_mode, 1))
+        kind = f"{decoded.raw_mode[-1]}-bit" if decoded.raw_mode in _GREY_STEP else "8-bit"
+    elif image.mode in DEEP_MODES and image.mode != "F":
+        values = np.asarray(image)
+        values, kind = values.astype(np.uint16 if values.dtype.itemsize == 2 else np.int32), "16-bit"
+    elif image.mode == "F":
+        raise DataError(
+            "D205",
+            f"{printable(path)}: the mask holds floating-point numbers; expected class ids",
+            "export it as 8-bit PNG",
+        )
+    else:
+        values, kind = np.array(image.convert("RGBA").convert("RGB")), "RGB"
+        if not by_color and _is_grey(values):
+            values, kind = np.ascontiguousarray(values[..., 0]), "grey RGB"
+    return RawMask(values, palette, f"{kind} {decoded.format}", decoded.lossless)
+
+
+def translate(raw: RawMask, table: LabelTable) -> Translation:
+    """Class ids of a decoded mask. RGB masks without a colour table give all-ignored labels."""
+    if raw.values.ndim == 2:
+        labels, unknown = table.map_ids(raw.values)
+        return Translation(labels, unknown, {})
+    labels, unknown = table.map_colors(raw.values) if table.colors else _nothing_known(raw.values)
+    return Translation(labels, {}, unknown)
+
+
+def mask_error(path: Path, raw: RawMask, translation: Translation, dataset: Dataset) -> DataError | None:
+    """What is wrong with the values of a mask: D202, D203, D205, or None."""
+    where, table = printable(path), dataset.label_table
+    if not raw.lossless and table.threshold is None:
+        total = raw.values.shape[0] * raw.values.shape[1]
+        unknown = sum(translation.unknown_ids.values()) + sum(translation.unknown_colors.values())
+        return DataError(
+            "D203",
+            f"{where}: the mask is stored as {raw.encoding}, whose compression changes class ids at every edge; "
+            f"{100 * unknown / total:.3g} % of the pixels have no meaning",
+            explain_lossy(count_values(raw.values) if raw.values.ndim == 2 else {}),
+        )
+    if translation.unknown_ids:
+        seen = count_values(raw.values)
+        return DataError(
+            "D202",
+            f"{where}: mask contains {describe_counts(translation.unknown_ids)}; expected {describe_ids(table.ids)}",
+            explain_unknown_ids(translation.unknown_ids, seen, len(dataset.classes)),
+        )
+    if translation.unknown_colors and not table.colors:
+        colors = translation.unknown_colors
+        clause, help = explain_colors_without_table(colors)
+        height, width = raw.values.shape[:2]
+        return DataError(
+            "D205",
+            f"{where}: the mask is an RGB image ({height}x{width}x3) with {len(colors)} colours; expected one channel "
+            f"of class ids, or a colour table; {clause}",
+            help,
+        )
+    if translation.unknown_colors:
+        num_colors = len(count_values(color_codes(raw.values)))
+        clause, help = explain_unknown_colors(translation.unknown_colors, translation.labels.size, num_colors)
+        return DataError("D203", f"{where}: {clause}", help)
+    return None
+
+
+def _is_grey(rgb: np.ndarray) -> bool:
+    return bool((rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all())
+
+
+def _nothing_known(rgb: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
+    codes = color_codes(rgb)
+    return np.full(codes.shape, 255, np.uint8), count_values(codes)

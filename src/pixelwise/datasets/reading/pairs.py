@@ -1,0 +1,56 @@
+"""Labels, and images together with them, as training and evaluation read them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pixelwise.datasets.reading.fitting import fit_labels, rotation_error
+from pixelwise.datasets.reading.images import load_image
+from pixelwise.datasets.reading.masks import load_mask, mask_error, read_class_masks, sound, translate
+from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.errors import DataError
+from pixelwise.storage import printable
+
+
+def read_labels(sample: Sample, dataset: Dataset, size: tuple[int, int] | None = None) -> np.ndarray:
+    """The mask of `sample` as uint8 (H, W) class ids with 255 = ignored; of multi-label data int32 bit fields.
+
+    Args:
+        sample: Of `dataset`.
+        dataset: Gives the label table and the reading options.
+        size: (height, width) the labels must have, the image's; None takes any. A mask of another
+            size is an error, or is resized by nearest neighbour where `mask_resize` allows it.
+
+    Raises:
+        DataError: D201 wrong size, D202 unknown ids, D203 colours outside the table or a lossy
+            format, D205 an RGB mask without a colour table, D220 no mask; those of `read_image`.
+    """
+    if sample.mask_path is None:
+        raise DataError(
+            "D220", f"{printable(sample.image_path)}: the image has no mask", "add the mask, or leave the image out"
+        )
+    if dataset.multilabel:
+        return sound(read_class_masks(sample, dataset, size))
+    raw = load_mask(sample.mask_path, dataset.label_table, max_pixels=dataset.reading.max_pixels)
+    translation = translate(raw, dataset.label_table)
+    error = mask_error(sample.mask_path, raw, translation, dataset)
+    if error is not None:
+        raise error
+    return fit_labels(translation.labels, size, sample.mask_path, dataset.reading)
+
+
+def read_pair(sample: Sample, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Image and labels of equal size: uint8 (H, W, 3) and uint8 (H, W), or int32 of multi-label data.
+
+    Raises:
+        DataError: D110, the mask fits the image only without (or with) its EXIF rotation; those of
+            `read_image` and `read_labels`.
+    """
+    image, facts = load_image(sample.image_path, dataset.reading)
+    if dataset.multilabel and sample.mask_path is not None:
+        return image, sound(read_class_masks(sample, dataset, (image.shape[0], image.shape[1]), facts))
+    labels = read_labels(sample, dataset)
+    error = rotation_error(sample, image.shape[:2], labels.shape, facts.orientation, dataset.reading)
+    if error is not None:
+        raise error
+    return image, fit_labels(labels, image.shape[:2], sample.mask_path, dataset.reading)

@@ -1,0 +1,1 @@
+"""Networks that learn with 8-bit weights and activations."""
