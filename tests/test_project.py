@@ -14,14 +14,22 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 
 def shown_tree() -> dict[str, str]:
+    """Path below the package -> what the README says of it."""
     block = README.split("## The tree")[1].split("```")[1]
-    rows = (re.match(r"  (\S+)\s{2,}(\S.*)", line) for line in block.splitlines())
-    return {row[1].rstrip("/"): row[2] for row in rows if row}
+    shown: dict[str, str] = {}
+    parents: list[str] = []
+    for line in block.splitlines():
+        if row := re.match(r"((?:  )+)(\S+)\s{2,}(\S.*)", line):
+            parents[len(row[1]) // 2 - 1 :] = [row[2].rstrip("/")]
+            shown["/".join(parents)] = row[3]
+    return shown
 
 
 def test_the_readme_shows_the_tree_that_exists():
-    existing = {path.name for path in SOURCE.iterdir() if path.is_dir() and (path / "__init__.py").exists()}
-    assert set(shown_tree()) == existing | {"errors.py"}
+    packages = {path.parent for path in SOURCE.rglob("__init__.py")} - {SOURCE}
+    # Rooms that only sort their package by subject need no line of their own.
+    unsaid = {SOURCE / "models" / "quantization", *(SOURCE / "reports").iterdir()}
+    assert set(shown_tree()) == {path.relative_to(SOURCE).as_posix() for path in packages - unsaid} | {"errors.py"}
 
 
 def test_every_dependency_has_a_reason_in_the_readme():

@@ -36,6 +36,7 @@ def _bars(left: float, right: float, starts: np.ndarray, length: float) -> np.nd
 
 
 def draw_ground(canvas: Canvas, rng: np.random.Generator, sides: tuple[Side, Side]) -> None:
+    """Draw the road, its markings, and pavements, parking and grass on both sides."""
     asphalt = jitter(rng, (104, 104, 106), 0.28, tint=16)
     paving = jitter(rng, mix((150, 146, 140), asphalt, rng.uniform(0, 0.75)), 0.16, tint=30)
     for side in sides:
@@ -57,11 +58,8 @@ def draw_ground(canvas: Canvas, rng: np.random.Generator, sides: tuple[Side, Sid
     for side in sides:
         stone = scale(paving, rng.uniform(0.75, 1.2))
         x = side.sign * side.kerb
-        stretches = (
-            [(NEAREST, FARTHEST)]
-            if side.crossing is None
-            else [(NEAREST, side.crossing[0]), (side.crossing[1], FARTHEST)]
-        )
+        gap = side.crossing
+        stretches = [(NEAREST, FARTHEST)] if gap is None else [(NEAREST, gap[0]), (gap[1], FARTHEST)]
         for near, far in stretches:
             canvas.polygon(
                 canvas.project(strip(x, x + side.sign * 0.22, near, far)), canvas.faded(stone, 8), LABEL["pavement"]

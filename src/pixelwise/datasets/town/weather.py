@@ -83,6 +83,7 @@ def draw_weather(rng: np.random.Generator) -> Weather:
 
 
 def draw_side(rng: np.random.Generator, sign: int, kerb: float) -> Side:
+    """Lay out one side of a street at random; `sign` is -1 on the left, 1 on the right, `kerb` in metres."""
     near = rng.uniform(9, 40)
     crossing = (near, near + rng.uniform(6, 10)) if rng.random() < 0.4 else None
     kind = ("city", "houses", "park")[int(rng.choice(3, p=(0.48, 0.32, 0.2)))]
