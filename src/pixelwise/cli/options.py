@@ -1,0 +1,164 @@
+"""From option structs to the command line: `takes(ExportOptions)` gives a verb one option per field.
+
+A field may say in `msgspec.Meta(extra={...})` how it looks there: `flag` (another name than the field's), `metavar`,
+`many` (the option may be given several times instead of once with commas), `hidden`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import typing
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+import typer
+
+from pixelwise.options import Options, constraints, field_texts
+
+
+class Flag(typing.NamedTuple):
+    """How a field of an option struct is given on the command line.
+
+    Attributes:
+        field: Name of the field.
+        flags: `--max-miou-drop`; for a switch that is on by default `--boundary/--no-boundary`.
+        parameter: What Typer makes the option from.
+        parse: Turns what Typer read into the field's value.
+    """
+
+    field: str
+    flags: str
+    parameter: inspect.Parameter
+    parse: Callable[[Any], Any]
+
+
+@functools.cache
+def flags_of(options: type[Options]) -> tuple[Flag, ...]:
+    """The flags of a struct, in the order of its fields."""
+    hints = typing.get_type_hints(options, include_extras=True)
+    return tuple(
+        _flag(options, field, hints[field.name])
+        for field in msgspec.structs.fields(options)
+        if not _marks(hints[field.name]).get("hidden")
+    )
+
+
+def takes(options: type[Options]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a verb: its parameter `options` is filled from one command line option per field of `options`."""
+
+    def decorate(verb: Callable[..., Any]) -> Callable[..., Any]:
+        flags = flags_of(options)
+        own = inspect.signature(verb, eval_str=True)
+        before = [p for p in own.parameters.values() if p.name != "options"]
+
+        @functools.wraps(verb)
+        def run(**given: Any) -> Any:
+            values = {flag.field: flag.parse(given.pop(flag.field)) for flag in flags}
+            return verb(**given, options=options(**values))
+
+        # Arguments and the verb's own options first, switches about the output (`--json`) last, as they are declared.
+        first = [p for p in before if not _is_late(p)]
+        last = [p for p in before if _is_late(p)]
+        parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in (*first, *(flag.parameter for flag in flags), *last)]
+        run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
+        del run.__wrapped__  # type: ignore[attr-defined]  # Typer would look at its annotations instead
+        return run
+
+    return decorate
+
+
+def _is_late(parameter: inspect.Parameter) -> bool:
+    return parameter.name == "json"
+
+
+def _marks(hint: Any) -> dict[str, Any]:
+    if typing.get_origin(hint) is typing.Annotated:
+        for mark in typing.get_args(hint)[1:]:
+            if isinstance(mark, msgspec.Meta) and mark.extra:
+                return mark.extra
+    return {}
+
+
+def _flag(options: type[Options], field: msgspec.structs.FieldInfo, hint: Any) -> Flag:
+    marks = _marks(hint)
+    base, optional = _base(hint)
+    required = field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT
+    default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
+    name = marks.get("flag") or "--" + field.name.replace("_", "-")
+    if base is bool and default is True:
+        name = f"{name}/--no-{name.removeprefix('--')}"
+    annotation, parse, show = _conversion(base, bool(marks.get("many")))
+    info = typer.Option(
+        ... if required else None if default is None else show(default),
+        name,
+        help=field_texts(options).get(field.name, ""),
+        metavar=marks.get("metavar"),
+        show_default=not required and default not in (None, False, ()),
+        **_limits(options, field.name, base),
+    )
+    kind = annotation | None if optional and annotation is not bool else annotation
+    parameter = inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=info, annotation=kind)
+
+    def read(value: Any) -> Any:
+        return default if value is None or (value == [] and not required) else parse(value)
+
+    return Flag(field.name, name, parameter, read)
+
+
+def _base(hint: Any) -> tuple[Any, bool]:
+    """A type without its marks, and whether it may be None."""
+    if typing.get_origin(hint) is typing.Annotated:
+        hint = typing.get_args(hint)[0]
+    parts = typing.get_args(hint)
+    if type(None) in parts and typing.get_origin(hint) is not Literal:
+        rest = [part for part in parts if part is not type(None)]
+        return _base(rest[0])[0], True
+    return hint, False
+
+
+def _conversion(base: Any, many: bool) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
+    """What Typer should read, how that becomes the field's value, and how a default is shown."""
+    if base == tuple[int, int]:  # (height, width) in code, WIDTHxHEIGHT on the command line
+        from pixelwise.recipes.protocols import parse_size
+
+        return str, parse_size, lambda size: f"{size[1]}x{size[0]}"
+    if typing.get_origin(base) in (tuple, list):
+        item = _base(typing.get_args(base)[0])[0]
+        one = item if item in (int, float) else str
+        if many:
+            return list[str], lambda texts: tuple(map(one, texts)), list
+        return str, functools.partial(_separated, one), lambda values: ",".join(map(str, values))
+    return base, lambda value: value, lambda value: value
+
+
+def _separated(kind: type, text: str) -> tuple[Any, ...]:
+    """`1,2` -> (1, 2): what stands between commas, each once.
+
+    Raises:
+        typer.BadParameter: One of them is no number where numbers are wanted.
+    """
+    try:
+        return tuple(dict.fromkeys(kind(part.strip()) for part in text.split(",") if part.strip()))
+    except ValueError:
+        raise typer.BadParameter(f"'{text}'; expected numbers with commas between them, such as 1,2") from None
+
+
+def _limits(options: type[Options], field: str, base: Any) -> dict[str, float]:
+    bounds = constraints(options).get(field)
+    if bounds is None or base not in (int, float):
+        return {}
+    return {name: one for name, one in (("min", bounds.least), ("max", bounds.most)) if one is not None}
+
+
+def with_flags(text: str, names: typing.Mapping[str, str]) -> str:
+    """A message as a command line user reads it: `max_miou_drop` in backticks becomes --max-miou-drop.
+
+    Args:
+        text: The message; parameters of functions are in backticks.
+        names: Parameter -> flag, of the verb that ran. Other words in backticks stay as they are.
+    """
+    return re.sub(r"`(\w+)`", lambda found: names.get(found[1], found[0]), text)

@@ -1,0 +1,134 @@
+"""Options of the public functions: a frozen struct per verb, declared once for Python and for the command line.
+
+A field's text in the class's `Attributes:` section is also what `--help` prints of it, its default is that of the
+option, and its bounds (`Annotated[int, Meta(ge=1)]`, `Literal[...]`) are checked here for both.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from functools import cache
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from pixelwise.errors import RecipeError
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the options of a verb.
+
+    Raises:
+        RecipeError: R260, a value is outside its bounds or not one of its choices.
+    """
+
+    def __post_init__(self) -> None:
+        for field, bounds in constraints(type(self)).items():
+            value = getattr(self, field)
+            if value is not None and (reason := bounds.violated_by(value)) is not None:
+                raise RecipeError("R260", f"`{field}` is {value!r}; expected {reason}", f"change `{field}`")
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """What a field may be.
+
+    Attributes:
+        least: Smallest value; None: no bound.
+        most: Largest value; None: no bound.
+        choices: The only values; empty: any.
+        each: Whether the field holds several values, each of which is meant.
+    """
+
+    least: float | None = None
+    most: float | None = None
+    choices: tuple[Any, ...] = ()
+    each: bool = False
+
+    def violated_by(self, value: Any) -> str | None:
+        """What was expected instead of `value`; None where it is allowed."""
+        for one in value if self.each else (value,):
+            if self.choices and one not in self.choices:
+                return f"one of {', '.join(map(str, self.choices))}"
+            if (self.least is not None and one < self.least) or (self.most is not None and one > self.most):
+                return self.words()
+        return None
+
+    def words(self) -> str:
+        """`1 or more`, `0 to 1`."""
+        if self.most is None:
+            return f"{self.least:g} or more"
+        return f"{self.most:g} or less" if self.least is None else f"{self.least:g} to {self.most:g}"
+
+
+@cache
+def constraints(options: type[Options]) -> dict[str, Bounds]:
+    """The bounds of every field that has any."""
+    found = {}
+    for name, hint in typing.get_type_hints(options, include_extras=True).items():
+        if (bounds := _bounds(hint)) != Bounds():
+            found[name] = bounds
+    return found
+
+
+def _bounds(hint: Any, each: bool = False) -> Bounds:
+    least: float | None = None
+    most: float | None = None
+    if typing.get_origin(hint) is typing.Annotated:
+        hint, *marks = typing.get_args(hint)
+        for mark in marks:
+            if isinstance(mark, msgspec.Meta):
+                least, most = mark.ge, mark.le
+    several = typing.get_origin(hint) in (tuple, list)
+    parts = [part for part in typing.get_args(hint) if part not in (type(None), ...)]
+    if typing.get_origin(hint) is Literal:
+        return Bounds(least, most, typing.get_args(hint), each)
+    if parts and (several or type(None) in typing.get_args(hint)):
+        inner = _bounds(parts[0], each or several)
+        if inner.choices or inner.least is not None or inner.most is not None:
+            return inner
+    return Bounds(least, most, (), each or several) if (least, most) != (None, None) else Bounds()
+
+
+AnyOptions = TypeVar("AnyOptions", bound=Options)
+
+
+def chosen(kind: type[AnyOptions], options: AnyOptions | None, changes: dict[str, Any]) -> AnyOptions:
+    """The options of a call: a struct, single fields by keyword, or both, in which case the keywords win.
+
+    Args:
+        kind: The verb's options.
+        options: As given; None: the defaults.
+        changes: Keywords of the call.
+
+    Raises:
+        TypeError: `changes` names no field of `kind`; the message names the nearest one.
+        RecipeError: R260, as `Options`.
+    """
+    unknown = [name for name in changes if name not in kind.__struct_fields__]
+    if unknown:
+        import difflib
+
+        near = difflib.get_close_matches(unknown[0], kind.__struct_fields__, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(kind.__struct_fields__)}"
+        raise TypeError(f"unexpected keyword argument {unknown[0]!r}{hint}")
+    return kind(**changes) if options is None else msgspec.structs.replace(options, **changes)
+
+
+@cache
+def field_texts(options: type[Options]) -> dict[str, str]:
+    """What the `Attributes:` section of the class (and of the classes it extends) says of each field, in one line."""
+    texts: dict[str, str] = {}
+    for base in reversed(options.__mro__):
+        lines = inspect.cleandoc(base.__doc__ or "").partition("Attributes:\n")[2].splitlines()
+        name = ""
+        for line in lines:
+            indent = len(line) - len(line.lstrip())
+            if indent == 4 and line.split(":")[0].strip().isidentifier():
+                name, _, text = line.strip().partition(":")
+                texts[name] = text.strip()
+            elif indent > 4 and name:
+                texts[name] += f" {line.strip()}"
+            elif line.strip():
+                break
+    return texts

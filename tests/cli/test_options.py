@@ -1,0 +1,107 @@
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+import typer
+from msgspec import Meta
+from typer.testing import CliRunner
+
+from pixelwise.cli.options import flags_of, takes, with_flags
+from pixelwise.options import Options
+
+
+class Wish(Options, frozen=True, kw_only=True):
+    """What is wanted.
+
+    Attributes:
+        target: The format.
+        argmax: Class ids come out.
+        boundary: Boundary IoU too.
+        size: Size of all images.
+        threads: Numbers of threads.
+        names: Names of things.
+        drop: Points of mIoU.
+        folder: Where it goes.
+        kind: What masks hold.
+    """
+
+    target: Literal["onnx", "openvino"] = "onnx"
+    argmax: bool = False
+    boundary: bool = True
+    size: tuple[int, int] | None = None
+    threads: tuple[int, ...] = (1,)
+    names: Annotated[tuple[str, ...], Meta(extra={"many": True, "flag": "--name"})] = ()
+    drop: Annotated[float, Meta(ge=0, le=100)] | None = None
+    folder: Path | None = None
+    kind: Annotated[str, Meta(extra={"flag": "--format"})] = "ids"
+
+
+def parse(arguments: list[str]) -> tuple[Wish, dict]:
+    app, caught = typer.Typer(), []
+
+    @app.command()
+    @takes(Wish)
+    def run(
+        source: str = typer.Argument(...),
+        *,
+        options: Wish,
+        json: bool = typer.Option(False, "--json", help="Print JSON."),
+    ) -> None:
+        """Do it."""
+        caught.append((options, {"source": source, "json": json}))
+
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    return caught[0] if caught else result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], {}),
+        (["--target", "openvino"], {"target": "openvino"}),
+        (["--argmax"], {"argmax": True}),
+        (["--no-boundary"], {"boundary": False}),
+        (["--size", "480x360"], {"size": (360, 480)}),
+        (["--threads", "1,2, 4"], {"threads": (1, 2, 4)}),
+        (["--name", "a", "--name", "b,c"], {"names": ("a", "b,c")}),
+        (["--drop", "0.5"], {"drop": 0.5}),
+        (["--folder", "x/y"], {"folder": Path("x/y")}),
+        (["--format", "voc"], {"kind": "voc"}),
+    ],
+)
+def test_every_kind_of_field_is_read(arguments: list[str], expected: dict):
+    options, rest = parse(["run-folder", *arguments])
+    assert options == Wish(**expected)
+    assert rest == {"source": "run-folder", "json": False}
+
+
+@pytest.mark.parametrize("arguments", [["--target", "tflite"], ["--drop", "-1"], ["--threads", "two"]])
+def test_what_is_no_value_is_a_usage_error(arguments: list[str]):
+    app = typer.Typer()
+
+    @app.command()
+    @takes(Wish)
+    def run(*, options: Wish) -> None:
+        """Do it."""
+
+    assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+def test_help_says_what_the_struct_says():
+    shown = " ".join(parse(["--help"]).split())
+    assert "Boundary IoU too." in shown
+    assert "--json" in shown
+
+
+def test_flags_are_named_after_fields():
+    assert [flag.flags for flag in flags_of(Wish)] == [
+        "--target", "--argmax", "--boundary/--no-boundary", "--size", "--threads", "--name", "--drop", "--folder",
+        "--format",
+    ]  # fmt: skip
+
+
+def test_parameters_in_messages_become_flags():
+    text = "`max_miou_drop` needs labels, and `images` has none; see `recipe`"
+    shown = with_flags(text, {"max_miou_drop": "--max-miou-drop", "images": "--images"})
+    assert shown == "--max-miou-drop needs labels, and --images has none; see `recipe`"
