@@ -19,9 +19,8 @@ from typing import NamedTuple
 
 from pixelwise import evaluate, train
 from pixelwise.deployment import export
-from pixelwise.deployment.card import computes_bfloat16
 from pixelwise.deployment.quantization import quantize
-from pixelwise.evaluation.machine import processor_features
+from pixelwise.evaluation.machine import computes_bfloat16, processor_features
 from pixelwise.evaluation.result import Result, load_result
 from pixelwise.profiling.latency import Candidate, Latency, LatencyRuntime, measure_latency
 from pixelwise.recipes.catalog import recipe
@@ -100,7 +99,7 @@ def main() -> int:
             evaluate(place(form, work), split="test")
             write_bytes(HERE / "results" / f"{NAME}-{form.name}.json", stored_result(form, work).read_bytes())
     load = os.getloadavg()[0]
-    eager = EAGER if computes_bfloat16(processor_features()) else EAGER[:-1]
+    eager = EAGER if computes_bfloat16() else EAGER[:-1]
     forms = (*eager, *ARTEFACTS)
     latencies = measure_latency(
         [Candidate(source=str(place(form, work)), runtime=form.runtime, threads=1) for form in forms],

@@ -49,6 +49,7 @@ def search(
     from pixelwise.recipes.searching import search as pick
     from pixelwise.recipes.searching import sort as order
     from pixelwise.reports.zoo_results import read_results, results_folders, summarize
+    from pixelwise.storage import json_text
 
     conditions = parse_query(" ".join(query))
     found = read_results(results_folders(results))
@@ -61,9 +62,7 @@ def search(
     check_values(conditions, candidates)
     matches = order(pick(candidates, conditions), sort)
     if json:
-        import msgspec
-
-        print(msgspec.json.format(msgspec.json.encode([_plain(one) for one in matches]), indent=2).decode())
+        print(json_text([_plain(one) for one in matches]), end="")
     elif matches:
         _print(matches)
     else:

@@ -17,7 +17,6 @@ from pixelwise.datasets.listing import list_images
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading import read_image
 from pixelwise.datasets.samples import Dataset, Reading
-from pixelwise.deployment.export import DEFAULT_SIZE
 from pixelwise.deployment.verification import folder_images
 from pixelwise.errors import DataError
 from pixelwise.evaluation.evaluate import evaluate_model, main_logits, predicted_labels, prediction_mode
@@ -29,7 +28,7 @@ from pixelwise.profiling.latency import LatencyRuntime
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol, Size
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema import Recipe
-from pixelwise.recipes.searching import input_size
+from pixelwise.recipes.sizes import seen_size
 from pixelwise.recipes.training_parts import Precision
 
 PRECISIONS: dict[LatencyRuntime, Precision] = {
@@ -82,7 +81,7 @@ def folder_ground(folder: Path, recipe: Recipe, size: Size | None, *, dynamic: b
     Raises:
         DataError: D223, there is no image.
     """
-    wanted = size or _usual_size(recipe)
+    wanted = size or seen_size(recipe)
     fixed = None if dynamic else wanted
     material = folder_images(folder, Reading.of(recipe.data), fixed, recipe.evaluation.input_size)
     return Ground(
@@ -144,7 +143,7 @@ def split_ground(
         source=f"{split} of {dataset.name}",
         count=len(samples),
         fixed=fixed,
-        latency_size=fixed or size or shown or _usual_size(recipe),
+        latency_size=fixed or size or shown or seen_size(recipe),
         dataset=dataset,
         folder=folder,
         split=split,
@@ -265,10 +264,6 @@ def _one_size(dataset: Dataset, split: str, protocol: Protocol, wanted: Size | N
         if len(sizes) > 1:
             return None
     return next(iter(sizes), None)
-
-
-def _usual_size(recipe: Recipe) -> Size:
-    return input_size(recipe) or recipe.augment.crop or DEFAULT_SIZE
 
 
 def knows_its_data(run: Path, recipe: Recipe) -> bool:

@@ -21,7 +21,7 @@ from pixelwise.evaluation.machine import Machine, machine_facts, version_facts
 from pixelwise.evaluation.measurement import ImageScore, Measurement
 from pixelwise.metrics.scores import mean_of
 from pixelwise.recipes.protocols import Size
-from pixelwise.storage import printable, write_bytes, write_text
+from pixelwise.storage import json_text, printable, write_bytes, write_text
 
 RESULT = "result.json"
 PER_CLASS = "per_class.csv"
@@ -248,7 +248,7 @@ def _binary_counts(measurement: Measurement) -> tuple[BinaryCounts, ...]:
 
 def to_json(result: Result) -> bytes:
     """The bytes of `result.json`; NaN becomes null."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"
+    return json_text(result, indent=1).encode()
 
 
 def from_json(data: bytes, source: str = RESULT) -> Result:

@@ -24,7 +24,7 @@ from pixelwise.evaluation.pictures import as_picture, indexed_png, jpeg
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.classes import Color
 from pixelwise.recipes.protocols import Size
-from pixelwise.storage import write_bytes
+from pixelwise.storage import json_text, write_bytes, write_text
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
 SAMPLES = "samples.json"
@@ -145,7 +145,7 @@ def save_samples(model: SegmentationModel, dataset: Dataset, measurement: Measur
                 )
             )
     listing = SavedSamples(classes=dataset.classes, palette=dataset.palette, samples=tuple(saved))
-    write_bytes(folder / SAMPLES, msgspec.json.format(msgspec.json.encode(listing), indent=1) + b"\n")
+    write_text(folder / SAMPLES, json_text(listing))
     return listing
 
 

@@ -26,7 +26,7 @@ from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema import Data, Recipe
 from pixelwise.reports.counting import CountDisplay
 from pixelwise.reports.numbers import percent
-from pixelwise.storage import printable, write_text
+from pixelwise.storage import json_text, printable, write_text
 
 GENERIC_RECIPE = "unet-resnet18"
 """Whose data section says how to look at a folder when no recipe is named."""
@@ -113,7 +113,7 @@ def check_and_show(
     """
     checked = check(path, overrides, recipe=recipe, fresh=fresh)
     if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(as_plain(checked)), indent=1).decode() + "\n")
+        sys.stdout.write(json_text(as_plain(checked)))
     else:
         console = Console()
         print_audit(checked.audit, path, console, checked.dataset.other_splits)

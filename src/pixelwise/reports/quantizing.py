@@ -17,6 +17,7 @@ from pixelwise.deployment.sensitivity import LayerCost
 from pixelwise.recipes.protocols import parse_size
 from pixelwise.reports.exporting import describe_export, parse_stride
 from pixelwise.reports.summary import warn
+from pixelwise.storage import json_text
 
 SHOWN_LAYERS = 20
 """On a terminal; JSON has all of them."""
@@ -87,7 +88,7 @@ def quantize_and_show(
         )
     if as_json:
         plain = _plain(costs, exported)
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(plain), indent=1).decode() + "\n")
+        sys.stdout.write(json_text(plain))
     elif exported is not None:
         sys.stdout.write(describe_quantized(exported))
 

@@ -22,6 +22,7 @@ from pixelwise.reports.zoo import (
     our_cells,
 )
 from pixelwise.reports.zoo_results import Measured
+from pixelwise.storage import json_text
 
 TITLE = "Published models, and what holds here"
 INTRODUCTION = (
@@ -147,7 +148,7 @@ def render_json(pages: Sequence[ZooPage]) -> str:
             for page in pages
         ],
     }
-    return msgspec.json.format(msgspec.json.encode(plain), indent=1).decode() + "\n"
+    return json_text(plain)
 
 
 def _content(block: Any) -> Any:
