@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixelwise import evaluate, train
-from pixelwise.deployment.card.card import computes_bfloat16
 from pixelwise.deployment.export import export
 from pixelwise.deployment.int8.quantize import quantize
-from pixelwise.machine.facts import processor_features
+from pixelwise.machine.facts import computes_bfloat16, processor_features
 from pixelwise.profiling.latency import Candidate, Latency, LatencyRuntime, measure_latency
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
@@ -100,7 +99,7 @@ def main() -> int:
             evaluate(place(form, work), split="test")
             write_bytes(HERE / "results" / f"{NAME}-{form.name}.json", stored_result(form, work).read_bytes())
     load = os.getloadavg()[0]
-    eager = EAGER if computes_bfloat16(processor_features()) else EAGER[:-1]
+    eager = EAGER if computes_bfloat16() else EAGER[:-1]
     forms = (*eager, *ARTEFACTS)
     latencies = measure_latency(
         [Candidate(source=str(place(form, work)), runtime=form.runtime, threads=1) for form in forms],

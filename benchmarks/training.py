@@ -45,6 +45,7 @@ from torch.utils.data import DataLoader, Dataset
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.datasets.samples import Dataset as OpenedDataset
+from pixelwise.machine.facts import computes_bfloat16
 from pixelwise.models import build_model, unet
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
@@ -55,7 +56,7 @@ from pixelwise.training.decoded_cache import keep_decoded
 from pixelwise.training.format_choice import choose_format
 from pixelwise.training.optimizers import set_learning_rates
 from pixelwise.training.order import steps_per_epoch
-from pixelwise.training.precision import computes_bfloat16, head_logits
+from pixelwise.training.precision import head_logits
 from pixelwise.training.runs import use_processor
 from pixelwise.training.state import begin_state
 from pixelwise.training.step import train_step

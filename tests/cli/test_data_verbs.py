@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -61,13 +62,20 @@ def test_stats_counts(run_cli: Callable, tiny_data: Path):
 
 def test_the_cache_is_shown_and_cleared(run_cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert run_cli(["data", "cache"]).stdout == "0 decoded splits (data.cache=disk), 0.0 MB\n"
+    folder = tmp_path / "pixelwise"
+    assert run_cli(["data", "cache"]).stdout.endswith(f"{folder}: 0 entries, 0.0 MB\n")
     pixels = np.zeros((200, 250, 3), np.uint8)
     about = {"dataset": "folder", "split": "train", "pairs": 2}
-    write_arrays(tmp_path / "pixelwise" / "decoded" / "abc" / "pairs", [(pixels,)] * 2, about)
-    assert (
-        "folder train, 2 pairs, 0.3 MB\n1 decoded splits (data.cache=disk), 0.3 MB\n"
-        in run_cli(["data", "cache"]).stdout
-    )
-    assert "removed 0.3 MB\n" in run_cli(["data", "cache", "--clear"]).stdout
-    assert list((tmp_path / "pixelwise" / "decoded").iterdir()) == []
+    write_arrays(folder / "decoded" / "abc" / "pairs", [(pixels,)] * 2, about)
+    (folder / "audit-0123456789abcdef01234567.msgpack").write_bytes(b"12345")
+    shown = run_cli(["data", "cache"]).stdout
+    assert re.search(r"^decoded +1 +0\.3 MB +decoded training images", shown, re.MULTILINE)
+    assert re.search(r"^audit +1 +0\.0 MB +", shown, re.MULTILINE)
+    assert "  decoded/abc: 0.3 MB, folder train, 2 pairs\n" in run_cli(["data", "cache", "--kind", "decoded"]).stdout
+    found = json.loads(run_cli(["data", "cache", "--json", "--clear", "--kind", "audit"]).stdout)
+    assert [(kind["kind"], kind["bytes"]) for kind in found["kinds"]] == [("audit", 5)]
+    assert found["cleared"] == {"entries": 1, "bytes": 5, "left": {}}
+    assert "removed 1, 0.3 MB\n" in run_cli(["data", "cache", "--clear"]).stdout
+    assert list((folder / "decoded").iterdir()) == []
+    refused = run_cli(["data", "cache", "--kind", "nonsense"])
+    assert (refused.code, "error[R203]" in refused.stderr) == (2, True)

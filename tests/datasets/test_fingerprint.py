@@ -105,10 +105,10 @@ def test_a_file_written_just_now_is_not_remembered(dataset: Dataset):
     assert HashCache(dataset.root).digest(path) == sha256_bytes(path.read_bytes())
 
 
-def test_a_damaged_cache_file_is_ignored(dataset: Dataset):
+def test_a_damaged_cache_file_is_ignored(dataset: Dataset, own_cache: Path):
     before = fingerprint(dataset)
-    cache = HashCache(dataset.root)
-    cache._file.write_bytes(b"\xff\x00damaged")
+    (file,) = (own_cache / "pixelwise").glob("hashes-*.msgpack")
+    file.write_bytes(b"\xff\x00damaged")
     assert fingerprint(dataset) == before
 
 

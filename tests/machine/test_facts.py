@@ -2,11 +2,21 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
 
 import msgspec
+import pytest
 import torch
 
-from pixelwise.machine.facts import PACKAGES, machine_facts, peak_memory_bytes, processor_features, version_facts
+from pixelwise.machine.facts import (
+    PACKAGES,
+    machine_facts,
+    may_have_bfloat16,
+    peak_memory_bytes,
+    processor_features,
+    version_facts,
+)
 
 
 def test_the_machine_is_described():
@@ -28,6 +38,22 @@ def test_the_features_of_the_processor_are_those_that_linux_names(tmp_path):
         (tmp_path / "cpuinfo").write_text(text)
         assert processor_features(tmp_path / "cpuinfo") == expected
     assert processor_features(tmp_path / "missing") == ()
+
+
+def test_bfloat16_needs_its_own_instructions_where_they_are_known():
+    assert may_have_bfloat16(("avx512f", "avx512_bf16"))
+    assert may_have_bfloat16(("asimd", "bf16"))
+    assert may_have_bfloat16(("avx2", "amx_bf16"))
+    assert not may_have_bfloat16(("avx2", "avx512f"))
+    assert may_have_bfloat16(())
+
+
+@pytest.mark.heavy
+def test_instructions_that_pytorch_may_not_use_do_not_count():
+    script = "from pixelwise.machine.facts import computes_bfloat16; print(computes_bfloat16())"
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_neither_host_nor_user_nor_paths_are_told():

@@ -1,13 +1,24 @@
+import contextlib
 import os
 import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pixelwise.errors import ResourceError
-from pixelwise.storage.atomic import remove_leftovers, require_space, write_bytes, write_text, writing
+from pixelwise.storage.atomic import (
+    building_folder,
+    remove_folder,
+    remove_leftovers,
+    require_space,
+    scratch_folder,
+    write_bytes,
+    write_text,
+    writing,
+)
 
 
 def test_a_written_file_has_its_content_and_leaves_nothing_else(tmp_path: Path):
@@ -64,3 +75,76 @@ def test_a_killed_writer_leaves_only_a_temporary_file_that_is_removed_later(tmp_
     assert path.read_text() == "old"
     assert len(remove_leftovers(tmp_path)) == 1
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def build(path: Path, content: str, **options: Any) -> None:
+    with building_folder(path, **options) as folder:
+        assert folder.parent == path.parent
+        (folder / "file").write_text(content)
+        assert not path.exists() or (path / "file").read_text() == "old"
+
+
+def test_a_folder_appears_whole(tmp_path: Path):
+    path = tmp_path / "deep" / "folder"
+    build(path, "new")
+    assert (path / "file").read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o755
+    assert os.listdir(path.parent) == ["folder"]
+
+
+@pytest.mark.parametrize(("existing", "content"), [("refuse", "old"), ("replace", "new"), ("keep", "old")])
+def test_a_folder_that_exists_is_refused_replaced_or_kept(existing: str, content: str, tmp_path: Path):
+    path = tmp_path / "folder"
+    build(path, "old")
+    with pytest.raises(FileExistsError) if existing == "refuse" else contextlib.nullcontext():
+        build(path, "new", existing=existing)
+    assert (path / "file").read_text() == content
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_folder_that_fails_is_removed_and_the_old_one_stays(tmp_path: Path):
+    path = tmp_path / "folder"
+    build(path, "old")
+
+    def fail() -> None:
+        with building_folder(path, existing="replace") as folder:
+            (folder / "file").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert (path / "file").read_text() == "old"
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_full_disk_says_which_folder_it_is_about_and_how_much_it_needs(tmp_path: Path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with (
+            pytest.raises(ResourceError, match=r"/folder: not enough space: needs 2\.0 MB, .* MB free") as caught,
+            building_folder(tmp_path / "folder", needed_bytes=2_000_000) as folder,
+        ):
+            (folder / "file").write_bytes(bytes(2_000_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.code == "S601"
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_scratch_folder_is_gone_afterwards_with_what_was_left_in_it(tmp_path: Path):
+    with scratch_folder(tmp_path / "deep") as folder:
+        (folder / "kept").write_text("kept")
+        (folder / "left").write_text("left")
+        os.replace(folder / "kept", folder.parent / "kept")
+    assert os.listdir(tmp_path / "deep") == ["kept"]
+
+
+def test_a_folder_is_removed_and_links_in_it_are_not_followed(tmp_path: Path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "link").symlink_to(tmp_path / "outside")
+    remove_folder(tmp_path / "folder")
+    assert os.listdir(tmp_path) == ["outside"]
+    with pytest.raises(FileNotFoundError):
+        remove_folder(tmp_path / "folder")

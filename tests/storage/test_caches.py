@@ -1,11 +1,200 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from pixelwise.storage import cache_folder
+from pixelwise.errors import ResourceError
+from pixelwise.storage import cache_kinds, caches
+from pixelwise.storage.cache_kinds import AUDIT, CEILING, COMPLEXITY, DRAWN, INITIAL_WEIGHTS, CacheKind
+from pixelwise.storage.caches import building_entry, cache_folder, entry_path, recall, remember, remembered, subject_of
+
+KEY, OTHER = "aaaaaaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbbbbbb"
 
 
-def test_the_cache_is_where_the_user_says_and_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "pixelwise"
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "pixelwise"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def never() -> dict[str, int]:
+    raise AssertionError("it was kept")
+
+
+def test_the_cache_is_where_the_user_says_and_private(folder: Path):
+    assert cache_folder() == folder
     assert cache_folder().stat().st_mode & 0o777 == 0o700
+
+
+def test_a_value_is_computed_once_and_kept(folder: Path):
+    assert remembered(AUDIT, KEY, dict[str, int], lambda: {"a": 1}) == {"a": 1}
+    assert remembered(AUDIT, KEY, dict[str, int], never) == {"a": 1}
+    assert names(folder) == [f"audit-{KEY}.msgpack"]
+    assert remembered(AUDIT, KEY, dict[str, int], lambda: {"a": 2}, fresh=True) == {"a": 2}
+    assert remembered(AUDIT, KEY, dict[str, int], never) == {"a": 2}
+
+
+def test_json_is_kept_as_text_that_people_can_read(folder: Path):
+    remember(COMPLEXITY, KEY, {"b": 1, "a": 2})
+    assert (folder / "complexity" / f"{KEY}.json").read_text() == '{\n  "a": 2,\n  "b": 1\n}\n'
+    assert recall(COMPLEXITY, KEY, dict[str, int]) == {"a": 2, "b": 1}
+
+
+@pytest.mark.parametrize("content", [b"", b"\x81\xa1a", msgspec.msgpack.encode({"a": "no number"}), b"\xc1", None])
+def test_what_is_damaged_is_computed_again(content: bytes | None, folder: Path):
+    remember(AUDIT, KEY, {"a": 1})
+    file = folder / f"audit-{KEY}.msgpack"
+    if content is None:
+        file.unlink()
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+    assert recall(AUDIT, KEY, dict[str, int]) is None
+    assert remembered(AUDIT, KEY, dict[str, int], lambda: {"a": 3}) == {"a": 3}
+    if content is not None:
+        assert recall(AUDIT, KEY, dict[str, int]) == {"a": 3}
+
+
+def test_what_is_not_worth_keeping_is_not_kept():
+    assert remembered(AUDIT, KEY, int, lambda: 0, keep=bool) == 0
+    assert recall(AUDIT, KEY, int) is None
+
+
+def test_the_earlier_state_of_a_subject_goes_when_the_new_one_is_written(folder: Path):
+    here, there = subject_of(Path("/data/here"), "train"), subject_of(Path("/data/there"), "train")
+    assert here != there
+    for key, subject in ((KEY, here), (KEY.replace("a", "c"), there), (OTHER, here)):
+        remember(AUDIT, key, 1, subject=subject)
+    remember(CEILING, OTHER, 1)
+    assert names(folder) == [
+        f"audit-{OTHER}@{here}.msgpack",
+        f"audit-{'c' * 20}@{there}.msgpack",
+        f"ceiling-{OTHER}.msgpack",
+    ]
+
+
+def test_an_entry_is_found_whoever_wrote_it(folder: Path):
+    remember(AUDIT, KEY, 1)
+    assert recall(AUDIT, KEY, int, subject="ab") == 1
+    remember(AUDIT, OTHER, 2, subject="ab")
+    assert recall(AUDIT, OTHER, int, subject="cd") == 2
+    assert entry_path(AUDIT, OTHER, subject="cd").name == f"audit-{OTHER}@ab.msgpack"
+    # That nobody can say what it is of does not make it superseded.
+    assert recall(AUDIT, KEY, int) == 1
+
+
+def changed(kind: CacheKind, version: int) -> CacheKind:
+    return msgspec.structs.replace(kind, version=version)
+
+
+def test_entries_of_an_older_version_go_when_a_new_one_is_written(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    remember(AUDIT, KEY, 1)
+    remember(CEILING, KEY, 1)
+    newer = changed(AUDIT, AUDIT.version + 1)
+    monkeypatch.setattr(caches, "KINDS", (*(kind for kind in cache_kinds.KINDS if kind is not AUDIT), newer))
+    assert recall(newer, KEY, int) is None
+    remember(newer, OTHER, 2)
+    assert names(folder) == [f"audit-v7-{OTHER}.msgpack", f"ceiling-{KEY}.msgpack"]
+
+
+def test_entries_of_a_newer_version_stay(folder: Path):
+    remember(changed(AUDIT, 7), KEY, 1)
+    remember(AUDIT, OTHER, 2)
+    assert len(names(folder)) == 2
+
+
+@pytest.fixture
+def unwritable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+
+
+@pytest.mark.usefixtures("unwritable")
+def test_a_cache_that_cannot_be_written_costs_time_alone():
+    assert remembered(AUDIT, KEY, int, lambda: 5) == 5
+    with pytest.raises(ResourceError) as caught:
+        remember(INITIAL_WEIGHTS, "", {})  # what cannot be computed again has to be kept
+    assert caught.value.code == "S606"
+    with pytest.raises(ResourceError) as caught:
+        entry_path(DRAWN, KEY, variant="coco")
+    assert caught.value.code == "S606"
+
+
+def build(key: str, content: str = "whole", subject: str = "ab") -> Path:
+    path = entry_path(DRAWN, key, variant="coco", subject=subject)
+    with building_entry(DRAWN, path, variant="coco", subject=subject) as folder:
+        (folder / "file").write_text(content)
+    return path
+
+
+def build_in_another_process(key: str) -> None:
+    script = (
+        "import sys; from pixelwise.storage.cache_kinds import DRAWN\n"
+        "from pixelwise.storage.caches import building_entry, entry_path\n"
+        "path = entry_path(DRAWN, sys.argv[1], variant='coco', subject='ab')\n"
+        "with building_entry(DRAWN, path, variant='coco', subject='ab') as folder:\n"
+        "    (folder / 'file').write_text('whole')"
+    )
+    subprocess.run([sys.executable, "-c", script, key], check=True)
+
+
+def test_a_folder_appears_whole_and_replaces_one_that_was_damaged(folder: Path):
+    path = build(KEY)
+    assert (path, names(path)) == (folder / f"drawn-coco-v1-{KEY}@ab", ["file", "lock"])
+    assert build(KEY, "again") == path
+    assert (path / "file").read_text() == "again"
+    assert names(folder) == [path.name]
+
+
+def test_a_folder_that_fails_leaves_nothing(folder: Path):
+    path = entry_path(DRAWN, KEY, variant="coco")
+
+    def fail() -> None:
+        with building_entry(DRAWN, path) as unfinished:
+            (unfinished / "half").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert names(folder) == []
+
+
+def test_who_is_second_keeps_what_the_first_has_finished(folder: Path):
+    path = entry_path(DRAWN, KEY, variant="coco", subject="ab")
+    with building_entry(DRAWN, path, variant="coco", subject="ab") as unfinished:
+        (unfinished / "file").write_text("second")
+        build_in_another_process(KEY)
+    assert (path / "file").read_text() == "whole"
+    assert names(folder) == [path.name]
+
+
+def test_a_folder_of_an_earlier_state_goes_unless_a_process_uses_it(folder: Path):
+    build_in_another_process(KEY)
+    assert names(folder) == [f"drawn-coco-v1-{KEY}@ab"]
+    build(OTHER)  # from now on in use here
+    assert names(folder) == [f"drawn-coco-v1-{OTHER}@ab"]
+    build_in_another_process("c" * 20)
+    assert names(folder) == [f"drawn-coco-v1-{OTHER}@ab", f"drawn-coco-v1-{'c' * 20}@ab"]
+
+
+def test_what_killed_processes_left_goes_once_it_is_old(folder: Path):
+    script = (
+        "import os, signal, sys; from pixelwise.storage.cache_kinds import DRAWN\n"
+        "from pixelwise.storage.caches import building_entry, entry_path\n"
+        "with building_entry(DRAWN, entry_path(DRAWN, 'dd', variant='coco')): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=False)
+    (left,) = names(folder)  # its lock says that nobody works on it, however new it is
+    (folder / ".pixelwise-tmp-file").write_text("half")
+    (folder / ".pixelwise-tmp-old").write_text("half")
+    os.utime(folder / ".pixelwise-tmp-old", (0, 0))
+    build(KEY)
+    assert left.startswith(".pixelwise-tmp-")
+    assert names(folder) == [".pixelwise-tmp-file", f"drawn-coco-v1-{KEY}@ab"]

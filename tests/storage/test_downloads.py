@@ -1,6 +1,9 @@
 """Downloads from a server on this machine that misbehaves on purpose."""
 
+import contextlib
 import hashlib
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,8 +63,9 @@ def reply(request: BaseHTTPRequestHandler, status: int, body: bytes, headers: di
     for name, value in headers.items():
         request.send_header(name, value)
     request.end_headers()
-    request.wfile.write(body[:sent])
-    request.wfile.flush()
+    with contextlib.suppress(ConnectionError):  # the client may be dead
+        request.wfile.write(body[:sent])
+        request.wfile.flush()
     request.close_connection = True
 
 
@@ -288,10 +292,39 @@ def test_other_addresses_than_web_addresses_are_refused(tmp_path: Path):
 
 
 def test_two_processes_do_not_write_the_same_file(server: Server, tmp_path: Path):
-    import fcntl
+    asked, go_on = threading.Event(), threading.Event()
 
-    with open(tmp_path / "data.zip.part", "ab") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
+    def answer_when_told(request: BaseHTTPRequestHandler, number: int) -> None:
+        asked.set()
+        go_on.wait(20)
+        whole()(request, number)
+
+    server.script = [answer_when_told]
+    script = (
+        "import sys; from pathlib import Path; from pixelwise.storage.downloads import download\n"
+        "print(download(sys.argv[1], Path(sys.argv[2])).sha256)"
+    )
+    command = [sys.executable, "-c", script, server.url, str(tmp_path / "data.zip")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert asked.wait(20)
         with pytest.raises(ResourceError) as caught:
             get(server, tmp_path)
+        go_on.set()
+        assert other.communicate()[0] == f"{DIGEST}\n"
     assert caught.value.code == "S604"
+    assert "data.zip.part: another process downloads it" in caught.value.message
+    assert [path.name for path in tmp_path.iterdir()] == ["data.zip"]
+    assert len(server.asked) == 1
+
+
+def test_a_killed_download_holds_nothing_and_is_continued(server: Server, tmp_path: Path):
+    server.script = [whole(share=0.5), whole()]
+    script = (
+        "import os, signal, sys; from pathlib import Path; from pixelwise.storage.downloads import download\n"
+        "download(sys.argv[1], Path(sys.argv[2]), wait=lambda seconds: os.kill(os.getpid(), signal.SIGKILL))"
+    )
+    subprocess.run([sys.executable, "-c", script, server.url, str(tmp_path / "data.zip")], check=False)
+    found, _ = get(server, tmp_path)
+    assert found.sha256 == DIGEST
+    assert server.asked[1]["Range"] == f"bytes={len(CONTENT) // 2}-"
+    assert [path.name for path in tmp_path.iterdir()] == ["data.zip"]

@@ -1,12 +1,17 @@
+import contextlib
 import os
+import shutil
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pixelwise.errors import RunLockedError
-from pixelwise.storage.locks import is_held, run_lock, work_lock
+from pixelwise.storage.locks import is_held, keep_in_use, lock_if_free, run_lock, shared_lock, work_lock
 
 
 def test_a_second_holder_is_told_who_the_first_is(tmp_path: Path):
@@ -37,3 +42,86 @@ def test_work_that_nobody_does_is_not_waited_for(tmp_path: Path):
     assert not is_held(folder)
     assert not is_held(tmp_path / "never made")
     assert not waited
+
+
+HOLDER = (
+    "import sys; from pathlib import Path; from pixelwise.storage.locks import {name}\n"
+    "{hold}\n"
+    "print('held', flush=True); sys.stdin.read()"
+)
+WORKING = HOLDER.format(name="work_lock", hold="lock = work_lock(Path(sys.argv[1])); lock.__enter__()")
+USING = HOLDER.format(name="keep_in_use", hold="keep_in_use(Path(sys.argv[1]))")
+
+
+@contextlib.contextmanager
+def other_process(script: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds a lock until it is told to end."""
+    command = [sys.executable, "-c", script, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+
+
+def test_work_of_another_process_is_waited_for_and_said_once(tmp_path: Path):
+    waited: list[float] = []
+    with other_process(WORKING, tmp_path) as other:
+        assert is_held(tmp_path)
+        assert other.stdin is not None
+
+        def waiting() -> None:
+            waited.append(time.monotonic())
+            threading.Timer(0.3, other.stdin.close).start()  # type: ignore[union-attr]
+
+        with work_lock(tmp_path, waiting):
+            taken = time.monotonic()
+    assert len(waited) == 1
+    assert taken - waited[0] >= 0.25
+    assert not is_held(tmp_path)
+
+
+def test_work_of_a_killed_process_is_not_waited_for(tmp_path: Path):
+    waited: list[int] = []
+    with other_process(WORKING, tmp_path) as other:
+        other.kill()
+        other.wait()
+        with work_lock(tmp_path, lambda: waited.append(1)):
+            assert is_held(tmp_path)
+    assert not waited
+
+
+def test_where_no_lock_can_be_made_the_work_is_done_all_the_same(tmp_path: Path):
+    (tmp_path / "lock").mkdir()
+    with work_lock(tmp_path), lock_if_free(tmp_path) as free:
+        assert free
+    assert shared_lock(tmp_path) is None
+
+
+def test_a_folder_in_use_is_held_by_each_of_its_users(tmp_path: Path):
+    with other_process(USING, tmp_path) as first, other_process(USING, tmp_path) as second:
+        for process in (first, second):
+            with lock_if_free(tmp_path) as free:
+                assert not free
+            process.communicate("")
+    with lock_if_free(tmp_path) as free:
+        assert free
+
+
+def test_only_the_last_folders_are_kept_in_use(tmp_path: Path):
+    folders = [tmp_path / str(number) for number in range(70)]
+    for folder in folders:
+        folder.mkdir()
+        keep_in_use(folder)
+        keep_in_use(folder)
+    assert [is_held(folder) for folder in folders] == [False] * 6 + [True] * 64
+
+
+def test_a_folder_that_was_replaced_is_in_use_again(tmp_path: Path):
+    folder = tmp_path / "folder"
+    for _ in range(2):
+        folder.mkdir()
+        keep_in_use(folder)
+        assert is_held(folder)
+        shutil.rmtree(folder)
+    keep_in_use(folder)  # there is none
+    assert not folder.exists()

@@ -17,11 +17,14 @@ from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Augment, Recipe
 from pixelwise.storage import atomic
+from pixelwise.storage.cache_contents import CacheEntry, cache_contents, clear_cache
+from pixelwise.storage.cache_kinds import DECODED_FILE
+from pixelwise.storage.caches import cache_folder
 from pixelwise.storage.locks import is_held
 from pixelwise.training import batches as loading
 from pixelwise.training import decoded_cache as decoded
 from pixelwise.training.batches import Batch, TrainingPairs, training_batches
-from pixelwise.training.decoded_cache import clear_kept_splits, keep_decoded, kept_pairs, kept_splits
+from pixelwise.training.decoded_cache import keep_decoded, kept_pairs
 
 AUGMENTED = ["augment.crop=[32, 40]", "augment.scale=[0.5, 2.0]", "augment.brightness=0.3", "sampling.batch_size=4"]
 
@@ -51,6 +54,16 @@ def settings(*overrides: str) -> Recipe:
 def pairs_of(root: Path, chosen: Recipe) -> TrainingPairs:
     dataset = open_dataset(chosen.data, root)
     return TrainingPairs(dataset, dataset.samples("train"), chosen)
+
+
+def entries() -> tuple[CacheEntry, ...]:
+    (use,) = cache_contents(["decoded"]).kinds
+    return use.entries
+
+
+def only_folder() -> Path:
+    (entry,) = entries()
+    return cache_folder() / entry.name
 
 
 def no_phase(what: str, done: int, total: int) -> None:
@@ -111,9 +124,9 @@ def test_the_file_is_made_once_with_progress_and_used_again(data: Path):
     told.clear()
     kept_pairs(pairs_of(data, settings()), settings(), lambda *what: told.append(what))
     assert [what for what, _, _ in told] == ["comparing the data with the cache"]
-    (split,) = kept_splits()
-    assert split.about == "folder train, 8 pairs"
-    assert split.size > 7 * 48 * 64 * 4 + 50 * 80 * 4
+    (entry,) = entries()
+    assert entry.about == "folder train, 8 pairs"
+    assert entry.bytes > 7 * 48 * 64 * 4 + 50 * 80 * 4
 
 
 @pytest.mark.parametrize("changed", ["image", "mask", "reading", "resize", "versions"])
@@ -131,7 +144,8 @@ def test_anything_that_changes_pixels_makes_another_file(changed: str, data: Pat
         chosen = settings({"reading": "data.alpha=black", "resize": "augment.resize=[48, 64]"}[changed])
     pairs = pairs_of(data, chosen)
     kept = kept_pairs(pairs, chosen, no_phase)
-    assert len(kept_splits()) == 2
+    # Of data that changed, the file of its earlier state is gone.
+    assert len(entries()) == (1 if changed in ("image", "mask") else 2)
     for index in range(len(pairs)):
         for array, expected in zip(kept[index], pairs.read(index), strict=True):
             assert np.array_equal(array, expected)
@@ -140,13 +154,13 @@ def test_anything_that_changes_pixels_makes_another_file(changed: str, data: Pat
 def test_augmentation_makes_no_other_file(data: Path):
     for overrides in ([], ["augment.flip=0.0", "sampling.seed=3"]):
         kept_pairs(pairs_of(data, settings(*overrides)), settings(*overrides), no_phase)
-    assert len(kept_splits()) == 1
+    assert len(entries()) == 1
 
 
 @pytest.mark.parametrize("damage", ["short", "empty", "leftover"])
 def test_a_file_that_is_not_whole_is_made_anew(damage: str, data: Path):
     kept_pairs(pairs_of(data, settings()), settings(), no_phase)
-    path = kept_splits()[0].folder / decoded.FILE
+    path = only_folder() / DECODED_FILE
     whole = path.read_bytes()
     leftover = path.parent / f"{atomic.TEMPORARY_PREFIX}abc"
     if damage == "leftover":
@@ -162,7 +176,7 @@ def test_a_file_that_is_not_whole_is_made_anew(damage: str, data: Path):
 def test_a_damaged_pair_is_read_from_its_own_files_and_the_next_run_makes_the_file_anew(data: Path):
     pairs = pairs_of(data, settings())
     kept_pairs(pairs, settings(), no_phase)
-    path = kept_splits()[0].folder / decoded.FILE
+    path = only_folder() / DECODED_FILE
     whole = path.read_bytes()
     path.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
     kept = kept_pairs(pairs, settings(), no_phase)
@@ -221,15 +235,17 @@ def test_a_killed_process_leaves_nothing_that_is_taken_for_whole(
     data: Path, other_process: tuple[BaseProcess, Connection]
 ):
     process, _ = other_process
-    (left,) = clear_kept_splits()  # what a process is making stays
-    assert (left.about, is_held(left.folder)) == ("", True)
+    folder = only_folder()
+    # What a process is making stays.
+    assert clear_cache(["decoded"]).left == {entries()[0].name: "is in use by a process"}
+    assert (entries()[0].about, is_held(folder)) == ("being made, or not whole", True)
     process.kill()
     process.join()
-    assert not is_held(left.folder)
-    assert any(path.name.startswith(atomic.TEMPORARY_PREFIX) for path in left.folder.iterdir())
+    assert not is_held(folder)
+    assert any(path.name.startswith(atomic.TEMPORARY_PREFIX) for path in folder.iterdir())
     pairs = pairs_of(data, settings())
     kept = kept_pairs(pairs, settings(), no_phase)
-    assert {path.name for path in left.folder.iterdir()} == {decoded.FILE, "lock"}
+    assert {path.name for path in folder.iterdir()} == {DECODED_FILE, "lock"}
     assert all(np.array_equal(kept[index][0], pairs.read(index)[0]) for index in range(len(pairs)))
 
 
@@ -239,12 +255,12 @@ def test_a_full_disk_is_said_before_anything_is_written(data: Path, monkeypatch:
         kept_pairs(pairs_of(data, settings()), settings(), no_phase)
     assert caught.value.code == "S602"
     assert "data.cache=off" in (caught.value.help or "")
-    assert [path.name for path in kept_splits()[0].folder.iterdir()] == ["lock"]
+    assert [path.name for path in only_folder().iterdir()] == ["lock"]
 
 
 def test_the_cache_is_cleared_and_who_reads_it_goes_on(data: Path):
     pairs = pairs_of(data, settings())
     kept = kept_pairs(pairs, settings(), no_phase)
-    assert clear_kept_splits() == []
-    assert kept_splits() == []
+    assert clear_cache(["decoded"]).entries == 1
+    assert entries() == ()
     assert np.array_equal(kept[7][0], pairs.read(7)[0])

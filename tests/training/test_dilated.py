@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from pixelwise.machine.facts import computes_bfloat16
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.training.dilated import DilatedInFloat32, is_wrong_in_bfloat16
-from pixelwise.training.precision import computes_bfloat16
 from pixelwise.training.step import autocast
 
 CPU = torch.device("cpu")

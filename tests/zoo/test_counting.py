@@ -91,6 +91,7 @@ def test_a_count_is_kept_and_read_again_by_the_same_code_only(monkeypatch, tmp_p
     zoo_counting._count.cache_clear()
     zoo_counting._count(ENetSpec(), 12, (360, 480))
     assert calls == [12, 12, 12]
+    assert len(list((tmp_path / "pixelwise" / "complexity").iterdir())) == 1  # that of this code
     zoo_counting._count.cache_clear()
 
 

@@ -8,9 +8,6 @@ it is damaged and skipped: the newest *valid* checkpoint wins.
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,8 +17,8 @@ import safetensors.torch
 from torch import Tensor
 
 from pixelwise.errors import CheckpointError
-from pixelwise.storage import printable, sha256_bytes, sha256_file
-from pixelwise.storage.atomic import TEMPORARY_PREFIX, full_disk_explained, write_bytes
+from pixelwise.storage import building_folder, json_text, printable, sha256_bytes, sha256_file, write_bytes, write_text
+from pixelwise.storage.atomic import remove_folder
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
@@ -114,10 +111,8 @@ def save_checkpoint(
         ResourceError: S601, the disk is full; nothing is left behind and older checkpoints stay.
     """
     final = folder / f"step-{step:08d}"
-    with full_disk_explained(final):
-        folder.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder))
-    try:
+    # The same step may be there already, without its evaluation.
+    with building_folder(final, existing="replace") as building:
         # One entry: safetensors writes several in random order, and equal weights should be equal files.
         header = {"pixelwise": msgspec.json.encode(metadata, order="sorted").decode()}
         contents = {
@@ -126,33 +121,13 @@ def save_checkpoint(
             )
             for name, named in tensors.items()
         }
-        contents[STATE] = msgspec.json.format(msgspec.json.encode(state), indent=1)
+        contents[STATE] = json_text(state).encode()
         files = {name: FileRecord(sha256_bytes(data), len(data)) for name, data in contents.items()}
         for name, data in contents.items():
             write_bytes(building / name, data)
         manifest = Manifest(step=step, miou=miou, files=files)
-        write_bytes(building / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
-        building.chmod(0o755)
-        _put_in_place(building, final)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+        write_text(building / MANIFEST, json_text(manifest))
     return Checkpoint(path=final, manifest=manifest)
-
-
-def _put_in_place(building: Path, final: Path) -> None:
-    if final.exists():
-        # The same step again, now with its evaluation: a folder cannot be renamed over another.
-        replaced = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=final.parent))
-        os.replace(final, replaced)
-        os.replace(building, final)
-        shutil.rmtree(replaced, ignore_errors=True)
-    else:
-        os.replace(building, final)
-    handle = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
@@ -214,7 +189,7 @@ def remove_old_checkpoints(folder: Path, keep: int) -> None:
         kept.add(max(scored)[2])
     for path, _ in listed:
         if path not in kept:
-            _remove(path)
+            remove_folder(path)
 
 
 def remove_later_checkpoints(folder: Path, step: int) -> None:
@@ -224,14 +199,7 @@ def remove_later_checkpoints(folder: Path, step: int) -> None:
     """
     for path in sorted(folder.glob("step-*")) if folder.is_dir() else []:
         if path.name > f"step-{step:08d}":
-            _remove(path)
-
-
-def _remove(path: Path) -> None:
-    # First out of sight, then deleted: a kill in between leaves no half checkpoint.
-    hidden = path.with_name(f"{TEMPORARY_PREFIX}{path.name}")
-    os.replace(path, hidden)
-    shutil.rmtree(hidden, ignore_errors=True)
+            remove_folder(path)
 
 
 def _first_valid(paths: list[Path], warn: Warn | None) -> Checkpoint | None:

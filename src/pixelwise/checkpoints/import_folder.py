@@ -18,7 +18,7 @@ from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
-from pixelwise.storage import printable, sha256_file, write_bytes, write_text
+from pixelwise.storage import json_text, printable, sha256_file, write_text
 
 PROVENANCE = "provenance.json"
 
@@ -78,6 +78,6 @@ def import_file(
         miou=None,
         metadata={"recipe": resolved.name, "classes": list(model.classes), "imported_from": source, "licence": licence},
     )
-    write_bytes(folder / PROVENANCE, msgspec.json.format(msgspec.json.encode(provenance), indent=1) + b"\n")
+    write_text(folder / PROVENANCE, json_text(provenance))
     write_text(folder / RECIPE, to_toml(resolved))  # last: its presence says that the folder is complete
     return report

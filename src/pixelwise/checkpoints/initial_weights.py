@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
 from torch import Tensor, nn
 
@@ -20,11 +18,11 @@ from pixelwise.checkpoints.importers.state_files import load_state_file
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.schema.recipe import Initialize
-from pixelwise.storage import cache_folder, write_bytes
+from pixelwise.storage import printable
+from pixelwise.storage.cache_kinds import INITIAL_WEIGHTS
+from pixelwise.storage.caches import entry_path, recall, remember
 
 COUNTER = "num_batches_tracked"
-KNOWN = "initial-weights.json"
-"""In the user's cache folder: weights -> SHA-256 of their tensors at the first download."""
 
 
 def initialize(model: SegmentationModel, description: Initialize) -> str | None:
@@ -176,18 +174,16 @@ def _sha256(tensors: Mapping[str, Tensor]) -> str:
 
 def _compare_with_first_download(name: str, digest: str) -> None:
     """No publisher states a hash of these tensors, so the first download is what later ones are held against."""
-    file = cache_folder() / KNOWN
-    known: dict[str, Any] = {}
-    with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
-        known = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
-    first = known.setdefault(name, digest)
-    if first != digest:
+    known = recall(INITIAL_WEIGHTS, "", dict[str, Any]) or {}
+    first = known.get(name)
+    if first is None:
+        remember(INITIAL_WEIGHTS, "", {**known, name: digest})
+    elif first != digest:
         raise CheckpointError(
             "K442",
             f"the initial weights '{name}' have SHA-256 {digest[:12]}..., the first time they had {first[:12]}...",
-            f"somebody changed them; if that is right, remove '{name}' from {file}",
+            f"somebody changed them; if that is right, remove '{name}' from {printable(entry_path(INITIAL_WEIGHTS))}",
         )
-    write_bytes(file, msgspec.json.format(msgspec.json.encode(known, order="sorted"), indent=1) + b"\n")
 
 
 def _both(name: str, tag: str) -> str:

@@ -1,4 +1,4 @@
-"""`pixelwise data ...`: getting, making, dividing, converting and measuring data sets."""
+"""`pixelwise data ...`: getting, making, dividing, converting and measuring data sets; the cache."""
 
 from __future__ import annotations
 
@@ -82,11 +82,18 @@ def stats(
 
 
 @app.command()
-def cache(clear: bool = typer.Option(False, "--clear", help="Remove it; later runs decode anew.")) -> None:
-    """Show the decoded images that data.cache=disk keeps in the cache folder, and their size."""
-    from pixelwise.reports.data import show_cache
+def cache(
+    clear: bool = typer.Option(False, "--clear", help="Remove what can be computed again and no process uses."),
+    kind: list[str] = typer.Option(None, "--kind", help="Only this kind, entry by entry; may be repeated."),
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Show what Pixelwise keeps in the cache folder: every kind, its entries, their size, and what they are for."""
+    from pixelwise.reports.caching import print_cache
+    from pixelwise.storage.cache_contents import cache_contents, clear_cache
 
-    show_cache(clear=clear)
+    chosen = kind or []
+    contents = cache_contents(chosen)
+    print_cache(contents, clear_cache(chosen) if clear else None, chosen, as_json=json)
 
 
 @app.command()

@@ -27,12 +27,11 @@ def run(
     a run; its provenance.json says where the weights came from.
     """
     from pixelwise.checkpoints.import_folder import import_file
+    from pixelwise.storage import json_text
 
     report = import_file(file, recipe, source, output, overrides=overrides or [], licence=licence)
     if json:
-        import msgspec
-
-        print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+        print(json_text(report), end="")
         return
     print(report)
     print(f"{output}: written. Use it with: pixelwise predict {output} IMAGES")

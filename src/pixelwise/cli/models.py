@@ -43,6 +43,7 @@ def search(
     from pixelwise.recipes.searching import Candidate, check_values, explain_nothing, parse_query
     from pixelwise.recipes.searching import search as pick
     from pixelwise.recipes.searching import sort as order
+    from pixelwise.storage import json_text
     from pixelwise.zoo.results import read_results, results_folders, summarize
 
     conditions = parse_query(" ".join(query))
@@ -56,9 +57,7 @@ def search(
     check_values(conditions, candidates)
     matches = order(pick(candidates, conditions), sort)
     if json:
-        import msgspec
-
-        print(msgspec.json.format(msgspec.json.encode([_plain(one) for one in matches]), indent=2).decode())
+        print(json_text([_plain(one) for one in matches]), end="")
     elif matches:
         _print(matches)
     else:

@@ -147,7 +147,7 @@ def _separated(kind: type, text: str) -> tuple[Any, ...]:
         raise typer.BadParameter(f"'{text}'; expected numbers with commas between them, such as 1,2") from None
 
 
-def _limits(options: type[Options], field: str, base: Any) -> dict[str, float]:
+def _limits(options: type[Options], field: str, base: Any) -> dict[str, Any]:
     bounds = constraints(options).get(field)
     if bounds is None or base not in (int, float):
         return {}

@@ -11,11 +11,10 @@ def run(
 ) -> None:
     """List the recipes: published rows and our own."""
     from pixelwise.recipes.catalog import list_recipes, recipe
+    from pixelwise.storage import json_text
 
     entries = [recipe(name) for name in list_recipes() if pattern.lower() in name.lower()]
     if json:
-        import msgspec
-
         rows = [
             {
                 "name": entry.name,
@@ -25,7 +24,7 @@ def run(
             }
             for entry in entries
         ]
-        print(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+        print(json_text(rows), end="")
         return
     from rich.console import Console
     from rich.table import Table

@@ -19,6 +19,7 @@ def run(
     from pixelwise.recipes.catalog import recipe as find
     from pixelwise.recipes.overrides import apply_overrides, to_toml
     from pixelwise.recipes.schema.recipe import to_plain
+    from pixelwise.storage import json_text
 
     if explain:
         if json:
@@ -29,8 +30,6 @@ def run(
         return
     resolved = apply_overrides(find(recipe), overrides or [])
     if json:
-        import msgspec
-
-        print(msgspec.json.format(msgspec.json.encode(to_plain(resolved)), indent=2).decode())
+        print(json_text(to_plain(resolved)), end="")
     else:
         print(to_toml(resolved), end="")

@@ -12,7 +12,9 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.datasets.samples import Dataset, Sample
-from pixelwise.storage import cache_folder, sha256_bytes, sha256_file, write_bytes
+from pixelwise.storage import sha256_bytes, sha256_file
+from pixelwise.storage.cache_kinds import HASHES
+from pixelwise.storage.caches import recall, remember
 
 THREADS = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
 """Decoding and hashing give up Python's lock, so threads use every core that this process may use."""
@@ -39,8 +41,8 @@ class HashCache:
     """
 
     def __init__(self, root: Path) -> None:
-        self._file = cache_folder() / f"hashes-{sha256_bytes(os.fsencode(root.resolve()))[:20]}.msgpack"
-        self._known = _load(self._file)
+        self._key = sha256_bytes(os.fsencode(root.resolve()))[:20]
+        self._known = self._load()
         self._new: dict[bytes, _Known] = {}
         self.changed: list[Path] = []
 
@@ -67,8 +69,11 @@ class HashCache:
         """Write what was added to the cache folder, atomically. Content that `changed` is not taken over."""
         if self._new:
             # Another process may have saved in the meantime: keep its entries.
-            write_bytes(self._file, msgspec.msgpack.encode({**_load(self._file), **self._new}))
+            remember(HASHES, self._key, {**self._load(), **self._new})
             self._new = {}
+
+    def _load(self) -> dict[bytes, _Known]:
+        return recall(HASHES, self._key, dict[bytes, _Known]) or {}
 
 
 def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh: bool = False) -> str:
@@ -129,11 +134,3 @@ def stat_signature(paths: Iterable[Path]) -> str:
             state = f"error {error.errno}"
         digest.update(os.fsencode(path.absolute()) + b"\0" + state.encode() + b"\0")
     return digest.hexdigest()
-
-
-def _load(file: Path) -> dict[bytes, _Known]:
-    # A missing or damaged cache costs time, never an error.
-    try:
-        return msgspec.msgpack.decode(file.read_bytes(), type=dict[bytes, _Known])
-    except (OSError, msgspec.DecodeError):
-        return {}

@@ -26,7 +26,7 @@ from pixelwise.prediction.overlays import as_picture, indexed_png, jpeg
 from pixelwise.recipes.classes.tables import Color
 from pixelwise.recipes.protocols import Size
 from pixelwise.records.result import ImageScore
-from pixelwise.storage import write_bytes
+from pixelwise.storage import json_text, write_bytes, write_text
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
 SAMPLES = "samples.json"
@@ -147,7 +147,7 @@ def save_samples(model: SegmentationModel, dataset: Dataset, measurement: Measur
                 )
             )
     listing = SavedSamples(classes=dataset.classes, palette=dataset.palette, samples=tuple(saved))
-    write_bytes(folder / SAMPLES, msgspec.json.format(msgspec.json.encode(listing), indent=1) + b"\n")
+    write_text(folder / SAMPLES, json_text(listing))
     return listing
 
 

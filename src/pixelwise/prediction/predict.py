@@ -22,7 +22,7 @@ from pixelwise.prediction.mask_formats import MaskFormat, grey_png, mask_encoder
 from pixelwise.prediction.overlays import jpeg
 from pixelwise.prediction.segmenter import PaletteName, Prediction, Segmenter, choose_palette
 from pixelwise.recipes.classes.tables import Color
-from pixelwise.storage import printable, write_bytes
+from pixelwise.storage import json_text, printable, write_bytes, write_text
 
 MASKS = "masks"
 OVERLAYS = "overlays"
@@ -207,8 +207,7 @@ def _begin(output: Path, segmenter: Segmenter, colors: Sequence[Color], mask_for
     document: dict[str, object] = {"classes": classes, "ignore": ignored}
     if segmenter.model.multilabel:
         document = {"classes": classes, "multilabel": True}
-    content = msgspec.json.encode(document)
-    write_bytes(output / CLASSES, msgspec.json.format(content, indent=1) + b"\n")
+    write_text(output / CLASSES, json_text(document))
     (output / PROBLEMS).unlink(missing_ok=True)
 
 

@@ -16,9 +16,10 @@ from typing import Any
 import msgspec
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.protocols import Size, protocol
+from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.published.pages import find_page
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.sizes import input_size
 from pixelwise.recipes.suggestions import did_you_mean
 
 FIELDS = {
@@ -132,15 +133,6 @@ def family_of(recipe: Recipe) -> str:
 def encoder_of(recipe: Recipe) -> str | None:
     """Name of its network's encoder, or of its variant; None for a network of one piece."""
     return getattr(recipe.model, "encoder", None) or getattr(recipe.model, "variant", None)
-
-
-def input_size(recipe: Recipe) -> Size | None:
-    """(height, width) at which a recipe's GMACs count; None where the data decide it."""
-    original = recipe.published.original if recipe.published else None
-    if original is not None:
-        return original.size
-    size = protocol(recipe.evaluation.protocols[0]).input_size or recipe.evaluation.input_size
-    return recipe.data.town_size if size is None and recipe.data.dataset == "town" else size
 
 
 def parse_query(query: str) -> tuple[Condition, ...]:

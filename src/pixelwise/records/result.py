@@ -18,7 +18,7 @@ import msgspec
 from pixelwise.errors import DataError
 from pixelwise.machine.facts import Machine
 from pixelwise.recipes.protocols import Size
-from pixelwise.storage import printable, write_bytes, write_text
+from pixelwise.storage import json_text, printable, write_bytes, write_text
 
 RESULT = "result.json"
 
@@ -180,7 +180,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 def to_json(result: Result) -> bytes:
     """The bytes of `result.json`; NaN becomes null."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"
+    return json_text(result, indent=1).encode()
 
 
 def from_json(data: bytes, source: str = RESULT) -> Result:

@@ -18,7 +18,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.recipes.protocols import parse_size
 from pixelwise.reports.displays import warn
 from pixelwise.runtimes.sidecar import Runtime
-from pixelwise.storage import printable
+from pixelwise.storage import json_text, printable
 
 
 def export_and_show(
@@ -59,7 +59,7 @@ def export_and_show(
     )
     if as_json:
         plain = {key: value for key, value in msgspec.to_builtins(exported.sidecar).items() if key != "recipe"}
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(plain), indent=1).decode() + "\n")
+        sys.stdout.write(json_text(plain))
         return
     sys.stdout.write(describe_export(exported))
 
@@ -177,7 +177,7 @@ def quantize_and_show(
         )
     if as_json:
         plain = _plain(costs, exported)
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(plain), indent=1).decode() + "\n")
+        sys.stdout.write(json_text(plain))
     elif exported is not None:
         sys.stdout.write(describe_quantized(exported))
 

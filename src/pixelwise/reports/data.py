@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
@@ -31,8 +30,7 @@ from pixelwise.recipes.schema.recipe import Data
 from pixelwise.reports.audit.terminal import channels_in_words
 from pixelwise.reports.displays import CountDisplay
 from pixelwise.reports.numbers import count, share
-from pixelwise.storage import printable
-from pixelwise.training.decoded_cache import clear_kept_splits, kept_splits
+from pixelwise.storage import json_text, printable
 
 
 def split_and_show(
@@ -86,7 +84,7 @@ def show_statistics(root: Path, overrides: Sequence[str], *, as_json: bool) -> N
     measured = suggestions(found, data.train_split)
     if as_json:
         document = statistics_document(found, measured)
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n")
+        sys.stdout.write(json_text(document))
         return
     console = Console()
     of = channels_in_words(data.channels)
@@ -97,20 +95,6 @@ def show_statistics(root: Path, overrides: Sequence[str], *, as_json: bool) -> N
         _say(f"{width}x{height}: {count(images)} images")
     console.print()
     console.print(_table(found, measured))
-
-
-def show_cache(*, clear: bool) -> None:
-    """Print which decoded splits `data.cache=disk` keeps, and remove them if asked."""
-    kept = kept_splits()
-    for split in kept:
-        _say(f"{printable(split.folder)}: {split.about or 'being made, or not whole'}, {split.size / 1e6:.1f} MB")
-    total = sum(split.size for split in kept)
-    _say(f"{count(len(kept))} decoded splits (data.cache=disk), {total / 1e6:.1f} MB")
-    if clear:
-        left = clear_kept_splits()
-        _say(f"removed {(total - sum(split.size for split in left)) / 1e6:.1f} MB")
-        for split in left:
-            _say(f"{printable(split.folder)}: left, a process is making it")
 
 
 def statistics_document(found: Audit, measured: Suggestions | None) -> dict[str, Any]:

@@ -16,12 +16,12 @@ from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.sizes import seen_size
 from pixelwise.records.run_folder import ENVIRONMENT, RECIPE, read_recipe
 from pixelwise.reports.profiles import draw_training, forward_lines, refuse_picture_format, training_lines
+from pixelwise.storage import json_text
 from pixelwise.training.runs import default_threads, use_processor
 
-SIZE: Size = (512, 1024)
-"""Of the image where neither the caller nor the recipe says one: what the published tables count at."""
 CLASSES = 19
 """Outputs where neither says how many: those of Cityscapes, for which most of the tables are."""
 
@@ -42,7 +42,7 @@ def show_forward(
     Args:
         target: Name of a recipe, a `.toml` file or a run folder.
         overrides: Changes to the recipe.
-        size: Of the image; None: the recipe's.
+        size: (height, width) of the image; None: as `seen_size` says it.
         num_classes: Outputs; None: the recipe's, or 19 where it leaves them to the data.
         runs: Timed images.
         device: As `choose_device`.
@@ -52,11 +52,11 @@ def show_forward(
     recipe, _ = recipe_of(target, overrides)
     chosen = choose_device(device)
     torch.set_num_threads(threads or default_threads())
-    size = size or recipe.evaluation.input_size or recipe.augment.crop or SIZE
+    size = size or seen_size(recipe)
     model = build_model(recipe, classes_of(recipe, num_classes))
     profile = profile_forward(model, size, chosen, runs)
     if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(profile), indent=1).decode() + "\n")
+        sys.stdout.write(json_text(profile))
     else:
         sys.stdout.write("\n".join(forward_lines(target, profile)) + "\n")
 
@@ -102,7 +102,7 @@ def show_training(
     use_processor(chosen, threads or default_threads())
     profile = profile_training(recipe, data or begun_on, chosen, steps)
     if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(profile), indent=1).decode() + "\n")
+        sys.stdout.write(json_text(profile))
     else:
         sys.stdout.write("\n".join(training_lines(profile)) + "\n")
     if output is not None:

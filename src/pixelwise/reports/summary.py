@@ -20,7 +20,7 @@ from pixelwise.reports.displays import CountDisplay, warn
 from pixelwise.reports.run.page import write_report
 from pixelwise.reports.run.terminal import print_result
 from pixelwise.runtimes import is_artefact, read_sidecar
-from pixelwise.storage import printable
+from pixelwise.storage import json_text, printable
 
 
 def conclude(run: Path) -> None:
@@ -72,8 +72,8 @@ def evaluate_and_show(
     if not exported:
         write_report(run)
     if as_json:
-        text = to_json(results[0]) if len(results) == 1 else msgspec.json.format(msgspec.json.encode(results), indent=1)
-        sys.stdout.write(text.decode().rstrip("\n") + "\n")
+        # One is printed as its file holds it.
+        sys.stdout.write(to_json(results[0]).decode() if len(results) == 1 else json_text(results))
         return
     console = Console()
     for result in results:
@@ -111,7 +111,7 @@ def predict_and_show(
             progress=display,
         )
     if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(summary), indent=1).decode() + "\n")
+        sys.stdout.write(json_text(summary))
         return summary.failed
     images = summary.ok + summary.failed
     speed = images / max(summary.seconds, 1e-9)

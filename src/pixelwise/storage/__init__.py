@@ -1,13 +1,17 @@
-"""Where bytes go: atomic writes, hashes, locks, caches, names that print."""
+"""Where bytes go: atomic writes, hashes, locks, caches, JSON, names that print."""
 
-from pixelwise.storage.atomic import write_bytes, write_text, writing
-from pixelwise.storage.caches import cache_folder
+from pixelwise.storage.atomic import building_folder, scratch_folder, write_bytes, write_text, writing
+from pixelwise.storage.caches import remembered
 from pixelwise.storage.hashing import sha256_bytes, sha256_file
+from pixelwise.storage.json_text import json_text
 from pixelwise.storage.names import printable
 
 __all__ = [
-    "cache_folder",
+    "building_folder",
+    "json_text",
     "printable",
+    "remembered",
+    "scratch_folder",
     "sha256_bytes",
     "sha256_file",
     "write_bytes",

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 import tarfile
-import tempfile
 import unicodedata
 import zipfile
 import zlib
@@ -21,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
 from pixelwise.errors import DataError
-from pixelwise.storage.atomic import TEMPORARY_PREFIX, full_disk_explained
+from pixelwise.storage.atomic import full_disk_explained, scratch_folder
 from pixelwise.storage.names import printable
 
 Progress = Callable[[int, int], None]
@@ -87,10 +85,7 @@ def unpack(
             below `only`. Nothing of it is left.
         ResourceError: S601, the disk is full.
     """
-    with full_disk_explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder))
-    try:
+    with scratch_folder(folder) as unfinished:
         try:
             with full_disk_explained(folder):
                 written = _unpack_into(archive, unfinished, only, limits or Limits(), progress)
@@ -104,10 +99,7 @@ def unpack(
             raise
         if not written:
             raise _refused(archive, f"it holds nothing below {only}" if only else "it is empty")
-        with full_disk_explained(folder):
-            _merge(unfinished, folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        _merge(unfinished, folder)
     return sorted(folder / name for name in written)
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from pixelwise.errors import ResourceError
 from pixelwise.storage.names import printable
@@ -42,6 +44,67 @@ def writing(path: Path) -> Iterator[Path]:
             _flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """Give a temporary folder in `parent`, which is made; what the block leaves in it is removed.
+
+    Raises:
+        ResourceError: S601, the disk or the quota is full.
+    """
+    with full_disk_explained(parent), _temporary_folder(parent) as folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def building_folder(
+    path: Path, *, existing: Literal["refuse", "replace", "keep"] = "refuse", needed_bytes: int | None = None
+) -> Iterator[Path]:
+    """Give a temporary folder beside `path`; rename it to `path` when the block succeeds, else remove it.
+
+    Args:
+        path: The folder that appears complete or not at all.
+        existing: What happens to a folder that is there by the end of the block: FileExistsError, it is replaced, or
+            it stays and the new one is dropped.
+        needed_bytes: How much it takes, where that is known.
+
+    Raises:
+        FileExistsError: `path` exists, and `existing` is `refuse`.
+        ResourceError: S601, the disk or the quota is full.
+    """
+    with full_disk_explained(path, needed_bytes), _temporary_folder(path.parent) as folder:
+        yield folder
+        folder.chmod(0o755)
+        if existing == "replace" and path.exists():
+            # A folder cannot be renamed over another.
+            with _temporary_folder(path.parent) as replaced:
+                os.replace(path, replaced)
+                os.replace(folder, path)
+        elif not os.path.lexists(path):
+            _rename(folder, path, may_exist=existing == "keep")
+        elif existing != "keep":
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        _flush(path.parent)
+
+
+@contextlib.contextmanager
+def _temporary_folder(parent: Path) -> Iterator[Path]:
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _rename(folder: Path, path: Path, *, may_exist: bool) -> None:
+    try:
+        os.rename(folder, path)
+    except OSError:
+        # Another process may have been faster by a moment.
+        if not (may_exist and path.is_dir()):
+            raise
 
 
 @contextlib.contextmanager
@@ -112,6 +175,19 @@ def remove_leftovers(folder: Path) -> list[Path]:
         else:
             path.unlink(missing_ok=True)
     return leftovers
+
+
+def remove_folder(path: Path) -> None:
+    """Delete a folder: first out of sight, so that a kill in between leaves nothing that looks whole.
+
+    What cannot be deleted stays under a temporary name, for `remove_leftovers`.
+
+    Raises:
+        OSError: It cannot be renamed.
+    """
+    hidden = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
+    os.rename(path, hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _existing(folder: Path) -> Path:

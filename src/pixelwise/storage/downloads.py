@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import http.client
 import json
 import os
@@ -21,7 +20,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from pixelwise.errors import DataError, ResourceError
@@ -37,6 +36,8 @@ ATTEMPTS = 6
 _LONGEST_WAIT = 60.0
 _CHUNK = 1 << 18
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+# What file systems that cannot lock answer.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 # These say "later"; the other codes of 400 and above will not change.
 _TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 
@@ -113,7 +114,7 @@ def download(
         return found
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
-    with _held(part), full_disk_explained(target, size):
+    with full_disk_explained(target, size), _held(part):
         _fetch(url, part, size=size, progress=progress, timeout=timeout, wait=wait)
         found = _found(part)
         problem = _problem(found, sha256, size)
@@ -280,18 +281,30 @@ def _read_facts(part: Path, url: str) -> _Remote | None:
 
 
 @contextlib.contextmanager
-def _held(part: Path) -> Iterator[IO[bytes]]:
+def _held(part: Path) -> Iterator[None]:
     """The file that is being downloaded, for this process alone."""
-    with open(part, "ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ResourceError(
-                "S604",
-                f"{printable(part)}: another process downloads it, or the file system cannot lock files",
-                "wait for the other one, or download to a local disk",
-            ) from error
-        yield file
+    from filelock import FileLock, Timeout
+
+    part.touch()
+    # A file of its own, as some versions of filelock empty the file that they lock.
+    lock_file = part.with_name(part.name + ".lock")
+    lock = FileLock(lock_file)
+    try:
+        lock.acquire(timeout=0)
+    except OSError as error:
+        if not isinstance(error, Timeout) and error.errno not in _NO_LOCKS:
+            raise
+        raise ResourceError(
+            "S604",
+            f"{printable(part)}: another process downloads it, or the file system cannot lock files",
+            "wait for the other one, or download to a local disk",
+        ) from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows removes no file that is open
+            lock_file.unlink(missing_ok=True)
+        lock.release()
 
 
 def _require_space(part: Path, needed: int) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import msgspec
@@ -17,14 +15,14 @@ from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.errors import ResourceError
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.storage import cache_folder, sha256_bytes
+from pixelwise.storage import sha256_bytes
 from pixelwise.storage.arrays import ArrayFile, DamagedArrayError, write_arrays
 from pixelwise.storage.atomic import remove_leftovers, require_space
-from pixelwise.storage.locks import is_held, work_lock
+from pixelwise.storage.cache_kinds import DECODED, DECODED_FILE
+from pixelwise.storage.caches import drop_superseded, entry_path, subject_of
+from pixelwise.storage.locks import work_lock
 from pixelwise.training.batches import TrainingPairs, fits_in_memory
 
-FORMAT = 1
-FILE = "pairs"
 _PROBED = 8
 """Pairs that are decoded to estimate how much space all of them take."""
 _MARGIN = 1.1
@@ -63,20 +61,6 @@ class KeptPairs:
         return image, labels
 
 
-class KeptSplit(NamedTuple):
-    """A decoded split in the cache folder.
-
-    Attributes:
-        folder: Where it lies.
-        about: Data set, split and number of pairs, in words; empty where the file is not whole.
-        size: Bytes.
-    """
-
-    folder: Path
-    about: str
-    size: int
-
-
 def keep_decoded(pairs: TrainingPairs, recipe: Recipe, largest: Size, phase: Phase) -> None:
     """Decode the pairs once, as `data.cache` says.
 
@@ -106,55 +90,38 @@ def kept_pairs(pairs: TrainingPairs, recipe: Recipe, phase: Phase) -> KeptPairs:
         ResourceError: S601, S602, the disk has no room for it.
     """
     phase("comparing the data with the cache", 0, 0)
-    folder = _folder() / _key(pairs, recipe)
+    subject = _subject(pairs, recipe)
+    folder = entry_path(DECODED, _key(pairs, recipe), subject=subject)
     with work_lock(folder, lambda: phase("waiting for another process that decodes the images", 0, 0)):
         with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
-            return KeptPairs(pairs, folder / FILE)
+            return KeptPairs(pairs, folder / DECODED_FILE)
         remove_leftovers(folder)
         _require_space(pairs, folder)
         about = {"dataset": pairs.dataset.name, "split": recipe.data.train_split, "pairs": len(pairs)}
         try:
             every = pairs.decoded(range(len(pairs)), lambda done, total: phase(_DECODING, done, total))
-            write_arrays(folder / FILE, every, about)
+            write_arrays(folder / DECODED_FILE, every, about)
         except ResourceError as error:
             raise ResourceError(error.code, error.message, _HELP) from error
-        return KeptPairs(pairs, folder / FILE)
-
-
-def kept_splits() -> list[KeptSplit]:
-    """What lies in the cache folder, the largest first."""
-    found = []
-    for folder in _folder().iterdir() if _folder().is_dir() else ():
-        about = ""
-        with contextlib.suppress(OSError, ValueError, KeyError, msgspec.MsgspecError):
-            facts = ArrayFile(folder / FILE).about
-            about = f"{facts['dataset']} {facts['split']}, {facts['pairs']} pairs"
-        with contextlib.suppress(OSError):  # another process clears it
-            found.append(KeptSplit(folder, about, sum(path.stat().st_size for path in folder.iterdir())))
-    return sorted(found, key=lambda split: (-split.size, split.folder))
-
-
-def clear_kept_splits() -> list[KeptSplit]:
-    """Remove what lies in the cache folder; returns what was not, because a process is making it.
-
-    Processes that read a file keep what they read.
-    """
-    for split in kept_splits():
-        if not is_held(split.folder):
-            shutil.rmtree(split.folder, ignore_errors=True)
-    return kept_splits()
-
-
-def _folder() -> Path:
-    return cache_folder() / "decoded"
+        drop_superseded(DECODED, folder, subject=subject)
+        return KeptPairs(pairs, folder / DECODED_FILE)
 
 
 def _key(pairs: TrainingPairs, recipe: Recipe) -> str:
     """Hash of everything that the decoded pixels depend on, the versions of the decoders included."""
     dataset = msgspec.structs.replace(pairs.dataset, splits={recipe.data.train_split: tuple(pairs.samples)})
-    versions = (FORMAT, PIL.__version__, cv2.__version__)
-    described = (fingerprint(dataset), recipe.augment.resize, versions)
+    described = (fingerprint(dataset), recipe.augment.resize, _versions())
     return sha256_bytes(msgspec.json.encode(described))[:40]
+
+
+def _subject(pairs: TrainingPairs, recipe: Recipe) -> str:
+    """What the pairs are of and how they are read, whatever the files hold at the moment."""
+    data = msgspec.structs.replace(recipe.data, workers=None)
+    return subject_of(pairs.dataset.root.absolute(), data, recipe.augment.resize, _versions())
+
+
+def _versions() -> tuple[int, str, str]:
+    return DECODED.version, PIL.__version__, cv2.__version__
 
 
 def _require_space(pairs: TrainingPairs, folder: Path) -> None:

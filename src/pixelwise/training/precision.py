@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.errors import RecipeError
+from pixelwise.machine.facts import computes_bfloat16
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.schema.recipe import Precision
 
@@ -20,14 +21,9 @@ def bfloat16_caution(precision: Precision, device: torch.device) -> str | None:
     if precision.dtype != "bfloat16" or device.type != "cpu" or computes_bfloat16():
         return None
     return (
-        "training in bfloat16, for which this processor has no instructions: a step takes many times as long as in "
-        "float32; set precision.dtype=float32"
+        "training in bfloat16, for which this processor has no instructions: a step takes two to fifty times as long "
+        "as in float32; set precision.dtype=float32"
     )
-
-
-def computes_bfloat16() -> bool:
-    """Whether this processor's convolutions in bfloat16 are faster than one number at a time."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def refuse_impossible(precision: Precision, device: torch.device) -> None:

@@ -27,7 +27,7 @@ from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.protocols import protocol
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
 from pixelwise.records.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, LOG, RECIPE, read_recipe
-from pixelwise.storage import printable, write_bytes, write_text
+from pixelwise.storage import json_text, printable, write_text
 from pixelwise.storage.atomic import remove_leftovers
 from pixelwise.storage.locks import run_lock
 from pixelwise.training.batches import TrainingPairs
@@ -161,8 +161,8 @@ def _begin(
             "machine": msgspec.to_builtins(machine_facts()),
             "versions": version_facts(),
         }
-        write_bytes(run / ENVIRONMENT, _json(environment))
-        write_bytes(run / DATA, _json(facts))
+        write_text(run / ENVIRONMENT, json_text(environment))
+        write_text(run / DATA, json_text(facts))
         if choice is not None:
             facts_of_choice = {"chosen": choice.message, "milliseconds": choice.milliseconds}
             RunLog(run / LOG).record("precision", 0, facts_of_choice)
@@ -171,7 +171,7 @@ def _begin(
             _train_stages(resolved, run, environment, observer)
             prepared = prepare_run(resolved, dataset, facts, run, device, observer, run / str(begins_with))
             environment["initial_weights"] = _initial_weights(prepared)
-            write_bytes(run / ENVIRONMENT, _json(environment))
+            write_text(run / ENVIRONMENT, json_text(environment))
         _work(prepared, run, observer)
 
 
@@ -275,7 +275,7 @@ def resume(
         begin = run / begins_with if begins_with is not None else None
         prepared = prepare_run(changed, dataset, facts, run, chosen, observer, begin)
         _restore(prepared, run, observer)
-        write_bytes(run / ENVIRONMENT, _json(environment))
+        write_text(run / ENVIRONMENT, json_text(environment))
         if changed != recipe:
             write_text(run / RECIPE, to_toml(changed))
         _work(prepared, run, observer)
@@ -419,7 +419,3 @@ def _command(words: Sequence[str], data: Path | None, run: Path) -> str:
     recipe, *overrides = words
     options = ["--data", str(data)] if data is not None else []
     return shlex.join(["pixelwise", "train", recipe, *options, "--output", str(run), *overrides])
-
-
-def _json(value: Any) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"

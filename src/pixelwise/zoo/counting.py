@@ -7,7 +7,6 @@ outputs and the image size. What is read from there was counted by exactly this 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from decimal import Decimal
 from functools import cache
@@ -15,11 +14,14 @@ from pathlib import Path
 
 import msgspec
 
-from pixelwise.errors import RecipeError, ResourceError
-from pixelwise.recipes.protocols import Size, protocol
+from pixelwise.errors import RecipeError
+from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Original, Recipe
+from pixelwise.recipes.sizes import input_size
 from pixelwise.recipes.specs import ModelSpec
-from pixelwise.storage import cache_folder, write_bytes
+from pixelwise.storage import remembered
+from pixelwise.storage.cache_kinds import COMPLEXITY
+from pixelwise.storage.caches import subject_of
 
 UNITS = {"k": 10**3, "m": 10**6, "g": 10**9}
 
@@ -58,12 +60,9 @@ def counted_at(recipe: Recipe) -> tuple[int | None, Size | None]:
     """(outputs, (height, width)) with which a recipe's network is counted; None where the data decide them."""
     original = recipe.published.original if recipe.published else None
     if original is not None:
-        return original.outputs, original.size
+        return original.outputs, input_size(recipe)
     names = recipe.data.class_names()
-    size = protocol(recipe.evaluation.protocols[0]).input_size or recipe.evaluation.input_size
-    if size is None and recipe.data.dataset == "town":
-        size = recipe.data.town_size
-    return len(names) if names else None, size
+    return len(names) if names else None, input_size(recipe)
 
 
 @cache
@@ -71,18 +70,14 @@ def _count(spec: ModelSpec, outputs: int, size: Size) -> Count:
     """Count a network, or read what was counted before by the same code."""
     described = msgspec.json.encode((msgspec.to_builtins(spec), outputs, size), order="sorted")
     key = hashlib.sha256(_code() + described).hexdigest()
-    # Without a cache everything is counted again, and nothing else changes.
-    with contextlib.suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode(_kept(key).read_bytes(), type=Count)
-    counted = _count_now(spec, outputs, size)
-    if not counted.problem:
-        with contextlib.suppress(OSError, ResourceError):
-            write_bytes(_kept(key), msgspec.json.encode(counted))
-    return counted
-
-
-def _kept(key: str) -> Path:
-    return cache_folder() / "complexity" / f"{key}.json"
+    return remembered(
+        COMPLEXITY,
+        key,
+        Count,
+        lambda: _count_now(spec, outputs, size),
+        subject=subject_of(msgspec.to_builtins(spec), outputs, size),
+        keep=lambda counted: not counted.problem,
+    )
 
 
 def _count_now(spec: ModelSpec, outputs: int, size: Size) -> Count:

@@ -75,6 +75,20 @@ def test_a_second_audit_reads_no_file(make_folder: MakeFolder, monkeypatch: pyte
     assert look(root) == first
 
 
+def test_the_audit_of_an_earlier_state_goes(make_folder: MakeFolder, own_cache: Path):
+    def audits() -> set[str]:
+        return {path.name for path in (own_cache / "pixelwise").glob("audit-*")}
+
+    root = make_folder({"train/a": A, "val/c": B})
+    look(root)
+    look(root, splits=["val"])
+    before = audits()
+    Image.fromarray(np.full((2, 2), 7, np.uint8)).save(root / "masks" / "train" / "a.png")
+    look(root)
+    # That of val alone is as right as before.
+    assert (len(before), len(audits()), len(audits() & before)) == (2, 2, 1)
+
+
 def test_a_touched_file_or_another_option_is_looked_at_again(make_folder: MakeFolder):
     root = make_folder({"train/a": A, "val/c": B})
     look(root)

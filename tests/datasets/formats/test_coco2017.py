@@ -14,7 +14,7 @@ from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import VOC
 from pixelwise.recipes.schema.recipe import Data
-from pixelwise.storage import cache_folder
+from pixelwise.storage.caches import cache_folder
 
 PERSON, CAR, ZEBRA = 1, 3, 24  # classes 15 and 7; zebras are background
 SIZE = (40, 50)
@@ -164,6 +164,16 @@ def test_masks_are_drawn_once(miniature: Miniature, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(coco, "draw_segmentation", None)
     assert open_dataset(Data(), root) == first
     assert open_dataset(Data(dataset="cocoseg21-edgeai"), root).splits["train"] == first.splits["train"]
+
+
+@pytest.mark.parametrize("content", [None, b"[[", b'{"a": 1}'])
+def test_masks_whose_index_is_damaged_are_drawn_again(content: bytes | None, miniature: Miniature):
+    root = miniature.write()
+    first = open_dataset(Data(), root)
+    for index in cache_folder().glob("cocoseg21-v1-*/index.json"):
+        index.unlink() if content is None else index.write_bytes(content)
+    assert open_dataset(Data(), root) == first
+    assert len(list(cache_folder().glob("cocoseg21-v1-*/index.json"))) == 2
 
 
 def test_other_annotations_are_drawn_anew(miniature: Miniature):

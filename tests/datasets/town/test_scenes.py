@@ -65,6 +65,15 @@ def test_the_cached_town_is_drawn_once(monkeypatch: pytest.MonkeyPatch):
     assert first.classes == CAMVID.names
 
 
+def test_a_cached_town_that_is_not_whole_is_drawn_again(own_cache: Path):
+    first = open_dataset(SMALL, None)
+    (folder,) = (own_cache / "pixelwise").iterdir()
+    (folder / "dataset.toml").unlink()
+    (folder / "images" / "train" / "0000.png").unlink()
+    assert open_dataset(SMALL, None) == first
+    assert (folder / "images" / "train" / "0000.png").is_file()
+
+
 def test_other_options_are_another_town():
     seeds = (
         open_dataset(Data(dataset="town", town_images=(1, 1, 1), town_size=(32, 32), town_seed=s), None) for s in (1, 2)

@@ -9,7 +9,7 @@ from PIL import Image
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.card import candidates
 from pixelwise.deployment.card.candidates import Material, Shape, make_artefact, plan_artefacts
-from pixelwise.deployment.card.card import CardRow, DeployCard, check_budget, computes_bfloat16, deploy, with_latencies
+from pixelwise.deployment.card.card import CardRow, DeployCard, check_budget, deploy, with_latencies
 from pixelwise.deployment.card.scoring import equal_pixels, score_artefact, split_ground
 from pixelwise.deployment.export.export import Exported, export
 from pixelwise.deployment.export.formats import NEEDED
@@ -222,13 +222,6 @@ def test_a_form_that_cannot_be_timed_does_not_take_the_others_with_it(small_run:
     assert gone.latencies == ()
     assert gone.reason.startswith("[K462]")
     assert never == rows[2]
-
-
-def test_bfloat16_is_timed_only_where_the_processor_has_it() -> None:
-    assert computes_bfloat16(("avx512f", "avx512_bf16"))
-    assert computes_bfloat16(("asimd", "bf16"))
-    assert not computes_bfloat16(("avx2", "avx512f"))
-    assert not computes_bfloat16(())
 
 
 @pytest.mark.heavy

@@ -21,12 +21,11 @@ from pixelwise.datasets.fingerprint import THREADS, HashCache, stat_signature
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import IGNORE
-from pixelwise.storage import cache_folder, printable, sha256_bytes, write_bytes
+from pixelwise.storage import printable, remembered, sha256_bytes
+from pixelwise.storage.cache_kinds import AUDIT
+from pixelwise.storage.caches import subject_of
 
 Progress = Callable[[int, int], None]
-
-# Part of the cache key: raise it when the audit finds more, or the structs change.
-_VERSION = 6
 
 
 class SplitStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,18 +130,23 @@ def audit(
             audit kept: D103 where it changed although size and modification time did not.
     """
     names = [name for name in dataset.splits if splits is None or name in splits]
+    return remembered(
+        AUDIT,
+        _cache_key(dataset, names),
+        Audit,
+        lambda: _audit(dataset, names, progress, fresh=fresh),
+        subject=subject_of(dataset.root.absolute(), dataset.name, dataset.reading, names),
+        fresh=fresh,
+    )
+
+
+def _audit(dataset: Dataset, names: Sequence[str], progress: Progress | None, *, fresh: bool) -> Audit:
     pairs = [(name, sample) for name in names for sample in dataset.splits[name]]
-    cached = cache_folder() / f"audit-{_cache_key(dataset, names)}.msgpack"
-    if not fresh:
-        try:
-            return msgspec.msgpack.decode(cached.read_bytes(), type=Audit)
-        except (OSError, msgspec.DecodeError):
-            pass  # not audited yet, or by another version
     hashes = HashCache(dataset.root)
     examinations = _examine_all(dataset, pairs, hashes, progress=progress, fresh=fresh)
     statistics = {name: _statistics([e for e in examinations if e.split == name], dataset) for name in names}
     twins = _twins(examinations, names)
-    result = Audit(
+    return Audit(
         dataset=dataset.name,
         layout=dataset.layout,
         classes=dataset.classes,
@@ -166,8 +170,6 @@ def audit(
             for one, other, distance in pairs_of_splits[:KEPT_PAIRS]
         ),
     )
-    write_bytes(cached, msgspec.msgpack.encode(result))
-    return result
 
 
 def raise_for_errors(audit: Audit, allow: Sequence[str] = ()) -> None:
@@ -244,7 +246,7 @@ def _cache_key(dataset: Dataset, splits: Sequence[str]) -> str:
     paths = [
         path for name in splits for sample in dataset.splits[name] for path in (sample.image_path, *sample.mask_files)
     ]
-    described = msgspec.json.encode((_VERSION, dataset, splits), enc_hook=printable)
+    described = msgspec.json.encode((AUDIT.version, dataset, splits), enc_hook=printable)
     return sha256_bytes(described + stat_signature(paths).encode())[:24]
 
 

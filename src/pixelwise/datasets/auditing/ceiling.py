@@ -18,14 +18,14 @@ from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import IGNORE
-from pixelwise.storage import cache_folder, sha256_bytes, write_bytes
+from pixelwise.storage import remembered, sha256_bytes
+from pixelwise.storage.cache_kinds import CEILING
+from pixelwise.storage.caches import subject_of
 from pixelwise.transforms.resizing import resize_labels
 
 STRIDES = (4, 8, 16, 32)
 MOST_IMAGES = 64
 _MOST_PIXELS = 24_000_000
-# Part of the cache key.
-_VERSION = 1
 
 
 class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,14 +55,19 @@ def measure_ceiling(dataset: Dataset, samples: Sequence[Sample]) -> tuple[Ceilin
             masks are large, so that it takes seconds. The result is kept in the user's cache folder.
     """
     chosen = _evenly([sample for sample in samples if sample.mask_path is not None], MOST_IMAGES)
-    described = msgspec.json.encode((_VERSION, dataset.label_table, dataset.reading, dataset.classes))
+    described = msgspec.json.encode((CEILING.version, dataset.label_table, dataset.reading, dataset.classes))
     paths = [sample.mask_path for sample in chosen if sample.mask_path is not None]
     key = sha256_bytes(described + stat_signature(paths).encode())[:24]
-    cached = cache_folder() / f"ceiling-{key}.msgpack"
-    try:
-        return msgspec.msgpack.decode(cached.read_bytes(), type=tuple[Ceiling, ...])
-    except (OSError, msgspec.DecodeError):
-        pass  # not measured yet
+    return remembered(
+        CEILING,
+        key,
+        tuple[Ceiling, ...],
+        lambda: _measure(dataset, chosen),
+        subject=subject_of(dataset.root.absolute(), dataset.reading, dataset.classes, [s.id for s in chosen]),
+    )
+
+
+def _measure(dataset: Dataset, chosen: Sequence[Sample]) -> tuple[Ceiling, ...]:
     first = _labels(chosen[0], dataset) if chosen else None
     if first is not None:
         chosen = _evenly(chosen, max(4, _MOST_PIXELS // max(1, first.size)))
@@ -70,9 +75,7 @@ def measure_ceiling(dataset: Dataset, samples: Sequence[Sample]) -> tuple[Ceilin
     with ThreadPoolExecutor(THREADS) as pool:
         counts = [count for count in pool.map(lambda s: _count_sample(s, dataset), chosen) if count is not None]
     total = sum(counts, np.zeros((len(STRIDES), 2, 3, num_classes), np.int64))
-    result = tuple(_ceiling(stride, total[index], len(counts)) for index, stride in enumerate(STRIDES))
-    write_bytes(cached, msgspec.msgpack.encode(result))
-    return result
+    return tuple(_ceiling(stride, total[index], len(counts)) for index, stride in enumerate(STRIDES))
 
 
 def count_overlap(labels: np.ndarray, stride: int, num_classes: int) -> np.ndarray:

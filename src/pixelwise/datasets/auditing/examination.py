@@ -23,12 +23,12 @@ from pixelwise.datasets.reading.masks import RawMask, Translation, load_mask, ma
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
-from pixelwise.storage import cache_folder, sha256_bytes, write_bytes
+from pixelwise.storage import sha256_bytes
+from pixelwise.storage.cache_kinds import EXAMINED
+from pixelwise.storage.caches import recall, remember
 
 MAX_VALUES = 1000
 """So many values of a mask are kept, the most frequent ones: a photo in place of a mask has 100 000 colours."""
-# Part of the cache key: raise it when an examination finds more, or its fields change.
-_VERSION = 4
 
 
 @dataclass
@@ -179,6 +179,10 @@ def _compare_sizes(
         result.pixels = np.bincount(labels.ravel(), minlength=256)
 
 
+_Known = dict[bytes, tuple[bytes, bytes]]
+"""Which pair -> sizes and times of its files, and the encoded examination."""
+
+
 class ExaminationCache:
     """What was learnt about pairs, remembered by path, size and modification time of both files.
 
@@ -192,13 +196,13 @@ class ExaminationCache:
 
     def __init__(self, dataset: Dataset, *, fresh: bool = False) -> None:
         # Messages name how many classes there are; the names themselves change nothing.
-        facts: tuple[object, ...] = (_VERSION, dataset.label_table, dataset.reading, len(dataset.classes))
+        facts: tuple[object, ...] = (EXAMINED.version, dataset.label_table, dataset.reading, len(dataset.classes))
         if dataset.multilabel:
             facts = (*facts, "multilabel")
         key = os.fsencode(dataset.root.resolve()) + b"\0" + msgspec.json.encode(facts)
-        self._file = cache_folder() / f"examined-{sha256_bytes(key)[:20]}.msgpack"
-        self._known = {} if fresh else _load(self._file)
-        self._new: dict[bytes, tuple[bytes, bytes]] = {}
+        self._key = sha256_bytes(key)[:20]
+        self._known: _Known = {} if fresh else recall(EXAMINED, self._key, _Known) or {}
+        self._new: _Known = {}
 
     def get(self, split: str, sample: Sample) -> Examination | None:
         """The examination of a pair whose files have not changed since, or None."""
@@ -223,7 +227,7 @@ class ExaminationCache:
     def save(self) -> None:
         """Write what was asked for or added, atomically; what other splits left behind stays."""
         if any(self._known.get(key) != value for key, value in self._new.items()):
-            write_bytes(self._file, msgspec.msgpack.encode({**self._known, **self._new}))
+            remember(EXAMINED, self._key, {**self._known, **self._new})
 
 
 def _key(split: str, sample: Sample) -> bytes:
@@ -245,14 +249,6 @@ def _state(sample: Sample, *, settled: bool = False) -> bytes | None:
             return None
         states.append(f"{facts.st_size} {facts.st_mtime_ns}")
     return " ".join(states).encode()
-
-
-def _load(file: Path) -> dict[bytes, tuple[bytes, bytes]]:
-    # A missing or damaged cache costs time, never an error.
-    try:
-        return msgspec.msgpack.decode(file.read_bytes(), type=dict[bytes, tuple[bytes, bytes]])
-    except (OSError, msgspec.DecodeError):
-        return {}
 
 
 def _to_plain(value: Any) -> Any:

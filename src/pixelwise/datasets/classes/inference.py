@@ -20,11 +20,11 @@ from pixelwise.datasets.labels import LabelTable, color_codes, count_values, sem
 from pixelwise.datasets.reading.masks import load_mask
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import IGNORE, Color
-from pixelwise.storage import cache_folder, printable, write_bytes
+from pixelwise.storage import printable, remembered
+from pixelwise.storage.cache_kinds import MASK_IDS
+from pixelwise.storage.caches import subject_of
 
 _THREADS = 2
-# Part of the name in the cache: raise it when more is collected.
-_VERSION = 4
 # RGB masks with more colours are photos or were smoothed.
 _MAX_COLORS = 40
 _NAMED = 8
@@ -63,21 +63,27 @@ class _Seen(NamedTuple):
     colors: Mapping[int, int] = MappingProxyType({})
 
 
-def read_mask_ids(masks: Sequence[Path], *, max_pixels: int, divisor: int | None = None) -> MaskIds:
+def read_mask_ids(root: Path, masks: Sequence[Path], *, max_pixels: int, divisor: int | None = None) -> MaskIds:
     """Decode all masks and collect their raw ids; unreadable and lossy ones are left to the audit.
 
     The result is kept in the user's cache folder until a mask changes.
 
     Args:
+        root: The data set that they are of.
         masks: Their files.
         max_pixels: As in `pixelwise.datasets.reading.decoding.decode`.
         divisor: Of masks that hold class * divisor + instance.
     """
-    cached = cache_folder() / f"mask-ids-v{_VERSION}-{stat_signature(masks)[:20]}-{divisor or 0}.msgpack"
-    try:
-        return msgspec.msgpack.decode(cached.read_bytes(), type=MaskIds)
-    except (OSError, msgspec.DecodeError):
-        pass  # not computed yet, or written by another version
+    return remembered(
+        MASK_IDS,
+        f"{stat_signature(masks)[:20]}-{divisor or 0}",
+        MaskIds,
+        lambda: _read_mask_ids(masks, max_pixels, divisor),
+        subject=subject_of(root.absolute(), divisor),
+    )
+
+
+def _read_mask_ids(masks: Sequence[Path], max_pixels: int, divisor: int | None) -> MaskIds:
     files: dict[int, tuple[int, str]] = {}
     pixels: Counter[int] = Counter()
     palette: tuple[Color, ...] = ()
@@ -100,15 +106,13 @@ def read_mask_ids(masks: Sequence[Path], *, max_pixels: int, divisor: int | None
             if found.colors and not found.ids:
                 colored.append(printable(path))
     by_color = bool(colored) and not without_colors
-    result = MaskIds(
+    return MaskIds(
         files=files,
         pixels=dict(pixels),
         palette=palette,
         colors=dict(colors) if by_color else {},
         rgb_files=tuple(colored),
     )
-    write_bytes(cached, msgspec.msgpack.encode(result))
-    return result
 
 
 def _examine(path: Path, max_pixels: int, divisor: int | None) -> _Seen:

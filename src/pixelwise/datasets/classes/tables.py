@@ -135,7 +135,7 @@ class _Inferred(NamedTuple):
 def _inferred(data: Data, layout: Layout) -> _Inferred:
     """Classes of masks that nobody described: by their ids, or by their colours where they are RGB pictures."""
     masks = [s.mask_path for samples in layout.splits.values() for s in samples if s.mask_path is not None]
-    found = read_mask_ids(masks, max_pixels=data.max_pixels, divisor=data.instance_divisor)
+    found = read_mask_ids(layout.root, masks, max_pixels=data.max_pixels, divisor=data.instance_divisor)
     if found.colors:
         colors, problems = infer_colors(found)
         if colors:

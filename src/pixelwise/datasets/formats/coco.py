@@ -73,7 +73,7 @@ def coco_own_layout(root: Path) -> Layout | None:
     listing = list_images(root)
     read = {file: _read(file) for file in files}
     sources = [*files, *(entry.path for entry in listing.entries)]
-    drawn = draw("coco", sources, lambda: _pictures(root, read, listing.entries))
+    drawn = draw("coco", root, sources, lambda: _pictures(root, read, listing.entries))
     used = {sample.image_path for samples in drawn.splits.values() for sample in samples}
     listed = {image.file_name.rpartition("/")[2] for found in read.values() for image in found.images}
     without = [e.path for e in listing.entries if e.path.absolute() not in used and e.path.name not in listed]

@@ -12,9 +12,6 @@ keeps all 5000 of val, as torchvision does. `cocoseg21-edgeai` filters val too, 
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -30,8 +27,10 @@ from pixelwise.datasets.layouts.rasterising import draw_segmentation
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import IGNORE
-from pixelwise.storage import cache_folder, printable
-from pixelwise.storage.atomic import TEMPORARY_PREFIX, full_disk_explained
+from pixelwise.storage import printable
+from pixelwise.storage.cache_kinds import COCOSEG21
+from pixelwise.storage.caches import building_entry, entry_path, subject_of
+from pixelwise.storage.locks import keep_in_use
 
 LOOKED_FOR = "{train,val}2017/ (or images/{train,val}2017/) with annotations/instances_{train,val}2017.json"
 CATEGORIES = {
@@ -43,8 +42,6 @@ CATEGORIES = {
 SMALLEST_AREA = 1000
 """Images whose objects cover no more pixels in total (as annotated) are left out where a split is filtered."""
 
-# Part of the name in the cache: raise it when masks are drawn differently.
-_VERSION = 1
 _INDEX = "index.json"
 _HELP = "unpack annotations_trainval2017.zip again; its instances_*2017.json list images and annotations"
 
@@ -181,14 +178,20 @@ def _samples(
 
 def _masks(annotations: Path, hashes: HashCache) -> tuple[Path, list[_Drawn]]:
     """Folder with the masks of an annotation file, and its index; drawn if they are not there yet."""
-    cache = cache_folder()
     try:
-        folder = cache / f"cocoseg21-v{_VERSION}-{hashes.digest(annotations)[:24]}"
-        if not folder.is_dir():
-            _draw_all(_read(annotations), annotations, folder)
-        return folder, msgspec.json.decode((folder / _INDEX).read_bytes(), type=list[_Drawn])
-    except (OSError, msgspec.DecodeError) as error:
+        key = hashes.digest(annotations)[:24]
+    except OSError as error:
         raise _unusable(annotations, error) from error
+    subject = subject_of(annotations.absolute())
+    folder = entry_path(COCOSEG21, key, subject=subject)
+    keep_in_use(folder)
+    try:
+        index = msgspec.json.decode((folder / _INDEX).read_bytes(), type=list[_Drawn])
+    except (OSError, msgspec.DecodeError):
+        content = _read(annotations)
+        with building_entry(COCOSEG21, folder, subject=subject) as unfinished:
+            index = _draw_all(content, annotations, unfinished)
+    return folder, index
 
 
 def _read(file: Path) -> _Annotations:
@@ -212,32 +215,22 @@ def _check_categories(found: list[_Category], file: Path) -> None:
             )
 
 
-def _draw_all(annotations: _Annotations, file: Path, folder: Path) -> None:
-    """Write the masks of all images and then the index: all of it, or nothing."""
+def _draw_all(annotations: _Annotations, file: Path, folder: Path) -> list[_Drawn]:
+    """Write the masks of all images and then the index into a folder."""
     class_of = {category: class_id for class_id, category in enumerate(CATEGORIES, start=1)}
     of_image: dict[int, list[_Annotation]] = {image.id: [] for image in annotations.images}
     for annotation in annotations.annotations:
         if annotation.category_id in class_of and annotation.image_id in of_image:
             of_image[annotation.image_id].append(annotation)
-    with full_disk_explained(folder):
-        unfinished = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder.parent))
-        try:
-            index = []
-            for image in annotations.images:
-                objects = of_image[image.id]
-                labels = _draw(image, objects, class_of, file)
-                _, png = cv2.imencode(".png", labels, (cv2.IMWRITE_PNG_COMPRESSION, 1))
-                (unfinished / f"{Path(image.file_name).stem}.png").write_bytes(png.tobytes())
-                index.append(_Drawn(image.file_name, sum(one.area for one in objects) > SMALLEST_AREA))
-            (unfinished / _INDEX).write_bytes(msgspec.json.encode(index))
-            try:
-                os.rename(unfinished, folder)
-            except OSError:
-                # Another process may have finished the same masks first; only complete ones exist.
-                if not folder.is_dir():
-                    raise
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+    index = []
+    for image in annotations.images:
+        objects = of_image[image.id]
+        labels = _draw(image, objects, class_of, file)
+        _, png = cv2.imencode(".png", labels, (cv2.IMWRITE_PNG_COMPRESSION, 1))
+        (folder / f"{Path(image.file_name).stem}.png").write_bytes(png.tobytes())
+        index.append(_Drawn(image.file_name, sum(one.area for one in objects) > SMALLEST_AREA))
+    (folder / _INDEX).write_bytes(msgspec.json.encode(index))
+    return index
 
 
 def _draw(image: _Image, objects: Iterable[_Annotation], class_of: dict[int, int], file: Path) -> np.ndarray:

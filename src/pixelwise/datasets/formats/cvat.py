@@ -59,7 +59,8 @@ def cvat_layout(root: Path) -> Layout | None:
     listing = list_images(root)
     tree = _parse(file)
     entries = listing.entries
-    drawn = draw("cvat", [file, *(entry.path for entry in entries)], lambda: _pictures(tree, file, root, entries))
+    sources = [file, *(entry.path for entry in entries)]
+    drawn = draw("cvat", root, sources, lambda: _pictures(tree, file, root, entries))
     used = {sample.image_path for samples in drawn.splits.values() for sample in samples}
     broken = any(problem.code == "D230" for problem in drawn.problems)
     without = [] if broken else [entry.path for entry in entries if entry.path.absolute() not in used]

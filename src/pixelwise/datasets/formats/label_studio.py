@@ -58,7 +58,7 @@ def label_studio_layout(root: Path) -> Layout | None:
         return _json_layout(root, listing, [path for path in exports if _holds_regions(path)])
     images = [entry for entry in listing.entries if not _MASK.fullmatch(entry.path.stem)]
     sources = [*exports, *(entry.path for entry in listing.entries)]
-    drawn = draw("label-studio", sources, lambda: _pictures(root, masks, images, exports))
+    drawn = draw("label-studio", root, sources, lambda: _pictures(root, masks, images, exports))
     return drawn_layout(
         "label-studio",
         "Label Studio: PNG brush masks per task and label, merged into the cache folder",
@@ -82,7 +82,7 @@ def _json_layout(root: Path, listing: Listing, exports: Sequence[Path]) -> Layou
     if not exports:
         return None
     sources = [*exports, *(entry.path for entry in listing.entries)]
-    drawn = draw("label-studio-json", sources, lambda: _outlined(root, listing.entries, exports))
+    drawn = draw("label-studio-json", root, sources, lambda: _outlined(root, listing.entries, exports))
     used = {sample.image_path for samples in drawn.splits.values() for sample in samples}
     without = [entry.path for entry in listing.entries if entry.path.absolute() not in used]
     return drawn_layout(

@@ -69,9 +69,8 @@ def labelme_layout(root: Path) -> Layout | None:
     if not files or not any(_is_labelme(path) for path in files[:_LOOKED_AT]):
         return None
     listing = list_images(root)
-    drawn = draw(
-        "labelme", [*files, *(entry.path for entry in listing.entries)], lambda: _pictures(root, files, listing.entries)
-    )
+    sources = [*files, *(entry.path for entry in listing.entries)]
+    drawn = draw("labelme", root, sources, lambda: _pictures(root, files, listing.entries))
     used = {sample.image_path for samples in drawn.splits.values() for sample in samples}
     stems = {path.stem for path in files}
     without = [e.path for e in listing.entries if e.path.absolute() not in used and e.path.stem not in stems]

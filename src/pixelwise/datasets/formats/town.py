@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from pixelwise.datasets.formats.camvid import camvid_layout
 from pixelwise.datasets.layouts.layout import Layout
-from pixelwise.datasets.town.scenes import VERSION, write_town
+from pixelwise.datasets.town.scenes import cached_town
 from pixelwise.errors import DataError
 from pixelwise.recipes.schema.recipe import Data
-from pixelwise.storage import cache_folder, printable, sha256_bytes
+from pixelwise.storage import printable
 
 
 def town_layout(data: Data, root: Path | None) -> Layout:
@@ -23,15 +21,7 @@ def town_layout(data: Data, root: Path | None) -> Layout:
         DataError: D222, `root` holds no town.
     """
     if root is None:
-        options = msgspec.json.encode((VERSION, data.town_images, data.town_size, data.town_seed))
-        root = cache_folder() / f"town-{sha256_bytes(options)[:16]}"
-        if not root.is_dir():
-            try:
-                write_town(root, data)
-            except OSError:
-                # Another process may have finished the same town first; only a complete one exists.
-                if not root.is_dir():
-                    raise
+        root = cached_town(data)
     layout = camvid_layout(root)
     if layout is None:
         raise DataError(

@@ -50,7 +50,7 @@ def yolo_layout(root: Path) -> Layout | None:
         for listing, images, labels in listings:
             yield from _pictures(listing.entries, images, labels, root, names)
 
-    drawn = draw("yolo", [*texts, *files, *([description] if description else [])], pictures)
+    drawn = draw("yolo", root, [*texts, *files, *([description] if description else [])], pictures)
     return drawn_layout(
         "yolo",
         "YOLO: images/ with labels/*.txt of polygons, drawn as masks into the cache folder",

@@ -9,8 +9,6 @@ or modification time of a file they come from changes; nothing is written beside
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -27,8 +25,10 @@ from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
-from pixelwise.storage import cache_folder, printable
-from pixelwise.storage.atomic import TEMPORARY_PREFIX, full_disk_explained
+from pixelwise.storage import printable
+from pixelwise.storage.cache_kinds import DRAWN
+from pixelwise.storage.caches import building_entry, entry_path, subject_of
+from pixelwise.storage.locks import keep_in_use
 
 BACKGROUND = "background"
 """What no annotation covers: raw value 0 of every drawn mask."""
@@ -36,8 +36,6 @@ IGNORED_LABEL = "__ignore__"
 """Pixels of this label are ignored; the name is LabelMe's."""
 _BACKGROUND_NAMES = {BACKGROUND, "_background_"}
 
-# Part of the name in the cache: raise it when masks are drawn differently.
-_VERSION = 1
 _INDEX = "index.msgpack"
 _IGNORE = 255
 # Raw values are uint16, and 255 keeps its meaning.
@@ -122,11 +120,12 @@ class _Index(msgspec.Struct):
     problems: list[Finding]
 
 
-def draw(kind: str, sources: Iterable[Path], pictures: Callable[[], Iterable[Picture | Broken]]) -> Drawn:
+def draw(kind: str, root: Path, sources: Iterable[Path], pictures: Callable[[], Iterable[Picture | Broken]]) -> Drawn:
     """Draw the masks of all pictures, unless an earlier call drew them from the same files.
 
     Args:
         kind: Name of the layout.
+        root: The data set's folder: masks that were drawn of it before go when new ones are there.
         sources: Every file that what `pictures` gives depends on.
         pictures: Reads them.
 
@@ -134,11 +133,14 @@ def draw(kind: str, sources: Iterable[Path], pictures: Callable[[], Iterable[Pic
         ResourceError: S601, the disk of the cache folder is full.
         DataError: What `pictures` raises.
     """
-    folder = cache_folder() / f"drawn-{kind}-v{_VERSION}-{stat_signature(sources)[:24]}"
+    subject = subject_of(root.absolute())
+    folder = entry_path(DRAWN, stat_signature(sources)[:24], variant=kind, subject=subject)
+    keep_in_use(folder)
     try:
         index = msgspec.msgpack.decode((folder / _INDEX).read_bytes(), type=_Index)
     except (OSError, msgspec.DecodeError):
-        index = _draw_all(pictures(), folder)
+        with building_entry(DRAWN, folder, variant=kind, subject=subject) as unfinished:
+            index = _draw_all(pictures(), unfinished)
     samples: dict[str | None, list[Sample]] = {}
     for row in index.rows:
         samples.setdefault(row.split, []).append(Sample(row.key, Path(os.fsdecode(row.image)), folder / row.mask))
@@ -178,41 +180,29 @@ def drawn_layout(
 
 
 def _draw_all(pictures: Iterable[Picture | Broken], folder: Path) -> _Index:
-    """Write all masks and then the index: all of it, or nothing."""
+    """Write all masks and then the index into a folder."""
     raw_of = dict.fromkeys(_BACKGROUND_NAMES, 0) | {IGNORED_LABEL: _IGNORE}
     rows: list[_Row] = []
     broken: list[Broken] = []
     skipped: list[tuple[Path, str]] = []
-    with full_disk_explained(folder):
-        unfinished = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder.parent))
+    for picture in pictures:
+        if isinstance(picture, Broken):
+            broken.append(picture)
+            continue
         try:
-            for picture in pictures:
-                if isinstance(picture, Broken):
-                    broken.append(picture)
-                    continue
-                try:
-                    mask = _paint(picture, raw_of)
-                except (ValueError, TypeError, OverflowError) as error:
-                    broken.append(Broken(picture.source, f"{printable(picture.image.name)}: {error}"))
-                    continue
-                # The stem is kept for whoever looks at a mask that a message names.
-                name = f"{len(rows):06d}-{picture.image.stem[:50]}.png"
-                _, png = cv2.imencode(".png", mask, (cv2.IMWRITE_PNG_COMPRESSION, 1))
-                (unfinished / name).write_bytes(png.tobytes())
-                rows.append(_Row(picture.split, picture.key, os.fsencode(picture.image.absolute()), name))
-                skipped += [(picture.source, kind) for kind in picture.skipped]
-            names = {raw: name for name, raw in raw_of.items() if name not in _BACKGROUND_NAMES} | {0: BACKGROUND}
-            index = _Index(names, rows, _problems(rows, broken, skipped))
-            (unfinished / _INDEX).write_bytes(msgspec.msgpack.encode(index))
-            try:
-                shutil.rmtree(folder, ignore_errors=True)
-                os.rename(unfinished, folder)
-            except OSError:
-                # Another process may have finished the same masks first; only complete ones exist.
-                if not folder.is_dir():
-                    raise
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            mask = _paint(picture, raw_of)
+        except (ValueError, TypeError, OverflowError) as error:
+            broken.append(Broken(picture.source, f"{printable(picture.image.name)}: {error}"))
+            continue
+        # The stem is kept for whoever looks at a mask that a message names.
+        name = f"{len(rows):06d}-{picture.image.stem[:50]}.png"
+        _, png = cv2.imencode(".png", mask, (cv2.IMWRITE_PNG_COMPRESSION, 1))
+        (folder / name).write_bytes(png.tobytes())
+        rows.append(_Row(picture.split, picture.key, os.fsencode(picture.image.absolute()), name))
+        skipped += [(picture.source, kind) for kind in picture.skipped]
+    names = {raw: name for name, raw in raw_of.items() if name not in _BACKGROUND_NAMES} | {0: BACKGROUND}
+    index = _Index(names, rows, _problems(rows, broken, skipped))
+    (folder / _INDEX).write_bytes(msgspec.msgpack.encode(index))
     return index
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +21,7 @@ from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import IGNORE
-from pixelwise.storage import printable, write_text
-from pixelwise.storage.atomic import TEMPORARY_PREFIX, full_disk_explained
+from pixelwise.storage import building_folder, printable, write_text
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
 Progress = Callable[[int, int], None]
@@ -80,17 +77,9 @@ def convert_to_folder(
             "train on it as it is; masks of each class stay in a folder of its own",
         )
     pairs = [(split, sample) for split, samples in dataset.splits.items() for sample in samples if sample.mask_path]
-    with full_disk_explained(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=output.parent))
-    try:
-        with full_disk_explained(output), ThreadPoolExecutor(THREADS) as pool:
-            errors = _write_all(dataset, pairs, unfinished, size, allow, progress, pool)
-            write_text(unfinished / DESCRIPTION_FILE, description(dataset))
-            unfinished.chmod(0o755)
-            unfinished.rename(output)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with building_folder(output) as unfinished, ThreadPoolExecutor(THREADS) as pool:
+        errors = _write_all(dataset, pairs, unfinished, size, allow, progress, pool)
+        write_text(unfinished / DESCRIPTION_FILE, description(dataset))
     written = Counter(folder_of_split(split) for split, sample in pairs if (split, sample.id) not in errors)
     left_out = {printable(sample.image_path): errors[split, sample.id].code for split, sample in pairs
                 if (split, sample.id) in errors}  # fmt: skip

@@ -17,7 +17,7 @@ import msgspec
 from pixelwise.datasets.preparing.public_data import VOC, Publication, Source, publication_of
 from pixelwise.datasets.preparing.sbd import write_augmented
 from pixelwise.errors import DataError
-from pixelwise.storage import printable, sha256_file, write_bytes
+from pixelwise.storage import json_text, printable, sha256_file, write_text
 from pixelwise.storage.archives import unpack
 from pixelwise.storage.downloads import download
 
@@ -139,7 +139,7 @@ def _get(source: Source, archive: Path, tell: Tell, progress: Progress | None) -
             )
     if known is None:
         record[source.file] = _Recorded(source.url, size, digest, time.strftime("%F"))
-        write_bytes(archive.parent / RECORD, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+        write_text(archive.parent / RECORD, json_text(record))
 
 
 def _read_record(folder: Path) -> dict[str, _Recorded]:

@@ -7,12 +7,10 @@ a network has to learn, and thin or rare things (poles, signs, bicyclists) stay 
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import tomli_w
 from PIL import Image
@@ -24,14 +22,14 @@ from pixelwise.datasets.town.weather import Weather, draw_weather
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import CAMVID
 from pixelwise.recipes.schema.recipe import Data
-from pixelwise.storage import printable
-from pixelwise.storage.atomic import TEMPORARY_PREFIX, full_disk_explained
+from pixelwise.storage import building_folder, printable, sha256_bytes
+from pixelwise.storage.cache_kinds import TOWN
+from pixelwise.storage.caches import building_entry, entry_path
+from pixelwise.storage.locks import keep_in_use
 
 SPLITS = ("train", "val", "test")
 # Indices of the splits are this far apart: changing the number of images of one changes no other.
 _SPLIT_STRIDE = 1_000_000
-# Part of the cached town's name: raise it when a scene changes.
-VERSION = 2
 _OVERSAMPLING = 2
 # Roughness of the surfaces, as standard deviation in grey levels, by raw id.
 _TEXTURE = np.zeros(256, np.float32)
@@ -89,23 +87,29 @@ def write_town(root: Path, data: Data) -> Path:
     """
     if root.exists():
         raise DataError("D225", f"{printable(root)}: exists already", "choose a folder that does not exist")
-    needed_bytes = sum(data.town_images) * data.town_size[0] * data.town_size[1] * 4
-    with full_disk_explained(root, needed_bytes):
-        root.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=root.parent))
-    try:
-        with full_disk_explained(root, needed_bytes):
-            _write_scenes(unfinished, data)
-            description = {"classes": CAMVID.names, "palette": CAMVID.palette, "ignore": LABEL["void"]}
-            (unfinished / DESCRIPTION_FILE).write_text(tomli_w.dumps(description), "utf-8")
-            unfinished.chmod(0o755)
-            os.rename(unfinished, root)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with building_folder(root, needed_bytes=_needed_bytes(data)) as unfinished:
+        _write_scenes(unfinished, data)
     return root
 
 
+def cached_town(data: Data) -> Path:
+    """The town's folder in the cache, drawn where it is missing or not whole."""
+    options = msgspec.json.encode((TOWN.version, data.town_images, data.town_size, data.town_seed))
+    folder = entry_path(TOWN, sha256_bytes(options)[:16])
+    keep_in_use(folder)
+    # Written last: it says that the rest is there.
+    if not (folder / DESCRIPTION_FILE).is_file():
+        with building_entry(TOWN, folder, needed_bytes=_needed_bytes(data)) as unfinished:
+            _write_scenes(unfinished, data)
+    return folder
+
+
+def _needed_bytes(data: Data) -> int:
+    return sum(data.town_images) * data.town_size[0] * data.town_size[1] * 4
+
+
 def _write_scenes(root: Path, data: Data) -> None:
+    """Write the images and masks of all splits and then the description into a folder."""
     palette = np.array([*CAMVID.palette, CAMVID.unlabelled_color], np.uint8)
     for number, (split, count) in enumerate(zip(SPLITS, data.town_images, strict=True)):
         images, masks = root / "images" / split, root / "masks" / split
@@ -117,6 +121,8 @@ def _write_scenes(root: Path, data: Data) -> None:
             mask = Image.fromarray(labels)
             mask.putpalette(palette.tobytes())
             mask.save(masks / f"{index:04d}.png", optimize=False)
+    description = {"classes": CAMVID.names, "palette": CAMVID.palette, "ignore": LABEL["void"]}
+    (root / DESCRIPTION_FILE).write_text(tomli_w.dumps(description), "utf-8")
 
 
 def _develop(image: np.ndarray, labels: np.ndarray, rng: np.random.Generator, weather: Weather) -> np.ndarray:

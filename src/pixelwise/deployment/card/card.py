@@ -32,7 +32,7 @@ from pixelwise.deployment.card.scoring import (
     split_ground,
 )
 from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
-from pixelwise.machine.facts import Machine, machine_facts, processor_features, version_facts
+from pixelwise.machine.facts import Machine, computes_bfloat16, machine_facts, version_facts
 from pixelwise.profiling.latency import ROUNDS, Candidate, Latency, LatencyRuntime, measure_latency
 from pixelwise.recipes.protocols import Size
 from pixelwise.runtimes import load_artefact
@@ -292,15 +292,6 @@ def with_latencies(
     return finished
 
 
-def computes_bfloat16(features: Collection[str]) -> bool:
-    """Whether a processor has instructions for bfloat16; without them it would be emulated, slowly.
-
-    Args:
-        features: As `processor_features` gives them.
-    """
-    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(features)
-
-
 def _refuse(
     output: Path,
     threads: Sequence[int],
@@ -324,7 +315,7 @@ def _eager_rows(trained: TrainedModel, ground: Ground, output: Path, say: Callab
     """PyTorch as users run it; the first row is the reference."""
     runtimes: list[LatencyRuntime] = ["torch"]
     if trained.recipe.quantization == "none":
-        runtimes += ["torch-channels-last", *(["torch-bf16"] if computes_bfloat16(processor_features()) else [])]  # type: ignore[list-item]
+        runtimes += ["torch-channels-last", *(["torch-bf16"] if computes_bfloat16() else [])]  # type: ignore[list-item]
     names = {
         "torch": "PyTorch",
         "torch-channels-last": "PyTorch, channels last",

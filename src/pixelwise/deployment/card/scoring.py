@@ -17,7 +17,6 @@ from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.samples import Dataset, Reading
-from pixelwise.deployment.export.export import DEFAULT_SIZE
 from pixelwise.deployment.export.verification import folder_images
 from pixelwise.errors import DataError
 from pixelwise.evaluation.assembling import Provenance, make_result
@@ -31,7 +30,7 @@ from pixelwise.recipes.protocols import PROTOCOLS, Protocol, Size
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.schema.training import Precision
-from pixelwise.recipes.searching import input_size
+from pixelwise.recipes.sizes import seen_size
 from pixelwise.records.result import save_result
 from pixelwise.records.run_folder import ENVIRONMENT, EVALUATIONS
 
@@ -85,7 +84,7 @@ def folder_ground(folder: Path, recipe: Recipe, size: Size | None, *, dynamic: b
     Raises:
         DataError: D223, there is no image.
     """
-    wanted = size or _usual_size(recipe)
+    wanted = size or seen_size(recipe)
     fixed = None if dynamic else wanted
     material = folder_images(folder, Reading.of(recipe.data), fixed, recipe.evaluation.input_size)
     return Ground(
@@ -147,7 +146,7 @@ def split_ground(
         source=f"{split} of {dataset.name}",
         count=len(samples),
         fixed=fixed,
-        latency_size=fixed or size or shown or _usual_size(recipe),
+        latency_size=fixed or size or shown or seen_size(recipe),
         dataset=dataset,
         folder=folder,
         split=split,
@@ -268,10 +267,6 @@ def _one_size(dataset: Dataset, split: str, protocol: Protocol, wanted: Size | N
         if len(sizes) > 1:
             return None
     return next(iter(sizes), None)
-
-
-def _usual_size(recipe: Recipe) -> Size:
-    return input_size(recipe) or recipe.augment.crop or DEFAULT_SIZE
 
 
 def knows_its_data(run: Path, recipe: Recipe) -> bool:

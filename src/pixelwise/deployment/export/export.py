@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from pixelwise.deployment.export.graphs import ExportedNetwork, GraphOptions
 from pixelwise.deployment.export.sources import Source, open_source
 from pixelwise.deployment.export.verification import (
     LEAST_EQUAL,
-    LEAST_EQUAL_INT8,
+    LEAST_EQUAL_SIMULATED,
     Material,
     drawn_scenes,
     folder_images,
@@ -32,16 +30,12 @@ from pixelwise.models.quantization.aware import QuantizedModel
 from pixelwise.profiling import complexity
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
-from pixelwise.recipes.searching import input_size
+from pixelwise.recipes.sizes import seen_size
 from pixelwise.records.run_folder import DATA, ENVIRONMENT
 from pixelwise.runtimes.artefact import load_artefact
 from pixelwise.runtimes.engines import EXTRAS
 from pixelwise.runtimes.sidecar import NAME, SUFFIXES, Complexity, Runtime, Sidecar, Verification, write_sidecar
-from pixelwise.storage import printable, sha256_file
-from pixelwise.storage.atomic import TEMPORARY_PREFIX, full_disk_explained
-
-DEFAULT_SIZE: Size = (512, 512)
-"""Of an artefact of one size where neither the command nor the recipe names one."""
+from pixelwise.storage import printable, scratch_folder, sha256_file
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,21 +115,18 @@ def export(
             f"executorch cannot compute what was trained with {scheme}",
             "train with quantization=xnnpack-8bit for it, or export to onnx",
         )
-    wanted = size or input_size(found.recipe) or found.recipe.augment.crop or DEFAULT_SIZE
+    wanted = size or seen_size(found.recipe)
     options = GraphOptions(
         uint8_input=uint8_input, argmax=argmax, output_stride=output_stride, dynamic=dynamic, size=wanted
     )
     network = ExportedNetwork(found.model, options).eval()
     material = material_for(found, options, data, split, images)
-    with full_disk_explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder))
-    try:
+    with scratch_folder(folder) as building:
         files = write_artefact(network, target, building)
         sidecar = describe(network, found, target, files)
         write_sidecar(sidecar, building / f"{NAME}.toml")
         if least_equal is None:
-            least_equal = LEAST_EQUAL if sidecar.precision == "float32" else LEAST_EQUAL_INT8
+            least_equal = LEAST_EQUAL if sidecar.precision == "float32" else LEAST_EQUAL_SIMULATED
         verification = verify(network, load_artefact(files[0]), material, least_equal)
         if not (verification.passed or force):
             raise differs(verification)
@@ -144,8 +135,6 @@ def export(
         # The description last: its presence says that the rest is complete.
         for file in (*files, building / f"{NAME}.toml"):
             os.replace(file, folder / file.name)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
     return Exported(path=folder / files[0].name, sidecar=sidecar)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,11 +12,18 @@ import numpy as np
 import torch
 
 from pixelwise.checkpoints.checkpoint import Warn
-from pixelwise.deployment.export.export import DEFAULT_SIZE, Exported, dataset_of, describe, differs, material_for
+from pixelwise.deployment.export.export import Exported, dataset_of, describe, differs, material_for
 from pixelwise.deployment.export.formats import require_packages, write_artefact
 from pixelwise.deployment.export.graphs import ExportedNetwork, GraphOptions
 from pixelwise.deployment.export.sources import Source, open_source
-from pixelwise.deployment.export.verification import Material, miou_on, network_input, split_images, verify
+from pixelwise.deployment.export.verification import (
+    LEAST_EQUAL_QUANTIZED,
+    Material,
+    miou_on,
+    network_input,
+    split_images,
+    verify,
+)
 from pixelwise.deployment.int8.quantizers import (
     ACTIVATION_RANGE,
     last_layers,
@@ -29,19 +34,16 @@ from pixelwise.deployment.int8.quantizers import (
 from pixelwise.deployment.int8.sensitivity import LayerCost, evenly_spaced, layer_costs
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.recipes.protocols import Size
-from pixelwise.recipes.searching import input_size
+from pixelwise.recipes.sizes import seen_size
 from pixelwise.runtimes.artefact import load_artefact
 from pixelwise.runtimes.engines import require
 from pixelwise.runtimes.sidecar import NAME, SUFFIXES, Calibration, Verification, write_sidecar
-from pixelwise.storage import printable
-from pixelwise.storage.atomic import TEMPORARY_PREFIX, full_disk_explained
+from pixelwise.storage import printable, scratch_folder
 
 Int8Runtime = Literal["onnx", "openvino"]
 Progress = Callable[[str, int, int], None]
 """Told (what, done, in all)."""
 CALIBRATION_IMAGES = 128
-LEAST_EQUAL_INT8 = 0.95
-"""Share of pixels on which an artefact in int8 must agree with PyTorch where nothing else is asked for."""
 SENSITIVITY_IMAGES = 8
 RANGE_IMAGES = 16
 """Calibration images that the ranges of `sensitivity` come from."""
@@ -120,7 +122,7 @@ def quantize(
         )
     if max_miou_drop is not None and split is None:
         split = found.recipe.selection.split
-    wanted = size or input_size(found.recipe) or found.recipe.augment.crop or DEFAULT_SIZE
+    wanted = size or seen_size(found.recipe)
     options = GraphOptions(
         uint8_input=uint8_input, argmax=argmax, output_stride=output_stride, dynamic=dynamic, size=wanted
     )
@@ -128,10 +130,7 @@ def quantize(
     calibration, material = _materials(found, options, data, split, images, calibration_images)
     if max_miou_drop is not None and material.dataset is None:
         raise RecipeError("R247", "--max-miou-drop needs labels to score on", "give --split, and --data where it lies")
-    with full_disk_explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder))
-    try:
+    with scratch_folder(folder) as building:
         work = _Work(network, found, target, building, calibration, material, threads, progress)
         wish = _Wish(max_miou_drop, least_equal)
         written = work.searched(wish, ranking) if max_miou_drop is not None else work.written(wish, ())
@@ -140,8 +139,6 @@ def quantize(
             raise _not_good_enough(verification, len(written.sidecar.float_layers))
         for name in (*written.sidecar.files, f"{NAME}.toml"):
             os.replace(written.path.with_name(name), folder / name)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
     return Exported(path=folder / written.path.name, sidecar=written.sidecar)
 
 
@@ -179,7 +176,7 @@ def sensitivity(
     """
     _check_numbers(measured_images, None)
     found = open_source(os.fspath(source), weights, num_classes, warn)
-    options = GraphOptions(dynamic=size is None, size=size or DEFAULT_SIZE, output_stride=None)
+    options = GraphOptions(dynamic=size is None, size=size or seen_size(found.recipe), output_stride=None)
     if split is None and images is None:
         split = found.recipe.selection.split
     calibration, material = _materials(found, options, data, split, images, RANGE_IMAGES)
@@ -201,7 +198,7 @@ class _Wish(msgspec.Struct, frozen=True):
     def equal(self) -> float:
         if self.least_equal is not None:
             return self.least_equal
-        return LEAST_EQUAL_INT8 if self.max_miou_drop is None else 0.0
+        return LEAST_EQUAL_QUANTIZED if self.max_miou_drop is None else 0.0
 
 
 class _Work:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -30,7 +29,7 @@ from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.samples import Dataset
 from pixelwise.reports.displays import CountDisplay
 from pixelwise.reports.numbers import percent
-from pixelwise.storage import printable, write_text
+from pixelwise.storage import json_text, printable, write_text
 
 BAR_WIDTH = 16
 
@@ -59,7 +58,7 @@ def check_and_show(
     with CountDisplay("looking at the data") as display:
         checked = check(path, overrides, recipe=recipe, fresh=fresh, progress=display)
     if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(as_plain(checked)), indent=1).decode() + "\n")
+        sys.stdout.write(json_text(as_plain(checked)))
     else:
         console = Console()
         print_audit(checked.audit, path, console, checked.dataset.other_splits)

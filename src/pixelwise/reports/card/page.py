@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from pixelwise.deployment.card.card import CARD, CardRow, DeployCard
 from pixelwise.recipes.protocols import Size, known_protocol
 from pixelwise.reports.card.chart import card_charts
 from pixelwise.reports.numbers import memory, speed
 from pixelwise.reports.run.page import Fact
 from pixelwise.reports.templates import templates
-from pixelwise.storage import write_bytes, write_text
+from pixelwise.storage import json_text, write_text
 
 HTML, MARKDOWN = "card.html", "card.md"
 COLUMNS = (
@@ -65,7 +63,7 @@ def write_card(card: DeployCard, folder: Path) -> list[Path]:
     """
     write_text(folder / HTML, render_html(card))
     write_text(folder / MARKDOWN, render_markdown(card))
-    write_bytes(folder / CARD, render_json(card))
+    write_text(folder / CARD, render_json(card))
     return [folder / HTML, folder / MARKDOWN, folder / CARD]
 
 
@@ -200,9 +198,9 @@ def render_markdown(card: DeployCard) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def render_json(card: DeployCard) -> bytes:
+def render_json(card: DeployCard) -> str:
     """The card as JSON."""
-    return msgspec.json.format(msgspec.json.encode(card), indent=1) + b"\n"
+    return json_text(card)
 
 
 def megabytes(size: int) -> str:

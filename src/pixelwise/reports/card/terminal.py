@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
-import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -17,13 +16,13 @@ from pixelwise.errors import RecipeError
 from pixelwise.machine.facts import machine_facts, version_facts
 from pixelwise.profiling.latency import Latency, LatencyRuntime
 from pixelwise.recipes.protocols import Size, parse_size
-from pixelwise.recipes.searching import input_size
+from pixelwise.recipes.sizes import seen_size
 from pixelwise.reports.card.page import COLUMNS, HTML, milliseconds, render_json, table_lines, verdict, write_card
 from pixelwise.reports.displays import CountDisplay, warn
 from pixelwise.reports.numbers import memory, speed
-from pixelwise.reports.profiling import SIZE, classes_of, recipe_of
+from pixelwise.reports.profiling import classes_of, recipe_of
 from pixelwise.runtimes import is_artefact, read_sidecar
-from pixelwise.storage import printable
+from pixelwise.storage import json_text, printable
 
 WIDE = 110
 """Columns of a terminal from which on there is room between those of the table."""
@@ -80,7 +79,7 @@ def deploy_and_show(
         )
     write_card(card, output)
     if as_json:
-        sys.stdout.write(render_json(card).decode())
+        sys.stdout.write(render_json(card))
     else:
         print_card(card, Console(highlight=False))
         sys.stdout.write(f"{printable(output / HTML)}\n")
@@ -155,7 +154,7 @@ def show_latencies(
         )
     if as_json:
         plain = {"model": model, "rows": found, "machine": machine_facts(), "versions": version_facts()}
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(plain), indent=1).decode() + "\n")
+        sys.stdout.write(json_text(plain))
         return
     print_latencies(found, Console(highlight=False))
 
@@ -209,10 +208,10 @@ def _number_of_classes(model: str, asked: int | None) -> int | None:
 
 
 def _usual_size(model: str) -> Size:
-    """The size an artefact takes, or what its recipe's complexity counts at, or its training crop."""
+    """The size an artefact takes or was counted at; that of a recipe as `seen_size` says it."""
     path = Path(model)
     if is_artefact(path):
         sidecar = read_sidecar(path)[0]
         return sidecar.input.size or sidecar.complexity.size
     recipe, _ = recipe_of(model, [])
-    return input_size(recipe) or recipe.evaluation.input_size or recipe.augment.crop or SIZE
+    return seen_size(recipe)

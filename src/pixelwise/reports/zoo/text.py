@@ -11,6 +11,7 @@ import msgspec
 
 from pixelwise.recipes.published.pages import Code, Heading, Listing, Paragraph, pieces
 from pixelwise.recipes.searching import encoder_of, family_of
+from pixelwise.storage import json_text
 from pixelwise.zoo.results import Measured
 from pixelwise.zoo.rows import EXPLANATION, LEGEND, OUR_COLUMNS, ZooClasses, ZooPage, ZooRow, ZooTable, our_cells
 
@@ -138,7 +139,7 @@ def render_json(pages: Sequence[ZooPage]) -> str:
             for page in pages
         ],
     }
-    return msgspec.json.format(msgspec.json.encode(plain), indent=1).decode() + "\n"
+    return json_text(plain)
 
 
 def _content(block: Any) -> Any:

@@ -1,0 +1,74 @@
+"""The verb `data cache`, on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from pixelwise.reports.numbers import count
+from pixelwise.storage import json_text
+from pixelwise.storage.cache_contents import CacheContents, CacheUse, Cleared
+
+
+def print_cache(contents: CacheContents, cleared: Cleared | None, chosen: Collection[str], *, as_json: bool) -> None:
+    """Print what lies in the cache folder, and what clearing did to it.
+
+    Args:
+        contents: As it was before clearing.
+        cleared: None where nothing was to be cleared.
+        chosen: Kinds that were named: their entries are listed one by one.
+        as_json: Print JSON: `contents` with `cleared` added.
+    """
+    if as_json:
+        sys.stdout.write(json_text({**msgspec.to_builtins(contents), "cleared": cleared}))
+        return
+    console = Console(highlight=False)
+    if chosen:
+        for use in contents.kinds:
+            _print_entries(use, console)
+    else:
+        console.print(_table(contents))
+    number = sum(len(use.entries) for use in contents.kinds)
+    entries = "1 entry" if number == 1 else f"{count(number)} entries"
+    _say(console, f"{contents.folder}: {entries}, {_megabytes(contents.bytes)}")
+    if cleared is not None:
+        _print_cleared(cleared, contents, chosen, console)
+
+
+def _table(contents: CacheContents) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("kind", no_wrap=True)
+    table.add_column("entries", justify="right")
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("what it is for")
+    for use in contents.kinds:
+        table.add_row(use.kind, count(len(use.entries)), _megabytes(use.bytes), use.purpose)
+    return table
+
+
+def _print_entries(use: CacheUse, console: Console) -> None:
+    _say(console, f"{use.kind}: {use.purpose}")
+    for entry in use.entries:
+        about = f", {entry.about}" if entry.about else ""
+        _say(console, f"  {entry.name}: {_megabytes(entry.bytes)}{about}")
+
+
+def _print_cleared(cleared: Cleared, contents: CacheContents, chosen: Collection[str], console: Console) -> None:
+    _say(console, f"removed {count(cleared.entries)}, {_megabytes(cleared.bytes)}")
+    for name, reason in cleared.left.items():
+        _say(console, f"  left: {name} {reason}")
+    for use in contents.kinds:
+        if use.permanent and use.entries and not chosen:
+            _say(console, f"  left: {use.kind}, which cannot be computed again; --kind {use.kind} clears it, too")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
