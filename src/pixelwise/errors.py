@@ -9,7 +9,7 @@
     ├── DivergedError      T...  exit 5   training produced non-finite values again and again
     ├── ResourceError      S...  exit 6   disk or memory is not enough
     ├── RunLockedError     L...  exit 7   another process works in the run folder
-    └── StoppedError       I...  exit 75 or 130   a signal stopped the run; it can be resumed
+    └── StoppedError       I...  exit 75 or 130   asked to stop before the end; a run can be resumed
 
 Every code is explained in `docs/errors.md`. A message says where, what was found against what was
 expected; `help` says what to do.
@@ -83,7 +83,7 @@ class RunLockedError(PixelwiseError):
 
 
 class StoppedError(PixelwiseError):
-    """A signal stopped the run after its state was saved; it can be resumed.
+    """Somebody asked the work to stop before its end; a run has saved its state and can be resumed.
 
     `exit_code` is 75 (EX_TEMPFAIL, what batch schedulers requeue) or 130 for Ctrl-C.
     """

@@ -10,9 +10,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from pixelwise.checkpoints.run_folder import ENVIRONMENT, EVALUATIONS, TrainedModel
+from pixelwise.checkpoints.run_folder import ENVIRONMENT, TrainedModel
 from pixelwise.datasets.decoding import image_sizes
-from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.listing import list_images
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading import read_image
@@ -20,10 +19,10 @@ from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.deployment.export import DEFAULT_SIZE
 from pixelwise.deployment.verification import folder_images
 from pixelwise.errors import DataError
-from pixelwise.evaluation.evaluate import evaluate_model, main_logits, predicted_labels, prediction_mode
+from pixelwise.evaluation.evaluate import main_logits, predicted_labels, prediction_mode
 from pixelwise.evaluation.pairs import seen_images
-from pixelwise.evaluation.result import Provenance, make_result, save_result
-from pixelwise.evaluation.runs import evaluate
+from pixelwise.evaluation.runs import evaluate, origin_of
+from pixelwise.evaluation.subject import Measures, Subject, score
 from pixelwise.models import SegmentationModel
 from pixelwise.profiling.latency import LatencyRuntime
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol, Size
@@ -168,30 +167,19 @@ def score_pytorch(trained: TrainedModel, ground: Ground, runtime: LatencyRuntime
     """
     if ground.dataset is None:
         return None
-    measured = evaluate_model(
-        trained.model,
-        ground.dataset,
-        ground.split,
-        ground.protocol,
+    subject = Subject(
+        model=trained.model,
+        origin=origin_of(trained),
+        dataset=ground.dataset,
+        split=ground.split,
+        protocols=(ground.protocol,),
         input_size=ground.input_size,
         batch_size=ground.batch_size,
-        device="cpu",
         precision=PRECISIONS[runtime],
+        folder=output / runtime,
     )
-    if measured is None:
-        raise AssertionError("evaluate_model stops only when asked, and nobody asks here")
-    provenance = Provenance(
-        recipe=trained.recipe.name,
-        recipe_hash=trained.recipe.hash(),
-        weights_sha256=trained.weights_sha256,
-        weights="ema" if trained.weights == "ema" else "model",
-        step=trained.checkpoint.step,
-        data_fingerprint=fingerprint(ground.dataset, [ground.split]),
-        command="",
-    )
-    folder = output / runtime / EVALUATIONS / f"{ground.split}-{ground.protocol.name}"
-    save_result(make_result(measured, provenance), measured.per_image, folder)
-    return _or_none(measured.miou)
+    (result,) = score(subject, Measures(device="cpu", boundary=False))
+    return _or_none(result.miou)
 
 
 def score_artefact(artefact: Path, ground: Ground) -> float | None:

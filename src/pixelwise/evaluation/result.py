@@ -175,8 +175,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return sum(entry.pixels for entry in self.per_class)
 
 
-class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """What a measurement cannot know about itself; the fields mean what they mean in `Result`."""
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where weights come from; the fields mean what they mean in `Result`."""
 
     recipe: str
     recipe_hash: str
@@ -184,6 +184,11 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     weights: Literal["ema", "model"]
     step: int
     training: TrainingCost | None = None
+
+
+class Provenance(Origin, frozen=True, kw_only=True):
+    """What a measurement cannot know about itself; the fields mean what they mean in `Result`."""
+
     data_fingerprint: str
     command: str
 

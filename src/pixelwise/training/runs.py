@@ -354,10 +354,10 @@ def _work(prepared: PreparedRun, run: Path, observer: RunObserver) -> None:
 
 def _evaluator(
     recipe: Recipe, dataset: Dataset, device: torch.device, observer: RunObserver
-) -> Callable[[SegmentationModel, StopRequest], Evaluated | None]:
+) -> Callable[[SegmentationModel, StopRequest], Evaluated]:
     chosen = protocol(recipe.selection.protocol or recipe.evaluation.protocols[0])
 
-    def evaluate(model: SegmentationModel, stop: StopRequest) -> Evaluated | None:
+    def evaluate(model: SegmentationModel, stop: StopRequest) -> Evaluated:
         scored = evaluate_model(
             model,
             dataset,
@@ -370,8 +370,6 @@ def _evaluator(
             progress=lambda done, total: observer.phase("evaluating", done, total),
             should_stop=lambda: bool(stop),
         )
-        if scored is None:
-            return None
         return Evaluated(recipe.selection.split, chosen.name, scored.miou, scored.pixel_accuracy, scored.per_class_iou)
 
     return evaluate
