@@ -1,18 +1,9 @@
-from pathlib import Path
-
 import pytest
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.catalog import list_recipes, recipe
-from pixelwise.recipes.overrides import apply_overrides, from_plain, load_toml, to_toml
+from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.overrides import apply_overrides, from_plain
 from pixelwise.recipes.schema import to_plain
-
-
-@pytest.mark.parametrize("name", list_recipes())
-def test_toml_is_read_back_equal(name: str, tmp_path: Path):
-    path = tmp_path / "recipe.toml"
-    path.write_text(to_toml(recipe(name)), "utf-8")
-    assert load_toml(path) == recipe(name)
 
 
 def test_values_are_toml_and_bare_words_are_text():
@@ -129,49 +120,6 @@ def test_the_published_number_is_claimed_only_by_the_published_experiment():
     for override in ("schedule.epochs=299", "ema.decay=0.9", "published.miou_percent=99"):
         changed = apply_overrides(row, [*same, override])
         assert (changed.name, changed.published) == (row.name, None)
-
-
-def test_a_file_with_a_base_changes_only_what_it_names(tmp_path: Path):
-    path = tmp_path / "mine.toml"
-    path.write_text('base = "enet-camvid"\n[optimizer]\nlr = 0.1\n[schedule]\niterations = 9\n', "utf-8")
-    mine = recipe(str(path))
-    assert (mine.name, mine.optimizer.lr, mine.optimizer.weight_decay) == ("mine", 0.1, 2e-4)
-    assert (mine.schedule.epochs, mine.schedule.iterations) == (None, 9)
-    assert mine.published is None
-
-
-@pytest.mark.parametrize("names", [["a"], ["a", "b", "c"]])
-def test_bases_that_lead_in_a_circle_are_named(names: list[str], tmp_path: Path):
-    files = [tmp_path / f"{name}.toml" for name in names]
-    for file, base in zip(files, [*files[1:], files[0]], strict=True):
-        file.write_text(f'base = "{base}"\n', "utf-8")
-    with pytest.raises(RecipeError) as caught:
-        recipe(str(files[0]))
-    assert caught.value.code == "R205"
-    assert " -> ".join(map(str, [*files, files[0]])) in caught.value.message
-    assert caught.value.help
-
-
-def test_a_base_may_be_a_file_with_a_base(tmp_path: Path):
-    (tmp_path / "a.toml").write_text('base = "enet-camvid"\n[optimizer]\nlr = 0.1\n', "utf-8")
-    (tmp_path / "b.toml").write_text(f'base = "{tmp_path}/a.toml"\n[sampling]\nseed = 3\n', "utf-8")
-    changed = recipe(str(tmp_path / "b.toml"))
-    assert (changed.name, changed.optimizer.lr, changed.sampling.seed) == ("b", 0.1, 3)
-
-
-def test_a_file_that_is_not_toml_is_named(tmp_path: Path):
-    path = tmp_path / "bad.toml"
-    path.write_text("optimizer = [", "utf-8")
-    with pytest.raises(RecipeError, match=r"bad\.toml") as caught:
-        recipe(str(path))
-    assert caught.value.code == "R205"
-
-
-def test_an_unknown_field_in_a_file_names_the_file(tmp_path: Path):
-    path = tmp_path / "typo.toml"
-    path.write_text('base = "enet-camvid"\n[ema]\ndecai = 0.9\n', "utf-8")
-    with pytest.raises(RecipeError, match=r"typo\.toml: ema has no field 'decai'; did you mean 'decay'"):
-        recipe(str(path))
 
 
 def test_other_weights_of_the_encoder_keep_the_run_that_all_begins_with():

@@ -7,6 +7,7 @@ import pytest
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import list_recipes, recipe
+from pixelwise.recipes.files import load_toml
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.schema import Recipe, to_plain
 
@@ -55,7 +56,7 @@ def test_what_a_run_fills_in_about_a_known_data_set_changes_no_hash(name: str, t
 
 def load_toml_text(text: str, folder: Path) -> Recipe:
     (folder / "recipe.toml").write_text(text, "utf-8")
-    return recipe(str(folder / "recipe.toml"))
+    return load_toml(folder / "recipe.toml")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pixelwise.checkpoints.run_folder import CHECKPOINTS, RECIPE
 from pixelwise.checkpoints.state_files import load_state_file
 from pixelwise.errors import RecipeError
 from pixelwise.models import build_model
-from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.schema import Recipe
 from pixelwise.storage import printable, sha256_file, write_bytes, write_text

@@ -14,8 +14,8 @@ from pixelwise.errors import RecipeError
 from pixelwise.evaluation.result import RESULT, load_result
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization_aware import QuantizationAwareModel, QuantizedModel
-from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.classes import Color
+from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.palettes import colorblind_palette
 from pixelwise.recipes.schema import Recipe
 from pixelwise.runtimes.sidecar import Licence, Score

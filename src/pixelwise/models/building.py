@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 from pixelwise.errors import RecipeError
 from pixelwise.models.base import SegmentationModel
-from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.classes import IGNORE
+from pixelwise.recipes.files import find
 from pixelwise.recipes.schema import Recipe
 from pixelwise.recipes.specs import ModelSpec
 
@@ -62,7 +62,7 @@ def build_model(
         TypeError: `model` is something else.
     """
     if isinstance(model, str):
-        model = recipe(model)
+        model = find(model)
     spec = model.model if isinstance(model, Recipe) else model
     builder = _BUILDERS.get(type(spec))
     if builder is None:

@@ -1,4 +1,4 @@
-"""Name -> recipe, for the built-in recipes, recipe files and third-party packages."""
+"""Name -> recipe, for the built-in recipes and those of third-party packages; files are read in `files`."""
 
 from __future__ import annotations
 
@@ -63,18 +63,11 @@ def list_recipes() -> list[str]:
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe of that name, or the one in a TOML file when `name` ends in `.toml`.
+    """The recipe of that name.
 
     Raises:
-        RecipeError: R200 no such recipe (with the nearest names); R205, R202, R203 for files.
+        RecipeError: R200, there is no such recipe (with the nearest names).
     """
-    if name.endswith(".toml"):
-        # Only when needed: reading one built-in recipe should stay a matter of milliseconds.
-        from pathlib import Path
-
-        from pixelwise.recipes.overrides import load_toml
-
-        return load_toml(Path(name))
     found = next((_of_module(module)[name] for module in MODULES if name in _of_module(module)), None)
     found = found or _third_party().get(name)
     if found is None:

@@ -1,4 +1,4 @@
-"""`field=value` on a recipe, and recipe files in TOML."""
+"""`field=value` on a recipe, and recipes as plain data and as TOML."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 import tomllib
 import typing
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -68,53 +67,6 @@ def from_plain(plain: dict[str, Any], source: str = "recipe") -> Recipe:
         ) from None
 
 
-def load_toml(path: Path) -> Recipe:
-    """Read a recipe file: `base = "name"` plus changes, or a complete recipe.
-
-    Raises:
-        RecipeError: R205 unreadable, not TOML, or a `base` that leads back to the file; otherwise
-            as `from_plain`.
-    """
-    return _load_toml(path, ())
-
-
-def _load_toml(path: Path, above: tuple[Path, ...]) -> Recipe:
-    """As `load_toml`; `above` are the files whose `base` led here."""
-    chain = (*above, path)
-    if path.resolve() in [file.resolve() for file in above]:
-        raise RecipeError(
-            "R205",
-            f"`base` leads in a circle: {' -> '.join(str(file) for file in chain)}; expected it to end at a recipe "
-            "without a base",
-            "name a built-in recipe as base; `pixelwise recipes` lists them",
-        )
-    try:
-        plain = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise RecipeError(
-            "R205",
-            f"{path}: there is no such file",
-            "check the path; `pixelwise show NAME` prints a built-in recipe as such a file",
-        ) from None
-    except OSError as error:
-        raise RecipeError(
-            "R205", f"{path}: cannot be read: {error.strerror or error}", "check its permissions, and that it is a file"
-        ) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError("R205", f"{path}: {error}", "a recipe file is TOML text in UTF-8") from error
-    base = plain.pop("base", None)
-    if base is None:
-        return from_plain(plain, str(path))
-    from pixelwise.recipes.catalog import recipe  # the catalogue also reads files through us
-
-    name = str(base)
-    merged = to_plain(_load_toml(Path(name), chain) if name.endswith(".toml") else recipe(name))
-    # A derived recipe does not claim its base's published number.
-    merged.pop("published", None)
-    merged["name"] = path.stem
-    return from_plain(_merge(merged, plain), str(path))
-
-
 def to_toml(recipe: Recipe) -> str:
     """The fully resolved recipe as TOML; `load_toml` reads it back equal."""
     return tomli_w.dumps(to_plain(recipe))
@@ -128,29 +80,7 @@ def _experiment(recipe: Recipe) -> dict[str, Any]:
     return plain
 
 
-def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in changes.items():
-        if (
-            key == "model"
-            and isinstance(value, dict)
-            and value.get("family", None)
-            not in (
-                None,
-                merged.get("model", {}).get("family"),
-            )
-        ):
-            merged[key] = value  # another family has other fields
-        elif key == "schedule" and isinstance(value, dict):
-            merged[key] = _merge(_drop_other_length(merged[key], value), value)
-        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
-            merged[key] = _merge(merged[key], value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def _drop_other_length(schedule: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def without_other_length(schedule: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Epochs given over a base with iterations (or the reverse) replace them instead of colliding."""
     other = {"epochs": "iterations", "iterations": "epochs"}
     dropped = {other[key] for key in changes if key in other}
@@ -165,7 +95,7 @@ def _set(plain: dict[str, Any], path: list[str], value: Any) -> None:
             raise RecipeError("R202", f"'{'.'.join(path)}': '{key}' has no fields", "`pixelwise show NAME` lists them")
         where = following
     if path[0] == "schedule" and len(path) == 2 and value is not None:
-        plain["schedule"] = where = _drop_other_length(where, {path[1]: value})
+        plain["schedule"] = where = without_other_length(where, {path[1]: value})
     if path == ["model", "family"] and where.get("family") != value:
         plain["model"] = where = {}
     if path == ["initialize", "encoder"] and where.get("encoder") != value:

@@ -21,7 +21,7 @@ from pixelwise.datasets.layout_scores import LayoutScore, layout_scores
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.samples import Dataset
 from pixelwise.datasets.statistics import Suggestions, suggestions
-from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema import Data, Recipe
 from pixelwise.reports.counting import CountDisplay

@@ -22,7 +22,7 @@ from pixelwise.evaluation.devices import choose_device
 from pixelwise.evaluation.evaluate import evaluate_model
 from pixelwise.evaluation.machine import machine_facts, version_facts
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.protocols import protocol
 from pixelwise.recipes.schema import Recipe, to_plain
