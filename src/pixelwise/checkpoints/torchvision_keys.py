@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pixelwise.backbones.building import Encoder
+from pixelwise.backbones.base import Encoder
 from pixelwise.backbones.mobilenetv3 import DEPTHS
 from pixelwise.backbones.mobilenetv3 import NAME as MOBILENET
 from pixelwise.checkpoints.conversions import Conversion, refuse_architecture
