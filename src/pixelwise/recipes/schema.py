@@ -16,7 +16,7 @@ from pixelwise.recipes.data_parts import Augment, Data
 from pixelwise.recipes.loss_parts import ClassWeights, Loss, Ohem
 from pixelwise.recipes.parts import Part, Range, require
 from pixelwise.recipes.published_parts import Evaluation, Original, Published
-from pixelwise.recipes.specs import ModelSpec, UNetSpec
+from pixelwise.recipes.specs import ModelSpec
 from pixelwise.recipes.training_parts import (
     Checkpoints,
     Ema,
@@ -96,13 +96,7 @@ class Recipe(Part, frozen=True, kw_only=True):
             f"stages: the names are {', '.join(names)}; expected different ones",
             "each stage has a folder of its own",
         )
-        if isinstance(self.model, UNetSpec) and self.augment.crop is not None:
-            smallest = min(self.augment.crop)
-            require(
-                smallest >= 32,
-                f"augment.crop is {list(self.augment.crop)}; a U-Net's encoder needs at least 32 pixels",
-                "make the crop larger",
-            )
+        self.model.check(self)
         if self.data.multilabel:
             self._require_binary_terms()
         bands, normalised = self.data.bands, self.model.preprocessing.in_channels
