@@ -1,8 +1,9 @@
+import msgspec
 import pytest
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.catalog import recipe
-from pixelwise.recipes.overrides import apply_overrides, from_plain
+from pixelwise.recipes.catalog import list_recipes, recipe
+from pixelwise.recipes.overrides import apply_overrides, changes_between, from_plain, with_parts
 from pixelwise.recipes.schema import to_plain
 
 
@@ -135,3 +136,50 @@ def test_other_weights_of_the_encoder_keep_the_run_that_all_begins_with():
 
 def test_plain_data_makes_the_same_recipe():
     assert from_plain(to_plain(recipe("town-demo"))) == recipe("town-demo")
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_changes_between_two_recipes_are_overrides_that_make_one_of_the_other(name: str):
+    after = recipe(name)
+    for start in ("town-demo", "erfnet-cityscapes", "deeplab-xception65-cityscapes"):
+        before = recipe(start)
+        changes = changes_between(before, after)
+        assert apply_overrides(before, changes) == msgspec.structs.replace(
+            after, published=before.published if not changes else None
+        )
+
+
+def test_changes_are_written_as_one_would_write_them():
+    before = recipe("enet-camvid")
+    wanted = [
+        "augment.crop=[64, 96]", "optimizer.lr=0.02", "schedule.epochs=none", "schedule.iterations=7",
+        "sampling.batch_size=4", "precision.dtype=float32", "precision.channels_last=true",
+    ]  # fmt: skip
+    before = apply_overrides(before, ["precision.dtype=auto"])
+    assert changes_between(before, apply_overrides(before, wanted)) == wanted
+    assert changes_between(before, before) == []
+
+
+@pytest.mark.parametrize("text", ["none", "true", "7", "a b", 'say "so"', "[x]", "ä\n\t\x7f", "", " x", "{a = 1}"])
+def test_any_text_survives_being_written_as_a_change(text: str):
+    before = recipe("enet-camvid")
+    after = msgspec.structs.replace(before, summary=text, published=None)
+    assert apply_overrides(before, changes_between(before, after)).summary == text
+
+
+def test_names_that_are_no_bare_keys_survive_too():
+    before = recipe("town-demo")
+    data = msgspec.structs.replace(
+        before.data, dataset="folder", classes=("a", "b"), colors={"#ff0000": 0, "#00ff00": 1}
+    )
+    after = with_parts(before, data=data)
+    assert apply_overrides(before, changes_between(before, after)).data == data
+
+
+def test_other_parts_cost_the_published_number_unless_the_experiment_is_the_same():
+    row = recipe("enet-camvid")
+    more = msgspec.structs.replace(row.sampling, batch_size=20)
+    kept = msgspec.structs.replace(row.data, workers=3)
+    assert with_parts(row, data=kept).published == row.published
+    assert with_parts(row, sampling=more).published is None
+    assert with_parts(row, sampling=more) == apply_overrides(row, ["sampling.batch_size=20"])

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import tomllib
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 import tomli_w
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.schema import Recipe, to_plain
+from pixelwise.recipes.parts import Part
+from pixelwise.recipes.schema import Recipe, to_plain, without_unset
+from pixelwise.recipes.specs import Spec
 from pixelwise.recipes.suggestions import did_you_mean
 
 SAME_EXPERIMENT: tuple[str, ...] = (
@@ -42,10 +44,62 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
                 "write section.field=value, for example optimizer.lr=0.02",
             )
         _set(plain, path.strip().split("."), _parse_value(text.strip()))
-    changed = from_plain(plain)
-    if _experiment(changed) == _experiment(recipe):
+    return _claiming(from_plain(plain), recipe)
+
+
+def with_parts(recipe: Recipe, **parts: Any) -> Recipe:
+    """A copy of `recipe` with other parts, such as `sampling=...`.
+
+    As with `apply_overrides`, one that becomes another experiment no longer claims the published number.
+
+    Raises:
+        RecipeError: R203, the parts do not go together.
+    """
+    return _claiming(msgspec.structs.replace(recipe, **parts), recipe)
+
+
+def changes_between(before: Recipe, after: Recipe) -> list[str]:
+    """The overrides with which `apply_overrides` makes `after` of `before`, but for what was published."""
+    return [f"{path}={_toml(value)}" for path, value in _changes(before, after, "")]
+
+
+def _claiming(changed: Recipe, before: Recipe) -> Recipe:
+    """The changed recipe, without the published number if it is another experiment."""
+    if _experiment(changed) == _experiment(before):
         return changed
     return msgspec.structs.replace(changed, published=None)
+
+
+def _changes(before: msgspec.Struct, after: msgspec.Struct, prefix: str) -> Iterator[tuple[str, Any]]:
+    for field in msgspec.structs.fields(after):
+        old, new, path = getattr(before, field.name), getattr(after, field.name), f"{prefix}{field.name}"
+        if old == new or path == "published":
+            continue
+        # Another family, or other weights of the encoder, reset the fields beside them: there the whole table is said.
+        alike = type(old) is type(new) and getattr(old, "encoder", "") == getattr(new, "encoder", "")
+        if isinstance(old, Part | Spec) and isinstance(new, Part | Spec) and alike:
+            yield from _changes(old, new, f"{path}.")
+        else:
+            yield path, without_unset(msgspec.to_builtins(new))
+
+
+def _toml(value: Any) -> str:
+    """A value as `_parse_value` reads it, on one line; words without quotes."""
+    return value if isinstance(value, str) and _parse_value(value.strip()) == value else _toml_value(value)
+
+
+def _toml_value(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml_key(key)} = {_toml_value(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml_value, value)) + "]"
+    return tomli_w.dumps({"value": value}).partition(" = ")[2].rstrip("\n")
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml_value(key)
 
 
 def from_plain(plain: dict[str, Any], source: str = "recipe") -> Recipe:

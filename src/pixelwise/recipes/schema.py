@@ -53,6 +53,7 @@ __all__ = [
     "Selection",
     "Stage",
     "to_plain",
+    "without_unset",
 ]
 
 
@@ -156,13 +157,14 @@ class Recipe(Part, frozen=True, kw_only=True):
 
 def to_plain(recipe: Recipe) -> dict[str, Any]:
     """The recipe as nested dicts, lists and scalars, without unset (None) values: what TOML holds."""
+    return without_unset(msgspec.to_builtins(recipe))
 
-    def prune(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: prune(item) for key, item in value.items() if item is not None}
-        return [prune(item) for item in value] if isinstance(value, (list, tuple)) else value
 
-    return prune(msgspec.to_builtins(recipe))
+def without_unset(plain: Any) -> Any:
+    """Plain data without the None values of its dicts: TOML has none."""
+    if isinstance(plain, dict):
+        return {key: without_unset(item) for key, item in plain.items() if item is not None}
+    return [without_unset(item) for item in plain] if isinstance(plain, (list, tuple)) else plain
 
 
 def _deciding(recipe: Recipe) -> dict[str, Any]:
