@@ -25,7 +25,7 @@ from pixelwise.checkpoints.checkpoint import save_checkpoint
 from pixelwise.checkpoints.run_folder import CHECKPOINTS, EVALUATIONS, RECIPE, load_trained
 from pixelwise.evaluation.result import RESULT, Result, load_result
 from pixelwise.recipes.camvid_scratch import RECIPES
-from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.reports.numbers import memory, percent, speed
 from pixelwise.storage import write_bytes, write_text

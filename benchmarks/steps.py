@@ -41,7 +41,7 @@ from pixelwise.evaluation.machine import machine_facts
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.camvid_scratch import RECIPES
-from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema import Recipe
 from pixelwise.training.format_choice import choose_format

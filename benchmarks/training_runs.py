@@ -21,7 +21,7 @@ from pixelwise.evaluation.devices import choose_device
 from pixelwise.evaluation.machine import machine_facts
 from pixelwise.evaluation.result import RESULT, Result, load_result
 from pixelwise.evaluation.runs import evaluate
-from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema import Recipe
 from pixelwise.training.runs import resume, train
