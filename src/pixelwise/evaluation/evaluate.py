@@ -135,10 +135,8 @@ def evaluate_protocols(
     with contextlib.closing(read), prediction_mode(model):  # type: ignore[type-var]
         for batch in batches_alike(read, batch_size, lambda pairs: [pair.image.shape for pair in pairs]):
             if should_stop is not None and should_stop():
-                done = len(tallies[0].per_image)
-                raise StoppedError(
-                    "I074", f"the evaluation of {split} was stopped after {done} of {len(samples)} images"
-                )
+                done = f"{len(tallies[0].per_image)} of {len(samples)} images"
+                raise StoppedError("I074", f"the evaluation of {split} was stopped after {done}")
             for indices in _sharing(batch, protocols):
                 columns, shared = [[pairs[i] for pairs in batch] for i in indices], [protocols[i] for i in indices]
                 for row in _predicted(model, columns, shared, precision, calibration=calibration):
