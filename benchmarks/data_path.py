@@ -32,8 +32,8 @@ from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.town.scenes import write_town
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.schema.model import IMAGENET
 from pixelwise.recipes.schema.recipe import Augment, Recipe
-from pixelwise.recipes.specs import IMAGENET
 from pixelwise.training.batches import TrainingPairs, training_batches
 from pixelwise.training.decoded_cache import keep_decoded
 from pixelwise.training.step import prepare

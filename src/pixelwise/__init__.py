@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from pixelwise.prediction.loading import load
     from pixelwise.prediction.segmenter import Prediction, Segmenter
     from pixelwise.profiling import Complexity, complexity
-    from pixelwise.recipes.catalog import list_recipes, recipe
+    from pixelwise.recipes.catalog import list_recipes
+    from pixelwise.recipes.files import find as recipe
     from pixelwise.recipes.overrides import apply_overrides
     from pixelwise.recipes.protocols import Protocol
     from pixelwise.recipes.schema.recipe import Recipe
     from pixelwise.records.result import Result
     from pixelwise.training.runs import resume, train
 
+# Where a name is, as `module`, or `module:name` where it has another name there.
 _HOMES = {
     "Audit": "pixelwise.datasets.auditing.audit",
     "Complexity": "pixelwise.profiling",
@@ -48,7 +50,7 @@ _HOMES = {
     "list_recipes": "pixelwise.recipes.catalog",
     "load": "pixelwise.prediction.loading",
     "open_dataset": "pixelwise.datasets.opening",
-    "recipe": "pixelwise.recipes.catalog",
+    "recipe": "pixelwise.recipes.files:find",
     "resume": "pixelwise.training.runs",
     "train": "pixelwise.training.runs",
 }
@@ -84,7 +86,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module 'pixelwise' has no attribute '{name}'")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    module, _, attribute = _HOMES[name].partition(":")
+    value = getattr(importlib.import_module(module), attribute or name)
     globals()[name] = value
     return value
 

@@ -9,7 +9,9 @@
     ├── DivergedError      T...  exit 5   training produced non-finite values again and again
     ├── ResourceError      S...  exit 6   disk or memory is not enough
     ├── RunLockedError     L...  exit 7   another process works in the run folder
-    └── StoppedError       I...  exit 75 or 130   a signal stopped the run; it can be resumed
+    └── StoppedError       I...  exit 75 or 130   asked to stop before the end; a run can be resumed
+
+`PixelwiseWarning` is for what is wrong outside the work that was asked for, such as a broken plug-in.
 
 Every code is explained in `docs/errors.md`. A message says where, what was found against what was
 expected; `help` says what to do.
@@ -43,6 +45,27 @@ class PixelwiseError(ValueError):
     def __str__(self) -> str:
         """The two lines that the command line prints."""
         lines = f"error[{self.code}]: {self.message}"
+        return f"{lines}\nhelp: {self.help}" if self.help else lines
+
+
+class PixelwiseWarning(UserWarning):
+    """Something is not as it should be, and the work goes on without it.
+
+    Args:
+        code: Stable identifier such as `W240`; `docs/errors.md` explains each.
+        message: Where, and what was found; one or two sentences.
+        help: What to do about it; one sentence or a command.
+    """
+
+    def __init__(self, code: str, message: str, help: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.help = help
+
+    def __str__(self) -> str:
+        """The lines that the command line prints."""
+        lines = f"warning[{self.code}]: {self.message}"
         return f"{lines}\nhelp: {self.help}" if self.help else lines
 
 
@@ -83,7 +106,7 @@ class RunLockedError(PixelwiseError):
 
 
 class StoppedError(PixelwiseError):
-    """A signal stopped the run after its state was saved; it can be resumed.
+    """Somebody asked the work to stop before its end; a run has saved its state and can be resumed.
 
     `exit_code` is 75 (EX_TEMPFAIL, what batch schedulers requeue) or 130 for Ctrl-C.
     """

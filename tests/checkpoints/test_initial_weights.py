@@ -20,8 +20,16 @@ from timm.models import adapt_input_conv
 from pixelwise.checkpoints.initial_weights import for_channels, initialize
 from pixelwise.errors import CheckpointError
 from pixelwise.models import build_model
+from pixelwise.recipes.schema.model import (
+    ENetSpec,
+    FPNSpec,
+    LinearSpec,
+    ModelSpec,
+    Preprocessing,
+    SegFormerSpec,
+    UNetSpec,
+)
 from pixelwise.recipes.schema.recipe import Initialize
-from pixelwise.recipes.specs import ENetSpec, FPNSpec, LinearSpec, ModelSpec, Preprocessing, SegFormerSpec, UNetSpec
 
 ENCODER = "mobilenetv3_small_050"
 TAG = f"{ENCODER}.lamb_in1k"
@@ -32,7 +40,7 @@ from pixelwise.checkpoints.initial_weights import initialize
 from pixelwise.errors import CheckpointError
 from pixelwise.models import build_model
 from pixelwise.recipes.schema.recipe import Initialize
-from pixelwise.recipes.specs import UNetSpec
+from pixelwise.recipes.schema.model import UNetSpec
 
 torch.manual_seed(0)
 model = build_model(UNetSpec(encoder="mobilenetv3_small_050", decoder_channels=(8,)), 2)

@@ -13,7 +13,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.building import _BUILDERS
 from pixelwise.profiling import complexity
-from pixelwise.recipes.specs import (
+from pixelwise.recipes.schema.model import (
     DeepLabV3LiteSpec,
     DeepLabV3PlusSpec,
     DeepLabV3Spec,

@@ -7,7 +7,7 @@ import torch
 
 from pixelwise.models import build_model
 from pixelwise.recipes.catalog import list_recipes, recipe
-from pixelwise.recipes.specs import ModelSpec
+from pixelwise.recipes.schema.model import ModelSpec
 from pixelwise.testing import check_model
 
 LARGE = 6_000_000

@@ -14,8 +14,8 @@ from pixelwise.deployment.export.export import Exported, export
 from pixelwise.models import build_model
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import to_toml
+from pixelwise.recipes.schema.model import LinearSpec, Preprocessing
 from pixelwise.recipes.schema.recipe import Data, Recipe
-from pixelwise.recipes.specs import LinearSpec, Preprocessing
 from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
 from pixelwise.storage import write_text
 from pixelwise.testing.exporting import settled

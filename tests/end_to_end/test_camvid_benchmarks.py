@@ -18,7 +18,7 @@ from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.own.camvid_scratch import RECIPES
-from pixelwise.recipes.specs import ENetSpec
+from pixelwise.recipes.schema.model import ENetSpec
 from pixelwise.records.result import load_result
 from pixelwise.testing.miniatures import write_miniature
 from pixelwise.training import format_choice

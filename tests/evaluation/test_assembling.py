@@ -36,9 +36,7 @@ KEYS = {
 
 @pytest.fixture
 def measurement(two_images):
-    found = evaluate_model(GreyModel(), two_images, "val", PROTOCOLS["native"])
-    assert found is not None
-    return found
+    return evaluate_model(GreyModel(), two_images, "val", PROTOCOLS["native"])
 
 
 @pytest.fixture

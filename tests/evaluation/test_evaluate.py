@@ -8,20 +8,19 @@ import pytest
 import torch
 from evaluation.color_model import CLASSES, GreyModel, image_of, write_dataset
 
-from pixelwise.errors import CheckpointError, DataError
-from pixelwise.evaluation.evaluate import Measurement, evaluate_model
+from pixelwise.errors import CheckpointError, DataError, RecipeError, StoppedError
+from pixelwise.evaluation.evaluate import evaluate_model
+from pixelwise.evaluation.tally import Measurement
 from pixelwise.prediction.network import padded_size, predicted_labels
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
+from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Precision
-from pixelwise.recipes.specs import Preprocessing
 
 NATIVE = PROTOCOLS["native"]
 
 
 def measure(*arguments, **options) -> Measurement:
-    found = evaluate_model(*arguments, **options)
-    assert found is not None
-    return found
+    return evaluate_model(*arguments, **options)
 
 
 def random_pairs(count: int, sizes=((12, 16),), seed: int = 0):
@@ -186,9 +185,10 @@ def test_a_stopped_evaluation_gives_no_result_and_restores_the_mode(tmp_path):
     model = GreyModel().train()
     before = threading.active_count()
 
-    found = evaluate_model(model, dataset, "val", NATIVE, should_stop=lambda: len(model.sizes) == 3)
+    with pytest.raises(StoppedError, match="after 3 of 20 images") as caught:
+        evaluate_model(model, dataset, "val", NATIVE, should_stop=lambda: len(model.sizes) == 3)
 
-    assert found is None
+    assert (caught.value.code, caught.value.exit_code) == ("I074", 75)
     assert len(model.sizes) == 3
     assert model.training
     assert threading.active_count() == before
@@ -374,3 +374,11 @@ def test_images_of_other_channels_than_the_model_s_are_refused(two_images):
     with pytest.raises(CheckpointError, match="takes 4 channels, the images are read as RGB") as caught:
         measure(model, two_images, "val", NATIVE)
     assert caught.value.code == "K407"
+
+
+def test_the_calibration_of_a_network_that_gives_class_ids_is_refused(two_images):
+    model = GreyModel()
+    model.gives_scores = False
+    with pytest.raises(RecipeError) as caught:
+        evaluate_model(model, two_images, "val", NATIVE, calibration=True)
+    assert caught.value.code == "R203"

@@ -8,7 +8,8 @@ import pytest
 import torch
 from evaluation.color_model import GreyModel, write_dataset
 
-from pixelwise.evaluation.evaluate import evaluate_model, evaluate_protocols
+from pixelwise.errors import StoppedError
+from pixelwise.evaluation.evaluate import evaluate_protocols
 from pixelwise.evaluation.tally import Measurement
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 
@@ -17,9 +18,7 @@ WINDOWS = Protocol(name="windows", summary="", window=(4, 6), window_stride=(3, 
 
 
 def measure(*arguments, **options) -> list[Measurement]:
-    found = evaluate_protocols(*arguments, **options)
-    assert found is not None
-    return found
+    return evaluate_protocols(*arguments, **options)
 
 
 @pytest.fixture
@@ -174,5 +173,7 @@ def test_progress_counts_images_and_stopping_gives_nothing(dataset):
     measure(GreyModel(), dataset, "val", [NATIVE, WINDOWS], progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
-    assert evaluate_protocols(GreyModel(), dataset, "val", [NATIVE, WINDOWS], should_stop=lambda: True) is None
-    assert evaluate_model(GreyModel(), dataset, "val", WINDOWS, should_stop=lambda: True) is None
+    for protocols in ([NATIVE, WINDOWS], [WINDOWS]):
+        with pytest.raises(StoppedError) as caught:
+            evaluate_protocols(GreyModel(), dataset, "val", protocols, should_stop=lambda: True)
+        assert caught.value.code == "I074"

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.specs import IMAGENET, UNetSpec
+from pixelwise.recipes.schema.model import IMAGENET, UNetSpec
 
 
 class HalfSize(SegmentationModel):

@@ -16,7 +16,7 @@ from pixelwise.models.unet import UNet
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.classes.tables import CAMVID, CITYSCAPES
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.specs import ENetSpec, UNetSpec
+from pixelwise.recipes.schema.model import ENetSpec, UNetSpec
 
 
 def test_a_recipe_of_a_known_data_set_knows_its_classes() -> None:

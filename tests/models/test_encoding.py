@@ -14,7 +14,7 @@ from pixelwise.models.deeplabv3plus import DeepLabV3Plus
 from pixelwise.models.fcn import FCN
 from pixelwise.models.lraspp import LRASPP
 from pixelwise.models.pspnet import PSPNet
-from pixelwise.recipes.specs import DeepLabV3PlusSpec, DeepLabV3Spec, FCNSpec, LRASPPSpec, ModelSpec, PSPNetSpec
+from pixelwise.recipes.schema.model import DeepLabV3PlusSpec, DeepLabV3Spec, FCNSpec, LRASPPSpec, ModelSpec, PSPNetSpec
 
 DILATED = {
     "fcn": FCNSpec(encoder="resnet18", output_stride=8, channels=16, auxiliary_channels=8),

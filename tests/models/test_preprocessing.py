@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from pixelwise.models import normalize
-from pixelwise.recipes.specs import IMAGENET, Preprocessing
+from pixelwise.recipes.schema.model import IMAGENET, Preprocessing
 
 
 def test_without_statistics_bytes_become_zero_to_one() -> None:

@@ -6,7 +6,7 @@ import torch
 from pixelwise.errors import RecipeError
 from pixelwise.models.unetlite import UNetLite, build
 from pixelwise.profiling import complexity
-from pixelwise.recipes.specs import UNetLiteSpec
+from pixelwise.recipes.schema.model import UNetLiteSpec
 
 Size = tuple[int, int]
 

@@ -15,7 +15,7 @@ from pixelwise.prediction import segmenter as module
 from pixelwise.prediction.segmenter import same_area, through_windows
 from pixelwise.recipes.classes.palettes import colorblind_palette
 from pixelwise.recipes.protocols import Protocol
-from pixelwise.recipes.specs import Preprocessing
+from pixelwise.recipes.schema.model import Preprocessing
 
 LABELS = np.array([[0, 1, 2, 3], [3, 2, 1, 0], [1, 1, 2, 2]], np.uint8)
 

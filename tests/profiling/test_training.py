@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pixelwise.profiling.training import PARTS, WARMUP, Part, bottleneck, profile_training, shares
-from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.training import step
 

@@ -1,18 +1,10 @@
-from pathlib import Path
-
+import msgspec
 import pytest
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import list_recipes, recipe
-from pixelwise.recipes.overrides import apply_overrides, from_plain, load_toml, to_toml
+from pixelwise.recipes.overrides import apply_overrides, changes_between, from_plain, with_parts
 from pixelwise.recipes.schema.recipe import to_plain
-
-
-@pytest.mark.parametrize("name", list_recipes())
-def test_toml_is_read_back_equal(name: str, tmp_path: Path):
-    path = tmp_path / "recipe.toml"
-    path.write_text(to_toml(recipe(name)), "utf-8")
-    assert load_toml(path) == recipe(name)
 
 
 def test_values_are_toml_and_bare_words_are_text():
@@ -131,49 +123,6 @@ def test_the_published_number_is_claimed_only_by_the_published_experiment():
         assert (changed.name, changed.published) == (row.name, None)
 
 
-def test_a_file_with_a_base_changes_only_what_it_names(tmp_path: Path):
-    path = tmp_path / "mine.toml"
-    path.write_text('base = "enet-camvid"\n[optimizer]\nlr = 0.1\n[schedule]\niterations = 9\n', "utf-8")
-    mine = recipe(str(path))
-    assert (mine.name, mine.optimizer.lr, mine.optimizer.weight_decay) == ("mine", 0.1, 2e-4)
-    assert (mine.schedule.epochs, mine.schedule.iterations) == (None, 9)
-    assert mine.published is None
-
-
-@pytest.mark.parametrize("names", [["a"], ["a", "b", "c"]])
-def test_bases_that_lead_in_a_circle_are_named(names: list[str], tmp_path: Path):
-    files = [tmp_path / f"{name}.toml" for name in names]
-    for file, base in zip(files, [*files[1:], files[0]], strict=True):
-        file.write_text(f'base = "{base}"\n', "utf-8")
-    with pytest.raises(RecipeError) as caught:
-        recipe(str(files[0]))
-    assert caught.value.code == "R205"
-    assert " -> ".join(map(str, [*files, files[0]])) in caught.value.message
-    assert caught.value.help
-
-
-def test_a_base_may_be_a_file_with_a_base(tmp_path: Path):
-    (tmp_path / "a.toml").write_text('base = "enet-camvid"\n[optimizer]\nlr = 0.1\n', "utf-8")
-    (tmp_path / "b.toml").write_text(f'base = "{tmp_path}/a.toml"\n[sampling]\nseed = 3\n', "utf-8")
-    changed = recipe(str(tmp_path / "b.toml"))
-    assert (changed.name, changed.optimizer.lr, changed.sampling.seed) == ("b", 0.1, 3)
-
-
-def test_a_file_that_is_not_toml_is_named(tmp_path: Path):
-    path = tmp_path / "bad.toml"
-    path.write_text("optimizer = [", "utf-8")
-    with pytest.raises(RecipeError, match=r"bad\.toml") as caught:
-        recipe(str(path))
-    assert caught.value.code == "R205"
-
-
-def test_an_unknown_field_in_a_file_names_the_file(tmp_path: Path):
-    path = tmp_path / "typo.toml"
-    path.write_text('base = "enet-camvid"\n[ema]\ndecai = 0.9\n', "utf-8")
-    with pytest.raises(RecipeError, match=r"typo\.toml: ema has no field 'decai'; did you mean 'decay'"):
-        recipe(str(path))
-
-
 def test_other_weights_of_the_encoder_keep_the_run_that_all_begins_with():
     begun = ["initialize.recipe=enet-camvid", "initialize.run=runs/a", "initialize.licence=MIT"]
     changed = apply_overrides(recipe("unet-resnet18"), [*begun, "initialize.encoder=default"]).initialize
@@ -187,3 +136,50 @@ def test_other_weights_of_the_encoder_keep_the_run_that_all_begins_with():
 
 def test_plain_data_makes_the_same_recipe():
     assert from_plain(to_plain(recipe("town-demo"))) == recipe("town-demo")
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_changes_between_two_recipes_are_overrides_that_make_one_of_the_other(name: str):
+    after = recipe(name)
+    for start in ("town-demo", "erfnet-cityscapes", "deeplab-xception65-cityscapes"):
+        before = recipe(start)
+        changes = changes_between(before, after)
+        assert apply_overrides(before, changes) == msgspec.structs.replace(
+            after, published=before.published if not changes else None
+        )
+
+
+def test_changes_are_written_as_one_would_write_them():
+    before = recipe("enet-camvid")
+    wanted = [
+        "augment.crop=[64, 96]", "optimizer.lr=0.02", "schedule.epochs=none", "schedule.iterations=7",
+        "sampling.batch_size=4", "precision.dtype=float32", "precision.channels_last=true",
+    ]  # fmt: skip
+    before = apply_overrides(before, ["precision.dtype=auto"])
+    assert changes_between(before, apply_overrides(before, wanted)) == wanted
+    assert changes_between(before, before) == []
+
+
+@pytest.mark.parametrize("text", ["none", "true", "7", "a b", 'say "so"', "[x]", "ä\n\t\x7f", "", " x", "{a = 1}"])
+def test_any_text_survives_being_written_as_a_change(text: str):
+    before = recipe("enet-camvid")
+    after = msgspec.structs.replace(before, summary=text, published=None)
+    assert apply_overrides(before, changes_between(before, after)).summary == text
+
+
+def test_names_that_are_no_bare_keys_survive_too():
+    before = recipe("town-demo")
+    data = msgspec.structs.replace(
+        before.data, dataset="folder", classes=("a", "b"), colors={"#ff0000": 0, "#00ff00": 1}
+    )
+    after = with_parts(before, data=data)
+    assert apply_overrides(before, changes_between(before, after)).data == data
+
+
+def test_other_parts_cost_the_published_number_unless_the_experiment_is_the_same():
+    row = recipe("enet-camvid")
+    more = msgspec.structs.replace(row.sampling, batch_size=20)
+    kept = msgspec.structs.replace(row.data, workers=3)
+    assert with_parts(row, data=kept).published == row.published
+    assert with_parts(row, sampling=more).published is None
+    assert with_parts(row, sampling=more) == apply_overrides(row, ["sampling.batch_size=20"])

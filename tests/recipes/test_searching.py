@@ -3,6 +3,7 @@ import pytest
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.schema.model import ENetSpec, FCNSpec, ModelSpec
 from pixelwise.recipes.schema.recipe import Data, Evaluation, Optimizer, Original, Published, Recipe, Sampling, Schedule
 from pixelwise.recipes.searching import (
     Candidate,
@@ -15,7 +16,6 @@ from pixelwise.recipes.searching import (
     search,
     sort,
 )
-from pixelwise.recipes.specs import ENetSpec, FCNSpec, ModelSpec
 
 
 def entry(

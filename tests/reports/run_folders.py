@@ -85,7 +85,6 @@ def write_run_folder(
 def _score(run: Path, dataset, resolved: Recipe, changes: dict[str, Any]) -> Result:
     model = GreyModel()
     measurement = evaluate_model(model, dataset, "test", PROTOCOLS["native"])
-    assert measurement is not None
     protocol = resolved.evaluation.protocols[0]
     provenance = Provenance(
         recipe=resolved.name,

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from pixelwise.recipes.published.pages import Heading, Page, Paragraph, PerClass, Row, Table
+from pixelwise.recipes.schema.model import ENetSpec
 from pixelwise.recipes.schema.recipe import (
     Augment,
     Data,
@@ -20,7 +21,6 @@ from pixelwise.recipes.schema.recipe import (
     Sampling,
     Schedule,
 )
-from pixelwise.recipes.specs import ENetSpec
 from pixelwise.zoo.counting import Count
 from pixelwise.zoo.results import ClassScore, Found, Score
 from pixelwise.zoo.rows import ZooPage, read_zoo

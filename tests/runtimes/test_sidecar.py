@@ -8,8 +8,8 @@ import pytest
 
 from pixelwise.errors import CheckpointError
 from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import to_plain
-from pixelwise.recipes.specs import Preprocessing
 from pixelwise.runtimes.sidecar import (
     Complexity,
     Input,

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.specs import LinearSpec, Spec
+from pixelwise.recipes.schema.model import LinearSpec, Spec
 from pixelwise.testing import check_model
 
 

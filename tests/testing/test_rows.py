@@ -4,11 +4,18 @@ import msgspec
 import pytest
 
 from pixelwise.recipes.catalog import recipe as find_recipe
-from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.testing.rows import STEPS, RowTrial, published_rows, trial_changes
+from pixelwise.recipes.overrides import apply_overrides, changes_between
+from pixelwise.recipes.schema.recipe import Recipe, Stage
+from pixelwise.testing.rows import STEPS, RowTrial, published_rows, trial_recipe
 from pixelwise.training.stages import stage_recipe
 
 SWEEP = Path(__file__).resolve().parents[2] / "benchmarks" / "measurements" / "sweep.json"
+
+
+def whole(recipe: Recipe) -> list[Recipe]:
+    """A recipe and those of its stages, however their overrides are written."""
+    stages = [stage_recipe(recipe, stage) for stage in recipe.stages]
+    return [msgspec.structs.replace(recipe, stages=()), *stages]
 
 
 class Sweep(msgspec.Struct):
@@ -24,19 +31,35 @@ class Sweep(msgspec.Struct):
 )
 def test_a_trial_keeps_the_stages_of_its_row(name: str, before: str, own: str):
     entry = find_recipe(name)
-    tried = apply_overrides(entry, trial_changes(entry))
+    tried = trial_recipe(entry)
     (stage,) = (stage_recipe(tried, stage) for stage in tried.stages)
     assert (stage.quantization, tried.quantization) == (before, own)
     assert stage.schedule.iterations == tried.schedule.iterations == STEPS
     assert stage.sampling.batch_size == tried.sampling.batch_size == 2
 
 
-def test_a_trial_changes_neither_loss_nor_transforms_before_the_crop():
+def test_a_trial_recipe_neither_loss_nor_transforms_before_the_crop():
     entry = find_recipe("fcn-r50-d16-cityscapes")
-    tried = apply_overrides(entry, trial_changes(entry))
+    tried = trial_recipe(entry)
     assert tried.loss == entry.loss
     assert tried.augment.fit == entry.augment.fit == (1024, 2048)
     assert tried.augment.crop == (128, 128)
+
+
+def test_a_stage_with_a_batch_and_a_crop_of_its_own_becomes_as_small():
+    row = find_recipe("erfnet-cityscapes")
+    large = Stage(name="large", overrides=("sampling.batch_size=64", "augment.crop=[512, 256]", "schedule.epochs=9"))
+    entry = msgspec.structs.replace(row, stages=(large,))
+    tried = trial_recipe(entry)
+    stage = stage_recipe(tried, tried.stages[0])
+    assert (stage.sampling.batch_size, stage.augment.crop) == (2, (128, 128))
+    assert (stage.schedule.iterations, stage.schedule.epochs) == (STEPS, None)
+
+
+def test_the_changes_of_a_trial_make_it_of_its_row():
+    for name in ("erfnet-cityscapes", "deeplabv3lite-mobilenetv2-cityscapes-768x384-qat", "fcn-r50-d8-voc-aug"):
+        entry = find_recipe(name)
+        assert apply_overrides(entry, changes_between(entry, trial_recipe(entry))) == trial_recipe(entry)
 
 
 def test_the_committed_sweep_tried_every_row_as_it_is_tried_today():
@@ -44,7 +67,8 @@ def test_the_committed_sweep_tried_every_row_as_it_is_tried_today():
     assert [trial.recipe for trial in found.trials] == published_rows()
     for trial in found.trials:
         entry = find_recipe(trial.recipe)
-        assert list(trial.changes) == trial_changes(entry), f"{trial.recipe}: run benchmarks/sweep.py again"
+        tried, today = apply_overrides(entry, trial.changes), trial_recipe(entry)
+        assert whole(tried) == whole(today), f"{trial.recipe}: run benchmarks/sweep.py again"
         assert (trial.protocol, trial.dataset) == (entry.evaluation.protocols[0], entry.data.dataset)
         assert trial.quantization == entry.quantization
         assert trial.images > 0

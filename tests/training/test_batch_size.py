@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pixelwise.errors import ResourceError
-from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.training import loop
 from pixelwise.training import setup as preparing

@@ -32,9 +32,9 @@ def test_kinds_and_settings_arrive():
     assert (type(adamw), adamw.param_groups[0]["lr"]) == (torch.optim.AdamW, 0.5)
 
 
-def rates(name: str, optimizer: Optimizer) -> dict[str, tuple[float, float]]:
+def rates(name: str, optimizer: Optimizer, *changes: str) -> dict[str, tuple[float, float]]:
     """Parameter -> (learning rate, weight decay), for a catalogue network."""
-    model = build_model(find_recipe(name))
+    model = build_model(apply_overrides(find_recipe(name), changes), 4)
     built = build_optimizer(model, optimizer)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     found = {
@@ -143,6 +143,26 @@ def test_layers_learn_the_slower_the_farther_they_are_from_the_head():
         "encoder.stages.0.embedding.conv.weight": 2**-9,
     }
     assert {name: found[name][0] for name in expected} == expected
+
+
+def test_the_layers_of_timms_networks_are_timms_and_what_is_new_learns_like_the_head():
+    optimizer = Optimizer(lr=1.0, layer_decay=0.5)
+    # ConvNeXt's stages have 2, 2, 6 and 2 blocks; a halving belongs to the stage behind it.
+    found = rates("generic-fpn", optimizer, "model.encoder=convnext_atto")
+    expected = {
+        "encoder.network.stem_0.weight": 2**-13,
+        "encoder.network.stages_0.blocks.1.conv_dw.weight": 2**-11,
+        "encoder.network.stages_1.downsample.1.weight": 2**-10,
+        "encoder.network.stages_1.blocks.0.conv_dw.weight": 2**-10,
+        "encoder.network.stages_3.blocks.1.conv_dw.weight": 2**-1,
+    }
+    assert {name: found[name][0] for name in expected} == expected
+    assert {rate for name, (rate, _) in found.items() if not name.startswith("encoder.")} == {1.0}
+    # A plain transformer's pyramid is not pretrained.
+    found = rates("generic-fpn", optimizer, "model.encoder=vit_tiny_patch16_224")
+    assert found["encoder.network.pos_embed"][0] == 2**-13
+    assert found["encoder.network.norm.weight"][0] == 2**-1
+    assert {rate for name, (rate, _) in found.items() if "enlarging" in name} == {1.0}
 
 
 @pytest.mark.parametrize(

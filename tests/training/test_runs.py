@@ -147,6 +147,21 @@ def test_stopped_during_an_evaluation_it_is_done_again(
     assert [record["step"] for record in records(run, "evaluation")] == [8, 16]
 
 
+def test_who_watches_an_evaluation_can_stop_the_run_there(tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path):
+    def stop(what: str, done: int, total: int) -> None:
+        if what == "evaluating":
+            raise StoppedError("I130", "enough", exit_code=130)
+
+    run = tmp_path / "run"
+    with pytest.raises(StoppedError, match="enough"):
+        train(str(tiny_recipe), data=tiny_data, output=run, threads=1, observer=runs.RunObserver(phase=stop))
+    newest = newest_checkpoint(run / "checkpoints")
+    assert newest is not None
+    assert newest.step == 8
+    resume(run)
+    assert_same_run(run, tiny_run)
+
+
 def test_killed_before_the_first_checkpoint_it_starts_over(
     tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):

@@ -13,7 +13,7 @@ import torch
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.errors import CheckpointError, RecipeError, StoppedError
-from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.files import find as find_recipe
 from pixelwise.training import runs
 from pixelwise.training.loop import Status
 from pixelwise.training.runs import RunObserver, resume, train

@@ -9,8 +9,8 @@ from torch import nn
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.schema.model import IMAGENET, ENetSpec, Preprocessing
 from pixelwise.recipes.schema.recipe import Precision
-from pixelwise.recipes.specs import IMAGENET, ENetSpec, Preprocessing
 from pixelwise.training import step
 from pixelwise.training.batches import Batch
 from pixelwise.training.ema import build_average

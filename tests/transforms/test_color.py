@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from pixelwise.models.preprocessing import standardize_, to_unit_range
+from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Augment
-from pixelwise.recipes.specs import Preprocessing
 from pixelwise.transforms import color
 from pixelwise.transforms.color import LUMA, apply_color, colored_input, draw_color_matrix, has_color, hue_matrix
 

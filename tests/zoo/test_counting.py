@@ -2,8 +2,8 @@ import msgspec
 import pytest
 
 from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.schema.model import ENetSpec
 from pixelwise.recipes.schema.recipe import Original
-from pixelwise.recipes.specs import ENetSpec
 from pixelwise.zoo import counting as zoo_counting
 from pixelwise.zoo.counting import Count, count_recipe, counted_at, disagreements
 from pixelwise.zoo.counting import same_digits as same

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from torch import Tensor, nn
-
 from pixelwise.backbones import mit, mobilenetv3
+from pixelwise.backbones.base import Encoder
 from pixelwise.backbones.timm import TimmEncoder, unknown_encoder
 from pixelwise.backbones.vit import ViTEncoder, has_one_stride
 from pixelwise.errors import RecipeError
@@ -15,29 +12,9 @@ OWN_ENCODERS = (*mit.VARIANTS, mobilenetv3.NAME)
 """Names of the encoders that are not timm's models."""
 
 
-class Encoder(Protocol):
-    """What every encoder is: a module that gives feature maps from fine to coarse.
-
-    Attributes:
-        name: Its name.
-        channels: Of each feature map.
-        strides: Of each feature map.
-        multiple: Input sizes have to be multiples of this; 1 if any size is right.
-    """
-
-    name: str
-    channels: tuple[int, ...]
-    strides: tuple[int, ...]
-    multiple: int
-
-    def __call__(self, images: Tensor) -> list[Tensor]:
-        """(B, in_channels, H, W), sizes multiples of `multiple`, to one (B, C, H/stride, W/stride) per stride."""
-        ...
-
-
 def build_encoder(
     name: str, output_stride: int | None = None, *, maps: int | None = None, in_channels: int = 3
-) -> nn.Module:
+) -> Encoder:
     """The encoder of that name, with random weights.
 
     Args:
@@ -46,9 +23,6 @@ def build_encoder(
         maps: How many of the feature maps are needed, counted from the coarsest; None: all. Layers that
             exist for others only are left out; maps that come anyway are given.
         in_channels: Of the images.
-
-    Returns:
-        A module that is an `Encoder`.
 
     Raises:
         RecipeError: R207, there is no such encoder, or it cannot have that output stride.

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pixelwise.backbones.base import Encoder
 from pixelwise.layers.resizing import resize_to
 
 STEM_CHANNELS = 64
@@ -126,7 +127,7 @@ class Exchange(nn.Module):
         return exchanged
 
 
-class HRNetEncoder(nn.Module):
+class HRNetEncoder(Encoder):
     """HRNet without its head.
 
     Args:

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pixelwise.backbones.base import Encoder
 from pixelwise.errors import RecipeError
 from pixelwise.layers.padding import pad_to
 from pixelwise.layers.sizes import longer
@@ -189,7 +190,7 @@ class Stage(nn.Module):
         return self.norm(self.blocks(self.embedding(features))).permute(0, 3, 1, 2)
 
 
-class MiT(nn.Module):
+class MiT(Encoder):
     """Feature maps at strides 4, 8, 16 and 32 of images of any size.
 
     Args:

@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pixelwise.backbones.base import Encoder
 from pixelwise.errors import RecipeError
 from pixelwise.layers.initialisation import he_normal
 
@@ -29,7 +30,7 @@ DILATED_STAGE = 5
 DILATION = 2
 
 
-class MobileNetV3LargeDilated(nn.Module):
+class MobileNetV3LargeDilated(Encoder):
     """Features of 16, 24, 40, 80, 160 and 960 channels at strides 2, 4, 8, 16, 16 and 16, of any image size.
 
     Initial weights are drawn as torchvision does.

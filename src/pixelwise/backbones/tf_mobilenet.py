@@ -15,6 +15,7 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pixelwise.backbones.base import Encoder
 from pixelwise.layers.initialisation import truncated_normal
 
 EPS = 1e-3
@@ -206,7 +207,7 @@ class InvertedResidual(nn.Module):
         return (features + projected if self.residual else projected), depthwise
 
 
-class TFMobileNet(nn.Module):
+class TFMobileNet(Encoder):
     """Features of stride 8 from within a block, and the coarsest ones, of images of any size.
 
     Args:

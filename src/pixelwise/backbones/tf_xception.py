@@ -13,6 +13,7 @@ from typing import Any, cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pixelwise.backbones.base import Encoder
 from pixelwise.layers.initialisation import truncated_normal
 
 MOMENTUM = 0.0003
@@ -21,7 +22,7 @@ STDDEV = 0.09
 """Of the initial weights."""
 
 
-class TFXception65(nn.Module):
+class TFXception65(Encoder):
     """Features of stride 4 from within the second block, and the coarsest ones, of images of any size.
 
     Args:
@@ -40,7 +41,7 @@ class TFXception65(nn.Module):
         # Importing timm takes longer than building a small network: only who needs it pays.
         import timm
 
-        self.name: str = "xception65"
+        self.name = self.timm_name = "xception65"
         self.multiple: int = 1
         network: Any = timm.create_model(
             "xception65", pretrained=False, num_classes=0, output_stride=output_stride, in_chans=in_channels

@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from pixelwise.backbones.base import Encoder
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.suggestions import did_you_mean
 
@@ -18,7 +19,7 @@ REFUSALS = (AssertionError, AttributeError, NotImplementedError, RuntimeError, T
 """What timm's constructors raise when they cannot do what they are asked to."""
 
 
-class TimmEncoder(nn.Module):
+class TimmEncoder(Encoder):
     """Feature maps of a timm model.
 
     Transformers over windows (Swin and others) that timm builds for one size of images, but can build
@@ -60,7 +61,7 @@ class TimmEncoder(nn.Module):
             if output_stride is not None and "output_stride" in str(error):
                 raise _cannot_dilate(name, output_stride, "timm's code for it has no dilated form") from error
             raise unusable(name, f"timm cannot extract feature maps from it ({error})") from error
-        self.name = name
+        self.name = self.timm_name = name
         self.in_channels = in_channels
         self.network: nn.Module = network
         self.channels_last: bool = getattr(network, "output_fmt", "NCHW") == "NHWC"

@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pixelwise.backbones.base import Encoder
 from pixelwise.backbones.timm import REFUSALS, other_channels, unusable, wrong_size
 from pixelwise.errors import RecipeError
 
@@ -56,7 +57,7 @@ def has_one_stride(name: str) -> bool:
     return len(strides) > 1 and len(set(strides)) == 1
 
 
-class ViTEncoder(nn.Module):
+class ViTEncoder(Encoder):
     """A plain transformer of timm and a simple feature pyramid. Random weights; nothing is downloaded.
 
     Args:
@@ -86,7 +87,7 @@ class ViTEncoder(nn.Module):
         self, name: str, output_stride: int | None = None, maps: int | None = None, in_channels: int = 3
     ) -> None:
         super().__init__()
-        self.name = name
+        self.name = self.timm_name = name
         self.in_channels = in_channels
         self.network: Any = _create(name, in_channels)
         self.patch = int(self.network.feature_info[-1]["reduction"])

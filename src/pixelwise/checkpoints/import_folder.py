@@ -14,7 +14,7 @@ from pixelwise.checkpoints.importers.importing import ImportReport, import_weigh
 from pixelwise.checkpoints.importers.state_files import load_state_file
 from pixelwise.errors import RecipeError
 from pixelwise.models import build_model
-from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import CHECKPOINTS, RECIPE

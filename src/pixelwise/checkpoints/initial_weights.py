@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from pixelwise.backbones.base import Encoder
 from pixelwise.backbones.mit import VARIANTS
 from pixelwise.backbones.vit import ViTEncoder, pretrained_state
 from pixelwise.checkpoints.importers.importing import as_convolution, translate
@@ -50,7 +51,7 @@ def initialize(model: SegmentationModel, description: Initialize) -> str | None:
     if name == "none":
         return None
     encoder = getattr(model, "encoder", None)
-    if not isinstance(encoder, nn.Module):
+    if not isinstance(encoder, Encoder):
         raise _do_not_fit(f"'{name}'", f"{type(model).__name__} has no encoder that is pretrained by itself")
     with torch.random.fork_rng(devices=[]):
         if "/" in name:
@@ -64,11 +65,11 @@ def initialize(model: SegmentationModel, description: Initialize) -> str | None:
     return digest
 
 
-def _timm_tag(name: str, encoder: nn.Module) -> str:
+def _timm_tag(name: str, encoder: Encoder) -> str:
     """The full name of weights of timm, be it asked for by `default`, by the network's name or by itself."""
     import timm
 
-    architecture = getattr(encoder, "timm_name", getattr(encoder, "name", ""))
+    architecture = encoder.timm_name or encoder.name
     tag = architecture if name == "default" else name
     if not timm.is_model(tag.partition(".")[0]) or not timm.is_model_pretrained(tag):
         known = ", ".join(timm.list_pretrained(f"{architecture}.*")[:5]) or "none of this encoder"
@@ -77,7 +78,7 @@ def _timm_tag(name: str, encoder: nn.Module) -> str:
     return f"{tag}.{cfg.tag}" if "." not in tag and cfg is not None and cfg.tag else tag
 
 
-def _from_timm(name: str, tag: str, encoder: nn.Module) -> dict[str, Tensor]:
+def _from_timm(name: str, tag: str, encoder: Encoder) -> dict[str, Tensor]:
     """Tensors of timm by the keys of timm's encoder."""
     import timm
 
@@ -89,11 +90,11 @@ def _from_timm(name: str, tag: str, encoder: nn.Module) -> dict[str, Tensor]:
         raise _cannot_fetch(_both(name, tag), error) from error
 
 
-def _from_hub(name: str, encoder: nn.Module) -> dict[str, Tensor]:
+def _from_hub(name: str, encoder: Encoder) -> dict[str, Tensor]:
     """Tensors of a SegFormer encoder on the Hugging Face hub, by the encoder's keys."""
     import huggingface_hub
 
-    if getattr(encoder, "name", "") not in VARIANTS:
+    if encoder.name not in VARIANTS:
         raise _do_not_fit(f"'{name}'", "only the encoders mit_b0 .. mit_b5 are read from the hub directly")
     path: str | None = None
     failure: Exception | None = None
@@ -111,7 +112,7 @@ def _from_hub(name: str, encoder: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def _load(encoder: nn.Module, theirs: Mapping[str, Tensor], name: str) -> None:
+def _load(encoder: Encoder, theirs: Mapping[str, Tensor], name: str) -> None:
     """Load what the encoder has a place for; what it names `untrained` stays as it is.
 
     Args:
@@ -120,8 +121,7 @@ def _load(encoder: nn.Module, theirs: Mapping[str, Tensor], name: str) -> None:
         name: Of the weights, for the error, quoted.
     """
     own = encoder.state_dict()
-    untrained: tuple[str, ...] = getattr(encoder, "untrained", ())
-    pretrained = [key for key in own if not key.startswith(untrained) and not key.endswith(COUNTER)]
+    pretrained = [key for key in own if not key.startswith(encoder.untrained) and not key.endswith(COUNTER)]
     prefix = "network." if hasattr(encoder, "network") else ""
     theirs = {
         key: for_channels(as_convolution(value, own[key]), own[key])

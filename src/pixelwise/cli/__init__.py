@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import typer
 
@@ -27,7 +29,7 @@ from pixelwise.cli import (
     table,
     train,
 )
-from pixelwise.errors import PixelwiseError
+from pixelwise.errors import PixelwiseError, PixelwiseWarning
 
 app = typer.Typer(
     name="pixelwise",
@@ -85,8 +87,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: Without the program's name; None takes `sys.argv`.
     """
-    # What Pillow says of damaged files reaches the user as a finding or an error with a code.
-    warnings.filterwarnings("ignore", module="PIL")
+    with warnings.catch_warnings():
+        # What Pillow says of damaged files reaches the user as a finding or an error with a code.
+        warnings.filterwarnings("ignore", module="PIL")
+        warnings.showwarning = functools.partial(_show_warning, warnings.showwarning)
+        return _run(arguments)
+
+
+def _show_warning(
+    plainly: Callable[..., None], message: Warning | str, category: type[Warning], *where: Any, **options: Any
+) -> None:
+    """Print our own warnings as errors are printed, without the line of code that raised them."""
+    if isinstance(message, PixelwiseWarning):
+        print(message, file=sys.stderr)
+    else:
+        plainly(message, category, *where, **options)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         app(list(sys.argv[1:] if arguments is None else arguments))
     except SystemExit as finished:

@@ -16,7 +16,7 @@ def run(
     The output is TOML with every field's value; `train` reads it back from a file. With --explain, comments say which
     values are a published row's, a file's, the data set's, defaults, or changed on this command line.
     """
-    from pixelwise.recipes.catalog import recipe as find
+    from pixelwise.recipes.files import find
     from pixelwise.recipes.overrides import apply_overrides, to_toml
     from pixelwise.recipes.schema.recipe import to_plain
     from pixelwise.storage import json_text

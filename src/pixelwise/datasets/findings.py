@@ -23,6 +23,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         files: The first five files, printable.
         total: How many files there are.
         fix: What to do: one sentence, a command or an override.
+        split: The only split that has it; empty: it is not known of one split alone.
     """
 
     code: str
@@ -31,6 +32,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...] = ()
     total: int = 0
     fix: str = ""
+    split: str = ""
 
 
 def finding(code: str, message: str, files: Sequence[str] = (), fix: str = "") -> Finding:

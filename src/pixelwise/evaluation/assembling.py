@@ -15,8 +15,8 @@ from pixelwise.metrics.scores import mean_of
 from pixelwise.records.result import BinaryCounts, ClassResult, Result, TrainingCost
 
 
-class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """What a measurement cannot know about itself; the fields mean what they mean in `Result`."""
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where weights come from; the fields mean what they mean in `Result`."""
 
     recipe: str
     recipe_hash: str
@@ -24,6 +24,11 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     weights: Literal["ema", "model"]
     step: int
     training: TrainingCost | None = None
+
+
+class Provenance(Origin, frozen=True, kw_only=True):
+    """What a measurement cannot know about itself; the fields mean what they mean in `Result`."""
+
     data_fingerprint: str
     command: str
 

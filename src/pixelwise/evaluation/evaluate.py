@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.datasets.samples import Dataset
-from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.errors import CheckpointError, RecipeError, StoppedError
 from pixelwise.evaluation.pairs import EvaluationPair, batches_alike, read_split
 from pixelwise.evaluation.tally import Measurement, Tally
 from pixelwise.machine.facts import peak_memory_bytes
@@ -47,7 +47,7 @@ def evaluate_model(
     should_stop: Callable[[], bool] | None = None,
     boundary: bool = False,
     calibration: bool = False,
-) -> Measurement | None:
+) -> Measurement:
     """Score `model` on `split` of `dataset` under `protocol`.
 
     The model is moved to `device`; the mode of each of its modules is put back at the end. On a GPU
@@ -64,20 +64,17 @@ def evaluate_model(
         device: None: where the model is.
         precision: Number format (an autocast around this call is respected anyway) and layout.
         progress: Told (images done, images in all) after every batch.
-        should_stop: Asked before every batch.
+        should_stop: Asked before every batch; True ends the evaluation with `StoppedError`.
         boundary: Count boundary IoU too.
         calibration: Measure the calibration error too: every pixel's probabilities are computed for it.
-
-    Returns:
-        The measurement; None when `should_stop` ended it early: the score of some of the images must
-        not be mistaken for a result.
 
     Raises:
         DataError: D221 no such split; an image or mask is missing or wrong.
         CheckpointError: K406, the model's classes are not the data set's; K407, nor its channels the images'.
-        RecipeError: R203, calibration of a multi-label network.
+        RecipeError: R203, the calibration error is not defined for this network.
+        StoppedError: I074, `should_stop` said so: the score of some of the images must not be mistaken for a result.
     """
-    found = evaluate_protocols(
+    (measurement,) = evaluate_protocols(
         model,
         dataset,
         split,
@@ -91,7 +88,7 @@ def evaluate_model(
         boundary=boundary,
         calibration=calibration,
     )
-    return found[0] if found is not None else None
+    return measurement
 
 
 def evaluate_protocols(
@@ -108,7 +105,7 @@ def evaluate_protocols(
     should_stop: Callable[[], bool] | None = None,
     boundary: bool = False,
     calibration: bool = False,
-) -> list[Measurement] | None:
+) -> list[Measurement]:
     """Score `model` under several protocols in one pass over the data.
 
     Each image is decoded once, and predicted once for all protocols under which the network sees the same.
@@ -117,19 +114,15 @@ def evaluate_protocols(
     labels are compared.
 
     Returns:
-        One measurement per protocol; None when `should_stop` ended it early.
+        One measurement per protocol.
     """
     _check_classes(model, dataset)
     _check_channels(model, dataset)
     samples = dataset.samples(split)
     chosen = torch.device(device) if device is not None else next(model.parameters()).device
     model.to(chosen)
-    if calibration and model.multilabel:
-        raise RecipeError(
-            "R203",
-            "the calibration error is that of one decision per pixel; a multi-label network makes one per class",
-            "leave out --calibration",
-        )
+    if calibration:
+        _require_probabilities(model)
     tallies = [
         Tally(dataset.classes, split, protocol, input_size, boundary=boundary, multilabel=model.multilabel)
         for protocol in protocols
@@ -140,7 +133,10 @@ def evaluate_protocols(
     with contextlib.closing(read), prediction_mode(model):  # type: ignore[type-var]
         for batch in batches_alike(read, batch_size, lambda pairs: [pair.image.shape for pair in pairs]):
             if should_stop is not None and should_stop():
-                return None
+                done = len(tallies[0].per_image)
+                raise StoppedError(
+                    "I074", f"the evaluation of {split} was stopped after {done} of {len(samples)} images"
+                )
             for indices in _sharing(batch, protocols):
                 columns, shared = [[pairs[i] for pairs in batch] for i in indices], [protocols[i] for i in indices]
                 for row in _predicted(model, columns, shared, precision, calibration=calibration):
@@ -254,6 +250,19 @@ def _check_classes(model: SegmentationModel, dataset: Dataset) -> None:
         f"the model predicts {difference}",
         "evaluate on the data set it was trained for, or map its masks with data.classes and data.label_map",
     )
+
+
+def _require_probabilities(model: SegmentationModel) -> None:
+    """Refuse a network that gives no probability for the one class of a pixel."""
+    if model.multilabel:
+        reason = "calibration error is not defined for multi-label models, which decide per class, not once per pixel"
+        raise RecipeError("R203", reason, "leave out --calibration")
+    if not model.gives_scores:
+        raise RecipeError(
+            "R203",
+            "calibration error needs the probability of each pixel's class; this artefact gives class ids only",
+            "leave out --calibration, or export it without --argmax",
+        )
 
 
 def _check_channels(model: SegmentationModel, dataset: Dataset) -> None:

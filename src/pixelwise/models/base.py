@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.layers.resizing import same_size
-from pixelwise.recipes.specs import ModelSpec, Preprocessing
+from pixelwise.recipes.schema.model import ModelSpec, Preprocessing
 
 
 class SegmentationModel(nn.Module, ABC):

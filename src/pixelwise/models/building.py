@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 from pixelwise.errors import RecipeError
 from pixelwise.models.base import SegmentationModel
-from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.files import find
+from pixelwise.recipes.schema.model import ModelSpec
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.recipes.specs import ModelSpec
 
 Builder = Callable[[Any, tuple[str, ...]], SegmentationModel]
 AnyBuilder = TypeVar("AnyBuilder", bound=Builder)
@@ -62,7 +62,7 @@ def build_model(
         TypeError: `model` is something else.
     """
     if isinstance(model, str):
-        model = recipe(model)
+        model = find(model)
     spec = model.model if isinstance(model, Recipe) else model
     builder = _BUILDERS.get(type(spec))
     if builder is None:

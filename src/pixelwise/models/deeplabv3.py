@@ -11,17 +11,16 @@ normalisation of each residual block starts at 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 from torch import Tensor, nn
 
-from pixelwise.backbones.building import Encoder, build_encoder
+from pixelwise.backbones.building import build_encoder
 from pixelwise.layers.aspp import ASPP
 from pixelwise.layers.heads import DROPOUT, ConvolutionalHead
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import auxiliary_head, expect_positive, head_and_auxiliary, maps_read
-from pixelwise.recipes.specs import DeepLabV3Spec
+from pixelwise.recipes.schema.model import DeepLabV3Spec
 
 ASPP_DROPOUT = 0.5
 
@@ -43,10 +42,7 @@ class DeepLabV3(SegmentationModel):
         super().__init__(spec, classes)
         expect_positive("rates", spec.rates, "torchvision has [12, 24, 36]")
         maps = maps_read(spec.auxiliary_channels, spec.auxiliary_feature)
-        encoder = cast(
-            "Encoder",
-            build_encoder(spec.encoder, spec.output_stride, maps=maps, in_channels=spec.preprocessing.in_channels),
-        )
+        encoder = build_encoder(spec.encoder, spec.output_stride, maps=maps, in_channels=spec.preprocessing.in_channels)
         self.encoder = encoder
         self.auxiliary_feature = spec.auxiliary_feature
         self.aspp = ASPP(encoder.channels[-1], spec.channels, spec.rates, dropout=ASPP_DROPOUT)

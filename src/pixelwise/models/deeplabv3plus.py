@@ -12,17 +12,16 @@ with aligned corners, which at PyTorch's padding would shift features against ea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 from torch import Tensor
 
-from pixelwise.backbones.building import Encoder, build_encoder
+from pixelwise.backbones.building import build_encoder
 from pixelwise.layers.deeplab_decoder import DeepLabDecoder
 from pixelwise.layers.initialisation import he_normal
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import crop_to_image, encode, expect_positive, index_of_stride
-from pixelwise.recipes.specs import DeepLabV3PlusSpec
+from pixelwise.recipes.schema.model import DeepLabV3PlusSpec
 
 STRIDE = 4
 """Of the decoder and of the logits."""
@@ -43,9 +42,7 @@ class DeepLabV3Plus(SegmentationModel):
     def __init__(self, spec: DeepLabV3PlusSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
         expect_positive("rates", spec.rates, "the paper has [6, 12, 18] at output stride 16 and [12, 24, 36] at 8")
-        encoder = cast(
-            "Encoder", build_encoder(spec.encoder, spec.output_stride, in_channels=spec.preprocessing.in_channels)
-        )
+        encoder = build_encoder(spec.encoder, spec.output_stride, in_channels=spec.preprocessing.in_channels)
         self.encoder = encoder
         self.low_level = index_of_stride(encoder, STRIDE, "DeepLabV3+")
         self.head = DeepLabDecoder(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from pixelwise.backbones.building import Encoder
+from pixelwise.backbones.base import Encoder
 from pixelwise.errors import RecipeError
 from pixelwise.layers.heads import ConvolutionalHead
 from pixelwise.layers.padding import pad_to_multiple

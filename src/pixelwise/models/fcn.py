@@ -23,17 +23,16 @@ normalisation of each residual block starts at 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 from torch import Tensor, nn
 
-from pixelwise.backbones.building import Encoder, build_encoder
+from pixelwise.backbones.building import build_encoder
 from pixelwise.errors import RecipeError
 from pixelwise.layers.heads import DROPOUT, ConvolutionalHead
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import AUXILIARY_FEATURE, auxiliary_head, head_and_auxiliary, maps_read
-from pixelwise.recipes.specs import FCNSpec
+from pixelwise.recipes.schema.model import FCNSpec
 
 
 class FCN(SegmentationModel):
@@ -56,10 +55,7 @@ class FCN(SegmentationModel):
                 "1 is torchvision's head, 2 is sssegmentation's",
             )
         maps = maps_read(spec.auxiliary_channels, AUXILIARY_FEATURE)
-        encoder = cast(
-            "Encoder",
-            build_encoder(spec.encoder, spec.output_stride, maps=maps, in_channels=spec.preprocessing.in_channels),
-        )
+        encoder = build_encoder(spec.encoder, spec.output_stride, maps=maps, in_channels=spec.preprocessing.in_channels)
         self.encoder = encoder
         dropout = nn.Dropout if spec.convolutions == 1 else nn.Dropout2d
         self.head = ConvolutionalHead(

@@ -17,17 +17,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixelwise.backbones.building import Encoder, build_encoder
+from pixelwise.backbones.building import build_encoder
 from pixelwise.layers.initialisation import he_normal
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import Size, crop_to_image, encode, size_at
-from pixelwise.recipes.specs import FPNSpec
+from pixelwise.recipes.schema.model import FPNSpec
 
 FINEST = 4
 """Finer feature maps than this stride are not used."""
@@ -107,7 +106,7 @@ class FPN(SegmentationModel):
 
     def __init__(self, spec: FPNSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        encoder = cast("Encoder", build_encoder(spec.encoder, in_channels=spec.preprocessing.in_channels))
+        encoder = build_encoder(spec.encoder, in_channels=spec.preprocessing.in_channels)
         self.encoder = encoder
         # The coarsest map is always used.
         self.finer = min(sum(stride < FINEST for stride in encoder.strides), len(encoder.strides) - 1)

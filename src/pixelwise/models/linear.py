@@ -10,16 +10,15 @@ dropout. The classifier starts normal (0.01), its bias at zero.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 from torch import Tensor, nn
 
-from pixelwise.backbones.building import Encoder, build_encoder
+from pixelwise.backbones.building import build_encoder
 from pixelwise.layers.initialisation import small_normal
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import crop_to_image, encode
-from pixelwise.recipes.specs import LinearSpec
+from pixelwise.recipes.schema.model import LinearSpec
 
 
 class Linear(SegmentationModel):
@@ -35,10 +34,7 @@ class Linear(SegmentationModel):
 
     def __init__(self, spec: LinearSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        encoder = cast(
-            "Encoder",
-            build_encoder(spec.encoder, spec.output_stride, maps=1, in_channels=spec.preprocessing.in_channels),
-        )
+        encoder = build_encoder(spec.encoder, spec.output_stride, maps=1, in_channels=spec.preprocessing.in_channels)
         self.encoder = encoder
         self.stride: int = encoder.strides[-1]
         self.norm = nn.BatchNorm2d(encoder.channels[-1])

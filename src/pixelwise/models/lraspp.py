@@ -10,17 +10,16 @@ Deviation from torchvision: none. Over another encoder the features of stride 8 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 from torch import Tensor, nn
 
-from pixelwise.backbones.building import Encoder, build_encoder
+from pixelwise.backbones.building import build_encoder
 from pixelwise.layers.convolutions import conv_norm_relu
 from pixelwise.layers.resizing import resize_to
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import crop_to_image, encode, index_of_stride
-from pixelwise.recipes.specs import LRASPPSpec
+from pixelwise.recipes.schema.model import LRASPPSpec
 
 STRIDE = 8
 """Of the finer of the two features, and of the logits."""
@@ -43,10 +42,7 @@ class LRASPP(SegmentationModel):
         super().__init__(spec, classes)
         # An encoder that makes its scales for us need not make those finer than stride 8.
         maps = ((spec.output_stride or COARSEST) // STRIDE).bit_length()
-        encoder = cast(
-            "Encoder",
-            build_encoder(spec.encoder, spec.output_stride, maps=maps, in_channels=spec.preprocessing.in_channels),
-        )
+        encoder = build_encoder(spec.encoder, spec.output_stride, maps=maps, in_channels=spec.preprocessing.in_channels)
         self.encoder = encoder
         self.low = index_of_stride(encoder, STRIDE, "LR-ASPP")
         high_channels = encoder.channels[-1]

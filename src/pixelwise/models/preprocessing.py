@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pixelwise.recipes.specs import Preprocessing
+from pixelwise.recipes.schema.model import Preprocessing
 
 
 def normalize(images: Tensor, preprocessing: Preprocessing) -> Tensor:

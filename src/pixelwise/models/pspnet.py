@@ -13,17 +13,16 @@ stem has 32, 32, 64 channels instead of 64, 64, 128. Deviations from sssegmentat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 from torch import Tensor, nn
 
-from pixelwise.backbones.building import Encoder, build_encoder
+from pixelwise.backbones.building import build_encoder
 from pixelwise.layers.heads import DROPOUT
 from pixelwise.layers.pyramid_pooling import PyramidPooling
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import AUXILIARY_FEATURE, auxiliary_head, expect_positive, head_and_auxiliary, maps_read
-from pixelwise.recipes.specs import PSPNetSpec
+from pixelwise.recipes.schema.model import PSPNetSpec
 
 
 class PSPNet(SegmentationModel):
@@ -41,10 +40,7 @@ class PSPNet(SegmentationModel):
         super().__init__(spec, classes)
         expect_positive("bins", spec.bins, "the paper has [1, 2, 3, 6]")
         maps = maps_read(spec.auxiliary_channels, AUXILIARY_FEATURE)
-        encoder = cast(
-            "Encoder",
-            build_encoder(spec.encoder, spec.output_stride, maps=maps, in_channels=spec.preprocessing.in_channels),
-        )
+        encoder = build_encoder(spec.encoder, spec.output_stride, maps=maps, in_channels=spec.preprocessing.in_channels)
         self.encoder = encoder
         self.pooling = PyramidPooling(encoder.channels[-1], spec.channels, spec.bins)
         self.dropout = nn.Dropout2d(DROPOUT)

@@ -20,12 +20,13 @@ the classifier: normal, 0.01.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from pixelwise.backbones.building import Encoder, build_encoder
+from pixelwise.backbones.base import Encoder
+from pixelwise.backbones.building import build_encoder
 from pixelwise.backbones.mit import VARIANTS, MiT
 from pixelwise.errors import RecipeError
 from pixelwise.layers.convolutions import conv_norm_relu
@@ -34,7 +35,7 @@ from pixelwise.layers.resizing import resize_to
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import crop_to_image, encode
-from pixelwise.recipes.specs import SegFormerSpec
+from pixelwise.recipes.schema.model import SegFormerSpec
 
 FINEST = 4
 """Finer scales than this stride are not used."""
@@ -90,10 +91,9 @@ class SegFormer(SegmentationModel):
         super().__init__(spec, classes)
         channels = spec.preprocessing.in_channels
         if spec.encoder in VARIANTS:
-            encoder: nn.Module = MiT(spec.encoder, EPS[spec.head], channels)
+            self.encoder: Encoder = MiT(spec.encoder, EPS[spec.head], channels)
         else:
-            encoder = build_encoder(spec.encoder, in_channels=channels)
-        self.encoder = cast("Encoder", encoder)
+            self.encoder = build_encoder(spec.encoder, in_channels=channels)
         self.finer = sum(stride < FINEST for stride in self.encoder.strides)
         in_channels = self.encoder.channels[self.finer :]
         if len(in_channels) < 2:

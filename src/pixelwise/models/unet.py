@@ -11,13 +11,12 @@ interpolation is not).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixelwise.backbones.building import Encoder, build_encoder
+from pixelwise.backbones.building import build_encoder
 from pixelwise.errors import RecipeError
 from pixelwise.layers.convolutions import conv_norm_relu
 from pixelwise.layers.initialisation import he_normal
@@ -26,7 +25,7 @@ from pixelwise.layers.repeated import can_convolve_repeated, convolve_repeated
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import Size, crop_to_image, size_at
-from pixelwise.recipes.specs import UNetSpec
+from pixelwise.recipes.schema.model import UNetSpec
 
 
 class DecoderBlock(nn.Module):
@@ -76,7 +75,7 @@ class UNet(SegmentationModel):
 
     def __init__(self, spec: UNetSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        self.encoder = cast("Encoder", build_encoder(spec.encoder, in_channels=spec.preprocessing.in_channels))
+        self.encoder = build_encoder(spec.encoder, in_channels=spec.preprocessing.in_channels)
         coarsest = self.encoder.strides[-1]
         most = coarsest.bit_length() - 1
         if not 1 <= len(spec.decoder_channels) <= most:

@@ -1,17 +1,20 @@
-"""Name -> recipe, for the built-in recipes, recipe files and third-party packages."""
+"""Name -> recipe, for the built-in recipes and those of third-party packages; files are read in `files`."""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from functools import cache
+from typing import Any, NamedTuple
 
 from pixelwise.errors import RecipeError
+from pixelwise.plugins import Plugin, load_plugins, refuse, warn
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.suggestions import did_you_mean
 
 ENTRY_POINT_GROUP = "pixelwise.recipes"
 """Third-party packages add recipes with an entry point whose value is a sequence of `Recipe`."""
-
+_RENAME = "uninstall one of them, or ask for another name: the package's own in front of it is always free"
 
 MODULES = (
     "published.pytorch_enet",
@@ -44,39 +47,74 @@ def _built_in() -> dict[str, Recipe]:
     return recipes
 
 
-@cache
-def _third_party() -> dict[str, Recipe]:
-    # Importing importlib.metadata takes 15 ms: only when a name is not a built-in one.
-    from importlib.metadata import entry_points
+class _ThirdParty(NamedTuple):
+    """The recipes of other packages, and the names that several of them claim."""
 
-    recipes: dict[str, Recipe] = {}
-    for point in entry_points(group=ENTRY_POINT_GROUP):
-        for entry in point.load():
-            recipes[entry.name] = entry
-    return recipes
+    recipes: dict[str, Recipe]
+    contested: dict[str, tuple[Plugin, Plugin]]
+
+
+@cache
+def _third_party() -> _ThirdParty:
+    found: dict[str, tuple[Plugin, Recipe]] = {}
+    contested: dict[str, tuple[Plugin, Plugin]] = {}
+    for plugin, value in load_plugins(ENTRY_POINT_GROUP):
+        for entry in _recipes_of(plugin, value):
+            name = entry.name
+            if name in _built_in():
+                warn("W241", f"recipe '{name}' of {plugin} is not used: {_place(name)} has that name", _RENAME)
+            elif name not in found:
+                found[name] = plugin, entry
+            elif found[name][1] != entry and name not in contested:
+                contested[name] = found[name][0], plugin
+                warn("W241", f"recipe '{name}' is not used: {_claimed(contested[name])} have that name", _RENAME)
+    return _ThirdParty({name: entry for name, (_, entry) in found.items() if name not in contested}, contested)
+
+
+def _recipes_of(plugin: Plugin, value: Any) -> Sequence[Recipe]:
+    """What an entry point refers to, if that is a sequence of recipes; else a warning and nothing."""
+    expected = "expected a sequence of pixelwise.Recipe"
+    if not isinstance(value, Sequence):
+        refuse(plugin, f"is a {type(value).__name__}; {expected}")
+        return ()
+    for position, entry in enumerate(value):
+        if not isinstance(entry, Recipe):
+            refuse(plugin, f"holds a {type(entry).__name__} at position {position}; {expected}")
+            return ()
+    return value
+
+
+def _place(name: str) -> str:
+    """Where a built-in recipe is defined."""
+    module = next(module for module in MODULES if name in _of_module(module))
+    return f"the built-in one in pixelwise.recipes.{module}"
+
+
+def _claimed(plugins: tuple[Plugin, Plugin]) -> str:
+    return f"{plugins[0]} and {plugins[1]}"
 
 
 def list_recipes() -> list[str]:
-    """Names of all recipes, built-in ones first."""
-    built_in = _built_in()
-    return [*built_in, *(name for name in _third_party() if name not in built_in)]
+    """Names of all recipes, built-in ones first.
+
+    Of a package that cannot be imported, and of a name that is taken, there is a `PixelwiseWarning` instead.
+    """
+    return [*_built_in(), *_third_party().recipes]
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe of that name, or the one in a TOML file when `name` ends in `.toml`.
+    """The recipe of that name.
 
     Raises:
-        RecipeError: R200 no such recipe (with the nearest names); R205, R202, R203 for files.
+        RecipeError: R200, there is no such recipe (with the nearest names); R233, two packages claim the name.
     """
-    if name.endswith(".toml"):
-        # Only when needed: reading one built-in recipe should stay a matter of milliseconds.
-        from pathlib import Path
-
-        from pixelwise.recipes.overrides import load_toml
-
-        return load_toml(Path(name))
     found = next((_of_module(module)[name] for module in MODULES if name in _of_module(module)), None)
-    found = found or _third_party().get(name)
+    if found is not None:
+        return found
+    others = _third_party()
+    if name in others.contested:
+        raise RecipeError("R233", f"recipe '{name}' is claimed by {_claimed(others.contested[name])}", _RENAME)
+    found = others.recipes.get(name)
     if found is None:
         known = list_recipes()
         raise RecipeError(

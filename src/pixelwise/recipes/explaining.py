@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 import tomli_w
 
-from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.classes.tables import CLASS_SETS
+from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
 

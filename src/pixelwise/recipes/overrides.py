@@ -1,19 +1,20 @@
-"""`field=value` on a recipe, and recipe files in TOML."""
+"""`field=value` on a recipe, and recipes as plain data and as TOML."""
 
 from __future__ import annotations
 
 import re
 import tomllib
 import typing
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 import tomli_w
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.schema.recipe import Recipe, to_plain
+from pixelwise.recipes.schema.base import Part
+from pixelwise.recipes.schema.model import Spec
+from pixelwise.recipes.schema.recipe import Recipe, to_plain, without_unset
 from pixelwise.recipes.suggestions import did_you_mean
 
 SAME_EXPERIMENT: tuple[str, ...] = (
@@ -43,10 +44,62 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
                 "write section.field=value, for example optimizer.lr=0.02",
             )
         _set(plain, path.strip().split("."), _parse_value(text.strip()))
-    changed = from_plain(plain)
-    if _experiment(changed) == _experiment(recipe):
+    return _claiming(from_plain(plain), recipe)
+
+
+def with_parts(recipe: Recipe, **parts: Any) -> Recipe:
+    """A copy of `recipe` with other parts, such as `sampling=...`.
+
+    As with `apply_overrides`, one that becomes another experiment no longer claims the published number.
+
+    Raises:
+        RecipeError: R203, the parts do not go together.
+    """
+    return _claiming(msgspec.structs.replace(recipe, **parts), recipe)
+
+
+def changes_between(before: Recipe, after: Recipe) -> list[str]:
+    """The overrides with which `apply_overrides` makes `after` of `before`, but for what was published."""
+    return [f"{path}={_toml(value)}" for path, value in _changes(before, after, "")]
+
+
+def _claiming(changed: Recipe, before: Recipe) -> Recipe:
+    """The changed recipe, without the published number if it is another experiment."""
+    if _experiment(changed) == _experiment(before):
         return changed
     return msgspec.structs.replace(changed, published=None)
+
+
+def _changes(before: msgspec.Struct, after: msgspec.Struct, prefix: str) -> Iterator[tuple[str, Any]]:
+    for field in msgspec.structs.fields(after):
+        old, new, path = getattr(before, field.name), getattr(after, field.name), f"{prefix}{field.name}"
+        if old == new or path == "published":
+            continue
+        # Another family, or other weights of the encoder, reset the fields beside them: there the whole table is said.
+        alike = type(old) is type(new) and getattr(old, "encoder", "") == getattr(new, "encoder", "")
+        if isinstance(old, Part | Spec) and isinstance(new, Part | Spec) and alike:
+            yield from _changes(old, new, f"{path}.")
+        else:
+            yield path, without_unset(msgspec.to_builtins(new))
+
+
+def _toml(value: Any) -> str:
+    """A value as `_parse_value` reads it, on one line; words without quotes."""
+    return value if isinstance(value, str) and _parse_value(value.strip()) == value else _toml_value(value)
+
+
+def _toml_value(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml_key(key)} = {_toml_value(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml_value, value)) + "]"
+    return tomli_w.dumps({"value": value}).partition(" = ")[2].rstrip("\n")
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml_value(key)
 
 
 def from_plain(plain: dict[str, Any], source: str = "recipe") -> Recipe:
@@ -68,53 +121,6 @@ def from_plain(plain: dict[str, Any], source: str = "recipe") -> Recipe:
         ) from None
 
 
-def load_toml(path: Path) -> Recipe:
-    """Read a recipe file: `base = "name"` plus changes, or a complete recipe.
-
-    Raises:
-        RecipeError: R205 unreadable, not TOML, or a `base` that leads back to the file; otherwise
-            as `from_plain`.
-    """
-    return _load_toml(path, ())
-
-
-def _load_toml(path: Path, above: tuple[Path, ...]) -> Recipe:
-    """As `load_toml`; `above` are the files whose `base` led here."""
-    chain = (*above, path)
-    if path.resolve() in [file.resolve() for file in above]:
-        raise RecipeError(
-            "R205",
-            f"`base` leads in a circle: {' -> '.join(str(file) for file in chain)}; expected it to end at a recipe "
-            "without a base",
-            "name a built-in recipe as base; `pixelwise recipes` lists them",
-        )
-    try:
-        plain = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise RecipeError(
-            "R205",
-            f"{path}: there is no such file",
-            "check the path; `pixelwise show NAME` prints a built-in recipe as such a file",
-        ) from None
-    except OSError as error:
-        raise RecipeError(
-            "R205", f"{path}: cannot be read: {error.strerror or error}", "check its permissions, and that it is a file"
-        ) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError("R205", f"{path}: {error}", "a recipe file is TOML text in UTF-8") from error
-    base = plain.pop("base", None)
-    if base is None:
-        return from_plain(plain, str(path))
-    from pixelwise.recipes.catalog import recipe
-
-    name = str(base)
-    merged = to_plain(_load_toml(Path(name), chain) if name.endswith(".toml") else recipe(name))
-    # A derived recipe does not claim its base's published number.
-    merged.pop("published", None)
-    merged["name"] = path.stem
-    return from_plain(_merge(merged, plain), str(path))
-
-
 def to_toml(recipe: Recipe) -> str:
     """The fully resolved recipe as TOML; `load_toml` reads it back equal."""
     return tomli_w.dumps(to_plain(recipe))
@@ -128,29 +134,7 @@ def _experiment(recipe: Recipe) -> dict[str, Any]:
     return plain
 
 
-def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in changes.items():
-        if (
-            key == "model"
-            and isinstance(value, dict)
-            and value.get("family", None)
-            not in (
-                None,
-                merged.get("model", {}).get("family"),
-            )
-        ):
-            merged[key] = value  # another family has other fields
-        elif key == "schedule" and isinstance(value, dict):
-            merged[key] = _merge(_drop_other_length(merged[key], value), value)
-        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
-            merged[key] = _merge(merged[key], value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def _drop_other_length(schedule: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def without_other_length(schedule: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Epochs given over a base with iterations (or the reverse) replace them instead of colliding."""
     other = {"epochs": "iterations", "iterations": "epochs"}
     dropped = {other[key] for key in changes if key in other}
@@ -165,7 +149,7 @@ def _set(plain: dict[str, Any], path: list[str], value: Any) -> None:
             raise RecipeError("R202", f"'{'.'.join(path)}': '{key}' has no fields", "`pixelwise show NAME` lists them")
         where = following
     if path[0] == "schedule" and len(path) == 2 and value is not None:
-        plain["schedule"] = where = _drop_other_length(where, {path[1]: value})
+        plain["schedule"] = where = without_other_length(where, {path[1]: value})
     if path == ["model", "family"] and where.get("family") != value:
         plain["model"] = where = {}
     if path == ["initialize", "encoder"] and where.get("encoder") != value:

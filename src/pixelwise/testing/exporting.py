@@ -9,7 +9,7 @@ from torch import nn
 
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.catalog import list_recipes, recipe
-from pixelwise.recipes.specs import ModelSpec
+from pixelwise.recipes.schema.model import ModelSpec
 
 SETTLING = (2, 96, 128)
 """Batch, height and width of the noise that normalisations settle on."""

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.models import SegmentationModel, build_model
+from pixelwise.recipes.schema.model import ModelSpec
 from pixelwise.recipes.schema.recipe import Loss, Optimizer, Recipe, Sampling, Schedule
-from pixelwise.recipes.specs import ModelSpec
 from pixelwise.training.batches import Batch
 from pixelwise.training.optimizers import build_optimizer
 from pixelwise.training.state import TrainingState

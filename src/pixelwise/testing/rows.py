@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from pathlib import Path
@@ -11,10 +10,12 @@ import msgspec
 
 from pixelwise.evaluation.runs import evaluate
 from pixelwise.recipes.catalog import list_recipes, recipe
-from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.schema.recipe import Recipe, to_plain
+from pixelwise.recipes.overrides import changes_between, with_parts
+from pixelwise.recipes.published.pages import PAGES, read_page
+from pixelwise.recipes.schema.recipe import Initialize, Recipe, to_plain
 from pixelwise.testing.miniatures import write_miniature
 from pixelwise.training.runs import train
+from pixelwise.training.stages import stage_recipe
 
 CROP = 128
 """Largest side of the training crops here; everything before the crop happens at the row's own sizes."""
@@ -51,33 +52,33 @@ class RowTrial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def published_rows() -> list[str]:
-    """The ids of the rows of the five pages."""
-    rows = [(name, recipe(name).published) for name in list_recipes()]
-    return [name for name, published in rows if published and not published.note.startswith("Not a row of the page")]
+    """The ids of the rows of the five pages, in the order of the catalogue."""
+    on_pages = {row.recipe for page in PAGES for _, row in read_page(page).rows()}
+    return [name for name in list_recipes() if name in on_pages]
 
 
-def trial_changes(entry: Recipe) -> list[str]:
-    """The overrides that make a row small enough to be tried: crop, batch and length, and no downloads.
+def trial_recipe(entry: Recipe) -> Recipe:
+    """A row made small enough to be tried: crop, batch and length, and no downloads; its stages likewise."""
+    small = _shrunk(entry)
+    stages = []
+    for stage in entry.stages:
+        inherited = stage_recipe(small, msgspec.structs.replace(stage, overrides=()))
+        overrides = changes_between(inherited, _shrunk(stage_recipe(entry, stage)))
+        stages.append(msgspec.structs.replace(stage, overrides=tuple(overrides)))
+    return with_parts(small, stages=tuple(stages))
 
-    Its stages become as small as the row itself.
-    """
-    small = [
-        f"sampling.batch_size={BATCH}",
-        f"schedule.iterations={STEPS}",
-        "selection.every_epochs=0",
-        "selection.weights=last",
-    ]
-    changes = ["initialize.encoder=none", "data.workers=0", *small]
-    if entry.augment.crop is not None:
-        height, width = (min(side, CROP) for side in entry.augment.crop)
-        changes.append(f"augment.crop=[{height},{width}]")
-    if entry.stages:
-        stages = [(stage.name, [*stage.overrides, *small]) for stage in entry.stages]
-        described = (
-            f"{{name = {json.dumps(name)}, overrides = {json.dumps(overrides)}}}" for name, overrides in stages
-        )
-        changes.append(f"stages=[{', '.join(described)}]")
-    return changes
+
+def _shrunk(recipe: Recipe) -> Recipe:
+    crop = recipe.augment.crop
+    return with_parts(
+        recipe,
+        sampling=msgspec.structs.replace(recipe.sampling, batch_size=BATCH),
+        schedule=msgspec.structs.replace(recipe.schedule, iterations=STEPS, epochs=None),
+        selection=msgspec.structs.replace(recipe.selection, every_epochs=0, weights="last"),
+        initialize=Initialize(recipe=recipe.initialize.recipe, run=recipe.initialize.run),
+        data=msgspec.structs.replace(recipe.data, workers=0),
+        augment=msgspec.structs.replace(recipe.augment, crop=crop and (min(crop[0], CROP), min(crop[1], CROP))),
+    )
 
 
 def try_row(name: str, miniatures: Path, output: Path) -> RowTrial:
@@ -101,8 +102,8 @@ def try_row(name: str, miniatures: Path, output: Path) -> RowTrial:
     data = miniatures / kind
     if not data.exists():
         write_miniature(kind, data, (4, 1))
-    changes = trial_changes(entry)
-    run = train(apply_overrides(entry, changes), data=data, output=output, threads=None)
+    trial = trial_recipe(entry)
+    run = train(trial, data=data, output=output, threads=None)
     result = evaluate(run)
     if math.isnan(result.miou):
         raise AssertionError(f"{name}: the mIoU is no number")
@@ -110,7 +111,7 @@ def try_row(name: str, miniatures: Path, output: Path) -> RowTrial:
         recipe=name,
         dataset=entry.data.dataset,
         protocol=result.protocol,
-        changes=tuple(changes),
+        changes=tuple(changes_between(entry, trial)),
         stages=tuple(stage.name for stage in entry.stages),
         quantization=entry.quantization,
         images=result.images,

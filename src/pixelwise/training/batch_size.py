@@ -10,6 +10,7 @@ import gc
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from pixelwise.errors import ResourceError
 from pixelwise.machine.memory import available_memory
 from pixelwise.models import build_model
 from pixelwise.models.quantization.aware import quantization_aware
-from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.overrides import with_parts
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training.batches import Batch
@@ -85,12 +86,12 @@ def auto_batch(
     if chosen == recipe.sampling.batch_size:
         return AutoBatch(recipe, f"the recipe's batch of {chosen} fits ({reason})")
     accumulate = images // chosen
-    changed = apply_overrides(recipe, [f"sampling.batch_size={chosen}", f"sampling.accumulate={accumulate}"])
+    sampling = msgspec.structs.replace(recipe.sampling, batch_size=chosen, accumulate=accumulate)
     message = (
         f"batches of {chosen} image{'s' if chosen > 1 else ''}, {accumulate} accumulated: still {images} images per "
         f"step ({reason}); batch normalisation sees {chosen} of them at a time"
     )
-    return AutoBatch(changed, message)
+    return AutoBatch(with_parts(recipe, sampling=sampling), message)
 
 
 def largest_that_runs(images: int, step: Callable[[int], int]) -> int | None:

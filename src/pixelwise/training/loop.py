@@ -80,7 +80,7 @@ def train_loop(
     *,
     class_weights: Tensor | None,
     workers: int,
-    evaluate: Callable[[SegmentationModel, StopRequest], Evaluated | None],
+    evaluate: Callable[[SegmentationModel, StopRequest], Evaluated],
     stop: StopRequest,
     status: Callable[[Status], None],
     warn: Callable[[str, str], None],
@@ -94,7 +94,7 @@ def train_loop(
         run: The run folder; checkpoints and the log go there.
         class_weights: (K,) on the model's device, or None.
         workers: Loader processes.
-        evaluate: Scores a model on the selection split; None when it was stopped on the way.
+        evaluate: Scores a model on the selection split; raises `StoppedError` when it was stopped on the way.
         stop: Set by signals; honoured at step boundaries, after saving.
         status: Told of every step.
         warn: Told of everything that is not as it should be, with a code.
@@ -174,7 +174,13 @@ def train_loop(
             if evaluation_due() and not stop:
                 judge()
                 note_memory()
-                if evaluated := evaluate(state.average or state.model, stop):
+                try:
+                    evaluated = evaluate(state.average or state.model, stop)
+                except StoppedError:
+                    if not stop:  # no signal, but somebody who watches the run
+                        save()
+                        raise
+                else:
                     _note_evaluation(state, evaluated, recipe.selection, log)
                     save()
             if stop:

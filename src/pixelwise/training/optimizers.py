@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from pixelwise.backbones.base import Encoder
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.schema.recipe import Group, Optimizer, Recipe, Sampling
 from pixelwise.recipes.suggestions import did_you_mean
@@ -116,15 +117,42 @@ def _without_parameters(group: Group, fitting: list[str], named: dict[str, nn.Pa
 
 
 def _depth_factors(model: nn.Module, named: dict[str, nn.Parameter], decay: float) -> dict[str, float]:
-    """Learning-rate factors of the encoder's parameters.
+    """Learning-rate factors of the encoder's parameters: `decay` once per layer between a parameter and the head.
 
-    Blocks are counted in the order of their definition, over all stages. What comes before the first block is
-    layer 0; what lies between two blocks (a smaller resolution, a normalisation) counts with the one before.
-    Layers that an encoder adds behind a pretrained network are new and have the factor 1, as the head.
+    timm says in which layer of its networks a parameter is; in those of other encoders blocks are counted. Layers
+    that an encoder adds behind a pretrained network are new and have the head's factor, 1.
     """
     if decay == 1:
         return {}
     encoder = getattr(model, "encoder", None)
+    known = encoder.layers_from_head() if isinstance(encoder, Encoder) else None
+    distances = (
+        _counted_by_name(encoder, named)
+        if known is None
+        else {f"encoder.{name}": distance for name, distance in known.items()}
+    )
+    if not distances:
+        raise RecipeError(
+            "R231",
+            f"optimizer.layer_decay is {decay}, but {type(model).__name__} has no encoder with blocks to count",
+            "leave optimizer.layer_decay out, or give rates to optimizer.groups",
+        )
+    return {name: decay**distance for name, distance in distances.items()}
+
+
+def _counted_by_name(encoder: object, named: dict[str, nn.Parameter]) -> dict[str, int]:
+    """How many layers before the head each parameter of an encoder is, by the blocks in its parameters' names.
+
+    Blocks are counted in the order of their definition, over all stages. What comes before the first block is
+    layer 0; what lies between two blocks (a smaller resolution, a normalisation) counts with the one before.
+
+    Args:
+        encoder: The encoder; what it keeps in `network`, if anything, is what was pretrained.
+        named: The trainable parameters of the whole model.
+
+    Returns:
+        Empty if no name counts blocks.
+    """
     network = getattr(encoder, "network", encoder)
     own = {id(parameter) for parameter in network.parameters()} if isinstance(network, nn.Module) else set()
     numbered = {name: _numbered(name) for name, parameter in named.items() if id(parameter) in own}
@@ -137,13 +165,7 @@ def _depth_factors(model: nn.Module, named: dict[str, nn.Parameter], decay: floa
         if block not in ("", last) and innermost:
             last, count = block, count + 1
         layers[name] = count
-    if count == 0:
-        raise RecipeError(
-            "R231",
-            f"optimizer.layer_decay is {decay}, but {type(model).__name__} has no encoder with blocks to count",
-            "leave optimizer.layer_decay out, or give rates to optimizer.groups",
-        )
-    return {name: decay ** (count + 1 - layer) for name, layer in layers.items()}
+    return {name: count + 1 - layer for name, layer in layers.items()} if count else {}
 
 
 def _numbered(name: str) -> str:

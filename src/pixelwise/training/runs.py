@@ -22,8 +22,8 @@ from pixelwise.machine.devices import choose_device
 from pixelwise.machine.facts import machine_facts, version_facts
 from pixelwise.machine.memory import keep_freed_memory
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.catalog import recipe as find_recipe
-from pixelwise.recipes.overrides import apply_overrides, to_toml
+from pixelwise.recipes.files import find as find_recipe
+from pixelwise.recipes.overrides import apply_overrides, changes_between, to_toml
 from pixelwise.recipes.protocols import protocol
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
 from pixelwise.records.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, LOG, RECIPE, read_recipe
@@ -140,10 +140,11 @@ def _begin(
             for stage in resolved.stages:
                 stage_recipe(resolved, stage)
             dataset, facts, resolved = look_at_data(resolved, data, observer)
+            asked = resolved
             if auto_batch:
-                resolved, words = with_auto_batch(resolved, facts, device, observer, words)
+                resolved = with_auto_batch(resolved, facts, device, observer)
             if resolved.precision.dtype == "auto":
-                choice, words = with_chosen_format(resolved, facts, device, observer, words)
+                choice = with_chosen_format(resolved, facts, device, observer)
                 resolved = choice.recipe
             # What comes before this run is not trained yet where it has stages: here it is only found possible.
             begin = run / begins_with if begins_with is not None and not resolved.stages else None
@@ -152,7 +153,8 @@ def _begin(
             _remove_if_unused(run)
             raise
         environment = {
-            "command": _command(words, data, run),
+            # Repeating the run repeats what was chosen on this machine, too.
+            "command": _command([*words, *changes_between(asked, resolved)], data, run),
             "arguments": {"data": str(data.resolve()) if data is not None else None, "device": str(device)},
             "threads": threads,
             "auto_batch": auto_batch,
@@ -354,10 +356,10 @@ def _work(prepared: PreparedRun, run: Path, observer: RunObserver) -> None:
 
 def _evaluator(
     recipe: Recipe, dataset: Dataset, device: torch.device, observer: RunObserver
-) -> Callable[[SegmentationModel, StopRequest], Evaluated | None]:
+) -> Callable[[SegmentationModel, StopRequest], Evaluated]:
     chosen = protocol(recipe.selection.protocol or recipe.evaluation.protocols[0])
 
-    def evaluate(model: SegmentationModel, stop: StopRequest) -> Evaluated | None:
+    def evaluate(model: SegmentationModel, stop: StopRequest) -> Evaluated:
         scored = evaluate_model(
             model,
             dataset,
@@ -370,8 +372,6 @@ def _evaluator(
             progress=lambda done, total: observer.phase("evaluating", done, total),
             should_stop=lambda: bool(stop),
         )
-        if scored is None:
-            return None
         return Evaluated(recipe.selection.split, chosen.name, scored.miou, scored.pixel_accuracy, scored.per_class_iou)
 
     return evaluate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -217,10 +217,8 @@ def refuse_without_run(recipe: Recipe) -> None:
         read_recipe(Path(recipe.initialize.run))  # said now, not after the data was looked at
 
 
-def with_auto_batch(
-    recipe: Recipe, facts: dict[str, Any], device: torch.device, observer: RunObserver, words: Sequence[str]
-) -> tuple[Recipe, Sequence[str]]:
-    """The recipe with the largest batch that fits, and the words of the command that asks for it.
+def with_auto_batch(recipe: Recipe, facts: dict[str, Any], device: torch.device, observer: RunObserver) -> Recipe:
+    """The recipe with the largest batch that fits.
 
     Raises:
         ResourceError: S605, not even the smallest batch fits.
@@ -229,17 +227,15 @@ def with_auto_batch(
     changed, message = auto_batch(recipe, tuple(facts["largest_image"]), device)
     if changed == recipe:
         observer.phase(message, 0, 0)
-        return recipe, words
-    observer.warn("W605", message)
-    sampling = changed.sampling
-    chosen = (f"sampling.batch_size={sampling.batch_size}", f"sampling.accumulate={sampling.accumulate}")
-    return changed, [*words, *chosen]
+    else:
+        observer.warn("W605", message)
+    return changed
 
 
 def with_chosen_format(
-    recipe: Recipe, facts: dict[str, Any], device: torch.device, observer: RunObserver, words: Sequence[str]
-) -> tuple[FormatChoice, Sequence[str]]:
-    """The recipe with the fastest number format and layout, and the words of the command that asks for it.
+    recipe: Recipe, facts: dict[str, Any], device: torch.device, observer: RunObserver
+) -> FormatChoice:
+    """The recipe with the fastest number format and layout, and what each of them takes.
 
     Raises:
         ResourceError: S605, a step does not fit into memory.
@@ -247,6 +243,4 @@ def with_chosen_format(
     observer.phase("timing number formats and layouts", 0, 0)
     chosen = choose_format(recipe, tuple(facts["largest_image"]), device)
     observer.phase(chosen.message, 0, 0)
-    precision = chosen.recipe.precision
-    changes = (f"precision.dtype={precision.dtype}", f"precision.channels_last={str(precision.channels_last).lower()}")
-    return chosen, [*words, *changes]
+    return chosen

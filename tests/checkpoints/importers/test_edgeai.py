@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from pixelwise.checkpoints.importers.importing import import_weights
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel, deeplabv3lite, fpnlite, unetlite
-from pixelwise.recipes.specs import DeepLabV3LiteSpec, FPNLiteSpec, ModelSpec, UNetLiteSpec
+from pixelwise.recipes.schema.model import DeepLabV3LiteSpec, FPNLiteSpec, ModelSpec, UNetLiteSpec
 
 State = dict[str, Tensor]
 CHANNELS = 32

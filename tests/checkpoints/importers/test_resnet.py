@@ -15,7 +15,7 @@ from pixelwise.errors import CheckpointError
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.fcn import FCN
 from pixelwise.models.pspnet import PSPNet
-from pixelwise.recipes.specs import FCNSpec, PSPNetSpec
+from pixelwise.recipes.schema.model import FCNSpec, PSPNetSpec
 
 Shapes = dict[str, tuple[int, ...]]
 State = dict[str, Tensor]

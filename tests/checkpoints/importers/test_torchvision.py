@@ -16,7 +16,7 @@ from pixelwise.models.base import SegmentationModel
 from pixelwise.models.deeplabv3 import DeepLabV3
 from pixelwise.models.fcn import FCN
 from pixelwise.models.lraspp import LRASPP
-from pixelwise.recipes.specs import DeepLabV3Spec, FCNSpec, LRASPPSpec
+from pixelwise.recipes.schema.model import DeepLabV3Spec, FCNSpec, LRASPPSpec
 
 segmentation = pytest.importorskip("torchvision.models.segmentation")
 

@@ -140,9 +140,23 @@ def test_a_missing_list_is_d226_with_the_archive_it_is_part_of(voc: Path, split:
     dataset = open_dataset(Data(dataset="voc-aug"), voc)
     assert split not in dataset.splits
     (problem,) = dataset.problems
-    assert problem.code == "D226"
+    assert (problem.code, problem.split) == ("D226", split)
+    with pytest.raises(DataError) as caught:
+        dataset.samples(split)
+    assert (caught.value.code, caught.value.message) == ("D226", problem.message)
+    with pytest.raises(DataError) as caught:
+        dataset.samples("test")
+    assert caught.value.code == "D221"
     assert f"{split}.txt: cannot be read, so split '{split}' is not known" in problem.message
     assert "VOCtrainval_11-May-2012.tar" in problem.fix
+
+
+def test_of_splits_trained_on_as_one_the_part_that_is_missing_is_named(voc: Path):
+    (voc / "ImageSets" / "Segmentation" / "val.txt").unlink()
+    dataset = open_dataset(Data(dataset="voc-aug", train_split="train+val"), voc)
+    with pytest.raises(DataError, match=r"val\.txt: cannot be read") as caught:
+        dataset.samples("train+val")
+    assert caught.value.code == "D226"
 
 
 def test_a_list_that_names_a_missing_image_is_d220_and_the_others_are_used(voc: Path):

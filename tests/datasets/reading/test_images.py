@@ -132,9 +132,19 @@ def test_palette_masks_give_indices_not_colours(tmp_path: Path, dataset_of: Make
     mask.save(tmp_path / "a.png")
     assert np.array_equal(labels_of(tmp_path / "a.png", dataset_of()), ids)
     raw = load_mask(tmp_path / "a.png", LabelTable(), max_pixels=100)
-    assert raw.encoding == "palette PNG"
+    assert (raw.encoding, raw.grey_rgb) == ("palette PNG", False)
     assert raw.palette is not None
     assert raw.palette[:3].tolist() == [[200, 10, 10], [10, 200, 10], [10, 10, 200]]
+
+
+def test_rgb_masks_of_grey_pixels_alone_are_ids_and_say_so(tmp_path: Path):
+    grey, colored = np.full((2, 2, 3), 3, np.uint8), np.full((2, 2, 3), (3, 3, 4), np.uint8)
+    found = [
+        load_mask(save(tmp_path / name, pixels), LabelTable(), max_pixels=100)
+        for name, pixels in (("a.png", grey), ("b.png", colored), ("c.png", grey[..., 0]))
+    ]
+    assert [raw.grey_rgb for raw in found] == [True, False, False]
+    assert [raw.values.ndim for raw in found] == [2, 3, 2]
 
 
 def test_palette_masks_are_read_by_colour_where_only_colours_have_a_meaning(tmp_path: Path, dataset_of: MakeDataset):

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from pixelwise.recipes.classes.tables import ADE20K, ADE20K32, CAMVID, CITYSCAPES, CLASS_SETS, IGNORE, VOC, ClassSet
+from pixelwise.recipes.schema.model import ENetSpec
 from pixelwise.recipes.schema.recipe import Data, Optimizer, Recipe, Sampling, Schedule
-from pixelwise.recipes.specs import ENetSpec
 
 
 def test_camvid_has_segnets_order_and_void_is_ignored():

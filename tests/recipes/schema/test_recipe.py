@@ -7,8 +7,11 @@ import pytest
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import list_recipes, recipe
+from pixelwise.recipes.files import load_toml
 from pixelwise.recipes.overrides import apply_overrides, to_toml
-from pixelwise.recipes.schema.recipe import Recipe, to_plain
+from pixelwise.recipes.schema.base import require
+from pixelwise.recipes.schema.model import Described, LinearSpec
+from pixelwise.recipes.schema.recipe import Recipe, Sampling, to_plain
 
 RESOLVED = Path(__file__).parents[1] / "resolved.toml"
 
@@ -55,7 +58,7 @@ def test_what_a_run_fills_in_about_a_known_data_set_changes_no_hash(name: str, t
 
 def load_toml_text(text: str, folder: Path) -> Recipe:
     (folder / "recipe.toml").write_text(text, "utf-8")
-    return recipe(str(folder / "recipe.toml"))
+    return load_toml(folder / "recipe.toml")
 
 
 @pytest.mark.parametrize(
@@ -98,3 +101,22 @@ def test_other_bands_than_three_wait_for_their_normalisation_or_have_it():
 def test_hues_of_other_channels_than_rgb_are_refused():
     with pytest.raises(RecipeError, match="turns hues of RGB; the network gets 4 channels"):
         apply_overrides(recipe("unet-resnet18"), ["augment.photometric=mmseg", "data.channels=[0,1,2,3]"])
+
+
+def test_a_family_has_rules_of_its_own():
+    small = ["augment.crop=[31, 64]"]
+    with pytest.raises(RecipeError, match=r"augment\.crop is \[31, 64\]") as caught:
+        apply_overrides(recipe("unet-resnet18"), small)
+    assert caught.value.code == "R203"
+    assert apply_overrides(recipe("unet-resnet18"), ["augment.crop=[32, 64]"]).augment.crop == (32, 64)
+    assert apply_overrides(recipe("enet-camvid-2021"), small).augment.crop == (31, 64)
+
+
+def test_the_rules_of_a_family_see_the_whole_recipe():
+    class PairsSpec(LinearSpec, frozen=True, kw_only=True, tag="pairs"):
+        def check(self, recipe: Described) -> None:
+            require(recipe.sampling.batch_size % 2 == 0, f"batch {recipe.sampling.batch_size}", "an even one")
+
+    entry = msgspec.structs.replace(recipe("generic-linear"), model=PairsSpec(), sampling=Sampling(batch_size=2))
+    with pytest.raises(RecipeError, match="batch 3"):
+        msgspec.structs.replace(entry, sampling=Sampling(batch_size=3))

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture
 from pixelwise.models.base import SegmentationModel
-from pixelwise.recipes.specs import FCNSpec, PSPNetSpec
+from pixelwise.recipes.schema.model import FCNSpec, PSPNetSpec
 
 Rules = tuple[tuple[str, str], ...]
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pixelwise.backbones.building import Encoder
+from pixelwise.backbones.base import Encoder
 from pixelwise.backbones.mobilenetv3 import DEPTHS
 from pixelwise.backbones.mobilenetv3 import NAME as MOBILENET
 from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture
 from pixelwise.checkpoints.importers.resnet import check_depth
 from pixelwise.models.base import SegmentationModel
-from pixelwise.recipes.specs import DeepLabV3Spec, FCNSpec, LRASPPSpec
+from pixelwise.recipes.schema.model import DeepLabV3Spec, FCNSpec, LRASPPSpec
 
 Rules = tuple[tuple[str, str], ...]
 

@@ -17,7 +17,7 @@ from pixelwise.datasets.auditing.layout_scores import LayoutScore, layout_scores
 from pixelwise.datasets.auditing.statistics import Suggestions, suggestions
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.samples import Dataset
-from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Data, Recipe
 from pixelwise.storage import printable

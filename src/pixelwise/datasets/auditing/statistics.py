@@ -12,8 +12,8 @@ from pixelwise.datasets.auditing.class_weights import (
     positive_weights,
 )
 from pixelwise.errors import DataError
+from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.recipes.specs import Preprocessing
 
 DIGITS = 6
 """Of the mean and the standard deviation that are written into a recipe."""

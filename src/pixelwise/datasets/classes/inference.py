@@ -125,7 +125,7 @@ def _examine(path: Path, max_pixels: int, divisor: int | None) -> _Seen:
     if raw.values.ndim == 3:
         return _Seen(colors=count_values(color_codes(raw.values)))
     counts = count_values(raw.values if divisor is None else semantic_ids(raw.values, divisor))
-    if raw.encoding.startswith("grey RGB"):
+    if raw.grey_rgb:
         # One of a set of colour masks may happen to hold grey colours only.
         return _Seen(counts, colors={value * 0x010101: pixels for value, pixels in counts.items()})
     palette = raw.palette.tolist() if raw.palette is not None else []

@@ -104,7 +104,9 @@ def trained_on(layout: Layout, train_split: str) -> Layout:
     splits = {name: samples for name, samples in layout.splits.items() if name not in existing or name == kept}
     # Every score needs val, whatever is trained on.
     concerned = dict.fromkeys((*splits, *parts, "val"))
-    problems = (found for name in concerned for found in layout.problems_of.get(name, ()))
+    problems = (
+        msgspec.structs.replace(found, split=name) for name in concerned for found in layout.problems_of.get(name, ())
+    )
     return msgspec.structs.replace(
         layout, splits=splits, problems=(*layout.problems, *problems), problems_of={}, overlapping=(), divisions={}
     )

@@ -38,12 +38,14 @@ class RawMask(NamedTuple):
         palette: uint8 (n, 3) colours of the ids, for palette images.
         encoding: In words, such as `palette PNG`.
         lossless: Whether the file format keeps every value exactly.
+        grey_rgb: Whether the file is an RGB picture of which every pixel is grey; `values` are these greys.
     """
 
     values: np.ndarray
     palette: np.ndarray | None
     encoding: str
     lossless: bool
+    grey_rgb: bool = False
 
 
 class Translation(NamedTuple):
@@ -163,7 +165,7 @@ def load_mask(path: Path, table: LabelTable, *, max_pixels: int) -> RawMask:
     decoded = decode(path, max_pixels=max_pixels)
     image = decoded.image
     by_color = bool(table.colors) and not table.ids
-    palette = None
+    palette, grey_rgb = None, False
     if table.threshold is not None and image.mode not in DEEP_MODES:
         values, kind = np.array(image.convert("RGBA").convert("L")), "black and white"
     elif image.mode == "P" and not by_color:
@@ -186,8 +188,8 @@ def load_mask(path: Path, table: LabelTable, *, max_pixels: int) -> RawMask:
     else:
         values, kind = np.array(image.convert("RGBA").convert("RGB")), "RGB"
         if not by_color and _is_grey(values):
-            values, kind = np.ascontiguousarray(values[..., 0]), "grey RGB"
-    return RawMask(values, palette, f"{kind} {decoded.format}", decoded.lossless)
+            values, kind, grey_rgb = np.ascontiguousarray(values[..., 0]), "grey RGB", True
+    return RawMask(values, palette, f"{kind} {decoded.format}", decoded.lossless, grey_rgb)
 
 
 def translate(raw: RawMask, table: LabelTable) -> Translation:

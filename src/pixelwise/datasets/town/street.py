@@ -7,11 +7,7 @@ import numpy as np
 
 from pixelwise.datasets.town.canvas import LABEL, RGB, Canvas, jitter, scale
 from pixelwise.datasets.town.ground import FARTHEST, draw_ground, draw_shadows
-from pixelwise.datasets.town.objects import (
-    draw_bicyclist,
-    draw_car,
-    draw_person,
-)
+from pixelwise.datasets.town.objects import draw_bicyclist, draw_car, draw_person
 from pixelwise.datasets.town.roadside import LEAVES, WALLS, Painter, behind_pavement, on_pavement
 from pixelwise.datasets.town.weather import Side, Weather, draw_side
 

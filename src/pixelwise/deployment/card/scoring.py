@@ -11,7 +11,6 @@ import msgspec
 import numpy as np
 
 from pixelwise.checkpoints.trained import TrainedModel
-from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.layouts.listing import list_images
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.decoding import image_sizes
@@ -19,9 +18,8 @@ from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.deployment.export.verification import folder_images
 from pixelwise.errors import DataError
-from pixelwise.evaluation.assembling import Provenance, make_result
-from pixelwise.evaluation.evaluate import evaluate_model
-from pixelwise.evaluation.runs import evaluate
+from pixelwise.evaluation.runs import evaluate, origin_of
+from pixelwise.evaluation.subject import Measures, Subject, score
 from pixelwise.models import SegmentationModel
 from pixelwise.prediction.network import main_logits, predicted_labels, prediction_mode
 from pixelwise.prediction.sizes import seen_images
@@ -31,8 +29,7 @@ from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.schema.training import Precision
 from pixelwise.recipes.sizes import seen_size
-from pixelwise.records.result import save_result
-from pixelwise.records.run_folder import ENVIRONMENT, EVALUATIONS
+from pixelwise.records.run_folder import ENVIRONMENT
 
 PRECISIONS: dict[LatencyRuntime, Precision] = {
     "torch": Precision(),
@@ -170,30 +167,19 @@ def score_pytorch(trained: TrainedModel, ground: Ground, runtime: LatencyRuntime
     """
     if ground.dataset is None:
         return None
-    measured = evaluate_model(
-        trained.model,
-        ground.dataset,
-        ground.split,
-        ground.protocol,
+    subject = Subject(
+        model=trained.model,
+        origin=origin_of(trained),
+        dataset=ground.dataset,
+        split=ground.split,
+        protocols=(ground.protocol,),
         input_size=ground.input_size,
         batch_size=ground.batch_size,
-        device="cpu",
         precision=PRECISIONS[runtime],
+        folder=output / runtime,
     )
-    if measured is None:
-        raise AssertionError("evaluate_model stops only when asked, and nobody asks here")
-    provenance = Provenance(
-        recipe=trained.recipe.name,
-        recipe_hash=trained.recipe.hash(),
-        weights_sha256=trained.weights_sha256,
-        weights="ema" if trained.weights == "ema" else "model",
-        step=trained.checkpoint.step,
-        data_fingerprint=fingerprint(ground.dataset, [ground.split]),
-        command="",
-    )
-    folder = output / runtime / EVALUATIONS / f"{ground.split}-{ground.protocol.name}"
-    save_result(make_result(measured, provenance), measured.per_image, folder)
-    return _or_none(measured.miou)
+    (result,) = score(subject, Measures(device="cpu", boundary=False))
+    return _or_none(result.miou)
 
 
 def score_artefact(artefact: Path, ground: Ground) -> float | None:

@@ -13,9 +13,9 @@ from pixelwise.checkpoints.trained import TrainedModel, load_trained
 from pixelwise.errors import RecipeError
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import QuantizationAwareModel, QuantizedModel
-from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.classes.palettes import colorblind_palette
 from pixelwise.recipes.classes.tables import Color
+from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.result import RESULT, load_result
 from pixelwise.records.run_folder import EVALUATIONS, RECIPE, palette_of

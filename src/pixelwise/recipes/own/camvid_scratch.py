@@ -7,6 +7,15 @@ that did not, so the two have different names.
 
 from __future__ import annotations
 
+from pixelwise.recipes.schema.model import (
+    DeepLabV3PlusSpec,
+    ENetSpec,
+    HRNetSpec,
+    ModelSpec,
+    SegFormerSpec,
+    SwiftNetSpec,
+    UNetSpec,
+)
 from pixelwise.recipes.schema.recipe import (
     Augment,
     Data,
@@ -18,15 +27,6 @@ from pixelwise.recipes.schema.recipe import (
     Recipe,
     Sampling,
     Schedule,
-)
-from pixelwise.recipes.specs import (
-    DeepLabV3PlusSpec,
-    ENetSpec,
-    HRNetSpec,
-    ModelSpec,
-    SegFormerSpec,
-    SwiftNetSpec,
-    UNetSpec,
 )
 
 WARMUP_SHARE = 0.03

@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+from pixelwise.recipes.schema.model import (
+    DeepLabV3PlusSpec,
+    DeepLabV3Spec,
+    ENetSpec,
+    FCNSpec,
+    FPNSpec,
+    LinearSpec,
+    ModelSpec,
+    PSPNetSpec,
+    SegFormerSpec,
+    SwiftNetSpec,
+    UNetSpec,
+)
 from pixelwise.recipes.schema.recipe import (
     Augment,
     Data,
@@ -14,19 +27,6 @@ from pixelwise.recipes.schema.recipe import (
     Sampling,
     Schedule,
     Selection,
-)
-from pixelwise.recipes.specs import (
-    DeepLabV3PlusSpec,
-    DeepLabV3Spec,
-    ENetSpec,
-    FCNSpec,
-    FPNSpec,
-    LinearSpec,
-    ModelSpec,
-    PSPNetSpec,
-    SegFormerSpec,
-    SwiftNetSpec,
-    UNetSpec,
 )
 
 TOWN_DEMO = Recipe(

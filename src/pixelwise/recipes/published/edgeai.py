@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pixelwise.recipes.published import procedures
 from pixelwise.recipes.published.rows import Origin, row
+from pixelwise.recipes.schema.model import DeepLabV3LiteSpec, FPNLiteSpec, UNetLiteSpec
 from pixelwise.recipes.schema.recipe import Data, Original
-from pixelwise.recipes.specs import DeepLabV3LiteSpec, FPNLiteSpec, UNetLiteSpec
 
 ORIGIN = Origin("004", "TI EdgeAI, segmentation benchmark", "TexasInstruments/edgeai-torchvision@r8.2", "BSD-3-Clause")
 SPECS = {"deeplabv3lite": DeepLabV3LiteSpec, "unetlite": UNetLiteSpec, "fpnlite": FPNLiteSpec}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pixelwise.recipes.published import procedures
 from pixelwise.recipes.published.rows import Origin, row
+from pixelwise.recipes.schema.model import ERFNetSpec, SwiftNetSpec
 from pixelwise.recipes.schema.recipe import Data, Original
-from pixelwise.recipes.specs import ERFNetSpec, SwiftNetSpec
 
 TITLE = "TI EdgeAI, segmentation benchmark"
 CITYSCAPES = Data(dataset="cityscapes")

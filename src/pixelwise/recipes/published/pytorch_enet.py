@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pixelwise.recipes.published import procedures
 from pixelwise.recipes.published.rows import Origin, row
+from pixelwise.recipes.schema.model import ENetSpec
 from pixelwise.recipes.schema.recipe import Data, Original, Recipe
-from pixelwise.recipes.specs import ENetSpec
 
 GRAPHS = {"2019-08": ("overlapping", "6309b24"), "2021": ("any-size", "e17d404")}
 # Data set: (height, width), batch size, split, protocol, note.

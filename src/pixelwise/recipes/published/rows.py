@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from pixelwise.recipes.schema.model import ModelSpec
 from pixelwise.recipes.schema.recipe import Data, Evaluation, Initialize, Original, Published, Recipe, Sampling
-from pixelwise.recipes.specs import ModelSpec
 
 
 class Origin(NamedTuple):

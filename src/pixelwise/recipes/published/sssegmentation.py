@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pixelwise.recipes.published import procedures
 from pixelwise.recipes.published.rows import Origin, row
+from pixelwise.recipes.schema.model import FCNSpec, PSPNetSpec
 from pixelwise.recipes.schema.recipe import Data, Original, Recipe
-from pixelwise.recipes.specs import FCNSpec, PSPNetSpec
 
 # Data set: classes, crop, batch size, epochs, train split, protocol.
 DATASETS = {

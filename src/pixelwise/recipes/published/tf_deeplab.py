@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pixelwise.recipes.published import procedures
 from pixelwise.recipes.published.rows import Origin, row
+from pixelwise.recipes.schema.model import TFDeepLabSpec
 from pixelwise.recipes.schema.recipe import Data, Original, Recipe
-from pixelwise.recipes.specs import TFDeepLabSpec
 
 ORIGIN = Origin("004", "TI EdgeAI, segmentation benchmark", "tensorflow/models research/deeplab", "Apache-2.0")
 FIXED = "Counted without scale and shift of the normalisations; model.train_normalization=true trains them. "

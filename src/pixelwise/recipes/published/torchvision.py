@@ -6,8 +6,8 @@ from typing import Any
 
 from pixelwise.recipes.published import procedures
 from pixelwise.recipes.published.rows import Origin, row
+from pixelwise.recipes.schema.model import DeepLabV3Spec, FCNSpec, LRASPPSpec
 from pixelwise.recipes.schema.recipe import Data, Original, Recipe
-from pixelwise.recipes.specs import DeepLabV3Spec, FCNSpec, LRASPPSpec
 
 ORIGIN = Origin("004", "TI EdgeAI, segmentation benchmark", "pytorch/vision references/segmentation", "BSD-3-Clause")
 MNV3 = "mobilenet_v3_large_dilated"

@@ -6,8 +6,8 @@ from typing import Any
 
 from pixelwise.recipes.published import procedures
 from pixelwise.recipes.published.rows import Origin, row
+from pixelwise.recipes.schema.model import HRNetSpec, ModelSpec, OCRNetSpec, SegFormerSpec
 from pixelwise.recipes.schema.recipe import Data, Original, Recipe
-from pixelwise.recipes.specs import HRNetSpec, ModelSpec, OCRNetSpec, SegFormerSpec
 
 ORIGIN = Origin("002", "United Perception, semantic benchmark", "ModelTC/EOD@f7dd707", "Apache-2.0")
 NVIDIA = "NVIDIA Source Code License for SegFormer (non-commercial)"

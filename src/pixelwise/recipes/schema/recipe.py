@@ -17,6 +17,7 @@ from pixelwise.recipes.schema.base import Part, Range, require
 from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.evaluation import Evaluation, Original, Published
 from pixelwise.recipes.schema.loss import ClassWeights, Loss, Ohem
+from pixelwise.recipes.schema.model import ModelSpec
 from pixelwise.recipes.schema.training import (
     Checkpoints,
     Ema,
@@ -29,7 +30,6 @@ from pixelwise.recipes.schema.training import (
     Selection,
     Stage,
 )
-from pixelwise.recipes.specs import ModelSpec, UNetSpec
 
 __all__ = [
     "Augment",
@@ -54,6 +54,7 @@ __all__ = [
     "Selection",
     "Stage",
     "to_plain",
+    "without_unset",
 ]
 
 
@@ -97,13 +98,7 @@ class Recipe(Part, frozen=True, kw_only=True):
             f"stages: the names are {', '.join(names)}; expected different ones",
             "each stage has a folder of its own",
         )
-        if isinstance(self.model, UNetSpec) and self.augment.crop is not None:
-            smallest = min(self.augment.crop)
-            require(
-                smallest >= 32,
-                f"augment.crop is {list(self.augment.crop)}; a U-Net's encoder needs at least 32 pixels",
-                "make the crop larger",
-            )
+        self.model.check(self)
         if self.data.multilabel:
             self._require_binary_terms()
         bands, normalised = self.data.bands, self.model.preprocessing.in_channels
@@ -163,13 +158,14 @@ class Recipe(Part, frozen=True, kw_only=True):
 
 def to_plain(recipe: Recipe) -> dict[str, Any]:
     """The recipe as nested dicts, lists and scalars, without unset (None) values: what TOML holds."""
+    return without_unset(msgspec.to_builtins(recipe))
 
-    def prune(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: prune(item) for key, item in value.items() if item is not None}
-        return [prune(item) for item in value] if isinstance(value, (list, tuple)) else value
 
-    return prune(msgspec.to_builtins(recipe))
+def without_unset(plain: Any) -> Any:
+    """Plain data without the None values of its dicts: TOML has none."""
+    if isinstance(plain, dict):
+        return {key: without_unset(item) for key, item in plain.items() if item is not None}
+    return [without_unset(item) for item in plain] if isinstance(plain, (list, tuple)) else plain
 
 
 def _deciding(recipe: Recipe) -> dict[str, Any]:

@@ -54,7 +54,8 @@ class Optimizer(Part, frozen=True, kw_only=True):
             proportion; None: `lr` is used as it is.
         groups: Parameters with rates of their own; of several patterns that fit a name the first counts.
         layer_decay: Factor on the learning rate per block of the encoder, counted from its end: the last
-            block's rate is the head's times this, the one's before times its square; 1 is off.
+            block's rate is the head's times this, the one's before times its square; 1 is off. Blocks of timm's
+            networks are those that timm itself counts for this.
         momentum: For `sgd`.
         betas: For `adam` and `adamw`.
         weight_decay: Of all parameters, or of weights with two or more dimensions only, see next.

@@ -6,11 +6,15 @@ Where `encoder` is a text it is the name of a timm model, or `mit_b0` .. `mit_b5
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
 from pixelwise.errors import RecipeError
+from pixelwise.recipes.schema.augment import Augment
+from pixelwise.recipes.schema.base import require
+from pixelwise.recipes.schema.data import Data
+from pixelwise.recipes.schema.training import Sampling
 
 RGB = tuple[float, float, float]
 IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
@@ -51,6 +55,25 @@ MINUS_ONE_TO_ONE = Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 SWIFTNET = Preprocessing(mean=(73.15 / 255, 82.90 / 255, 72.3 / 255), std=(47.67 / 255, 48.49 / 255, 47.73 / 255))
 
 
+class Described(Protocol):
+    """The recipe that a network is part of, as far as the network's own rules look at it."""
+
+    @property
+    def data(self) -> Data:
+        """Which images the network gets."""
+        ...
+
+    @property
+    def augment(self) -> Augment:
+        """What is done to them in training."""
+        ...
+
+    @property
+    def sampling(self) -> Sampling:
+        """How many of them it gets at a time."""
+        ...
+
+
 class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="family"):
     """Base of the specs: immutable, unknown fields refused, told apart by `family`.
 
@@ -59,6 +82,16 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """
 
     preprocessing: Preprocessing = IMAGENET
+
+    def check(self, recipe: Described) -> None:
+        """Refuse a recipe that a network of this family cannot be trained with; a family without rules takes any.
+
+        Args:
+            recipe: The whole recipe; called whenever one is made.
+
+        Raises:
+            RecipeError: R203, with the field and a way out.
+        """
 
 
 class ENetSpec(Spec, frozen=True, kw_only=True, tag="enet"):
@@ -87,6 +120,15 @@ class UNetSpec(Spec, frozen=True, kw_only=True, tag="unet"):
 
     encoder: str = "resnet18"
     decoder_channels: tuple[int, ...] = (256, 128, 64, 32)
+
+    def check(self, recipe: Described) -> None:
+        """Refuse crops that are smaller than the stride of the deepest features."""
+        crop = recipe.augment.crop
+        require(
+            crop is None or min(crop) >= 32,
+            f"augment.crop is {list(crop or ())}; a U-Net's encoder needs at least 32 pixels",
+            "make the crop larger",
+        )
 
 
 class FCNSpec(Spec, frozen=True, kw_only=True, tag="fcn"):
