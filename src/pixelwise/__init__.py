@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pixelwise.machine import openmp as _openmp
+
 if TYPE_CHECKING:
     from pixelwise.checkpoints.importing import ImportReport, import_weights
     from pixelwise.datasets.audit import Audit, audit
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from pixelwise.recipes.protocols import Protocol
     from pixelwise.recipes.schema import Recipe
     from pixelwise.training.runs import resume, train
+
+_openmp.configure()  # before anything imports torch
 
 _HOMES = {
     "Audit": "pixelwise.datasets.audit",

@@ -16,10 +16,11 @@ import numpy as np
 from pixelwise.datasets.audit_findings import Twins, collect_findings, relative_name
 from pixelwise.datasets.examination import Examination, ExaminationCache, examine
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.fingerprint import THREADS, HashCache, stat_signature
+from pixelwise.datasets.fingerprint import HashCache, stat_signature
 from pixelwise.datasets.near_duplicates import KEPT_PAIRS, NearDuplicate, Seen, repeated, twins_across
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
+from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.classes import IGNORE
 from pixelwise.storage import cache_folder, printable, sha256_bytes, write_bytes
 
@@ -213,7 +214,7 @@ def _examine_all(
 
     examinations: list[Examination] = []
     try:
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(reading_threads()) as pool:
             for done, examination in enumerate(pool.map(look, pairs), start=1):
                 examinations.append(examination)
                 if progress is not None:

@@ -13,10 +13,11 @@ import cv2
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.fingerprint import THREADS, stat_signature
+from pixelwise.datasets.fingerprint import stat_signature
 from pixelwise.datasets.reading import read_labels
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
+from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.classes import IGNORE
 from pixelwise.storage import cache_folder, sha256_bytes, write_bytes
 from pixelwise.transforms.resizing import resize_labels
@@ -67,7 +68,7 @@ def measure_ceiling(dataset: Dataset, samples: Sequence[Sample]) -> tuple[Ceilin
     if first is not None:
         chosen = _evenly(chosen, max(4, _MOST_PIXELS // max(1, first.size)))
     num_classes = len(dataset.classes)
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(reading_threads()) as pool:
         counts = [count for count in pool.map(lambda s: _count_sample(s, dataset), chosen) if count is not None]
     total = sum(counts, np.zeros((len(STRIDES), 2, 3, num_classes), np.int64))
     result = tuple(_ceiling(stride, total[index], len(counts)) for index, stride in enumerate(STRIDES))

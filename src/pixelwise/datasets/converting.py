@@ -16,11 +16,11 @@ import tomli_w
 from PIL import Image
 
 from pixelwise.datasets.class_tables import DESCRIPTION_FILE
-from pixelwise.datasets.fingerprint import THREADS
 from pixelwise.datasets.labels import format_color
 from pixelwise.datasets.reading import load_image, read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
+from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.classes import IGNORE
 from pixelwise.storage import printable, write_text
 from pixelwise.storage.atomic import TEMPORARY_PREFIX, full_disk_explained
@@ -83,7 +83,7 @@ def convert_to_folder(
         output.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=output.parent))
     try:
-        with full_disk_explained(output), ThreadPoolExecutor(THREADS) as pool:
+        with full_disk_explained(output), ThreadPoolExecutor(reading_threads()) as pool:
             errors = _write_all(dataset, pairs, unfinished, size, allow, progress, pool)
             write_text(unfinished / DESCRIPTION_FILE, description(dataset))
             unfinished.chmod(0o755)

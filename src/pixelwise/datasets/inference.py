@@ -19,10 +19,10 @@ from pixelwise.datasets.fingerprint import stat_signature
 from pixelwise.datasets.labels import LabelTable, color_codes, count_values, semantic_ids
 from pixelwise.datasets.reading import load_mask
 from pixelwise.errors import DataError
+from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.classes import IGNORE, Color
 from pixelwise.storage import cache_folder, printable, write_bytes
 
-_THREADS = 2
 # Part of the name in the cache: raise it when more is collected.
 _VERSION = 4
 # RGB masks with more colours are photos or were smoothed.
@@ -84,7 +84,7 @@ def read_mask_ids(masks: Sequence[Path], *, max_pixels: int, divisor: int | None
     colors: Counter[int] = Counter()
     colored: list[str] = []
     without_colors = 0
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(reading_threads()) as pool:
         seen = pool.map(lambda path: _examine(path, max_pixels, divisor), masks)
         for path, found in zip(masks, seen, strict=True):
             palette = palette or found.palette

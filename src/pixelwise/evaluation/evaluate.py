@@ -21,13 +21,13 @@ from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.evaluation.machine import peak_memory_bytes
 from pixelwise.evaluation.measurement import Measurement, Tally
 from pixelwise.evaluation.pairs import (
-    THREADS,
     EvaluationPair,
     batches_alike,
     floor_index,
     read_split,
 )
 from pixelwise.evaluation.views import View, best_classes
+from pixelwise.machine.threads import reading_threads
 from pixelwise.metrics import upsampled_argmax, upsampled_bits
 from pixelwise.models import SegmentationModel
 from pixelwise.models.preprocessing import normalize
@@ -138,7 +138,7 @@ def evaluate_protocols(
     ]
     if chosen.type == "cuda":
         torch.cuda.reset_peak_memory_stats(chosen)
-    read = read_split(samples, dataset, protocols, input_size, ahead=2 * batch_size + THREADS)
+    read = read_split(samples, dataset, protocols, input_size, ahead=2 * batch_size + reading_threads())
     with contextlib.closing(read), prediction_mode(model):  # type: ignore[type-var]
         for batch in batches_alike(read, batch_size, lambda pairs: [pair.image.shape for pair in pairs]):
             if should_stop is not None and should_stop():

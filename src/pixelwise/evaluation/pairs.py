@@ -17,11 +17,9 @@ import numpy as np
 
 from pixelwise.datasets.reading import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.protocols import Protocol, Size
 from pixelwise.transforms.resizing import resize_image, resize_labels
-
-THREADS = 2
-"""Decoding threads: one 480x360 pair takes 5 ms, less than any network on a CPU."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -213,17 +211,15 @@ def batches_alike(items: Iterable[Item], batch_size: int, key: Callable[[Item], 
             yield batch
 
 
-def in_background(
-    function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int, threads: int = THREADS
-) -> Iterator[Result]:
-    """`map` whose calls run in threads, at most `ahead` before the one that is waited for.
+def in_background(function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int) -> Iterator[Result]:
+    """`map` whose calls run in threads for reading, at most `ahead` before the one that is waited for.
 
     An exception of `function` is raised where its result would have been yielded. Closing the
     generator (or leaving it to the garbage collector) cancels what has not begun.
     """
     remaining = iter(items)
     pending: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="pixelwise-read") as pool:
+    with ThreadPoolExecutor(reading_threads(), thread_name_prefix="pixelwise-read") as pool:
         try:
             for item in itertools.islice(remaining, max(ahead, 1)):
                 pending.append(pool.submit(function, item))

@@ -10,6 +10,7 @@ import torch
 
 from pixelwise.checkpoints.run_folder import ENVIRONMENT, RECIPE, read_recipe
 from pixelwise.evaluation.devices import choose_device
+from pixelwise.machine.threads import default_threads
 from pixelwise.models import build_model
 from pixelwise.profiling.forward import profile_forward
 from pixelwise.profiling.training import profile_training
@@ -18,7 +19,7 @@ from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema import Recipe
 from pixelwise.reports.profiles import draw_training, forward_lines, refuse_picture_format, training_lines
-from pixelwise.training.runs import default_threads, use_processor
+from pixelwise.training.runs import use_processor
 
 SIZE: Size = (512, 1024)
 """Of the image where neither the caller nor the recipe says one: what the published tables count at."""
