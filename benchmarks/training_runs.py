@@ -19,6 +19,7 @@ from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.checkpoints.run_folder import CHECKPOINTS, EVALUATIONS, RECIPE, read_recipe
 from pixelwise.evaluation.devices import choose_device
 from pixelwise.evaluation.machine import machine_facts
+from pixelwise.machine.threads import default_threads
 from pixelwise.evaluation.result import RESULT, Result, load_result
 from pixelwise.evaluation.runs import evaluate
 from pixelwise.recipes.catalog import recipe as find_recipe
@@ -138,7 +139,8 @@ def loading_workers(device: str, at_once: int) -> int | None:
 
 
 def _start(job: Job, data: Path, work: Path) -> subprocess.Popen[bytes]:
-    environment = {"OMP_NUM_THREADS": str(max(1, machine_facts().cores // job.at_once)), **os.environ}
+    threads = min(default_threads(), max(1, machine_facts().cores // job.at_once))
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     words = [sys.executable, str(Path(__file__).resolve()), msgspec.json.encode(job).decode(), str(data), str(work)]
     with open(work / f"{job.name}.log", "ab") as log:
         return subprocess.Popen(words, stdout=log, stderr=log, env=environment)

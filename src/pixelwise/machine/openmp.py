@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 
@@ -28,8 +29,8 @@ _COUNTS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "MKL_NUM_THREADS")
 def configure(environment: MutableMapping[str, str] = os.environ, root: Path = ROOT) -> None:
     """Let waiting threads sleep soon, and start no more threads than the process may use cores.
 
-    A user who has set one of the variables about waiting keeps his choice, and so for those about counts. Runtimes
-    read them when they are loaded: where torch was imported before, only processes started later are affected.
+    Variables about waiting that the user has set are left alone, and so are those about counts. Runtimes read them
+    when they are loaded: where torch was imported before, its threads wait as they did, and only the count is lowered.
 
     Args:
         environment: The variables to complete.
@@ -40,3 +41,6 @@ def configure(environment: MutableMapping[str, str] = os.environ, root: Path = R
     # The runtimes see an affinity mask themselves, but not a quota.
     if not any(name in environment for name in _COUNTS) and (cores := usable_cores(root)) < scheduled_cores():
         environment["OMP_NUM_THREADS"] = str(cores)
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.get_num_threads() > cores:
+            torch.set_num_threads(cores)
