@@ -19,9 +19,9 @@ from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.checkpoints.run_folder import CHECKPOINTS, EVALUATIONS, RECIPE, read_recipe
 from pixelwise.evaluation.devices import choose_device
 from pixelwise.evaluation.machine import machine_facts
-from pixelwise.machine.threads import default_threads
 from pixelwise.evaluation.result import RESULT, Result, load_result
 from pixelwise.evaluation.runs import evaluate
+from pixelwise.machine.threads import default_threads
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema import Recipe

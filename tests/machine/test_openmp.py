@@ -8,7 +8,15 @@ import pytest
 
 from pixelwise.machine.openmp import SHORT_WAITS, configure
 
-OURS = (*SHORT_WAITS, "OMP_WAIT_POLICY", "KMP_LIBRARY", "OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "MKL_NUM_THREADS")
+OURS = (
+    *SHORT_WAITS,
+    "OMP_WAIT_POLICY",
+    "KMP_BLOCKTIME",
+    "KMP_LIBRARY",
+    "OMP_NUM_THREADS",
+    "OMP_THREAD_LIMIT",
+    "MKL_NUM_THREADS",
+)
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 """What OpenMP's runtimes are told when they are loaded, as importing torch does: how to wait, and a container's quota.
 
-By default a thread that waits for the others spins for milliseconds (GNU's runtime, in PyTorch for Linux: 300,000
-times, 7 ms on an AMD EPYC) or 200 ms (LLVM's and Intel's, in PyTorch for macOS and Windows). A core that another
-process wants is then lost to waiting, often for longer than the thread that is waited for would have needed on it.
-Not to spin at all makes every short operation wait for the kernel to wake a thread: a small network trains a third
-slower on a free machine. So threads spin for about as long as sleeping and waking takes, then sleep.
+By default a thread of GNU's runtime (in PyTorch for Linux) that waits for the others spins 300,000 times, 7 ms on an
+AMD EPYC, and does not yield. A core that another process wants is then lost to waiting, often for longer than the
+thread that is waited for would have needed on it. Not to spin at all makes every short operation wait for the system
+to wake a thread: a small network trains a third slower on a free machine. So threads spin for about as long as
+sleeping and waking takes, then sleep (docs/performance.md has the figures). LLVM's and Intel's runtimes (in PyTorch
+for macOS and Windows) spin longer, but yield: beside busy processes they need no help.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from pathlib import Path
 from pixelwise.machine.quotas import ROOT
 from pixelwise.machine.threads import scheduled_cores, usable_cores
 
-# A spin is a `pause` instruction on x86 (15 to 50 ns); GNU's runtime has no such instruction for other processors.
-_SPINS = "3000" if platform.machine().lower() in ("x86_64", "amd64", "i686") else "30000"
-SHORT_WAITS = {"GOMP_SPINCOUNT": _SPINS, "KMP_BLOCKTIME": "0"}
-"""Variables that make waiting threads sleep soon: GNU's runtime, then LLVM's and Intel's."""
-_WAITS = ("OMP_WAIT_POLICY", "KMP_LIBRARY", *SHORT_WAITS)
+# A spin is a `pause` on x86 (15 to 50 ns); on other processors there is no such instruction in it.
+_SPINS = 1000 if platform.machine().lower() in ("x86_64", "amd64", "i686") else 20000
+SHORT_WAITS = {"GOMP_SPINCOUNT": str(_SPINS)}
+"""What makes waiting threads of GNU's runtime sleep soon."""
+_WAITS = ("OMP_WAIT_POLICY", "KMP_BLOCKTIME", "KMP_LIBRARY", *SHORT_WAITS)
 _COUNTS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "MKL_NUM_THREADS")
 
 

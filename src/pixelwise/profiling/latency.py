@@ -145,7 +145,7 @@ def _worker(candidate: Candidate, size: Size, batch: int) -> Iterator[Connection
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, candidate, size, batch), daemon=True)
     # Threads that wait for their next turn must sleep soon, whatever the user chose: another candidate is measured.
-    variables = SHORT_WAITS | {"OMP_NUM_THREADS": str(candidate.threads)}
+    variables = SHORT_WAITS | {"KMP_BLOCKTIME": "1", "OMP_NUM_THREADS": str(candidate.threads)}
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
