@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pixelwise.machine import openmp as _openmp
+
 if TYPE_CHECKING:
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
     from pixelwise.datasets.auditing.audit import Audit, audit
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from pixelwise.recipes.schema.recipe import Recipe
     from pixelwise.records.result import Result
     from pixelwise.training.runs import resume, train
+
+_openmp.configure()  # before anything imports torch
 
 # Where a name is, as `module`, or `module:name` where it has another name there.
 _HOMES = {

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from pixelwise.datasets.fingerprint import THREADS
 from pixelwise.errors import DataError
+from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.classes.tables import IGNORE
 from pixelwise.storage import printable, write_text, writing
 
@@ -81,7 +81,7 @@ def write_augmented(voc: Path, sbd: Path, *, progress: Progress | None = None) -
         return source.exists()
 
     of_voc = 0
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(reading_threads()) as pool:
         for done, is_own in enumerate(pool.map(work, wanted), start=1):
             of_voc += is_own
             if progress is not None:
