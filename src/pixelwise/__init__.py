@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pixelwise.telemetry import switch_off as _switch_off
+
 if TYPE_CHECKING:
     from pixelwise.checkpoints.importing import ImportReport, import_weights
     from pixelwise.datasets.audit import Audit, audit
@@ -78,6 +80,9 @@ __all__ = [
     "resume",
     "train",
 ]
+
+# Here, because whatever is imported later may import what listens to it.
+_switch_off()
 
 
 def __getattr__(name: str) -> Any:
