@@ -248,12 +248,12 @@ def test_a_package_that_the_program_uses_itself_stays(monkeypatch: pytest.Monkey
     assert sys.modules["openvino_telemetry"] is telemetry
 
 
-@pytest.mark.parametrize("chosen", ["0", "1"])
-def test_variables_that_are_set_stay(monkeypatch: pytest.MonkeyPatch, chosen: str):
+@pytest.mark.parametrize(("chosen", "kept"), [("0", "0"), ("1", "1"), ("", "1")])
+def test_variables_that_say_something_stay(monkeypatch: pytest.MonkeyPatch, chosen: str, kept: str):
     monkeypatch.setenv("ORT_DISABLE_TELEMETRY", chosen)
     monkeypatch.delenv("HF_HUB_DISABLE_TELEMETRY", raising=False)
     telemetry.switch_off()
-    assert (os.environ["ORT_DISABLE_TELEMETRY"], os.environ["HF_HUB_DISABLE_TELEMETRY"]) == (chosen, "1")
+    assert (os.environ["ORT_DISABLE_TELEMETRY"], os.environ["HF_HUB_DISABLE_TELEMETRY"]) == (kept, "1")
 
 
 def test_a_download_does_not_describe_the_machine(watch: Watch):

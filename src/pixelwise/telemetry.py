@@ -20,10 +20,11 @@ _OPENVINO = "openvino_telemetry"
 def switch_off() -> None:
     """Switch off what listens to the environment, for this process and its children; needed before they are imported.
 
-    A variable that is set already stays as it is.
+    A variable that says something already stays as it is.
     """
     for name, value in _OFF.items():
-        os.environ.setdefault(name, value)
+        if not os.environ.get(name):
+            os.environ[name] = value
 
 
 def switch_off_openvino() -> None:
