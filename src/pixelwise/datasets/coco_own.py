@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 
 from pixelwise.datasets.coco_masks import draw_segmentation
-from pixelwise.datasets.drawing import Broken, Picture, Shape, check_corners, draw, drawn_layout
+from pixelwise.datasets.drawing import Broken, Picture, Shape, draw, drawn_layout
 from pixelwise.datasets.drawing import unannotated as unannotated_images
 from pixelwise.datasets.layouts import SPLIT_NAMES, Layout, split_of
 from pixelwise.datasets.listing import Entry, list_images, subfolders
@@ -190,8 +190,6 @@ def _shapes(objects: Sequence[_Annotation], names: dict[int, str]) -> tuple[list
 
 def _pixels(id: int | str, outline: Any, height: int, width: int) -> np.ndarray:
     try:
-        for corners in outline if isinstance(outline, list) else ():
-            check_corners(corners, height, width)
         return draw_segmentation(outline, height, width)
     except (ValueError, TypeError) as error:
         raise ValueError(f"annotation {id}: {error}") from error

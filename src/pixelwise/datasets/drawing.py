@@ -42,8 +42,6 @@ _INDEX = "index.msgpack"
 _IGNORE = 255
 # Raw values are uint16, and 255 keeps its meaning.
 _MAX_LABELS = 60000
-# Tracing an outline takes time and memory by its length, so nonsense is refused.
-_FAR_OUTSIDE = 20
 
 
 class Shape(NamedTuple):
@@ -303,24 +301,10 @@ def unannotated(images: Sequence[Path], what: str) -> list[Finding]:
     ]
 
 
-def check_corners(corners: Sequence[float], height: int, width: int) -> None:
-    """Refuse the corners of a polygon that cannot be meant.
-
-    Raises:
-        ValueError: They are not finite, or lie so far outside the image that tracing them takes for ever.
-    """
-    largest = np.abs(np.asarray(corners, np.float64)).max(initial=0)
-    if not np.isfinite(largest):
-        raise ValueError("a polygon's corners are not finite numbers")
-    if largest > _FAR_OUTSIDE * max(height, width):
-        raise ValueError(f"a polygon reaches to {largest:g}, far outside the image of {height}x{width} (HxW)")
-
-
 def polygon(label: str, corners: Sequence[float]) -> Shape:
     """A shape of x and y in turn, in pixels; see `pixelwise.datasets.coco_masks.draw_polygon`."""
 
     def pixels(height: int, width: int) -> np.ndarray:
-        check_corners(corners, height, width)
         mask = np.zeros((height, width), bool)
         draw_polygon(corners, mask)
         return mask
