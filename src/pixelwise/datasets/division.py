@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pixelwise.datasets.samples import Sample
 
 _VALIDATION_SHARE = 0.2
-_MIN_GROUPS = 10
+_MIN_SERIES = 10
 # What numbers the members of a series: frames of a video, tiles of a picture, augmented copies.
 _SERIES_NUMBER = re.compile(r"(\.rf\.[0-9a-f]+|[\d_\-. ()]+)$")
 
@@ -39,11 +39,8 @@ def validation_keys(keys: Iterable[str]) -> set[str]:
     keys = sorted(keys)
     if len(keys) < 2:
         return set()
-    series = {key: _SERIES_NUMBER.sub("", key) or key for key in keys}
-    sizes = Counter(series.values())
-    if len(sizes) < _MIN_GROUPS or max(sizes.values()) > _VALIDATION_SHARE * len(keys):
-        series = {key: key for key in keys}
-    places = {name: _place(name) for name in set(series.values())}
+    series = series_of(keys, _VALIDATION_SHARE)
+    places = {name: place_of(name) for name in set(series.values())}
     chosen = {name for name, place in places.items() if place < _VALIDATION_SHARE}
     if not chosen:
         chosen = {min(places, key=lambda name: places[name])}
@@ -52,5 +49,19 @@ def validation_keys(keys: Iterable[str]) -> set[str]:
     return {key for key in keys if series[key] in chosen}
 
 
-def _place(name: str) -> float:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+def series_of(keys: Sequence[str], largest_share: float) -> dict[str, str]:
+    """Key -> name of the series that its number belongs to.
+
+    Every image is a series of its own where there are fewer than ten, or where one holds more than `largest_share`
+    (0..1) of the images.
+    """
+    series = {key: _SERIES_NUMBER.sub("", key) or key for key in keys}
+    sizes = Counter(series.values())
+    if len(sizes) < _MIN_SERIES or max(sizes.values()) > largest_share * len(keys):
+        return {key: key for key in keys}
+    return series
+
+
+def place_of(name: str) -> float:
+    """Where a name stands between 0 and 1: the first eight bytes of its SHA-256 as a fraction."""
+    return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8], "big") / 2**64
