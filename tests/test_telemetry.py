@@ -266,7 +266,7 @@ def test_a_download_does_not_describe_the_machine(watch: Watch):
 
 @pytest.mark.heavy
 @pytest.mark.timeout(1800)
-def test_no_command_sends_anything(watch: Watch, tmp_path: Path, tiny_run: Path, tiny_data: Path):
+def test_no_command_sends_anything(watch: Watch, tmp_path: Path, tiny_recipe: Path, tiny_run: Path, tiny_data: Path):
     pixelwise = [sys.executable, "-c", "from pixelwise.cli import entry; entry()"]
     size, images = ["--size", "64x48"], tiny_data / "images" / "val"
     vino, onnx, int8 = tmp_path / "vino", tmp_path / "onnx", tmp_path / "int8"
@@ -283,6 +283,7 @@ def test_no_command_sends_anything(watch: Watch, tmp_path: Path, tiny_run: Path,
         ["deploy", tiny_run, "--targets", "onnx,openvino", "--int8", "ptq", "--max-miou-drop", "100", *size,
          "--rounds", "2", "--output", tmp_path / "card"],
         ["check", tiny_data],
+        ["train", tiny_recipe, "--data", tiny_data, "--output", tmp_path / "run"],
     ]  # fmt: skip
     left_behind = {}
     for command in commands:
