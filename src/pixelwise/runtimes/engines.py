@@ -13,6 +13,7 @@ from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.machine.threads import core_limit
 from pixelwise.runtimes.sidecar import Runtime
 from pixelwise.storage import printable
+from pixelwise.telemetry import switch_off_openvino
 
 Engine = Callable[[np.ndarray], np.ndarray]
 """The input of an artefact, contiguous, to its output."""
@@ -29,7 +30,7 @@ EXTRAS = {
 
 
 def require(package: str, purpose: str) -> ModuleType:
-    """Import a package of an extra.
+    """Import a package of an extra, with its telemetry switched off.
 
     Args:
         package: Its name.
@@ -38,10 +39,12 @@ def require(package: str, purpose: str) -> ModuleType:
     Raises:
         RecipeError: R240, it is not installed, or something that it needs itself.
     """
+    root = package.partition(".")[0]
+    if root in ("openvino", "nncf"):
+        switch_off_openvino()
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
-        root = package.partition(".")[0]
         missing = (error.name or "").partition(".")[0]
         through = "" if missing in ("", root) else f", which needs {missing}"
         raise RecipeError(
