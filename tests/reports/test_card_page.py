@@ -194,7 +194,7 @@ def test_numbers_are_written_with_what_they_are_worth():
 def test_three_files_are_written(tmp_path):
     paths = write_card(make_card(), tmp_path)
     assert [path.name for path in paths] == ["card.html", "card.md", "card.json"]
-    assert paths[2].read_bytes() == render_json(make_card())
+    assert paths[2].read_text() == render_json(make_card())
 
 
 def test_the_table_on_a_narrow_terminal_loses_nothing():

@@ -203,7 +203,7 @@ def building_entry(
             building_folder(path, existing=existing, needed_bytes=needed_bytes) as folder,
         ):
             # The lock moves with the folder: there is no moment at which it could be cleared away.
-            descriptor = shared_lock(folder)
+            descriptor = shared_lock(folder, new=True)
             yield folder
         keep_in_use(path)
     finally:
