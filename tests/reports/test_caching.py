@@ -37,7 +37,7 @@ def test_a_kind_that_was_named_is_listed_entry_by_entry(capsys: pytest.CaptureFi
 def test_what_clearing_left_is_said_with_the_reason(chosen: list[str], said: bool, capsys: pytest.CaptureFixture[str]):
     print_cache(CONTENTS, CLEARED, chosen, as_json=False)
     out = capsys.readouterr().out
-    assert "removed 1, 3.2 MB\n  left: x is in use by a process\n" in out
+    assert "removed 1 entry, 3.2 MB\n  left: x is in use by a process\n" in out
     assert ("--kind weights" in out) == said
 
 

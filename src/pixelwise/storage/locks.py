@@ -129,8 +129,8 @@ def shared_lock(folder: Path, *, new: bool = False) -> int | None:
     children share it with this process, and it lasts as long as one of them lives.
 
     Args:
-        folder: Whose lock.
-        new: This process has just made the folder: there is no moment at which its lock exists and is free.
+        folder: The folder to be kept.
+        new: Whether this process has just made the folder; then its lock is never seen free.
 
     Returns:
         None where there is no such folder, or the file system cannot lock.
