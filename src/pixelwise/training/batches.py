@@ -281,7 +281,11 @@ def _loader(pairs: TrainingPairs, batches: BatchPlan, workers: int, pin: bool) -
         multiprocessing_context="fork",
     )
     before = signal.getsignal(signal.SIGCHLD)
+    # A thread of OpenCV's pool may hold its lock at the moment of the fork, and the child would wait for it for ever.
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(0)
     started = iter(loader)
+    cv2.setNumThreads(threads)
     # PyTorch's own handler raises wherever the main thread happens to be, for example in the middle of a
     # training step. Without it the loader notices a dead worker when it waits for the next batch.
     with contextlib.suppress(ValueError):  # only the main thread may set handlers
