@@ -74,6 +74,16 @@ def write_recipe(run: Path, recipe: Recipe) -> None:
     write_text(run / RECIPE, to_toml(recipe))
 
 
+def write_page(run: Path, page: str) -> Path:
+    """Write the report of a run; returns its path.
+
+    Raises:
+        ResourceError: S601, the disk is full.
+    """
+    write_text(run / REPORT, page)
+    return run / REPORT
+
+
 def palette_of(recipe: Recipe) -> tuple[Color, ...]:
     """The recipe's colours: its own, else the data set's official ones, else colour-blind-safe ones."""
     if recipe.data.palette is not None:
