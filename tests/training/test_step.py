@@ -8,8 +8,9 @@ from torch import nn
 
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.schema.model import IMAGENET, ENetSpec, Preprocessing
+from pixelwise.recipes.schema.model import IMAGENET, Preprocessing
 from pixelwise.recipes.schema.recipe import Precision
 from pixelwise.training import step
 from pixelwise.training.batches import Batch

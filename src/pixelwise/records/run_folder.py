@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
+from pixelwise.plugins import missing_packages
 from pixelwise.recipes.classes.palettes import colorblind_palette
 from pixelwise.recipes.classes.tables import CLASS_SETS, Color
 from pixelwise.recipes.overrides import from_plain, to_toml
@@ -64,8 +64,8 @@ def read_recipe(run: Path) -> Recipe:
             raise
         raise RecipeError(
             "R273",
-            f"{printable(run)} was trained with {', '.join(missing)}, not installed here: {error.message}",
-            f"pip install {' '.join(package.replace(' ', '==') for package in missing)}",
+            f"{printable(run)} was trained with packages that are not installed here: {error.message}",
+            f"pip install {' '.join(missing)}",
         ) from error
 
 
@@ -94,15 +94,8 @@ def palette_of(recipe: Recipe) -> tuple[Color, ...]:
 
 
 def _missing_packages(run: Path) -> list[str]:
-    """`NAME VERSION` of the packages whose plug-ins the run used and which are not installed."""
+    """The packages whose plug-ins the run used and which are not installed, as pip takes them."""
     try:
-        used = read_environment(run).plugins
+        return missing_packages(read_environment(run).plugins)
     except PixelwiseError:
         return []
-    missing = []
-    for package, used_version in used.items():
-        try:
-            version(package)
-        except PackageNotFoundError:
-            missing.append(f"{package} {used_version}".strip())
-    return missing

@@ -22,6 +22,7 @@ from pixelwise.machine.facts import machine_facts, version_facts
 from pixelwise.machine.threads import default_threads
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
+from pixelwise.plugins import packages_in_use
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides, changes_between, flat_fields
 from pixelwise.recipes.schema.recipe import Recipe
@@ -52,7 +53,7 @@ from pixelwise.training.setup import (
     with_chosen_format,
 )
 from pixelwise.training.stages import last_stage, run_stages, stage_recipe
-from pixelwise.training.trackers.tracker import find_tracker
+from pixelwise.training.trackers.tracker import make_trackers
 
 # Fields that may differ when a run is continued; anything else would make it another experiment.
 RESUMABLE_CHANGES = (
@@ -119,8 +120,7 @@ def train(
     resolved = apply_overrides(find_recipe(recipe) if isinstance(recipe, str) else recipe, overrides)
     if resolved.quantization != "none" and resolved.initialize.run is not None:
         resolved = msgspec.structs.replace(resolved, stages=())  # what they would train is at hand
-    for name in wanted.track:
-        find_tracker(name)()  # said now, not after the data was looked at
+    make_trackers(wanted.track)  # what is wrong with them is said now, not after the data was looked at
     run = Path(output) if output is not None else new_run_folder(resolved.name)
     plan = _Plan(
         recipe=resolved,
@@ -207,7 +207,7 @@ def _environment(plan: _Plan, settled: _Settled, run: Path) -> Environment:
         initial_weights=settled.prepared.initial_weights,
         machine=machine_facts(),
         versions=version_facts(),
-        plugins={},
+        plugins=packages_in_use(),
         trackers=plan.trackers,
     )
 
@@ -316,8 +316,7 @@ def resume(
 
 def _continued(environment: Environment, wanted: ResumeOptions) -> Environment:
     """The environment of a run that goes on where, and watched by whom, the options say."""
-    for name in wanted.track or ():
-        find_tracker(name)()  # said now; one that only the run names is a warning later
+    make_trackers(wanted.track or ())  # one that cannot be had and that only the run names is a warning later
     arguments = Arguments(
         data=str(Path(wanted.data).resolve()) if wanted.data is not None else environment.arguments.data,
         device=str(choose_device(wanted.device or environment.arguments.device)),

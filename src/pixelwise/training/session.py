@@ -25,7 +25,7 @@ from pixelwise.training.log import RunLog
 from pixelwise.training.loop import train_loop
 from pixelwise.training.setup import PreparedRun
 from pixelwise.training.signals import StopRequest, stop_on_signals
-from pixelwise.training.trackers.tracker import TrackedRun, Tracker, find_tracker
+from pixelwise.training.trackers.tracker import TrackedRun, Tracker, make_trackers
 
 
 def work(prepared: PreparedRun, run: Path, environment: Environment, observer: Observer) -> None:
@@ -72,10 +72,10 @@ def work(prepared: PreparedRun, run: Path, environment: Environment, observer: O
 
 def _trackers(names: tuple[str, ...], observer: Observer) -> dict[str, Tracker]:
     """The trackers that a run was begun with; one that is not there any more is a warning."""
-    found = {}
+    found: dict[str, Tracker] = {}
     for name in names:
         try:
-            found[name] = find_tracker(name)()
+            found |= make_trackers([name])
         except PixelwiseError as error:
             observer.warn("W504", f"tracker '{name}' is told nothing: {error.message}; {error.help}")
     return found

@@ -10,25 +10,21 @@ Built-in ones are registered in the same way, in the modules beside this one.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from pixelwise.errors import RecipeError
-from pixelwise.plugins import load_plugins
+from pixelwise.plugins import Registry
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.recipes.suggestions import did_you_mean
 from pixelwise.records.data_facts import DataFacts
 from pixelwise.records.environment import Environment
 from pixelwise.records.log import AnyRecord, EvaluationRecord, StepRecord
 
 OWN_LOG = "jsonl"
-"""The tracker that no run is without."""
-_BUILT_IN = "pixelwise.training.trackers"
+"""Name of the tracker that every run has."""
 
 
 class TrackedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,60 +74,29 @@ class Tracker:
         """The training ended, was stopped or failed; called once, after `start`."""
 
 
-TRACKERS: dict[str, type[Tracker]] = {}
-"""Name -> tracker, of all that are registered so far."""
+TRACKERS: Registry[type[Tracker]] = Registry("tracker", RecipeError, "R270", built_in=("pixelwise.training.trackers",))
+"""Name -> tracker."""
 AnyTracker = TypeVar("AnyTracker", bound=type[Tracker])
 
 
 def register_tracker(name: str) -> Callable[[AnyTracker], AnyTracker]:
-    """Register a tracker under a name, by which `track` chooses it.
+    """Register a tracker under a name, by which `track` chooses it: a decorator for its class.
 
     Raises:
-        RecipeError: R271, another tracker has the name.
+        RecipeError: R234, another tracker has the name.
     """
 
     def register(tracker: AnyTracker) -> AnyTracker:
-        if not tracker.__module__.startswith(_BUILT_IN):
-            _register_built_in()  # whose names cannot be taken
-        known = TRACKERS.setdefault(name, tracker)
-        if known is not tracker:
-            raise RecipeError(
-                "R271",
-                f"tracker '{name}' of {tracker.__module__} is not registered: {known.__module__} has that name",
-                "register it under another name",
-            )
+        TRACKERS.add(name, tracker)
         return tracker
 
     return register
 
 
-def find_tracker(name: str) -> type[Tracker]:
-    """The tracker of that name: a built-in one, or one of another package.
+def make_trackers(names: Sequence[str]) -> dict[str, Tracker]:
+    """The trackers of these names, each once; the run's own log is there anyway.
 
     Raises:
-        RecipeError: R270, there is no such tracker.
+        RecipeError: R270, there is no such tracker; R272 and others, a tracker cannot be used here.
     """
-    _register_built_in()
-    if name not in TRACKERS:
-        load_plugins("pixelwise.plugins")
-    if name not in TRACKERS:
-        known = tracker_names()
-        raise RecipeError(
-            "R270",
-            f"`track` names '{name}'{did_you_mean(name, known)}; known trackers are {', '.join(known)}",
-            "name one of them, or install the package that brings it",
-        )
-    return TRACKERS[name]
-
-
-def tracker_names() -> list[str]:
-    """The names of all trackers that can be chosen, those of other packages included."""
-    _register_built_in()
-    load_plugins("pixelwise.plugins")
-    return sorted(TRACKERS.keys() - {OWN_LOG})
-
-
-def _register_built_in() -> None:
-    package = importlib.import_module(_BUILT_IN)
-    for module in pkgutil.iter_modules(package.__path__, f"{_BUILT_IN}."):
-        importlib.import_module(module.name)
+    return {name: TRACKERS.find(name)() for name in dict.fromkeys(names) if name != OWN_LOG}
