@@ -91,9 +91,9 @@ def _value_and_gradient(term: Term, logits: Tensor, labels: Tensor, multilabel: 
     # As a loader gives them; what is on the device without values has none to count.
     classes = [[0, 1, 2], [0, 1, 2]] if term.needs_classes and not multilabel else None
     loss = Loss(cross_entropy=0, terms={term.name: term}) if _is_table(term) else _with_field(term)
-    value = segmentation_loss(
-        (leaf,), Truth(labels, classes, multilabel), loss, torch.ones(CLASSES, device=leaf.device)
-    )
+    weights = torch.ones(CLASSES, device=leaf.device)
+    value = segmentation_loss((leaf,), Truth(labels, classes, multilabel), loss, weights)
+    _require(value.shape == (), f"{term.name}: its shape is {tuple(value.shape)}; expected a scalar")
     value.backward()
     gradient = leaf.grad if leaf.grad is not None else torch.zeros_like(leaf)
     return value.detach(), gradient
