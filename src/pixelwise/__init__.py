@@ -13,6 +13,9 @@ from pixelwise.machine import openmp as _openmp
 from pixelwise.telemetry import switch_off as _switch_off
 
 if TYPE_CHECKING:
+    from pixelwise.api.report import write_report
+    from pixelwise.api.resume import resume
+    from pixelwise.api.train import train
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
     from pixelwise.datasets.auditing.audit import Audit, audit
     from pixelwise.datasets.opening import open_dataset
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from pixelwise.errors import PixelwiseError
     from pixelwise.evaluation.runs import evaluate
     from pixelwise.models import SegmentationModel, build_model
+    from pixelwise.observer import Observer
     from pixelwise.prediction.loading import load
     from pixelwise.prediction.segmenter import Prediction, Segmenter
     from pixelwise.profiling import Complexity, complexity
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from pixelwise.recipes.protocols import Protocol
     from pixelwise.recipes.schema.recipe import Recipe
     from pixelwise.records.result import Result
-    from pixelwise.training.runs import resume, train
+    from pixelwise.reports.displays import display
 
 _openmp.configure()  # before anything imports torch
 
@@ -38,6 +42,7 @@ _HOMES = {
     "Audit": "pixelwise.datasets.auditing.audit",
     "Complexity": "pixelwise.profiling",
     "ImportReport": "pixelwise.checkpoints.importers.importing",
+    "Observer": "pixelwise.observer",
     "PixelwiseError": "pixelwise.errors",
     "Prediction": "pixelwise.prediction.segmenter",
     "Protocol": "pixelwise.recipes.protocols",
@@ -49,6 +54,7 @@ _HOMES = {
     "audit": "pixelwise.datasets.auditing.audit",
     "build_model": "pixelwise.models",
     "complexity": "pixelwise.profiling",
+    "display": "pixelwise.reports.displays",
     "evaluate": "pixelwise.evaluation.runs",
     "export": "pixelwise.deployment.export.export",
     "import_weights": "pixelwise.checkpoints.importers.importing",
@@ -56,14 +62,16 @@ _HOMES = {
     "load": "pixelwise.prediction.loading",
     "open_dataset": "pixelwise.datasets.opening",
     "recipe": "pixelwise.recipes.files:find",
-    "resume": "pixelwise.training.runs",
-    "train": "pixelwise.training.runs",
+    "resume": "pixelwise.api.resume",
+    "train": "pixelwise.api.train",
+    "write_report": "pixelwise.api.report",
 }
 
 __all__ = [
     "Audit",
     "Complexity",
     "ImportReport",
+    "Observer",
     "PixelwiseError",
     "Prediction",
     "Protocol",
@@ -75,6 +83,7 @@ __all__ = [
     "audit",
     "build_model",
     "complexity",
+    "display",
     "evaluate",
     "export",
     "import_weights",
@@ -84,6 +93,7 @@ __all__ = [
     "recipe",
     "resume",
     "train",
+    "write_report",
 ]
 
 # Here, because whatever is imported later may import what listens to it.

@@ -1,5 +1,7 @@
-"""The contracts that our own tests run, as functions for everybody who adds a network."""
+"""The contracts that our own tests run, as functions for everybody who adds a network, a loss term or a tracker."""
 
+from pixelwise.testing.losses import check_term
 from pixelwise.testing.models import check_model
+from pixelwise.testing.trackers import check_tracker
 
-__all__ = ["check_model"]
+__all__ = ["check_model", "check_term", "check_tracker"]
