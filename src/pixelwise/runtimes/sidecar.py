@@ -15,18 +15,18 @@ from typing import Any, Literal
 import msgspec
 import tomli_w
 
-from pixelwise.errors import CheckpointError
+from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.recipes.classes.tables import Color
 from pixelwise.recipes.overrides import from_plain
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.storage import printable, sha256_file, write_text
+from pixelwise.runtimes.targets import TARGETS, Target, find_target
+from pixelwise.storage import printable, sha256_bytes, sha256_file, write_text
 
-Runtime = Literal["onnx", "openvino", "torch-export", "executorch"]
-SUFFIXES: dict[Runtime, str] = {"onnx": ".onnx", "openvino": ".xml", "torch-export": ".pt2", "executorch": ".pte"}
-"""How the file that a runtime opens ends."""
 NAME = "model"
+"""What the files of an artefact are called, but for their endings."""
+DESCRIPTION = f"{NAME}.toml"
 FORMAT = 1
 
 
@@ -163,7 +163,8 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         format: Version of this file; 1.
-        runtime: What runs it.
+        runtime: Name of the target that it was exported to.
+        plugin: Name and version of the installed package that adds this target; None for a built-in one.
         precision: Number format of the weights in it.
         recipe_name: Name of the recipe.
         recipe_hash: Of the recipe in `recipe`.
@@ -186,7 +187,8 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     format: int = FORMAT
-    runtime: Runtime
+    runtime: str
+    plugin: str | None = None
     precision: str = "float32"
     recipe_name: str
     recipe_hash: str
@@ -207,6 +209,12 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     float_layers: tuple[str, ...] = ()
     recipe: dict[str, Any]
 
+    @property
+    def files_sha256(self) -> str:
+        """The SHA-256 of the one file, or that of the hashes of several."""
+        hashes = list(self.files.values())
+        return hashes[0] if len(hashes) == 1 else sha256_bytes("".join(hashes).encode())
+
     def resolved_recipe(self, where: Path) -> Recipe:
         """The recipe.
 
@@ -224,6 +232,21 @@ def write_sidecar(sidecar: Sidecar, path: Path) -> None:
     write_text(path, numbers.sub(lambda found: f"[{' '.join(found[1].split()).removesuffix(',')}]", text))
 
 
+def is_artefact(path: Path) -> bool:
+    """Whether that is an exported artefact: its folder, or the file of it that a runtime opens."""
+    if path.is_dir():
+        return (path / DESCRIPTION).is_file()
+    # Other packages add endings of their own; what they write has its description beside it as well.
+    known = any(path.suffix == target.suffixes[0] for target in TARGETS.values())
+    return known or (path.name != DESCRIPTION and path.stem == NAME and path.with_name(DESCRIPTION).is_file())
+
+
+def holds_artefact(folder: Path) -> bool:
+    """Whether a folder has a file that an artefact of any target would have."""
+    names = {DESCRIPTION} | {NAME + suffix for target in TARGETS.values() for suffix in target.suffixes}
+    return any((folder / name).exists() for name in names)
+
+
 def read_sidecar(artefact: Path) -> tuple[Sidecar, Path]:
     """What stands beside an artefact, after every one of its files was compared with its SHA-256.
 
@@ -234,11 +257,31 @@ def read_sidecar(artefact: Path) -> tuple[Sidecar, Path]:
         The content, and the file that the runtime opens.
 
     Raises:
-        CheckpointError: K462, something is missing or differs.
+        CheckpointError: K462, something is missing or differs; K469, nothing that is installed runs it.
     """
-    path = artefact / f"{NAME}.toml" if artefact.is_dir() else artefact.with_suffix(".toml")
+    path = artefact / DESCRIPTION if artefact.is_dir() else artefact.with_suffix(".toml")
     if not artefact.exists():
         raise damaged(artefact, "there is no such file")
+    sidecar = _parsed(artefact, path)
+    suffix = _target_of(sidecar, artefact).suffixes[0]
+    for name, expected in sidecar.files.items():
+        file = path.parent / name
+        # A name from a file must not lead out of the folder.
+        if Path(name).name != name:
+            raise damaged(artefact, f"{path.name} names '{printable(Path(name))}', which is not a plain file name")
+        if not file.is_file():
+            raise damaged(artefact, f"{name} is missing")
+        if (found := sha256_file(file)) != expected:
+            raise damaged(artefact, f"{name} has SHA-256 {found[:12]}..., expected {expected[:12]}...")
+    opened = [name for name in sidecar.files if name.endswith(suffix)]
+    if not opened:
+        raise damaged(artefact, f"{path.name} names no {suffix} file")
+    if artefact.is_file() and artefact != path and artefact.name not in sidecar.files:
+        raise damaged(artefact, f"{path.name} beside it is of {', '.join(sidecar.files)}")
+    return sidecar, path.parent / opened[0]
+
+
+def _parsed(artefact: Path, path: Path) -> Sidecar:
     try:
         sidecar = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Sidecar)
     except FileNotFoundError:
@@ -249,21 +292,20 @@ def read_sidecar(artefact: Path) -> tuple[Sidecar, Path]:
         raise damaged(
             artefact, f"{path.name} has format {sidecar.format}, this version of pixelwise reads format {FORMAT}"
         )
-    for name, expected in sidecar.files.items():
-        file = path.parent / name
-        # A name from a file must not lead out of the folder.
-        if Path(name).name != name:
-            raise damaged(artefact, f"{path.name} names '{printable(Path(name))}', which is not a plain file name")
-        if not file.is_file():
-            raise damaged(artefact, f"{name} is missing")
-        if (found := sha256_file(file)) != expected:
-            raise damaged(artefact, f"{name} has SHA-256 {found[:12]}..., expected {expected[:12]}...")
-    opened = [name for name in sidecar.files if name.endswith(SUFFIXES[sidecar.runtime])]
-    if not opened:
-        raise damaged(artefact, f"{path.name} names no {SUFFIXES[sidecar.runtime]} file")
-    if artefact.is_file() and artefact != path and artefact.name not in sidecar.files:
-        raise damaged(artefact, f"{path.name} beside it is of {', '.join(sidecar.files)}")
-    return sidecar, path.parent / opened[0]
+    return sidecar
+
+
+def _target_of(sidecar: Sidecar, artefact: Path) -> Target:
+    try:
+        return find_target(sidecar.runtime)
+    except RecipeError as error:
+        package = (sidecar.plugin or "").partition(" ")[0]
+        known = f"which {sidecar.plugin} adds" if package else "which this version of pixelwise does not know"
+        raise CheckpointError(
+            "K469",
+            f"{printable(artefact)} was exported for '{sidecar.runtime}', {known}",
+            f"install it: pip install '{package}'" if package else f"update pixelwise, or export again; {error.help}",
+        ) from error
 
 
 def damaged(artefact: Path, reason: str) -> CheckpointError:

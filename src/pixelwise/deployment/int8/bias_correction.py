@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pixelwise.runtimes.engines import require
+from pixelwise.runtimes.packages import require
 
 
 def correct_biases(
