@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from pixelwise.machine import openmp as _openmp
+from pixelwise.telemetry import switch_off as _switch_off
 
 if TYPE_CHECKING:
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
@@ -84,6 +85,9 @@ __all__ = [
     "resume",
     "train",
 ]
+
+# Here, because whatever is imported later may import what listens to it.
+_switch_off()
 
 
 def __getattr__(name: str) -> Any:

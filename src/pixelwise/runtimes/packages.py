@@ -6,13 +6,14 @@ import importlib
 from types import ModuleType
 
 from pixelwise.errors import RecipeError
+from pixelwise.telemetry import switch_off_openvino
 
 EXPORT = "pixelwise[export]"
 """What `pip install` needs to be given for ONNX and OpenVINO."""
 
 
 def require(package: str, purpose: str, install: str = EXPORT) -> ModuleType:
-    """Import a module of an optional package.
+    """Import a module of an optional package, its telemetry switched off.
 
     Args:
         package: Name of the module.
@@ -22,10 +23,12 @@ def require(package: str, purpose: str, install: str = EXPORT) -> ModuleType:
     Raises:
         RecipeError: R240, it is not installed, or something that it needs itself.
     """
+    root = package.partition(".")[0]
+    if root in ("openvino", "nncf"):
+        switch_off_openvino()
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
-        root = package.partition(".")[0]
         missing = (error.name or "").partition(".")[0]
         through = "" if missing in ("", root) else f", which needs {missing}"
         raise RecipeError(
