@@ -43,10 +43,10 @@ def show_profile(name: str, profile: ForwardProfile | TrainingProfile | LatencyT
         sys.stdout.write(json_text(profile))
     elif isinstance(profile, LatencyTable):
         print_latencies(profile, Console(highlight=False))
+    elif isinstance(profile, TrainingProfile):
+        sys.stdout.write("\n".join(training_lines(profile)) + "\n")
     else:
-        is_training = isinstance(profile, TrainingProfile)
-        lines = training_lines(profile) if is_training else forward_lines(name, profile)
-        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.write("\n".join(forward_lines(name, profile)) + "\n")
 
 
 def forward_lines(name: str, profile: ForwardProfile) -> list[str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-# Importing it registers the built-in targets.
-from pixelwise.runtimes import formats as formats
 from pixelwise.runtimes.sidecar import Sidecar, is_artefact, read_sidecar, write_sidecar
 from pixelwise.runtimes.targets import Target, find_target, register_target
 

@@ -237,13 +237,13 @@ def is_artefact(path: Path) -> bool:
     if path.is_dir():
         return (path / DESCRIPTION).is_file()
     # Other packages add endings of their own; what they write has its description beside it as well.
-    known = any(path.suffix == target.suffixes[0] for target in TARGETS.values())
+    known = any(path.suffix == target.suffixes[0] for target in TARGETS.own().values())
     return known or (path.name != DESCRIPTION and path.stem == NAME and path.with_name(DESCRIPTION).is_file())
 
 
 def holds_artefact(folder: Path) -> bool:
     """Whether a folder has a file that an artefact of any target would have."""
-    names = {DESCRIPTION} | {NAME + suffix for target in TARGETS.values() for suffix in target.suffixes}
+    names = {DESCRIPTION} | {NAME + suffix for target in TARGETS.own().values() for suffix in target.suffixes}
     return any((folder / name).exists() for name in names)
 
 

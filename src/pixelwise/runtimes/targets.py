@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from pixelwise.errors import RecipeError
-from pixelwise.plugins import load_plugins
-from pixelwise.recipes.suggestions import did_you_mean
+from pixelwise.plugins import Registry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
 Engine: TypeAlias = "Callable[[np.ndarray], np.ndarray]"
 """An artefact that was opened: its contiguous input to its output."""
-PLUGINS = "pixelwise.plugins"
-"""The entry point group of modules that register something when they are imported."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,37 +62,20 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     quantizer: str = ""
     marker: str = "X"
 
-    @property
-    def module(self) -> str:
-        """The module that defines it."""
-        return self.write.__module__
 
-    @property
-    def origin(self) -> str | None:
-        """Name and version of the installed package that adds it; None for a built-in one."""
-        for plugin, _ in load_plugins(PLUGINS):
-            if plugin.value.partition(":")[0].partition(".")[0] == self.module.partition(".")[0]:
-                return plugin.origin
-        return None
-
-
-TARGETS: dict[str, Target] = {}
-"""Name -> target, of everything that has been imported."""
+TARGETS: Registry[Target] = Registry("export target", RecipeError, "R250", built_in=("pixelwise.runtimes.formats",))
 
 
 def register_target(target: Target) -> Target:
     """Add an export target; call it where the target is defined, at the top level of its module.
 
     Raises:
-        ValueError: The name is not one that files and command lines can use, or another target has it already.
+        ValueError: The name is not one that files and command lines can use.
+        RecipeError: R234, another target has that name.
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", target.name):
         raise ValueError(f"export target '{target.name}': expected lower-case letters, digits and hyphens")
-    taken = TARGETS.get(target.name)
-    if taken is not None and taken.module != target.module:
-        raise ValueError(f"export target '{target.name}' of {target.module} is already that of {taken.module}")
-    TARGETS[target.name] = target
-    return target
+    return TARGETS.add(target.name, target)
 
 
 def find_target(name: str) -> Target:
@@ -104,24 +84,17 @@ def find_target(name: str) -> Target:
     Raises:
         RecipeError: R250, neither Pixelwise nor an installed package has it.
     """
-    if name not in TARGETS:
-        load_plugins(PLUGINS)
-    if name not in TARGETS:
-        raise unknown_target(name, TARGETS)
-    return TARGETS[name]
+    return TARGETS.find(name)
 
 
-def unknown_target(name: str, known: dict[str, Target]) -> RecipeError:
-    """The error for a name that is none of `known`."""
-    return RecipeError(
-        "R250", f"no export target is named '{name}'{did_you_mean(name, known)}", f"choose from: {', '.join(known)}"
-    )
+def package_of(target: Target) -> str | None:
+    """Name and version of the installed package that adds a target; None for a built-in one."""
+    return next((f"{name} {version}" for name, version in TARGETS.packages_of(target.name)), None)
 
 
 def list_targets() -> list[Target]:
     """All targets, those of installed packages included, by name."""
-    load_plugins(PLUGINS)
-    return [TARGETS[name] for name in sorted(TARGETS)]
+    return [target for _, target in sorted(TARGETS.all().items())]
 
 
 def target_names() -> list[str]:

@@ -33,7 +33,7 @@ from pixelwise.recipes.sizes import seen_size
 from pixelwise.runtimes.artefact import load_artefact
 from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
 from pixelwise.runtimes.sidecar import DESCRIPTION, Complexity, Sidecar, holds_artefact, write_sidecar
-from pixelwise.runtimes.targets import Target, find_target
+from pixelwise.runtimes.targets import Target, find_target, package_of
 from pixelwise.storage import printable, scratch_folder, sha256_file
 
 
@@ -176,7 +176,7 @@ def describe(
     counted = complexity(_float_network(network.model) if quantized else network.model, *size)
     return Sidecar(
         runtime=target.name,
-        plugin=target.origin,
+        plugin=package_of(target),
         precision="int8" if quantized else "float32",
         recipe_name=recipe.name,
         recipe_hash=recipe.hash(),
