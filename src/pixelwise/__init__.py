@@ -13,16 +13,19 @@ from pixelwise.machine import openmp as _openmp
 from pixelwise.telemetry import switch_off as _switch_off
 
 if TYPE_CHECKING:
+    from pixelwise.api.deploy import deploy
+    from pixelwise.api.profile import profile
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
     from pixelwise.datasets.auditing.audit import Audit, audit
     from pixelwise.datasets.opening import open_dataset
     from pixelwise.deployment.export.export import export
+    from pixelwise.deployment.int8.quantize import quantize
     from pixelwise.errors import PixelwiseError
     from pixelwise.evaluation.runs import evaluate
     from pixelwise.models import SegmentationModel, build_model
     from pixelwise.prediction.loading import load
     from pixelwise.prediction.segmenter import Prediction, Segmenter
-    from pixelwise.profiling import Complexity, complexity
+    from pixelwise.profiling.complexity import Complexity, complexity
     from pixelwise.recipes.catalog import list_recipes
     from pixelwise.recipes.files import find as recipe
     from pixelwise.recipes.overrides import apply_overrides
@@ -36,7 +39,7 @@ _openmp.configure()  # before anything imports torch
 # Where a name is, as `module`, or `module:name` where it has another name there.
 _HOMES = {
     "Audit": "pixelwise.datasets.auditing.audit",
-    "Complexity": "pixelwise.profiling",
+    "Complexity": "pixelwise.profiling.complexity",
     "ImportReport": "pixelwise.checkpoints.importers.importing",
     "PixelwiseError": "pixelwise.errors",
     "Prediction": "pixelwise.prediction.segmenter",
@@ -48,13 +51,16 @@ _HOMES = {
     "apply_overrides": "pixelwise.recipes.overrides",
     "audit": "pixelwise.datasets.auditing.audit",
     "build_model": "pixelwise.models",
-    "complexity": "pixelwise.profiling",
+    "complexity": "pixelwise.profiling.complexity",
+    "deploy": "pixelwise.api.deploy",
     "evaluate": "pixelwise.evaluation.runs",
     "export": "pixelwise.deployment.export.export",
     "import_weights": "pixelwise.checkpoints.importers.importing",
     "list_recipes": "pixelwise.recipes.catalog",
     "load": "pixelwise.prediction.loading",
     "open_dataset": "pixelwise.datasets.opening",
+    "profile": "pixelwise.api.profile",
+    "quantize": "pixelwise.deployment.int8.quantize",
     "recipe": "pixelwise.recipes.files:find",
     "resume": "pixelwise.training.runs",
     "train": "pixelwise.training.runs",
@@ -75,12 +81,15 @@ __all__ = [
     "audit",
     "build_model",
     "complexity",
+    "deploy",
     "evaluate",
     "export",
     "import_weights",
     "list_recipes",
     "load",
     "open_dataset",
+    "profile",
+    "quantize",
     "recipe",
     "resume",
     "train",

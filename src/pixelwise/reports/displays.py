@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from types import TracebackType
 
 from rich.console import Console
@@ -18,6 +20,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from pixelwise.observer import Observer
 from pixelwise.training.loop import Status
 from pixelwise.training.runs import RunObserver
 
@@ -209,3 +212,35 @@ class CountDisplay:
     def __call__(self, done: int, total: int) -> None:
         """Show that `done` of `total` are done."""
         self._progress.update(self._task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def display() -> Iterator[Observer]:
+    """An observer that shows what goes on, until the block ends; on a terminal only, but for warnings."""
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    with progress:
+        yield _Shown(progress)
+
+
+class _Shown(Observer):
+    """Shows the current phase as one bar."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=None)
+
+    def phase(self, name: str) -> None:
+        self._progress.reset(self._task, description=name, total=None)
+
+    def progress(self, done: int, total: int | None) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+    def warn(self, code: str, message: str) -> None:
+        warn(code, message)
