@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from pixelwise.runtimes.sidecar import Sidecar, is_artefact, read_sidecar, write_sidecar
+from pixelwise.runtimes.reading import is_artefact, read_sidecar
+from pixelwise.runtimes.sidecar import Sidecar, write_sidecar
 from pixelwise.runtimes.targets import Target, find_target, register_target
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.models.base import SegmentationModel
-from pixelwise.runtimes.sidecar import Sidecar, read_sidecar
+from pixelwise.runtimes.reading import read_sidecar
+from pixelwise.runtimes.sidecar import Sidecar
 from pixelwise.runtimes.targets import Engine, find_target
 from pixelwise.storage import printable
 

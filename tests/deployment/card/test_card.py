@@ -5,6 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from PIL import Image
+from pixelwise.deployment.export.formats import NEEDED
+from pixelwise.runtimes.engines import EXTRAS
 
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.card import candidates
@@ -12,14 +14,12 @@ from pixelwise.deployment.card.candidates import Material, Shape, make_artefact,
 from pixelwise.deployment.card.card import CardRow, DeployCard, check_budget, deploy, with_latencies
 from pixelwise.deployment.card.scoring import equal_pixels, score_artefact, split_ground
 from pixelwise.deployment.export.export import Exported, export
-from pixelwise.deployment.export.formats import NEEDED
 from pixelwise.errors import CheckpointError, DataError, RecipeError
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
 from pixelwise.records.result import load_result
 from pixelwise.records.run_folder import RECIPE
 from pixelwise.runtimes import load_artefact, write_sidecar
-from pixelwise.runtimes.engines import EXTRAS
 from pixelwise.storage import write_text
 
 SIZE = (48, 64)

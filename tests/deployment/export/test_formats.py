@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pixelwise.deployment.export.formats import write_artefact
+from pixelwise.deployment.export.graphs import ExportedNetwork, GraphOptions
 from torch import Tensor, nn
 
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.export.export import describe
-from pixelwise.deployment.export.formats import write_artefact
-from pixelwise.deployment.export.graphs import ExportedNetwork, GraphOptions
 from pixelwise.deployment.export.sources import open_source
 from pixelwise.deployment.export.verification import compare, network_input
 from pixelwise.errors import CheckpointError

@@ -32,7 +32,8 @@ from pixelwise.recipes.schema.recipe import Recipe, to_plain
 from pixelwise.recipes.sizes import seen_size
 from pixelwise.runtimes.artefact import load_artefact
 from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
-from pixelwise.runtimes.sidecar import DESCRIPTION, Complexity, Sidecar, holds_artefact, write_sidecar
+from pixelwise.runtimes.reading import holds_artefact
+from pixelwise.runtimes.sidecar import DESCRIPTION, Complexity, Sidecar, write_sidecar
 from pixelwise.runtimes.targets import Target, find_target, package_of
 from pixelwise.storage import printable, scratch_folder, sha256_file
 
