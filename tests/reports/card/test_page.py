@@ -4,7 +4,8 @@ import re
 import pytest
 
 from pixelwise.deployment.card.candidates import Shape
-from pixelwise.deployment.card.card import CardRow, DeployCard
+from pixelwise.deployment.card.card import DeployCard
+from pixelwise.deployment.card.rows import CardRow
 from pixelwise.machine.facts import Machine
 from pixelwise.profiling.latency import Latency
 from pixelwise.reports.card.chart import Box, card_charts, place_labels
