@@ -9,7 +9,7 @@ from pathlib import Path
 from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.records.run_folder import RECIPE, read_recipe
+from pixelwise.records.run_folder import is_run, read_recipe
 
 CLASSES = 19
 """Classes where neither recipe nor user says how many: those of Cityscapes, for which most of the tables are."""
@@ -22,7 +22,7 @@ def recipe_of(model: str | os.PathLike[str], overrides: Sequence[str] = ()) -> R
         RecipeError: There is none, or `overrides` are wrong.
     """
     folder = Path(model)
-    found = read_recipe(folder) if (folder / RECIPE).is_file() else find(os.fspath(model))
+    found = read_recipe(folder) if is_run(folder) else find(os.fspath(model))
     return apply_overrides(found, list(overrides))
 
 

@@ -23,7 +23,7 @@ from pixelwise.profiling.options import ProfileOptions
 from pixelwise.profiling.subjects import recipe_of
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Precision, Recipe
-from pixelwise.records.training_data import training_data
+from pixelwise.records.environment import read_environment
 from pixelwise.training.batches import Batch, TrainingPairs, collate, fits_in_memory
 from pixelwise.training.clock import PartClock
 from pixelwise.training.format_choice import choose_format
@@ -111,7 +111,7 @@ def measure_training(
     recipe = recipe_of(model, [*overrides, *crop])
     device = choose_device(options.device)
     use_processor(device, *(options.threads or (default_threads(),)))
-    data = Path(options.data) if options.data is not None else training_data(Path(model)).folder
+    data = Path(options.data) if options.data is not None else read_environment(Path(model)).data_folder
     return profile_training(recipe, data, device, options.steps or STEPS)
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pixelwise.datasets.town.scenes import draw_scene
-from pixelwise.deployment.card.images import ComparisonImages, comparison_images, images_of_folder, knows_its_data
+from pixelwise.deployment.card.images import ComparisonImages, comparison_images, images_of_folder
 from pixelwise.deployment.card.options import DeployOptions
 from pixelwise.errors import DataError
 from pixelwise.recipes.schema.recipe import Recipe
@@ -52,9 +52,7 @@ def test_images_of_a_folder_have_the_recipes_size_or_keep_their_own(small_recipe
 
 
 def test_a_run_that_does_not_know_its_data_asks_for_it(small_run: Path, small_recipe: Recipe) -> None:
-    assert knows_its_data(small_run, small_recipe)
     elsewhere = msgspec.structs.replace(small_recipe, data=msgspec.structs.replace(small_recipe.data, dataset="folder"))
-    assert not knows_its_data(small_run, elsewhere)
     with pytest.raises(DataError) as caught:
         comparison_images(small_run, elsewhere, DeployOptions())
     assert caught.value.code == "D222"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from pixelwise.deployment.card.images import knows_its_data
+from pixelwise.datasets.run_data import knows_its_data
 from pixelwise.deployment.card.options import DeployOptions
 from pixelwise.deployment.export.export import Exported, export
 from pixelwise.deployment.export.options import ExportOptions

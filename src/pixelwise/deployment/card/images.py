@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 
 from pixelwise.datasets.layouts.listing import list_images
-from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.datasets.reading.images import read_image
+from pixelwise.datasets.run_data import knows_its_data, open_run_data
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.deployment.card.options import DeployOptions
 from pixelwise.deployment.export.images import folder_images
@@ -22,7 +22,7 @@ from pixelwise.recipes.protocols import PROTOCOLS, Protocol, Size
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import seen_size
-from pixelwise.records.training_data import training_data
+from pixelwise.records.environment import read_environment
 from pixelwise.storage import printable
 
 
@@ -115,7 +115,10 @@ def images_of_split(run: Path, recipe: Recipe, options: DeployOptions) -> Compar
         RecipeError: R204, the recipe's protocol is unknown.
     """
     size, split = options.size, options.split or recipe.evaluation.split
-    folder, dataset = _dataset_of(run, recipe, options.data)
+    if options.data is None and not knows_its_data(run, recipe):
+        raise DataError("D222", f"{printable(run)} does not know its data", "name the folder with `data`")
+    folder = Path(options.data) if options.data is not None else read_environment(run).data_folder
+    dataset = open_run_data(run, recipe, options.data)
     samples = dataset.samples(split)
     protocol = find_protocol(recipe.evaluation.protocols[0])
     shown = _one_size(dataset, split, protocol, recipe.evaluation.input_size)
@@ -136,28 +139,12 @@ def images_of_split(run: Path, recipe: Recipe, options: DeployOptions) -> Compar
         fixed=fixed,
         latency_size=fixed or size or shown or seen_size(recipe),
         dataset=dataset,
-        folder=folder,
+        folder=os.fspath(folder) if folder is not None else None,
         split=split,
         protocol=protocol,
         input_size=seen,
         batch_size=recipe.evaluation.batch_size,
     )
-
-
-def knows_its_data(run: Path, recipe: Recipe) -> bool:
-    """Whether a run's data is known: the folder it was trained on, or the synthetic town, which needs none."""
-    return training_data(run).folder is not None or recipe.data.dataset == "town"
-
-
-def _dataset_of(run: Path, recipe: Recipe, data: str | os.PathLike[str] | None) -> tuple[str | None, Dataset]:
-    """The folder of the data that is scored, and the data set in it; of the run's own what it could train on."""
-    if data is not None:
-        return os.fspath(data), open_dataset(recipe.data, Path(data))
-    if not knows_its_data(run, recipe):
-        raise DataError("D222", f"{printable(run)} does not know its data", "name the folder with `data`")
-    known = training_data(run)
-    folder = os.fspath(known.folder) if known.folder is not None else None
-    return folder, open_dataset(recipe.data, known.folder).without(known.unusable)
 
 
 def _shows(protocol: Protocol, size: Size) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from pixelwise.datasets.layouts.listing import list_images
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.images import read_image
+from pixelwise.datasets.run_data import open_run_data
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.export.options import ArtefactOptions
@@ -22,7 +23,6 @@ from pixelwise.prediction.sizes import RESIZE, seen_images
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol, Size
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.records.training_data import training_data
 from pixelwise.runtimes.graphs import GraphOptions
 from pixelwise.storage import printable
 
@@ -140,7 +140,6 @@ def dataset_of(source: Source, data: str | os.PathLike[str] | None) -> Dataset:
     Raises:
         DataError: D222 and others, it cannot be opened.
     """
-    if data is not None or source.run is None:
-        return open_dataset(source.recipe.data, Path(data) if data is not None else None)
-    known = training_data(source.run)
-    return open_dataset(source.recipe.data, known.folder).without(known.unusable)
+    if source.run is not None:
+        return open_run_data(source.run, source.recipe, data)
+    return open_dataset(source.recipe.data, Path(data) if data is not None else None)
