@@ -15,6 +15,9 @@ from pixelwise.telemetry import switch_off as _switch_off
 if TYPE_CHECKING:
     from pixelwise.api.deploy import deploy
     from pixelwise.api.profile import profile
+    from pixelwise.api.report import write_report
+    from pixelwise.api.resume import resume
+    from pixelwise.api.train import train
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
     from pixelwise.datasets.auditing.audit import Audit, audit
     from pixelwise.datasets.opening import open_dataset
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from pixelwise.errors import PixelwiseError
     from pixelwise.evaluation.runs import evaluate
     from pixelwise.models import SegmentationModel, build_model
+    from pixelwise.observer import Observer
     from pixelwise.prediction.loading import load
     from pixelwise.prediction.segmenter import Prediction, Segmenter
     from pixelwise.profiling.complexity import Complexity, complexity
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
     from pixelwise.recipes.protocols import Protocol
     from pixelwise.recipes.schema.recipe import Recipe
     from pixelwise.records.result import Result
-    from pixelwise.training.runs import resume, train
+    from pixelwise.reports.displays import display
 
 _openmp.configure()  # before anything imports torch
 
@@ -41,6 +45,7 @@ _HOMES = {
     "Audit": "pixelwise.datasets.auditing.audit",
     "Complexity": "pixelwise.profiling.complexity",
     "ImportReport": "pixelwise.checkpoints.importers.importing",
+    "Observer": "pixelwise.observer",
     "PixelwiseError": "pixelwise.errors",
     "Prediction": "pixelwise.prediction.segmenter",
     "Protocol": "pixelwise.recipes.protocols",
@@ -53,6 +58,7 @@ _HOMES = {
     "build_model": "pixelwise.models",
     "complexity": "pixelwise.profiling.complexity",
     "deploy": "pixelwise.api.deploy",
+    "display": "pixelwise.reports.displays",
     "evaluate": "pixelwise.evaluation.runs",
     "export": "pixelwise.deployment.export.export",
     "import_weights": "pixelwise.checkpoints.importers.importing",
@@ -62,14 +68,16 @@ _HOMES = {
     "profile": "pixelwise.api.profile",
     "quantize": "pixelwise.deployment.int8.quantize",
     "recipe": "pixelwise.recipes.files:find",
-    "resume": "pixelwise.training.runs",
-    "train": "pixelwise.training.runs",
+    "resume": "pixelwise.api.resume",
+    "train": "pixelwise.api.train",
+    "write_report": "pixelwise.api.report",
 }
 
 __all__ = [
     "Audit",
     "Complexity",
     "ImportReport",
+    "Observer",
     "PixelwiseError",
     "Prediction",
     "Protocol",
@@ -82,6 +90,7 @@ __all__ = [
     "build_model",
     "complexity",
     "deploy",
+    "display",
     "evaluate",
     "export",
     "import_weights",
@@ -93,6 +102,7 @@ __all__ = [
     "recipe",
     "resume",
     "train",
+    "write_report",
 ]
 
 # Here, because whatever is imported later may import what listens to it.

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from pixelwise.errors import RecipeError
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.schema.model import LinearSpec, Preprocessing
+from pixelwise.recipes.families.linear import LinearSpec
+from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions, NotOneGraphError, head_stride
 
 SIZE = (8, 12)

@@ -25,10 +25,10 @@ from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Precision, Recipe
 from pixelwise.records.environment import read_environment
 from pixelwise.training.batches import Batch, TrainingPairs, collate, fits_in_memory
+from pixelwise.training.choices.format_choice import choose_format
 from pixelwise.training.clock import PartClock
-from pixelwise.training.format_choice import choose_format
-from pixelwise.training.loop import memory_explained
-from pixelwise.training.optimizers import set_learning_rates
+from pixelwise.training.memory import memory_explained
+from pixelwise.training.optimization.optimizers import set_learning_rates
 from pixelwise.training.order import BatchPlan, Key, steps_per_epoch
 from pixelwise.training.precision import head_logits, refuse_impossible
 from pixelwise.training.runs import use_processor

@@ -8,7 +8,7 @@ import itertools
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
@@ -22,7 +22,7 @@ from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceError
 from pixelwise.machine.memory import available_memory
-from pixelwise.machine.threads import reading_threads
+from pixelwise.machine.threads import reading_threads, usable_cores
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Augment, Recipe
 from pixelwise.storage import printable
@@ -195,6 +195,14 @@ def fits_in_memory(samples: Sequence[Sample], recipe: Recipe, largest: Size) -> 
     return len(samples) * height * width * per_pixel <= available_memory() / 4
 
 
+def loader_processes(recipe: Recipe, device: torch.device) -> int:
+    """How many processes load the data: `data.workers`, or what suits the device; 0: this one."""
+    if recipe.data.workers is not None:
+        return recipe.data.workers
+    # On the CPU the network needs every core; a GPU leaves them to the data.
+    return 0 if device.type == "cpu" else min(8, usable_cores())
+
+
 def training_batches(
     pairs: TrainingPairs,
     recipe: Recipe,
@@ -204,7 +212,7 @@ def training_batches(
     workers: int,
     warn: Callable[[str, str], None],
     pin: bool = False,
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """Yield the batches of optimizer steps `start` to `steps` - 1, `sampling.accumulate` for each.
 
     A worker process that dies is replaced up to three times and the batches go on where they

@@ -21,8 +21,8 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training.batches import Batch
 from pixelwise.training.clock import Clock, untimed
 from pixelwise.training.dilated import DilatedInFloat32
-from pixelwise.training.ema import update_average
 from pixelwise.training.guard import Verdict, copy_all, decides_on_device, restore_unless, step_if
+from pixelwise.training.optimization.ema import update_average
 from pixelwise.training.state import TrainingState
 from pixelwise.transforms.color import colored_input
 

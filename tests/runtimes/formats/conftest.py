@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pixelwise.models import SegmentationModel, build_model
-from pixelwise.recipes.schema.model import LinearSpec
+from pixelwise.recipes.families.linear import LinearSpec
 from pixelwise.testing.exporting import settled
 
 

@@ -39,7 +39,7 @@ def open_engine(file: Path, threads: int | None) -> Engine:
     import torch
 
     from pixelwise.models import build_model
-    from pixelwise.recipes.schema.model import ModelSpec
+    from pixelwise.recipes.schema.model import SPECS
     from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
 
     with np.load(file, allow_pickle=False) as saved:
@@ -47,7 +47,8 @@ def open_engine(file: Path, threads: int | None) -> Engine:
         weights = {
             name.removeprefix("model."): torch.from_numpy(saved[name]) for name in saved.files if name != ABOUT
         }
-    model = build_model(msgspec.convert(about["spec"], ModelSpec), len(about["classes"]))
+    spec = msgspec.convert(about["spec"], SPECS.find(about["spec"]["family"]))
+    model = build_model(spec, len(about["classes"]))
     model.load_state_dict(weights)
     model.multilabel = about["multilabel"]
     network = ExportedNetwork(model, msgspec.convert(about["options"], GraphOptions)).eval()

@@ -17,7 +17,7 @@ from pixelwise.recipes.schema.base import Part, Range, require
 from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.evaluation import Evaluation, Original, Published
 from pixelwise.recipes.schema.loss import ClassWeights, Loss, Ohem
-from pixelwise.recipes.schema.model import ModelSpec
+from pixelwise.recipes.schema.model import SPECS, Spec
 from pixelwise.recipes.schema.training import (
     Checkpoints,
     Ema,
@@ -73,7 +73,7 @@ class Recipe(Part, frozen=True, kw_only=True):
 
     name: str
     summary: str = ""
-    model: ModelSpec
+    model: Spec
     data: Data = Data()
     augment: Augment = Augment()
     loss: Loss = Loss()
@@ -98,6 +98,7 @@ class Recipe(Part, frozen=True, kw_only=True):
             f"stages: the names are {', '.join(names)}; expected different ones",
             "each stage has a folder of its own",
         )
+        self._require_registered_family()
         self.model.check(self)
         if self.data.multilabel:
             self._require_binary_terms()
@@ -123,6 +124,15 @@ class Recipe(Part, frozen=True, kw_only=True):
                     f"0..{len(self.data.classes) - 1} or {IGNORE}",
                     "map every raw value to a class id, or to 255 to ignore it",
                 )
+
+    def _require_registered_family(self) -> None:
+        """Without its family's name the recipe could be written to a file, and not be read again."""
+        spec = type(self.model)
+        require(
+            SPECS.get(self.model.family) is spec,
+            f"model is a {spec.__module__}.{spec.__qualname__}, which is not registered as a model family",
+            "decorate its class with pixelwise.recipes.schema.model.register_spec, and give it a tag of its own",
+        )
 
     def _require_binary_terms(self) -> None:
         """What has no meaning where a pixel may belong to several classes."""

@@ -22,9 +22,9 @@ from pixelwise.recipes.overrides import with_parts
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training.batches import Batch
-from pixelwise.training.ema import build_average
-from pixelwise.training.loop import is_out_of_memory
-from pixelwise.training.optimizers import build_optimizer
+from pixelwise.training.memory import is_out_of_memory
+from pixelwise.training.optimization.ema import build_average
+from pixelwise.training.optimization.optimizers import build_optimizer
 from pixelwise.training.state import TrainingState
 from pixelwise.training.step import train_step
 
