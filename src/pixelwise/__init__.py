@@ -13,6 +13,8 @@ from pixelwise.machine import openmp as _openmp
 from pixelwise.telemetry import switch_off as _switch_off
 
 if TYPE_CHECKING:
+    from pixelwise.api.deploy import deploy
+    from pixelwise.api.profile import profile
     from pixelwise.api.report import write_report
     from pixelwise.api.resume import resume
     from pixelwise.api.train import train
@@ -20,13 +22,14 @@ if TYPE_CHECKING:
     from pixelwise.datasets.auditing.audit import Audit, audit
     from pixelwise.datasets.opening import open_dataset
     from pixelwise.deployment.export.export import export
+    from pixelwise.deployment.int8.quantize import quantize
     from pixelwise.errors import PixelwiseError
     from pixelwise.evaluation.runs import evaluate
     from pixelwise.models import SegmentationModel, build_model
     from pixelwise.observer import Observer
     from pixelwise.prediction.loading import load
     from pixelwise.prediction.segmenter import Prediction, Segmenter
-    from pixelwise.profiling import Complexity, complexity
+    from pixelwise.profiling.complexity import Complexity, complexity
     from pixelwise.recipes.catalog import list_recipes
     from pixelwise.recipes.files import find as recipe
     from pixelwise.recipes.overrides import apply_overrides
@@ -40,7 +43,7 @@ _openmp.configure()  # before anything imports torch
 # Where a name is, as `module`, or `module:name` where it has another name there.
 _HOMES = {
     "Audit": "pixelwise.datasets.auditing.audit",
-    "Complexity": "pixelwise.profiling",
+    "Complexity": "pixelwise.profiling.complexity",
     "ImportReport": "pixelwise.checkpoints.importers.importing",
     "Observer": "pixelwise.observer",
     "PixelwiseError": "pixelwise.errors",
@@ -53,7 +56,8 @@ _HOMES = {
     "apply_overrides": "pixelwise.recipes.overrides",
     "audit": "pixelwise.datasets.auditing.audit",
     "build_model": "pixelwise.models",
-    "complexity": "pixelwise.profiling",
+    "complexity": "pixelwise.profiling.complexity",
+    "deploy": "pixelwise.api.deploy",
     "display": "pixelwise.reports.displays",
     "evaluate": "pixelwise.evaluation.runs",
     "export": "pixelwise.deployment.export.export",
@@ -61,6 +65,8 @@ _HOMES = {
     "list_recipes": "pixelwise.recipes.catalog",
     "load": "pixelwise.prediction.loading",
     "open_dataset": "pixelwise.datasets.opening",
+    "profile": "pixelwise.api.profile",
+    "quantize": "pixelwise.deployment.int8.quantize",
     "recipe": "pixelwise.recipes.files:find",
     "resume": "pixelwise.api.resume",
     "train": "pixelwise.api.train",
@@ -83,6 +89,7 @@ __all__ = [
     "audit",
     "build_model",
     "complexity",
+    "deploy",
     "display",
     "evaluate",
     "export",
@@ -90,6 +97,8 @@ __all__ = [
     "list_recipes",
     "load",
     "open_dataset",
+    "profile",
+    "quantize",
     "recipe",
     "resume",
     "train",
