@@ -18,8 +18,8 @@ from pixelwise.errors import CheckpointError, RecipeError, StoppedError
 from pixelwise.evaluation.pairs import EvaluationPair, batches_alike, read_split
 from pixelwise.evaluation.tally import Measurement, Tally
 from pixelwise.machine.facts import peak_memory_bytes
+from pixelwise.machine.threads import reading_threads
 from pixelwise.models import SegmentationModel
-from pixelwise.prediction.background import THREADS
 from pixelwise.prediction.network import (
     main_logits,
     padded_size,
@@ -129,7 +129,7 @@ def evaluate_protocols(
     ]
     if chosen.type == "cuda":
         torch.cuda.reset_peak_memory_stats(chosen)
-    read = read_split(samples, dataset, protocols, input_size, ahead=2 * batch_size + THREADS)
+    read = read_split(samples, dataset, protocols, input_size, ahead=2 * batch_size + reading_threads())
     with contextlib.closing(read), prediction_mode(model):  # type: ignore[type-var]
         for batch in batches_alike(read, batch_size, lambda pairs: [pair.image.shape for pair in pairs]):
             if should_stop is not None and should_stop():

@@ -14,6 +14,8 @@ from pathlib import Path
 import msgspec
 import torch
 
+from pixelwise.machine.threads import usable_cores
+
 PACKAGES = ("pixelwise", "torch", "timm", "numpy", "opencv-python-headless", "Pillow")
 """The packages whose version can change a result."""
 FEATURES = (
@@ -51,7 +53,7 @@ def machine_facts() -> Machine:
     """Look at this machine."""
     return Machine(
         cpu=_cpu_name(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=usable_cores(),
         threads=torch.get_num_threads(),
         gpu=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),

@@ -9,6 +9,7 @@ import msgspec
 import torch
 
 from pixelwise.machine.devices import choose_device
+from pixelwise.machine.threads import default_threads
 from pixelwise.models import build_model
 from pixelwise.profiling.forward import profile_forward
 from pixelwise.profiling.training import profile_training
@@ -20,7 +21,7 @@ from pixelwise.recipes.sizes import seen_size
 from pixelwise.records.run_folder import ENVIRONMENT, RECIPE, read_recipe
 from pixelwise.reports.profiles import draw_training, forward_lines, refuse_picture_format, training_lines
 from pixelwise.storage import json_text
-from pixelwise.training.runs import default_threads, use_processor
+from pixelwise.training.runs import use_processor
 
 CLASSES = 19
 """Outputs where neither says how many: those of Cityscapes, for which most of the tables are."""
