@@ -13,6 +13,8 @@ from pixelwise.machine import openmp as _openmp
 from pixelwise.telemetry import switch_off as _switch_off
 
 if TYPE_CHECKING:
+    from pixelwise.api.table import table
+    from pixelwise.checkpoints.import_folder import import_weights_file
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
     from pixelwise.datasets.auditing.audit import Audit, audit
     from pixelwise.datasets.opening import open_dataset
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
     from pixelwise.prediction.segmenter import Prediction, Segmenter
     from pixelwise.profiling import Complexity, complexity
     from pixelwise.recipes.catalog import list_recipes
+    from pixelwise.recipes.explaining import explain
     from pixelwise.recipes.files import find as recipe
     from pixelwise.recipes.overrides import apply_overrides
     from pixelwise.recipes.protocols import Protocol
     from pixelwise.recipes.schema.recipe import Recipe
     from pixelwise.records.result import Result
     from pixelwise.training.runs import resume, train
+    from pixelwise.zoo.searching import search
 
 _openmp.configure()  # before anything imports torch
 
@@ -50,13 +54,17 @@ _HOMES = {
     "build_model": "pixelwise.models",
     "complexity": "pixelwise.profiling",
     "evaluate": "pixelwise.evaluation.runs",
+    "explain": "pixelwise.recipes.explaining",
     "export": "pixelwise.deployment.export.export",
     "import_weights": "pixelwise.checkpoints.importers.importing",
+    "import_weights_file": "pixelwise.checkpoints.import_folder",
     "list_recipes": "pixelwise.recipes.catalog",
     "load": "pixelwise.prediction.loading",
     "open_dataset": "pixelwise.datasets.opening",
     "recipe": "pixelwise.recipes.files:find",
     "resume": "pixelwise.training.runs",
+    "search": "pixelwise.zoo.searching",
+    "table": "pixelwise.api.table",
     "train": "pixelwise.training.runs",
 }
 
@@ -76,13 +84,17 @@ __all__ = [
     "build_model",
     "complexity",
     "evaluate",
+    "explain",
     "export",
     "import_weights",
+    "import_weights_file",
     "list_recipes",
     "load",
     "open_dataset",
     "recipe",
     "resume",
+    "search",
+    "table",
     "train",
 ]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -18,8 +21,11 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from pixelwise.training.loop import Status
-from pixelwise.training.runs import RunObserver
+from pixelwise.observer import Observer
+
+if TYPE_CHECKING:
+    from pixelwise.training.loop import Status
+    from pixelwise.training.runs import RunObserver
 
 QUIET_SECONDS = 30.0
 """Without a terminal, a line is written this often."""
@@ -54,6 +60,8 @@ class TrainingDisplay:
     @property
     def observer(self) -> RunObserver:
         """The callables to hand to `train` or `resume`."""
+        from pixelwise.training.runs import RunObserver  # torch, which other displays do not need
+
         return RunObserver(phase=self._phase, status=self._status, warn=self._warn)
 
     def __enter__(self) -> TrainingDisplay:
@@ -209,3 +217,16 @@ class CountDisplay:
     def __call__(self, done: int, total: int) -> None:
         """Show that `done` of `total` are done."""
         self._progress.update(self._task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def display() -> Iterator[Observer]:
+    """Show on a terminal what goes on, for as long as the block runs."""
+    console = Console(stderr=True, highlight=False)
+    with console.status("") as status:
+
+        class Shown(Observer):
+            def phase(self, name: str) -> None:
+                status.update(f"{name} ...")
+
+        yield Shown()

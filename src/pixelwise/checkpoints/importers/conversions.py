@@ -129,3 +129,8 @@ def register_importer(source: str, *families: str, swaps_average: bool = False) 
         return conversion
 
     return register
+
+
+def sources() -> list[str]:
+    """The systems whose weights can be read, in the order of the alphabet."""
+    return sorted({importer.source for importer in IMPORTERS.all().values()})

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pixelwise.checkpoints.importers.conversions import IMPORTERS, Conversion, Importer, refuse_architecture
+from pixelwise.checkpoints.importers.conversions import IMPORTERS, Conversion, Importer, refuse_architecture, sources
 from pixelwise.checkpoints.importers.translating import (
     as_convolution,
     fit_classes,
@@ -138,11 +138,10 @@ def _importer(source: str, family: str) -> Importer:
     known = IMPORTERS.all().values()
     families = [one.family for one in known if one.source == source]
     if not families:
-        sources = sorted({one.source for one in known})
         raise CheckpointError(
             "K401",
-            f"no importer for weights of '{source}'{did_you_mean(source, sources)}",
-            f"known sources: {', '.join(sources)}; one of another package needs that package installed",
+            f"no importer for weights of '{source}'{did_you_mean(source, sources())}",
+            f"known sources: {', '.join(sources())}; one of another package needs that package installed",
         )
     readers = ", ".join(one.source for one in known if one.family == family) or "no source"
     raise refuse_architecture(
