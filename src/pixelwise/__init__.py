@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from pixelwise.api.profile import profile
     from pixelwise.api.report import write_report
     from pixelwise.api.resume import resume
+    from pixelwise.api.table import table
     from pixelwise.api.train import train
+    from pixelwise.checkpoints.import_folder import import_weights_file
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
     from pixelwise.datasets.auditing.audit import Audit, audit
     from pixelwise.datasets.opening import open_dataset
@@ -31,12 +33,14 @@ if TYPE_CHECKING:
     from pixelwise.prediction.segmenter import Prediction, Segmenter
     from pixelwise.profiling.complexity import Complexity, complexity
     from pixelwise.recipes.catalog import list_recipes
+    from pixelwise.recipes.explaining import explain
     from pixelwise.recipes.files import find as recipe
     from pixelwise.recipes.overrides import apply_overrides
     from pixelwise.recipes.protocols import Protocol
     from pixelwise.recipes.schema.recipe import Recipe
     from pixelwise.records.result import Result
     from pixelwise.reports.displays import display
+    from pixelwise.zoo.searching import search
 
 _openmp.configure()  # before anything imports torch
 
@@ -60,8 +64,10 @@ _HOMES = {
     "deploy": "pixelwise.api.deploy",
     "display": "pixelwise.reports.displays",
     "evaluate": "pixelwise.evaluation.runs",
+    "explain": "pixelwise.recipes.explaining",
     "export": "pixelwise.deployment.export.export",
     "import_weights": "pixelwise.checkpoints.importers.importing",
+    "import_weights_file": "pixelwise.checkpoints.import_folder",
     "list_recipes": "pixelwise.recipes.catalog",
     "load": "pixelwise.prediction.loading",
     "open_dataset": "pixelwise.datasets.opening",
@@ -71,6 +77,8 @@ _HOMES = {
     "resume": "pixelwise.api.resume",
     "train": "pixelwise.api.train",
     "write_report": "pixelwise.api.report",
+    "search": "pixelwise.zoo.searching",
+    "table": "pixelwise.api.table",
 }
 
 __all__ = [
@@ -92,8 +100,10 @@ __all__ = [
     "deploy",
     "display",
     "evaluate",
+    "explain",
     "export",
     "import_weights",
+    "import_weights_file",
     "list_recipes",
     "load",
     "open_dataset",
@@ -101,6 +111,8 @@ __all__ = [
     "quantize",
     "recipe",
     "resume",
+    "search",
+    "table",
     "train",
     "write_report",
 ]

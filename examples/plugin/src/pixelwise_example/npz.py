@@ -44,9 +44,7 @@ def open_engine(file: Path, threads: int | None) -> Engine:
 
     with np.load(file, allow_pickle=False) as saved:
         about = msgspec.json.decode(str(saved[ABOUT]))
-        weights = {
-            name.removeprefix("model."): torch.from_numpy(saved[name]) for name in saved.files if name != ABOUT
-        }
+        weights = {name.removeprefix("model."): torch.from_numpy(saved[name]) for name in saved.files if name != ABOUT}
     spec = msgspec.convert(about["spec"], SPECS.find(about["spec"]["family"]))
     model = build_model(spec, len(about["classes"]))
     model.load_state_dict(weights)
