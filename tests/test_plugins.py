@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 from distributions import install, python
 
+from pixelwise.plugins import missing_packages
+
 GROUP = "pixelwise.plugins"
 LOAD = (
     "import json, sys, warnings; from pixelwise.plugins import load_plugins\n"
@@ -104,3 +106,133 @@ def test_of_a_package_that_is_installed_twice_the_first_counts(tmp_path: Path):
     script = f"import sys; sys.path.append({str(tmp_path / 'system')!r})\n{LOAD}"
     done = python("-c", script, site=tmp_path / "user")
     assert [row[1:3] for row in json.loads(done.stdout)["found"]] == [["acme-models", "2.0"]]
+
+
+HOST = """
+from pixelwise.errors import DataError
+from pixelwise.plugins import Registry, packages_in_use
+COLOURS = Registry("colour", DataError, "D999", built_in=("own_colours",))
+def colour(name):
+    def register(function):
+        COLOURS.add(name, function)
+        return function
+    return register
+"""
+OWN = "from host import colour\n@colour('red')\ndef red(): return 'ours'\n"
+GREEN = "from host import colour\n@colour('green')\ndef green(): return 'theirs'\n"
+
+
+def ask(site: Path, question: str, prelude: str = "") -> dict:
+    """The value of an expression about `COLOURS` in a new process, or its error; and the warnings that were shown."""
+    script = (
+        "import json, sys, warnings\nfrom host import COLOURS, packages_in_use\nfrom pixelwise.errors import *\n"
+        f"{prelude}\nwith warnings.catch_warnings(record=True) as caught:\n    warnings.simplefilter('always')\n"
+        f"    try: answer = {question}\n"
+        "    except PixelwiseError as error: answer = [error.code, error.message, error.help]\n"
+        "print(json.dumps([answer, [[w.message.code, w.message.message] for w in caught]]))"
+    )
+    done = python("-c", script, site=site)
+    assert done.returncode == 0, done.stderr
+    answer, warned = json.loads(done.stdout)
+    return {"answer": answer, "warnings": warned}
+
+
+def host(site: Path) -> Path:
+    site.mkdir(exist_ok=True)
+    (site / "host.py").write_text(HOST, "utf-8")
+    (site / "own_colours.py").write_text(OWN, "utf-8")
+    return site
+
+
+def test_our_own_are_found_without_importing_plug_ins(tmp_path: Path):
+    install(host(tmp_path), "acme", entry("acme"), GREEN)
+    found = ask(tmp_path, "[COLOURS.find('red')(), 'acme' in sys.modules]")
+    assert found == {"answer": ["ours", False], "warnings": []}
+
+
+def test_a_plug_in_is_imported_for_a_name_that_is_not_ours(tmp_path: Path):
+    install(host(tmp_path), "acme", entry("acme"), GREEN)
+    found = ask(tmp_path, "[COLOURS.find('green')(), COLOURS.module_of('green'), sorted(COLOURS), list(COLOURS.own())]")
+    assert found == {"answer": ["theirs", "acme", ["green", "red"], ["red"]], "warnings": []}
+
+
+def test_an_unknown_name_is_the_kinds_own_error_with_the_nearest_ones(tmp_path: Path):
+    install(host(tmp_path), "acme", entry("acme"), GREEN)
+    code, message, help = ask(tmp_path, "COLOURS.find('gren', 'shirt.toml: ')")["answer"]
+    assert (code, message) == ("D999", "shirt.toml: no colour is named 'gren'; did you mean 'green' or 'red'?")
+    assert "red, green" in help
+    assert ask(tmp_path, "COLOURS.look_up('gren')")["answer"] is None
+
+
+def test_a_taken_name_is_refused_with_both_places_and_ours_stays(tmp_path: Path):
+    # Although the module of ours that has the name was not needed, and so not imported, before.
+    install(host(tmp_path), "acme", entry("acme"), GREEN.replace("green", "red"))
+    found = ask(tmp_path, "[list(COLOURS.all()), COLOURS['red']()]")
+    assert found["answer"] == [["red"], "ours"]
+    ((code, message),) = found["warnings"]
+    assert code == "W241"
+    assert "'red'" in message
+    assert "own_colours" in message
+    assert "acme 1.2" in message
+
+
+def test_of_two_plug_ins_with_one_name_the_first_keeps_it(tmp_path: Path):
+    install(host(tmp_path), "acme", entry("acme"), GREEN)
+    install(tmp_path, "zenith", entry("zenith"), GREEN)
+    found = ask(tmp_path, "COLOURS.module_of('green') or [COLOURS.find('green') and COLOURS.module_of('green')]")
+    ((code, message),) = found["warnings"]
+    assert code == "W241"
+    assert "acme 1.2" in message
+    assert "zenith 1.2" in message
+    assert found["answer"][0] in ("acme", "zenith")
+
+
+def test_what_a_plug_in_registered_before_it_failed_is_taken_out_again(tmp_path: Path):
+    install(host(tmp_path), "acme", entry("acme"), f"{GREEN}\nraise RuntimeError('half way')")
+    found = ask(tmp_path, "list(COLOURS.all())")
+    assert found["answer"] == ["red"]
+    assert [code for code, _ in found["warnings"]] == ["W240"]
+
+
+def test_a_script_registers_without_being_installed(tmp_path: Path):
+    prelude = "from host import colour\n@colour('mauve')\ndef mauve(): return 1"
+    found = ask(host(tmp_path), "[COLOURS.find('mauve')(), packages_in_use()]", prelude)
+    assert found["answer"] == [1, {}]
+
+
+def test_a_definition_that_runs_again_replaces_the_former(tmp_path: Path):
+    again = "\n".join(f"@colour('mauve')\ndef mauve(): return {number}" for number in (1, 2))
+    found = ask(host(tmp_path), "COLOURS.find('mauve')()", f"from host import colour\n{again}")
+    assert found["answer"] == 2
+
+
+def test_another_thing_of_the_same_module_is_refused(tmp_path: Path):
+    code = GREEN + GREEN.replace("def green", "def other")
+    install(host(tmp_path), "acme", entry("acme"), code)
+    found = ask(tmp_path, "list(COLOURS.all())")
+    assert found["answer"] == ["red"]
+    assert [code for code, _ in found["warnings"]] == ["W241"]
+
+
+def test_the_packages_behind_what_is_registered_are_known(tmp_path: Path):
+    install(host(tmp_path), "acme", entry("acme"), GREEN)
+    assert ask(tmp_path, "[packages_in_use(), len(COLOURS.all()), packages_in_use()]")["answer"] == [
+        {},
+        2,
+        {"acme": "1.2"},
+    ]
+
+
+def test_a_plug_in_that_looks_for_a_name_while_it_is_imported_does_not_wait_for_itself(tmp_path: Path):
+    install(
+        host(tmp_path),
+        "acme",
+        entry("acme"),
+        f"from host import COLOURS\nassert COLOURS.look_up('no') is None\n{GREEN}",
+    )
+    assert ask(tmp_path, "COLOURS.find('green')()") == {"answer": "theirs", "warnings": []}
+
+
+def test_packages_of_a_run_that_are_not_installed_are_named():
+    assert missing_packages({"msgspec": "0.1", "pixelwise-nobody": "1.5"}) == ["pixelwise-nobody==1.5"]
+    assert missing_packages({}) == []

@@ -1,19 +1,41 @@
-"""What other packages add through entry points, loaded so that a broken one can harm nobody.
+"""What can be extended: registries by name, filled by our own modules and by those of other packages alike.
 
-A package that is wrong is named in a `PixelwiseWarning`, and everything else works on without it.
+A package of kinds (model families, encoders, formats, loss terms, ...) owns one `Registry`:
+
+    TERMS: Registry[Term] = Registry("loss term", LossError, "R299", built_in=("pixelwise.losses",))
+
+Every module that defines one registers it when it is imported, ours and a stranger's by the same call, and whoever
+needs one by its name asks `TERMS.find(name)`. That imports our own modules first, then, if the name is still unknown,
+the modules that installed packages name under the entry point group `pixelwise.plugins`. A package that is wrong is
+named in a `PixelwiseWarning`, and everything else works on without it.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+import sys
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from pixelwise.errors import PixelwiseWarning
+from pixelwise.errors import PixelwiseError, PixelwiseWarning, RecipeError
+from pixelwise.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
+
+GROUP = "pixelwise.plugins"
+"""Entry point group of modules that register something when they are imported."""
+TAKEN = "R234"
+"""Code of the error for a name that is registered a second time."""
+
+Value = TypeVar("Value")
+_loading = threading.RLock()
+_current: Plugin | None = None
+"""The plug-in whose module is being imported."""
 
 
 class Plugin(NamedTuple):
@@ -65,12 +87,21 @@ def load_plugins(group: str) -> tuple[Loaded, ...]:
     Returns:
         What could be imported, in the order of `sys.path`. Each entry point that could not is a warning (W240).
     """
+    global _current
     loaded = []
     for plugin, point in _found(group):
+        _current = plugin
         try:
             loaded.append(Loaded(plugin, point.load()))
         except (Exception, SystemExit) as error:  # whatever a stranger's module does when it is imported
-            refuse(plugin, f"cannot be imported: {_said(error)}")
+            for registry in _registries:
+                registry.forget(plugin)
+            if isinstance(error, PixelwiseError) and error.code == TAKEN:
+                warn("W241", f"{plugin} is not used: {error.message}", plugin.removal)
+            else:
+                refuse(plugin, f"cannot be imported: {_said(error)}")
+        finally:
+            _current = None
     return tuple(loaded)
 
 
@@ -88,6 +119,215 @@ def warn(code: str, message: str, help: str) -> None:
     """Show a warning with a code; the command line prints it like an error."""
     # The place that counts is in the message, and no line of the caller's.
     warnings.warn(PixelwiseWarning(code, message, help), stacklevel=2)
+
+
+class _Place(NamedTuple):
+    """Where something was registered: the module, and the plug-in that it was imported for, if any."""
+
+    module: str
+    plugin: Plugin | None
+
+    def __str__(self) -> str:
+        return self.module if self.plugin is None else f"{self.module} ({self.plugin.origin})"
+
+
+_registries: list[Registry[Any]] = []
+
+
+class Registry(dict[str, Value], Generic[Value]):
+    """Name -> one thing of a kind. As a dict it holds what has been registered so far; `find` and `all` look further.
+
+    Args:
+        kind: What one of them is called in messages, such as `loss term`.
+        error: Class of the error for an unknown name, a `PixelwiseError`.
+        code: Its code, explained in docs/errors.md.
+        built_in: Our own modules, or packages all of whose modules, register some; imported when a name is looked for.
+        help: The way out of an unknown name; left out, the known names are listed.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        error: Callable[[str, str, str], PixelwiseError],
+        code: str,
+        *,
+        built_in: Sequence[str] = (),
+        help: str = "",
+    ) -> None:
+        super().__init__()
+        self.kind = kind
+        self._error, self._code, self._help = error, code, help
+        self._built_in = tuple(built_in)
+        self._pending: list[str] | None = None
+        self._places: dict[str, _Place] = {}
+        self._home = sys._getframe(1).f_globals.get("__name__", "")
+        _registries.append(self)
+
+    def add(self, name: str, value: Value) -> Value:
+        """Register something; the module that calls, directly or through a decorator, is where it comes from.
+
+        A class or function that is defined again by the same module, as a notebook's cell does, replaces the former.
+
+        Args:
+            name: Its name, as recipes and the command line say it.
+            value: The thing itself.
+
+        Returns:
+            `value`.
+
+        Raises:
+            RecipeError: R234, the name is taken; both places are named.
+        """
+        place = _place(self._caller())
+        if not self._is_own(place.module):
+            self._import_built_in()  # a name of ours is taken, whether or not its module has been needed yet
+        before = self._places.get(name)
+        if name in self and not (before is not None and _defined_again(before, self[name], place, value)):
+            raise RecipeError(
+                TAKEN,
+                f"the {self.kind} '{name}' is registered by {before or 'another module'} and again by {place}",
+                "choose another name; the package's own in front of it is always free",
+            )
+        self[name] = value
+        self._places[name] = place
+        return value
+
+    def look_up(self, name: str) -> Value | None:
+        """What has that name: ours, else a plug-in's, which are then imported; None where there is none."""
+        if name not in self:
+            self._import_built_in(name)
+        if name not in self:
+            import_plugins()
+        return self.get(name)
+
+    def find(self, name: str, where: str = "") -> Value:
+        """What has that name: ours, else a plug-in's, which are then imported.
+
+        Args:
+            name: As it was registered.
+            where: Begins the message of the error, such as `recipe.toml: model.family: `.
+
+        Raises:
+            PixelwiseError: The registry's own error, with the nearest names: nothing has that name.
+        """
+        found = self.look_up(name)
+        if found is None:
+            raise self.unknown(name, where)
+        return found
+
+    def unknown(self, name: str, where: str = "") -> PixelwiseError:
+        """The error for a name that `look_up` does not know."""
+        message = f"{where}no {self.kind} is named '{name}'{did_you_mean(name, self)}"
+        known = f"known are {', '.join(self)}" if self else "there are none"
+        return self._error(
+            self._code, message, self._help or f"{known}; one of another package needs that package installed"
+        )
+
+    def own(self) -> Mapping[str, Value]:
+        """Ours alone, in the order in which they were registered."""
+        self._import_built_in()
+        return {name: value for name, value in self.items() if self._is_own(self.module_of(name))}
+
+    def all(self) -> Mapping[str, Value]:
+        """Ours and those of every plug-in, which are then imported."""
+        self._import_built_in()
+        import_plugins()
+        return self
+
+    def module_of(self, name: str) -> str:
+        """Name of the module that registered it; empty if nobody did by `add`."""
+        place = self._places.get(name)
+        return place.module if place else ""
+
+    def forget(self, plugin: Plugin) -> None:
+        """Take out what a plug-in registered before its import failed."""
+        for name in [name for name, place in self._places.items() if place.plugin == plugin]:
+            self.pop(name, None)
+            del self._places[name]
+
+    def packages(self) -> Iterator[tuple[str, str]]:
+        """Name and version of the distribution behind everything that is not ours; see `packages_in_use`."""
+        for place in self._places.values():
+            if place.plugin is not None and place.plugin.package:
+                yield place.plugin.package, place.plugin.version
+            elif not self._is_own(place.module):
+                yield from _distributions_of(place.module)
+
+    def _is_own(self, module: str) -> bool:
+        return module == self._home or any(module == own or module.startswith(f"{own}.") for own in self._built_in)
+
+    def _caller(self) -> str:
+        """The module nearest in the stack that is neither this one nor the registry's own, if there is one."""
+        frame = sys._getframe(2)
+        while frame is not None:
+            module = frame.f_globals.get("__name__", "")
+            if module not in (__name__, self._home):
+                return module if not module.startswith("importlib") else self._home
+            frame = frame.f_back
+        return self._home
+
+    def _import_built_in(self, until: str | None = None) -> None:
+        """Import our own modules that register something, one by one, as far as the one that registers `until`."""
+        if self._pending is None:
+            self._pending = [module for name in self._built_in for module in _modules_of(name)]
+        while self._pending and (until is None or until not in self):
+            importlib.import_module(self._pending.pop(0))
+
+
+def import_plugins() -> None:
+    """Import what installed packages register under `pixelwise.plugins`, once per process."""
+    with _loading:
+        if _current is None:  # a plug-in that looks for a name while it is imported does not wait for itself
+            load_plugins(GROUP)
+
+
+def packages_in_use() -> dict[str, str]:
+    """Name -> version of the distributions that registered anything in this process: what a run has to name.
+
+    A module that no distribution brought, such as a script, is not among them.
+    """
+    return dict(sorted({package for registry in _registries for package in registry.packages()}))
+
+
+def missing_packages(packages: Mapping[str, str]) -> list[str]:
+    """Those of a run's `packages_in_use` that are not installed here, as `pip install` takes them (`acme==1.2`)."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    missing = []
+    for name, used in packages.items():
+        try:
+            version(name)
+        except PackageNotFoundError:
+            missing.append(f"{name}=={used}")
+    return missing
+
+
+def _place(module: str) -> _Place:
+    """Where a module is from; one that another plug-in's module imports is not that plug-in's."""
+    mine = _current is not None and _current.value.split(":")[0].split(".")[0] == module.split(".")[0]
+    return _Place(module, _current if mine else None)
+
+
+def _modules_of(name: str) -> list[str]:
+    """A module, or the modules of a package in the order of the alphabet, those of its folders included."""
+    module = importlib.import_module(name)
+    paths = getattr(module, "__path__", None)
+    return [name] if paths is None else [found.name for found in pkgutil.walk_packages(paths, f"{name}.")]
+
+
+def _defined_again(before: _Place, old: Any, place: _Place, new: Any) -> bool:
+    """Whether a module registers a class or function of the same name again, as on being reloaded."""
+    same = getattr(old, "__qualname__", old), getattr(new, "__qualname__", new)
+    return before.module == place.module and (same[0] == same[1] or place.module == "__main__")
+
+
+@cache
+def _distributions_of(module: str) -> tuple[tuple[str, str], ...]:
+    """Names and versions of the distributions that a module belongs to: one, or none."""
+    from importlib.metadata import packages_distributions, version
+
+    names = packages_distributions().get(module.partition(".")[0], [])
+    return tuple((name, version(name)) for name in dict.fromkeys(names))
 
 
 def _found(group: str) -> Iterator[tuple[Plugin, EntryPoint]]:
