@@ -32,7 +32,7 @@ from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, in_order, spl
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
 from pixelwise.datasets.layouts.pairing import is_mask_name, pair, pair_folders
 from pixelwise.datasets.layouts.splits import divided
-from pixelwise.datasets.layouts.words import folders_by_words
+from pixelwise.datasets.layouts.words import IMAGE_WORDS, MASK_WORDS, folders_by_words
 from pixelwise.datasets.samples import Sample
 from pixelwise.storage import printable
 
@@ -40,13 +40,13 @@ LOOKED_FOR = (
     "images/ (imgs/, JPEGImages/, original/, input/) with masks/ (labels/, annotations/, SegmentationClass/, gt/), "
     "train/ with train_masks/, or a.jpg with a_mask.png"
 )
+# The first one that exists is taken.
 _IMAGE_FOLDERS = (
-    "images", "image", "imgs", "img", "jpegimages", "original", "originals", "input", "inputs", "photos", "pictures",
-    "frames", "rgb", "src", "source", "raw",
+    "images", "image", "imgs", "img", "jpegimages", "original", "originals", *IMAGE_WORDS, "src", "source", "raw",
 )  # fmt: skip
 _MASK_FOLDERS = (
     "masks", "mask", "labels", "label", "annotations", "annotation", "segmentationclass", "gt", "groundtruth",
-    "ground_truth", "ground-truth", "ground truth", "segmentation", "segmentations", "seg", "target", "targets",
+    "ground_truth", "ground-truth", "ground truth", *MASK_WORDS,
 )  # fmt: skip
 _SPLIT_IMAGES = ("", "_images", "_image", "_imgs")
 _SPLIT_MASKS = ("_masks", "_mask", "_labels", "_label", "annot", "_annotations", "_gt")

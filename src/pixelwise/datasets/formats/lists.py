@@ -21,6 +21,7 @@ from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.formats.folder import folder_layout
 from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, in_order
 from pixelwise.datasets.layouts.splits import divided
+from pixelwise.datasets.layouts.words import IMAGE_WORDS, MASK_WORDS
 from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
@@ -29,8 +30,11 @@ from pixelwise.storage import printable
 LOOKED_FOR = "train.txt and val.txt with `image mask` per line, or a CSV file with the columns image and mask"
 _PLACES = (".", "lists", "splits", "ImageSets/Segmentation", "ImageSets")
 _ENDINGS = (".txt", ".csv", ".tsv", ".lst")
-_IMAGE_COLUMNS = ("image", "images", "image_path", "img", "img_path", "filename", "file_name", "path", "input", "x")
-_MASK_COLUMNS = ("mask", "masks", "mask_path", "label", "labels", "label_path", "annotation", "seg", "target", "y")
+# The first one that exists is taken: where a file has a `label` and a `mask_path`, the label is a word.
+_IMAGE_COLUMNS = (
+    "image", "images", "image_path", "img", "img_path", "filename", "file_name", "path", *IMAGE_WORDS, "x",
+)  # fmt: skip
+_MASK_COLUMNS = ("mask", "masks", "mask_path", "label", "labels", "label_path", *MASK_WORDS, "y")
 _SPLIT_COLUMNS = ("split", "set", "subset", "fold")
 # (line number, image, mask or None)
 _Row = tuple[int, str, str | None]

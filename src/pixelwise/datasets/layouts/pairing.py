@@ -9,26 +9,20 @@ from pathlib import Path
 
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.layouts.listing import Entry, Listing, list_images
+from pixelwise.datasets.layouts.words import IMAGE_WORDS, MASK_MARKS
 from pixelwise.datasets.samples import Sample
 from pixelwise.storage import printable
 
+_IMAGE = "|".join(IMAGE_WORDS)
+_MASK = "|".join(MASK_MARKS)
+_MASK_END = f"gtFine_labelIds|labelIds|{_MASK}"
 # What tools append to the stem of an image, or of its mask, or put before it; alone in a folder it may be the stem.
-_MASK_SUFFIX = re.compile(
-    r"([/_\-. ](gtFine_labelIds|labelIds|labels?|masks?|gt|seg|segmentation|annotations?|L)"
-    r"|\.(jpe?g|png|webp|tiff?|bmp|gif))$",
-    re.IGNORECASE,
-)
-_IMAGE_SUFFIX = re.compile(r"[/_\-. ](leftImg8bit|image|img|rgb|sat)$", re.IGNORECASE)
-_MASK_PREFIX = re.compile(r"(?:(?<=/)|^)(masks?|labels?|gt|seg|annotations?)[_\-. ]?(?=[^/]+$)", re.IGNORECASE)
-_IMAGE_PREFIX = re.compile(
-    r"(?:(?<=/)|^)(images?|imgs?|photos?|pictures?|frames?|inputs?|rgb)[_\-. ]?(?=[^/]+$)", re.IGNORECASE
-)
+_MASK_SUFFIX = re.compile(rf"([/_\-. ]({_MASK_END}|L)|\.(jpe?g|png|webp|tiff?|bmp|gif))$", re.IGNORECASE)
+_IMAGE_SUFFIX = re.compile(rf"[/_\-. ](leftImg8bit|sat|{_IMAGE})$", re.IGNORECASE)
+_MASK_PREFIX = re.compile(rf"(?:(?<=/)|^)({_MASK})[_\-. ]?(?=[^/]+$)", re.IGNORECASE)
+_IMAGE_PREFIX = re.compile(rf"(?:(?<=/)|^)({_IMAGE})[_\-. ]?(?=[^/]+$)", re.IGNORECASE)
 # A single letter says too little where images and masks share a folder.
-_APPENDED = re.compile(
-    r"(^|[_\-. ])(gtFine_labelIds|labelIds|labels?|masks?|gt|seg|segmentation|annotations?)$"
-    r"|^(masks?|labels?|gt|seg)(?=[_\-. \d])",
-    re.IGNORECASE,
-)
+_APPENDED = re.compile(rf"(^|[_\-. ])({_MASK_END})$|^({_MASK})(?=[_\-. \d])", re.IGNORECASE)
 _CANDIDATES = 2000
 
 

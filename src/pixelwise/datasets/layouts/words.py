@@ -1,6 +1,9 @@
-"""Which folders hold images and which their masks, by the words in their names.
+"""The words for images and for masks, and which folders hold which by the words in their names.
 
 `img_dir` with `ann_dir`, `ISIC2018_Training_Input` with `ISIC2018_Training_GroundTruth`, `train_x` with `train_y`.
+
+Names of whole folders (`folder`), parts of file names (`pairing`) and columns of lists (`lists`) are made of the same
+words; each place adds what means something there alone.
 """
 
 from __future__ import annotations
@@ -12,15 +15,19 @@ from pathlib import Path
 
 from pixelwise.datasets.layouts.layout import split_of
 
+IMAGE_WORDS = (
+    "images", "image", "imgs", "img", "inputs", "input", "photos", "photo", "pictures", "picture", "frames", "frame",
+    "rgb",
+)  # fmt: skip
+"""What images are called, everywhere."""
+MASK_MARKS = ("masks", "mask", "labels", "label", "annotations", "annotation", "gt", "segmentation", "seg")
+"""What a mask's file name says beside the image's name."""
+MASK_WORDS = (*MASK_MARKS, "segmentations", "targets", "target")
+"""What masks are called where nothing else has such a name: folders, columns."""
+
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
-_IMAGES = {
-    "image", "images", "img", "imgs", "input", "inputs", "photo", "photos", "picture", "pictures", "frame", "frames",
-    "rgb", "x",
-}  # fmt: skip
-_MASKS = {
-    "mask", "masks", "label", "labels", "annotation", "annotations", "ann", "anns", "annot", "gt", "groundtruth",
-    "truth", "seg", "segmentation", "segmentations", "target", "targets", "y",
-}  # fmt: skip
+_IMAGES = {*IMAGE_WORDS, "x"}
+_MASKS = {*MASK_WORDS, "ann", "anns", "annot", "groundtruth", "truth", "y"}
 _SAY_NOTHING = {"ground", "dir", "folder", "data", "dataset"}
 
 Folders = dict[str | None, tuple[Path, Path]]
