@@ -7,7 +7,7 @@ from PIL import Image
 from pixelwise.datasets.formats.folder import folder_layout
 from pixelwise.datasets.formats.lists import lists_layout
 from pixelwise.datasets.layouts.listing import Entry
-from pixelwise.datasets.layouts.pairing import is_mask_name, pair
+from pixelwise.datasets.layouts.matching import is_mask_name, match_files
 from pixelwise.datasets.layouts.words import IMAGE_WORDS, MASK_MARKS, MASK_WORDS, Kind, folders_by_words, kind_of
 
 
@@ -95,7 +95,7 @@ def test_a_word_means_the_same_in_folders_and_in_columns(tmp_path: Path, images:
 )
 def test_a_word_means_the_same_in_names_of_files(image: str, mask: str):
     files = ([Entry(image, Path(f"{image}.jpg"))], [Entry(mask, Path(f"{mask}.png"))])
-    samples, problems = pair("train", *files, masks=Path("masks"))
+    samples, problems = match_files("train", *files, masks=Path("masks"))
     assert (len(samples), problems) == (1, [])
     assert is_mask_name(mask)
     assert not is_mask_name(image)

@@ -13,7 +13,7 @@ import msgspec
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.layouts.layout import Layout, all_match, in_order, split_folders
 from pixelwise.datasets.layouts.listing import subfolders
-from pixelwise.datasets.layouts.pairing import pair_folders
+from pixelwise.datasets.layouts.matching import match_folders
 from pixelwise.datasets.samples import Sample
 
 LOOKED_FOR = (
@@ -32,7 +32,7 @@ def ade20k_layout(root: Path) -> Layout | None:
     splits: dict[str, tuple[Sample, ...]] = {}
     problems: list[Finding] = []
     for name, folder in split_folders(folders["images"]).items():
-        splits[name], findings = pair_folders(name, folder, folders["annotations"] / folder.name)
+        splits[name], findings = match_folders(name, folder, folders["annotations"] / folder.name)
         problems += findings
     return Layout(
         name="ade20k",

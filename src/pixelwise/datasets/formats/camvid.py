@@ -25,7 +25,7 @@ import msgspec
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.layouts.layout import Layout, in_order, split_folders
 from pixelwise.datasets.layouts.listing import list_images, subfolders
-from pixelwise.datasets.layouts.pairing import pair_folders
+from pixelwise.datasets.layouts.matching import match_folders
 from pixelwise.datasets.samples import Sample
 from pixelwise.recipes.classes.camvid import CAMVID_COLORS
 
@@ -67,7 +67,7 @@ def camvid_layout(root: Path) -> Layout | None:
     splits: dict[str, tuple[Sample, ...]] = {}
     problems: list[Finding] = []
     for name, (image_folder, mask_folder) in pairs.items():
-        splits[name], findings = pair_folders(name, image_folder, mask_folder)
+        splits[name], findings = match_folders(name, image_folder, mask_folder)
         problems += findings
     return Layout(
         name="camvid",
@@ -140,7 +140,7 @@ def _original(root: Path) -> Layout | None:
     problems: list[Finding] = []
     splits: dict[str, tuple[Sample, ...]] = {}
     for name, (images, masks) in pairs.items():
-        splits[name], findings = pair_folders(name, images, masks)
+        splits[name], findings = match_folders(name, images, masks)
         problems += findings
     if not pairs:
         images = next((folders[name] for name in _ORIGINAL_IMAGES if name in folders), None)
@@ -150,7 +150,7 @@ def _original(root: Path) -> Layout | None:
         description = (
             f"CamVid, the original: {images.name}/ with {masks.name}/, in the usual splits by sequence and frame"
         )
-        samples, problems = pair_folders("train", images, masks)
+        samples, problems = match_folders("train", images, masks)
         # SegNet's frames have the same names; the original's masks are called `0001TP_006690_L.png`.
         if not all(sample.mask_path is not None and sample.mask_path.stem.endswith("_L") for sample in samples):
             return None

@@ -14,7 +14,7 @@ from pathlib import Path
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.layouts.layout import Layout, in_order, split_folders
 from pixelwise.datasets.layouts.listing import Listing, list_images, subfolders
-from pixelwise.datasets.layouts.pairing import pair
+from pixelwise.datasets.layouts.matching import match_files
 from pixelwise.datasets.samples import Sample
 from pixelwise.recipes.classes.tables import CITYSCAPES, IGNORE
 
@@ -52,7 +52,7 @@ def cityscapes_layout(root: Path) -> Layout | None:
     problems: list[Finding] = []
     problems_of: dict[str, tuple[Finding, ...]] = {}
     for name, (found, labels) in listed.items():
-        splits[name], findings = pair(
+        splits[name], findings = match_files(
             name,
             [entry for entry in found.entries if entry.key.endswith("_leftImg8bit")],
             # The folders also hold colour pictures and instance numbers of every image.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.layouts.layout import Layout, in_order
-from pixelwise.datasets.layouts.pairing import pair_folders
+from pixelwise.datasets.layouts.matching import match_folders
 from pixelwise.datasets.samples import Sample
 
 LOOKED_FOR = (
@@ -24,7 +24,7 @@ def cocostuff_layout(root: Path) -> Layout | None:
         images = next((p for p in (root / f"{split}2017", root / "images" / f"{split}2017") if p.is_dir()), None)
         masks = next((p for name in _MASK_FOLDERS if (p := root / name / f"{split}2017").is_dir()), None)
         if images is not None and masks is not None:
-            splits[split], findings = pair_folders(split, images, masks)
+            splits[split], findings = match_folders(split, images, masks)
             problems += findings
     if not splits:
         return None

@@ -20,6 +20,7 @@ from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.labels import format_color
 from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, in_order, split_of
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
+from pixelwise.datasets.layouts.matching import match_files
 from pixelwise.datasets.layouts.named_images import NamedImages, file_name
 from pixelwise.datasets.layouts.outlines import (
     Broken,
@@ -34,7 +35,6 @@ from pixelwise.datasets.layouts.outlines import (
     turned_rectangle,
     unannotated,
 )
-from pixelwise.datasets.layouts.pairing import pair
 from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
@@ -100,10 +100,10 @@ def cvat_masks_layout(root: Path) -> Layout | None:
         for split, path in known.items():
             keys = {line.strip() for line in path.read_text("utf-8", errors="surrogateescape").splitlines()}
             chosen = ([e for e in entries if e.key in keys], [e for e in mask_listing.entries if e.key in keys])
-            splits[split or ""], found = pair(split or "", *chosen, masks=masks)
+            splits[split or ""], found = match_files(split or "", *chosen, masks=masks)
             problems += found
     elif entries:
-        samples, found = pair("train", entries, mask_listing.entries, masks=masks)
+        samples, found = match_files("train", entries, mask_listing.entries, masks=masks)
         splits = divided(samples)
         problems += found
     return Layout(

@@ -2,7 +2,7 @@
 
 `img_dir` with `ann_dir`, `ISIC2018_Training_Input` with `ISIC2018_Training_GroundTruth`, `train_x` with `train_y`.
 
-Names of whole folders (`folder`), parts of file names (`pairing`) and columns of lists (`lists`) are made of the same
+Names of whole folders (`folder`), parts of file names (`matching`) and columns of lists (`lists`) are made of the same
 words; each place adds what means something there alone.
 """
 

@@ -31,16 +31,16 @@ def is_mask_name(stem: str) -> bool:
     return _APPENDED.search(stem) is not None
 
 
-def pair_folders(split: str, images: Path, masks: Path) -> tuple[tuple[Sample, ...], list[Finding]]:
-    """Pair the images below one folder with the masks below another; see `pair`."""
+def match_folders(split: str, images: Path, masks: Path) -> tuple[tuple[Sample, ...], list[Finding]]:
+    """Pair the images below one folder with the masks below another; see `match_files`."""
     image_listing = list_images(images)
     # A split without labels has no folder of masks; that is not an unreadable entry.
     mask_listing = list_images(masks) if masks.is_dir() else Listing([], [])
-    samples, findings = pair(split, image_listing.entries, mask_listing.entries, masks=masks)
+    samples, findings = match_files(split, image_listing.entries, mask_listing.entries, masks=masks)
     return samples, [*image_listing.problems, *mask_listing.problems, *findings]
 
 
-def pair(
+def match_files(
     split: str,
     image_entries: Sequence[Entry],
     mask_entries: Sequence[Entry],
@@ -79,7 +79,7 @@ def pair(
     return tuple(samples), findings
 
 
-def pair_classes(
+def match_classes(
     split: str,
     image_entries: Sequence[Entry],
     mask_entries: Mapping[str, Sequence[Entry]],
@@ -99,7 +99,7 @@ def pair_classes(
         masks: Folder of the masks, for the messages.
 
     Returns:
-        The samples, and findings as of `pair`.
+        The samples, and findings as of `match_files`.
     """
     findings: list[Finding] = []
     images = _unique(split, "images", ((key, path) for key, path in image_entries), findings)
