@@ -2,7 +2,8 @@ import re
 from pathlib import Path
 
 from pixelwise.datasets.findings import finding
-from pixelwise.datasets.layouts.layout import Layout, all_match, in_order, split_folders, trained_on
+from pixelwise.datasets.layouts.layout import Layout, all_match, in_order, trained_on
+from pixelwise.datasets.layouts.words import split_folders
 from pixelwise.datasets.samples import Sample
 
 

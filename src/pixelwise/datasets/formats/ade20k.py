@@ -11,9 +11,10 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.layouts.layout import Layout, all_match, in_order, split_folders
+from pixelwise.datasets.layouts.layout import Layout, all_match, in_order
 from pixelwise.datasets.layouts.listing import subfolders
 from pixelwise.datasets.layouts.matching import match_folders
+from pixelwise.datasets.layouts.words import split_folders
 from pixelwise.datasets.samples import Sample
 
 LOOKED_FOR = (

@@ -23,9 +23,10 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.layouts.layout import Layout, in_order, split_folders
+from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import list_images, subfolders
 from pixelwise.datasets.layouts.matching import match_folders
+from pixelwise.datasets.layouts.words import split_folders
 from pixelwise.datasets.samples import Sample
 from pixelwise.recipes.classes.camvid import CAMVID_COLORS
 

@@ -12,9 +12,10 @@ import re
 from pathlib import Path
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.layouts.layout import Layout, in_order, split_folders
+from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import Listing, list_images, subfolders
 from pixelwise.datasets.layouts.matching import match_files
+from pixelwise.datasets.layouts.words import split_folders
 from pixelwise.datasets.samples import Sample
 from pixelwise.recipes.classes.tables import CITYSCAPES, IGNORE
 

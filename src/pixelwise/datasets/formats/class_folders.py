@@ -17,10 +17,11 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, in_order
+from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import Entry, Listing, list_images
 from pixelwise.datasets.layouts.matching import match_classes
 from pixelwise.datasets.layouts.splits import divided
+from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import MOST_LABELS

@@ -20,11 +20,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, split_of
+from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
 from pixelwise.datasets.layouts.named_images import NamedImages, file_name
 from pixelwise.datasets.layouts.outlines import Broken, Picture, Shape, draw, drawn_layout, unannotated
 from pixelwise.datasets.layouts.rasterising import draw_segmentation
+from pixelwise.datasets.layouts.words import SPLIT_NAMES, split_of
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
 

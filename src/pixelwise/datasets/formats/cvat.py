@@ -18,7 +18,7 @@ import numpy as np
 
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.labels import format_color
-from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, in_order, split_of
+from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
 from pixelwise.datasets.layouts.matching import match_files
 from pixelwise.datasets.layouts.named_images import NamedImages, file_name
@@ -36,6 +36,7 @@ from pixelwise.datasets.layouts.outlines import (
     unannotated,
 )
 from pixelwise.datasets.layouts.splits import divided
+from pixelwise.datasets.layouts.words import SPLIT_NAMES, split_of
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import Color

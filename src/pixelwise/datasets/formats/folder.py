@@ -28,11 +28,18 @@ import msgspec
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.formats.class_folders import class_folders_layout
 from pixelwise.datasets.formats.scattered import scattered_layout
-from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, in_order, split_folders, split_of
+from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
 from pixelwise.datasets.layouts.matching import is_mask_name, match_files, match_folders
 from pixelwise.datasets.layouts.splits import divided
-from pixelwise.datasets.layouts.words import IMAGE_WORDS, MASK_WORDS, folders_by_words
+from pixelwise.datasets.layouts.words import (
+    IMAGE_WORDS,
+    MASK_WORDS,
+    SPLIT_NAMES,
+    folders_by_words,
+    split_folders,
+    split_of,
+)
 from pixelwise.datasets.samples import Sample
 from pixelwise.storage import printable
 

@@ -24,10 +24,11 @@ import msgspec
 import numpy as np
 
 from pixelwise.datasets.formats.label_studio_regions import Annotation, outlines
-from pixelwise.datasets.layouts.layout import Layout, split_of
+from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import Entry, Listing, list_images
 from pixelwise.datasets.layouts.named_images import NamedImages, file_name
 from pixelwise.datasets.layouts.outlines import Broken, Picture, Shape, draw, drawn_layout, unannotated
+from pixelwise.datasets.layouts.words import split_of
 from pixelwise.datasets.reading.decoding import SUFFIXES, decode
 from pixelwise.errors import DataError
 from pixelwise.storage import printable

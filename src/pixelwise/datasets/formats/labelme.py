@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from pixelwise.datasets.layouts.layout import Layout, split_of
+from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import Entry, list_files, list_images
 from pixelwise.datasets.layouts.named_images import NamedImages
 from pixelwise.datasets.layouts.outlines import (
@@ -36,6 +36,7 @@ from pixelwise.datasets.layouts.outlines import (
     rectangle,
     unannotated,
 )
+from pixelwise.datasets.layouts.words import split_of
 from pixelwise.storage import printable
 
 LOOKED_FOR = "a LabelMe JSON file beside each image (a.jpg, a.json)"

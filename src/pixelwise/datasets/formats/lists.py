@@ -19,9 +19,9 @@ from pathlib import Path, PurePosixPath
 
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.formats.folder import folder_layout
-from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, in_order
+from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.splits import divided
-from pixelwise.datasets.layouts.words import IMAGE_WORDS, MASK_WORDS
+from pixelwise.datasets.layouts.words import IMAGE_WORDS, MASK_WORDS, SPLIT_NAMES
 from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError

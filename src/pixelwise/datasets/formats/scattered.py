@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pixelwise.datasets.layouts.layout import Layout, in_order, split_of
+from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import Entry, list_images
 from pixelwise.datasets.layouts.matching import is_mask_name, match_files
 from pixelwise.datasets.layouts.splits import divided
-from pixelwise.datasets.layouts.words import Kind, kind_of
+from pixelwise.datasets.layouts.words import Kind, kind_of, split_of
 from pixelwise.datasets.samples import Sample
 
 

@@ -14,10 +14,11 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pixelwise.datasets.layouts.layout import Layout, split_of
+from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import Entry, list_files, list_images, subfolders
 from pixelwise.datasets.layouts.outlines import Broken, Picture, Shape, draw, drawn_layout, polygon
 from pixelwise.datasets.layouts.plain_yaml import LARGEST_FILE, Node, entries, items, line_of, read_yaml, text_of, wrong
+from pixelwise.datasets.layouts.words import split_of
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.errors import DataError
 from pixelwise.storage import printable

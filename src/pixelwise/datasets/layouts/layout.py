@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.layouts.listing import subfolders
+from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.samples import Sample
 from pixelwise.recipes.classes.tables import Color
-
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-"""Folder names (lower case) that are splits."""
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,16 +50,6 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     colors: dict[str, int] | None = None
     label_names: dict[int, str] = {}
     multilabel: bool = False
-
-
-def split_folders(folder: Path) -> dict[str, Path]:
-    """The folders of splits directly below `folder`: `train`, `val` or `test` -> path."""
-    return {SPLIT_NAMES[name]: path for name, path in subfolders(folder).items() if name in SPLIT_NAMES}
-
-
-def split_of(parts: Iterable[str]) -> str | None:
-    """The split that a path belongs to: of its folders' names the first that is one."""
-    return next((SPLIT_NAMES[part.lower()] for part in parts if part.lower() in SPLIT_NAMES), None)
 
 
 def in_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sample, ...]]:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from pixelwise.datasets.layouts.layout import SPLIT_NAMES
+from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.storage import printable, write_text
