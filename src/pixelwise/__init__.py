@@ -13,9 +13,15 @@ from pixelwise.machine import openmp as _openmp
 from pixelwise.telemetry import switch_off as _switch_off
 
 if TYPE_CHECKING:
+    from pixelwise.api.check import check
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
     from pixelwise.datasets.auditing.audit import Audit, audit
+    from pixelwise.datasets.auditing.statistics import statistics
     from pixelwise.datasets.opening import open_dataset
+    from pixelwise.datasets.preparing.converting import convert
+    from pixelwise.datasets.preparing.dividing import split
+    from pixelwise.datasets.preparing.drawing import draw_town
+    from pixelwise.datasets.preparing.fetching import list_public_data, prepare
     from pixelwise.deployment.export.export import export
     from pixelwise.errors import PixelwiseError
     from pixelwise.evaluation.runs import evaluate
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
     from pixelwise.recipes.protocols import Protocol
     from pixelwise.recipes.schema.recipe import Recipe
     from pixelwise.records.result import Result
+    from pixelwise.storage.cache_contents import cache
     from pixelwise.training.runs import resume, train
 
 _openmp.configure()  # before anything imports torch
@@ -48,15 +55,23 @@ _HOMES = {
     "apply_overrides": "pixelwise.recipes.overrides",
     "audit": "pixelwise.datasets.auditing.audit",
     "build_model": "pixelwise.models",
+    "cache": "pixelwise.storage.cache_contents",
+    "check": "pixelwise.api.check",
     "complexity": "pixelwise.profiling",
+    "convert": "pixelwise.datasets.preparing.converting",
+    "draw_town": "pixelwise.datasets.preparing.drawing",
     "evaluate": "pixelwise.evaluation.runs",
     "export": "pixelwise.deployment.export.export",
     "import_weights": "pixelwise.checkpoints.importers.importing",
+    "list_public_data": "pixelwise.datasets.preparing.fetching",
     "list_recipes": "pixelwise.recipes.catalog",
     "load": "pixelwise.prediction.loading",
     "open_dataset": "pixelwise.datasets.opening",
+    "prepare": "pixelwise.datasets.preparing.fetching",
     "recipe": "pixelwise.recipes.files:find",
     "resume": "pixelwise.training.runs",
+    "split": "pixelwise.datasets.preparing.dividing",
+    "statistics": "pixelwise.datasets.auditing.statistics",
     "train": "pixelwise.training.runs",
 }
 
@@ -74,15 +89,23 @@ __all__ = [
     "apply_overrides",
     "audit",
     "build_model",
+    "cache",
+    "check",
     "complexity",
+    "convert",
+    "draw_town",
     "evaluate",
     "export",
     "import_weights",
+    "list_public_data",
     "list_recipes",
     "load",
     "open_dataset",
+    "prepare",
     "recipe",
     "resume",
+    "split",
+    "statistics",
     "train",
 ]
 

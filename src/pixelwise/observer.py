@@ -41,8 +41,13 @@ class TrainingStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Observer:
     """Told what goes on, and silent: override what you want to see. Nothing an observer does changes the work."""
 
-    def phase(self, name: str) -> None:
-        """A piece of work begins, such as `looking at the data`; the one before it is over."""
+    def phase(self, name: str, unit: str = "") -> None:
+        """A piece of work begins, such as `looking at the data`; the one before it is over.
+
+        Args:
+            name: The work, in a few words.
+            unit: `bytes` if progress will count bytes, which displays show as MB and GB; else it counts things.
+        """
 
     def progress(self, done: int, total: int | None) -> None:
         """`done` of `total` images, bytes or layers of the current phase are finished; None: nobody knows how many."""

@@ -18,6 +18,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from pixelwise.observer import Observer
 from pixelwise.training.loop import Status
 from pixelwise.training.runs import RunObserver
 
@@ -209,3 +210,48 @@ class CountDisplay:
     def __call__(self, done: int, total: int) -> None:
         """Show that `done` of `total` are done."""
         self._progress.update(self._task, completed=done, total=total)
+
+
+class _BarDisplay(Observer):
+    """A bar for the current phase on a terminal; elsewhere a line per phase, if wanted."""
+
+    def __init__(self, phases: bool) -> None:
+        console = Console(stderr=True, highlight=False)
+        self._console, self._phases = console, phases and not console.is_terminal
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("", total=None)
+
+    def __enter__(self) -> Observer:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def phase(self, name: str, unit: str = "") -> None:
+        self._bar.reset(self._task, total=None, description=name)
+        if self._phases:
+            self._console.print(f"{name} ...", soft_wrap=True, markup=False)
+
+    def progress(self, done: int, total: int | None) -> None:
+        self._bar.update(self._task, completed=done, total=total)
+
+    def warn(self, code: str, message: str) -> None:
+        warn(code, message)
+
+
+def display(*, phases: bool = False) -> _BarDisplay:
+    """The display that suits where standard error leads to, as a context manager that gives an observer.
+
+    Args:
+        phases: Write a line for each phase, too, where there is no bar that shows it.
+    """
+    return _BarDisplay(phases)

@@ -26,8 +26,10 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.format import MASKS, Format, Miniature, Scenes, register
 from pixelwise.datasets.formats.class_folders import class_folders_layout
 from pixelwise.datasets.formats.scattered import scattered_layout
+from pixelwise.datasets.layouts.description import write_description
 from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
 from pixelwise.datasets.layouts.matching import is_mask_name, match_files, match_folders
@@ -40,13 +42,10 @@ from pixelwise.datasets.layouts.words import (
     split_folders,
     split_of,
 )
+from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.samples import Sample
 from pixelwise.storage import printable
 
-LOOKED_FOR = (
-    "images/ (imgs/, JPEGImages/, original/, input/) with masks/ (labels/, annotations/, SegmentationClass/, gt/), "
-    "train/ with train_masks/, or a.jpg with a_mask.png"
-)
 # The first one that exists is taken.
 _IMAGE_FOLDERS = (
     "images", "image", "imgs", "img", "jpegimages", "original", "originals", *IMAGE_WORDS, "src", "source", "raw",
@@ -289,3 +288,27 @@ def _divided(root: Path, images: Path, masks: Path) -> Layout:
         splits=divided(samples),
         problems=tuple(problems),
     )
+
+
+def _write(root: Path, scenes: Scenes) -> None:
+    for split, members in scenes.splits.items():
+        for number, scene in enumerate(members):
+            write_image(root / "images" / split / f"{number:04d}.png", scene.image)
+            write_image(root / "masks" / split / f"{number:04d}.png", scenes.mask(scene))
+    write_description(root, scenes.classes)
+
+
+register(
+    Format(
+        name="folder",
+        title="images and masks of the same names",
+        expected="images/ (imgs/, JPEGImages/, original/, input/) with masks/ (labels/, annotations/, "
+        "SegmentationClass/, gt/), train/ with train_masks/, or a.jpg with a_mask.png",
+        layout=folder_layout,
+        recognise=lambda root: True,
+        priority=MASKS,
+        class_layout=multilabel_layout,
+        last_resort=scattered_layout,
+        miniature=Miniature(write=_write),
+    )
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -60,10 +61,10 @@ def in_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sample, .
     }
 
 
-def all_match(layout: Layout, pattern: re.Pattern[str]) -> bool:
-    """Whether there are samples, and the last part of every id matches `pattern` completely."""
-    ids = [sample.id for samples in layout.splits.values() for sample in samples]
-    return bool(ids) and all(pattern.fullmatch(id.rpartition("/")[2]) for id in ids)
+def all_match(names: Iterable[str], pattern: re.Pattern[str]) -> bool:
+    """Whether there are names, and the last part of each matches `pattern` completely."""
+    last = [name.rpartition("/")[2] for name in names]
+    return bool(last) and all(pattern.fullmatch(name) for name in last)
 
 
 def trained_on(layout: Layout, train_split: str) -> Layout:
@@ -102,6 +103,3 @@ def _joined(layout: Layout, name: str, parts: tuple[str, ...]) -> Layout:
     others = {split: found for split, found in layout.splits.items() if split not in (*parts, *alike)}
     joined = tuple(sorted(samples, key=lambda sample: sample.id))
     return msgspec.structs.replace(layout, splits={name: joined, **others})
-
-
-DESCRIPTION_FILE = "dataset.toml"
