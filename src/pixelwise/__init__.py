@@ -14,6 +14,9 @@ from pixelwise.telemetry import switch_off as _switch_off
 
 if TYPE_CHECKING:
     from pixelwise.api.check import check
+    from pixelwise.api.report import write_report
+    from pixelwise.api.resume import resume
+    from pixelwise.api.train import train
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
     from pixelwise.datasets.auditing.audit import Audit, audit
     from pixelwise.datasets.auditing.statistics import statistics
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from pixelwise.errors import PixelwiseError
     from pixelwise.evaluation.runs import evaluate
     from pixelwise.models import SegmentationModel, build_model
+    from pixelwise.observer import Observer
     from pixelwise.prediction.loading import load
     from pixelwise.prediction.segmenter import Prediction, Segmenter
     from pixelwise.profiling import Complexity, complexity
@@ -35,8 +39,8 @@ if TYPE_CHECKING:
     from pixelwise.recipes.protocols import Protocol
     from pixelwise.recipes.schema.recipe import Recipe
     from pixelwise.records.result import Result
+    from pixelwise.reports.displays import display
     from pixelwise.storage.cache_contents import cache
-    from pixelwise.training.runs import resume, train
 
 _openmp.configure()  # before anything imports torch
 
@@ -45,6 +49,7 @@ _HOMES = {
     "Audit": "pixelwise.datasets.auditing.audit",
     "Complexity": "pixelwise.profiling",
     "ImportReport": "pixelwise.checkpoints.importers.importing",
+    "Observer": "pixelwise.observer",
     "PixelwiseError": "pixelwise.errors",
     "Prediction": "pixelwise.prediction.segmenter",
     "Protocol": "pixelwise.recipes.protocols",
@@ -59,6 +64,7 @@ _HOMES = {
     "check": "pixelwise.api.check",
     "complexity": "pixelwise.profiling",
     "convert": "pixelwise.datasets.preparing.converting",
+    "display": "pixelwise.reports.displays",
     "draw_town": "pixelwise.datasets.preparing.drawing",
     "evaluate": "pixelwise.evaluation.runs",
     "export": "pixelwise.deployment.export.export",
@@ -69,16 +75,18 @@ _HOMES = {
     "open_dataset": "pixelwise.datasets.opening",
     "prepare": "pixelwise.datasets.preparing.fetching",
     "recipe": "pixelwise.recipes.files:find",
-    "resume": "pixelwise.training.runs",
+    "resume": "pixelwise.api.resume",
     "split": "pixelwise.datasets.preparing.dividing",
     "statistics": "pixelwise.datasets.auditing.statistics",
-    "train": "pixelwise.training.runs",
+    "train": "pixelwise.api.train",
+    "write_report": "pixelwise.api.report",
 }
 
 __all__ = [
     "Audit",
     "Complexity",
     "ImportReport",
+    "Observer",
     "PixelwiseError",
     "Prediction",
     "Protocol",
@@ -93,6 +101,7 @@ __all__ = [
     "check",
     "complexity",
     "convert",
+    "display",
     "draw_town",
     "evaluate",
     "export",
@@ -107,6 +116,7 @@ __all__ = [
     "split",
     "statistics",
     "train",
+    "write_report",
 ]
 
 # Here, because whatever is imported later may import what listens to it.

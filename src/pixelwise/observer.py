@@ -18,10 +18,10 @@ class TrainingStatus(msgspec.Struct, frozen=True, kw_only=True):
         steps: Steps in all.
         epoch: The current epoch, from 1.
         epochs: Epochs in all.
-        loss: Mean loss of the steps since the last status; None before the first one.
+        loss: Loss of a recent step, since losses are brought from the device a few dozen at a time; None before that.
         lr: Learning rate of this step.
-        images_per_second: Training speed since the last status, evaluations left out; None before there is one.
-        data_wait_share: Share of that time spent waiting for the data, 0..1.
+        images_per_second: Training speed over recent steps, evaluations left out; None before there is one.
+        data_wait_share: Share of the time of these steps that was spent waiting for the data, 0..1.
         miou: Of the newest evaluation, 0..1; None before the first one.
         best_miou: Of the best evaluation, 0..1; None before the first one.
     """

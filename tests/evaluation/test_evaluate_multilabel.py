@@ -18,8 +18,8 @@ from pixelwise.evaluation.gallery import load_samples, save_samples
 from pixelwise.evaluation.tally import Measurement
 from pixelwise.models import SegmentationModel
 from pixelwise.prediction import Segmenter, predict_paths
+from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.protocols import Protocol
-from pixelwise.recipes.schema.model import ENetSpec
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.records.result import Result, from_json, to_json
 from pixelwise.reports.run.pictures import load_pictures

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.suggestions import did_you_mean
+from pixelwise.suggestions import did_you_mean
 
 Size = tuple[int, int]
 Resampling = Literal["antialiased", "linear", "area"]
