@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from pixelwise.cli.options import takes
+from pixelwise.cli.options import Verb, takes
 from pixelwise.datasets.preparing.options import ConvertOptions, PrepareOptions, SplitOptions
 from pixelwise.storage.options import CacheOptions
 
@@ -18,11 +18,13 @@ def _group() -> None:
     """Get, make, divide, convert and measure data sets."""
 
 
-@app.command()
+@app.command(cls=Verb)
 @takes(PrepareOptions)
 def prepare(
     name: str = typer.Argument(
-        None, help="Name of a public data set, such as camvid or voc-aug. Without it all of them are listed."
+        None,
+        help="Name of a public data set: {names of pixelwise.datasets.preparing.fetching:list_public_data}. Without it "
+        "they are listed with their terms.",
     ),
     root: Path = typer.Option(
         None, "--root", help="Folder of the data set; archives that lie in it are used. Without it: data/NAME."
@@ -47,7 +49,7 @@ def prepare(
     print_prepared(prepared)
 
 
-@app.command()
+@app.command(cls=Verb)
 @takes(SplitOptions)
 def split(
     root: Path = typer.Argument(..., help="Folder of the data set."),
@@ -66,7 +68,7 @@ def split(
     print_division(pixelwise.split(root, overrides or (), options))
 
 
-@app.command()
+@app.command(cls=Verb)
 @takes(ConvertOptions)
 def convert(
     root: Path = typer.Argument(..., help="Folder of the data set."),
@@ -85,7 +87,7 @@ def convert(
     print_written_data(written)
 
 
-@app.command()
+@app.command(cls=Verb)
 def stats(
     root: Path = typer.Argument(..., help="Folder of the data set."),
     overrides: list[str] = typer.Argument(None, help="How to read the data, such as data.channels=[3,2,1]."),
@@ -101,7 +103,7 @@ def stats(
     print_statistics(measured, as_json=json)
 
 
-@app.command()
+@app.command(cls=Verb)
 @takes(CacheOptions)
 def cache(
     *,
@@ -115,7 +117,7 @@ def cache(
     print_cache(pixelwise.cache(options), options.kinds, as_json=json)
 
 
-@app.command()
+@app.command(cls=Verb)
 def town(
     output: Path = typer.Argument(..., help="Folder to create: images/ and masks/ with train, val and test."),
     overrides: list[str] = typer.Argument(

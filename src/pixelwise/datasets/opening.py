@@ -114,7 +114,7 @@ def _folder(format: Format | None, data: Data, root: Path | None) -> Path:
     command = format.prepare_command(root or Path("DIR")) if format is not None else None
     if root is None:
         get = f"; to get it: `{command}`" if command else ""
-        raise DataError("D222", f"data set '{data.dataset}' needs a folder", f"name it in `data`{get}")
+        raise DataError("D222", f"data set '{data.dataset}' needs a folder", f"name its folder with `data`{get}")
     if not root.is_dir():
         state = "is not a folder" if root.exists() else "does not exist"
         get = f", or get the data set: `{command}`" if command else ""
