@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pixelwise.runtimes.targets import Engine, Target, register_target
 
@@ -26,9 +26,10 @@ def write(network: ExportedNetwork, folder: Path) -> list[Path]:
 
     model = network.model
     about = {"spec": model.spec, "classes": model.classes, "multilabel": model.multilabel, "options": network.options}
-    arrays = {f"model.{name}": tensor.numpy() for name, tensor in model.state_dict().items()}
+    arrays: dict[str, Any] = {f"model.{name}": tensor.numpy() for name, tensor in model.state_dict().items()}
+    arrays[ABOUT] = np.array(msgspec.json.encode(about).decode())
     file = folder / "model.npz"
-    np.savez(file, **arrays, **{ABOUT: np.array(msgspec.json.encode(about).decode())})
+    np.savez(file, **arrays)
     return [file]
 
 
@@ -44,9 +45,7 @@ def open_engine(file: Path, threads: int | None) -> Engine:
 
     with np.load(file, allow_pickle=False) as saved:
         about = msgspec.json.decode(str(saved[ABOUT]))
-        weights = {
-            name.removeprefix("model."): torch.from_numpy(saved[name]) for name in saved.files if name != ABOUT
-        }
+        weights = {name.removeprefix("model."): torch.from_numpy(saved[name]) for name in saved.files if name != ABOUT}
     spec = msgspec.convert(about["spec"], SPECS.find(about["spec"]["family"]))
     model = build_model(spec, len(about["classes"]))
     model.load_state_dict(weights)
