@@ -74,7 +74,7 @@ def test_the_cache_is_shown_and_cleared(run_cli: Callable, tmp_path: Path, monke
     found = json.loads(run_cli(["data", "cache", "--json", "--clear", "--kind", "audit"]).stdout)
     assert [(kind["kind"], kind["bytes"]) for kind in found["kinds"]] == [("audit", 5)]
     assert found["cleared"] == {"entries": 1, "bytes": 5, "left": {}}
-    assert "removed 1, 0.3 MB\n" in run_cli(["data", "cache", "--clear"]).stdout
+    assert "removed 1 entry, 0.3 MB\n" in run_cli(["data", "cache", "--clear"]).stdout
     assert list((folder / "decoded").iterdir()) == []
     refused = run_cli(["data", "cache", "--kind", "nonsense"])
     assert (refused.code, "error[R203]" in refused.stderr) == (2, True)

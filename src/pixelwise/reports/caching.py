@@ -30,9 +30,8 @@ def print_cache(contents: CacheContents, chosen: Collection[str], *, as_json: bo
             _print_entries(use, console)
     else:
         console.print(_table(contents))
-    number = sum(len(use.entries) for use in contents.kinds)
-    entries = "1 entry" if number == 1 else f"{count(number)} entries"
-    _say(console, f"{contents.folder}: {entries}, {_megabytes(contents.bytes)}")
+    entries = sum(len(use.entries) for use in contents.kinds)
+    _say(console, f"{contents.folder}: {_entries(entries)}, {_megabytes(contents.bytes)}")
     if contents.cleared is not None:
         _print_cleared(contents.cleared, contents, chosen, console)
 
@@ -56,12 +55,16 @@ def _print_entries(use: CacheUse, console: Console) -> None:
 
 
 def _print_cleared(cleared: Cleared, contents: CacheContents, chosen: Collection[str], console: Console) -> None:
-    _say(console, f"removed {count(cleared.entries)}, {_megabytes(cleared.bytes)}")
+    _say(console, f"removed {_entries(cleared.entries)}, {_megabytes(cleared.bytes)}")
     for name, reason in cleared.left.items():
         _say(console, f"  left: {name} {reason}")
     for use in contents.kinds:
         if use.permanent and use.entries and not chosen:
             _say(console, f"  left: {use.kind}, which cannot be computed again; --kind {use.kind} clears it, too")
+
+
+def _entries(number: int) -> str:
+    return "1 entry" if number == 1 else f"{count(number)} entries"
 
 
 def _megabytes(size: int) -> str:

@@ -6,6 +6,7 @@ import msgspec
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
 
 from pixelwise.errors import RecipeError
 from pixelwise.layers.sizes import surely_equal
@@ -20,6 +21,10 @@ PROBE = 64
 DYNAMIC_EXAMPLE = (2, 65, 98)
 """Batch, height and width of the example that a network of any size is traced with: numbers that no stride divides
 and that occur nowhere in a network, so that nothing is taken for a constant."""
+
+
+class NotOneGraphError(Exception):
+    """`torch.export` cannot turn a network into one graph; the cause says why."""
 
 
 class GraphOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +64,8 @@ class ExportedNetwork(nn.Module):
     Attributes:
         model: As given.
         options: As given.
-        stride: Of the result.
+        stride: The image's sides divided by it are those of the result.
+        captured: What `program` gave; whoever has it written drops it again.
 
     Raises:
         RecipeError: R242, the output stride is not one this network can have; R244, the best class of a multi-label
@@ -74,17 +80,18 @@ class ExportedNetwork(nn.Module):
         if model.multilabel and options.argmax:
             raise RecipeError(
                 "R244",
-                "--argmax gives one class per pixel, but the network is multi-label",
-                "leave --argmax out: a class is there where its logit is above 0",
+                "`argmax` gives one class per pixel, but the network is multi-label",
+                "leave `argmax` out: a class is there where its logit is above 0",
             )
         self.model = model.eval()
         self.options = options
+        self.captured: ExportedProgram | None = None
         own = head_stride(model)
         self.stride: int = own if options.output_stride is None else options.output_stride
         if not 1 <= self.stride <= own:
             raise RecipeError(
                 "R242",
-                f"--output-stride is {self.stride}; the logits of this network have stride {own}",
+                f"`output_stride` is {self.stride}; the logits of this network have stride {own}",
                 f"give 1 (the image's size) to {own} (nothing is enlarged)",
             )
         for name in ("mean", "std"):
@@ -100,6 +107,25 @@ class ExportedNetwork(nn.Module):
         if not all(surely_equal(*pair) for pair in zip(logits.shape[-2:], size, strict=True)):
             logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=self.model.align_corners)
         return logits.argmax(1).to(torch.uint8) if self.options.argmax else logits
+
+    def program(self) -> ExportedProgram:
+        """The network as one graph of PyTorch's own operators, for the one size or for any; captured once.
+
+        Raises:
+            NotOneGraphError: It cannot be one.
+        """
+        if self.captured is None:
+            example = self.options.example(len(self.model.preprocessing.mean))
+            rows, columns = (1, 2) if self.options.uint8_input else (2, 3)
+            # Nothing is declared about the sizes: whatever the graph needs them to be is found out by tracing.
+            open_sizes = {0: Dim.DYNAMIC, rows: Dim.DYNAMIC, columns: Dim.DYNAMIC}
+            shapes = (open_sizes,) if self.options.dynamic else None
+            try:
+                with torch.no_grad():
+                    self.captured = torch.export.export(self, (example,), dynamic_shapes=shapes, strict=False)
+            except Exception as error:  # torch.export passes on whatever the traced code raises
+                raise NotOneGraphError from error
+        return self.captured
 
     def input_facts(self) -> Input:
         """What goes in."""

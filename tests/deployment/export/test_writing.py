@@ -12,17 +12,18 @@ from torch import Tensor, nn
 
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.export.export import describe
-from pixelwise.deployment.export.formats import write_artefact
-from pixelwise.deployment.export.graphs import ExportedNetwork, GraphOptions
 from pixelwise.deployment.export.sources import open_source
 from pixelwise.deployment.export.verification import compare, network_input
+from pixelwise.deployment.export.writing import write_artefact
 from pixelwise.errors import CheckpointError
 from pixelwise.models import build_model
 from pixelwise.models.enet import ENet
 from pixelwise.prediction.sizes import RESIZE
 from pixelwise.recipes.catalog import recipe
 from pixelwise.runtimes.artefact import load_artefact
+from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
 from pixelwise.runtimes.sidecar import write_sidecar
+from pixelwise.runtimes.targets import find_target
 from pixelwise.testing.exporting import distinct_networks, settled
 
 SIZES = ((64, 96), (96, 64), (75, 110), (33, 20))
@@ -46,9 +47,9 @@ def test_a_family_runs_in_onnx_runtime_at_any_size(name: str, tmp_path: Path) ->
     source = open_source(name, "none", 5)
     network = ExportedNetwork(settled(source.model), GraphOptions(dynamic=True, size=SIZES[0])).eval()
 
-    files = write_artefact(network, "onnx", tmp_path)
+    files = write_artefact(network, find_target("onnx"), tmp_path)
 
-    write_sidecar(describe(network, source, "onnx", files), tmp_path / "model.toml")
+    write_sidecar(describe(network, source, find_target("onnx"), files), tmp_path / "model.toml")
     scene = draw_scene(0, 0, SIZES[0])[0]
     images = [RESIZE["antialiased"](scene, size) for size in SIZES]
     artefact = load_artefact(files[0])
@@ -101,7 +102,7 @@ def test_an_unsupported_operator_is_named_with_its_layer(small_run: Path, tmp_pa
 
     sentence = r"no operator for pixelwise_tests\.unknown \(layer model\.classifier\.1\)"
     with pytest.raises(CheckpointError, match=sentence) as caught:
-        write_artefact(ExportedNetwork(model, GraphOptions(size=(48, 64))), "onnx", tmp_path)
+        write_artefact(ExportedNetwork(model, GraphOptions(size=(48, 64))), find_target("onnx"), tmp_path)
     assert caught.value.code == "K461"
     assert list(tmp_path.iterdir()) == []
 
@@ -119,5 +120,5 @@ def test_a_network_that_cannot_be_one_graph_is_said_so(small_run: Path, tmp_path
     model.classifier = nn.Sequential(model.classifier, Undecided())
 
     with pytest.raises(CheckpointError, match=r"torch\.export cannot hold this network: ") as caught:
-        write_artefact(ExportedNetwork(model, GraphOptions(size=(48, 64))), "onnx", tmp_path)
+        write_artefact(ExportedNetwork(model, GraphOptions(size=(48, 64))), find_target("onnx"), tmp_path)
     assert "\n" not in caught.value.message
