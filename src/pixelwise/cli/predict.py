@@ -33,7 +33,7 @@ def run(
     the network was evaluated; very large ones through windows. Bad files are skipped and listed
     in problems.jsonl; the exit status is 3 when there was one.
     """
-    from pixelwise.recipes.protocols import parse_size
+    from pixelwise.recipes.sizes import parse_size
     from pixelwise.reports.summary import predict_and_show
 
     failed = predict_and_show(

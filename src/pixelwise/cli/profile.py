@@ -47,7 +47,7 @@ def run(
     With --runtime: the table of latencies, one process each, pass by pass in turns; what is not PyTorch is exported
     first. A recipe has random weights.
     """
-    from pixelwise.recipes.protocols import parse_size
+    from pixelwise.recipes.sizes import parse_size
 
     chosen = parse_size(size) if size is not None else None
     changes = list(overrides or [])

@@ -29,8 +29,9 @@ from pixelwise.prediction.network import (
     views_of,
 )
 from pixelwise.prediction.windows import View, best_classes
-from pixelwise.recipes.protocols import Protocol, Size
+from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.schema.recipe import Precision
+from pixelwise.recipes.sizes import Size
 
 
 def evaluate_model(

@@ -16,7 +16,8 @@ from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.prediction.background import Item, in_background
 from pixelwise.prediction.sizes import floor_index, same_resizing, seen_images
-from pixelwise.recipes.protocols import Protocol, Size
+from pixelwise.recipes.protocols import Protocol
+from pixelwise.recipes.sizes import Size
 from pixelwise.transforms.resizing import resize_labels
 
 

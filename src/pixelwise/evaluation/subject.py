@@ -22,8 +22,9 @@ from pixelwise.evaluation.evaluate import evaluate_protocols
 from pixelwise.evaluation.gallery import save_samples
 from pixelwise.machine.devices import choose_device
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.protocols import Protocol, Size
+from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.schema.training import Precision
+from pixelwise.recipes.sizes import Size
 from pixelwise.records.result import Result, save_result
 from pixelwise.records.run_folder import EVALUATIONS
 from pixelwise.runtimes import ArtefactModel

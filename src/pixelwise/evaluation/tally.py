@@ -24,7 +24,8 @@ from pixelwise.metrics import (
 )
 from pixelwise.metrics.boundary import BoundaryCounts
 from pixelwise.metrics.calibration import CalibrationCounts
-from pixelwise.recipes.protocols import Protocol, Size
+from pixelwise.recipes.protocols import Protocol
+from pixelwise.recipes.sizes import Size
 from pixelwise.records.result import ImageScore
 
 

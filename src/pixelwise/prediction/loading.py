@@ -13,8 +13,8 @@ from pixelwise.checkpoints.trained import load_trained
 from pixelwise.datasets.samples import Reading
 from pixelwise.machine.devices import choose_device
 from pixelwise.prediction.segmenter import Segmenter, through_windows
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.protocols import protocol as find_protocol
+from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes import is_artefact, load_artefact
 
 

@@ -16,8 +16,9 @@ from pixelwise.models import SegmentationModel
 from pixelwise.models.preprocessing import normalize
 from pixelwise.prediction.sizes import floor_index
 from pixelwise.prediction.windows import View
-from pixelwise.recipes.protocols import Protocol, Size
+from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.schema.recipe import Precision
+from pixelwise.recipes.sizes import Size
 
 
 def views_of(

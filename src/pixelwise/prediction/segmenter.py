@@ -28,7 +28,8 @@ from pixelwise.prediction.sizes import RESIZE, fitted_size
 from pixelwise.prediction.windows import bands, best_classes
 from pixelwise.recipes.classes.palettes import colorblind_palette
 from pixelwise.recipes.classes.tables import Color
-from pixelwise.recipes.protocols import PROTOCOLS, Protocol, Size
+from pixelwise.recipes.protocols import PROTOCOLS, Protocol
+from pixelwise.recipes.sizes import Size
 
 WHOLE_PIXELS = 1 << 24
 """An image that the network would see at more pixels than this is predicted by windows."""

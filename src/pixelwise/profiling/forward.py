@@ -13,7 +13,7 @@ from torch import Tensor
 from pixelwise.machine.facts import peak_memory_bytes
 from pixelwise.models import SegmentationModel
 from pixelwise.profiling.complexity import Complexity, complexity
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 
 WARMUP = 3
 """Images before the timed ones: the first calls choose algorithms and allocate."""

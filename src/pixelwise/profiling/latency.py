@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 
 from pixelwise.errors import PixelwiseError, RecipeError
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 
 LatencyRuntime = Literal["torch", "torch-channels-last", "torch-bf16", "onnx", "openvino", "torch-export", "executorch"]
 """PyTorch as users run it (eager, NCHW, float32), with channels last in memory, in bfloat16; or an artefact."""

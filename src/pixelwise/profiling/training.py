@@ -16,8 +16,8 @@ from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import PixelwiseError
 from pixelwise.models import build_model
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Precision, Recipe
+from pixelwise.recipes.sizes import Size
 from pixelwise.training.batches import Batch, TrainingPairs, collate, fits_in_memory
 from pixelwise.training.clock import PartClock
 from pixelwise.training.format_choice import choose_format

@@ -17,7 +17,7 @@ import msgspec
 
 from pixelwise.errors import DataError
 from pixelwise.machine.facts import Machine
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 from pixelwise.storage import json_text, printable, write_bytes, write_text
 
 RESULT = "result.json"

@@ -15,7 +15,7 @@ from pixelwise.deployment.export.export import Exported, export
 from pixelwise.deployment.int8.quantize import Int8Runtime, quantize, sensitivity
 from pixelwise.deployment.int8.sensitivity import LayerCost
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.protocols import parse_size
+from pixelwise.recipes.sizes import parse_size
 from pixelwise.reports.displays import warn
 from pixelwise.runtimes.sidecar import Runtime
 from pixelwise.storage import json_text, printable

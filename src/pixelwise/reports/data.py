@@ -25,8 +25,8 @@ from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.protocols import parse_size
 from pixelwise.recipes.schema.recipe import Data
+from pixelwise.recipes.sizes import parse_size
 from pixelwise.reports.audit.terminal import channels_in_words
 from pixelwise.reports.displays import CountDisplay
 from pixelwise.reports.numbers import count, share

@@ -12,11 +12,11 @@ from pixelwise.machine.devices import choose_device
 from pixelwise.models import build_model
 from pixelwise.profiling.forward import profile_forward
 from pixelwise.profiling.training import profile_training
+from pixelwise.recipes.default_sizes import seen_size
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.recipes.sizes import seen_size
+from pixelwise.recipes.sizes import Size
 from pixelwise.records.run_folder import ENVIRONMENT, RECIPE, read_recipe
 from pixelwise.reports.profiles import draw_training, forward_lines, refuse_picture_format, training_lines
 from pixelwise.storage import json_text

@@ -13,7 +13,7 @@ from pixelwise.prediction.loading import load
 from pixelwise.prediction.mask_formats import MaskFormat
 from pixelwise.prediction.predict import PROBLEMS, predict_paths
 from pixelwise.prediction.segmenter import PaletteName
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 from pixelwise.records.result import to_json
 from pixelwise.records.run_folder import ENVIRONMENT, REPORT, read_recipe
 from pixelwise.reports.displays import CountDisplay, warn

@@ -19,7 +19,7 @@ from PIL import Image
 from pixelwise.datasets.formats.coco2017 import CATEGORIES
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.recipes.classes.tables import CLASS_SETS, IGNORE, VOC
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 from pixelwise.storage import write_text
 
 VOID = 11

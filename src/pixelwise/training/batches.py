@@ -23,8 +23,8 @@ from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceError
 from pixelwise.machine.memory import available_memory
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Augment, Recipe
+from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable
 from pixelwise.storage.locks import release_inherited_locks
 from pixelwise.training.order import BatchPlan, Key, augmentation_random

@@ -12,8 +12,9 @@ import msgspec
 
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.overrides import from_plain
-from pixelwise.recipes.protocols import PROTOCOLS, Size
+from pixelwise.recipes.protocols import PROTOCOLS
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable
 
 TOLERATED_POINTS = 1.0

@@ -12,7 +12,7 @@ import msgspec
 from pixelwise.checkpoints.checkpoint import Warn
 from pixelwise.deployment.export.export import Exported, export
 from pixelwise.errors import PixelwiseError, RecipeError
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 from pixelwise.records.run_folder import read_recipe
 from pixelwise.runtimes.sidecar import Runtime
 from pixelwise.storage import printable

@@ -34,7 +34,7 @@ from pixelwise.deployment.card.scoring import (
 from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
 from pixelwise.machine.facts import Machine, computes_bfloat16, machine_facts, version_facts
 from pixelwise.profiling.latency import ROUNDS, Candidate, Latency, LatencyRuntime, measure_latency
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes import load_artefact
 from pixelwise.runtimes.sidecar import Runtime
 from pixelwise.storage import printable

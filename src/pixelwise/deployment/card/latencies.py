@@ -9,7 +9,7 @@ from pathlib import Path
 from pixelwise.deployment.export.export import export
 from pixelwise.errors import RecipeError
 from pixelwise.profiling.latency import EAGER, ROUNDS, Candidate, Latency, LatencyRuntime, measure_latency
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes import is_artefact, read_sidecar
 
 

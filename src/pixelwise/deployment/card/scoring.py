@@ -24,11 +24,12 @@ from pixelwise.models import SegmentationModel
 from pixelwise.prediction.network import main_logits, predicted_labels, prediction_mode
 from pixelwise.prediction.sizes import seen_images
 from pixelwise.profiling.latency import LatencyRuntime
-from pixelwise.recipes.protocols import PROTOCOLS, Protocol, Size
+from pixelwise.recipes.default_sizes import seen_size
+from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.schema.training import Precision
-from pixelwise.recipes.sizes import seen_size
+from pixelwise.recipes.sizes import Size
 from pixelwise.records.run_folder import ENVIRONMENT
 
 PRECISIONS: dict[LatencyRuntime, Precision] = {

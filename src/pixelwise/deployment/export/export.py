@@ -28,9 +28,9 @@ from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import QuantizedModel
 from pixelwise.profiling import complexity
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.default_sizes import seen_size
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
-from pixelwise.recipes.sizes import seen_size
+from pixelwise.recipes.sizes import Size
 from pixelwise.records.run_folder import DATA, ENVIRONMENT
 from pixelwise.runtimes.artefact import load_artefact
 from pixelwise.runtimes.engines import EXTRAS

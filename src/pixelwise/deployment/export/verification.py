@@ -22,9 +22,10 @@ from pixelwise.models import SegmentationModel, normalize
 from pixelwise.prediction.network import prediction_mode
 from pixelwise.prediction.segmenter import same_area
 from pixelwise.prediction.sizes import RESIZE, seen_images
-from pixelwise.recipes.protocols import PROTOCOLS, Protocol, Size
+from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes.artefact import ArtefactModel
 from pixelwise.runtimes.sidecar import Verification
 from pixelwise.storage import printable

@@ -33,8 +33,8 @@ from pixelwise.deployment.int8.quantizers import (
 )
 from pixelwise.deployment.int8.sensitivity import LayerCost, evenly_spaced, layer_costs
 from pixelwise.errors import CheckpointError, RecipeError
-from pixelwise.recipes.protocols import Size
-from pixelwise.recipes.sizes import seen_size
+from pixelwise.recipes.default_sizes import seen_size
+from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes.artefact import load_artefact
 from pixelwise.runtimes.engines import require
 from pixelwise.runtimes.sidecar import NAME, SUFFIXES, Calibration, Verification, write_sidecar

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixelwise.deployment.card.card import CARD, CardRow, DeployCard
-from pixelwise.recipes.protocols import Size, known_protocol
+from pixelwise.recipes.protocols import known_protocol
+from pixelwise.recipes.sizes import Size
 from pixelwise.reports.card.chart import card_charts
 from pixelwise.reports.numbers import memory, speed
 from pixelwise.reports.run.page import Fact

@@ -15,8 +15,8 @@ from pixelwise.deployment.card.latencies import latency_table
 from pixelwise.errors import RecipeError
 from pixelwise.machine.facts import machine_facts, version_facts
 from pixelwise.profiling.latency import Latency, LatencyRuntime
-from pixelwise.recipes.protocols import Size, parse_size
-from pixelwise.recipes.sizes import seen_size
+from pixelwise.recipes.default_sizes import seen_size
+from pixelwise.recipes.sizes import Size, parse_size
 from pixelwise.reports.card.page import COLUMNS, HTML, milliseconds, render_json, table_lines, verdict, write_card
 from pixelwise.reports.displays import CountDisplay, warn
 from pixelwise.reports.numbers import memory, speed
