@@ -10,12 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pixelwise.api.evaluate import evaluate
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
     from pixelwise.datasets.auditing.audit import Audit, audit
     from pixelwise.datasets.opening import open_dataset
     from pixelwise.deployment.export.export import export
     from pixelwise.errors import PixelwiseError
-    from pixelwise.evaluation.runs import evaluate
+    from pixelwise.evaluation.options import EvaluateOptions
     from pixelwise.models import SegmentationModel, build_model
     from pixelwise.prediction.loading import load
     from pixelwise.prediction.segmenter import Prediction, Segmenter
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Audit": "pixelwise.datasets.auditing.audit",
     "Complexity": "pixelwise.profiling",
+    "EvaluateOptions": "pixelwise.evaluation.options",
     "ImportReport": "pixelwise.checkpoints.importers.importing",
     "PixelwiseError": "pixelwise.errors",
     "Prediction": "pixelwise.prediction.segmenter",
@@ -44,7 +46,7 @@ _HOMES = {
     "audit": "pixelwise.datasets.auditing.audit",
     "build_model": "pixelwise.models",
     "complexity": "pixelwise.profiling",
-    "evaluate": "pixelwise.evaluation.runs",
+    "evaluate": "pixelwise.api.evaluate",
     "export": "pixelwise.deployment.export.export",
     "import_weights": "pixelwise.checkpoints.importers.importing",
     "list_recipes": "pixelwise.recipes.catalog",
@@ -58,6 +60,7 @@ _HOMES = {
 __all__ = [
     "Audit",
     "Complexity",
+    "EvaluateOptions",
     "ImportReport",
     "PixelwiseError",
     "Prediction",

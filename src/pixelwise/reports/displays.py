@@ -18,6 +18,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from pixelwise.observer import Observer
 from pixelwise.training.loop import Status
 from pixelwise.training.runs import RunObserver
 
@@ -209,3 +210,43 @@ class CountDisplay:
     def __call__(self, done: int, total: int) -> None:
         """Show that `done` of `total` are done."""
         self._progress.update(self._task, completed=done, total=total)
+
+
+class CountingObserver(Observer):
+    """Shows counted work as a `CountDisplay` does, and warnings as lines; use it in a `with` block."""
+
+    def __init__(self) -> None:
+        self._display: CountDisplay | None = None
+
+    def __enter__(self) -> CountingObserver:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def phase(self, name: str) -> None:
+        """Begin a new bar in place of the one before."""
+        self.close()
+        self._display = CountDisplay(name).__enter__()
+
+    def progress(self, done: int, total: int | None) -> None:
+        """Move the bar."""
+        if self._display is not None and total is not None:
+            self._display(done, total)
+
+    def warn(self, code: str, message: str) -> None:
+        """Write the warning."""
+        warn(code, message)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._display is not None:
+            self._display.__exit__(None, None, None)
+            self._display = None
+
+
+def display() -> CountingObserver:
+    """What shows work on this standard error, as a context manager that gives an observer."""
+    return CountingObserver()

@@ -18,8 +18,9 @@ from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.deployment.export.verification import folder_images
 from pixelwise.errors import DataError
-from pixelwise.evaluation.runs import evaluate, origin_of
-from pixelwise.evaluation.subject import Measures, Subject, score
+from pixelwise.evaluation.options import EvaluateOptions
+from pixelwise.evaluation.runs import origin_of, score_by_name
+from pixelwise.evaluation.subject import Subject, score
 from pixelwise.models import SegmentationModel
 from pixelwise.prediction.network import main_logits, predicted_labels, prediction_mode
 from pixelwise.prediction.sizes import seen_images
@@ -179,7 +180,7 @@ def score_pytorch(trained: TrainedModel, ground: Ground, runtime: LatencyRuntime
         precision=PRECISIONS[runtime],
         folder=output / runtime,
     )
-    (result,) = score(subject, Measures(device="cpu", boundary=False))
+    (result,) = score(subject, EvaluateOptions(device="cpu", boundary=False))
     return _or_none(result.miou)
 
 
@@ -194,7 +195,8 @@ def score_artefact(artefact: Path, ground: Ground) -> float | None:
     """
     if ground.dataset is None:
         return None
-    result = evaluate(artefact, ground.folder, ground.split, ground.protocol.name, boundary=False)
+    options = EvaluateOptions(boundary=False)
+    (result,) = score_by_name(artefact, ground.folder, ground.split, [ground.protocol.name], options)
     return _or_none(result.miou)
 
 

@@ -21,6 +21,24 @@ _HEADINGS = ("   IoU", "accuracy", "precision", "% of px", "images")
 _WORST = "worst image (IoU)"
 
 
+def show_results(results: Sequence[Result], run: Path, *, as_json: bool = False) -> None:
+    """Print what an evaluation found to standard output: tables and where the report is, or JSON.
+
+    Args:
+        results: One per protocol.
+        run: The run folder or artefact that was scored.
+        as_json: Print JSON: one result as its file holds it, several as a list.
+    """
+    if as_json:
+        sys.stdout.write(to_json(results[0]).decode() if len(results) == 1 else json_text(results))
+        return
+    console = Console()
+    for result in results:
+        print_result(result, console)
+    if is_run(run):
+        console.print(f"\nreport  {printable(run / REPORT)}", markup=False, soft_wrap=True)
+
+
 def print_result(result: Result, console: Console) -> None:
     """Print the per-class table and the line with the totals.
 
