@@ -97,6 +97,7 @@ COMMANDS: dict[str, Callable[[Path], list[str]]] = {
     "data_path": lambda data: [],
     "evaluation": lambda data: [],
     "training": lambda data: ["--data", str(data)],
+    "contention": lambda data: [],
     "steps": lambda data: ["--data", str(data)],
     "int8": lambda data: [],
 }
@@ -184,6 +185,15 @@ def starting_rows(measured: Measured) -> list[Row]:
     ]
 
 
+def contention_rows(measured: Measured) -> list[Row]:
+    """Training beside other processes, and what that costs where there are none."""
+    return [
+        Row(f"training {measured['recipe']}, {place}", "OpenMP's own waiting", aim, tuple(times))
+        for place, aim in (("alone", 0.97), ("beside 2 busy loops", 5))
+        for times in [measured["beside"][place.removeprefix("beside ")]["pixelwise"]["times_spinning"]]
+    ]
+
+
 def steps_rows(measured: Measured) -> list[Row]:
     """Training on a GPU; what was measured on a CPU has no aim and stays on its page."""
     if not measured["gpu"]:
@@ -206,6 +216,7 @@ ROWS: dict[str, Callable[[Measured], list[Row]]] = {
     "data_path": data_path_rows,
     "evaluation": evaluation_rows,
     "training": training_rows,
+    "contention": contention_rows,
     "steps": steps_rows,
 }
 

@@ -11,13 +11,13 @@ benchmarks/export.md is written from that file.
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import onnxruntime
 import torch
 
 from pixelwise.datasets.town.scenes import draw_scene
@@ -106,7 +106,10 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {"networks": {}}
-    results["versions"] = {"torch": torch.__version__.partition("+")[0], "onnxruntime": onnxruntime.__version__}
+    results["versions"] = {
+        "torch": torch.__version__.partition("+")[0],
+        "onnxruntime": importlib.metadata.version("onnxruntime"),
+    }
     counted = {name: parameters(name) for name in arguments.only or distinct_networks()}
     failed = 0
     for name in sorted(counted, key=counted.__getitem__):

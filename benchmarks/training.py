@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
+import os
 import subprocess
 import sys
 import tempfile
@@ -287,6 +288,8 @@ class ExampleData(Dataset[tuple[np.ndarray, np.ndarray]]):
     """As the CamVid example of segmentation-models-pytorch: OpenCV and albumentations."""
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
+        # It asks PyPI for a newer version as it is imported.
+        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
         import albumentations as A
 
         height, width = PEER_CROP

@@ -19,6 +19,7 @@ from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.evaluation.runs import evaluate
 from pixelwise.machine.devices import choose_device
 from pixelwise.machine.facts import machine_facts
+from pixelwise.machine.threads import default_threads
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
@@ -138,7 +139,8 @@ def loading_workers(device: str, at_once: int) -> int | None:
 
 
 def _start(job: Job, data: Path, work: Path) -> subprocess.Popen[bytes]:
-    environment = {"OMP_NUM_THREADS": str(max(1, machine_facts().cores // job.at_once)), **os.environ}
+    threads = min(default_threads(), max(1, machine_facts().cores // job.at_once))
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     words = [sys.executable, str(Path(__file__).resolve()), msgspec.json.encode(job).decode(), str(data), str(work)]
     with open(work / f"{job.name}.log", "ab") as log:
         return subprocess.Popen(words, stdout=log, stderr=log, env=environment)

@@ -10,12 +10,17 @@ from typing import NamedTuple
 
 import pytest
 
+from pixelwise import telemetry
+
 # Tests measure nothing in time; one thread each is the fastest on a shared machine, and OpenMP
 # collapses when more threads run than there are free cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NO_COLOR", "1")
 # Exact resume is promised on the CPU; a GPU that happens to be here must not take part.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+# Some tests import OpenVINO themselves.
+telemetry.switch_off_openvino()
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

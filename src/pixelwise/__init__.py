@@ -9,6 +9,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pixelwise.machine import openmp as _openmp
+from pixelwise.telemetry import switch_off as _switch_off
+
 if TYPE_CHECKING:
     from pixelwise.api.evaluate import evaluate
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from pixelwise.recipes.schema.recipe import Recipe
     from pixelwise.records.result import Result
     from pixelwise.training.runs import resume, train
+
+_openmp.configure()  # before anything imports torch
 
 # Where a name is, as `module`, or `module:name` where it has another name there.
 _HOMES = {
@@ -83,6 +88,9 @@ __all__ = [
     "resume",
     "train",
 ]
+
+# Here, because whatever is imported later may import what listens to it.
+_switch_off()
 
 
 def __getattr__(name: str) -> Any:

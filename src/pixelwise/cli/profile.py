@@ -23,7 +23,9 @@ def run(
     steps: int = typer.Option(None, "--steps", min=1, help="Timed images (20), with --train timed steps (5)."),
     device: str = typer.Option("auto", "--device", help="auto, cpu or cuda."),
     threads: str = typer.Option(
-        None, "--threads", help="CPU threads; default: OMP_NUM_THREADS, else one per core. With --runtime several: 1,2."
+        None,
+        "--threads",
+        help="CPU threads; default: OMP_NUM_THREADS, else one per usable core. With --runtime several: 1,2.",
     ),
     runtime: str = typer.Option(
         None,

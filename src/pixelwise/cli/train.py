@@ -21,7 +21,7 @@ def run(
     ),
     device: str = typer.Option("auto", "--device", help="auto, cpu or cuda."),
     threads: int = typer.Option(
-        None, "--threads", min=1, help="CPU threads; default: OMP_NUM_THREADS, else one per core."
+        None, "--threads", min=1, help="CPU threads; default: OMP_NUM_THREADS, else one per usable core."
     ),
     evaluate: bool = typer.Option(True, help="Score the result and write the report at the end."),
 ) -> None:

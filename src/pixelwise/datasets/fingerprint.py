@@ -12,13 +12,11 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.machine.threads import reading_threads
 from pixelwise.storage import sha256_bytes, sha256_file
 from pixelwise.storage.cache_kinds import HASHES
 from pixelwise.storage.caches import recall, remember
 
-THREADS = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
-"""Decoding and hashing give up Python's lock, so threads use every core that this process may use."""
-_HASHING_THREADS = 4
 SETTLED_SECONDS = 2.0
 """Younger files are not remembered: they may change again within the resolution of their time stamps."""
 
@@ -93,7 +91,7 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
     samples = [(name, sample) for name in names for sample in dataset.splits.get(name, ())]
     cache = HashCache(dataset.root)
     paths = [path for _, sample in samples for path in (sample.image_path, *sample.mask_files)]
-    with ThreadPoolExecutor(_HASHING_THREADS) as pool:
+    with ThreadPoolExecutor(reading_threads()) as pool:
         digests = dict(zip(paths, pool.map(lambda path: _digest(cache, path, fresh), paths), strict=True))
     cache.save()
     content = [(name, sample.id, digests[sample.image_path], _of_masks(sample, digests)) for name, sample in samples]

@@ -51,9 +51,7 @@ def make_result(measurement: Measurement, provenance: Provenance) -> Result:
     """
     values, task, counts = measurement.values, measurement.task, measurement.counts.tolist()
     iou = values["iou"].per_class
-    own_fields: dict[str, Any] = {
-        field: values[name].value for name, field in RESULT_FIELDS.items() if name in values
-    }
+    own_fields: dict[str, Any] = {field: values[name].value for name, field in RESULT_FIELDS.items() if name in values}
     return Result(
         **own_fields,
         per_class=_per_class(measurement),
@@ -88,9 +86,7 @@ def _per_class(measurement: Measurement) -> tuple[ClassResult, ...]:
             worst_image=extent.worst_image,
             worst_image_iou=extent.worst_image_iou,
         )
-        for class_id, (name, extent) in enumerate(
-            zip(measurement.task.classes, measurement.class_extents, strict=True)
-        )
+        for class_id, (name, extent) in enumerate(zip(measurement.task.classes, measurement.class_extents, strict=True))
     )
 
 
@@ -99,6 +95,7 @@ def _metric_result(name: str, found: Value) -> MetricResult:
     return MetricResult(
         title=metric.title,
         unit=metric.unit,
+        class_title=metric.class_title,
         value=found.value,
         per_class=found.per_class,
         interval=found.interval,

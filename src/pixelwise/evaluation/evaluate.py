@@ -21,12 +21,12 @@ from pixelwise.errors import CheckpointError, RecipeError, StoppedError
 from pixelwise.evaluation.pairs import EvaluationPair, batches_alike, read_split
 from pixelwise.evaluation.tally import Measurement, Tally, task_of
 from pixelwise.machine.facts import peak_memory_bytes
+from pixelwise.machine.threads import reading_threads
 from pixelwise.metrics import METRICS, SCORES, Metric
 from pixelwise.metrics.image import Bands
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import SILENT, Observer, observing
 from pixelwise.options import Options, chosen
-from pixelwise.prediction.background import THREADS
 from pixelwise.prediction.network import (
     Answer,
     Decided,
@@ -132,7 +132,7 @@ def evaluate_protocols(
     tallies = [_tally(model, dataset, split, protocol, options, metrics) for protocol in protocols]
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    read = read_split(samples, dataset, protocols, options.input_size, ahead=2 * options.batch_size + THREADS)
+    read = read_split(samples, dataset, protocols, options.input_size, ahead=2 * options.batch_size + reading_threads())
     done = 0
     with contextlib.closing(read), prediction_mode(model):  # type: ignore[type-var]
         for batch in batches_alike(read, options.batch_size, lambda pairs: [pair.image.shape for pair in pairs]):

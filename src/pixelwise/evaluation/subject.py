@@ -27,8 +27,8 @@ from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.schema.training import Precision
 from pixelwise.recipes.sizes import Size
+from pixelwise.records.evaluations import SAMPLES, evaluation_folder
 from pixelwise.records.result import Result, save_result
-from pixelwise.records.run_folder import EVALUATIONS
 from pixelwise.runtimes import ArtefactModel
 
 
@@ -109,9 +109,9 @@ def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILEN
         results.append(result)
         if subject.folder is None:
             continue
-        folder = subject.folder / EVALUATIONS / f"{split}-{protocol.name}"
+        folder = evaluation_folder(subject.folder, split, protocol.name)
         if subject.pictures:
-            save_samples(subject.model, subject.dataset, measurement, folder / "samples")
+            save_samples(subject.model, subject.dataset, measurement, folder / SAMPLES)
         save_result(result, measurement.per_image, folder)
     return results
 

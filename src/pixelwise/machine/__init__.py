@@ -1,1 +1,1 @@
-"""The computer: devices, memory, threads; the only package that knows the operating system."""
+"""The machine the process runs on; the only package that knows the operating system. Never imports torch."""

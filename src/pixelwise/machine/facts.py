@@ -10,9 +10,14 @@ import sys
 from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-import torch
+
+from pixelwise.machine.threads import usable_cores
+
+if TYPE_CHECKING:
+    import torch
 
 PACKAGES = ("pixelwise", "torch", "timm", "numpy", "opencv-python-headless", "Pillow")
 """The packages whose version can change a result."""
@@ -49,9 +54,11 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
 def machine_facts() -> Machine:
     """Look at this machine."""
+    import torch  # records describe machines without it
+
     return Machine(
         cpu=_cpu_name(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=usable_cores(),
         threads=torch.get_num_threads(),
         gpu=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
@@ -80,6 +87,8 @@ def computes_bfloat16() -> bool:
     Without instructions for it they are emulated: measured, a convolution takes twice as long as in float32 on a
     processor with AVX-512, and fifty times as long on one without.
     """
+    import torch
+
     # oneDNN knows what it was told to leave unused (ONEDNN_MAX_CPU_ISA), but counts AVX-512 alone as support.
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and may_have_bfloat16(processor_features())
 
@@ -108,6 +117,8 @@ def version_facts() -> dict[str, str]:
 def peak_memory_bytes(device: torch.device) -> int:
     """Most memory used so far: on a GPU since its statistics were reset, else by this process ever."""
     if device.type == "cuda":
+        import torch
+
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

@@ -115,6 +115,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         accumulator: The class of its accumulators, or a function that makes one from a `Task`; must be picklable.
         needs: What it asks of an image.
         unit: `%` for fractions, which are 0..1 in files and shown in percent; any other unit is shown as it is.
+        class_title: What tables call its values per class: `Dice`; empty: `title`.
         default: Whether it is measured without being asked for.
         groups: Whether it is also given for groups of images, where groups are scored.
         multilabel: Whether it is defined where a pixel may belong to several classes.
@@ -126,6 +127,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     accumulator: Callable[[Task], Accumulator]
     needs: Needs = "labels"
     unit: str = PERCENT
+    class_title: str = ""
     default: bool = False
     groups: bool = True
     multilabel: bool = True

@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-THREADS = 2
-"""Decoding threads: one 480x360 pair takes 5 ms, less than any network on a CPU."""
-
+from pixelwise.machine.threads import reading_threads
 
 Item = TypeVar("Item")
 
@@ -18,17 +16,15 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_background(
-    function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int, threads: int = THREADS
-) -> Iterator[Result]:
-    """`map` whose calls run in threads, at most `ahead` before the one that is waited for.
+def in_background(function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int) -> Iterator[Result]:
+    """`map` whose calls run in threads for reading, at most `ahead` before the one that is waited for.
 
     An exception of `function` is raised where its result would have been yielded. Closing the
     generator (or leaving it to the garbage collector) cancels what has not begun.
     """
     remaining = iter(items)
     pending: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="pixelwise-read") as pool:
+    with ThreadPoolExecutor(reading_threads(), thread_name_prefix="pixelwise-read") as pool:
         try:
             for item in itertools.islice(remaining, max(ahead, 1)):
                 pending.append(pool.submit(function, item))

@@ -23,6 +23,7 @@ import msgspec
 import numpy as np
 
 from pixelwise.errors import PixelwiseError, RecipeError
+from pixelwise.machine.openmp import SHORT_WAITS
 from pixelwise.recipes.sizes import Size
 
 LatencyRuntime = Literal["torch", "torch-channels-last", "torch-bf16", "onnx", "openvino", "torch-export", "executorch"]
@@ -30,8 +31,6 @@ LatencyRuntime = Literal["torch", "torch-channels-last", "torch-bf16", "onnx", "
 EAGER: tuple[LatencyRuntime, ...] = ("torch", "torch-channels-last", "torch-bf16")
 ROUNDS = 30
 WARM_UP = 3
-WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
-"""Threads that wait for their next turn must not spin: another candidate is being measured."""
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,8 +144,10 @@ def _worker(candidate: Candidate, size: Size, batch: int) -> Iterator[Connection
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, candidate, size, batch), daemon=True)
-    before = {name: os.environ.get(name) for name in (*WAITING, "OMP_NUM_THREADS")}
-    os.environ.update(WAITING, OMP_NUM_THREADS=str(candidate.threads))
+    # Threads that wait for their next turn must sleep soon, whatever the user chose: another candidate is measured.
+    variables = SHORT_WAITS | {"KMP_BLOCKTIME": "1", "OMP_NUM_THREADS": str(candidate.threads)}
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         process.start()
     finally:

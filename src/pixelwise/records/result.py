@@ -54,7 +54,7 @@ RESULT_FIELDS = {
     "boundary_iou": "boundary_miou",
     "calibration_error": "calibration_error",
 }
-"""Metric -> the field of `Result` that holds its value. All others are in `Result.metrics`, as new ones always will be."""
+"""Metric -> the field of `Result` that holds its value. All others are in `Result.metrics`, as new ones will be."""
 
 
 CLASS_FIELDS = {
@@ -124,10 +124,12 @@ class MetricResult(MetricValue, frozen=True, kw_only=True):
     Attributes:
         title: What tables call it.
         unit: `%` for fractions, which are 0..1 here and shown in percent; any other unit is shown as it is.
+        class_title: What tables call its values per class; empty: `title`.
     """
 
     title: str
     unit: str
+    class_title: str = ""
 
 
 class TrainingCost(msgspec.Struct, frozen=True, kw_only=True):

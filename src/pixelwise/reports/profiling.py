@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import msgspec
 import torch
 
 from pixelwise.machine.devices import choose_device
+from pixelwise.machine.threads import default_threads
 from pixelwise.models import build_model
 from pixelwise.profiling.forward import profile_forward
 from pixelwise.profiling.training import profile_training
@@ -17,10 +17,11 @@ from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
-from pixelwise.records.run_folder import ENVIRONMENT, RECIPE, read_recipe
+from pixelwise.records.environment import read_environment
+from pixelwise.records.run_folder import is_run, read_recipe
 from pixelwise.reports.profiles import draw_training, forward_lines, refuse_picture_format, training_lines
 from pixelwise.storage import json_text
-from pixelwise.training.runs import default_threads, use_processor
+from pixelwise.training.runs import use_processor
 
 CLASSES = 19
 """Outputs where neither says how many: those of Cityscapes, for which most of the tables are."""
@@ -112,8 +113,6 @@ def show_training(
 def recipe_of(target: str, overrides: list[str]) -> tuple[Recipe, Path | None]:
     """The recipe that a name, a file or a run folder means, and the data a run began with."""
     folder = Path(target)
-    if not (folder / RECIPE).is_file():
+    if not is_run(folder):
         return apply_overrides(find_recipe(target), overrides), None
-    environment = msgspec.json.decode((folder / ENVIRONMENT).read_bytes())
-    data = environment["arguments"]["data"]
-    return apply_overrides(read_recipe(folder), overrides), Path(data) if data is not None else None
+    return apply_overrides(read_recipe(folder), overrides), read_environment(folder).data_folder

@@ -15,7 +15,7 @@ from pixelwise.prediction.mask_formats import MaskFormat
 from pixelwise.prediction.predict import PROBLEMS, predict_paths
 from pixelwise.prediction.segmenter import PaletteName
 from pixelwise.recipes.sizes import Size
-from pixelwise.records.run_folder import ENVIRONMENT, REPORT, read_recipe
+from pixelwise.records.run_folder import ENVIRONMENT, read_recipe
 from pixelwise.reports.displays import CountDisplay, display, warn
 from pixelwise.reports.run.page import write_report
 from pixelwise.reports.run.terminal import print_result

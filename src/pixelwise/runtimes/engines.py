@@ -10,8 +10,10 @@ from types import ModuleType
 import numpy as np
 
 from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.machine.threads import core_limit
 from pixelwise.runtimes.sidecar import Runtime
 from pixelwise.storage import printable
+from pixelwise.telemetry import switch_off_openvino
 
 Engine = Callable[[np.ndarray], np.ndarray]
 """The input of an artefact, contiguous, to its output."""
@@ -28,7 +30,7 @@ EXTRAS = {
 
 
 def require(package: str, purpose: str) -> ModuleType:
-    """Import a package of an extra.
+    """Import a package of an extra, with its telemetry switched off.
 
     Args:
         package: Its name.
@@ -37,10 +39,12 @@ def require(package: str, purpose: str) -> ModuleType:
     Raises:
         RecipeError: R240, it is not installed, or something that it needs itself.
     """
+    root = package.partition(".")[0]
+    if root in ("openvino", "nncf"):
+        switch_off_openvino()
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
-        root = package.partition(".")[0]
         missing = (error.name or "").partition(".")[0]
         through = "" if missing in ("", root) else f", which needs {missing}"
         raise RecipeError(
@@ -56,7 +60,8 @@ def open_engine(runtime: Runtime, file: Path, threads: int | None = None) -> Eng
     Args:
         runtime: Its format.
         file: The one that is opened: `.onnx`, `.xml`, `.pt2` or `.pte`.
-        threads: For one call; None: as many as the runtime likes (PyTorch's programs use PyTorch's threads).
+        threads: For one call; None: as many as the runtime likes, within the cores that the process may use
+            (PyTorch's programs use PyTorch's threads).
 
     Raises:
         RecipeError: R240, the runtime is not installed.
@@ -89,8 +94,9 @@ def _onnx(file: Path, threads: int | None) -> Engine:
     runtime = require("onnxruntime", "running an ONNX file")
     options = runtime.SessionOptions()
     options.log_severity_level = 3
-    if threads is not None:
-        options.intra_op_num_threads = threads
+    # The runtime itself heeds neither an affinity mask nor a container's quota.
+    if (limited := threads or core_limit()) is not None:
+        options.intra_op_num_threads = limited
     session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda images: session.run(None, {name: images})[0]
@@ -101,8 +107,9 @@ def _openvino(file: Path, threads: int | None) -> Engine:
     core = openvino.Core()
     # Without the hint, processors with bfloat16 units would compute in it.
     settings: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "f32"}
-    if threads is not None:
-        settings["INFERENCE_NUM_THREADS"] = threads
+    # The runtime itself heeds an affinity mask, but no container's quota.
+    if (limited := threads or core_limit()) is not None:
+        settings["INFERENCE_NUM_THREADS"] = limited
     compiled = core.compile_model(str(file), "CPU", settings)
     # The next call overwrites the runtime's own array.
     return lambda images: np.array(compiled(images)[0])

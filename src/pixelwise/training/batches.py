@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from pixelwise.datasets.fingerprint import THREADS
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceError
 from pixelwise.machine.memory import available_memory
+from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.schema.recipe import Augment, Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable
@@ -99,10 +99,10 @@ class TrainingPairs:
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Images and labels as a cache holds them, in the order of `indices`; few of them at a time."""
         done = 0
-        # Decoding releases the interpreter lock.
-        with ThreadPoolExecutor(max_workers=THREADS) as pool:
-            for start in range(0, len(indices), 4 * THREADS):
-                for pair in pool.map(self.read, indices[start : start + 4 * THREADS]):
+        threads = reading_threads()
+        with ThreadPoolExecutor(threads) as pool:
+            for start in range(0, len(indices), 4 * threads):
+                for pair in pool.map(self.read, indices[start : start + 4 * threads]):
                     yield pair
                     done += 1
                     progress(done, len(indices))

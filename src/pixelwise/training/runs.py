@@ -21,6 +21,7 @@ from pixelwise.evaluation.evaluate import evaluate_model
 from pixelwise.machine.devices import choose_device
 from pixelwise.machine.facts import machine_facts, version_facts
 from pixelwise.machine.memory import keep_freed_memory
+from pixelwise.machine.threads import default_threads, usable_cores
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides, changes_between, to_toml
@@ -73,7 +74,7 @@ def train(
         output: Run folder to create; None: `runs/NAME-1`, `-2`, ...
         overrides: `section.field=value` changes to the recipe.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        threads: CPU threads; None: OMP_NUM_THREADS where it is set, else one per core.
+        threads: CPU threads; None: OMP_NUM_THREADS where it is set, else one per usable core.
         auto_batch: Choose the largest batch that fits into memory and accumulate to the recipe's images
             per step.
         observer: Watches.
@@ -334,7 +335,7 @@ def _work(prepared: PreparedRun, run: Path, observer: RunObserver) -> None:
     workers = recipe.data.workers
     if workers is None:
         # On the CPU the network needs every core; a GPU leaves them to the data.
-        workers = 0 if device.type == "cpu" else min(8, _cores())
+        workers = 0 if device.type == "cpu" else min(8, usable_cores())
     weights = facts["class_weights"]
     if not finished:
         observer.phase("training", 0, steps)
@@ -402,16 +403,6 @@ def _remove_if_unused(run: Path) -> None:
     (run / "run.lock").unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         run.rmdir()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def default_threads() -> int:
-    """OMP_NUM_THREADS where it is a number (its first, where it is a list), else one per core."""
-    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    return int(first) if first.isdigit() and int(first) > 0 else _cores()
 
 
 def _command(words: Sequence[str], data: Path | None, run: Path) -> str:

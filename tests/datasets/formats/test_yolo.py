@@ -101,6 +101,13 @@ def test_a_wrong_line_is_one_sentence_with_file_and_number(root: Path, line: str
         "names:\n  0: road\n  2: van\n  1: big car\n",
         "names: {0: road, 1: big car, 2: van}  # three",
         "names: ['road',\n  'big car',\n  'van']\nval: y",
+        "'names': [road, big car, van]",
+        '{"nc": 3, "names": ["road", "big car", "van"]}',
+        '{\n"names": ["road", "big car", "van"]}',
+        "x: &all\n  0: road\n  1: big car\n  2: van\nnames: *all\n",
+        "names:\n- road\n- >-\n  big\n  car\n- van",
+        "names:\n  '0': road\n  \"1\": big car\n  02: van\nnc: '3'\n",
+        "names:\n  ? 0\n  : road\n  ? 1\n  : big\n    car\n  ? 2\n  : van\n",
     ],
 )
 def test_names_are_read_in_every_form_that_tools_write(tmp_path: Path, text: str):
@@ -110,9 +117,57 @@ def test_names_are_read_in_every_form_that_tools_write(tmp_path: Path, text: str
 
 def test_names_that_cannot_be_read_are_d230(root: Path):
     (root / "data.yaml").write_text("names: &anchor\n")
-    with pytest.raises(DataError, match=r"data\.yaml: no class names can be read from it") as caught:
+    with pytest.raises(DataError, match=r"data\.yaml, line 1: ") as caught:
         open_dataset(Data(), root)
     assert caught.value.code == "D230"
+
+
+def test_a_name_is_the_text_of_the_file(tmp_path: Path):
+    (tmp_path / "data.yaml").write_text("names: [no, on, 1.0, 2024-01-01, null, 'it''s', \"caf\\xe9\"]")
+    assert list(read_names(tmp_path / "data.yaml").values()) == [
+        "no",
+        "on",
+        "1.0",
+        "2024-01-01",
+        "null",
+        "it's",
+        "café",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("nc: 3\nnames: [road, car]\n", 1),
+        ("names: [road, car]\nnc: 3\n", 2),
+        ("names: [road, car]\nnc: " + "9" * 5000, 2),
+        ("names: [road,\n [car]]\n", 2),
+        ("names: [road, '']\n", 1),
+        ("names:\n- road\n-\n- car\n", 3),
+        ("names:\n  0: road\n  one: car\n", 3),
+        ("names:\n  0: road\n  0: car\n", 3),
+        ("names:\n  0: road\n  00: car\n", 3),
+        ("names:\n  0: road\n  \u00b2: car\n", 3),
+        ("names:\n  0: road\n  " + "9" * 5000 + ": car\n", 3),
+        ("names:\n  0: road\n  -1: car\n", 3),
+        ("names: coco.names\n", 1),
+        ("names: []\n", 1),
+        ("names: [road\n", 2),
+        ("names: &a [*a]\n", 1),
+    ],
+)
+def test_names_that_are_wrong_are_d230_with_file_and_line(tmp_path: Path, text: str, line: int):
+    (tmp_path / "data.yaml").write_text(text, "utf-8")
+    with pytest.raises(DataError, match=rf"data\.yaml, line {line}: ") as caught:
+        read_names(tmp_path / "data.yaml")
+    assert caught.value.code == "D230"
+
+
+def test_names_within_another_key_are_not_those_of_the_classes(root: Path):
+    (root / "data.yaml").unlink()
+    (root / "other.yml").write_text("files:\n  names: [x]\n")
+    (root / "classes.txt").write_text("road\nlittle car\n")
+    assert open_dataset(Data(), root).classes == ("background", "road", "little car")
 
 
 @pytest.mark.parametrize("place", ["classes.txt", "labels/classes.txt"])

@@ -1,15 +1,18 @@
 """MATLAB files are written here after the published description of their format."""
 
 import struct
+import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
+import scipy.sparse
 from PIL import Image
 
 from pixelwise.datasets.preparing.sbd import read_segmentation, write_augmented
-from pixelwise.errors import DataError
+from pixelwise.errors import DataError, RecipeError
 
 MASK = np.array([[0, 0, 5], [0, 15, 255]], np.uint8)
 
@@ -62,14 +65,15 @@ def test_masks_of_any_size_are_read(tmp_path: Path, seed: int):
     np.testing.assert_array_equal(read_segmentation(tmp_path / "a.mat"), mask)
 
 
-def test_the_reader_agrees_with_scipy(tmp_path: Path):
-    scipy_io = pytest.importorskip("scipy.io")
-    for packed in (True, False):
-        scipy_io.savemat(tmp_path / "a.mat", {"GTcls": {"Segmentation": MASK}}, do_compression=packed)
-        np.testing.assert_array_equal(read_segmentation(tmp_path / "a.mat"), MASK)
-    (tmp_path / "b.mat").write_bytes(mat_file(MASK))
-    found = scipy_io.loadmat(tmp_path / "b.mat", squeeze_me=True)["GTcls"]["Segmentation"].item()
-    np.testing.assert_array_equal(found, MASK)
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_file_with_outlines_and_other_variables_is_read(tmp_path: Path, packed: bool):
+    outlines = np.empty((20, 1), object)
+    for number in range(20):
+        outlines[number, 0] = scipy.sparse.csc_matrix(np.eye(5) * (number % 3))
+    fields = {"Boundaries": outlines, "Segmentation": MASK, "CategoriesPresent": np.array([[5.0, 15.0]])}
+    variables = {"before": outlines, "GTcls": fields, "after": np.ones((2, 3))}
+    scipy.io.savemat(tmp_path / "a.mat", variables, do_compression=packed)
+    np.testing.assert_array_equal(read_segmentation(tmp_path / "a.mat"), MASK)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +96,66 @@ def test_damage_never_ends_in_another_error(tmp_path: Path):
                 read_segmentation(tmp_path / "a.mat")
             except DataError as error:
                 assert error.code == "D226"  # noqa: PT017
+
+
+def nested(levels: int) -> bytes:
+    inner = matrix("", 9, (1, 1), element(2, b"\1"))
+    for _ in range(levels):
+        inner = matrix("", 1, (1, 1), inner)
+    return inner
+
+
+def variable(content: bytes) -> bytes:
+    return mat_file(MASK)[:128] + content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(variable(matrix("GTcls", 1, (2**20, 2**9), b"")), id="a cell of 4 GB"),
+        pytest.param(variable(matrix("GTcls", 2, (2**31 - 1,), b"")), id="a structure of 16 GB"),
+        pytest.param(variable(matrix("GTcls", 1, (2**31 - 1, 2**31 - 1), b"")), id="sizes that overflow"),
+        pytest.param(variable(matrix("GTcls", 2, (-5, 3), b"")), id="a negative size"),
+        pytest.param(variable(matrix("GTcls", 1, (1, 1), nested(5000))), id="cells in cells"),
+        pytest.param(variable(matrix("GTcls", 1, (2,) * 1_000_000, b"")), id="a million dimensions"),
+        pytest.param(variable(matrix("GTcls", 9, (1, 1), element(2, b"\1") + bytes(10**7))), id="a million elements"),
+        pytest.param(variable(matrix("GTcls", 6, (1, 1), element(14, b"x" * 8))), id="no type of numbers"),
+        pytest.param(variable(matrix("GTcls", 5, (1, 1), element(5, b"x" * 8) + element(250, b"x" * 8))), id="sparse"),
+        pytest.param(variable(element(15, zlib.compress(bytes(10**9))).ljust(8)), id="a gigabyte in a megabyte"),
+        pytest.param(variable(b"".join([matrix("a", 9, (1, 1), element(2, b"\1"))] * 50)), id="many variables"),
+        pytest.param(b"\0" + mat_file(MASK)[1:], id="MATLAB 4"),
+        pytest.param(variable(struct.pack("<II", 14, 16) + b"x" * 16), id="half a header"),
+        pytest.param(mat_file(MASK, packed=False) + bytes(20_000_000), id="20 MB"),
+    ],
+)
+def test_a_hostile_file_is_refused_before_scipy_allocates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+):
+    def never(*_: object, **__: object):
+        raise AssertionError("scipy was called")
+
+    monkeypatch.setattr(scipy.io, "loadmat", never)
+    (tmp_path / "a.mat").write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_segmentation(tmp_path / "a.mat")
+    assert caught.value.code == "D226"
+    assert "scipy was called" not in caught.value.message
+
+
+def test_without_scipy_the_way_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    voc, sbd = tree(tmp_path)
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    with pytest.raises(RecipeError) as caught:
+        write_augmented(voc, sbd)
+    assert (caught.value.code, caught.value.help) == ("R240", "install it: pip install scipy")
+    assert not (voc / "ImageSets/Segmentation/trainaug.txt").exists()
+
+
+def test_without_scipy_masks_that_are_there_already_are_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    voc, sbd = tree(tmp_path)
+    write_augmented(voc, sbd)
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    assert write_augmented(voc, sbd) == (2, 2)
 
 
 def tree(root: Path) -> tuple[Path, Path]:

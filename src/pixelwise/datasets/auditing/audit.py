@@ -17,9 +17,10 @@ from pixelwise.datasets.auditing.conclusions import Twins, collect_findings, rel
 from pixelwise.datasets.auditing.examination import Examination, ExaminationCache, examine
 from pixelwise.datasets.auditing.near_duplicates import KEPT_PAIRS, NearDuplicate, Seen, repeated, twins_across
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.fingerprint import THREADS, HashCache, stat_signature
+from pixelwise.datasets.fingerprint import HashCache, stat_signature
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
+from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.classes.tables import IGNORE
 from pixelwise.storage import printable, remembered, sha256_bytes
 from pixelwise.storage.cache_kinds import AUDIT
@@ -215,7 +216,7 @@ def _examine_all(
 
     examinations: list[Examination] = []
     try:
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(reading_threads()) as pool:
             for done, examination in enumerate(pool.map(look, pairs), start=1):
                 examinations.append(examination)
                 if progress is not None:

@@ -13,10 +13,11 @@ import cv2
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.fingerprint import THREADS, stat_signature
+from pixelwise.datasets.fingerprint import stat_signature
 from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
+from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.classes.tables import IGNORE
 from pixelwise.storage import remembered, sha256_bytes
 from pixelwise.storage.cache_kinds import CEILING
@@ -72,7 +73,7 @@ def _measure(dataset: Dataset, chosen: Sequence[Sample]) -> tuple[Ceiling, ...]:
     if first is not None:
         chosen = _evenly(chosen, max(4, _MOST_PIXELS // max(1, first.size)))
     num_classes = len(dataset.classes)
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(reading_threads()) as pool:
         counts = [count for count in pool.map(lambda s: _count_sample(s, dataset), chosen) if count is not None]
     total = sum(counts, np.zeros((len(STRIDES), 2, 3, num_classes), np.int64))
     return tuple(_ceiling(stride, total[index], len(counts)) for index, stride in enumerate(STRIDES))

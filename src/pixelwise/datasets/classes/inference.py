@@ -19,12 +19,12 @@ from pixelwise.datasets.fingerprint import stat_signature
 from pixelwise.datasets.labels import LabelTable, color_codes, count_values, semantic_ids
 from pixelwise.datasets.reading.masks import load_mask
 from pixelwise.errors import DataError
+from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.classes.tables import IGNORE, Color
 from pixelwise.storage import printable, remembered
 from pixelwise.storage.cache_kinds import MASK_IDS
 from pixelwise.storage.caches import subject_of
 
-_THREADS = 2
 # RGB masks with more colours are photos or were smoothed.
 _MAX_COLORS = 40
 _NAMED = 8
@@ -90,7 +90,7 @@ def _read_mask_ids(masks: Sequence[Path], max_pixels: int, divisor: int | None) 
     colors: Counter[int] = Counter()
     colored: list[str] = []
     without_colors = 0
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(reading_threads()) as pool:
         seen = pool.map(lambda path: _examine(path, max_pixels, divisor), masks)
         for path, found in zip(masks, seen, strict=True):
             palette = palette or found.palette

@@ -22,8 +22,8 @@ import numpy as np
 
 from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, split_of
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
-from pixelwise.datasets.layouts.outlines import Broken, Picture, Shape, check_corners, draw, drawn_layout
-from pixelwise.datasets.layouts.outlines import unannotated as unannotated_images
+from pixelwise.datasets.layouts.named_images import NamedImages, file_name
+from pixelwise.datasets.layouts.outlines import Broken, Picture, Shape, draw, drawn_layout, unannotated
 from pixelwise.datasets.layouts.rasterising import draw_segmentation
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
@@ -74,9 +74,8 @@ def coco_own_layout(root: Path) -> Layout | None:
     read = {file: _read(file) for file in files}
     sources = [*files, *(entry.path for entry in listing.entries)]
     drawn = draw("coco", root, sources, lambda: _pictures(root, read, listing.entries))
-    used = {sample.image_path for samples in drawn.splits.values() for sample in samples}
-    listed = {image.file_name.rpartition("/")[2] for found in read.values() for image in found.images}
-    without = [e.path for e in listing.entries if e.path.absolute() not in used and e.path.name not in listed]
+    named = {file_name(image.file_name) for found in read.values() for image in found.images}
+    without = unannotated(listing.entries, drawn, "entry in a JSON file", lambda path: path.name in named)
     return drawn_layout(
         "coco",
         f"COCO's JSON format: {', '.join(printable(file.relative_to(root)) for file in files[:3])}, drawn as masks "
@@ -84,7 +83,7 @@ def coco_own_layout(root: Path) -> Layout | None:
         root,
         drawn,
         _names(read.values()),
-        [*listing.problems, *unannotated_images(without, "entry in a JSON file")],
+        [*listing.problems, *without],
     )
 
 
@@ -118,10 +117,7 @@ def _names(files: Iterable[_File]) -> list[str]:
 
 
 def _pictures(root: Path, files: dict[Path, _File], entries: Sequence[Entry]) -> Iterator[Picture | Broken]:
-    by_path = {entry.path: entry for entry in entries}
-    by_name: dict[str, list[Entry]] = {}
-    for entry in entries:
-        by_name.setdefault(entry.path.name, []).append(entry)
+    images = NamedImages(entries)
     for file, found in files.items():
         split = _split(file.with_suffix(""), root)
         names = {category.id: category.name for category in found.categories}
@@ -129,9 +125,9 @@ def _pictures(root: Path, files: dict[Path, _File], entries: Sequence[Entry]) ->
         for annotation in found.annotations:
             objects.setdefault(annotation.image_id, []).append(annotation)
         for image in found.images:
-            entry = _find(image.file_name, split, file, root, by_path, by_name)
+            entry = _find(image.file_name, split, file, root, images)
             if entry is None:
-                yield Broken(file, f"image {printable(image.file_name)} does not exist")
+                yield Broken(file, f"image {printable(image.file_name)} {images.absence(image.file_name)}")
                 continue
             try:
                 shapes, skipped = _shapes(objects.get(image.id, ()), names)
@@ -149,15 +145,13 @@ def _split(path: Path, root: Path) -> str | None:
     return split_of(word for part in reversed(parts) for word in _WORDS.findall(part.lower()))
 
 
-def _find(
-    name: str, split: str | None, file: Path, root: Path, by_path: dict[Path, Entry], by_name: dict[str, list[Entry]]
-) -> Entry | None:
+def _find(name: str, split: str | None, file: Path, root: Path, images: NamedImages) -> Entry | None:
     name = name.replace("\\", "/")
     folders = [file.parent, root, root / "images", *((root / split, root / "images" / split) if split else ())]
-    for folder in folders:
-        if folder / name in by_path:
-            return by_path[folder / name]
-    same = by_name.get(name.rpartition("/")[2], [])
+    entry = images.at(*(folder / name for folder in folders))
+    if entry is not None:
+        return entry
+    same = images.called(name)
     if split is not None:
         # An image of another split that happens to have this name is another image.
         splits = [_split(entry.path.parent, root) for entry in same]
@@ -190,8 +184,6 @@ def _shapes(objects: Sequence[_Annotation], names: dict[int, str]) -> tuple[list
 
 def _pixels(id: int | str, outline: Any, height: int, width: int) -> np.ndarray:
     try:
-        for corners in outline if isinstance(outline, list) else ():
-            check_corners(corners, height, width)
         return draw_segmentation(outline, height, width)
     except (ValueError, TypeError) as error:
         raise ValueError(f"annotation {id}: {error}") from error

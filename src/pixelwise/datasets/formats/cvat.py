@@ -20,6 +20,7 @@ from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.labels import format_color
 from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, in_order, split_of
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
+from pixelwise.datasets.layouts.named_images import NamedImages, file_name
 from pixelwise.datasets.layouts.outlines import (
     Broken,
     Picture,
@@ -30,8 +31,9 @@ from pixelwise.datasets.layouts.outlines import (
     pasted,
     polygon,
     rectangle,
+    turned_rectangle,
+    unannotated,
 )
-from pixelwise.datasets.layouts.outlines import unannotated as unannotated_images
 from pixelwise.datasets.layouts.pairing import pair
 from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.samples import Sample
@@ -59,18 +61,16 @@ def cvat_layout(root: Path) -> Layout | None:
     listing = list_images(root)
     tree = _parse(file)
     entries = listing.entries
-    sources = [file, *(entry.path for entry in entries)]
-    drawn = draw("cvat", root, sources, lambda: _pictures(tree, file, root, entries))
-    used = {sample.image_path for samples in drawn.splits.values() for sample in samples}
-    broken = any(problem.code == "D230" for problem in drawn.problems)
-    without = [] if broken else [entry.path for entry in entries if entry.path.absolute() not in used]
+    drawn = draw("cvat", root, [file, *(entry.path for entry in entries)], lambda: _pictures(tree, file, root, entries))
+    named = {file_name(image.get("name", "")) for image in tree.iterfind("image")}
+    without = unannotated(entries, drawn, f"entry in {file.name}", lambda path: path.name in named)
     return drawn_layout(
         "cvat",
         f"CVAT for images: {file.name} with its images, drawn as masks into the cache folder",
         root,
         drawn,
         [name.text or "" for name in tree.iterfind("./meta//labels/label/name")],
-        [*listing.problems, *unannotated_images(without, f"entry in {file.name}")],
+        [*listing.problems, *without],
     )
 
 
@@ -182,20 +182,14 @@ def _parse(file: Path) -> ElementTree.Element:
 
 
 def _pictures(tree: ElementTree.Element, file: Path, root: Path, entries: list[Entry]) -> Iterator[Picture | Broken]:
-    by_path = {entry.path.relative_to(root).as_posix(): entry for entry in entries}
-    by_name: dict[str, list[Entry]] = {}
-    for entry in entries:
-        by_name.setdefault(entry.path.name, []).append(entry)
+    images = NamedImages(entries)
     for image in tree.iterfind("image"):
         name = image.get("name", "")
         subset = image.get("subset") or ""
-        places = (name, f"images/{name}", f"images/{subset}/{name}")
-        entry = next((by_path[place] for place in places if place in by_path), None)
-        same = by_name.get(name.rpartition("/")[2], [])
-        if entry is None and len(same) == 1:
-            entry = same[0]
+        places = (root / name, root / "images" / name, root / "images" / subset / name)
+        entry = images.at(*places) or images.only(name)
         if entry is None:
-            yield Broken(file, f"its image {printable(name)} does not exist")
+            yield Broken(file, f"its image {printable(name)} {images.absence(name)}")
             continue
         try:
             size = (int(image.get("height", "")), int(image.get("width", "")))
@@ -224,9 +218,12 @@ def _shape(one: ElementTree.Element) -> Shape:
             raise ValueError(f"a {one.tag} of '{printable(label)}' has no number '{name}'") from None
 
     if one.tag == "box":
-        if number("rotation") if one.get("rotation") else 0:
-            return _turned_box(label, number("xtl"), number("ytl"), number("xbr"), number("ybr"), number("rotation"))
-        return rectangle(label, number("xtl"), number("ytl"), number("xbr"), number("ybr"))
+        left, top, right, bottom = (number(name) for name in ("xtl", "ytl", "xbr", "ybr"))
+        degrees = number("rotation") if one.get("rotation") else 0
+        if not degrees:
+            return rectangle(label, left, top, right, bottom)
+        x, y = (left + right) / 2, (top + bottom) / 2
+        return turned_rectangle(label, (x, y), (left - x, top - y, right - x, bottom - y), degrees)
     if one.tag == "ellipse":
         return ellipse(label, number("cx"), number("cy"), number("rx"), number("ry"))
     if one.tag == "mask":
@@ -236,17 +233,6 @@ def _shape(one: ElementTree.Element) -> Shape:
     except ValueError:
         raise ValueError(f"the points of a polygon of '{printable(label)}' are no numbers") from None
     return polygon(label, corners)
-
-
-def _turned_box(label: str, left: float, top: float, right: float, bottom: float, degrees: float) -> Shape:
-    """A box turned clockwise around its centre."""
-    x, y = (left + right) / 2, (top + bottom) / 2
-    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
-    turned = [
-        (x + (u - x) * cosine - (v - y) * sine, y + (u - x) * sine + (v - y) * cosine) for u, v in corners
-    ]  # fmt: skip
-    return polygon(label, [float(value) for point in turned for value in point])
 
 
 def _runs(one: ElementTree.Element, label: str) -> np.ndarray:

@@ -26,6 +26,7 @@ import numpy as np
 from pixelwise.datasets.formats.label_studio_regions import Annotation, outlines
 from pixelwise.datasets.layouts.layout import Layout, split_of
 from pixelwise.datasets.layouts.listing import Entry, Listing, list_images
+from pixelwise.datasets.layouts.named_images import NamedImages, file_name
 from pixelwise.datasets.layouts.outlines import Broken, Picture, Shape, draw, drawn_layout, unannotated
 from pixelwise.datasets.reading.decoding import SUFFIXES, decode
 from pixelwise.errors import DataError
@@ -83,19 +84,18 @@ def _json_layout(root: Path, listing: Listing, exports: Sequence[Path]) -> Layou
         return None
     sources = [*exports, *(entry.path for entry in listing.entries)]
     drawn = draw("label-studio-json", root, sources, lambda: _outlined(root, listing.entries, exports))
-    used = {sample.image_path for samples in drawn.splits.values() for sample in samples}
-    without = [entry.path for entry in listing.entries if entry.path.absolute() not in used]
+    without = unannotated(listing.entries, drawn, "annotation in Label Studio's export")
     return drawn_layout(
         "label-studio",
         "Label Studio: regions of the JSON export, drawn as masks into the cache folder",
         root,
         drawn,
-        problems=[*listing.problems, *unannotated(without, "annotation in Label Studio's export")],
+        problems=[*listing.problems, *without],
     )
 
 
 def _outlined(root: Path, images: Sequence[Entry], exports: Sequence[Path]) -> Iterator[Picture | Broken]:
-    by_name = {entry.path.name: entry for entry in images}
+    named = NamedImages(images)
     for export in exports:
         try:
             tasks = msgspec.json.decode(export.read_bytes(), type=list[_Task])
@@ -107,10 +107,10 @@ def _outlined(root: Path, images: Sequence[Entry], exports: Sequence[Path]) -> I
             if not finished:
                 continue
             names = [name for value in task.data.values() if isinstance(value, str) for name in _file_names(value)]
-            entry = next((by_name[name] for name in names if name in by_name), None)
+            entry = next((found for name in names if (found := named.only(name))), None)
             if entry is None:
-                named = f", {printable(names[0])}, does not exist" if names else " is not named"
-                yield Broken(export, f"the image of task {task.id}{named}")
+                lacking = f", {printable(names[0])}, {_absence(named, names)}" if names else " is not named"
+                yield Broken(export, f"the image of task {task.id}{lacking}")
                 continue
             try:
                 found = outlines(max(finished, key=lambda annotation: annotation.id))
@@ -127,8 +127,8 @@ def _pictures(
     root: Path, masks: Sequence[Entry], images: Sequence[Entry], exports: Sequence[Path]
 ) -> Iterator[Picture | Broken]:
     names = _image_names(exports)
-    by_name = {entry.path.name: entry for entry in images}
-    by_stem = {entry.path.stem: entry for entry in images}
+    named = NamedImages(images)
+    by_stem = NamedImages(images, lambda path: path.with_suffix(""))
     tasks: dict[int, dict[int, list[tuple[str, Path]]]] = {}
     for entry in masks:
         match = _MASK.fullmatch(entry.path.stem)
@@ -137,14 +137,14 @@ def _pictures(
             annotations.setdefault(int(match[2]), []).append((match[5], entry.path))
     for task, annotations in sorted(tasks.items()):
         files = annotations[max(annotations)]
-        candidates = [by_name.get(name) for name in names.get(task, ())]
-        candidates += [by_stem.get(f"task-{task}"), by_stem.get(str(task))]
+        candidates = [named.only(name) for name in names.get(task, ())]
+        candidates += [by_stem.only(f"task-{task}"), by_stem.only(str(task))]
         entry = next((found for found in candidates if found is not None), None)
         if entry is None:
-            named = names.get(task)
+            wanted = names.get(task)
             reason = (
-                f"the image of task {task}, {printable(named[0])}, does not exist"
-                if named
+                f"the image of task {task}, {printable(wanted[0])}, {_absence(named, wanted)}"
+                if wanted
                 else f"which image task {task} belongs to is not known: put the project's JSON export beside it, or "
                 f"call the image {task}.jpg"
             )
@@ -181,11 +181,16 @@ def _image_names(exports: Sequence[Path]) -> dict[int, list[str]]:
     return names
 
 
+def _absence(images: NamedImages, names: Sequence[str]) -> str:
+    """Why no image has exactly one of these names."""
+    return images.absence(next((name for name in names if images.called(name)), names[0]))
+
+
 def _file_names(address: str) -> list[str]:
     """The file name in an address or path, with and without the prefix of uploads; none if it is no image."""
     parsed = urlparse(address)
     path = parse_qs(parsed.query).get("d", [unquote(parsed.path)])[0]
-    name = path.replace("\\", "/").rpartition("/")[2]
+    name = file_name(path)
     if Path(name).suffix.lower() not in SUFFIXES:
         return []
     match = _UPLOAD.fullmatch(name)

@@ -9,7 +9,6 @@ only those of the alpha channel say anything.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.layouts.outlines import Shape, polygon
+from pixelwise.datasets.layouts.outlines import Shape, ellipse, polygon, turned_rectangle
 from pixelwise.storage import printable
 
 # Of a region that lies on an image; others are choices, texts and relations.
@@ -102,38 +101,20 @@ def _shape(region: Region, label: str) -> Shape | None:
     if "rle" in value:
         return Shape(label, partial(decode_brush, value["rle"]))
     if "radiusX" in value:
-        center = (float(value["x"]) * width / 100, float(value["y"]) * height / 100)
-        radii = (float(value["radiusX"]) * width / 100, float(value["radiusY"]) * height / 100)
-        return Shape(label, partial(_ellipse, center, radii, float(value.get("rotation", 0))))
+        return ellipse(
+            label,
+            float(value["x"]) * width / 100,
+            float(value["y"]) * height / 100,
+            float(value["radiusX"]) * width / 100,
+            float(value["radiusY"]) * height / 100,
+            float(value.get("rotation", 0)),
+        )
     if "width" in value and "height" in value:
-        return polygon(label, _turned_rectangle(value, width, height))
+        # Turned about its upper left corner.
+        pivot = (float(value["x"]) * width / 100, float(value["y"]) * height / 100)
+        across, down = float(value["width"]) * width / 100, float(value["height"]) * height / 100
+        return turned_rectangle(label, pivot, (0, 0, across, down), float(value.get("rotation", 0)))
     return None
-
-
-def _turned_rectangle(value: dict[str, Any], width: int, height: int) -> list[float]:
-    """X and y in turn of the corners; Label Studio turns about the upper left one, clockwise."""
-    left, top = float(value["x"]) * width / 100, float(value["y"]) * height / 100
-    across, down = float(value["width"]) * width / 100, float(value["height"]) * height / 100
-    angle = math.radians(float(value.get("rotation", 0)))
-    cosine, sine = math.cos(angle), math.sin(angle)
-    return [
-        number
-        for x, y in ((0, 0), (across, 0), (across, down), (0, down))
-        for number in (left + x * cosine - y * sine, top + x * sine + y * cosine)
-    ]
-
-
-def _ellipse(
-    center: tuple[float, float], radii: tuple[float, float], rotation: float, height: int, width: int
-) -> np.ndarray:
-    """Bool (height, width): the pixels whose centres lie within an ellipse turned clockwise about its centre."""
-    if not np.isfinite((*center, *radii, rotation)).all():
-        raise ValueError("an ellipse's numbers are not finite")
-    angle = math.radians(rotation)
-    dx, dy = (np.arange(width) + 0.5 - center[0])[None], (np.arange(height) + 0.5 - center[1])[:, None]
-    along = (dx * math.cos(angle) + dy * math.sin(angle)) / max(abs(radii[0]), 1e-9)
-    across = (dy * math.cos(angle) - dx * math.sin(angle)) / max(abs(radii[1]), 1e-9)
-    return along**2 + across**2 <= 1
 
 
 def decode_brush(packed: Sequence[int], height: int, width: int) -> np.ndarray:

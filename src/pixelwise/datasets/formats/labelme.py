@@ -23,6 +23,7 @@ from PIL import Image
 
 from pixelwise.datasets.layouts.layout import Layout, split_of
 from pixelwise.datasets.layouts.listing import Entry, list_files, list_images
+from pixelwise.datasets.layouts.named_images import NamedImages
 from pixelwise.datasets.layouts.outlines import (
     Broken,
     Picture,
@@ -33,8 +34,8 @@ from pixelwise.datasets.layouts.outlines import (
     pasted,
     polygon,
     rectangle,
+    unannotated,
 )
-from pixelwise.datasets.layouts.outlines import unannotated as unannotated_images
 from pixelwise.storage import printable
 
 LOOKED_FOR = "a LabelMe JSON file beside each image (a.jpg, a.json)"
@@ -69,14 +70,16 @@ def labelme_layout(root: Path) -> Layout | None:
     if not files or not any(_is_labelme(path) for path in files[:_LOOKED_AT]):
         return None
     listing = list_images(root)
-    sources = [*files, *(entry.path for entry in listing.entries)]
-    drawn = draw("labelme", root, sources, lambda: _pictures(root, files, listing.entries))
-    used = {sample.image_path for samples in drawn.splits.values() for sample in samples}
+    drawn = draw(
+        "labelme",
+        root,
+        [*files, *(entry.path for entry in listing.entries)],
+        lambda: _pictures(root, files, listing.entries),
+    )
     stems = {path.stem for path in files}
-    without = [e.path for e in listing.entries if e.path.absolute() not in used and e.path.stem not in stems]
     problems = [
         *(p for p in listing.problems if p.code != "W215"),
-        *unannotated_images(without, "JSON file of LabelMe"),
+        *unannotated(listing.entries, drawn, "JSON file of LabelMe", lambda path: path.stem in stems),
     ]
     return drawn_layout(
         "labelme",
@@ -97,26 +100,20 @@ def _is_labelme(path: Path) -> bool:
 
 
 def _pictures(root: Path, files: list[Path], entries: list[Entry]) -> Iterator[Picture | Broken]:
-    images = {entry.path.with_suffix(""): entry for entry in reversed(entries)}
-    stems: dict[str, list[Entry]] = {}
-    for entry in entries:
-        stems.setdefault(entry.path.stem, []).append(entry)
-    paths = {entry.path.resolve(): entry for entry in entries}
+    images = NamedImages(entries, lambda path: path.with_suffix(""))
+    resolved = NamedImages(entries, Path.resolve)
     for file in files:
         try:
             found = msgspec.json.decode(file.read_bytes(), type=_File)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            if _is_labelme(file) or file.with_suffix("") in images:
+            if _is_labelme(file) or images.at(file) is not None:
                 yield Broken(file, f"not a JSON file of LabelMe: {error}")
             continue
-        entry = images.get(file.with_suffix(""))
-        same = stems.get(file.stem, [])
-        if entry is None and len(same) == 1:
-            entry = same[0]
+        entry = images.at(file) or images.only(file.stem)
         if entry is None and found.image_path:
-            entry = paths.get((file.parent / found.image_path.replace("\\", "/")).resolve())
+            entry = resolved.at(file.parent / found.image_path.replace("\\", "/"))
         if entry is None:
-            yield Broken(file, f"its image {printable(found.image_path or file.stem)} does not exist")
+            yield Broken(file, f"its image {printable(found.image_path or file.stem)} {images.absence(file.stem)}")
             continue
         size = (found.height, found.width) if found.height and found.width else None
         try:

@@ -17,6 +17,7 @@ from pathlib import Path
 from pixelwise.datasets.layouts.layout import Layout, split_of
 from pixelwise.datasets.layouts.listing import Entry, list_files, list_images, subfolders
 from pixelwise.datasets.layouts.outlines import Broken, Picture, Shape, draw, drawn_layout, polygon
+from pixelwise.datasets.layouts.plain_yaml import LARGEST_FILE, Node, entries, items, line_of, read_yaml, text_of, wrong
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
@@ -24,8 +25,10 @@ from pixelwise.storage import printable
 LOOKED_FOR = "images/ with labels/*.txt of polygons (YOLO), and data.yaml or classes.txt with names"
 _LOOKED_AT = 20
 _CLASSES_FILE = "classes.txt"
-_NAMES = re.compile(r"names\s*:\s*(.*)")
-_ITEM = re.compile(r"(?:-|(\d+)\s*:)\s*(.+)")
+# As a key of the whole file, in block or in flow style.
+_NAMES_KEY = re.compile(rb"""^(?:\{\s*)?["']?names["']?\s*:""", re.MULTILINE)
+_NAMES_HELP = 'for example: names: ["road", "car"], or one line "  0: road" per class'
+_MOST_DIGITS = 9
 
 
 def yolo_layout(root: Path) -> Layout | None:
@@ -62,46 +65,48 @@ def yolo_layout(root: Path) -> Layout | None:
 
 
 def read_names(file: Path) -> dict[int, str]:
-    """Number -> name of `names` in `data.yaml`: a list or a mapping, in one line or one entry per line.
-
-    Only this part of YAML is understood. Of a text file every line is a name.
+    """Number -> name of `names` in `data.yaml`, a list or a mapping; of a text file every line is a name.
 
     Raises:
-        DataError: D230, there are no names, or they are written in another way.
+        DataError: D230, the file cannot be read, there are no names, or not as many as `nc` says.
     """
     if file.name == _CLASSES_FILE:
         return _read_list(file)
-    lines = file.read_text("utf-8", errors="replace").splitlines()
-    start, inline = next(((i, m[1]) for i, line in enumerate(lines) if (m := _NAMES.match(line))), (None, ""))
-    names: dict[int, str] = {}
-    if start is not None:
-        inline = _without_comment(inline)
-        if inline[:1] in ("[", "{"):
-            # A flow list or mapping may go on in the next lines.
-            following = iter(lines[start + 1 :])
-            while inline[-1] not in "]}":
-                more = next(following, None)
-                if more is None:
-                    break
-                inline += " " + _without_comment(more)
-            for number, entry in enumerate(_entries(inline)):
-                key, _, name = entry.partition(":") if inline[0] == "{" else (str(number), "", entry)
-                if key.strip().isdigit():
-                    names[int(key)] = _unquoted(name)
-        elif not inline:
-            for line in lines[start + 1 :]:
-                text = _without_comment(line)
-                match = _ITEM.fullmatch(text)
-                if match is None and text and not line.startswith((" ", "-")):
-                    break
-                if match is not None:
-                    names[int(match[1]) if match[1] else len(names)] = _unquoted(match[2])
-    if not names or "" in names.values():
-        raise DataError(
-            "D230",
-            f"{printable(file)}: no class names can be read from it",
-            'for example: names: ["road", "car"], or one line "  0: road" per class',
+    top = entries(file, read_yaml(file))
+    node = top.get("names")
+    names = _names(file, node) if node is not None else {}
+    if node is None or not names:
+        where = printable(file) if node is None else f"{printable(file)}, line {line_of(node)}"
+        raise DataError("D230", f"{where}: no class names can be read from it", _NAMES_HELP)
+    count = top.get("nc")
+    if count is not None and (stated := text_of(count)) and stated != str(len(names)):
+        raise wrong(
+            file,
+            count,
+            f"nc is {printable(stated[:20])}, but names has {len(names)} entries",
+            "correct nc or names: with a name too few or too many, all numbers after it mean other classes",
         )
+    return names
+
+
+def _names(file: Path, node: Node) -> dict[int, str]:
+    """Number -> name of a list or a mapping; empty for everything else.
+
+    Raises:
+        DataError: D230, a number or a name is none.
+    """
+    listed = items(node)
+    keyed = entries(file, node) if listed is None else {str(number): value for number, value in enumerate(listed)}
+    names: dict[int, str] = {}
+    for key, value in keyed.items():
+        name = text_of(value)
+        if not (key.isascii() and key.isdecimal() and len(key) <= _MOST_DIGITS):
+            raise wrong(file, value, f"'{printable(key[:20])}' is no number of a class; expected 0, 1, 2, ...")
+        if not name:
+            raise wrong(file, value, f"class {key} has no name", _NAMES_HELP)
+        if int(key) in names:
+            raise wrong(file, value, f"class {int(key)} has two names")
+        names[int(key)] = name
     return names
 
 
@@ -127,8 +132,10 @@ def _folders(root: Path) -> list[tuple[Path, Path]]:
 
 
 def _has_names(path: Path) -> bool:
+    """Whether a file has `names`; a damaged one counts, and is reported as such."""
     try:
-        return any(_NAMES.match(line) for line in path.read_text("utf-8", errors="replace").splitlines())
+        with open(path, "rb") as stream:
+            return _NAMES_KEY.search(stream.read(LARGEST_FILE)) is not None
     except OSError:
         return False
 
@@ -195,21 +202,3 @@ def _shape(number: int, line: str, size: tuple[int, int], names: dict[int, str])
 def _number(label: str) -> tuple[int, str]:
     tail = label.rpartition("_")[2]
     return (int(tail) if tail.isdigit() else -1, label)
-
-
-def _entries(text: str) -> list[str]:
-    """The comma-separated entries between brackets; commas in quotes do not count."""
-    return [
-        part.strip()
-        for part in re.findall(r"""(?:"[^"]*"|'[^']*'|[^,"'\[\]{}])+""", text.strip().strip("[]{}"))
-        if part.strip()
-    ]
-
-
-def _without_comment(line: str) -> str:
-    return re.sub(r"\s#.*|^#.*", "", line).strip()
-
-
-def _unquoted(text: str) -> str:
-    text = text.strip()
-    return text[1:-1] if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'" else text

@@ -8,6 +8,7 @@ or modification time of a file they come from changes; nothing is written beside
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.fingerprint import stat_signature
 from pixelwise.datasets.layouts.layout import Layout, in_order
+from pixelwise.datasets.layouts.listing import Entry
 from pixelwise.datasets.layouts.rasterising import draw_polygon
 from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.reading.decoding import image_sizes
@@ -40,8 +42,6 @@ _INDEX = "index.msgpack"
 _IGNORE = 255
 # Raw values are uint16, and 255 keeps its meaning.
 _MAX_LABELS = 60000
-# Tracing an outline takes time and memory by its length, so nonsense is refused.
-_FAR_OUTSIDE = 20
 
 
 class Shape(NamedTuple):
@@ -278,11 +278,21 @@ def _problems(rows: Sequence[_Row], broken: Sequence[Broken], skipped: Sequence[
     return problems
 
 
-def unannotated(images: Sequence[Path], what: str) -> list[Finding]:
-    """W222 about images that no annotation mentions, or nothing."""
-    if not images:
+def unannotated(
+    entries: Iterable[Entry], drawn: Drawn, what: str, is_named: Callable[[Path], bool] = lambda path: False
+) -> list[Finding]:
+    """W222 about images that no annotation is for, or nothing.
+
+    Args:
+        entries: The images of the data set.
+        drawn: What the annotations became.
+        what: What these images lack, in words.
+        is_named: Whether an annotation names an image, even if it cannot be used: another finding is about that.
+    """
+    used = {sample.image_path for samples in drawn.splits.values() for sample in samples}
+    files = [printable(e.path) for e in entries if e.path.absolute() not in used and not is_named(e.path)]
+    if not files:
         return []
-    files = [printable(path) for path in images]
     return [
         finding(
             "W222",
@@ -293,24 +303,10 @@ def unannotated(images: Sequence[Path], what: str) -> list[Finding]:
     ]
 
 
-def check_corners(corners: Sequence[float], height: int, width: int) -> None:
-    """Refuse the corners of a polygon that cannot be meant.
-
-    Raises:
-        ValueError: They are not finite, or lie so far outside the image that tracing them takes for ever.
-    """
-    largest = np.abs(np.asarray(corners, np.float64)).max(initial=0)
-    if not np.isfinite(largest):
-        raise ValueError("a polygon's corners are not finite numbers")
-    if largest > _FAR_OUTSIDE * max(height, width):
-        raise ValueError(f"a polygon reaches to {largest:g}, far outside the image of {height}x{width} (HxW)")
-
-
 def polygon(label: str, corners: Sequence[float]) -> Shape:
     """A shape of x and y in turn, in pixels; see `pixelwise.datasets.layouts.rasterising.draw_polygon`."""
 
     def pixels(height: int, width: int) -> np.ndarray:
-        check_corners(corners, height, width)
         mask = np.zeros((height, width), bool)
         draw_polygon(corners, mask)
         return mask
@@ -324,17 +320,45 @@ def rectangle(label: str, left: float, top: float, right: float, bottom: float) 
     return polygon(label, (x0, y0, x1, y0, x1, y1, x0, y1))
 
 
-def ellipse(label: str, x: float, y: float, radius_x: float, radius_y: float) -> Shape:
-    """The pixels whose centres lie within an ellipse around (x, y); upright."""
+def turned_rectangle(
+    label: str, pivot: tuple[float, float], corners: tuple[float, float, float, float], degrees: float
+) -> Shape:
+    """A shape between two corners, turned.
+
+    Args:
+        label: Name of its class.
+        pivot: x and y of the point that stays where it is.
+        corners: left, top, right and bottom before turning, from the pivot.
+        degrees: Clockwise.
+    """
+    left, top, right, bottom = corners
+    cosine, sine = _cosine_and_sine("rectangle", degrees)
+    turned = (
+        number
+        for u, v in ((left, top), (right, top), (right, bottom), (left, bottom))
+        for number in (pivot[0] + u * cosine - v * sine, pivot[1] + u * sine + v * cosine)
+    )
+    return polygon(label, tuple(turned))
+
+
+def ellipse(label: str, x: float, y: float, radius_x: float, radius_y: float, degrees: float = 0.0) -> Shape:
+    """The pixels whose centres lie within an ellipse around (x, y), turned clockwise about its centre."""
+    cosine, sine = _cosine_and_sine("ellipse", degrees)
 
     def pixels(height: int, width: int) -> np.ndarray:
         if not np.isfinite((x, y, radius_x, radius_y)).all():
             raise ValueError("an ellipse's numbers are not finite")
-        dx = (np.arange(width) + 0.5 - x) / max(abs(radius_x), 1e-9)
-        dy = (np.arange(height) + 0.5 - y) / max(abs(radius_y), 1e-9)
-        return dy[:, None] ** 2 + dx[None, :] ** 2 <= 1
+        dx, dy = (np.arange(width) + 0.5 - x)[None], (np.arange(height) + 0.5 - y)[:, None]
+        along, across = (dx, dy) if sine == 0 and cosine == 1 else (dx * cosine + dy * sine, dy * cosine - dx * sine)
+        return (along / max(abs(radius_x), 1e-9)) ** 2 + (across / max(abs(radius_y), 1e-9)) ** 2 <= 1
 
     return Shape(label, pixels)
+
+
+def _cosine_and_sine(what: str, degrees: float) -> tuple[float, float]:
+    if not math.isfinite(degrees):
+        raise ValueError(f"the rotation of a {what} is {degrees}")
+    return math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
 
 
 def pasted(label: str, part: np.ndarray, left: int, top: int) -> Shape:

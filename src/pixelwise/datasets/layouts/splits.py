@@ -13,13 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from pixelwise.datasets.layouts.layout import SPLIT_NAMES
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.storage import printable, write_text
-
-_MIN_SERIES = 10
-# What numbers the members of a series: frames of a video, tiles of a picture, augmented copies.
-_SERIES_NUMBER = re.compile(r"(\.rf\.[0-9a-f]+|[\d_\-. ()]+)$")
 
 
 def split_samples(
@@ -68,11 +65,7 @@ def group_names(ids: Sequence[str], pattern: str | None, smallest_share: float) 
             ) from error
         matches = {id: compiled.search(id) for id in ids}
         return {id: (match.group(1 if compiled.groups else 0) or id) if match else id for id, match in matches.items()}
-    series = {id: _SERIES_NUMBER.sub("", id) or id for id in ids}
-    sizes = Counter(series.values())
-    if len(sizes) < _MIN_SERIES or max(sizes.values()) > smallest_share * len(ids):
-        return {id: id for id in ids}
-    return series
+    return series_of(ids, smallest_share)
 
 
 def write_lists(divided: Mapping[str, Sequence[Sample]], folder: Path, *, replace: bool = False) -> list[Path]:
@@ -106,10 +99,7 @@ def _id(sample: Sample) -> str:
     # Without its folder a name is not unique, and with it groups would depend on where the data lies.
     parts = sample.id.split("/")
     folder = sample.image_path.parent.name
-    return "/".join(parts) if len(parts) > 1 else f"{folder}/{parts[0]}" if folder in _SPLIT_FOLDERS else parts[0]
-
-
-_SPLIT_FOLDERS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+    return "/".join(parts) if len(parts) > 1 else f"{folder}/{parts[0]}" if folder in SPLIT_NAMES else parts[0]
 
 
 def _assign(names: Sequence[str], wanted: Mapping[str, float]) -> dict[str, str]:
@@ -120,7 +110,7 @@ def _assign(names: Sequence[str], wanted: Mapping[str, float]) -> dict[str, str]
             f"{len(names)} group{'' if len(names) == 1 else 's'} ({', '.join(names)}) for {len(wanted) + 1} splits",
             "a group is never divided: choose another --group, or fewer splits",
         )
-    places = {name: _place(name) for name in names}
+    places = {name: place_of(name) for name in names}
     split_of: dict[str, str] = {}
     lower = 0.0
     for split, share in wanted.items():
@@ -134,10 +124,6 @@ def _assign(names: Sequence[str], wanted: Mapping[str, float]) -> dict[str, str]
             spare = [name for name in names if counts[split_of[name]] > 1]
             split_of[min(spare, key=lambda name: (split_of[name] != "train", places[name]))] = split
     return split_of
-
-
-def _place(name: str) -> float:
-    return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8], "big") / 2**64
 
 
 def _line(sample: Sample, folder: Path) -> str:
@@ -162,9 +148,9 @@ def _line(sample: Sample, folder: Path) -> str:
 
 
 _VALIDATION_SHARE = 0.2
-
-
-_MIN_GROUPS = 10
+_MIN_SERIES = 10
+# What numbers the members of a series: frames of a video, tiles of a picture, augmented copies.
+_SERIES_NUMBER = re.compile(r"(\.rf\.[0-9a-f]+|[\d_\-. ()]+)$")
 
 
 def divided(samples: Sequence[Sample]) -> dict[str, tuple[Sample, ...]]:
@@ -191,14 +177,29 @@ def validation_keys(keys: Iterable[str]) -> set[str]:
     keys = sorted(keys)
     if len(keys) < 2:
         return set()
-    series = {key: _SERIES_NUMBER.sub("", key) or key for key in keys}
-    sizes = Counter(series.values())
-    if len(sizes) < _MIN_GROUPS or max(sizes.values()) > _VALIDATION_SHARE * len(keys):
-        series = {key: key for key in keys}
-    places = {name: _place(name) for name in set(series.values())}
+    series = series_of(keys, _VALIDATION_SHARE)
+    places = {name: place_of(name) for name in set(series.values())}
     chosen = {name for name, place in places.items() if place < _VALIDATION_SHARE}
     if not chosen:
         chosen = {min(places, key=lambda name: places[name])}
     elif len(chosen) == len(places):
         chosen.remove(max(places, key=lambda name: places[name]))
     return {key for key in keys if series[key] in chosen}
+
+
+def series_of(keys: Sequence[str], largest_share: float) -> dict[str, str]:
+    """Key -> name of the series that its number belongs to.
+
+    Every image is a series of its own where there are fewer than ten, or where one holds more than `largest_share`
+    (0..1) of the images.
+    """
+    series = {key: _SERIES_NUMBER.sub("", key) or key for key in keys}
+    sizes = Counter(series.values())
+    if len(sizes) < _MIN_SERIES or max(sizes.values()) > largest_share * len(keys):
+        return {key: key for key in keys}
+    return series
+
+
+def place_of(name: str) -> float:
+    """Where a name stands between 0 and 1: the first eight bytes of its SHA-256 as a fraction."""
+    return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8], "big") / 2**64

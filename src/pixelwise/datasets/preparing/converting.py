@@ -13,13 +13,13 @@ import numpy as np
 import tomli_w
 from PIL import Image
 
-from pixelwise.datasets.fingerprint import THREADS
 from pixelwise.datasets.labels import format_color
 from pixelwise.datasets.layouts.layout import DESCRIPTION_FILE
 from pixelwise.datasets.reading.images import load_image
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
+from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.classes.tables import IGNORE
 from pixelwise.storage import building_folder, printable, write_text
 from pixelwise.transforms.resizing import resize_image, resize_labels
@@ -77,7 +77,7 @@ def convert_to_folder(
             "train on it as it is; masks of each class stay in a folder of its own",
         )
     pairs = [(split, sample) for split, samples in dataset.splits.items() for sample in samples if sample.mask_path]
-    with building_folder(output) as unfinished, ThreadPoolExecutor(THREADS) as pool:
+    with building_folder(output) as unfinished, ThreadPoolExecutor(reading_threads()) as pool:
         errors = _write_all(dataset, pairs, unfinished, size, allow, progress, pool)
         write_text(unfinished / DESCRIPTION_FILE, description(dataset))
     written = Counter(folder_of_split(split) for split, sample in pairs if (split, sample.id) not in errors)

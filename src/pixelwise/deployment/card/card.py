@@ -11,6 +11,7 @@ import msgspec
 
 from pixelwise.checkpoints.checkpoint import Warn
 from pixelwise.checkpoints.trained import TrainedModel, load_trained
+from pixelwise.datasets.run_data import knows_its_data
 from pixelwise.deployment.card.candidates import (
     Made,
     Material,
@@ -26,7 +27,6 @@ from pixelwise.deployment.card.scoring import (
     Ground,
     equal_pixels,
     folder_ground,
-    knows_its_data,
     score_artefact,
     score_pytorch,
     split_ground,

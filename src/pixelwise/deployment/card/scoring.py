@@ -12,9 +12,9 @@ import numpy as np
 
 from pixelwise.checkpoints.trained import TrainedModel
 from pixelwise.datasets.layouts.listing import list_images
-from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.datasets.reading.images import read_image
+from pixelwise.datasets.run_data import knows_its_data, open_run_data
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.deployment.export.verification import folder_images
 from pixelwise.errors import DataError
@@ -31,7 +31,7 @@ from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.schema.training import Precision
 from pixelwise.recipes.sizes import Size
-from pixelwise.records.run_folder import ENVIRONMENT
+from pixelwise.records.environment import read_environment
 
 PRECISIONS: dict[LatencyRuntime, Precision] = {
     "torch": Precision(),
@@ -122,10 +122,10 @@ def split_ground(
         DataError: The data cannot be opened.
         RecipeError: R204, the recipe's protocol is unknown.
     """
-    folder = os.fspath(data) if data is not None else _trained_on(run)
+    folder = Path(data) if data is not None else read_environment(run).data_folder
     if data is None and not knows_its_data(run, recipe):
         raise DataError("D222", f"{run} does not know its data", "name the folder with --data")
-    dataset = open_dataset(recipe.data, Path(folder) if folder is not None else None)
+    dataset = open_run_data(run, recipe, data)
     split = split or recipe.evaluation.split
     samples = dataset.samples(split)
     protocol = find_protocol(recipe.evaluation.protocols[0])
@@ -147,7 +147,7 @@ def split_ground(
         fixed=fixed,
         latency_size=fixed or size or shown or seen_size(recipe),
         dataset=dataset,
-        folder=folder,
+        folder=os.fspath(folder) if folder is not None else None,
         split=split,
         protocol=protocol,
         input_size=seen,
@@ -256,17 +256,6 @@ def _one_size(dataset: Dataset, split: str, protocol: Protocol, wanted: Size | N
         if len(sizes) > 1:
             return None
     return next(iter(sizes), None)
-
-
-def knows_its_data(run: Path, recipe: Recipe) -> bool:
-    """Whether a run's data is known: the folder it was trained on, or the synthetic town, which needs none."""
-    return _trained_on(run) is not None or recipe.data.dataset == "town"
-
-
-def _trained_on(run: Path) -> str | None:
-    path = run / ENVIRONMENT
-    facts = msgspec.json.decode(path.read_bytes()) if path.is_file() else {}
-    return facts.get("arguments", {}).get("data")
 
 
 def _or_none(value: float) -> float | None:

@@ -11,6 +11,7 @@ import torch
 
 from pixelwise.checkpoints.checkpoint import Warn
 from pixelwise.datasets.opening import open_dataset
+from pixelwise.datasets.run_data import open_run_data
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.deployment.export.formats import require_packages, write_artefact
 from pixelwise.deployment.export.graphs import ExportedNetwork, GraphOptions
@@ -31,7 +32,6 @@ from pixelwise.profiling import complexity
 from pixelwise.recipes.default_sizes import seen_size
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
 from pixelwise.recipes.sizes import Size
-from pixelwise.records.run_folder import DATA, ENVIRONMENT
 from pixelwise.runtimes.artefact import load_artefact
 from pixelwise.runtimes.engines import EXTRAS
 from pixelwise.runtimes.sidecar import NAME, SUFFIXES, Complexity, Runtime, Sidecar, Verification, write_sidecar
@@ -202,15 +202,9 @@ def dataset_of(source: Source, data: str | os.PathLike[str] | None) -> Dataset:
     Raises:
         DataError: D222 and others, it cannot be opened.
     """
-    facts = _facts(source.run, ENVIRONMENT)
-    folder = data if data is not None else facts.get("arguments", {}).get("data")
-    dataset = open_dataset(source.recipe.data, Path(folder) if folder is not None else None)
-    return dataset if data is not None else dataset.without(_facts(source.run, DATA).get("unusable", {}))
-
-
-def _facts(run: Path | None, name: str) -> dict:
-    path = run / name if run is not None else None
-    return msgspec.json.decode(path.read_bytes()) if path is not None and path.is_file() else {}
+    if source.run is not None:
+        return open_run_data(source.run, source.recipe, data)
+    return open_dataset(source.recipe.data, Path(data) if data is not None else None)
 
 
 def _plain(recipe: Recipe) -> dict:

@@ -113,8 +113,7 @@ def _write_onnx(program: ExportedProgram, network: ExportedNetwork, folder: Path
 
 
 def _write_openvino(program: ExportedProgram, network: ExportedNetwork, folder: Path) -> list[Path]:
-    import openvino
-
+    openvino = require("openvino", "exporting to openvino")
     with tempfile.TemporaryDirectory() as between:
         (source,) = _write_onnx(program, network, Path(between))
         converted = openvino.convert_model(source)

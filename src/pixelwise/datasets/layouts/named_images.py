@@ -1,0 +1,56 @@
+"""Which image an annotation means by the path or name that it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from pixelwise.datasets.layouts.listing import Entry
+
+
+class NamedImages:
+    """The images below a folder, found by path and by file name.
+
+    Args:
+        entries: The images.
+        key: What of a path counts, for tools whose annotations leave out the ending, say.
+    """
+
+    def __init__(self, entries: Iterable[Entry], key: Callable[[Path], Path] = lambda path: path) -> None:
+        self._key = key
+        self._at: dict[Path, Entry] = {}
+        self._called: dict[str, list[Entry]] = {}
+        for entry in entries:
+            path = key(entry.path)
+            self._at.setdefault(path, entry)
+            self._called.setdefault(path.name, []).append(entry)
+
+    def at(self, *places: Path) -> Entry | None:
+        """The image at the first of these paths that has one."""
+        for place in places:
+            try:
+                entry = self._at.get(self._key(place))
+            except ValueError:  # a name that no file can have
+                continue
+            if entry is not None:
+                return entry
+        return None
+
+    def called(self, name: str) -> list[Entry]:
+        """All images with the file name of `name`, which may be a path of another machine."""
+        return self._called.get(file_name(name), [])
+
+    def only(self, name: str) -> Entry | None:
+        """The image with the file name of `name`; None where there is none, or more than one."""
+        same = self.called(name)
+        return same[0] if len(same) == 1 else None
+
+    def absence(self, name: str) -> str:
+        """Why `only` found no image, to be put after its name."""
+        same = len(self.called(name))
+        return f"exists {same} times, in different folders" if same > 1 else "does not exist"
+
+
+def file_name(path: str) -> str:
+    """The last part of a path, written with `/` or as on Windows."""
+    return path.replace("\\", "/").rpartition("/")[2]

@@ -1,0 +1,105 @@
+"""YAML files of strangers as nodes: every value is the text that the file holds, with the line that it stands in.
+
+PyYAML parses; nothing is constructed from what it finds. So no alias is ever multiplied out, no tag makes an object,
+no long number is converted, and the class `no` stays `no`, which YAML 1.1 would turn into False.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from pixelwise.errors import DataError
+from pixelwise.storage import printable
+
+LARGEST_FILE = 256 * 1024
+"""Bytes; ten thousand class names are less."""
+DEEPEST = 32
+"""Levels of lists and mappings in each other; PyYAML composes recursively."""
+MOST_NODES = 50_000
+"""Values, lists and mappings of a file."""
+# The one of libyaml is ten times as fast, but PyYAML may be built without it.
+_LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+Node = yaml.Node
+
+
+def read_yaml(file: Path) -> Node | None:
+    """The single document of a file; None where there is none.
+
+    Raises:
+        DataError: D230, it cannot be read, is no YAML, or is larger or deeper than a description of data.
+    """
+    try:
+        with open(file, "rb") as stream:
+            content = stream.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise DataError("D230", f"{printable(file)}: {error.strerror or error}", "make it readable") from error
+    if len(content) > LARGEST_FILE:
+        raise DataError(
+            "D230", f"{printable(file)}: is larger than {LARGEST_FILE // 1024} KiB", "keep only what describes the data"
+        )
+    text = content.decode("utf-8-sig", "replace")
+    try:
+        depth = nodes = 0
+        for event in yaml.parse(text, Loader=_LOADER):
+            nodes += isinstance(event, yaml.NodeEvent)
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise wrong(file, event, f"lists and mappings are nested more than {DEEPEST} levels deep")
+            if nodes > MOST_NODES:
+                raise wrong(file, event, f"the file holds more than {MOST_NODES} values")
+        return yaml.compose(text, Loader=_LOADER)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise _no_yaml(file, mark.line + 1 if mark else 1, error.problem or str(error)) from error
+    except yaml.reader.ReaderError as error:
+        # The byte of libyaml, the character of Python's own reader; they differ within a line at most.
+        line = text.encode()[: error.position].count(b"\n") + 1
+        raise _no_yaml(file, line, f"{error.reason}: {error.character!r}") from error
+
+
+def entries(file: Path, node: Node | None) -> dict[str, Node]:
+    """Key -> value of a mapping; empty for everything else.
+
+    Raises:
+        DataError: D230, a key is given twice or is no text.
+    """
+    found: dict[str, Node] = {}
+    lines: dict[str, int] = {}
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if not isinstance(key, yaml.ScalarNode):
+            raise wrong(file, key, "a key is a list or a mapping; expected text")
+        if key.value in found:
+            raise wrong(file, key, f"'{printable(key.value[:40])}' stands in line {lines[key.value]} already")
+        found[key.value], lines[key.value] = value, line_of(key)
+    return found
+
+
+def items(node: Node) -> list[Node] | None:
+    """The values of a list; None for everything else."""
+    return node.value if isinstance(node, yaml.SequenceNode) else None
+
+
+def text_of(node: Node) -> str | None:
+    """A text in one line, without blanks around it; None for lists and mappings."""
+    return (
+        " ".join(line.strip() for line in node.value.splitlines()).strip()
+        if isinstance(node, yaml.ScalarNode)
+        else None
+    )
+
+
+def line_of(node: Node | yaml.Event) -> int:
+    """The line in which a node begins, counted from 1."""
+    return node.start_mark.line + 1
+
+
+def wrong(file: Path, node: Node | yaml.Event, reason: str, help: str = "correct this line") -> DataError:
+    """D230 about one line of a file."""
+    return DataError("D230", f"{printable(file)}, line {line_of(node)}: {reason}", help)
+
+
+def _no_yaml(file: Path, line: int, reason: str) -> DataError:
+    return DataError("D230", f"{printable(file)}, line {line}: no YAML: {reason}", "correct this line")
