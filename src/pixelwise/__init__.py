@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pixelwise.evaluation.options import EvaluateOptions
     from pixelwise.models import SegmentationModel, build_model
     from pixelwise.prediction.loading import load
+    from pixelwise.prediction.options import PredictOptions
+    from pixelwise.prediction.predict import PredictSummary, predict
     from pixelwise.prediction.segmenter import Prediction, Segmenter
     from pixelwise.profiling import Complexity, complexity
     from pixelwise.recipes.catalog import list_recipes
@@ -41,6 +43,8 @@ _HOMES = {
     "EvaluateOptions": "pixelwise.evaluation.options",
     "ImportReport": "pixelwise.checkpoints.importers.importing",
     "PixelwiseError": "pixelwise.errors",
+    "PredictOptions": "pixelwise.prediction.options",
+    "PredictSummary": "pixelwise.prediction.predict",
     "Prediction": "pixelwise.prediction.segmenter",
     "Protocol": "pixelwise.recipes.protocols",
     "Recipe": "pixelwise.recipes.schema.recipe",
@@ -57,6 +61,7 @@ _HOMES = {
     "list_recipes": "pixelwise.recipes.catalog",
     "load": "pixelwise.prediction.loading",
     "open_dataset": "pixelwise.datasets.opening",
+    "predict": "pixelwise.prediction.predict",
     "recipe": "pixelwise.recipes.files:find",
     "resume": "pixelwise.training.runs",
     "train": "pixelwise.training.runs",
@@ -68,6 +73,8 @@ __all__ = [
     "EvaluateOptions",
     "ImportReport",
     "PixelwiseError",
+    "PredictOptions",
+    "PredictSummary",
     "Prediction",
     "Protocol",
     "Recipe",
@@ -84,6 +91,7 @@ __all__ = [
     "list_recipes",
     "load",
     "open_dataset",
+    "predict",
     "recipe",
     "resume",
     "train",

@@ -29,6 +29,7 @@ from pixelwise.cli import (
     table,
     train,
 )
+from pixelwise.cli.options import Verb
 from pixelwise.errors import PixelwiseError, PixelwiseWarning
 
 app = typer.Typer(
@@ -57,8 +58,8 @@ for verb in (
     deploy,
     import_weights,
 ):
-    app.command(name=verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.run)
-app.command(name="quantize")(quantize.run)
+    app.command(name=verb.__name__.rpartition(".")[2].replace("_", "-"), cls=Verb)(verb.run)
+app.command(name="quantize", cls=Verb)(quantize.run)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 

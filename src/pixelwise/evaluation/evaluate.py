@@ -134,7 +134,7 @@ def evaluate_protocols(
         torch.cuda.reset_peak_memory_stats(device)
     read = read_split(samples, dataset, protocols, options.input_size, ahead=2 * options.batch_size + reading_threads())
     done = 0
-    with contextlib.closing(read), prediction_mode(model):  # type: ignore[type-var]
+    with contextlib.closing(read), prediction_mode(model):
         for batch in batches_alike(read, options.batch_size, lambda pairs: [pair.image.shape for pair in pairs]):
             if should_stop is not None and should_stop():
                 raise StoppedError(

@@ -16,7 +16,7 @@ class EvaluateOptions(Options, frozen=True, kw_only=True):
         boundary: Measure boundary IoU, the IoU of the bands along the contours of each class.
         calibration: Measure the expected calibration error. It takes every pixel's probabilities, so evaluation is
             slower; neither a multi-label network nor an artefact that gives class ids has them.
-        metrics: Measure a further metric, by its name; those of installed plug-ins are known too.
+        metrics: Measure a further metric.
         group: Score groups of images, too: a regular expression that is searched in every image's id. Its first group,
             or all that it matches, names the image's group: `^[^_]+` for sequences such as 0001TP and Seq05VD.
         device: Where the network computes: `auto` takes a GPU where there is one, else `cpu`. Artefacts compute on the
@@ -25,7 +25,10 @@ class EvaluateOptions(Options, frozen=True, kw_only=True):
 
     boundary: bool = True
     calibration: bool = False
-    metrics: Annotated[tuple[str, ...], Meta(extra={"flag": "--metric", "many": True, "metavar": "NAME"})] = ()
+    metrics: Annotated[
+        tuple[str, ...],
+        Meta(extra={"flag": "--metric", "many": True, "metavar": "NAME", "names": "pixelwise.metrics.metric:names"}),
+    ] = ()
     group: str | None = None
     device: str = "auto"
 

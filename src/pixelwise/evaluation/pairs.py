@@ -7,7 +7,7 @@ ahead is bounded, so memory does not grow with the data set.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -76,7 +76,7 @@ def _resize_by_floor(labels: np.ndarray, size: Size) -> np.ndarray:
 
 def read_split(
     samples: Sequence[Sample], dataset: Dataset, protocols: Sequence[Protocol], input_size: Size | None, ahead: int
-) -> Iterator[tuple[EvaluationPair, ...]]:
+) -> Generator[tuple[EvaluationPair, ...], None, None]:
     """Yield all samples in order, as each protocol wants them, while the next ones are read in the background.
 
     Args:

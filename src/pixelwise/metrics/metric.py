@@ -153,3 +153,8 @@ def register(metric: Metric) -> Metric:
         RecipeError: R234, the name is taken.
     """
     return METRICS.add(metric.name, metric)
+
+
+def names() -> list[str]:
+    """Names of all metrics, those of installed plug-ins included."""
+    return list(METRICS.all())

@@ -8,7 +8,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -31,6 +30,7 @@ from pixelwise.prediction.network import (
     probability_bands,
     views_of,
 )
+from pixelwise.prediction.options import PaletteName
 from pixelwise.prediction.overlays import blend
 from pixelwise.prediction.sizes import RESIZE, fitted_size
 from pixelwise.recipes.classes.palettes import colorblind_palette
@@ -42,9 +42,6 @@ WHOLE_PIXELS = 1 << 24
 """An image that the network would see at more pixels than this is predicted by windows."""
 WINDOW: Size = (1024, 1024)
 """Their size where nothing else is said."""
-
-PaletteName = Literal["official", "cvd"]
-"""The data set's own colours, or colours that colour-blind eyes can tell apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +137,9 @@ class Segmenter:
             ValueError: The array is not uint8 (H, W, C), C the channels of the network.
         """
         if scores and not self.model.gives_scores:
-            raise CheckpointError("K466", "the artefact gives class ids, no scores", "export it again without --argmax")
+            raise CheckpointError(
+                "K466", "the artefact gives class ids, no scores", "export the run again without `argmax`"
+            )
         pixels = self._pixels(image)
         size = (pixels.shape[0], pixels.shape[1])
         seen = RESIZE[self.protocol.resampling](pixels, self.seen_size(size))
