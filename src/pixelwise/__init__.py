@@ -14,6 +14,9 @@ from pixelwise.telemetry import switch_off as _switch_off
 
 if TYPE_CHECKING:
     from pixelwise.api.evaluate import evaluate
+    from pixelwise.api.report import write_report
+    from pixelwise.api.resume import resume
+    from pixelwise.api.train import train
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
     from pixelwise.datasets.auditing.audit import Audit, audit
     from pixelwise.datasets.opening import open_dataset
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from pixelwise.errors import PixelwiseError
     from pixelwise.evaluation.options import EvaluateOptions
     from pixelwise.models import SegmentationModel, build_model
+    from pixelwise.observer import Observer
     from pixelwise.prediction.loading import load
     from pixelwise.prediction.options import PredictOptions
     from pixelwise.prediction.predict import PredictSummary, predict
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
     from pixelwise.recipes.protocols import Protocol
     from pixelwise.recipes.schema.recipe import Recipe
     from pixelwise.records.result import Result
-    from pixelwise.training.runs import resume, train
+    from pixelwise.reports.displays import display
 
 _openmp.configure()  # before anything imports torch
 
@@ -42,6 +46,7 @@ _HOMES = {
     "Complexity": "pixelwise.profiling",
     "EvaluateOptions": "pixelwise.evaluation.options",
     "ImportReport": "pixelwise.checkpoints.importers.importing",
+    "Observer": "pixelwise.observer",
     "PixelwiseError": "pixelwise.errors",
     "PredictOptions": "pixelwise.prediction.options",
     "PredictSummary": "pixelwise.prediction.predict",
@@ -55,6 +60,7 @@ _HOMES = {
     "audit": "pixelwise.datasets.auditing.audit",
     "build_model": "pixelwise.models",
     "complexity": "pixelwise.profiling",
+    "display": "pixelwise.reports.displays",
     "evaluate": "pixelwise.api.evaluate",
     "export": "pixelwise.deployment.export.export",
     "import_weights": "pixelwise.checkpoints.importers.importing",
@@ -63,8 +69,9 @@ _HOMES = {
     "open_dataset": "pixelwise.datasets.opening",
     "predict": "pixelwise.prediction.predict",
     "recipe": "pixelwise.recipes.files:find",
-    "resume": "pixelwise.training.runs",
-    "train": "pixelwise.training.runs",
+    "resume": "pixelwise.api.resume",
+    "train": "pixelwise.api.train",
+    "write_report": "pixelwise.api.report",
 }
 
 __all__ = [
@@ -72,6 +79,7 @@ __all__ = [
     "Complexity",
     "EvaluateOptions",
     "ImportReport",
+    "Observer",
     "PixelwiseError",
     "PredictOptions",
     "PredictSummary",
@@ -85,6 +93,7 @@ __all__ = [
     "audit",
     "build_model",
     "complexity",
+    "display",
     "evaluate",
     "export",
     "import_weights",
@@ -95,6 +104,7 @@ __all__ = [
     "recipe",
     "resume",
     "train",
+    "write_report",
 ]
 
 # Here, because whatever is imported later may import what listens to it.

@@ -13,12 +13,12 @@ named in a `PixelwiseWarning`, and everything else works on without it.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from pixelwise.errors import PixelwiseError, PixelwiseWarning, RecipeError
@@ -95,7 +95,7 @@ def load_plugins(group: str) -> tuple[Loaded, ...]:
             loaded.append(Loaded(plugin, point.load()))
         except (Exception, SystemExit) as error:  # whatever a stranger's module does when it is imported
             for registry in _registries:
-                registry.forget(plugin)
+                registry.discard_all_of(plugin)
             if isinstance(error, PixelwiseError) and error.code == TAKEN:
                 warn("W241", f"{plugin} is not used: {error.message}", plugin.removal)
             else:
@@ -158,7 +158,8 @@ class Registry(dict[str, Value], Generic[Value]):
         self.kind = kind
         self._error, self._code, self._help = error, code, help
         self._built_in = tuple(built_in)
-        self._pending: list[str] | None = None
+        self._modules: list[str] | None = None
+        self._pending: list[str] = []
         self._places: dict[str, _Place] = {}
         self._home = sys._getframe(1).f_globals.get("__name__", "")
         _registries.append(self)
@@ -218,32 +219,38 @@ class Registry(dict[str, Value], Generic[Value]):
     def unknown(self, name: str, where: str = "") -> PixelwiseError:
         """The error for a name that `look_up` does not know."""
         message = f"{where}no {self.kind} is named '{name}'{did_you_mean(name, self)}"
-        known = f"known are {', '.join(self)}" if self else "there are none"
+        known = f"known are {', '.join(sorted(self))}" if self else "there are none"
         return self._error(
             self._code, message, self._help or f"{known}; one of another package needs that package installed"
         )
 
-    def own(self) -> Mapping[str, Value]:
-        """Ours alone, in the order in which they were registered."""
+    def own(self) -> dict[str, Value]:
+        """Ours alone, in the order of the modules that register them, whichever was needed first."""
         self._import_built_in()
-        return {name: value for name, value in self.items() if self._is_own(self.module_of(name))}
+        names = [name for name in self if self._is_own(self.module_of(name))]
+        places = {module: place for place, module in enumerate(self._modules or ())}
+        return {name: self[name] for name in sorted(names, key=lambda name: places.get(self.module_of(name), -1))}
 
-    def all(self) -> Mapping[str, Value]:
-        """Ours and those of every plug-in, which are then imported."""
-        self._import_built_in()
+    def all(self) -> dict[str, Value]:
+        """Ours, as `own` has them, then those of others, among them every plug-in's, which are then imported."""
+        own = self.own()
         import_plugins()
-        return self
+        return {**own, **self}
 
     def module_of(self, name: str) -> str:
         """Name of the module that registered it; empty if nobody did by `add`."""
         place = self._places.get(name)
         return place.module if place else ""
 
-    def forget(self, plugin: Plugin) -> None:
+    def discard(self, name: str) -> None:
+        """Take something out again, as a test does with what it registered."""
+        self.pop(name, None)
+        self._places.pop(name, None)
+
+    def discard_all_of(self, plugin: Plugin) -> None:
         """Take out what a plug-in registered before its import failed."""
         for name in [name for name, place in self._places.items() if place.plugin == plugin]:
-            self.pop(name, None)
-            del self._places[name]
+            self.discard(name)
 
     def packages(self) -> Iterator[tuple[str, str]]:
         """Name and version of the distribution behind everything that is not ours; see `packages_in_use`."""
@@ -268,8 +275,12 @@ class Registry(dict[str, Value], Generic[Value]):
 
     def _import_built_in(self, until: str | None = None) -> None:
         """Import our own modules that register something, one by one, as far as the one that registers `until`."""
-        if self._pending is None:
-            self._pending = [module for name in self._built_in for module in _modules_of(name)]
+        if self._modules is None:
+            self._modules = [module for name in self._built_in for module in _modules_of(name)]
+            self._pending = list(self._modules)
+        if until is not None:  # most often the module's name has a word in common with it
+            words = set(until.replace("-", "_").split("_"))
+            self._pending.sort(key=lambda module: -len(words & set(module.rpartition(".")[2].split("_"))))
         while self._pending and (until is None or until not in self):
             importlib.import_module(self._pending.pop(0))
 
@@ -309,10 +320,12 @@ def _place(module: str) -> _Place:
 
 
 def _modules_of(name: str) -> list[str]:
-    """A module, or the modules of a package in the order of the alphabet, those of its folders included."""
+    """A module, or the modules of a package and of its folders, in the order of the alphabet."""
     module = importlib.import_module(name)
-    paths = getattr(module, "__path__", None)
-    return [name] if paths is None else [found.name for found in pkgutil.walk_packages(paths, f"{name}.")]
+    if not hasattr(module, "__path__"):
+        return [name]
+    files = [(Path(folder), file) for folder in module.__path__ for file in Path(folder).rglob("[!_]*.py")]
+    return sorted(".".join((name, *file.relative_to(folder).with_suffix("").parts)) for folder, file in files)
 
 
 def _defined_again(before: _Place, old: Any, place: _Place, new: Any) -> bool:
@@ -331,16 +344,8 @@ def _distributions_of(module: str) -> tuple[tuple[str, str], ...]:
 
 
 def _found(group: str) -> Iterator[tuple[Plugin, EntryPoint]]:
-    # Importing it takes 15 ms, which only those pay who look for plug-ins.
-    from importlib.metadata import distributions
-
     seen = set()
-    # Not `entry_points(group=...)`: one file that cannot be parsed would hide those of all packages.
-    for distribution in distributions():
-        try:
-            text = distribution.read_text("entry_points.txt") or ""
-        except UnicodeDecodeError:
-            continue  # no installer wrote that, and no loader reads it
+    for distribution, text in _distributions():
         if group not in text:
             continue
         package, version, folder = _identity(distribution)
@@ -356,6 +361,24 @@ def _found(group: str) -> Iterator[tuple[Plugin, EntryPoint]]:
             continue
         for point in points:
             yield Plugin(point.name, point.value, package, version, folder), point
+
+
+@cache
+def _distributions() -> tuple[tuple[Distribution, str], ...]:
+    """Every installed distribution that has a group of entry points of ours, with its `entry_points.txt`."""
+    # Importing it takes 15 ms, which only those pay who look for plug-ins.
+    from importlib.metadata import distributions
+
+    found = []
+    # Not `entry_points(group=...)`: one file that cannot be parsed would hide those of all packages.
+    for distribution in distributions():
+        try:
+            text = distribution.read_text("entry_points.txt") or ""
+        except UnicodeDecodeError:
+            continue  # no installer wrote that, and no loader reads it
+        if "pixelwise." in text:
+            found.append((distribution, text))
+    return tuple(found)
 
 
 def _identity(distribution: Distribution) -> tuple[str, str, str]:

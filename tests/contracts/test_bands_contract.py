@@ -13,32 +13,26 @@ from pixelwise.errors import RecipeError
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.building import _BUILDERS
 from pixelwise.profiling import complexity
-from pixelwise.recipes.schema.model import (
-    DeepLabV3LiteSpec,
-    DeepLabV3PlusSpec,
-    DeepLabV3Spec,
-    ENetSpec,
-    ERFNetSpec,
-    FCNSpec,
-    FPNLiteSpec,
-    FPNSpec,
-    HRNetSpec,
-    LinearSpec,
-    LRASPPSpec,
-    ModelSpec,
-    OCRNetSpec,
-    Preprocessing,
-    PSPNetSpec,
-    SegFormerSpec,
-    SwiftNetSpec,
-    TFDeepLabSpec,
-    UNetLiteSpec,
-    UNetSpec,
-)
+from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
+from pixelwise.recipes.families.deeplabv3plus import DeepLabV3PlusSpec
+from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.erfnet import ERFNetSpec
+from pixelwise.recipes.families.fcn import FCNSpec
+from pixelwise.recipes.families.fpn import FPNSpec
+from pixelwise.recipes.families.hrnet import HRNetSpec, OCRNetSpec
+from pixelwise.recipes.families.linear import LinearSpec
+from pixelwise.recipes.families.lite import DeepLabV3LiteSpec, FPNLiteSpec, UNetLiteSpec
+from pixelwise.recipes.families.lraspp import LRASPPSpec
+from pixelwise.recipes.families.pspnet import PSPNetSpec
+from pixelwise.recipes.families.segformer import SegFormerSpec
+from pixelwise.recipes.families.swiftnet import SwiftNetSpec
+from pixelwise.recipes.families.tf_deeplab import TFDeepLabSpec
+from pixelwise.recipes.families.unet import UNetSpec
+from pixelwise.recipes.schema.model import Preprocessing, Spec
 from pixelwise.testing import check_model
 
 SMALL = "mobilenetv3_small_050"
-SPECS: dict[str, ModelSpec] = {
+SPECS: dict[str, Spec] = {
     "enet": ENetSpec(),
     "enet, overlapping": ENetSpec(graph="overlapping"),
     "erfnet": ERFNetSpec(),
@@ -68,12 +62,12 @@ OWN_STEMS = ("enet", "enet, overlapping", "erfnet", "linear", "linear over a pla
 LARGE = ("hrnet", "ocrnet", "swiftnet", "tf-deeplab over Xception")
 
 
-def with_channels(spec: ModelSpec, channels: int) -> ModelSpec:
+def with_channels(spec: Spec, channels: int) -> Spec:
     preprocessing = Preprocessing(mean=(0.4,) * channels, std=(0.2,) * channels)
     return msgspec.structs.replace(spec, preprocessing=preprocessing)
 
 
-def on_meta(spec: ModelSpec) -> SegmentationModel:
+def on_meta(spec: Spec) -> SegmentationModel:
     with torch.device("meta"):
         return build_model(spec, 5)
 
@@ -138,7 +132,7 @@ def test_more_channels_cost_what_the_first_convolution_does_more(name: str) -> N
 
 
 @pytest.mark.parametrize("spec", [ENetSpec(), ERFNetSpec()])
-def test_a_first_block_that_joins_the_image_refuses_more_channels_than_it_has(spec: ModelSpec) -> None:
+def test_a_first_block_that_joins_the_image_refuses_more_channels_than_it_has(spec: Spec) -> None:
     assert len(shapes(on_meta(with_channels(spec, 15)))) > 100
     with pytest.raises(RecipeError, match="first block has 16 channels") as caught:
         on_meta(with_channels(spec, 16))

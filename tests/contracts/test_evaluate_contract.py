@@ -27,11 +27,13 @@ from pixelwise.errors import CheckpointError, DataError, RecipeError
 from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.recipes.catalog import recipe as find
+from pixelwise.recipes.families.linear import LinearSpec
 from pixelwise.recipes.overrides import to_toml
-from pixelwise.recipes.schema.model import LinearSpec
 from pixelwise.recipes.schema.recipe import Data, Evaluation, Recipe
+from pixelwise.records.environment import ENVIRONMENT
+from pixelwise.records.evaluations import EVALUATIONS
 from pixelwise.records.result import Result, load_per_image, load_result
-from pixelwise.records.run_folder import CHECKPOINTS, ENVIRONMENT, EVALUATIONS, RECIPE
+from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
 from pixelwise.runtimes import ArtefactModel, load_artefact
 from pixelwise.runtimes.sidecar import SUFFIXES
 from pixelwise.storage import write_text

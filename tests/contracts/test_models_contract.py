@@ -7,20 +7,20 @@ import torch
 
 from pixelwise.models import build_model
 from pixelwise.recipes.catalog import list_recipes, recipe
-from pixelwise.recipes.schema.model import ModelSpec
+from pixelwise.recipes.schema.model import Spec
 from pixelwise.testing import check_model
 
 LARGE = 6_000_000
 """Networks with more parameters are left to `make test-heavy`."""
 
-SPECS: dict[str, ModelSpec] = {}
+SPECS: dict[str, Spec] = {}
 for _name in list_recipes():
     _spec = recipe(_name).model
     if _spec not in SPECS.values():
         SPECS[_name] = _spec
 
 
-def parameters(spec: ModelSpec) -> int:
+def parameters(spec: Spec) -> int:
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in build_model(spec, 5).parameters())
 

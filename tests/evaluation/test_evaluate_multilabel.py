@@ -19,8 +19,8 @@ from pixelwise.evaluation.tally import Measurement
 from pixelwise.models import SegmentationModel
 from pixelwise.prediction.predict import predict_paths
 from pixelwise.prediction.segmenter import Segmenter
+from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.protocols import Protocol
-from pixelwise.recipes.schema.model import ENetSpec
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.records.result import Result, from_json, to_json
 from pixelwise.reports.run.pictures import load_pictures

@@ -5,7 +5,7 @@ import torch
 
 from pixelwise.models.fcn import FCN
 from pixelwise.profiling import complexity
-from pixelwise.recipes.schema.model import FCNSpec
+from pixelwise.recipes.families.fcn import FCNSpec
 
 
 def sssegmentation(encoder: str, output_stride: int) -> FCNSpec:

@@ -4,7 +4,7 @@ import torch
 
 from pixelwise.models.lraspp import LRASPP
 from pixelwise.profiling import complexity
-from pixelwise.recipes.schema.model import LRASPPSpec
+from pixelwise.recipes.families.lraspp import LRASPPSpec
 
 
 def test_parameters_and_multiplications_are_torchvision_s() -> None:

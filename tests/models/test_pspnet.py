@@ -5,7 +5,7 @@ import torch
 
 from pixelwise.models.pspnet import PSPNet
 from pixelwise.profiling import complexity
-from pixelwise.recipes.schema.model import PSPNetSpec
+from pixelwise.recipes.families.pspnet import PSPNetSpec
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.models import build_model
 from pixelwise.models.segformer import SegFormer, SegFormerHead
 from pixelwise.profiling import complexity
-from pixelwise.recipes.schema.model import SegFormerSpec
+from pixelwise.recipes.families.segformer import SegFormerSpec
 
 HEADS = ("mlp", "convolution")
 

@@ -3,7 +3,9 @@ import pytest
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import recipe
-from pixelwise.recipes.schema.model import ENetSpec, FCNSpec, ModelSpec
+from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.fcn import FCNSpec
+from pixelwise.recipes.schema.model import Spec
 from pixelwise.recipes.schema.recipe import Data, Evaluation, Optimizer, Original, Published, Recipe, Sampling, Schedule
 from pixelwise.recipes.searching import (
     Candidate,
@@ -18,9 +20,7 @@ from pixelwise.recipes.searching import (
 )
 
 
-def entry(
-    name: str, model: ModelSpec, miou: float | None, gmacs: float, size: tuple[int, int], dataset="camvid", **rest
-):
+def entry(name: str, model: Spec, miou: float | None, gmacs: float, size: tuple[int, int], dataset="camvid", **rest):
     return Recipe(
         name=name,
         model=model,

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from pixelwise.machine.facts import Machine
+from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.published.pages import Heading, Page, Paragraph, PerClass, Row, Table
-from pixelwise.recipes.schema.model import ENetSpec
 from pixelwise.recipes.schema.recipe import (
     Augment,
     Data,

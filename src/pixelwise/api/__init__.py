@@ -1,1 +1,1 @@
-"""Verbs whose work ends in a page or a report, one file each: the work, then the report of it."""
+"""Public functions whose work ends in a page, a picture or a report."""

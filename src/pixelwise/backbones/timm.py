@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pixelwise.backbones.base import Encoder
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.suggestions import did_you_mean
+from pixelwise.suggestions import did_you_mean
 
 Size = tuple[int, int]
 

@@ -45,7 +45,7 @@ from pixelwise.layers.resizing import resize_to
 from pixelwise.layers.sizes import shorter
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
-from pixelwise.recipes.schema.model import TFDeepLabSpec
+from pixelwise.recipes.families.tf_deeplab import TFDeepLabSpec
 
 EPS = 1e-5
 MOMENTUM = 0.0003

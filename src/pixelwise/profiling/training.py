@@ -19,10 +19,10 @@ from pixelwise.models import build_model
 from pixelwise.recipes.schema.recipe import Precision, Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.training.batches import Batch, TrainingPairs, collate, fits_in_memory
+from pixelwise.training.choices.format_choice import choose_format
 from pixelwise.training.clock import PartClock
-from pixelwise.training.format_choice import choose_format
-from pixelwise.training.loop import memory_explained
-from pixelwise.training.optimizers import set_learning_rates
+from pixelwise.training.memory import memory_explained
+from pixelwise.training.optimization.optimizers import set_learning_rates
 from pixelwise.training.order import BatchPlan, Key, steps_per_epoch
 from pixelwise.training.precision import head_logits, refuse_impossible
 from pixelwise.training.state import TrainingState, begin_state
@@ -195,7 +195,7 @@ def load(pairs: TrainingPairs, keys: Sequence[Key], clock: PartClock, cached: bo
     with clock("augment"):
         items = pairs.__getitems__(keys)
     with clock("collate"):
-        batch = collate(items)
+        batch = collate(items, needs_classes=pairs.needs_classes)
     if isinstance(batch, PixelwiseError):
         raise batch
     return batch

@@ -20,7 +20,7 @@ from pixelwise.recipes.default_sizes import input_size
 from pixelwise.recipes.published.pages import find_page
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
-from pixelwise.recipes.suggestions import did_you_mean
+from pixelwise.suggestions import did_you_mean
 
 FIELDS = {
     "name": "text",

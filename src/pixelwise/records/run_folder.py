@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
+from pixelwise.plugins import missing_packages
 from pixelwise.recipes.classes.palettes import colorblind_palette
 from pixelwise.recipes.classes.tables import CLASS_SETS, Color
 from pixelwise.recipes.overrides import from_plain, to_toml
@@ -64,14 +64,24 @@ def read_recipe(run: Path) -> Recipe:
             raise
         raise RecipeError(
             "R273",
-            f"{printable(run)} was trained with {', '.join(missing)}, not installed here: {error.message}",
-            f"pip install {' '.join(package.replace(' ', '==') for package in missing)}",
+            f"{printable(run)} was trained with packages that are not installed here: {error.message}",
+            f"pip install {' '.join(missing)}",
         ) from error
 
 
 def write_recipe(run: Path, recipe: Recipe) -> None:
     """Write the resolved recipe. It comes last in a new folder: where it is, the other files are complete."""
     write_text(run / RECIPE, to_toml(recipe))
+
+
+def write_page(run: Path, page: str) -> Path:
+    """Write the report of a run; returns its path.
+
+    Raises:
+        ResourceError: S601, the disk is full.
+    """
+    write_text(run / REPORT, page)
+    return run / REPORT
 
 
 def palette_of(recipe: Recipe) -> tuple[Color, ...]:
@@ -84,15 +94,8 @@ def palette_of(recipe: Recipe) -> tuple[Color, ...]:
 
 
 def _missing_packages(run: Path) -> list[str]:
-    """`NAME VERSION` of the packages whose plug-ins the run used and which are not installed."""
+    """The packages whose plug-ins the run used and which are not installed, as pip takes them."""
     try:
-        used = read_environment(run).plugins
+        return missing_packages(read_environment(run).plugins)
     except PixelwiseError:
         return []
-    missing = []
-    for package, used_version in used.items():
-        try:
-            version(package)
-        except PackageNotFoundError:
-            missing.append(f"{package} {used_version}".strip())
-    return missing

@@ -16,7 +16,7 @@ import msgspec
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.default_sizes import input_size
-from pixelwise.recipes.schema.model import ModelSpec
+from pixelwise.recipes.schema.model import Spec
 from pixelwise.recipes.schema.recipe import Original, Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.storage import remembered
@@ -66,7 +66,7 @@ def counted_at(recipe: Recipe) -> tuple[int | None, Size | None]:
 
 
 @cache
-def _count(spec: ModelSpec, outputs: int, size: Size) -> Count:
+def _count(spec: Spec, outputs: int, size: Size) -> Count:
     """Count a network, or read what was counted before by the same code."""
     described = msgspec.json.encode((msgspec.to_builtins(spec), outputs, size), order="sorted")
     key = hashlib.sha256(_code() + described).hexdigest()
@@ -80,7 +80,7 @@ def _count(spec: ModelSpec, outputs: int, size: Size) -> Count:
     )
 
 
-def _count_now(spec: ModelSpec, outputs: int, size: Size) -> Count:
+def _count_now(spec: Spec, outputs: int, size: Size) -> Count:
     import torch
 
     from pixelwise.models import build_model

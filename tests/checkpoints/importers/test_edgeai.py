@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from pixelwise.checkpoints.importers.importing import import_weights
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel, deeplabv3lite, fpnlite, unetlite
-from pixelwise.recipes.schema.model import DeepLabV3LiteSpec, FPNLiteSpec, ModelSpec, UNetLiteSpec
+from pixelwise.recipes.families.lite import DeepLabV3LiteSpec, FPNLiteSpec, UNetLiteSpec
+from pixelwise.recipes.schema.model import Spec
 
 State = dict[str, Tensor]
 CHANNELS = 32
@@ -54,7 +55,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def build(spec: ModelSpec) -> SegmentationModel:
+def build(spec: Spec) -> SegmentationModel:
     return BUILDERS[type(spec)](spec, ("a", "b", "c")).eval()  # type: ignore[index, arg-type]
 
 
@@ -140,7 +141,7 @@ def random_tensor(key: str, shape: tuple[int, ...], generator: torch.Generator) 
     return torch.rand(shape, generator=generator) + 0.5
 
 
-def random_state(spec: ModelSpec) -> State:
+def random_state(spec: Spec) -> State:
     assert isinstance(spec, (DeepLabV3LiteSpec, UNetLiteSpec, FPNLiteSpec))
     encoder = torchvision_encoder(spec.encoder, 32).state_dict()
     shapes = {encoder_key(spec.encoder, key): tuple(value.shape) for key, value in encoder.items()}
@@ -152,7 +153,7 @@ def random_state(spec: ModelSpec) -> State:
 class Original:
     """The original's forward pass in evaluation mode."""
 
-    def __init__(self, state: State, spec: ModelSpec) -> None:
+    def __init__(self, state: State, spec: Spec) -> None:
         assert isinstance(spec, (DeepLabV3LiteSpec, UNetLiteSpec, FPNLiteSpec))
         self.state, self.spec = state, spec
         self.group = GROUP_SIZE[spec.encoder]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from pixelwise.checkpoints.importers.importing import import_weights
 from pixelwise.errors import CheckpointError
 from pixelwise.models import build_model
-from pixelwise.recipes.schema.model import HRNetSpec, OCRNetSpec
+from pixelwise.recipes.families.hrnet import HRNetSpec, OCRNetSpec
 
 SOURCE = "united-perception"
 VARIANT, TIMM_NAME, JOINED = "w18-small-v1", "hrnet_w18_small", 240

@@ -19,7 +19,9 @@ from pixelwise.checkpoints.importers.importing import SOURCES, import_weights
 from pixelwise.checkpoints.importers.state_files import load_state_file
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel, build_model
-from pixelwise.recipes.schema.model import ENetSpec, FCNSpec, UNetSpec
+from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.fcn import FCNSpec
+from pixelwise.recipes.families.unet import UNetSpec
 
 SHAPES: dict[str, list[int]] = json.loads((Path(__file__).parents[1] / "data" / "enet-seed.json").read_text())["keys"]
 HEAD = "transposed_conv.weight"

@@ -15,7 +15,8 @@ from pixelwise.errors import CheckpointError
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.fcn import FCN
 from pixelwise.models.pspnet import PSPNet
-from pixelwise.recipes.schema.model import FCNSpec, PSPNetSpec
+from pixelwise.recipes.families.fcn import FCNSpec
+from pixelwise.recipes.families.pspnet import PSPNetSpec
 
 Shapes = dict[str, tuple[int, ...]]
 State = dict[str, Tensor]

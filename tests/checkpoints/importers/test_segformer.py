@@ -15,7 +15,7 @@ from pixelwise.checkpoints.importers.importing import import_weights
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.segformer import SegFormer
-from pixelwise.recipes.schema.model import SegFormerSpec
+from pixelwise.recipes.families.segformer import SegFormerSpec
 
 State = dict[str, Tensor]
 

@@ -16,7 +16,9 @@ from pixelwise.models.base import SegmentationModel
 from pixelwise.models.deeplabv3 import DeepLabV3
 from pixelwise.models.fcn import FCN
 from pixelwise.models.lraspp import LRASPP
-from pixelwise.recipes.schema.model import DeepLabV3Spec, FCNSpec, LRASPPSpec
+from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
+from pixelwise.recipes.families.fcn import FCNSpec
+from pixelwise.recipes.families.lraspp import LRASPPSpec
 
 segmentation = pytest.importorskip("torchvision.models.segmentation")
 

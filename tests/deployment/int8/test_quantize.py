@@ -26,8 +26,8 @@ from pixelwise.deployment.int8.quantize import quantize, sensitivity
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.models import build_model, normalize
 from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.families.unet import UNetSpec
 from pixelwise.recipes.overrides import apply_overrides, to_toml
-from pixelwise.recipes.schema.model import UNetSpec
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
 from pixelwise.runtimes import read_sidecar

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture
 from pixelwise.models.base import SegmentationModel
-from pixelwise.recipes.schema.model import DeepLabV3LiteSpec, FPNLiteSpec, UNetLiteSpec
+from pixelwise.recipes.families.lite import DeepLabV3LiteSpec, FPNLiteSpec, UNetLiteSpec
 
 CLASSIFIER = "decoders.0.pred.1.0.weight"
 CLASS_AXIS = 0

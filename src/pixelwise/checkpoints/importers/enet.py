@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture
 from pixelwise.models.base import SegmentationModel
-from pixelwise.recipes.schema.model import ENetSpec
+from pixelwise.recipes.families.enet import ENetSpec
 
 CLASSIFIER = "transposed_conv.weight"
 CLASS_AXIS = 1

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture
 from pixelwise.models.base import SegmentationModel
-from pixelwise.recipes.schema.model import ERFNetSpec
+from pixelwise.recipes.families.erfnet import ERFNetSpec
 
 RULES = (
     (r"^encoder\.initial_block\.", "encoder.initial."),

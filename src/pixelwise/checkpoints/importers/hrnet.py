@@ -12,7 +12,7 @@ from typing import Any, cast
 from pixelwise.backbones.hrnet import VARIANTS
 from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture
 from pixelwise.models.base import SegmentationModel
-from pixelwise.recipes.schema.model import HRNetSpec, OCRNetSpec
+from pixelwise.recipes.families.hrnet import HRNetSpec, OCRNetSpec
 
 _OFFICIAL = (
     (r"^model\.", ""),

@@ -19,7 +19,7 @@ from torch import Tensor
 from pixelwise.checkpoints.importers.conversions import Conversion, Regroup, Split, refuse_architecture
 from pixelwise.errors import CheckpointError
 from pixelwise.models.base import SegmentationModel
-from pixelwise.recipes.suggestions import did_you_mean
+from pixelwise.suggestions import did_you_mean
 
 _KEYS = "pixelwise.checkpoints.importers."
 SOURCES: dict[str, dict[str, str]] = {

@@ -12,7 +12,8 @@ from typing import Any, cast
 
 from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture
 from pixelwise.models.base import SegmentationModel
-from pixelwise.recipes.schema.model import FCNSpec, PSPNetSpec
+from pixelwise.recipes.families.fcn import FCNSpec
+from pixelwise.recipes.families.pspnet import PSPNetSpec
 
 Rules = tuple[tuple[str, str], ...]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from pixelwise.backbones.mit import VARIANTS
 from pixelwise.checkpoints.importers.conversions import Conversion, Join, Regroup, Split, refuse_architecture
 from pixelwise.models.base import SegmentationModel
-from pixelwise.recipes.schema.model import SegFormerSpec
+from pixelwise.recipes.families.segformer import SegFormerSpec
 
 _OPENMMLAB_RULES = (
     (r"^(?:encoder|backbone)\.layers\.(\d)\.0\.projection\.", r"encoder.stages.\1.embedding.conv."),

@@ -16,7 +16,9 @@ from pixelwise.backbones.mobilenetv3 import NAME as MOBILENET
 from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture
 from pixelwise.checkpoints.importers.resnet import check_depth
 from pixelwise.models.base import SegmentationModel
-from pixelwise.recipes.schema.model import DeepLabV3Spec, FCNSpec, LRASPPSpec
+from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
+from pixelwise.recipes.families.fcn import FCNSpec
+from pixelwise.recipes.families.lraspp import LRASPPSpec
 
 Rules = tuple[tuple[str, str], ...]
 

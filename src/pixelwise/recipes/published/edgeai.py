@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pixelwise.recipes.catalog import register
+from pixelwise.recipes.families.lite import DeepLabV3LiteSpec, FPNLiteSpec, UNetLiteSpec
 from pixelwise.recipes.published import procedures
 from pixelwise.recipes.published.rows import Origin, row
-from pixelwise.recipes.schema.model import DeepLabV3LiteSpec, FPNLiteSpec, UNetLiteSpec
 from pixelwise.recipes.schema.recipe import Data, Original
 
 ORIGIN = Origin("004", "TI EdgeAI, segmentation benchmark", "TexasInstruments/edgeai-torchvision@r8.2", "BSD-3-Clause")
@@ -66,4 +67,4 @@ def lite_row(name: str, miou: float | None, gmacs: float, outputs: int, paramete
     )  # fmt: skip
 
 
-RECIPES = tuple(lite_row(*entry) for entry in ROWS)
+RECIPES = register(*(lite_row(*entry) for entry in ROWS))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pixelwise.recipes.schema.model import ModelSpec
+from pixelwise.recipes.schema.model import Spec
 from pixelwise.recipes.schema.recipe import Data, Evaluation, Initialize, Original, Published, Recipe, Sampling
 
 
@@ -21,7 +21,7 @@ class Origin(NamedTuple):
 def row(
     name: str,
     summary: str,
-    model: ModelSpec,
+    model: Spec,
     data: Data,
     origin: Origin,
     miou: float | None,

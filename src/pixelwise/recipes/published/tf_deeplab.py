@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pixelwise.recipes.catalog import register
+from pixelwise.recipes.families.tf_deeplab import TFDeepLabSpec
 from pixelwise.recipes.published import procedures
 from pixelwise.recipes.published.rows import Origin, row
-from pixelwise.recipes.schema.model import TFDeepLabSpec
 from pixelwise.recipes.schema.recipe import Data, Original, Recipe
 
 ORIGIN = Origin("004", "TI EdgeAI, segmentation benchmark", "tensorflow/models research/deeplab", "Apache-2.0")
@@ -44,4 +45,4 @@ def deeplab_row(
     )  # fmt: skip
 
 
-RECIPES = tuple(deeplab_row(*entry) for entry in ROWS)
+RECIPES = register(*(deeplab_row(*entry) for entry in ROWS))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from pixelwise.recipes.catalog import register
+from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
+from pixelwise.recipes.families.fcn import FCNSpec
+from pixelwise.recipes.families.lraspp import LRASPPSpec
 from pixelwise.recipes.published import procedures
 from pixelwise.recipes.published.rows import Origin, row
-from pixelwise.recipes.schema.model import DeepLabV3Spec, FCNSpec, LRASPPSpec
 from pixelwise.recipes.schema.recipe import Data, Original, Recipe
 
 ORIGIN = Origin("004", "TI EdgeAI, segmentation benchmark", "pytorch/vision references/segmentation", "BSD-3-Clause")
@@ -33,7 +36,7 @@ def torchvision_row(
     )  # fmt: skip
 
 
-RECIPES = (
+RECIPES = register(
     torchvision_row("lraspp-mobilenetv3-large-cocoseg21", LRASPPSpec(encoder=MNV3), 57.9, "3221538", 2.0862),
     torchvision_row("deeplabv3-mobilenetv3-large-cocoseg21",
                     DeepLabV3Spec(encoder=MNV3, auxiliary_channels=10, auxiliary_feature=2),

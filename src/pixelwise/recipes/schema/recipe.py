@@ -17,7 +17,7 @@ from pixelwise.recipes.schema.base import Part, Range, require
 from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.evaluation import Evaluation, Original, Published
 from pixelwise.recipes.schema.loss import ClassWeights, Loss, Ohem
-from pixelwise.recipes.schema.model import ModelSpec
+from pixelwise.recipes.schema.model import SPECS, Spec
 from pixelwise.recipes.schema.training import (
     Checkpoints,
     Ema,
@@ -73,7 +73,7 @@ class Recipe(Part, frozen=True, kw_only=True):
 
     name: str
     summary: str = ""
-    model: ModelSpec
+    model: Spec
     data: Data = Data()
     augment: Augment = Augment()
     loss: Loss = Loss()
@@ -98,6 +98,7 @@ class Recipe(Part, frozen=True, kw_only=True):
             f"stages: the names are {', '.join(names)}; expected different ones",
             "each stage has a folder of its own",
         )
+        self._require_registered_family()
         self.model.check(self)
         if self.data.multilabel:
             self._require_binary_terms()
@@ -124,14 +125,22 @@ class Recipe(Part, frozen=True, kw_only=True):
                     "map every raw value to a class id, or to 255 to ignore it",
                 )
 
+    def _require_registered_family(self) -> None:
+        """Without its family's name the recipe could be written to a file, and not be read again."""
+        spec = type(self.model)
+        require(
+            SPECS.get(self.model.family) is spec,
+            f"model is a {spec.__module__}.{spec.__qualname__}, which is not registered as a model family",
+            "decorate its class with pixelwise.recipes.schema.model.register_spec, and give it a tag of its own",
+        )
+
     def _require_binary_terms(self) -> None:
         """What has no meaning where a pixel may belong to several classes."""
+        self.loss.require_labels(multilabel=True)
         loss, augment = self.loss, self.augment
         named = isinstance(loss.class_weights, str) and loss.class_weights not in ("none", "inverse-sqrt")
         cases = (
             (loss.ohem is not None, "loss.ohem", "loss.ohem=null; loss.focal is a milder kind of mining"),
-            (loss.lovasz > 0, "loss.lovasz", "loss.lovasz=0; loss.dice or loss.tversky instead"),
-            (loss.boundary > 0, "loss.boundary", "loss.boundary=0"),
             (named, f"loss.class_weights={loss.class_weights}", "loss.class_weights=inverse-sqrt, none or a list"),
             (augment.mix == "classmix", "augment.mix=classmix", "augment.mix=cutmix or none"),
             (augment.max_class_share is not None, "augment.max_class_share", "augment.max_class_share=null"),
@@ -203,6 +212,8 @@ def _without_defaults(part: msgspec.Struct) -> dict[str, Any]:
             elif isinstance(value, tuple):
                 items = [_without_defaults(item) if isinstance(item, msgspec.Struct) else item for item in value]
                 plain[field.name] = items
+            elif isinstance(value, dict) and all(isinstance(item, msgspec.Struct) for item in value.values()):
+                plain[field.name] = {name: _without_defaults(item) for name, item in value.items()}
             else:
                 plain[field.name] = msgspec.to_builtins(value)
     if part.__struct_config__.tag is not None:

@@ -4,14 +4,22 @@ from pathlib import Path
 import msgspec
 import pytest
 import torch
+from observers import Told
 
 from pixelwise.errors import ResourceError
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.training import loop
 from pixelwise.training import setup as preparing
-from pixelwise.training.batch_size import auto_batch, divisors, largest_that_runs, largest_within, random_batch, trial
-from pixelwise.training.runs import RunObserver, train
+from pixelwise.training.choices.batch_size import (
+    auto_batch,
+    divisors,
+    largest_that_runs,
+    largest_within,
+    random_batch,
+    trial,
+)
+from pixelwise.training.runs import train
 
 RECIPE = apply_overrides(find_recipe("town-demo"), ["sampling.batch_size=12"])
 GPU, CPU = torch.device("cuda"), torch.device("cpu")
@@ -112,7 +120,7 @@ def test_train_takes_the_batch_that_fits_and_says_so(
         threads=1,
         auto_batch=True,
         overrides=["schedule.iterations=1", "selection.every_epochs=0", "selection.weights=last"],
-        observer=RunObserver(warn=lambda code, message: said.append((code, message))),
+        observer=Told(warn=lambda code, message: said.append((code, message))),
     )
     assert [code for code, _ in said if code == "W605"] == ["W605"]
     recipe = find_recipe(str(run / "recipe.toml"))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.errors import ResourceError
+from pixelwise.losses.pixels import labelled_classes
 from pixelwise.machine.memory import available_memory
 from pixelwise.models import build_model
 from pixelwise.models.quantization.aware import quantization_aware
@@ -22,9 +23,9 @@ from pixelwise.recipes.overrides import with_parts
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.training.batches import Batch
-from pixelwise.training.ema import build_average
-from pixelwise.training.loop import is_out_of_memory
-from pixelwise.training.optimizers import build_optimizer
+from pixelwise.training.memory import is_out_of_memory
+from pixelwise.training.optimization.ema import build_average
+from pixelwise.training.optimization.optimizers import build_optimizer
 from pixelwise.training.state import TrainingState
 from pixelwise.training.step import train_step
 
@@ -174,4 +175,5 @@ def random_batch(
     images = torch.randint(0, 256, (batch_size, *size, channels), generator=random, dtype=torch.uint8)
     values, kind = (1 << num_classes, torch.int32) if multilabel else (num_classes, torch.uint8)
     labels = torch.randint(0, values, (batch_size, *size), generator=random, dtype=kind)
-    return Batch(images, labels, None, ["random"] * batch_size)
+    classes = None if multilabel else labelled_classes(labels)
+    return Batch(images, labels, None, ["random"] * batch_size, classes)

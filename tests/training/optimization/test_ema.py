@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from pixelwise.recipes.schema.recipe import Ema
-from pixelwise.training.ema import build_average, update_average
+from pixelwise.training.optimization.ema import build_average, update_average
 
 
 def test_the_average_by_hand():

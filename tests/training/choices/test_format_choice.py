@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from observers import Told
 
 from pixelwise.errors import StoppedError
 from pixelwise.models import build_model
@@ -10,9 +11,16 @@ from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Precision
 from pixelwise.records.run_folder import read_recipe
-from pixelwise.training import format_choice, runs
 from pixelwise.training import setup as preparing
-from pixelwise.training.format_choice import FormatChoice, candidates, choose_format, fastest, name, time_formats
+from pixelwise.training.choices import format_choice
+from pixelwise.training.choices.format_choice import (
+    FormatChoice,
+    candidates,
+    choose_format,
+    fastest,
+    name,
+    time_formats,
+)
 from pixelwise.training.runs import resume, train
 
 CPU = torch.device("cpu")
@@ -89,7 +97,7 @@ def test_a_run_keeps_what_was_chosen_and_resumes_with_it(
     overrides = ["schedule.iterations=4", "selection.every_epochs=0", "selection.weights=last"]
     overrides.append("checkpoints.every_steps=1")
     auto = ["precision.dtype=auto", *overrides]
-    observer = runs.RunObserver(status=stop)
+    observer = Told(step=stop)
     with pytest.raises(StoppedError):
         train(str(tiny_recipe), output=tmp_path / "auto", overrides=auto, observer=observer, **arguments)
     run = resume(tmp_path / "auto")

@@ -12,7 +12,7 @@ from pixelwise.backbones.base import Encoder
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.schema.recipe import Group, Optimizer, Recipe, Sampling
 from pixelwise.recipes.suggestions import did_you_mean
-from pixelwise.training.schedules import learning_rate
+from pixelwise.training.optimization.schedules import learning_rate
 
 FACTOR = "lr_factor"
 """Key of a parameter group: factor of its learning rate."""

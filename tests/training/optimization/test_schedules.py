@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import list_recipes, recipe
 from pixelwise.recipes.schema.recipe import Schedule
-from pixelwise.training.schedules import learning_rate, lr_factor, total_steps
+from pixelwise.training.optimization.schedules import learning_rate, lr_factor, total_steps
 
 
 def factors(schedule: Schedule, steps: list[int], per_epoch: int = 10) -> list[float]:
