@@ -48,7 +48,6 @@ def test_convert_writes_a_folder_that_checks(run_cli: Callable, tiny_data: Path,
 def test_convert_refuses_what_it_cannot_do(run_cli: Callable, tiny_data: Path, tmp_path: Path, arguments: list[str]):
     found = run_cli(["data", "convert", tiny_data, tmp_path / "out", *arguments])
     assert found.code == 2
-    assert "error[R2" in found.stderr
     assert not (tmp_path / "out").exists()
 
 
@@ -75,7 +74,7 @@ def test_the_cache_is_shown_and_cleared(run_cli: Callable, tmp_path: Path, monke
     found = json.loads(run_cli(["data", "cache", "--json", "--clear", "--kind", "audit"]).stdout)
     assert [(kind["kind"], kind["bytes"]) for kind in found["kinds"]] == [("audit", 5)]
     assert found["cleared"] == {"entries": 1, "bytes": 5, "left": {}}
-    assert "removed 1, 0.3 MB\n" in run_cli(["data", "cache", "--clear"]).stdout
+    assert "removed 1 entry, 0.3 MB\n" in run_cli(["data", "cache", "--clear"]).stdout
     assert list((folder / "decoded").iterdir()) == []
     refused = run_cli(["data", "cache", "--kind", "nonsense"])
     assert (refused.code, "error[R203]" in refused.stderr) == (2, True)

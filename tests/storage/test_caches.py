@@ -122,6 +122,8 @@ def test_a_cache_that_cannot_be_written_costs_time_alone():
     with pytest.raises(ResourceError) as caught:
         remember(INITIAL_WEIGHTS, "", {})  # what cannot be computed again has to be kept
     assert caught.value.code == "S606"
+    with pytest.raises(ResourceError):
+        recall(INITIAL_WEIGHTS, "", dict[str, str])
     with pytest.raises(ResourceError) as caught:
         entry_path(DRAWN, KEY, variant="coco")
     assert caught.value.code == "S606"

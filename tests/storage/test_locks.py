@@ -125,3 +125,12 @@ def test_a_folder_that_was_replaced_is_in_use_again(tmp_path: Path):
         shutil.rmtree(folder)
     keep_in_use(folder)  # there is none
     assert not folder.exists()
+
+
+def test_the_lock_of_a_new_folder_is_never_free(tmp_path: Path):
+    descriptor = shared_lock(tmp_path, new=True)
+    assert descriptor is not None
+    assert os.listdir(tmp_path) == ["lock"]
+    assert is_held(tmp_path)
+    os.close(descriptor)
+    assert not is_held(tmp_path)

@@ -245,7 +245,7 @@ def test_a_killed_process_leaves_nothing_that_is_taken_for_whole(
     assert any(path.name.startswith(atomic.TEMPORARY_PREFIX) for path in folder.iterdir())
     pairs = pairs_of(data, settings())
     kept = kept_pairs(pairs, settings(), no_phase)
-    assert {path.name for path in folder.iterdir()} == {DECODED_FILE, "lock"}
+    assert {path.name for path in folder.iterdir()} - {"lock"} == {DECODED_FILE}
     assert all(np.array_equal(kept[index][0], pairs.read(index)[0]) for index in range(len(pairs)))
 
 
@@ -255,7 +255,7 @@ def test_a_full_disk_is_said_before_anything_is_written(data: Path, monkeypatch:
         kept_pairs(pairs_of(data, settings()), settings(), no_phase)
     assert caught.value.code == "S602"
     assert "data.cache=off" in (caught.value.help or "")
-    assert [path.name for path in only_folder().iterdir()] == ["lock"]
+    assert {path.name for path in only_folder().iterdir()} <= {"lock"}
 
 
 def test_the_cache_is_cleared_and_who_reads_it_goes_on(data: Path):

@@ -14,6 +14,7 @@ import pkgutil
 import re
 import typing
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -29,6 +30,7 @@ class Verb(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help text, with the names that options may have."""
+        self.help = self.help and with_names(self.help)
         for parameter in self.params:
             text = getattr(parameter, "help", None)
             if text:
@@ -123,15 +125,16 @@ def _flag(options: type[Options], field: msgspec.structs.FieldInfo, hint: Any) -
     text = field_texts(options).get(field.name, "")
     if listing := marks.get("names"):
         text += f" One of: {{names of {listing}}}."
+    unset = default is None or (default == () and annotation is str)  # "" would be a value
     info = typer.Option(
-        ... if required else None if default is None else show(default),
+        ... if required else None if unset else show(default),
         name,
         help=text,
         metavar=marks.get("metavar"),
         show_default=not required and default not in (None, False, ()),
         **_limits(options, field.name, base),
     )
-    kind = annotation | None if optional and annotation is not bool else annotation
+    kind = annotation | None if (optional or unset) and annotation is not bool else annotation
     parameter = inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=info, annotation=kind)
 
     def read(value: Any) -> Any:
@@ -159,7 +162,7 @@ def _conversion(base: Any, many: bool) -> tuple[Any, Callable[[Any], Any], Calla
         return str, parse_size, lambda size: f"{size[1]}x{size[0]}"
     if typing.get_origin(base) in (tuple, list):
         item = _base(typing.get_args(base)[0])[0]
-        one = item if item in (int, float) else str
+        one = item if item in (int, float, Path) else str
         if many:
             return list[str], lambda texts: tuple(map(one, texts)), list
         return str, functools.partial(_separated, one), lambda values: ",".join(map(str, values))
@@ -170,10 +173,13 @@ def _separated(kind: type, text: str) -> tuple[Any, ...]:
     """`1,2` -> (1, 2): what stands between commas, each once.
 
     Raises:
-        typer.BadParameter: One of them is no number where numbers are wanted.
+        typer.BadParameter: One of them is no number where numbers are wanted, or nothing stands there.
     """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise typer.BadParameter(f"'{text}' names nothing; leave the option out, or give one value or several")
     try:
-        return tuple(dict.fromkeys(kind(part.strip()) for part in text.split(",") if part.strip()))
+        return tuple(dict.fromkeys(kind(part) for part in parts))
     except ValueError:
         raise typer.BadParameter(f"'{text}'; expected numbers with commas between them, such as 1,2") from None
 

@@ -91,9 +91,9 @@ def entry_path(kind: CacheKind, key: str = "", *, variant: str = "", subject: st
     """Where an entry lies: the one that is there, whatever its subject, else where a new one goes.
 
     Args:
-        kind: Of the entry.
-        key: Hexadecimal hash of everything the content depends on.
-        variant: For kinds with variants.
+        kind: The kind of the entry.
+        key: Hexadecimal hash of everything that the content depends on.
+        variant: The variant, for kinds that have some.
         subject: As `subject_of` gives it; empty where nothing supersedes the entry.
     """
     folder = cache_folder()
@@ -109,16 +109,24 @@ def recall(kind: CacheKind, key: str, result_type: type[T], *, subject: str = ""
     """What a file of the cache holds; None where there is none or it is damaged.
 
     Args:
-        kind: Of the entry, a kind of files.
+        kind: A kind whose entries are files.
         key: As for `entry_path`.
-        result_type: What it holds.
+        result_type: The type of what it holds.
         subject: As for `entry_path`.
+
+    Raises:
+        ResourceError: S606, the cache folder cannot be made, for permanent kinds.
+        OSError: The file cannot be read, for permanent kinds.
     """
     decode = msgspec.json.decode if kind.suffix == ".json" else msgspec.msgpack.decode
-    # A missing or damaged entry costs time, never an error.
-    with contextlib.suppress(OSError, ResourceError, msgspec.DecodeError):
+    try:
         return decode(entry_path(kind, key, subject=subject).read_bytes(), type=result_type)
-    return None
+    except (OSError, ResourceError, msgspec.DecodeError) as error:
+        # A missing or damaged entry costs time, never an error; but what cannot be computed again is not written over
+        # because it could not be read this time.
+        if kind.permanent and not isinstance(error, FileNotFoundError | msgspec.DecodeError):
+            raise
+        return None
 
 
 def remember(kind: CacheKind, key: str, value: Any, *, subject: str = "") -> None:
@@ -127,9 +135,9 @@ def remember(kind: CacheKind, key: str, value: Any, *, subject: str = "") -> Non
     A cache that cannot be written costs time, never an error.
 
     Args:
-        kind: Of the entry, a kind of files.
+        kind: A kind whose entries are files.
         key: As for `entry_path`.
-        value: What it holds.
+        value: What it is to hold.
         subject: As for `entry_path`.
 
     Raises:
@@ -160,9 +168,9 @@ def remembered(
     """The value that was computed before, else that of `compute`, which is kept.
 
     Args:
-        kind: Of the entry, a kind of files.
+        kind: A kind whose entries are files.
         key: As for `entry_path`.
-        result_type: Of the value.
+        result_type: The type of the value.
         compute: Called where nothing was kept, or it is damaged.
         subject: As for `entry_path`.
         fresh: Compute it again in any case.
@@ -186,7 +194,7 @@ def building_entry(
     One that another process finished in the meantime stays. What the new one supersedes is removed.
 
     Args:
-        kind: Of the entry, a kind of folders.
+        kind: A kind whose entries are folders.
         path: What `entry_path` gave. An entry that is there already is damaged, and replaced.
         variant: As for `entry_path`.
         subject: As for `entry_path`.
@@ -203,7 +211,7 @@ def building_entry(
             building_folder(path, existing=existing, needed_bytes=needed_bytes) as folder,
         ):
             # The lock moves with the folder: there is no moment at which it could be cleared away.
-            descriptor = shared_lock(folder)
+            descriptor = shared_lock(folder, new=True)
             yield folder
         keep_in_use(path)
     finally:
@@ -237,10 +245,10 @@ def drop_superseded(kind: CacheKind, kept: Path, *, variant: str = "", subject: 
     """Remove the entries that a new one supersedes, unless a process uses them, and what killed processes left.
 
     Args:
-        kind: Of the new entry.
-        kept: The new entry.
-        variant: Of the new entry.
-        subject: Of the new entry.
+        kind: The kind of the new entry.
+        kept: Where the new entry lies.
+        variant: The variant of the new entry.
+        subject: The subject of the new entry; empty where only older versions are superseded.
     """
     with contextlib.suppress(OSError):
         for one in found_in_cache():

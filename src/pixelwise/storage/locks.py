@@ -122,20 +122,27 @@ def is_held(folder: Path) -> bool:
         return not free
 
 
-def shared_lock(folder: Path) -> int | None:
+def shared_lock(folder: Path, *, new: bool = False) -> int | None:
     """A descriptor through which this process shares `folder/lock`, until it is closed.
 
     Many processes may share a lock; who asks for it alone, as `lock_if_free` does, does not get it meanwhile. Forked
     children share it with this process, and it lasts as long as one of them lives.
 
+    Args:
+        folder: The folder to be kept.
+        new: Whether this process has just made the folder; then its lock is never seen free.
+
     Returns:
         None where there is no such folder, or the file system cannot lock.
     """
+    path = folder / (f"{LOCK}.new" if new else LOCK)
     with contextlib.suppress(OSError):
         for _ in range(_ATTEMPTS):
-            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
+                if new:
+                    os.rename(path, folder / LOCK)
                 if os.fstat(descriptor).st_nlink:
                     return descriptor
             except BaseException:

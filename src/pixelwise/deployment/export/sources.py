@@ -67,13 +67,13 @@ def open_source(
     if weights not in (None, "none"):
         raise RecipeError(
             "R241",
-            f"--weights is '{weights}'; expected none, or nothing for the weights of a run",
+            f"`weights` is '{weights}'; expected none, or nothing for the weights of a run",
             "train a run, or import weights, and export its folder",
         )
     if weights == "none":
         if is_run(path):
             raise RecipeError(
-                "R241", f"{source} is a run, which has weights", "leave --weights out, or name its recipe instead"
+                "R241", f"{source} is a run, which has weights", "leave `weights` out, or name its recipe instead"
             )
         return _random(source, num_classes)
     if path.is_dir():
