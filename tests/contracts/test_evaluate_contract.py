@@ -19,18 +19,21 @@ import msgspec
 import pytest
 import torch
 
+from pixelwise.api.evaluate import evaluate
 from pixelwise.checkpoints.checkpoint import save_checkpoint
 from pixelwise.checkpoints.trained import load_trained
 from pixelwise.deployment.export.export import export
 from pixelwise.errors import CheckpointError, DataError, RecipeError
-from pixelwise.evaluation.runs import evaluate
+from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.recipes.catalog import recipe as find
 from pixelwise.recipes.families.linear import LinearSpec
 from pixelwise.recipes.overrides import to_toml
 from pixelwise.recipes.schema.recipe import Data, Evaluation, Recipe
+from pixelwise.records.environment import ENVIRONMENT
+from pixelwise.records.evaluations import EVALUATIONS
 from pixelwise.records.result import Result, load_per_image, load_result
-from pixelwise.records.run_folder import CHECKPOINTS, ENVIRONMENT, EVALUATIONS, RECIPE
+from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
 from pixelwise.runtimes import ArtefactModel, load_artefact
 from pixelwise.runtimes.sidecar import SUFFIXES
 from pixelwise.storage import write_text
@@ -117,8 +120,9 @@ def kept(subject: Path, split: str, protocol: str) -> Path:
 
 
 def test_every_option_of_evaluate_is_tried_here() -> None:
-    tried = {"data", "split", "protocol", "device", "boundary", "calibration", "group", "progress", "warn"}
+    tried = {"data", "split", "protocol", "options", "observer", "changes"}
     assert set(inspect.signature(evaluate).parameters) - {"model_or_run"} == tried
+    assert set(EvaluateOptions.__struct_fields__) == {"device", "boundary", "calibration", "metrics", "group"}
 
 
 def test_groups_are_scored(subjects: Callable[[str], Any], kind: str, tiny_data: Path) -> None:

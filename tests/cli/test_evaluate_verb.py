@@ -1,3 +1,5 @@
+"""`pixelwise evaluate`: tables, JSON, protocols and metrics from the command line."""
+
 import json
 import shutil
 from collections.abc import Callable
@@ -31,22 +33,3 @@ def test_evaluate_prints_a_table_per_protocol(run_cli: Callable, run: Path):
     assert "boundary" not in stdout
     data = run_cli(["evaluate", run, *protocols, "--json"])
     assert [result["protocol"] for result in json.loads(data.stdout)] == ["native", "camvid-480x360"]
-
-
-def test_predict_through_windows(run_cli: Callable, run: Path, tiny_data: Path, tmp_path: Path):
-    arguments = ["predict", run, tiny_data / "images" / "test", "--output", tmp_path / "out"]
-    assert run_cli([*arguments, "--window", "48x32"]).code == 0
-    refused = run_cli([*arguments, "--window", "48"])
-    assert refused.code == 2
-    assert "error[R223]: '48' is no size" in refused.stderr
-    refused = run_cli([*arguments, "--format", "voc"])
-    assert refused.code == 2
-    assert "error[R222]" in refused.stderr
-
-
-def test_predict_counts_and_points_to_the_output(run_cli: Callable, run: Path, tiny_data: Path, tmp_path: Path):
-    output = tmp_path / "out"
-    code, stdout, _ = run_cli(["predict", run, tiny_data / "images" / "test", "--output", output])
-    assert code == 0
-    assert "3 images, 3 ok, 0 failed" in stdout
-    assert len(list((output / "masks").rglob("*.png"))) == 3
