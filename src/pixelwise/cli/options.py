@@ -14,6 +14,7 @@ import pkgutil
 import re
 import typing
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -29,6 +30,7 @@ class Verb(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help text, with the names that options may have."""
+        self.help = self.help and with_names(self.help)
         for parameter in self.params:
             text = getattr(parameter, "help", None)
             if text:
@@ -160,7 +162,7 @@ def _conversion(base: Any, many: bool) -> tuple[Any, Callable[[Any], Any], Calla
         return str, parse_size, lambda size: f"{size[1]}x{size[0]}"
     if typing.get_origin(base) in (tuple, list):
         item = _base(typing.get_args(base)[0])[0]
-        one = item if item in (int, float) else str
+        one = item if item in (int, float, Path) else str
         if many:
             return list[str], lambda texts: tuple(map(one, texts)), list
         return str, functools.partial(_separated, one), lambda values: ",".join(map(str, values))

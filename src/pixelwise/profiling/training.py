@@ -224,7 +224,7 @@ def load(pairs: TrainingPairs, keys: Sequence[Key], clock: PartClock, cached: bo
     with clock("augment"):
         items = pairs.__getitems__(keys)
     with clock("collate"):
-        batch = collate(items)
+        batch = collate(items, needs_classes=pairs.needs_classes)
     if isinstance(batch, PixelwiseError):
         raise batch
     return batch

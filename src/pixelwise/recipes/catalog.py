@@ -89,14 +89,18 @@ def _claimed(plugins: tuple[Plugin, Plugin]) -> str:
     return f"{plugins[0]} and {plugins[1]}"
 
 
-def list_recipes() -> list[str]:
-    """Names of all recipes: the published rows page by page, then our own, then those of other packages.
+def list_recipes(pattern: str = "") -> list[str]:
+    """Names of the recipes: the published rows page by page, then our own, then those of other packages.
 
     Of a package that cannot be imported, and of a name that is taken, there is a `PixelwiseWarning` instead.
+
+    Args:
+        pattern: Only names that contain this text, in small letters or capitals.
     """
     own = RECIPES.own()
     paged = sorted(own, key=lambda name: published.page if (published := own[name].published) else "~")
-    return list(dict.fromkeys([*paged, *RECIPES.all(), *_third_party().recipes]))
+    names = dict.fromkeys([*paged, *RECIPES.all(), *_third_party().recipes])
+    return [name for name in names if pattern.lower() in name.lower()]
 
 
 def recipe(name: str) -> Recipe:

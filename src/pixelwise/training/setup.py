@@ -67,6 +67,7 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: Observer) -> tuple
         observer.phase("multi-label data: a sigmoid per class, binary cross entropy (data.multilabel=true)")
         # What does not go with it is refused here, before every file is looked at.
         recipe = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, multilabel=True))
+    recipe.loss.require_labels(multilabel=dataset.multilabel)
     wanted = [recipe.data.train_split, recipe.evaluation.split]
     if recipe.selection.every_epochs:
         wanted.append(recipe.selection.split)

@@ -1,11 +1,12 @@
 """The published pages with what was counted and measured here beside every row.
 
-`read_zoo` joins a page's transcription, the recipes and the results into a `ZooPage`; `zoo_text`,
-`zoo_terminal` and `zoo_html` only lay that out.
+`read_zoo` joins a page's transcription, the recipes and the results into a `ZooPage`; `pixelwise.reports.zoo` only
+lays that out.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import string
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.catalog import list_recipes
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.published.pages import (
@@ -156,6 +158,7 @@ def read_zoo(
     find: Callable[[str], Recipe] = find_recipe,
     names: Sequence[str] | None = None,
     count: Callable[[Recipe], Count] = count_recipe,
+    observer: Observer = SILENT,
 ) -> list[ZooPage]:
     """Join pages, recipes and results.
 
@@ -165,12 +168,21 @@ def read_zoo(
         find: Name -> recipe.
         names: Names of all recipes; None: the catalogue's.
         count: Recipe -> parameters and GMACs.
+        observer: Told how many networks have been counted.
 
     Raises:
         RecipeError: R200, a row's recipe does not exist.
     """
     known = [find(name) for name in (list_recipes() if names is None else names)]
-    return [_Join(page, results, find, count).finish(known) for page in pages]
+    observer.phase("counting parameters and GMACs")
+    counted = itertools.count(1)
+
+    def counting(recipe: Recipe) -> Count:
+        found = count(recipe)
+        observer.progress(next(counted), None)
+        return found
+
+    return [_Join(page, results, find, counting).finish(known) for page in pages]
 
 
 class _Join:

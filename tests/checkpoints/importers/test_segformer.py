@@ -232,8 +232,14 @@ def test_the_published_files_names_give_the_same_network() -> None:
         ("mmsegmentation", "mlp", "mit_b0", "have the head 'convolution'.*has the head 'mlp'", "head=convolution"),
         ("mmsegmentation", "convolution", "mit_b1", "of the encoder 'mit_b0'; the model's is 'mit_b1'", "=mit_b0"),
         ("mmsegmentation", "convolution", "resnet18", "the model's encoder is 'resnet18'", "encoder=mit_b0"),
-        ("united-perception", "convolution", "mit_b0", r"no key starts with 'encoder\.layers\.'", "=mmsegmentation"),
-        ("huggingface", "mlp", "mit_b0", r"no key starts with 'segformer\.'", "source=mmsegmentation"),
+        (
+            "united-perception",
+            "convolution",
+            "mit_b0",
+            r"no key starts with 'encoder\.layers\.'",
+            "`source` mmsegmentation",
+        ),
+        ("huggingface", "mlp", "mit_b0", r"no key starts with 'segformer\.'", "`source` mmsegmentation"),
     ],
 )
 def test_weights_of_another_network_are_refused_with_the_way_out(

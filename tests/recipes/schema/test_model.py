@@ -5,6 +5,8 @@ import pytest
 from pixelwise import recipes
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.fcn import FCNSpec
+from pixelwise.recipes.families.hrnet import HRNetSpec
 from pixelwise.recipes.schema.model import SPECS, Preprocessing, Spec, family_of, register_spec
 
 
@@ -64,3 +66,8 @@ def test_means_and_deviations_go_in_pairs():
         with pytest.raises(RecipeError) as caught:
             Preprocessing(mean=mean, std=std)
         assert caught.value.code == "R203"
+
+
+def test_the_encoder_or_the_variant_of_a_network_has_a_name():
+    names = [spec.encoder_name for spec in (FCNSpec(encoder="resnet101"), HRNetSpec(variant="w48"), ENetSpec())]
+    assert names == ["resnet101", "w48", None]

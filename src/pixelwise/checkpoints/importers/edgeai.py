@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture
+from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture, register_importer
 from pixelwise.models.base import SegmentationModel
 from pixelwise.recipes.families.lite import DeepLabV3LiteSpec, FPNLiteSpec, UNetLiteSpec
 
@@ -104,6 +104,7 @@ DECODERS = {
 """Family -> (pattern, replacement) pairs of its decoder."""
 
 
+@register_importer("edgeai", "deeplabv3lite", "unetlite", "fpnlite")
 def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
     """How to read `state` into `model`; there is one source.
 
@@ -119,7 +120,7 @@ def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) 
         raise refuse_architecture(
             f"these are not the weights of a {family} network of edgeai-torchvision: {what}; "
             f"the first keys: {', '.join(list(state)[:3]) or 'none at all'}",
-            f"build a model of the family {found[0]}" if found else "name the system that wrote the file with source=",
+            f"build a model of the family {found[0]}" if found else "name the system that wrote the file with `source`",
         )
     regnet = any(key.startswith("encoder.features.stem.") for key in state)
     if regnet != spec.encoder.startswith("regnetx"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture
+from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture, register_importer
 from pixelwise.models.base import SegmentationModel
 from pixelwise.recipes.families.enet import ENetSpec
 
@@ -59,6 +59,7 @@ RULES = {
 """Graph -> (pattern, replacement) pairs; each key passes through all of them, in this order."""
 
 
+@register_importer("pytorch-enet", "enet")
 def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
     """How to read `state` into `model`; there is one source.
 
@@ -70,7 +71,7 @@ def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) 
         raise refuse_architecture(
             "these are not the weights of a PyTorch-ENet network: no key starts with 'initial_block.'; "
             f"the first keys: {shown}",
-            "name the system that wrote the file with source=",
+            "name the system that wrote the file with `source`",
         )
     spec = cast(ENetSpec, model.spec)
     graph = "any-size" if any(".ext_tconv1." in key for key in state) else "overlapping"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture
+from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture, register_importer
 from pixelwise.models.base import SegmentationModel
 from pixelwise.recipes.families.erfnet import ERFNetSpec
 
@@ -36,6 +36,7 @@ _DECODER = (("decoder.output_conv.weight", 1), ("decoder.output_conv.bias", 0))
 _ENCODER = (("encoder.output_conv.weight", 0), ("encoder.output_conv.bias", 0))
 
 
+@register_importer("erfnet-pytorch", "erfnet")
 def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
     """How to read `state` into `model`; there is one source.
 
@@ -47,7 +48,7 @@ def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) 
         raise refuse_architecture(
             "these are not the weights of an ERFNet: no key starts with 'encoder.initial_block.'; "
             f"the first keys: {shown}",
-            "name the system that wrote the file with source=",
+            "name the system that wrote the file with `source`",
         )
     if cast(ERFNetSpec, model.spec).part == "encoder":
         return Conversion(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from pixelwise.backbones.hrnet import VARIANTS
-from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture
+from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture, register_importer
 from pixelwise.models.base import SegmentationModel
 from pixelwise.recipes.families.hrnet import HRNetSpec, OCRNetSpec
 
@@ -59,6 +59,7 @@ _SEGFORMER_EVIDENCE = "encoder.layers."
 _LEFT_OUT = ((r"(model\.)?loss\..*", "the weights of the loss"),)
 
 
+@register_importer("united-perception", "hrnet", "ocrnet")
 def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
     """How to read `state` into `model`; there is one source.
 
@@ -96,7 +97,7 @@ def _prefixes(state: Mapping[str, Any]) -> tuple[str, str]:
     if any(key.startswith(_SEGFORMER_EVIDENCE) for key in state):
         help = "the keys are those of a SegFormer: build the model from a recipe of the family segformer"
     else:
-        help = "name the system that wrote the file with source="
+        help = "name the system that wrote the file with `source`"
     shown = ", ".join(list(state)[:3]) or "none at all"
     raise refuse_architecture(
         f"these are not the weights of an HRNet: no key is 'encoder.transition1.0.0.weight'; the first keys: {shown}",

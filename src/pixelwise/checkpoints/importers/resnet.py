@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture
+from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture, register_importer
 from pixelwise.models.base import SegmentationModel
 from pixelwise.recipes.families.fcn import FCNSpec
 from pixelwise.recipes.families.pspnet import PSPNetSpec
@@ -57,6 +57,8 @@ _PSPNET_CLASSIFIERS = {"sssegmentation": "decoder.1", "mmsegmentation": "decode_
 _PSPNET_POOLING = {"sssegmentation": "ppm_net.", "mmsegmentation": "decode_head.psp_modules."}
 
 
+@register_importer("sssegmentation", "fcn", "pspnet")
+@register_importer("mmsegmentation", "pspnet", swaps_average=True)
 def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
     """How to read `state` of `source`, `sssegmentation` or `mmsegmentation`, into `model`.
 
@@ -104,7 +106,7 @@ def _check_head(source: str, model: SegmentationModel, state: Mapping[str, Any])
         raise refuse_architecture(
             f"these are not the weights of an {source} network: no key starts with '{encoder}'; "
             f"the first keys: {shown}",
-            "name the system that wrote the file with source=",
+            "name the system that wrote the file with `source`",
         )
     pooled = any(key.startswith(_PSPNET_POOLING[source]) for key in state)
     if pooled != isinstance(model.spec, PSPNetSpec):

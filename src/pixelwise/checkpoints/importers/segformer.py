@@ -14,7 +14,14 @@ from typing import Any
 from torch import Tensor
 
 from pixelwise.backbones.mit import VARIANTS
-from pixelwise.checkpoints.importers.conversions import Conversion, Join, Regroup, Split, refuse_architecture
+from pixelwise.checkpoints.importers.conversions import (
+    Conversion,
+    Join,
+    Regroup,
+    Split,
+    refuse_architecture,
+    register_importer,
+)
 from pixelwise.models.base import SegmentationModel
 from pixelwise.recipes.families.segformer import SegFormerSpec
 
@@ -120,6 +127,9 @@ _HRNET_EVIDENCE = "encoder.transition1.0.0.weight"
 """A key of United Perception's HRNets, whose files have the prefixes of its SegFormers."""
 
 
+@register_importer("united-perception", "segformer")
+@register_importer("mmsegmentation", "segformer", swaps_average=True)
+@register_importer("huggingface", "segformer")
 def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
     """How to read `state` into `model`.
 
@@ -168,11 +178,11 @@ def _check_source(source: str, state: Mapping[str, Any]) -> None:
         if all(any(key.startswith(prefix) for key in state) for prefix in prefixes)
     ]
     if fitting:
-        help = f"the keys are those of source={fitting[0]}"
+        help = f"the keys are those of `source` {fitting[0]}"
     elif _HRNET_EVIDENCE in state:
         help = "the keys are those of an HRNet: build the model from a recipe of the family hrnet or ocrnet"
     else:
-        help = "name the system that wrote the file with source="
+        help = "name the system that wrote the file with `source`"
     shown = ", ".join(list(state)[:3]) or "none at all"
     raise refuse_architecture(
         f"these are not the weights of a SegFormer of {source}: no key starts with '{missing[0]}'; "

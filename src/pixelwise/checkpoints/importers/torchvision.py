@@ -13,7 +13,7 @@ from typing import Any, cast
 from pixelwise.backbones.base import Encoder
 from pixelwise.backbones.mobilenetv3 import DEPTHS
 from pixelwise.backbones.mobilenetv3 import NAME as MOBILENET
-from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture
+from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture, register_importer
 from pixelwise.checkpoints.importers.resnet import check_depth
 from pixelwise.models.base import SegmentationModel
 from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
@@ -69,6 +69,7 @@ _AUXILIARY = (
 )
 
 
+@register_importer("torchvision", "fcn", "deeplabv3", "lraspp")
 def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
     """How to read `state` into `model`; there is one source.
 
@@ -99,7 +100,7 @@ def _check_head(family: str, state: Mapping[str, Any]) -> None:
         raise refuse_architecture(
             "these are not the weights of a segmentation network of torchvision: no key starts with "
             f"{' or '.join(_HEADS.values())}; the first keys: {shown}",
-            "name the system that wrote the file with source=",
+            "name the system that wrote the file with `source`",
         )
     if family not in found:
         raise refuse_architecture(

@@ -86,6 +86,11 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """The tag of its class, such as `fcn`."""
         return family_of(type(self))
 
+    @property
+    def encoder_name(self) -> str | None:
+        """Name of the encoder, or of the variant of a network without one; None for a network of one piece."""
+        return getattr(self, "encoder", None) or getattr(self, "variant", None)
+
     def check(self, recipe: Described) -> None:
         """Refuse a recipe that a network of this family cannot be trained with; a family without rules takes any.
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.errors import ResourceError
+from pixelwise.losses.pixels import labelled_classes
 from pixelwise.machine.memory import available_memory
 from pixelwise.models import build_model
 from pixelwise.models.quantization.aware import quantization_aware
@@ -174,4 +175,5 @@ def random_batch(
     images = torch.randint(0, 256, (batch_size, *size, channels), generator=random, dtype=torch.uint8)
     values, kind = (1 << num_classes, torch.int32) if multilabel else (num_classes, torch.uint8)
     labels = torch.randint(0, values, (batch_size, *size), generator=random, dtype=kind)
-    return Batch(images, labels, None, ["random"] * batch_size)
+    classes = None if multilabel else labelled_classes(labels)
+    return Batch(images, labels, None, ["random"] * batch_size, classes)

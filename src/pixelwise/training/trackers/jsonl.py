@@ -13,7 +13,7 @@ class JsonlTracker(Tracker):
     """Appends every record to the log of the run."""
 
     def __init__(self) -> None:
-        self._folder = Path()
+        self._folder: Path | None = None
         self._pending: list[AnyRecord] = []
 
     def start(self, run: TrackedRun) -> None:
@@ -39,5 +39,7 @@ class JsonlTracker(Tracker):
             ResourceError: S601, the disk is full.
         """
         if self._pending:
+            if self._folder is None:
+                raise RuntimeError("the log has not been started")
             append_log(self._folder, self._pending)
             self._pending.clear()

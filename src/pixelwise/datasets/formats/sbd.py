@@ -24,10 +24,10 @@ from PIL import Image
 
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.machine.threads import reading_threads
+from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.classes.tables import IGNORE
 from pixelwise.storage import printable, write_text, writing
 
-Progress = Callable[[int, int], None]
 LoadMat = Callable[..., dict[str, Any]]
 
 # Types of data elements.
@@ -46,7 +46,7 @@ _MOST_MATRICES = 200
 _MOST_DIMENSIONS = 32
 
 
-def write_augmented(voc: Path, sbd: Path, *, progress: Progress | None = None) -> tuple[int, int]:
+def write_augmented(voc: Path, sbd: Path, *, observer: Observer = SILENT) -> tuple[int, int]:
     """Write `SegmentationClassAug/` and `ImageSets/Segmentation/trainaug.txt` into `voc`.
 
     The list holds SBD's train and val and VOC's train, without VOC's val. An image of which VOC has a mask gets
@@ -55,7 +55,7 @@ def write_augmented(voc: Path, sbd: Path, *, progress: Progress | None = None) -
     Args:
         voc: `VOCdevkit/VOC2012`.
         sbd: `benchmark_RELEASE/dataset`, with `cls/`, `train.txt` and `val.txt`.
-        progress: Called with (masks done, masks in total).
+        observer: Told how many masks are done.
 
     Returns:
         Masks of SBD and masks of VOC in the folder.
@@ -89,8 +89,7 @@ def write_augmented(voc: Path, sbd: Path, *, progress: Progress | None = None) -
     with ThreadPoolExecutor(reading_threads()) as pool:
         for done, is_own in enumerate(pool.map(work, wanted), start=1):
             of_voc += is_own
-            if progress is not None:
-                progress(done, len(wanted))
+            observer.progress(done, len(wanted))
     write_text(lists / "trainaug.txt", "".join(f"{name}\n" for name in sorted(names)))
     return len(wanted) - of_voc, of_voc
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pixelwise.datasets.layouts.listing import Entry
-from pixelwise.datasets.layouts.pairing import is_mask_name, pair
+from pixelwise.datasets.layouts.matching import is_mask_name, match_files
 
 
 def entries(*names: str) -> list[Entry]:
@@ -11,7 +11,7 @@ def entries(*names: str) -> list[Entry]:
 
 
 def paired(images: list[Entry], masks: list[Entry], split: str = "train"):
-    samples, findings = pair(split, images, masks, masks=Path("masks"))
+    samples, findings = match_files(split, images, masks, masks=Path("masks"))
     return [(s.image_path.name, s.mask_path.name if s.mask_path else None) for s in samples], findings
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
+from observing import Listener
 from PIL import Image
 
-from pixelwise.datasets.preparing.sbd import read_segmentation, write_augmented
+from pixelwise.datasets.formats.sbd import read_segmentation, write_augmented
 from pixelwise.errors import DataError, RecipeError
 
 MASK = np.array([[0, 0, 5], [0, 15, 255]], np.uint8)
@@ -176,14 +177,14 @@ def tree(root: Path) -> tuple[Path, Path]:
 
 def test_masks_of_both_are_merged_without_the_val_split(tmp_path: Path):
     voc, sbd = tree(tmp_path)
-    seen: list[tuple[int, int]] = []
-    assert write_augmented(voc, sbd, progress=lambda *now: seen.append(now)) == (2, 2)
+    listener = Listener()
+    assert write_augmented(voc, sbd, observer=listener) == (2, 2)
     assert (voc / "ImageSets/Segmentation/trainaug.txt").read_text() == "a\nb\nc\n"
     merged = {path.stem: np.asarray(Image.open(path)) for path in (voc / "SegmentationClassAug").iterdir()}
     assert sorted(merged) == ["a", "b", "c", "v"]
     assert (merged["a"] == 1).all()
     np.testing.assert_array_equal(merged["b"], MASK)
-    assert seen[-1] == (4, 4)
+    assert listener.last == (4, 4)
 
 
 def test_a_damaged_mask_leaves_no_list(tmp_path: Path):

@@ -9,26 +9,20 @@ from pathlib import Path
 
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.layouts.listing import Entry, Listing, list_images
+from pixelwise.datasets.layouts.words import IMAGE_WORDS, MASK_MARKS
 from pixelwise.datasets.samples import Sample
 from pixelwise.storage import printable
 
+_IMAGE = "|".join(IMAGE_WORDS)
+_MASK = "|".join(MASK_MARKS)
+_MASK_END = f"gtFine_labelIds|labelIds|{_MASK}"
 # What tools append to the stem of an image, or of its mask, or put before it; alone in a folder it may be the stem.
-_MASK_SUFFIX = re.compile(
-    r"([/_\-. ](gtFine_labelIds|labelIds|labels?|masks?|gt|seg|segmentation|annotations?|L)"
-    r"|\.(jpe?g|png|webp|tiff?|bmp|gif))$",
-    re.IGNORECASE,
-)
-_IMAGE_SUFFIX = re.compile(r"[/_\-. ](leftImg8bit|image|img|rgb|sat)$", re.IGNORECASE)
-_MASK_PREFIX = re.compile(r"(?:(?<=/)|^)(masks?|labels?|gt|seg|annotations?)[_\-. ]?(?=[^/]+$)", re.IGNORECASE)
-_IMAGE_PREFIX = re.compile(
-    r"(?:(?<=/)|^)(images?|imgs?|photos?|pictures?|frames?|inputs?|rgb)[_\-. ]?(?=[^/]+$)", re.IGNORECASE
-)
+_MASK_SUFFIX = re.compile(rf"([/_\-. ]({_MASK_END}|L)|\.(jpe?g|png|webp|tiff?|bmp|gif))$", re.IGNORECASE)
+_IMAGE_SUFFIX = re.compile(rf"[/_\-. ](leftImg8bit|sat|{_IMAGE})$", re.IGNORECASE)
+_MASK_PREFIX = re.compile(rf"(?:(?<=/)|^)({_MASK})[_\-. ]?(?=[^/]+$)", re.IGNORECASE)
+_IMAGE_PREFIX = re.compile(rf"(?:(?<=/)|^)({_IMAGE})[_\-. ]?(?=[^/]+$)", re.IGNORECASE)
 # A single letter says too little where images and masks share a folder.
-_APPENDED = re.compile(
-    r"(^|[_\-. ])(gtFine_labelIds|labelIds|labels?|masks?|gt|seg|segmentation|annotations?)$"
-    r"|^(masks?|labels?|gt|seg)(?=[_\-. \d])",
-    re.IGNORECASE,
-)
+_APPENDED = re.compile(rf"(^|[_\-. ])({_MASK_END})$|^({_MASK})(?=[_\-. \d])", re.IGNORECASE)
 _CANDIDATES = 2000
 
 
@@ -37,16 +31,16 @@ def is_mask_name(stem: str) -> bool:
     return _APPENDED.search(stem) is not None
 
 
-def pair_folders(split: str, images: Path, masks: Path) -> tuple[tuple[Sample, ...], list[Finding]]:
-    """Pair the images below one folder with the masks below another; see `pair`."""
+def match_folders(split: str, images: Path, masks: Path) -> tuple[tuple[Sample, ...], list[Finding]]:
+    """Pair the images below one folder with the masks below another; see `match_files`."""
     image_listing = list_images(images)
     # A split without labels has no folder of masks; that is not an unreadable entry.
     mask_listing = list_images(masks) if masks.is_dir() else Listing([], [])
-    samples, findings = pair(split, image_listing.entries, mask_listing.entries, masks=masks)
+    samples, findings = match_files(split, image_listing.entries, mask_listing.entries, masks=masks)
     return samples, [*image_listing.problems, *mask_listing.problems, *findings]
 
 
-def pair(
+def match_files(
     split: str,
     image_entries: Sequence[Entry],
     mask_entries: Sequence[Entry],
@@ -85,7 +79,7 @@ def pair(
     return tuple(samples), findings
 
 
-def pair_classes(
+def match_classes(
     split: str,
     image_entries: Sequence[Entry],
     mask_entries: Mapping[str, Sequence[Entry]],
@@ -105,7 +99,7 @@ def pair_classes(
         masks: Folder of the masks, for the messages.
 
     Returns:
-        The samples, and findings as of `pair`.
+        The samples, and findings as of `match_files`.
     """
     findings: list[Finding] = []
     images = _unique(split, "images", ((key, path) for key, path in image_entries), findings)
