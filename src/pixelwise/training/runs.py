@@ -26,7 +26,8 @@ from pixelwise.models import SegmentationModel
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides, changes_between, to_toml
 from pixelwise.recipes.protocols import protocol
-from pixelwise.recipes.schema.recipe import Recipe, to_plain
+from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with, to_plain
+from pixelwise.recipes.schema.roles import is_in
 from pixelwise.records.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, LOG, RECIPE, read_recipe
 from pixelwise.storage import json_text, printable, write_text
 from pixelwise.storage.atomic import remove_leftovers
@@ -49,10 +50,8 @@ from pixelwise.training.setup import (
 from pixelwise.training.signals import StopRequest, stop_on_signals
 from pixelwise.training.stages import last_stage, run_stages, stage_recipe
 
-# Fields that may differ when a run is continued; anything else would make it another experiment.
-RESUMABLE_CHANGES = (
-    "schedule.epochs", "schedule.iterations", "selection.patience", "data.workers", "data.cache", "checkpoints",
-)  # fmt: skip
+RESUMABLE_CHANGES = fields_with(Role.LENGTH, Role.OPERATIONAL)
+"""Fields that may differ when a run is continued; anything else would make it another experiment."""
 
 
 def train(
@@ -381,7 +380,8 @@ def _evaluator(
 def _refuse_other_experiment(recipe: Recipe, changed: Recipe) -> None:
     before, after = _flat(to_plain(recipe)), _flat(to_plain(changed))
     differing = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
-    forbidden = [key for key in differing if not key.startswith((*RESUMABLE_CHANGES, "published."))]
+    allowed = (*RESUMABLE_CHANGES, *fields_with(Role.CLAIM))
+    forbidden = [key for key in differing if not is_in(key, allowed)]
     if forbidden:
         shown = "; ".join(f"{key}: {before.get(key)} -> {after.get(key)}" for key in forbidden)
         raise CheckpointError(

@@ -13,7 +13,7 @@ import msgspec
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.overrides import from_plain
 from pixelwise.recipes.protocols import PROTOCOLS, Size
-from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.schema.recipe import Recipe, Role, with_fields_of
 from pixelwise.storage import printable
 
 TOLERATED_POINTS = 1.0
@@ -199,9 +199,7 @@ def _is_same_recipe(recipe: Recipe, one: Found) -> bool:
     if one.score.recipe_hash == recipe.hash():
         return True
     if one.recipe is not None:
-        sampling = msgspec.structs.replace(one.recipe.sampling, seed=recipe.sampling.seed)
-        data = msgspec.structs.replace(one.recipe.data, allow=recipe.data.allow)
-        return msgspec.structs.replace(one.recipe, sampling=sampling, data=data).hash() == recipe.hash()
+        return with_fields_of(one.recipe, recipe, Role.CHANCE, Role.TOLERANCE).hash() == recipe.hash()
     return any(_with_seed(recipe, seed).hash() == one.score.recipe_hash for seed in range(TRIED_SEEDS))
 
 

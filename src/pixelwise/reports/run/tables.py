@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import recipe as find_recipe
-from pixelwise.recipes.schema.recipe import Recipe, to_plain
+from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with, to_plain
+from pixelwise.recipes.schema.roles import is_in
 from pixelwise.records.result import ClassResult, Result
 from pixelwise.reports.numbers import count, percent, share
 from pixelwise.reports.run.records import RunRecords
@@ -209,8 +210,8 @@ def changed_fields(recipe: Recipe) -> list[str]:
     except RecipeError:
         return []
     ours = _flat(to_plain(recipe))
-    filled_in = ("data.classes", "data.palette", "data.label_map", "data.colors", "published.")
-    keys = [key for key in {**original, **ours} if not key.startswith(filled_in)]
+    filled_in = fields_with(Role.FROM_DATA, Role.CLAIM)
+    keys = [key for key in {**original, **ours} if not is_in(key, filled_in)]
     return [
         f"{key} {ours.get(key, 'unset')} instead of {original.get(key, 'unset')}"
         for key in keys
