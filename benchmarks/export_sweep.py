@@ -19,11 +19,11 @@ import time
 from pathlib import Path
 
 import torch
+from pixelwise.deployment.export.formats import write_artefact
+from pixelwise.deployment.export.graphs import ExportedNetwork, GraphOptions
 
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.export.export import describe
-from pixelwise.deployment.export.formats import write_artefact
-from pixelwise.deployment.export.graphs import ExportedNetwork, GraphOptions
 from pixelwise.deployment.export.sources import open_source
 from pixelwise.deployment.export.verification import compare
 from pixelwise.models import build_model

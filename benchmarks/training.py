@@ -53,9 +53,9 @@ from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training.batches import TrainingPairs, training_batches
+from pixelwise.training.choices.format_choice import choose_format
 from pixelwise.training.decoded_cache import keep_decoded
-from pixelwise.training.format_choice import choose_format
-from pixelwise.training.optimizers import set_learning_rates
+from pixelwise.training.optimization.optimizers import set_learning_rates
 from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.precision import head_logits
 from pixelwise.training.runs import use_processor

@@ -64,7 +64,19 @@ def test_an_unknown_public_name_is_an_attribute_error():
         pixelwise.trian  # noqa: B018
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["recipes"], ["show", "enet-camvid"], ["train", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["recipes"],
+        ["show", "enet-camvid"],
+        ["train", "--help"],
+        ["export", "--help"],
+        ["quantize", "--help"],
+        ["deploy", "--help"],
+        ["profile", "--help"],
+    ],
+)
 def test_light_verbs_load_nothing_heavy(arguments: list[str]):
     script = (
         "import sys; from pixelwise.cli import main; code = main(sys.argv[1:]); "

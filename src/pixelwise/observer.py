@@ -18,10 +18,10 @@ class TrainingStatus(msgspec.Struct, frozen=True, kw_only=True):
         steps: Steps in all.
         epoch: The current epoch, from 1.
         epochs: Epochs in all.
-        loss: Mean loss of the steps since the last status; None before the first one.
+        loss: Loss of a recent step, since losses are brought from the device a few dozen at a time; None before that.
         lr: Learning rate of this step.
-        images_per_second: Training speed since the last status, evaluations left out; None before there is one.
-        data_wait_share: Share of that time spent waiting for the data, 0..1.
+        images_per_second: Training speed over recent steps, evaluations left out; None before there is one.
+        data_wait_share: Share of the time of these steps that was spent waiting for the data, 0..1.
         miou: Of the newest evaluation, 0..1; None before the first one.
         best_miou: Of the best evaluation, 0..1; None before the first one.
     """
@@ -41,8 +41,13 @@ class TrainingStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Observer:
     """Told what goes on, and silent: override what you want to see. Nothing an observer does changes the work."""
 
-    def phase(self, name: str) -> None:
-        """A piece of work begins, such as `looking at the data`; the one before it is over."""
+    def phase(self, name: str, unit: str = "") -> None:
+        """A piece of work begins, such as `looking at the data`; the one before it is over.
+
+        Args:
+            name: The work, in a few words.
+            unit: `bytes` if progress will count bytes, which displays show as MB and GB; else it counts things.
+        """
 
     def progress(self, done: int, total: int | None) -> None:
         """`done` of `total` images, bytes or layers of the current phase are finished; None: nobody knows how many."""

@@ -254,11 +254,17 @@ class Registry(dict[str, Value], Generic[Value]):
 
     def packages(self) -> Iterator[tuple[str, str]]:
         """Name and version of the distribution behind everything that is not ours; see `packages_in_use`."""
-        for place in self._places.values():
-            if place.plugin is not None and place.plugin.package:
-                yield place.plugin.package, place.plugin.version
-            elif not self._is_own(place.module):
-                yield from _distributions_of(place.module)
+        for name in self._places:
+            yield from self.packages_of(name)
+
+    def packages_of(self, name: str) -> tuple[tuple[str, str], ...]:
+        """Name and version of the distribution that registered something: one, or none for ours and for a script's."""
+        place = self._places.get(name)
+        if place is None or self._is_own(place.module):
+            return ()
+        if place.plugin is not None and place.plugin.package:
+            return ((place.plugin.package, place.plugin.version),)
+        return _distributions_of(place.module)
 
     def _is_own(self, module: str) -> bool:
         return module == self._home or any(module == own or module.startswith(f"{own}.") for own in self._built_in)

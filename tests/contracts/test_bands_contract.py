@@ -12,7 +12,7 @@ import torch
 from pixelwise.errors import RecipeError
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.building import BUILDERS
-from pixelwise.profiling import complexity
+from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
 from pixelwise.recipes.families.deeplabv3plus import DeepLabV3PlusSpec
 from pixelwise.recipes.families.enet import ENetSpec

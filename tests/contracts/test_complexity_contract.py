@@ -10,7 +10,7 @@ import torch
 
 import pixelwise
 from pixelwise.models import build_model
-from pixelwise.profiling import complexity
+from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.catalog import list_recipes, recipe
 from pixelwise.recipes.schema.recipe import Original
 from pixelwise.zoo.counting import count_recipe, disagreements

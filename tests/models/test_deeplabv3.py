@@ -5,7 +5,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from pixelwise.models.deeplabv3 import DeepLabV3
-from pixelwise.profiling import complexity
+from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
 
 RESNET = DeepLabV3Spec(encoder="resnet50", output_stride=8)

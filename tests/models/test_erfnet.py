@@ -7,7 +7,7 @@ from torch import nn
 
 from pixelwise.models import build_model
 from pixelwise.models.erfnet import Downsampling, ERFNet, NonBottleneck1D
-from pixelwise.profiling import complexity
+from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.families.erfnet import ERFNetSpec
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pixelwise.models.fcn import FCN
-from pixelwise.profiling import complexity
+from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.families.fcn import FCNSpec
 
 

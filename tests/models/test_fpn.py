@@ -6,7 +6,7 @@ from torch import nn
 
 from pixelwise.models import build_model
 from pixelwise.models.fpn import FPN, FeaturePyramid, SemanticBranch
-from pixelwise.profiling import complexity
+from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.families.fpn import FPNSpec
 
 

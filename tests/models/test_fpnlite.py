@@ -6,7 +6,7 @@ from torch import nn
 
 from pixelwise.errors import RecipeError
 from pixelwise.models.fpnlite import FPNLite, build
-from pixelwise.profiling import complexity
+from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.families.lite import FPNLiteSpec
 
 Size = tuple[int, int]

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from pixelwise.backbones.hrnet import join
 from pixelwise.models import build_model
 from pixelwise.models.hrnet import HRNet
-from pixelwise.profiling import complexity
+from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.families.hrnet import HRNetSpec
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from pixelwise.models.lraspp import LRASPP
-from pixelwise.profiling import complexity
+from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.families.lraspp import LRASPPSpec
 
 

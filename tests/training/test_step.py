@@ -14,8 +14,8 @@ from pixelwise.recipes.schema.model import IMAGENET, Preprocessing
 from pixelwise.recipes.schema.recipe import Precision
 from pixelwise.training import step
 from pixelwise.training.batches import Batch
-from pixelwise.training.ema import build_average
-from pixelwise.training.optimizers import build_optimizer
+from pixelwise.training.optimization.ema import build_average
+from pixelwise.training.optimization.optimizers import build_optimizer
 from pixelwise.training.precision import head_logits
 from pixelwise.training.state import TrainingState
 from pixelwise.training.step import prepare, train_step

@@ -17,9 +17,9 @@ from pixelwise.errors import RecipeError
 from pixelwise.models import build_model
 from pixelwise.options import chosen
 from pixelwise.recipes.files import find as find_recipe
-from pixelwise.recipes.overrides import apply_overrides, to_toml
+from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
+from pixelwise.records.run_folder import CHECKPOINTS, is_run, write_recipe
 from pixelwise.storage import json_text, printable, sha256_file, write_text
 
 PROVENANCE = "provenance.json"
@@ -57,7 +57,7 @@ def import_weights_file(
     options = chosen(ImportOptions, options, changes)
     source, licence = options.source, options.licence
     path, folder = Path(file), Path(output)
-    if (folder / RECIPE).exists() or (folder / CHECKPOINTS).exists():
+    if is_run(folder) or (folder / CHECKPOINTS).exists():
         raise RecipeError("R213", f"{printable(folder)} already holds a run or weights", "choose another `output`")
     resolved = apply_overrides(find_recipe(recipe) if isinstance(recipe, str) else recipe, overrides)
     content = load_state_file(path)
@@ -83,5 +83,5 @@ def import_weights_file(
         metadata={"recipe": resolved.name, "classes": list(model.classes), "imported_from": source, "licence": licence},
     )
     write_text(folder / PROVENANCE, json_text(provenance))
-    write_text(folder / RECIPE, to_toml(resolved))  # last: its presence says that the folder is complete
+    write_recipe(folder, resolved)  # last: its presence says that the folder is complete
     return report

@@ -125,15 +125,16 @@ def _flag(options: type[Options], field: msgspec.structs.FieldInfo, hint: Any) -
     text = field_texts(options).get(field.name, "")
     if listing := marks.get("names"):
         text += f" One of: {{names of {listing}}}."
+    unset = default is None or (default == () and annotation is str)  # "" would be a value
     info = typer.Option(
-        ... if required else None if default is None else show(default),
+        ... if required else None if unset else show(default),
         name,
         help=text,
         metavar=marks.get("metavar"),
         show_default=not required and default not in (None, False, ()),
         **_limits(options, field.name, base),
     )
-    kind = annotation | None if optional and annotation is not bool else annotation
+    kind = annotation | None if (optional or unset) and annotation is not bool else annotation
     parameter = inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=info, annotation=kind)
 
     def read(value: Any) -> Any:
@@ -172,10 +173,13 @@ def _separated(kind: type, text: str) -> tuple[Any, ...]:
     """`1,2` -> (1, 2): what stands between commas, each once.
 
     Raises:
-        typer.BadParameter: One of them is no number where numbers are wanted.
+        typer.BadParameter: One of them is no number where numbers are wanted, or nothing stands there.
     """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise typer.BadParameter(f"'{text}' names nothing; leave the option out, or give one value or several")
     try:
-        return tuple(dict.fromkeys(kind(part.strip()) for part in text.split(",") if part.strip()))
+        return tuple(dict.fromkeys(kind(part) for part in parts))
     except ValueError:
         raise typer.BadParameter(f"'{text}'; expected numbers with commas between them, such as 1,2") from None
 

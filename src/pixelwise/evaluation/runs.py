@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
-import msgspec
 import safetensors.torch
 import torch
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.checkpoints.trained import TrainedModel, load_trained
 from pixelwise.datasets.opening import open_dataset
+from pixelwise.datasets.run_data import open_run_data
 from pixelwise.errors import DataError
 from pixelwise.evaluation.assembling import Origin
 from pixelwise.evaluation.subject import Measures, Subject, score
@@ -22,7 +22,7 @@ from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.records.result import Result, TrainingCost
-from pixelwise.records.run_folder import CHECKPOINTS, DATA, ENVIRONMENT
+from pixelwise.records.run_folder import CHECKPOINTS
 from pixelwise.runtimes import is_artefact, load_artefact
 from pixelwise.storage import printable, sha256_bytes
 
@@ -124,14 +124,10 @@ def _run_subject(
 ) -> Subject:
     trained = load_trained(run, warn)
     recipe = trained.recipe
-    dataset = open_dataset(recipe.data, _data_folder(run, data))
-    if data is None:
-        # What training left out because `data.allow` says so cannot be scored either.
-        dataset = dataset.without(_facts(run / DATA).get("unusable", {}))
     return Subject(
         model=trained.model,
         origin=origin_of(trained, _training_cost(run)),
-        dataset=dataset,
+        dataset=open_run_data(run, recipe, data),
         split=split or recipe.evaluation.split,
         protocols=_protocols(names or recipe.evaluation.protocols[:1]),
         input_size=recipe.evaluation.input_size,
@@ -216,19 +212,6 @@ def origin_of(trained: TrainedModel, training: TrainingCost | None = None) -> Or
         step=trained.checkpoint.step,
         training=training,
     )
-
-
-def _data_folder(run: Path, data: str | os.PathLike[str] | None) -> Path | None:
-    """The folder given, or the one the run was trained on."""
-    if data is not None:
-        return Path(data)
-    folder = _facts(run / ENVIRONMENT).get("arguments", {}).get("data")
-    return Path(folder) if folder is not None else None
-
-
-def _facts(path: Path) -> dict[str, Any]:
-    """A JSON file of the run folder; empty when it is missing, as in a folder that holds weights only."""
-    return msgspec.json.decode(path.read_bytes()) if path.is_file() else {}
 
 
 def _training_cost(run: Path) -> TrainingCost | None:

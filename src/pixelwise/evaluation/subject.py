@@ -24,8 +24,8 @@ from pixelwise.machine.devices import choose_device
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.protocols import Protocol, Size
 from pixelwise.recipes.schema.training import Precision
+from pixelwise.records.evaluations import SAMPLES, evaluation_folder
 from pixelwise.records.result import Result, save_result
-from pixelwise.records.run_folder import EVALUATIONS
 from pixelwise.runtimes import ArtefactModel
 
 
@@ -123,9 +123,9 @@ def score(subject: Subject, measures: Measures) -> list[Result]:
         results.append(result)
         if subject.folder is None:
             continue
-        folder = subject.folder / EVALUATIONS / f"{split}-{protocol.name}"
+        folder = evaluation_folder(subject.folder, split, protocol.name)
         if subject.pictures:
-            save_samples(subject.model, subject.dataset, measurement, folder / "samples")
+            save_samples(subject.model, subject.dataset, measurement, folder / SAMPLES)
         save_result(result, measurement.per_image, folder)
     return results
 

@@ -10,11 +10,14 @@ import sys
 from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-import torch
 
 from pixelwise.machine.threads import usable_cores
+
+if TYPE_CHECKING:
+    import torch
 
 PACKAGES = ("pixelwise", "torch", "timm", "numpy", "opencv-python-headless", "Pillow")
 """The packages whose version can change a result."""
@@ -51,6 +54,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
 def machine_facts() -> Machine:
     """Look at this machine."""
+    import torch  # records describe machines without it
+
     return Machine(
         cpu=_cpu_name(),
         cores=usable_cores(),
@@ -82,6 +87,8 @@ def computes_bfloat16() -> bool:
     Without instructions for it they are emulated: measured, a convolution takes twice as long as in float32 on a
     processor with AVX-512, and fifty times as long on one without.
     """
+    import torch
+
     # oneDNN knows what it was told to leave unused (ONEDNN_MAX_CPU_ISA), but counts AVX-512 alone as support.
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and may_have_bfloat16(processor_features())
 
@@ -110,6 +117,8 @@ def version_facts() -> dict[str, str]:
 def peak_memory_bytes(device: torch.device) -> int:
     """Most memory used so far: on a GPU since its statistics were reset, else by this process ever."""
     if device.type == "cuda":
+        import torch
+
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

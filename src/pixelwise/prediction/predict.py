@@ -22,30 +22,14 @@ from pixelwise.prediction.mask_formats import MaskFormat, grey_png, mask_encoder
 from pixelwise.prediction.overlays import jpeg
 from pixelwise.prediction.segmenter import PaletteName, Prediction, Segmenter, choose_palette
 from pixelwise.recipes.classes.tables import Color
+from pixelwise.records.problems import Problem, append_problems, clear_problems
 from pixelwise.storage import json_text, printable, write_bytes, write_text
 
 MASKS = "masks"
 OVERLAYS = "overlays"
 CLASSES = "classes.json"
-PROBLEMS = "problems.jsonl"
 AHEAD = 2
 """Images read before, and written after, the one that is predicted: five in memory at most."""
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that could not be predicted: one line of `problems.jsonl`.
-
-    Attributes:
-        file: Its path, printable.
-        code: Of the error, such as `D101`.
-        message: What is wrong.
-        help: What to do about it.
-    """
-
-    file: str
-    code: str
-    message: str
-    help: str
 
 
 class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +106,7 @@ def predict_paths(
     problems = [_problem_of(finding) for finding in inputs.problems]
     if strict and problems:
         raise DataError(problems[0].code, problems[0].message, problems[0].help)
-    _write_down(problems, output)
+    append_problems(output, problems)
     draw = functools.partial(Prediction.overlay, alpha=alpha, palette=palette) if overlay else None
     write = functools.partial(_write, output=output, encode=encode, draw=draw)
     predictions = _predictions(segmenter, inputs.images, reading or segmenter.reading)
@@ -131,7 +115,7 @@ def predict_paths(
             if strict:
                 raise value
             problems.append(_problem(source.path, value))
-            _write_down(problems[-1:], output)
+            append_problems(output, problems[-1:])
         if progress is not None:
             progress(done, total)
     return _summary(total, problems, time.monotonic() - start)
@@ -208,13 +192,7 @@ def _begin(output: Path, segmenter: Segmenter, colors: Sequence[Color], mask_for
     if segmenter.model.multilabel:
         document = {"classes": classes, "multilabel": True}
     write_text(output / CLASSES, json_text(document))
-    (output / PROBLEMS).unlink(missing_ok=True)
-
-
-def _write_down(problems: Sequence[Problem], output: Path) -> None:
-    if problems:
-        with open(output / PROBLEMS, "ab") as file:
-            file.writelines(msgspec.json.encode(problem) + b"\n" for problem in problems)
+    clear_problems(output)
 
 
 def _below(folder: Path, name: Path, ending: str) -> Path:

@@ -61,6 +61,18 @@ def changes_between(before: Recipe, after: Recipe) -> list[str]:
     return [f"{path}={_toml(value)}" for path, value in _changes(before, after, "")]
 
 
+def flat_fields(recipe: Recipe) -> dict[str, Any]:
+    """Every field of a recipe that is set, by its path, such as `optimizer.lr`."""
+    return _flat(to_plain(recipe), "")
+
+
+def _flat(plain: dict[str, Any], prefix: str) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in plain.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
 def _claiming(changed: Recipe, before: Recipe) -> Recipe:
     """The changed recipe, without the published number if it is another experiment."""
     if _experiment(changed) == _experiment(before):

@@ -5,36 +5,22 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import msgspec
 from rich.console import Console
 
 from pixelwise.evaluation.runs import evaluate
 from pixelwise.prediction.loading import load
 from pixelwise.prediction.mask_formats import MaskFormat
-from pixelwise.prediction.predict import PROBLEMS, predict_paths
+from pixelwise.prediction.predict import predict_paths
 from pixelwise.prediction.segmenter import PaletteName
 from pixelwise.recipes.protocols import Size
+from pixelwise.records.problems import PROBLEMS
 from pixelwise.records.result import to_json
-from pixelwise.records.run_folder import ENVIRONMENT, REPORT, read_recipe
+from pixelwise.records.run_folder import REPORT, read_recipe
 from pixelwise.reports.displays import CountDisplay, warn
 from pixelwise.reports.run.page import write_report
 from pixelwise.reports.run.terminal import print_result
 from pixelwise.runtimes import is_artefact, read_sidecar
 from pixelwise.storage import json_text, printable
-
-
-def conclude(run: Path) -> None:
-    """Score a finished run under every protocol of its recipe, write the report, show the first table."""
-    environment = msgspec.json.decode((run / ENVIRONMENT).read_bytes())
-    device = environment["arguments"]["device"]
-    protocols = list(read_recipe(run).evaluation.protocols)
-    with CountDisplay("evaluating") as display:
-        results = evaluate(run, protocol=protocols, device=device, progress=display, warn=warn)
-    report = write_report(run)
-    console = Console()
-    for result in results:
-        print_result(result, console)
-    console.print(f"\nrun     {printable(run)}\nreport  {printable(report)}", markup=False, soft_wrap=True)
 
 
 def evaluate_and_show(

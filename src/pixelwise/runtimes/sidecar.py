@@ -8,25 +8,22 @@ with its protocol, how far the artefact agrees with PyTorch, the licence, the SH
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 import tomli_w
 
-from pixelwise.errors import CheckpointError
 from pixelwise.recipes.classes.tables import Color
 from pixelwise.recipes.overrides import from_plain
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.storage import printable, sha256_file, write_text
+from pixelwise.storage import printable, sha256_bytes, write_text
 
-Runtime = Literal["onnx", "openvino", "torch-export", "executorch"]
-SUFFIXES: dict[Runtime, str] = {"onnx": ".onnx", "openvino": ".xml", "torch-export": ".pt2", "executorch": ".pte"}
-"""How the file that a runtime opens ends."""
 NAME = "model"
+"""What the files of an artefact are called, but for their endings."""
+DESCRIPTION = f"{NAME}.toml"
 FORMAT = 1
 
 
@@ -163,7 +160,8 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         format: Version of this file; 1.
-        runtime: What runs it.
+        runtime: Name of the target that it was exported to.
+        plugin: Name and version of the installed package that adds this target; None for a built-in one.
         precision: Number format of the weights in it.
         recipe_name: Name of the recipe.
         recipe_hash: Of the recipe in `recipe`.
@@ -186,7 +184,8 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     format: int = FORMAT
-    runtime: Runtime
+    runtime: str
+    plugin: str | None = None
     precision: str = "float32"
     recipe_name: str
     recipe_hash: str
@@ -207,6 +206,12 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     float_layers: tuple[str, ...] = ()
     recipe: dict[str, Any]
 
+    @property
+    def files_sha256(self) -> str:
+        """The SHA-256 of the one file, or that of the hashes of several."""
+        hashes = list(self.files.values())
+        return hashes[0] if len(hashes) == 1 else sha256_bytes("".join(hashes).encode())
+
     def resolved_recipe(self, where: Path) -> Recipe:
         """The recipe.
 
@@ -222,55 +227,6 @@ def write_sidecar(sidecar: Sidecar, path: Path) -> None:
     # Lists of numbers, of which a palette has hundreds, on one line each.
     numbers = re.compile(r"\[\s+((?:[-+.e\d]+,\s*)+)\]")
     write_text(path, numbers.sub(lambda found: f"[{' '.join(found[1].split()).removesuffix(',')}]", text))
-
-
-def read_sidecar(artefact: Path) -> tuple[Sidecar, Path]:
-    """What stands beside an artefact, after every one of its files was compared with its SHA-256.
-
-    Args:
-        artefact: The folder, its `model.toml`, or the file that a runtime opens.
-
-    Returns:
-        The content, and the file that the runtime opens.
-
-    Raises:
-        CheckpointError: K462, something is missing or differs.
-    """
-    path = artefact / f"{NAME}.toml" if artefact.is_dir() else artefact.with_suffix(".toml")
-    if not artefact.exists():
-        raise damaged(artefact, "there is no such file")
-    try:
-        sidecar = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Sidecar)
-    except FileNotFoundError:
-        raise damaged(artefact, f"{path.name} is not beside it, which says what goes in and what comes out") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.MsgspecError) as error:
-        raise damaged(artefact, f"{path.name} cannot be read: {error}") from error
-    if sidecar.format != FORMAT:
-        raise damaged(
-            artefact, f"{path.name} has format {sidecar.format}, this version of pixelwise reads format {FORMAT}"
-        )
-    for name, expected in sidecar.files.items():
-        file = path.parent / name
-        # A name from a file must not lead out of the folder.
-        if Path(name).name != name:
-            raise damaged(artefact, f"{path.name} names '{printable(Path(name))}', which is not a plain file name")
-        if not file.is_file():
-            raise damaged(artefact, f"{name} is missing")
-        if (found := sha256_file(file)) != expected:
-            raise damaged(artefact, f"{name} has SHA-256 {found[:12]}..., expected {expected[:12]}...")
-    opened = [name for name in sidecar.files if name.endswith(SUFFIXES[sidecar.runtime])]
-    if not opened:
-        raise damaged(artefact, f"{path.name} names no {SUFFIXES[sidecar.runtime]} file")
-    if artefact.is_file() and artefact != path and artefact.name not in sidecar.files:
-        raise damaged(artefact, f"{path.name} beside it is of {', '.join(sidecar.files)}")
-    return sidecar, path.parent / opened[0]
-
-
-def damaged(artefact: Path, reason: str) -> CheckpointError:
-    """The error for an artefact that is not what it was when it was written."""
-    return CheckpointError(
-        "K462", f"{printable(artefact)} cannot be used: {reason}", "export it again, or copy all of its files again"
-    )
 
 
 def _without_none(value: Any) -> Any:

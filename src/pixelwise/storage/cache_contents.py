@@ -6,13 +6,16 @@ import contextlib
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from pixelwise.errors import RecipeError
+from pixelwise.options import chosen
 from pixelwise.storage.cache_kinds import KINDS, CacheKind
 from pixelwise.storage.caches import Found, cache_folder, found_in_cache, remove
 from pixelwise.storage.names import printable
+from pixelwise.storage.options import CacheOptions
 
 OTHER = "of other versions"
 """What no kind knows: left by other versions of Pixelwise."""
@@ -54,20 +57,6 @@ class CacheUse(msgspec.Struct, frozen=True, kw_only=True):
     entries: tuple[CacheEntry, ...]
 
 
-class CacheContents(msgspec.Struct, frozen=True, kw_only=True):
-    """What lies in the cache folder.
-
-    Attributes:
-        folder: The cache folder, printable.
-        bytes: The size of everything.
-        kinds: Every kind, with or without entries; the last ones are `OTHER` and `UNFINISHED` where there are any.
-    """
-
-    folder: str
-    bytes: int
-    kinds: tuple[CacheUse, ...]
-
-
 class Cleared(msgspec.Struct, frozen=True, kw_only=True):
     """What clearing did.
 
@@ -80,6 +69,42 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
     entries: int
     bytes: int
     left: dict[str, str]
+
+
+class CacheContents(msgspec.Struct, frozen=True, kw_only=True):
+    """What lies in the cache folder.
+
+    Attributes:
+        folder: The cache folder, printable.
+        bytes: The size of everything.
+        kinds: Every kind, with or without entries; the last ones are `OTHER` and `UNFINISHED` where there are any.
+        cleared: What clearing did after this was seen; None where nothing was to be cleared.
+    """
+
+    folder: str
+    bytes: int
+    kinds: tuple[CacheUse, ...]
+    cleared: Cleared | None = None
+
+
+def cache(options: CacheOptions | None = None, **changes: Any) -> CacheContents:
+    """What lies in the cache folder, by kind: the entries, their size, and what they are for; and clearing it.
+
+    Args:
+        options: See `CacheOptions`; single ones can be given by keyword.
+        **changes: Fields of `CacheOptions`.
+
+    Returns:
+        What was there before anything was removed.
+
+    Raises:
+        RecipeError: R203, there is no such kind.
+    """
+    options = chosen(CacheOptions, options, changes)
+    contents = cache_contents(options.kinds)
+    if not options.clear:
+        return contents
+    return msgspec.structs.replace(contents, cleared=clear_cache(options.kinds))
 
 
 def cache_contents(kinds: Collection[str] = ()) -> CacheContents:

@@ -14,7 +14,7 @@ from pixelwise.models import SegmentationModel, build_model
 from pixelwise.recipes.schema.model import Spec
 from pixelwise.recipes.schema.recipe import Loss, Optimizer, Recipe, Sampling, Schedule
 from pixelwise.training.batches import Batch
-from pixelwise.training.optimizers import build_optimizer
+from pixelwise.training.optimization.optimizers import build_optimizer
 from pixelwise.training.state import TrainingState
 from pixelwise.training.step import train_step
 

@@ -22,8 +22,6 @@ CROP = 128
 """Largest side of the training crops here; everything before the crop happens at the row's own sizes."""
 BATCH = 2
 STEPS = 2
-SAME_FILES = {"ade20k32": "ade20k", "cocoseg21-edgeai": "cocoseg21"}
-"""Data sets that read another one's files."""
 
 
 class RowTrial(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,10 +97,9 @@ def try_row(name: str, miniatures: Path, output: Path) -> RowTrial:
     """
     began = time.monotonic()
     entry = recipe(name)
-    kind = SAME_FILES.get(entry.data.dataset, entry.data.dataset)
-    data = miniatures / kind
+    data = miniatures / entry.data.dataset
     if not data.exists():
-        write_miniature(kind, data, (4, 1))
+        write_miniature(entry.data.dataset, data, (4, 1))
     trial = trial_recipe(entry)
     run = train(trial, data=data, output=output, threads=None)
     result = evaluate(run)

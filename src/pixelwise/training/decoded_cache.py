@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -13,6 +12,7 @@ import PIL
 
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.errors import ResourceError
+from pixelwise.observer import Observer
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import sha256_bytes
@@ -28,9 +28,6 @@ _PROBED = 8
 _MARGIN = 1.1
 _HELP = "free some space, point XDG_CACHE_HOME to a larger disk, or set data.cache=off"
 _DECODING = "decoding the images"
-
-Phase = Callable[[str, int, int], None]
-"""Told of the work: what, how much is done, of how much."""
 
 
 class KeptPairs:
@@ -61,26 +58,27 @@ class KeptPairs:
         return image, labels
 
 
-def keep_decoded(pairs: TrainingPairs, recipe: Recipe, largest: Size, phase: Phase) -> None:
+def keep_decoded(pairs: TrainingPairs, recipe: Recipe, largest: Size, observer: Observer) -> None:
     """Decode the pairs once, as `data.cache` says.
 
     Args:
         pairs: Told to use what was decoded.
         recipe: Its `data.cache`, `data.train_split` and `augment.resize` are used.
         largest: Size of the largest image.
-        phase: Told of the work.
+        observer: Told of the work.
 
     Raises:
         DataError: A pair cannot be read.
         ResourceError: S601, S602, the disk has no room for it.
     """
     if recipe.data.cache == "disk":
-        pairs.use_cache(kept_pairs(pairs, recipe, phase))
+        pairs.use_cache(kept_pairs(pairs, recipe, observer))
     elif fits_in_memory(pairs.samples, recipe, largest):
-        pairs.fill_cache(lambda done, total: phase(_DECODING, done, total))
+        observer.phase(_DECODING)
+        pairs.fill_cache(observer.progress)
 
 
-def kept_pairs(pairs: TrainingPairs, recipe: Recipe, phase: Phase) -> KeptPairs:
+def kept_pairs(pairs: TrainingPairs, recipe: Recipe, observer: Observer) -> KeptPairs:
     """The pairs from their file in the cache folder, which is made where it is missing or not whole.
 
     Of several processes that need the same file one makes it and the others wait.
@@ -89,17 +87,18 @@ def kept_pairs(pairs: TrainingPairs, recipe: Recipe, phase: Phase) -> KeptPairs:
         DataError: A pair cannot be read.
         ResourceError: S601, S602, the disk has no room for it.
     """
-    phase("comparing the data with the cache", 0, 0)
+    observer.phase("comparing the data with the cache")
     subject = _subject(pairs, recipe)
     folder = entry_path(DECODED, _key(pairs, recipe), subject=subject)
-    with work_lock(folder, lambda: phase("waiting for another process that decodes the images", 0, 0)):
+    with work_lock(folder, lambda: observer.phase("waiting for another process that decodes the images")):
         with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
             return KeptPairs(pairs, folder / DECODED_FILE)
         remove_leftovers(folder)
         _require_space(pairs, folder)
         about = {"dataset": pairs.dataset.name, "split": recipe.data.train_split, "pairs": len(pairs)}
         try:
-            every = pairs.decoded(range(len(pairs)), lambda done, total: phase(_DECODING, done, total))
+            observer.phase(_DECODING)
+            every = pairs.decoded(range(len(pairs)), observer.progress)
             write_arrays(folder / DECODED_FILE, every, about)
         except ResourceError as error:
             raise ResourceError(error.code, error.message, _HELP) from error

@@ -84,7 +84,7 @@ def _count_now(spec: Spec, outputs: int, size: Size) -> Count:
     import torch
 
     from pixelwise.models import build_model
-    from pixelwise.profiling import complexity
+    from pixelwise.profiling.complexity import complexity
 
     try:
         with torch.device("meta"):

@@ -7,6 +7,7 @@ lays that out.
 from __future__ import annotations
 
 import itertools
+import math
 import string
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -300,8 +301,8 @@ def _per_class(block: PerClass | None, measured: Measured | None) -> tuple[tuple
     runs = measured.runs if measured is not None and measured.kind == "comparable" else ()
     rows = []
     for index, (name, value) in enumerate(zip(block.classes, block.values, strict=True)):
-        scores = [run.score.per_class[index].iou for run in runs if len(run.score.per_class) == len(block.classes)]
-        known = [100 * score for score in scores if score is not None]
+        scores = [run.result.per_class[index].iou for run in runs if len(run.result.per_class) == len(block.classes)]
+        known = [100 * score for score in scores if not math.isnan(score)]
         rows.append((name, value, sum(known) / len(known) if known else None))
     return tuple(rows)
 

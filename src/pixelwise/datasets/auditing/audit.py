@@ -21,12 +21,21 @@ from pixelwise.datasets.fingerprint import HashCache, stat_signature
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.machine.threads import reading_threads
+from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.classes.tables import IGNORE
 from pixelwise.storage import printable, remembered, sha256_bytes
 from pixelwise.storage.cache_kinds import AUDIT
 from pixelwise.storage.caches import subject_of
 
-Progress = Callable[[int, int], None]
+
+class _Called(Observer):
+    """Passes progress on to a function."""
+
+    def __init__(self, progress: Callable[[int, int], None]) -> None:
+        self._progress = progress
+
+    def progress(self, done: int, total: int | None) -> None:
+        self._progress(done, total or 0)
 
 
 class SplitStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,8 +124,9 @@ def audit(
     dataset: Dataset,
     *,
     splits: Sequence[str] | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
     fresh: bool = False,
+    observer: Observer = SILENT,
 ) -> Audit:
     """Decode every pair of `dataset` and list everything that is wrong or odd.
 
@@ -126,25 +136,27 @@ def audit(
     Args:
         dataset: As opened.
         splits: Names of the splits to look at; None takes all.
-        progress: Called with (pairs done, pairs in total).
+        progress: Called with the number of pairs done and that of all pairs; `observer` tells more.
         fresh: Look at every file again, and compare its content with the hash that an earlier
             audit kept: D103 where it changed although size and modification time did not.
+        observer: Told how many pairs are done.
     """
     names = [name for name in dataset.splits if splits is None or name in splits]
     return remembered(
         AUDIT,
         _cache_key(dataset, names),
         Audit,
-        lambda: _audit(dataset, names, progress, fresh=fresh),
+        lambda: _audit(dataset, names, observer if progress is None else _Called(progress), fresh=fresh),
         subject=subject_of(dataset.root.absolute(), dataset.name, dataset.reading, names),
         fresh=fresh,
     )
 
 
-def _audit(dataset: Dataset, names: Sequence[str], progress: Progress | None, *, fresh: bool) -> Audit:
+def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh: bool) -> Audit:
+    observer.phase("looking at the data")
     pairs = [(name, sample) for name in names for sample in dataset.splits[name]]
     hashes = HashCache(dataset.root)
-    examinations = _examine_all(dataset, pairs, hashes, progress=progress, fresh=fresh)
+    examinations = _examine_all(dataset, pairs, hashes, observer=observer, fresh=fresh)
     statistics = {name: _statistics([e for e in examinations if e.split == name], dataset) for name in names}
     twins = _twins(examinations, names)
     return Audit(
@@ -201,7 +213,7 @@ def _examine_all(
     pairs: Sequence[tuple[str, Sample]],
     hashes: HashCache,
     *,
-    progress: Progress | None,
+    observer: Observer,
     fresh: bool,
 ) -> list[Examination]:
     """Every pair's examination, in order; what was learnt survives an interruption."""
@@ -219,8 +231,7 @@ def _examine_all(
         with ThreadPoolExecutor(reading_threads()) as pool:
             for done, examination in enumerate(pool.map(look, pairs), start=1):
                 examinations.append(examination)
-                if progress is not None:
-                    progress(done, len(pairs))
+                observer.progress(done, len(pairs))
     finally:
         hashes.save()
         known.save()

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import msgspec
 
-from pixelwise.datasets.auditing.audit import Audit, SplitStatistics
+from pixelwise.datasets.auditing.audit import Audit, SplitStatistics, audit
 from pixelwise.datasets.auditing.class_weights import (
     enet_weights,
     inverse_sqrt_weights,
     median_frequency_weights,
     positive_weights,
 )
+from pixelwise.datasets.opening import open_folder
 from pixelwise.errors import DataError
+from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
 
@@ -35,6 +42,50 @@ class Suggestions(msgspec.Struct, frozen=True, kw_only=True):
     class_weights: dict[str, tuple[float, ...]]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+
+class Statistics(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers about a data set.
+
+    Attributes:
+        audit: Counts by split and class, sizes, findings.
+        suggestions: Class weights and normalisation; None where nothing can be trained on.
+        channels: The channels that mean and standard deviation are of (`data.channels`); None: red, green and blue.
+    """
+
+    audit: Audit
+    suggestions: Suggestions | None
+    channels: tuple[int, ...] | None = None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Everything but the findings, for JSON."""
+        histogram = self.audit.sizes.histogram
+        return {
+            "dataset": self.audit.dataset,
+            "classes": self.audit.classes,
+            "splits": self.audit.statistics,
+            "sizes": [{"height": size[0], "width": size[1], "images": images} for size, images in histogram],
+            "suggestions": self.suggestions,
+        }
+
+
+def statistics(
+    root: str | os.PathLike[str], overrides: Sequence[str] = (), *, observer: Observer = SILENT
+) -> Statistics:
+    """Measure a data set: pixels and images by class, sizes, colours, class weights.
+
+    Args:
+        root: Folder of the data set.
+        overrides: How to read the data, such as `data.channels=[3,2,1]`.
+        observer: Told how many images have been looked at.
+
+    Raises:
+        DataError: D222, there is no data set in the folder; what opening it raises.
+        RecipeError: An override is wrong.
+    """
+    data, dataset = open_folder(Path(root), overrides)
+    found = audit(dataset, observer=observer)
+    return Statistics(audit=found, suggestions=suggestions(found, data.train_split), channels=data.channels)
 
 
 def suggestions(found: Audit, train_split: str = "train") -> Suggestions | None:

@@ -17,7 +17,8 @@ from pixelwise.datasets.classes.inference import infer_colors, infer_label_map, 
 from pixelwise.datasets.classes.names import label_classes
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.labels import LabelTable, format_color, parse_color, table_of
-from pixelwise.datasets.layouts.layout import DESCRIPTION_FILE, Layout
+from pixelwise.datasets.layouts.description import DESCRIPTION_FILE
+from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.classes.tables import CLASS_SETS, IGNORE, Color, voc_color
 from pixelwise.recipes.schema.recipe import Data

@@ -18,19 +18,25 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.format import LISTS, Format, Miniature, Scenes, register
 from pixelwise.datasets.formats.folder import folder_layout
-from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, in_order
+from pixelwise.datasets.layouts.description import write_description
+from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.splits import divided
+from pixelwise.datasets.layouts.words import IMAGE_WORDS, MASK_WORDS, SPLIT_NAMES
+from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
-from pixelwise.storage import printable
+from pixelwise.storage import printable, write_text
 
-LOOKED_FOR = "train.txt and val.txt with `image mask` per line, or a CSV file with the columns image and mask"
 _PLACES = (".", "lists", "splits", "ImageSets/Segmentation", "ImageSets")
 _ENDINGS = (".txt", ".csv", ".tsv", ".lst")
-_IMAGE_COLUMNS = ("image", "images", "image_path", "img", "img_path", "filename", "file_name", "path", "input", "x")
-_MASK_COLUMNS = ("mask", "masks", "mask_path", "label", "labels", "label_path", "annotation", "seg", "target", "y")
+# The first one that exists is taken: where a file has a `label` and a `mask_path`, the label is a word.
+_IMAGE_COLUMNS = (
+    "image", "images", "image_path", "img", "img_path", "filename", "file_name", "path", *IMAGE_WORDS, "x",
+)  # fmt: skip
+_MASK_COLUMNS = ("mask", "masks", "mask_path", "label", "labels", "label_path", *MASK_WORDS, "y")
 _SPLIT_COLUMNS = ("split", "set", "subset", "fold")
 # (line number, image, mask or None)
 _Row = tuple[int, str, str | None]
@@ -78,14 +84,14 @@ def _find(root: Path) -> dict[str, Path]:
             continue
         named = {SPLIT_NAMES[path.stem.lower()]: path for path in reversed(files) if path.stem.lower() in SPLIT_NAMES}
         if "train" in named:
-            return in_order_of(named)
+            return _in_order_of(named)
         tables = [path for path in files if path.suffix.lower() in (".csv", ".tsv") and _columns(path) is not None]
         if len(tables) == 1:
             return {"train": tables[0]}
     return {}
 
 
-def in_order_of(named: dict[str, Path]) -> dict[str, Path]:
+def _in_order_of(named: dict[str, Path]) -> dict[str, Path]:
     """The lists as train, val, test."""
     return {split: named[split] for split in ("train", "val", "test") if split in named}
 
@@ -283,3 +289,29 @@ def _of_names(root: Path, rows: dict[str, list[tuple[Path, _Row]]], problems: li
         splits=in_order(splits),
         problems=(*kept, *problems),
     )
+
+
+def _write(root: Path, scenes: Scenes) -> None:
+    for split, members in scenes.splits.items():
+        lines = []
+        for number, scene in enumerate(members):
+            # Folders whose names say nothing: only the list knows what they hold.
+            photo, truth = f"cam/{split}{number:04d}.png", f"out/{split}{number:04d}.png"
+            write_image(root / photo, scene.image)
+            write_image(root / truth, scenes.mask(scene))
+            lines.append(f"{photo} {truth}\n")
+        write_text(root / f"{split}.txt", "".join(lines))
+    write_description(root, scenes.classes)
+
+
+register(
+    Format(
+        name="lists",
+        title="train.txt and val.txt with `IMAGE MASK` per line",
+        expected="train.txt and val.txt with `image mask` per line, or a CSV file with the columns image and mask",
+        layout=lists_layout,
+        recognise=lambda root: bool(_find(root)),
+        priority=LISTS,
+        miniature=Miniature(write=_write),
+    )
+)

@@ -9,20 +9,9 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.layouts.listing import subfolders
+from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.samples import Sample
 from pixelwise.recipes.classes.tables import Color
-
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-"""Folder names (lower case) that are splits."""
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,16 +53,6 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     multilabel: bool = False
 
 
-def split_folders(folder: Path) -> dict[str, Path]:
-    """The folders of splits directly below `folder`: `train`, `val` or `test` -> path."""
-    return {SPLIT_NAMES[name]: path for name, path in subfolders(folder).items() if name in SPLIT_NAMES}
-
-
-def split_of(parts: Iterable[str]) -> str | None:
-    """The split that a path belongs to: of its folders' names the first that is one."""
-    return next((SPLIT_NAMES[part.lower()] for part in parts if part.lower() in SPLIT_NAMES), None)
-
-
 def in_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sample, ...]]:
     """The splits as train, val, test, then others by name."""
     known = list(dict.fromkeys(SPLIT_NAMES.values()))
@@ -82,10 +61,10 @@ def in_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sample, .
     }
 
 
-def all_match(layout: Layout, pattern: re.Pattern[str]) -> bool:
-    """Whether there are samples, and the last part of every id matches `pattern` completely."""
-    ids = [sample.id for samples in layout.splits.values() for sample in samples]
-    return bool(ids) and all(pattern.fullmatch(id.rpartition("/")[2]) for id in ids)
+def all_match(names: Iterable[str], pattern: re.Pattern[str]) -> bool:
+    """Whether there are names, and the last part of each matches `pattern` completely."""
+    last = [name.rpartition("/")[2] for name in names]
+    return bool(last) and all(pattern.fullmatch(name) for name in last)
 
 
 def trained_on(layout: Layout, train_split: str) -> Layout:
@@ -124,6 +103,3 @@ def _joined(layout: Layout, name: str, parts: tuple[str, ...]) -> Layout:
     others = {split: found for split, found in layout.splits.items() if split not in (*parts, *alike)}
     joined = tuple(sorted(samples, key=lambda sample: sample.id))
     return msgspec.structs.replace(layout, splits={name: joined, **others})
-
-
-DESCRIPTION_FILE = "dataset.toml"

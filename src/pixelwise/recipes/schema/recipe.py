@@ -141,12 +141,11 @@ class Recipe(Part, frozen=True, kw_only=True):
 
     def _require_binary_terms(self) -> None:
         """What has no meaning where a pixel may belong to several classes."""
+        self.loss.require_labels(multilabel=True)
         loss, augment = self.loss, self.augment
         named = isinstance(loss.class_weights, str) and loss.class_weights not in ("none", "inverse-sqrt")
         cases = (
             (loss.ohem is not None, "loss.ohem", "loss.ohem=null; loss.focal is a milder kind of mining"),
-            (loss.lovasz > 0, "loss.lovasz", "loss.lovasz=0; loss.dice or loss.tversky instead"),
-            (loss.boundary > 0, "loss.boundary", "loss.boundary=0"),
             (named, f"loss.class_weights={loss.class_weights}", "loss.class_weights=inverse-sqrt, none or a list"),
             (augment.mix == "classmix", "augment.mix=classmix", "augment.mix=cutmix or none"),
             (augment.max_class_share is not None, "augment.max_class_share", "augment.max_class_share=null"),
@@ -234,6 +233,8 @@ def _changed(part: msgspec.Struct) -> dict[str, Any]:
             elif isinstance(value, tuple):
                 items = [_changed(item) if isinstance(item, msgspec.Struct) else item for item in value]
                 plain[field.name] = items
+            elif isinstance(value, dict) and all(isinstance(item, msgspec.Struct) for item in value.values()):
+                plain[field.name] = {name: _changed(item) for name, item in value.items()}
             else:
                 plain[field.name] = msgspec.to_builtins(value)
     if part.__struct_config__.tag is not None:

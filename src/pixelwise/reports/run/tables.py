@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import recipe as find_recipe
-from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with, to_plain
+from pixelwise.recipes.overrides import flat_fields
+from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with
 from pixelwise.recipes.schema.roles import is_in
+from pixelwise.records.log import ResumeRecord, SkippedRecord
 from pixelwise.records.result import ClassResult, Result
 from pixelwise.reports.numbers import count, percent, share
 from pixelwise.reports.run.records import RunRecords
@@ -177,7 +179,7 @@ def remarks(run: RunRecords, result: Result) -> list[str]:
     changes = changed_fields(run.recipe)
     if changes:
         found.append(f"This run changes the recipe “{run.recipe.name}”: {'; '.join(changes)}.")
-    skipped, resumes = len(run.of_kind("skipped")), len(run.of_kind("resume"))
+    skipped, resumes = len(run.log.of(SkippedRecord)), len(run.log.of(ResumeRecord))
     if skipped:
         found.append(f"Training steps that changed nothing (non-finite, or nothing labelled): {skipped}.")
     if resumes:
@@ -206,10 +208,10 @@ def changed_fields(recipe: Recipe) -> list[str]:
     What a run fills in from its data, and the published result that a changed recipe no longer claims, are no change.
     """
     try:
-        original = _flat(to_plain(find_recipe(recipe.name)))
+        original = flat_fields(find_recipe(recipe.name))
     except RecipeError:
         return []
-    ours = _flat(to_plain(recipe))
+    ours = flat_fields(recipe)
     filled_in = fields_with(Role.FROM_DATA, Role.CLAIM)
     keys = [key for key in {**original, **ours} if not is_in(key, filled_in)]
     return [
@@ -217,13 +219,6 @@ def changed_fields(recipe: Recipe) -> list[str]:
         for key in keys
         if ours.get(key) != original.get(key)
     ]
-
-
-def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in plain.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
 
 
 def _or_zero(value: float) -> float:

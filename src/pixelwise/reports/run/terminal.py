@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 from rich.cells import cell_len
@@ -11,7 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pixelwise.metrics import CONVENTIONS, miou
+from pixelwise.records.evaluations import find_result
 from pixelwise.records.result import ClassResult, GroupResult, Result
+from pixelwise.records.run_folder import REPORT, read_recipe
 from pixelwise.reports.numbers import percent, share, speed
 from pixelwise.storage import printable
 
@@ -38,6 +41,25 @@ def print_result(result: Result, console: Console) -> None:
         console.print(Text(group_line(group)), soft_wrap=True)
     if any(entry.images == 1 for entry in result.per_class):
         console.print(Text("! only one image holds this class: its score says little"), soft_wrap=True)
+
+
+def print_run(run: Path, *, scored: bool) -> None:
+    """Print how a run that was trained to its end scored, and where it is.
+
+    Args:
+        run: The run folder.
+        scored: Whether it was scored under every protocol of its recipe.
+    """
+    console = Console()
+    if not scored:
+        console.print(f"{run}: trained. Score it with: pixelwise evaluate {run}", markup=False, soft_wrap=True)
+        return
+    evaluation = read_recipe(run).evaluation
+    for protocol in evaluation.protocols:
+        result = find_result(run, evaluation.split, protocol)
+        if result is not None:
+            print_result(result, console)
+    console.print(f"\nrun     {printable(run)}\nreport  {printable(run / REPORT)}", markup=False, soft_wrap=True)
 
 
 def result_table(result: Result, width: int) -> Table:

@@ -192,7 +192,7 @@ def record(row: ZooRow) -> dict[str, Any]:
 
 
 def _measured(measured: Measured | None) -> dict[str, Any]:
-    score = measured.runs[0].score if measured else None
+    score = measured.runs[0].result if measured else None
     size = score.input_size if score else None
     return {
         "measured_miou_percent": measured.percent if measured else None,
