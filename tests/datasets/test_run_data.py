@@ -43,6 +43,6 @@ def test_a_run_that_does_not_know_its_data_has_to_be_told(run: Path, tiny_data: 
 
 def test_synthetic_data_is_always_known(tmp_path: Path, tiny_run: Path):
     recipe = read_recipe(tiny_run)
-    assert knows_its_data(
-        tmp_path, msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, dataset="town"))
-    )
+    town = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, dataset="town"))
+    assert knows_its_data(tmp_path, town)
+    assert not knows_its_data(tmp_path, recipe)

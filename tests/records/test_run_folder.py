@@ -81,7 +81,8 @@ def test_a_page_is_written_into_the_run(tmp_path: Path):
 def test_reading_a_run_folder_imports_nothing_heavy():
     code = (
         "import importlib, pkgutil, sys, pixelwise.records as records\n"
-        "for module in pkgutil.iter_modules(records.__path__): importlib.import_module(f'pixelwise.records.{module.name}')\n"
+        "for module in pkgutil.iter_modules(records.__path__, 'pixelwise.records.'):\n"
+        "    importlib.import_module(module.name)\n"
         "sys.exit(str({'torch', 'timm', 'cv2', 'matplotlib', 'PIL'} & set(sys.modules) or '') or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
