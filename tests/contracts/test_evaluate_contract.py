@@ -168,6 +168,17 @@ def test_everything_else_that_was_asked_for_is_in_the_result(
     )
 
 
+def test_a_metric_is_measured_by_its_name_or_refused(
+    subjects: Callable[[str], Any], kind: str, tiny_data: Path
+) -> None:
+    result = evaluate(subjects(kind), tiny_data, "val", "native", boundary=False, metrics=["boundary_iou"])
+    assert 0 < result.boundary_miou <= 1
+    with pytest.raises(RecipeError) as caught:
+        evaluate(subjects(kind), tiny_data, "val", "native", metrics=("boundary",))
+    assert caught.value.code == "R225"
+    assert "'boundary_iou'" in caught.value.message
+
+
 @pytest.mark.heavy
 def test_the_calibration_of_class_ids_is_refused(subjects: Callable[[str], Any], tiny_data: Path) -> None:
     with pytest.raises(RecipeError, match="class ids") as caught:
