@@ -18,6 +18,8 @@ CLASSES = ("ground", "box", "ball", "nowhere")
 SIZES = ((24, 31), (24, 31), (17, 40), (5, 5), (30, 22))
 BAND = 7
 """Rows of a band of probabilities."""
+TOLERANCE = 1e-6
+"""Relative; values that are summed in another order, or computed in float32, differ that much."""
 
 
 def check_metric(metric: str | Metric) -> None:
@@ -84,7 +86,7 @@ def _check_value(where: str, metric: Metric, task: Task, found: Value) -> None:
 
 def _require_same(where: str, found: Value, expected: Value) -> None:
     ours, theirs = ([one.value, *one.per_class, *(one.interval or ())] for one in (found, expected))
-    if len(ours) != len(theirs) or not np.allclose(ours, theirs, rtol=1e-9, atol=0, equal_nan=True):
+    if len(ours) != len(theirs) or not np.allclose(ours, theirs, rtol=TOLERANCE, atol=0, equal_nan=True):
         raise AssertionError(f"{where} the value is {found}, not {expected}")
 
 
