@@ -19,8 +19,6 @@ import time
 from pathlib import Path
 
 import torch
-from pixelwise.deployment.export.formats import write_artefact
-from pixelwise.deployment.export.graphs import ExportedNetwork, GraphOptions
 
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.export.export import describe
