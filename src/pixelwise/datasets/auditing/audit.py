@@ -15,7 +15,7 @@ import numpy as np
 
 from pixelwise.datasets.auditing.conclusions import Twins, collect_findings, relative_name
 from pixelwise.datasets.auditing.examination import Examination, ExaminationCache, examine
-from pixelwise.datasets.auditing.near_duplicates import KEPT_PAIRS, NearDuplicate, Seen, repeated, twins_across
+from pixelwise.datasets.auditing.near_duplicates import KEPT_TWINS, NearDuplicate, Seen, repeated, twins_across
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import HashCache, stat_signature
 from pixelwise.datasets.samples import Dataset, Sample
@@ -181,7 +181,7 @@ def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh:
                 distance=distance,
             )
             for pairs_of_splits in twins.values()
-            for one, other, distance in pairs_of_splits[:KEPT_PAIRS]
+            for one, other, distance in pairs_of_splits[:KEPT_TWINS]
         ),
     )
 

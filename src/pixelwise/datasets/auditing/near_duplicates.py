@@ -24,7 +24,7 @@ MAX_DISTANCE = 6
 MIN_CORRELATION = 0.95
 SMALLEST_SIDE = 32
 """Smaller images have too little to tell them apart."""
-KEPT_PAIRS = 100
+KEPT_TWINS = 100
 """At most this many look-alikes of two splits are listed; the others are counted."""
 _LEAST_CONTRAST = 3.0
 _THUMBNAIL = 16
@@ -109,12 +109,12 @@ def twins_across(first: Sequence[Seen], second: Sequence[Seen]) -> list[tuple[Se
         second: Images of another split.
 
     Returns:
-        (of the first, of the second, differing bits), nearest pairs first.
+        (of the first, of the second, differing bits), the nearest first.
     """
     first = [seen for seen in first if seen.look.hash >= 0]
     second = [seen for seen in second if seen.look.hash >= 0]
     hashes = np.array([seen.look.hash for seen in first], np.uint64)
-    pairs: list[tuple[Seen, Seen, int]] = []
+    twins: list[tuple[Seen, Seen, int]] = []
     for start in range(0, len(second) if first else 0, _BLOCK):
         block = second[start : start + _BLOCK]
         wanted = np.array([seen.look.hash for seen in block], np.uint64)
@@ -124,9 +124,9 @@ def twins_across(first: Sequence[Seen], second: Sequence[Seen]) -> list[tuple[Se
             for column in sorted(candidates, key=lambda index, row=row: int(distances[row, index])):
                 one, other = first[column], block[row]
                 if one.digest != other.digest and _correlation(one.look, other.look) >= MIN_CORRELATION:
-                    pairs.append((one, other, int(distances[row, column])))
+                    twins.append((one, other, int(distances[row, column])))
                     break
-    return sorted(pairs, key=lambda pair: (pair[2], pair[1].id))
+    return sorted(twins, key=lambda twin: (twin[2], twin[1].id))
 
 
 def repeated(images: Sequence[Seen]) -> int:
