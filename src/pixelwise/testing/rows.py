@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from pixelwise.evaluation.runs import evaluate
+from pixelwise.evaluation.runs import score_by_name
 from pixelwise.recipes.catalog import list_recipes, recipe
 from pixelwise.recipes.overrides import changes_between, with_parts
 from pixelwise.recipes.published.pages import PAGES, read_page
@@ -102,7 +102,7 @@ def try_row(name: str, miniatures: Path, output: Path) -> RowTrial:
         write_miniature(entry.data.dataset, data, (4, 1))
     trial = trial_recipe(entry)
     run = train(trial, data=data, output=output, threads=None)
-    result = evaluate(run)
+    (result,) = score_by_name(run)
     if math.isnan(result.miou):
         raise AssertionError(f"{name}: the mIoU is no number")
     return RowTrial(

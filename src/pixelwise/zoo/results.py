@@ -10,8 +10,9 @@ from typing import Literal
 import msgspec
 
 from pixelwise.errors import DataError, RecipeError
-from pixelwise.recipes.protocols import PROTOCOLS, Size
+from pixelwise.recipes.protocols import PROTOCOLS
 from pixelwise.recipes.schema.recipe import Recipe, Role, with_fields_of
+from pixelwise.recipes.sizes import Size
 from pixelwise.records.evaluations import result_files
 from pixelwise.records.result import RESULT, Result, load_result
 from pixelwise.records.run_folder import is_run, read_recipe

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pixelwise.recipes.classes.tables import CLASS_SETS, IGNORE, MOST_LABELS, Color
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.base import Part, Range, require, require_at_least, require_size
 from pixelwise.recipes.schema.roles import Role, role
+from pixelwise.recipes.sizes import Size
 
 
 class Data(Part, frozen=True, kw_only=True):
