@@ -50,8 +50,8 @@ from pixelwise.machine.facts import computes_bfloat16
 from pixelwise.models import build_model, unet
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.sizes import Size
 from pixelwise.training.batches import TrainingPairs, training_batches
 from pixelwise.training.choices.format_choice import choose_format
 from pixelwise.training.decoded_cache import keep_decoded

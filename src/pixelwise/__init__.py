@@ -15,6 +15,7 @@ from pixelwise.telemetry import switch_off as _switch_off
 if TYPE_CHECKING:
     from pixelwise.api.check import check
     from pixelwise.api.deploy import deploy
+    from pixelwise.api.evaluate import evaluate
     from pixelwise.api.profile import profile
     from pixelwise.api.report import write_report
     from pixelwise.api.resume import resume
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
     from pixelwise.deployment.export.export import export
     from pixelwise.deployment.int8.quantize import quantize
     from pixelwise.errors import PixelwiseError
-    from pixelwise.evaluation.runs import evaluate
     from pixelwise.models import SegmentationModel, build_model
     from pixelwise.observer import Observer
     from pixelwise.prediction.loading import load
+    from pixelwise.prediction.predict import predict
     from pixelwise.prediction.segmenter import Prediction, Segmenter
     from pixelwise.profiling.complexity import Complexity, complexity
     from pixelwise.recipes.catalog import list_recipes
@@ -74,7 +75,7 @@ _HOMES = {
     "deploy": "pixelwise.api.deploy",
     "display": "pixelwise.reports.displays",
     "draw_town": "pixelwise.datasets.preparing.drawing",
-    "evaluate": "pixelwise.evaluation.runs",
+    "evaluate": "pixelwise.api.evaluate",
     "explain": "pixelwise.recipes.explaining",
     "export": "pixelwise.deployment.export.export",
     "import_weights": "pixelwise.checkpoints.importers.importing",
@@ -83,6 +84,7 @@ _HOMES = {
     "list_recipes": "pixelwise.recipes.catalog",
     "load": "pixelwise.prediction.loading",
     "open_dataset": "pixelwise.datasets.opening",
+    "predict": "pixelwise.prediction.predict",
     "prepare": "pixelwise.datasets.preparing.fetching",
     "profile": "pixelwise.api.profile",
     "quantize": "pixelwise.deployment.int8.quantize",
@@ -127,6 +129,7 @@ __all__ = [
     "list_recipes",
     "load",
     "open_dataset",
+    "predict",
     "prepare",
     "profile",
     "quantize",

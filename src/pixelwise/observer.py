@@ -7,6 +7,9 @@ terminals, pipes and notebooks are in `pixelwise.reports.displays`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 
 
@@ -61,3 +64,41 @@ class Observer:
 
 SILENT = Observer()
 """The default of every `observer` parameter."""
+
+
+class Callbacks(Observer):
+    """Hands on what goes on to plain functions.
+
+    Args:
+        progress: Called as `Observer.progress`.
+        warn: Called as `Observer.warn`.
+    """
+
+    def __init__(
+        self, progress: Callable[[int, int], None] | None = None, warn: Callable[[str, str], None] | None = None
+    ) -> None:
+        self._progress, self._warn = progress, warn
+
+    def progress(self, done: int, total: int | None) -> None:
+        """Call the function for progress, which does not hear of work of unknown length."""
+        if self._progress is not None and total is not None:
+            self._progress(done, total)
+
+    def warn(self, code: str, message: str) -> None:
+        """Call the function for warnings."""
+        if self._warn is not None:
+            self._warn(code, message)
+
+
+def observing(observer: Observer, keywords: dict[str, Any]) -> Observer:
+    """The observer of a call whose further keywords may be `progress` and `warn`, functions that came before observers.
+
+    Args:
+        observer: The observer of the call.
+        keywords: Loses these two, so that what is left are options.
+
+    Returns:
+        `observer`, or a `Callbacks` where one of the two was given.
+    """
+    found = {name: keywords.pop(name) for name in ("progress", "warn") if name in keywords}
+    return Callbacks(**found) if any(function is not None for function in found.values()) else observer

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from pixelwise.evaluation.runs import evaluate
+from pixelwise.api.evaluate import evaluate
 from pixelwise.models import SegmentationModel
 from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.catalog import recipe as find_recipe

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pixelwise.api.evaluate import evaluate
 from pixelwise.checkpoints.trained import load_trained
 from pixelwise.errors import DataError, RecipeError
-from pixelwise.evaluation.runs import evaluate
 from pixelwise.models import build_model
 
 

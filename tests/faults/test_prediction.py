@@ -24,7 +24,8 @@ from PIL import Image
 
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
-from pixelwise.prediction import PredictSummary, Segmenter, predict_paths
+from pixelwise.prediction.predict import PredictSummary, predict_paths
+from pixelwise.prediction.segmenter import Segmenter
 
 LABELS = np.kron(np.array([[0, 1], [2, 3]], np.uint8), np.ones((16, 24), np.uint8))
 ORIENTATION = 0x0112
@@ -57,7 +58,8 @@ def encoded(kind: str) -> bytes:
 
 
 def predict(folder: Path, output: Path, **reading) -> PredictSummary:
-    return predict_paths(Segmenter(GreyModel(), palette=PALETTE), [folder], output, reading=Reading(**reading))
+    segmenter = Segmenter(GreyModel(), palette=PALETTE, reading=Reading(**reading))
+    return predict_paths(segmenter, [folder], output)
 
 
 def mask(output: Path, name: str) -> np.ndarray:

@@ -9,7 +9,8 @@ from evaluation.color_model import CLASSES, PALETTE, GreyModel, image_of
 from PIL import Image
 
 from pixelwise.errors import DataError, RecipeError, ResourceError
-from pixelwise.prediction import Segmenter, predict_paths
+from pixelwise.prediction.predict import predict_paths
+from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.recipes.classes.palettes import colorblind_palette
 from pixelwise.recipes.classes.tables import CITYSCAPES
 

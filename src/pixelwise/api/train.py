@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pixelwise.api.report import write_report
-from pixelwise.evaluation.runs import evaluate
+from pixelwise.api.evaluate import evaluate
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.recipes.schema.recipe import Recipe
@@ -57,12 +56,5 @@ def train(
 
 def conclude(run: Path, observer: Observer) -> None:
     """Score a finished run under every protocol of its recipe, on the device it trained on, and write its report."""
-    observer.phase("evaluating")
-    evaluate(
-        run,
-        protocol=list(read_recipe(run).evaluation.protocols),
-        device=read_environment(run).arguments.device,
-        progress=observer.progress,
-        warn=observer.warn,
-    )
-    write_report(run)
+    protocols = read_recipe(run).evaluation.protocols
+    evaluate(run, protocol=protocols, device=read_environment(run).arguments.device, observer=observer)

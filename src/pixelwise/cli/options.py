@@ -157,7 +157,7 @@ def _base(hint: Any) -> tuple[Any, bool]:
 def _conversion(base: Any, many: bool) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
     """What Typer should read, how that becomes the field's value, and how a default is shown."""
     if base == tuple[int, int]:  # (height, width) in code, WIDTHxHEIGHT on the command line
-        from pixelwise.recipes.protocols import parse_size
+        from pixelwise.recipes.sizes import parse_size
 
         return str, parse_size, lambda size: f"{size[1]}x{size[0]}"
     if typing.get_origin(base) in (tuple, list):

@@ -19,8 +19,8 @@ from pixelwise.datasets.publication import Publication
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.plugins import Registry
 from pixelwise.recipes.classes.tables import CLASS_SETS, IGNORE, ClassSet
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.data import Data
+from pixelwise.recipes.sizes import Size
 
 UNMISTAKABLE = 50
 """Priority of a data set whose folders have names that no other has, such as `leftImg8bit`."""

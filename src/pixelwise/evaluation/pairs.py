@@ -7,7 +7,7 @@ ahead is bounded, so memory does not grow with the data set.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,8 @@ from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.prediction.background import Item, in_background
 from pixelwise.prediction.sizes import floor_index, same_resizing, seen_images
-from pixelwise.recipes.protocols import Protocol, Size
+from pixelwise.recipes.protocols import Protocol
+from pixelwise.recipes.sizes import Size
 from pixelwise.transforms.resizing import resize_labels
 
 
@@ -75,7 +76,7 @@ def _resize_by_floor(labels: np.ndarray, size: Size) -> np.ndarray:
 
 def read_split(
     samples: Sequence[Sample], dataset: Dataset, protocols: Sequence[Protocol], input_size: Size | None, ahead: int
-) -> Iterator[tuple[EvaluationPair, ...]]:
+) -> Generator[tuple[EvaluationPair, ...], None, None]:
     """Yield all samples in order, as each protocol wants them, while the next ones are read in the background.
 
     Args:

@@ -71,7 +71,7 @@ def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path]
             raise RecipeError(
                 "R220",
                 f"{printable(path)} lies in a folder that predictions are written to",
-                "choose another --output, so that no input is overwritten",
+                "choose another `output`, so that no input is overwritten",
             )
         images, unreadable = _images_of(path)
         images = [(file, name) for file, name in images if not _is_inside(file, written)]

@@ -18,8 +18,8 @@ from pixelwise.models import SegmentationModel, build_model
 from pixelwise.profiling.complexity import Complexity, complexity
 from pixelwise.profiling.options import ProfileOptions
 from pixelwise.profiling.subjects import classes_of, recipe_of
-from pixelwise.recipes.protocols import Size
-from pixelwise.recipes.sizes import seen_size
+from pixelwise.recipes.default_sizes import seen_size
+from pixelwise.recipes.sizes import Size
 
 WARMUP = 3
 """Images before the timed ones: the first calls choose algorithms and allocate."""

@@ -25,7 +25,7 @@ from pixelwise.errors import PixelwiseError, RecipeError
 from pixelwise.machine.openmp import SHORT_WAITS
 from pixelwise.observer import SILENT, Observer
 from pixelwise.profiling.runtimes import EAGER
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 
 ROUNDS = 30
 WARM_UP = 3

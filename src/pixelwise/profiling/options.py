@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from pixelwise.errors import RecipeError
 from pixelwise.options import Options
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 
 
 class ProfileOptions(Options, frozen=True, kw_only=True):

@@ -21,8 +21,8 @@ from pixelwise.machine.threads import default_threads
 from pixelwise.models import build_model
 from pixelwise.profiling.options import ProfileOptions
 from pixelwise.profiling.subjects import recipe_of
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Precision, Recipe
+from pixelwise.recipes.sizes import Size
 from pixelwise.records.environment import read_environment
 from pixelwise.training.batches import Batch, TrainingPairs, collate, fits_in_memory
 from pixelwise.training.choices.format_choice import choose_format

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 from pixelwise.records.json_files import read_json
 from pixelwise.storage import json_text, write_text
 

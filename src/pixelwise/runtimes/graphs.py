@@ -12,7 +12,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.layers.sizes import surely_equal
 from pixelwise.models import SegmentationModel
 from pixelwise.models.encoding import size_at
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes.sidecar import Input, Output
 
 INPUT = "images"

@@ -16,9 +16,9 @@ import tomli_w
 
 from pixelwise.recipes.classes.tables import Color
 from pixelwise.recipes.overrides import from_plain
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable, sha256_bytes, write_text
 
 NAME = "model"

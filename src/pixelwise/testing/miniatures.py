@@ -17,7 +17,7 @@ from pixelwise.datasets.town.canvas import LABEL
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.classes.tables import IGNORE
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 
 OWN_CLASSES = ("background", "car", "road", "tree")
 """Classes of miniatures of own data: background first, the others in alphabetical order, as some formats list them."""

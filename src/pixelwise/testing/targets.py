@@ -10,7 +10,7 @@ import torch
 
 from pixelwise.models import build_model
 from pixelwise.recipes.families.linear import LinearSpec
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
 from pixelwise.runtimes.packages import require
 from pixelwise.runtimes.targets import Target, find_target

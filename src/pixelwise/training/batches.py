@@ -26,8 +26,8 @@ from pixelwise.losses.pixels import labelled_classes
 from pixelwise.losses.segmentation import needs_classes
 from pixelwise.machine.memory import available_memory
 from pixelwise.machine.threads import reading_threads, usable_cores
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Augment, Recipe
+from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable
 from pixelwise.storage.locks import release_inherited_locks
 from pixelwise.training.order import BatchPlan, Key, augmentation_random

@@ -13,8 +13,8 @@ import PIL
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.errors import ResourceError
 from pixelwise.observer import Observer
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.sizes import Size
 from pixelwise.storage import sha256_bytes
 from pixelwise.storage.arrays import ArrayFile, DamagedArrayError, write_arrays
 from pixelwise.storage.atomic import remove_leftovers, require_space

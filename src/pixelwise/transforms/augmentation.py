@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Augment
+from pixelwise.recipes.sizes import Size
 from pixelwise.transforms.cropping import Content, Fill, View, content, crop_image, crop_labels, void_of
 from pixelwise.transforms.photometric import changes_pixels, distort
 from pixelwise.transforms.resizing import resize_image, resize_labels

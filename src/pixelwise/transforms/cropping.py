@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 
 Fill = tuple[int, ...]
 """uint8 value per channel."""

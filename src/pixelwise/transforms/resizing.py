@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 
 
 def resize_image(image: np.ndarray, size: Size) -> np.ndarray:

@@ -15,10 +15,10 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.default_sizes import input_size
 from pixelwise.recipes.schema.model import Spec
 from pixelwise.recipes.schema.recipe import Original, Recipe
-from pixelwise.recipes.sizes import input_size
+from pixelwise.recipes.sizes import Size
 from pixelwise.storage import remembered
 from pixelwise.storage.cache_kinds import COMPLEXITY
 from pixelwise.storage.caches import subject_of

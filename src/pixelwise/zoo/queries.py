@@ -16,10 +16,10 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.default_sizes import input_size
 from pixelwise.recipes.published.pages import find_page
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.recipes.sizes import input_size
+from pixelwise.recipes.sizes import Size
 from pixelwise.suggestions import did_you_mean
 
 Value = str | float | bool | Size | None

@@ -10,9 +10,9 @@ import pytest
 import torch
 from observers import Told
 
+from pixelwise.api.evaluate import evaluate
 from pixelwise.checkpoints.trained import load_trained
 from pixelwise.deployment.export.export import export
-from pixelwise.evaluation.runs import evaluate
 from pixelwise.models.quantization.aware import QuantizationAwareModel
 from pixelwise.prediction.loading import load
 from pixelwise.recipes.catalog import recipe

@@ -17,7 +17,7 @@ from pixelwise.deployment.int8.options import QuantizeOptions
 from pixelwise.deployment.int8.quantize import int8_artefact
 from pixelwise.errors import PixelwiseError, RecipeError
 from pixelwise.observer import SILENT, Observer
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 from pixelwise.records.run_folder import read_recipe
 from pixelwise.runtimes.targets import Target, find_target, list_targets, quantizable_names, target_names
 from pixelwise.storage import printable

@@ -19,7 +19,7 @@ from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.machine.facts import Machine, machine_facts, version_facts
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable
 
 CARD = "card.json"

@@ -18,10 +18,11 @@ from pixelwise.deployment.card.options import DeployOptions
 from pixelwise.deployment.export.images import folder_images
 from pixelwise.errors import DataError
 from pixelwise.prediction.sizes import seen_images
-from pixelwise.recipes.protocols import PROTOCOLS, Protocol, Size
+from pixelwise.recipes.default_sizes import seen_size
+from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.recipes.sizes import seen_size
+from pixelwise.recipes.sizes import Size
 from pixelwise.records.environment import read_environment
 from pixelwise.storage import printable
 

@@ -19,8 +19,8 @@ from pixelwise.profiling.latency import Candidate, Latency, measure_latency
 from pixelwise.profiling.options import ProfileOptions
 from pixelwise.profiling.runtimes import EAGER, refuse_unknown_runtime
 from pixelwise.profiling.subjects import classes_of, recipe_of
-from pixelwise.recipes.protocols import Size
-from pixelwise.recipes.sizes import seen_size
+from pixelwise.recipes.default_sizes import seen_size
+from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes import is_artefact, read_sidecar
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from pixelwise.checkpoints.trained import TrainedModel
 from pixelwise.deployment.card.images import ComparisonImages
 from pixelwise.evaluation.assembling import Origin
+from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.evaluation.runs import origin_of
-from pixelwise.evaluation.subject import Measures, Subject, score
+from pixelwise.evaluation.subject import Subject, score
 from pixelwise.models import SegmentationModel
 from pixelwise.prediction.network import main_logits, predicted_labels, prediction_mode
 from pixelwise.profiling.runtimes import EAGER
@@ -87,7 +88,7 @@ def _subject(model: SegmentationModel, origin: Origin, images: ComparisonImages,
 
 
 def _miou(subject: Subject) -> float | None:
-    (result,) = score(subject, Measures(device="cpu", boundary=False))
+    (result,) = score(subject, EvaluateOptions(device="cpu", boundary=False))
     return None if math.isnan(result.miou) else result.miou
 
 

@@ -28,8 +28,8 @@ from pixelwise.models.quantization.aware import QuantizedModel
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.profiling.complexity import complexity
+from pixelwise.recipes.default_sizes import seen_size
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
-from pixelwise.recipes.sizes import seen_size
 from pixelwise.runtimes.artefact import load_artefact
 from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
 from pixelwise.runtimes.reading import holds_artefact

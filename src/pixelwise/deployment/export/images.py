@@ -20,9 +20,10 @@ from pixelwise.deployment.export.sources import Source
 from pixelwise.errors import DataError
 from pixelwise.prediction.segmenter import same_area
 from pixelwise.prediction.sizes import RESIZE, seen_images
-from pixelwise.recipes.protocols import PROTOCOLS, Protocol, Size
+from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes.graphs import GraphOptions
 from pixelwise.storage import printable
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from pixelwise.options import Options
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 
 
 class ArtefactOptions(Options, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from pixelwise.deployment.int8.sensitivity import LayerCost, layer_costs
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
-from pixelwise.recipes.sizes import seen_size
+from pixelwise.recipes.default_sizes import seen_size
 from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
 from pixelwise.runtimes.sidecar import Verification
 from pixelwise.storage import scratch_folder

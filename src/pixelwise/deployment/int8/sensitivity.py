@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pixelwise.deployment.export.images import VerificationImages
 from pixelwise.evaluation.evaluate import predict_pair
 from pixelwise.evaluation.pairs import EvaluationPair, read_split
-from pixelwise.evaluation.tally import Tally
+from pixelwise.evaluation.tally import Tally, task_of
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import SILENT, Observer
 from pixelwise.prediction.network import main_logits, prediction_mode
@@ -180,17 +180,11 @@ class _Scorer:
             labels, miou = [main_logits(model, [image])[0].argmax(0) for image in self._images], None
         else:
             labels = [predict_pair(model, pair, seen.protocol) for pair in self._pairs]
-            tally = Tally(
-                seen.dataset.classes,
-                seen.split,
-                seen.protocol,
-                seen.input_size,
-                boundary=False,
-                multilabel=model.multilabel,
-            )
+            task = task_of(seen.dataset.classes, seen.protocol, multilabel=model.multilabel)
+            tally = Tally(task, seen.split, seen.protocol, seen.input_size)
             for pair, predicted in zip(self._pairs, labels, strict=True):
                 tally.add(pair, predicted)
-            miou = tally.measurement(0).miou
+            miou = tally.measurement().miou
         if expected is None:
             return _Found(labels, miou, 0.0)
         unequal = sum(int((one != other).sum()) for one, other in zip(labels, expected, strict=True))

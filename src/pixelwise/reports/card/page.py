@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from pixelwise.deployment.card.card import CARD, DeployCard
 from pixelwise.deployment.card.rows import CardRow
-from pixelwise.recipes.protocols import Size, known_protocol
+from pixelwise.recipes.protocols import known_protocol
+from pixelwise.recipes.sizes import Size
 from pixelwise.reports.card.chart import card_charts
 from pixelwise.reports.numbers import memory, speed
 from pixelwise.reports.run.page import Fact

@@ -18,10 +18,19 @@ from pixelwise.records.result import Result, to_json
 from pixelwise.records.run_folder import write_page
 from pixelwise.reports.numbers import count, duration, memory, percent, speed
 from pixelwise.reports.run.charts import training_charts
+from pixelwise.reports.run.metrics import class_columns, further_values
 from pixelwise.reports.run.pictures import BORDER, BORDER_COLOR, ERROR_COLOR, hexadecimal, load_pictures
 from pixelwise.reports.run.procedure import procedures
 from pixelwise.reports.run.records import Evaluated, RunRecords, read_run
-from pixelwise.reports.run.tables import binary_rows, class_rows, confusion_cells, frequent_confusions, remarks
+from pixelwise.reports.run.tables import (
+    binary_rows,
+    class_rows,
+    confusion_cells,
+    frequent_confusions,
+    group_headings,
+    group_rows,
+    remarks,
+)
 from pixelwise.reports.templates import templates
 from pixelwise.storage import printable
 
@@ -79,6 +88,9 @@ def _headline(run: RunRecords, evaluated: Evaluated) -> dict[str, Any]:
         "facts": _result_facts(result),
         "published": _published(run, result),
         "class_rows": class_rows(result),
+        "class_columns": [column.title for column in class_columns(result)],
+        "group_rows": group_rows(result),
+        "group_columns": group_headings(result),
         "class_names": [entry.name for entry in result.per_class],
         "cells": confusion_cells(result),
         "confusions": frequent_confusions(result),
@@ -142,16 +154,7 @@ def _result_facts(result: Result) -> list[Fact]:
     weights = "averaged (EMA)" if result.weights == "ema" else "as trained"
     return [
         Fact("Pixel accuracy", f"{percent(result.pixel_accuracy)} %"),
-        *(
-            Fact(name, f"{percent(value)} %")
-            for name, value in (
-                ("Mean accuracy", result.mean_accuracy),
-                ("Frequency-weighted IoU", result.frequency_weighted_iou),
-                ("Boundary mIoU", result.boundary_miou),
-                ("Calibration error", result.calibration_error),
-            )
-            if not math.isnan(value)
-        ),
+        *(Fact(shown.title[:1].upper() + shown.title[1:], shown.with_unit) for shown in further_values(result)),
         Fact("Classes with an IoU", f"{result.classes_present} of {len(result.per_class)}"),
         Fact("Images", count(result.images)),
         Fact("Input size", size),

@@ -20,8 +20,8 @@ from pixelwise.machine.memory import available_memory
 from pixelwise.models import build_model
 from pixelwise.models.quantization.aware import quantization_aware
 from pixelwise.recipes.overrides import with_parts
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.sizes import Size
 from pixelwise.training.batches import Batch
 from pixelwise.training.memory import is_out_of_memory
 from pixelwise.training.optimization.ema import build_average
