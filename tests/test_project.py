@@ -112,6 +112,22 @@ def test_every_error_code_is_explained():
     assert documented - used == set()
 
 
+RUN_FILES = {
+    "recipe.toml", "environment.json", "data.json", "log.jsonl", "problems.jsonl", "result.json", "per_class.csv",
+    "per_image.csv",
+}  # fmt: skip
+
+
+def test_only_records_knows_the_files_of_a_run_folder():
+    elsewhere = set()
+    for path in SOURCE.rglob("*.py"):
+        if path.parent.name != "records":
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Constant) and node.value in RUN_FILES:
+                    elsewhere.add(f"{path.relative_to(SOURCE)}:{node.lineno}: {node.value}")
+    assert elsewhere == set()
+
+
 def modules() -> set[str]:
     """Every module of the source, as a path below the package without its suffix."""
     return {path.relative_to(SOURCE).with_suffix("").as_posix() for path in SOURCE.rglob("*.py")}

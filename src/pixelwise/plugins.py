@@ -15,117 +15,27 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from pixelwise.errors import PixelwiseError, PixelwiseWarning, RecipeError
+from pixelwise import entry_points
+from pixelwise.errors import PixelwiseError, RecipeError
 from pixelwise.suggestions import did_you_mean
-
-if TYPE_CHECKING:
-    from importlib.metadata import Distribution, EntryPoint
 
 GROUP = "pixelwise.plugins"
 """Entry point group of modules that register something when they are imported."""
-TAKEN = "R234"
-"""Code of the error for a name that is registered a second time."""
 
 Value = TypeVar("Value")
 _loading = threading.RLock()
-_current: Plugin | None = None
-"""The plug-in whose module is being imported."""
-
-
-class Plugin(NamedTuple):
-    """One entry point of an installed distribution. `str(plugin)` says where it comes from.
-
-    Attributes:
-        name: The entry point's name.
-        value: What it refers to: `package.module` or `package.module:attribute`.
-        package: The distribution's name, empty if its metadata is missing.
-        version: The distribution's version, empty if its metadata is missing.
-        folder: The folder the distribution is installed in.
-    """
-
-    name: str
-    value: str
-    package: str
-    version: str
-    folder: str
-
-    def __str__(self) -> str:
-        """`entry point 'mine' of acme-models 1.2 (acme.recipes:RECIPES)`."""
-        return f"entry point '{self.name}' of {self.origin} ({self.value})"
-
-    @property
-    def origin(self) -> str:
-        """Name and version of the distribution, or its folder if it has no metadata."""
-        return f"{self.package} {self.version}".strip() or f"a distribution without metadata in {self.folder}"
-
-    @property
-    def removal(self) -> str:
-        """What to do about a plug-in that is wrong."""
-        return f"update it, or remove it: pip uninstall {self.package}" if self.package else "repair or remove it"
-
-
-class Loaded(NamedTuple):
-    """A plug-in and the object that its entry point refers to: a module, or an attribute of one."""
-
-    plugin: Plugin
-    value: Any
-
-
-@cache
-def load_plugins(group: str) -> tuple[Loaded, ...]:
-    """Import everything that installed packages register under `group`, once per process.
-
-    Args:
-        group: An entry point group, such as `pixelwise.recipes`.
-
-    Returns:
-        What could be imported, in the order of `sys.path`. Each entry point that could not is a warning (W240).
-    """
-    global _current
-    loaded = []
-    for plugin, point in _found(group):
-        _current = plugin
-        try:
-            loaded.append(Loaded(plugin, point.load()))
-        except (Exception, SystemExit) as error:  # whatever a stranger's module does when it is imported
-            for registry in _registries:
-                registry.discard_all_of(plugin)
-            if isinstance(error, PixelwiseError) and error.code == TAKEN:
-                warn("W241", f"{plugin} is not used: {error.message}", plugin.removal)
-            else:
-                refuse(plugin, f"cannot be imported: {_said(error)}")
-        finally:
-            _current = None
-    return tuple(loaded)
-
-
-def refuse(plugin: Plugin, reason: str) -> None:
-    """Warn (W240) that a plug-in is not used.
-
-    Args:
-        plugin: The plug-in.
-        reason: Completes the sentence "entry point ... of ...".
-    """
-    warn("W240", f"{plugin} {reason}; it is not used", plugin.removal)
-
-
-def warn(code: str, message: str, help: str) -> None:
-    """Show a warning with a code; the command line prints it like an error."""
-    # The place that counts is in the message, and no line of the caller's.
-    warnings.warn(PixelwiseWarning(code, message, help), stacklevel=2)
 
 
 class _Place(NamedTuple):
     """Where something was registered: the module, and the plug-in that it was imported for, if any."""
 
     module: str
-    plugin: Plugin | None
+    plugin: entry_points.Plugin | None
 
     def __str__(self) -> str:
         return self.module if self.plugin is None else f"{self.module} ({self.plugin.origin})"
@@ -163,6 +73,7 @@ class Registry(dict[str, Value], Generic[Value]):
         self._places: dict[str, _Place] = {}
         self._home = sys._getframe(1).f_globals.get("__name__", "")
         _registries.append(self)
+        entry_points.undo.append(self.discard_all_of)
 
     def add(self, name: str, value: Value) -> Value:
         """Register something; the module that calls, directly or through a decorator, is where it comes from.
@@ -185,7 +96,7 @@ class Registry(dict[str, Value], Generic[Value]):
         before = self._places.get(name)
         if name in self and not (before is not None and _defined_again(before, self[name], place, value)):
             raise RecipeError(
-                TAKEN,
+                entry_points.TAKEN,
                 f"the {self.kind} '{name}' is registered by {before or 'another module'} and again by {place}",
                 "choose another name; the package's own in front of it is always free",
             )
@@ -247,7 +158,7 @@ class Registry(dict[str, Value], Generic[Value]):
         self.pop(name, None)
         self._places.pop(name, None)
 
-    def discard_all_of(self, plugin: Plugin) -> None:
+    def discard_all_of(self, plugin: entry_points.Plugin) -> None:
         """Take out what a plug-in registered before its import failed."""
         for name in [name for name, place in self._places.items() if place.plugin == plugin]:
             self.discard(name)
@@ -294,8 +205,10 @@ class Registry(dict[str, Value], Generic[Value]):
 def import_plugins() -> None:
     """Import what installed packages register under `pixelwise.plugins`, once per process."""
     with _loading:
-        if _current is None:  # a plug-in that looks for a name while it is imported does not wait for itself
-            load_plugins(GROUP)
+        if (
+            entry_points.current is None
+        ):  # a plug-in that looks for a name while it is imported does not wait for itself
+            entry_points.load_plugins(GROUP)
 
 
 def packages_in_use() -> dict[str, str]:
@@ -321,8 +234,9 @@ def missing_packages(packages: Mapping[str, str]) -> list[str]:
 
 def _place(module: str) -> _Place:
     """Where a module is from; one that another plug-in's module imports is not that plug-in's."""
-    mine = _current is not None and _current.value.split(":")[0].split(".")[0] == module.split(".")[0]
-    return _Place(module, _current if mine else None)
+    plugin = entry_points.current
+    mine = plugin is not None and plugin.value.partition(":")[0].partition(".")[0] == module.partition(".")[0]
+    return _Place(module, plugin if mine else None)
 
 
 def _modules_of(name: str) -> list[str]:
@@ -347,56 +261,3 @@ def _distributions_of(module: str) -> tuple[tuple[str, str], ...]:
 
     names = packages_distributions().get(module.partition(".")[0], [])
     return tuple((name, version(name)) for name in dict.fromkeys(names))
-
-
-def _found(group: str) -> Iterator[tuple[Plugin, EntryPoint]]:
-    seen = set()
-    for distribution, text in _distributions():
-        if group not in text:
-            continue
-        package, version, folder = _identity(distribution)
-        key = package.lower().replace("-", "_").replace(".", "_") or folder
-        if key in seen:
-            continue  # hidden by the one before on `sys.path`, as for Python
-        seen.add(key)
-        try:
-            points = list(distribution.entry_points.select(group=group))
-        except Exception as error:  # the parser's own errors differ between versions of Python
-            plugin = Plugin(group, "entry_points.txt", package, version, folder)
-            refuse(plugin, f"cannot be read: {_said(error)}")
-            continue
-        for point in points:
-            yield Plugin(point.name, point.value, package, version, folder), point
-
-
-@cache
-def _distributions() -> tuple[tuple[Distribution, str], ...]:
-    """Every installed distribution that has a group of entry points of ours, with its `entry_points.txt`."""
-    # Importing it takes 15 ms, which only those pay who look for plug-ins.
-    from importlib.metadata import distributions
-
-    found = []
-    # Not `entry_points(group=...)`: one file that cannot be parsed would hide those of all packages.
-    for distribution in distributions():
-        try:
-            text = distribution.read_text("entry_points.txt") or ""
-        except UnicodeDecodeError:
-            continue  # no installer wrote that, and no loader reads it
-        if "pixelwise." in text:
-            found.append((distribution, text))
-    return tuple(found)
-
-
-def _identity(distribution: Distribution) -> tuple[str, str, str]:
-    """Name, version and folder of a distribution; empty where its metadata is missing or damaged."""
-    folder = str(distribution.locate_file(""))
-    try:
-        return distribution.metadata["Name"] or "", distribution.metadata["Version"] or "", folder
-    except Exception:  # a folder without METADATA raises another error in each version of Python
-        return "", "", folder
-
-
-def _said(error: BaseException) -> str:
-    """An error of foreign code in one line."""
-    reason = " ".join(str(error).split())
-    return f"{type(error).__name__}: {reason}" if reason else type(error).__name__

@@ -11,7 +11,7 @@ import torch
 
 from pixelwise.errors import RecipeError
 from pixelwise.models import SegmentationModel, build_model
-from pixelwise.models.building import _BUILDERS
+from pixelwise.models.building import BUILDERS
 from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
 from pixelwise.recipes.families.deeplabv3plus import DeepLabV3PlusSpec
@@ -28,6 +28,7 @@ from pixelwise.recipes.families.segformer import SegFormerSpec
 from pixelwise.recipes.families.swiftnet import SwiftNetSpec
 from pixelwise.recipes.families.tf_deeplab import TFDeepLabSpec
 from pixelwise.recipes.families.unet import UNetSpec
+from pixelwise.recipes.schema.model import SPECS as FAMILIES
 from pixelwise.recipes.schema.model import Preprocessing, Spec
 from pixelwise.testing import check_model
 
@@ -58,6 +59,7 @@ SPECS: dict[str, Spec] = {
     "tf-deeplab over MobileNet": TFDeepLabSpec(encoder="mobilenetv3_large_seg", output_stride=32),
     "tf-deeplab over Xception": TFDeepLabSpec(encoder="xception65", output_stride=16),
 }
+SPECS |= {family: spec() for family, spec in FAMILIES.own().items() if spec not in map(type, SPECS.values())}
 OWN_STEMS = ("enet", "enet, overlapping", "erfnet", "linear", "linear over a plain transformer", "segformer")
 LARGE = ("hrnet", "ocrnet", "swiftnet", "tf-deeplab over Xception")
 
@@ -77,7 +79,7 @@ def shapes(model: SegmentationModel) -> dict[str, tuple[int, ...]]:
 
 
 def test_every_family_is_asked() -> None:
-    assert {type(spec) for spec in SPECS.values()} == set(_BUILDERS)
+    assert {spec.family for spec in SPECS.values()} == set(BUILDERS.own())
 
 
 HEAVY = [pytest.param(1, marks=pytest.mark.heavy), 4, pytest.param(12, marks=pytest.mark.heavy)]
@@ -95,7 +97,7 @@ def test_other_channels_change_the_first_weights_only(name: str, channels: int) 
     assert list(other) == list(rgb)
     changed = [key for key in rgb if other[key] != rgb[key]]
     # ENet and ERFNet join the image to what the first block convolves, so there its outputs change too.
-    joined = SPECS[name].__struct_config__.tag in ("enet", "erfnet")
+    joined = SPECS[name].family in ("enet", "erfnet")
     assert changed[0] in list(rgb)[:12]
     assert len(changed) == (2 if name == "erfnet" else 1)
     outputs = 16 - channels if joined else rgb[changed[0]][0]

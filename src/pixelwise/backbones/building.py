@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol, TypeVar
 
 from pixelwise.backbones.base import Encoder
+from pixelwise.entry_points import warn
 from pixelwise.errors import RecipeError
-from pixelwise.plugins import Registry, warn
+from pixelwise.plugins import Registry
 from pixelwise.suggestions import did_you_mean
 
 

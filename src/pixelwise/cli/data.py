@@ -8,7 +8,6 @@ import typer
 
 from pixelwise.cli.options import Verb, takes
 from pixelwise.datasets.preparing.options import ConvertOptions, PrepareOptions, SplitOptions
-from pixelwise.storage.options import CacheOptions
 
 app = typer.Typer(no_args_is_help=True, help="Get, make, divide, convert and measure data sets.")
 
@@ -104,17 +103,21 @@ def stats(
 
 
 @app.command(cls=Verb)
-@takes(CacheOptions)
 def cache(
-    *,
-    options: CacheOptions,
+    clear: bool = typer.Option(False, "--clear", help="Remove what can be computed again and no process uses."),
+    kinds: list[str] = typer.Option(
+        None,
+        "--kind",
+        help="Look at this kind only, entry by entry; may be repeated. Kinds that cannot be computed again are removed "
+        "only where they are named here.",
+    ),
     json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
 ) -> None:
     """Show what Pixelwise keeps in the cache folder: every kind, its entries, their size, and what they are for."""
     import pixelwise
     from pixelwise.reports.caching import print_cache
 
-    print_cache(pixelwise.cache(options), options.kinds, as_json=json)
+    print_cache(pixelwise.cache(kinds or (), clear=clear), kinds or (), as_json=json)
 
 
 @app.command(cls=Verb)

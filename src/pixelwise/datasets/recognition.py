@@ -13,8 +13,8 @@ from pixelwise.datasets.format import FORMATS, UNMISTAKABLE, Format, OtherFormat
 from pixelwise.datasets.layouts.description import is_described
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import list_images, subfolders
+from pixelwise.entry_points import warn
 from pixelwise.errors import DataError, PixelwiseError
-from pixelwise.plugins import warn
 from pixelwise.storage import printable
 
 # An archive may unpack to a folder in a folder; and many folders are one per image rather than a data set each.

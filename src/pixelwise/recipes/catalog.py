@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+from pixelwise.entry_points import Plugin, load_plugins, refuse, warn
 from pixelwise.errors import RecipeError
-from pixelwise.plugins import Plugin, Registry, load_plugins, refuse, warn
+from pixelwise.plugins import Registry
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.suggestions import did_you_mean
 

@@ -14,12 +14,11 @@ from pixelwise.errors import RecipeError
 from pixelwise.recipes.parsing import from_plain
 from pixelwise.recipes.schema.base import Part
 from pixelwise.recipes.schema.model import Spec
-from pixelwise.recipes.schema.recipe import Recipe, to_plain, without_unset
+from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with, to_plain, without_unset
+from pixelwise.recipes.schema.roles import without
 
-SAME_EXPERIMENT: tuple[str, ...] = (
-    "data.workers", "data.cache", "data.allow", "checkpoints", "sampling.seed", "initialize.run",
-)  # fmt: skip
-"""Fields and sections whose change leaves a recipe the one that was published; no page names a seed or a folder."""
+SAME_EXPERIMENT = (Role.OPERATIONAL, Role.TOLERANCE, Role.CHANCE, Role.PLACE)
+"""What may change in a recipe that stays the one that was published; no page names a seed or a folder."""
 
 
 def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
@@ -96,21 +95,22 @@ def _changes(before: msgspec.Struct, after: msgspec.Struct, prefix: str) -> Iter
 
 def _toml(value: Any) -> str:
     """A value as `_parse_value` reads it, on one line; words without quotes."""
-    return value if isinstance(value, str) and _parse_value(value.strip()) == value else _toml_value(value)
+    return value if isinstance(value, str) and _parse_value(value.strip()) == value else toml_value(value)
 
 
-def _toml_value(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """A value as TOML on one line; None, which TOML lacks, is `none`."""
     if value is None:
         return "none"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_toml_key(key)} = {_toml_value(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{_toml_key(key)} = {toml_value(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_toml_value, value)) + "]"
+        return "[" + ", ".join(map(toml_value, value)) + "]"
     return tomli_w.dumps({"value": value}).partition(" = ")[2].rstrip("\n")
 
 
 def _toml_key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml_value(key)
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_value(key)
 
 
 def to_toml(recipe: Recipe) -> str:
@@ -119,11 +119,8 @@ def to_toml(recipe: Recipe) -> str:
 
 
 def _experiment(recipe: Recipe) -> dict[str, Any]:
-    """The plain recipe without its operational fields."""
-    plain = to_plain(recipe)
-    for path in SAME_EXPERIMENT:
-        _set(plain, path.split("."), None)
-    return plain
+    """The plain recipe without what does not make it another experiment."""
+    return without(to_plain(recipe), fields_with(*SAME_EXPERIMENT))
 
 
 def without_other_length(schedule: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

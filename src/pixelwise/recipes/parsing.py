@@ -12,6 +12,7 @@ import msgspec
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.schema.model import SPECS, Spec
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.schema.roles import bare
 from pixelwise.suggestions import did_you_mean
 
 TAG = str(Spec.__struct_config__.tag_field)
@@ -94,6 +95,7 @@ def _check_fields(plain: dict[str, Any], kind: Any, path: str, source: str) -> N
 
 def _struct_of(annotation: Any, value: Any) -> type[msgspec.Struct] | None:
     """The struct type that `value` stands for; None where there is none, or nobody knows its family."""
+    annotation = bare(annotation)
     if annotation is Spec:
         tag = value.get(TAG) if isinstance(value, dict) else None
         return SPECS.look_up(tag) if isinstance(tag, str) else None
@@ -140,4 +142,5 @@ def _allowed_values(plain: dict[str, Any], path: list[str]) -> tuple[str, ...]:
         if key not in fields:
             return ()
         annotation, where = fields[key].type, where.get(key)
-    return typing.get_args(annotation) if typing.get_origin(annotation) is typing.Literal else ()
+    choices = bare(annotation)
+    return typing.get_args(choices) if typing.get_origin(choices) is typing.Literal else ()

@@ -30,9 +30,8 @@ def print_cache(contents: CacheContents, chosen: Collection[str], *, as_json: bo
             _print_entries(use, console)
     else:
         console.print(_table(contents))
-    number = sum(len(use.entries) for use in contents.kinds)
-    entries = "1 entry" if number == 1 else f"{count(number)} entries"
-    _say(console, f"{contents.folder}: {entries}, {_megabytes(contents.bytes)}")
+    entries = sum(len(use.entries) for use in contents.kinds)
+    _say(console, f"{contents.folder}: {_entries(entries)}, {_megabytes(contents.bytes)}")
     if contents.cleared is not None:
         _print_cleared(contents.cleared, contents, chosen, console)
 

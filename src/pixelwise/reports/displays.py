@@ -119,8 +119,8 @@ class TerminalDisplay(Display):
             console=self._console,
             transient=True,
         )
-        self._tasks: dict[str, TaskID] = {}
-        self._current: str | None = None
+        self._work: TaskID | None = None
+        self._training: TaskID | None = None
         self._unit = ""
         self._scores = _Scores()
 
@@ -135,28 +135,31 @@ class TerminalDisplay(Display):
 
     def phase(self, name: str, unit: str = "") -> None:
         """Begin a bar of unknown length in place of the one before."""
-        self._show(name)
+        self._end_work()
         self._unit = unit
+        if self._training is not None:
+            self._bars.update(self._training, visible=False)
         if name != TRAINING:
-            self._bars.reset(self._tasks[name], total=None, description=name, facts="")
+            self._work = self._bars.add_task(name, total=None, facts="")
 
     def progress(self, done: int, total: int | None) -> None:
         """Move the bar; it goes when all is done."""
-        if self._current is not None:
-            over = total is not None and done >= total
-            facts = _amount(done, total, self._unit)
-            self._bars.update(self._tasks[self._current], completed=done, total=total, facts=facts, visible=not over)
+        if self._work is not None:
+            self._bars.update(self._work, completed=done, total=total, facts=_amount(done, total, self._unit))
+            if total is not None and done >= total:
+                self._end_work()
 
     def step(self, status: TrainingStatus) -> None:
         """Move the bar of the training."""
-        if self._current != TRAINING:
-            self._show(TRAINING)
+        self._end_work()
+        if self._training is None:
+            self._training = self._bars.add_task(TRAINING, total=status.steps, facts="")
         self._bars.update(
-            self._tasks[TRAINING],
+            self._training,
             completed=status.step,
-            total=status.steps,
             description=f"epoch {status.epoch}/{status.epochs}",
             facts=_facts(status),
+            visible=True,
         )
         if self._scores.is_better(status):
             self._console.print(_line(status), soft_wrap=True, markup=False)
@@ -165,13 +168,10 @@ class TerminalDisplay(Display):
         """Write the warning above the bar."""
         _print_warning(self._console, code, message)
 
-    def _show(self, name: str) -> None:
-        if self._current is not None:
-            self._bars.update(self._tasks[self._current], visible=False)
-        if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=None, facts="")
-        self._bars.update(self._tasks[name], visible=True)
-        self._current = name
+    def _end_work(self) -> None:
+        if self._work is not None:
+            self._bars.remove_task(self._work)
+            self._work = None
 
 
 class NotebookDisplay(Display):

@@ -6,16 +6,13 @@ import contextlib
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from pixelwise.errors import RecipeError
-from pixelwise.options import chosen
 from pixelwise.storage.cache_kinds import KINDS, CacheKind
 from pixelwise.storage.caches import Found, cache_folder, found_in_cache, remove
 from pixelwise.storage.names import printable
-from pixelwise.storage.options import CacheOptions
 
 OTHER = "of other versions"
 """What no kind knows: left by other versions of Pixelwise."""
@@ -87,12 +84,13 @@ class CacheContents(msgspec.Struct, frozen=True, kw_only=True):
     cleared: Cleared | None = None
 
 
-def cache(options: CacheOptions | None = None, **changes: Any) -> CacheContents:
+def cache(kinds: Collection[str] = (), *, clear: bool = False) -> CacheContents:
     """What lies in the cache folder, by kind: the entries, their size, and what they are for; and clearing it.
 
     Args:
-        options: See `CacheOptions`; single ones can be given by keyword.
-        **changes: Fields of `CacheOptions`.
+        kinds: Names of kinds to look at; none takes every kind.
+        clear: Remove what can be computed again and no process uses. Kinds that cannot be computed again are removed
+            only where `kinds` names them.
 
     Returns:
         What was there before anything was removed.
@@ -100,11 +98,8 @@ def cache(options: CacheOptions | None = None, **changes: Any) -> CacheContents:
     Raises:
         RecipeError: R203, there is no such kind.
     """
-    options = chosen(CacheOptions, options, changes)
-    contents = cache_contents(options.kinds)
-    if not options.clear:
-        return contents
-    return msgspec.structs.replace(contents, cleared=clear_cache(options.kinds))
+    contents = cache_contents(kinds)
+    return msgspec.structs.replace(contents, cleared=clear_cache(kinds)) if clear else contents
 
 
 def cache_contents(kinds: Collection[str] = ()) -> CacheContents:

@@ -12,7 +12,8 @@ from pixelwise.evaluation.runs import score_by_name
 from pixelwise.recipes.catalog import list_recipes, recipe
 from pixelwise.recipes.overrides import changes_between, with_parts
 from pixelwise.recipes.published.pages import PAGES, read_page
-from pixelwise.recipes.schema.recipe import Initialize, Recipe, to_plain
+from pixelwise.recipes.schema.recipe import Initialize, Recipe, Role, fields_with, to_plain
+from pixelwise.recipes.schema.roles import without
 from pixelwise.testing.miniatures import write_miniature
 from pixelwise.training.runs import train
 from pixelwise.training.stages import stage_recipe
@@ -125,9 +126,7 @@ def distinct_pipelines() -> dict[str, str]:
     """
     groups: dict[bytes, list[str]] = {}
     for name in published_rows():
-        plain = to_plain(recipe(name))
-        for field in ("name", "summary", "notes", "published", "initialize"):
-            plain.pop(field, None)
+        plain = without(to_plain(recipe(name)), fields_with(Role.NAME, Role.TEXT, Role.CLAIM, Role.START))
         plain["model"] = plain["model"]["preprocessing"]
         groups.setdefault(msgspec.json.encode(plain, order="sorted"), []).append(name)
 

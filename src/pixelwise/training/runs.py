@@ -25,7 +25,8 @@ from pixelwise.options import chosen
 from pixelwise.plugins import packages_in_use
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides, changes_between, flat_fields
-from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with
+from pixelwise.recipes.schema.roles import is_in
 from pixelwise.records.data_facts import DataFacts, read_data_facts, write_data_facts
 from pixelwise.records.environment import Arguments, Environment, read_environment, write_environment
 from pixelwise.records.log import PrecisionRecord, append_log
@@ -55,10 +56,8 @@ from pixelwise.training.setup import (
 from pixelwise.training.stages import last_stage, run_stages, stage_recipe
 from pixelwise.training.trackers.tracker import make_trackers
 
-# Fields that may differ when a run is continued; anything else would make it another experiment.
-RESUMABLE_CHANGES = (
-    "schedule.epochs", "schedule.iterations", "selection.patience", "data.workers", "data.cache", "checkpoints",
-)  # fmt: skip
+RESUMABLE_CHANGES = fields_with(Role.LENGTH, Role.OPERATIONAL)
+"""Fields that may differ when a run is continued; anything else would make it another experiment."""
 
 
 class _Plan(NamedTuple):
@@ -339,7 +338,8 @@ def _refuse_other_data(dataset: Dataset, facts: DataFacts, run: Path) -> None:
 def _refuse_other_experiment(recipe: Recipe, changed: Recipe) -> None:
     before, after = flat_fields(recipe), flat_fields(changed)
     differing = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
-    forbidden = [key for key in differing if not key.startswith((*RESUMABLE_CHANGES, "published."))]
+    allowed = (*RESUMABLE_CHANGES, *fields_with(Role.CLAIM))
+    forbidden = [key for key in differing if not is_in(key, allowed)]
     if forbidden:
         shown = "; ".join(f"{key}: {before.get(key)} -> {after.get(key)}" for key in forbidden)
         raise CheckpointError(

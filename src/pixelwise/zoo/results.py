@@ -11,7 +11,7 @@ import msgspec
 
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.protocols import PROTOCOLS
-from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.schema.recipe import Recipe, Role, with_fields_of
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.evaluations import result_files
 from pixelwise.records.result import RESULT, Result, load_result
@@ -171,9 +171,7 @@ def _is_same_recipe(recipe: Recipe, one: Found) -> bool:
     if one.result.recipe_hash == recipe.hash():
         return True
     if one.recipe is not None:
-        sampling = msgspec.structs.replace(one.recipe.sampling, seed=recipe.sampling.seed)
-        data = msgspec.structs.replace(one.recipe.data, allow=recipe.data.allow)
-        return msgspec.structs.replace(one.recipe, sampling=sampling, data=data).hash() == recipe.hash()
+        return with_fields_of(one.recipe, recipe, Role.CHANCE, Role.TOLERANCE).hash() == recipe.hash()
     return any(_with_seed(recipe, seed).hash() == one.result.recipe_hash for seed in range(TRIED_SEEDS))
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import onnx
-import openvino
 import pytest
 import torch
 from PIL import Image
@@ -129,19 +128,6 @@ def test_one_of_any_size_in_bytes_predicts_at_other_sizes(small_run: Path, small
     consumers = [node.op_type for node in graph.node if "images" in node.input]
     assert "QuantizeLinear" not in consumers
     assert exported.sidecar.float_layers == ("classifier",)
-
-
-def test_what_follows_the_classifier_is_not_rounded_for_openvino(
-    small_run: Path, small_town: Path, tmp_path: Path
-) -> None:
-    """The node that gives the result bears another name there than in ONNX."""
-    exported = int8_artefact(small_run, tmp_path / "out", target="openvino", size=SIZE, data=small_town)
-
-    operations = openvino.Core().read_model(exported.path).get_ordered_ops()
-    kinds = [operation.get_type_name() for operation in operations]
-    classifier = max(index for index, kind in enumerate(kinds) if kind in ("Convolution", "MatMul"))
-    assert "FakeQuantize" in kinds[:classifier]
-    assert "FakeQuantize" not in kinds[classifier:]
 
 
 def test_without_images_to_calibrate_on_it_is_one_sentence(tmp_path: Path, run_cli: Any) -> None:

@@ -3,24 +3,32 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from recipes.write_resolved import RESOLVED, resolved
 
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.catalog import list_recipes, recipe
+from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.families.linear import LinearSpec
 from pixelwise.recipes.files import load_toml
 from pixelwise.recipes.overrides import apply_overrides, to_toml
+from pixelwise.recipes.parsing import from_plain
 from pixelwise.recipes.schema.base import require
 from pixelwise.recipes.schema.model import SPECS, Described
-from pixelwise.recipes.schema.recipe import Recipe, Sampling, to_plain
-
-RESOLVED = Path(__file__).parents[1] / "resolved.toml"
+from pixelwise.recipes.schema.recipe import Recipe, Sampling, changed_values, without_unset
 
 
 def test_the_resolved_recipes_are_the_committed_ones():
     # After an intended change: python tests/recipes/write_resolved.py
-    committed = tomllib.loads(RESOLVED.read_text("utf-8"))
-    assert committed == {name: to_plain(recipe(name)) for name in list_recipes()}
+    committed, now = tomllib.loads(RESOLVED.read_text("utf-8")), resolved()
+    assert committed["defaults"] == now["defaults"]
+    assert list(committed["recipes"]) == list(now["recipes"])
+    for name, values in now["recipes"].items():
+        assert committed["recipes"][name] == without_unset(values), name
+
+
+@pytest.mark.parametrize("name", ["enet-camvid", "segformer-b5-cityscapes", "camvid-cpu-1h"])
+def test_what_a_recipe_says_over_the_defaults_is_the_whole_recipe(name: str):
+    assert from_plain(changed_values(recipe(name))) == recipe(name)
 
 
 def test_equal_recipes_have_equal_hashes_and_any_change_alters_them():

@@ -157,22 +157,6 @@ def test_a_recipe_file_can_be_written_and_reads_back(run_cli: Callable, tiny_dat
     assert run_cli(["check", data, "--recipe", tmp_path / "mine.toml"]).code == 0
 
 
-def test_the_page_needs_nothing_and_escapes_names(run_cli: Callable, tiny_data: Path, tmp_path: Path):
-    data = copied(tiny_data, tmp_path / "<b>data")
-    for kind in ("images", "masks"):
-        (data / kind / "train" / "00.png").rename(data / kind / "train" / "<img src=x>.png")
-    (data / "images" / "train" / "<img src=x>.png").write_bytes(b"")
-    assert run_cli(["check", data, "--html", tmp_path / "page.html"]).code == 3
-    page = (tmp_path / "page.html").read_text("utf-8")
-    assert "<img src=x>" not in page
-    assert "<b>data" not in page
-    assert "&lt;img src=x&gt;.png" in page
-    assert "D102" in page
-    assert 'src="http' not in page
-    assert page.count('class="labels" src="data:image/png') == 12
-    assert "training would be wrong" in page
-
-
 def test_a_split_whose_pairs_are_all_wrong_is_one_kind_of_errors(run_cli: Callable, tmp_path: Path):
     for split in ("train", "val"):
         for kind, size in (("images", 8), ("masks", 4)):

@@ -147,7 +147,7 @@ def test_running_out_of_memory_in_training_says_what_to_do(
         train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1)
     assert caught.value.code == "S605"
     assert "GiB were in use at most" in caught.value.message
-    assert "--auto-batch" in caught.value.help
+    assert "`auto_batch`" in caught.value.help
 
 
 def test_random_batches_have_the_channels_of_the_network():

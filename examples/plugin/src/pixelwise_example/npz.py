@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pixelwise.runtimes.targets import Engine, Target, register_target
 
@@ -26,9 +26,10 @@ def write(network: ExportedNetwork, folder: Path) -> list[Path]:
 
     model = network.model
     about = {"spec": model.spec, "classes": model.classes, "multilabel": model.multilabel, "options": network.options}
-    arrays = {f"model.{name}": tensor.numpy() for name, tensor in model.state_dict().items()}
+    arrays: dict[str, Any] = {f"model.{name}": tensor.numpy() for name, tensor in model.state_dict().items()}
+    arrays[ABOUT] = np.array(msgspec.json.encode(about).decode())
     file = folder / "model.npz"
-    np.savez(file, **arrays, **{ABOUT: np.array(msgspec.json.encode(about).decode())})
+    np.savez(file, **arrays)
     return [file]
 
 

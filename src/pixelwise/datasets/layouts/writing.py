@@ -24,7 +24,9 @@ def write_image(path: Path, pixels: np.ndarray, palette: Sequence[Color] = ()) -
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(pixels)
     if palette:
-        picture.putpalette([channel for color in palette for channel in color])
+        # All 256 colours: with fewer, PNG has fewer bits per pixel than the values may need.
+        colors = [*palette, *[(0, 0, 0)] * (256 - len(palette))]
+        picture.putpalette([channel for color in colors for channel in color])
     if path.suffix == ".jpg":
         picture.save(path, quality=_JPEG_QUALITY)
     else:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from pixelwise.datasets.layouts.description import is_described, write_description
-from pixelwise.datasets.town.canvas import LABEL, Canvas
+from pixelwise.datasets.town.canvas import LABEL, Camera, Canvas
 from pixelwise.datasets.town.street import draw_street
 from pixelwise.datasets.town.weather import Weather, draw_weather
 from pixelwise.errors import DataError
@@ -52,16 +52,14 @@ def draw_scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray
     rng = np.random.default_rng([seed, index])
     height, width = size[0] * _OVERSAMPLING, size[1] * _OVERSAMPLING
     weather = draw_weather(rng)
-    canvas = Canvas(
-        (height, width),
+    camera = Camera(
         horizon=height * rng.uniform(0.4, 0.56),
         center=width * rng.uniform(0.36, 0.64),
         focal=max(height, width) * rng.uniform(0.75, 1.1),
         eye=rng.uniform(1.25, 1.9),
         bend=rng.normal(0, 0.0007),
-        haze=weather.haze,
-        visibility=weather.visibility,
     )
+    canvas = Canvas((height, width), camera, haze=weather.haze, visibility=weather.visibility)
     draw_street(canvas, rng, weather)
     image = cv2.resize(canvas.image, (size[1], size[0]), interpolation=cv2.INTER_AREA)
     labels = np.ascontiguousarray(canvas.labels[1::_OVERSAMPLING, 1::_OVERSAMPLING])

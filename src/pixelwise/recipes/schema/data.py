@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pixelwise.recipes.classes.tables import CLASS_SETS, IGNORE, MOST_LABELS, Color
 from pixelwise.recipes.schema.base import Part, Range, require, require_at_least, require_size
+from pixelwise.recipes.schema.roles import Role, role
 from pixelwise.recipes.sizes import Size
 
 
@@ -48,10 +49,10 @@ class Data(Part, frozen=True, kw_only=True):
     """
 
     dataset: str = "auto"
-    classes: tuple[str, ...] | None = None
-    palette: tuple[Color, ...] | None = None
-    label_map: dict[str, int] | None = None
-    colors: dict[str, int] | None = None
+    classes: Annotated[tuple[str, ...] | None, role(Role.FROM_DATA)] = None
+    palette: Annotated[tuple[Color, ...] | None, role(Role.FROM_DATA, Role.DISPLAY)] = None
+    label_map: Annotated[dict[str, int] | None, role(Role.FROM_DATA)] = None
+    colors: Annotated[dict[str, int] | None, role(Role.FROM_DATA)] = None
     labels: dict[str, int] | None = None
     mask_threshold: int | None = None
     multilabel: bool = False
@@ -63,9 +64,9 @@ class Data(Part, frozen=True, kw_only=True):
     input_range: Range | None = None
     max_pixels: int = 100_000_000
     mask_resize: Literal["refuse", "nearest"] = "refuse"
-    cache: Literal["auto", "memory", "disk", "off"] = "auto"
-    workers: int | None = None
-    allow: tuple[str, ...] = ()
+    cache: Annotated[Literal["auto", "memory", "disk", "off"], role(Role.OPERATIONAL)] = "auto"
+    workers: Annotated[int | None, role(Role.OPERATIONAL)] = None
+    allow: Annotated[tuple[str, ...], role(Role.TOLERANCE)] = ()
     town_images: tuple[int, int, int] = (240, 40, 60)
     town_size: Size = (144, 192)
     town_seed: int = 0

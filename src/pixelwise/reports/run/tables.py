@@ -8,7 +8,8 @@ from typing import NamedTuple
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import flat_fields
-from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with
+from pixelwise.recipes.schema.roles import is_in
 from pixelwise.records.log import ResumeRecord, SkippedRecord
 from pixelwise.records.result import ClassResult, Result
 from pixelwise.reports.numbers import NOT_AVAILABLE, count, percent, share
@@ -260,8 +261,8 @@ def changed_fields(recipe: Recipe) -> list[str]:
     except RecipeError:
         return []
     ours = flat_fields(recipe)
-    filled_in = ("data.classes", "data.palette", "data.label_map", "data.colors", "published.")
-    keys = [key for key in {**original, **ours} if not key.startswith(filled_in)]
+    filled_in = fields_with(Role.FROM_DATA, Role.CLAIM)
+    keys = [key for key in {**original, **ours} if not is_in(key, filled_in)]
     return [
         f"{key} {ours.get(key, 'unset')} instead of {original.get(key, 'unset')}"
         for key in keys
