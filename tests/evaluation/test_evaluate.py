@@ -11,7 +11,6 @@ from evaluation.color_model import CLASSES, GreyModel, image_of, write_dataset
 from pixelwise.errors import CheckpointError, DataError, RecipeError, StoppedError
 from pixelwise.evaluation.evaluate import evaluate_model
 from pixelwise.evaluation.tally import Measurement
-from pixelwise.prediction.network import padded_size, predicted_labels
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Precision
@@ -261,39 +260,6 @@ def test_inputs_are_normalised_as_the_model_says(tmp_path, monkeypatch):
 
 def ids(*rows: str) -> np.ndarray:
     return np.array([[int(character) for character in row] for row in rows], np.uint8)
-
-
-# Class 0 leads by 5 in the left cell, class 1 by 1 in the right one: the border is at 5/6 between them.
-UNEVEN = torch.tensor([[[[5.0, 0.0]], [[0.0, 1.0]]]])
-
-
-def test_logits_are_interpolated_to_the_score_size_and_class_ids_are_not():
-    logits_first = Protocol(name="x", summary="")
-    ids_first = Protocol(name="x", summary="", argmax_at="input")
-
-    # Pixel centres lie at -0.25, 0.25, 0.75 and 1.25 cells.
-    assert predicted_labels(UNEVEN, (1, 2), (1, 4), logits_first, False).tolist() == [[0, 0, 0, 1]]
-    assert predicted_labels(UNEVEN, (1, 2), (1, 4), ids_first, False).tolist() == [[0, 0, 1, 1]]
-
-
-def test_class_ids_are_taken_at_the_input_size_not_at_the_logits_own():
-    ids_first = Protocol(name="x", summary="", argmax_at="input")
-
-    assert predicted_labels(UNEVEN, (1, 4), (1, 8), ids_first, False).tolist() == [[0, 0, 0, 0, 0, 0, 1, 1]]
-    assert predicted_labels(UNEVEN, (1, 4), (1, 2), ids_first, False).tolist() == [[0, 0]]
-
-
-def test_padding_is_cut_off_before_class_ids_are_resized():
-    padded = Protocol(name="x", summary="", argmax_at="input", pad_to=(1, 4))
-    logits = torch.nn.functional.one_hot(torch.tensor([[[0, 1, 2, 3]]]), 4).permute(0, 3, 1, 2).float()
-
-    assert predicted_labels(logits, (1, 3), (1, 3), padded, False).tolist() == [[0, 1, 2]]
-    assert predicted_labels(logits, (1, 3), (1, 6), padded, False).tolist() == [[0, 0, 1, 1, 2, 2]]
-
-
-def test_an_image_larger_than_the_padding_is_not_cut():
-    assert padded_size((3, 9), (5, 7)) == (5, 9)
-    assert padded_size((3, 9), None) == (3, 9)
 
 
 def test_the_network_sees_the_padded_image_and_the_score_leaves_the_padding_out(tmp_path, monkeypatch):
