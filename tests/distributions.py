@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 
@@ -38,3 +40,24 @@ def python(*arguments: str, site: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=120
     )
+
+
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "plugin"
+
+
+def install_example(site: Path) -> Path:
+    """The example plug-in as an installer leaves it: its modules, its metadata and its entry points.
+
+    Args:
+        site: The folder that it is installed in.
+    """
+    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text("utf-8"))["project"]
+    lines = [f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items())
+             for group, points in project["entry-points"].items()]  # fmt: skip
+    shutil.copytree(EXAMPLE / "src", site, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    info = site / f"pixelwise_example-{project['version']}.dist-info"
+    info.mkdir()
+    header = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    (info / "METADATA").write_text(header, "utf-8")
+    (info / "entry_points.txt").write_text("\n".join(lines), "utf-8")
+    return info
