@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from pixelwise.losses.term import SINGLE_LABEL, SingleLabel, computes
+from pixelwise.losses.term import FUNCTIONS, SingleLabel, computes
 from pixelwise.recipes.schema.terms import TERMS, Term, register_term
 from pixelwise.recipes.terms.focal import Focal
 from pixelwise.testing import check_term
@@ -38,7 +38,7 @@ def test_what_a_term_does_wrong_is_said(words: str):
             check_term("wrong")
     finally:
         TERMS.discard("wrong")
-        SINGLE_LABEL.discard("wrong")
+        FUNCTIONS.pop(("wrong", False), None)
 
 
 def test_a_promise_without_a_function_is_said():

@@ -9,11 +9,12 @@ def binary_focal_term(seen: MultiLabel, term: Focal) -> Tensor: ...
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from pixelwise.errors import RecipeError
-from pixelwise.plugins import Registry
+from pixelwise.plugins import TAKEN, import_plugins
 from pixelwise.recipes.schema.terms import TERMS, Term
 
 if TYPE_CHECKING:
@@ -63,14 +64,13 @@ Function = Callable[[Any, Any], "Tensor"]
 """From what a term sees and the term's own struct to a scalar: 0 with zero gradients where nothing is labelled."""
 AnyFunction = TypeVar("AnyFunction", bound=Function)
 
-SINGLE_LABEL: Registry[Function] = Registry(
-    "function of the loss term", RecipeError, "R275", built_in=("pixelwise.losses",)
-)
-"""Name of a term -> its function where a pixel has one class."""
-MULTI_LABEL: Registry[Function] = Registry(
-    "function of the multi-label loss term", RecipeError, "R275", built_in=("pixelwise.losses",)
-)
-"""Name of a term -> its function where a pixel may have several classes, or none."""
+FUNCTIONS: dict[tuple[str, bool], Function] = {}
+"""(Name of a term, whether a pixel may have several classes) -> its function, of all that were needed so far.
+
+No `Registry`, which would import all of ours to see whether a name is taken: that of a term is, by the term.
+"""
+_OURS = "pixelwise.losses"
+"""The package whose modules hold the functions of our terms, each in the module of the term's name."""
 
 
 def computes(term: type[Term], *, multilabel: bool = False) -> Callable[[AnyFunction], AnyFunction]:
@@ -93,21 +93,32 @@ def computes(term: type[Term], *, multilabel: bool = False) -> Callable[[AnyFunc
         raise TypeError(f"{term.__name__}.{field} is False, so nothing computes it there")
 
     def register(function: AnyFunction) -> AnyFunction:
-        (MULTI_LABEL if multilabel else SINGLE_LABEL).add(term.name, function)
+        before = FUNCTIONS.get((term.name, multilabel))
+        if before is not None and _place(before) != _place(function):
+            raise RecipeError(
+                TAKEN,
+                f"the loss term '{term.name}' is computed by {_place(before)} and again by {_place(function)}",
+                "take one of them away",
+            )
+        FUNCTIONS[term.name, multilabel] = function
         return function
 
     return register
 
 
 def function_of(term: Term, *, multilabel: bool) -> Function:
-    """What computes a term.
+    """What computes a term; its module is imported when it is needed first.
 
     Raises:
         RecipeError: R275, nothing does.
     """
-    registry = MULTI_LABEL if multilabel else SINGLE_LABEL
-    found = registry.look_up(term.name)
-    if found is None:
+    key = term.name, multilabel
+    if key not in FUNCTIONS:
+        if term.name in TERMS.own():
+            importlib.import_module(f"{_OURS}.{term.name}")
+        else:
+            import_plugins()
+    if key not in FUNCTIONS:
         kind = type(term)
         raise RecipeError(
             "R275",
@@ -115,4 +126,9 @@ def function_of(term: Term, *, multilabel: bool) -> Function:
             + (", of multi-label data" if multilabel else ""),
             f"import the module where a function is decorated with pixelwise.losses.term.computes({kind.__name__})",
         )
-    return found
+    return FUNCTIONS[key]
+
+
+def _place(function: Function) -> str:
+    """Where a function is defined; equal for one that is defined again, as a notebook's cell does."""
+    return f"{function.__module__}.{getattr(function, '__qualname__', '')}"
