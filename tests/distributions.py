@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "plugin"
@@ -44,7 +43,6 @@ def python(*arguments: str, site: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-<<<<<<< HEAD
 def install_example(site: Path) -> Path:
     """Let pip install the example plug-in of the repository into a folder that `sys.path` can name.
 
@@ -57,24 +55,3 @@ def install_example(site: Path) -> Path:
     arguments = ("install", "-q", "--no-deps", "--no-index", "--no-build-isolation", "--target", site, source)
     subprocess.run([sys.executable, "-m", "pip", *arguments], check=True, capture_output=True, timeout=120)
     return site
-=======
-EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "plugin"
-
-
-def install_example(site: Path) -> Path:
-    """The example plug-in as an installer leaves it: its modules, its metadata and its entry points.
-
-    Args:
-        site: The folder that it is installed in.
-    """
-    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text("utf-8"))["project"]
-    lines = [f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items())
-             for group, points in project["entry-points"].items()]  # fmt: skip
-    shutil.copytree(EXAMPLE / "src", site, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    info = site / f"pixelwise_example-{project['version']}.dist-info"
-    info.mkdir()
-    header = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    (info / "METADATA").write_text(header, "utf-8")
-    (info / "entry_points.txt").write_text("\n".join(lines), "utf-8")
-    return info
->>>>>>> w2a
