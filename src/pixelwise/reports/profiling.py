@@ -21,7 +21,7 @@ from pixelwise.records.environment import read_environment
 from pixelwise.records.run_folder import is_run, read_recipe
 from pixelwise.reports.profiles import draw_training, forward_lines, refuse_picture_format, training_lines
 from pixelwise.storage import json_text
-from pixelwise.training.runs import use_processor
+from pixelwise.training.setup import use_processor
 
 CLASSES = 19
 """Outputs where neither says how many: those of Cityscapes, for which most of the tables are."""
