@@ -246,7 +246,7 @@ def train() -> None:
     from pixelwise.datasets.opening import open_dataset, settled
     from pixelwise.machine.threads import usable_cores
     from pixelwise.recipes.catalog import recipe as find_recipe
-    from pixelwise.training.runs import use_processor
+    from pixelwise.training.setup import use_processor
 
     use_processor(torch.device("cpu"), usable_cores())
     recipe = find_recipe(RECIPE)

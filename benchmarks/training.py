@@ -58,7 +58,7 @@ from pixelwise.training.decoded_cache import keep_decoded
 from pixelwise.training.optimization.optimizers import set_learning_rates
 from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.precision import head_logits
-from pixelwise.training.runs import use_processor
+from pixelwise.training.setup import use_processor
 from pixelwise.training.state import begin_state
 from pixelwise.training.step import train_step
 

@@ -25,6 +25,6 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
         unknown = "Expected one of" in str(error) or "Invalid device string" in str(error)
         reason = "there is no such kind of device" if unknown else str(error).partition("\n")[0]
         raise RecipeError(
-            "R214", f"device '{name}' cannot be used: {reason}; found: {found}", "give one of these with --device"
+            "R214", f"device '{name}' cannot be used: {reason}; found: {found}", "name one of these in `device`"
         ) from error
     return device
