@@ -78,6 +78,18 @@ def test_a_taken_name_is_refused_with_both_places_and_ours_stays(tmp_path: Path)
     assert "acme 1.2" in message
 
 
+def test_a_heavy_registry_holds_names_against_ours_when_they_are_looked_up(tmp_path: Path):
+    install(host(tmp_path), "acme", entry("acme"), GREEN + GREEN.replace("green", "red"))
+    (tmp_path / "host.py").write_text(HOST.replace('("own_colours",)', '("own_colours",), heavy=True'), "utf-8")
+    question = "[COLOURS.look_up('no'), 'own_colours' in sys.modules, COLOURS.find('green')(), COLOURS.find('red')()]"
+    found = ask(tmp_path, question, "import acme; assert 'own_colours' not in sys.modules")
+    assert found["answer"] == [None, True, "theirs", "ours"]
+    ((code, message),) = found["warnings"]
+    assert code == "W241"
+    assert "'red' of acme" in message
+    assert "own_colours" in message
+
+
 def test_of_two_plug_ins_with_one_name_the_first_keeps_it(tmp_path: Path):
     install(host(tmp_path), "acme", entry("acme"), GREEN)
     install(tmp_path, "zenith", entry("zenith"), GREEN)

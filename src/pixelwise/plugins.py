@@ -27,6 +27,8 @@ from pixelwise.suggestions import did_you_mean
 GROUP = "pixelwise.plugins"
 """Entry point group of modules that register something when they are imported."""
 
+_RENAME = "choose another name; the package's own in front of it is always free"
+
 Value = TypeVar("Value")
 _loading = threading.RLock()
 
@@ -53,6 +55,8 @@ class Registry(dict[str, Value], Generic[Value]):
         code: Its code, explained in docs/errors.md.
         built_in: Our own modules, or packages all of whose modules, register some; imported when a name is looked for.
         help: The way out of an unknown name; left out, the known names are listed.
+        heavy: Whether importing ours loads torch. Then a stranger's name is held against ours only when it is looked
+            up, and loses with a warning (W241); otherwise it is refused at once.
     """
 
     def __init__(
@@ -63,9 +67,11 @@ class Registry(dict[str, Value], Generic[Value]):
         *,
         built_in: Sequence[str] = (),
         help: str = "",
+        heavy: bool = False,
     ) -> None:
         super().__init__()
         self.kind = kind
+        self._heavy = heavy
         self._error, self._code, self._help = error, code, help
         self._built_in = tuple(built_in)
         self._modules: list[str] | None = None
@@ -91,14 +97,19 @@ class Registry(dict[str, Value], Generic[Value]):
             RecipeError: R234, the name is taken; both places are named.
         """
         place = _place(self._caller())
-        if not self._is_own(place.module):
+        own = self._is_own(place.module)
+        if not own and not self._heavy:
             self._import_built_in()  # a name of ours is taken, whether or not its module has been needed yet
         before = self._places.get(name)
         if name in self and not (before is not None and _defined_again(before, self[name], place, value)):
-            raise RecipeError(
-                entry_points.TAKEN,
-                f"the {self.kind} '{name}' is registered by {before or 'another module'} and again by {place}",
-                "choose another name; the package's own in front of it is always free",
+            if before is None or not own or self._is_own(before.module):
+                raise RecipeError(
+                    entry_points.TAKEN,
+                    f"the {self.kind} '{name}' is registered by {before or 'another module'} and again by {place}",
+                    _RENAME,
+                )
+            entry_points.warn(
+                "W241", f"the {self.kind} '{name}' of {before} is not used: {place} has that name", _RENAME
             )
         self[name] = value
         self._places[name] = place
@@ -106,7 +117,7 @@ class Registry(dict[str, Value], Generic[Value]):
 
     def look_up(self, name: str) -> Value | None:
         """What has that name: ours, else a plug-in's, which are then imported; None where there is none."""
-        if name not in self:
+        if name not in self or self._heavy:
             self._import_built_in(name)
         if name not in self:
             import_plugins()
@@ -198,16 +209,15 @@ class Registry(dict[str, Value], Generic[Value]):
         if until is not None:  # most often the module's name has a word in common with it
             words = set(until.replace("-", "_").split("_"))
             self._pending.sort(key=lambda module: -len(words & set(module.rpartition(".")[2].split("_"))))
-        while self._pending and (until is None or until not in self):
+        while self._pending and not (until in self and self._is_own(self.module_of(until or ""))):
             importlib.import_module(self._pending.pop(0))
 
 
 def import_plugins() -> None:
     """Import what installed packages register under `pixelwise.plugins`, once per process."""
     with _loading:
-        if (
-            entry_points.current is None
-        ):  # a plug-in that looks for a name while it is imported does not wait for itself
+        # A plug-in that looks for a name while it is imported does not wait for itself.
+        if entry_points.current is None:
             entry_points.load_plugins(GROUP)
 
 

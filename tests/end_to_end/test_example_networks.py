@@ -34,17 +34,19 @@ def run(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_its_recipes_are_listed_and_shown_without_loading_torch(site: Path):
-    script = (
-        "import sys; from pixelwise.cli import main; code = main(sys.argv[1:]); "
-        "sys.exit(code or 9 * ('torch' in sys.modules))"
-    )
-    listed = python("-c", script, "recipes", "example", "--json", site=site)
+def test_its_recipes_are_listed_and_shown(site: Path):
+    listed = pixelwise(site, "recipes", "example", "--json")
     assert listed.returncode == 0, listed.stderr
     assert [row["name"] for row in json.loads(listed.stdout)] == ["example-town", "example-town-tiny"]
-    shown = python("-c", script, "show", "example-town", "model.dilations=[1,3]", "--json", site=site)
+    shown = pixelwise(site, "show", "example-town", "model.dilations=[1,3]", "--json")
     assert shown.returncode == 0, shown.stderr
     assert json.loads(shown.stdout)["model"]["dilations"] == [1, 3]
+
+
+def test_registering_its_networks_loads_no_torch(site: Path):
+    modules = ", ".join(f"pixelwise_example.{name}" for name in ("family", "encoder", "recipe", "weights"))
+    done = python("-c", f"import sys, {modules}; sys.exit('torch' in sys.modules)", site=site)
+    assert done.returncode == 0, done.stderr
 
 
 def test_mistakes_in_its_fields_are_named_like_those_of_ours(site: Path):

@@ -60,9 +60,9 @@ class Source(NamedTuple):
 
 
 _OURS = ("pixelwise.backbones",)
-ENCODERS: Registry[EncoderBuilder] = Registry("encoder", RecipeError, "R207", built_in=_OURS)
+ENCODERS: Registry[EncoderBuilder] = Registry("encoder", RecipeError, "R207", built_in=_OURS, heavy=True)
 """Name -> what builds the encoder."""
-SOURCES: Registry[Source] = Registry("source of encoders", RecipeError, "R207", built_in=_OURS)
+SOURCES: Registry[Source] = Registry("source of encoders", RecipeError, "R207", built_in=_OURS, heavy=True)
 """Name of a library or a publisher -> its encoders. They come after those that are registered by name."""
 
 

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 Builder = Callable[[Any, tuple[str, ...]], "SegmentationModel"]
 AnyBuilder = TypeVar("AnyBuilder", bound=Builder)
 
-BUILDERS: Registry[Builder] = Registry("network of the family", RecipeError, "R235", built_in=("pixelwise.models",))
+BUILDERS: Registry[Builder] = Registry(
+    "network of the family", RecipeError, "R235", built_in=("pixelwise.models",), heavy=True
+)
 """Family -> what makes its network of a spec and class names."""
 
 
