@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import re
 
 import msgspec
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 import torch
 
 from pixelwise.datasets.samples import Sample
+from pixelwise.errors import RecipeError
 from pixelwise.evaluation.pairs import EvaluationPair
 from pixelwise.evaluation.tally import Measurement, Tally, task_of
-from pixelwise.metrics import METRICS, SCORES
+from pixelwise.metrics import METRICS, SCORES, CountsAccumulator, Metric, ScoredImage, Value
 from pixelwise.recipes.classes.tables import IGNORE_BIT
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 
@@ -137,3 +139,49 @@ def test_nothing_added_has_no_score():
     assert math.isnan(measured.miou)
     assert measured.values["miou_interval"].interval is None
     assert (measured.images, measured.groups) == (0, ())
+
+
+class Faulty(CountsAccumulator):
+    """Fails in the way that its metric's name says."""
+
+    how = ""
+
+    def update(self, image: ScoredImage) -> None:
+        if self.how == "update":
+            raise ZeroDivisionError("nothing to divide")
+        super().update(image)
+
+    def compute(self) -> Value:
+        if self.how == "compute":
+            raise KeyError("lost")
+        if self.how == "classes":
+            return Value(per_class=(1.0,))
+        return Value(value=np.float32(0.5), per_class=tuple(np.ones(3, np.int64)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("update", "at image a: ZeroDivisionError: nothing to divide"),
+        ("compute", "KeyError: 'lost'"),
+        ("classes", "1 numbers for 3 classes"),
+    ],
+)
+def test_a_metric_of_another_package_that_fails_is_named(how: str, said: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Faulty, "how", how)
+    found = tally(metrics=[Metric(name="faulty", title="x", summary="x", accumulator=Faulty)])
+    with pytest.raises(RecipeError, match=re.escape(said)) as caught:
+        _ = found.add(pair("a", ids("01")), torch.from_numpy(ids("01"))), found.measurement()
+    assert caught.value.code == "R226"
+    assert "'faulty'" in caught.value.message
+
+
+def test_numbers_of_any_kind_become_floats():
+    found = tally(metrics=[Metric(name="faulty", title="x", summary="x", accumulator=Faulty)])
+    value = found.measurement().values["faulty"]
+    assert [type(number) for number in (value.value, *value.per_class)] == [float] * 4
+
+
+def test_a_prediction_outside_of_the_classes_is_no_fault_of_a_metric():
+    with pytest.raises(ValueError, match=r"expected 0\.\.2"):
+        tally().add(pair("a", ids("01")), torch.from_numpy(ids("03")))

@@ -82,7 +82,7 @@ def test_values_of_any_metric_survive_the_disk_in_the_split_and_in_groups(tmp_pa
         iou=(0.5, None, None),
         metrics={
             "dice": MetricValue(value=math.nan, per_class=(math.nan, 0.5, 1.0)),
-            "spread": MetricValue(interval=(1, 2)),
+            "spread": MetricValue(interval=(1.0, 2.0)),
         },
     )
     result = result_of(metrics={"dice": DICE}, groups=(of_group,))
@@ -102,7 +102,7 @@ def test_values_of_any_metric_survive_the_disk_in_the_split_and_in_groups(tmp_pa
     assert to_json(again) == to_json(result)
     assert math.isnan(again.metrics["dice"].per_class[2])
     assert math.isnan(again.groups[0].metrics["dice"].value)
-    assert again.groups[0].metrics["spread"].interval == (1, 2)
+    assert again.groups[0].metrics["spread"].interval == (1.0, 2.0)
 
 
 def test_metrics_per_class_are_columns_of_the_table(tmp_path):

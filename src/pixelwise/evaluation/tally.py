@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from torch import Tensor
 
+from pixelwise.errors import PixelwiseError, RecipeError
 from pixelwise.evaluation.pairs import EvaluationPair
 from pixelwise.metrics import METRICS, SCORES, Accumulator, Metric, ScoredImage, Task, Value
 from pixelwise.metrics.image import Bands
@@ -18,6 +19,7 @@ from pixelwise.metrics.scores import ClassTotals, totals_of
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.result import ImageScore
+from pixelwise.storage import printable
 
 
 class ClassExtent(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,15 +171,23 @@ class Tally:
         )
         self._count(image)
         group = self._group(image.id)
-        for name, accumulator in self.accumulators.items():
-            if group is None or name not in group.accumulators:
-                accumulator.update(image)
-                continue
-            # Measured once, added twice.
-            one = self.metrics[name].accumulator(self.task)
-            one.update(image)
-            accumulator.merge(one)
-            group.accumulators[name].merge(one)
+        for name in self.accumulators:
+            try:
+                self._update(name, image, group)
+            except Exception as error:
+                if _is_our_own(name, error):
+                    raise
+                raise _failure(name, f"at image {printable(image.id)}", error) from error
+
+    def _update(self, name: str, image: ScoredImage, group: _Group | None) -> None:
+        if group is None or name not in group.accumulators:
+            self.accumulators[name].update(image)
+            return
+        # Measured once, added twice.
+        one = self.metrics[name].accumulator(self.task)
+        one.update(image)
+        self.accumulators[name].merge(one)
+        group.accumulators[name].merge(one)
 
     def merge(self, other: Tally) -> None:
         """Add the images of another part of the same split, measured in the same way; `other` is not changed."""
@@ -227,20 +237,27 @@ class Tally:
             protocol=self.protocol,
             input_size=self.input_size,
             counts=self.total,
-            values={name: accumulator.compute() for name, accumulator in self.accumulators.items()},
+            values=self._values(self.accumulators),
             class_extents=tuple(extent.public() for extent in self.extents),
             per_image=tuple(self.scores[index] for index in sorted(self.scores)),
             groups=tuple(
-                GroupMeasurement(
-                    name=name,
-                    images=self.groups[name].images,
-                    values={metric: found.compute() for metric, found in self.groups[name].accumulators.items()},
-                )
-                for name in sorted(self.groups)
+                GroupMeasurement(name=name, images=group.images, values=self._values(group.accumulators))
+                for name, group in sorted(self.groups.items())
             ),
             seconds=time.perf_counter() - self.start,
             peak_memory_bytes=peak_memory_bytes,
         )
+
+    def _values(self, accumulators: Mapping[str, Accumulator]) -> dict[str, Value]:
+        values = {}
+        for name, accumulator in accumulators.items():
+            try:
+                values[name] = _plain(accumulator.compute(), len(self.task.classes))
+            except Exception as error:
+                if _is_our_own(name, error):
+                    raise
+                raise _failure(name, "in the end", error) from error
+        return values
 
 
 def task_of(classes: tuple[str, ...], protocol: Protocol, *, multilabel: bool = False) -> Task:
@@ -252,6 +269,32 @@ def task_of(classes: tuple[str, ...], protocol: Protocol, *, multilabel: bool = 
         multilabel: Whether labels and predictions are bit fields; each class then has counts of its own.
     """
     return Task(classes=classes, multilabel=multilabel, absent=protocol.absent)
+
+
+def _plain(found: Value, num_classes: int) -> Value:
+    """The value in floats of Python, whatever kind of number the metric computes with.
+
+    Raises:
+        ValueError: It has neither no number per class nor one for each.
+    """
+    if len(found.per_class) not in (0, num_classes):
+        raise ValueError(f"it gives {len(found.per_class)} numbers for {num_classes} classes")
+    interval = None if found.interval is None else (float(found.interval[0]), float(found.interval[1]))
+    return Value(value=float(found.value), per_class=tuple(map(float, found.per_class)), interval=interval)
+
+
+def _is_our_own(name: str, error: Exception) -> bool:
+    """Whether an error says all there is to say, or is that of a metric of ours."""
+    return isinstance(error, PixelwiseError) or name in METRICS.own()
+
+
+def _failure(name: str, where: str, error: Exception) -> RecipeError:
+    """The error of a plug-in's metric, with the metric and its module by name."""
+    return RecipeError(
+        "R226",
+        f"metric '{name}' of {METRICS.module_of(name)} failed {where}: {type(error).__name__}: {error}",
+        "leave that metric out, or repair it; `pixelwise.testing.check_metric` says what a metric must do",
+    )
 
 
 class _Group:
