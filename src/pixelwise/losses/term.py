@@ -13,8 +13,9 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
+from pixelwise.entry_points import TAKEN
 from pixelwise.errors import RecipeError
-from pixelwise.plugins import TAKEN, import_plugins
+from pixelwise.plugins import import_plugins
 from pixelwise.recipes.schema.terms import TERMS, Term
 
 if TYPE_CHECKING:
