@@ -173,3 +173,14 @@ def test_no_folder_holds_more_than_a_reader_oversees():
     folders = Counter(path.parent for path in SOURCE.rglob("*.py") if path.name != "__init__.py")
     crowded = {str(folder.relative_to(SOURCE)): count for folder, count in folders.items() if count > FULLEST_FOLDER}
     assert set(crowded) <= ROOMS
+
+
+@pytest.mark.parametrize(
+    "page",
+    [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))],
+    ids=lambda page: page.name,
+)
+def test_links_lead_to_files(page: Path):
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link.partition("#")[0]).exists()]
+    assert missing == []
