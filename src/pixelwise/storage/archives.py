@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
 from pixelwise.errors import DataError
+from pixelwise.machine.files import let_others_read, rename
 from pixelwise.storage.atomic import full_disk_explained, scratch_folder
 from pixelwise.storage.names import printable
 
@@ -246,7 +247,7 @@ def _write(member: _Member, path: Path) -> None:
             target.write(chunk)
     if left:
         raise EOFError(f"{member.name} is shorter than it says")
-    os.chmod(path, 0o644)
+    let_others_read(path)
 
 
 def _merge(source: Path, target: Path) -> None:
@@ -254,7 +255,7 @@ def _merge(source: Path, target: Path) -> None:
     for entry in sorted(source.iterdir()):
         place = target / entry.name
         if not os.path.lexists(place):
-            os.rename(entry, place)
+            rename(entry, place)
         elif entry.is_dir() and place.is_dir():
             _merge(entry, place)
 

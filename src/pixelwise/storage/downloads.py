@@ -24,6 +24,8 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from pixelwise.errors import DataError, ResourceError
+from pixelwise.machine.files import is_disk_full, replace
+from pixelwise.machine.locks import take_lock
 from pixelwise.storage.atomic import full_disk_explained
 from pixelwise.storage.hashing import sha256_file
 from pixelwise.storage.names import printable
@@ -120,7 +122,7 @@ def download(
         problem = _problem(found, sha256, size)
         _facts_of(part).unlink(missing_ok=True)
         refused = target.with_name(target.name + ".refused")
-        os.replace(part, refused if problem else target)
+        replace(part, refused if problem else target)
     if problem:
         raise DataError(
             "D251",
@@ -265,7 +267,8 @@ def _write_facts(part: Path, url: str, remote: _Remote) -> None:
     """Remember what the part belongs to. Without a validator nothing can be continued safely."""
     facts = _facts_of(part)
     if remote.validator:
-        facts.write_text(json.dumps({"url": url, "validator": remote.validator, "size": remote.size}), "utf-8")
+        content = {"url": url, "validator": remote.validator, "size": remote.size}
+        facts.write_bytes(json.dumps(content).encode())
     else:
         facts.unlink(missing_ok=True)
 
@@ -283,28 +286,25 @@ def _read_facts(part: Path, url: str) -> _Remote | None:
 @contextlib.contextmanager
 def _held(part: Path) -> Iterator[None]:
     """The file that is being downloaded, for this process alone."""
-    from filelock import FileLock, Timeout
-
     part.touch()
-    # A file of its own, as some versions of filelock empty the file that they lock.
-    lock_file = part.with_name(part.name + ".lock")
-    lock = FileLock(lock_file)
+    lock, cause = None, None
     try:
-        lock.acquire(timeout=0)
+        # A file of its own: the part is renamed while the lock is held.
+        lock = take_lock(part.with_name(part.name + ".lock"))
     except OSError as error:
-        if not isinstance(error, Timeout) and error.errno not in _NO_LOCKS:
+        if error.errno not in _NO_LOCKS:
             raise
+        cause = error
+    if lock is None:
         raise ResourceError(
             "S604",
             f"{printable(part)}: another process downloads it, or the file system cannot lock files",
             "wait for the other one, or download to a local disk",
-        ) from error
+        ) from cause
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # Windows removes no file that is open
-            lock_file.unlink(missing_ok=True)
-        lock.release()
+        lock.release(remove=True)
 
 
 def _require_space(part: Path, needed: int) -> None:
@@ -320,8 +320,7 @@ def _require_space(part: Path, needed: int) -> None:
 def _is_local(error: OSError) -> bool:
     """Whether the disk failed, and not the network."""
     network = (urllib.error.URLError, ConnectionError, TimeoutError)
-    full = error.errno in (errno.EFBIG, errno.ENOSPC, errno.EDQUOT)
-    return full or (error.filename is not None and not isinstance(error, network))
+    return is_disk_full(error) or (error.filename is not None and not isinstance(error, network))
 
 
 def _reason(error: Exception) -> str:

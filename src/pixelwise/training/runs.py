@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from pixelwise.checkpoints.checkpoint import newest_checkpoint, remove_later_che
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
-from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
+from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.evaluation.evaluate import evaluate_model
 from pixelwise.machine.devices import choose_device
 from pixelwise.machine.facts import machine_facts, version_facts
@@ -137,22 +136,18 @@ def _begin(
     with run_lock(run):
         _refuse_occupied(run)
         use_processor(device, threads)
-        try:
-            for stage in resolved.stages:
-                stage_recipe(resolved, stage)
-            dataset, facts, resolved = look_at_data(resolved, data, observer)
-            asked = resolved
-            if auto_batch:
-                resolved = with_auto_batch(resolved, facts, device, observer)
-            if resolved.precision.dtype == "auto":
-                choice = with_chosen_format(resolved, facts, device, observer)
-                resolved = choice.recipe
-            # What comes before this run is not trained yet where it has stages: here it is only found possible.
-            begin = run / begins_with if begins_with is not None and not resolved.stages else None
-            prepared = prepare_run(resolved, dataset, facts, run, device, observer, begin)
-        except PixelwiseError:
-            _remove_if_unused(run)
-            raise
+        for stage in resolved.stages:
+            stage_recipe(resolved, stage)
+        dataset, facts, resolved = look_at_data(resolved, data, observer)
+        asked = resolved
+        if auto_batch:
+            resolved = with_auto_batch(resolved, facts, device, observer)
+        if resolved.precision.dtype == "auto":
+            choice = with_chosen_format(resolved, facts, device, observer)
+            resolved = choice.recipe
+        # What comes before this run is not trained yet where it has stages: here it is only found possible.
+        begin = run / begins_with if begins_with is not None and not resolved.stages else None
+        prepared = prepare_run(resolved, dataset, facts, run, device, observer, begin)
         environment = {
             # Repeating the run repeats what was chosen on this machine, too.
             "command": _command([*words, *changes_between(asked, resolved)], data, run),
@@ -396,13 +391,6 @@ def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in plain.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
-
-
-def _remove_if_unused(run: Path) -> None:
-    """Take away the folder of a run that never began, unless something else lies in it."""
-    (run / "run.lock").unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        run.rmdir()
 
 
 def _command(words: Sequence[str], data: Path | None, run: Path) -> str:
