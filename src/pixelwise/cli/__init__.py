@@ -30,6 +30,7 @@ from pixelwise.cli import (
     train,
 )
 from pixelwise.errors import PixelwiseError, PixelwiseWarning
+from pixelwise.machine.console import print_anything
 
 app = typer.Typer(
     name="pixelwise",
@@ -121,4 +122,5 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def entry() -> None:
     """What the `pixelwise` script calls."""
+    print_anything()
     sys.exit(main())

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import itertools
 import re
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,12 +20,15 @@ from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceError
 from pixelwise.machine.memory import available_memory
+from pixelwise.machine.processes import GUARD, START_METHOD
+from pixelwise.machine.signals import leave_signals_to_parent, own_child_handler
 from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Augment, Recipe
 from pixelwise.storage import printable
 from pixelwise.storage.locks import release_inherited_locks
 from pixelwise.training.order import BatchPlan, Key, augmentation_random
+from pixelwise.training.shared_pairs import SharedPairs
 from pixelwise.transforms.augmentation import fill_color, fixed_resize, random_pair
 from pixelwise.transforms.color import draw_color_matrix, has_color
 from pixelwise.transforms.mixing import mix_pair
@@ -88,7 +89,8 @@ class TrainingPairs:
 
     def fill_cache(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Decode everything once and keep it as uint8 (after the fixed resize, if there is one)."""
-        self._cached = list(self.decoded(range(len(self)), progress or (lambda done, total: None)))
+        decoded = self.decoded(range(len(self)), progress or (lambda done, total: None))
+        self._cached = list(decoded) if START_METHOD == "fork" else SharedPairs(decoded)
 
     def use_cache(self, cached: DecodedPairs) -> None:
         """Take decoded pairs from `cached` instead of decoding them."""
@@ -277,27 +279,19 @@ def _loader(pairs: TrainingPairs, batches: BatchPlan, workers: int, pin: bool) -
         worker_init_fn=_begin_worker,
         # The loader draws a seed for its workers; from the global generator it would shift dropout.
         generator=torch.Generator(),
-        # Forked workers share the decoded cache with this process instead of copying it.
-        multiprocessing_context="fork",
+        multiprocessing_context=START_METHOD,
     )
-    before = signal.getsignal(signal.SIGCHLD)
-    started = iter(loader)
     # PyTorch's own handler raises wherever the main thread happens to be, for example in the middle of a
     # training step. Without it the loader notices a dead worker when it waits for the next batch.
-    with contextlib.suppress(ValueError):  # only the main thread may set handlers
-        signal.signal(signal.SIGCHLD, before)
-    return started
+    with own_child_handler():
+        return iter(loader)
 
 
 def _begin_worker(_: int) -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    # The parent answers Ctrl-C and SIGUSR1, which reach the whole process group; SIGTERM is how the loader ends
-    # its workers, so the parent's handler for it must not be inherited.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # Nor must the parent's lock outlive it.
+    leave_signals_to_parent()
+    # The parent's lock must not outlive it.
     release_inherited_locks()
 
 
@@ -316,6 +310,7 @@ def _handle_worker_death(
             "S603",
             f"{facts}; it was replaced {WORKER_RESTARTS} times",
             "most often memory ran out: lower data.workers, or set data.workers=0 and data.cache=off; "
-            "if it is always the same file, look at that file",
+            "if it is always the same file, look at that file"
+            + (f"; a script that trains needs `{GUARD}` around its calls" if START_METHOD == "spawn" else ""),
         ) from error
     warn("W603", f"{facts}; replaced ({deaths} of {WORKER_RESTARTS})")

@@ -55,8 +55,9 @@ class KeptPairs:
         try:
             image, labels = self._file[index]
         except DamagedArrayError:
-            # Who has it open keeps it; the next run builds a new one.
-            self._path.unlink(missing_ok=True)
+            # Who has it open keeps it; the next run builds a new one. Windows removes no file that is open.
+            with contextlib.suppress(PermissionError):
+                self._path.unlink(missing_ok=True)
             return self._pairs.read(index)
         return image, labels
 
