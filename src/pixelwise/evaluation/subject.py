@@ -27,6 +27,7 @@ from pixelwise.recipes.schema.training import Precision
 from pixelwise.records.result import Result, save_result
 from pixelwise.records.run_folder import EVALUATIONS
 from pixelwise.runtimes import ArtefactModel
+from pixelwise.storage.names import portable
 
 
 class Measures(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +124,7 @@ def score(subject: Subject, measures: Measures) -> list[Result]:
         results.append(result)
         if subject.folder is None:
             continue
-        folder = subject.folder / EVALUATIONS / f"{split}-{protocol.name}"
+        folder = subject.folder / EVALUATIONS / portable(f"{split}-{protocol.name}")
         if subject.pictures:
             save_samples(subject.model, subject.dataset, measurement, folder / "samples")
         save_result(result, measurement.per_image, folder)

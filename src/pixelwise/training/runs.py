@@ -30,6 +30,7 @@ from pixelwise.records.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, LOG, RE
 from pixelwise.storage import json_text, printable, write_text
 from pixelwise.storage.atomic import remove_leftovers
 from pixelwise.storage.locks import run_lock
+from pixelwise.storage.names import portable
 from pixelwise.training.batches import TrainingPairs
 from pixelwise.training.decoded_cache import keep_decoded
 from pixelwise.training.format_choice import FormatChoice
@@ -296,7 +297,7 @@ def new_run_folder(recipe_name: str) -> Path:
     """`runs/NAME-1`, or the next number that is free."""
     stem = Path(recipe_name).stem if recipe_name.endswith(".toml") else recipe_name
     number = 1
-    while (folder := Path("runs") / f"{stem}-{number}").exists():
+    while (folder := Path("runs") / portable(f"{stem}-{number}")).exists():
         number += 1
     return folder
 

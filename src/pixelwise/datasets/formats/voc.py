@@ -15,6 +15,7 @@ from pathlib import Path
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.layouts.layout import Layout, all_match, in_order
 from pixelwise.datasets.layouts.listing import list_images
+from pixelwise.datasets.layouts.named_images import file_name
 from pixelwise.datasets.samples import Sample
 from pixelwise.storage import printable
 
@@ -92,7 +93,7 @@ def _read_list(file: Path) -> list[str] | None:
         lines = file.read_text("utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return None
-    return list(dict.fromkeys(Path(line.split()[0]).stem for line in lines if line.strip()))
+    return list(dict.fromkeys(Path(file_name(line.split()[0])).stem for line in lines if line.strip()))
 
 
 def _names(found: Path, split: str) -> tuple[list[str], Finding | None]:

@@ -31,6 +31,7 @@ from pixelwise.storage import printable
 from pixelwise.storage.cache_kinds import DRAWN
 from pixelwise.storage.caches import building_entry, entry_path, subject_of
 from pixelwise.storage.locks import keep_in_use
+from pixelwise.storage.names import portable
 
 BACKGROUND = "background"
 """What no annotation covers: raw value 0 of every drawn mask."""
@@ -195,7 +196,7 @@ def _draw_all(pictures: Iterable[Picture | Broken], folder: Path) -> _Index:
             broken.append(Broken(picture.source, f"{printable(picture.image.name)}: {error}"))
             continue
         # The stem is kept for whoever looks at a mask that a message names.
-        name = f"{len(rows):06d}-{picture.image.stem[:50]}.png"
+        name = f"{portable(f'{len(rows):06d}-{picture.image.stem[:50]}', ending='.png')}.png"
         _, png = cv2.imencode(".png", mask, (cv2.IMWRITE_PNG_COMPRESSION, 1))
         (folder / name).write_bytes(png.tobytes())
         rows.append(_Row(picture.split, picture.key, os.fsencode(picture.image.absolute()), name))

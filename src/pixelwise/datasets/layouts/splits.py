@@ -7,7 +7,6 @@ splits on every machine, and files that are added later move no other file, exce
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from pixelwise.datasets.layouts.layout import SPLIT_NAMES
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.storage import printable, write_text
+from pixelwise.storage.names import listed_path
 
 
 def split_samples(
@@ -133,10 +133,13 @@ def _line(sample: Sample, folder: Path) -> str:
             f"{printable(sample.image_path)}: multi-label data has one mask per class; a list of pairs names one",
             "move the images into images/train, images/val and images/test; the masks may stay where they are",
         )
-    parts = [os.path.relpath(path, folder) for path in (sample.image_path, sample.mask_path) if path is not None]
-    if any(mark in part for part in parts for mark in "\t\n\r"):
+    parts = [listed_path(path, folder) for path in (sample.image_path, sample.mask_path) if path is not None]
+    # A backslash is read as what Windows puts between folders.
+    if any(mark in part for part in parts for mark in "\t\n\r\\"):
         raise DataError(
-            "D130", f"{printable(sample.image_path)}: a tab or a line break in a name cannot be listed", "rename it"
+            "D130",
+            f"{printable(sample.image_path)}: a tab, a line break or a backslash in a name cannot be listed",
+            "rename it",
         )
     try:
         "".join(parts).encode("utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -22,10 +23,12 @@ from pixelwise.errors import DataError
 from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.classes.tables import IGNORE
 from pixelwise.storage import building_folder, printable, write_text
+from pixelwise.storage.names import distinct, portable
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
 Progress = Callable[[int, int], None]
 _COPIED_FORMATS = {"JPEG": ".jpg", "PNG": ".png"}
+_ENDINGS = (".png", ".jpg", ".npy")
 
 
 class Conversion(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +81,8 @@ def convert_to_folder(
         )
     pairs = [(split, sample) for split, samples in dataset.splits.items() for sample in samples if sample.mask_path]
     with building_folder(output) as unfinished, ThreadPoolExecutor(reading_threads()) as pool:
-        errors = _write_all(dataset, pairs, unfinished, size, allow, progress, pool)
+        work = functools.partial(_write_pair, dataset, unfinished, size)
+        errors = _write_all(pairs, work, allow, progress, pool)
         write_text(unfinished / DESCRIPTION_FILE, description(dataset))
     written = Counter(folder_of_split(split) for split, sample in pairs if (split, sample.id) not in errors)
     left_out = {printable(sample.image_path): errors[split, sample.id].code for split, sample in pairs
@@ -88,7 +92,7 @@ def convert_to_folder(
 
 def folder_of_split(split: str) -> str:
     """The folder a split is written to: alternatives for training, such as `train_aug`, become `train`."""
-    return "train" if split.startswith("train") else split
+    return "train" if split.startswith("train") else portable(split)
 
 
 def description(dataset: Dataset) -> str:
@@ -103,25 +107,25 @@ def description(dataset: Dataset) -> str:
 
 
 def _write_all(
-    dataset: Dataset,
     pairs: Sequence[tuple[str, Sample]],
-    folder: Path,
-    size: tuple[int, int] | None,
+    write: Callable[[Sample, str], None],
     allow: Collection[str],
     progress: Progress | None,
     pool: ThreadPoolExecutor,
 ) -> dict[tuple[str, str], DataError]:
-    """Write every pair; returns the allowed errors by split and id."""
+    """Write every pair, by its sample and the name of its files; returns the allowed errors by split and id."""
 
-    def work(pair: tuple[str, Sample]) -> DataError | None:
+    def work(sample: Sample, name: str) -> DataError | None:
         try:
-            _write_pair(dataset, *pair, folder, size)
+            write(sample, name)
         except DataError as error:
             return error
         return None
 
+    names = distinct([f"{folder_of_split(split)}/{sample.id}" for split, sample in pairs], endings=_ENDINGS)
+    failed = pool.map(work, (sample for _, sample in pairs), names)
     errors: dict[tuple[str, str], DataError] = {}
-    for done, ((split, sample), error) in enumerate(zip(pairs, pool.map(work, pairs), strict=True), start=1):
+    for done, ((split, sample), error) in enumerate(zip(pairs, failed, strict=True), start=1):
         if error is not None and error.code not in allow:
             pool.shutdown(cancel_futures=True)
             raise error
@@ -132,7 +136,7 @@ def _write_all(
     return errors
 
 
-def _write_pair(dataset: Dataset, split: str, sample: Sample, folder: Path, size: tuple[int, int] | None) -> None:
+def _write_pair(dataset: Dataset, folder: Path, size: tuple[int, int] | None, sample: Sample, name: str) -> None:
     image, labels = read_pair(sample, dataset)
     if size is not None:
         image, labels = resize_image(image, size), resize_labels(labels, size)
@@ -142,14 +146,9 @@ def _write_pair(dataset: Dataset, split: str, sample: Sample, folder: Path, size
         content, ending = (_png(image), ".png") if image.shape[2] == 3 else (_npy(image), ".npy")
     for kind, data, suffix in (("images", content, ending), ("masks", _png(labels), ".png")):
         # Suffixes are appended: `a.b` is an id, too.
-        path = folder / kind / folder_of_split(split) / f"{_inside(sample.id)}{suffix}"
+        path = folder / kind / f"{name}{suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-
-
-def _inside(id: str) -> str:
-    """The id as a path that cannot lead out of the folder it is joined to."""
-    return "/".join(part for part in id.split("/") if part not in ("", ".", "..")) or "image"
 
 
 def _as_it_is(sample: Sample, dataset: Dataset) -> tuple[bytes | None, str]:
