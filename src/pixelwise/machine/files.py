@@ -18,7 +18,7 @@ _BUSY = (5, 32, 33)
 _FULL_ON_WINDOWS = (39, 112, 1295)
 
 
-def replace(source: Path, target: Path) -> None:
+def replace_file(source: Path, target: Path) -> None:
     """Rename a file over another one, or a folder over none.
 
     On Windows virus scanners and indexers open new files for a moment, which then cannot be renamed: tried again for
@@ -31,7 +31,7 @@ def replace(source: Path, target: Path) -> None:
 
 
 def rename(source: Path, target: Path) -> None:
-    """Rename what must not exist yet; otherwise as `replace`."""
+    """Rename what must not exist yet; otherwise as `replace_file`."""
     _while_busy(lambda: os.rename(source, target))
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from pixelwise.errors import ResourceError
-from pixelwise.machine.files import flush, is_disk_full, let_others_read, rename, replace
+from pixelwise.machine.files import flush, is_disk_full, let_others_read, rename, replace_file
 from pixelwise.storage.names import printable
 
 TEMPORARY_PREFIX = ".pixelwise-tmp-"
@@ -41,7 +41,7 @@ def writing(path: Path) -> Iterator[Path]:
             yield temporary
             flush(temporary)
             let_others_read(temporary)
-            replace(temporary, path)
+            replace_file(temporary, path)
             flush(path.parent)
     finally:
         with contextlib.suppress(OSError):  # what failed may still have it open, and is what matters

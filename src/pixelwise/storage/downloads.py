@@ -24,7 +24,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from pixelwise.errors import DataError, ResourceError
-from pixelwise.machine.files import is_disk_full, replace
+from pixelwise.machine.files import is_disk_full, replace_file
 from pixelwise.machine.locks import take_lock
 from pixelwise.storage.atomic import full_disk_explained
 from pixelwise.storage.hashing import sha256_file
@@ -122,7 +122,7 @@ def download(
         problem = _problem(found, sha256, size)
         _facts_of(part).unlink(missing_ok=True)
         refused = target.with_name(target.name + ".refused")
-        replace(part, refused if problem else target)
+        replace_file(part, refused if problem else target)
     if problem:
         raise DataError(
             "D251",

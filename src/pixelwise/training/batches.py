@@ -20,7 +20,7 @@ from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceError
 from pixelwise.machine.memory import available_memory
-from pixelwise.machine.processes import GUARD, START_METHOD
+from pixelwise.machine.processes import FORKS, GUARD, START_METHOD
 from pixelwise.machine.signals import leave_signals_to_parent, own_child_handler
 from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.protocols import Size
@@ -90,7 +90,7 @@ class TrainingPairs:
     def fill_cache(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Decode everything once and keep it as uint8 (after the fixed resize, if there is one)."""
         decoded = self.decoded(range(len(self)), progress or (lambda done, total: None))
-        self._cached = list(decoded) if START_METHOD == "fork" else SharedPairs(decoded)
+        self._cached = list(decoded) if FORKS else SharedPairs(decoded)
 
     def use_cache(self, cached: DecodedPairs) -> None:
         """Take decoded pairs from `cached` instead of decoding them."""
@@ -311,6 +311,6 @@ def _handle_worker_death(
             f"{facts}; it was replaced {WORKER_RESTARTS} times",
             "most often memory ran out: lower data.workers, or set data.workers=0 and data.cache=off; "
             "if it is always the same file, look at that file"
-            + (f"; a script that trains needs `{GUARD}` around its calls" if START_METHOD == "spawn" else ""),
+            + ("" if FORKS else f"; a script that trains needs `{GUARD}` around its calls"),
         ) from error
     warn("W603", f"{facts}; replaced ({deaths} of {WORKER_RESTARTS})")

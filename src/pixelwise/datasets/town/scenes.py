@@ -22,7 +22,7 @@ from pixelwise.datasets.town.weather import Weather, draw_weather
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import CAMVID
 from pixelwise.recipes.schema.recipe import Data
-from pixelwise.storage import building_folder, printable, sha256_bytes
+from pixelwise.storage import building_folder, printable, sha256_bytes, write_text
 from pixelwise.storage.cache_kinds import TOWN
 from pixelwise.storage.caches import building_entry, entry_path
 from pixelwise.storage.locks import keep_in_use
@@ -122,7 +122,7 @@ def _write_scenes(root: Path, data: Data) -> None:
             mask.putpalette(palette.tobytes())
             mask.save(masks / f"{index:04d}.png", optimize=False)
     description = {"classes": CAMVID.names, "palette": CAMVID.palette, "ignore": LABEL["void"]}
-    (root / DESCRIPTION_FILE).write_text(tomli_w.dumps(description), "utf-8")
+    write_text(root / DESCRIPTION_FILE, tomli_w.dumps(description))
 
 
 def _develop(image: np.ndarray, labels: np.ndarray, rng: np.random.Generator, weather: Weather) -> np.ndarray:

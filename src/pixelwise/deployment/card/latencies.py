@@ -49,7 +49,7 @@ def latency_table(
             raise RecipeError(
                 "R245", f"{model} was exported for {own} and runs in nothing else", f"--runtime {own}, or give the run"
             )
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         sources = dict.fromkeys(runtimes, model)
         for runtime in runtimes:
             if runtime in EAGER or is_artefact(path):

@@ -25,6 +25,7 @@ from pixelwise.deployment.export.verification import (
     verify,
 )
 from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.machine.files import replace_file
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import QuantizedModel
 from pixelwise.profiling import complexity
@@ -134,7 +135,7 @@ def export(
         write_sidecar(sidecar, building / f"{NAME}.toml")
         # The description last: its presence says that the rest is complete.
         for file in (*files, building / f"{NAME}.toml"):
-            os.replace(file, folder / file.name)
+            replace_file(file, folder / file.name)
     return Exported(path=folder / files[0].name, sidecar=sidecar)
 
 

@@ -114,7 +114,7 @@ def _write_onnx(program: ExportedProgram, network: ExportedNetwork, folder: Path
 
 def _write_openvino(program: ExportedProgram, network: ExportedNetwork, folder: Path) -> list[Path]:
     openvino = require("openvino", "exporting to openvino")
-    with tempfile.TemporaryDirectory() as between:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as between:
         (source,) = _write_onnx(program, network, Path(between))
         converted = openvino.convert_model(source)
         file = folder / f"{NAME}.xml"

@@ -33,6 +33,7 @@ from pixelwise.deployment.int8.quantizers import (
 )
 from pixelwise.deployment.int8.sensitivity import LayerCost, evenly_spaced, layer_costs
 from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.machine.files import replace_file
 from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.sizes import seen_size
 from pixelwise.runtimes.artefact import load_artefact
@@ -138,7 +139,7 @@ def quantize(
         if verification is None or not (verification.passed or force):
             raise _not_good_enough(verification, len(written.sidecar.float_layers))
         for name in (*written.sidecar.files, f"{NAME}.toml"):
-            os.replace(written.path.with_name(name), folder / name)
+            replace_file(written.path.with_name(name), folder / name)
     return Exported(path=folder / written.path.name, sidecar=written.sidecar)
 
 
