@@ -90,3 +90,14 @@ def test_lists_open_as_the_data_set_they_divide(make_folder: Callable[..., Path]
     write_lists(divided, root, replace=True)
     with pytest.raises(DataError, match="tab"):
         write_lists({"val": samples_of(["a\tb"])}, root / "other")
+
+
+def test_lists_have_slashes_and_refuse_what_would_be_read_as_one(tmp_path: Path):
+    (tmp_path / "deep").mkdir()
+    pair = Sample("a", tmp_path / "images" / "a.png", tmp_path / "masks" / "a.png")
+    (path,) = write_lists({"train": [pair]}, tmp_path / "deep")
+    assert path.read_bytes() == b"../images/a.png\t../masks/a.png\n"
+    odd = Sample("b", tmp_path / "images" / "a\\b.png", tmp_path / "masks" / "a.png")
+    with pytest.raises(DataError) as caught:
+        write_lists({"train": [odd]}, tmp_path / "deep", replace=True)
+    assert caught.value.code == "D130"
