@@ -13,6 +13,7 @@ from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Augment, Data, Recipe
 from pixelwise.training import batches as loading
+from pixelwise.training import decoded_cache
 from pixelwise.training.batches import Batch, collate, mix_items
 
 
@@ -160,11 +161,11 @@ def test_padding_has_the_mean_colour_of_the_networks_preprocessing(tiny_data: Pa
 
 @pytest.mark.parametrize("cached", ["no", "memory", "shared"])
 def test_a_spawned_process_gets_pairs_that_give_the_same(cached: str, tiny_data: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(loading, "FORKS", cached != "shared")
+    monkeypatch.setattr(decoded_cache, "FORKS", cached != "shared")
     dataset = open_dataset(Data(), tiny_data)
     pairs = loading.TrainingPairs(dataset, dataset.samples("train"), recipe("unet-resnet18"))
     if cached != "no":
-        pairs.fill_cache()
+        decoded_cache.keep_in_memory(pairs)
     there = pickle.loads(ForkingPickler.dumps(pairs))
     assert (len(there), there.samples[0].id) == (8, pairs.samples[0].id)
     for one, other in zip(there[1, 5], pairs[1, 5], strict=True):
@@ -181,9 +182,9 @@ def test_batches_of_spawned_processes_are_the_same(cached: bool, tiny_data: Path
     pairs = loading.TrainingPairs(dataset, dataset.samples("train"), settings)
     here = batches(pairs, settings, workers=0)
     monkeypatch.setattr(loading, "START_METHOD", "spawn")
-    monkeypatch.setattr(loading, "FORKS", False)
+    monkeypatch.setattr(decoded_cache, "FORKS", False)
     if cached:
-        pairs.fill_cache()
+        decoded_cache.keep_in_memory(pairs)
     for one, other in zip(here, batches(pairs, settings, workers=2), strict=True):
         assert torch.equal(one.images, other.images)
         assert torch.equal(one.labels, other.labels)

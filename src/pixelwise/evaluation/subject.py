@@ -27,7 +27,7 @@ from pixelwise.recipes.schema.training import Precision
 from pixelwise.records.result import Result, save_result
 from pixelwise.records.run_folder import EVALUATIONS
 from pixelwise.runtimes import ArtefactModel
-from pixelwise.storage.names import portable
+from pixelwise.storage import portable
 
 
 class Measures(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,8 +22,8 @@ from pixelwise.prediction.mask_formats import MaskFormat, grey_png, mask_encoder
 from pixelwise.prediction.overlays import jpeg
 from pixelwise.prediction.segmenter import PaletteName, Prediction, Segmenter, choose_palette
 from pixelwise.recipes.classes.tables import Color
-from pixelwise.storage import json_text, printable, write_bytes, write_text
-from pixelwise.storage.names import distinct, portable
+from pixelwise.storage import json_text, portable, printable, write_bytes, write_text
+from pixelwise.storage.names import distinct
 
 MASKS = "masks"
 OVERLAYS = "overlays"

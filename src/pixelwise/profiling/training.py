@@ -20,6 +20,7 @@ from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Precision, Recipe
 from pixelwise.training.batches import Batch, TrainingPairs, collate, fits_in_memory
 from pixelwise.training.clock import PartClock
+from pixelwise.training.decoded_cache import keep_in_memory
 from pixelwise.training.format_choice import choose_format
 from pixelwise.training.loop import memory_explained
 from pixelwise.training.optimizers import set_learning_rates
@@ -172,7 +173,7 @@ def _largest_of_a_few(samples: Sequence[Sample], dataset: Dataset) -> Size:
 def _fill(pairs: TrainingPairs) -> float:
     """Seconds that decoding all pairs takes."""
     start = time.perf_counter()
-    pairs.fill_cache()
+    keep_in_memory(pairs)
     return time.perf_counter() - start
 
 

@@ -28,7 +28,6 @@ from pixelwise.recipes.schema.recipe import Augment, Recipe
 from pixelwise.storage import printable
 from pixelwise.storage.locks import release_inherited_locks
 from pixelwise.training.order import BatchPlan, Key, augmentation_random
-from pixelwise.training.shared_pairs import SharedPairs
 from pixelwise.transforms.augmentation import fill_color, fixed_resize, random_pair
 from pixelwise.transforms.color import draw_color_matrix, has_color
 from pixelwise.transforms.mixing import mix_pair
@@ -86,11 +85,6 @@ class TrainingPairs:
 
     def __len__(self) -> int:
         return len(self.samples)
-
-    def fill_cache(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Decode everything once and keep it as uint8 (after the fixed resize, if there is one)."""
-        decoded = self.decoded(range(len(self)), progress or (lambda done, total: None))
-        self._cached = list(decoded) if FORKS else SharedPairs(decoded)
 
     def use_cache(self, cached: DecodedPairs) -> None:
         """Take decoded pairs from `cached` instead of decoding them."""

@@ -27,10 +27,9 @@ from pixelwise.recipes.overrides import apply_overrides, changes_between, to_tom
 from pixelwise.recipes.protocols import protocol
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
 from pixelwise.records.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, LOG, RECIPE, read_recipe
-from pixelwise.storage import json_text, printable, write_text
+from pixelwise.storage import json_text, portable, printable, write_text
 from pixelwise.storage.atomic import remove_leftovers
 from pixelwise.storage.locks import run_lock
-from pixelwise.storage.names import portable
 from pixelwise.training.batches import TrainingPairs
 from pixelwise.training.decoded_cache import keep_decoded
 from pixelwise.training.format_choice import FormatChoice

@@ -28,11 +28,10 @@ from pixelwise.datasets.layouts.rasterising import draw_segmentation
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import IGNORE
-from pixelwise.storage import printable
+from pixelwise.storage import portable, printable
 from pixelwise.storage.cache_kinds import COCOSEG21
 from pixelwise.storage.caches import building_entry, entry_path, subject_of
 from pixelwise.storage.locks import keep_in_use
-from pixelwise.storage.names import portable
 
 LOOKED_FOR = "{train,val}2017/ (or images/{train,val}2017/) with annotations/instances_{train,val}2017.json"
 CATEGORIES = {

@@ -27,11 +27,10 @@ from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
-from pixelwise.storage import printable
+from pixelwise.storage import portable, printable
 from pixelwise.storage.cache_kinds import DRAWN
 from pixelwise.storage.caches import building_entry, entry_path, subject_of
 from pixelwise.storage.locks import keep_in_use
-from pixelwise.storage.names import portable
 
 BACKGROUND = "background"
 """What no annotation covers: raw value 0 of every drawn mask."""

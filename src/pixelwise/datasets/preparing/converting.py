@@ -22,8 +22,8 @@ from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.classes.tables import IGNORE
-from pixelwise.storage import building_folder, printable, write_text
-from pixelwise.storage.names import distinct, portable
+from pixelwise.storage import building_folder, portable, printable, write_text
+from pixelwise.storage.names import distinct
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
 Progress = Callable[[int, int], None]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch.multiprocessing  # noqa: F401  teaches multiprocessing to share tensors
 
-from pixelwise.training import shared_pairs
-from pixelwise.training.shared_pairs import SharedPairs
+from pixelwise.training import decoded_cache
+from pixelwise.training.decoded_cache import SharedPairs
 
 
 def pairs_of_many_kinds() -> list[tuple[np.ndarray, np.ndarray]]:
@@ -21,7 +21,7 @@ def pairs_of_many_kinds() -> list[tuple[np.ndarray, np.ndarray]]:
 
 @pytest.mark.parametrize("block", [1, 200, 1 << 26])
 def test_pairs_come_back_as_they_were_however_large_the_blocks_are(block: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(shared_pairs, "_BLOCK_BYTES", block)
+    monkeypatch.setattr(decoded_cache, "_BLOCK_BYTES", block)
     shared = SharedPairs(iter(pairs_of_many_kinds()))
     assert len(shared) == 4
     for index, pair in enumerate(pairs_of_many_kinds()):
