@@ -175,7 +175,8 @@ def remove_leftovers(folder: Path) -> list[Path]:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(PermissionError):  # Windows removes nothing that is open: it goes the next time
+                path.unlink(missing_ok=True)
     return leftovers
 
 
