@@ -119,6 +119,8 @@ def distinct(paths: Sequence[str], *, endings: Sequence[str] = ("",)) -> list[st
 
 def folded(path: str) -> str:
     """The same text for names that one file system or another takes for the same name."""
+    if path.isascii():
+        return path.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
