@@ -19,7 +19,7 @@ from pixelwise.errors import CheckpointError, DataError, DivergedError, RecipeEr
 from pixelwise.observer import TrainingStatus
 from pixelwise.training import loop
 from pixelwise.training import step as one_step
-from pixelwise.training.runs import resume, train
+from pixelwise.training.runs import new_run_folder, resume, train
 
 
 def records(run: Path, kind: str) -> list[dict]:
@@ -419,3 +419,11 @@ def test_bfloat16_trains_to_finite_weights(tiny_data: Path, tiny_recipe: Path, t
     tensors = newest.tensors("model").values()
     assert all(tensor.isfinite().all() for tensor in tensors if tensor.is_floating_point())
     assert {tensor.dtype for tensor in tensors} == {torch.float32, torch.int64}
+
+
+def test_a_new_run_gets_a_folder_that_is_free_and_can_be_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "enet-1").mkdir(parents=True)
+    assert new_run_folder("enet") == Path("runs/enet-2")
+    assert new_run_folder("my:recipe.toml") == Path("runs/my_recipe-1")
+    assert new_run_folder("a/b") == Path("runs/a_b-1")

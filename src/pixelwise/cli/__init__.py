@@ -31,6 +31,7 @@ from pixelwise.cli import (
 )
 from pixelwise.cli.options import Verb
 from pixelwise.errors import PixelwiseError, PixelwiseWarning
+from pixelwise.machine.console import print_anything
 
 app = typer.Typer(
     name="pixelwise",
@@ -122,4 +123,5 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def entry() -> None:
     """What the `pixelwise` script calls."""
+    print_anything()
     sys.exit(main())

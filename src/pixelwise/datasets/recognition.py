@@ -128,7 +128,7 @@ def _of_inner_folder(layout: Layout, root: Path) -> Layout:
     return msgspec.structs.replace(
         layout,
         root=root if is_described(root) else layout.root,
-        description=f"in {printable(layout.root.relative_to(root))}/: {layout.description}",
+        description=f"in {printable(layout.root.relative_to(root).as_posix())}/: {layout.description}",
     )
 
 

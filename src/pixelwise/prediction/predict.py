@@ -25,7 +25,8 @@ from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.overlays import jpeg
 from pixelwise.prediction.segmenter import Prediction, Segmenter, choose_palette
 from pixelwise.records.problems import Problem, append_problems, clear_problems
-from pixelwise.storage import json_text, printable, write_bytes, write_text
+from pixelwise.storage import json_text, portable, printable, write_bytes, write_text
+from pixelwise.storage.names import distinct
 
 MASKS = "masks"
 OVERLAYS = "overlays"
@@ -207,15 +208,19 @@ def _write(
     if isinstance(outcome.value, Prediction):
         name, labels = outcome.source.name, outcome.value.labels
         if outcome.value.multilabel:
-            for class_name, plane in zip(outcome.value.classes, labels, strict=True):
-                # A class is a folder: its name may not lead elsewhere.
-                folder = output / MASKS / class_name.replace("/", "_")
-                write_bytes(_below(folder, name, ".png"), grey_png(plane * np.uint8(255)))
+            for folder, plane in zip(class_folders(outcome.value.classes), labels, strict=True):
+                write_bytes(_below(output / MASKS / folder, name, ".png"), grey_png(plane * np.uint8(255)))
         else:
             write_bytes(_below(output / MASKS, name, ".png"), encode(labels))
         if draw is not None:
             write_bytes(_below(output / OVERLAYS, name, ".jpg"), jpeg(draw(outcome.value)))
     return outcome
+
+
+@functools.cache
+def class_folders(classes: tuple[str, ...]) -> list[str]:
+    """The folder of each class's masks: its name, as far as every system accepts that for a folder."""
+    return distinct([portable(name) for name in classes])
 
 
 def _begin(output: Path, segmenter: Segmenter, options: PredictOptions) -> None:

@@ -10,9 +10,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import re
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
@@ -22,6 +19,7 @@ import msgspec
 import numpy as np
 
 from pixelwise.errors import PixelwiseError, RecipeError
+from pixelwise.machine.memory import peak_memory
 from pixelwise.machine.openmp import SHORT_WAITS
 from pixelwise.observer import SILENT, Observer
 from pixelwise.profiling.runtimes import EAGER
@@ -175,12 +173,12 @@ def _serve(parent: Connection, candidate: Candidate, size: Size, batch: int) -> 
     """In the candidate's process: load, then one pass per request; its time, at the end the peak memory."""
     try:
         run = _prepared(candidate, size, batch)
-        parent.send(_peak_memory())
+        parent.send(peak_memory())
         while parent.recv():
             start = time.perf_counter()
             run()
             parent.send(time.perf_counter() - start)
-        parent.send(_peak_memory())
+        parent.send(peak_memory())
     except EOFError:
         return  # the parent stopped
     except PixelwiseError as error:
@@ -236,12 +234,3 @@ def _eager(candidate: Candidate, size: Size, batch: int) -> Callable[[], object]
             return model(images)
 
     return run
-
-
-def _peak_memory() -> int:
-    # On Linux `ru_maxrss` of a new process begins with what its parent had.
-    status = Path("/proc/self/status")
-    if status.exists() and (found := re.search(r"^VmHWM:\s*(\d+) kB", status.read_text("utf-8"), re.MULTILINE)):
-        return 1024 * int(found[1])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

@@ -27,6 +27,7 @@ from pixelwise.records.environment import read_environment
 from pixelwise.training.batches import Batch, TrainingPairs, collate, fits_in_memory
 from pixelwise.training.choices.format_choice import choose_format
 from pixelwise.training.clock import PartClock
+from pixelwise.training.decoded_cache import keep_in_memory
 from pixelwise.training.memory import memory_explained
 from pixelwise.training.optimization.optimizers import set_learning_rates
 from pixelwise.training.order import BatchPlan, Key, steps_per_epoch
@@ -201,7 +202,7 @@ def _largest_of_a_few(samples: Sequence[Sample], dataset: Dataset) -> Size:
 def _fill(pairs: TrainingPairs) -> float:
     """Seconds that decoding all pairs takes."""
     start = time.perf_counter()
-    pairs.fill_cache()
+    keep_in_memory(pairs)
     return time.perf_counter() - start
 
 

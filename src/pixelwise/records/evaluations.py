@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.records.result import RESULT, ImageScore, Result, load_per_image, load_result
+from pixelwise.storage import portable
 
 EVALUATIONS = "evaluations"
 SAMPLES = "samples"
@@ -28,7 +29,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 
 def evaluation_folder(run: Path, split: str, protocol: str) -> Path:
     """Where the result of a split under a protocol is kept."""
-    return run / EVALUATIONS / f"{split}-{protocol}"
+    return run / EVALUATIONS / portable(f"{split}-{protocol}")
 
 
 def find_result(run: Path, split: str, protocol: str) -> Result | None:

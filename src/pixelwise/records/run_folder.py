@@ -12,7 +12,7 @@ from pixelwise.recipes.classes.tables import CLASS_SETS, Color
 from pixelwise.recipes.overrides import from_plain, to_toml
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.environment import read_environment
-from pixelwise.storage import printable, write_text
+from pixelwise.storage import portable, printable, write_text
 
 RECIPE = "recipe.toml"
 CHECKPOINTS = "checkpoints"
@@ -33,7 +33,7 @@ def new_run_folder(recipe_name: str) -> Path:
     """`runs/NAME-1`, or the next number that is free."""
     stem = Path(recipe_name).stem if recipe_name.endswith(".toml") else recipe_name
     number = 1
-    while (folder := Path("runs") / f"{stem}-{number}").exists():
+    while (folder := Path("runs") / portable(f"{stem}-{number}")).exists():
         number += 1
     return folder
 

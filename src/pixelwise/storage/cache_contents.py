@@ -184,7 +184,7 @@ def _entry(one: Found) -> CacheEntry:
 
 
 def _relative(path: Path) -> str:
-    return printable(path.relative_to(cache_folder()))
+    return printable(path.relative_to(cache_folder()).as_posix())
 
 
 def _size(path: Path) -> int:

@@ -40,7 +40,7 @@ def check_format(name: str, folder: Path | None = None) -> None:
     """
     format = format_of(name)
     if folder is None:
-        with tempfile.TemporaryDirectory() as scratch:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
             _check(format, Path(scratch))
     else:
         _check(format, folder)

@@ -46,7 +46,7 @@ def check_target(target: str | Target) -> None:
         GraphOptions(size=SIZE, output_stride=None, dynamic=target.any_size),
     )
     for form in forms:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             _check_form(target, ExportedNetwork(model, form).eval(), Path(folder))
 
 

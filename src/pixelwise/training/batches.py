@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import functools
 import itertools
 import re
-import signal
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +23,8 @@ from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceErr
 from pixelwise.losses.pixels import labelled_classes
 from pixelwise.losses.segmentation import needs_classes
 from pixelwise.machine.memory import available_memory
+from pixelwise.machine.processes import FORKS, GUARD, START_METHOD
+from pixelwise.machine.signals import leave_signals_to_parent, own_child_handler
 from pixelwise.machine.threads import reading_threads, usable_cores
 from pixelwise.recipes.schema.recipe import Augment, Recipe
 from pixelwise.recipes.sizes import Size
@@ -91,10 +91,6 @@ class TrainingPairs:
 
     def __len__(self) -> int:
         return len(self.samples)
-
-    def fill_cache(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Decode everything once and keep it as uint8 (after the fixed resize, if there is one)."""
-        self._cached = list(self.decoded(range(len(self)), progress or (lambda done, total: None)))
 
     def use_cache(self, cached: DecodedPairs) -> None:
         """Take decoded pairs from `cached` instead of decoding them."""
@@ -299,27 +295,19 @@ def _loader(pairs: TrainingPairs, batches: BatchPlan, workers: int, pin: bool) -
         worker_init_fn=_begin_worker,
         # The loader draws a seed for its workers; from the global generator it would shift dropout.
         generator=torch.Generator(),
-        # Forked workers share the decoded cache with this process instead of copying it.
-        multiprocessing_context="fork",
+        multiprocessing_context=START_METHOD,
     )
-    before = signal.getsignal(signal.SIGCHLD)
-    started = iter(loader)
     # PyTorch's own handler raises wherever the main thread happens to be, for example in the middle of a
     # training step. Without it the loader notices a dead worker when it waits for the next batch.
-    with contextlib.suppress(ValueError):  # only the main thread may set handlers
-        signal.signal(signal.SIGCHLD, before)
-    return started
+    with own_child_handler():
+        return iter(loader)
 
 
 def _begin_worker(_: int) -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    # The parent answers Ctrl-C and SIGUSR1, which reach the whole process group; SIGTERM is how the loader ends
-    # its workers, so the parent's handler for it must not be inherited.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # Nor must the parent's lock outlive it.
+    leave_signals_to_parent()
+    # The parent's lock must not outlive it.
     release_inherited_locks()
 
 
@@ -338,6 +326,7 @@ def _handle_worker_death(
             "S603",
             f"{facts}; it was replaced {WORKER_RESTARTS} times",
             "most often memory ran out: lower data.workers, or set data.workers=0 and data.cache=off; "
-            "if it is always the same file, look at that file",
+            "if it is always the same file, look at that file"
+            + ("" if FORKS else f"; a script that trains needs `{GUARD}` around its calls"),
         ) from error
     warn("W603", f"{facts}; replaced ({deaths} of {WORKER_RESTARTS})")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +14,7 @@ from pixelwise.checkpoints.checkpoint import newest_checkpoint, remove_later_che
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
-from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
+from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.machine.devices import choose_device
 from pixelwise.machine.facts import machine_facts, version_facts
 from pixelwise.machine.threads import default_threads
@@ -142,8 +140,7 @@ def _begin(plan: _Plan, run: Path, observer: Observer) -> None:
     with run_lock(run):
         _refuse_occupied(run)
         use_processor(plan.device, plan.threads)
-        with _removed_if_unused(run):
-            settled = _settle(plan, run, observer)
+        settled = _settle(plan, run, observer)
         prepared, facts = settled.prepared, settled.prepared.facts
         environment = _environment(plan, settled, run)
         write_environment(run, environment)
@@ -225,18 +222,6 @@ def _refuse_occupied(run: Path) -> None:
             f"{printable(run)} already holds a run",
             f"continue it with `pixelwise resume {printable(run)}`, or choose another `output`",
         )
-
-
-@contextlib.contextmanager
-def _removed_if_unused(run: Path) -> Iterator[None]:
-    """Take away the folder of a run that never began, unless something else lies in it."""
-    try:
-        yield
-    except PixelwiseError:
-        (run / "run.lock").unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            run.rmdir()
-        raise
 
 
 def _train_stages(recipe: Recipe, run: Path, environment: Environment, observer: Observer) -> None:

@@ -110,3 +110,14 @@ def test_overrides_say_how_the_folder_is_read(make_folder: Callable[..., Path]):
     with pytest.raises(DataError) as caught:
         split(root, ["data.dataset=cityscapes"])
     assert caught.value.code == "D222"
+
+
+def test_lists_have_slashes_and_refuse_what_would_be_read_as_one(tmp_path: Path):
+    (tmp_path / "deep").mkdir()
+    pair = Sample("a", tmp_path / "images" / "a.png", tmp_path / "masks" / "a.png")
+    (path,) = write_lists({"train": [pair]}, tmp_path / "deep")
+    assert path.read_bytes() == b"../images/a.png\t../masks/a.png\n"
+    odd = Sample("b", tmp_path / "images" / "a\\b.png", tmp_path / "masks" / "a.png")
+    with pytest.raises(DataError) as caught:
+        write_lists({"train": [odd]}, tmp_path / "deep", replace=True)
+    assert caught.value.code == "D130"

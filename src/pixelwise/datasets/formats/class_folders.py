@@ -152,4 +152,4 @@ def _matches(images: Listing, by_class: Mapping[str, Sequence[Entry]]) -> bool:
 
 
 def _below(folder: Path, root: Path) -> str:
-    return f"{printable(folder.relative_to(root))}/"
+    return f"{printable(folder.relative_to(root).as_posix())}/"

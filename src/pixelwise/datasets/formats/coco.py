@@ -80,8 +80,8 @@ def coco_own_layout(root: Path) -> Layout | None:
     without = unannotated(listing.entries, drawn, "entry in a JSON file", lambda path: path.name in named)
     return drawn_layout(
         "coco",
-        f"COCO's JSON format: {', '.join(printable(file.relative_to(root)) for file in files[:3])}, drawn as masks "
-        "into the cache folder",
+        f"COCO's JSON format: {', '.join(printable(file.relative_to(root).as_posix()) for file in files[:3])}, "
+        "drawn as masks into the cache folder",
         root,
         drawn,
         _names(read.values()),

@@ -24,13 +24,14 @@ from pixelwise.datasets.fingerprint import HashCache
 from pixelwise.datasets.format import PUBLIC, Format, Miniature, OtherFormatError, Scenes, register
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import list_images
+from pixelwise.datasets.layouts.named_images import file_name
 from pixelwise.datasets.layouts.rasterising import draw_segmentation
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.publication import Publication, Source
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import IGNORE, VOC
-from pixelwise.storage import json_text, printable, write_text
+from pixelwise.storage import json_text, portable, printable, write_text
 from pixelwise.storage.cache_kinds import COCOSEG21
 from pixelwise.storage.caches import building_entry, entry_path, subject_of
 from pixelwise.storage.locks import keep_in_use
@@ -158,7 +159,7 @@ def _samples(
         if entry is None:
             missing.append(printable(folder / image.file_name))
         else:
-            samples.append(Sample(entry.key, entry.path, masks / f"{Path(image.file_name).stem}.png"))
+            samples.append(Sample(entry.key, entry.path, masks / _mask_name(image.file_name)))
     if missing:
         problems.append(
             finding(
@@ -226,10 +227,14 @@ def _draw_all(annotations: _Annotations, file: Path, folder: Path) -> list[_Draw
         objects = of_image[image.id]
         labels = _draw(image, objects, class_of, file)
         _, png = cv2.imencode(".png", labels, (cv2.IMWRITE_PNG_COMPRESSION, 1))
-        (folder / f"{Path(image.file_name).stem}.png").write_bytes(png.tobytes())
+        (folder / _mask_name(image.file_name)).write_bytes(png.tobytes())
         index.append(_Drawn(image.file_name, sum(one.area for one in objects) > SMALLEST_AREA))
     (folder / _INDEX).write_bytes(msgspec.json.encode(index))
     return index
+
+
+def _mask_name(image_name: str) -> str:
+    return f"{portable(Path(file_name(image_name)).stem, ending='.png')}.png"
 
 
 def _draw(image: _Image, objects: Iterable[_Annotation], class_of: dict[int, int], file: Path) -> np.ndarray:

@@ -12,8 +12,6 @@ to the root. A training list alone is divided 80 to 20 into train and val by the
 from __future__ import annotations
 
 import csv
-import os
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -29,6 +27,7 @@ from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.storage import printable, write_text
+from pixelwise.storage.names import id_of
 
 _PLACES = (".", "lists", "splits", "ImageSets/Segmentation", "ImageSets")
 _ENDINGS = (".txt", ".csv", ".tsv", ".lst")
@@ -189,7 +188,7 @@ def _pairs(split: str, rows: Sequence[tuple[Path, _Row]], root: Path) -> tuple[t
         if paths[0] is None or paths[1] is None:
             missing.append(printable(image if paths[0] is None else mask or ""))
             continue
-        key = _key(paths[0], root)
+        key = id_of(paths[0], root)
         if key in found and found[key] != Sample(key, paths[0], paths[1]):
             repeated.append(printable(image))
         found.setdefault(key, Sample(key, paths[0], paths[1]))
@@ -226,18 +225,6 @@ def _locate(text: str, file: Path, root: Path) -> Path | None:
         except (OSError, ValueError):
             return None
     return None
-
-
-def _key(image: Path, root: Path) -> str:
-    """The path below the data set's folder without its ending; of a file outside, its name and folders.
-
-    Files may be called by it, so it never leads upwards.
-    """
-    path = PurePosixPath(os.path.normpath(image))
-    base = PurePosixPath(os.path.normpath(root))
-    relative = path.relative_to(base) if path.is_relative_to(base) else path
-    kept = [part for part in relative.with_suffix("").parts if part not in ("..", "/")]
-    return printable(unicodedata.normalize("NFC", "/".join(kept)))
 
 
 def _of_names(root: Path, rows: dict[str, list[tuple[Path, _Row]]], problems: list[Finding]) -> Layout | None:

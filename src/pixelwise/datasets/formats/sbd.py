@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pixelwise.datasets.layouts.named_images import file_name
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.machine.threads import reading_threads
 from pixelwise.observer import SILENT, Observer
@@ -241,7 +242,7 @@ def _header(data: bytes, place: int, order: str) -> tuple[int, int]:
 def _names(file: Path) -> list[str]:
     try:
         # Only the last part of a name counts, so that a list cannot lead out of the folders.
-        return [Path(line.split()[0]).stem for line in file.read_text("utf-8").splitlines() if line.strip()]
+        return [Path(file_name(line.split()[0])).stem for line in file.read_text("utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             "D226", f"{printable(file)}: cannot be read: {error}", "unpack the archive that it is part of again"

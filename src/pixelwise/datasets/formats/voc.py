@@ -17,6 +17,7 @@ from pixelwise.datasets.format import PUBLIC, Format, Miniature, Scenes, registe
 from pixelwise.datasets.formats.sbd import write_augmented
 from pixelwise.datasets.layouts.layout import Layout, all_match, in_order
 from pixelwise.datasets.layouts.listing import list_images
+from pixelwise.datasets.layouts.named_images import file_name
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.publication import Publication, Source
 from pixelwise.datasets.samples import Sample
@@ -99,7 +100,7 @@ def _read_list(file: Path) -> list[str] | None:
         lines = file.read_text("utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return None
-    return list(dict.fromkeys(Path(line.split()[0]).stem for line in lines if line.strip()))
+    return list(dict.fromkeys(Path(file_name(line.split()[0])).stem for line in lines if line.strip()))
 
 
 def _names(found: Path, split: str) -> tuple[list[str], Finding | None]:

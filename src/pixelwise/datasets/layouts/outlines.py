@@ -27,7 +27,7 @@ from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
-from pixelwise.storage import printable
+from pixelwise.storage import portable, printable
 from pixelwise.storage.cache_kinds import DRAWN
 from pixelwise.storage.caches import building_entry, entry_path, subject_of
 from pixelwise.storage.locks import keep_in_use
@@ -195,7 +195,7 @@ def _draw_all(pictures: Iterable[Picture | Broken], folder: Path) -> _Index:
             broken.append(Broken(picture.source, f"{printable(picture.image.name)}: {error}"))
             continue
         # The stem is kept for whoever looks at a mask that a message names.
-        name = f"{len(rows):06d}-{picture.image.stem[:50]}.png"
+        name = f"{portable(f'{len(rows):06d}-{picture.image.stem[:50]}', ending='.png')}.png"
         _, png = cv2.imencode(".png", mask, (cv2.IMWRITE_PNG_COMPRESSION, 1))
         (folder / name).write_bytes(png.tobytes())
         rows.append(_Row(picture.split, picture.key, os.fsencode(picture.image.absolute()), name))

@@ -25,10 +25,12 @@ from pixelwise.errors import DataError
 from pixelwise.machine.threads import reading_threads
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
-from pixelwise.storage import building_folder, printable
+from pixelwise.storage import building_folder, portable, printable
+from pixelwise.storage.names import distinct
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
 _COPIED_FORMATS = {"JPEG": ".jpg", "PNG": ".png"}
+_ENDINGS = (".png", ".jpg", ".npy")
 
 
 def convert(
@@ -108,7 +110,7 @@ def convert_to_folder(
 
 def folder_of_split(split: str) -> str:
     """The folder a split is written to: alternatives for training, such as `train_aug`, become `train`."""
-    return "train" if split.startswith("train") else split
+    return "train" if split.startswith("train") else portable(split)
 
 
 class _Target(NamedTuple):
@@ -126,17 +128,19 @@ def _write_all(
     observer: Observer,
     pool: ThreadPoolExecutor,
 ) -> dict[tuple[str, str], DataError]:
-    """Write every pair; returns the allowed errors by split and id."""
+    """Write every pair, by its sample and the name of its files; returns the allowed errors by split and id."""
 
-    def work(pair: tuple[str, Sample]) -> DataError | None:
+    def work(sample: Sample, name: str) -> DataError | None:
         try:
-            _write_pair(target, *pair)
+            _write_pair(target, sample, name)
         except DataError as error:
             return error
         return None
 
+    names = distinct([f"{folder_of_split(split)}/{sample.id}" for split, sample in pairs], endings=_ENDINGS)
+    failed = pool.map(work, (sample for _, sample in pairs), names)
     errors: dict[tuple[str, str], DataError] = {}
-    for done, ((split, sample), error) in enumerate(zip(pairs, pool.map(work, pairs), strict=True), start=1):
+    for done, ((split, sample), error) in enumerate(zip(pairs, failed, strict=True), start=1):
         if error is not None and error.code not in allow:
             pool.shutdown(cancel_futures=True)
             raise error
@@ -146,7 +150,7 @@ def _write_all(
     return errors
 
 
-def _write_pair(target: _Target, split: str, sample: Sample) -> None:
+def _write_pair(target: _Target, sample: Sample, name: str) -> None:
     image, labels = read_pair(sample, target.dataset)
     if target.size is not None:
         image, labels = resize_image(image, target.size), resize_labels(labels, target.size)
@@ -156,14 +160,9 @@ def _write_pair(target: _Target, split: str, sample: Sample) -> None:
         content, ending = (_png(image), ".png") if image.shape[2] == 3 else (_npy(image), ".npy")
     for kind, data, suffix in (("images", content, ending), ("masks", _png(labels), ".png")):
         # Suffixes are appended: `a.b` is an id, too.
-        path = target.folder / kind / folder_of_split(split) / f"{_inside(sample.id)}{suffix}"
+        path = target.folder / kind / f"{name}{suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-
-
-def _inside(id: str) -> str:
-    """The id as a path that cannot lead out of the folder it is joined to."""
-    return "/".join(part for part in id.split("/") if part not in ("", ".", "..")) or "image"
 
 
 def _as_it_is(sample: Sample, dataset: Dataset) -> tuple[bytes | None, str]:

@@ -21,6 +21,7 @@ from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.options import chosen
 from pixelwise.storage import printable, write_text
+from pixelwise.storage.names import listed_path
 
 
 class Division(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +49,7 @@ def split(
 
     Raises:
         DataError: D221, there are too few groups to give every split one; D225, a list exists; D130, a name holds a
-            tab or a line break; D231, the data is multi-label.
+            tab, a line break or a backslash; D231, the data is multi-label.
         RecipeError: R203, the shares leave nothing to train on, or `group` is no regular expression.
         ResourceError: S601, the disk is full.
     """
@@ -106,7 +107,7 @@ def write_lists(divided: Mapping[str, Sequence[Sample]], folder: Path, *, replac
         replace: Overwrite lists that exist.
 
     Raises:
-        DataError: D225, a list exists. D130, a name holds a tab or a line break and cannot be listed.
+        DataError: D225, a list exists. D130, a name holds a tab, a line break or a backslash and cannot be listed.
         ResourceError: S601, the disk is full.
     """
     paths = {name: folder / f"{name}.txt" for name in divided}
@@ -162,10 +163,13 @@ def _line(sample: Sample, folder: Path) -> str:
             f"{printable(sample.image_path)}: multi-label data has one mask per class; a list of pairs names one",
             "move the images into images/train, images/val and images/test; the masks may stay where they are",
         )
-    parts = [os.path.relpath(path, folder) for path in (sample.image_path, sample.mask_path) if path is not None]
-    if any(mark in part for part in parts for mark in "\t\n\r"):
+    parts = [listed_path(path, folder) for path in (sample.image_path, sample.mask_path) if path is not None]
+    # A backslash is read as what Windows puts between folders.
+    if any(mark in part for part in parts for mark in "\t\n\r\\"):
         raise DataError(
-            "D130", f"{printable(sample.image_path)}: a tab or a line break in a name cannot be listed", "rename it"
+            "D130",
+            f"{printable(sample.image_path)}: a tab, a line break or a backslash in a name cannot be listed",
+            "rename it",
         )
     try:
         "".join(parts).encode("utf-8")

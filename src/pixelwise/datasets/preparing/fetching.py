@@ -173,7 +173,7 @@ def _get(source: Source, archive: Path, observer: Observer) -> None:
                 "remove it and download it again",
             )
     if known is None:
-        record[source.file] = _Recorded(source.url, size, digest, time.strftime("%F"))
+        record[source.file] = _Recorded(source.url, size, digest, time.strftime("%Y-%m-%d"))
         write_text(archive.parent / RECORD, json_text(record))
 
 

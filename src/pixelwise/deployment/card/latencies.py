@@ -68,7 +68,7 @@ def measure_runtimes(
             "R245", f"{named} was exported for {own} and runs in nothing else", f"ask for {own}, or give the run"
         )
     size, classes = options.size or _usual_size(named), _number_of_classes(named, options.num_classes)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         sources = dict.fromkeys(runtimes, named)
         for runtime in runtimes:
             if runtime in EAGER or exported:

@@ -23,6 +23,7 @@ from pixelwise.deployment.export.verification import (
 )
 from pixelwise.deployment.export.writing import require_packages, write_artefact
 from pixelwise.errors import RecipeError
+from pixelwise.machine.files import replace_file
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import QuantizedModel
 from pixelwise.observer import SILENT, Observer
@@ -142,7 +143,7 @@ def keep(files: list[Path], folder: Path) -> None:
     """Move the files of an artefact, and the description beside them, into their folder."""
     # The description last: its presence says that the rest is complete.
     for file in (*files, files[0].with_name(DESCRIPTION)):
-        os.replace(file, folder / file.name)
+        replace_file(file, folder / file.name)
 
 
 def _refuse_scheme(target: Target, source: Source) -> None:

@@ -17,6 +17,7 @@ from pixelwise.recipes.schema.base import (
     require_share,
 )
 from pixelwise.recipes.schema.roles import Role, role
+from pixelwise.storage.names import problem_of
 
 
 class Group(Part, frozen=True, kw_only=True):
@@ -348,7 +349,7 @@ class Stage(Part, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         require(
-            re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.name) is not None,
+            re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.name) is not None and not problem_of(self.name),
             f"stages: the name '{self.name}' cannot be that of a folder; expected small letters, digits and hyphens",
             "for example encoder",
         )

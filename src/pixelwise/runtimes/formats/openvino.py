@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def write(network: ExportedNetwork, folder: Path) -> list[Path]:
     """Write the ONNX graph and convert it."""
     openvino = require("openvino", "exporting to openvino")
-    with tempfile.TemporaryDirectory() as between:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as between:
         (source,) = onnx.write(network, Path(between))
         converted = openvino.convert_model(source)
         file = folder / "model.xml"
