@@ -91,7 +91,8 @@ def predict_paths(
     can be trained on as they are.
 
     Writes `masks/NAME.png` (pixel value = class id, or as `mask_format` says), `overlays/NAME.jpg` and `classes.json`
-    below `output`, at the upright image's own size. Files that cannot be read are listed in `problems.jsonl`.
+    below `output`, at the upright image's own size. NAME is the image's own, with `_` for what some system does not
+    accept in names. Files that cannot be read are listed in `problems.jsonl`.
 
     Args:
         segmenter: Predicts.
