@@ -109,7 +109,8 @@ def predict_paths(
     """Predict every image that `paths` mean.
 
     Writes `masks/NAME.png` (pixel value = class id, or as `mask_format` says), `overlays/NAME.jpg` and `classes.json`
-    below `output`, at the upright image's own size. Files that cannot be read are listed in `problems.jsonl`.
+    below `output`, at the upright image's own size. NAME is the image's own, with `_` for what some system does not
+    accept in names. Files that cannot be read are listed in `problems.jsonl`.
 
     A multi-label network's masks are one per class, `masks/CLASS/NAME.png`, 255 where the class is and else 0, which
     can be trained on as they are.

@@ -57,7 +57,7 @@ def recipe_layers(name: str) -> list[Layer]:
         published = found.published
         label = f"recipe {name}" if published is None else f"row of page {published.page}: {published.source}"
         return [Layer(label, found)]
-    base = tomllib.loads(Path(name).read_text("utf-8")).get("base")
+    base = tomllib.loads(Path(name).read_text("utf-8-sig")).get("base")
     before = recipe_layers(str(base)) if base is not None else []
     return [*before, Layer(name, found)]
 

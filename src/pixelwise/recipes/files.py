@@ -51,7 +51,7 @@ def _load_toml(path: Path, above: tuple[Path, ...]) -> Recipe:
             "name a built-in recipe as base; `pixelwise recipes` lists them",
         )
     try:
-        plain = tomllib.loads(path.read_text("utf-8"))
+        plain = tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         raise RecipeError(
             "R205",

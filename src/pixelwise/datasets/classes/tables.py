@@ -201,7 +201,8 @@ def _read_description(file: Path) -> _Source:
         return _Source()
     help = 'for example: classes = ["background", "road"], palette = ["#000000", "#804080"], ignore = 255'
     try:
-        plain: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+        # Editors on Windows mark the beginning of a file.
+        plain: dict[str, Any] = tomllib.loads(file.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise DataError("D224", f"{printable(file)}: {error}", help) from error
     fields = _Source.__struct_fields__
