@@ -87,6 +87,16 @@ def test_light_verbs_load_nothing_heavy(arguments: list[str]):
     assert done.returncode == 0, done.stderr
 
 
+def test_registering_loads_nothing_heavy():
+    # So that listing recipes stays fast where other packages add networks, encoders and importers.
+    script = (
+        "import sys; import pixelwise.models.building, pixelwise.backbones.building, "
+        "pixelwise.checkpoints.importers.conversions; "
+        "sys.exit(bool({'torch', 'timm', 'cv2', 'numpy'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
 def test_torch_load_is_called_with_weights_only():
     calls = []
     for path in SOURCE.rglob("*.py"):

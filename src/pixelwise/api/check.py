@@ -35,7 +35,7 @@ def check(
         **changes: Fields of `CheckOptions`.
 
     Returns:
-        What was found; `refused` says whether training would be wrong.
+        What was found; `refused` says whether there are errors to fix before training.
 
     Raises:
         DataError: D222, there is no data set in the folder; what opening it raises.

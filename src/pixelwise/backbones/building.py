@@ -5,18 +5,22 @@ recognises:
 
     @register_encoder("mine_small", "mine_large")
     def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> Encoder: ...
+
+Registering imports no torch: a function that imports its network inside keeps listing recipes fast.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
-from pixelwise.backbones.base import Encoder
 from pixelwise.entry_points import warn
 from pixelwise.errors import RecipeError
 from pixelwise.plugins import Registry
 from pixelwise.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from pixelwise.backbones.base import Encoder
 
 
 class EncoderBuilder(Protocol):

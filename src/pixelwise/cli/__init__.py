@@ -55,11 +55,11 @@ for verb in (
     table,
     profile,
     export,
+    quantize,
     deploy,
     import_weights,
 ):
     app.command(name=verb.__name__.rpartition(".")[2].replace("_", "-"), cls=Verb)(verb.run)
-app.command(name="quantize", cls=Verb)(quantize.run)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 

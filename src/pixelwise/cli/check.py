@@ -22,7 +22,7 @@ def run(
 
     Looks at every image and mask and says what is wrong, in which file, and how to mend it. Nothing is written
     into the data folder. Besides, it measures class shares, colours, images that look alike in two splits, and the
-    best mIoU that a network with coarse output can reach. Exit status 3 when training would be wrong.
+    best mIoU that a network with coarse output can reach. Exit status 3 if there are errors to fix before training.
     """
     import pixelwise
     from pixelwise.reports.audit.terminal import print_check, print_written

@@ -1,4 +1,4 @@
-"""What a data format is, and the registry of those that are known: ours and those of other packages.
+"""Data formats: what one consists of, and the registry of all that are known, ours and those of other packages.
 
 A module registers a format when it is imported, ours (`pixelwise.datasets.formats`) and a stranger's by the same call:
 
@@ -50,7 +50,8 @@ class Scene(NamedTuple):
     Attributes:
         image: uint8 (H, W, 3), RGB.
         labels: uint8 (H, W) class ids, 255 = ignored.
-        boxes: Where the labels are rectangles that do not overlap on a background of class 0: those rectangles.
+        boxes: The rectangles that the labels consist of, on a background of class 0; empty where they consist of
+            anything else.
     """
 
     image: np.ndarray
@@ -63,7 +64,7 @@ class Scenes(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         classes: Class names; the position is the class id.
-        splits: Scenes by split.
+        splits: The scenes of every split.
         raw_values: Class id or 255 -> the value that stands for it in a mask file, uint8 (256,).
     """
 
@@ -104,14 +105,14 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
         layout: Lists the images and masks below a folder; None if the folder holds none of this format.
         recognise: Whether `data.dataset=auto` should try this format on a folder: a quick look, at names if possible;
             `layout` has the last word. None: the format has to be named.
-        priority: Of several formats that are recognised the one with the highest priority is opened.
+        priority: Decides between formats that recognise the same folder: the highest is tried first.
         classes: The classes where the data set always has the same ones; None: its files, its masks or
             `dataset.toml` say them.
         drawn: Whether `layout` draws or unpacks masks into the cache folder, which takes long for large data sets.
         generate: Makes the data where no folder is given, and returns its folder; None: a folder is needed.
         class_layout: Like `layout`, for one mask per class (`data.multilabel`); None: the format has no such masks.
         last_resort: Like `layout`, tried where nothing is recognised in a folder nor in the folders below it.
-        publications: Where a public data set comes from; the first one brings what the format needs.
+        publications: Sources of a public data set; the first one brings what the format needs.
         miniature: How to write a small data set in this format; None: nobody can try it without data.
     """
 
@@ -173,7 +174,7 @@ def raw_values(classes: ClassSet | None, num_classes: int) -> np.ndarray:
 
     Args:
         classes: The classes of a known data set; None: masks hold class ids.
-        num_classes: Number of classes.
+        num_classes: Number of classes that are written.
     """
     values = np.arange(256, dtype=np.uint8)
     if classes is None:

@@ -57,7 +57,7 @@ def open_folder(root: Path, overrides: Sequence[str] = ()) -> tuple[Data, Datase
     """Open somebody's folder as recipes for own data do, and say how it was read.
 
     Args:
-        root: The folder.
+        root: Folder of the data set.
         overrides: Changes of the recipe, such as `data.dataset=coco`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How a public data set is published: its archives, its terms, and what has to be there at the end."""
+"""Publications of data sets: archives, terms, and what has to be there at the end."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
         name: What `pixelwise data prepare` calls the data set.
         summary: One line: number of images and classes.
         terms: Who may use the data, and where that is said.
-        sources: The archives.
+        sources: Archives that the data set consists of.
         expected: Pattern below the folder -> number of files that match it once everything is there.
         by_hand: What to do for archives behind a login.
         unpacks_to: Folder below the data set's that the archives unpack to; empty: they unpack side by side.

@@ -1,4 +1,4 @@
-"""Which data format a folder is in: the one that is named, or the first that fits."""
+"""Recognising the data format of a folder: the one that is named, or the first that fits."""
 
 from __future__ import annotations
 

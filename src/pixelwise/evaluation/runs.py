@@ -98,7 +98,7 @@ def _artefact_subject(
         origin=Origin(
             recipe=recipe.name,
             recipe_hash=recipe.hash(),
-            weights_sha256=_of_files(list(sidecar.files.values())),
+            weights_sha256=sidecar.files_sha256,
             weights="model",
             step=0,
         ),
@@ -137,11 +137,6 @@ def _named(path: Path, data: str | os.PathLike[str] | None) -> tuple[str, ...]:
     """The words of a command line that evaluate what lies at `path`."""
     words = ("pixelwise", "evaluate", printable(path))
     return words if data is None else (*words, "--data", printable(Path(data)))
-
-
-def _of_files(hashes: Sequence[str]) -> str:
-    """The SHA-256 of the one file, or that of the hashes of several."""
-    return hashes[0] if len(hashes) == 1 else sha256_bytes("".join(hashes).encode())
 
 
 def origin_of(trained: TrainedModel, training: TrainingCost | None = None) -> Origin:

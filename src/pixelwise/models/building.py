@@ -5,23 +5,26 @@ A family registers what builds its networks by the type of its spec:
     @builds(ENetSpec)
     def build(spec: ENetSpec, classes: tuple[str, ...]) -> ENet: ...
 
-Which recipes exist is answered by `pixelwise.recipes.catalog` alone, without importing torch.
+Registering imports no torch: a function that imports its network inside keeps listing recipes fast. Which recipes exist
+is answered by `pixelwise.recipes.catalog` alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pixelwise.errors import RecipeError
-from pixelwise.models.base import SegmentationModel
 from pixelwise.plugins import Registry
 from pixelwise.recipes.classes.tables import IGNORE
 from pixelwise.recipes.files import find
 from pixelwise.recipes.schema.model import SPECS, Spec, family_of
 from pixelwise.recipes.schema.recipe import Recipe
 
-Builder = Callable[[Any, tuple[str, ...]], SegmentationModel]
+if TYPE_CHECKING:
+    from pixelwise.models.base import SegmentationModel
+
+Builder = Callable[[Any, tuple[str, ...]], "SegmentationModel"]
 AnyBuilder = TypeVar("AnyBuilder", bound=Builder)
 
 BUILDERS: Registry[Builder] = Registry("network of the family", RecipeError, "R235", built_in=("pixelwise.models",))

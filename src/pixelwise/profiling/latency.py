@@ -56,11 +56,11 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
         batch: Images per pass.
         size: (height, width) of the images.
         rounds: Passes that were measured, after the warm-up.
-        median_seconds: Of a pass.
+        median_seconds: Median duration of a pass.
         p99_seconds: 99 of 100 passes took at most this; with fewer passes nearly the slowest.
         images_per_second: `batch / median_seconds`.
-        peak_memory_bytes: Of the process, its libraries and the weights included.
-        loaded_memory_bytes: Of the process before the first pass.
+        peak_memory_bytes: Peak memory of the process, its libraries and the weights included.
+        loaded_memory_bytes: Peak memory of the process before the first pass.
     """
 
     runtime: str
@@ -87,7 +87,7 @@ def measure_latency(
     """Measure candidates in turns.
 
     Args:
-        candidates: What to measure.
+        candidates: The candidates, which take turns.
         size: (height, width) of the images.
         batch: Images per pass.
         rounds: Measured passes of each.

@@ -51,7 +51,7 @@ class Part(msgspec.Struct, frozen=True):
     Attributes:
         name: One of `PARTS`.
         milliseconds: Per step, the median.
-        share: Of the sum of all parts, 0..1.
+        share: Share of the sum of all parts, 0..1.
     """
 
     name: str
@@ -75,7 +75,7 @@ class TrainingProfile(msgspec.Struct, frozen=True, kw_only=True):
             a step, and `decode_once_ms` is paid per image.
         decode_once_ms: Reading and decoding one image with its mask; 0 where nothing is cached.
         images_per_second: With loading and training one after the other, as with `data.workers=0`.
-        parts: In the order of a step.
+        parts: The parts in the order of a step.
         bottleneck: What takes most, and what to do about it.
     """
 
@@ -210,7 +210,7 @@ def load(pairs: TrainingPairs, keys: Sequence[Key], clock: PartClock, cached: bo
 
     Args:
         pairs: Decoded already, so that decoding and augmentation can be told apart.
-        keys: What the batch holds.
+        keys: Keys of the images in the batch.
         clock: Adds up the seconds.
         cached: Whether training finds its images decoded; else they are read and decoded here once more.
     """
@@ -257,7 +257,7 @@ def bottleneck(parts: Sequence[Part], recipe: Recipe, device: torch.device, cach
     """What takes most of a step and what to do about it, a sentence or two.
 
     Args:
-        parts: As `shares` makes them.
+        parts: The parts of a step, as `shares` makes them.
         recipe: Names the fields that may be changed.
         device: The device that was measured.
         cached: Whether images are decoded before the first step.

@@ -64,7 +64,7 @@ def print_statistics(measured: Statistics, *, as_json: bool) -> None:
     """Print the numbers about a data set.
 
     Args:
-        measured: The numbers.
+        measured: Statistics of the data set.
         as_json: Print one JSON document instead of tables.
     """
     if as_json:

@@ -21,12 +21,12 @@ class ArtefactModel(SegmentationModel):
     """The interface of a network around an artefact: evaluation and prediction cannot tell the difference.
 
     Args:
-        sidecar: What the artefact is.
-        engine: Runs it.
-        path: Where it lies, for errors.
+        sidecar: The artefact's description.
+        engine: The function that runs it.
+        path: The artefact's file, which errors name.
 
     Attributes:
-        sidecar: As given.
+        sidecar: The artefact's description.
     """
 
     def __init__(self, sidecar: Sidecar, engine: Engine, path: Path) -> None:
@@ -66,10 +66,10 @@ class ArtefactModel(SegmentationModel):
         """The artefact itself, on any number of images.
 
         Args:
-            inputs: As `sidecar.input` says, but for the batch.
+            inputs: An array as `sidecar.input` says, but of any number of images.
 
         Returns:
-            As `sidecar.output` says.
+            An array as `sidecar.output` says.
 
         Raises:
             CheckpointError: K463, the runtime fails.
@@ -107,7 +107,7 @@ def load_artefact(path: Path, threads: int | None = None) -> ArtefactModel:
     """Open an artefact.
 
     Args:
-        path: Its folder, or the file that a runtime opens.
+        path: The artefact's folder, or the file of it that a runtime opens.
         threads: Threads per call; None: as many as the runtime likes, within the cores that the process may use
             (PyTorch's programs use PyTorch's threads).
 
@@ -125,7 +125,7 @@ def open_engine(target: str, file: Path, threads: int | None = None) -> Engine:
 
     Args:
         target: Name of the target.
-        file: The file.
+        file: The artefact's file that the runtime opens.
         threads: Threads per call; None: as many as the runtime likes.
 
     Raises:

@@ -36,7 +36,7 @@ class GraphOptions(msgspec.Struct, frozen=True, kw_only=True):
         output_stride: h and w are the image's divided by it, rounded up; 1: logits are enlarged to the image's
             size, before the best class is taken. None: the network's own stride, nothing is enlarged.
         dynamic: Takes any number of images of any size; otherwise one image of `size`.
-        size: (height, width).
+        size: (height, width) of the images; where any size goes, the one at which the network is counted.
     """
 
     uint8_input: bool = False
@@ -59,11 +59,11 @@ class ExportedNetwork(nn.Module):
 
     Args:
         model: The network, in evaluation mode.
-        options: What is wanted.
+        options: What is to be done before and after it.
 
     Attributes:
-        model: As given.
-        options: As given.
+        model: The network.
+        options: What is done before and after it.
         stride: The image's sides divided by it are those of the result.
         captured: What `program` gave; whoever has it written drops it again.
 

@@ -31,10 +31,10 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     """What goes into an artefact.
 
     Attributes:
-        name: Of the graph's input.
+        name: Name of the graph's input.
         dtype: `uint8`: RGB as decoded, normalisation is in the graph; `float32`: normalised as `preprocessing` says.
         layout: `NHWC` (uint8) or `NCHW` (float32).
-        size: (height, width); None: any.
+        size: (height, width) of the images; None: any.
         batch: Images per call; None: any.
     """
 
@@ -49,7 +49,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     """What comes out of an artefact.
 
     Attributes:
-        name: Of the graph's output: `logits` or `labels`.
+        name: Name of the graph's output: `logits` or `labels`.
         dtype: float32 logits (B, K, h, w), or uint8 class ids (B, h, w).
         stride: h and w are the image's divided by it, rounded up.
         align_corners: How logits or scores are to be enlarged bilinearly to the size of the image.
@@ -65,9 +65,9 @@ class Complexity(msgspec.Struct, frozen=True, kw_only=True):
     """What the network costs.
 
     Attributes:
-        parameters: All of them that inference uses.
+        parameters: Number of parameters that inference uses.
         macs: Multiply-accumulates of one image of `size`.
-        size: (height, width).
+        size: (height, width) of that image.
     """
 
     parameters: int
@@ -79,9 +79,9 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     """What the weights reached in PyTorch.
 
     Attributes:
-        miou: 0..1.
+        miou: Mean IoU, 0..1.
         protocol: Name of the protocol.
-        split: Of the data set.
+        split: Name of the split that was scored.
     """
 
     miou: float
@@ -93,15 +93,15 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """How far an artefact agrees with the network in PyTorch, on the same images.
 
     Attributes:
-        images: How many.
-        source: Which.
+        images: Number of images.
+        source: Which images they are, in words.
         equal_pixels: Share of pixels with the same class, 0..1.
-        least_equal_pixels: What was asked for.
+        least_equal_pixels: Smallest share of equal pixels that was accepted, 0..1.
         max_difference: Largest difference of any logit; None where the artefact gives class ids only.
         logit_range: Largest minus smallest logit of PyTorch, to compare it with; None likewise.
         miou_pytorch: Mean IoU of the network under the recipe's protocol, where there were labels.
         miou_artefact: That of the artefact.
-        max_miou_drop: What `miou_artefact` may be below `miou_pytorch`, 0..1; None: nothing was asked for.
+        max_miou_drop: Largest loss of mean IoU that was accepted, 0..1; None: any.
     """
 
     images: int
@@ -133,8 +133,8 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     """What the ranges of an artefact in int8 were found on.
 
     Attributes:
-        images: How many.
-        source: Which.
+        images: Number of images.
+        source: Which images they are, in words.
         ranges: How the range of an activation followed from them.
     """
 
@@ -147,8 +147,8 @@ class Licence(msgspec.Struct, frozen=True, kw_only=True):
     """SPDX identifiers, `unknown`, or `none` where there is nothing to license.
 
     Attributes:
-        weights: Of the weights.
-        code: Of the original code that the network follows.
+        weights: Licence of the weights.
+        code: Licence of the original code that the network follows.
     """
 
     weights: str
@@ -164,21 +164,21 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
         plugin: Name and version of the installed package that adds this target; None for a built-in one.
         precision: Number format of the weights in it.
         recipe_name: Name of the recipe.
-        recipe_hash: Of the recipe in `recipe`.
+        recipe_hash: SHA-256 of the recipe in `recipe`.
         classes: Names; the position is the class id.
         palette: One RGB colour per class.
         preprocessing: `(image / 255 - mean) / std` per channel, RGB.
         input: What goes in.
         output: What comes out.
-        protocol: How the recipe evaluates.
-        complexity: What it costs.
-        licence: Who may use it.
+        protocol: Name of the first protocol by which the recipe evaluates.
+        complexity: Parameters and multiply-accumulates of the network.
+        licence: Licences of the weights and of the code.
         weights_sha256: SHA-256 of the weights file it was made from; empty for random weights.
         files: Name -> SHA-256 of every file beside this one that belongs to it.
-        versions: Of the packages that made it.
-        score: What its weights reached; None: not measured.
-        verification: Against PyTorch; None: not verified.
-        calibration: Of an artefact in int8; None: nothing was calibrated.
+        versions: Versions of the packages that made it.
+        score: Score that its weights reached; None: not measured.
+        verification: How far it agrees with PyTorch; None: not verified.
+        calibration: What the ranges of an artefact in int8 come from; None: nothing was calibrated.
         float_layers: Layers of an artefact in int8 that compute in float.
         recipe: The recipe as nested tables.
     """

@@ -1,4 +1,4 @@
-"""What every data format must do: one function that says what it does not."""
+"""The contract of data formats: one function that says what a format does not do."""
 
 from __future__ import annotations
 

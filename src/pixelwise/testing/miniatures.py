@@ -66,7 +66,7 @@ def miniature_scenes(format: Format, images: tuple[int, int] = (4, 2), size: Siz
     """What a miniature holds: the same scenes for the same arguments.
 
     Args:
-        format: Gives classes, size and splits.
+        format: The data format, which says classes, size and splits.
         images: Number of training images, and of images of every other split.
         size: Height and width of the images; None: those of the format.
 

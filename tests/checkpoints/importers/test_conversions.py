@@ -42,7 +42,7 @@ def test_a_source_is_registered_once_per_family() -> None:
     with pytest.raises(RecipeError) as caught:
         register_importer("pytorch-enet", "enet")(lambda source, model, state: RULES)
     assert caught.value.code == "R234"
-    assert "pixelwise.checkpoints.importers.enet" in caught.value.message
+    assert "pixelwise.checkpoints.importers.sources.enet" in caught.value.message
 
 
 @pytest.mark.usefixtures("registered")

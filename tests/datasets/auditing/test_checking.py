@@ -57,14 +57,14 @@ def checked(dataset_of: Callable[..., Dataset]) -> Callable[..., Checked]:
     ("findings", "overrides", "refused", "verdict"),
     [
         ((), (), 0, "ready"),
-        ((WARNING,), (), 0, "1 kind of warnings; ready"),
-        ((ERROR, OTHER, WARNING), (), 2, "2 kinds of errors, 1 kind of warnings: training would be wrong"),
-        ((ERROR,), ('data.allow=["D201"]',), 0, "1 kind of errors allowed by data.allow; ready"),
+        ((WARNING,), (), 0, "1 warning type; ready"),
+        ((ERROR, OTHER, WARNING), (), 2, "2 error types, 1 warning type: fix the errors before training"),
+        ((ERROR,), ('data.allow=["D201"]',), 0, "1 error type allowed by data.allow; ready"),
         (
             (ERROR, OTHER),
             ('data.allow=["D201"]',),
             1,
-            "1 kind of errors, 1 kind of errors allowed by data.allow: training would be wrong",
+            "1 error type, 1 error type allowed by data.allow: fix the errors before training",
         ),
     ],
 )
@@ -72,7 +72,7 @@ def test_errors_refuse_training_unless_they_are_allowed(
     checked: Callable, findings: tuple, overrides: tuple, refused: int, verdict: str
 ):
     found = checked({"train": 2, "val": 1}, findings=findings, overrides=overrides)
-    assert (found.refused_kinds, found.refused, found.verdict) == (refused, refused > 0, verdict)
+    assert (found.refused_types, found.refused, found.verdict) == (refused, refused > 0, verdict)
 
 
 def test_unusable_pairs_are_not_counted(checked: Callable):
@@ -112,9 +112,9 @@ def test_another_split_to_train_on_is_named(checked: Callable):
 
 def test_pairs_that_are_all_wrong_are_explained_by_their_errors_alone(checked: Callable):
     wrong = checked({"train": 2, "val": 1}, unusable=2, findings=(ERROR,))
-    assert (wrong.explained, wrong.refused_kinds) == (True, 1)
+    assert (wrong.explained, wrong.refused_types) == (True, 1)
     allowed = checked({"train": 2, "val": 1}, unusable=2, findings=(ERROR,), overrides=('data.allow=["D201"]',))
-    assert (allowed.explained, allowed.refused_kinds) == (False, 1)
+    assert (allowed.explained, allowed.refused_types) == (False, 1)
 
 
 def test_the_command_takes_what_the_check_took_but_for_splits_that_are_missing(checked: Callable):

@@ -28,7 +28,7 @@ def test_the_page_needs_nothing_and_escapes_names(run_cli: Callable, tiny_data: 
     assert "D102" in page
     assert 'src="http' not in page
     assert page.count('class="labels" src="data:image/png') == 12
-    assert "training would be wrong" in page
+    assert "fix the errors before training" in page
 
 
 def test_a_page_is_replaced(tiny_data: Path, tmp_path: Path):
@@ -42,7 +42,7 @@ def test_sound_data_shows_the_command_and_pictures_of_every_split(tiny_data: Pat
     page = render_check_page(checked)
     assert f"pixelwise train unet-resnet18 --data {tiny_data}" in page
     assert page.count('class="labels"') == OVERLAYS
-    assert "training would be wrong" not in page
+    assert "fix the errors before training" not in page
 
 
 def test_images_that_look_alike_are_shown_side_by_side(tiny_data: Path, tmp_path: Path):

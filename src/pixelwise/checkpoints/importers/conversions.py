@@ -1,6 +1,6 @@
 """How the weights of another system are read: rules as data, which `pixelwise.checkpoints.importers.importing` applies.
 
-A module of keys, such as `pixelwise.checkpoints.importers.enet`, registers a function that makes the rules:
+A module of keys, such as `pixelwise.checkpoints.importers.sources.enet`, registers a function that makes the rules:
 
     @register_importer("pytorch-enet", "enet")
     def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion: ...
@@ -9,13 +9,15 @@ A module of keys, such as `pixelwise.checkpoints.importers.enet`, registers a fu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from pixelwise.errors import CheckpointError
-from pixelwise.models.base import SegmentationModel
 from pixelwise.plugins import Registry
+
+if TYPE_CHECKING:
+    from pixelwise.models.base import SegmentationModel
 
 
 class Split(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +86,7 @@ def refuse_architecture(message: str, help: str) -> CheckpointError:
     return CheckpointError("K402", message, help)
 
 
-Converter = Callable[[str, SegmentationModel, Mapping[str, Any]], Conversion]
+Converter = Callable[[str, "SegmentationModel", Mapping[str, Any]], Conversion]
 """(source, model, their tensors) -> how they are read into the model; raises K402 where they are of another network."""
 
 
@@ -106,7 +108,7 @@ class Importer(NamedTuple):
 
 
 IMPORTERS: Registry[Importer] = Registry(
-    "importer of weights", CheckpointError, "K401", built_in=("pixelwise.checkpoints.importers",)
+    "importer of weights", CheckpointError, "K401", built_in=("pixelwise.checkpoints.importers.sources",)
 )
 """`source/family` -> the importer."""
 

@@ -1,6 +1,6 @@
 """Weights of other systems: read safely, translated by rules, refused as a whole if anything is unexplained.
 
-A module of keys (such as `pixelwise.checkpoints.importers.enet`) says how they are renamed and what the
+A module of keys (such as `pixelwise.checkpoints.importers.sources.enet`) says how they are renamed and what the
 outputs mean; what is done with it is the same for all and is here.
 """
 

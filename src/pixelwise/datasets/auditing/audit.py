@@ -15,7 +15,7 @@ import numpy as np
 
 from pixelwise.datasets.auditing.conclusions import Twins, collect_findings, relative_name
 from pixelwise.datasets.auditing.examination import Examination, ExaminationCache, examine
-from pixelwise.datasets.auditing.near_duplicates import KEPT_PAIRS, NearDuplicate, Seen, repeated, twins_across
+from pixelwise.datasets.auditing.near_duplicates import KEPT_TWINS, NearDuplicate, Seen, repeated, twins_across
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import HashCache, stat_signature
 from pixelwise.datasets.samples import Dataset, Sample
@@ -42,13 +42,13 @@ class SplitStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """Counts over the usable pairs of one split; class ids index the tuples.
 
     Attributes:
-        images: Usable pairs.
+        images: Number of usable pairs.
         pixels: Labelled pixels of each class.
-        void_pixels: Ignored pixels.
+        void_pixels: Number of ignored pixels.
         labelled_pixels: All others; less than the sum of `pixels` where classes overlap (multi-label data).
         images_with_class: Number of images that hold the class.
         pixels_of_images_with_class: All pixels of those images, ignored ones included.
-        mean: Of all pixels of the readable images, red, green and blue, or each of `data.channels`, in 0..1.
+        mean: Mean over all pixels of the readable images in 0..1, of red, green and blue or of each of `data.channels`.
         std: Their standard deviation; with `mean`, what the network's input can be normalised by.
         repeated: Images that show nothing new after those before them, as the frames of a video do: the split
             says less than its number of images promises.
@@ -89,14 +89,15 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     """The result of looking at a data set.
 
     Attributes:
-        dataset: Its name.
+        dataset: Name of the data set's format.
         layout: The recognised layout, in words.
-        classes: Class names.
+        classes: Class names; the position is the class id.
         splits: Number of pairs by split, usable or not.
-        statistics: Counts by split.
-        sizes: Of the images.
+        statistics: Counts over the usable pairs, by split.
+        sizes: Sizes of the readable images.
         mask_encodings: How many masks are stored in which way, such as `palette PNG`.
-        unusable: Ids of the pairs that cannot be trained on, by split; who allows their errors leaves them out.
+        unusable: Per split, ids of the pairs with errors. They are left out where the user allows those errors
+            (`data.allow`).
         findings: Errors first, then warnings.
         near_duplicates: Images of different splits that look alike, the likest first.
         multilabel: Whether a pixel may belong to several classes.
@@ -134,7 +135,7 @@ def audit(
     modification time changes and the data set is opened the same way.
 
     Args:
-        dataset: As opened.
+        dataset: The data set, as `open_dataset` gives it.
         splits: Names of the splits to look at; None takes all.
         progress: Called with the number of pairs done and that of all pairs; `observer` tells more.
         fresh: Look at every file again, and compare its content with the hash that an earlier
@@ -180,7 +181,7 @@ def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh:
                 distance=distance,
             )
             for pairs_of_splits in twins.values()
-            for one, other, distance in pairs_of_splits[:KEPT_PAIRS]
+            for one, other, distance in pairs_of_splits[:KEPT_TWINS]
         ),
     )
 
@@ -189,7 +190,7 @@ def raise_for_errors(audit: Audit, allow: Sequence[str] = ()) -> None:
     """Refuse data with errors.
 
     Args:
-        audit: Of the data.
+        audit: What was found in the data.
         allow: Codes of errors that the user accepts (`data.allow`).
 
     Raises:
@@ -204,7 +205,8 @@ def raise_for_errors(audit: Audit, allow: Sequence[str] = ()) -> None:
         more = first.total - len(first.files)
         message += f" [{', '.join(first.files)}{f' and {more} more' if more else ''}]"
     if len(errors) > 1:
-        message += f"; and {len(errors) - 1} more kinds of errors: run `pixelwise check`"
+        others = len(errors) - 1
+        message += f"; and {others} more error type{'' if others == 1 else 's'}: run `pixelwise check`"
     raise DataError(first.code, message, first.fix)
 
 

@@ -56,11 +56,11 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def refused(self) -> bool:
         """Whether training would be wrong or impossible."""
-        return self.refused_kinds > 0
+        return self.refused_types > 0
 
     @property
-    def refused_kinds(self) -> int:
-        """How many kinds of errors stop training: those not allowed, and a training split without pairs."""
+    def refused_types(self) -> int:
+        """Number of error types that stop training: those not allowed, and a training split without pairs."""
         codes = [finding.code for finding in self.audit.errors if finding.code not in self.recipe.data.allow]
         return len(codes) + (_TRAIN in self.missing_splits and "D221" not in codes and not self.explained)
 
@@ -95,17 +95,17 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> str:
-        """`2 kinds of errors, 1 kind of warnings: training would be wrong`, `1 kind of warnings; ready`, `ready`."""
-        found, refused = self.audit, self.refused_kinds
+        """`2 error types, 1 warning type: fix the errors before training`, `1 warning type; ready`, or `ready`."""
+        found, refused = self.audit, self.refused_types
         allowed = sum(finding.code in self.recipe.data.allow for finding in found.errors)
         warnings = len(found.findings) - len(found.errors)
         counts = [
-            *([_kinds(refused, "errors")] if refused else []),
-            *([f"{_kinds(allowed, 'errors')} allowed by data.allow"] if allowed else []),
-            *([_kinds(warnings, "warnings")] if warnings else []),
+            *([_types(refused, "error")] if refused else []),
+            *([f"{_types(allowed, 'error')} allowed by data.allow"] if allowed else []),
+            *([_types(warnings, "warning")] if warnings else []),
         ]
         if refused:
-            return f"{', '.join(counts)}: training would be wrong"
+            return f"{', '.join(counts)}: fix the errors before training"
         note = f"{', '.join(counts)}; " if counts else ""
         return f"{note}{'ready with other splits' if self.fixes else 'ready'}"
 
@@ -235,5 +235,5 @@ def examined(
     return msgspec.structs.replace(checked, ceiling_split=split, ceiling=ceiling)
 
 
-def _kinds(count: int, what: str) -> str:
-    return f"{count} kind{'' if count == 1 else 's'} of {what}"
+def _types(count: int, what: str) -> str:
+    return f"{count} {what} type{'' if count == 1 else 's'}"

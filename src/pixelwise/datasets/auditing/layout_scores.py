@@ -1,4 +1,4 @@
-"""How well each known layout explains a folder: what was recognised, and what came second."""
+"""Scores of layouts: how well each known one explains a folder, the recognised one and what came second."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LayoutScore(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: What `data.dataset` calls it.
-        description: In words.
+        description: The layout in words.
         pairs: Images with a mask that it finds.
         used: Image files below the folder that are part of a pair.
         files: Image files below the folder.

@@ -1,4 +1,4 @@
-"""What an audit measures for training: class weights and the normalisation of images."""
+"""Statistics of a data set, and what follows from them for training: class weights and the normalisation of images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
 
 DIGITS = 6
-"""Of the mean and the standard deviation that are written into a recipe."""
+"""Digits of the mean and the standard deviation that are written into a recipe."""
 SMALLEST_STD = 0.1 / 255
 """A band that changes less than this is taken for constant: dividing by it would turn noise into a signal."""
 
@@ -32,10 +32,10 @@ class Suggestions(msgspec.Struct, frozen=True, kw_only=True):
     """Values measured on the split that is trained on.
 
     Attributes:
-        split: Which one.
+        split: Name of the split.
         class_weights: `loss.class_weights` by its name -> one weight per class.
-        mean: Of red, green and blue, or of each of `data.channels`, 0..1.
-        std: Likewise.
+        mean: Mean of red, green and blue, or of each of `data.channels`, 0..1.
+        std: Standard deviation of the same channels, 0..1.
     """
 
     split: str
@@ -104,7 +104,7 @@ def with_measured_bands(recipe: Recipe, counts: SplitStatistics) -> Recipe:
 
     Args:
         recipe: Left as it is if `model.preprocessing` has as many values as there are bands.
-        counts: Of the split that is trained on; all pixels of its images count, whatever the classes.
+        counts: Statistics of the split that is trained on; all pixels of its images count, whatever the classes.
 
     Raises:
         DataError: D107, a band has the same value everywhere.

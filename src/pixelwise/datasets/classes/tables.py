@@ -1,4 +1,4 @@
-"""Which classes a data set has and how its masks encode them.
+"""Class tables: which classes a data set has and how its masks encode them.
 
 Sources, the later winning: what the data set is known to use (CamVid, Cityscapes), what the layout's own
 files say (CVAT's label map), the file `dataset.toml` of own data, and the recipe's `data.classes`, `palette`,

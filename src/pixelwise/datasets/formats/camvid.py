@@ -185,7 +185,7 @@ def looks_like_camvid(root: Path) -> bool:
 
 
 def _write(root: Path, scenes: Scenes) -> None:
-    """As SegNet's tutorial lays it out: a folder of images and one of masks per split, frames of its drives."""
+    """Write CamVid as SegNet's tutorial lays it out: a folder of images and one of masks per split."""
     for split, members in scenes.splits.items():
         for number, scene in enumerate(members):
             name = _frame_name(split, number, len(members))
@@ -194,7 +194,7 @@ def _write(root: Path, scenes: Scenes) -> None:
 
 
 def _write_original(root: Path, scenes: Scenes) -> None:
-    """As it was published: all frames in one folder, masks of 32 colours in another."""
+    """Write CamVid as it was published: all frames in one folder, masks of 32 colours in another."""
     colors = np.zeros((256, 3), np.uint8)
     colors[: len(CAMVID32.palette)] = CAMVID32.palette
     for split, members in scenes.splits.items():

@@ -38,7 +38,7 @@ def class_folders_layout(root: Path, places: Mapping[_Split, tuple[Path, Path]])
     """The layout of one folder of masks per class; None where no image has a mask in such a folder.
 
     Args:
-        root: The data set.
+        root: Folder of the data set.
         places: Split -> its folders of images and of masks; the split is None where there are no splits. The folder
             of masks may be the same for several splits.
     """

@@ -83,7 +83,7 @@ class _Drawn(msgspec.Struct, array_like=True):
     """One image of the index: its mask is `STEM.png` beside the index.
 
     Attributes:
-        file_name: Of the image.
+        file_name: File name of the image.
         labelled: Whether its objects cover more than `SMALLEST_AREA`.
     """
 

@@ -252,7 +252,7 @@ def _runs(one: ElementTree.Element, label: str) -> np.ndarray:
 
 
 def _write(root: Path, scenes: Scenes) -> None:
-    """As `CVAT for images 1.1`: every object a rectangle, splits as subsets of the task."""
+    """Write `CVAT for images 1.1`: every object is a rectangle, splits are subsets of the task."""
     task = ElementTree.Element("annotations")
     labels = ElementTree.SubElement(ElementTree.SubElement(ElementTree.SubElement(task, "meta"), "task"), "labels")
     for name in scenes.classes[1:]:
@@ -270,7 +270,7 @@ def _write(root: Path, scenes: Scenes) -> None:
 
 
 def _write_masks(root: Path, scenes: Scenes) -> None:
-    """As `Segmentation mask 1.1`: RGB masks, their colours in a list."""
+    """Write `Segmentation mask 1.1`: RGB masks, and a list of their colours."""
     colors = np.array([voc_color(number) for number in range(256)], np.uint8)
     lines = (f"{name}:{','.join(map(str, colors[number]))}::\n" for number, name in enumerate(scenes.classes))
     write_text(root / "labelmap.txt", "".join(("# label:color_rgb:parts:actions\n", *lines)))

@@ -1,4 +1,4 @@
-"""What Label Studio exports: brush masks as PNG, one file per task and label, or all regions as JSON.
+"""Exports of Label Studio: brush masks as PNG, one file per task and label, or all regions as JSON.
 
     task-12-annotation-34-by-5-tag-Road-0.png ...   images/...   [project.json]
     project.json   images/...
@@ -156,7 +156,7 @@ def _pictures(
 
 
 def _pixels(path: Path, height: int, width: int) -> np.ndarray:
-    """Where a brush mask is set."""
+    """The pixels that a brush mask covers."""
     try:
         mask = np.asarray(decode(path, max_pixels=height * width).image.convert("L")) >= 128
     except DataError as error:
@@ -203,7 +203,7 @@ def _looks_like_label_studio(root: Path) -> bool:
 
 
 def _write(root: Path, scenes: Scenes) -> None:
-    """As its JSON export: every object a rectangle, in percent of the image's sides."""
+    """Write the JSON export: every object is a rectangle, in percent of the image's sides."""
     tasks = []
     for split, members in scenes.splits.items():
         for number, scene in enumerate(members):

@@ -42,7 +42,7 @@ from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.storage import json_text, printable, write_text
 
 _WITHOUT_AREA = ("point", "points", "line", "linestrip")
-# So many files are opened to find out whether they are LabelMe's.
+# At most this many files are opened to find out whether they are LabelMe's.
 _LOOKED_AT = 5
 
 

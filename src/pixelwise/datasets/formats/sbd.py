@@ -53,8 +53,8 @@ def write_augmented(voc: Path, sbd: Path, *, observer: Observer = SILENT) -> tup
     VOC's, which is drawn more exactly; all others get SBD's. Masks that exist already stay.
 
     Args:
-        voc: `VOCdevkit/VOC2012`.
-        sbd: `benchmark_RELEASE/dataset`, with `cls/`, `train.txt` and `val.txt`.
+        voc: The folder `VOCdevkit/VOC2012`.
+        sbd: The folder `benchmark_RELEASE/dataset`, with `cls/`, `train.txt` and `val.txt`.
         observer: Told how many masks are done.
 
     Returns:
@@ -194,7 +194,7 @@ def _check_elements(data: bytes, place: int, order: str) -> None:
 
     Args:
         data: The whole file, unpacked.
-        place: Where a variable begins.
+        place: Position of the first byte of a variable.
         order: `<` or `>`, of bytes.
 
     Raises:

@@ -28,7 +28,7 @@ from pixelwise.storage import printable, write_text
 
 _LOOKED_AT = 20
 _CLASSES_FILE = "classes.txt"
-# As a key of the whole file, in block or in flow style.
+# A key of the whole file, in block or in flow style.
 _NAMES_KEY = re.compile(rb"""^(?:\{\s*)?["']?names["']?\s*:""", re.MULTILINE)
 _NAMES_HELP = 'for example: names: ["road", "car"], or one line "  0: road" per class'
 _MOST_DIGITS = 9

@@ -1,4 +1,4 @@
-"""What every layout of folders comes down to: samples per split, and what was noticed on the way."""
+"""Layouts: samples per split, and what was noticed while they were listed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         description: The layout in words, for the audit's report.
         root: The folder everything lies in.
         splits: Samples by split, sorted by id.
-        problems: What was noticed.
-        problems_of: What was noticed about single splits, those included that this copy lacks: it
+        problems: Findings about all splits.
+        problems_of: Findings about single splits, those included that this copy lacks: each
             concerns only who opens the split.
         overlapping: Splits that share images, as alternatives for training: one of them is opened.
         divisions: Other divisions of the same images: the split that is trained on -> all its splits.
@@ -31,7 +31,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         palette: Colours that they give, one per class.
         label_map: Raw value -> class id or 255, where it is not what the data set's name implies;
             empty: the masks are read by `colors` alone.
-        colors: `#rrggbb` -> class id or 255, likewise.
+        colors: `#rrggbb` -> class id or 255, where it is not what the data set's name implies.
         multilabel: Whether there is one mask per class, `Sample.class_masks` in the order of `classes`.
         label_names: Raw value -> name of the label, for masks that were drawn from annotations; 0 is
             `background`, what no annotation covers.

@@ -54,11 +54,11 @@ def match_files(
     (`street_mask.png`, `street_L.png`, `street.jpg.png`; `image_1.jpg` with `mask_1.png`).
 
     Args:
-        split: For the messages.
-        image_entries: Of the split.
-        mask_entries: Of the split.
-        masks: Folder of the masks, for the messages.
-        base: Gives the key that images and masks have in common, where a layout defines it.
+        split: Name of the split, for messages.
+        image_entries: Images of the split.
+        mask_entries: Masks of the split.
+        masks: Folder of the masks, for messages.
+        base: Reduces a key to the part that an image and its mask have in common; None: the whole key.
 
     Returns:
         The samples, and findings: D130 doubtful names, D220 without partner, D221 empty split,
@@ -91,12 +91,12 @@ def match_classes(
     """Samples with one mask per class, sorted by id; an image needs a mask of one class at least.
 
     Args:
-        split: For the messages.
-        image_entries: Of the split.
-        mask_entries: By name of the class, and by `ignore` those of the pixels that count nowhere.
-        classes: Their order.
-        ignore: The name that is no class.
-        masks: Folder of the masks, for the messages.
+        split: Name of the split, for messages.
+        image_entries: Images of the split.
+        mask_entries: Name of a class -> its masks; `ignore` -> masks of the pixels that count nowhere.
+        classes: Names of the classes in their order.
+        ignore: Key of `mask_entries` that is no class.
+        masks: Folder of the masks, for messages.
 
     Returns:
         The samples, and findings as of `match_files`.

@@ -1,4 +1,4 @@
-"""Which images belong together, and which split they go to where nobody says: by their names alone.
+"""Splits by name: which images belong together, and which split they go to where nobody says.
 
 What decides is the SHA-256 of a group's name: the same names give the same splits on every machine, and files that
 are added later move no other file, except where a split would be empty.
@@ -68,7 +68,7 @@ def series_of(keys: Sequence[str], largest_share: float) -> dict[str, str]:
 
 
 def place_of(name: str) -> float:
-    """Where a name stands between 0 and 1: the first eight bytes of its SHA-256 as a fraction."""
+    """Place a name between 0 and 1, by the first eight bytes of its SHA-256 as a fraction."""
     return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8], "big") / 2**64
 
 

@@ -19,11 +19,11 @@ IMAGE_WORDS = (
     "images", "image", "imgs", "img", "inputs", "input", "photos", "photo", "pictures", "picture", "frames", "frame",
     "rgb",
 )  # fmt: skip
-"""What images are called, everywhere."""
+"""Words for images, in names of folders, files and columns."""
 MASK_MARKS = ("masks", "mask", "labels", "label", "annotations", "annotation", "gt", "segmentation", "seg")
-"""What a mask's file name says beside the image's name."""
+"""Words that a mask's file name has beside the image's name."""
 MASK_WORDS = (*MASK_MARKS, "segmentations", "targets", "target")
-"""What masks are called where nothing else has such a name: folders, columns."""
+"""Words for masks where nothing else has such a name: folders and columns."""
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",

@@ -77,8 +77,8 @@ def convert_to_folder(
     NumPy arrays of bytes, to be read with data.channels=[0,1,...].
 
     Args:
-        dataset: As opened.
-        output: Must not exist.
+        dataset: The data set, as `open_dataset` gives it.
+        output: Folder to create.
         size: (height, width) of all images and masks; None keeps theirs. Images are resized bilinearly, masks by
             nearest neighbour.
         allow: Codes of data errors whose pairs are left out.

@@ -67,9 +67,9 @@ def split_samples(
     """Divide samples so that no group is in two splits.
 
     Args:
-        samples: Of one data set; samples that share an image count once.
+        samples: Samples of one data set; those that share an image count once.
         val: Share of the groups that become `val`, 0..1.
-        test: Likewise.
+        test: Share of the groups that become `test`, 0..1.
         group: A regular expression that names an image's group; see `layouts.splits.group_names`. None takes the series
             that the names number (`drive3_0001`, `drive3_0002`), as long as there are ten and none is larger than
             the smallest wanted share; otherwise every image is its own group.
@@ -101,8 +101,8 @@ def write_lists(divided: Mapping[str, Sequence[Sample]], folder: Path, *, replac
     """Write `train.txt`, `val.txt` ...: one line per pair, image and mask relative to the list, with a tab between.
 
     Args:
-        divided: As `split_samples` returns it.
-        folder: Where the lists go; created if need be.
+        divided: Samples by split, from `split_samples`.
+        folder: Folder that the lists are written to; created if need be.
         replace: Overwrite lists that exist.
 
     Raises:

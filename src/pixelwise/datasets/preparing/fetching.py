@@ -34,8 +34,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """What of a public data set is in its folder.
 
     Attributes:
-        publication: The data set.
-        root: Its folder.
+        publication: The data set that was prepared.
+        root: Folder of the data set.
         counts: Pattern below the folder -> (files found, files expected).
         missing: Archives whose content is not there.
     """
@@ -81,7 +81,7 @@ def prepare(
     """Bring a public data set into a folder: download, check, unpack and convert what is not there yet.
 
     Args:
-        name: One of `list_public_data`.
+        name: Name of the data set, a key of `list_public_data()`.
         root: The data set's folder, created if need be; archives that lie in it are used. None: `data/NAME`.
         options: See `PrepareOptions`; single ones can be given by keyword.
         observer: Told what is being done.

@@ -1,4 +1,4 @@
-"""What was written: a data set as images, masks and a `dataset.toml`."""
+"""The result of writing a data set as images, masks and a `dataset.toml`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class WrittenData(msgspec.Struct, frozen=True, kw_only=True):
     """A data set that was written.
 
     Attributes:
-        root: The new folder.
-        classes: Class names.
+        root: The folder that was written.
+        classes: Class names; the position is the class id.
         pairs: Number of pairs by split.
         left_out: Printable names of images that were left out -> code of what is wrong with them, which was allowed.
     """

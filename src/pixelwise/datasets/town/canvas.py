@@ -42,8 +42,8 @@ def jitter(rng: np.random.Generator, color: RGB, spread: float, *, tint: float =
     """A random colour near `color`.
 
     Args:
-        rng: Source of randomness.
-        color: To vary.
+        rng: Random generator that decides the change.
+        color: Colour to vary.
         spread: Brightness changes by up to this share.
         tint: Every channel changes besides by up to `spread * tint` grey levels.
     """
@@ -54,7 +54,7 @@ def jitter(rng: np.random.Generator, color: RGB, spread: float, *, tint: float =
 
 
 class Camera(NamedTuple):
-    """Where the camera stands, and how the street runs ahead of it.
+    """A camera, and how the street runs ahead of it.
 
     Attributes:
         horizon: Row of the horizon.

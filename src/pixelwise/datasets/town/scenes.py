@@ -41,8 +41,8 @@ def draw_scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray
     """One street scene.
 
     Args:
-        seed: Of the town.
-        index: Of the scene, 0 or more.
+        seed: Seed of the town.
+        index: Number of the scene, 0 or more.
         size: (height, width), each 16 or more.
 
     Returns:
@@ -73,8 +73,8 @@ def write_town(root: Path, data: Data, *, observer: Observer = SILENT) -> Path:
     a `dataset.toml`, so that the folder also opens as anybody's own data.
 
     Args:
-        root: Must not exist.
-        data: Gives `town_images`, `town_size` and `town_seed`.
+        root: Folder to create.
+        data: Data section of a recipe, of which `town_images`, `town_size` and `town_seed` are used.
         observer: Told how many scenes are drawn.
 
     Returns:

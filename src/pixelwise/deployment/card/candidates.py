@@ -48,7 +48,7 @@ class ArtefactPlan(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: Name of its folder in the card's folder.
         source: The run folder that it is made from.
-        method: How it is quantized.
+        method: The way in which it is quantized.
         options: How it is made: those of `quantize` where it is quantized after training, else those of `export`.
     """
 
@@ -82,7 +82,7 @@ def plan_artefacts(run: str | os.PathLike[str], options: DeployOptions, shape: S
 
     Args:
         run: The run folder.
-        options: Which targets, and which kinds of int8.
+        options: The targets and the kinds of int8 that are asked for.
         shape: What all artefacts take and give.
 
     Raises:

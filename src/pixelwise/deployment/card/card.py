@@ -33,20 +33,20 @@ class DeployCard(msgspec.Struct, frozen=True, kw_only=True):
         format: Version of this file; 1.
         recipe: Name of the recipe.
         recipe_hash: SHA-256 of it, resolved.
-        weights_sha256: Of the run's weights file.
+        weights_sha256: SHA-256 of the run's weights file.
         weights: `ema` (averaged) or `model`.
         source: The images that were scored and compared, in words.
-        split: Of the data set; empty: images without labels.
+        split: Name of the split that was scored; empty: the images have no labels.
         protocol: Name of the protocol; empty likewise.
-        images: How many.
+        images: Number of images.
         seen_size: (height, width) of the images as the networks saw them; None: the protocol's or their own.
         shape: What the artefacts take and give, and the size that latency is measured at.
         threads: Numbers of threads that were measured.
         rounds: Measured passes of each row and number of threads; 0: latency was not measured.
         max_miou_drop: Largest drop that is allowed, in points of mIoU (percent); None: any.
-        machine: The hardware.
-        versions: Of Python and the packages that matter.
-        rows: The forms.
+        machine: The hardware that everything was measured on.
+        versions: Versions of Python and of the packages that matter.
+        rows: One row per form of the network.
     """
 
     format: int = FORMAT

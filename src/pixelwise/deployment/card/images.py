@@ -33,7 +33,7 @@ class ComparisonImages(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         read: Reads them anew: uint8 (H, W, C) each, as the network sees them.
         source: Which images they are, in words.
-        count: How many they are.
+        count: Number of images.
         fixed: (height, width) that all are brought to; None: the protocol's or their own.
         latency_size: (height, width) that latency is measured at.
         dataset: The data set with their labels; None where there are no labels.

@@ -30,7 +30,7 @@ class LatencyTable(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         model: The model, as it was named.
         rows: One per runtime and number of threads.
-        machine: The hardware.
+        machine: The hardware that was measured on.
         versions: Versions of Python and the packages that matter.
     """
 

@@ -23,19 +23,19 @@ from pixelwise.runtimes.sidecar import Licence, Score
 from pixelwise.storage import printable
 
 SEED = 0
-"""Of random weights: two exports of the same recipe are the same."""
+"""Seed of random weights, so that two exports of the same recipe are the same."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """A network and where it comes from.
 
     Attributes:
-        model: In evaluation mode, on the CPU.
-        recipe: Resolved.
+        model: The network, in evaluation mode and on the CPU.
+        recipe: Its resolved recipe.
         palette: One colour per class.
-        weights_sha256: Of the weights file; empty: random weights.
-        licence: Of weights and code.
-        score: What the weights reached, as far as the run knows.
+        weights_sha256: SHA-256 of the weights file; empty: random weights.
+        licence: The licences of weights and code.
+        score: The score that the weights reached, as far as the run knows.
         run: The run folder; None: random weights.
     """
 
@@ -55,8 +55,8 @@ def open_source(
 
     Args:
         source: A run folder or folder of imported weights; with `weights="none"` a recipe's name or file.
-        weights: `none`: random ones.
-        num_classes: Outputs of a network with random weights whose recipe leaves them to the data.
+        weights: `none` draws random weights; None takes those of the run.
+        num_classes: Number of classes of a network with random weights whose recipe leaves it to the data.
         warn: Told when a damaged checkpoint was passed over.
 
     Raises:

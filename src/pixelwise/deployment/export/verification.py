@@ -29,11 +29,11 @@ LEAST_EQUAL_QUANTIZED = 0.95
 
 
 class Difference(NamedTuple):
-    """What comparing outputs found.
+    """How far the outputs of a network and of its artefact differ.
 
     Attributes:
-        images: How many were compared.
-        max_difference: Of any logit; None for class ids; infinite where one of the two is not a number.
+        images: Number of images that were compared.
+        max_difference: Largest difference of any logit; None for class ids; infinite where either is not a number.
         logit_range: Largest minus smallest logit of PyTorch; None for class ids.
         equal_pixels: Share of pixels with the same class.
     """
@@ -48,8 +48,8 @@ def compare(network: ExportedNetwork, artefact: ArtefactModel, images: Iterable[
     """Run images through both and compare the outputs.
 
     Args:
-        network: What was exported, in PyTorch.
-        artefact: What came of it.
+        network: The network in PyTorch.
+        artefact: The artefact that was made of it.
         images: uint8 (H, W, 3) RGB, of the artefact's size where that is fixed.
 
     Raises:

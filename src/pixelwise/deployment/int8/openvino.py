@@ -52,7 +52,7 @@ def _operations(model: Any, proto: Any, names: Collection[str]) -> list[str]:
     Args:
         model: The OpenVINO model.
         proto: The ONNX graph.
-        names: Of the nodes.
+        names: Names of ONNX nodes.
     """
     # OpenVINO calls what gives the model's result by the result's name.
     results = {name for node in proto.graph.node if node.name in names for name in node.output}

@@ -67,7 +67,7 @@ def layer_costs(
         network: The network that is to be quantized.
         calibration: uint8 (H, W, C) images of training.
         images: The images that are predicted.
-        count: How many of these are measured, at most; they are evenly spaced.
+        count: Number of images to measure, at most; they are evenly spaced.
         observer: Told how many layers are done.
 
     Returns:
@@ -125,7 +125,7 @@ def rounded(module: nn.Module, limits: Range) -> Iterator[None]:
 
     Args:
         module: The layer; its weights are put back.
-        limits: Of its input.
+        limits: The range of its input.
     """
     weight = module.weight
     if not isinstance(weight, Tensor):

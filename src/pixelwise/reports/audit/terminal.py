@@ -32,7 +32,7 @@ def print_check(checked: Checked, *, as_json: bool) -> None:
     """Print what a check found: layout, classes, measurements, findings, and the next command.
 
     Args:
-        checked: What was found.
+        checked: Result of the check.
         as_json: Print one JSON document instead.
     """
     if as_json:
@@ -49,7 +49,7 @@ def print_written(checked: Checked, page: Path | None, recipe: Path | None) -> N
     """Say on standard error which files a check has written, so that `--json > file` stays JSON.
 
     Args:
-        checked: What was found.
+        checked: Result of the check.
         page: The page; None where none was written.
         recipe: The recipe file; None where none was written.
     """
@@ -65,9 +65,9 @@ def print_audit(found: Audit, path: Path, console: Console, others: Mapping[str,
     """Layout, pairs, sizes, and classes with their share.
 
     Args:
-        found: The audit.
-        path: The folder as it was named.
-        console: Where to print.
+        found: Result of the audit.
+        path: Folder of the data set, as it was named.
+        console: The terminal.
         others: Pairs of the splits that could be trained on instead.
     """
     _say(console, f"{printable(path)}: {found.dataset}, {found.layout}")
@@ -106,7 +106,7 @@ def _print_measured(checked: Checked, console: Console) -> None:
         best = ", ".join(f"{percent(one.bilinear, 1)} at stride {one.stride}" for one in checked.ceiling)
         number = checked.ceiling[0].images
         images = f"{number} {'image' if number == 1 else 'images'} of {checked.ceiling_split}"
-        _say(console, f"ceiling   the truth itself, shrunk and enlarged, scores mIoU {best} (%, {images})")
+        _say(console, f"ceiling   upper bound on mIoU by output stride: {best} (%, {images})")
 
 
 def _print_findings(found: Audit, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""What an audit found, in words: sentences that the terminal and the page share."""
+"""Sentences about an audit that the terminal and the page share."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from pixelwise.profiling.runtimes import marker_of
 from pixelwise.reports.run.charts import ACCENT, CONTRAST, GRID, INK, Chart, inline_svg
 
 WIDTH, HEIGHT = 6.4, 3.4
-"""Of a chart, in inches; the page scales it."""
+"""Size of a chart in inches; the page scales it."""
 LETTER, LINE = 0.6, 1.25
 """Width of a letter on average and height of a line of text, in font sizes."""
 FONT = 8.5
@@ -26,10 +26,10 @@ class Point(NamedTuple):
     """A row in a chart.
 
     Attributes:
-        name: In words.
-        milliseconds: Median latency.
-        percent: mIoU.
-        row: The row.
+        name: What stands beside the point.
+        milliseconds: Median latency of one image.
+        percent: Mean IoU in percent.
+        row: The row that it stands for.
     """
 
     name: str

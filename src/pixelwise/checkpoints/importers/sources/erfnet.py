@@ -7,11 +7,13 @@ the encoder alone its part is read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture, register_importer
-from pixelwise.models.base import SegmentationModel
 from pixelwise.recipes.families.erfnet import ERFNetSpec
+
+if TYPE_CHECKING:
+    from pixelwise.models.base import SegmentationModel
 
 RULES = (
     (r"^encoder\.initial_block\.", "encoder.initial."),

@@ -8,17 +8,17 @@ the model must have torchvision's: others would compute something else from the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pixelwise.backbones.base import Encoder
-from pixelwise.backbones.mobilenetv3 import DEPTHS
-from pixelwise.backbones.mobilenetv3 import NAME as MOBILENET
 from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture, register_importer
-from pixelwise.checkpoints.importers.resnet import check_depth
-from pixelwise.models.base import SegmentationModel
+from pixelwise.checkpoints.importers.sources.resnet import check_depth
 from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
 from pixelwise.recipes.families.fcn import FCNSpec
 from pixelwise.recipes.families.lraspp import LRASPPSpec
+
+if TYPE_CHECKING:
+    from pixelwise.backbones.base import Encoder
+    from pixelwise.models.base import SegmentationModel
 
 Rules = tuple[tuple[str, str], ...]
 
@@ -133,16 +133,20 @@ def _mobilenet(encoder: str, state: Mapping[str, Any]) -> Rules:
             f"'{_MOBILENET_STEM}'",
             "of torchvision, only the networks on these two are read",
         )
-    if encoder != MOBILENET:
+    from pixelwise.backbones.mobilenetv3 import NAME
+
+    if encoder != NAME:
         raise refuse_architecture(
             f"the checkpoint's encoder is torchvision's dilated MobileNetV3-Large, the model's is '{encoder}'",
-            f"build the model with model.encoder={MOBILENET}",
+            f"build the model with model.encoder={NAME}",
         )
-    return _MOBILENET_RULES
+    return _mobilenet_rules()
 
 
 def _mobilenet_rules() -> Rules:
     """Theirs count layers: 0 is the stem, 1 to 15 are blocks, 16 is a convolution; timm counts in stages."""
+    from pixelwise.backbones.mobilenetv3 import DEPTHS
+
     places = [f"{stage}.{block}" for stage, depth in enumerate(DEPTHS) for block in range(depth)]
     *blocks, last = places
     layers = [
@@ -169,6 +173,3 @@ def _mobilenet_rules() -> Rules:
         (r":[23]\.1\.", ".bn3."),
     ]
     return (*layers, *parts)
-
-
-_MOBILENET_RULES = _mobilenet_rules()

@@ -8,12 +8,14 @@ mmsegmentation's auxiliary head has 256 channels; in a model with 512 it keeps i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture, register_importer
-from pixelwise.models.base import SegmentationModel
 from pixelwise.recipes.families.fcn import FCNSpec
 from pixelwise.recipes.families.pspnet import PSPNetSpec
+
+if TYPE_CHECKING:
+    from pixelwise.models.base import SegmentationModel
 
 Rules = tuple[tuple[str, str], ...]
 

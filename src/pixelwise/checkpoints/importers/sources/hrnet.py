@@ -7,12 +7,13 @@ head have no prefix (or `model.` before everything), and some normalisations are
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pixelwise.backbones.hrnet import VARIANTS
 from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture, register_importer
-from pixelwise.models.base import SegmentationModel
 from pixelwise.recipes.families.hrnet import HRNetSpec, OCRNetSpec
+
+if TYPE_CHECKING:
+    from pixelwise.models.base import SegmentationModel
 
 _OFFICIAL = (
     (r"^model\.", ""),
@@ -107,6 +108,8 @@ def _prefixes(state: Mapping[str, Any]) -> tuple[str, str]:
 
 def _variant(state: Mapping[str, Any], encoder: str) -> str | None:
     """The variant of that width and those numbers of bottlenecks and exchanges; None: not one that is known."""
+    from pixelwise.backbones.hrnet import VARIANTS
+
     width = len(state[f"{encoder}transition1.0.0.weight"])
     bottlenecks = _count(state, encoder + "layer1.{}.conv1.weight")
     exchanges = tuple(_count(state, f"{encoder}stage{stage}." + "{}.branches.0.0.conv1.weight") for stage in (2, 3, 4))

@@ -17,7 +17,7 @@ from pixelwise.models import SegmentationModel, build_model
 from pixelwise.recipes.families.enet import ENetSpec
 
 KEYS = {
-    graph: json.loads((Path(__file__).parents[1] / "data" / f"{name}.json").read_text())
+    graph: json.loads((Path(__file__).parents[2] / "data" / f"{name}.json").read_text())
     for graph, name in {"overlapping": "enet-seed", "any-size": "enet-anysize"}.items()
 }
 """Graph -> key names and shapes of the original with 12 outputs, in the order of its state dict."""

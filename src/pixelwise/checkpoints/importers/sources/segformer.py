@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
-from pixelwise.backbones.mit import VARIANTS
 from pixelwise.checkpoints.importers.conversions import (
     Conversion,
     Join,
@@ -22,8 +19,10 @@ from pixelwise.checkpoints.importers.conversions import (
     refuse_architecture,
     register_importer,
 )
-from pixelwise.models.base import SegmentationModel
 from pixelwise.recipes.families.segformer import SegFormerSpec
+
+if TYPE_CHECKING:
+    from pixelwise.models.base import SegmentationModel
 
 _OPENMMLAB_RULES = (
     (r"^(?:encoder|backbone)\.layers\.(\d)\.0\.projection\.", r"encoder.stages.\1.embedding.conv."),
@@ -192,6 +191,8 @@ def _check_source(source: str, state: Mapping[str, Any]) -> None:
 
 
 def _check_encoder(source: str, spec: SegFormerSpec, state: Mapping[str, Any]) -> None:
+    from pixelwise.backbones.mit import VARIANTS
+
     if spec.encoder not in VARIANTS:
         raise refuse_architecture(
             f"weights of {source} are of a SegFormer with a MiT encoder; the model's encoder is '{spec.encoder}'",
@@ -207,10 +208,12 @@ def _check_encoder(source: str, spec: SegFormerSpec, state: Mapping[str, Any]) -
 
 def _variant(state: Mapping[str, Any]) -> str | None:
     """Which MiT the weights are of, by the blocks per stage and the first width; None: of none of ours."""
+    from pixelwise.backbones.mit import VARIANTS
+
     blocks: set[tuple[int, int]] = set()
     width = 0
     for key, value in state.items():
-        if isinstance(value, Tensor) and _matches(_FIRST_EMBEDDING, key):
+        if hasattr(value, "shape") and _matches(_FIRST_EMBEDDING, key):
             width = len(value)
         match = _matches(_BLOCK, key)
         if match is not None:

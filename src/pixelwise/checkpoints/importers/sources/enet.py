@@ -7,11 +7,13 @@ Both graphs of the code base are known, see `pixelwise.models.enet`. Files from 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture, register_importer
-from pixelwise.models.base import SegmentationModel
 from pixelwise.recipes.families.enet import ENetSpec
+
+if TYPE_CHECKING:
+    from pixelwise.models.base import SegmentationModel
 
 CLASSIFIER = "transposed_conv.weight"
 CLASS_AXIS = 1

@@ -6,11 +6,13 @@ DeepLabV3Lite, UNetLite and FPNLite, over MobileNetV2 (named as in torchvision) 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture, register_importer
-from pixelwise.models.base import SegmentationModel
 from pixelwise.recipes.families.lite import DeepLabV3LiteSpec, FPNLiteSpec, UNetLiteSpec
+
+if TYPE_CHECKING:
+    from pixelwise.models.base import SegmentationModel
 
 CLASSIFIER = "decoders.0.pred.1.0.weight"
 CLASS_AXIS = 0
