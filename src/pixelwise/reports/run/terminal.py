@@ -101,7 +101,7 @@ def result_table(result: Result, width: int) -> Table:
     further = []
     for column in class_columns(result):
         wide = max(map(cell_len, (column.title, *column.cells)))
-        if room + 2 >= wide + 2:
+        if room >= wide:
             table.add_column(column.title, justify="right", no_wrap=True, min_width=wide)
             further.append(column.cells)
             room -= wide + 2
