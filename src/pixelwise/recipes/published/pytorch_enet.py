@@ -5,7 +5,7 @@ from __future__ import annotations
 from pixelwise.recipes.catalog import register
 from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.published import procedures
-from pixelwise.recipes.published.rows import Origin, row
+from pixelwise.recipes.published.rows import Origin, Score, row
 from pixelwise.recipes.schema.recipe import Data, Original, Recipe
 
 GRAPHS = {"2019-08": ("overlapping", "6309b24"), "2021": ("any-size", "e17d404")}
@@ -27,8 +27,8 @@ def enet(name: str, graph: str, miou: float, counted: tuple[int, str, float], **
         name, f"ENet on {dataset}, graph of {graph}, from scratch, no augmentation",
         ENetSpec(graph=kind), Data(dataset=dataset),  # type: ignore[arg-type]
         Origin("000", "PyTorch-ENet, pre-trained models", f"davidtvs/PyTorch-ENet@{revision}", "MIT", "MIT"),
-        miou, protocol, Original(outputs=counted[0], parameters=counted[1], gmacs=counted[2], size=size),
-        split=split, printed={"note": (LATER if graph == "2021" else "") + note, **printed},
+        Score(miou, protocol, Original(outputs=counted[0], parameters=counted[1], gmacs=counted[2], size=size),
+              split, {"note": (LATER if graph == "2021" else "") + note, **printed}),
         **procedures.enet(size, batch),
     )  # fmt: skip
 

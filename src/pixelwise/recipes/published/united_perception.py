@@ -8,7 +8,7 @@ from pixelwise.recipes.catalog import register
 from pixelwise.recipes.families.hrnet import HRNetSpec, OCRNetSpec
 from pixelwise.recipes.families.segformer import SegFormerSpec
 from pixelwise.recipes.published import procedures
-from pixelwise.recipes.published.rows import Origin, row
+from pixelwise.recipes.published.rows import Origin, Score, row
 from pixelwise.recipes.schema.model import Spec
 from pixelwise.recipes.schema.recipe import Data, Original, Recipe
 
@@ -27,7 +27,8 @@ def cityscapes_row(name: str, summary: str, model: Spec, miou: float, parameters
     """One row of the page; `rest` are the parts that differ between its two halves."""
     counted = Original(outputs=19, parameters=parameters, gmacs=gmacs, size=(1024, 2048))
     data = Data(dataset="cityscapes")
-    return row(name, f"{summary}, on cityscapes", model, data, ORIGIN, miou, "cityscapes-2048x1024", counted, **rest)
+    score = Score(miou, "cityscapes-2048x1024", counted)
+    return row(name, f"{summary}, on cityscapes", model, data, ORIGIN, score, **rest)
 
 
 def segformer(size: str, miou: float, parameters: str, gmacs: float) -> Recipe:
