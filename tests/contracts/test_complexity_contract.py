@@ -49,7 +49,9 @@ def test_a_row_says_what_the_original_counts(name: str) -> None:
 def test_the_rows_cost_few_lines() -> None:
     modules = ("pytorch_enet", "sssegmentation", "united_perception", "edgeai", "tf_deeplab", "torchvision")
     folder = Path(pixelwise.__file__).parent / "recipes" / "published"
-    assert sum(len((folder / f"{name}.py").read_text().splitlines()) for name in (*modules, "erfnet_swiftnet")) < 5.1 * 73
+    assert (
+        sum(len((folder / f"{name}.py").read_text().splitlines()) for name in (*modules, "erfnet_swiftnet")) < 5.1 * 73
+    )
 
 
 @pytest.mark.parametrize("name", ROWS)
