@@ -299,8 +299,13 @@ def _loader(pairs: TrainingPairs, batches: BatchPlan, workers: int, pin: bool) -
     )
     # PyTorch's own handler raises wherever the main thread happens to be, for example in the middle of a
     # training step. Without it the loader notices a dead worker when it waits for the next batch.
+    # A thread of OpenCV's pool may hold its lock at the moment of a fork, and the child would wait for it for ever.
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(0)
     with own_child_handler():
-        return iter(loader)
+        started = iter(loader)
+    cv2.setNumThreads(threads)
+    return started
 
 
 def _begin_worker(_: int) -> None:
