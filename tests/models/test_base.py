@@ -5,8 +5,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.families.unet import UNetSpec
-from pixelwise.recipes.schema.model import IMAGENET
+from pixelwise.recipes.schema.model import IMAGENET, UNetSpec
 
 
 class HalfSize(SegmentationModel):

@@ -5,8 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.families.linear import LinearSpec
-from pixelwise.recipes.schema.model import Spec
+from pixelwise.recipes.schema.model import LinearSpec, Spec
 from pixelwise.testing import check_model
 
 

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import typer
 
-from pixelwise.cli.options import Verb, takes
-from pixelwise.datasets.preparing.options import ConvertOptions, PrepareOptions, SplitOptions
-
 app = typer.Typer(no_args_is_help=True, help="Get, make, divide, convert and measure data sets.")
 
 
@@ -17,121 +14,100 @@ def _group() -> None:
     """Get, make, divide, convert and measure data sets."""
 
 
-@app.command(cls=Verb)
-@takes(PrepareOptions)
+@app.command()
 def prepare(
-    name: str = typer.Argument(
-        None,
-        help="Name of a public data set: {names of pixelwise.datasets.preparing.fetching:list_public_data}. Without it "
-        "they are listed with their terms.",
-    ),
-    root: Path = typer.Option(
-        None, "--root", help="Folder of the data set; archives that lie in it are used. Without it: data/NAME."
-    ),
-    *,
-    options: PrepareOptions,
+    name: str = typer.Argument(None, help="camvid, voc-aug, ade20k, coco, cityscapes, ...; without it: what is known."),
+    root: Path = typer.Option(None, "--root", help="The data set's folder; archives that lie in it are used."),
+    download: bool = typer.Option(False, "--download", help="Fetch archives that are not there. Read the terms first."),
 ) -> None:
     """Bring a public data set into a folder: download, check, unpack, convert.
 
     An interrupted download is continued by the same command. Archives are checked by SHA-256 and refused as a whole
     if they hold anything but plain files. Data behind a login is named with what to put where.
     """
-    import pixelwise
-    from pixelwise.reports.data import print_prepared, print_public_data
-    from pixelwise.reports.displays import display
+    from pixelwise.reports.data import prepare_and_show, show_known
 
     if name is None:
-        print_public_data(pixelwise.list_public_data())
-        return
-    with display(phases=True) as observer:
-        prepared = pixelwise.prepare(name, root, options, observer=observer)
-    print_prepared(prepared)
+        show_known()
+    else:
+        prepare_and_show(name, root or Path("data") / name, download=download)
 
 
-@app.command(cls=Verb)
-@takes(SplitOptions)
+@app.command()
 def split(
     root: Path = typer.Argument(..., help="Folder of the data set."),
-    overrides: list[str] = typer.Argument(None, help="How to read the data, such as data.dataset=folder."),
-    *,
-    options: SplitOptions,
+    overrides: list[str] = typer.Argument(None, help="How to read it, such as data.dataset=folder."),
+    val: float = typer.Option(0.2, "--val", help="Share of the groups that becomes val."),
+    test: float = typer.Option(0.0, "--test", help="Share of the groups that becomes test."),
+    group: str = typer.Option(
+        None, "--group", help="Regular expression; images whose names match the same text stay together."
+    ),
+    output: Path = typer.Option(None, "--output", help="Folder of the lists; default: the data set's own."),
+    force: bool = typer.Option(False, "--force", help="Replace lists that exist."),
 ) -> None:
     """Divide a data set into train, val and test: writes lists, moves no file.
 
     What decides is the hash of the names alone, so it is the same everywhere. Frames of a video belong together:
     --group '^[^_]+' keeps what comes before the first underscore in one split.
     """
-    import pixelwise
-    from pixelwise.reports.data import print_division
+    from pixelwise.reports.data import split_and_show
 
-    print_division(pixelwise.split(root, overrides or (), options))
+    split_and_show(root, overrides or [], val=val, test=test, group=group, output=output, replace=force)
 
 
-@app.command(cls=Verb)
-@takes(ConvertOptions)
+@app.command()
 def convert(
     root: Path = typer.Argument(..., help="Folder of the data set."),
     output: Path = typer.Argument(..., help="Folder to create."),
-    overrides: list[str] = typer.Argument(None, help="How to read the data, such as 'data.allow=[\"D220\"]'."),
-    *,
-    options: ConvertOptions,
+    overrides: list[str] = typer.Argument(None, help="How to read it, such as 'data.allow=[\"D220\"]'."),
+    to: str = typer.Option("folder", "--to", help="folder: images/ and masks/ with class ids, and dataset.toml."),
+    size: str = typer.Option(None, "--size", help="Resize to WIDTHxHEIGHT, such as 480x360."),
 ) -> None:
     """Write any readable data set as images and masks of class ids."""
-    import pixelwise
-    from pixelwise.reports.data import print_written_data
-    from pixelwise.reports.displays import display
+    from pixelwise.reports.data import convert_and_show
 
-    with display() as observer:
-        written = pixelwise.convert(root, output, overrides or (), options, observer=observer)
-    print_written_data(written)
+    convert_and_show(root, output, overrides or [], to=to, size=size)
 
 
-@app.command(cls=Verb)
+@app.command()
 def stats(
     root: Path = typer.Argument(..., help="Folder of the data set."),
-    overrides: list[str] = typer.Argument(None, help="How to read the data, such as data.channels=[3,2,1]."),
+    overrides: list[str] = typer.Argument(None, help="How to read it."),
     json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
 ) -> None:
     """Measure a data set: pixels and images by class, sizes, colours, class weights."""
-    import pixelwise
-    from pixelwise.reports.data import print_statistics
-    from pixelwise.reports.displays import display
+    from pixelwise.reports.data import show_statistics
 
-    with display() as observer:
-        measured = pixelwise.statistics(root, overrides or (), observer=observer)
-    print_statistics(measured, as_json=json)
+    show_statistics(root, overrides or [], as_json=json)
 
 
-@app.command(cls=Verb)
+@app.command()
 def cache(
     clear: bool = typer.Option(False, "--clear", help="Remove what can be computed again and no process uses."),
-    kinds: list[str] = typer.Option(
-        None,
-        "--kind",
-        help="Look at this kind only, entry by entry; may be repeated. Kinds that cannot be computed again are removed "
-        "only where they are named here.",
-    ),
-    json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
+    kind: list[str] = typer.Option(None, "--kind", help="Only this kind, entry by entry; may be repeated."),
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Show what Pixelwise keeps in the cache folder: every kind, its entries, their size, and what they are for."""
-    import pixelwise
     from pixelwise.reports.caching import print_cache
+    from pixelwise.storage.cache_contents import cache_contents, clear_cache
 
-    print_cache(pixelwise.cache(kinds or (), clear=clear), kinds or (), as_json=json)
+    chosen = kind or []
+    contents = cache_contents(chosen)
+    print_cache(contents, clear_cache(chosen) if clear else None, chosen, as_json=json)
 
 
-@app.command(cls=Verb)
+@app.command()
 def town(
     output: Path = typer.Argument(..., help="Folder to create: images/ and masks/ with train, val and test."),
     overrides: list[str] = typer.Argument(
-        None, help="Changes of the town-demo recipe's data, such as data.town_images=[100,20,20]."
+        None, help="Changes to the town-demo recipe's data, such as data.town_images=[100,20,20]."
     ),
 ) -> None:
     """Draw the synthetic town: street scenes with exact labels in CamVid's 11 classes."""
-    import pixelwise
-    from pixelwise.reports.data import print_written_data
-    from pixelwise.reports.displays import display
+    from pixelwise.datasets.town.scenes import write_town
+    from pixelwise.recipes.catalog import recipe
+    from pixelwise.recipes.overrides import apply_overrides
 
-    with display() as observer:
-        written = pixelwise.draw_town(output, overrides or (), observer=observer)
-    print_written_data(written)
+    data = apply_overrides(recipe("town-demo"), overrides or []).data
+    root = write_town(output, data)
+    print(f"{root}: {', '.join(f'{n} {s}' for n, s in zip(data.town_images, ('train', 'val', 'test'), strict=True))}")

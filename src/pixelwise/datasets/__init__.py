@@ -1,1 +1,1 @@
-"""Data sets: formats and layouts, classes, decoding, the audit, and writing new ones."""
+"""Where images and labels come from: layouts of folders, label tables, decoding, and the audit."""

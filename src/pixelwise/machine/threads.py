@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,13 +25,7 @@ def usable_cores(root: Path = ROOT) -> int:
 
 def scheduled_cores() -> int:
     """Logical cores that the system may run this process on: its affinity mask, or all where there is none."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    if sys.platform == "win32":
-        import psutil
-
-        return len(psutil.Process().cpu_affinity()) or 1
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def core_limit(root: Path = ROOT) -> int | None:

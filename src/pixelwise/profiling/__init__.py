@@ -1,1 +1,5 @@
-"""What a network costs: parameters and multiply-accumulates, time, and memory."""
+"""What a network costs: parameters and multiply-accumulates."""
+
+from pixelwise.profiling.complexity import Complexity, complexity
+
+__all__ = ["Complexity", "complexity"]

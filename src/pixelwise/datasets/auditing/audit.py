@@ -15,40 +15,31 @@ import numpy as np
 
 from pixelwise.datasets.auditing.conclusions import Twins, collect_findings, relative_name
 from pixelwise.datasets.auditing.examination import Examination, ExaminationCache, examine
-from pixelwise.datasets.auditing.near_duplicates import KEPT_TWINS, NearDuplicate, Seen, repeated, twins_across
+from pixelwise.datasets.auditing.near_duplicates import KEPT_PAIRS, NearDuplicate, Seen, repeated, twins_across
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import HashCache, stat_signature
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.machine.threads import reading_threads
-from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.classes.tables import IGNORE
 from pixelwise.storage import printable, remembered, sha256_bytes
 from pixelwise.storage.cache_kinds import AUDIT
 from pixelwise.storage.caches import subject_of
 
-
-class _Called(Observer):
-    """Passes progress on to a function."""
-
-    def __init__(self, progress: Callable[[int, int], None]) -> None:
-        self._progress = progress
-
-    def progress(self, done: int, total: int | None) -> None:
-        self._progress(done, total or 0)
+Progress = Callable[[int, int], None]
 
 
 class SplitStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """Counts over the usable pairs of one split; class ids index the tuples.
 
     Attributes:
-        images: Number of usable pairs.
+        images: Usable pairs.
         pixels: Labelled pixels of each class.
-        void_pixels: Number of ignored pixels.
+        void_pixels: Ignored pixels.
         labelled_pixels: All others; less than the sum of `pixels` where classes overlap (multi-label data).
         images_with_class: Number of images that hold the class.
         pixels_of_images_with_class: All pixels of those images, ignored ones included.
-        mean: Mean over all pixels of the readable images in 0..1, of red, green and blue or of each of `data.channels`.
+        mean: Of all pixels of the readable images, red, green and blue, or each of `data.channels`, in 0..1.
         std: Their standard deviation; with `mean`, what the network's input can be normalised by.
         repeated: Images that show nothing new after those before them, as the frames of a video do: the split
             says less than its number of images promises.
@@ -89,15 +80,14 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     """The result of looking at a data set.
 
     Attributes:
-        dataset: Name of the data set's format.
+        dataset: Its name.
         layout: The recognised layout, in words.
-        classes: Class names; the position is the class id.
+        classes: Class names.
         splits: Number of pairs by split, usable or not.
-        statistics: Counts over the usable pairs, by split.
-        sizes: Sizes of the readable images.
+        statistics: Counts by split.
+        sizes: Of the images.
         mask_encodings: How many masks are stored in which way, such as `palette PNG`.
-        unusable: Per split, ids of the pairs with errors. They are left out where the user allows those errors
-            (`data.allow`).
+        unusable: Ids of the pairs that cannot be trained on, by split; who allows their errors leaves them out.
         findings: Errors first, then warnings.
         near_duplicates: Images of different splits that look alike, the likest first.
         multilabel: Whether a pixel may belong to several classes.
@@ -125,9 +115,8 @@ def audit(
     dataset: Dataset,
     *,
     splits: Sequence[str] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     fresh: bool = False,
-    observer: Observer = SILENT,
 ) -> Audit:
     """Decode every pair of `dataset` and list everything that is wrong or odd.
 
@@ -135,29 +124,27 @@ def audit(
     modification time changes and the data set is opened the same way.
 
     Args:
-        dataset: The data set, as `open_dataset` gives it.
+        dataset: As opened.
         splits: Names of the splits to look at; None takes all.
-        progress: Called with the number of pairs done and that of all pairs; `observer` tells more.
+        progress: Called with (pairs done, pairs in total).
         fresh: Look at every file again, and compare its content with the hash that an earlier
             audit kept: D103 where it changed although size and modification time did not.
-        observer: Told how many pairs are done.
     """
     names = [name for name in dataset.splits if splits is None or name in splits]
     return remembered(
         AUDIT,
         _cache_key(dataset, names),
         Audit,
-        lambda: _audit(dataset, names, observer if progress is None else _Called(progress), fresh=fresh),
+        lambda: _audit(dataset, names, progress, fresh=fresh),
         subject=subject_of(dataset.root.absolute(), dataset.name, dataset.reading, names),
         fresh=fresh,
     )
 
 
-def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh: bool) -> Audit:
-    observer.phase("looking at the data")
+def _audit(dataset: Dataset, names: Sequence[str], progress: Progress | None, *, fresh: bool) -> Audit:
     pairs = [(name, sample) for name in names for sample in dataset.splits[name]]
     hashes = HashCache(dataset.root)
-    examinations = _examine_all(dataset, pairs, hashes, observer=observer, fresh=fresh)
+    examinations = _examine_all(dataset, pairs, hashes, progress=progress, fresh=fresh)
     statistics = {name: _statistics([e for e in examinations if e.split == name], dataset) for name in names}
     twins = _twins(examinations, names)
     return Audit(
@@ -181,7 +168,7 @@ def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh:
                 distance=distance,
             )
             for pairs_of_splits in twins.values()
-            for one, other, distance in pairs_of_splits[:KEPT_TWINS]
+            for one, other, distance in pairs_of_splits[:KEPT_PAIRS]
         ),
     )
 
@@ -190,7 +177,7 @@ def raise_for_errors(audit: Audit, allow: Sequence[str] = ()) -> None:
     """Refuse data with errors.
 
     Args:
-        audit: What was found in the data.
+        audit: Of the data.
         allow: Codes of errors that the user accepts (`data.allow`).
 
     Raises:
@@ -205,8 +192,7 @@ def raise_for_errors(audit: Audit, allow: Sequence[str] = ()) -> None:
         more = first.total - len(first.files)
         message += f" [{', '.join(first.files)}{f' and {more} more' if more else ''}]"
     if len(errors) > 1:
-        others = len(errors) - 1
-        message += f"; and {others} more error type{'' if others == 1 else 's'}: run `pixelwise check`"
+        message += f"; and {len(errors) - 1} more kinds of errors: run `pixelwise check`"
     raise DataError(first.code, message, first.fix)
 
 
@@ -215,7 +201,7 @@ def _examine_all(
     pairs: Sequence[tuple[str, Sample]],
     hashes: HashCache,
     *,
-    observer: Observer,
+    progress: Progress | None,
     fresh: bool,
 ) -> list[Examination]:
     """Every pair's examination, in order; what was learnt survives an interruption."""
@@ -233,7 +219,8 @@ def _examine_all(
         with ThreadPoolExecutor(reading_threads()) as pool:
             for done, examination in enumerate(pool.map(look, pairs), start=1):
                 examinations.append(examination)
-                observer.progress(done, len(pairs))
+                if progress is not None:
+                    progress(done, len(pairs))
     finally:
         hashes.save()
         known.save()

@@ -17,11 +17,10 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.layouts.layout import Layout, in_order
+from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, in_order
 from pixelwise.datasets.layouts.listing import Entry, Listing, list_images
-from pixelwise.datasets.layouts.matching import match_classes
+from pixelwise.datasets.layouts.pairing import pair_classes
 from pixelwise.datasets.layouts.splits import divided
-from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import MOST_LABELS
@@ -38,7 +37,7 @@ def class_folders_layout(root: Path, places: Mapping[_Split, tuple[Path, Path]])
     """The layout of one folder of masks per class; None where no image has a mask in such a folder.
 
     Args:
-        root: Folder of the data set.
+        root: The data set.
         places: Split -> its folders of images and of masks; the split is None where there are no splits. The folder
             of masks may be the same for several splits.
     """
@@ -56,7 +55,7 @@ def class_folders_layout(root: Path, places: Mapping[_Split, tuple[Path, Path]])
     samples: dict[str, tuple[Sample, ...]] = {}
     for split, (_, folder) in places.items():
         name = split or "train"
-        samples[name], found = match_classes(
+        samples[name], found = pair_classes(
             name, listings[split].entries, masks[split], classes, ignore=IGNORE_FOLDER, masks=folder / "CLASS"
         )
         problems += found
@@ -152,4 +151,4 @@ def _matches(images: Listing, by_class: Mapping[str, Sequence[Entry]]) -> bool:
 
 
 def _below(folder: Path, root: Path) -> str:
-    return f"{printable(folder.relative_to(root).as_posix())}/"
+    return f"{printable(folder.relative_to(root))}/"

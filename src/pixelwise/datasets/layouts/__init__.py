@@ -1,1 +1,1 @@
-"""The parts that formats share: listing folders, matching masks to images, splits, drawing outlines."""
+"""What formats share: listing folders, pairing names, splits, drawing outlines."""

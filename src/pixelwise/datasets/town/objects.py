@@ -1,4 +1,4 @@
-"""Objects in the street: cars, people, bicycles, trees, poles, signs, fences."""
+"""What stands and moves in the street: cars, people, bicycles, trees, poles, signs, fences."""
 
 from __future__ import annotations
 

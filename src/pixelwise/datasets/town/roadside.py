@@ -1,4 +1,4 @@
-"""The roadside: houses, trees and hedges behind the pavement, people and poles on it."""
+"""What stands along the street: houses, trees and hedges behind the pavement, people and poles on it."""
 
 from __future__ import annotations
 

@@ -11,14 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pixelwise.deployment.export.images import VerificationImages
+from pixelwise.deployment.export.graphs import ExportedNetwork
+from pixelwise.deployment.export.verification import Material
 from pixelwise.evaluation.evaluate import predict_pair
 from pixelwise.evaluation.pairs import EvaluationPair, read_split
-from pixelwise.evaluation.tally import Tally, task_of
+from pixelwise.evaluation.tally import Tally
 from pixelwise.models import SegmentationModel
-from pixelwise.observer import SILENT, Observer
 from pixelwise.prediction.network import main_logits, prediction_mode
-from pixelwise.runtimes.graphs import ExportedNetwork
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 LEVELS = 255
@@ -54,9 +53,9 @@ class Range(NamedTuple):
 def layer_costs(
     network: ExportedNetwork,
     calibration: Iterable[np.ndarray],
-    images: VerificationImages,
-    count: int,
-    observer: Observer = SILENT,
+    material: Material,
+    images: int,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> list[LayerCost]:
     """Measure every layer.
 
@@ -64,11 +63,11 @@ def layer_costs(
     calibration images; this is what both quantizers do, without the details in which they differ.
 
     Args:
-        network: The network that is to be quantized.
+        network: What is quantized.
         calibration: uint8 (H, W, C) images of training.
-        images: The images that are predicted.
-        count: Number of images to measure, at most; they are evenly spaced.
-        observer: Told how many layers are done.
+        material: What is measured on.
+        images: At most so many of them, evenly spaced.
+        progress: Told ("layers", done, in all).
 
     Returns:
         The worst first.
@@ -78,19 +77,18 @@ def layer_costs(
     """
     model = network.model
     ranges = input_ranges(model, calibration)
-    score = _Scorer(model, images, count)
+    score = _Scorer(model, material, images)
     modules = dict(model.named_modules())
     costs = []
-    observer.phase("measuring what each layer costs in int8")
     with prediction_mode(model):
         reference = score()
         for done, (name, limits) in enumerate(ranges.items()):
-            observer.progress(done, len(ranges))
+            if progress is not None:
+                progress("layers", done, len(ranges))
             with rounded(modules[name], limits):
                 found = score(reference.labels)
             drop = None if reference.miou is None or found.miou is None else reference.miou - found.miou
             costs.append(LayerCost(name=name, unequal_pixels=found.unequal, miou_drop=drop))
-    observer.progress(len(ranges), len(ranges))
     return sorted(costs, key=lambda cost: cost.rank, reverse=True)
 
 
@@ -125,7 +123,7 @@ def rounded(module: nn.Module, limits: Range) -> Iterator[None]:
 
     Args:
         module: The layer; its weights are put back.
-        limits: The range of its input.
+        limits: Of its input.
     """
     weight = module.weight
     if not isinstance(weight, Tensor):
@@ -163,28 +161,34 @@ class _Found(NamedTuple):
 class _Scorer:
     """Predicts the same few images again and again; they are read once."""
 
-    def __init__(self, model: SegmentationModel, images: VerificationImages, count: int) -> None:
-        self._model, self._seen = model, images
+    def __init__(self, model: SegmentationModel, material: Material, images: int) -> None:
+        self._model, self._material = model, material
         self._pairs: list[EvaluationPair] = []
         self._images: list[np.ndarray] = []
-        if images.dataset is None:
-            self._images = evenly_spaced(list(images.read()), count)
+        if material.dataset is None:
+            self._images = evenly_spaced(list(material.images()), images)
         else:
-            samples = evenly_spaced(images.dataset.samples(images.split), count)
-            read = read_split(samples, images.dataset, (images.protocol,), images.input_size, ahead=2)
+            samples = evenly_spaced(material.dataset.samples(material.split), images)
+            read = read_split(samples, material.dataset, (material.protocol,), material.input_size, ahead=2)
             self._pairs = [pair for (pair,) in read]
 
     def __call__(self, expected: Sequence[Tensor] | None = None) -> _Found:
-        model, seen = self._model, self._seen
-        if seen.dataset is None:
+        model, material = self._model, self._material
+        if material.dataset is None:
             labels, miou = [main_logits(model, [image])[0].argmax(0) for image in self._images], None
         else:
-            labels = [predict_pair(model, pair, seen.protocol) for pair in self._pairs]
-            task = task_of(seen.dataset.classes, seen.protocol, multilabel=model.multilabel)
-            tally = Tally(task, seen.split, seen.protocol, seen.input_size)
+            labels = [predict_pair(model, pair, material.protocol) for pair in self._pairs]
+            tally = Tally(
+                material.dataset.classes,
+                material.split,
+                material.protocol,
+                material.input_size,
+                boundary=False,
+                multilabel=model.multilabel,
+            )
             for pair, predicted in zip(self._pairs, labels, strict=True):
                 tally.add(pair, predicted)
-            miou = tally.measurement().miou
+            miou = tally.measurement(0).miou
         if expected is None:
             return _Found(labels, miou, 0.0)
         unequal = sum(int((one != other).sum()) for one, other in zip(labels, expected, strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.base import (
     Part,
     Range,
@@ -15,7 +16,6 @@ from pixelwise.recipes.schema.base import (
     require_share,
     require_size,
 )
-from pixelwise.recipes.sizes import Size
 
 
 class Augment(Part, frozen=True, kw_only=True):

@@ -1,1 +1,0 @@
-"""One of each kind of thing that a package can add to Pixelwise."""

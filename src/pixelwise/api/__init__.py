@@ -1,1 +1,0 @@
-"""Public functions whose work ends in a page, a picture or a report."""

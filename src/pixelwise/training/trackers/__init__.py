@@ -1,1 +1,0 @@
-"""Who is told what happens in a run: its own log always, others by name."""
