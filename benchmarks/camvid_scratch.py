@@ -26,8 +26,9 @@ from pixelwise.checkpoints.trained import load_trained
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.own.camvid_scratch import RECIPES
+from pixelwise.records.evaluations import EVALUATIONS
 from pixelwise.records.result import RESULT, Result, load_result
-from pixelwise.records.run_folder import CHECKPOINTS, EVALUATIONS, RECIPE
+from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
 from pixelwise.reports.numbers import memory, percent, speed
 from pixelwise.storage import write_bytes, write_text
 

@@ -1,6 +1,6 @@
 """Training images per second beside other busy processes, with OpenMP threads that spin and that sleep, in turns.
 
-    python benchmarks/contention.py [--rounds 9] [--seconds 3] [--patience 600]
+    python benchmarks/contention.py [--rounds 9] [--seconds 2] [--patience 600]
 
 Contenders, each a process of its own that runs the steps of `pixelwise train town-demo` with one thread per core:
 
@@ -13,8 +13,8 @@ Each is measured alone, beside one and two processes that do nothing but burn a 
 two trainings of the same recipe with one thread per core each: such that spin, and such as the contender itself.
 Neighbours are stopped (SIGSTOP) while they are not wanted, contenders wait for a line on their standard input.
 
-Whoever else uses the machine spoils a turn: before each the benchmark waits until everybody else takes less than
-5 % of a core, and it repeats the turn if they took more than 10 % during it. Needs Linux (`/proc`).
+Whoever else uses the machine spoils a turn: before each the benchmark waits until everybody else takes less than a
+tenth of a core, and it repeats the turns of all contenders if they took more during one. Needs Linux (`/proc`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ ALONE, ONE, TWO = "alone", "1 busy loop", "2 busy loops"
 SPINNING_TRAININGS, OWN_TRAININGS = "2 trainings that spin", "2 trainings like itself"
 SITUATIONS = (ALONE, ONE, TWO, SPINNING_TRAININGS, OWN_TRAININGS)
 ANSWER = "contender: "
-QUIET, SPOILT = 0.05, 0.10
+QUIET, SPOILT = 0.1, 0.1
 
 
 class Turn(NamedTuple):
@@ -103,7 +103,7 @@ def main() -> int:
     """Measure and write the result; with `--train` be one of those measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of a turn at least; a step is not cut short")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of a turn at least; a step is not cut short")
     parser.add_argument("--patience", type=float, default=600.0, help="seconds to wait for a quiet machine, in all")
     parser.add_argument("--train", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -136,29 +136,32 @@ def measure(rounds: int, seconds: float, patience: float) -> Turns:
         for number in range(rounds):
             for place in SITUATIONS:
                 # Whoever comes first in a round is another one each time.
-                names = list(POLICIES)[number % 3 :] + list(POLICIES)[: number % 3]
-                for name in names:
-                    beside = {
-                        ALONE: [],
-                        ONE: loops[:1],
-                        TWO: loops,
-                        SPINNING_TRAININGS: trainings[SPINNING],
-                        OWN_TRAININGS: trainings[name],
-                    }[place]
-                    turn = quiet_turn(contenders[name], beside, seconds, end)
+                names = list(POLICIES)[number % len(POLICIES) :] + list(POLICIES)[: number % len(POLICIES)]
+                beside = {
+                    ALONE: [],
+                    ONE: loops[:1],
+                    TWO: loops,
+                    SPINNING_TRAININGS: trainings[SPINNING],
+                }
+                pairs = [(contenders[name], beside.get(place, trainings[name])) for name in names]
+                for name, turn in zip(names, quiet_turns(pairs, seconds, end), strict=True):
                     turns[place][name].append(turn)
                     print(f"{number} {place}, {name}: {rate(turn):.2f} images/s, others {turn.others:.2f}", flush=True)
     return turns
 
 
-def quiet_turn(contender: Process, neighbours: Sequence[Process], seconds: float, end: float) -> Turn:
-    """A turn in which nobody else disturbs; after `end` whatever turn there is."""
+def quiet_turns(pairs: Sequence[tuple[Process, Sequence[Process]]], seconds: float, end: float) -> list[Turn]:
+    """A turn of each contender beside its neighbours, in which nobody else disturbs; after `end` whatever they are."""
     while True:
-        while others_now() > QUIET and time.monotonic() < end:
-            time.sleep(2)
-        turn = take_turn(contender, neighbours, seconds)
-        if turn.others <= SPOILT or time.monotonic() >= end:
-            return turn
+        turns: list[Turn] = []
+        for contender, neighbours in pairs:
+            while others_now() > QUIET and time.monotonic() < end:
+                time.sleep(1)
+            turns.append(take_turn(contender, neighbours, seconds))
+            if turns[-1].others > SPOILT and time.monotonic() < end:
+                break
+        else:
+            return turns
 
 
 def take_turn(contender: Process, neighbours: Sequence[Process], seconds: float) -> Turn:
@@ -189,7 +192,7 @@ def running(neighbours: Sequence[Process]) -> Iterator[None]:
 def others_now() -> float:
     """Cores that are busy while this benchmark does nothing."""
     busy, start = busy_seconds(), time.perf_counter()
-    time.sleep(0.5)
+    time.sleep(0.25)
     return (busy_seconds() - busy) / (time.perf_counter() - start)
 
 
@@ -246,7 +249,7 @@ def train() -> None:
     from pixelwise.datasets.opening import open_dataset, settled
     from pixelwise.machine.threads import usable_cores
     from pixelwise.recipes.catalog import recipe as find_recipe
-    from pixelwise.training.runs import use_processor
+    from pixelwise.training.setup import use_processor
 
     use_processor(torch.device("cpu"), usable_cores())
     recipe = find_recipe(RECIPE)

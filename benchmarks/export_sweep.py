@@ -22,14 +22,15 @@ import torch
 
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.export.export import describe
-from pixelwise.deployment.export.formats import write_artefact
-from pixelwise.deployment.export.graphs import ExportedNetwork, GraphOptions
 from pixelwise.deployment.export.sources import open_source
 from pixelwise.deployment.export.verification import compare
+from pixelwise.deployment.export.writing import write_artefact
 from pixelwise.models import build_model
 from pixelwise.prediction.sizes import RESIZE
 from pixelwise.runtimes.artefact import load_artefact
+from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
 from pixelwise.runtimes.sidecar import NAME, write_sidecar
+from pixelwise.runtimes.targets import find_target
 from pixelwise.storage import write_text
 from pixelwise.testing.exporting import distinct_networks, settled
 
@@ -46,9 +47,9 @@ def sweep_one(name: str) -> dict:
     source = open_source(name, "none", CLASSES)
     network = ExportedNetwork(settled(source.model), GraphOptions(dynamic=True, size=SIZES[0])).eval()
     with tempfile.TemporaryDirectory() as folder:
-        files = write_artefact(network, "onnx", Path(folder))
+        files = write_artefact(network, find_target("onnx"), Path(folder))
         seconds = time.monotonic() - began
-        write_sidecar(describe(network, source, "onnx", files), Path(folder) / f"{NAME}.toml")
+        write_sidecar(describe(network, source, find_target("onnx"), files), Path(folder) / f"{NAME}.toml")
         artefact = load_artefact(files[0])
         megabytes = files[0].stat().st_size / 1e6
         rows = []

@@ -17,15 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pixelwise import evaluate, train
-from pixelwise.deployment.export import export
-from pixelwise.deployment.int8.quantize import quantize
+from pixelwise import evaluate, export, quantize, train
 from pixelwise.machine.facts import computes_bfloat16, processor_features
-from pixelwise.profiling.latency import Candidate, Latency, LatencyRuntime, measure_latency
+from pixelwise.profiling.latency import Candidate, Latency, measure_latency
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.records.result import Result, load_result
-from pixelwise.runtimes.sidecar import Sidecar, read_sidecar
+from pixelwise.runtimes import Sidecar, read_sidecar
 from pixelwise.storage import write_bytes, write_text
 
 HERE = Path(__file__).resolve().parent
@@ -47,7 +45,7 @@ class Form(NamedTuple):
 
     name: str
     words: str
-    runtime: LatencyRuntime
+    runtime: str
     ptq: bool = False
     scheme: str = ""
 
@@ -129,9 +127,8 @@ def make(form: Form, work: Path) -> None:
     """An artefact, anew."""
     folder = work / form.name
     shutil.rmtree(folder, ignore_errors=True)
-    target = "openvino" if form.runtime == "openvino" else "onnx"
     write = quantize if form.ptq else export
-    write(work / form.run, folder, target, size=SIZE, split="val")
+    write(work / form.run, folder, form.runtime, size=SIZE, split="val")
 
 
 def place(form: Form, work: Path) -> Path:

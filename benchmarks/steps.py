@@ -44,10 +44,10 @@ from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.own.camvid_scratch import RECIPES
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.training.format_choice import choose_format
+from pixelwise.training.choices.format_choice import choose_format
+from pixelwise.training.optimization.schedules import total_steps
 from pixelwise.training.order import steps_per_epoch
-from pixelwise.training.runs import use_processor
-from pixelwise.training.schedules import total_steps
+from pixelwise.training.setup import use_processor
 
 ROW = "enet-camvid"
 NAMES = (ROW, *(entry.name for entry in RECIPES if entry.data.train_split == "train"))

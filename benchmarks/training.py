@@ -50,15 +50,15 @@ from pixelwise.machine.facts import computes_bfloat16
 from pixelwise.models import build_model, unet
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.sizes import Size
 from pixelwise.training.batches import TrainingPairs, training_batches
+from pixelwise.training.choices.format_choice import choose_format
 from pixelwise.training.decoded_cache import keep_decoded
-from pixelwise.training.format_choice import choose_format
-from pixelwise.training.optimizers import set_learning_rates
+from pixelwise.training.optimization.optimizers import set_learning_rates
 from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.precision import head_logits
-from pixelwise.training.runs import use_processor
+from pixelwise.training.setup import use_processor
 from pixelwise.training.state import begin_state
 from pixelwise.training.step import train_step
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import msgspec
 
+from pixelwise.api.evaluate import evaluate
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
-from pixelwise.evaluation.runs import evaluate
 from pixelwise.machine.devices import choose_device
 from pixelwise.machine.facts import machine_facts
 from pixelwise.machine.threads import default_threads

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "plugin"
 
 
 def install(
@@ -38,3 +41,17 @@ def python(*arguments: str, site: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=120
     )
+
+
+def install_example(site: Path) -> Path:
+    """Let pip install the example plug-in of the repository into a folder that `sys.path` can name.
+
+    Args:
+        site: The folder.
+    """
+    # A copy, because building leaves files beside the source.
+    source = site.with_name(f"{site.name}-source")
+    shutil.copytree(EXAMPLE, source, ignore=shutil.ignore_patterns("build", "*.egg-info", "__pycache__"))
+    arguments = ("install", "-q", "--no-deps", "--no-index", "--no-build-isolation", "--target", site, source)
+    subprocess.run([sys.executable, "-m", "pip", *arguments], check=True, capture_output=True, timeout=120)
+    return site

@@ -64,7 +64,19 @@ def test_an_unknown_public_name_is_an_attribute_error():
         pixelwise.trian  # noqa: B018
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["recipes"], ["show", "enet-camvid"], ["train", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["recipes"],
+        ["show", "enet-camvid"],
+        ["train", "--help"],
+        ["export", "--help"],
+        ["quantize", "--help"],
+        ["deploy", "--help"],
+        ["profile", "--help"],
+    ],
+)
 def test_light_verbs_load_nothing_heavy(arguments: list[str]):
     script = (
         "import sys; from pixelwise.cli import main; code = main(sys.argv[1:]); "
@@ -73,6 +85,16 @@ def test_light_verbs_load_nothing_heavy(arguments: list[str]):
     )
     done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_registering_loads_nothing_heavy():
+    # So that listing recipes stays fast where other packages add networks, encoders and importers.
+    script = (
+        "import sys; import pixelwise.models.building, pixelwise.backbones.building, "
+        "pixelwise.checkpoints.importers.conversions; "
+        "sys.exit(bool({'torch', 'timm', 'cv2', 'numpy'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_torch_load_is_called_with_weights_only():
@@ -98,6 +120,22 @@ def test_every_error_code_is_explained():
                 used.add(node.value)
     assert used - documented == set()
     assert documented - used == set()
+
+
+RUN_FILES = {
+    "recipe.toml", "environment.json", "data.json", "log.jsonl", "problems.jsonl", "result.json", "per_class.csv",
+    "per_image.csv",
+}  # fmt: skip
+
+
+def test_only_records_knows_the_files_of_a_run_folder():
+    elsewhere = set()
+    for path in SOURCE.rglob("*.py"):
+        if path.parent.name != "records":
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Constant) and node.value in RUN_FILES:
+                    elsewhere.add(f"{path.relative_to(SOURCE)}:{node.lineno}: {node.value}")
+    assert elsewhere == set()
 
 
 def modules() -> set[str]:
@@ -135,3 +173,14 @@ def test_no_folder_holds_more_than_a_reader_oversees():
     folders = Counter(path.parent for path in SOURCE.rglob("*.py") if path.name != "__init__.py")
     crowded = {str(folder.relative_to(SOURCE)): count for folder, count in folders.items() if count > FULLEST_FOLDER}
     assert set(crowded) <= ROOMS
+
+
+@pytest.mark.parametrize(
+    "page",
+    [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))],
+    ids=lambda page: page.name,
+)
+def test_links_lead_to_files(page: Path):
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link.partition("#")[0]).exists()]
+    assert missing == []

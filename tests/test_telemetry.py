@@ -97,7 +97,7 @@ for work in (child, native):
 """
 USE = """
 import sys
-from pixelwise.runtimes.engines import require
+from pixelwise.runtimes.packages import require
 
 for package in sys.argv[1].split(","):
     require(package, "a test")

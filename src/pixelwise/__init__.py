@@ -13,31 +13,51 @@ from pixelwise.machine import openmp as _openmp
 from pixelwise.telemetry import switch_off as _switch_off
 
 if TYPE_CHECKING:
+    from pixelwise.api.check import check
+    from pixelwise.api.deploy import deploy
+    from pixelwise.api.evaluate import evaluate
+    from pixelwise.api.profile import profile
+    from pixelwise.api.report import write_report
+    from pixelwise.api.resume import resume
+    from pixelwise.api.table import table
+    from pixelwise.api.train import train
+    from pixelwise.checkpoints.import_folder import import_weights_file
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
     from pixelwise.datasets.auditing.audit import Audit, audit
+    from pixelwise.datasets.auditing.statistics import statistics
     from pixelwise.datasets.opening import open_dataset
+    from pixelwise.datasets.preparing.converting import convert
+    from pixelwise.datasets.preparing.dividing import split
+    from pixelwise.datasets.preparing.drawing import draw_town
+    from pixelwise.datasets.preparing.fetching import list_public_data, prepare
     from pixelwise.deployment.export.export import export
+    from pixelwise.deployment.int8.quantize import quantize
     from pixelwise.errors import PixelwiseError
-    from pixelwise.evaluation.runs import evaluate
     from pixelwise.models import SegmentationModel, build_model
+    from pixelwise.observer import Observer
     from pixelwise.prediction.loading import load
+    from pixelwise.prediction.predict import predict
     from pixelwise.prediction.segmenter import Prediction, Segmenter
-    from pixelwise.profiling import Complexity, complexity
+    from pixelwise.profiling.complexity import Complexity, complexity
     from pixelwise.recipes.catalog import list_recipes
+    from pixelwise.recipes.explaining import explain
     from pixelwise.recipes.files import find as recipe
     from pixelwise.recipes.overrides import apply_overrides
     from pixelwise.recipes.protocols import Protocol
     from pixelwise.recipes.schema.recipe import Recipe
     from pixelwise.records.result import Result
-    from pixelwise.training.runs import resume, train
+    from pixelwise.reports.displays import display
+    from pixelwise.storage.cache_contents import cache
+    from pixelwise.zoo.searching import search
 
 _openmp.configure()  # before anything imports torch
 
 # Where a name is, as `module`, or `module:name` where it has another name there.
 _HOMES = {
     "Audit": "pixelwise.datasets.auditing.audit",
-    "Complexity": "pixelwise.profiling",
+    "Complexity": "pixelwise.profiling.complexity",
     "ImportReport": "pixelwise.checkpoints.importers.importing",
+    "Observer": "pixelwise.observer",
     "PixelwiseError": "pixelwise.errors",
     "Prediction": "pixelwise.prediction.segmenter",
     "Protocol": "pixelwise.recipes.protocols",
@@ -48,22 +68,41 @@ _HOMES = {
     "apply_overrides": "pixelwise.recipes.overrides",
     "audit": "pixelwise.datasets.auditing.audit",
     "build_model": "pixelwise.models",
-    "complexity": "pixelwise.profiling",
-    "evaluate": "pixelwise.evaluation.runs",
+    "cache": "pixelwise.storage.cache_contents",
+    "check": "pixelwise.api.check",
+    "complexity": "pixelwise.profiling.complexity",
+    "convert": "pixelwise.datasets.preparing.converting",
+    "deploy": "pixelwise.api.deploy",
+    "display": "pixelwise.reports.displays",
+    "draw_town": "pixelwise.datasets.preparing.drawing",
+    "evaluate": "pixelwise.api.evaluate",
+    "explain": "pixelwise.recipes.explaining",
     "export": "pixelwise.deployment.export.export",
     "import_weights": "pixelwise.checkpoints.importers.importing",
+    "import_weights_file": "pixelwise.checkpoints.import_folder",
+    "list_public_data": "pixelwise.datasets.preparing.fetching",
     "list_recipes": "pixelwise.recipes.catalog",
     "load": "pixelwise.prediction.loading",
     "open_dataset": "pixelwise.datasets.opening",
+    "predict": "pixelwise.prediction.predict",
+    "prepare": "pixelwise.datasets.preparing.fetching",
+    "profile": "pixelwise.api.profile",
+    "quantize": "pixelwise.deployment.int8.quantize",
     "recipe": "pixelwise.recipes.files:find",
-    "resume": "pixelwise.training.runs",
-    "train": "pixelwise.training.runs",
+    "resume": "pixelwise.api.resume",
+    "search": "pixelwise.zoo.searching",
+    "split": "pixelwise.datasets.preparing.dividing",
+    "statistics": "pixelwise.datasets.auditing.statistics",
+    "table": "pixelwise.api.table",
+    "train": "pixelwise.api.train",
+    "write_report": "pixelwise.api.report",
 }
 
 __all__ = [
     "Audit",
     "Complexity",
     "ImportReport",
+    "Observer",
     "PixelwiseError",
     "Prediction",
     "Protocol",
@@ -74,16 +113,34 @@ __all__ = [
     "apply_overrides",
     "audit",
     "build_model",
+    "cache",
+    "check",
     "complexity",
+    "convert",
+    "deploy",
+    "display",
+    "draw_town",
     "evaluate",
+    "explain",
     "export",
     "import_weights",
+    "import_weights_file",
+    "list_public_data",
     "list_recipes",
     "load",
     "open_dataset",
+    "predict",
+    "prepare",
+    "profile",
+    "quantize",
     "recipe",
     "resume",
+    "search",
+    "split",
+    "statistics",
+    "table",
     "train",
+    "write_report",
 ]
 
 # Here, because whatever is imported later may import what listens to it.

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from types import ModuleType
+
+from pixelwise.machine.folders import intel_folder
 
 _OFF = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 _OPENVINO = "openvino_telemetry"
@@ -43,9 +44,6 @@ def switch_off_openvino() -> None:
 def _opted_in() -> bool:
     """Whether the file in which `opt_in_out` notes the user's choice says yes."""
     try:
-        folder = (
-            Path(os.environ["LOCALAPPDATA"]) / "Intel Corporation" if sys.platform == "win32" else Path.home() / "intel"
-        )
-        return (folder / _OPENVINO).read_text("ascii").strip() == "1"
+        return (intel_folder() / _OPENVINO).read_text("ascii").strip() == "1"
     except (OSError, KeyError, RuntimeError, UnicodeDecodeError):
         return False

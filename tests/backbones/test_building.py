@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
+from torch import Tensor, nn
 
-from pixelwise.backbones.building import OWN_ENCODERS, build_encoder
+from pixelwise.backbones.base import Encoder
+from pixelwise.backbones.building import ENCODERS, SOURCES, build_encoder, register_encoder, register_encoders
 from pixelwise.backbones.mit import MiT
-from pixelwise.backbones.timm import TimmEncoder
+from pixelwise.backbones.timm import TimmEncoder, is_model, models
 from pixelwise.backbones.vit import ViTEncoder
-from pixelwise.errors import RecipeError
+from pixelwise.errors import PixelwiseWarning, RecipeError
+from pixelwise.models import build_model
+from pixelwise.recipes.families.fcn import FCNSpec
 
 
 @pytest.mark.parametrize(
@@ -46,11 +52,75 @@ def test_mit_has_no_dilated_form() -> None:
     ],
 )
 def test_a_mistyped_name_is_an_error_with_near_misses_of_all_kinds(name: str, nearest: str) -> None:
-    with pytest.raises(RecipeError, match=f"no model named '{name}'; did you mean '{nearest}'") as caught:
+    with pytest.raises(RecipeError, match=f"no encoder is named '{name}'; did you mean '{nearest}'") as caught:
         build_encoder(name)
 
     assert caught.value.code == "R207"
-    assert all(own in caught.value.help for own in OWN_ENCODERS)
+    assert all(own in caught.value.help for own in ENCODERS.own())
+
+
+class Tiny(Encoder):
+    """One convolution of stride 4."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.name, self.channels, self.strides, self.multiple = "tiny", (8,), (4,), 1
+        self.conv = nn.Conv2d(in_channels, 8, kernel_size=3, stride=4, padding=1)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return [self.conv(images)]
+
+
+@pytest.fixture
+def registered() -> Iterator[None]:
+    """A test's own encoders are taken out after it."""
+    before = set(ENCODERS.all()), set(SOURCES.all())
+    yield
+    for registry, names in zip((ENCODERS, SOURCES), before, strict=True):
+        for name in set(registry) - names:
+            registry.discard(name)
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_registered_encoder_is_built_by_its_name() -> None:
+    @register_encoder("tiny", "tiny_too")
+    def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> Encoder:
+        return Tiny(in_channels)
+
+    assert build_encoder("tiny_too", in_channels=5).get_parameter("conv.weight").shape == (8, 5, 3, 3)
+    model = build_model(FCNSpec(encoder="tiny", channels=8), num_classes=3)
+    assert model(torch.rand(1, 3, 33, 47)).shape == (1, 3, 33, 47)
+    with pytest.raises(RecipeError) as caught:
+        register_encoder("mit_b0")(build)
+    assert caught.value.code == "R234"
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_source_builds_every_name_that_it_recognises() -> None:
+    @register_encoders("acme", matches=lambda name: name.startswith("acme/"), names=lambda: ["acme/tiny"])
+    def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> Encoder:
+        return Tiny(in_channels)
+
+    assert isinstance(build_encoder("acme/anything"), Tiny)
+    with pytest.raises(RecipeError, match="did you mean 'acme/tiny'"):
+        build_encoder("acm/tiny")
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_recipe_means_the_same_whatever_others_register() -> None:
+    @register_encoder("resnet18")
+    def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> Encoder:
+        return Tiny(in_channels)
+
+    with pytest.warns(PixelwiseWarning) as caught:
+        assert isinstance(build_encoder("resnet18"), TimmEncoder)
+    assert [warned.message.code for warned in caught] == ["W241"]
+
+
+def test_timm_s_models_are_told_by_their_names() -> None:
+    assert is_model("resnet18")
+    assert not is_model("mit_b0")
+    assert "resnet18" in models()
 
 
 def test_telling_encoders_apart_draws_no_random_numbers() -> None:

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pixelwise.backbones.vit import ChannelNorm, ViTEncoder, has_one_stride
+from pixelwise.backbones.timm import has_one_stride
+from pixelwise.backbones.vit import ChannelNorm, ViTEncoder
 from pixelwise.errors import RecipeError
 
 

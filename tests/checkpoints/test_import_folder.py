@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import pixelwise
-from pixelwise.checkpoints.import_folder import import_file
+from pixelwise.checkpoints.import_folder import import_weights_file
 from pixelwise.storage import sha256_file
 
 KEYS = json.loads((Path(__file__).parent / "data" / "enet-seed.json").read_text())["keys"]
@@ -27,7 +27,7 @@ def theirs(tmp_path: Path) -> Path:
 def test_an_imported_file_is_used_like_a_run(theirs: Path, tmp_path: Path, tiny_data: Path) -> None:
     folder = tmp_path / "enet"
 
-    report = import_file(theirs, "enet-camvid", "pytorch-enet", folder)
+    report = import_weights_file(theirs, "enet-camvid", folder, source="pytorch-enet")
 
     provenance = json.loads((folder / "provenance.json").read_text())
     assert provenance["sha256"] == sha256_file(theirs)
@@ -42,11 +42,11 @@ def test_an_imported_file_is_used_like_a_run(theirs: Path, tmp_path: Path, tiny_
 
 
 def test_a_folder_that_is_taken_is_left_alone(theirs: Path, tmp_path: Path) -> None:
-    import_file(theirs, "enet-camvid", "pytorch-enet", tmp_path / "enet")
+    import_weights_file(theirs, "enet-camvid", tmp_path / "enet", source="pytorch-enet")
     before = sha256_file(tmp_path / "enet" / "recipe.toml")
 
     with pytest.raises(pixelwise.PixelwiseError, match="already holds a run or weights") as caught:
-        import_file(theirs, "enet-camvid", "pytorch-enet", tmp_path / "enet")
+        import_weights_file(theirs, "enet-camvid", tmp_path / "enet", source="pytorch-enet")
 
     assert getattr(caught.value, "code", "") == "R213"
     assert sha256_file(tmp_path / "enet" / "recipe.toml") == before
@@ -54,7 +54,7 @@ def test_a_folder_that_is_taken_is_left_alone(theirs: Path, tmp_path: Path) -> N
 
 def test_weights_that_do_not_fit_leave_no_folder(theirs: Path, tmp_path: Path) -> None:
     with pytest.raises(pixelwise.PixelwiseError, match="outputs"):
-        import_file(theirs, "enet-cityscapes", "pytorch-enet", tmp_path / "enet")
+        import_weights_file(theirs, "enet-cityscapes", tmp_path / "enet", source="pytorch-enet")
     assert not (tmp_path / "enet").exists()
 
 

@@ -20,15 +20,12 @@ from timm.models import adapt_input_conv
 from pixelwise.checkpoints.initial_weights import for_channels, initialize
 from pixelwise.errors import CheckpointError
 from pixelwise.models import build_model
-from pixelwise.recipes.schema.model import (
-    ENetSpec,
-    FPNSpec,
-    LinearSpec,
-    ModelSpec,
-    Preprocessing,
-    SegFormerSpec,
-    UNetSpec,
-)
+from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.fpn import FPNSpec
+from pixelwise.recipes.families.linear import LinearSpec
+from pixelwise.recipes.families.segformer import SegFormerSpec
+from pixelwise.recipes.families.unet import UNetSpec
+from pixelwise.recipes.schema.model import Preprocessing, Spec
 from pixelwise.recipes.schema.recipe import Initialize
 
 ENCODER = "mobilenetv3_small_050"
@@ -40,7 +37,7 @@ from pixelwise.checkpoints.initial_weights import initialize
 from pixelwise.errors import CheckpointError
 from pixelwise.models import build_model
 from pixelwise.recipes.schema.recipe import Initialize
-from pixelwise.recipes.schema.model import UNetSpec
+from pixelwise.recipes.families.unet import UNetSpec
 
 torch.manual_seed(0)
 model = build_model(UNetSpec(encoder="mobilenetv3_small_050", decoder_channels=(8,)), 2)
@@ -235,7 +232,7 @@ SWIN = "swin_tiny_patch4_window7_224"
     ],
 )
 def test_transformers_take_pretrained_weights_whatever_is_built_around_them(
-    published: Published, spec: ModelSpec, tag: str
+    published: Published, spec: Spec, tag: str
 ) -> None:
     model = build_model(spec, 3)
     before = {key: value.clone() for key, value in model.state_dict().items()}

@@ -48,7 +48,6 @@ def test_convert_writes_a_folder_that_checks(run_cli: Callable, tiny_data: Path,
 def test_convert_refuses_what_it_cannot_do(run_cli: Callable, tiny_data: Path, tmp_path: Path, arguments: list[str]):
     found = run_cli(["data", "convert", tiny_data, tmp_path / "out", *arguments])
     assert found.code == 2
-    assert "error[R2" in found.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -20,9 +20,10 @@ def test_the_card_is_printed_and_written(run_cli: Callable, tiny_run: Path, tmp_
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--targets", "tflite"], "error[R248]"),
+        (["--targets", "tflite"], "error[R250]"),
         (["--int8", "qat"], "quantization=x86-8bit"),
-        (["--threads", "0"], "error[R250]"),
+        (["--int8", "qat"], "as --qat-run"),
+        (["--threads", "0"], "error[R260]: --threads is"),
         (["--size", "12"], "error[R223]"),
     ],
 )
@@ -38,11 +39,11 @@ def test_mistakes_are_explained_before_anything_is_made(
 def test_a_broken_budget_fails_after_the_card_was_written(
     run_cli: Callable, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from pixelwise.deployment.card import card
+    from pixelwise.deployment.card import rows
 
     # As if the artefact had lost a point.
-    score = card.score_artefact
-    monkeypatch.setattr(card, "score_artefact", lambda *given: score(*given) - 0.01)
+    score = rows.score_artefact
+    monkeypatch.setattr(rows, "score_artefact", lambda *given: score(*given) - 0.01)
     found = run_cli(
         ["deploy", tiny_run, "--output", tmp_path / "card", "--targets", "onnx", "--rounds", "0",
          "--max-miou-drop", "0.5", "--json"]
@@ -84,10 +85,10 @@ def test_an_artefact_is_timed_at_its_own_size(run_cli: Callable, tiny_run: Path,
     ("arguments", "words"),
     [
         (["--runtime", "tensorrt"], "error[R250]"),
-        (["--runtime", ","], "error[R250]"),
-        (["--runtime", "torch", "--threads", "1,x"], "error[R250]"),
-        (["--runtime", "torch", "--steps", "3"], "--runtime goes with"),
-        (["--threads", "1,2"], "several go with --runtime"),
+        (["--runtime", ","], "names nothing"),
+        (["--runtime", "torch", "--threads", "1,x"], "'1,x'"),
+        (["--runtime", "torch", "--steps", "3"], "error[R251]: --steps does not go with --runtime"),
+        (["--threads", "1,2"], "error[R251]: several numbers of --threads"),
     ],
 )
 def test_mistakes_with_runtimes_are_explained(run_cli: Callable, arguments: list[str], words: str):

@@ -6,7 +6,8 @@ import typer
 from msgspec import Meta
 from typer.testing import CliRunner
 
-from pixelwise.cli.options import flags_of, takes, with_flags
+from pixelwise.cli.options import Verb, flags_of, takes, with_flags, with_names
+from pixelwise.errors import RecipeError
 from pixelwise.options import Options
 
 
@@ -23,6 +24,8 @@ class Wish(Options, frozen=True, kw_only=True):
         drop: Points of mIoU.
         folder: Where it goes.
         kind: What masks hold.
+        stride: Stride of the result.
+        animal: Kind of animal.
     """
 
     target: Literal["onnx", "openvino"] = "onnx"
@@ -34,6 +37,13 @@ class Wish(Options, frozen=True, kw_only=True):
     drop: Annotated[float, Meta(ge=0, le=100)] | None = None
     folder: Path | None = None
     kind: Annotated[str, Meta(extra={"flag": "--format"})] = "ids"
+    stride: Annotated[int | None, Meta(extra={"none": "head"})] = 1
+    animal: Annotated[str | None, Meta(extra={"names": "cli.test_options:animals"})] = None
+
+
+def animals() -> list[str]:
+    """The names that the help lists."""
+    return ["cat", "dog"]
 
 
 def parse(arguments: list[str]) -> tuple[Wish, dict]:
@@ -68,6 +78,8 @@ def parse(arguments: list[str]) -> tuple[Wish, dict]:
         (["--drop", "0.5"], {"drop": 0.5}),
         (["--folder", "x/y"], {"folder": Path("x/y")}),
         (["--format", "voc"], {"kind": "voc"}),
+        (["--stride", "4"], {"stride": 4}),
+        (["--stride", "head"], {"stride": None}),
     ],
 )
 def test_every_kind_of_field_is_read(arguments: list[str], expected: dict):
@@ -76,7 +88,10 @@ def test_every_kind_of_field_is_read(arguments: list[str], expected: dict):
     assert rest == {"source": "run-folder", "json": False}
 
 
-@pytest.mark.parametrize("arguments", [["--target", "tflite"], ["--drop", "-1"], ["--threads", "two"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--target", "tflite"], ["--drop", "-1"], ["--threads", "two"], ["--threads", ","], ["--stride", "half"]],
+)
 def test_what_is_no_value_is_a_usage_error(arguments: list[str]):
     app = typer.Typer()
 
@@ -97,7 +112,7 @@ def test_help_says_what_the_struct_says():
 def test_flags_are_named_after_fields():
     assert [flag.flags for flag in flags_of(Wish)] == [
         "--target", "--argmax", "--boundary/--no-boundary", "--size", "--threads", "--name", "--drop", "--folder",
-        "--format",
+        "--format", "--stride", "--animal",
     ]  # fmt: skip
 
 
@@ -105,3 +120,31 @@ def test_parameters_in_messages_become_flags():
     text = "`max_miou_drop` needs labels, and `images` has none; see `recipe`"
     shown = with_flags(text, {"max_miou_drop": "--max-miou-drop", "images": "--images"})
     assert shown == "--max-miou-drop needs labels, and --images has none; see `recipe`"
+
+
+def test_help_lists_names_when_it_is_shown(monkeypatch: pytest.MonkeyPatch):
+    app = typer.Typer()
+
+    @app.command(cls=Verb)
+    @takes(Wish)
+    def run(*, options: Wish) -> None:
+        """Do it."""
+
+    monkeypatch.setattr("cli.test_options.animals", lambda: ["ape", "bee"])
+    shown = " ".join(CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output.split())
+    assert "Kind of animal. One of: ape, bee." in shown
+    assert with_names("none {such}") == "none {such}"
+
+
+def test_an_error_names_the_flags_of_the_verb_that_ran():
+    app = typer.Typer()
+
+    @app.command(cls=Verb)
+    @takes(Wish)
+    def run(source: str = typer.Argument(...), *, options: Wish) -> None:
+        """Do it."""
+        raise RecipeError("R200", "`kind` and `source` of `unknown`", "leave `argmax` out")
+
+    error = CliRunner().invoke(app, ["x"]).exception
+    assert isinstance(error, RecipeError)
+    assert (error.message, error.help) == ("--format and `source` of `unknown`", "leave --argmax out")

@@ -64,7 +64,7 @@ def test_benchmark_results_are_taken_where_they_are(run_cli: Callable, elsewhere
     [
         (["table", "ennet"], 2, "error[R209]: no published page is called 'ennet'; did you mean 'enet'"),
         (["table", "enet", "--results", "nowhere"], 3, "error[D240]: nowhere"),
-        (["table", "enet", "--output", "page.docx"], 2, "cannot tell the format from"),
+        (["table", "enet", "--output", "page.docx"], 2, "error[R260]: --output is 'page.docx'"),
         (["table", "enet", "--format", "pdf"], 2, "'pdf' is not one of"),
     ],
 )

@@ -11,34 +11,29 @@ import torch
 
 from pixelwise.errors import RecipeError
 from pixelwise.models import SegmentationModel, build_model
-from pixelwise.models.building import _BUILDERS
-from pixelwise.profiling import complexity
-from pixelwise.recipes.schema.model import (
-    DeepLabV3LiteSpec,
-    DeepLabV3PlusSpec,
-    DeepLabV3Spec,
-    ENetSpec,
-    ERFNetSpec,
-    FCNSpec,
-    FPNLiteSpec,
-    FPNSpec,
-    HRNetSpec,
-    LinearSpec,
-    LRASPPSpec,
-    ModelSpec,
-    OCRNetSpec,
-    Preprocessing,
-    PSPNetSpec,
-    SegFormerSpec,
-    SwiftNetSpec,
-    TFDeepLabSpec,
-    UNetLiteSpec,
-    UNetSpec,
-)
+from pixelwise.models.building import BUILDERS
+from pixelwise.profiling.complexity import complexity
+from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
+from pixelwise.recipes.families.deeplabv3plus import DeepLabV3PlusSpec
+from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.erfnet import ERFNetSpec
+from pixelwise.recipes.families.fcn import FCNSpec
+from pixelwise.recipes.families.fpn import FPNSpec
+from pixelwise.recipes.families.hrnet import HRNetSpec, OCRNetSpec
+from pixelwise.recipes.families.linear import LinearSpec
+from pixelwise.recipes.families.lite import DeepLabV3LiteSpec, FPNLiteSpec, UNetLiteSpec
+from pixelwise.recipes.families.lraspp import LRASPPSpec
+from pixelwise.recipes.families.pspnet import PSPNetSpec
+from pixelwise.recipes.families.segformer import SegFormerSpec
+from pixelwise.recipes.families.swiftnet import SwiftNetSpec
+from pixelwise.recipes.families.tf_deeplab import TFDeepLabSpec
+from pixelwise.recipes.families.unet import UNetSpec
+from pixelwise.recipes.schema.model import SPECS as FAMILIES
+from pixelwise.recipes.schema.model import Preprocessing, Spec
 from pixelwise.testing import check_model
 
 SMALL = "mobilenetv3_small_050"
-SPECS: dict[str, ModelSpec] = {
+SPECS: dict[str, Spec] = {
     "enet": ENetSpec(),
     "enet, overlapping": ENetSpec(graph="overlapping"),
     "erfnet": ERFNetSpec(),
@@ -64,16 +59,17 @@ SPECS: dict[str, ModelSpec] = {
     "tf-deeplab over MobileNet": TFDeepLabSpec(encoder="mobilenetv3_large_seg", output_stride=32),
     "tf-deeplab over Xception": TFDeepLabSpec(encoder="xception65", output_stride=16),
 }
+SPECS |= {family: spec() for family, spec in FAMILIES.own().items() if spec not in map(type, SPECS.values())}
 OWN_STEMS = ("enet", "enet, overlapping", "erfnet", "linear", "linear over a plain transformer", "segformer")
 LARGE = ("hrnet", "ocrnet", "swiftnet", "tf-deeplab over Xception")
 
 
-def with_channels(spec: ModelSpec, channels: int) -> ModelSpec:
+def with_channels(spec: Spec, channels: int) -> Spec:
     preprocessing = Preprocessing(mean=(0.4,) * channels, std=(0.2,) * channels)
     return msgspec.structs.replace(spec, preprocessing=preprocessing)
 
 
-def on_meta(spec: ModelSpec) -> SegmentationModel:
+def on_meta(spec: Spec) -> SegmentationModel:
     with torch.device("meta"):
         return build_model(spec, 5)
 
@@ -83,7 +79,7 @@ def shapes(model: SegmentationModel) -> dict[str, tuple[int, ...]]:
 
 
 def test_every_family_is_asked() -> None:
-    assert {type(spec) for spec in SPECS.values()} == set(_BUILDERS)
+    assert {spec.family for spec in SPECS.values()} == set(BUILDERS.own())
 
 
 HEAVY = [pytest.param(1, marks=pytest.mark.heavy), 4, pytest.param(12, marks=pytest.mark.heavy)]
@@ -101,7 +97,7 @@ def test_other_channels_change_the_first_weights_only(name: str, channels: int) 
     assert list(other) == list(rgb)
     changed = [key for key in rgb if other[key] != rgb[key]]
     # ENet and ERFNet join the image to what the first block convolves, so there its outputs change too.
-    joined = SPECS[name].__struct_config__.tag in ("enet", "erfnet")
+    joined = SPECS[name].family in ("enet", "erfnet")
     assert changed[0] in list(rgb)[:12]
     assert len(changed) == (2 if name == "erfnet" else 1)
     outputs = 16 - channels if joined else rgb[changed[0]][0]
@@ -138,7 +134,7 @@ def test_more_channels_cost_what_the_first_convolution_does_more(name: str) -> N
 
 
 @pytest.mark.parametrize("spec", [ENetSpec(), ERFNetSpec()])
-def test_a_first_block_that_joins_the_image_refuses_more_channels_than_it_has(spec: ModelSpec) -> None:
+def test_a_first_block_that_joins_the_image_refuses_more_channels_than_it_has(spec: Spec) -> None:
     assert len(shapes(on_meta(with_channels(spec, 15)))) > 100
     with pytest.raises(RecipeError, match="first block has 16 channels") as caught:
         on_meta(with_channels(spec, 16))

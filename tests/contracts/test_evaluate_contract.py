@@ -19,20 +19,23 @@ import msgspec
 import pytest
 import torch
 
+from pixelwise.api.evaluate import evaluate
 from pixelwise.checkpoints.checkpoint import save_checkpoint
 from pixelwise.checkpoints.trained import load_trained
 from pixelwise.deployment.export.export import export
 from pixelwise.errors import CheckpointError, DataError, RecipeError
-from pixelwise.evaluation.runs import evaluate
+from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.recipes.catalog import recipe as find
+from pixelwise.recipes.families.linear import LinearSpec
 from pixelwise.recipes.overrides import to_toml
-from pixelwise.recipes.schema.model import LinearSpec
 from pixelwise.recipes.schema.recipe import Data, Evaluation, Recipe
+from pixelwise.records.environment import ENVIRONMENT
+from pixelwise.records.evaluations import EVALUATIONS
 from pixelwise.records.result import Result, load_per_image, load_result
-from pixelwise.records.run_folder import CHECKPOINTS, ENVIRONMENT, EVALUATIONS, RECIPE
+from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
 from pixelwise.runtimes import ArtefactModel, load_artefact
-from pixelwise.runtimes.sidecar import SUFFIXES
+from pixelwise.runtimes.targets import TARGETS
 from pixelwise.storage import write_text
 from pixelwise.testing.exporting import settled
 
@@ -40,7 +43,7 @@ CLASSES = ("ground", "box", "ball")
 SIZE = (48, 64)
 GROUP = "^0[01]|^0."  # the first two images of a split, and each further one, by their whole name
 LIGHT = ("run", "weights", "onnx", "file", "memory", "artefact in memory")
-HEAVY = ("class ids", "one size", *(runtime for runtime in SUFFIXES if runtime not in LIGHT))
+HEAVY = ("class ids", "one size", *(runtime for runtime in TARGETS.own() if runtime not in LIGHT))
 KINDS = [*LIGHT, *(pytest.param(kind, marks=pytest.mark.heavy) for kind in HEAVY)]
 IN_MEMORY = ("memory", "artefact in memory")
 ONE_SIZE = ("one size", "executorch")
@@ -85,7 +88,7 @@ def subjects(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path) -> Calla
         if package is not None and importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
         output, ids = root / kind, kind == "class ids"
-        target = kind if kind in SUFFIXES else "onnx"
+        target = kind if kind in TARGETS.own() else "onnx"
         options = {"dynamic": kind not in ONE_SIZE, "uint8_input": ids, "argmax": ids}
         return export(get("run"), output, target, size=SIZE, **options).path.parent  # type: ignore[arg-type]
 
@@ -117,8 +120,9 @@ def kept(subject: Path, split: str, protocol: str) -> Path:
 
 
 def test_every_option_of_evaluate_is_tried_here() -> None:
-    tried = {"data", "split", "protocol", "device", "boundary", "calibration", "group", "progress", "warn"}
+    tried = {"data", "split", "protocol", "options", "observer", "changes"}
     assert set(inspect.signature(evaluate).parameters) - {"model_or_run"} == tried
+    assert set(EvaluateOptions.__struct_fields__) == {"device", "boundary", "calibration", "metrics", "group"}
 
 
 def test_groups_are_scored(subjects: Callable[[str], Any], kind: str, tiny_data: Path) -> None:
@@ -162,6 +166,17 @@ def test_everything_else_that_was_asked_for_is_in_the_result(
     assert boundary.boundary_miou == pytest.approx(
         evaluate(subjects("run"), tiny_data, "val", "native").boundary_miou, abs=1e-3
     )
+
+
+def test_a_metric_is_measured_by_its_name_or_refused(
+    subjects: Callable[[str], Any], kind: str, tiny_data: Path
+) -> None:
+    result = evaluate(subjects(kind), tiny_data, "val", "native", boundary=False, metrics=["boundary_iou"])
+    assert 0 < result.boundary_miou <= 1
+    with pytest.raises(RecipeError) as caught:
+        evaluate(subjects(kind), tiny_data, "val", "native", metrics=("boundary",))
+    assert caught.value.code == "R225"
+    assert "'boundary_iou'" in caught.value.message
 
 
 @pytest.mark.heavy

@@ -1,4 +1,4 @@
-"""What every network of the catalogue must do, whatever its family."""
+"""What every network of the catalogue must do, and one of every other registered family."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ import torch
 
 from pixelwise.models import build_model
 from pixelwise.recipes.catalog import list_recipes, recipe
-from pixelwise.recipes.schema.model import ModelSpec
+from pixelwise.recipes.schema.model import SPECS as FAMILIES
+from pixelwise.recipes.schema.model import Spec
 from pixelwise.testing import check_model
 
 LARGE = 6_000_000
 """Networks with more parameters are left to `make test-heavy`."""
 
-SPECS: dict[str, ModelSpec] = {}
+SPECS: dict[str, Spec] = {}
 for _name in list_recipes():
     _spec = recipe(_name).model
     if _spec not in SPECS.values():
         SPECS[_name] = _spec
+for _family, _type in FAMILIES.own().items():
+    if _type not in map(type, SPECS.values()):
+        SPECS[_family] = _type()
 
 
-def parameters(spec: ModelSpec) -> int:
+def parameters(spec: Spec) -> int:
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in build_model(spec, 5).parameters())
 

@@ -3,10 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from pixelwise.datasets.opening import open_dataset, settled
+from pixelwise.datasets.format import FORMATS
+from pixelwise.datasets.opening import open_dataset, open_folder, settled
 from pixelwise.datasets.reading.pairs import read_pair
-from pixelwise.errors import DataError
+from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.classes.tables import CAMVID
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.testing.miniatures import write_miniature
@@ -57,7 +59,7 @@ def test_options_of_the_recipe_reach_the_reading(make_folder: MakeFolder):
 def test_a_folder_of_another_kind_is_d222_with_what_was_looked_for(tmp_path: Path, name: str):
     (tmp_path / "pictures").mkdir()
     with pytest.raises(DataError, match="no images with masks found; it holds: pictures/") as caught:
-        open_dataset(Data(dataset=name), tmp_path)  # type: ignore[arg-type]
+        open_dataset(Data(dataset=name), tmp_path)
     assert caught.value.code == "D222"
     assert ("leftImg8bit" in caught.value.help) == (name == "cityscapes")
     assert ("images/ and masks/" in caught.value.help) == (name == "auto")
@@ -154,3 +156,65 @@ def test_splits_that_share_images_with_an_opened_one_are_counted_beside_it(tmp_p
     assert dataset.other_splits == {"train_aug": 4}
     trained = open_dataset(Data(train_split="train_aug"), root)
     assert list(trained.other_splits) == ["train"]
+
+
+def test_a_name_that_no_format_has_is_corrected(tmp_path: Path):
+    with pytest.raises(RecipeError, match=r"data\.dataset: .*'foldr'; did you mean 'folder'") as caught:
+        open_dataset(Data(dataset="foldr"), tmp_path)
+    assert caught.value.code == "R203"
+    assert set(FORMATS.own()) <= set(caught.value.help.replace(";", ",").removeprefix("known are ").split(", "))
+
+
+def test_multilabel_data_is_refused_in_formats_that_have_none(make_folder: MakeFolder):
+    with pytest.raises(RecipeError, match=r"'camvid'; expected folder or auto") as caught:
+        open_dataset(Data(dataset="camvid", multilabel=True), make_folder({"train/a": MASK}))
+    assert caught.value.code == "R203"
+
+
+def test_somebodys_folder_is_read_as_overrides_say(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK})
+    data, dataset = open_folder(root, ["data.exif=ignore", 'data.classes=["x", "y", "z"]'])
+    assert (data.exif, dataset.reading.exif) == ("ignore", "ignore")
+    assert dataset.classes == ("x", "y", "z")
+
+
+def test_a_missing_part_of_voc_names_the_command(tmp_path: Path):
+    voc = tmp_path / "VOCdevkit" / "VOC2012"
+    for folder, mode in (("JPEGImages", "RGB"), ("SegmentationClass", "L")):
+        (voc / folder).mkdir(parents=True)
+        Image.new(mode, (4, 4)).save(voc / folder / f"2007_000032.{'jpg' if mode == 'RGB' else 'png'}")
+    lists = voc / "ImageSets" / "Segmentation"
+    lists.mkdir(parents=True)
+    for name in ("train", "val"):
+        (lists / f"{name}.txt").write_text("2007_000032\n")
+    dataset = open_dataset(Data(dataset="voc-aug", train_split="train_aug"), tmp_path)
+    (problem,) = [found for found in dataset.problems if found.code == "D226"]
+    assert problem.fix.endswith(f"`pixelwise data prepare voc-aug --root {tmp_path}` brings or names what is missing")
+
+
+def test_missing_masks_of_cityscapes_name_the_command(tmp_path: Path):
+    for split in ("train", "val"):
+        image = tmp_path / "leftImg8bit" / split / "ulm" / "ulm_000000_000019_leftImg8bit.png"
+        image.parent.mkdir(parents=True)
+        Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(image)
+    (tmp_path / "gtFine").mkdir()
+    dataset = open_dataset(Data(dataset="cityscapes"), tmp_path)
+    fixes = [found.fix for found in dataset.problems if found.code == "D220"]
+    assert fixes
+    assert all(f"pixelwise data prepare cityscapes --root {tmp_path}" in fix for fix in fixes)
+
+
+PUBLIC = [name for name, format in FORMATS.own().items() if format.publications]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_data_set_that_is_not_there_says_how_to_get_it(tmp_path: Path, name: str):
+    prepared_as = FORMATS[name].publications[0].name
+    for root in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(DataError) as caught:
+            open_dataset(Data(dataset=name), root)
+        assert caught.value.code == "D222"
+        assert f"pixelwise data prepare {prepared_as} --root {root}" in caught.value.help
+    with pytest.raises(DataError) as caught:
+        open_dataset(Data(dataset=name), None)
+    assert f"`pixelwise data prepare {prepared_as} --root DIR`" in caught.value.help

@@ -13,8 +13,9 @@ from pixelwise.datasets.town.scenes import write_town
 from pixelwise.deployment.export.export import Exported, export
 from pixelwise.models import build_model
 from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.families.linear import LinearSpec
 from pixelwise.recipes.overrides import to_toml
-from pixelwise.recipes.schema.model import LinearSpec, Preprocessing
+from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Data, Recipe
 from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
 from pixelwise.storage import write_text

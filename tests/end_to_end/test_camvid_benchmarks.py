@@ -12,16 +12,16 @@ import pytest
 import torch
 from torch import nn
 
-from pixelwise.evaluation.runs import evaluate
+from pixelwise.api.evaluate import evaluate
 from pixelwise.models import SegmentationModel
 from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.own.camvid_scratch import RECIPES
-from pixelwise.recipes.schema.model import ENetSpec
 from pixelwise.records.result import load_result
 from pixelwise.testing.miniatures import write_miniature
-from pixelwise.training import format_choice
+from pixelwise.training.choices import format_choice
 from pixelwise.training.runs import train
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"

@@ -30,13 +30,13 @@ KEYS = {
     "protocol", "input_size", "recipe", "recipe_hash", "weights_sha256", "weights", "step", "training",
     "data_fingerprint", "seconds", "images_per_second", "peak_memory_bytes", "machine", "versions",
     "command", "miou_interval", "mean_accuracy", "frequency_weighted_iou", "boundary_miou", "calibration_error",
-    "groups",
+    "groups", "metrics",
 }  # fmt: skip
 
 
 @pytest.fixture
 def measurement(two_images):
-    return evaluate_model(GreyModel(), two_images, "val", PROTOCOLS["native"])
+    return evaluate_model(GreyModel(), two_images, "val", PROTOCOLS["native"], metrics=("miou_interval",))
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_what_was_not_measured_is_null_and_comes_back_as_nan(result, measurement
 
     assert plain["boundary_miou"] is plain["calibration_error"] is plain["per_class"][0]["boundary_iou"] is None
     assert math.isnan(from_json(to_json(result)).calibration_error)
-    assert plain["miou_interval"] == list(measurement.miou_interval)
+    assert plain["miou_interval"] == list(measurement.values["miou_interval"].interval)
     assert plain["mean_accuracy"] == pytest.approx((1 + 1 + 1 / 2) / 3)
     assert plain["per_class"][1]["f1"] == 14 / 15
 

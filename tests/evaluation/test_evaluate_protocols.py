@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 import msgspec
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ from evaluation.color_model import GreyModel, write_dataset
 from pixelwise.errors import StoppedError
 from pixelwise.evaluation.evaluate import evaluate_protocols
 from pixelwise.evaluation.tally import Measurement
+from pixelwise.metrics import SCORES
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 
 NATIVE = PROTOCOLS["native"]
@@ -33,7 +32,7 @@ def dataset(tmp_path):
 
 
 def same_scores(one: Measurement, other: Measurement) -> bool:
-    return np.array_equal(one.confusion_matrix, other.confusion_matrix) and one.per_image == other.per_image
+    return np.array_equal(one.counts, other.counts) and one.per_image == other.per_image
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])
@@ -128,12 +127,12 @@ def test_scales_are_resized_from_the_image_itself_and_rounded(dataset):
 
 def test_boundary_and_calibration_are_measured_where_asked_for(dataset):
     (neither,) = measure(GreyModel(), dataset, "val", [NATIVE])
-    (both,) = measure(GreyModel(), dataset, "val", [NATIVE], boundary=True, calibration=True)
+    (both,) = measure(GreyModel(), dataset, "val", [NATIVE], metrics=("boundary_iou", "calibration_error"))
 
-    assert neither.boundary_iou == ()
-    assert math.isnan(neither.calibration_error)
-    assert len(both.boundary_iou) == 4
-    assert 0 < both.calibration_error < 1
+    assert tuple(neither.values) == SCORES
+    assert tuple(both.values) == (*SCORES, "boundary_iou", "calibration_error")
+    assert len(both.values["boundary_iou"].per_class) == 4
+    assert 0 < both.values["calibration_error"].value < 1
     assert same_scores(neither, both)
 
 
@@ -143,29 +142,33 @@ def test_the_calibration_error_is_that_of_the_softmax_at_the_score_size(tmp_path
     truth = np.zeros((8, 8), np.uint8)
     dataset = write_dataset(tmp_path, [(truth, truth)])
 
-    (found,) = measure(GreyModel(), dataset, "val", [protocol], calibration=True)
+    (found,) = measure(GreyModel(), dataset, "val", [protocol], metrics=("calibration_error",))
 
     squares = torch.tensor([0.0, 60.0, 120.0, 180.0]).div(255).square()
-    assert found.calibration_error == pytest.approx(1 - float((-squares).softmax(0)[0]), abs=1e-6)
+    assert found.values["calibration_error"].value == pytest.approx(1 - float((-squares).softmax(0)[0]), abs=1e-6)
 
 
 def test_the_boundary_iou_of_a_perfect_prediction_is_one(tmp_path):
     truth = np.kron(np.array([[0, 1], [2, 3]]), np.ones((10, 10))).astype(np.uint8)
 
-    (found,) = measure(GreyModel(), write_dataset(tmp_path, [(truth, truth)]), "val", [NATIVE], boundary=True)
+    (found,) = measure(
+        GreyModel(), write_dataset(tmp_path, [(truth, truth)]), "val", [NATIVE], metrics=("boundary_iou",)
+    )
 
-    assert found.boundary_iou == (1.0, 1.0, 1.0, 1.0)
+    assert found.values["boundary_iou"].per_class == (1.0, 1.0, 1.0, 1.0)
 
 
 def test_the_interval_holds_the_score_and_needs_two_images(dataset):
-    (found,) = measure(GreyModel(), dataset, "val", [NATIVE])
-    assert found.miou_interval is not None
-    lower, upper = found.miou_interval
+    (found,) = measure(GreyModel(), dataset, "val", [NATIVE], metrics=("miou_interval",))
+    interval = found.values["miou_interval"].interval
+    assert interval is not None
+    lower, upper = interval
     assert lower <= found.miou <= upper
     assert lower < upper
 
     one = msgspec.structs.replace(dataset, splits={"val": dataset.splits["val"][:1]})
-    assert measure(GreyModel(), one, "val", [NATIVE])[0].miou_interval is None
+    (alone,) = measure(GreyModel(), one, "val", [NATIVE], metrics=("miou_interval",))
+    assert alone.values["miou_interval"].interval is None
 
 
 def test_progress_counts_images_and_stopping_gives_nothing(dataset):

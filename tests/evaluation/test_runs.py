@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pixelwise.api.evaluate import evaluate
 from pixelwise.checkpoints.trained import load_trained
 from pixelwise.errors import DataError, RecipeError
-from pixelwise.evaluation.runs import evaluate
 from pixelwise.models import build_model
 
 
@@ -106,3 +106,13 @@ def test_boundary_iou_is_measured_unless_switched_off_and_calibration_where_aske
 def test_a_list_of_no_protocols_is_refused(run: Path):
     with pytest.raises(ValueError, match="list of protocols is empty"):
         evaluate(run, protocol=[])
+
+
+def test_the_folder_of_a_result_has_a_name_for_every_system(run: Path, tiny_data: Path, tmp_path: Path):
+    data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
+    (data / "images").rename(data / "photos")  # so that the list alone says what is what
+    names = zip(("train", "val", "fold:1"), ("00", "01", "02"), strict=True)
+    rows = [f"photos/val/{name}.png,masks/val/{name}.png,{split}" for split, name in names]
+    (data / "dataset.csv").write_text("\n".join(["image,mask,split", *rows, ""]))
+    assert evaluate(run, data=data, split="fold:1").split == "fold:1"
+    assert (run / "evaluations" / "fold_1-native" / "result.json").is_file()

@@ -24,7 +24,8 @@ from PIL import Image
 
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
-from pixelwise.prediction import PredictSummary, Segmenter, predict_paths
+from pixelwise.prediction.predict import PredictSummary, predict_paths
+from pixelwise.prediction.segmenter import Segmenter
 
 LABELS = np.kron(np.array([[0, 1], [2, 3]], np.uint8), np.ones((16, 24), np.uint8))
 ORIENTATION = 0x0112
@@ -57,7 +58,8 @@ def encoded(kind: str) -> bytes:
 
 
 def predict(folder: Path, output: Path, **reading) -> PredictSummary:
-    return predict_paths(Segmenter(GreyModel(), palette=PALETTE), [folder], output, reading=Reading(**reading))
+    segmenter = Segmenter(GreyModel(), palette=PALETTE, reading=Reading(**reading))
+    return predict_paths(segmenter, [folder], output)
 
 
 def mask(output: Path, name: str) -> np.ndarray:
@@ -329,17 +331,19 @@ def test_A9_a_bomb_on_the_command_line(run_cli: Callable, tiny_run: Path, folder
     assert "12000x12000" in problems(output)["bomb.png"]["message"]
 
 
-ODD_NAMES = (
-    unicodedata.normalize("NFC", "stra\u00dfe \u00e4.png"),
-    unicodedata.normalize("NFD", "stra\u00dfe \u00f6.png"),
-    "two words.png",
-    "line\nbreak.png",
-    "-dash.png",
-    "percent%s{}.png",
-    "<b>bold</b>".replace("/", "") + ".png",
-    "x" * 251 + ".png",
-    os.fsdecode(b"latin-\xff.png"),
-)
+ODD_NAMES = {
+    unicodedata.normalize("NFC", "stra\u00dfe \u00e4.png"): None,
+    unicodedata.normalize("NFD", "stra\u00dfe \u00f6.png"): None,
+    "two words.png": None,
+    "line\nbreak.png": "line_break.png",
+    "-dash.png": None,
+    "percent%s{}.png": None,
+    "<b>bold</b>".replace("/", "") + ".png": "_b_bold_b_.png",
+    "x" * 251 + ".png": None,
+    os.fsdecode(b"latin-\xff.png"): "latin-_.png",
+}
+"""Name of an image -> name of its mask, where that is another one because some system has no such names."""
+MASK_NAMES = sorted(mask or image for image, mask in ODD_NAMES.items())
 
 
 def test_A11_odd_names_keep_their_masks_apart(folder: Path, output: Path):
@@ -349,7 +353,7 @@ def test_A11_odd_names_keep_their_masks_apart(folder: Path, output: Path):
     summary = predict(folder, output)
 
     assert (summary.ok, summary.failed) == (len(ODD_NAMES) + 1, 0)
-    assert sorted(os.listdir(output / "masks")) == sorted(os.listdir(folder))
+    assert sorted(os.listdir(output / "masks")) == sorted(["fine.png", *MASK_NAMES])
 
 
 def test_A11_a_bad_file_of_an_odd_name_is_written_down_in_plain_text(folder: Path, output: Path):
@@ -376,7 +380,7 @@ def test_A11_odd_names_on_the_command_line(
 
     assert code == 0
     assert f"{len(ODD_NAMES)} ok, 0 failed" in stdout
-    assert sorted(os.listdir(output / "masks")) == sorted(ODD_NAMES)
+    assert sorted(os.listdir(output / "masks")) == MASK_NAMES
 
 
 def write_odd_entries(folder: Path) -> None:

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from observers import Told
 
 from pixelwise.checkpoints.checkpoint import list_checkpoints, newest_checkpoint
 from pixelwise.storage.locks import run_lock
 from pixelwise.training import batches as loading
 from pixelwise.training import loop
 from pixelwise.training import step as one_step
-from pixelwise.training.runs import RunObserver, train
+from pixelwise.training.runs import train
 
 QUICK = ["selection.every_epochs=0", "selection.weights=last"]
 
@@ -180,7 +181,7 @@ def test_C9_a_killed_loader_process_is_replaced_and_the_run_stays_the_same(
         output=tmp_path / "run",
         threads=1,
         overrides=["data.workers=1"],
-        observer=RunObserver(warn=lambda code, message: said.append(f"{code} {message}")),
+        observer=Told(warn=lambda code, message: said.append(f"{code} {message}")),
     )
     died = [text for text in said if text.startswith("W603")]
     assert len(died) == 2
@@ -212,7 +213,7 @@ def test_C9_a_loader_process_killed_during_a_training_step_is_replaced(
         output=tmp_path / "run",
         threads=1,
         overrides=["data.workers=1"],
-        observer=RunObserver(warn=lambda code, message: said.append(code)),
+        observer=Told(warn=lambda code, message: said.append(code)),
     )
     assert said == ["W603"]
     first, second = (newest_checkpoint(folder / "checkpoints") for folder in (run, tiny_run))

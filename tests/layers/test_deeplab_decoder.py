@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pixelwise.layers.deeplab_decoder import DeepLabDecoder
+from pixelwise.layers.deeplab_decoder import DeepLabDecoder, NormConstants
 
 
 def run(decoder: DeepLabDecoder) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -39,7 +39,7 @@ def test_corners_are_not_aligned_unless_asked_for() -> None:
 
 
 def test_all_normalisations_are_as_asked_for() -> None:
-    decoder = DeepLabDecoder(5, 4, (1, 2), num_classes=3, channels=8, eps=1e-3, momentum=0.01)
+    decoder = DeepLabDecoder(5, 4, (1, 2), num_classes=3, channels=8, norm=NormConstants(1e-3, 0.01))
     norms = [module for module in decoder.modules() if isinstance(module, nn.BatchNorm2d)]
 
     # Pyramid pooling: 1x1, two separable branches, mean, joining; then the reduction and two separable convolutions.

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixelwise.losses.lovasz import labelled_classes, lovasz_softmax
+from pixelwise.losses.lovasz import lovasz_softmax
+from pixelwise.losses.pixels import labelled_classes
 
 
 def test_two_pixels_by_hand():
@@ -107,12 +108,6 @@ def test_it_stays_exact_over_many_pixels():
     pixels = 1024 * 1024
     expected = (0.75 / pixels + 0.25 * (1 - 1 / pixels) + 0.75) / 2
     assert lovasz_softmax(logits, labels).item() == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
-def test_the_classes_of_every_image_are_found(dtype: torch.dtype):
-    labels = torch.tensor([[[0, 254], [0, 255]], [[255, 255], [255, 255]], [[7, 3], [3, 3]]], dtype=dtype)
-    assert labelled_classes(labels) == [[0, 254], [], [3, 7]]
 
 
 @pytest.mark.parametrize("per_image", [False, True])

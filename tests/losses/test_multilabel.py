@@ -5,9 +5,16 @@ import torch
 import torch.nn.functional as F
 
 from pixelwise.losses.dice import soft_dice
-from pixelwise.losses.multilabel import binary_cross_entropy, binary_tversky, expanded, multilabel_loss
+from pixelwise.losses.multilabel import binary_cross_entropy, binary_tversky, expanded
+from pixelwise.losses.segmentation import Truth, segmentation_loss
 from pixelwise.recipes.classes.tables import IGNORE_BIT
 from pixelwise.recipes.schema.recipe import Loss
+
+
+def multilabel_loss(
+    heads: list[torch.Tensor], labels: torch.Tensor, loss: Loss, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    return segmentation_loss(heads, Truth(labels, multilabel=True), loss, weights)
 
 
 def batch(classes: int = 3, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

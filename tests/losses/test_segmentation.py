@@ -1,18 +1,13 @@
-import msgspec
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from PIL import Image
 
-from pixelwise.errors import RecipeError
 from pixelwise.losses.boundary import boundary_cross_entropy
 from pixelwise.losses.cross_entropy import cross_entropy
 from pixelwise.losses.dice import soft_dice
 from pixelwise.losses.focal import focal
 from pixelwise.losses.lovasz import lovasz_softmax
 from pixelwise.losses.ohem import hard_labels
-from pixelwise.losses.pixels import same_size
 from pixelwise.losses.segmentation import segmentation_loss, uses_class_weights
 from pixelwise.losses.tversky import tversky
 from pixelwise.recipes.schema.recipe import Loss, Ohem
@@ -106,14 +101,6 @@ def test_labels_are_shrunk_to_the_logits_of_each_head_where_the_recipe_compares_
     torch.testing.assert_close(segmentation_loss((main, auxiliary), labels, Loss(compare_at="logits")), expected)
 
 
-@pytest.mark.parametrize(("height", "width"), [(512, 64), (7, 3), (10, 10)])
-def test_shrunk_labels_are_those_of_pillow(height: int, width: int):
-    labels = np.random.default_rng(0).integers(0, 19, (height, height), dtype=np.uint8)
-    expected = Image.fromarray(labels).resize((width, width), Image.Resampling.NEAREST)
-    _, found = same_size(torch.zeros(1, 1, width, width), torch.from_numpy(labels)[None], "logits", align_corners=False)
-    assert np.array_equal(found[0].numpy(), np.asarray(expected))
-
-
 @each_term
 def test_its_gradient_is_that_of_its_value(loss: Loss):
     logits, labels = example()
@@ -199,56 +186,3 @@ def test_class_weights_count_in_their_share_of_the_steps():
     assert drawn == [uses_class_weights(loss, 0, step) for step in range(2000)]
     assert drawn != [uses_class_weights(loss, 1, step) for step in range(2000)]
     assert all(uses_class_weights(Loss(class_weights="enet"), 0, step) for step in range(5))
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"focal": -1}, "loss.focal is -1.0; expected 0 or more"),
-        ({"cross_entropy": 0}, "all of loss.cross_entropy, dice, focal, tversky, lovasz, boundary are 0"),
-        ({"focal_gamma": -0.5}, "loss.focal_gamma is -0.5; expected 0 or more"),
-        ({"tversky_alpha": 0, "tversky_beta": 0}, "not both 0"),
-        ({"tversky_alpha": -1}, "loss.tversky_alpha is -1.0"),
-        ({"boundary_width": 0}, "loss.boundary_width is 0; expected 1 or more"),
-        ({"class_weights": [1, -1]}, r"loss.class_weights is \[1.0, -1.0\]; expected one number of 0 or more"),
-        ({"class_weights": []}, r"loss.class_weights is \[\]"),
-        ({"class_weights": [0, 0]}, "not all 0"),
-        ({"class_weights": [1, float("inf")]}, "loss.class_weights is"),
-        ({"class_weights_share": 0.2}, "loss.class_weights_share is 0.2 but loss.class_weights is none"),
-        ({"class_weights": "enet", "class_weights_share": 0}, "expected more than 0 and at most 1"),
-        ({"class_weights": "enet", "class_weights_share": 1.5}, "expected more than 0 and at most 1"),
-        ({"ohem": {}, "normalize": "all"}, "loss.normalize is all but loss.ohem averages over the pixels"),
-        ({"ohem": {}, "cross_entropy": 0, "dice": 1}, "loss.ohem chooses the pixels of the cross entropy"),
-        ({"ohem": {"threshold": 1.5}}, "loss.ohem.threshold is 1.5; expected 0..1"),
-        ({"ohem": {"min_kept": 1.5}}, "loss.ohem.min_kept is 1.5; expected a whole number of pixels, or a share"),
-        ({"ohem": {"min_kept": -1}}, "loss.ohem.min_kept is -1"),
-        ({"ohem": {"min_kept": float("nan")}}, "loss.ohem.min_kept is nan"),
-    ],
-)  # fmt: skip
-def test_impossible_losses_are_refused(fields: dict, message: str):
-    with pytest.raises(msgspec.ValidationError) as caught:
-        msgspec.convert(fields, Loss)
-    error = caught.value.__cause__
-    assert isinstance(error, RecipeError)
-    assert error.code == "R203"
-    with pytest.raises(RecipeError, match=message):
-        raise error
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"class_weights": [1, 2.5]},
-        {"class_weights": "erfnet-decoder"},
-        {"ohem": {"min_kept": 0.05}},
-        {"ohem": {"min_kept": 100000, "auxiliary": False}},
-        {"cross_entropy": 0, "lovasz": 1},
-    ],
-)
-def test_possible_losses_survive_a_recipe_file(fields: dict):
-    loss = msgspec.convert(fields, Loss)
-    assert msgspec.convert(msgspec.toml.decode(msgspec.toml.encode(_without_none(loss))), Loss) == loss
-
-
-def _without_none(loss: Loss) -> dict:
-    return {key: value for key, value in msgspec.to_builtins(loss).items() if value is not None}

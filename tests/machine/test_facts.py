@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import pytest
 import torch
 
+from pixelwise.machine import facts
 from pixelwise.machine.facts import (
     PACKAGES,
     machine_facts,
@@ -38,6 +42,47 @@ def test_the_features_of_the_processor_are_those_that_linux_names(tmp_path):
         (tmp_path / "cpuinfo").write_text(text)
         assert processor_features(tmp_path / "cpuinfo") == expected
     assert processor_features(tmp_path / "missing") == ()
+
+
+def test_the_processor_is_called_as_the_system_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: EPYC 9\n")
+    monkeypatch.setattr(facts, "CPU_DESCRIPTION", tmp_path / "cpuinfo")
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert machine_facts().cpu == "EPYC 9"
+    monkeypatch.setattr(facts, "CPU_DESCRIPTION", tmp_path / "missing")
+    assert machine_facts().cpu in (platform.processor(), platform.machine())
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    sysctl = tmp_path / "sysctl"
+    sysctl.write_text("#!/bin/sh\necho Apple M9; echo $* >&2\n")
+    sysctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert machine_facts().cpu == "Apple M9"
+    sysctl.write_text("#!/bin/sh\nexit 1\n")
+    assert machine_facts().cpu in (platform.processor(), platform.machine())
+
+
+def test_windows_keeps_the_processor_s_name_in_its_registry(monkeypatch: pytest.MonkeyPatch):
+    asked = []
+
+    class Registry(ModuleType):
+        HKEY_LOCAL_MACHINE = 1
+
+        def OpenKey(self, root: int, name: str) -> contextlib.nullcontext[str]:
+            asked.append((root, name))
+            return contextlib.nullcontext(name)
+
+        def QueryValueEx(self, key: str, name: str) -> tuple[str, int]:
+            asked.append((key, name))
+            return "Core i99 \0".rstrip("\0"), 1
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "winreg", Registry("winreg"))
+    assert machine_facts().cpu == "Core i99"
+    key = "HARDWARE\\DESCRIPTION\\System\\CentralProcessor\\0"
+    assert asked == [(1, key), (key, "ProcessorNameString")]
+    monkeypatch.setitem(sys.modules, "winreg", None)
+    assert machine_facts().cpu in (platform.processor(), platform.machine())
 
 
 def test_bfloat16_needs_its_own_instructions_where_they_are_known():

@@ -1,13 +1,45 @@
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
+import psutil
 import pytest
 
-from pixelwise.machine.memory import available_memory
+from pixelwise.machine import memory
+from pixelwise.machine.memory import available_memory, peak_memory, total_memory
 
 
-def test_some_memory_is_available_and_less_than_a_petabyte():
-    assert 1 << 20 < available_memory() < 1 << 50
+def test_some_memory_is_available_and_no_more_than_there_is():
+    assert 1 << 20 < available_memory() <= total_memory() < 1 << 50
+
+
+def test_a_container_s_limit_holds(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(memory, "_left_in_container", lambda: 12345)
+    assert available_memory() == 12345
+
+
+@pytest.mark.parametrize("system", ["with /proc", "without", "without resource, too", "Windows"])
+def test_the_peak_counts_what_was_freed_again(system: str, monkeypatch: pytest.MonkeyPatch):
+    if system != "with /proc":
+        monkeypatch.setattr(memory, "_STATUS", Path("/not/there"))
+    if system in ("without resource, too", "Windows"):
+        monkeypatch.setitem(sys.modules, "resource", None)
+    held = np.ones(1 << 26, np.uint8)
+    if system == "Windows":
+        facts = psutil.Process().memory_info()._asdict() | {"peak_wset": 1 << 40}
+        monkeypatch.setattr(psutil.Process, "memory_info", lambda self: type("Facts", (), facts))
+        assert peak_memory() == 1 << 40
+    if system != "without resource, too":
+        del held  # psutil knows the peak on Windows alone; elsewhere it is what is in use
+    assert 1 << 26 < peak_memory() < 1 << 50
+
+
+def test_the_peak_is_a_new_process_s_own():
+    held = np.ones(1 << 28, np.uint8)
+    script = "from pixelwise.machine.memory import peak_memory; print(peak_memory())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True)
+    assert int(done.stdout) < held.nbytes < peak_memory()
 
 
 def test_freed_memory_is_given_out_again_without_being_cleared_by_the_system():

@@ -1,6 +1,8 @@
 import os
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pixelwise.machine.threads import core_limit, default_threads, reading_threads, scheduled_cores, usable_cores
@@ -42,6 +44,13 @@ def test_without_affinity_masks_all_cores_count(tmp_path: Path, monkeypatch: pyt
     assert (scheduled_cores(), usable_cores(tmp_path)) == (6, 6)
     monkeypatch.setattr(os, "cpu_count", lambda: None)  # the system does not say
     assert (scheduled_cores(), usable_cores(tmp_path)) == (1, 1)
+
+
+def test_on_windows_psutil_knows_the_affinity_mask(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda self: [0, 2, 3], raising=False)
+    assert scheduled_cores() == 3
 
 
 @pytest.mark.parametrize(

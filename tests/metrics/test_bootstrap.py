@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+import torch
 
-from pixelwise.metrics import miou_interval
+from pixelwise.metrics import METRICS, ScoredImage, Task, confusion_matrix, miou_interval
 
 
 def test_images_that_are_all_alike_leave_nothing_to_chance():
@@ -54,3 +57,23 @@ def test_fewer_than_two_images_with_a_class_have_no_interval(count):
     unions[:count] = 4
 
     assert miou_interval(np.zeros((3, 2), np.int64), unions) is None
+
+
+def test_the_metric_does_not_depend_on_the_order_of_the_images():
+    random = np.random.default_rng(0)
+    labels, predictions = (random.integers(0, 3, (9, 6, 7)).astype(np.uint8) for _ in range(2))
+    task = Task(classes=("a", "b", "c"))
+
+    def interval(order: Sequence[int]) -> tuple[float, float] | None:
+        accumulator = METRICS.find("miou_interval").accumulator(task)
+        for index in order:
+            prediction = torch.from_numpy(predictions[index])
+            accumulator.update(ScoredImage(str(index), labels[index], prediction, task, index=index))
+        return accumulator.compute().interval
+
+    matrices = [confusion_matrix(truth, found, 3).numpy() for truth, found in zip(labels, predictions, strict=True)]
+    right = np.stack([matrix.diagonal() for matrix in matrices])
+    unions = np.stack([matrix.sum(0) + matrix.sum(1) - matrix.diagonal() for matrix in matrices])
+    assert interval(range(9)) == interval(range(8, -1, -1)) == miou_interval(right, unions)
+    assert interval([3]) is None
+    assert interval([]) is None

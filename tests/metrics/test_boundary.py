@@ -5,10 +5,12 @@ import math
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pixelwise.metrics import boundary_counts
+from pixelwise.metrics import METRICS, ScoredImage, Task, boundary_counts, multilabel_boundary_counts
+from pixelwise.recipes.classes.tables import IGNORE_BIT
 
 
 def paper(labels: np.ndarray, prediction: np.ndarray, class_id: int) -> tuple[int, int]:
@@ -89,3 +91,33 @@ def test_tiny_images_are_all_boundary(size):
     labels = np.zeros(size, np.uint8)
 
     assert boundary_counts(labels, labels, 1).unions.tolist() == [labels.size]
+
+
+def test_the_boundary_of_each_class_is_that_of_a_black_and_white_mask():
+    random = np.random.default_rng(0)
+    labels, prediction = (random.integers(0, 4, (20, 20)).repeat(3, 0).repeat(3, 1).astype(np.int32) for _ in range(2))
+    labels[:5] = IGNORE_BIT
+    found = multilabel_boundary_counts(labels, prediction, 2)
+    for k in range(2):
+        truth = np.where(labels == IGNORE_BIT, 255, labels >> k & 1).astype(np.uint8)
+        single = boundary_counts(truth, (prediction >> k & 1).astype(np.uint8), 2)
+        assert (found.intersections[k], found.unions[k]) == (single.intersections[1], single.unions[1])
+
+
+def test_the_metric_is_the_iou_of_all_bands_and_its_mean_leaves_out_classes_without_one():
+    labels, prediction = np.zeros((10, 10), np.uint8), np.zeros((10, 10), np.uint8)
+    labels[2:7, 2:7] = 1
+    prediction[2:7, 3:8] = 1
+    task = Task(classes=("a", "b", "c"))
+    accumulator = METRICS.find("boundary_iou").accumulator(task)
+    for image in (labels, prediction):
+        accumulator.update(ScoredImage("x", labels, torch.from_numpy(image), task))
+
+    found = accumulator.compute()
+
+    counts = boundary_counts(labels, labels, 3) + boundary_counts(labels, prediction, 3)
+    # The rim of the square, 16 pixels, once met by all of them and once by 8.
+    assert found.per_class[1] == (16 + 8) / (16 + 24)
+    assert found.per_class[:2] == counts.iou[:2]
+    assert math.isnan(found.per_class[2])
+    assert found.value == (found.per_class[0] + found.per_class[1]) / 2

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-from pixelwise.metrics import calibration_counts
+from pixelwise.metrics import METRICS, ScoredImage, Task, Value, calibration_counts
 
 
 def row(*values: float, dtype: type = np.uint8) -> np.ndarray:
@@ -56,3 +57,15 @@ def test_counts_add_up():
 
     assert (both.pixels.sum(), both.right.sum()) == (4, 2)
     assert both.error == pytest.approx(one.error)
+
+
+def test_the_metric_adds_up_the_bins_of_all_images():
+    task = Task(classes=("a", "b"))
+    accumulator = METRICS.find("calibration_error").accumulator(task)
+    assert math.isnan(accumulator.compute().value)
+    for labels, prediction, sure in ((row(0, 0), row(0, 1), (0.9, 0.9)), (row(1, 1), row(1, 1), (0.5, 0.5))):
+        confidence = torch.tensor([sure], dtype=torch.float32)
+        accumulator.update(ScoredImage("x", labels, torch.from_numpy(prediction), task, confidence=confidence))
+
+    # As above, in two images.
+    assert accumulator.compute() == Value(value=pytest.approx((2 * 0.4 + 2 * 0.5) / 4))

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from pixelwise.metrics import (
     bits_of,
-    boundary_counts,
     confusion_matrix,
-    multilabel_boundary_counts,
     multilabel_counts,
     multilabel_scores,
     scores,
@@ -92,14 +90,3 @@ def test_a_class_is_predicted_where_its_enlarged_probability_exceeds_one_half(
     for k in range(30):
         assert torch.equal((bits >> k & 1).bool(), enlarged[:, k] > 0)
     assert torch.equal(bits[0], bits_of(enlarged[0].sigmoid() > 0.5))
-
-
-def test_the_boundary_of_each_class_is_that_of_a_black_and_white_mask():
-    random = np.random.default_rng(0)
-    labels, prediction = (random.integers(0, 4, (20, 20)).repeat(3, 0).repeat(3, 1).astype(np.int32) for _ in range(2))
-    labels[:5] = IGNORE_BIT
-    found = multilabel_boundary_counts(labels, prediction, 2)
-    for k in range(2):
-        truth = np.where(labels == IGNORE_BIT, 255, labels >> k & 1).astype(np.uint8)
-        single = boundary_counts(truth, (prediction >> k & 1).astype(np.uint8), 2)
-        assert (found.intersections[k], found.unions[k]) == (single.intersections[1], single.unions[1])

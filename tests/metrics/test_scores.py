@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixelwise.metrics import confusion_matrix, scores
+from pixelwise.metrics import METRICS, SCORES, ScoredImage, Task, confusion_matrix, scores
+from pixelwise.metrics.scores import totals_of
 
 # truth:     class 0: 5 px, class 1: 4 px, class 2: 1 px
 WORKED = np.array([[4, 1, 0], [1, 2, 1], [0, 0, 1]])
@@ -113,3 +114,47 @@ def test_a_void_prediction_is_a_miss_and_nobodys_false_positive():
 def test_a_matrix_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"\(2, 4\); expected \(K, K\), or \(K, K \+ 1\)"):
         scores(np.zeros((2, 4), int))
+
+
+def test_sums_of_images_give_the_scores_of_their_matrix():
+    random = np.random.default_rng(0)
+    one, other = (random.integers(0, 50, (4, 4)) for _ in range(2))
+    other[2] = other[:, 2] = 0
+    together = totals_of(one).plus(totals_of(other))
+
+    assert together.scores() == scores(one + other)
+    assert together.unions.tolist() == ((one + other).sum(0) + (one + other).sum(1) - np.diag(one + other)).tolist()
+    assert (together.correct, together.decisions) == (np.trace(one + other), (one + other).sum())
+
+
+def test_sums_of_binary_counts_count_a_decision_per_class():
+    # TP, FP, FN, TN of two classes in five labelled pixels.
+    totals = totals_of(np.array([[2, 0, 0, 3], [1, 1, 1, 2]]), multilabel=True)
+
+    assert (totals.right.tolist(), totals.labelled.tolist(), totals.predicted.tolist()) == ([2, 1], [2, 2], [2, 2])
+    assert (totals.correct, totals.decisions) == (2 + 3 + 1 + 2, 10)
+    with pytest.raises(ValueError, match=r"expected \(K, 4\)"):
+        totals_of(np.zeros((4, 3)), multilabel=True)
+
+
+@pytest.mark.parametrize("absent", ["skip", "zero"])
+def test_each_metric_is_its_part_of_the_scores(absent: str):
+    labels, prediction = np.array([[0, 0, 1, 255]], np.uint8), np.array([[0, 1, 1, 0]], np.uint8)
+    task = Task(classes=("a", "b", "c"), absent=absent)
+    image = ScoredImage("x", labels, torch.from_numpy(prediction), task)
+    found = {}
+    for name in SCORES:
+        accumulator = METRICS.find(name).accumulator(task)
+        accumulator.update(image)
+        found[name] = accumulator.compute()
+
+    # Class a: one of two found; b: found, and one pixel too many; c occurs nowhere.
+    assert found["iou"].value == (1 / 2 + 1 / 2) / (2 if absent == "skip" else 3)
+    assert found["iou"].per_class[:2] == (1 / 2, 1 / 2)
+    assert found["accuracy"].per_class[:2] == (1 / 2, 1.0)
+    assert found["accuracy"].value == 3 / 4
+    assert found["precision"].per_class[:2] == (1.0, 1 / 2)
+    assert found["f1"].per_class[:2] == (2 / 3, 2 / 3)
+    assert found["pixel_accuracy"].value == 2 / 3
+    assert found["frequency_weighted_iou"].value == 1 / 2
+    assert all(math.isnan(found[name].per_class[2]) for name in ("iou", "accuracy", "precision", "f1"))

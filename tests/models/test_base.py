@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.schema.model import IMAGENET, UNetSpec
+from pixelwise.recipes.families.unet import UNetSpec
+from pixelwise.recipes.schema.model import IMAGENET
 
 
 class HalfSize(SegmentationModel):

@@ -10,13 +10,15 @@ import torch
 
 from pixelwise.errors import RecipeError
 from pixelwise.models import build_model
-from pixelwise.models.building import builds
+from pixelwise.models.building import BUILDERS, builds
 from pixelwise.models.enet import ENet
 from pixelwise.models.unet import UNet
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.classes.tables import CAMVID, CITYSCAPES
+from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.unet import UNetSpec
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.schema.model import ENetSpec, UNetSpec
+from pixelwise.recipes.schema.model import SPECS, Spec
 
 
 def test_a_recipe_of_a_known_data_set_knows_its_classes() -> None:
@@ -93,9 +95,34 @@ def test_something_that_is_no_recipe_names_what_can_be_built() -> None:
         build_model(42)  # type: ignore[arg-type]
 
 
-def test_a_spec_type_cannot_be_registered_twice() -> None:
-    with pytest.raises(ValueError, match=r"ENetSpec is built by pixelwise\.models\.enet\.build already"):
+def test_a_family_has_one_builder() -> None:
+    with pytest.raises(RecipeError, match=r"'enet' is registered by pixelwise\.models\.enet and again by") as caught:
         builds(ENetSpec)(lambda spec, classes: ENet(spec, classes))
+    assert caught.value.code == "R234"
+
+
+def test_only_registered_specs_have_builders() -> None:
+    class Unregistered(Spec, frozen=True, kw_only=True, tag="unregistered"):
+        pass
+
+    for wrong in (Unregistered, dict):
+        with pytest.raises(TypeError, match="register_spec"):
+            builds(wrong)
+
+
+def test_a_family_without_a_network_says_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    class LonelySpec(Spec, frozen=True, kw_only=True, tag="lonely"):
+        pass
+
+    monkeypatch.setitem(SPECS, "lonely", LonelySpec)
+    with pytest.raises(RecipeError, match=f"'lonely', which is from {__name__}") as caught:
+        build_model(LonelySpec(), num_classes=2)
+    assert caught.value.code == "R235"
+
+
+@pytest.mark.parametrize("family", SPECS.own())
+def test_every_family_has_a_network(family: str) -> None:
+    assert BUILDERS.look_up(family) is not None
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:

@@ -5,8 +5,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from pixelwise.models.deeplabv3 import DeepLabV3
-from pixelwise.profiling import complexity
-from pixelwise.recipes.schema.model import DeepLabV3Spec
+from pixelwise.profiling.complexity import complexity
+from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
 
 RESNET = DeepLabV3Spec(encoder="resnet50", output_stride=8)
 RESNET_WITH_AUXILIARY = DeepLabV3Spec(encoder="resnet50", output_stride=8, auxiliary_channels=256)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from pixelwise.models.deeplabv3lite import DeepLabV3Lite, build
-from pixelwise.profiling import complexity
-from pixelwise.recipes.schema.model import DeepLabV3LiteSpec
+from pixelwise.profiling.complexity import complexity
+from pixelwise.recipes.families.lite import DeepLabV3LiteSpec
 
 Size = tuple[int, int]
 

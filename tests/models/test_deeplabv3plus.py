@@ -5,7 +5,7 @@ from torch import nn
 
 from pixelwise.layers.aspp import SeparableConv
 from pixelwise.models.deeplabv3plus import DeepLabV3Plus
-from pixelwise.recipes.schema.model import DeepLabV3PlusSpec
+from pixelwise.recipes.families.deeplabv3plus import DeepLabV3PlusSpec
 
 
 def test_the_decoder_is_the_paper_s() -> None:

@@ -14,7 +14,12 @@ from pixelwise.models.deeplabv3plus import DeepLabV3Plus
 from pixelwise.models.fcn import FCN
 from pixelwise.models.lraspp import LRASPP
 from pixelwise.models.pspnet import PSPNet
-from pixelwise.recipes.schema.model import DeepLabV3PlusSpec, DeepLabV3Spec, FCNSpec, LRASPPSpec, ModelSpec, PSPNetSpec
+from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
+from pixelwise.recipes.families.deeplabv3plus import DeepLabV3PlusSpec
+from pixelwise.recipes.families.fcn import FCNSpec
+from pixelwise.recipes.families.lraspp import LRASPPSpec
+from pixelwise.recipes.families.pspnet import PSPNetSpec
+from pixelwise.recipes.schema.model import Spec
 
 DILATED = {
     "fcn": FCNSpec(encoder="resnet18", output_stride=8, channels=16, auxiliary_channels=8),
@@ -117,7 +122,7 @@ def test_an_auxiliary_head_needs_its_feature_map() -> None:
         (DeepLabV3PlusSpec(encoder="resnet18", rates=(-6,)), r"model.rates is \[-6\]"),
     ],
 )
-def test_impossible_numbers_are_refused(spec: ModelSpec, message: str) -> None:
+def test_impossible_numbers_are_refused(spec: Spec, message: str) -> None:
     with pytest.raises(RecipeError, match=message) as caught:
         build_model(spec, 3)
 
@@ -127,7 +132,7 @@ def test_impossible_numbers_are_refused(spec: ModelSpec, message: str) -> None:
 @pytest.mark.parametrize(
     "spec", [DeepLabV3PlusSpec(encoder="regnetx_002", output_stride=None), LRASPPSpec(encoder="regnetx_002")]
 )
-def test_any_encoder_with_the_needed_stride_will_do(spec: ModelSpec) -> None:
+def test_any_encoder_with_the_needed_stride_will_do(spec: Spec) -> None:
     with torch.device("meta"):
         assert build_model(spec, 3)(torch.zeros(2, 3, 64, 64)).shape == (2, 3, 64, 64)
 
@@ -141,7 +146,7 @@ def test_any_encoder_with_the_needed_stride_will_do(spec: ModelSpec) -> None:
         LRASPPSpec(encoder="vit_tiny_patch16_224", channels=8),
     ],
 )
-def test_a_transformer_gets_no_layers_for_scales_that_nobody_reads(spec: ModelSpec) -> None:
+def test_a_transformer_gets_no_layers_for_scales_that_nobody_reads(spec: Spec) -> None:
     model = build_model(spec, 3)
 
     outputs = model.head_logits(torch.rand(2, 3, 32, 32))

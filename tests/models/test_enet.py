@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pixelwise.models import build_model
 from pixelwise.models.enet import ENet
-from pixelwise.recipes.schema.model import ENetSpec
+from pixelwise.recipes.families.enet import ENetSpec
 
 GRAPHS = ("overlapping", "any-size")
 

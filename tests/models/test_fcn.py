@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from pixelwise.models.fcn import FCN
-from pixelwise.profiling import complexity
-from pixelwise.recipes.schema.model import FCNSpec
+from pixelwise.profiling.complexity import complexity
+from pixelwise.recipes.families.fcn import FCNSpec
 
 
 def sssegmentation(encoder: str, output_stride: int) -> FCNSpec:

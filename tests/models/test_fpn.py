@@ -6,8 +6,8 @@ from torch import nn
 
 from pixelwise.models import build_model
 from pixelwise.models.fpn import FPN, FeaturePyramid, SemanticBranch
-from pixelwise.profiling import complexity
-from pixelwise.recipes.schema.model import FPNSpec
+from pixelwise.profiling.complexity import complexity
+from pixelwise.recipes.families.fpn import FPNSpec
 
 
 def build(encoder: str = "resnet18", channels: int = 32, head_channels: int = 32) -> FPN:

@@ -6,8 +6,8 @@ from torch import nn
 
 from pixelwise.errors import RecipeError
 from pixelwise.models.fpnlite import FPNLite, build
-from pixelwise.profiling import complexity
-from pixelwise.recipes.schema.model import FPNLiteSpec
+from pixelwise.profiling.complexity import complexity
+from pixelwise.recipes.families.lite import FPNLiteSpec
 
 Size = tuple[int, int]
 

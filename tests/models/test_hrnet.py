@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from pixelwise.backbones.hrnet import join
 from pixelwise.models import build_model
 from pixelwise.models.hrnet import HRNet
-from pixelwise.profiling import complexity
-from pixelwise.recipes.schema.model import HRNetSpec
+from pixelwise.profiling.complexity import complexity
+from pixelwise.recipes.families.hrnet import HRNetSpec
 
 
 def build(variant: str = "w18-small-v1", num_classes: int = 3) -> HRNet:

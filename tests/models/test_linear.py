@@ -6,7 +6,7 @@ from torch import nn
 
 from pixelwise.models import build_model
 from pixelwise.models.linear import Linear
-from pixelwise.recipes.schema.model import LinearSpec
+from pixelwise.recipes.families.linear import LinearSpec
 
 
 def build(encoder: str = "resnet18", output_stride: int | None = None) -> Linear:

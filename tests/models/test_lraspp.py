@@ -3,8 +3,8 @@ from __future__ import annotations
 import torch
 
 from pixelwise.models.lraspp import LRASPP
-from pixelwise.profiling import complexity
-from pixelwise.recipes.schema.model import LRASPPSpec
+from pixelwise.profiling.complexity import complexity
+from pixelwise.recipes.families.lraspp import LRASPPSpec
 
 
 def test_parameters_and_multiplications_are_torchvision_s() -> None:

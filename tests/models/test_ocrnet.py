@@ -8,8 +8,8 @@ from torch import nn
 
 from pixelwise.models import build_model
 from pixelwise.models.ocrnet import ObjectAttention, OCRNet, describe_regions
-from pixelwise.profiling import complexity
-from pixelwise.recipes.schema.model import OCRNetSpec
+from pixelwise.profiling.complexity import complexity
+from pixelwise.recipes.families.hrnet import OCRNetSpec
 
 SMALL = OCRNetSpec(variant="w18-small-v1", channels=32, key_channels=16)
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from pixelwise.models.pspnet import PSPNet
-from pixelwise.profiling import complexity
-from pixelwise.recipes.schema.model import PSPNetSpec
+from pixelwise.profiling.complexity import complexity
+from pixelwise.recipes.families.pspnet import PSPNetSpec
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from pixelwise.backbones.mit import Block
 from pixelwise.errors import RecipeError
 from pixelwise.models import build_model
 from pixelwise.models.segformer import SegFormer, SegFormerHead
-from pixelwise.profiling import complexity
-from pixelwise.recipes.schema.model import SegFormerSpec
+from pixelwise.profiling.complexity import complexity
+from pixelwise.recipes.families.segformer import SegFormerSpec
 
 HEADS = ("mlp", "convolution")
 

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.models.tf_deeplab import GatedHead, PoolingHead, TFDeepLab, build
-from pixelwise.profiling import complexity
-from pixelwise.recipes.schema.model import TFDeepLabSpec
+from pixelwise.profiling.complexity import complexity
+from pixelwise.recipes.families.tf_deeplab import TFDeepLabSpec
 
 Size = tuple[int, int]
 

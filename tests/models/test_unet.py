@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from pixelwise.errors import RecipeError
 from pixelwise.models import build_model
 from pixelwise.models.unet import DecoderBlock, UNet
-from pixelwise.recipes.schema.model import UNetSpec
+from pixelwise.recipes.families.unet import UNetSpec
 
 
 def build(encoder: str = "resnet18", decoder_channels: tuple[int, ...] = (32, 16, 16, 8)) -> UNet:

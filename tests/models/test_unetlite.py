@@ -5,8 +5,8 @@ import torch
 
 from pixelwise.errors import RecipeError
 from pixelwise.models.unetlite import UNetLite, build
-from pixelwise.profiling import complexity
-from pixelwise.recipes.schema.model import UNetLiteSpec
+from pixelwise.profiling.complexity import complexity
+from pixelwise.recipes.families.lite import UNetLiteSpec
 
 Size = tuple[int, int]
 

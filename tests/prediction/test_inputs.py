@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.prediction.inputs import find_inputs, output_names
-from pixelwise.recipes.protocols import parse_size
 
 
 def touch(root: Path, *names: str) -> None:
@@ -170,14 +169,3 @@ def test_output_names_are_always_different_and_never_too_long(relative):
     assert len(folded) == len(relative)
     assert all(len(os.fsencode(name.name + ".png")) <= 255 for name in names)
     assert [name.parent for name in names] == [path.parent for path in relative]
-
-
-def test_a_window_is_written_width_first():
-    assert parse_size("1024x512") == parse_size("1024X512") == (512, 1024)
-
-
-@pytest.mark.parametrize("text", ["1024", "0x4", "4x", "axb", "-1x4", "4x4x4"])
-def test_a_window_of_no_size_is_refused_with_an_example(text):
-    with pytest.raises(RecipeError, match=f"'{text}' is no size") as caught:
-        parse_size(text)
-    assert caught.value.code == "R223"

@@ -9,7 +9,8 @@ from evaluation.color_model import CLASSES, PALETTE, GreyModel, image_of
 from PIL import Image
 
 from pixelwise.errors import DataError, RecipeError, ResourceError
-from pixelwise.prediction import Segmenter, predict_paths
+from pixelwise.prediction.predict import class_folders, predict_paths
+from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.recipes.classes.palettes import colorblind_palette
 from pixelwise.recipes.classes.tables import CITYSCAPES
 
@@ -209,3 +210,17 @@ def test_a_format_of_other_classes_is_refused_before_anything_is_written(segment
         predict_paths(segmenter, [photos], tmp_path / "out", mask_format="voc")
 
     assert not (tmp_path / "out").exists()
+
+
+def test_masks_are_called_so_that_every_system_accepts_them(segmenter, tmp_path):
+    for name in ("aux.png", "12:30.png", "plain.png"):
+        Image.fromarray(image_of(LABELS)).save(tmp_path / name)
+    summary = predict_paths(segmenter, [tmp_path], tmp_path / "out", overlay=False)
+    assert summary.ok == 3
+    assert written(tmp_path / "out" / "masks") == ["12_30.png", "aux_.png", "plain.png"]
+
+
+def test_a_class_is_a_folder_of_its_own_on_every_system():
+    assert class_folders(("road", "traffic light", "a/b", "Road", "con", "../x")) == [
+        "road", "traffic light", "a_b", "Road-2", "con_", ".._x",
+    ]  # fmt: skip

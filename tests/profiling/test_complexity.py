@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 import pixelwise
 from pixelwise.models import build_model
-from pixelwise.profiling import complexity
+from pixelwise.profiling.complexity import complexity
 
 
 class Small(nn.Module):

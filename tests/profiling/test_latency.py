@@ -2,9 +2,19 @@ from __future__ import annotations
 
 import pytest
 
-from pixelwise.deployment.card.latencies import latency_table
 from pixelwise.errors import RecipeError
+from pixelwise.observer import Observer
 from pixelwise.profiling.latency import Candidate, measure_latency
+
+
+class Watching(Observer):
+    """Notes the progress it is told."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, int | None]] = []
+
+    def progress(self, done: int, total: int | None) -> None:
+        self.seen.append((done, total))
 
 
 def test_candidates_are_measured_in_processes_of_their_own() -> None:
@@ -12,11 +22,9 @@ def test_candidates_are_measured_in_processes_of_their_own() -> None:
         Candidate(source="town-demo", runtime="torch", threads=1),
         Candidate(source="town-demo", runtime="torch-channels-last", threads=2),
     ]
-    seen = []
+    observer = Watching()
 
-    first, second = measure_latency(
-        candidates, (32, 48), batch=2, rounds=3, warm_up=1, progress=lambda *counts: seen.append(counts)
-    )
+    first, second = measure_latency(candidates, (32, 48), batch=2, rounds=3, warm_up=1, observer=observer)
 
     assert (first.runtime, first.threads, first.batch, first.size, first.rounds) == ("torch", 1, 2, (32, 48), 3)
     assert (second.runtime, second.threads) == ("torch-channels-last", 2)
@@ -24,7 +32,7 @@ def test_candidates_are_measured_in_processes_of_their_own() -> None:
         assert 0 < found.median_seconds <= found.p99_seconds
         assert found.images_per_second == pytest.approx(2 / found.median_seconds)
         assert found.peak_memory_bytes >= found.loaded_memory_bytes > 0
-    assert seen == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert observer.seen == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
 def test_what_is_wrong_with_a_candidate_is_heard() -> None:
@@ -36,10 +44,3 @@ def test_what_is_wrong_with_a_candidate_is_heard() -> None:
 def test_no_threads_are_refused_before_anything_starts() -> None:
     with pytest.raises(ValueError, match="must be 1 or more"):
         measure_latency([Candidate(source="town-demo", runtime="torch", threads=0)], (32, 48))
-
-
-@pytest.mark.heavy
-def test_a_table_has_a_line_per_runtime_and_number_of_threads() -> None:
-    lines = latency_table("town-demo", ["torch", "onnx"], (32, 48), (1, 2), rounds=2)
-
-    assert [(line.runtime, line.threads) for line in lines] == [("torch", 1), ("torch", 2), ("onnx", 1), ("onnx", 2)]

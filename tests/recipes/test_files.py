@@ -72,3 +72,9 @@ def test_an_unknown_field_in_a_file_names_the_file(tmp_path: Path):
     path.write_text('base = "enet-camvid"\n[ema]\ndecai = 0.9\n', "utf-8")
     with pytest.raises(RecipeError, match=r"typo\.toml: ema has no field 'decai'; did you mean 'decay'"):
         find(str(path))
+
+
+def test_a_file_saved_on_windows_says_the_same(tmp_path: Path):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b'\xef\xbb\xbfbase = "enet-camvid"\r\n[optimizer]\r\nlr = 0.25\r\n')
+    assert load_toml(path).optimizer.lr == 0.25

@@ -1,7 +1,18 @@
+from pathlib import Path
+
 import pytest
+from distributions import install, python
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.protocols import PROTOCOLS, Protocol, protocol
+from pixelwise.recipes.protocols import (
+    FAMILIES,
+    PROTOCOLS,
+    Protocol,
+    known_protocol,
+    protocol,
+    register,
+    register_family,
+)
 
 
 def test_the_protocols_of_the_enet_page():
@@ -15,8 +26,63 @@ def test_names_and_keys_agree():
 
 
 def test_an_unknown_protocol_gets_near_misses():
-    with pytest.raises(RecipeError, match="'camvid-480x36'; did you mean 'camvid-480x360'"):
+    with pytest.raises(RecipeError, match="'camvid-480x36'; did you mean 'camvid-480x360'") as caught:
         protocol("camvid-480x36")
+    assert caught.value.code == "R204"
+    assert all(name in caught.value.help for name in PROTOCOLS)
+    assert known_protocol("camvid-480x36") is None
+
+
+def test_a_name_that_is_taken_is_refused_with_both_places():
+    with pytest.raises(RecipeError, match="'native'") as caught:
+        register(Protocol(name="native", summary="another"))
+    assert caught.value.code == "R234"
+    assert "pixelwise.recipes.protocols" in caught.value.message
+    assert __name__ in caught.value.message
+    assert protocol("native").summary != "another"
+    with pytest.raises(RecipeError):
+        register_family("slide-WIDTHxHEIGHT")(lambda name: None)
+
+
+def test_a_protocol_and_a_family_are_known_once_they_are_registered(monkeypatch: pytest.MonkeyPatch):
+    for registry in (PROTOCOLS, FAMILIES):
+        monkeypatch.setattr(registry, "_places", dict(registry._places))
+    own = register(Protocol(name="own", summary="mine"))
+    register_family("half-N")(
+        lambda name: Protocol(name=name, summary="", input_size=(1, 1)) if name == "half-1" else None
+    )
+    try:
+        assert protocol("own") is own
+        assert protocol("half-1").input_size == (1, 1)
+        assert known_protocol("half-2") is None
+        with pytest.raises(RecipeError) as caught:
+            protocol("half-2")
+        assert "half-N" in caught.value.help
+    finally:
+        del PROTOCOLS["own"], FAMILIES["half-N"]
+
+
+PLUGIN = """
+from pixelwise.recipes.protocols import Protocol, register, register_family
+register(Protocol(name="acme-256", summary="scored at 256x256", score_size=(256, 256)))
+@register_family("acme-square-N")
+def squares(name):
+    side = name.removeprefix("acme-square-")
+    return Protocol(name=name, summary="", score_size=(int(side), int(side))) if side.isdecimal() else None
+"""
+
+
+@pytest.mark.parametrize(("name", "size"), [("acme-256", (256, 256)), ("acme-square-77", (77, 77))])
+def test_a_protocol_of_another_package_is_found_in_recipes_too(tmp_path: Path, name: str, size: tuple[int, int]):
+    install(tmp_path, "acme", "[pixelwise.plugins]\nacme = acme\n", PLUGIN)
+    script = (
+        "import sys; from pixelwise.recipes.schema.recipe import Evaluation\n"
+        "from pixelwise.recipes.protocols import protocol\n"
+        "Evaluation(protocols=('native', 'slide-32x32')); print('acme' in sys.modules)\n"
+        f"Evaluation(protocols=({name!r},)); print(protocol({name!r}).score_size, 'torch' in sys.modules)"
+    )
+    done = python("-c", script, site=tmp_path)
+    assert done.stdout == f"False\n{size} False\n", done.stderr
 
 
 def test_windows_of_any_size_have_a_name():
@@ -27,7 +93,7 @@ def test_windows_of_any_size_have_a_name():
     for name in ("slide-0x512", "slide-512", "slide-512x512-1"):
         with pytest.raises(RecipeError, match="no evaluation protocol") as caught:
             protocol(name)
-        assert "slide-512x512" in caught.value.help
+        assert "slide-WIDTHxHEIGHT" in caught.value.help
 
 
 def test_sssegmentation_keeps_the_aspect_ratio_and_scores_at_native_size():

@@ -1,13 +1,18 @@
 import io
+import re
+import sys
+from types import SimpleNamespace
 
+import pytest
 from rich.console import Console
 
-from pixelwise.reports.displays import TrainingDisplay
-from pixelwise.training.loop import Status
+from pixelwise.observer import Observer, TrainingStatus
+from pixelwise.reports import displays
+from pixelwise.reports.displays import NotebookDisplay, PlainDisplay, TerminalDisplay, display
 
 
-def status(step: int, miou: float | None = None, best: float | None = None) -> Status:
-    return Status(
+def status(step: int, miou: float | None = None, best: float | None = None) -> TrainingStatus:
+    return TrainingStatus(
         step=step,
         steps=100,
         epoch=2,
@@ -21,29 +26,179 @@ def status(step: int, miou: float | None = None, best: float | None = None) -> S
     )
 
 
-def shown(*statuses: Status) -> str:
+def whole_run(observer: Observer) -> None:
+    """Everything that a training tells: work before it, steps, evaluations of which one is no better, a warning."""
+    observer.phase("opening the data")
+    observer.phase("looking at the data")
+    for done in range(1, 15):
+        observer.progress(done, 14)
+    observer.phase("building the network")
+    observer.phase("training")
+    observer.step(status(1))
+    for step, miou, best in ((50, 0.2, 0.2), (75, 0.1, 0.2), (100, 0.482, 0.482)):
+        observer.step(status(step - 1, *([None, None] if step == 50 else [0.2, 0.2])))
+        observer.phase("evaluating")
+        observer.progress(3, 3)
+        observer.warn("W501", "step 3 changed nothing [loss nan]")
+        observer.step(status(step, miou, best))
+    observer.phase("evaluating")
+    observer.progress(1, 3)
+    observer.progress(3, 3)
+
+
+def plain(phases: bool = False) -> tuple[PlainDisplay, io.StringIO]:
     stream = io.StringIO()
-    with TrainingDisplay(Console(file=stream, width=40)) as display:
-        for entry in statuses:
-            display.observer.status(entry)
-    return stream.getvalue()
+    return PlainDisplay(Console(file=stream, width=40), phases=phases), stream
 
 
-def test_without_a_terminal_the_first_and_the_last_step_are_lines_with_speed_wait_and_eta():
-    facts = "loss 0.610  lr 0.0093  18.4 img/s  data-wait 4 %"
-    assert shown(status(50), status(60), status(100)) == (
-        f"epoch 2/5  step 50/100  {facts}\nepoch 2/5  step 100/100  {facts}  eta 0:00\n"
-    )
-
-
-def test_every_better_score_is_a_line():
-    text = shown(status(10, 0.2, 0.2), status(11, 0.2, 0.2), status(20, 0.482, 0.482))
-    assert text.count("\n") == 2  # steps 10 and 20
-    assert "mIoU 48.20 (best)" in text
-
-
-def test_warnings_show_their_code_and_keep_brackets():
+def terminal() -> tuple[TerminalDisplay, io.StringIO]:
     stream = io.StringIO()
-    with TrainingDisplay(Console(file=stream)) as display:
-        display.observer.warn("W501", "step 3 changed nothing [loss nan]")
-    assert stream.getvalue() == "warning[W501]: step 3 changed nothing [loss nan]\n"
+    return TerminalDisplay(Console(file=stream, width=160, force_terminal=True)), stream
+
+
+FACTS = "loss 0.610  lr 0.0093  18.4 img/s  data-wait 4 %"
+
+
+def test_lines_are_the_first_the_last_and_every_better_score_with_speed_wait_and_eta():
+    shown, stream = plain()
+    with shown as observer:
+        for entry in (status(50), status(60), status(100)):
+            observer.step(entry)
+    first, last = stream.getvalue().splitlines()
+    assert first == f"epoch 2/5  step 50/100  {FACTS}"
+    assert last == f"epoch 2/5  step 100/100  {FACTS}  eta 0:00"
+
+
+def test_a_whole_run_in_lines():
+    shown, stream = plain()
+    with shown as observer:
+        whole_run(observer)
+    lines = stream.getvalue().splitlines()
+    steps = [re.search(r"step (\d+)/100", line)[1] for line in lines if "step" in line and "W501" not in line]  # type: ignore[index]
+    assert steps == ["1", "50", "100"]
+    assert sum("mIoU 48.20 (best)" in line for line in lines) == 1
+    assert lines.count("warning[W501]: step 3 changed nothing [loss nan]") == 3
+    assert len(lines) == 6
+
+
+def test_phases_are_named_once_where_they_are_wanted():
+    shown, stream = plain(phases=True)
+    with shown as observer:
+        whole_run(observer)
+    named = [line for line in stream.getvalue().splitlines() if line.endswith(" ...")]
+    assert named == [
+        "opening the data ...", "looking at the data ...", "building the network ...", "training ...", "evaluating ...",
+    ]  # fmt: skip
+
+
+def test_long_work_is_a_line_every_half_a_minute(monkeypatch: pytest.MonkeyPatch):
+    now = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr(displays.time, "monotonic", lambda: now.seconds)
+    shown, stream = plain()
+    with shown as observer:
+        observer.phase("looking at the data")
+        for done in range(1, 8):
+            now.seconds += 10
+            observer.progress(done, 7)
+        observer.phase("downloading", "bytes")
+        now.seconds += 31
+        observer.progress(1_500_000, None)
+    assert stream.getvalue().splitlines() == [
+        "looking at the data 3/7", "looking at the data 6/7", "downloading 1.5 MB",
+    ]  # fmt: skip
+
+
+def test_the_eta_follows_from_the_pace_since_the_first_step(monkeypatch: pytest.MonkeyPatch):
+    now = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr(displays.time, "monotonic", lambda: now.seconds)
+    shown, stream = plain()
+    with shown as observer:
+        observer.step(status(20))
+        now.seconds = 200
+        observer.step(status(40))  # 10 seconds a step, 60 to go
+    assert stream.getvalue().splitlines()[1].endswith("eta 10:00")
+
+
+def test_a_whole_run_on_a_terminal_leaves_the_better_scores_and_the_warnings():
+    shown, stream = terminal()
+    with shown as observer:
+        whole_run(observer)
+        # What is drawn at this moment: the evaluation is over, so its bar is gone, and so is the training's.
+        visible = [task.description for task in shown._bars.tasks if task.visible]
+    assert visible == []
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+    scored = [line for line in re.split(r"[\r\n]+", text) if line.startswith("epoch 2/5  step")]
+    assert len(scored) == 2
+    assert "mIoU 48.20 (best)" in scored[1]
+    assert text.count("warning[W501]: step 3 changed nothing [loss nan]") == 3
+
+
+def test_a_terminal_shows_the_work_in_hand_alone():
+    shown, _ = terminal()
+    with shown as observer:
+        observer.phase("looking at the data")
+        observer.progress(3, 14)
+        assert [(task.description, task.completed, task.total) for task in shown._bars.tasks if task.visible] == [
+            ("looking at the data", 3, 14)
+        ]
+        observer.phase("training")
+        observer.step(status(7))
+        (task,) = [task for task in shown._bars.tasks if task.visible]
+        assert (task.description, task.completed, task.total) == ("epoch 2/5", 7, 100)
+        assert task.fields["facts"] == FACTS
+        observer.phase("evaluating")
+        observer.progress(1, 3)
+        assert [task.description for task in shown._bars.tasks if task.visible] == ["evaluating"]
+        observer.step(status(8, 0.5, 0.5))
+        assert [task.completed for task in shown._bars.tasks if task.visible] == [8]
+        observer.phase("looking at the data")  # again: from the beginning
+        assert [(task.completed, task.total) for task in shown._bars.tasks if task.visible] == [(0, None)]
+
+
+def test_progress_without_a_phase_is_ignored_on_a_terminal():
+    shown, _ = terminal()
+    with shown as observer:
+        observer.progress(1, 2)
+        assert shown._bars.tasks == []
+
+
+def test_a_whole_run_in_a_notebook_leaves_one_bar_and_the_better_scores():
+    stream = io.StringIO()
+    with NotebookDisplay(stream) as observer:
+        whole_run(observer)
+    text = stream.getvalue()
+    lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
+    scored = [line for line in lines if line.startswith("epoch 2/5  step")]
+    assert [re.search(r"step (\d+)", line)[1] for line in scored] == ["50", "100"]  # type: ignore[index]
+    assert "100/100" in [line for line in lines if line.startswith("epoch 2/5: ")][-1]
+    assert text.count("warning[W501]: step 3 changed nothing [loss nan]") == 3
+    assert "looking at the data" in text
+
+
+def test_an_interrupted_notebook_closes_its_bars():
+    shown = NotebookDisplay(io.StringIO())
+    shown.step(status(3))
+    shown.phase("downloading", "bytes")
+    shown.progress(10, None)
+    with pytest.raises(KeyboardInterrupt), shown:
+        raise KeyboardInterrupt
+    assert shown._bar is None
+    assert shown._training.disable  # what tqdm calls a bar that was closed
+
+
+def test_the_display_suits_where_it_is_shown(monkeypatch: pytest.MonkeyPatch):
+    assert isinstance(display(), PlainDisplay)
+    monkeypatch.setattr(displays, "Console", lambda **options: Console(file=io.StringIO(), force_terminal=True))
+    assert isinstance(display(), TerminalDisplay)
+    kernel = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=object()))
+    monkeypatch.setitem(sys.modules, "IPython", kernel)  # type: ignore[arg-type]
+    assert isinstance(display(), NotebookDisplay)
+    shell = SimpleNamespace(get_ipython=lambda: SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "IPython", shell)  # type: ignore[arg-type]
+    assert isinstance(display(), TerminalDisplay)
+
+
+def test_all_displays_show_the_same_values_of_bytes():
+    assert displays._amount(1_200_000_000, 19_000_000_000, "bytes") == "1.2 GB/19.0 GB"
+    assert displays._amount(12, 233, "") == "12/233"
+    assert displays._amount(12, None, "") == "12"

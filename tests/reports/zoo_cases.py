@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import math
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from pixelwise.machine.facts import Machine
+from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.published.pages import Heading, Page, Paragraph, PerClass, Row, Table
-from pixelwise.recipes.schema.model import ENetSpec
 from pixelwise.recipes.schema.recipe import (
     Augment,
     Data,
@@ -21,8 +22,9 @@ from pixelwise.recipes.schema.recipe import (
     Sampling,
     Schedule,
 )
+from pixelwise.records.result import ClassResult, Result, to_json
 from pixelwise.zoo.counting import Count
-from pixelwise.zoo.results import ClassScore, Found, Score
+from pixelwise.zoo.results import Found
 from pixelwise.zoo.rows import ZooPage, read_zoo
 
 ORIGINAL = Original(outputs=3, parameters="1000", gmacs=2.0, size=(360, 480))
@@ -56,24 +58,41 @@ def make_recipe(name: str = "row-1", published: dict[str, Any] | None = None, **
 
 def make_result(recipe: Recipe, percent: float, source: str = "a.json", **changes: Any) -> Found:
     """A result of that recipe, comparable with its page unless changed."""
-    score = Score(
+    counts = {"accuracy": 0.9, "precision": 0.9, "pixels": 10, "images": 3, "worst_image": None}
+    result = Result(
         miou=percent / 100,
-        per_class=(ClassScore(name="sky", iou=0.9), ClassScore(name="road", iou=None)),
+        per_class=(
+            ClassResult(name="sky", iou=0.9, worst_image_iou=0.5, **counts),
+            ClassResult(name="road", iou=math.nan, worst_image_iou=math.nan, **counts),
+        ),
+        pixel_accuracy=0.5,
+        confusion_matrix=((10, 0), (0, 0)),
+        images=3,
+        classes_present=1,
         split="test",
         protocol="camvid-480x360",
         input_size=(360, 480),
         recipe=recipe.name,
         recipe_hash=recipe.hash(),
         weights_sha256=f"{source}",
+        weights="model",
         step=100,
+        training=None,
+        data_fingerprint="5d" * 32,
+        seconds=1.0,
+        images_per_second=3.0,
+        peak_memory_bytes=1,
+        machine=Machine(cpu="a processor", cores=2, threads=1, gpu=None, memory_bytes=1, platform="Linux"),
+        versions={},
+        command="",
     )
-    return Found(score=msgspec.structs.replace(score, **changes), source=source)
+    return Found(result=msgspec.structs.replace(result, **changes), source=source)
 
 
 def write_result(path: Path, found: Found) -> None:
-    """The file that `found` is read from; fields that tables do not need are there too."""
+    """The file that `found` is read from."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**msgspec.to_builtins(found.score), "pixel_accuracy": 0.5, "images": 3}))
+    path.write_bytes(to_json(found.result))
 
 
 PAGE = Page(

@@ -86,6 +86,15 @@ def test_a_part_of_an_archive_can_be_asked_for(tmp_path: Path, make):
         ("photo\u202egnp.exe", "control characters"),
         ("a\nb", "control characters"),
         ("x" * 256, "longer than 255"),
+        ("C:evil", "absolute"),
+        ("\\\\server\\share\\a", "absolute"),
+        ("//server/share/a", "absolute"),
+        ("a/C:evil", "holds :"),
+        ("a/b.png:stream", "holds :"),
+        ("a/aux.png", "device on Windows"),
+        ("CON/a", "device on Windows"),
+        ("a/b. /c", "dot or a blank"),
+        ("a?.png", "holds ?"),
     ],
 )
 def test_names_that_lead_elsewhere_refuse_the_whole_archive(tmp_path: Path, make, name: str, words: str):

@@ -1,3 +1,4 @@
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +87,11 @@ def test_what_was_open_can_still_be_read_when_the_file_is_replaced(file: Path):
     write_arrays(file, rows()[1:], {})
     assert np.array_equal(opened[0][0], rows()[0][0])
     assert len(ArrayFile(file)) == 2
+
+
+def test_another_process_that_gets_it_maps_the_same_file(file: Path):
+    there = pickle.loads(pickle.dumps(ArrayFile(file)))
+    assert there.about == ArrayFile(file).about
+    for index, row in enumerate(rows()):
+        for array, expected in zip(there[index], row, strict=True):
+            np.testing.assert_array_equal(array, expected)

@@ -10,6 +10,7 @@ from pixelwise.errors import ResourceError
 from pixelwise.storage import cache_kinds, caches
 from pixelwise.storage.cache_kinds import AUDIT, CEILING, COMPLEXITY, DRAWN, INITIAL_WEIGHTS, CacheKind
 from pixelwise.storage.caches import building_entry, cache_folder, entry_path, recall, remember, remembered, subject_of
+from pixelwise.storage.locks import stop_using
 
 KEY, OTHER = "aaaaaaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbbbbbb"
 
@@ -200,3 +201,31 @@ def test_what_killed_processes_left_goes_once_it_is_old(folder: Path):
     build(KEY)
     assert left.startswith(".pixelwise-tmp-")
     assert names(folder) == [".pixelwise-tmp-file", f"drawn-coco-v1-{KEY}@ab"]
+
+
+@pytest.fixture
+def as_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that neither renames nor removes what is open: no folder may be moved while its lock is open here."""
+    monkeypatch.setattr(caches, "MOVES_OPEN_FILES", False)
+    real = os.rename
+
+    def rename(source: Path, target: Path) -> None:
+        descriptors = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
+        opened = [os.readlink(path) for path in descriptors if os.path.exists(path)]
+        assert not [path for path in opened if path.startswith(f"{source}{os.sep}")]
+        real(source, target)
+
+    monkeypatch.setattr(os, "rename", rename)
+
+
+@pytest.mark.usefixtures("as_on_windows")
+def test_what_is_open_is_never_moved_where_that_is_impossible(folder: Path):
+    path = build(KEY)
+    (path / "file").write_text("damaged")
+    assert build(KEY) == path  # in use here, so its lock was open
+    assert (path / "file").read_text() == "whole"
+    (found,) = caches.found_in_cache()
+    assert caches.remove(found) == "is in use by a process"
+    stop_using(path)
+    assert caches.remove(found) == ""
+    assert names(folder) == []

@@ -128,9 +128,42 @@ def test_a_folder_that_was_replaced_is_in_use_again(tmp_path: Path):
 
 
 def test_the_lock_of_a_new_folder_is_never_free(tmp_path: Path):
-    descriptor = shared_lock(tmp_path, new=True)
-    assert descriptor is not None
+    lock = shared_lock(tmp_path, new=True)
+    assert lock is not None
     assert os.listdir(tmp_path) == ["lock"]
     assert is_held(tmp_path)
-    os.close(descriptor)
+    lock.release()
     assert not is_held(tmp_path)
+
+
+def fail_in(folder: Path, *, name: str = "") -> None:
+    with run_lock(folder):
+        if name:
+            (folder / name).write_text("written")
+        raise KeyError
+
+
+def test_what_was_made_for_the_lock_of_work_that_failed_is_gone(tmp_path: Path):
+    with pytest.raises(KeyError):
+        fail_in(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_was_there_or_came_stays_when_work_fails(tmp_path: Path):
+    for folder, name in ((tmp_path / "new", "came"), (tmp_path / "old", "")):
+        (tmp_path / "old").mkdir(exist_ok=True)
+        with pytest.raises(KeyError):
+            fail_in(folder, name=name)
+        assert os.listdir(folder) == [name] * bool(name)
+    with run_lock(tmp_path / "old"):
+        pass
+    with pytest.raises(KeyError):
+        fail_in(tmp_path / "old")
+    assert os.listdir(tmp_path / "old") == ["run.lock"]
+
+
+def test_a_lock_that_another_process_holds_is_not_removed(tmp_path: Path):
+    with run_lock(tmp_path / "run"):
+        with pytest.raises(RunLockedError):
+            fail_in(tmp_path / "run")
+        assert (tmp_path / "run" / "run.lock").is_file()

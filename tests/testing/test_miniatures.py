@@ -6,35 +6,48 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelwise.datasets.auditing.audit import audit
-from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.reading.pairs import read_pair
-from pixelwise.recipes.schema.recipe import Data
-from pixelwise.testing.miniatures import SIZES, write_miniature
+from pixelwise.datasets.format import FORMATS, format_of
+from pixelwise.errors import RecipeError
+from pixelwise.testing.miniatures import miniature_scenes, write_miniature
 
 
-@pytest.mark.parametrize("name", ["camvid", "voc-aug", "ade20k", "ade20k32", "cocoseg21", "cocoseg21-edgeai"])
-def test_a_miniature_opens_as_the_data_set_and_nothing_is_wrong_with_it(name: str, tmp_path: Path) -> None:
-    root = write_miniature(name, tmp_path / "data", (2, 1))
-    split = "train_aug" if name == "voc-aug" else "train"
+@pytest.mark.parametrize("name", FORMATS.own())
+def test_scenes_are_those_of_the_format(name: str):
+    format = format_of(name)
+    scenes = miniature_scenes(format, (3, 2))
+    assert format.miniature is not None
+    assert {split: len(found) for split, found in scenes.splits.items()} == {
+        split: 3 if split == "train" else 2 for split in format.miniature.splits
+    }
+    seen: set[int] = set()
+    for scene in (scene for found in scenes.splits.values() for scene in found):
+        assert scene.image.shape == (*format.miniature.size, 3)
+        assert scene.labels.shape == format.miniature.size
+        seen |= {*np.unique(scene.labels).tolist()} - {255}
+        assert bool(scene.boxes) == format.miniature.boxes
+    assert 3 < len(seen) <= len(scenes.classes)
+    assert max(seen) < len(scenes.classes)
 
-    dataset = open_dataset(Data(dataset=name, train_split=split), root)  # type: ignore[arg-type]
 
-    assert len(dataset.samples(split)) == 2
-    assert len(dataset.samples("val")) == 1
-    assert audit(dataset).errors == ()
-    image, labels = read_pair(dataset.samples(split)[0], dataset)
-    assert image.shape[:2] == labels.shape == SIZES[{"ade20k32": "ade20k"}.get(name, name.removesuffix("-edgeai"))]
-    assert len(set(labels.ravel().tolist()) - {255}) >= 3
-
-
-def test_it_is_recognised_without_being_named(tmp_path: Path) -> None:
-    assert open_dataset(Data(), write_miniature("ade20k", tmp_path / "data", (1, 1))).name == "ade20k"
+def test_boxes_say_what_the_labels_say():
+    (scene,) = miniature_scenes(format_of("labelme"), (1, 0)).splits["train"]
+    drawn = np.zeros_like(scene.labels)
+    for class_id, left, top, right, bottom in scene.boxes:
+        assert not drawn[top:bottom, left:right].any()
+        drawn[top:bottom, left:right] = class_id
+    assert np.array_equal(drawn, scene.labels)
 
 
-def test_what_has_no_miniature_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(KeyError, match="moon"):
+def test_the_same_scenes_are_drawn_every_time():
+    first, second = (miniature_scenes(format_of("folder"), (1, 1)).splits["val"][0] for _ in range(2))
+    assert np.array_equal(first.image, second.image)
+    assert np.array_equal(first.labels, second.labels)
+
+
+def test_what_has_no_miniature_is_an_error(tmp_path: Path):
+    with pytest.raises(RecipeError, match="moon") as caught:
         write_miniature("moon", tmp_path / "data")
+    assert caught.value.code == "R203"
 
 
 def test_cityscapes_masks_hold_values_that_its_own_scripts_know(tmp_path: Path) -> None:

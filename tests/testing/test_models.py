@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.schema.model import LinearSpec, Spec
+from pixelwise.recipes.families.linear import LinearSpec
+from pixelwise.recipes.schema.model import Spec
 from pixelwise.testing import check_model
 
 

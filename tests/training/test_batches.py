@@ -1,4 +1,6 @@
 import errno
+import pickle
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -6,11 +8,12 @@ import pytest
 import torch
 
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.errors import DataError, RecipeError
+from pixelwise.errors import DataError, RecipeError, ResourceError
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Augment, Data, Recipe
 from pixelwise.training import batches as loading
+from pixelwise.training import decoded_cache
 from pixelwise.training.batches import Batch, collate, mix_items
 
 
@@ -39,8 +42,6 @@ def test_different_sizes_are_an_error_that_names_them():
 
 
 def test_errors_survive_the_way_from_a_worker_process():
-    import pickle
-
     error = pickle.loads(pickle.dumps(DataError("D101", "a.png: truncated", "export it again")))
     assert (error.code, error.message, error.help) == ("D101", "a.png: truncated", "export it again")
     assert str(error) == "error[D101]: a.png: truncated\nhelp: export it again"
@@ -156,3 +157,48 @@ def test_padding_has_the_mean_colour_of_the_networks_preprocessing(tiny_data: Pa
     image, labels, _, _ = item
     assert labels[-1, -1] == 255
     assert image[-1, -1].tolist() == [124, 116, 104]
+
+
+@pytest.mark.parametrize("cached", ["no", "memory", "shared"])
+def test_a_spawned_process_gets_pairs_that_give_the_same(cached: str, tiny_data: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(decoded_cache, "FORKS", cached != "shared")
+    dataset = open_dataset(Data(), tiny_data)
+    pairs = loading.TrainingPairs(dataset, dataset.samples("train"), recipe("unet-resnet18"))
+    if cached != "no":
+        decoded_cache.keep_in_memory(pairs)
+    there = pickle.loads(ForkingPickler.dumps(pairs))
+    assert (len(there), there.samples[0].id) == (8, pairs.samples[0].id)
+    for one, other in zip(there[1, 5], pairs[1, 5], strict=True):
+        assert np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other
+    for function in (collate, loading._begin_worker):
+        assert pickle.loads(pickle.dumps(function)) is function
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("cached", [False, True])
+def test_batches_of_spawned_processes_are_the_same(cached: bool, tiny_data: Path, monkeypatch: pytest.MonkeyPatch):
+    dataset = open_dataset(Data(), tiny_data)
+    settings = apply_overrides(recipe("unet-resnet18"), ["augment.crop=[32, 40]", "sampling.batch_size=4"])
+    pairs = loading.TrainingPairs(dataset, dataset.samples("train"), settings)
+    here = batches(pairs, settings, workers=0)
+    monkeypatch.setattr(loading, "START_METHOD", "spawn")
+    monkeypatch.setattr(decoded_cache, "FORKS", False)
+    if cached:
+        decoded_cache.keep_in_memory(pairs)
+    for one, other in zip(here, batches(pairs, settings, workers=2), strict=True):
+        assert torch.equal(one.images, other.images)
+        assert torch.equal(one.labels, other.labels)
+        assert one.ids == other.ids
+
+
+@pytest.mark.parametrize("forks", [True, False])
+def test_where_processes_are_spawned_a_script_is_told_of_its_guard(
+    forks: bool, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(loading, "FORKS", forks)
+    dataset = open_dataset(Data(), tiny_data)
+    pairs = loading.TrainingPairs(dataset, dataset.samples("train"), recipe("unet-resnet18"))
+    with pytest.raises(ResourceError) as caught:
+        loading._handle_worker_death(4, [0], pairs, RuntimeError("died"), lambda code, message: None)
+    assert caught.value.code == "S603"
+    assert ("__main__" in caught.value.help) is not forks

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pixelwise.training import clock
-from pixelwise.training.clock import PartClock, untimed
+from pixelwise.training.clock import PartClock, SpeedMeter, untimed
 
 
 def test_a_clock_adds_up_what_its_parts_take(monkeypatch: pytest.MonkeyPatch):
@@ -25,3 +25,19 @@ def test_a_part_that_fails_is_timed_and_fails():
 def test_ordinary_training_has_no_clock():
     with untimed("forward") as nothing:
         assert nothing is None
+
+
+def test_the_meter_counts_waiting_and_working_but_nothing_after_the_step(monkeypatch: pytest.MonkeyPatch):
+    times = iter([0.0, 10.0, 11.0, 14.0, 50.0, 51.0, 54.0, 60.0])
+    monkeypatch.setattr(clock.time, "monotonic", lambda: next(times))
+    meter = SpeedMeter(images=8)
+    assert (meter.images_per_second, meter.wait_share) == (None, 0.0)
+    meter.waiting()  # 10
+    meter.working()  # 11
+    meter.done()  # 14
+    assert (meter.images_per_second, meter.wait_share) == (2.0, 0.25)
+    meter.waiting()  # 50
+    meter.working()  # 51
+    meter.done()  # 54
+    assert (meter.images_per_second, meter.wait_share) == (2.0, 0.25)
+    assert meter.lap() == 60

@@ -9,10 +9,12 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from observers import Told
 from PIL import Image
 
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.errors import ResourceError
+from pixelwise.observer import SILENT
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Augment, Recipe
@@ -66,10 +68,6 @@ def only_folder() -> Path:
     return cache_folder() / entry.name
 
 
-def no_phase(what: str, done: int, total: int) -> None:
-    pass
-
-
 def batches(pairs: TrainingPairs, chosen: Recipe, workers: int = 0) -> list[Batch]:
     def warn(code: str, message: str) -> None:
         raise AssertionError(message)
@@ -98,7 +96,7 @@ def test_batches_are_the_same_from_files_memory_and_disk_with_and_without_worker
     expected = batches(pairs_of(data, chosen), chosen)
     for cache in ("memory", "disk", "disk"):
         pairs = pairs_of(data, chosen)
-        keep_decoded(pairs, apply_overrides(chosen, [f"data.cache={cache}"]), (50, 80), no_phase)
+        keep_decoded(pairs, apply_overrides(chosen, [f"data.cache={cache}"]), (50, 80), SILENT)
         with monkeypatch.context() as patch:
             patch.setattr(loading, "read_pair", None)  # nothing is decoded any more
             for workers in (0, 2):
@@ -111,19 +109,17 @@ def test_pairs_that_are_not_cropped_are_the_same_too(data: Path):
     chosen = apply_overrides(chosen, ["sampling.batch_size=4"])
     expected = batches(pairs_of(data, chosen), chosen)
     pairs = pairs_of(data, chosen)
-    keep_decoded(pairs, apply_overrides(chosen, ["data.cache=disk"]), (50, 80), no_phase)
+    keep_decoded(pairs, apply_overrides(chosen, ["data.cache=disk"]), (50, 80), SILENT)
     assert same(expected, batches(pairs, chosen, 0))
 
 
 def test_the_file_is_made_once_with_progress_and_used_again(data: Path):
-    told: list[tuple[str, int, int]] = []
-    kept_pairs(pairs_of(data, settings()), settings(), lambda *what: told.append(what))
-    assert [(done, total) for what, done, total in told if what == "decoding the images"] == [
-        (done, 8) for done in range(1, 9)
-    ]
-    told.clear()
-    kept_pairs(pairs_of(data, settings()), settings(), lambda *what: told.append(what))
-    assert [what for what, _, _ in told] == ["comparing the data with the cache"]
+    told: list[tuple[str, int, int | None]] = []
+    kept_pairs(pairs_of(data, settings()), settings(), Told(progress=lambda *what: told.append(what)))
+    assert told == [("decoding the images", done, 8) for done in range(1, 9)]
+    phases: list[str] = []
+    kept_pairs(pairs_of(data, settings()), settings(), Told(phase=phases.append))
+    assert phases == ["comparing the data with the cache"]
     (entry,) = entries()
     assert entry.about == "folder train, 8 pairs"
     assert entry.bytes > 7 * 48 * 64 * 4 + 50 * 80 * 4
@@ -131,7 +127,7 @@ def test_the_file_is_made_once_with_progress_and_used_again(data: Path):
 
 @pytest.mark.parametrize("changed", ["image", "mask", "reading", "resize", "versions"])
 def test_anything_that_changes_pixels_makes_another_file(changed: str, data: Path, monkeypatch: pytest.MonkeyPatch):
-    kept_pairs(pairs_of(data, settings()), settings(), no_phase)
+    kept_pairs(pairs_of(data, settings()), settings(), SILENT)
     chosen = settings()
     if changed in ("image", "mask"):
         path = sorted((data / f"{changed}s" / "train").iterdir())[0]
@@ -143,7 +139,7 @@ def test_anything_that_changes_pixels_makes_another_file(changed: str, data: Pat
     else:
         chosen = settings({"reading": "data.alpha=black", "resize": "augment.resize=[48, 64]"}[changed])
     pairs = pairs_of(data, chosen)
-    kept = kept_pairs(pairs, chosen, no_phase)
+    kept = kept_pairs(pairs, chosen, SILENT)
     # Of data that changed, the file of its earlier state is gone.
     assert len(entries()) == (1 if changed in ("image", "mask") else 2)
     for index in range(len(pairs)):
@@ -153,13 +149,13 @@ def test_anything_that_changes_pixels_makes_another_file(changed: str, data: Pat
 
 def test_augmentation_makes_no_other_file(data: Path):
     for overrides in ([], ["augment.flip=0.0", "sampling.seed=3"]):
-        kept_pairs(pairs_of(data, settings(*overrides)), settings(*overrides), no_phase)
+        kept_pairs(pairs_of(data, settings(*overrides)), settings(*overrides), SILENT)
     assert len(entries()) == 1
 
 
 @pytest.mark.parametrize("damage", ["short", "empty", "leftover"])
 def test_a_file_that_is_not_whole_is_made_anew(damage: str, data: Path):
-    kept_pairs(pairs_of(data, settings()), settings(), no_phase)
+    kept_pairs(pairs_of(data, settings()), settings(), SILENT)
     path = only_folder() / DECODED_FILE
     whole = path.read_bytes()
     leftover = path.parent / f"{atomic.TEMPORARY_PREFIX}abc"
@@ -168,23 +164,23 @@ def test_a_file_that_is_not_whole_is_made_anew(damage: str, data: Path):
         leftover.write_bytes(whole[:100])
     else:
         path.write_bytes(whole[: len(whole) // 2 if damage == "short" else 0])
-    kept_pairs(pairs_of(data, settings()), settings(), no_phase)
+    kept_pairs(pairs_of(data, settings()), settings(), SILENT)
     assert path.read_bytes() == whole
     assert not leftover.exists()
 
 
 def test_a_damaged_pair_is_read_from_its_own_files_and_the_next_run_makes_the_file_anew(data: Path):
     pairs = pairs_of(data, settings())
-    kept_pairs(pairs, settings(), no_phase)
+    kept_pairs(pairs, settings(), SILENT)
     path = only_folder() / DECODED_FILE
     whole = path.read_bytes()
     path.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
-    kept = kept_pairs(pairs, settings(), no_phase)
+    kept = kept_pairs(pairs, settings(), SILENT)
     for index in range(len(pairs)):
         for array, expected in zip(kept[index], pairs.read(index), strict=True):
             assert np.array_equal(array, expected)
     assert not path.exists()
-    kept_pairs(pairs, settings(), no_phase)
+    kept_pairs(pairs, settings(), SILENT)
     assert path.read_bytes() == whole
 
 
@@ -192,12 +188,12 @@ def make_slowly(data: Path, pipe: Connection) -> None:
     """In another process: stops after two pairs until it is told to go on; sends the sum of all pixels."""
     pairs = pairs_of(data, settings())
 
-    def phase(what: str, done: int, total: int) -> None:
+    def progress(what: str, done: int, total: int | None) -> None:
         if (what, done) == ("decoding the images", 2):
             pipe.send("two are decoded")
             pipe.recv()
 
-    kept = kept_pairs(pairs, settings(), phase)
+    kept = kept_pairs(pairs, settings(), Told(progress=progress))
     pipe.send(sum(int(kept[index][0].sum()) for index in range(len(pairs))))
 
 
@@ -220,13 +216,13 @@ def test_of_two_processes_one_makes_the_file_and_the_other_waits_for_it(
     _, pipe = other_process
     told: list[str] = []
 
-    def phase(what: str, done: int, total: int) -> None:
+    def phase(what: str) -> None:
         told.append(what)
         if what.startswith("waiting"):
             pipe.send("go on")
 
     pairs = pairs_of(data, settings())
-    kept = kept_pairs(pairs, settings(), phase)
+    kept = kept_pairs(pairs, settings(), Told(phase=phase))
     assert told == ["comparing the data with the cache", "waiting for another process that decodes the images"]
     assert sum(int(kept[index][0].sum()) for index in range(len(pairs))) == pipe.recv()
 
@@ -244,7 +240,7 @@ def test_a_killed_process_leaves_nothing_that_is_taken_for_whole(
     assert not is_held(folder)
     assert any(path.name.startswith(atomic.TEMPORARY_PREFIX) for path in folder.iterdir())
     pairs = pairs_of(data, settings())
-    kept = kept_pairs(pairs, settings(), no_phase)
+    kept = kept_pairs(pairs, settings(), SILENT)
     assert {path.name for path in folder.iterdir()} - {"lock"} == {DECODED_FILE}
     assert all(np.array_equal(kept[index][0], pairs.read(index)[0]) for index in range(len(pairs)))
 
@@ -252,7 +248,7 @@ def test_a_killed_process_leaves_nothing_that_is_taken_for_whole(
 def test_a_full_disk_is_said_before_anything_is_written(data: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(atomic.shutil, "disk_usage", lambda path: SimpleNamespace(free=20_000))
     with pytest.raises(ResourceError, match=r"keeping 8 decoded pairs .* needs 0\.1 MB, 0\.0 MB free") as caught:
-        kept_pairs(pairs_of(data, settings()), settings(), no_phase)
+        kept_pairs(pairs_of(data, settings()), settings(), SILENT)
     assert caught.value.code == "S602"
     assert "data.cache=off" in (caught.value.help or "")
     assert {path.name for path in only_folder().iterdir()} <= {"lock"}
@@ -260,7 +256,7 @@ def test_a_full_disk_is_said_before_anything_is_written(data: Path, monkeypatch:
 
 def test_the_cache_is_cleared_and_who_reads_it_goes_on(data: Path):
     pairs = pairs_of(data, settings())
-    kept = kept_pairs(pairs, settings(), no_phase)
+    kept = kept_pairs(pairs, settings(), SILENT)
     assert clear_cache(["decoded"]).entries == 1
     assert entries() == ()
     assert np.array_equal(kept[7][0], pairs.read(7)[0])

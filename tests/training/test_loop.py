@@ -1,19 +1,30 @@
+"""The loop alone, on states that no ordinary run reaches; whole runs are in test_runs.py."""
+
+from pathlib import Path
+
 import pytest
 
-from pixelwise.training import loop
-from pixelwise.training.loop import SpeedMeter
+from pixelwise.errors import DataError, ResourceError, StoppedError
+from pixelwise.training.loop import saved_on_failure
 
 
-def test_the_meter_counts_waiting_and_working_but_nothing_after_the_step(monkeypatch: pytest.MonkeyPatch):
-    times = iter([0.0, 10.0, 11.0, 14.0, 50.0, 51.0, 54.0, 60.0])
-    monkeypatch.setattr(loop.time, "monotonic", lambda: next(times))
-    meter = SpeedMeter(images=8)
-    meter.waiting()  # 10
-    meter.working()  # 11
-    meter.done()  # 14
-    assert (meter.images_per_second, meter.wait_share) == (2.0, 0.25)
-    meter.waiting()  # 50
-    meter.working()  # 51
-    meter.done()  # 54
-    assert (meter.images_per_second, meter.wait_share) == (2.0, 0.25)
-    assert meter.lap() == 60
+@pytest.mark.parametrize(
+    ("error", "saves"),
+    [
+        (DataError("D101", "a file vanished", "restore it"), 1),
+        (StoppedError("I075", "stopped, and saved already"), 0),
+        (ResourceError("S601", "no room to save", "make some"), 0),
+        (ValueError("a mistake of ours"), 0),
+        (KeyboardInterrupt(), 0),
+    ],
+)
+def test_what_a_user_can_solve_is_saved_before_it_is_said(error: BaseException, saves: int):
+    saved: list[Path] = []
+    with pytest.raises(type(error)), saved_on_failure(lambda: saved.append(Path())):
+        raise error
+    assert len(saved) == saves
+
+
+def test_without_a_failure_nothing_is_saved():
+    with saved_on_failure(lambda: pytest.fail("saved")):
+        pass

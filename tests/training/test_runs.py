@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from observers import Told
 
 from pixelwise.checkpoints.checkpoint import list_checkpoints, newest_checkpoint
 from pixelwise.errors import CheckpointError, DataError, DivergedError, RecipeError, StoppedError
-from pixelwise.training import loop, runs
+from pixelwise.observer import TrainingStatus
+from pixelwise.training import loop
 from pixelwise.training import step as one_step
-from pixelwise.training.runs import resume, train
+from pixelwise.training.runs import new_run_folder, resume, train
 
 
 def records(run: Path, kind: str) -> list[dict]:
@@ -108,7 +110,7 @@ def test_C6_sigterm_saves_at_the_step_boundary_and_exits_75(
 def test_C6_ctrl_c_at_any_step_resumes_exactly(
     stop_at: int, tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
-    def interrupt(status: loop.Status) -> None:
+    def interrupt(status: TrainingStatus) -> None:
         if status.step == stop_at:
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -119,7 +121,7 @@ def test_C6_ctrl_c_at_any_step_resumes_exactly(
             data=tiny_data,
             output=run,
             threads=1,
-            observer=runs.RunObserver(status=interrupt),
+            observer=Told(step=interrupt),
         )
     assert caught.value.exit_code == 130
     resume(run)
@@ -129,7 +131,7 @@ def test_C6_ctrl_c_at_any_step_resumes_exactly(
 def test_stopped_during_an_evaluation_it_is_done_again(
     tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
-    def interrupt(what: str, done: int, total: int) -> None:
+    def interrupt(what: str, done: int, total: int | None) -> None:
         if what == "evaluating" and done == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -140,7 +142,7 @@ def test_stopped_during_an_evaluation_it_is_done_again(
             data=tiny_data,
             output=run,
             threads=1,
-            observer=runs.RunObserver(phase=interrupt),
+            observer=Told(progress=interrupt),
         )
     resume(run)
     assert_same_run(run, tiny_run)
@@ -148,13 +150,13 @@ def test_stopped_during_an_evaluation_it_is_done_again(
 
 
 def test_who_watches_an_evaluation_can_stop_the_run_there(tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path):
-    def stop(what: str, done: int, total: int) -> None:
+    def stop(what: str, done: int, total: int | None) -> None:
         if what == "evaluating":
             raise StoppedError("I130", "enough", exit_code=130)
 
     run = tmp_path / "run"
     with pytest.raises(StoppedError, match="enough"):
-        train(str(tiny_recipe), data=tiny_data, output=run, threads=1, observer=runs.RunObserver(phase=stop))
+        train(str(tiny_recipe), data=tiny_data, output=run, threads=1, observer=Told(progress=stop))
     newest = newest_checkpoint(run / "checkpoints")
     assert newest is not None
     assert newest.step == 8
@@ -189,7 +191,7 @@ def test_C4_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(tiny_run: 
     content[-1] ^= 1
     weights.write_bytes(content)
     said: list[tuple[str, str]] = []
-    resume(run, observer=runs.RunObserver(warn=lambda code, message: said.append((code, message))))
+    resume(run, observer=Told(warn=lambda code, message: said.append((code, message))))
     assert said[0][0] == "W401"
     assert "step-00000016 is damaged: model.safetensors has SHA-256" in said[0][1]
     assert_same_run(run, tiny_run)
@@ -343,7 +345,7 @@ def test_a_file_that_vanishes_during_training_is_named(tiny_data: Path, tiny_rec
     data = tmp_path / "data"
     shutil.copytree(tiny_data, data)
 
-    def remove(status: loop.Status) -> None:
+    def remove(status: TrainingStatus) -> None:
         for path in (data / "images" / "train").glob("*.png"):
             path.unlink()
 
@@ -354,7 +356,7 @@ def test_a_file_that_vanishes_during_training_is_named(tiny_data: Path, tiny_rec
             output=tmp_path / "run",
             threads=1,
             overrides=["data.cache=off"],
-            observer=runs.RunObserver(status=remove),
+            observer=Told(step=remove),
         )
     assert newest_checkpoint(tmp_path / "run" / "checkpoints") is not None
 
@@ -391,7 +393,7 @@ def test_channels_last_resumes_exactly_too(dtype: str, tiny_data: Path, tiny_rec
         "selection.weights=last",
     ]
 
-    def interrupt(status: loop.Status) -> None:
+    def interrupt(status: TrainingStatus) -> None:
         if status.step == 7:
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -403,7 +405,7 @@ def test_channels_last_resumes_exactly_too(dtype: str, tiny_data: Path, tiny_rec
             output=tmp_path / "run",
             threads=1,
             overrides=changes,
-            observer=runs.RunObserver(status=interrupt),
+            observer=Told(step=interrupt),
         )
     resume(tmp_path / "run")
     assert_same_run(tmp_path / "run", whole)
@@ -417,3 +419,11 @@ def test_bfloat16_trains_to_finite_weights(tiny_data: Path, tiny_recipe: Path, t
     tensors = newest.tensors("model").values()
     assert all(tensor.isfinite().all() for tensor in tensors if tensor.is_floating_point())
     assert {tensor.dtype for tensor in tensors} == {torch.float32, torch.int64}
+
+
+def test_a_new_run_gets_a_folder_that_is_free_and_can_be_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "enet-1").mkdir(parents=True)
+    assert new_run_folder("enet") == Path("runs/enet-2")
+    assert new_run_folder("my:recipe.toml") == Path("runs/my_recipe-1")
+    assert new_run_folder("a/b") == Path("runs/a_b-1")

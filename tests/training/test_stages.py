@@ -10,13 +10,14 @@ from types import SimpleNamespace
 import pytest
 import safetensors.torch
 import torch
+from observers import Told
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.errors import CheckpointError, RecipeError, StoppedError
+from pixelwise.observer import TrainingStatus
 from pixelwise.recipes.files import find as find_recipe
-from pixelwise.training import runs
-from pixelwise.training.loop import Status
-from pixelwise.training.runs import RunObserver, resume, train
+from pixelwise.training import session
+from pixelwise.training.runs import resume, train
 from pixelwise.training.stages import stage_recipe
 
 STAGED = """
@@ -119,18 +120,18 @@ def test_stopped_in_any_stage_and_resumed_equals_uninterrupted(
     where = {"stage": ""}
     order = ["first", "second", ""]
 
-    def phase(what: str, done: int, total: int) -> None:
+    def phase(what: str) -> None:
         if what.startswith("stage "):
             where["stage"] = what.removeprefix("stage ")
         elif what.startswith("beginning with") and what.endswith("stages/second"):
             where["stage"] = ""
 
-    def interrupt(status: Status) -> None:
+    def interrupt(status: TrainingStatus) -> None:
         if (where["stage"], status.step) == (stage, step):
             os.kill(os.getpid(), signal.SIGINT)
 
     run = tmp_path / "run"
-    observer = RunObserver(phase=phase, status=interrupt)
+    observer = Told(phase=phase, step=interrupt)
     with pytest.raises(StoppedError, match=f"after step {step}") as caught:
         train(str(staged_recipe), data=tiny_data, output=run, threads=1, observer=observer)
     assert caught.value.help == f"continue with: pixelwise resume {run}"
@@ -177,7 +178,7 @@ def test_a_run_begins_with_the_result_of_another_one(
         output=tmp_path / "run",
         threads=1,
         overrides=[f"initialize.run={tiny_run}", "initialize.recipe=tiny", 'optimizer.groups=[{pattern=".", lr=0}]'],
-        observer=RunObserver(phase=lambda what, done, total: said.append(what)),
+        observer=Told(phase=said.append),
     )
     # Nothing learns at a rate of 0, so the parameters are still those it began with: the averaged ones of the best.
     start = json.loads((run / "environment.json").read_bytes())["initial_weights"]["run"]
@@ -219,7 +220,7 @@ def patient(run: Path, recipe: Path, data: Path, stop_at: int | None = None, ove
     """Train, or continue where `overrides` are given, with evaluations that give `SCORES`."""
     now = SimpleNamespace(step=stop_at or 0)
 
-    def status(latest: Status) -> None:
+    def status(latest: TrainingStatus) -> None:
         now.step = latest.step
         if now.step == stop_at and overrides is None:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -227,9 +228,9 @@ def patient(run: Path, recipe: Path, data: Path, stop_at: int | None = None, ove
     def scores(*arguments: object, **options: object) -> SimpleNamespace:
         return SimpleNamespace(miou=SCORES[now.step // 4 - 1], pixel_accuracy=0.5, per_class_iou=[0.5, None, 0.5])
 
-    observer = RunObserver(status=status)
+    observer = Told(step=status)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "evaluate_model", scores)
+        patch.setattr(session, "evaluate_model", scores)
         if overrides is not None:
             return resume(run, overrides=overrides, observer=observer)
         return train(str(recipe), data=data, output=run, threads=1, overrides=PATIENT, observer=observer)
@@ -285,13 +286,13 @@ def test_groups_and_layers_resume_exactly(tiny_recipe: Path, tiny_data: Path, tm
         "selection.weights=last",
     ]
 
-    def interrupt(status: Status) -> None:
+    def interrupt(status: TrainingStatus) -> None:
         if status.step == 7:
             os.kill(os.getpid(), signal.SIGINT)
 
     whole = train(str(tiny_recipe), data=tiny_data, output=tmp_path / "whole", threads=1, overrides=changes)
     run = tmp_path / "run"
-    observer = RunObserver(status=interrupt)
+    observer = Told(step=interrupt)
     with pytest.raises(StoppedError):
         train(str(tiny_recipe), data=tiny_data, output=run, threads=1, overrides=changes, observer=observer)
     resume(run)

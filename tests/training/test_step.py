@@ -8,13 +8,14 @@ from torch import nn
 
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.schema.model import IMAGENET, ENetSpec, Preprocessing
+from pixelwise.recipes.schema.model import IMAGENET, Preprocessing
 from pixelwise.recipes.schema.recipe import Precision
 from pixelwise.training import step
 from pixelwise.training.batches import Batch
-from pixelwise.training.ema import build_average
-from pixelwise.training.optimizers import build_optimizer
+from pixelwise.training.optimization.ema import build_average
+from pixelwise.training.optimization.optimizers import build_optimizer
 from pixelwise.training.precision import head_logits
 from pixelwise.training.state import TrainingState
 from pixelwise.training.step import prepare, train_step

@@ -1,3 +1,5 @@
+import math
+
 import msgspec
 import pytest
 from reports.zoo_cases import make_recipe, make_result, write_result
@@ -88,7 +90,7 @@ def test_weights_that_were_not_trained_here_reproduce_nothing():
 
 def test_results_of_other_recipes_and_without_a_score_do_not_count():
     other = make_recipe("row-2")
-    assert summarize(RECIPE, [make_result(other, 60.0), make_result(RECIPE, 60.0, miou=None)]) is None
+    assert summarize(RECIPE, [make_result(other, 60.0), make_result(RECIPE, math.nan)]) is None
 
 
 def test_a_row_without_a_published_number_cannot_be_reproduced():

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.backbones.base import Encoder
+from pixelwise.backbones.building import expect_output_stride, register_encoder
 from pixelwise.layers.resizing import resize_to
 
 STEM_CHANNELS = 64
@@ -220,3 +221,10 @@ def _conv3x3_norm_relu(in_channels: int, out_channels: int, stride: int = 1) -> 
 def _conv1x1_norm(in_channels: int, out_channels: int) -> nn.Sequential:
     conv = nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(out_channels))
+
+
+@register_encoder(*(f"hrnet-{variant}" for variant in VARIANTS))
+def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> HRNetEncoder:
+    """One of the variants, which have no output stride but 32; it gives all maps."""
+    expect_output_stride(name, output_stride, STRIDES[-1])
+    return HRNetEncoder(name.removeprefix("hrnet-"), in_channels)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from torch import nn
 
+from pixelwise.backbones.building import expect_output_stride, register_encoder
 from pixelwise.backbones.timm import TimmEncoder
 
 GROUP_SIZES = {
@@ -52,3 +53,15 @@ class LiteEncoder(TimmEncoder):
                 if module_name.startswith(place) and isinstance(module, nn.Conv2d):
                     module.stride = (1, 1)
             self.strides = (*self.strides[:-1], 16)
+
+
+PREFIX = "edgeai/"
+"""Tells the names of these encoders from those of timm's networks, which have other activations."""
+
+
+@register_encoder(*(PREFIX + name for name in GROUP_SIZES))
+def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> LiteEncoder:
+    """One of TI's encoders, at output stride 32 unless 16 is asked for; it gives all maps."""
+    return LiteEncoder(
+        name.removeprefix(PREFIX), 16 if expect_output_stride(name, output_stride, 16, 32) == 16 else 32, in_channels
+    )

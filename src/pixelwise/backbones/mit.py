@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.backbones.base import Encoder
+from pixelwise.backbones.building import expect_output_stride, register_encoder
 from pixelwise.errors import RecipeError
 from pixelwise.layers.padding import pad_to
 from pixelwise.layers.sizes import longer
@@ -250,3 +251,10 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
     if isinstance(module, nn.Linear | nn.Conv2d) and module.bias is not None:
         nn.init.zeros_(module.bias)
+
+
+@register_encoder(*VARIANTS)
+def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> MiT:
+    """A MiT, which has one output stride; it gives all maps."""
+    expect_output_stride(name, output_stride, STRIDES[-1])
+    return MiT(name, in_channels=in_channels)

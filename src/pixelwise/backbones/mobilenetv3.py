@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from pixelwise.backbones.base import Encoder
+from pixelwise.backbones.building import register_encoder
 from pixelwise.errors import RecipeError
 from pixelwise.layers.initialisation import he_normal
 
@@ -96,3 +97,9 @@ def _dilate(conv: nn.Conv2d) -> None:
     """Set the dilation, and the padding that keeps the size."""
     reach = DILATION * (conv.kernel_size[0] // 2)
     conv.dilation, conv.padding = (DILATION, DILATION), (reach, reach)
+
+
+@register_encoder(NAME)
+def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> MobileNetV3LargeDilated:
+    """The one network there is; it gives all maps."""
+    return MobileNetV3LargeDilated(output_stride, in_channels)

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.backbones.base import Encoder
+from pixelwise.backbones.building import expect_output_stride, register_encoder
 from pixelwise.layers.initialisation import truncated_normal
 
 EPS = 1e-3
@@ -274,3 +275,13 @@ def round_to_8(channels: float) -> int:
 
 def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=EPS, momentum=MOMENTUM)
+
+
+PREFIX = "tensorflow/"
+"""Tells the names of these encoders from those of timm's networks, which pad otherwise."""
+
+
+@register_encoder(*(PREFIX + name for name in SPECS))
+def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> TFMobileNet:
+    """One of the MobileNets, at output stride 32 unless another one is asked for; it gives both maps."""
+    return TFMobileNet(name.removeprefix(PREFIX), expect_output_stride(name, output_stride, 8, 16, 32), in_channels)

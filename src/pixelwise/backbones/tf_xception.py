@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.backbones.base import Encoder
+from pixelwise.backbones.building import expect_output_stride, register_encoder
+from pixelwise.backbones.tf_mobilenet import PREFIX
 from pixelwise.layers.initialisation import truncated_normal
 
 MOMENTUM = 0.0003
@@ -72,3 +74,9 @@ class TFXception65(Encoder):
         for block in others:
             features = block(features)
         return [fine, features]
+
+
+@register_encoder(f"{PREFIX}xception65")
+def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> TFXception65:
+    """The one network there is, at output stride 32 unless another one is asked for; it gives both maps."""
+    return TFXception65(expect_output_stride(name, output_stride, 8, 16, 32), in_channels)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from functools import cache
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from pixelwise.backbones.base import Encoder
+from pixelwise.backbones.building import register_encoders
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.suggestions import did_you_mean
+from pixelwise.suggestions import did_you_mean
 
 Size = tuple[int, int]
 
@@ -50,8 +51,12 @@ class TimmEncoder(Encoder):
         # Importing timm takes longer than building a small network: only who needs it pays.
         import timm
 
-        if not timm.is_model(name):
-            raise unknown_encoder(name)
+        if not is_model(name):
+            raise RecipeError(
+                "R207",
+                f"timm {timm.__version__} has no model named '{name}'{did_you_mean(name, models())}",
+                "`timm.list_models()` names its models; resnet18 and mobilenetv3_large_100 are good small ones",
+            )
         if output_stride is not None:
             options["output_stride"] = output_stride
         options |= other_channels(in_channels)
@@ -129,25 +134,39 @@ def other_channels(in_channels: int) -> dict[str, Any]:
     return {} if in_channels == 3 else {"in_chans": in_channels}
 
 
-def unknown_encoder(name: str, others: Iterable[str] = ()) -> RecipeError:
-    """The error for a name that no encoder has.
+def is_model(name: str) -> bool:
+    """Whether timm has a model of that name."""
+    import timm
+
+    return timm.is_model(name)
+
+
+def models() -> list[str]:
+    """Names of timm's models."""
+    import timm
+
+    return timm.list_models()
+
+
+@cache
+def has_one_stride(name: str) -> bool:
+    """Whether timm's model of that name gives feature maps of one and the same stride only.
 
     Args:
-        name: The name.
-        others: Names of encoders that are not timm's.
+        name: timm's name of a model.
 
     Returns:
-        R207 with the nearest names.
+        False also if it gives none at all.
     """
     import timm
 
-    others = tuple(others)
-    own = f"; further ones are {', '.join(others)}" if others else ""
-    return RecipeError(
-        "R207",
-        f"timm {timm.__version__} has no model named '{name}'{did_you_mean(name, (*others, *timm.list_models()))}",
-        f"`timm.list_models()` names timm's{own}; resnet18 and mobilenetv3_large_100 are good small ones",
-    )
+    try:
+        with torch.device("meta"):
+            network = timm.create_model(name, pretrained=False, features_only=True)
+    except REFUSALS:
+        return False
+    strides = cast("list[int]", cast("timm.models.FeatureInfo", network.feature_info).reduction())
+    return len(strides) > 1 and len(set(strides)) == 1
 
 
 def _create(name: str, options: dict[str, Any]) -> nn.Module:
@@ -199,3 +218,9 @@ def unusable(name: str, reason: str) -> RecipeError:
         "choose one that takes images of any size and gives feature maps: convolutional networks such as resnet18, "
         "plain transformers such as vit_small_patch16_dinov3, or mit_b0",
     )
+
+
+@register_encoders("timm", matches=lambda name: is_model(name) and not has_one_stride(name), names=models)
+def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> TimmEncoder:
+    """A model of timm, which gives all its maps."""
+    return TimmEncoder(name, output_stride, in_channels)

@@ -17,14 +17,15 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.backbones.base import Encoder
-from pixelwise.backbones.timm import REFUSALS, other_channels, unusable, wrong_size
+from pixelwise.backbones.building import register_encoders
+from pixelwise.backbones.timm import REFUSALS, has_one_stride, is_model, other_channels, unusable, wrong_size
 from pixelwise.errors import RecipeError
 
 STRIDES = (4, 8, 16, 32)
@@ -35,26 +36,6 @@ _OPTIONS: tuple[dict[str, Any], ...] = tuple(
 )
 """What timm's constructors are given, the first that one takes: position embeddings that follow the size
 of the image where it has to be asked for, and no pooling, which would move the final normalisation behind it."""
-
-
-def has_one_stride(name: str) -> bool:
-    """Whether timm's model of that name gives feature maps of one and the same stride only.
-
-    Args:
-        name: timm's name of a model.
-
-    Returns:
-        False also if it gives none at all.
-    """
-    import timm
-
-    try:
-        with torch.device("meta"):
-            network = timm.create_model(name, pretrained=False, features_only=True)
-    except REFUSALS:
-        return False
-    strides = cast("list[int]", cast("timm.models.FeatureInfo", network.feature_info).reduction())
-    return len(strides) > 1 and len(set(strides)) == 1
 
 
 class ViTEncoder(Encoder):
@@ -209,3 +190,9 @@ def _enlarging(width: int, doublings: int) -> nn.Sequential:
         layers.append(nn.ConvTranspose2d(width, width // 2, kernel_size=2, stride=2))
         width //= 2
     return nn.Sequential(*layers)
+
+
+@register_encoders("timm's plain transformers", matches=lambda name: is_model(name) and has_one_stride(name))
+def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> ViTEncoder:
+    """A plain transformer of timm with the feature pyramid that is needed."""
+    return ViTEncoder(name, output_stride, maps, in_channels)

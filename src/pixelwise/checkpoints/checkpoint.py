@@ -8,6 +8,7 @@ it is damaged and skipped: the newest *valid* checkpoint wins.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -189,7 +190,9 @@ def remove_old_checkpoints(folder: Path, keep: int) -> None:
         kept.add(max(scored)[2])
     for path, _ in listed:
         if path not in kept:
-            remove_folder(path)
+            # On Windows one that another process reads cannot be removed; it goes with a later one.
+            with contextlib.suppress(PermissionError):
+                remove_folder(path)
 
 
 def remove_later_checkpoints(folder: Path, step: int) -> None:

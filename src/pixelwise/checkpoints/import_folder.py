@@ -12,38 +12,40 @@ import msgspec
 from pixelwise.checkpoints.checkpoint import save_checkpoint
 from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
 from pixelwise.checkpoints.importers.state_files import load_state_file
+from pixelwise.checkpoints.options import ImportOptions
 from pixelwise.errors import RecipeError
 from pixelwise.models import build_model
+from pixelwise.options import chosen
 from pixelwise.recipes.files import find as find_recipe
-from pixelwise.recipes.overrides import apply_overrides, to_toml
+from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
+from pixelwise.records.run_folder import CHECKPOINTS, is_run, write_recipe
 from pixelwise.storage import json_text, printable, sha256_file, write_text
 
 PROVENANCE = "provenance.json"
 
 
-def import_file(
+def import_weights_file(
     file: str | os.PathLike[str],
     recipe: str | Recipe,
-    source: str,
     output: str | os.PathLike[str],
+    options: ImportOptions | None = None,
     *,
     overrides: Sequence[str] = (),
-    licence: str | None = None,
+    **changes: Any,
 ) -> ImportReport:
-    """Write the weights in `file` as a folder that `load`, `predict` and `evaluate` take like a run.
+    """Write another system's file of weights as a folder that `load`, `predict` and `evaluate` take like a run.
 
     The folder holds `recipe.toml`, one checkpoint of step 0 and `provenance.json`: the file's name,
     size and SHA-256, the source, the licence and what became of every tensor.
 
     Args:
         file: Their file: `.safetensors`, or of `torch.save` (read with `weights_only=True`).
-        recipe: Name of a recipe, a `.toml` file or a recipe: the network the weights are of.
-        source: Which system wrote them, one of `pixelwise.checkpoints.importers.importing.SOURCES`.
+        recipe: The recipe whose network the weights are of, its name, or a `.toml` file.
         output: Folder to create.
+        options: Which system wrote the file, and the licence of the weights.
         overrides: `section.field=value` changes to the recipe.
-        licence: Of the weights; None: what the recipe's published row says.
+        **changes: Single options by keyword, such as `source="torchvision"`.
 
     Returns:
         What became of every tensor.
@@ -52,9 +54,11 @@ def import_file(
         CheckpointError: As `import_weights` and `load_state_file`.
         RecipeError: R213, `output` holds a run or weights already.
     """
+    options = chosen(ImportOptions, options, changes)
+    source, licence = options.source, options.licence
     path, folder = Path(file), Path(output)
-    if (folder / RECIPE).exists() or (folder / CHECKPOINTS).exists():
-        raise RecipeError("R213", f"{printable(folder)} already holds a run or weights", "choose another --output")
+    if is_run(folder) or (folder / CHECKPOINTS).exists():
+        raise RecipeError("R213", f"{printable(folder)} already holds a run or weights", "choose another `output`")
     resolved = apply_overrides(find_recipe(recipe) if isinstance(recipe, str) else recipe, overrides)
     content = load_state_file(path)
     model = build_model(resolved)
@@ -79,5 +83,5 @@ def import_file(
         metadata={"recipe": resolved.name, "classes": list(model.classes), "imported_from": source, "licence": licence},
     )
     write_text(folder / PROVENANCE, json_text(provenance))
-    write_text(folder / RECIPE, to_toml(resolved))  # last: its presence says that the folder is complete
+    write_recipe(folder, resolved)  # last: its presence says that the folder is complete
     return report

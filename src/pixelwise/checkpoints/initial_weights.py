@@ -13,9 +13,9 @@ from torch import Tensor
 from pixelwise.backbones.base import Encoder
 from pixelwise.backbones.mit import VARIANTS
 from pixelwise.backbones.vit import ViTEncoder, pretrained_state
-from pixelwise.checkpoints.importers.importing import as_convolution, translate
-from pixelwise.checkpoints.importers.segformer import encoder_conversion
+from pixelwise.checkpoints.importers.sources.segformer import encoder_conversion
 from pixelwise.checkpoints.importers.state_files import load_state_file
+from pixelwise.checkpoints.importers.translating import as_convolution, translate
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.schema.recipe import Initialize

@@ -29,7 +29,9 @@ from pixelwise.cli import (
     table,
     train,
 )
+from pixelwise.cli.options import Verb
 from pixelwise.errors import PixelwiseError, PixelwiseWarning
+from pixelwise.machine.console import print_anything
 
 app = typer.Typer(
     name="pixelwise",
@@ -54,11 +56,11 @@ for verb in (
     table,
     profile,
     export,
+    quantize,
     deploy,
     import_weights,
 ):
-    app.command(name=verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.run)
-app.command(name="quantize")(quantize.run)
+    app.command(name=verb.__name__.rpartition(".")[2].replace("_", "-"), cls=Verb)(verb.run)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 
@@ -121,4 +123,5 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def entry() -> None:
     """What the `pixelwise` script calls."""
+    print_anything()
     sys.exit(main())

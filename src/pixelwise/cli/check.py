@@ -6,25 +6,31 @@ from pathlib import Path
 
 import typer
 
+from pixelwise.cli.options import takes
+from pixelwise.datasets.auditing.options import CheckOptions
 
+
+@takes(CheckOptions)
 def run(
     path: Path = typer.Argument(..., help="Folder of the data set."),
-    overrides: list[str] = typer.Argument(None, help="How to read it, such as data.exif=ignore."),
-    recipe: str = typer.Option(None, "--recipe", help="Check against this recipe's data set and classes."),
-    fresh: bool = typer.Option(False, "--fresh", help="Look at every file again, also at unchanged ones."),
+    overrides: list[str] = typer.Argument(None, help="How to read the data, such as data.exif=ignore."),
+    *,
+    options: CheckOptions,
     json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
-    html: Path = typer.Option(None, "--html", help="Write a page with overlays to this file; it needs no network."),
-    write: Path = typer.Option(
-        None, "--write", help="Write a recipe file for this data (.toml): classes, colours, splits."
-    ),
 ) -> None:
     """Find out what is wrong with a data set.
 
     Looks at every image and mask and says what is wrong, in which file, and how to mend it. Nothing is written
     into the data folder. Besides, it measures class shares, colours, images that look alike in two splits, and the
-    best mIoU that a network with coarse output can reach. Exit status 3 when training would be wrong.
+    best mIoU that a network with coarse output can reach. Exit status 3 if there are errors to fix before training.
     """
-    from pixelwise.reports.audit.terminal import check_and_show
+    import pixelwise
+    from pixelwise.reports.audit.terminal import print_check, print_written
+    from pixelwise.reports.displays import display
 
-    if check_and_show(path, overrides or [], recipe=recipe, fresh=fresh, as_json=json, html=html, write=write):
+    with display() as observer:
+        checked = pixelwise.check(path, overrides or (), options, observer=observer)
+    print_check(checked, as_json=json)
+    print_written(checked, options.html, options.write)
+    if checked.refused:
         raise typer.Exit(3)

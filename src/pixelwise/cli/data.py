@@ -6,6 +6,9 @@ from pathlib import Path
 
 import typer
 
+from pixelwise.cli.options import Verb, takes
+from pixelwise.datasets.preparing.options import ConvertOptions, PrepareOptions, SplitOptions
+
 app = typer.Typer(no_args_is_help=True, help="Get, make, divide, convert and measure data sets.")
 
 
@@ -14,100 +17,121 @@ def _group() -> None:
     """Get, make, divide, convert and measure data sets."""
 
 
-@app.command()
+@app.command(cls=Verb)
+@takes(PrepareOptions)
 def prepare(
-    name: str = typer.Argument(None, help="camvid, voc-aug, ade20k, coco, cityscapes, ...; without it: what is known."),
-    root: Path = typer.Option(None, "--root", help="The data set's folder; archives that lie in it are used."),
-    download: bool = typer.Option(False, "--download", help="Fetch archives that are not there. Read the terms first."),
+    name: str = typer.Argument(
+        None,
+        help="Name of a public data set: {names of pixelwise.datasets.preparing.fetching:list_public_data}. Without it "
+        "they are listed with their terms.",
+    ),
+    root: Path = typer.Option(
+        None, "--root", help="Folder of the data set; archives that lie in it are used. Without it: data/NAME."
+    ),
+    *,
+    options: PrepareOptions,
 ) -> None:
     """Bring a public data set into a folder: download, check, unpack, convert.
 
     An interrupted download is continued by the same command. Archives are checked by SHA-256 and refused as a whole
     if they hold anything but plain files. Data behind a login is named with what to put where.
     """
-    from pixelwise.reports.data import prepare_and_show, show_known
+    import pixelwise
+    from pixelwise.reports.data import print_prepared, print_public_data
+    from pixelwise.reports.displays import display
 
     if name is None:
-        show_known()
-    else:
-        prepare_and_show(name, root or Path("data") / name, download=download)
+        print_public_data(pixelwise.list_public_data())
+        return
+    with display(phases=True) as observer:
+        prepared = pixelwise.prepare(name, root, options, observer=observer)
+    print_prepared(prepared)
 
 
-@app.command()
+@app.command(cls=Verb)
+@takes(SplitOptions)
 def split(
     root: Path = typer.Argument(..., help="Folder of the data set."),
-    overrides: list[str] = typer.Argument(None, help="How to read it, such as data.dataset=folder."),
-    val: float = typer.Option(0.2, "--val", help="Share of the groups that becomes val."),
-    test: float = typer.Option(0.0, "--test", help="Share of the groups that becomes test."),
-    group: str = typer.Option(
-        None, "--group", help="Regular expression; images whose names match the same text stay together."
-    ),
-    output: Path = typer.Option(None, "--output", help="Folder of the lists; default: the data set's own."),
-    force: bool = typer.Option(False, "--force", help="Replace lists that exist."),
+    overrides: list[str] = typer.Argument(None, help="How to read the data, such as data.dataset=folder."),
+    *,
+    options: SplitOptions,
 ) -> None:
     """Divide a data set into train, val and test: writes lists, moves no file.
 
     What decides is the hash of the names alone, so it is the same everywhere. Frames of a video belong together:
     --group '^[^_]+' keeps what comes before the first underscore in one split.
     """
-    from pixelwise.reports.data import split_and_show
+    import pixelwise
+    from pixelwise.reports.data import print_division
 
-    split_and_show(root, overrides or [], val=val, test=test, group=group, output=output, replace=force)
+    print_division(pixelwise.split(root, overrides or (), options))
 
 
-@app.command()
+@app.command(cls=Verb)
+@takes(ConvertOptions)
 def convert(
     root: Path = typer.Argument(..., help="Folder of the data set."),
     output: Path = typer.Argument(..., help="Folder to create."),
-    overrides: list[str] = typer.Argument(None, help="How to read it, such as 'data.allow=[\"D220\"]'."),
-    to: str = typer.Option("folder", "--to", help="folder: images/ and masks/ with class ids, and dataset.toml."),
-    size: str = typer.Option(None, "--size", help="Resize to WIDTHxHEIGHT, such as 480x360."),
+    overrides: list[str] = typer.Argument(None, help="How to read the data, such as 'data.allow=[\"D220\"]'."),
+    *,
+    options: ConvertOptions,
 ) -> None:
     """Write any readable data set as images and masks of class ids."""
-    from pixelwise.reports.data import convert_and_show
+    import pixelwise
+    from pixelwise.reports.data import print_written_data
+    from pixelwise.reports.displays import display
 
-    convert_and_show(root, output, overrides or [], to=to, size=size)
+    with display() as observer:
+        written = pixelwise.convert(root, output, overrides or (), options, observer=observer)
+    print_written_data(written)
 
 
-@app.command()
+@app.command(cls=Verb)
 def stats(
     root: Path = typer.Argument(..., help="Folder of the data set."),
-    overrides: list[str] = typer.Argument(None, help="How to read it."),
+    overrides: list[str] = typer.Argument(None, help="How to read the data, such as data.channels=[3,2,1]."),
     json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
 ) -> None:
     """Measure a data set: pixels and images by class, sizes, colours, class weights."""
-    from pixelwise.reports.data import show_statistics
+    import pixelwise
+    from pixelwise.reports.data import print_statistics
+    from pixelwise.reports.displays import display
 
-    show_statistics(root, overrides or [], as_json=json)
+    with display() as observer:
+        measured = pixelwise.statistics(root, overrides or (), observer=observer)
+    print_statistics(measured, as_json=json)
 
 
-@app.command()
+@app.command(cls=Verb)
 def cache(
     clear: bool = typer.Option(False, "--clear", help="Remove what can be computed again and no process uses."),
-    kind: list[str] = typer.Option(None, "--kind", help="Only this kind, entry by entry; may be repeated."),
-    json: bool = typer.Option(False, "--json", help="Print JSON."),
+    kinds: list[str] = typer.Option(
+        None,
+        "--kind",
+        help="Look at this kind only, entry by entry; may be repeated. Kinds that cannot be computed again are removed "
+        "only where they are named here.",
+    ),
+    json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
 ) -> None:
     """Show what Pixelwise keeps in the cache folder: every kind, its entries, their size, and what they are for."""
+    import pixelwise
     from pixelwise.reports.caching import print_cache
-    from pixelwise.storage.cache_contents import cache_contents, clear_cache
 
-    chosen = kind or []
-    contents = cache_contents(chosen)
-    print_cache(contents, clear_cache(chosen) if clear else None, chosen, as_json=json)
+    print_cache(pixelwise.cache(kinds or (), clear=clear), kinds or (), as_json=json)
 
 
-@app.command()
+@app.command(cls=Verb)
 def town(
     output: Path = typer.Argument(..., help="Folder to create: images/ and masks/ with train, val and test."),
     overrides: list[str] = typer.Argument(
-        None, help="Changes to the town-demo recipe's data, such as data.town_images=[100,20,20]."
+        None, help="Changes of the town-demo recipe's data, such as data.town_images=[100,20,20]."
     ),
 ) -> None:
     """Draw the synthetic town: street scenes with exact labels in CamVid's 11 classes."""
-    from pixelwise.datasets.town.scenes import write_town
-    from pixelwise.recipes.catalog import recipe
-    from pixelwise.recipes.overrides import apply_overrides
+    import pixelwise
+    from pixelwise.reports.data import print_written_data
+    from pixelwise.reports.displays import display
 
-    data = apply_overrides(recipe("town-demo"), overrides or []).data
-    root = write_town(output, data)
-    print(f"{root}: {', '.join(f'{n} {s}' for n, s in zip(data.town_images, ('train', 'val', 'test'), strict=True))}")
+    with display() as observer:
+        written = pixelwise.draw_town(output, overrides or (), observer=observer)
+    print_written_data(written)

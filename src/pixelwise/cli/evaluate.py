@@ -6,36 +6,32 @@ from pathlib import Path
 
 import typer
 
+from pixelwise.cli.options import takes
+from pixelwise.evaluation.options import EvaluateOptions
 
+
+@takes(EvaluateOptions)
 def run(
     run: Path = typer.Argument(..., help="Run folder, or an exported model.onnx."),
     data: Path = typer.Option(None, "--data", help="Folder of the data set; default: the one it was trained on."),
-    split: str = typer.Option(None, "--split", help="Default: the recipe's."),
+    split: str = typer.Option(None, "--split", help="Name of the split; default: the recipe's."),
     protocol: list[str] = typer.Option(
-        None, "--protocol", help="Default: the recipe's first. Give it several times to score them in one pass."
+        None,
+        "--protocol",
+        help="Name of a protocol; default: the recipe's first. Give it several times to score them in one pass.",
     ),
-    boundary: bool = typer.Option(True, help="Measure boundary IoU too."),
-    calibration: bool = typer.Option(False, "--calibration", help="Measure the calibration error too (slower)."),
-    group: str = typer.Option(
-        None, "--group", help="Score groups of images too: a regular expression for their names, such as '^[^_]+'."
-    ),
-    device: str = typer.Option("auto", "--device", help="auto, cpu or cuda."),
+    *,
+    options: EvaluateOptions,
     json: bool = typer.Option(False, "--json", help="Print the result as JSON instead of a table."),
 ) -> None:
     """Score a run.
 
     Each result, with its tables and pictures, is kept in RUN/evaluations/SPLIT-PROTOCOL; the report is renewed.
     """
-    from pixelwise.reports.summary import evaluate_and_show
+    import pixelwise
+    from pixelwise.reports.displays import display
+    from pixelwise.reports.run.terminal import show_results
 
-    evaluate_and_show(
-        run,
-        data=data,
-        split=split,
-        protocols=protocol,
-        boundary=boundary,
-        calibration=calibration,
-        group=group,
-        device=device,
-        as_json=json,
-    )
+    with display() as observer:
+        found = pixelwise.evaluate(run, data, split, protocol=protocol or None, options=options, observer=observer)
+    show_results(found if isinstance(found, list) else [found], run, as_json=json)

@@ -6,19 +6,18 @@ from pathlib import Path
 
 import typer
 
+from pixelwise.checkpoints.options import ImportOptions
+from pixelwise.cli.options import takes
 
+
+@takes(ImportOptions)
 def run(
     file: Path = typer.Argument(..., help="Their file: .pth, .pt, .bin or .safetensors."),
     overrides: list[str] = typer.Argument(None, help="Changes to the recipe such as model.head=mlp."),
     recipe: str = typer.Option(..., "--recipe", help="The recipe whose network the weights are of."),
-    source: str = typer.Option(
-        ...,
-        "--source",
-        help="Who wrote them: pytorch-enet, sssegmentation, united-perception, torchvision, edgeai, erfnet-pytorch, "
-        "mmsegmentation or huggingface.",
-    ),
     output: Path = typer.Option(..., "--output", help="Folder to create."),
-    licence: str = typer.Option(None, "--licence", help="Of the weights; default: what the recipe's row says."),
+    *,
+    options: ImportOptions,
     json: bool = typer.Option(False, "--json", help="Print the report as JSON."),
 ) -> None:
     """Convert weights of another system.
@@ -26,12 +25,8 @@ def run(
     Every tensor has to be explained, or nothing is written. The folder can be given to `predict` and `evaluate` like
     a run; its provenance.json says where the weights came from.
     """
-    from pixelwise.checkpoints.import_folder import import_file
-    from pixelwise.storage import json_text
+    import pixelwise
+    from pixelwise.reports.importing import show_import
 
-    report = import_file(file, recipe, source, output, overrides=overrides or [], licence=licence)
-    if json:
-        print(json_text(report), end="")
-        return
-    print(report)
-    print(f"{output}: written. Use it with: pixelwise predict {output} IMAGES")
+    report = pixelwise.import_weights_file(file, recipe, output, options, overrides=overrides or ())
+    show_import(report, output, as_json=json)

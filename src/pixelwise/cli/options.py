@@ -1,22 +1,50 @@
 """From option structs to the command line: `takes(ExportOptions)` gives a verb one option per field.
 
 A field may say in `msgspec.Meta(extra={...})` how it looks there: `flag` (another name than the field's), `metavar`,
-`many` (the option may be given several times instead of once with commas), `hidden`.
+`many` (the option may be given several times instead of once with commas), `hidden`, `none` (the word that means None
+where that is not the default), `names` (a function, as `package.module:name`, that lists what may be given; the help
+asks it when it is shown).
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import pkgutil
 import re
 import typing
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 import typer
+from typer.core import TyperCommand
 
+from pixelwise.errors import PixelwiseError
 from pixelwise.options import Options, constraints, field_texts
+
+
+class Verb(TyperCommand):
+    """A command whose help lists what registries hold, and whose errors name flags instead of parameters."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help text, with the names that options may have."""
+        self.help = self.help and with_names(self.help)
+        for parameter in self.params:
+            text = getattr(parameter, "help", None)
+            if text:
+                parameter.help = with_names(text)  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except PixelwiseError as error:
+            flags = {one.name: one.opts[0] for one in self.params if one.name and one.opts[0].startswith("--")}
+            error.message, error.help = with_flags(error.message, flags), with_flags(error.help, flags)
+            raise
 
 
 class Flag(typing.NamedTuple):
@@ -92,15 +120,21 @@ def _flag(options: type[Options], field: msgspec.structs.FieldInfo, hint: Any) -
     if base is bool and default is True:
         name = f"{name}/--no-{name.removeprefix('--')}"
     annotation, parse, show = _conversion(base, bool(marks.get("many")))
+    if word := marks.get("none"):
+        annotation, parse = str, functools.partial(_word_or, word, base)
+    text = field_texts(options).get(field.name, "")
+    if listing := marks.get("names"):
+        text += f" One of: {{names of {listing}}}."
+    unset = default is None or (default == () and annotation is str)  # "" would be a value
     info = typer.Option(
-        ... if required else None if default is None else show(default),
+        ... if required else None if unset else show(default),
         name,
-        help=field_texts(options).get(field.name, ""),
+        help=text,
         metavar=marks.get("metavar"),
         show_default=not required and default not in (None, False, ()),
         **_limits(options, field.name, base),
     )
-    kind = annotation | None if optional and annotation is not bool else annotation
+    kind = annotation | None if (optional or unset) and annotation is not bool else annotation
     parameter = inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=info, annotation=kind)
 
     def read(value: Any) -> Any:
@@ -123,12 +157,12 @@ def _base(hint: Any) -> tuple[Any, bool]:
 def _conversion(base: Any, many: bool) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
     """What Typer should read, how that becomes the field's value, and how a default is shown."""
     if base == tuple[int, int]:  # (height, width) in code, WIDTHxHEIGHT on the command line
-        from pixelwise.recipes.protocols import parse_size
+        from pixelwise.recipes.sizes import parse_size
 
         return str, parse_size, lambda size: f"{size[1]}x{size[0]}"
     if typing.get_origin(base) in (tuple, list):
         item = _base(typing.get_args(base)[0])[0]
-        one = item if item in (int, float) else str
+        one = item if item in (int, float, Path) else str
         if many:
             return list[str], lambda texts: tuple(map(one, texts)), list
         return str, functools.partial(_separated, one), lambda values: ",".join(map(str, values))
@@ -139,12 +173,27 @@ def _separated(kind: type, text: str) -> tuple[Any, ...]:
     """`1,2` -> (1, 2): what stands between commas, each once.
 
     Raises:
-        typer.BadParameter: One of them is no number where numbers are wanted.
+        typer.BadParameter: One of them is no number where numbers are wanted, or nothing stands there.
     """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise typer.BadParameter(f"'{text}' names nothing; leave the option out, or give one value or several")
     try:
-        return tuple(dict.fromkeys(kind(part.strip()) for part in text.split(",") if part.strip()))
+        return tuple(dict.fromkeys(kind(part) for part in parts))
     except ValueError:
         raise typer.BadParameter(f"'{text}'; expected numbers with commas between them, such as 1,2") from None
+
+
+def _word_or(word: str, kind: type, text: str) -> Any:
+    """None where the word that means it was given, else the number.
+
+    Raises:
+        typer.BadParameter: It is neither.
+    """
+    try:
+        return None if text == word else kind(text)
+    except ValueError:
+        raise typer.BadParameter(f"'{text}'; expected a number or {word}") from None
 
 
 def _limits(options: type[Options], field: str, base: Any) -> dict[str, Any]:
@@ -152,6 +201,11 @@ def _limits(options: type[Options], field: str, base: Any) -> dict[str, Any]:
     if bounds is None or base not in (int, float):
         return {}
     return {name: one for name, one in (("min", bounds.least), ("max", bounds.most)) if one is not None}
+
+
+def with_names(text: str) -> str:
+    """A help text with the names that its functions list, instead of `{names of package.module:function}`."""
+    return re.sub(r"\{names of ([\w.:]+)\}", lambda found: ", ".join(pkgutil.resolve_name(found[1])()), text)
 
 
 def with_flags(text: str, names: typing.Mapping[str, str]) -> str:

@@ -9,6 +9,6 @@ import typer
 
 def run(run: Path = typer.Argument(..., help="Run folder.")) -> None:
     """Write RUN/report.html again."""
-    from pixelwise.reports.run.page import write_report
+    import pixelwise
 
-    print(write_report(run))
+    print(pixelwise.write_report(run))

@@ -6,23 +6,27 @@ from pathlib import Path
 
 import typer
 
+from pixelwise.cli.options import takes
+from pixelwise.training.options import ResumeOptions
 
+
+@takes(ResumeOptions)
 def run(
     run: Path = typer.Argument(..., help="Run folder."),
     overrides: list[str] = typer.Argument(
         None, help="Changes that keep the run comparable, such as schedule.epochs=400 or data.workers=4."
     ),
-    data: Path = typer.Option(None, "--data", help="Where the data is now; default: where it was."),
-    device: str = typer.Option(None, "--device", help="auto, cpu or cuda; default: where it began."),
+    *,
+    options: ResumeOptions,
 ) -> None:
     """Continue a stopped or killed run; where it has stages, the one that is not over.
 
     On the CPU in float32 the result is, bit for bit, that of a run that was never interrupted.
     """
-    from pixelwise.reports.displays import TrainingDisplay
-    from pixelwise.reports.summary import conclude
-    from pixelwise.training.runs import resume
+    import pixelwise
+    from pixelwise.reports.displays import display
+    from pixelwise.reports.run.terminal import print_run
 
-    with TrainingDisplay() as display:
-        resume(run, overrides=overrides or [], data=data, device=device, observer=display.observer)
-    conclude(run)
+    with display(phases=True) as observer:
+        pixelwise.resume(run, options, observer=observer, overrides=tuple(overrides or ()))
+    print_run(run, scored=options.evaluate)

@@ -16,20 +16,12 @@ def run(
     The output is TOML with every field's value; `train` reads it back from a file. With --explain, comments say which
     values are a published row's, a file's, the data set's, defaults, or changed on this command line.
     """
-    from pixelwise.recipes.files import find
-    from pixelwise.recipes.overrides import apply_overrides, to_toml
-    from pixelwise.recipes.schema.recipe import to_plain
-    from pixelwise.storage import json_text
+    import pixelwise
+    from pixelwise.reports.recipes import show_recipe
 
     if explain:
         if json:
             raise typer.BadParameter("--explain writes comments, which JSON cannot hold; leave out --json")
-        from pixelwise.recipes.explaining import explain as explained
-
-        print(explained(recipe, overrides or []), end="")
+        print(pixelwise.explain(recipe, overrides or ()), end="")
         return
-    resolved = apply_overrides(find(recipe), overrides or [])
-    if json:
-        print(json_text(to_plain(resolved)), end="")
-    else:
-        print(to_toml(resolved), end="")
+    show_recipe(pixelwise.recipe(recipe, overrides or ()), as_json=json)

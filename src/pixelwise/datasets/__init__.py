@@ -1,1 +1,1 @@
-"""Where images and labels come from: layouts of folders, label tables, decoding, and the audit."""
+"""Data sets: formats and layouts, classes, decoding, the audit, and writing new ones."""

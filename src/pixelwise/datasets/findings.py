@@ -1,4 +1,4 @@
-"""What is wrong, or odd, with a data set: collected instead of raised, so that all of it is listed."""
+"""Findings: what is wrong or odd with a data set is collected instead of raised, so that all of it is listed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from pixelwise.errors import DataError
 
 NAMED_FILES = 5
-"""So many files are named in a finding; the rest is a number."""
+"""A finding lists at most this many files and counts the rest."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""What exactly a data set contains, as one hash; and hashes of files that are not computed twice."""
+"""The fingerprint of a data set, one hash of all that it contains; and hashes of files that are not computed twice."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
     and the reading options; not where the files lie.
 
     Args:
-        dataset: As opened.
+        dataset: The data set, as `open_dataset` gives it.
         splits: Names; None takes all.
         fresh: Read every file even if its hash is known.
 

@@ -124,7 +124,7 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def presence(values: np.ndarray, threshold: int | None = None) -> tuple[np.ndarray, dict[int, int]]:
-    """Where a black and white mask says that its class is.
+    """The pixels at which a black and white mask says that its class is.
 
     Args:
         values: (H, W), any integer dtype: 0 and one of 1, 255 and 65535.

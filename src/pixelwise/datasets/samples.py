@@ -21,10 +21,10 @@ class Sample(msgspec.Struct, frozen=True):
 
     Attributes:
         id: Unique in its split and printable; may contain `/`.
-        image_path: The image file.
-        mask_path: The mask file; None for an image without labels. Of multi-label data the first one.
-        class_masks: Of multi-label data one mask per class; None where the image does not hold the class.
-        ignore_mask: Of multi-label data the mask of the pixels that count nowhere.
+        image_path: Path of the image file.
+        mask_path: Path of the mask file; None for an image without labels. For multi-label data the first mask.
+        class_masks: For multi-label data one mask per class; None where the image does not hold the class.
+        ignore_mask: For multi-label data the mask of the pixels that count nowhere.
     """
 
     id: str

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from pixelwise.evaluation.groups import group_results
 from pixelwise.evaluation.tally import Measurement
 from pixelwise.machine.facts import machine_facts, version_facts
-from pixelwise.metrics.scores import mean_of
-from pixelwise.records.result import BinaryCounts, ClassResult, Result, TrainingCost
+from pixelwise.metrics import METRICS, Value
+from pixelwise.records.result import (
+    CLASS_FIELDS,
+    RESULT_FIELDS,
+    BinaryCounts,
+    ClassResult,
+    MetricResult,
+    Result,
+    TrainingCost,
+)
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,45 +40,28 @@ class Provenance(Origin, frozen=True, kw_only=True):
     command: str
 
 
-def make_result(measurement: Measurement, provenance: Provenance, groups: Mapping[str, str] | None = None) -> Result:
+def make_result(measurement: Measurement, provenance: Provenance) -> Result:
     """Join a measurement with where its weights and data come from, on this machine.
+
+    Values of metrics go where `RESULT_FIELDS` and `CLASS_FIELDS` say, all others into `Result.metrics`.
 
     Args:
         measurement: What was found.
         provenance: What it cannot know.
-        groups: Sample id -> name of its group; None: no groups are scored.
     """
-    found = measurement.scores
-    boundary = measurement.boundary_iou or (math.nan,) * len(measurement.classes)
-    per_class = tuple(
-        ClassResult(
-            name=name,
-            iou=found.iou[class_id],
-            accuracy=found.accuracy[class_id],
-            precision=found.precision[class_id],
-            f1=found.f1[class_id],
-            boundary_iou=boundary[class_id],
-            pixels=found.pixels[class_id],
-            images=extent.images,
-            worst_image=extent.worst_image,
-            worst_image_iou=extent.worst_image_iou,
-        )
-        for class_id, (name, extent) in enumerate(zip(measurement.classes, measurement.class_extents, strict=True))
-    )
+    values, task, counts = measurement.values, measurement.task, measurement.counts.tolist()
+    iou = values["iou"].per_class
+    own_fields: dict[str, Any] = {field: values[name].value for name, field in RESULT_FIELDS.items() if name in values}
     return Result(
-        miou=found.miou,
-        per_class=per_class,
-        pixel_accuracy=found.pixel_accuracy,
-        miou_interval=measurement.miou_interval,
-        mean_accuracy=found.mean_accuracy,
-        frequency_weighted_iou=found.frequency_weighted_iou,
-        boundary_miou=mean_of(boundary, "skip"),
-        calibration_error=measurement.calibration_error,
-        groups=group_results(measurement, groups) if groups is not None else (),
-        confusion_matrix=tuple(map(tuple, measurement.confusion_matrix.tolist())),
-        binary_counts=_binary_counts(measurement),
+        **own_fields,
+        per_class=_per_class(measurement),
+        miou_interval=values.get("miou_interval", Value()).interval,
+        groups=group_results(measurement),
+        metrics={name: _metric_result(name, found) for name, found in values.items() if not _has_field(name)},
+        confusion_matrix=() if task.multilabel else tuple(map(tuple, counts)),
+        binary_counts=tuple(map(_binary_counts, counts)) if task.multilabel else (),
         images=measurement.images,
-        classes_present=found.classes_present,
+        classes_present=sum(not math.isnan(value) for value in iou),
         split=measurement.split,
         protocol=measurement.protocol.name,
         input_size=measurement.input_size,
@@ -84,8 +74,37 @@ def make_result(measurement: Measurement, provenance: Provenance, groups: Mappin
     )
 
 
-def _binary_counts(measurement: Measurement) -> tuple[BinaryCounts, ...]:
-    if measurement.binary_counts is None:
-        return ()
-    names = BinaryCounts.__struct_fields__
-    return tuple(BinaryCounts(**dict(zip(names, row, strict=True))) for row in measurement.binary_counts.tolist())
+def _per_class(measurement: Measurement) -> tuple[ClassResult, ...]:
+    fields = {field: measurement.values[name] for name, field in CLASS_FIELDS.items() if name in measurement.values}
+    pixels = measurement.totals.labelled.tolist()
+    return tuple(
+        ClassResult(
+            name=name,
+            **{field: value.per_class[class_id] for field, value in fields.items()},  # type: ignore[arg-type]
+            pixels=pixels[class_id],
+            images=extent.images,
+            worst_image=extent.worst_image,
+            worst_image_iou=extent.worst_image_iou,
+        )
+        for class_id, (name, extent) in enumerate(zip(measurement.task.classes, measurement.class_extents, strict=True))
+    )
+
+
+def _metric_result(name: str, found: Value) -> MetricResult:
+    metric = METRICS.find(name)
+    return MetricResult(
+        title=metric.title,
+        unit=metric.unit,
+        class_title=metric.class_title,
+        value=found.value,
+        per_class=found.per_class,
+        interval=found.interval,
+    )
+
+
+def _has_field(name: str) -> bool:
+    return name in RESULT_FIELDS or name in CLASS_FIELDS or name == "miou_interval"
+
+
+def _binary_counts(row: list[int]) -> BinaryCounts:
+    return BinaryCounts(**dict(zip(BinaryCounts.__struct_fields__, row, strict=True)))

@@ -8,29 +8,57 @@ one confusion matrix over the whole split. Windows, scales and mirrored images a
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
 import torch
+from msgspec import Meta
 from torch import Tensor
 
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import CheckpointError, RecipeError, StoppedError
 from pixelwise.evaluation.pairs import EvaluationPair, batches_alike, read_split
-from pixelwise.evaluation.tally import Measurement, Tally
+from pixelwise.evaluation.tally import Measurement, Tally, task_of
 from pixelwise.machine.facts import peak_memory_bytes
 from pixelwise.machine.threads import reading_threads
+from pixelwise.metrics import METRICS, SCORES, Metric
+from pixelwise.metrics.image import Bands
 from pixelwise.models import SegmentationModel
+from pixelwise.observer import SILENT, Observer, observing
+from pixelwise.options import Options, chosen
 from pixelwise.prediction.network import (
+    Answer,
+    Decided,
+    decide,
     main_logits,
-    padded_size,
-    predicted_labels,
     prediction_mode,
-    resized_by_floor,
+    probability_bands,
     views_of,
 )
-from pixelwise.prediction.windows import View, best_classes
-from pixelwise.recipes.protocols import Protocol, Size
-from pixelwise.recipes.schema.recipe import Precision
+from pixelwise.recipes.protocols import Protocol
+from pixelwise.recipes.schema.training import Precision
+from pixelwise.recipes.sizes import Size
+
+
+class ScoringOptions(Options, frozen=True, kw_only=True):
+    """How one pass over a split is made, and what is measured in it.
+
+    Attributes:
+        input_size: (height, width) that the network sees where the protocol leaves it open; None: the image's own.
+        batch_size: Consecutive images of equal size per forward pass.
+        device: Where the network computes; None: where the model is.
+        precision: Number format (an autocast around the call is respected anyway) and layout.
+        metrics: Names of metrics that are measured besides `pixelwise.metrics.SCORES`.
+        groups: Sample id -> name of its group, for every image of the split; None: no groups are scored.
+    """
+
+    input_size: Size | None = None
+    batch_size: Annotated[int, Meta(ge=1)] = 1
+    device: torch.device | str | None = None
+    precision: Precision = Precision()
+    metrics: tuple[str, ...] = ()
+    groups: Mapping[str, str] | None = None
 
 
 def evaluate_model(
@@ -38,19 +66,15 @@ def evaluate_model(
     dataset: Dataset,
     split: str,
     protocol: Protocol,
+    options: ScoringOptions | None = None,
     *,
-    input_size: Size | None = None,
-    batch_size: int = 1,
-    device: torch.device | str | None = None,
-    precision: Precision = Precision(),  # noqa: B008 (immutable)
-    progress: Callable[[int, int], None] | None = None,
+    observer: Observer = SILENT,
     should_stop: Callable[[], bool] | None = None,
-    boundary: bool = False,
-    calibration: bool = False,
+    **changes: Any,
 ) -> Measurement:
     """Score `model` on `split` of `dataset` under `protocol`.
 
-    The model is moved to `device`; the mode of each of its modules is put back at the end. On a GPU
+    The model is moved to the device; the mode of each of its modules is put back at the end. On a GPU
     the peak memory statistics are reset.
 
     Args:
@@ -58,35 +82,19 @@ def evaluate_model(
         dataset: The opened data.
         split: Name of a split.
         protocol: Where and how predictions and labels are compared.
-        input_size: (height, width) that the network sees where the protocol leaves it open; None:
-            the image's own.
-        batch_size: Consecutive images of equal size per forward pass.
-        device: None: where the model is.
-        precision: Number format (an autocast around this call is respected anyway) and layout.
-        progress: Told (images done, images in all) after every batch.
+        options: How the pass is made and what is measured.
+        observer: Told of every batch.
         should_stop: Asked before every batch; True ends the evaluation with `StoppedError`.
-        boundary: Count boundary IoU too.
-        calibration: Measure the calibration error too: every pixel's probabilities are computed for it.
+        changes: Single fields of `ScoringOptions`.
 
     Raises:
         DataError: D221 no such split; an image or mask is missing or wrong.
         CheckpointError: K406, the model's classes are not the data set's; K407, nor its channels the images'.
-        RecipeError: R203, the calibration error is not defined for this network.
+        RecipeError: R225, there is no such metric; R203, a metric is not defined for this network.
         StoppedError: I074, `should_stop` said so: the score of some of the images must not be mistaken for a result.
     """
     (measurement,) = evaluate_protocols(
-        model,
-        dataset,
-        split,
-        (protocol,),
-        input_size=input_size,
-        batch_size=batch_size,
-        device=device,
-        precision=precision,
-        progress=progress,
-        should_stop=should_stop,
-        boundary=boundary,
-        calibration=calibration,
+        model, dataset, split, (protocol,), options, observer=observer, should_stop=should_stop, **changes
     )
     return measurement
 
@@ -96,15 +104,11 @@ def evaluate_protocols(
     dataset: Dataset,
     split: str,
     protocols: Sequence[Protocol],
+    options: ScoringOptions | None = None,
     *,
-    input_size: Size | None = None,
-    batch_size: int = 1,
-    device: torch.device | str | None = None,
-    precision: Precision = Precision(),  # noqa: B008 (immutable)
-    progress: Callable[[int, int], None] | None = None,
+    observer: Observer = SILENT,
     should_stop: Callable[[], bool] | None = None,
-    boundary: bool = False,
-    calibration: bool = False,
+    **changes: Any,
 ) -> list[Measurement]:
     """Score `model` under several protocols in one pass over the data.
 
@@ -116,35 +120,85 @@ def evaluate_protocols(
     Returns:
         One measurement per protocol.
     """
+    observer = observing(observer, changes)
+    options = chosen(ScoringOptions, options, changes)
     _check_classes(model, dataset)
     _check_channels(model, dataset)
     samples = dataset.samples(split)
-    chosen = torch.device(device) if device is not None else next(model.parameters()).device
-    model.to(chosen)
-    if calibration:
-        _require_probabilities(model)
-    tallies = [
-        Tally(dataset.classes, split, protocol, input_size, boundary=boundary, multilabel=model.multilabel)
-        for protocol in protocols
-    ]
-    if chosen.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(chosen)
-    read = read_split(samples, dataset, protocols, input_size, ahead=2 * batch_size + reading_threads())
-    with contextlib.closing(read), prediction_mode(model):  # type: ignore[type-var]
-        for batch in batches_alike(read, batch_size, lambda pairs: [pair.image.shape for pair in pairs]):
+    device = torch.device(options.device) if options.device is not None else next(model.parameters()).device
+    model.to(device)
+    metrics = _metrics(model, options.metrics)
+    wanted = _Wanted(*(any(metric.needs == need for metric in metrics) for need in _Wanted._fields))
+    tallies = [_tally(model, dataset, split, protocol, options, metrics) for protocol in protocols]
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    read = read_split(samples, dataset, protocols, options.input_size, ahead=2 * options.batch_size + reading_threads())
+    done = 0
+    with contextlib.closing(read), prediction_mode(model):
+        for batch in batches_alike(read, options.batch_size, lambda pairs: [pair.image.shape for pair in pairs]):
             if should_stop is not None and should_stop():
-                done = len(tallies[0].per_image)
                 raise StoppedError(
                     "I074", f"the evaluation of {split} was stopped after {done} of {len(samples)} images"
                 )
             for indices in _sharing(batch, protocols):
                 columns, shared = [[pairs[i] for pairs in batch] for i in indices], [protocols[i] for i in indices]
-                for row in _predicted(model, columns, shared, precision, calibration=calibration):
-                    for index, (pair, labels, confidence) in zip(indices, row, strict=True):
-                        tallies[index].add(pair, labels, confidence)
-            if progress is not None:
-                progress(len(tallies[0].per_image), len(samples))
-    return [tally.measurement(peak_memory_bytes(chosen)) for tally in tallies]
+                for row in _predicted(model, columns, shared, options.precision, wanted):
+                    for index, found in zip(indices, row, strict=True):
+                        tallies[index].add(found.pair, *found.decided, found.probabilities)
+            done += len(batch)
+            observer.progress(done, len(samples))
+    return [tally.measurement(peak_memory_bytes(device)) for tally in tallies]
+
+
+class _Wanted(NamedTuple):
+    """What metrics want of an image besides class ids; the fields are named as in `pixelwise.metrics.metric.Needs`."""
+
+    confidence: bool = False
+    probabilities: bool = False
+
+
+class _Found(NamedTuple):
+    """What one protocol scores of an image."""
+
+    pair: EvaluationPair
+    decided: Decided
+    probabilities: Bands | None
+
+
+def _metrics(model: SegmentationModel, names: Sequence[str]) -> list[Metric]:
+    """The metrics of these names, but those that are measured anyway.
+
+    Raises:
+        RecipeError: R225, there is no such metric; R203, one is not defined for this network.
+    """
+    metrics = [METRICS.find(name) for name in dict.fromkeys(names) if name not in SCORES]
+    for metric in metrics:
+        if model.multilabel and not metric.multilabel:
+            raise RecipeError(
+                "R203",
+                f"{metric.title} ({metric.name}) is not defined for multi-label models, which decide per class, not "
+                "once per pixel",
+                "leave that metric out",
+            )
+        if metric.needs in _Wanted._fields and not model.gives_scores:
+            raise RecipeError(
+                "R203",
+                f"{metric.title} ({metric.name}) needs probabilities; this artefact gives class ids only",
+                "leave that metric out, or export the run again without `argmax`",
+            )
+    return metrics
+
+
+def _tally(
+    model: SegmentationModel,
+    dataset: Dataset,
+    split: str,
+    protocol: Protocol,
+    options: ScoringOptions,
+    metrics: Sequence[Metric],
+) -> Tally:
+    task = task_of(dataset.classes, protocol, multilabel=model.multilabel)
+    return Tally(task, split, protocol, options.input_size, metrics=metrics, groups=options.groups)
 
 
 def _sharing(batch: Sequence[Sequence[EvaluationPair]], protocols: Sequence[Protocol]) -> list[list[int]]:
@@ -165,53 +219,36 @@ def _predicted(
     columns: Sequence[Sequence[EvaluationPair]],
     protocols: Sequence[Protocol],
     precision: Precision,
-    *,
-    calibration: bool,
-) -> Iterator[list[tuple[EvaluationPair, Tensor, Tensor | None]]]:
-    """For each image of a batch what every protocol of the same input scores: the pair, class ids, confidence.
+    wanted: _Wanted,
+) -> Iterator[list[_Found]]:
+    """For each image of a batch what every protocol of the same input scores.
 
     Args:
         model: In evaluation mode.
         columns: Per protocol the batch's pairs.
         protocols: All with the same input.
         precision: Number format and layout.
-        calibration: Whether confidences are wanted.
+        wanted: What is wanted besides class ids.
     """
     first = protocols[0]
     if first.one_look:
         logits = main_logits(model, [pair.image for pair in columns[0]], precision, pad_to=first.pad_to)
-        looks: Iterator[Tensor | list[View]] = iter(logits.split(1))
+        answers: Iterator[Answer] = iter(logits.split(1))
     else:
-        keep = len(protocols) > 1
-        looks = (views_of(model, pair.scaled, first, precision, keep=keep) for pair in columns[0])
-    for look, pairs in zip(looks, zip(*columns, strict=True), strict=True):
-        yield [
-            (pair, *_labels_of(model, look, pair, protocol, confidence=calibration))
-            for pair, protocol in zip(pairs, protocols, strict=True)
-        ]
+        keep = len(protocols) > 1 or wanted.probabilities
+        answers = (views_of(model, pair.scaled, first, precision, keep=keep) for pair in columns[0])
+    for answer, pairs in zip(answers, zip(*columns, strict=True), strict=True):
+        yield [_found(model, answer, pair, protocol, wanted) for pair, protocol in zip(pairs, protocols, strict=True)]
 
 
-def _labels_of(
-    model: SegmentationModel, look: Tensor | list[View], pair: EvaluationPair, protocol: Protocol, *, confidence: bool
-) -> tuple[Tensor, Tensor | None]:
-    """Class ids (H, W) at the score size, and where it is wanted the probability of each."""
+def _found(
+    model: SegmentationModel, answer: Answer, pair: EvaluationPair, protocol: Protocol, wanted: _Wanted
+) -> _Found:
     (height, width), (seen_height, seen_width) = pair.labels.shape, pair.image.shape[:2]
-    score_size, seen_size = (height, width), (seen_height, seen_width)
-    size = score_size if protocol.argmax_at == "score" else padded_size(seen_size, protocol.pad_to)
-    if isinstance(look, Tensor):
-        labels = predicted_labels(
-            look, seen_size, score_size, protocol, model.align_corners, multilabel=model.multilabel
-        )
-        if not confidence:
-            return labels, None
-        # One view of the whole, whose logits are known already.
-        view = View(lambda _: look, pair.image, protocol, align_corners=model.align_corners)
-        _, sure = best_classes([view], size, model.num_classes, confidence=True)
-        return labels, resized_by_floor(sure, seen_size, score_size, protocol) if sure is not None else None
-    labels, sure = best_classes(look, size, model.num_classes, confidence=confidence, multilabel=model.multilabel)
-    return resized_by_floor(labels, seen_size, score_size, protocol), (
-        resized_by_floor(sure, seen_size, score_size, protocol) if sure is not None else None
-    )
+    sizes = (seen_height, seen_width), (height, width)
+    decided = decide(model, answer, *sizes, protocol, confidence=wanted.confidence)
+    bands = functools.partial(probability_bands, model, answer, *sizes, protocol) if wanted.probabilities else None
+    return _Found(pair, decided, bands)
 
 
 def predict_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Protocol) -> Tensor:
@@ -222,12 +259,15 @@ def predict_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Proto
         pair: The image as the protocol wants it.
         protocol: How it is predicted.
     """
-    (((_, labels, _),),) = _predicted(model, [[pair]], [protocol], Precision(), calibration=False)
-    return labels
+    ((found,),) = _predicted(model, [[pair]], [protocol], Precision(), _Wanted())
+    return found.decided.labels
 
 
 def _check_classes(model: SegmentationModel, dataset: Dataset) -> None:
-    """Refuse a model of other classes; other names alone are fine, the same in another order are not."""
+    """Raise K406 unless model and data set have the same number of classes.
+
+    Renamed classes are accepted; the same names in another order are not.
+    """
     if model.multilabel != dataset.multilabel:
         kinds = {True: "several classes per pixel (multi-label)", False: "one class per pixel"}
         raise CheckpointError(
@@ -250,19 +290,6 @@ def _check_classes(model: SegmentationModel, dataset: Dataset) -> None:
         f"the model predicts {difference}",
         "evaluate on the data set it was trained for, or map its masks with data.classes and data.label_map",
     )
-
-
-def _require_probabilities(model: SegmentationModel) -> None:
-    """Refuse a network that gives no probability for the one class of a pixel."""
-    if model.multilabel:
-        reason = "calibration error is not defined for multi-label models, which decide per class, not once per pixel"
-        raise RecipeError("R203", reason, "leave out --calibration")
-    if not model.gives_scores:
-        raise RecipeError(
-            "R203",
-            "calibration error needs the probability of each pixel's class; this artefact gives class ids only",
-            "leave out --calibration, or export it without --argmax",
-        )
 
 
 def _check_channels(model: SegmentationModel, dataset: Dataset) -> None:

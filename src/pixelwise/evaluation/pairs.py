@@ -7,7 +7,7 @@ ahead is bounded, so memory does not grow with the data set.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,8 @@ from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.prediction.background import Item, in_background
 from pixelwise.prediction.sizes import floor_index, same_resizing, seen_images
-from pixelwise.recipes.protocols import Protocol, Size
+from pixelwise.recipes.protocols import Protocol
+from pixelwise.recipes.sizes import Size
 from pixelwise.transforms.resizing import resize_labels
 
 
@@ -24,7 +25,7 @@ class EvaluationPair(NamedTuple):
     """One image as the network sees it, and its labels as they are scored.
 
     Attributes:
-        sample: Where it comes from.
+        sample: The sample it was read from.
         image: uint8 (h, w, C) at the input size, not yet padded.
         labels: uint8 (H, W) at the score size, 255 = ignore.
         scaled: `image` at each of the protocol's scales, resized from the image's own size.
@@ -34,24 +35,6 @@ class EvaluationPair(NamedTuple):
     image: np.ndarray
     labels: np.ndarray
     scaled: tuple[np.ndarray, ...] = ()
-
-
-def fit_to_protocol(
-    image: np.ndarray, labels: np.ndarray, protocol: Protocol, input_size: Size | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Bring an image to the input size and its labels to the score size.
-
-    Args:
-        image: uint8 (H, W, C).
-        labels: uint8 (H, W).
-        protocol: Gives the score size and, if it fixes one, the input size.
-        input_size: Input size where the protocol leaves it open; None: the image's own.
-
-    Returns:
-        The image (resampled as the protocol says, before any padding) and the labels (nearest neighbour).
-    """
-    seen = seen_images(image, protocol, input_size)[0]
-    return seen, scored_labels(labels, (seen.shape[0], seen.shape[1]), protocol)
 
 
 def scored_labels(labels: np.ndarray, seen: Size, protocol: Protocol) -> np.ndarray:
@@ -75,15 +58,15 @@ def _resize_by_floor(labels: np.ndarray, size: Size) -> np.ndarray:
 
 def read_split(
     samples: Sequence[Sample], dataset: Dataset, protocols: Sequence[Protocol], input_size: Size | None, ahead: int
-) -> Iterator[tuple[EvaluationPair, ...]]:
+) -> Generator[tuple[EvaluationPair, ...], None, None]:
     """Yield all samples in order, as each protocol wants them, while the next ones are read in the background.
 
     Args:
-        samples: What to read.
-        dataset: Where they belong.
-        protocols: Those with the same input share the image's memory too.
+        samples: The samples to read.
+        dataset: The data set they belong to.
+        protocols: Protocols with the same input share the image's memory.
         input_size: Input size where a protocol leaves it open; None: the image's own.
-        ahead: How many are read ahead at most.
+        ahead: Number of pairs that are read ahead at most.
 
     Raises:
         DataError: As `pixelwise.datasets.reading.pairs.read_pair`, at the pair that is wrong.
@@ -102,10 +85,10 @@ def pairs_of(
     """One image as each protocol wants it.
 
     Args:
-        sample: Where it comes from.
+        sample: The sample that image and labels were read from.
         image: uint8 (H, W, C).
         labels: uint8 (H, W).
-        protocols: Those with the same input get the same arrays.
+        protocols: Protocols with the same input get the same arrays.
         input_size: Input size where a protocol leaves it open; None: the image's own.
     """
     known: dict[tuple[object, ...], tuple[np.ndarray, tuple[np.ndarray, ...]]] = {}
@@ -118,11 +101,6 @@ def pairs_of(
         scored = scored_labels(labels, (seen.shape[0], seen.shape[1]), protocol)
         pairs.append(EvaluationPair(sample, seen, scored, scaled))
     return tuple(pairs)
-
-
-def batches_of_equal_size(pairs: Iterable[EvaluationPair], batch_size: int) -> Iterator[list[EvaluationPair]]:
-    """Group consecutive pairs whose images have the same size, at most `batch_size` of them."""
-    return batches_alike(pairs, batch_size, lambda pair: pair.image.shape)
 
 
 def batches_alike(items: Iterable[Item], batch_size: int, key: Callable[[Item], object]) -> Iterator[list[Item]]:

@@ -3,116 +3,63 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, overload
 
-import msgspec
 import safetensors.torch
-import torch
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.checkpoints.trained import TrainedModel, load_trained
 from pixelwise.datasets.opening import open_dataset
+from pixelwise.datasets.run_data import open_run_data
 from pixelwise.errors import DataError
 from pixelwise.evaluation.assembling import Origin
-from pixelwise.evaluation.subject import Measures, Subject, score
+from pixelwise.evaluation.options import EvaluateOptions
+from pixelwise.evaluation.subject import Subject, score
 from pixelwise.models import SegmentationModel
+from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.records.result import Result, TrainingCost
-from pixelwise.records.run_folder import CHECKPOINTS, DATA, ENVIRONMENT
+from pixelwise.records.run_folder import CHECKPOINTS
 from pixelwise.runtimes import is_artefact, load_artefact
 from pixelwise.storage import printable, sha256_bytes
 
 
-@overload
-def evaluate(
+def score_by_name(
     model_or_run: SegmentationModel | str | os.PathLike[str],
     data: str | os.PathLike[str] | None = None,
     split: str | None = None,
-    protocol: str | None = None,
-    *,
-    device: str | torch.device | None = None,
-    boundary: bool = True,
-    calibration: bool = False,
-    group: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    warn: Callable[[str, str], None] | None = None,
-) -> Result: ...
-@overload
-def evaluate(
-    model_or_run: SegmentationModel | str | os.PathLike[str],
-    data: str | os.PathLike[str] | None = None,
-    split: str | None = None,
-    *,
-    protocol: list[str],
-    device: str | torch.device | None = None,
-    boundary: bool = True,
-    calibration: bool = False,
-    group: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    warn: Callable[[str, str], None] | None = None,
-) -> list[Result]: ...
-def evaluate(
-    model_or_run: SegmentationModel | str | os.PathLike[str],
-    data: str | os.PathLike[str] | None = None,
-    split: str | None = None,
-    protocol: str | list[str] | None = None,
-    *,
-    device: str | torch.device | None = None,
-    boundary: bool = True,
-    calibration: bool = False,
-    group: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    warn: Callable[[str, str], None] | None = None,
-) -> Result | list[Result]:
-    """Score a run or a model.
+    protocols: Sequence[str] | None = None,
+    options: EvaluateOptions = EvaluateOptions(),  # noqa: B008 (immutable)
+    observer: Observer = SILENT,
+) -> list[Result]:
+    """Score a run, an artefact or a model in memory, and keep the results where they belong.
 
-    The result of a run, with its per-class and per-image tables and pictures of its worst, middle
-    and best images, is kept in `RUN/evaluations/SPLIT-PROTOCOL/`.
+    Arguments and errors are those of `pixelwise.evaluate`, which also renews the report of a run.
 
     Args:
-        model_or_run: A run folder, an exported artefact (its folder or its file), or a model in memory. Results
-            of an artefact are kept in its folder.
+        model_or_run: A run folder, an exported artefact (its folder or its file), or a model in memory.
         data: Folder of the data set; None: where the run was trained.
-        split: None: the recipe's `evaluation.split`; for a model in memory `val`.
-        protocol: Name of a protocol; None: the recipe's first; for a model in memory `native`. A list of
-            names is scored in one pass: images are decoded once, and predicted once for all protocols
-            under which the network sees the same. A name given twice counts once.
-        device: None: a GPU where there is one; an artefact computes on the CPU and refuses any other device.
-        boundary: Measure boundary IoU too.
-        calibration: Measure the calibration error too, which needs every pixel's probabilities: neither a multi-label
-            network nor an artefact that gives class ids has them.
-        group: Score groups of images too: a regular expression that is searched in every id; its first group,
-            or all that it matches, names the image's group: `^[^_]+` for the sequences `0001TP`, `Seq05VD`.
-        progress: Told (images done, images in all).
-        warn: Told when a damaged checkpoint was passed over, with a code.
+        split: Name of the split; None: the recipe's `evaluation.split`; for a model in memory `val`.
+        protocols: Names of protocols, which are scored in one pass; None: the recipe's first, or `native`.
+        options: What is measured, and where.
+        observer: Told of every batch, and when a damaged checkpoint was passed over.
 
     Returns:
-        The result; for a list of protocols one for each.
-
-    Raises:
-        CheckpointError: The folder is no run, has no valid checkpoint, or predicts other classes.
-        DataError: The data cannot be opened or read.
-        RecipeError: R204, no such protocol. R203, `group` is no regular expression, or the network gives no
-            probabilities for `calibration`. R214, the device cannot be used.
-        ValueError: The list of protocols is empty.
+        One result per protocol.
     """
-    several = isinstance(protocol, list)
-    names = protocol if isinstance(protocol, list) else None if protocol is None else [protocol]
+    names = None if protocols is None else list(protocols)
     if names == []:
-        raise ValueError("the list of protocols is empty; name one or more")
-    measures = Measures(device=device, boundary=boundary, calibration=calibration, group=group, progress=progress)
+        raise ValueError("the list of protocols is empty; name one or leave it out")
     if isinstance(model_or_run, SegmentationModel):
         subject = _memory_subject(model_or_run, data, split, names)
     elif is_artefact(Path(model_or_run)):
         subject = _artefact_subject(Path(model_or_run), data, split, names)
     else:
-        subject = _run_subject(Path(model_or_run), data, split, names, warn)
-    results = score(subject, measures)
-    return results if several else results[0]
+        subject = _run_subject(Path(model_or_run), data, split, names, observer)
+    return score(subject, options, observer)
 
 
 def _run_subject(
@@ -120,18 +67,14 @@ def _run_subject(
     data: str | os.PathLike[str] | None,
     split: str | None,
     names: list[str] | None,
-    warn: Callable[[str, str], None] | None,
+    observer: Observer,
 ) -> Subject:
-    trained = load_trained(run, warn)
+    trained = load_trained(run, observer.warn)
     recipe = trained.recipe
-    dataset = open_dataset(recipe.data, _data_folder(run, data))
-    if data is None:
-        # What training left out because `data.allow` says so cannot be scored either.
-        dataset = dataset.without(_facts(run / DATA).get("unusable", {}))
     return Subject(
         model=trained.model,
         origin=origin_of(trained, _training_cost(run)),
-        dataset=dataset,
+        dataset=open_run_data(run, recipe, data),
         split=split or recipe.evaluation.split,
         protocols=_protocols(names or recipe.evaluation.protocols[:1]),
         input_size=recipe.evaluation.input_size,
@@ -149,13 +92,13 @@ def _artefact_subject(
     model = load_artefact(path)
     sidecar, recipe = model.sidecar, model.sidecar.resolved_recipe(path)
     if data is None and recipe.data.dataset != "town":
-        raise DataError("D222", f"{printable(path)} does not know its data", "name the folder with --data")
+        raise DataError("D222", f"{printable(path)} does not know its data", "name its folder in `data`")
     return Subject(
         model=model,
         origin=Origin(
             recipe=recipe.name,
             recipe_hash=recipe.hash(),
-            weights_sha256=_of_files(list(sidecar.files.values())),
+            weights_sha256=sidecar.files_sha256,
             weights="model",
             step=0,
         ),
@@ -174,7 +117,7 @@ def _memory_subject(
     model: SegmentationModel, data: str | os.PathLike[str] | None, split: str | None, names: list[str] | None
 ) -> Subject:
     if data is None:
-        raise DataError("D222", "a model in memory does not know its data", "pass data='folder of the data set'")
+        raise DataError("D222", "a model in memory does not know its data", "name its folder in `data`")
     weights = safetensors.torch.save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
     return Subject(
         model=model,
@@ -196,11 +139,6 @@ def _named(path: Path, data: str | os.PathLike[str] | None) -> tuple[str, ...]:
     return words if data is None else (*words, "--data", printable(Path(data)))
 
 
-def _of_files(hashes: Sequence[str]) -> str:
-    """The SHA-256 of the one file, or that of the hashes of several."""
-    return hashes[0] if len(hashes) == 1 else sha256_bytes("".join(hashes).encode())
-
-
 def origin_of(trained: TrainedModel, training: TrainingCost | None = None) -> Origin:
     """Where the weights of a run come from.
 
@@ -216,19 +154,6 @@ def origin_of(trained: TrainedModel, training: TrainingCost | None = None) -> Or
         step=trained.checkpoint.step,
         training=training,
     )
-
-
-def _data_folder(run: Path, data: str | os.PathLike[str] | None) -> Path | None:
-    """The folder given, or the one the run was trained on."""
-    if data is not None:
-        return Path(data)
-    folder = _facts(run / ENVIRONMENT).get("arguments", {}).get("data")
-    return Path(folder) if folder is not None else None
-
-
-def _facts(path: Path) -> dict[str, Any]:
-    """A JSON file of the run folder; empty when it is missing, as in a folder that holds weights only."""
-    return msgspec.json.decode(path.read_bytes()) if path.is_file() else {}
 
 
 def _training_cost(run: Path) -> TrainingCost | None:

@@ -7,7 +7,6 @@ found. Once that is known each of them is a `Subject`, and `score` does the same
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -18,40 +17,19 @@ from pixelwise.datasets.layouts.splits import group_names
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import RecipeError
 from pixelwise.evaluation.assembling import Origin, Provenance, make_result
-from pixelwise.evaluation.evaluate import evaluate_protocols
+from pixelwise.evaluation.evaluate import ScoringOptions, evaluate_protocols
 from pixelwise.evaluation.gallery import save_samples
+from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.machine.devices import choose_device
+from pixelwise.metrics import METRICS
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.protocols import Protocol, Size
+from pixelwise.observer import SILENT, Observer
+from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.schema.training import Precision
+from pixelwise.recipes.sizes import Size
+from pixelwise.records.evaluations import SAMPLES, evaluation_folder
 from pixelwise.records.result import Result, save_result
-from pixelwise.records.run_folder import EVALUATIONS
 from pixelwise.runtimes import ArtefactModel
-
-
-class Measures(msgspec.Struct, frozen=True, kw_only=True):
-    """What is measured of a subject, and on which device.
-
-    Attributes:
-        device: None or `auto`: a GPU where there is one; artefacts compute on the CPU.
-        boundary: Measure boundary IoU too.
-        calibration: Measure the calibration error too.
-        group: A regular expression whose match in an image's id names its group; None: no groups are scored.
-        progress: Told (images done, images in all).
-    """
-
-    device: str | torch.device | None = None
-    boundary: bool = True
-    calibration: bool = False
-    group: str | None = None
-    progress: Callable[[int, int], None] | None = None
-
-    def words(self) -> list[str]:
-        """The words of a command line that ask for the same."""
-        words = [] if self.boundary else ["--no-boundary"]
-        if self.calibration:
-            words.append("--calibration")
-        return words if self.group is None else [*words, "--group", self.group]
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +40,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         origin: Where its weights come from.
         dataset: The opened data.
         split: Name of the split that is scored.
-        protocols: Scored in one pass.
+        protocols: The protocols, which are scored in one pass.
         input_size: (height, width) that the network sees where a protocol leaves it open; None: the image's own.
         batch_size: Images of equal size per forward pass.
         precision: Number format and layout.
@@ -84,8 +62,13 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     pictures: bool = False
 
 
-def score(subject: Subject, measures: Measures) -> list[Result]:
+def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILENT) -> list[Result]:
     """Measure a subject and keep the results in `subject.folder/evaluations/SPLIT-PROTOCOL/`.
+
+    Args:
+        subject: What is scored.
+        options: What is measured, and where.
+        observer: Told of every batch.
 
     Returns:
         One result per protocol.
@@ -93,59 +76,71 @@ def score(subject: Subject, measures: Measures) -> list[Result]:
     Raises:
         DataError: D221, there is no such split; an image or mask is missing or wrong.
         CheckpointError: The network does not fit the data; an artefact fails.
-        RecipeError: R203, `group` is no regular expression or the calibration error is not defined for this network;
-            R214, the device cannot be used.
+        RecipeError: R203, `group` is no regular expression or a metric is not defined for this network; R214, the
+            device cannot be used; R225, there is no such metric.
         ResourceError: S601, the disk is full.
     """
     split = subject.split
     samples = subject.dataset.samples(split)
     groups = None
-    if measures.group is not None:
-        groups = group_names([sample.id for sample in samples], measures.group, 1.0)
+    if options.group is not None:
+        groups = group_names([sample.id for sample in samples], options.group, 1.0)
+    observer.phase("evaluating")
     measured = evaluate_protocols(
         subject.model,
         subject.dataset,
         split,
         subject.protocols,
-        input_size=subject.input_size,
-        batch_size=subject.batch_size,
-        device=_device(subject, measures),
-        precision=subject.precision,
-        progress=measures.progress,
-        boundary=measures.boundary,
-        calibration=measures.calibration,
+        ScoringOptions(
+            input_size=subject.input_size,
+            batch_size=subject.batch_size,
+            device=_device(subject, options),
+            precision=subject.precision,
+            metrics=measured_metrics(options),
+            groups=groups,
+        ),
+        observer=observer,
     )
     origin, scored = msgspec.structs.asdict(subject.origin), fingerprint(subject.dataset, [split])
     results = []
     for protocol, measurement in zip(subject.protocols, measured, strict=True):
-        command = _command(subject, protocol, measures)
-        result = make_result(measurement, Provenance(**origin, data_fingerprint=scored, command=command), groups)
+        command = _command(subject, protocol, options)
+        result = make_result(measurement, Provenance(**origin, data_fingerprint=scored, command=command))
         results.append(result)
         if subject.folder is None:
             continue
-        folder = subject.folder / EVALUATIONS / f"{split}-{protocol.name}"
+        folder = evaluation_folder(subject.folder, split, protocol.name)
         if subject.pictures:
-            save_samples(subject.model, subject.dataset, measurement, folder / "samples")
+            save_samples(subject.model, subject.dataset, measurement, folder / SAMPLES)
         save_result(result, measurement.per_image, folder)
     return results
 
 
-def _device(subject: Subject, measures: Measures) -> torch.device:
+def measured_metrics(options: EvaluateOptions) -> tuple[str, ...]:
+    """The metrics that are measured: the usual ones, those of installed plug-ins included, and those asked for."""
+    asked = [*(["calibration_error"] if options.calibration else []), *options.metrics]
+    usual = [name for name, metric in METRICS.all().items() if metric.default]
+    if not options.boundary:
+        usual.remove("boundary_iou")
+    return tuple(dict.fromkeys([*usual, *asked]))
+
+
+def _device(subject: Subject, options: EvaluateOptions) -> torch.device:
     if not isinstance(subject.model, ArtefactModel):
-        return choose_device(measures.device)
+        return choose_device(options.device)
     # The runtimes here compute on the CPU, in the artefact's own number format.
-    if measures.device not in (None, "auto") and choose_device(measures.device).type != "cpu":
+    if options.device not in (None, "auto") and choose_device(options.device).type != "cpu":
         raise RecipeError(
             "R214",
-            f"device '{measures.device}' cannot be used: {subject.model.sidecar.runtime} artefacts compute on the CPU; "
+            f"device '{options.device}' cannot be used: {subject.model.sidecar.runtime} artefacts compute on the CPU; "
             "found: cpu",
-            "leave --device out, or evaluate the run that the artefact was exported from",
+            "leave `device` out, or evaluate the run that the artefact was exported from",
         )
     return torch.device("cpu")
 
 
-def _command(subject: Subject, protocol: Protocol, measures: Measures) -> str:
+def _command(subject: Subject, protocol: Protocol, options: EvaluateOptions) -> str:
     """The command line that measures the same again."""
     if not subject.command:
         return ""
-    return shlex.join([*subject.command, "--split", subject.split, "--protocol", protocol.name, *measures.words()])
+    return shlex.join([*subject.command, "--split", subject.split, "--protocol", protocol.name, *options.words()])

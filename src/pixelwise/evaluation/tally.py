@@ -1,31 +1,25 @@
-"""What one evaluation found: the counts of its images, added up, and the scores made from them."""
+"""What one evaluation found: the counts of its images and its metrics, added up."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
-import torch
 from torch import Tensor
 
+from pixelwise.errors import PixelwiseError, RecipeError
 from pixelwise.evaluation.pairs import EvaluationPair
-from pixelwise.metrics import (
-    Scores,
-    boundary_counts,
-    calibration_counts,
-    confusion_matrix,
-    miou_interval,
-    multilabel_boundary_counts,
-    multilabel_counts,
-    multilabel_scores,
-    scores,
-)
-from pixelwise.metrics.boundary import BoundaryCounts
-from pixelwise.metrics.calibration import CalibrationCounts
-from pixelwise.recipes.protocols import Protocol, Size
+from pixelwise.metrics import METRICS, SCORES, Accumulator, Metric, ScoredImage, Task, Value
+from pixelwise.metrics.image import Bands
+from pixelwise.metrics.scores import ClassTotals, totals_of
+from pixelwise.recipes.protocols import Protocol
+from pixelwise.recipes.sizes import Size
 from pixelwise.records.result import ImageScore
+from pixelwise.storage import printable
 
 
 class ClassExtent(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +27,7 @@ class ClassExtent(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         images: Images whose labels hold the class.
-        worst_image: Id of the one with the lowest IoU of this class; None without any.
+        worst_image: Id of the one with the lowest IoU of this class, the first of several; None without any.
         worst_image_iou: That IoU; NaN without any.
     """
 
@@ -42,43 +36,47 @@ class ClassExtent(msgspec.Struct, frozen=True, kw_only=True):
     worst_image_iou: float = math.nan
 
 
+class GroupMeasurement(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found in a group of images.
+
+    Attributes:
+        name: The group's name.
+        images: Number of its images.
+        values: Per metric that is given for groups, by name.
+    """
+
+    name: str
+    images: int
+    values: dict[str, Value]
+
+
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """What `evaluate_model` found; `pixelwise.evaluation.assembling` adds where the weights come from.
 
     Attributes:
-        classes: Class names.
+        task: The classes, and how they were scored.
         split: The split that was scored.
-        protocol: How.
+        protocol: The protocol by which it was scored.
         input_size: The size that the network saw, padding left out; None when every image had its own.
-        confusion_matrix: (K, K) int64 over the whole split, rows truth, columns prediction; (0, 0) of multi-label
-            data, where no class excludes another.
-        binary_counts: Of multi-label data (K, 4) int64: TP, FP, FN, TN of each class; else None.
-        scores: Computed from it, absent classes counted as the protocol says.
-        miou_interval: 95 % confidence interval of the mean IoU, a bootstrap over images; None for fewer than
-            two.
-        boundary_iou: Boundary IoU per class, NaN where there is none; empty where it was not asked for.
-        calibration_error: Expected calibration error; NaN where it was not asked for.
-        class_extents: Per class.
+        counts: int64 over the whole split, (K, K) with rows truth and columns prediction; of multi-label data, where no
+            class excludes another, (K, 4): TP, FP, FN, TN of each class.
+        values: What each metric found, by name; those of `pixelwise.metrics.SCORES` are always there.
+        class_extents: One per class.
         per_image: One score per image, in the order of the split.
-        image_counts: (N, 2, K) int64, of each image and class the right pixels and those of the union of label and
-            prediction.
+        groups: One per group of images, in the order of their names; empty where groups were not asked for.
         seconds: Wall time, decoding included; that of the whole pass, which several protocols may share.
         peak_memory_bytes: On a GPU of this evaluation, else of the process so far.
     """
 
-    classes: tuple[str, ...]
+    task: Task
     split: str
     protocol: Protocol
     input_size: Size | None
-    confusion_matrix: np.ndarray
-    binary_counts: np.ndarray | None = None
-    scores: Scores
-    miou_interval: tuple[float, float] | None
-    boundary_iou: tuple[float, ...]
-    calibration_error: float
+    counts: np.ndarray
+    values: dict[str, Value]
     class_extents: tuple[ClassExtent, ...]
     per_image: tuple[ImageScore, ...]
-    image_counts: np.ndarray
+    groups: tuple[GroupMeasurement, ...] = ()
     seconds: float
     peak_memory_bytes: int
 
@@ -88,126 +86,237 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.per_image)
 
     @property
+    def totals(self) -> ClassTotals:
+        """The sums of the counts."""
+        return totals_of(self.counts, multilabel=self.task.multilabel)
+
+    @property
     def miou(self) -> float:
         """Mean IoU, 0..1; NaN where nothing is labelled."""
-        return self.scores.miou
+        return self.values["iou"].value
 
     @property
     def pixel_accuracy(self) -> float:
         """Share of the labelled pixels that are right; NaN where nothing is labelled."""
-        return self.scores.pixel_accuracy
+        return self.values["pixel_accuracy"].value
 
     @property
     def per_class_iou(self) -> list[float | None]:
         """IoU of each class, None where it has none: what a JSON log holds."""
-        return [None if math.isnan(iou) else iou for iou in self.scores.iou]
+        return [None if math.isnan(iou) else iou for iou in self.values["iou"].per_class]
 
 
 class Tally:
-    """Adds up the images: one confusion matrix, one score per image, the worst image per class.
+    """Adds up images: their counts, one score each, the worst image of each class, and every metric.
+
+    Tallies of parts of a split can be merged, in any order.
 
     Args:
-        classes: Class names.
+        task: What is scored; see `task_of`.
         split: The split that is scored.
-        protocol: How.
+        protocol: The protocol by which it is scored.
         input_size: (height, width) that the network sees where the protocol leaves it open.
-        boundary: Whether boundaries are counted too.
-        multilabel: Whether labels and predictions are bit fields; each class then has counts of its own.
+        metrics: What is measured besides the scores of the counts (`pixelwise.metrics.SCORES`).
+        groups: Sample id -> name of its group; None: no groups are scored.
     """
 
     def __init__(
         self,
-        classes: tuple[str, ...],
+        task: Task,
         split: str,
         protocol: Protocol,
-        input_size: Size | None,
+        input_size: Size | None = None,
         *,
-        boundary: bool,
-        multilabel: bool = False,
+        metrics: Sequence[Metric] = (),
+        groups: Mapping[str, str] | None = None,
     ) -> None:
-        self.classes = classes
-        self.split = split
-        self.protocol = protocol
+        self.task, self.split, self.protocol = task, split, protocol
         self.input_size = protocol.seen_size(input_size)
         self.start = time.perf_counter()
-        self.multilabel = multilabel
-        self.total = torch.zeros(len(classes), 4 if multilabel else len(classes), dtype=torch.int64)
-        self.parts: list[np.ndarray] = []
-        self.per_image: list[ImageScore] = []
-        self.extents = [ClassExtent() for _ in classes]
-        self.boundary: BoundaryCounts | None = None
-        self.counts_boundary = boundary
-        self.calibration: CalibrationCounts | None = None
+        self.total = np.zeros((len(task.classes), 4 if task.multilabel else len(task.classes)), np.int64)
+        self.scores: dict[int, ImageScore] = {}
+        self.extents = [_Extent() for _ in task.classes]
+        chosen = (*(METRICS.find(name) for name in SCORES), *metrics)
+        self.metrics = {metric.name: metric for metric in chosen}
+        self.accumulators = {name: metric.accumulator(task) for name, metric in self.metrics.items()}
+        self.group_of = groups
+        self.groups: dict[str, _Group] = {}
 
-    def add(self, pair: EvaluationPair, prediction: Tensor, confidence: Tensor | None = None) -> None:
+    def add(
+        self,
+        pair: EvaluationPair,
+        prediction: Tensor,
+        confidence: Tensor | None = None,
+        probabilities: Bands | None = None,
+        *,
+        index: int | None = None,
+    ) -> None:
         """Count one image.
 
         Args:
             pair: Its labels are at the score size.
             prediction: (H, W) class ids or bit fields, on any device.
-            confidence: (H, W) float32, probability of each of them, where calibration is measured.
+            confidence: (H, W) float32, probability of each of them, where a metric needs it.
+            probabilities: Gives those of all classes, where a metric needs them.
+            index: Position of the image in the split; None: images are added in order, none left out.
         """
-        count = multilabel_counts if self.multilabel else confusion_matrix
-        matrix = count(torch.from_numpy(pair.labels).to(prediction.device), prediction, len(self.classes))
-        self._add_matrix(pair.sample.id, matrix.cpu())
-        if self.counts_boundary:
-            count = multilabel_boundary_counts if self.multilabel else boundary_counts
-            counts = count(pair.labels, prediction.cpu().numpy(), len(self.classes))
-            self.boundary = counts if self.boundary is None else self.boundary + counts
-        if confidence is not None:
-            sure = calibration_counts(pair.labels, prediction.cpu().numpy(), confidence.cpu().numpy())
-            self.calibration = sure if self.calibration is None else self.calibration + sure
+        image = ScoredImage(
+            pair.sample.id,
+            pair.labels,
+            prediction,
+            self.task,
+            index=len(self.scores) if index is None else index,
+            confidence=confidence,
+            probabilities=probabilities,
+        )
+        self._count(image)
+        group = self._group(image.id)
+        for name in self.accumulators:
+            try:
+                self._update(name, image, group)
+            except Exception as error:
+                if _is_our_own(name, error):
+                    raise
+                raise _failure(name, f"at image {printable(image.id)}", error) from error
 
-    def _add_matrix(self, id: str, matrix: Tensor) -> None:
-        self.total += matrix
-        counts = matrix.numpy()
-        right = counts[:, 0] if self.multilabel else counts.diagonal()
-        unions = counts[:, :3].sum(1) if self.multilabel else counts.sum(0) + counts.sum(1) - right
-        self.parts.append(np.stack([right, unions]))
-        found = multilabel_scores(matrix) if self.multilabel else scores(matrix)
-        self.per_image.append(
-            ImageScore(
-                id=id,
-                miou=found.miou,
-                pixel_accuracy=found.pixel_accuracy,
-                labelled_pixels=int(counts[0].sum()) if self.multilabel else sum(found.pixels),
-            )
+    def _update(self, name: str, image: ScoredImage, group: _Group | None) -> None:
+        if group is None or name not in group.accumulators:
+            self.accumulators[name].update(image)
+            return
+        # Measured once, added twice.
+        one = self.metrics[name].accumulator(self.task)
+        one.update(image)
+        self.accumulators[name].merge(one)
+        group.accumulators[name].merge(one)
+
+    def merge(self, other: Tally) -> None:
+        """Add the images of another part of the same split, measured in the same way; `other` is not changed."""
+        self.total += other.total
+        self.scores |= other.scores
+        self.extents = [ours.plus(theirs) for ours, theirs in zip(self.extents, other.extents, strict=True)]
+        for name, accumulator in self.accumulators.items():
+            accumulator.merge(other.accumulators[name])
+        for name, group in other.groups.items():
+            mine = self.groups.setdefault(name, self._new_group())
+            mine.images += group.images
+            for metric, accumulator in mine.accumulators.items():
+                accumulator.merge(group.accumulators[metric])
+
+    def _count(self, image: ScoredImage) -> None:
+        self.total += image.counts
+        found = image.totals.scores()
+        self.scores[image.index] = ImageScore(
+            id=image.id,
+            miou=found.miou,
+            pixel_accuracy=found.pixel_accuracy,
+            labelled_pixels=int(image.counts[0].sum()) if self.task.multilabel else sum(found.pixels),
         )
         for class_id, (pixels, iou) in enumerate(zip(found.pixels, found.iou, strict=True)):
             if pixels:
-                self.extents[class_id] = _with_image(self.extents[class_id], id, iou)
+                self.extents[class_id] = self.extents[class_id].plus(_Extent(1, (iou, image.index, image.id)))
 
-    def measurement(self, peak_memory_bytes: int) -> Measurement:
+    def _group(self, id: str) -> _Group | None:
+        if self.group_of is None:
+            return None
+        group = self.groups.setdefault(self.group_of[id], self._new_group())
+        group.images += 1
+        return group
+
+    def _new_group(self) -> _Group:
+        return _Group({name: metric.accumulator(self.task) for name, metric in self.metrics.items() if metric.groups})
+
+    def measurement(self, peak_memory_bytes: int = 0) -> Measurement:
         """Everything that was added up.
 
         Args:
-            peak_memory_bytes: Of the evaluation.
+            peak_memory_bytes: The evaluation's.
         """
-        total, seconds = self.total.numpy(), time.perf_counter() - self.start
-        parts = np.stack(self.parts)
         return Measurement(
-            classes=self.classes,
+            task=self.task,
             split=self.split,
             protocol=self.protocol,
             input_size=self.input_size,
-            confusion_matrix=np.zeros((0, 0), np.int64) if self.multilabel else total,
-            binary_counts=total if self.multilabel else None,
-            scores=(multilabel_scores if self.multilabel else scores)(total, self.protocol.absent),
-            miou_interval=miou_interval(parts[:, 0], parts[:, 1], self.protocol.absent),
-            boundary_iou=self.boundary.iou if self.boundary is not None else (),
-            calibration_error=self.calibration.error if self.calibration is not None else math.nan,
-            class_extents=tuple(self.extents),
-            per_image=tuple(self.per_image),
-            image_counts=parts,
-            seconds=seconds,
+            counts=self.total,
+            values=self._values(self.accumulators),
+            class_extents=tuple(extent.public() for extent in self.extents),
+            per_image=tuple(self.scores[index] for index in sorted(self.scores)),
+            groups=tuple(
+                GroupMeasurement(name=name, images=group.images, values=self._values(group.accumulators))
+                for name, group in sorted(self.groups.items())
+            ),
+            seconds=time.perf_counter() - self.start,
             peak_memory_bytes=peak_memory_bytes,
         )
 
+    def _values(self, accumulators: Mapping[str, Accumulator]) -> dict[str, Value]:
+        values = {}
+        for name, accumulator in accumulators.items():
+            try:
+                values[name] = _plain(accumulator.compute(), len(self.task.classes))
+            except Exception as error:
+                if _is_our_own(name, error):
+                    raise
+                raise _failure(name, "in the end", error) from error
+        return values
 
-def _with_image(extent: ClassExtent, id: str, iou: float) -> ClassExtent:
-    worst = extent.worst_image is None or iou < extent.worst_image_iou
-    return ClassExtent(
-        images=extent.images + 1,
-        worst_image=id if worst else extent.worst_image,
-        worst_image_iou=iou if worst else extent.worst_image_iou,
+
+def task_of(classes: tuple[str, ...], protocol: Protocol, *, multilabel: bool = False) -> Task:
+    """What is scored under a protocol.
+
+    Args:
+        classes: Class names.
+        protocol: Says what absent classes count.
+        multilabel: Whether labels and predictions are bit fields; each class then has counts of its own.
+    """
+    return Task(classes=classes, multilabel=multilabel, absent=protocol.absent)
+
+
+def _plain(found: Value, num_classes: int) -> Value:
+    """The value in floats of Python, whatever kind of number the metric computes with.
+
+    Raises:
+        ValueError: It has neither no number per class nor one for each.
+    """
+    if len(found.per_class) not in (0, num_classes):
+        raise ValueError(f"it gives {len(found.per_class)} numbers for {num_classes} classes")
+    interval = None if found.interval is None else (float(found.interval[0]), float(found.interval[1]))
+    return Value(value=float(found.value), per_class=tuple(map(float, found.per_class)), interval=interval)
+
+
+def _is_our_own(name: str, error: Exception) -> bool:
+    """Whether an error says all there is to say, or is that of a metric of ours."""
+    return isinstance(error, PixelwiseError) or name in METRICS.own()
+
+
+def _failure(name: str, where: str, error: Exception) -> RecipeError:
+    """The error of a plug-in's metric, with the metric and its module by name."""
+    return RecipeError(
+        "R226",
+        f"metric '{name}' of {METRICS.module_of(name)} failed {where}: {type(error).__name__}: {error}",
+        "leave that metric out, or repair it; `pixelwise.testing.check_metric` says what a metric must do",
     )
+
+
+class _Group:
+    """The images of a group so far."""
+
+    def __init__(self, accumulators: dict[str, Accumulator]) -> None:
+        self.images = 0
+        self.accumulators = accumulators
+
+
+class _Extent(NamedTuple):
+    """The images that hold a class so far; the worst one as (IoU, position in the split, id)."""
+
+    images: int = 0
+    worst: tuple[float, int, str] | None = None
+
+    def plus(self, other: _Extent) -> _Extent:
+        both = [worst for worst in (self.worst, other.worst) if worst is not None]
+        return _Extent(self.images + other.images, min(both, default=None))
+
+    def public(self) -> ClassExtent:
+        if self.worst is None:
+            return ClassExtent(images=self.images)
+        iou, _, id = self.worst
+        return ClassExtent(images=self.images, worst_image=id, worst_image_iou=iou)

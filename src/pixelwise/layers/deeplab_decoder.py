@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +13,21 @@ from pixelwise.layers.resizing import resize_to
 
 DROPOUT = 0.1
 """After the pyramid pooling; the paper is silent, its code has it."""
+
+
+class NormConstants(NamedTuple):
+    """Constants of batch normalisation, PyTorch's where nothing else is said.
+
+    Attributes:
+        eps: Added to the variance.
+        momentum: Share of a new batch in the running statistics.
+    """
+
+    eps: float = 1e-5
+    momentum: float = 0.1
+
+
+PYTORCH_NORM = NormConstants()
 
 
 class DeepLabDecoder(nn.Module):
@@ -26,8 +43,7 @@ class DeepLabDecoder(nn.Module):
         channels: Of the pyramid pooling and of the two convolutions.
         low_level_channels: To which the finer features are reduced.
         align_corners: Whether the coarse features are enlarged with aligned corners.
-        eps: Of all batch normalisations.
-        momentum: Of all batch normalisations.
+        norm: Constants of all batch normalisations.
     """
 
     def __init__(
@@ -40,10 +56,10 @@ class DeepLabDecoder(nn.Module):
         channels: int = 256,
         low_level_channels: int = 48,
         align_corners: bool = False,
-        eps: float = 1e-5,
-        momentum: float = 0.1,
+        norm: NormConstants = PYTORCH_NORM,
     ) -> None:
         super().__init__()
+        eps, momentum = norm
         self.align_corners: bool = align_corners
         self.aspp = ASPP(in_channels, channels, rates, separable=True, dropout=DROPOUT, eps=eps, momentum=momentum)
         self.reduce = conv_norm_relu(fine_channels, low_level_channels, eps=eps, momentum=momentum)

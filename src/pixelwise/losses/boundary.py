@@ -12,7 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixelwise.losses.cross_entropy import cross_entropy
+from pixelwise.losses.term import SingleLabel, computes
 from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.terms.boundary import Boundary
 
 
 def boundary_cross_entropy(
@@ -56,3 +58,9 @@ def _window_maximum(values: Tensor, width: int) -> Tensor:
     side = 2 * width + 1
     rows = F.max_pool2d(values, (side, 1), stride=1, padding=(width, 0))
     return F.max_pool2d(rows, (1, side), stride=1, padding=(0, width))
+
+
+@computes(Boundary)
+def boundary_term(seen: SingleLabel, term: Boundary) -> Tensor:
+    """Cross entropy of a head along boundaries."""
+    return boundary_cross_entropy(seen.logits, seen.labels, width=term.width, class_weights=seen.class_weights)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from pixelwise.losses.multilabel import binary_cross_entropy
+from pixelwise.losses.ohem import hard_labels
 from pixelwise.losses.pixels import Normalize, at_least_float32, average, pixel_weights
+from pixelwise.losses.term import MultiLabel, SingleLabel, computes
 from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.terms.cross_entropy import CrossEntropy
 
 
 def cross_entropy(
@@ -44,3 +48,31 @@ def cross_entropy(
         reduction="sum",
     )
     return average(total, pixel_weights(targets, logits.shape[1], class_weights, logits.dtype), normalize)
+
+
+@computes(CrossEntropy)
+def cross_entropy_term(seen: SingleLabel, term: CrossEntropy) -> Tensor:
+    """Cross entropy of a head, over its hard pixels where the term says so."""
+    labels = seen.labels
+    if term.ohem is not None:
+        labels = hard_labels(seen.logits, labels, threshold=term.ohem.threshold, min_kept=term.ohem.min_kept)
+    return cross_entropy(
+        seen.logits,
+        labels,
+        class_weights=seen.class_weights,
+        label_smoothing=term.label_smoothing,
+        normalize=seen.normalize,
+    )
+
+
+@computes(CrossEntropy, multilabel=True)
+def binary_cross_entropy_term(seen: MultiLabel, term: CrossEntropy) -> Tensor:
+    """Binary cross entropy of a head."""
+    return binary_cross_entropy(
+        seen.logits,
+        seen.targets,
+        seen.valid,
+        positive_weights=seen.class_weights,
+        label_smoothing=term.label_smoothing,
+        normalize=seen.normalize,
+    )

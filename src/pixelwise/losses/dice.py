@@ -5,8 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pixelwise.losses.multilabel import binary_tversky
 from pixelwise.losses.pixels import at_least_float32
+from pixelwise.losses.term import MultiLabel, SingleLabel, computes
 from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.terms.dice import Dice
 
 
 def soft_dice(logits: Tensor, labels: Tensor, *, epsilon: float = 1e-6) -> Tensor:
@@ -32,3 +35,15 @@ def soft_dice(logits: Tensor, labels: Tensor, *, epsilon: float = 1e-6) -> Tenso
     dice = (2 * intersection + epsilon) / (probabilities.sum((0, 2, 3)) + truth + epsilon)
     present = truth > 0
     return torch.where(present, 1 - dice, torch.zeros_like(dice)).sum() / present.sum().clamp(min=1)
+
+
+@computes(Dice)
+def dice_term(seen: SingleLabel, term: Dice) -> Tensor:
+    """Soft Dice loss of a head."""
+    return soft_dice(seen.logits, seen.labels)
+
+
+@computes(Dice, multilabel=True)
+def binary_dice_term(seen: MultiLabel, term: Dice) -> Tensor:
+    """Soft Dice loss of a head's sigmoids."""
+    return binary_tversky(seen.logits, seen.targets, seen.valid)

@@ -6,8 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pixelwise.losses.multilabel import binary_cross_entropy
 from pixelwise.losses.pixels import Normalize, at_least_float32, average, pixel_weights
+from pixelwise.losses.term import MultiLabel, SingleLabel, computes
 from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.terms.focal import Focal
 
 # Below this 1 - p has no gradient: that of its power is infinite at 0 for gamma < 1, and the loss vanishes anyway.
 _LEAST_DOUBT = 1e-6
@@ -47,3 +50,22 @@ def focal(
     weights = pixel_weights(targets, logits.shape[1], class_weights, logits.dtype)
     total = (weights * doubt.clamp(min=_LEAST_DOUBT) ** gamma * loss).sum()
     return average(total, weights, normalize)
+
+
+@computes(Focal)
+def focal_term(seen: SingleLabel, term: Focal) -> Tensor:
+    """Focal loss of a head."""
+    return focal(seen.logits, seen.labels, gamma=term.gamma, class_weights=seen.class_weights, normalize=seen.normalize)
+
+
+@computes(Focal, multilabel=True)
+def binary_focal_term(seen: MultiLabel, term: Focal) -> Tensor:
+    """Focal loss of a head's sigmoids."""
+    return binary_cross_entropy(
+        seen.logits,
+        seen.targets,
+        seen.valid,
+        positive_weights=seen.class_weights,
+        gamma=term.gamma,
+        normalize=seen.normalize,
+    )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import torch
 from torch import Tensor
 
-from pixelwise.losses.pixels import at_least_float32
+from pixelwise.losses.pixels import at_least_float32, labelled_classes
+from pixelwise.losses.term import SingleLabel, computes
 from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.terms.lovasz import Lovasz
 
 
 def lovasz_softmax(
@@ -39,17 +40,6 @@ def lovasz_softmax(
     groups = classes if per_image else [sorted(set().union(*classes))]
     slopes, constant = _linear_pieces(probabilities.detach(), labels, groups)
     return (probabilities * slopes).sum() + constant
-
-
-def labelled_classes(labels: Tensor) -> list[list[int]]:
-    """The classes of every image, in their order.
-
-    Args:
-        labels: (B, H, W) uint8 or int64 on the CPU, 0..254 or 255 (ignored).
-    """
-    images = labels.to(torch.uint8).numpy()
-    counts = [cv2.calcHist([image], [0], None, [IGNORE], [0, IGNORE]) for image in images]
-    return [[class_id for class_id, count in enumerate(row.ravel().tolist()) if count] for row in counts]
 
 
 def _linear_pieces(probabilities: Tensor, labels: Tensor, groups: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
@@ -94,3 +84,9 @@ def _error_weights(errors: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
     weights = torch.empty_like(errors)
     weights[order] = gains
     return weights.masked_fill(~valid, 0.0)
+
+
+@computes(Lovasz)
+def lovasz_term(seen: SingleLabel, term: Lovasz) -> Tensor:
+    """Lovász-softmax of a head."""
+    return lovasz_softmax(seen.logits, seen.labels, per_image=term.per_image, classes=seen.classes)

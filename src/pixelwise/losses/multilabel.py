@@ -2,52 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pixelwise.losses.pixels import Normalize, at_least_float32, same_size
+from pixelwise.losses.pixels import Normalize, at_least_float32
 from pixelwise.recipes.classes.tables import IGNORE_BIT
-from pixelwise.recipes.schema.recipe import Loss
-
-
-def multilabel_loss(
-    head_logits: Sequence[Tensor],
-    labels: Tensor,
-    loss: Loss,
-    positive_weights: Tensor | None = None,
-    *,
-    align_corners: bool = False,
-) -> Tensor:
-    """Loss of the main head plus the weighted binary cross entropy of the auxiliary ones.
-
-    Args:
-        head_logits: Main logits first, then auxiliary ones; each (B, K, h, w), brought to the labels' size here, or
-            the labels to theirs, see `loss.compare_at`.
-        labels: (B, H, W) int32, bit k is class k, `IGNORE_BIT` alone where ignored.
-        loss: The recipe's section; its terms of single-label data are refused by the recipe.
-        positive_weights: (K,), of the pixels that have a class, in the cross entropy and the focal term.
-        align_corners: The model's, for the upsampling.
-
-    Returns:
-        Scalar.
-    """
-    if not head_logits:
-        raise ValueError("head_logits is empty; expected the main logits at least")
-    values: list[Tensor] = []
-    truth: dict[torch.Size, tuple[Tensor, Tensor]] = {}
-    for index, logits in enumerate(head_logits):
-        logits, seen = same_size(at_least_float32(logits), labels, loss.compare_at, align_corners=align_corners)
-        if seen.shape not in truth:
-            truth[seen.shape] = expanded(seen, logits.shape[1])
-        targets, valid = truth[seen.shape]
-        if index == 0:
-            values.append(_main_loss(logits, targets, valid, loss, positive_weights))
-        else:
-            values.append(loss.auxiliary * _cross_entropy(logits, targets, valid, loss, positive_weights))
-    return torch.stack(values).sum()
 
 
 def expanded(labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
@@ -133,39 +93,3 @@ def binary_tversky(
     index = (hit + epsilon) / (hit + alpha * (predicted - hit) + beta * (labelled - hit) + epsilon)
     present = labelled > 0
     return torch.where(present, 1 - index, torch.zeros_like(index)).sum() / present.sum().clamp(min=1)
-
-
-def _main_loss(logits: Tensor, targets: Tensor, valid: Tensor, loss: Loss, positive_weights: Tensor | None) -> Tensor:
-    """All terms of the main head, each with its weight."""
-    total = logits.new_zeros(())
-    if loss.cross_entropy:
-        total = total + loss.cross_entropy * _cross_entropy(logits, targets, valid, loss, positive_weights)
-    if loss.dice:
-        total = total + loss.dice * binary_tversky(logits, targets, valid)
-    if loss.focal:
-        value = binary_cross_entropy(
-            logits,
-            targets,
-            valid,
-            positive_weights=positive_weights,
-            gamma=loss.focal_gamma,
-            normalize=loss.normalize,
-        )
-        total = total + loss.focal * value
-    if loss.tversky:
-        value = binary_tversky(logits, targets, valid, alpha=loss.tversky_alpha, beta=loss.tversky_beta)
-        total = total + loss.tversky * value
-    return total
-
-
-def _cross_entropy(
-    logits: Tensor, targets: Tensor, valid: Tensor, loss: Loss, positive_weights: Tensor | None
-) -> Tensor:
-    return binary_cross_entropy(
-        logits,
-        targets,
-        valid,
-        positive_weights=positive_weights,
-        label_smoothing=loss.label_smoothing,
-        normalize=loss.normalize,
-    )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+import cv2
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Normalize = Literal["valid", "all"]
+from pixelwise.losses.term import Normalize
+from pixelwise.recipes.classes.tables import IGNORE
 
 
 def at_least_float32(logits: Tensor) -> Tensor:
@@ -74,3 +76,14 @@ def average(total: Tensor, weights: Tensor, normalize: Normalize) -> Tensor:
     normaliser = weights.sum()
     # The sum is exactly 0 when the normaliser is, so any positive divisor is right there.
     return total / torch.where(normaliser > 0, normaliser, torch.ones_like(normaliser))
+
+
+def labelled_classes(labels: Tensor) -> list[list[int]]:
+    """The classes of every image, in their order.
+
+    Args:
+        labels: (B, H, W) uint8 or int64 on the CPU, 0..254 or 255 (ignored).
+    """
+    images = labels.to(torch.uint8).numpy()
+    counts = [cv2.calcHist([image], [0], None, [IGNORE], [0, IGNORE]) for image in images]
+    return [[class_id for class_id, count in enumerate(row.ravel().tolist()) if count] for row in counts]

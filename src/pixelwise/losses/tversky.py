@@ -5,8 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pixelwise.losses.multilabel import binary_tversky
 from pixelwise.losses.pixels import at_least_float32
+from pixelwise.losses.term import MultiLabel, SingleLabel, computes
 from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.terms.tversky import Tversky
 
 
 def tversky(logits: Tensor, labels: Tensor, *, alpha: float = 0.3, beta: float = 0.7, epsilon: float = 1e-6) -> Tensor:
@@ -39,3 +42,15 @@ def tversky(logits: Tensor, labels: Tensor, *, alpha: float = 0.3, beta: float =
     index = (hit + epsilon) / (hit + alpha * (predicted - hit) + beta * (labelled - hit) + epsilon)
     present = labelled > 0
     return torch.where(present, 1 - index, torch.zeros_like(index)).sum() / present.sum().clamp(min=1)
+
+
+@computes(Tversky)
+def tversky_term(seen: SingleLabel, term: Tversky) -> Tensor:
+    """Tversky loss of a head."""
+    return tversky(seen.logits, seen.labels, alpha=term.alpha, beta=term.beta)
+
+
+@computes(Tversky, multilabel=True)
+def binary_tversky_term(seen: MultiLabel, term: Tversky) -> Tensor:
+    """Tversky loss of a head's sigmoids."""
+    return binary_tversky(seen.logits, seen.targets, seen.valid, alpha=term.alpha, beta=term.beta)

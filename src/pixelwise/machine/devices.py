@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
 from pixelwise.errors import RecipeError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def choose_device(name: str | torch.device | None = None) -> torch.device:
@@ -13,6 +16,8 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
     Raises:
         RecipeError: R214, there is no such device here, or it cannot be used.
     """
+    import torch
+
     if name is None or name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -25,6 +30,6 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
         unknown = "Expected one of" in str(error) or "Invalid device string" in str(error)
         reason = "there is no such kind of device" if unknown else str(error).partition("\n")[0]
         raise RecipeError(
-            "R214", f"device '{name}' cannot be used: {reason}; found: {found}", "give one of these with --device"
+            "R214", f"device '{name}' cannot be used: {reason}; found: {found}", "name one of these in `device`"
         ) from error
     return device

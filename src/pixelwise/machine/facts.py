@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
-import resource
+import subprocess
 import sys
 from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-import torch
 
+from pixelwise.machine.memory import peak_memory, total_memory
 from pixelwise.machine.threads import usable_cores
+
+if TYPE_CHECKING:
+    import torch
 
 PACKAGES = ("pixelwise", "torch", "timm", "numpy", "opencv-python-headless", "Pillow")
 """The packages whose version can change a result."""
@@ -25,6 +28,7 @@ FEATURES = (
 """Instructions for wide vectors, int8 and bfloat16, as Linux names them: they decide which number format is fast."""
 _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
 CPU_DESCRIPTION = Path("/proc/cpuinfo")
+_PROCESSOR_KEY = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0"
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,12 +55,14 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
 def machine_facts() -> Machine:
     """Look at this machine."""
+    import torch
+
     return Machine(
         cpu=_cpu_name(),
         cores=usable_cores(),
         threads=torch.get_num_threads(),
         gpu=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
-        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        memory_bytes=total_memory(),
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
         features=processor_features(),
     )
@@ -82,6 +88,8 @@ def computes_bfloat16() -> bool:
     Without instructions for it they are emulated: measured, a convolution takes twice as long as in float32 on a
     processor with AVX-512, and fifty times as long on one without.
     """
+    import torch
+
     # oneDNN knows what it was told to leave unused (ONEDNN_MAX_CPU_ISA), but counts AVX-512 alone as support.
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and may_have_bfloat16(processor_features())
 
@@ -109,15 +117,40 @@ def version_facts() -> dict[str, str]:
 
 def peak_memory_bytes(device: torch.device) -> int:
     """Most memory used so far: on a GPU since its statistics were reset, else by this process ever."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
+    if device.type != "cuda":
+        return peak_memory()
+    import torch
+
+    return torch.cuda.max_memory_allocated(device)
 
 
 def _cpu_name() -> str:
+    """What the processor is called, as far as the system says it."""
+    name = {"win32": _name_in_registry, "darwin": _name_by_sysctl}.get(sys.platform, _name_in_proc)()
+    return name.strip() or platform.processor() or platform.machine()
+
+
+def _name_in_proc() -> str:
     try:
         found = re.search(r"^model name\s*:\s*(.+)$", CPU_DESCRIPTION.read_text("utf-8"), re.MULTILINE)
     except OSError:
-        found = None
-    return found[1].strip() if found else platform.processor() or platform.machine()
+        return ""
+    return found[1] if found else ""
+
+
+def _name_in_registry() -> str:
+    try:
+        import winreg
+
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, _PROCESSOR_KEY) as key:  # type: ignore[attr-defined]
+            return str(winreg.QueryValueEx(key, "ProcessorNameString")[0])  # type: ignore[attr-defined]
+    except (ImportError, OSError):
+        return ""
+
+
+def _name_by_sysctl() -> str:
+    command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+    try:
+        return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""

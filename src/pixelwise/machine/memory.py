@@ -1,23 +1,48 @@
-"""How much memory may still be used, and whether what is freed stays with the process."""
+"""How much memory there is, was and may still be used, and whether what is freed stays with the process."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
+import re
+import sys
 from pathlib import Path
 
 _UNLIMITED = 1 << 60
+_STATUS = Path("/proc/self/status")
 # Options of glibc's mallopt(3), from <malloc.h>.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
 
 def available_memory() -> int:
-    """Bytes that can be allocated without swapping: page cache counts as free, a container's limit holds.
+    """Bytes that can be allocated without swapping: page cache counts as free, a container's limit holds."""
+    import psutil
 
-    Half of the main memory where the system does not say.
-    """
-    return min(_available_on_machine(), _left_in_container())
+    return min(psutil.virtual_memory().available, _left_in_container())
+
+
+def total_memory() -> int:
+    """Bytes of the main memory."""
+    import psutil
+
+    return psutil.virtual_memory().total
+
+
+def peak_memory() -> int:
+    """The most bytes of main memory that this process ever used."""
+    # On Linux `ru_maxrss` of a new process begins with what its parent had.
+    with contextlib.suppress(OSError):
+        found = re.search(r"^VmHWM:\s*(\d+) kB", _STATUS.read_text("ascii", errors="replace"), re.MULTILINE)
+        if found is not None:
+            return 1024 * int(found[1])
+    try:
+        import resource
+    except ImportError:
+        import psutil
+
+        facts = psutil.Process().memory_info()
+        return getattr(facts, "peak_wset", facts.rss)  # Windows's name for it
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, others KiB
 
 
 def keep_freed_memory() -> bool:
@@ -29,22 +54,14 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether it was possible; only glibc (most of Linux) can.
     """
-    with contextlib.suppress(AttributeError, OSError, TypeError):
+    with contextlib.suppress(AttributeError, ImportError, OSError, TypeError):
+        import ctypes
+
         # Only glibc has this function; mallopt(3) of other libraries has other options.
         library = ctypes.CDLL(None)
         library.gnu_get_libc_version  # noqa: B018
         return bool(library.mallopt(_MMAP_MAX, 0)) and bool(library.mallopt(_TRIM_THRESHOLD, -1))
     return False
-
-
-def _available_on_machine() -> int:
-    try:
-        for line in Path("/proc/meminfo").read_text("ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass  # not Linux
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
 def _left_in_container() -> int:

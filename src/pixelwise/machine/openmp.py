@@ -20,7 +20,7 @@ from pixelwise.machine.quotas import ROOT
 from pixelwise.machine.threads import scheduled_cores, usable_cores
 
 # A spin is a `pause` on x86 (15 to 50 ns); on other processors there is no such instruction in it.
-_SPINS = 1000 if platform.machine().lower() in ("x86_64", "amd64", "i686") else 20000
+_SPINS = 4000 if platform.machine().lower() in ("x86_64", "amd64", "i686") else 80000
 SHORT_WAITS = {"GOMP_SPINCOUNT": str(_SPINS)}
 """What makes waiting threads of GNU's runtime sleep soon."""
 _WAITS = ("OMP_WAIT_POLICY", "KMP_BLOCKTIME", "KMP_LIBRARY", *SHORT_WAITS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,7 +26,13 @@ def usable_cores(root: Path = ROOT) -> int:
 
 def scheduled_cores() -> int:
     """Logical cores that the system may run this process on: its affinity mask, or all where there is none."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    if sys.platform == "win32":
+        import psutil
+
+        return len(psutil.Process().cpu_affinity()) or 1
+    return os.cpu_count() or 1
 
 
 def core_limit(root: Path = ROOT) -> int | None:

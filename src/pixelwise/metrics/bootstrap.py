@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
+
+from pixelwise.metrics.metric import Accumulator, Metric, Task, Value, register
+
+if TYPE_CHECKING:
+    from pixelwise.metrics.image import ScoredImage
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -57,3 +62,39 @@ def miou_interval(
     outside = 100 * (1 - level) / 2
     lower, upper = np.percentile(np.concatenate(means), [outside, 100 - outside])
     return float(lower), float(upper)
+
+
+class IntervalAccumulator(Accumulator):
+    """Keeps the counts of every image by its position, so that the parts of a split may come in any order."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self.images: dict[int, np.ndarray] = {}
+
+    def update(self, image: ScoredImage) -> None:
+        """Keep right pixels and union of each class of one image."""
+        self.images[image.index] = np.stack([image.totals.right, image.totals.unions])
+
+    def merge(self, other: Self) -> None:
+        """Keep the images of another part, too."""
+        self.images |= other.images
+
+    def compute(self) -> Value:
+        """The interval of the mean IoU; None for fewer than two images that hold a class."""
+        if not self.images:
+            return Value()
+        counts = np.stack([self.images[index] for index in sorted(self.images)])
+        return Value(interval=miou_interval(counts[:, 0], counts[:, 1], self.task.absent))
+
+
+register(
+    Metric(
+        name="miou_interval",
+        title="mIoU 95 % over images",
+        summary="95 % confidence interval of the mean IoU as far as the choice of images goes: bootstrap over images.",
+        accumulator=IntervalAccumulator,
+        needs="counts",
+        default=True,
+        groups=False,
+    )
+)

@@ -9,13 +9,18 @@ class, so one erosion and one dilation of the class ids find the bands of all cl
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import cv2
 import numpy as np
 
 from pixelwise.metrics.confusion import confusion_matrix
-from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.metrics.metric import Accumulator, Metric, Task, Value, register
+from pixelwise.metrics.scores import mean_of
+from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
+
+if TYPE_CHECKING:
+    from pixelwise.metrics.image import ScoredImage
 
 DILATION_RATIO = 0.02
 """Width of the bands as a share of the image's diagonal."""
@@ -67,6 +72,23 @@ def boundary_counts(labels: np.ndarray, prediction: np.ndarray, num_classes: int
     return BoundaryCounts(both, (counts.sum(0) + counts.sum(1))[:num_classes] - both)
 
 
+def multilabel_boundary_counts(labels: np.ndarray, prediction: np.ndarray, num_classes: int) -> BoundaryCounts:
+    """The bands along the contours of each class, counted as `boundary_counts` does for two classes.
+
+    Args:
+        labels: int32 (H, W) bit fields, `IGNORE_BIT` where ignored.
+        prediction: int32 (H, W) bit fields.
+        num_classes: K.
+    """
+    void = labels == IGNORE_BIT
+    intersections, unions = np.zeros(num_classes, np.int64), np.zeros(num_classes, np.int64)
+    for k in range(num_classes):
+        truth = np.where(void, IGNORE, labels >> k & 1).astype(np.uint8)
+        found = boundary_counts(truth, (prediction >> k & 1).astype(np.uint8), 2)
+        intersections[k], unions[k] = found.intersections[1], found.unions[1]
+    return BoundaryCounts(intersections, unions)
+
+
 def _bands(labels: np.ndarray, distance: int, num_classes: int) -> np.ndarray:
     """Class ids within `distance` of a contour of their class, K elsewhere and where nothing is labelled."""
     square = np.ones((2 * distance + 1, 2 * distance + 1), np.uint8)
@@ -75,3 +97,38 @@ def _bands(labels: np.ndarray, distance: int, num_classes: int) -> np.ndarray:
     deep[:distance] = deep[-distance:] = False
     deep[:, :distance] = deep[:, -distance:] = False
     return np.where(deep | (labels == IGNORE), np.uint8(num_classes), labels)
+
+
+class BoundaryAccumulator(Accumulator):
+    """Adds up `BoundaryCounts`."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        none = np.zeros(len(task.classes), np.int64)
+        self.counts = BoundaryCounts(none, none)
+
+    def update(self, image: ScoredImage) -> None:
+        """Add the bands of one image."""
+        count = multilabel_boundary_counts if self.task.multilabel else boundary_counts
+        self.counts += count(image.labels, image.prediction, len(self.task.classes))
+
+    def merge(self, other: Self) -> None:
+        """Add the bands of another part."""
+        self.counts += other.counts
+
+    def compute(self) -> Value:
+        """The IoU of the bands; its mean leaves out classes that have none."""
+        iou = self.counts.iou
+        return Value(value=mean_of(iou, "skip"), per_class=iou)
+
+
+register(
+    Metric(
+        name="boundary_iou",
+        title="boundary mIoU",
+        summary="IoU of the bands along the contours of each class (arXiv:2103.16562), and its mean over classes.",
+        accumulator=BoundaryAccumulator,
+        needs="labels",
+        default=True,
+    )
+)

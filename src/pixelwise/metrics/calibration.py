@@ -8,11 +8,15 @@ by its pixels.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
+from pixelwise.metrics.metric import Accumulator, Metric, Task, Value, register
 from pixelwise.recipes.classes.tables import IGNORE
+
+if TYPE_CHECKING:
+    from pixelwise.metrics.image import ScoredImage
 
 BINS = 15
 
@@ -59,3 +63,37 @@ def calibration_counts(labels: np.ndarray, prediction: np.ndarray, confidence: n
         np.bincount(hits, minlength=BINS),
         np.bincount(bins, weights=sure, minlength=BINS),
     )
+
+
+class CalibrationAccumulator(Accumulator):
+    """Adds up `CalibrationCounts`."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        none = np.zeros(BINS, np.int64)
+        self.counts = CalibrationCounts(none, none, np.zeros(BINS))
+
+    def update(self, image: ScoredImage) -> None:
+        """Add the bins of one image."""
+        self.counts += calibration_counts(image.labels, image.prediction, image.confidence)
+
+    def merge(self, other: Self) -> None:
+        """Add the bins of another part."""
+        self.counts += other.counts
+
+    def compute(self) -> Value:
+        """The expected calibration error."""
+        return Value(value=self.counts.error)
+
+
+register(
+    Metric(
+        name="calibration_error",
+        title="calibration error",
+        summary="Expected calibration error in 15 bins of confidence (arXiv:1706.04599): 0 where a network is right as "
+        "often as it is sure.",
+        accumulator=CalibrationAccumulator,
+        needs="confidence",
+        multilabel=False,
+    )
+)

@@ -6,7 +6,6 @@ is where its logit is above 0.
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import numpy as np
@@ -14,9 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pixelwise.metrics.boundary import BoundaryCounts, boundary_counts
-from pixelwise.metrics.scores import Scores, mean_of
-from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
+from pixelwise.metrics.scores import Scores, totals_of
+from pixelwise.recipes.classes.tables import IGNORE_BIT
 
 
 def upsampled_bits(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
@@ -92,45 +90,4 @@ def multilabel_scores(counts: np.ndarray | Tensor, absent: Literal["skip", "zero
     Returns:
         The scores; `pixel_accuracy` is the mean over pixels and classes, so it is high where classes are rare.
     """
-    table = counts.cpu().numpy() if isinstance(counts, Tensor) else np.asarray(counts)
-    iou, accuracy, precision, f1 = [], [], [], []
-    for hits, invented, missed, _ in table.tolist():
-        iou.append(_share(hits, hits + invented + missed))
-        accuracy.append(_share(hits, hits + missed))
-        precision.append(_share(hits, hits + invented))
-        f1.append(_share(2 * hits, 2 * hits + invented + missed))
-    pixels = tuple((table[:, 0] + table[:, 2]).tolist())
-    weighted = [number * value for number, value in zip(pixels, iou, strict=True) if number]
-    return Scores(
-        iou=tuple(iou),
-        accuracy=tuple(accuracy),
-        precision=tuple(precision),
-        f1=tuple(f1),
-        pixels=pixels,
-        miou=mean_of(tuple(iou), absent),
-        pixel_accuracy=_share(int(table[:, [0, 3]].sum()), int(table.sum())),
-        mean_accuracy=mean_of(tuple(accuracy), "skip"),
-        frequency_weighted_iou=math.fsum(weighted) / sum(pixels) if any(pixels) else math.nan,
-        classes_present=sum(not math.isnan(value) for value in iou),
-    )
-
-
-def multilabel_boundary_counts(labels: np.ndarray, prediction: np.ndarray, num_classes: int) -> BoundaryCounts:
-    """The bands along the contours of each class, counted as `boundary_counts` does for two classes.
-
-    Args:
-        labels: int32 (H, W) bit fields, `IGNORE_BIT` where ignored.
-        prediction: int32 (H, W) bit fields.
-        num_classes: K.
-    """
-    void = labels == IGNORE_BIT
-    intersections, unions = np.zeros(num_classes, np.int64), np.zeros(num_classes, np.int64)
-    for k in range(num_classes):
-        truth = np.where(void, IGNORE, labels >> k & 1).astype(np.uint8)
-        found = boundary_counts(truth, (prediction >> k & 1).astype(np.uint8), 2)
-        intersections[k], unions[k] = found.intersections[1], found.unions[1]
-    return BoundaryCounts(intersections, unions)
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else math.nan
+    return totals_of(counts, multilabel=True).scores(absent)

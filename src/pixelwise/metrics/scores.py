@@ -7,12 +7,18 @@ IoU of 0 and counts in the mean, as in the Cityscapes scripts.
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import msgspec
 import numpy as np
 from torch import Tensor
+
+from pixelwise.metrics.metric import Accumulator, Metric, Task, Value, register
+
+if TYPE_CHECKING:
+    from pixelwise.metrics.image import ScoredImage
 
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +49,78 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     classes_present: int
 
 
+class ClassTotals(NamedTuple):
+    """The sums of a confusion matrix that all `Scores` are made of; they add up over images.
+
+    Attributes:
+        right: int64 (K,), pixels of each class that were found.
+        labelled: int64 (K,), labelled pixels of each class.
+        predicted: int64 (K,), labelled pixels that were predicted as each class.
+        correct: Right decisions, of all classes together.
+        decisions: All decisions: one per labelled pixel, or of multi-label data one per labelled pixel and class.
+    """
+
+    right: np.ndarray
+    labelled: np.ndarray
+    predicted: np.ndarray
+    correct: int
+    decisions: int
+
+    @property
+    def unions(self) -> np.ndarray:
+        """int64 (K,), pixels that are labelled or predicted as each class."""
+        return self.labelled + self.predicted - self.right
+
+    def plus(self, other: ClassTotals) -> ClassTotals:
+        """The sums of both."""
+        return ClassTotals(
+            self.right + other.right,
+            self.labelled + other.labelled,
+            self.predicted + other.predicted,
+            self.correct + other.correct,
+            self.decisions + other.decisions,
+        )
+
+    def scores(self, absent: Literal["skip", "zero"] = "skip") -> Scores:
+        """All scores of these sums, as `pixelwise.metrics.scores.scores` describes them."""
+        iou = _ratio(self.right, self.unions)
+        accuracy = _ratio(self.right, self.labelled)
+        pixels = tuple(self.labelled.tolist())
+        weighted = [share * value for share, value in zip(pixels, iou, strict=True) if share]
+        return Scores(
+            iou=iou,
+            accuracy=accuracy,
+            precision=_ratio(self.right, self.predicted),
+            f1=_ratio(2 * self.right, self.labelled + self.predicted),
+            pixels=pixels,
+            miou=mean_of(iou, absent),
+            pixel_accuracy=self.correct / self.decisions if self.decisions else math.nan,
+            mean_accuracy=mean_of(accuracy, "skip"),
+            frequency_weighted_iou=math.fsum(weighted) / sum(pixels) if any(pixels) else math.nan,
+            classes_present=sum(not math.isnan(value) for value in iou),
+        )
+
+
+def totals_of(counts: np.ndarray | Tensor, *, multilabel: bool = False) -> ClassTotals:
+    """The sums of one confusion matrix.
+
+    Args:
+        counts: (K, K) or (K, K + 1) as `scores` takes it; of multi-label data (K, 4): TP, FP, FN, TN per class.
+        multilabel: Which of the two it is.
+
+    Raises:
+        ValueError: The matrix has another shape.
+    """
+    if multilabel:
+        table = as_table(counts)
+        hits, invented, missed, left_out = table.T
+        correct, decisions = int(hits.sum() + left_out.sum()), int(table.sum())
+        return ClassTotals(hits, hits + missed, hits + invented, correct, decisions)
+    matrix = as_counts(counts)
+    right, labelled = np.diagonal(matrix), matrix.sum(1)
+    return ClassTotals(right, labelled, matrix.sum(0)[: len(matrix)], int(right.sum()), int(labelled.sum()))
+
+
 def scores(matrix: np.ndarray | Tensor, absent: Literal["skip", "zero"] = "skip") -> Scores:
     """Compute all scores of a confusion matrix.
 
@@ -58,26 +136,7 @@ def scores(matrix: np.ndarray | Tensor, absent: Literal["skip", "zero"] = "skip"
     Raises:
         ValueError: The matrix has another shape.
     """
-    counts = as_counts(matrix)
-    right = np.diagonal(counts)
-    truth = counts.sum(1)
-    predicted = counts.sum(0)[: len(counts)]
-    iou = _ratio(right, truth + predicted - right)
-    accuracy = _ratio(right, truth)
-    pixels, labelled = tuple(truth.tolist()), int(truth.sum())
-    weighted = [share * value for share, value in zip(pixels, iou, strict=True) if share]
-    return Scores(
-        iou=iou,
-        accuracy=accuracy,
-        precision=_ratio(right, predicted),
-        f1=_ratio(2 * right, truth + predicted),
-        pixels=pixels,
-        miou=mean_of(iou, absent),
-        pixel_accuracy=_ratio(right.sum(keepdims=True), truth.sum(keepdims=True))[0],
-        mean_accuracy=mean_of(accuracy, "skip"),
-        frequency_weighted_iou=math.fsum(weighted) / labelled if labelled else math.nan,
-        classes_present=sum(not math.isnan(value) for value in iou),
-    )
+    return totals_of(matrix).scores(absent)
 
 
 def mean_of(values: tuple[float, ...], absent: Literal["skip", "zero"]) -> float:
@@ -99,6 +158,108 @@ def as_counts(matrix: np.ndarray | Tensor) -> np.ndarray:
     return counts.astype(np.int64)
 
 
+def as_table(counts: np.ndarray | Tensor) -> np.ndarray:
+    """The counts of multi-label data as int64 NumPy array.
+
+    Raises:
+        ValueError: They are not (K, 4).
+    """
+    table = counts.cpu().numpy() if isinstance(counts, Tensor) else np.asarray(counts)
+    if table.ndim != 2 or table.shape[1] != 4:
+        raise ValueError(f"the counts are {table.shape}; expected (K, 4): TP, FP, FN, TN of each class")
+    return table.astype(np.int64)
+
+
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> tuple[float, ...]:
     pairs = zip(numerator.tolist(), denominator.tolist(), strict=True)
     return tuple(above / below if below else math.nan for above, below in pairs)
+
+
+class ScoresAccumulator(Accumulator):
+    """Adds up `ClassTotals`, a few numbers per class whatever the number of images and groups.
+
+    Args:
+        task: What is scored.
+        value: The attribute of `Scores` that is the metric's value; empty: it has none.
+        per_class: The attribute that is its value per class; empty: it has none.
+    """
+
+    def __init__(self, task: Task, *, value: str = "", per_class: str = "") -> None:
+        super().__init__(task)
+        self._value, self._per_class = value, per_class
+        none = np.zeros(len(task.classes), np.int64)
+        self.totals = ClassTotals(none, none, none, 0, 0)
+
+    def update(self, image: ScoredImage) -> None:
+        """Add the sums of one image."""
+        self.totals = self.totals.plus(image.totals)
+
+    def merge(self, other: Self) -> None:
+        """Add the sums of another part."""
+        self.totals = self.totals.plus(other.totals)
+
+    def compute(self) -> Value:
+        """The metric's part of all scores."""
+        found = self.totals.scores(self.task.absent)
+        return Value(
+            value=getattr(found, self._value) if self._value else math.nan,
+            per_class=getattr(found, self._per_class) if self._per_class else (),
+        )
+
+
+def _part(name: str, title: str, summary: str, *, groups: bool = False, **parts: str) -> Metric:
+    return Metric(
+        name=name,
+        title=title,
+        summary=summary,
+        accumulator=functools.partial(ScoresAccumulator, **parts),
+        needs="counts",
+        default=True,
+        groups=groups,
+    )
+
+
+_PARTS = (
+    _part(
+        "iou",
+        "mIoU",
+        "Intersection over union of each class (Jaccard index), and its mean over classes.",
+        value="miou",
+        per_class="iou",
+        groups=True,
+    ),
+    _part(
+        "pixel_accuracy",
+        "pixel accuracy",
+        "Share of the labelled pixels that are predicted right.",
+        value="pixel_accuracy",
+        groups=True,
+    ),
+    _part(
+        "accuracy",
+        "mean accuracy",
+        "Share of each class's labelled pixels that are predicted right (recall), and its mean over classes.",
+        value="mean_accuracy",
+        per_class="accuracy",
+    ),
+    _part(
+        "frequency_weighted_iou",
+        "frequency-weighted IoU",
+        "Mean IoU weighted by the labelled pixels of each class.",
+        value="frequency_weighted_iou",
+    ),
+    _part(
+        "precision",
+        "precision",
+        "Share of the pixels predicted as each class that are right.",
+        per_class="precision",
+    ),
+    _part(
+        "f1",
+        "F1",
+        "Harmonic mean of accuracy and precision of each class: the Dice coefficient.",
+        per_class="f1",
+    ),
+)
+SCORES = tuple(register(part).name for part in _PARTS)
+"""Metrics that every evaluation measures, by name: they cost nothing once the confusion matrix is counted."""

@@ -1,49 +1,28 @@
-"""Complete networks: one file per family, each registered by the type of its spec."""
+"""Complete networks: one file per family, imported when a network of that family is first built.
 
-from pixelwise.models import (
-    deeplabv3,
-    deeplabv3lite,
-    deeplabv3plus,
-    enet,
-    erfnet,
-    fcn,
-    fpn,
-    fpnlite,
-    hrnet,
-    linear,
-    lraspp,
-    ocrnet,
-    pspnet,
-    segformer,
-    swiftnet,
-    tf_deeplab,
-    unet,
-    unetlite,
-)
-from pixelwise.models.base import SegmentationModel
+Importing this package, or `pixelwise.models.building` to register a family, does not import torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from pixelwise.models.building import build_model
-from pixelwise.models.preprocessing import normalize
 
-__all__ = [
-    "SegmentationModel",
-    "build_model",
-    "deeplabv3",
-    "deeplabv3lite",
-    "deeplabv3plus",
-    "enet",
-    "erfnet",
-    "fcn",
-    "fpn",
-    "fpnlite",
-    "hrnet",
-    "linear",
-    "lraspp",
-    "normalize",
-    "ocrnet",
-    "pspnet",
-    "segformer",
-    "swiftnet",
-    "tf_deeplab",
-    "unet",
-    "unetlite",
-]
+if TYPE_CHECKING:
+    from pixelwise.models.base import SegmentationModel
+    from pixelwise.models.preprocessing import normalize
+
+__all__ = ["SegmentationModel", "build_model", "normalize"]
+
+_HOMES = {"SegmentationModel": "pixelwise.models.base", "normalize": "pixelwise.models.preprocessing"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is first used (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pixelwise.models' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

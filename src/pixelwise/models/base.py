@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.layers.resizing import same_size
-from pixelwise.recipes.schema.model import ModelSpec, Preprocessing
+from pixelwise.recipes.schema.model import Preprocessing, Spec
 
 
 class SegmentationModel(nn.Module, ABC):
@@ -38,9 +38,9 @@ class SegmentationModel(nn.Module, ABC):
     fixed_size: tuple[int, int] | None = None
     gives_scores: bool = True
 
-    def __init__(self, spec: ModelSpec, classes: Sequence[str]) -> None:
+    def __init__(self, spec: Spec, classes: Sequence[str]) -> None:
         super().__init__()
-        self.spec: ModelSpec = spec
+        self.spec: Spec = spec
         self.classes: tuple[str, ...] = tuple(classes)
         self.num_classes: int = len(self.classes)
         self.preprocessing: Preprocessing = spec.preprocessing

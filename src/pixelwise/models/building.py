@@ -1,50 +1,63 @@
 """From a recipe's name, a recipe or a spec to a network with random weights.
 
-A family registers its builder by the type of its spec:
+A family registers what builds its networks by the type of its spec:
 
     @builds(ENetSpec)
     def build(spec: ENetSpec, classes: tuple[str, ...]) -> ENet: ...
 
-Which recipes exist is answered by `pixelwise.recipes.catalog` alone, without importing torch.
+Registering imports no torch: a function that imports its network inside keeps listing recipes fast. Which recipes exist
+is answered by `pixelwise.recipes.catalog` alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pixelwise.errors import RecipeError
-from pixelwise.models.base import SegmentationModel
+from pixelwise.plugins import Registry
 from pixelwise.recipes.classes.tables import IGNORE
 from pixelwise.recipes.files import find
-from pixelwise.recipes.schema.model import ModelSpec
+from pixelwise.recipes.schema.model import SPECS, Spec, family_of
 from pixelwise.recipes.schema.recipe import Recipe
 
-Builder = Callable[[Any, tuple[str, ...]], SegmentationModel]
+if TYPE_CHECKING:
+    from pixelwise.models.base import SegmentationModel
+
+Builder = Callable[[Any, tuple[str, ...]], "SegmentationModel"]
 AnyBuilder = TypeVar("AnyBuilder", bound=Builder)
 
-_BUILDERS: dict[type, Builder] = {}
+BUILDERS: Registry[Builder] = Registry(
+    "network of the family", RecipeError, "R235", built_in=("pixelwise.models",), heavy=True
+)
+"""Family -> what makes its network of a spec and class names."""
 
 
-def builds(spec_type: type) -> Callable[[AnyBuilder], AnyBuilder]:
+def builds(spec_type: type[Spec]) -> Callable[[AnyBuilder], AnyBuilder]:
     """Register the decorated function as the builder of networks described by `spec_type`.
 
     Raises:
-        ValueError: The type has a builder already.
+        TypeError: `spec_type` is not registered by `register_spec`.
+        RecipeError: R234, the family has a builder already.
     """
+    if not (isinstance(spec_type, type) and issubclass(spec_type, Spec)) or _registered(spec_type) is not spec_type:
+        raise TypeError(
+            f"{spec_type!r} is no model family; decorate its class with pixelwise.recipes.schema.model.register_spec"
+        )
 
     def register(builder: AnyBuilder) -> AnyBuilder:
-        if spec_type in _BUILDERS:
-            taken = _BUILDERS[spec_type]
-            raise ValueError(f"{spec_type.__name__} is built by {taken.__module__}.{taken.__qualname__} already")
-        _BUILDERS[spec_type] = builder
+        BUILDERS.add(family_of(spec_type), builder)
         return builder
 
     return register
 
 
+def _registered(spec_type: type[Spec]) -> type[Spec] | None:
+    return SPECS.get(family_of(spec_type))
+
+
 def build_model(
-    model: str | Recipe | ModelSpec, num_classes: int | None = None, classes: Sequence[str] | None = None
+    model: str | Recipe | Spec, num_classes: int | None = None, classes: Sequence[str] | None = None
 ) -> SegmentationModel:
     """Build a network with random weights, drawn from torch's global generator.
 
@@ -58,16 +71,13 @@ def build_model(
 
     Raises:
         RecipeError: R200 unknown name; R206 the number of classes is unknown, contradictory or out
-            of 1..255; R203 or R207 the spec cannot be built.
+            of 1..255; R203 or R207 the spec cannot be built; R235 nothing builds networks of its family.
         TypeError: `model` is something else.
     """
     if isinstance(model, str):
         model = find(model)
     spec = model.model if isinstance(model, Recipe) else model
-    builder = _BUILDERS.get(type(spec))
-    if builder is None:
-        known = ", ".join(sorted(spec_type.__name__ for spec_type in _BUILDERS))
-        raise TypeError(f"expected a recipe, its name, or one of {known}; got {type(spec).__name__}")
+    builder = _builder_of(spec)
     if isinstance(model, Recipe) and model.data.bands != spec.preprocessing.in_channels:
         raise RecipeError(
             "R203",
@@ -81,6 +91,21 @@ def build_model(
     built = builder(spec, _class_names(source, num_classes, classes, known_names))
     built.multilabel = isinstance(model, Recipe) and model.data.multilabel
     return built
+
+
+def _builder_of(spec: Any) -> Builder:
+    if not isinstance(spec, Spec) or _registered(type(spec)) is not type(spec):
+        known = ", ".join(sorted(spec_type.__name__ for spec_type in SPECS.all().values()))
+        raise TypeError(f"expected a recipe, its name, or one of {known}; got {type(spec).__name__}")
+    builder = BUILDERS.look_up(spec.family)
+    if builder is None:
+        raise RecipeError(
+            "R235",
+            f"nothing builds networks of the family '{spec.family}', which is from {type(spec).__module__}",
+            "import the module with its network, where a function is decorated with "
+            f"pixelwise.models.building.builds({type(spec).__name__})",
+        )
+    return builder
 
 
 def _class_names(

@@ -20,7 +20,7 @@ from pixelwise.layers.heads import DROPOUT, ConvolutionalHead
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import auxiliary_head, expect_positive, head_and_auxiliary, maps_read
-from pixelwise.recipes.schema.model import DeepLabV3Spec
+from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
 
 ASPP_DROPOUT = 0.5
 

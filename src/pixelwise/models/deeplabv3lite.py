@@ -21,7 +21,7 @@ from pixelwise.layers.lite import LiteASPP, LitePrediction, initialise, pointwis
 from pixelwise.layers.resizing import resize_to
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
-from pixelwise.recipes.schema.model import DeepLabV3LiteSpec
+from pixelwise.recipes.families.lite import DeepLabV3LiteSpec
 
 FINE = 1
 """Which of the encoder's features the shortcut reads: those of stride 4."""

@@ -21,7 +21,7 @@ from pixelwise.layers.initialisation import he_normal
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import crop_to_image, encode, expect_positive, index_of_stride
-from pixelwise.recipes.schema.model import DeepLabV3PlusSpec
+from pixelwise.recipes.families.deeplabv3plus import DeepLabV3PlusSpec
 
 STRIDE = 4
 """Of the decoder and of the logits."""

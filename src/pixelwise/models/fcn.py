@@ -32,7 +32,7 @@ from pixelwise.layers.heads import DROPOUT, ConvolutionalHead
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import AUXILIARY_FEATURE, auxiliary_head, head_and_auxiliary, maps_read
-from pixelwise.recipes.schema.model import FCNSpec
+from pixelwise.recipes.families.fcn import FCNSpec
 
 
 class FCN(SegmentationModel):

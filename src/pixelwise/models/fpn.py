@@ -26,7 +26,7 @@ from pixelwise.layers.initialisation import he_normal
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import Size, crop_to_image, encode, size_at
-from pixelwise.recipes.schema.model import FPNSpec
+from pixelwise.recipes.families.fpn import FPNSpec
 
 FINEST = 4
 """Finer feature maps than this stride are not used."""

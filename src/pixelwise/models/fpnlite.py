@@ -19,7 +19,7 @@ from pixelwise.layers.lite import GroupedSeparableConv, LiteASPP, LitePrediction
 from pixelwise.layers.resizing import resize_to
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
-from pixelwise.recipes.schema.model import FPNLiteSpec
+from pixelwise.recipes.families.lite import FPNLiteSpec
 
 
 class PyramidLevel(nn.Module):

@@ -18,7 +18,7 @@ from pixelwise.backbones.hrnet import HRNetEncoder, join
 from pixelwise.layers.convolutions import ConvNormActivation
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
-from pixelwise.recipes.schema.model import HRNetSpec
+from pixelwise.recipes.families.hrnet import HRNetSpec
 
 
 class HRNetHead(nn.Module):

@@ -18,7 +18,7 @@ from pixelwise.layers.initialisation import small_normal
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import crop_to_image, encode
-from pixelwise.recipes.schema.model import LinearSpec
+from pixelwise.recipes.families.linear import LinearSpec
 
 
 class Linear(SegmentationModel):

@@ -19,7 +19,7 @@ from pixelwise.layers.resizing import resize_to
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import crop_to_image, encode, index_of_stride
-from pixelwise.recipes.schema.model import LRASPPSpec
+from pixelwise.recipes.families.lraspp import LRASPPSpec
 
 STRIDE = 8
 """Of the finer of the two features, and of the logits."""

@@ -24,7 +24,7 @@ from pixelwise.layers.convolutions import ConvNormActivation, conv_norm_relu
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.hrnet import HRNetHead
-from pixelwise.recipes.schema.model import OCRNetSpec
+from pixelwise.recipes.families.hrnet import OCRNetSpec
 
 DROPOUT = 0.05
 

@@ -22,7 +22,7 @@ from pixelwise.layers.pyramid_pooling import PyramidPooling
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import AUXILIARY_FEATURE, auxiliary_head, expect_positive, head_and_auxiliary, maps_read
-from pixelwise.recipes.schema.model import PSPNetSpec
+from pixelwise.recipes.families.pspnet import PSPNetSpec
 
 
 class PSPNet(SegmentationModel):

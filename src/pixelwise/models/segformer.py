@@ -35,7 +35,7 @@ from pixelwise.layers.resizing import resize_to
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import crop_to_image, encode
-from pixelwise.recipes.schema.model import SegFormerSpec
+from pixelwise.recipes.families.segformer import SegFormerSpec
 
 FINEST = 4
 """Finer scales than this stride are not used."""

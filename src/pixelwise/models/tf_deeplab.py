@@ -38,14 +38,14 @@ from pixelwise.backbones.tf_mobilenet import TFMobileNet
 from pixelwise.backbones.tf_xception import TFXception65
 from pixelwise.layers.aspp import ASPP, SeparableConv
 from pixelwise.layers.convolutions import conv_norm_relu
-from pixelwise.layers.deeplab_decoder import DROPOUT, DeepLabDecoder
+from pixelwise.layers.deeplab_decoder import DROPOUT, DeepLabDecoder, NormConstants
 from pixelwise.layers.initialisation import truncated_normal
 from pixelwise.layers.pooling import window_means
 from pixelwise.layers.resizing import resize_to
 from pixelwise.layers.sizes import shorter
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
-from pixelwise.recipes.schema.model import TFDeepLabSpec
+from pixelwise.recipes.families.tf_deeplab import TFDeepLabSpec
 
 EPS = 1e-5
 MOMENTUM = 0.0003
@@ -124,8 +124,7 @@ class TFDeepLab(SegmentationModel):
                 RATES[spec.output_stride],
                 self.num_classes,
                 align_corners=True,
-                eps=EPS,
-                momentum=MOMENTUM,
+                norm=NormConstants(EPS, MOMENTUM),
             )
         else:
             self.encoder = TFMobileNet(spec.encoder, spec.output_stride, spec.preprocessing.in_channels)

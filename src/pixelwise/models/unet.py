@@ -25,7 +25,7 @@ from pixelwise.layers.repeated import can_convolve_repeated, convolve_repeated
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import Size, crop_to_image, size_at
-from pixelwise.recipes.schema.model import UNetSpec
+from pixelwise.recipes.families.unet import UNetSpec
 
 
 class DecoderBlock(nn.Module):

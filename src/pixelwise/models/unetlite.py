@@ -21,7 +21,7 @@ from pixelwise.layers.lite import GroupedSeparableConv, LiteASPP, LitePrediction
 from pixelwise.layers.resizing import resize_to
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
-from pixelwise.recipes.schema.model import UNetLiteSpec
+from pixelwise.recipes.families.lite import UNetLiteSpec
 
 FEWEST_CHANNELS = 32
 """Of a scale; twice the number of classes if that is more."""

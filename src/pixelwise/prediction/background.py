@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from pixelwise.machine.threads import reading_threads
 
 Item = TypeVar("Item")
-
-
 Result = TypeVar("Result")
 
 
-def in_background(function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int) -> Iterator[Result]:
+def in_background(
+    function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int
+) -> Generator[Result, None, None]:
     """`map` whose calls run in threads for reading, at most `ahead` before the one that is waited for.
 
     An exception of `function` is raised where its result would have been yielded. Closing the
-    generator (or leaving it to the garbage collector) cancels what has not begun.
+    generator cancels what has not begun.
     """
     remaining = iter(items)
     pending: deque[Future[Result]] = deque()

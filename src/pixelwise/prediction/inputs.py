@@ -7,9 +7,7 @@ would share a name (`a.jpg`, `a.png`) keep their endings (`a.jpg.png`, `a.png.pn
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +18,10 @@ from pixelwise.datasets.layouts.listing import list_images
 from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.storage import printable
+from pixelwise.storage.names import distinct, folded
 
-LONGEST_NAME = 255
-"""Bytes in a file name, on every common file system."""
+ENDINGS = (".png", ".jpg")
+"""What may follow the name of an output."""
 
 
 class Input(NamedTuple):
@@ -71,7 +70,7 @@ def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path]
             raise RecipeError(
                 "R220",
                 f"{printable(path)} lies in a folder that predictions are written to",
-                "choose another --output, so that no input is overwritten",
+                "choose another `output`, so that no input is overwritten",
             )
         images, unreadable = _images_of(path)
         images = [(file, name) for file, name in images if not _is_inside(file, written)]
@@ -92,22 +91,12 @@ def output_names(relative: Sequence[Path]) -> list[Path]:
 
     Returns:
         The same paths without their ending where that is unique; with it otherwise, and numbered
-        where even that is not enough. None of their last parts is too long for `.jpg` to follow.
+        where even that is not enough. Every system accepts them with one of `ENDINGS` after them.
     """
-    stems = [path.with_suffix("") for path in relative]
-    shared = Counter(_folded(stem) for stem in stems)
-    taken = {_folded(stem) for stem in stems if shared[_folded(stem)] == 1}
-    names = []
-    for path, stem in zip(relative, stems, strict=True):
-        name, number = stem, 1
-        if shared[_folded(stem)] > 1:
-            name = path
-            while _folded(name) in taken:
-                number += 1
-                name = path.with_name(f"{path.name}-{number}")
-            taken.add(_folded(name))
-        names.append(_shortened(name))
-    return names
+    stems = [path.with_suffix("").as_posix() for path in relative]
+    shared = Counter(folded(stem) for stem in stems)
+    named = (stem if shared[folded(stem)] == 1 else path.as_posix() for path, stem in zip(relative, stems, strict=True))
+    return [Path(name) for name in distinct(list(named), endings=ENDINGS)]
 
 
 def _images_of(path: Path) -> tuple[list[tuple[Path, Path]], list[Finding]]:
@@ -167,19 +156,5 @@ def _nothing(path: Path) -> DataError:
 
 
 def _is_inside(path: Path, folders: Sequence[str]) -> bool:
-    real = os.path.realpath(path)
-    return any(real == folder or real.startswith(folder + os.sep) for folder in folders)
-
-
-def _folded(path: Path) -> str:
-    """The same text for names that one file system or another takes for the same name."""
-    return unicodedata.normalize("NFC", os.fspath(path)).casefold()
-
-
-def _shortened(name: Path) -> Path:
-    encoded = os.fsencode(name.name)
-    room = LONGEST_NAME - len(".png")
-    if len(encoded) <= room:
-        return name
-    digest = hashlib.sha256(encoded).hexdigest()[:12]
-    return name.with_name(os.fsdecode(encoded[: room - 13]) + "-" + digest)
+    real = Path(os.path.realpath(path))
+    return any(real.is_relative_to(folder) for folder in folders)

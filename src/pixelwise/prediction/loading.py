@@ -12,9 +12,10 @@ import torch
 from pixelwise.checkpoints.trained import load_trained
 from pixelwise.datasets.samples import Reading
 from pixelwise.machine.devices import choose_device
+from pixelwise.observer import SILENT, Observer
 from pixelwise.prediction.segmenter import Segmenter, through_windows
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.protocols import protocol as find_protocol
+from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes import is_artefact, load_artefact
 
 
@@ -23,6 +24,7 @@ def load(
     *,
     device: str | torch.device | None = None,
     window: Size | None = None,
+    observer: Observer = SILENT,
     warn: Callable[[str, str], None] | None = None,
 ) -> Segmenter:
     """Load the result of a run, ready to predict as its recipe's first protocol evaluates.
@@ -30,10 +32,11 @@ def load(
     Args:
         run: A run folder, or an exported artefact: its folder or its file such as `model.onnx`. An artefact of one
             size sees every image resized to that size.
-        device: None: a GPU where there is one. Artefacts compute on the CPU.
+        device: Where the network computes; None: on a GPU where there is one. Artefacts compute on the CPU.
         window: (height, width) of windows through which images are seen, overlapping by a quarter; None: as
             the protocol says.
-        warn: Told when a damaged checkpoint was passed over, with a code.
+        observer: Told when a damaged checkpoint was passed over.
+        warn: A function that is told instead, with a code and a message.
 
     Raises:
         CheckpointError: The folder is no run, or it has no valid checkpoint; K462, K463: the artefact is damaged.
@@ -41,7 +44,7 @@ def load(
     """
     if is_artefact(Path(run)):
         return _load_exported(Path(run), window)
-    trained = load_trained(Path(run), warn)
+    trained = load_trained(Path(run), warn or observer.warn)
     protocol = find_protocol(trained.recipe.evaluation.protocols[0])
     return Segmenter(
         trained.model,

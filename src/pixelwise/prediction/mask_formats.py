@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 from PIL import Image
 
 from pixelwise.datasets.labels import table_of
 from pixelwise.errors import RecipeError
+from pixelwise.prediction.options import MaskFormat
 from pixelwise.prediction.overlays import color_table, indexed_png
 from pixelwise.recipes.classes.tables import ADE20K, CITYSCAPES, IGNORE, VOC, ClassSet, Color
 
-MaskFormat = Literal["ids", "cityscapes", "voc", "ade20k"]
-"""`ids`: class ids in the model's own order, with a palette; `cityscapes`: 8-bit labelIds (road is 7);
-`voc`: class ids with VOC's palette; `ade20k`: 8-bit, class id + 1. Ignored is 255, 0, 255 and 0."""
 FORMATS: tuple[str, ...] = get_args(MaskFormat)
 
 
@@ -61,7 +59,7 @@ def mask_encoder(name: str, classes: Sequence[str], palette: Sequence[Color]) ->
             "R222",
             f"format '{name}' has {len(expected)} classes ({', '.join(expected[:3])}, ...) but the model has "
             f"{len(classes)} ({', '.join(classes[:3])}, ...)",
-            "masks of its own class ids are written with --format ids",
+            "masks of its own class ids are written with `mask_format` ids",
         )
     table = table_of(target.classes.label_table)
     if target.palette:

@@ -1,10 +1,11 @@
-"""Images through a network: logits of the main head, enlarged views, class ids at any size."""
+"""Images through a network: logits of the main head, and from them class ids and probabilities at any size."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,9 +16,10 @@ from pixelwise.metrics import upsampled_argmax, upsampled_bits
 from pixelwise.models import SegmentationModel
 from pixelwise.models.preprocessing import normalize
 from pixelwise.prediction.sizes import floor_index
-from pixelwise.prediction.windows import View
-from pixelwise.recipes.protocols import Protocol, Size
+from pixelwise.prediction.windows import View, bands, best_classes
+from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.schema.recipe import Precision
+from pixelwise.recipes.sizes import Size
 
 
 def views_of(
@@ -99,6 +101,95 @@ def main_logits(
 def padded_size(size: Size, pad_to: Size | None) -> Size:
     """(height, width) after padding to at least `pad_to`."""
     return size if pad_to is None else (max(size[0], pad_to[0]), max(size[1], pad_to[1]))
+
+
+Answer = Tensor | list[View]
+"""What a network says about one image: the logits (1, K, h, w) of the whole and its padding, or several views of it."""
+
+
+class Decided(NamedTuple):
+    """What an answer means for every pixel.
+
+    Attributes:
+        labels: (H, W) class ids, uint8 up to 255 classes; of multi-label networks int32 bit fields.
+        confidence: (H, W) float32, the probability of each of these classes, where it was asked for.
+    """
+
+    labels: Tensor
+    confidence: Tensor | None = None
+
+
+def decide(
+    model: SegmentationModel,
+    answer: Answer,
+    seen_size: Size,
+    score_size: Size,
+    protocol: Protocol,
+    *,
+    confidence: bool = False,
+) -> Decided:
+    """Class ids at the score size, and where it is wanted the probability of each.
+
+    Args:
+        model: The network that gave the answer.
+        answer: About one image.
+        seen_size: (height, width) of the image as the network saw it, without padding.
+        score_size: (H, W).
+        protocol: Says at which size the best class is taken, and what was padded.
+        confidence: Whether probabilities are wanted too; only of a network of one class per pixel.
+    """
+    labels = None
+    if isinstance(answer, Tensor):
+        labels = predicted_labels(
+            answer, seen_size, score_size, protocol, model.align_corners, multilabel=model.multilabel
+        )
+        if not confidence:
+            return Decided(labels)
+    at, views = _decision_size(seen_size, score_size, protocol), _views(model, answer, seen_size, protocol)
+    found, sure = best_classes(views, at, model.num_classes, confidence=confidence, multilabel=model.multilabel)
+    if labels is None:
+        labels = resized_by_floor(found, seen_size, score_size, protocol)
+    return Decided(labels, None if sure is None else resized_by_floor(sure, seen_size, score_size, protocol))
+
+
+def probability_bands(
+    model: SegmentationModel, answer: Answer, seen_size: Size, score_size: Size, protocol: Protocol
+) -> Iterator[tuple[int, Tensor]]:
+    """Probabilities of all classes at the score size, from top to bottom, never those of the whole image together.
+
+    Arguments are those of `decide`; views must have been made to keep their windows.
+
+    Yields:
+        The first row of a band, and its probabilities, float32 (K, R, W).
+    """
+    at = _decision_size(seen_size, score_size, protocol)
+    views = _views(model, answer, seen_size, protocol)
+    logits = len(views) == 1 and not views[0].are_probabilities
+    for first, values in bands(views, at, model.num_classes):
+        found = views[0].probabilities(values) if logits else values
+        if protocol.argmax_at == "score":
+            yield first, found
+            continue
+        # Rows of the image at the score size that lie in this band; the padding below and beside it is left out.
+        rows, columns = (floor_index(*lengths) for lengths in zip(seen_size, score_size, strict=True))
+        inside = np.flatnonzero((rows >= first) & (rows < first + found.shape[1]))
+        if len(inside):
+            chosen = torch.from_numpy(rows[inside] - first).to(found.device)
+            yield int(inside[0]), found[:, chosen][:, :, torch.from_numpy(columns).to(found.device)]
+
+
+def _decision_size(seen_size: Size, score_size: Size, protocol: Protocol) -> Size:
+    """The size at which the best class is taken."""
+    return score_size if protocol.argmax_at == "score" else padded_size(seen_size, protocol.pad_to)
+
+
+def _views(model: SegmentationModel, answer: Answer, seen_size: Size, protocol: Protocol) -> list[View]:
+    """An answer as views; the whole is one view whose logits are known already."""
+    if not isinstance(answer, Tensor):
+        return answer
+    seen = np.empty((*seen_size, 0), np.uint8)
+    aligned, several = model.align_corners, model.multilabel
+    return [View(lambda _: answer, seen, protocol, align_corners=aligned, multilabel=several)]
 
 
 def predicted_labels(

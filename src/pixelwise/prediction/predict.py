@@ -2,50 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.reading.images import read_image
-from pixelwise.datasets.samples import Reading
-from pixelwise.errors import DataError, PixelwiseError, RecipeError
+from pixelwise.errors import DataError, RecipeError
+from pixelwise.observer import SILENT, Observer, observing
+from pixelwise.options import chosen
 from pixelwise.prediction.background import in_background
 from pixelwise.prediction.inputs import Input, find_inputs
-from pixelwise.prediction.mask_formats import MaskFormat, grey_png, mask_encoder, mask_values
+from pixelwise.prediction.loading import load
+from pixelwise.prediction.mask_formats import grey_png, mask_encoder, mask_values
+from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.overlays import jpeg
-from pixelwise.prediction.segmenter import PaletteName, Prediction, Segmenter, choose_palette
-from pixelwise.recipes.classes.tables import Color
-from pixelwise.storage import json_text, printable, write_bytes, write_text
+from pixelwise.prediction.segmenter import Prediction, Segmenter, choose_palette
+from pixelwise.records.problems import Problem, append_problems, clear_problems
+from pixelwise.storage import json_text, portable, printable, write_bytes, write_text
+from pixelwise.storage.names import distinct
 
 MASKS = "masks"
 OVERLAYS = "overlays"
 CLASSES = "classes.json"
-PROBLEMS = "problems.jsonl"
 AHEAD = 2
 """Images read before, and written after, the one that is predicted: five in memory at most."""
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that could not be predicted: one line of `problems.jsonl`.
-
-    Attributes:
-        file: Its path, printable.
-        code: Of the error, such as `D101`.
-        message: What is wrong.
-        help: What to do about it.
-    """
-
-    file: str
-    code: str
-    message: str
-    help: str
 
 
 class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +41,7 @@ class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         ok: Number of images with a mask.
         failed: Number of files without.
-        problems: One per failed file.
+        problems: What was wrong with each of them.
         seconds: Wall time.
     """
 
@@ -65,103 +52,150 @@ class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Outcome(NamedTuple):
-    """An input on its way: read, then predicted; from the first error on only the error is carried."""
+    """An input that was read and then predicted; once there is an error it holds the error only."""
 
     source: Input
     value: np.ndarray | Prediction | DataError
+
+
+def predict(
+    run: str | os.PathLike[str],
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] = "predictions",
+    options: PredictOptions | None = None,
+    *,
+    observer: Observer = SILENT,
+    **changes: Any,
+) -> PredictSummary:
+    """Write masks and overlays for images.
+
+    Images are seen at the size at which the network was evaluated, very large ones through windows. A bad file is
+    skipped and listed in `problems.jsonl`. What is written is said at `predict_paths`.
+
+    Args:
+        run: A run folder, or an exported artefact (its folder or its file).
+        paths: An image file, a folder or a pattern such as `photos/**/*.jpg`, or several of them.
+        output: Folder for everything that is written.
+        options: What is written, and how images are seen.
+        observer: Told of every file, and when a damaged checkpoint was passed over.
+        changes: Single fields of `PredictOptions`, such as `overlay=False`.
+
+    Returns:
+        How many files became masks, and which did not.
+
+    Raises:
+        CheckpointError: The folder is no run, or it has no valid checkpoint; the artefact is damaged.
+        DataError: D223, one of `paths` means no image; with `strict`, the first bad file's error.
+        RecipeError: R220, an input lies where predictions go; R221, others' masks do; R222, another data set's format;
+            R260, an option is not one of its choices.
+        ResourceError: S601, the disk is full.
+    """
+    observer = observing(observer, changes)
+    options = chosen(PredictOptions, options, changes)
+    segmenter = load(run, device=options.device, window=options.window, observer=observer)
+    given = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+    return predict_paths(segmenter, given, Path(output), options, observer=observer)
 
 
 def predict_paths(
     segmenter: Segmenter,
     paths: Sequence[str | os.PathLike[str]],
     output: Path,
+    options: PredictOptions | None = None,
     *,
-    overlay: bool = True,
-    alpha: float = 0.5,
-    palette: PaletteName = "official",
-    mask_format: MaskFormat = "ids",
-    strict: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-    reading: Reading | None = None,
+    observer: Observer = SILENT,
+    **changes: Any,
 ) -> PredictSummary:
     """Predict every image that `paths` mean.
+
+    Writes `masks/NAME.png` (pixel value = class id, or as `mask_format` says), `overlays/NAME.jpg` and `classes.json`
+    below `output`, at the upright image's own size. NAME is the image's own, with `_` for what some system does not
+    accept in names. Files that cannot be read are listed in `problems.jsonl`.
 
     A multi-label network's masks are one per class, `masks/CLASS/NAME.png`, 255 where the class is and else 0, which
     can be trained on as they are.
 
-    Writes `masks/NAME.png` (pixel value = class id, or as `mask_format` says), `overlays/NAME.jpg` and `classes.json`
-    below `output`, at the upright image's own size. Files that cannot be read are listed in `problems.jsonl`.
-
     Args:
-        segmenter: Predicts.
+        segmenter: Predicts; its device and windows are its own, whatever the options say.
         paths: Image files, folders and patterns.
         output: Folder for everything that is written.
-        overlay: Whether overlays are written.
-        alpha: Opacity of the colours in overlays, 0..1.
-        palette: Their colours, and those of masks of class ids.
-        mask_format: What masks hold: class ids, or the values that a benchmark's server reads.
-        strict: Raise the first error, skip none.
-        progress: Told (files done, files in all) after every file.
-        reading: How files become arrays; None: as the segmenter does.
+        options: What is written.
+        observer: Told of every file.
+        changes: Single fields of `PredictOptions`.
 
     Raises:
         DataError: D223, one of `paths` means no image; with `strict`, the first bad file's error.
-        RecipeError: R220, an input lies where predictions go; R221, others' masks do; R222, another data set's format.
+        RecipeError: R220, an input lies where predictions go; R221, others' masks do; R222, another data set's format;
+            R260, an option is not one of its choices.
         ResourceError: S601, the disk is full.
-        ValueError: `alpha` or `palette` is not one that exists.
     """
     start = time.monotonic()
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha is {alpha}; expected 0 (image only) to 1 (colours only)")
-    colors = choose_palette(segmenter.palette, palette)
-    _refuse_format(segmenter, mask_format)
-    encode = mask_encoder(mask_format, segmenter.classes, colors)
+    observer = observing(observer, changes)
+    options = chosen(PredictOptions, options, changes)
+    write = _writer(segmenter, output, options)
     inputs = find_inputs(paths, [output / MASKS, output / OVERLAYS])
-    _begin(output, segmenter, colors, mask_format)
+    _begin(output, segmenter, options)
+    observer.phase("predicting")
+    problems = _Problems(output, strict=options.strict)
+    for finding in inputs.problems:
+        problems.add(finding.files[0] if finding.files else "", DataError(finding.code, finding.message, finding.fix))
     total = len(inputs.images) + len(inputs.problems)
-    problems = [_problem_of(finding) for finding in inputs.problems]
-    if strict and problems:
-        raise DataError(problems[0].code, problems[0].message, problems[0].help)
-    _write_down(problems, output)
-    draw = functools.partial(Prediction.overlay, alpha=alpha, palette=palette) if overlay else None
-    write = functools.partial(_write, output=output, encode=encode, draw=draw)
-    predictions = _predictions(segmenter, inputs.images, reading or segmenter.reading)
-    for done, (source, value) in enumerate(in_background(write, predictions, ahead=AHEAD), len(problems) + 1):
-        if isinstance(value, DataError):
-            if strict:
-                raise value
-            problems.append(_problem(source.path, value))
-            _write_down(problems[-1:], output)
-        if progress is not None:
-            progress(done, total)
-    return _summary(total, problems, time.monotonic() - start)
+    predictions = _predictions(segmenter, inputs.images)
+    written = in_background(write, predictions, ahead=AHEAD)
+    # Closed here: after an error the garbage collector might do it in one of their threads, which cannot await itself.
+    with contextlib.closing(predictions), contextlib.closing(written):
+        for done, (source, value) in enumerate(written, len(inputs.problems) + 1):
+            if isinstance(value, DataError):
+                problems.add(printable(source.path), value)
+            observer.progress(done, total)
+    found = tuple(problems.found)
+    seconds = time.monotonic() - start
+    return PredictSummary(ok=total - len(found), failed=len(found), problems=found, seconds=seconds)
 
 
-def _refuse_format(segmenter: Segmenter, mask_format: MaskFormat) -> None:
-    if segmenter.model.multilabel and mask_format != "ids":
+class _Problems:
+    """Files that could not be predicted, written down as they are met; if `strict`, the first one is raised."""
+
+    def __init__(self, output: Path, *, strict: bool) -> None:
+        self._output, self._strict = output, strict
+        self.found: list[Problem] = []
+
+    def add(self, file: str, error: DataError) -> None:
+        if self._strict:
+            raise error
+        self.found.append(Problem(file=file, code=error.code, message=error.message, help=error.help))
+        append_problems(self._output, self.found[-1:])
+
+
+def _writer(segmenter: Segmenter, output: Path, options: PredictOptions) -> Callable[[_Outcome], _Outcome]:
+    """What writes one outcome.
+
+    Raises:
+        RecipeError: R222, the masks' format is that of another data set.
+    """
+    if segmenter.model.multilabel and options.mask_format != "ids":
         raise RecipeError(
             "R222",
-            f"format '{mask_format}' has one class per pixel, but the model is multi-label",
-            "leave out --format: one black and white mask per class is written",
+            f"format '{options.mask_format}' has one class per pixel, but the model is multi-label",
+            "leave out `mask_format`: one black and white mask per class is written",
         )
+    encode = mask_encoder(options.mask_format, segmenter.classes, choose_palette(segmenter.palette, options.palette))
+    draw = functools.partial(Prediction.overlay, alpha=options.alpha, palette=options.palette)
+    return functools.partial(_write, output=output, encode=encode, draw=draw if options.overlay else None)
 
 
-def _summary(total: int, problems: Sequence[Problem], seconds: float) -> PredictSummary:
-    failed = len(problems)
-    return PredictSummary(ok=total - failed, failed=failed, problems=tuple(problems), seconds=seconds)
-
-
-def _predictions(segmenter: Segmenter, images: Sequence[Input], reading: Reading) -> Iterator[_Outcome]:
+def _predictions(segmenter: Segmenter, images: Sequence[Input]) -> Generator[_Outcome, None, None]:
     """Predict every image that can be read, while the next ones are read in the background."""
 
     def read(source: Input) -> _Outcome:
         try:
-            return _Outcome(source, read_image(source.path, reading))
+            return _Outcome(source, read_image(source.path, segmenter.reading))
         except DataError as error:
             return _Outcome(source, error)
 
-    for source, value in in_background(read, images, ahead=AHEAD):
-        yield _Outcome(source, segmenter.predict(value) if isinstance(value, np.ndarray) else value)
+    with contextlib.closing(in_background(read, images, ahead=AHEAD)) as outcomes:
+        for source, value in outcomes:
+            yield _Outcome(source, segmenter.predict(value) if isinstance(value, np.ndarray) else value)
 
 
 def _write(
@@ -175,10 +209,8 @@ def _write(
     if isinstance(outcome.value, Prediction):
         name, labels = outcome.source.name, outcome.value.labels
         if outcome.value.multilabel:
-            for class_name, plane in zip(outcome.value.classes, labels, strict=True):
-                # A class is a folder: its name may not lead elsewhere.
-                folder = output / MASKS / class_name.replace("/", "_")
-                write_bytes(_below(folder, name, ".png"), grey_png(plane * np.uint8(255)))
+            for folder, plane in zip(class_folders(outcome.value.classes), labels, strict=True):
+                write_bytes(_below(output / MASKS / folder, name, ".png"), grey_png(plane * np.uint8(255)))
         else:
             write_bytes(_below(output / MASKS, name, ".png"), encode(labels))
         if draw is not None:
@@ -186,7 +218,13 @@ def _write(
     return outcome
 
 
-def _begin(output: Path, segmenter: Segmenter, colors: Sequence[Color], mask_format: MaskFormat) -> None:
+@functools.cache
+def class_folders(classes: tuple[str, ...]) -> list[str]:
+    """The folder of each class's masks: its name, as far as every system accepts that for a folder."""
+    return distinct([portable(name) for name in classes])
+
+
+def _begin(output: Path, segmenter: Segmenter, options: PredictOptions) -> None:
     """Claim the output folder with `classes.json`, and forget the problems of an earlier call.
 
     Masks are what people make by hand for weeks: a folder of them that is not ours (no
@@ -197,9 +235,10 @@ def _begin(output: Path, segmenter: Segmenter, colors: Sequence[Color], mask_for
             raise RecipeError(
                 "R221",
                 f"{printable(folder)} holds files that are not predictions (there is no {CLASSES} beside it)",
-                "choose another --output, so that none of them is overwritten",
+                "choose another `output`, so that none of them is overwritten",
             )
-    values, ignored = mask_values(mask_format, len(segmenter.classes))
+    values, ignored = mask_values(options.mask_format, len(segmenter.classes))
+    colors = choose_palette(segmenter.palette, options.palette)
     classes = [
         {"id": value, "name": name, "color": "#{:02x}{:02x}{:02x}".format(*color)}
         for value, name, color in zip(values, segmenter.classes, colors, strict=True)
@@ -208,24 +247,9 @@ def _begin(output: Path, segmenter: Segmenter, colors: Sequence[Color], mask_for
     if segmenter.model.multilabel:
         document = {"classes": classes, "multilabel": True}
     write_text(output / CLASSES, json_text(document))
-    (output / PROBLEMS).unlink(missing_ok=True)
-
-
-def _write_down(problems: Sequence[Problem], output: Path) -> None:
-    if problems:
-        with open(output / PROBLEMS, "ab") as file:
-            file.writelines(msgspec.json.encode(problem) + b"\n" for problem in problems)
+    clear_problems(output)
 
 
 def _below(folder: Path, name: Path, ending: str) -> Path:
     # Not with_suffix: the name may have a dot of its own.
     return folder / name.with_name(name.name + ending)
-
-
-def _problem(path: Path, error: PixelwiseError) -> Problem:
-    return Problem(file=printable(path), code=error.code, message=error.message, help=error.help)
-
-
-def _problem_of(finding: Finding) -> Problem:
-    file = finding.files[0] if finding.files else ""
-    return Problem(file=file, code=finding.code, message=finding.message, help=finding.fix)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -19,24 +19,29 @@ from torch import Tensor
 from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import CheckpointError, DataError
-from pixelwise.metrics import upsampled_argmax, upsampled_bits
 from pixelwise.models import SegmentationModel
 from pixelwise.prediction.combinations import blend_classes, packed, unpacked
-from pixelwise.prediction.network import main_logits, padded_size, predicted_labels, prediction_mode, views_of
+from pixelwise.prediction.network import (
+    Answer,
+    decide,
+    main_logits,
+    padded_size,
+    prediction_mode,
+    probability_bands,
+    views_of,
+)
+from pixelwise.prediction.options import PaletteName
 from pixelwise.prediction.overlays import blend
 from pixelwise.prediction.sizes import RESIZE, fitted_size
-from pixelwise.prediction.windows import bands, best_classes
 from pixelwise.recipes.classes.palettes import colorblind_palette
 from pixelwise.recipes.classes.tables import Color
-from pixelwise.recipes.protocols import PROTOCOLS, Protocol, Size
+from pixelwise.recipes.protocols import PROTOCOLS, Protocol
+from pixelwise.recipes.sizes import Size
 
 WHOLE_PIXELS = 1 << 24
 """An image that the network would see at more pixels than this is predicted by windows."""
 WINDOW: Size = (1024, 1024)
 """Their size where nothing else is said."""
-
-PaletteName = Literal["official", "cvd"]
-"""The data set's own colours, or colours that colour-blind eyes can tell apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +116,7 @@ class Segmenter:
         self.palette = tuple(palette if palette is not None else colorblind_palette(len(self.classes)))
         self.input_size = input_size
         self.reading = reading
-        self.protocol = msgspec.structs.replace(protocol, scales=(1.0,), flip=False, argmax_at="input")
+        self.protocol = _asked_once(protocol)
         for name, values in (("class names", self.classes), ("palette colours", self.palette)):
             if len(values) != model.num_classes:
                 raise ValueError(f"{len(values)} {name} for a model of {model.num_classes} classes")
@@ -132,16 +137,17 @@ class Segmenter:
             ValueError: The array is not uint8 (H, W, C), C the channels of the network.
         """
         if scores and not self.model.gives_scores:
-            raise CheckpointError("K466", "the artefact gives class ids, no scores", "export it again without --argmax")
+            raise CheckpointError(
+                "K466", "the artefact gives class ids, no scores", "export the run again without `argmax`"
+            )
         pixels = self._pixels(image)
-        height, width = pixels.shape[:2]
-        seen = RESIZE[self.protocol.resampling](pixels, self.seen_size((height, width)))
+        size = (pixels.shape[0], pixels.shape[1])
+        seen = RESIZE[self.protocol.resampling](pixels, self.seen_size(size))
         protocol = self.protocol
         if protocol.window is None and seen.shape[0] * seen.shape[1] > WHOLE_PIXELS:
             protocol = through_windows(protocol, WINDOW)
         with prediction_mode(self.model):
-            predict = self._by_windows if protocol.window is not None else self._whole
-            labels, softmax = predict(seen, (height, width), protocol, scores)
+            labels, softmax = self._decided(seen, size, protocol, scores)
         several = self.model.multilabel
         return Prediction(
             image=pixels,
@@ -160,33 +166,31 @@ class Segmenter:
             return fitted_size(size, *self.protocol.fit)
         return same_area(size, self.input_size)
 
-    def _whole(
+    def _decided(
         self, seen: np.ndarray, size: Size, protocol: Protocol, scores: bool
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        align_corners, seen_size = self.model.align_corners, (seen.shape[0], seen.shape[1])
-        logits = main_logits(self.model, [seen], pad_to=protocol.pad_to)
-        several = self.model.multilabel
-        if protocol.pad_to is None:
-            labels = (upsampled_bits if several else upsampled_argmax)(logits, size, align_corners)[0]
-            return labels.cpu().numpy(), _softmax(logits, size, align_corners, several) if scores else None
-        labels = predicted_labels(logits, seen_size, size, protocol, align_corners, multilabel=several)
-        if not scores:
-            return labels.cpu().numpy(), None
-        padded = padded_size(seen_size, protocol.pad_to)
-        full = F.interpolate(logits.float(), padded, mode="bilinear", align_corners=align_corners)
-        return labels.cpu().numpy(), _softmax(full[:, :, : seen_size[0], : seen_size[1]], size, align_corners, several)
-
-    def _by_windows(
-        self, seen: np.ndarray, size: Size, protocol: Protocol, scores: bool
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        views = views_of(self.model, [seen], protocol, keep=scores)
-        labels = best_classes(views, size, self.model.num_classes, multilabel=self.model.multilabel)[0].cpu().numpy()
+        """Class ids or bit fields (H, W) of an image as the network sees it, and where they are wanted its scores."""
+        seen_size = (seen.shape[0], seen.shape[1])
+        if protocol.one_look:
+            answer: Answer = main_logits(self.model, [seen], pad_to=protocol.pad_to)
+        else:
+            answer = views_of(self.model, [seen], protocol, keep=scores)
+        labels = decide(self.model, answer, seen_size, size, protocol).labels.cpu().numpy()
         if not scores:
             return labels, None
-        probabilities = views[0].are_probabilities
-        parts = [values for _, values in bands(views, size, self.model.num_classes)]
-        parts = parts if probabilities else [views[0].probabilities(values) for values in parts]
+        if isinstance(answer, Tensor):
+            return labels, self._softmax(answer, seen_size, size, protocol.pad_to)
+        parts = [values for _, values in probability_bands(self.model, answer, seen_size, size, protocol)]
         return labels, torch.cat(parts, 1).cpu().numpy()
+
+    def _softmax(self, logits: Tensor, seen_size: Size, size: Size, pad_to: Size | None) -> np.ndarray:
+        """float32 (K, H, W) of logits of the whole image and its padding."""
+        enlarge = functools.partial(F.interpolate, mode="bilinear", align_corners=self.model.align_corners)
+        full = logits.float()
+        if pad_to is not None:
+            full = enlarge(full, padded_size(seen_size, pad_to))[:, :, : seen_size[0], : seen_size[1]]
+        full = enlarge(full, size)
+        return (full.sigmoid() if self.model.multilabel else full.softmax(1))[0].cpu().numpy()
 
     def _pixels(self, image: str | os.PathLike[str] | np.ndarray | Image.Image) -> np.ndarray:
         if isinstance(image, np.ndarray):
@@ -226,7 +230,16 @@ def choose_palette(official: Sequence[Color], name: PaletteName) -> tuple[Color,
 def through_windows(protocol: Protocol, window: Size) -> Protocol:
     """The protocol with windows of that size, which overlap by a quarter, instead of the whole image."""
     stride = tuple(max(1, side * 3 // 4) for side in window)
-    return msgspec.structs.replace(protocol, window=window, window_stride=stride, pad_to=None)
+    return _asked_once(msgspec.structs.replace(protocol, window=window, window_stride=stride, pad_to=None))
+
+
+def _asked_once(protocol: Protocol) -> Protocol:
+    """The protocol without scales and mirrored images; class ids are taken at the image's own size.
+
+    Padding can be cut off only from class ids, so with padding these are taken at the size that the network sees.
+    """
+    at = "score" if protocol.pad_to is None else "input"
+    return msgspec.structs.replace(protocol, scales=(1.0,), flip=False, argmax_at=at)
 
 
 def same_area(size: Size, wanted: Size | None) -> Size:
@@ -238,11 +251,6 @@ def same_area(size: Size, wanted: Size | None) -> Size:
         return size
     scale = math.sqrt(wanted[0] * wanted[1] / (size[0] * size[1]))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-def _softmax(logits: Tensor, size: Size, align_corners: bool, multilabel: bool) -> np.ndarray:
-    full = F.interpolate(logits.float(), size, mode="bilinear", align_corners=align_corners)
-    return (full.sigmoid() if multilabel else full.softmax(1))[0].cpu().numpy()
 
 
 def _from_pillow(image: Image.Image, reading: Reading) -> np.ndarray:

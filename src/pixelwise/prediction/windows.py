@@ -20,7 +20,8 @@ from torch import Tensor
 
 from pixelwise.metrics.argmax import source_cells
 from pixelwise.metrics.multilabel import bits_of
-from pixelwise.recipes.protocols import Protocol, Size
+from pixelwise.recipes.protocols import Protocol
+from pixelwise.recipes.sizes import Size
 
 BAND_VALUES = 1 << 22
 """Values of a band of rows: 16 MB per float32 temporary."""

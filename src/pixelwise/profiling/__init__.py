@@ -1,5 +1,1 @@
-"""What a network costs: parameters and multiply-accumulates."""
-
-from pixelwise.profiling.complexity import Complexity, complexity
-
-__all__ = ["Complexity", "complexity"]
+"""What a network costs: parameters and multiply-accumulates, time, and memory."""

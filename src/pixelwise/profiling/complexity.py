@@ -32,11 +32,11 @@ class Complexity(msgspec.Struct, frozen=True, kw_only=True):
     """What a network costs at one image size.
 
     Attributes:
-        parameters: Of the whole network, auxiliary heads included.
-        auxiliary_parameters: Of them, in parts that inference does not run.
+        parameters: Number of parameters of the whole network, auxiliary heads included.
+        auxiliary_parameters: Number of parameters in parts that inference does not run.
         macs: Multiply-accumulates of one image in inference (auxiliary heads excluded).
-        height: Of the image, pixels.
-        width: Of the image, pixels.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
         uncounted: Names of the arithmetic operations that inference ran and that are not in `macs`.
     """
 
@@ -61,8 +61,8 @@ def complexity(model: nn.Module | str | Any, height: int = 512, width: int = 102
 
     Args:
         model: A network, or what `pixelwise.build_model` takes: the name of a recipe, a recipe or a spec.
-        height: Of the image, pixels.
-        width: Of the image, pixels.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
 
     Returns:
         The counts, for one image.

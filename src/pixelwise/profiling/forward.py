@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import torch
 from torch import Tensor
 
+from pixelwise.machine.devices import choose_device
 from pixelwise.machine.facts import peak_memory_bytes
-from pixelwise.models import SegmentationModel
+from pixelwise.machine.threads import default_threads
+from pixelwise.models import SegmentationModel, build_model
 from pixelwise.profiling.complexity import Complexity, complexity
-from pixelwise.recipes.protocols import Size
+from pixelwise.profiling.options import ProfileOptions
+from pixelwise.profiling.subjects import classes_of, recipe_of
+from pixelwise.recipes.default_sizes import seen_size
+from pixelwise.recipes.sizes import Size
 
 WARMUP = 3
 """Images before the timed ones: the first calls choose algorithms and allocate."""
+RUNS = 20
 
 
 class ForwardProfile(msgspec.Struct, frozen=True, kw_only=True):
     """What one image costs.
 
     Attributes:
-        classes: Outputs.
+        classes: Number of classes that the network tells apart.
         complexity: Parameters and multiply-accumulates.
-        runtime: What computed.
-        device: Where.
-        threads: Of the CPU.
-        runs: Timed images.
-        median_ms: Of their times.
+        runtime: Name of the library that computed.
+        device: The device that it computed on, such as `cpu` or `cuda:0`.
+        threads: Number of CPU threads.
+        runs: Number of timed images.
+        median_ms: Median of their times in milliseconds.
         p90_ms: Nine of ten were at least as fast.
         peak_memory_bytes: On a GPU what the network needed; on a CPU the most that the whole process ever used.
     """
@@ -45,14 +52,32 @@ class ForwardProfile(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_bytes: int
 
 
-def profile_forward(model: SegmentationModel, size: Size, device: torch.device, runs: int = 20) -> ForwardProfile:
+def measure_forward(model: str | os.PathLike[str], overrides: Sequence[str], options: ProfileOptions) -> ForwardProfile:
+    """Profile the network of a recipe, with random weights, on one image.
+
+    Args:
+        model: Name of a recipe, a `.toml` file or a run folder.
+        overrides: Changes to the recipe.
+        options: Size, device, threads, number of images and of classes.
+
+    Raises:
+        RecipeError: The recipe or the device does not exist.
+    """
+    recipe = recipe_of(model, overrides)
+    device = choose_device(options.device)
+    torch.set_num_threads(*(options.threads or (default_threads(),)))
+    network = build_model(recipe, classes_of(recipe, options.num_classes))
+    return profile_forward(network, options.size or seen_size(recipe), device, options.steps or RUNS)
+
+
+def profile_forward(model: SegmentationModel, size: Size, device: torch.device, runs: int = RUNS) -> ForwardProfile:
     """Count a network's operations and time it on one random image, logits at the image's size included.
 
     Args:
-        model: Is moved to `device` and into evaluation mode.
-        size: Of the image.
-        device: Where.
-        runs: Timed images.
+        model: The network; it is moved to the device and put into evaluation mode.
+        size: (height, width) of the image.
+        device: The device that is measured.
+        runs: Number of timed images.
     """
     counted = complexity(model, *size)
     model = model.to(device).eval()
@@ -78,9 +103,9 @@ def time_calls(predict: Callable[[Tensor], object], images: Tensor, runs: int) -
     """Seconds of each of `runs` calls, after `WARMUP` that do not count.
 
     Args:
-        predict: Any runtime's network.
-        images: Its input; on a GPU the end of the work there is waited for.
-        runs: At least 1.
+        predict: The function to time.
+        images: Its argument; on a GPU the end of the work there is waited for.
+        runs: Number of calls, 1 or more.
     """
     taken = []
     for number in range(WARMUP + runs):

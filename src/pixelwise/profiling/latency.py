@@ -10,25 +10,21 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import re
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import numpy as np
 
 from pixelwise.errors import PixelwiseError, RecipeError
+from pixelwise.machine.memory import peak_memory
 from pixelwise.machine.openmp import SHORT_WAITS
-from pixelwise.recipes.protocols import Size
+from pixelwise.observer import SILENT, Observer
+from pixelwise.profiling.runtimes import EAGER
+from pixelwise.recipes.sizes import Size
 
-LatencyRuntime = Literal["torch", "torch-channels-last", "torch-bf16", "onnx", "openvino", "torch-export", "executorch"]
-"""PyTorch as users run it (eager, NCHW, float32), with channels last in memory, in bfloat16; or an artefact."""
-EAGER: tuple[LatencyRuntime, ...] = ("torch", "torch-channels-last", "torch-bf16")
 ROUNDS = 30
 WARM_UP = 3
 
@@ -38,13 +34,13 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         source: A run folder or the name of a recipe (random weights) for PyTorch; an artefact for other runtimes.
-        runtime: What runs it.
-        threads: For one pass.
-        num_classes: Outputs where a recipe leaves them to the data.
+        runtime: A name of `EAGER`, or that of an export target.
+        threads: Number of CPU threads for one pass.
+        num_classes: Number of classes of a recipe that leaves it to the data.
     """
 
     source: str
-    runtime: LatencyRuntime
+    runtime: str
     threads: int
     num_classes: int | None = None
 
@@ -53,19 +49,19 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     """What measuring a candidate gave.
 
     Attributes:
-        runtime: What ran it.
-        threads: For one pass.
+        runtime: A name of `EAGER`, or that of an export target.
+        threads: Number of CPU threads for one pass.
         batch: Images per pass.
         size: (height, width) of the images.
         rounds: Passes that were measured, after the warm-up.
-        median_seconds: Of a pass.
+        median_seconds: Median duration of a pass.
         p99_seconds: 99 of 100 passes took at most this; with fewer passes nearly the slowest.
         images_per_second: `batch / median_seconds`.
-        peak_memory_bytes: Of the process, its libraries and the weights included.
-        loaded_memory_bytes: Of the process before the first pass.
+        peak_memory_bytes: Peak memory of the process, its libraries and the weights included.
+        loaded_memory_bytes: Peak memory of the process before the first pass.
     """
 
-    runtime: LatencyRuntime
+    runtime: str
     threads: int
     batch: int
     size: Size
@@ -84,17 +80,17 @@ def measure_latency(
     batch: int = 1,
     rounds: int = ROUNDS,
     warm_up: int = WARM_UP,
-    progress: Callable[[int, int], None] | None = None,
+    observer: Observer = SILENT,
 ) -> list[Latency]:
     """Measure candidates in turns.
 
     Args:
-        candidates: What to measure.
+        candidates: The candidates, which take turns.
         size: (height, width) of the images.
         batch: Images per pass.
         rounds: Measured passes of each.
         warm_up: Passes before them.
-        progress: Told (rounds done, rounds in all).
+        observer: Told how many rounds are done.
 
     Returns:
         One per candidate, in their order.
@@ -115,8 +111,7 @@ def measure_latency(
                 took = _answer(worker)
                 if done >= 0:
                     times.append(took)
-            if progress is not None:
-                progress(max(0, done + 1), rounds)
+            observer.progress(max(0, done + 1), rounds)
         peaks = []
         for worker in workers:
             worker.send(False)
@@ -178,12 +173,12 @@ def _serve(parent: Connection, candidate: Candidate, size: Size, batch: int) -> 
     """In the candidate's process: load, then one pass per request; its time, at the end the peak memory."""
     try:
         run = _prepared(candidate, size, batch)
-        parent.send(_peak_memory())
+        parent.send(peak_memory())
         while parent.recv():
             start = time.perf_counter()
             run()
             parent.send(time.perf_counter() - start)
-        parent.send(_peak_memory())
+        parent.send(peak_memory())
     except EOFError:
         return  # the parent stopped
     except PixelwiseError as error:
@@ -207,7 +202,7 @@ def _prepared(candidate: Candidate, size: Size, batch: int) -> Callable[[], obje
         raise RecipeError(
             "R245",
             f"{candidate.source} takes images of one size, {model.fixed_size}; asked for is {size} (height, width)",
-            "measure at its size, or export with --dynamic",
+            "measure at its size, or export it again: pixelwise export RUN --dynamic",
         )
     rng = np.random.default_rng(0)
     channels = len(model.preprocessing.mean)
@@ -228,22 +223,14 @@ def _eager(candidate: Candidate, size: Size, batch: int) -> Callable[[], object]
     model = load_trained(path).model if path.is_dir() else build_model(candidate.source, candidate.num_classes)
     model.eval()
     images = torch.randn(batch, len(model.preprocessing.mean), *size)
-    if candidate.runtime == "torch-channels-last":
+    form = EAGER[candidate.runtime].precision
+    if form.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         images = images.contiguous(memory_format=torch.channels_last)
-    dtype = torch.bfloat16 if candidate.runtime == "torch-bf16" else None
+    dtype = torch.bfloat16 if form.dtype == "bfloat16" else None
 
     def run() -> object:
         with torch.inference_mode(), torch.autocast("cpu", dtype=dtype, enabled=dtype is not None):
             return model(images)
 
     return run
-
-
-def _peak_memory() -> int:
-    # On Linux `ru_maxrss` of a new process begins with what its parent had.
-    status = Path("/proc/self/status")
-    if status.exists() and (found := re.search(r"^VmHWM:\s*(\d+) kB", status.read_text("utf-8"), re.MULTILINE)):
-        return 1024 * int(found[1])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -15,16 +16,23 @@ from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import PixelwiseError
+from pixelwise.machine.devices import choose_device
+from pixelwise.machine.threads import default_threads
 from pixelwise.models import build_model
-from pixelwise.recipes.protocols import Size
+from pixelwise.profiling.options import ProfileOptions
+from pixelwise.profiling.subjects import recipe_of
 from pixelwise.recipes.schema.recipe import Precision, Recipe
+from pixelwise.recipes.sizes import Size
+from pixelwise.records.environment import read_environment
 from pixelwise.training.batches import Batch, TrainingPairs, collate, fits_in_memory
+from pixelwise.training.choices.format_choice import choose_format
 from pixelwise.training.clock import PartClock
-from pixelwise.training.format_choice import choose_format
-from pixelwise.training.loop import memory_explained
-from pixelwise.training.optimizers import set_learning_rates
+from pixelwise.training.decoded_cache import keep_in_memory
+from pixelwise.training.memory import memory_explained
+from pixelwise.training.optimization.optimizers import set_learning_rates
 from pixelwise.training.order import BatchPlan, Key, steps_per_epoch
 from pixelwise.training.precision import head_logits, refuse_impossible
+from pixelwise.training.runs import use_processor
 from pixelwise.training.state import TrainingState, begin_state
 from pixelwise.training.step import train_step
 from pixelwise.transforms.augmentation import fixed_resize
@@ -35,6 +43,7 @@ PARTS = (*LOADING, "transfer", "forward", "loss", "backward", "gradient norm", "
 """In the order of a step. `transfer` includes colour and normalisation, which run on the device."""
 WARMUP = 2
 """Steps before the timed ones."""
+STEPS = 5
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -43,7 +52,7 @@ class Part(msgspec.Struct, frozen=True):
     Attributes:
         name: One of `PARTS`.
         milliseconds: Per step, the median.
-        share: Of the sum of all parts, 0..1.
+        share: Share of the sum of all parts, 0..1.
     """
 
     name: str
@@ -55,19 +64,19 @@ class TrainingProfile(msgspec.Struct, frozen=True, kw_only=True):
     """Where the time of a training step goes.
 
     Attributes:
-        recipe: Name.
-        device: Where.
-        threads: Of the CPU.
-        precision: Number format and layout.
-        images_per_step: Over all accumulated batches.
-        height: Of the network's input.
-        width: Of the network's input.
-        steps: Timed steps.
+        recipe: Name of the recipe.
+        device: The device that trained, such as `cpu` or `cuda:0`.
+        threads: Number of CPU threads.
+        precision: Number format and memory layout, in words.
+        images_per_step: Number of images per step, over all accumulated batches.
+        height: Height of the network's input in pixels.
+        width: Width of the network's input in pixels.
+        steps: Number of timed steps.
         cached: Whether training decodes every image once, before the first step; then nothing is read or decoded in
             a step, and `decode_once_ms` is paid per image.
         decode_once_ms: Reading and decoding one image with its mask; 0 where nothing is cached.
         images_per_second: With loading and training one after the other, as with `data.workers=0`.
-        parts: In the order of a step.
+        parts: The parts in the order of a step.
         bottleneck: What takes most, and what to do about it.
     """
 
@@ -86,16 +95,37 @@ class TrainingProfile(msgspec.Struct, frozen=True, kw_only=True):
     bottleneck: str
 
 
-def profile_training(recipe: Recipe, root: Path | None, device: torch.device, steps: int = 5) -> TrainingProfile:
+def measure_training(
+    model: str | os.PathLike[str], overrides: Sequence[str], options: ProfileOptions
+) -> TrainingProfile:
+    """Profile the training of a recipe, on the data that is given or that a run began with.
+
+    Args:
+        model: Name of a recipe, a `.toml` file or a run folder.
+        overrides: Changes to the recipe.
+        options: Data, size of the crop, device, threads and number of steps.
+
+    Raises:
+        PixelwiseError: As `profile_training`; the recipe or the device does not exist.
+    """
+    crop = [] if options.size is None else [f"augment.crop=[{options.size[0]},{options.size[1]}]"]
+    recipe = recipe_of(model, [*overrides, *crop])
+    device = choose_device(options.device)
+    use_processor(device, *(options.threads or (default_threads(),)))
+    data = Path(options.data) if options.data is not None else read_environment(Path(model)).data_folder
+    return profile_training(recipe, data, device, options.steps or STEPS)
+
+
+def profile_training(recipe: Recipe, root: Path | None, device: torch.device, steps: int = STEPS) -> TrainingProfile:
     """Train a network of its own for a few steps and time the parts of each.
 
     Everything runs in this process, one after the other. Nothing is written.
 
     Args:
-        recipe: What to train.
+        recipe: The recipe to train.
         root: Folder of the data set; None for synthetic data.
-        device: Where.
-        steps: Timed steps.
+        device: The device to train on.
+        steps: Number of timed steps.
 
     Raises:
         DataError: The data cannot be opened, or a file cannot be read.
@@ -172,7 +202,7 @@ def _largest_of_a_few(samples: Sequence[Sample], dataset: Dataset) -> Size:
 def _fill(pairs: TrainingPairs) -> float:
     """Seconds that decoding all pairs takes."""
     start = time.perf_counter()
-    pairs.fill_cache()
+    keep_in_memory(pairs)
     return time.perf_counter() - start
 
 
@@ -181,8 +211,8 @@ def load(pairs: TrainingPairs, keys: Sequence[Key], clock: PartClock, cached: bo
 
     Args:
         pairs: Decoded already, so that decoding and augmentation can be told apart.
-        keys: What the batch holds.
-        clock: Gets the seconds.
+        keys: Keys of the images in the batch.
+        clock: Adds up the seconds.
         cached: Whether training finds its images decoded; else they are read and decoded here once more.
     """
     if not cached:
@@ -195,7 +225,7 @@ def load(pairs: TrainingPairs, keys: Sequence[Key], clock: PartClock, cached: bo
     with clock("augment"):
         items = pairs.__getitems__(keys)
     with clock("collate"):
-        batch = collate(items)
+        batch = collate(items, needs_classes=pairs.needs_classes)
     if isinstance(batch, PixelwiseError):
         raise batch
     return batch
@@ -228,9 +258,9 @@ def bottleneck(parts: Sequence[Part], recipe: Recipe, device: torch.device, cach
     """What takes most of a step and what to do about it, a sentence or two.
 
     Args:
-        parts: As `shares` makes them.
+        parts: The parts of a step, as `shares` makes them.
         recipe: Names the fields that may be changed.
-        device: Where it was measured.
+        device: The device that was measured.
         cached: Whether images are decoded before the first step.
     """
     share = {part.name: part.share for part in parts}

@@ -1,49 +1,49 @@
-"""Name -> recipe, for the built-in recipes and those of third-party packages; files are read in `files`."""
+"""Name -> recipe: ours and those of other packages; files are read in `files`.
+
+A module registers its recipes when it is imported, ours as well as one that an installed package names under the entry
+point group `pixelwise.plugins`:
+
+    RECIPES = register(Recipe(name="acme-fast", ...), Recipe(name="acme-small", ...))
+"""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+from pixelwise.entry_points import Plugin, load_plugins, refuse, warn
 from pixelwise.errors import RecipeError
-from pixelwise.plugins import Plugin, load_plugins, refuse, warn
+from pixelwise.plugins import Registry
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.recipes.suggestions import did_you_mean
+from pixelwise.suggestions import did_you_mean
 
 ENTRY_POINT_GROUP = "pixelwise.recipes"
-"""Third-party packages add recipes with an entry point whose value is a sequence of `Recipe`."""
+"""The older way to add recipes: an entry point of this group refers to a sequence of `Recipe`."""
 _RENAME = "uninstall one of them, or ask for another name: the package's own in front of it is always free"
 
-MODULES = (
-    "published.pytorch_enet",
-    "published.sssegmentation",
-    "published.united_perception",
-    "published.edgeai",
-    "published.tf_deeplab",
-    "published.torchvision",
-    "published.erfnet_swiftnet",
-    "own.generic",
-    "own.camvid_scratch",
+RECIPES: Registry[Recipe] = Registry(
+    "recipe",
+    RecipeError,
+    "R200",
+    built_in=("pixelwise.recipes.published", "pixelwise.recipes.own"),
 )
-"""Of this package, in the order in which recipes are listed; each has a tuple `RECIPES`."""
 
 
-@cache
-def _of_module(name: str) -> dict[str, Recipe]:
-    # Looking up one recipe should not build those of all modules.
-    return {entry.name: entry for entry in importlib.import_module(f"pixelwise.recipes.{name}").RECIPES}
+def register(*recipes: Recipe) -> tuple[Recipe, ...]:
+    """Register recipes, each by its name.
 
+    Returns:
+        The recipes.
 
-@cache
-def _built_in() -> dict[str, Recipe]:
-    recipes: dict[str, Recipe] = {}
-    for module in MODULES:
-        for name, entry in _of_module(module).items():
-            if name in recipes:
-                raise ValueError(f"two recipes are named '{name}'")
-            recipes[name] = entry
+    Raises:
+        TypeError: One of them is no recipe.
+        RecipeError: R234, a name is taken.
+    """
+    for recipe in recipes:
+        if not isinstance(recipe, Recipe):
+            raise TypeError(f"expected a pixelwise.Recipe; got a {type(recipe).__name__}")
+        RECIPES.add(recipe.name, recipe)
     return recipes
 
 
@@ -58,11 +58,13 @@ class _ThirdParty(NamedTuple):
 def _third_party() -> _ThirdParty:
     found: dict[str, tuple[Plugin, Recipe]] = {}
     contested: dict[str, tuple[Plugin, Plugin]] = {}
+    registered = RECIPES.all()
     for plugin, value in load_plugins(ENTRY_POINT_GROUP):
         for entry in _recipes_of(plugin, value):
             name = entry.name
-            if name in _built_in():
-                warn("W241", f"recipe '{name}' of {plugin} is not used: {_place(name)} has that name", _RENAME)
+            if name in registered:
+                place = RECIPES.module_of(name)
+                warn("W241", f"recipe '{name}' of {plugin} is not used: the one of {place} has that name", _RENAME)
             elif name not in found:
                 found[name] = plugin, entry
             elif found[name][1] != entry and name not in contested:
@@ -84,22 +86,22 @@ def _recipes_of(plugin: Plugin, value: Any) -> Sequence[Recipe]:
     return value
 
 
-def _place(name: str) -> str:
-    """Where a built-in recipe is defined."""
-    module = next(module for module in MODULES if name in _of_module(module))
-    return f"the built-in one in pixelwise.recipes.{module}"
-
-
 def _claimed(plugins: tuple[Plugin, Plugin]) -> str:
     return f"{plugins[0]} and {plugins[1]}"
 
 
-def list_recipes() -> list[str]:
-    """Names of all recipes, built-in ones first.
+def list_recipes(pattern: str = "") -> list[str]:
+    """Names of the recipes: the published rows page by page, then our own, then those of other packages.
 
     Of a package that cannot be imported, and of a name that is taken, there is a `PixelwiseWarning` instead.
+
+    Args:
+        pattern: Only names that contain this text, in small letters or capitals.
     """
-    return [*_built_in(), *_third_party().recipes]
+    own = RECIPES.own()
+    paged = sorted(own, key=lambda name: published.page if (published := own[name].published) else "~")
+    names = dict.fromkeys([*paged, *RECIPES.all(), *_third_party().recipes])
+    return [name for name in names if pattern.lower() in name.lower()]
 
 
 def recipe(name: str) -> Recipe:
@@ -108,7 +110,7 @@ def recipe(name: str) -> Recipe:
     Raises:
         RecipeError: R200, there is no such recipe (with the nearest names); R233, two packages claim the name.
     """
-    found = next((_of_module(module)[name] for module in MODULES if name in _of_module(module)), None)
+    found = RECIPES.look_up(name)
     if found is not None:
         return found
     others = _third_party()
@@ -116,10 +118,10 @@ def recipe(name: str) -> Recipe:
         raise RecipeError("R233", f"recipe '{name}' is claimed by {_claimed(others.contested[name])}", _RENAME)
     found = others.recipes.get(name)
     if found is None:
-        known = list_recipes()
         raise RecipeError(
             "R200",
-            f"no recipe is named '{name}'{did_you_mean(name, known)}",
-            "`pixelwise recipes` lists all; a recipe file must end in .toml",
+            f"no recipe is named '{name}'{did_you_mean(name, list_recipes())}",
+            "`pixelwise recipes` lists all, and those of another package need that package installed; "
+            "a recipe file must end in .toml",
         )
     return found

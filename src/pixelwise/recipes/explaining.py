@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import msgspec
 import tomli_w
@@ -57,7 +57,7 @@ def recipe_layers(name: str) -> list[Layer]:
         published = found.published
         label = f"recipe {name}" if published is None else f"row of page {published.page}: {published.source}"
         return [Layer(label, found)]
-    base = tomllib.loads(Path(name).read_text("utf-8")).get("base")
+    base = tomllib.loads(Path(name).read_text("utf-8-sig")).get("base")
     before = recipe_layers(str(base)) if base is not None else []
     return [*before, Layer(name, found)]
 
@@ -102,6 +102,9 @@ def _leaves(
         if isinstance(own, msgspec.Struct):
             default = defaults[key] if isinstance(defaults[key], type(own)) else None
             found |= _leaves(own, value, f"{prefix}{key}.", default)
+        elif _is_parts(own):
+            for name, item in own.items():
+                found |= _leaves(item, value[name], f"{prefix}{key}.{name}.")
         else:
             # The tag of a model's family is no field.
             found[f"{prefix}{key}"] = (value, key in defaults and own == defaults[key])
@@ -122,11 +125,20 @@ def _write(lines: list[str], part: msgspec.Struct, plain: Mapping[str, Any], pre
         if isinstance(own, msgspec.Struct):
             lines += ["", f"[{path}]"]
             _write(lines, own, value, f"{path}.", sources)
+        elif _is_parts(own):
+            for name, item in own.items():
+                lines += ["", f"[{path}.{name}]"]
+                _write(lines, item, value[name], f"{path}.{name}.", sources)
         elif isinstance(value, dict):
             lines += ["", f"[{path}] # {sources[path]}", *tomli_w.dumps(value).splitlines()]
         else:
             for item in value:
                 lines += ["", f"[[{path}]] # {sources[path]}", *tomli_w.dumps(item).splitlines()]
+
+
+def _is_parts(value: Any) -> TypeGuard[dict[str, msgspec.Struct]]:
+    """Whether a value is a section of named sections, such as `loss.terms`."""
+    return isinstance(value, dict) and all(isinstance(item, msgspec.Struct) for item in value.values()) and bool(value)
 
 
 def _is_tables(value: Any) -> bool:

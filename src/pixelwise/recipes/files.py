@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import recipe
-from pixelwise.recipes.overrides import from_plain, without_other_length
+from pixelwise.recipes.overrides import apply_overrides, without_other_length
+from pixelwise.recipes.parsing import from_plain
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
 
 SUFFIX = ".toml"
 
 
-def find(name: str) -> Recipe:
+def find(name: str, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe of that name, or the one in a TOML file when `name` ends in `.toml`.
 
+    Args:
+        name: The name, or the path of the file.
+        overrides: `section.field=value` changes.
+
     Raises:
-        RecipeError: R200 no such recipe (with the nearest names); R205, R202, R203 for files.
+        RecipeError: R200 no such recipe (with the nearest names); R205, R202, R203 for files; as `apply_overrides`.
     """
-    return load_toml(Path(name)) if name.endswith(SUFFIX) else recipe(name)
+    found = load_toml(Path(name)) if name.endswith(SUFFIX) else recipe(name)
+    return apply_overrides(found, overrides) if overrides else found
 
 
 def load_toml(path: Path) -> Recipe:
@@ -44,7 +51,7 @@ def _load_toml(path: Path, above: tuple[Path, ...]) -> Recipe:
             "name a built-in recipe as base; `pixelwise recipes` lists them",
         )
     try:
-        plain = tomllib.loads(path.read_text("utf-8"))
+        plain = tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         raise RecipeError(
             "R205",

@@ -1,20 +1,22 @@
 """Named evaluation protocols: where and how a score is computed.
 
 The published pages use several incompatible ways to compute "mIoU", so a number never travels
-without the name of its protocol.
+without the name of its protocol. A protocol is registered by `register`; one whose name holds numbers, such as
+`slide-512x512`, by a function that reads them (`register_family`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.suggestions import did_you_mean
+from pixelwise.plugins import Registry
+from pixelwise.recipes.sizes import Size
 
-Size = tuple[int, int]
 Resampling = Literal["antialiased", "linear", "area"]
 
 
@@ -22,7 +24,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How a prediction is made and scored. Sizes are (height, width).
 
     Attributes:
-        name: Key in `PROTOCOLS`.
+        name: What recipes, results and the command line call it.
         summary: One line for tables and reports.
         input_size: Size the network sees. Without it and without `fit`, the recipe's
             `evaluation.input_size`, and where that is unset too, the image's own.
@@ -103,6 +105,64 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return None if self.fit is not None else self.input_size or recipe_size
 
 
+PROTOCOLS: Registry[Protocol] = Registry("evaluation protocol", RecipeError, "R204")
+"""Protocols by name. As a dict it holds those that were registered so far; `protocol` also finds those of plug-ins."""
+
+Family = Callable[[str], Protocol | None]
+"""Makes a protocol from its name; None where the name is none of the family's."""
+
+FAMILIES: Registry[Family] = Registry("family of evaluation protocols", RecipeError, "R204")
+"""Protocols whose names hold numbers, by the pattern of these names as messages show it."""
+
+
+def register(entry: Protocol) -> Protocol:
+    """Make a protocol known by its name.
+
+    Raises:
+        RecipeError: R234, the name is taken.
+    """
+    return PROTOCOLS.add(entry.name, entry)
+
+
+def register_family(pattern: str) -> Callable[[Family], Family]:
+    """Decorate a function that makes protocols from names that hold numbers.
+
+    Args:
+        pattern: The names as messages show them, such as `slide-WIDTHxHEIGHT`.
+
+    Raises:
+        RecipeError: R234, the pattern is taken.
+    """
+    return lambda family: FAMILIES.add(pattern, family)
+
+
+def protocol(name: str) -> Protocol:
+    """The protocol of that name.
+
+    Raises:
+        RecipeError: R204, there is none; the message holds the nearest names.
+    """
+    found = known_protocol(name)
+    if found is None:
+        known = ", ".join([*PROTOCOLS, *FAMILIES])
+        raise RecipeError(
+            "R204",
+            PROTOCOLS.unknown(name).message,
+            f"choose one of: {known}; one of another package needs that package installed",
+        )
+    return found
+
+
+def known_protocol(name: str) -> Protocol | None:
+    """As `protocol`; None where there is none."""
+    # Packages are imported only for a name that is not one of ours.
+    return PROTOCOLS.get(name) or _computed(name) or PROTOCOLS.look_up(name) or _computed(name)
+
+
+def _computed(name: str) -> Protocol | None:
+    return next((found for make in FAMILIES.values() if (found := make(name)) is not None), None)
+
+
 def _edgeai(dataset: str, size: Size, resampling: Resampling) -> Protocol:
     """What TI's evaluation of its segmentation networks does."""
     height, width = size
@@ -117,131 +177,136 @@ def _edgeai(dataset: str, size: Size, resampling: Resampling) -> Protocol:
     )
 
 
-PROTOCOLS = {
-    protocol.name: protocol
-    for protocol in (
-        Protocol(
-            name="native",
-            summary="whole image, logits bilinearly resized to the label file's own size",
-        ),
-        Protocol(
-            name="camvid-480x360",
-            # PyTorch-ENet takes the mean with nanmean: over a whole split all 11 classes occur.
-            summary="11 classes at 480x360, void pixels dropped, one confusion matrix, mean over 11",
-            score_size=(360, 480),
-        ),
-        Protocol(
-            name="camvid-480x360-tta",
-            summary="as camvid-480x360, of the image at 0.75, 1, 1.25 and 1.5 times its size, each also mirrored, "
-            "probabilities averaged",
-            score_size=(360, 480),
-            scales=(0.75, 1.0, 1.25, 1.5),
-            flip=True,
-        ),
-        Protocol(
-            name="enet-1024x512",
-            summary="image (bilinear) and labels (nearest) shrunk to 1024x512, scored there",
-            input_size=(512, 1024),
-            score_size=(512, 1024),
-        ),
-        Protocol(
-            name="ssseg-2048x512",
-            summary="shorter side 512 unless the longer one would exceed 2048, logits to the label file's own size",
-            fit=(512, 2048),
-            resampling="linear",
-        ),
-        Protocol(
-            name="ssseg-2048x1024",
-            summary="shorter side 1024 unless the longer one would exceed 2048, logits to the label file's own size",
-            fit=(1024, 2048),
-            resampling="linear",
-        ),
-        Protocol(
-            name="cityscapes-2048x1024",
-            summary="image and labels at 2048x1024 (Cityscapes' own size), scored there, absent classes count 0",
-            input_size=(1024, 2048),
-            resampling="linear",
-            score_size="input",
-            absent="zero",
-        ),
-        _edgeai("cityscapes", (1024, 2048), "area"),
-        _edgeai("ade20k32", (768, 768), "area"),
-        _edgeai("cocoseg21", (512, 512), "linear"),
-        Protocol(
-            name="tf-deeplab-512x512",
-            summary="image resized to 512x512, class ids resized (nearest) to the label file's own size",
-            input_size=(512, 512),
-            argmax_at="input",
-        ),
-        Protocol(
-            name="tf-deeplab-2049x1025",
-            # TensorFlow's DeepLab evaluates at multiples of its stride plus one.
-            summary="whole image padded by its mean colour to 2049x1025, scored without the padding",
-            pad_to=(1025, 2049),
-            argmax_at="input",
-        ),
-        Protocol(
-            name="torchvision-520",
-            summary="image (bilinear) and labels (nearest) with the shorter side at 520, scored there",
-            fit=(520, None),
-            score_size="input",
-        ),
-        Protocol(
-            name="torchvision-1040x520",
-            summary="image (bilinear) and labels (nearest) resized to 1040x520, scored there",
-            input_size=(520, 1040),
-            score_size="input",
-        ),
-        Protocol(
-            name="erfnet-1024x512",
-            # The 69.7 of the paper is the test server's, which wants full size; the code base's own
-            # script shrinks the labels instead, and its validation score is 72.1.
-            summary="image shrunk to 1024x512, logits to the label file's own size as the test server scores",
-            input_size=(512, 1024),
-        ),
-        Protocol(
-            name="slide-1024x1024",
-            # What NVlabs' SegFormer does on Cityscapes.
-            summary="windows of 1024x1024, 768 apart, their logits averaged, at the label file's own size",
-            window=(1024, 1024),
-            window_stride=(768, 768),
-        ),
-        Protocol(
-            name="multi-scale-flip",
-            # The six scales of mmsegmentation's configurations.
-            summary="whole image at 0.5 to 1.75 times its size, each also mirrored, probabilities averaged",
-            resampling="linear",
-            scales=(0.5, 0.75, 1.0, 1.25, 1.5, 1.75),
-            flip=True,
-        ),
+register(
+    Protocol(
+        name="native",
+        summary="whole image, logits bilinearly resized to the label file's own size",
     )
-}
+)
+register(
+    Protocol(
+        name="camvid-480x360",
+        # PyTorch-ENet takes the mean with nanmean: over a whole split all 11 classes occur.
+        summary="11 classes at 480x360, void pixels dropped, one confusion matrix, mean over 11",
+        score_size=(360, 480),
+    )
+)
+register(
+    Protocol(
+        name="camvid-480x360-tta",
+        summary="as camvid-480x360, of the image at 0.75, 1, 1.25 and 1.5 times its size, each also mirrored, "
+        "probabilities averaged",
+        score_size=(360, 480),
+        scales=(0.75, 1.0, 1.25, 1.5),
+        flip=True,
+    )
+)
+register(
+    Protocol(
+        name="enet-1024x512",
+        summary="image (bilinear) and labels (nearest) shrunk to 1024x512, scored there",
+        input_size=(512, 1024),
+        score_size=(512, 1024),
+    )
+)
+register(
+    Protocol(
+        name="ssseg-2048x512",
+        summary="shorter side 512 unless the longer one would exceed 2048, logits to the label file's own size",
+        fit=(512, 2048),
+        resampling="linear",
+    )
+)
+register(
+    Protocol(
+        name="ssseg-2048x1024",
+        summary="shorter side 1024 unless the longer one would exceed 2048, logits to the label file's own size",
+        fit=(1024, 2048),
+        resampling="linear",
+    )
+)
+register(
+    Protocol(
+        name="cityscapes-2048x1024",
+        summary="image and labels at 2048x1024 (Cityscapes' own size), scored there, absent classes count 0",
+        input_size=(1024, 2048),
+        resampling="linear",
+        score_size="input",
+        absent="zero",
+    )
+)
+register(_edgeai("cityscapes", (1024, 2048), "area"))
+register(_edgeai("ade20k32", (768, 768), "area"))
+register(_edgeai("cocoseg21", (512, 512), "linear"))
+register(
+    Protocol(
+        name="tf-deeplab-512x512",
+        summary="image resized to 512x512, class ids resized (nearest) to the label file's own size",
+        input_size=(512, 512),
+        argmax_at="input",
+    )
+)
+register(
+    Protocol(
+        name="tf-deeplab-2049x1025",
+        # TensorFlow's DeepLab evaluates at multiples of its stride plus one.
+        summary="whole image padded by its mean colour to 2049x1025, scored without the padding",
+        pad_to=(1025, 2049),
+        argmax_at="input",
+    )
+)
+register(
+    Protocol(
+        name="torchvision-520",
+        summary="image (bilinear) and labels (nearest) with the shorter side at 520, scored there",
+        fit=(520, None),
+        score_size="input",
+    )
+)
+register(
+    Protocol(
+        name="torchvision-1040x520",
+        summary="image (bilinear) and labels (nearest) resized to 1040x520, scored there",
+        input_size=(520, 1040),
+        score_size="input",
+    )
+)
+register(
+    Protocol(
+        name="erfnet-1024x512",
+        # The 69.7 of the paper is the test server's, which wants full size; the code base's own
+        # script shrinks the labels instead, and its validation score is 72.1.
+        summary="image shrunk to 1024x512, logits to the label file's own size as the test server scores",
+        input_size=(512, 1024),
+    )
+)
+register(
+    Protocol(
+        name="slide-1024x1024",
+        # What NVlabs' SegFormer does on Cityscapes.
+        summary="windows of 1024x1024, 768 apart, their logits averaged, at the label file's own size",
+        window=(1024, 1024),
+        window_stride=(768, 768),
+    )
+)
+register(
+    Protocol(
+        name="multi-scale-flip",
+        # The six scales of mmsegmentation's configurations.
+        summary="whole image at 0.5 to 1.75 times its size, each also mirrored, probabilities averaged",
+        resampling="linear",
+        scales=(0.5, 0.75, 1.0, 1.25, 1.5, 1.75),
+        flip=True,
+    )
+)
 
 
 _WINDOWS = re.compile(r"slide-([1-9]\d*)x([1-9]\d*)")
-"""Windows of any size, three quarters of it apart as those of `slide-1024x1024`."""
 
 
-def protocol(name: str) -> Protocol:
-    """The protocol of that name: one of `PROTOCOLS`, or `slide-512x512` of any size.
-
-    Raises:
-        RecipeError: R204, with the nearest names.
-    """
-    found = known_protocol(name)
-    if found is None:
-        raise RecipeError(
-            "R204",
-            f"no evaluation protocol is named '{name}'{did_you_mean(name, PROTOCOLS)}",
-            f"choose one of: {', '.join(PROTOCOLS)}; or windows of any size, such as slide-512x512",
-        )
-    return found
-
-
-def known_protocol(name: str) -> Protocol | None:
-    """As `protocol`; None where there is none."""
-    if name in PROTOCOLS:
-        return PROTOCOLS[name]
+@register_family("slide-WIDTHxHEIGHT")
+def _windows(name: str) -> Protocol | None:
+    """Windows of any size, three quarters of it apart as those of `slide-1024x1024`."""
     numbers = _WINDOWS.fullmatch(name)
     if numbers is None:
         return None
@@ -254,15 +319,3 @@ def known_protocol(name: str) -> Protocol | None:
         window=(height, width),
         window_stride=(down, across),
     )
-
-
-def parse_size(text: str) -> Size:
-    """`1024x768`, width first as in the names of protocols -> (768, 1024).
-
-    Raises:
-        RecipeError: R223, it is no such size.
-    """
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise RecipeError("R223", f"'{text}' is no size", "write WIDTHxHEIGHT, for example 1024x1024")
-    return int(height), int(width)

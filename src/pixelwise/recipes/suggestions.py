@@ -1,15 +1,3 @@
-"""Near-miss suggestions for mistyped names."""
+"""The former place of `pixelwise.suggestions`."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'a' or 'b'?"` for the nearest known names, or an empty string."""
-    import difflib  # only mistakes pay for it
-
-    nearest = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    if not nearest:
-        return ""
-    return "; did you mean " + " or ".join(f"'{match}'" for match in nearest) + "?"
+from pixelwise.suggestions import did_you_mean as did_you_mean

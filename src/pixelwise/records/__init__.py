@@ -1,1 +1,1 @@
-"""What a run folder holds; never imports torch."""
+"""What a run folder holds: its only reader and writer. Never imports torch."""

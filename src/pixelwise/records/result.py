@@ -17,7 +17,7 @@ import msgspec
 
 from pixelwise.errors import DataError
 from pixelwise.machine.facts import Machine
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 from pixelwise.storage import json_text, printable, write_bytes, write_text
 
 RESULT = "result.json"
@@ -44,6 +44,27 @@ _FRACTIONS = (
     "worst_image_iou",
 )
 """What JSON holds as null where it does not exist."""
+
+
+RESULT_FIELDS = {
+    "iou": "miou",
+    "pixel_accuracy": "pixel_accuracy",
+    "accuracy": "mean_accuracy",
+    "frequency_weighted_iou": "frequency_weighted_iou",
+    "boundary_iou": "boundary_miou",
+    "calibration_error": "calibration_error",
+}
+"""Metric -> the field of `Result` that holds its value. All others are in `Result.metrics`, as new ones will be."""
+
+
+CLASS_FIELDS = {
+    "iou": "iou",
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "f1": "f1",
+    "boundary_iou": "boundary_iou",
+}
+"""Metric -> the field of `ClassResult` that holds its value per class."""
 
 
 class ClassResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +102,34 @@ class BinaryCounts(msgspec.Struct, frozen=True, kw_only=True):
     false_positives: int
     false_negatives: int
     true_negatives: int
+
+
+class MetricValue(msgspec.Struct, frozen=True, kw_only=True):
+    """What a metric found; a number that does not exist is NaN, in JSON null.
+
+    Attributes:
+        value: The metric's one number.
+        per_class: One number per class, in the order of class ids; empty for a metric that does not tell classes apart.
+        interval: Lower and upper end of a confidence interval; None for a metric that has none.
+    """
+
+    value: float = math.nan
+    per_class: tuple[float, ...] = ()
+    interval: tuple[float, float] | None = None
+
+
+class MetricResult(MetricValue, frozen=True, kw_only=True):
+    """What a metric found over the whole split, with what it takes to show it where the metric itself is not known.
+
+    Attributes:
+        title: What tables call it.
+        unit: `%` for fractions, which are 0..1 here and shown in percent; any other unit is shown as it is.
+        class_title: What tables call its values per class; empty: `title`.
+    """
+
+    title: str
+    unit: str
+    class_title: str = ""
 
 
 class TrainingCost(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +181,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         versions: Python and the packages that matter.
         command: The command that measures it again.
         groups: The score of each group of images, where groups were asked for.
+        metrics: Name -> what was found, of metrics that have no field of their own above.
     """
 
     miou: float
@@ -164,6 +214,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     calibration_error: float = math.nan
     binary_counts: tuple[BinaryCounts, ...] = ()
     groups: tuple[GroupResult, ...] = ()
+    metrics: dict[str, MetricResult] = {}
 
     @property
     def multilabel(self) -> bool:
@@ -191,8 +242,13 @@ def from_json(data: bytes, source: str = RESULT) -> Result:
     """
     try:
         plain = msgspec.json.decode(data)
-        for part in (plain, *plain["per_class"], *plain.get("groups", ())):
-            _null_to_nan(part)
+        scored = (plain, *plain.get("groups", ()))
+        for part in (*scored, *plain["per_class"]):
+            _null_to_nan(part, _FRACTIONS)
+        for part in scored:
+            for found in part.get("metrics", {}).values():
+                _null_to_nan(found, ("value",))
+                found["per_class"] = [math.nan if number is None else number for number in found["per_class"]]
         return msgspec.convert(plain, Result)
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
@@ -218,11 +274,15 @@ def save_result(result: Result, per_image: Sequence[ImageScore], folder: Path) -
     Raises:
         ResourceError: S601, the disk is full.
     """
+    further = {name: found.per_class for name, found in result.metrics.items() if found.per_class}
     write_text(
         folder / PER_CLASS,
         _csv(
-            ClassResult.__struct_fields__,
-            (msgspec.structs.astuple(entry) for entry in result.per_class),
+            (*ClassResult.__struct_fields__, *further),
+            (
+                (*msgspec.structs.astuple(entry), *(values[class_id] for values in further.values()))
+                for class_id, entry in enumerate(result.per_class)
+            ),
         ),
     )
     write_text(
@@ -288,8 +348,8 @@ def _number(text: str) -> float:
     return float(text) if text else math.nan
 
 
-def _null_to_nan(plain: dict[str, Any]) -> None:
-    for key in _FRACTIONS:
+def _null_to_nan(plain: dict[str, Any], keys: Iterable[str]) -> None:
+    for key in keys:
         if key in plain and plain[key] is None:
             plain[key] = math.nan
 
@@ -320,6 +380,7 @@ class GroupResult(msgspec.Struct, frozen=True, kw_only=True):
         miou: Mean IoU over the group's own counts; NaN where nothing is labelled.
         pixel_accuracy: Share of its labelled pixels that are right; NaN where nothing is labelled.
         iou: Per class, in the order of class ids; None where the class occurs in no label and no prediction.
+        metrics: Name -> what was found, of metrics that have no field above.
     """
 
     name: str
@@ -327,3 +388,4 @@ class GroupResult(msgspec.Struct, frozen=True, kw_only=True):
     miou: float
     pixel_accuracy: float
     iou: tuple[float | None, ...]
+    metrics: dict[str, MetricValue] = {}

@@ -1,36 +1,41 @@
-"""The run folder: the names of its files, and the recipe in it. Reading it never imports torch."""
+"""The run folder: the names of its files, and the recipe in it."""
 
 from __future__ import annotations
 
 import tomllib
 from pathlib import Path
 
-from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
+from pixelwise.plugins import missing_packages
 from pixelwise.recipes.classes.palettes import colorblind_palette
 from pixelwise.recipes.classes.tables import CLASS_SETS, Color
-from pixelwise.recipes.overrides import from_plain
+from pixelwise.recipes.overrides import from_plain, to_toml
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.storage import printable
+from pixelwise.records.environment import read_environment
+from pixelwise.storage import portable, printable, write_text
 
 RECIPE = "recipe.toml"
-
-
-ENVIRONMENT = "environment.json"
-
-
-DATA = "data.json"
-
-
-LOG = "log.jsonl"
-
-
 CHECKPOINTS = "checkpoints"
-
-
-EVALUATIONS = "evaluations"
-
-
 REPORT = "report.html"
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run folder, or one of imported weights: whether it holds a recipe."""
+    return (folder / RECIPE).is_file()
+
+
+def has_checkpoints(run: Path) -> bool:
+    """Whether a run saved anything, damaged or not."""
+    return any((run / CHECKPOINTS).glob("step-*"))
+
+
+def new_run_folder(recipe_name: str) -> Path:
+    """`runs/NAME-1`, or the next number that is free."""
+    stem = Path(recipe_name).stem if recipe_name.endswith(".toml") else recipe_name
+    number = 1
+    while (folder := Path("runs") / portable(f"{stem}-{number}")).exists():
+        number += 1
+    return folder
 
 
 def read_recipe(run: Path) -> Recipe:
@@ -38,7 +43,8 @@ def read_recipe(run: Path) -> Recipe:
 
     Raises:
         CheckpointError: K420, the folder is not a run.
-        RecipeError: R202 or R203, its recipe is not one of this version.
+        RecipeError: R202, R203 and others, the recipe is not one of this version; R273, it names something that a
+            package adds which the run used and which is not installed here.
     """
     path = run / RECIPE
     if not path.is_file():
@@ -46,13 +52,36 @@ def read_recipe(run: Path) -> Recipe:
         raise CheckpointError(
             "K420",
             f"{printable(run)} is not a run folder: {reason}",
-            "give the folder that was --output of `pixelwise train`",
+            "give the folder that `pixelwise train` made",
         )
     try:
-        plain = tomllib.loads(path.read_text("utf-8"))
+        return from_plain(tomllib.loads(path.read_text("utf-8")), printable(path))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RecipeError("R205", f"{printable(path)}: {error}", "restore the file") from error
-    return from_plain(plain, printable(path))
+    except RecipeError as error:
+        missing = _missing_packages(run)
+        if not missing:
+            raise
+        raise RecipeError(
+            "R273",
+            f"{printable(run)} was trained with packages that are not installed here: {error.message}",
+            f"pip install {' '.join(missing)}",
+        ) from error
+
+
+def write_recipe(run: Path, recipe: Recipe) -> None:
+    """Write the resolved recipe. It comes last in a new folder: where it is, the other files are complete."""
+    write_text(run / RECIPE, to_toml(recipe))
+
+
+def write_page(run: Path, page: str) -> Path:
+    """Write the report of a run; returns its path.
+
+    Raises:
+        ResourceError: S601, the disk is full.
+    """
+    write_text(run / REPORT, page)
+    return run / REPORT
 
 
 def palette_of(recipe: Recipe) -> tuple[Color, ...]:
@@ -62,3 +91,11 @@ def palette_of(recipe: Recipe) -> tuple[Color, ...]:
     names = recipe.data.class_names() or ()
     known = CLASS_SETS.get(recipe.data.dataset)
     return known.palette if known and known.names == names else colorblind_palette(len(names))
+
+
+def _missing_packages(run: Path) -> list[str]:
+    """The packages whose plug-ins the run used and which are not installed, as pip takes them."""
+    try:
+        return missing_packages(read_environment(run).plugins)
+    except PixelwiseError:
+        return []

@@ -1,80 +1,36 @@
-"""The end of `pixelwise export`: what was written, and how far it agrees with PyTorch."""
+"""What exporting and quantizing gave, for a terminal or as JSON."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from pixelwise.deployment.export.export import Exported, export
-from pixelwise.deployment.int8.quantize import Int8Runtime, quantize, sensitivity
+from pixelwise.deployment.export.export import Exported
+from pixelwise.deployment.int8.quantize import Quantized
 from pixelwise.deployment.int8.sensitivity import LayerCost
-from pixelwise.errors import RecipeError
-from pixelwise.recipes.protocols import parse_size
-from pixelwise.reports.displays import warn
-from pixelwise.runtimes.sidecar import Runtime
 from pixelwise.storage import json_text, printable
 
 
-def export_and_show(
-    source: str,
-    output: Path,
-    target: Runtime,
-    *,
-    argmax: bool,
-    uint8_input: bool,
-    output_stride: str,
-    dynamic: bool,
-    size: str | None,
-    weights: str | None,
-    num_classes: int | None,
-    split: str | None,
-    data: Path | None,
-    images: Path | None,
-    force: bool,
-    as_json: bool,
-) -> None:
-    """Export, and print a few lines or JSON."""
-    exported = export(
-        source,
-        output,
-        target,
-        weights=weights,
-        num_classes=num_classes,
-        uint8_input=uint8_input,
-        argmax=argmax,
-        output_stride=parse_stride(output_stride),
-        dynamic=dynamic,
-        size=parse_size(size) if size is not None else None,
-        data=data,
-        split=split,
-        images=images,
-        force=force,
-        warn=warn,
-    )
+def show_exported(exported: Exported, *, as_json: bool) -> None:
+    """Print what was written and how far it agrees with PyTorch, or all that `model.toml` says without the recipe."""
+    sys.stdout.write(json_text(_plain(exported)) if as_json else describe_export(exported))
+
+
+def show_quantized(found: Quantized, *, as_json: bool) -> None:
+    """Print what the layers cost and what was written, or all of it as JSON."""
     if as_json:
-        plain = {key: value for key, value in msgspec.to_builtins(exported.sidecar).items() if key != "recipe"}
-        sys.stdout.write(json_text(plain))
+        plain: dict[str, Any] = {"sensitivity": msgspec.to_builtins(found.layers)} if found.layers else {}
+        sys.stdout.write(json_text(plain | (_plain(found.artefact) if found.artefact is not None else {})))
         return
-    sys.stdout.write(describe_export(exported))
-
-
-def parse_stride(text: str) -> int | None:
-    """A number, or None for `head`.
-
-    Raises:
-        RecipeError: R242, it is neither.
-    """
-    if text == "head":
-        return None
-    if not text.isdecimal():
-        raise RecipeError("R242", f"--output-stride is '{text}'", "give a number such as 4, or head")
-    return int(text)
+    if found.layers:
+        sys.stdout.write(describe_costs(found.layers))
+    if found.artefact is not None:
+        sys.stdout.write(describe_quantized(found.artefact))
 
 
 def describe_export(exported: Exported) -> str:
@@ -112,76 +68,6 @@ SHOWN_LAYERS = 20
 """On a terminal; JSON has all of them."""
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """Which network, and which images; the fields mean what they mean in `quantize`."""
-
-    weights: str | None
-    num_classes: int | None
-    data: Path | None
-    split: str | None
-    images: Path | None
-
-
-class Graph(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes into the artefact besides the network, as it was typed."""
-
-    argmax: bool
-    uint8_input: bool
-    output_stride: str
-    dynamic: bool
-    size: str | None
-
-
-def quantize_and_show(
-    source: str,
-    output: Path | None,
-    target: Int8Runtime,
-    wanted: Wanted,
-    graph: Graph,
-    *,
-    list_layers: bool,
-    max_miou_drop: float | None,
-    least_equal: float | None,
-    calibration_images: int,
-    threads: int | None,
-    force: bool,
-    as_json: bool,
-) -> None:
-    """Measure layers, quantize, or both, and print tables and a few lines, or JSON."""
-    chosen = msgspec.structs.asdict(wanted)
-    size = parse_size(graph.size) if graph.size is not None else None
-    stride = parse_stride(graph.output_stride)
-    costs = sensitivity(source, **chosen, size=size, warn=warn, progress=_say) if list_layers else None
-    if costs is not None and not as_json:
-        sys.stdout.write(describe_costs(costs))
-    exported = None
-    if output is not None:
-        exported = quantize(
-            source,
-            output,
-            target,
-            **chosen,
-            uint8_input=graph.uint8_input,
-            argmax=graph.argmax,
-            output_stride=stride,
-            dynamic=graph.dynamic,
-            size=size,
-            calibration_images=calibration_images,
-            max_miou_drop=max_miou_drop,
-            least_equal=least_equal,
-            ranking=costs,
-            force=force,
-            threads=threads,
-            warn=warn,
-            progress=_say,
-        )
-    if as_json:
-        plain = _plain(costs, exported)
-        sys.stdout.write(json_text(plain))
-    elif exported is not None:
-        sys.stdout.write(describe_quantized(exported))
-
-
 def describe_costs(costs: Sequence[LayerCost]) -> str:
     """A table of the layers that cost most."""
     table = Table(title="each layer alone in int8, the worst first", title_justify="left", box=None)
@@ -211,20 +97,6 @@ def describe_quantized(exported: Exported) -> str:
     return text
 
 
-def _plain(costs: Sequence[LayerCost] | None, exported: Exported | None) -> dict[str, Any]:
-    plain: dict[str, Any] = {}
-    if costs is not None:
-        plain["sensitivity"] = msgspec.to_builtins(costs)
-    if exported is not None:
-        sidecar = msgspec.to_builtins(exported.sidecar)
-        plain |= {key: value for key, value in sidecar.items() if key != "recipe"}
-    return plain
-
-
-def _say(what: str, done: int, total: int) -> None:
-    """Progress, on a terminal only: one line that is written over."""
-    if not sys.stderr.isatty():
-        return
-    words = {"layers": f"layer {done + 1} of {total}", "int8": f"quantizing, {done} of {total} layers kept in float"}
-    sys.stderr.write(f"\r\x1b[K{words[what]}\r")
-    sys.stderr.flush()
+def _plain(exported: Exported) -> dict[str, Any]:
+    """What `model.toml` says, without the recipe."""
+    return {key: value for key, value in msgspec.to_builtins(exported.sidecar).items() if key != "recipe"}

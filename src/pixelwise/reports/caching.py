@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection
 
-import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -14,17 +13,16 @@ from pixelwise.storage import json_text
 from pixelwise.storage.cache_contents import CacheContents, CacheUse, Cleared
 
 
-def print_cache(contents: CacheContents, cleared: Cleared | None, chosen: Collection[str], *, as_json: bool) -> None:
+def print_cache(contents: CacheContents, chosen: Collection[str], *, as_json: bool) -> None:
     """Print what lies in the cache folder, and what clearing did to it.
 
     Args:
-        contents: As it was before clearing.
-        cleared: None where nothing was to be cleared.
+        contents: What lay there before anything was removed.
         chosen: Kinds that were named: their entries are listed one by one.
-        as_json: Print JSON: `contents` with `cleared` added.
+        as_json: Print one JSON document instead.
     """
     if as_json:
-        sys.stdout.write(json_text({**msgspec.to_builtins(contents), "cleared": cleared}))
+        sys.stdout.write(json_text(contents))
         return
     console = Console(highlight=False)
     if chosen:
@@ -34,8 +32,8 @@ def print_cache(contents: CacheContents, cleared: Cleared | None, chosen: Collec
         console.print(_table(contents))
     entries = sum(len(use.entries) for use in contents.kinds)
     _say(console, f"{contents.folder}: {_entries(entries)}, {_megabytes(contents.bytes)}")
-    if cleared is not None:
-        _print_cleared(cleared, contents, chosen, console)
+    if contents.cleared is not None:
+        _print_cleared(contents.cleared, contents, chosen, console)
 
 
 def _table(contents: CacheContents) -> Table:

@@ -1,41 +1,115 @@
-"""What a person sees while a run works: one bar on a terminal, a line now and then elsewhere."""
+"""What a person sees while work goes on: bars on a terminal or in a notebook, a line now and then elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
 from types import TracebackType
+from typing import IO, Any, Self
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
-    TransferSpeedColumn,
 )
 
-from pixelwise.training.loop import Status
-from pixelwise.training.runs import RunObserver
+from pixelwise.observer import Observer, TrainingStatus
 
 QUIET_SECONDS = 30.0
 """Without a terminal, a line is written this often."""
+TRAINING = "training"
+"""The phase that steps belong to."""
 
 
-class TrainingDisplay:
-    """Progress of a run; use it in a `with` block and hand on `observer`.
+class Display(Observer):
+    """An observer that shows what it is told; use it in a `with` block, which gives the observer."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+def display(*, phases: bool = False) -> Display:
+    """The display that suits where standard error leads to, as a context manager that gives an observer.
+
+    It shows bars on a terminal and in a notebook; elsewhere a line for every better score of a training, and one
+    every half a minute.
 
     Args:
-        console: Where to; None: standard error.
+        phases: Write a line for each phase, too, where there is no bar that shows it.
+    """
+    if _in_notebook():
+        return NotebookDisplay()
+    console = Console(stderr=True, highlight=False)
+    return TerminalDisplay(console) if console.is_terminal else PlainDisplay(console, phases=phases)
+
+
+class PlainDisplay(Display):
+    """Lines for pipes and log files.
+
+    Args:
+        console: Where to write; None: standard error.
+        phases: Write a line for each phase.
+    """
+
+    def __init__(self, console: Console | None = None, *, phases: bool = False) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
+        self._phases = phases
+        self._phase, self._unit = "", ""
+        self._said: set[str] = set()
+        self._last_line = time.monotonic()
+        self._scores = _Scores()
+        self._pace = _Pace()
+
+    def phase(self, name: str, unit: str = "") -> None:
+        """Name the work, once."""
+        self._phase, self._unit, self._last_line = name, unit, time.monotonic()
+        if self._phases and name not in self._said:
+            self._said.add(name)
+            self._print(f"{name} ...")
+
+    def progress(self, done: int, total: int | None) -> None:
+        """Say how much is done every half a minute."""
+        if time.monotonic() - self._last_line >= QUIET_SECONDS:
+            self._last_line = time.monotonic()
+            self._print(f"{self._phase} {_amount(done, total, self._unit)}")
+
+    def step(self, status: TrainingStatus) -> None:
+        """Say where the training is: at first, at the end, with every better score and every half a minute."""
+        first = not self._pace.begun
+        eta = self._pace.remaining(status)
+        waited = time.monotonic() - self._last_line >= QUIET_SECONDS
+        if self._scores.is_better(status) or first or waited or status.step == status.steps:
+            self._last_line = time.monotonic()
+            self._print(_line(status) + ("" if eta is None else f"  eta {_duration(eta)}"))
+
+    def warn(self, code: str, message: str) -> None:
+        """Write the warning."""
+        _print_warning(self._console, code, message)
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, markup=False)
+
+
+class TerminalDisplay(Display):
+    """A bar for the work in hand, and a line for every better score of a training.
+
+    Args:
+        console: Where to draw; None: standard error.
     """
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False)
-        self._interactive = self._console.is_terminal
-        self._progress = Progress(
+        self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f}%"),
@@ -45,67 +119,150 @@ class TrainingDisplay:
             console=self._console,
             transient=True,
         )
-        self._tasks: dict[str, TaskID] = {}
-        self._said: set[str] = set()
-        self._last_line = -QUIET_SECONDS
-        self._best: float | None = None
-        self._first: tuple[float, int] | None = None
+        self._work: TaskID | None = None
+        self._training: TaskID | None = None
+        self._unit = ""
+        self._scores = _Scores()
 
-    @property
-    def observer(self) -> RunObserver:
-        """The callables to hand to `train` or `resume`."""
-        return RunObserver(phase=self._phase, status=self._status, warn=self._warn)
-
-    def __enter__(self) -> TrainingDisplay:
-        if self._interactive:
-            self._progress.start()
+    def __enter__(self) -> Self:
+        self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._interactive:
-            self._progress.stop()
+        self._bars.stop()
 
-    def _phase(self, what: str, done: int, total: int) -> None:
-        if self._interactive:
-            task = self._task(what, total or None)
-            self._progress.update(task, completed=done, total=total or None, visible=not total or done < total)
-        elif what not in self._said and what != "evaluating":
-            self._said.add(what)
-            self._console.print(f"{what} ...")
+    def phase(self, name: str, unit: str = "") -> None:
+        """Begin a bar of unknown length in place of the one before."""
+        self._end_work()
+        self._unit = unit
+        if self._training is not None:
+            self._bars.update(self._training, visible=False)
+        if name != TRAINING:
+            self._work = self._bars.add_task(name, total=None, facts="")
 
-    def _status(self, status: Status) -> None:
-        if self._interactive:
-            for name, task in self._tasks.items():
-                if name != "training":
-                    self._progress.update(task, visible=False)
-            task = self._task("training", status.steps)
-            self._progress.update(
-                task,
-                completed=status.step,
-                description=f"epoch {status.epoch}/{status.epochs}",
-                facts=_facts(status),
-            )
-        if status.miou is not None and status.best_miou != self._best:
-            self._best = status.best_miou
-            self._line(status)
-        elif not self._interactive and (
-            time.monotonic() - self._last_line >= QUIET_SECONDS or status.step == status.steps
-        ):
-            self._line(status)
+    def progress(self, done: int, total: int | None) -> None:
+        """Move the bar; it goes when all is done."""
+        if self._work is not None:
+            self._bars.update(self._work, completed=done, total=total, facts=_amount(done, total, self._unit))
+            if total is not None and done >= total:
+                self._end_work()
 
-    def _line(self, status: Status) -> None:
-        self._last_line = time.monotonic()
-        remaining = self._remaining(status)
-        eta = "" if self._interactive or remaining is None else f"  eta {_duration(remaining)}"
-        self._console.print(
-            f"epoch {status.epoch}/{status.epochs}  step {status.step}/{status.steps}  {_facts(status)}{eta}",
-            soft_wrap=True,
+    def step(self, status: TrainingStatus) -> None:
+        """Move the bar of the training."""
+        self._end_work()
+        if self._training is None:
+            self._training = self._bars.add_task(TRAINING, total=status.steps, facts="")
+        self._bars.update(
+            self._training,
+            completed=status.step,
+            description=f"epoch {status.epoch}/{status.epochs}",
+            facts=_facts(status),
+            visible=True,
         )
+        if self._scores.is_better(status):
+            self._console.print(_line(status), soft_wrap=True, markup=False)
 
-    def _remaining(self, status: Status) -> float | None:
-        """Seconds to go, from the pace since the first step seen; None while there is no pace."""
+    def warn(self, code: str, message: str) -> None:
+        """Write the warning above the bar."""
+        _print_warning(self._console, code, message)
+
+    def _end_work(self) -> None:
+        if self._work is not None:
+            self._bars.remove_task(self._work)
+            self._work = None
+
+
+class NotebookDisplay(Display):
+    """Bars of tqdm, which are widgets in a notebook.
+
+    Args:
+        file: Where to write if it is no notebook; None: standard error.
+    """
+
+    def __init__(self, file: IO[str] | None = None) -> None:
+        from tqdm.auto import tqdm  # looks for the notebook's widgets
+
+        self._bars: Any = tqdm
+        self._file = file
+        self._bar: Any = None
+        self._training: Any = None
+        self._scores = _Scores()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+        if self._training is not None:
+            self._training.close()
+
+    def phase(self, name: str, unit: str = "") -> None:
+        """Begin a bar of unknown length in place of the one before."""
+        self._close()
+        if name != TRAINING:
+            scaled = unit == "bytes"
+            self._bar = self._bars(
+                desc=name, unit="B" if scaled else "it", unit_scale=scaled, leave=False, file=self._file
+            )
+
+    def progress(self, done: int, total: int | None) -> None:
+        """Move the bar; it goes when all is done."""
+        if self._bar is None:
+            return
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
+        if total is not None and done >= total:
+            self._close()
+
+    def step(self, status: TrainingStatus) -> None:
+        """Move the bar of the training, which stays."""
+        self._close()
+        if self._training is None:
+            self._training = self._bars(total=status.steps, initial=status.step - 1, unit="step", file=self._file)
+        self._training.set_description(f"epoch {status.epoch}/{status.epochs}", refresh=False)
+        self._training.set_postfix_str(_facts(status), refresh=False)
+        self._training.update(status.step - self._training.n)
+        if self._scores.is_better(status):
+            self._bars.write(_line(status), file=self._file)
+
+    def warn(self, code: str, message: str) -> None:
+        """Write the warning beside the bars."""
+        self._bars.write(f"warning[{code}]: {message}", file=self._file)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class _Scores:
+    """Which score of a training is the best so far."""
+
+    def __init__(self) -> None:
+        self._best: float | None = None
+
+    def is_better(self, status: TrainingStatus) -> bool:
+        """Whether a score is new and the best."""
+        if status.miou is None or status.best_miou == self._best:
+            return False
+        self._best = status.best_miou
+        return True
+
+
+class _Pace:
+    """Steps per second since the first step that was seen."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether there was a step."""
+        return self._first is not None
+
+    def remaining(self, status: TrainingStatus) -> float | None:
+        """Seconds to go; None while there is no pace."""
         now = time.monotonic()
         if self._first is None:
             self._first = (now, status.step)
@@ -113,16 +270,12 @@ class TrainingDisplay:
         seconds, step = self._first
         return (now - seconds) / max(1, status.step - step) * (status.steps - status.step)
 
-    def _warn(self, code: str, message: str) -> None:
-        self._console.print(f"warning[{code}]: {message}", style="yellow", markup=False, soft_wrap=True)
 
-    def _task(self, name: str, total: int | None) -> TaskID:
-        if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=total, facts="")
-        return self._tasks[name]
+def _line(status: TrainingStatus) -> str:
+    return f"epoch {status.epoch}/{status.epochs}  step {status.step}/{status.steps}  {_facts(status)}"
 
 
-def _facts(status: Status) -> str:
+def _facts(status: TrainingStatus) -> str:
     parts = []
     if status.loss is not None:
         parts.append(f"loss {status.loss:.3f}")
@@ -136,45 +289,31 @@ def _facts(status: Status) -> str:
     return "  ".join(parts)
 
 
+def _amount(done: int, total: int | None, unit: str) -> str:
+    """`120/233`, `1.2 GB/19.0 GB`, or what is done alone."""
+    shown = [str(count) if unit != "bytes" else decimal(count) for count in (done, total) if count is not None]
+    return "/".join(shown)
+
+
 def _duration(seconds: float) -> str:
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
+def _print_warning(console: Console, code: str, message: str) -> None:
+    console.print(f"warning[{code}]: {message}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    shell = sys.modules.get("IPython")
+    return shell is not None and getattr(shell.get_ipython(), "kernel", None) is not None
+
+
 def warn(code: str, message: str) -> None:
     """Say on standard error that something is not as it should be."""
     sys.stderr.write(f"warning[{code}]: {message}\n")
-
-
-class BytesDisplay:
-    """A bar for bytes that are downloaded or unpacked; silent when standard error is no terminal."""
-
-    def __init__(self) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            disable=not sys.stderr.isatty(),
-        )
-        self._task = self._progress.add_task("", total=None)
-
-    def __enter__(self) -> BytesDisplay:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """Show that `done` of `total` (0: unknown) are done."""
-        self._progress.update(self._task, description=what, completed=done, total=total or None)
 
 
 class CountDisplay:

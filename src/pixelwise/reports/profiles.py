@@ -1,15 +1,20 @@
-"""A profile as lines for a terminal and as a picture."""
+"""Profiles of a network as lines for a terminal, as JSON, and as a picture."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+
+from pixelwise.deployment.card.latencies import LatencyTable
 from pixelwise.errors import RecipeError
 from pixelwise.profiling.forward import ForwardProfile
 from pixelwise.profiling.training import LOADING, Part, TrainingProfile
+from pixelwise.reports.card.terminal import print_latencies
 from pixelwise.reports.numbers import memory, speed
-from pixelwise.storage import printable
+from pixelwise.storage import json_text, printable
 
 FORMATS = (".png", ".svg", ".pdf")
 LEAST_SHARE = 0.005
@@ -26,11 +31,29 @@ _WORDS = {
 }
 
 
+def show_profile(name: str, profile: ForwardProfile | TrainingProfile | LatencyTable, *, as_json: bool) -> None:
+    """Print a profile of any kind as lines, as a table, or as JSON.
+
+    Args:
+        name: The network, as it was named.
+        profile: What was measured.
+        as_json: Whether to print JSON.
+    """
+    if as_json:
+        sys.stdout.write(json_text(profile))
+    elif isinstance(profile, LatencyTable):
+        print_latencies(profile, Console(highlight=False))
+    elif isinstance(profile, TrainingProfile):
+        sys.stdout.write("\n".join(training_lines(profile)) + "\n")
+    else:
+        sys.stdout.write("\n".join(forward_lines(name, profile)) + "\n")
+
+
 def forward_lines(name: str, profile: ForwardProfile) -> list[str]:
     """What a network costs, for a terminal.
 
     Args:
-        name: Of the network.
+        name: The network, as it was named.
         profile: What was measured.
     """
     counted = profile.complexity
@@ -92,7 +115,7 @@ def refuse_picture_format(path: Path) -> None:
     if path.suffix.lower() not in FORMATS:
         raise RecipeError(
             "R217",
-            f"--output {printable(path)}: a picture cannot be written as '{path.suffix}'",
+            f"`output` {printable(path)}: a picture cannot be written as '{path.suffix}'",
             f"end the name with one of {', '.join(FORMATS)}",
         )
 

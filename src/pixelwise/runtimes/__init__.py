@@ -1,6 +1,34 @@
-"""An exported artefact as a callable with a network's interface."""
+"""Formats that networks are exported to, and exported artefacts as callables with a network's interface."""
 
-from pixelwise.runtimes.artefact import ArtefactModel, is_artefact, load_artefact
-from pixelwise.runtimes.sidecar import Sidecar, read_sidecar, write_sidecar
+from __future__ import annotations
 
-__all__ = ["ArtefactModel", "Sidecar", "is_artefact", "load_artefact", "read_sidecar", "write_sidecar"]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from pixelwise.runtimes.reading import is_artefact, read_sidecar
+from pixelwise.runtimes.sidecar import Sidecar, write_sidecar
+from pixelwise.runtimes.targets import Target, find_target, register_target
+
+if TYPE_CHECKING:
+    from pixelwise.runtimes.artefact import ArtefactModel, load_artefact
+
+__all__ = [
+    "ArtefactModel",
+    "Sidecar",
+    "Target",
+    "find_target",
+    "is_artefact",
+    "load_artefact",
+    "read_sidecar",
+    "register_target",
+    "write_sidecar",
+]
+
+_NEED_TORCH = ("ArtefactModel", "load_artefact")
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs PyTorch when it is first used (PEP 562)."""
+    if name not in _NEED_TORCH:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(importlib.import_module("pixelwise.runtimes.artefact"), name)

@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixelwise.errors import CheckpointError
+from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.models.base import SegmentationModel
-from pixelwise.runtimes.engines import Engine, open_engine
-from pixelwise.runtimes.sidecar import NAME, SUFFIXES, Sidecar, read_sidecar
+from pixelwise.runtimes.reading import read_sidecar
+from pixelwise.runtimes.sidecar import Sidecar
+from pixelwise.runtimes.targets import Engine, find_target
 from pixelwise.storage import printable
 
 
@@ -20,12 +21,12 @@ class ArtefactModel(SegmentationModel):
     """The interface of a network around an artefact: evaluation and prediction cannot tell the difference.
 
     Args:
-        sidecar: What the artefact is.
-        engine: Runs it.
-        path: Where it lies, for errors.
+        sidecar: The artefact's description.
+        engine: The function that runs it.
+        path: The artefact's file, which errors name.
 
     Attributes:
-        sidecar: As given.
+        sidecar: The artefact's description.
     """
 
     def __init__(self, sidecar: Sidecar, engine: Engine, path: Path) -> None:
@@ -53,7 +54,7 @@ class ArtefactModel(SegmentationModel):
             raise CheckpointError(
                 "K464",
                 f"{self._path.name} takes images of {wanted} only (width x height), not {size[1]}x{size[0]}",
-                f"export it with --dynamic, or with --size {size[1]}x{size[0]}",
+                f"export it again: pixelwise export RUN --dynamic, or --size {size[1]}x{size[0]}",
             )
         inputs = self._bytes(images) if self.sidecar.input.dtype == "uint8" else images.float()
         outputs = torch.from_numpy(self.run(inputs.cpu().contiguous().numpy())).to(images.device)
@@ -65,10 +66,10 @@ class ArtefactModel(SegmentationModel):
         """The artefact itself, on any number of images.
 
         Args:
-            inputs: As `sidecar.input` says, but for the batch.
+            inputs: An array as `sidecar.input` says, but of any number of images.
 
         Returns:
-            As `sidecar.output` says.
+            An array as `sidecar.output` says.
 
         Raises:
             CheckpointError: K463, the runtime fails.
@@ -89,7 +90,7 @@ class ArtefactModel(SegmentationModel):
         return CheckpointError(
             "K463",
             f"{printable(self._path)}: {self.sidecar.runtime} {what}",
-            "export it again; if that does not help, with a fixed --size",
+            "export it again; if that does not help, for one size of images",
         )
 
     def _bytes(self, images: Tensor) -> Tensor:
@@ -102,21 +103,44 @@ class ArtefactModel(SegmentationModel):
         return unit.mul(255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def is_artefact(path: Path) -> bool:
-    """Whether that is an exported artefact: its folder, or a file of it."""
-    return (path / f"{NAME}.toml").is_file() if path.is_dir() else path.suffix in SUFFIXES.values()
-
-
 def load_artefact(path: Path, threads: int | None = None) -> ArtefactModel:
     """Open an artefact.
 
     Args:
-        path: Its folder, or the file that a runtime opens.
-        threads: For one call; None: as many as the runtime likes.
+        path: The artefact's folder, or the file of it that a runtime opens.
+        threads: Threads per call; None: as many as the runtime likes, within the cores that the process may use
+            (PyTorch's programs use PyTorch's threads).
 
     Raises:
-        CheckpointError: K462, a file of it is missing or differs from what was written; K463, the runtime refuses it.
+        CheckpointError: K462, a file of it is missing or differs from what was written; K463, the runtime refuses it;
+            K469, nothing that is installed runs it.
         RecipeError: R240, the runtime is not installed.
     """
     sidecar, file = read_sidecar(path)
     return ArtefactModel(sidecar, open_engine(sidecar.runtime, file, threads), file).eval()
+
+
+def open_engine(target: str, file: Path, threads: int | None = None) -> Engine:
+    """Let the runtime of a target open a file.
+
+    Args:
+        target: Name of the target.
+        file: The artefact's file that the runtime opens.
+        threads: Threads per call; None: as many as the runtime likes.
+
+    Raises:
+        RecipeError: R240, the runtime is not installed; R250, there is no such target.
+        CheckpointError: K463, the runtime refuses the file.
+    """
+    opened = find_target(target)
+    try:
+        return opened.open(file, threads)
+    except (CheckpointError, RecipeError):
+        raise
+    except Exception as error:  # every runtime has exceptions of its own
+        reason = (str(error).strip() or type(error).__name__).partition("\n")[0]
+        raise CheckpointError(
+            "K463",
+            f"{printable(file)}: {target} refuses it: {reason}",
+            "it was made by a newer version of the runtime, or files that belong to it are missing: export it again",
+        ) from error

@@ -4,11 +4,12 @@ from pixelwise.storage.atomic import building_folder, scratch_folder, write_byte
 from pixelwise.storage.caches import remembered
 from pixelwise.storage.hashing import sha256_bytes, sha256_file
 from pixelwise.storage.json_text import json_text
-from pixelwise.storage.names import printable
+from pixelwise.storage.names import portable, printable
 
 __all__ = [
     "building_folder",
     "json_text",
+    "portable",
     "printable",
     "remembered",
     "scratch_folder",

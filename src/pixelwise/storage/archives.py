@@ -19,14 +19,14 @@ from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
 from pixelwise.errors import DataError
+from pixelwise.machine.files import let_others_read, rename
 from pixelwise.storage.atomic import full_disk_explained, scratch_folder
-from pixelwise.storage.names import printable
+from pixelwise.storage.names import folded, printable, problem_of
 
 Progress = Callable[[int, int], None]
 
 _CHUNK = 1 << 20
 _DRIVE = re.compile(r"[A-Za-z]:")
-_LONGEST_PART = 255
 
 
 class Limits(NamedTuple):
@@ -114,7 +114,7 @@ def _unpack_into(archive: Path, folder: Path, only: str, limits: Limits, progres
         problem = member.problem or _name_problem(member.name) or _size_problem(member, limits)
         if number >= limits.members:
             problem = f"it has more than {limits.members} members"
-        key = unicodedata.normalize("NFC", str(PurePosixPath(member.name))).casefold()
+        key = folded(str(PurePosixPath(member.name)))
         if not problem and key in seen and not (member.is_folder and seen[key]):
             problem = "another member has the same name, at least on some systems"
         if problem:
@@ -191,25 +191,18 @@ def _tar_members(archive: Path) -> Iterator[_Member]:
 def _name_problem(name: str) -> str:
     """Why a name must not be used; empty if it may."""
     plain = name.rstrip("/")
-    parts = plain.removeprefix("./").split("/")
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return "its name is not UTF-8"
     if not plain:
         return "its name is empty"
-    if name.startswith("/") or _DRIVE.match(name):
+    if name.startswith(("/", "\\")) or _DRIVE.match(name):
         return "its name is absolute"
     if "\\" in name:
         return "its name holds a backslash"
-    if plain != "." and any(part in ("", ".", "..") for part in parts):
-        return "its name leads out of the folder, or holds empty parts"
-    # Cf holds the marks that turn the direction of text around: `photo<RLO>gnp.exe` reads `photoexe.png`.
-    if any(unicodedata.category(letter) in ("Cc", "Cf") for letter in name):
+    # Marks that turn the direction of text around: `photo<RLO>gnp.exe` reads `photoexe.png`.
+    if any(unicodedata.category(letter) == "Cf" for letter in name):
         return "its name holds control characters"
-    if any(len(part.encode("utf-8")) > _LONGEST_PART for part in parts):
-        return f"a part of its name is longer than {_LONGEST_PART} bytes"
-    return ""
+    parts = [] if plain == "." else plain.removeprefix("./").split("/")
+    problem = next((problem for part in parts if (problem := problem_of(part))), "")
+    return f"its name {problem}" if problem else ""
 
 
 def _size_problem(member: _Member, limits: Limits) -> str:
@@ -246,7 +239,7 @@ def _write(member: _Member, path: Path) -> None:
             target.write(chunk)
     if left:
         raise EOFError(f"{member.name} is shorter than it says")
-    os.chmod(path, 0o644)
+    let_others_read(path)
 
 
 def _merge(source: Path, target: Path) -> None:
@@ -254,7 +247,7 @@ def _merge(source: Path, target: Path) -> None:
     for entry in sorted(source.iterdir()):
         place = target / entry.name
         if not os.path.lexists(place):
-            os.rename(entry, place)
+            rename(entry, place)
         elif entry.is_dir() and place.is_dir():
             _merge(entry, place)
 

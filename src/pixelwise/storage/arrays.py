@@ -46,6 +46,8 @@ class DamagedArrayError(Exception):
 class ArrayFile:
     """The rows of a file that `write_arrays` wrote; each is a tuple of arrays. Callable from any thread and fork.
 
+    A process that gets it pickled maps the file anew.
+
     Args:
         path: The file.
 
@@ -62,6 +64,10 @@ class ArrayFile:
             self.about, self._rows = _read_index(file, path)
             self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._checked = bytearray(len(self._rows))
+        self._path = path
+
+    def __reduce__(self) -> tuple[type[ArrayFile], tuple[Path]]:
+        return ArrayFile, (self._path,)
 
     def __len__(self) -> int:
         return len(self._rows)

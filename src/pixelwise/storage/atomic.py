@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from pixelwise.errors import ResourceError
+from pixelwise.machine.files import flush, is_disk_full, let_others_read, rename, replace_file
 from pixelwise.storage.names import printable
 
 TEMPORARY_PREFIX = ".pixelwise-tmp-"
@@ -38,12 +39,13 @@ def writing(path: Path) -> Iterator[Path]:
     try:
         with full_disk_explained(path):
             yield temporary
-            _flush(temporary)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-            _flush(path.parent)
+            flush(temporary)
+            let_others_read(temporary)
+            replace_file(temporary, path)
+            flush(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what failed may still have it open, and is what matters
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -75,17 +77,17 @@ def building_folder(
     """
     with full_disk_explained(path, needed_bytes), _temporary_folder(path.parent) as folder:
         yield folder
-        folder.chmod(0o755)
+        let_others_read(folder)
         if existing == "replace" and path.exists():
             # A folder cannot be renamed over another.
             with _temporary_folder(path.parent) as replaced:
-                os.replace(path, replaced)
-                os.replace(folder, path)
+                rename(path, replaced / path.name)
+                rename(folder, path)
         elif not os.path.lexists(path):
             _rename(folder, path, may_exist=existing == "keep")
         elif existing != "keep":
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-        _flush(path.parent)
+        flush(path.parent)
 
 
 @contextlib.contextmanager
@@ -100,7 +102,7 @@ def _temporary_folder(parent: Path) -> Iterator[Path]:
 
 def _rename(folder: Path, path: Path, *, may_exist: bool) -> None:
     try:
-        os.rename(folder, path)
+        rename(folder, path)
     except OSError:
         # Another process may have been faster by a moment.
         if not (may_exist and path.is_dir()):
@@ -118,7 +120,7 @@ def full_disk_explained(path: Path, needed_bytes: int | None = None) -> Iterator
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if is_disk_full(error):
             raise _disk_full(path, needed_bytes) from error
         raise
 
@@ -173,7 +175,8 @@ def remove_leftovers(folder: Path) -> list[Path]:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(PermissionError):  # Windows removes nothing that is open: it goes the next time
+                path.unlink(missing_ok=True)
     return leftovers
 
 
@@ -186,7 +189,7 @@ def remove_folder(path: Path) -> None:
         OSError: It cannot be renamed.
     """
     hidden = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
-    os.rename(path, hidden)
+    rename(path, hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 
 
@@ -195,14 +198,6 @@ def _existing(folder: Path) -> Path:
     while not folder.exists():
         folder = folder.parent
     return folder
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _megabytes(size: int) -> str:

@@ -54,20 +54,6 @@ class CacheUse(msgspec.Struct, frozen=True, kw_only=True):
     entries: tuple[CacheEntry, ...]
 
 
-class CacheContents(msgspec.Struct, frozen=True, kw_only=True):
-    """What lies in the cache folder.
-
-    Attributes:
-        folder: The cache folder, printable.
-        bytes: The size of everything.
-        kinds: Every kind, with or without entries; the last ones are `OTHER` and `UNFINISHED` where there are any.
-    """
-
-    folder: str
-    bytes: int
-    kinds: tuple[CacheUse, ...]
-
-
 class Cleared(msgspec.Struct, frozen=True, kw_only=True):
     """What clearing did.
 
@@ -80,6 +66,40 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
     entries: int
     bytes: int
     left: dict[str, str]
+
+
+class CacheContents(msgspec.Struct, frozen=True, kw_only=True):
+    """What lies in the cache folder.
+
+    Attributes:
+        folder: The cache folder, printable.
+        bytes: The size of everything.
+        kinds: Every kind, with or without entries; the last ones are `OTHER` and `UNFINISHED` where there are any.
+        cleared: What clearing did after this was seen; None where nothing was to be cleared.
+    """
+
+    folder: str
+    bytes: int
+    kinds: tuple[CacheUse, ...]
+    cleared: Cleared | None = None
+
+
+def cache(kinds: Collection[str] = (), *, clear: bool = False) -> CacheContents:
+    """What lies in the cache folder, by kind: the entries, their size, and what they are for; and clearing it.
+
+    Args:
+        kinds: Names of kinds to look at; none takes every kind.
+        clear: Remove what can be computed again and no process uses. Kinds that cannot be computed again are removed
+            only where `kinds` names them.
+
+    Returns:
+        What was there before anything was removed.
+
+    Raises:
+        RecipeError: R203, there is no such kind.
+    """
+    contents = cache_contents(kinds)
+    return msgspec.structs.replace(contents, cleared=clear_cache(kinds)) if clear else contents
 
 
 def cache_contents(kinds: Collection[str] = ()) -> CacheContents:
@@ -164,7 +184,7 @@ def _entry(one: Found) -> CacheEntry:
 
 
 def _relative(path: Path) -> str:
-    return printable(path.relative_to(cache_folder()))
+    return printable(path.relative_to(cache_folder()).as_posix())
 
 
 def _size(path: Path) -> int:

@@ -18,11 +18,12 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from pixelwise.errors import ResourceError
+from pixelwise.machine.files import MOVES_OPEN_FILES
 from pixelwise.storage.atomic import TEMPORARY_PREFIX, building_folder, remove_folder, write_bytes
 from pixelwise.storage.cache_kinds import KINDS, CacheKind, EntryName
 from pixelwise.storage.hashing import sha256_bytes
 from pixelwise.storage.json_text import json_text
-from pixelwise.storage.locks import LOCK, keep_in_use, lock_if_free, shared_lock
+from pixelwise.storage.locks import LOCK, keep_in_use, lock_if_free, shared_lock, stop_using
 from pixelwise.storage.names import printable
 
 T = TypeVar("T")
@@ -204,19 +205,22 @@ def building_entry(
         ResourceError: S601, the disk of the cache folder is full; S606, it cannot be written.
     """
     existing = "replace" if path.exists() else "keep"
-    descriptor = None
+    lock = None
+    if not MOVES_OPEN_FILES:
+        stop_using(path)  # a damaged entry cannot be renamed away while this process has its lock open
     try:
         with (
             _unwritable_explained(path.parent),
             building_folder(path, existing=existing, needed_bytes=needed_bytes) as folder,
         ):
-            # The lock moves with the folder: there is no moment at which it could be cleared away.
-            descriptor = shared_lock(folder, new=True)
+            if MOVES_OPEN_FILES:
+                # The lock moves with the folder: there is no moment at which it could be cleared away.
+                lock = shared_lock(folder, new=True)
             yield folder
         keep_in_use(path)
     finally:
-        if descriptor is not None:
-            os.close(descriptor)
+        if lock is not None:
+            lock.release()
     drop_superseded(kind, path, variant=variant, subject=subject)
 
 
@@ -281,7 +285,11 @@ def remove(found: Found) -> str:
         with lock_if_free(path) as free:
             if not free:
                 return "is in use by a process"
-            remove_folder(path)
+            if MOVES_OPEN_FILES:
+                remove_folder(path)
+                return ""
+        # The lock lies in the folder, which cannot be renamed while this process, or another one, has it open.
+        remove_folder(path)
     except FileNotFoundError:
         return ""  # another process clears it
     except OSError as error:

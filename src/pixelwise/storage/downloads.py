@@ -24,6 +24,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from pixelwise.errors import DataError, ResourceError
+from pixelwise.machine.files import is_disk_full, replace_file
 from pixelwise.storage.atomic import full_disk_explained
 from pixelwise.storage.hashing import sha256_file
 from pixelwise.storage.names import printable
@@ -120,7 +121,7 @@ def download(
         problem = _problem(found, sha256, size)
         _facts_of(part).unlink(missing_ok=True)
         refused = target.with_name(target.name + ".refused")
-        os.replace(part, refused if problem else target)
+        replace_file(part, refused if problem else target)
     if problem:
         raise DataError(
             "D251",
@@ -265,7 +266,8 @@ def _write_facts(part: Path, url: str, remote: _Remote) -> None:
     """Remember what the part belongs to. Without a validator nothing can be continued safely."""
     facts = _facts_of(part)
     if remote.validator:
-        facts.write_text(json.dumps({"url": url, "validator": remote.validator, "size": remote.size}), "utf-8")
+        content = {"url": url, "validator": remote.validator, "size": remote.size}
+        facts.write_bytes(json.dumps(content).encode())
     else:
         facts.unlink(missing_ok=True)
 
@@ -320,8 +322,7 @@ def _require_space(part: Path, needed: int) -> None:
 def _is_local(error: OSError) -> bool:
     """Whether the disk failed, and not the network."""
     network = (urllib.error.URLError, ConnectionError, TimeoutError)
-    full = error.errno in (errno.EFBIG, errno.ENOSPC, errno.EDQUOT)
-    return full or (error.filename is not None and not isinstance(error, network))
+    return is_disk_full(error) or (error.filename is not None and not isinstance(error, network))
 
 
 def _reason(error: Exception) -> str:

@@ -3,66 +3,81 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import platform
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pixelwise.errors import ResourceError, RunLockedError
+from pixelwise.machine.locks import HeldLock, take_lock
+from pixelwise.machine.processes import host_name
 from pixelwise.storage.names import printable
 
 LOCK = "lock"
 """The file in a folder that stands for its lock."""
-_ATTEMPTS = 3
+_RUN_LOCK = "run.lock"
+_POLL_SECONDS = 0.05
 _MOST_IN_USE = 64
 
-_held: set[int] = set()
-_in_use: dict[Path, int] = {}
-"""The descriptors of `keep_in_use`, the latest last."""
+_held: set[HeldLock] = set()
+"""The locks of `run_lock`."""
+_in_use: dict[Path, HeldLock] = {}
+"""The locks of `keep_in_use`, the latest last."""
 
 
 @contextlib.contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
     """Hold `folder/run.lock` for the duration of the block.
 
-    The kernel releases the lock when its process ends, however it ends, so a stale file of a dead
-    process never blocks anybody. Forked children call `release_inherited_locks`.
+    The system releases the lock when its process ends, however it ends, so a stale file of a dead process never blocks
+    anybody. Forked children call `release_inherited_locks`. Where the block fails, what was made for the lock goes:
+    the file, and the folder if nothing else came into it.
 
     Raises:
         RunLockedError: L701, with host, process id and start of the process that holds it.
         ResourceError: S604, the file system cannot lock.
     """
+    path = folder / _RUN_LOCK
+    new_folder, new_file = not folder.exists(), not path.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "run.lock"
-    with open(path, "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise RunLockedError(
-                "L701",
-                f"{printable(folder)}: another run works in this folder ({_holder(file.read())})",
-                "wait for it, stop it, or choose another --output",
-            ) from None
-        except OSError as error:
-            raise ResourceError(
-                "S604",
-                f"{printable(path)}: the file system cannot lock files ({error.strerror})",
-                "choose an --output on a local disk",
-            ) from error
-        _held.add(file.fileno())
-        file.truncate(0)
-        started = time.strftime("%F %T")
-        file.write(json.dumps({"host": platform.node(), "pid": os.getpid(), "started": started}))
-        file.flush()
-        try:
-            yield
-        finally:
-            _held.discard(file.fileno())
-            file.truncate(0)
+    lock = _run_lock_of(path)
+    _held.add(lock)
+    failed = True
+    try:
+        os.ftruncate(lock.descriptor, 0)
+        facts = {"host": host_name(), "pid": os.getpid(), "started": time.strftime("%Y-%m-%d %H:%M:%S")}
+        os.lseek(lock.descriptor, 0, os.SEEK_SET)
+        os.write(lock.descriptor, json.dumps(facts).encode())
+        yield
+        failed = False
+    finally:
+        _held.discard(lock)
+        os.ftruncate(lock.descriptor, 0)
+        lock.release(remove=failed and new_file)
+        if failed and new_folder:
+            with contextlib.suppress(OSError):  # it holds something by now
+                folder.rmdir()
+
+
+def _run_lock_of(path: Path) -> HeldLock:
+    """The lock of a run; errors as of `run_lock`."""
+    try:
+        lock = take_lock(path)
+        if lock is not None:
+            return lock
+        holder = _holder(path.read_bytes())
+    except OSError as error:
+        raise ResourceError(
+            "S604",
+            f"{printable(path)}: the file system cannot lock files ({error.strerror})",
+            "choose an --output on a local disk",
+        ) from error
+    raise RunLockedError(
+        "L701",
+        f"{printable(path.parent)}: another run works in this folder ({holder})",
+        "wait for it, stop it, or choose another --output",
+    )
 
 
 @contextlib.contextmanager
@@ -75,21 +90,15 @@ def work_lock(folder: Path, waiting: Callable[[], None] = lambda: None) -> Itera
         folder: Is made.
         waiting: Called once if another process holds the lock.
     """
-    from filelock import FileLock, Timeout
-
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK)
-    # A Timeout is an OSError, too.
+    lock = None
     with contextlib.suppress(OSError):
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            waiting()
-            lock.acquire()
+        lock = _wait_for(folder / LOCK, shared=False, waiting=waiting)
     try:
         yield
     finally:
-        lock.release()
+        if lock is not None:
+            lock.release()
 
 
 @contextlib.contextmanager
@@ -98,20 +107,15 @@ def lock_if_free(folder: Path) -> Iterator[bool]:
 
     Where the file system cannot lock, no process holds anything.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / LOCK)
-    free = True
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        free = False
-    except OSError:
-        pass
+    lock, free = None, True
+    with contextlib.suppress(OSError):
+        lock = take_lock(folder / LOCK)
+        free = lock is not None
     try:
         yield free
     finally:
-        lock.release()
+        if lock is not None:
+            lock.release()
 
 
 def is_held(folder: Path) -> bool:
@@ -122,8 +126,8 @@ def is_held(folder: Path) -> bool:
         return not free
 
 
-def shared_lock(folder: Path, *, new: bool = False) -> int | None:
-    """A descriptor through which this process shares `folder/lock`, until it is closed.
+def shared_lock(folder: Path, *, new: bool = False) -> HeldLock | None:
+    """This process's share in `folder/lock`, until it is released.
 
     Many processes may share a lock; who asks for it alone, as `lock_if_free` does, does not get it meanwhile. Forked
     children share it with this process, and it lasts as long as one of them lives.
@@ -135,20 +139,13 @@ def shared_lock(folder: Path, *, new: bool = False) -> int | None:
     Returns:
         None where there is no such folder, or the file system cannot lock.
     """
-    path = folder / (f"{LOCK}.new" if new else LOCK)
     with contextlib.suppress(OSError):
-        for _ in range(_ATTEMPTS):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_SH)
-                if new:
-                    os.rename(path, folder / LOCK)
-                if os.fstat(descriptor).st_nlink:
-                    return descriptor
-            except BaseException:
-                os.close(descriptor)
-                raise
-            os.close(descriptor)  # who held the lock before has removed the file
+        if not new:
+            return _wait_for(folder / LOCK, shared=True)
+        lock = take_lock(folder / f"{LOCK}.new", shared=True)
+        if lock is not None:
+            lock.move_to(folder / LOCK)
+        return lock
     return None
 
 
@@ -159,35 +156,45 @@ def keep_in_use(folder: Path) -> None:
     last `_MOST_IN_USE` folders are kept: descriptors are few.
     """
     before = _in_use.pop(folder, None)
-    if before is not None and _is_lock_of(before, folder):
+    if before is not None and before.stands_for(folder / LOCK):
         _in_use[folder] = before
         return
     if before is not None:
-        os.close(before)
-    descriptor = shared_lock(folder)
-    if descriptor is not None:
-        _in_use[folder] = descriptor
+        before.release()
+    lock = shared_lock(folder)
+    if lock is not None:
+        _in_use[folder] = lock
     while len(_in_use) > _MOST_IN_USE:
-        os.close(_in_use.pop(next(iter(_in_use))))
+        _in_use.pop(next(iter(_in_use))).release()
 
 
-def _is_lock_of(descriptor: int, folder: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(folder / LOCK))
-    except OSError:
-        return False
+def stop_using(folder: Path) -> None:
+    """Undo `keep_in_use`."""
+    lock = _in_use.pop(folder, None)
+    if lock is not None:
+        lock.release()
 
 
 def release_inherited_locks() -> None:
     """Close the locks that a forked child shares with its parent, so that they end with the parent."""
-    for descriptor in _held:
-        os.close(descriptor)
+    for lock in _held:
+        lock.abandon()
     _held.clear()
 
 
-def _holder(text: str) -> str:
+def _wait_for(path: Path, *, shared: bool, waiting: Callable[[], None] = lambda: None) -> HeldLock:
+    lock = take_lock(path, shared=shared)
+    if lock is None:
+        waiting()
+    while lock is None:
+        time.sleep(_POLL_SECONDS)
+        lock = take_lock(path, shared=shared)
+    return lock
+
+
+def _holder(content: bytes) -> str:
     try:
-        facts = json.loads(text)
+        facts = json.loads(content)
         return f"process {facts['pid']} on {facts['host']}, since {facts['started']}"
     except (ValueError, KeyError, TypeError):
         return "an unknown process"

@@ -1,5 +1,19 @@
-"""The contracts that our own tests run, as functions for everybody who adds a network."""
+"""The contracts that our own tests run, as functions for everybody who adds something."""
 
+from pixelwise.testing.encoders import check_encoder
+from pixelwise.testing.formats import check_format
+from pixelwise.testing.losses import check_term
+from pixelwise.testing.metrics import check_metric
 from pixelwise.testing.models import check_model
+from pixelwise.testing.targets import check_target
+from pixelwise.testing.trackers import check_tracker
 
-__all__ = ["check_model"]
+__all__ = [
+    "check_encoder",
+    "check_format",
+    "check_metric",
+    "check_model",
+    "check_target",
+    "check_term",
+    "check_tracker",
+]

@@ -9,7 +9,7 @@ from torch import nn
 
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.catalog import list_recipes, recipe
-from pixelwise.recipes.schema.model import ModelSpec
+from pixelwise.recipes.schema.model import Spec
 
 SETTLING = (2, 96, 128)
 """Batch, height and width of the noise that normalisations settle on."""
@@ -17,7 +17,7 @@ SETTLING = (2, 96, 128)
 
 def distinct_networks() -> list[str]:
     """One recipe for each different network of the catalogue, in its order."""
-    seen: dict[ModelSpec, str] = {}
+    seen: dict[Spec, str] = {}
     for name in list_recipes():
         seen.setdefault(recipe(name).model, name)
     return list(seen.values())

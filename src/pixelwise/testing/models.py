@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.models import SegmentationModel, build_model
-from pixelwise.recipes.schema.model import ModelSpec
+from pixelwise.recipes.schema.model import Spec
 from pixelwise.recipes.schema.recipe import Loss, Optimizer, Recipe, Sampling, Schedule
 from pixelwise.training.batches import Batch
-from pixelwise.training.optimizers import build_optimizer
+from pixelwise.training.optimization.optimizers import build_optimizer
 from pixelwise.training.state import TrainingState
 from pixelwise.training.step import train_step
 
@@ -23,9 +23,7 @@ ODD_SIZES = ((33, 47), (250, 333))
 CROP = (64, 64)
 
 
-def check_model(
-    model: str | Recipe | ModelSpec | SegmentationModel, num_classes: int = 5, *, heavy: bool = True
-) -> None:
+def check_model(model: str | Recipe | Spec | SegmentationModel, num_classes: int = 5, *, heavy: bool = True) -> None:
     """Check that a network keeps the contract of `SegmentationModel`.
 
     It builds; it says what it is; one image of any size gives finite logits of that size, alone or in a

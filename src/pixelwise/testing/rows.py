@@ -8,11 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-from pixelwise.evaluation.runs import evaluate
+from pixelwise.evaluation.runs import score_by_name
 from pixelwise.recipes.catalog import list_recipes, recipe
 from pixelwise.recipes.overrides import changes_between, with_parts
 from pixelwise.recipes.published.pages import PAGES, read_page
-from pixelwise.recipes.schema.recipe import Initialize, Recipe, to_plain
+from pixelwise.recipes.schema.recipe import Initialize, Recipe, Role, fields_with, to_plain
+from pixelwise.recipes.schema.roles import without
 from pixelwise.testing.miniatures import write_miniature
 from pixelwise.training.runs import train
 from pixelwise.training.stages import stage_recipe
@@ -21,8 +22,6 @@ CROP = 128
 """Largest side of the training crops here; everything before the crop happens at the row's own sizes."""
 BATCH = 2
 STEPS = 2
-SAME_FILES = {"ade20k32": "ade20k", "cocoseg21-edgeai": "cocoseg21"}
-"""Data sets that read another one's files."""
 
 
 class RowTrial(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,13 +97,12 @@ def try_row(name: str, miniatures: Path, output: Path) -> RowTrial:
     """
     began = time.monotonic()
     entry = recipe(name)
-    kind = SAME_FILES.get(entry.data.dataset, entry.data.dataset)
-    data = miniatures / kind
+    data = miniatures / entry.data.dataset
     if not data.exists():
-        write_miniature(kind, data, (4, 1))
+        write_miniature(entry.data.dataset, data, (4, 1))
     trial = trial_recipe(entry)
     run = train(trial, data=data, output=output, threads=None)
-    result = evaluate(run)
+    (result,) = score_by_name(run)
     if math.isnan(result.miou):
         raise AssertionError(f"{name}: the mIoU is no number")
     return RowTrial(
@@ -128,9 +126,7 @@ def distinct_pipelines() -> dict[str, str]:
     """
     groups: dict[bytes, list[str]] = {}
     for name in published_rows():
-        plain = to_plain(recipe(name))
-        for field in ("name", "summary", "notes", "published", "initialize"):
-            plain.pop(field, None)
+        plain = without(to_plain(recipe(name)), fields_with(Role.NAME, Role.TEXT, Role.CLAIM, Role.START))
         plain["model"] = plain["model"]["preprocessing"]
         groups.setdefault(msgspec.json.encode(plain, order="sorted"), []).append(name)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import functools
 import itertools
 import re
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
@@ -21,10 +20,14 @@ from torch.utils.data import DataLoader
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceError
+from pixelwise.losses.pixels import labelled_classes
+from pixelwise.losses.segmentation import needs_classes
 from pixelwise.machine.memory import available_memory
-from pixelwise.machine.threads import reading_threads
-from pixelwise.recipes.protocols import Size
+from pixelwise.machine.processes import FORKS, GUARD, START_METHOD
+from pixelwise.machine.signals import leave_signals_to_parent, own_child_handler
+from pixelwise.machine.threads import reading_threads, usable_cores
 from pixelwise.recipes.schema.recipe import Augment, Recipe
+from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable
 from pixelwise.storage.locks import release_inherited_locks
 from pixelwise.training.order import BatchPlan, Key, augmentation_random
@@ -58,12 +61,14 @@ class Batch(NamedTuple):
         labels: uint8 (B, H, W), class ids or 255; of multi-label data int32 bit fields.
         colors: float32 (B, C, C + 1) colour matrices, or None when colours stay.
         ids: Sample ids, for messages.
+        classes: The classes that the labels of each image hold, where a term of the loss needs to know them.
     """
 
     images: Tensor
     labels: Tensor
     colors: Tensor | None
     ids: list[str]
+    classes: list[list[int]] | None = None
 
 
 class TrainingPairs:
@@ -72,7 +77,7 @@ class TrainingPairs:
     Args:
         dataset: The opened data.
         samples: The training split.
-        recipe: Its `augment`, `sampling.seed` and the mean of its preprocessing are used.
+        recipe: Its `augment`, `loss`, `sampling.seed` and the mean of its preprocessing are used.
     """
 
     def __init__(self, dataset: Dataset, samples: Sequence[Sample], recipe: Recipe) -> None:
@@ -81,14 +86,11 @@ class TrainingPairs:
         self.augment: Augment = recipe.augment
         self.seed = recipe.sampling.seed
         self.fill = fill_color(recipe.augment, recipe.model.preprocessing.mean)
+        self.needs_classes = needs_classes(recipe.loss)
         self._cached: DecodedPairs | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
-
-    def fill_cache(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Decode everything once and keep it as uint8 (after the fixed resize, if there is one)."""
-        self._cached = list(self.decoded(range(len(self)), progress or (lambda done, total: None)))
 
     def use_cache(self, cached: DecodedPairs) -> None:
         """Take decoded pairs from `cached` instead of decoding them."""
@@ -195,6 +197,14 @@ def fits_in_memory(samples: Sequence[Sample], recipe: Recipe, largest: Size) -> 
     return len(samples) * height * width * per_pixel <= available_memory() / 4
 
 
+def loader_processes(recipe: Recipe, device: torch.device) -> int:
+    """How many processes load the data: `data.workers`, or what suits the device; 0: this one."""
+    if recipe.data.workers is not None:
+        return recipe.data.workers
+    # On the CPU the network needs every core; a GPU leaves them to the data.
+    return 0 if device.type == "cpu" else min(8, usable_cores())
+
+
 def training_batches(
     pairs: TrainingPairs,
     recipe: Recipe,
@@ -204,7 +214,7 @@ def training_batches(
     workers: int,
     warn: Callable[[str, str], None],
     pin: bool = False,
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """Yield the batches of optimizer steps `start` to `steps` - 1, `sampling.accumulate` for each.
 
     A worker process that dies is replaced up to three times and the batches go on where they
@@ -241,8 +251,13 @@ def training_batches(
             _handle_worker_death(deaths, [index for keys in in_work for _, index in keys], pairs, error, warn)
 
 
-def collate(items: Sequence[Item | PixelwiseError]):
-    """Stack pairs into a `Batch`, or hand on the first error among them."""
+def collate(items: Sequence[Item | PixelwiseError], *, needs_classes: bool = False) -> Batch | PixelwiseError:
+    """Stack pairs into a `Batch`, or hand on the first error among them.
+
+    Args:
+        items: The pairs.
+        needs_classes: Whether the batch has to say which classes each image holds.
+    """
     pairs = []
     for item in items:
         if isinstance(item, PixelwiseError):
@@ -255,53 +270,49 @@ def collate(items: Sequence[Item | PixelwiseError]):
             f"a batch would hold images of different sizes: {', '.join(f'{h}x{w}' for h, w in sizes[:4])} (HxW)",
             "set augment.crop=[height, width] (or augment.resize), or sampling.batch_size=1",
         )
-    images, labels, colors, ids = zip(*pairs, strict=True)
+    images, masks, colors, ids = zip(*pairs, strict=True)
+    labels = torch.from_numpy(np.stack(masks))
     return Batch(
         torch.from_numpy(np.stack(images)),
-        torch.from_numpy(np.stack(labels)),
+        labels,
         None if colors[0] is None else torch.from_numpy(np.stack(colors)),
         list(ids),
+        labelled_classes(labels) if needs_classes else None,
     )
 
 
 def _loader(pairs: TrainingPairs, batches: BatchPlan, workers: int, pin: bool) -> Iterator[Batch | PixelwiseError]:
+    collate_fn = functools.partial(collate, needs_classes=pairs.needs_classes)
     if workers == 0:
-        return (collate(pairs.__getitems__(keys)) for keys in batches)
+        return (collate_fn(pairs.__getitems__(keys)) for keys in batches)
     loader = DataLoader(
         pairs,  # type: ignore[arg-type]
         batch_sampler=batches,
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=collate_fn,
         prefetch_factor=PREFETCH_FACTOR,
         pin_memory=pin,
         worker_init_fn=_begin_worker,
         # The loader draws a seed for its workers; from the global generator it would shift dropout.
         generator=torch.Generator(),
-        # Forked workers share the decoded cache with this process instead of copying it.
-        multiprocessing_context="fork",
+        multiprocessing_context=START_METHOD,
     )
-    before = signal.getsignal(signal.SIGCHLD)
-    # A thread of OpenCV's pool may hold its lock at the moment of the fork, and the child would wait for it for ever.
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(0)
-    started = iter(loader)
-    cv2.setNumThreads(threads)
     # PyTorch's own handler raises wherever the main thread happens to be, for example in the middle of a
     # training step. Without it the loader notices a dead worker when it waits for the next batch.
-    with contextlib.suppress(ValueError):  # only the main thread may set handlers
-        signal.signal(signal.SIGCHLD, before)
+    # A thread of OpenCV's pool may hold its lock at the moment of a fork, and the child would wait for it for ever.
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(0)
+    with own_child_handler():
+        started = iter(loader)
+    cv2.setNumThreads(threads)
     return started
 
 
 def _begin_worker(_: int) -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    # The parent answers Ctrl-C and SIGUSR1, which reach the whole process group; SIGTERM is how the loader ends
-    # its workers, so the parent's handler for it must not be inherited.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # Nor must the parent's lock outlive it.
+    leave_signals_to_parent()
+    # The parent's lock must not outlive it.
     release_inherited_locks()
 
 
@@ -320,6 +331,7 @@ def _handle_worker_death(
             "S603",
             f"{facts}; it was replaced {WORKER_RESTARTS} times",
             "most often memory ran out: lower data.workers, or set data.workers=0 and data.cache=off; "
-            "if it is always the same file, look at that file",
+            "if it is always the same file, look at that file"
+            + ("" if FORKS else f"; a script that trains needs `{GUARD}` around its calls"),
         ) from error
     warn("W603", f"{facts}; replaced ({deaths} of {WORKER_RESTARTS})")

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes: named parts, timed where somebody asks for it."""
+"""Where the time of training goes: images per second, waiting for data, and the parts of a step."""
 
 from __future__ import annotations
 
@@ -45,3 +45,49 @@ class PartClock:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         return time.perf_counter()
+
+
+class SpeedMeter:
+    """Images per second and the share of time spent waiting for data, smoothed over recent steps.
+
+    Args:
+        images: Images per step.
+    """
+
+    SMOOTHING = 0.05
+
+    def __init__(self, images: int) -> None:
+        self.images = images
+        self.images_per_second: float | None = None
+        self.wait_share = 0.0
+        self._lap = self._wait_start = self._work_start = time.monotonic()
+        self._step_seconds: float | None = None
+
+    def waiting(self) -> None:
+        """Waiting for a batch begins."""
+        self._wait_start = time.monotonic()
+
+    def working(self) -> None:
+        """The batch is here."""
+        self._work_start = time.monotonic()
+
+    def done(self) -> None:
+        """The step is over; what follows until the next `waiting` (evaluations, saving) is not counted."""
+        wait, work = self._work_start - self._wait_start, time.monotonic() - self._work_start
+        seconds, share = wait + work, wait / max(wait + work, 1e-9)
+        if self._step_seconds is None:
+            self._step_seconds, self.wait_share = seconds, share
+        else:
+            self._step_seconds += self.SMOOTHING * (seconds - self._step_seconds)
+            self.wait_share += self.SMOOTHING * (share - self.wait_share)
+        self.images_per_second = self.images / max(self._step_seconds, 1e-9)
+
+    def seconds_since_lap(self) -> float:
+        """Seconds since the last `lap`."""
+        return time.monotonic() - self._lap
+
+    def lap(self) -> float:
+        """Seconds since the last call."""
+        now = time.monotonic()
+        seconds, self._lap = now - self._lap, now
+        return seconds

@@ -1,20 +1,24 @@
-"""Decoded training pairs, kept in memory or in a file that later runs and other processes use again."""
+"""Decoded training pairs, kept in memory that processes share, or in a file that later runs use again, too."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import msgspec
 import numpy as np
 import PIL
+import torch
 
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.errors import ResourceError
-from pixelwise.recipes.protocols import Size
+from pixelwise.machine.processes import FORKS
+from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.sizes import Size
 from pixelwise.storage import sha256_bytes
 from pixelwise.storage.arrays import ArrayFile, DamagedArrayError, write_arrays
 from pixelwise.storage.atomic import remove_leftovers, require_space
@@ -26,11 +30,66 @@ from pixelwise.training.batches import TrainingPairs, fits_in_memory
 _PROBED = 8
 """Pairs that are decoded to estimate how much space all of them take."""
 _MARGIN = 1.1
+_BLOCK_BYTES = 1 << 26
+"""Pairs lie together in blocks of about this size: systems allow a process only so many shared blocks."""
+_ALIGNMENT = 64
 _HELP = "free some space, point XDG_CACHE_HOME to a larger disk, or set data.cache=off"
 _DECODING = "decoding the images"
 
-Phase = Callable[[str, int, int], None]
-"""Told of the work: what, how much is done, of how much."""
+
+class _Place(NamedTuple):
+    block: int
+    offset: int
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+
+class SharedPairs:
+    """Decoded pairs by index. A spawned process that gets them pickled maps the same memory.
+
+    Args:
+        pairs: Image and labels, of any sizes; taken one at a time.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+        self._blocks: list[torch.Tensor] = []
+        self._places: list[tuple[_Place, _Place]] = []
+        waiting: list[np.ndarray] = []
+        size = 0
+        for pair in pairs:
+            image, labels = (np.ascontiguousarray(array) for array in pair)
+            places = []
+            for array in (image, labels):
+                places.append(_Place(len(self._blocks), size, array.dtype, array.shape))
+                size += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
+                waiting.append(array)
+            self._places.append((places[0], places[1]))
+            if size >= _BLOCK_BYTES:
+                self._blocks.append(_shared(waiting, size))
+                waiting, size = [], 0
+        if waiting:
+            self._blocks.append(_shared(waiting, size))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int, /) -> tuple[np.ndarray, np.ndarray]:
+        """Image and labels; nothing is copied."""
+        image, labels = self._places[index]
+        return self._array(image), self._array(labels)
+
+    def _array(self, place: _Place) -> np.ndarray:
+        return np.ndarray(place.shape, place.dtype, self._blocks[place.block].numpy().data, place.offset)
+
+
+def _shared(arrays: Iterable[np.ndarray], size: int) -> torch.Tensor:
+    """One block of shared memory, uint8 (size,), with the arrays one after the other."""
+    block = torch.empty(size, dtype=torch.uint8).share_memory_()
+    offset = 0
+    for array in arrays:
+        block.numpy()[offset : offset + array.nbytes] = array.reshape(-1).view(np.uint8)
+        offset += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
+    return block
 
 
 class KeptPairs:
@@ -55,32 +114,48 @@ class KeptPairs:
         try:
             image, labels = self._file[index]
         except DamagedArrayError:
-            # Who has it open keeps it; the next run builds a new one.
-            self._path.unlink(missing_ok=True)
+            # Who has it open keeps it; the next run builds a new one. Windows removes no file that is open.
+            with contextlib.suppress(PermissionError):
+                self._path.unlink(missing_ok=True)
             return self._pairs.read(index)
         return image, labels
 
 
-def keep_decoded(pairs: TrainingPairs, recipe: Recipe, largest: Size, phase: Phase) -> None:
+def keep_decoded(pairs: TrainingPairs, recipe: Recipe, largest: Size, observer: Observer) -> None:
     """Decode the pairs once, as `data.cache` says.
 
     Args:
         pairs: Told to use what was decoded.
         recipe: Its `data.cache`, `data.train_split` and `augment.resize` are used.
         largest: Size of the largest image.
-        phase: Told of the work.
+        observer: Told of the work.
 
     Raises:
         DataError: A pair cannot be read.
         ResourceError: S601, S602, the disk has no room for it.
     """
     if recipe.data.cache == "disk":
-        pairs.use_cache(kept_pairs(pairs, recipe, phase))
+        pairs.use_cache(kept_pairs(pairs, recipe, observer))
     elif fits_in_memory(pairs.samples, recipe, largest):
-        pairs.fill_cache(lambda done, total: phase(_DECODING, done, total))
+        observer.phase(_DECODING)
+        keep_in_memory(pairs, observer)
 
 
-def kept_pairs(pairs: TrainingPairs, recipe: Recipe, phase: Phase) -> KeptPairs:
+def keep_in_memory(pairs: TrainingPairs, observer: Observer = SILENT) -> None:
+    """Decode the pairs once and keep them as uint8, after the fixed resize if there is one.
+
+    Args:
+        pairs: Told to use what was decoded.
+        observer: Told how many pairs are done.
+
+    Raises:
+        DataError: A pair cannot be read.
+    """
+    decoded = pairs.decoded(range(len(pairs)), observer.progress)
+    pairs.use_cache(list(decoded) if FORKS else SharedPairs(decoded))
+
+
+def kept_pairs(pairs: TrainingPairs, recipe: Recipe, observer: Observer) -> KeptPairs:
     """The pairs from their file in the cache folder, which is made where it is missing or not whole.
 
     Of several processes that need the same file one makes it and the others wait.
@@ -89,17 +164,18 @@ def kept_pairs(pairs: TrainingPairs, recipe: Recipe, phase: Phase) -> KeptPairs:
         DataError: A pair cannot be read.
         ResourceError: S601, S602, the disk has no room for it.
     """
-    phase("comparing the data with the cache", 0, 0)
+    observer.phase("comparing the data with the cache")
     subject = _subject(pairs, recipe)
     folder = entry_path(DECODED, _key(pairs, recipe), subject=subject)
-    with work_lock(folder, lambda: phase("waiting for another process that decodes the images", 0, 0)):
+    with work_lock(folder, lambda: observer.phase("waiting for another process that decodes the images")):
         with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
             return KeptPairs(pairs, folder / DECODED_FILE)
         remove_leftovers(folder)
         _require_space(pairs, folder)
         about = {"dataset": pairs.dataset.name, "split": recipe.data.train_split, "pairs": len(pairs)}
         try:
-            every = pairs.decoded(range(len(pairs)), lambda done, total: phase(_DECODING, done, total))
+            observer.phase(_DECODING)
+            every = pairs.decoded(range(len(pairs)), observer.progress)
             write_arrays(folder / DECODED_FILE, every, about)
         except ResourceError as error:
             raise ResourceError(error.code, error.message, _HELP) from error

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from pixelwise.errors import RecipeError
+from pixelwise.machine.compilers import cpp_compiler
 from pixelwise.machine.facts import computes_bfloat16
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.schema.recipe import Precision
@@ -40,7 +39,7 @@ def refuse_impossible(precision: Precision, device: torch.device) -> None:
             f"precision.cuda_graphs is set, and training would happen on '{device}'; CUDA graphs need an NVIDIA GPU",
             "set precision.cuda_graphs=false, or train on a machine with a GPU",
         )
-    wanted = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    wanted = cpp_compiler()
     if shutil.which(wanted) is None:
         raise RecipeError(
             "R216",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import torch
@@ -16,71 +14,95 @@ from pixelwise.checkpoints.checkpoint import newest_checkpoint, remove_later_che
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
-from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
-from pixelwise.evaluation.evaluate import evaluate_model
+from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.machine.devices import choose_device
 from pixelwise.machine.facts import machine_facts, version_facts
-from pixelwise.machine.memory import keep_freed_memory
-from pixelwise.machine.threads import default_threads, usable_cores
-from pixelwise.models import SegmentationModel
+from pixelwise.machine.threads import default_threads
+from pixelwise.observer import SILENT, Observer
+from pixelwise.options import chosen
+from pixelwise.plugins import packages_in_use
 from pixelwise.recipes.files import find as find_recipe
-from pixelwise.recipes.overrides import apply_overrides, changes_between, to_toml
-from pixelwise.recipes.protocols import protocol
-from pixelwise.recipes.schema.recipe import Recipe, to_plain
-from pixelwise.records.run_folder import CHECKPOINTS, DATA, ENVIRONMENT, LOG, RECIPE, read_recipe
-from pixelwise.storage import json_text, printable, write_text
-from pixelwise.storage.atomic import remove_leftovers
+from pixelwise.recipes.overrides import apply_overrides, changes_between, flat_fields
+from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with
+from pixelwise.recipes.schema.roles import is_in
+from pixelwise.records.data_facts import DataFacts, read_data_facts, write_data_facts
+from pixelwise.records.environment import Arguments, Environment, read_environment, write_environment
+from pixelwise.records.log import PrecisionRecord, append_log
+from pixelwise.records.run_folder import (
+    CHECKPOINTS,
+    has_checkpoints,
+    is_run,
+    new_run_folder,
+    read_recipe,
+    write_recipe,
+)
+from pixelwise.storage import printable
 from pixelwise.storage.locks import run_lock
-from pixelwise.training.batches import TrainingPairs
-from pixelwise.training.decoded_cache import keep_decoded
-from pixelwise.training.format_choice import FormatChoice
-from pixelwise.training.log import RunLog
-from pixelwise.training.loop import Evaluated, out_of_patience, train_loop
+from pixelwise.training.choices.format_choice import FormatChoice
+from pixelwise.training.options import ResumeOptions, TrainOptions
 from pixelwise.training.precision import refuse_impossible
+from pixelwise.training.session import work
 from pixelwise.training.setup import (
     PreparedRun,
-    RunObserver,
     look_at_data,
     prepare_run,
     refuse_without_run,
+    use_processor,
     with_auto_batch,
     with_chosen_format,
 )
-from pixelwise.training.signals import StopRequest, stop_on_signals
 from pixelwise.training.stages import last_stage, run_stages, stage_recipe
+from pixelwise.training.trackers.tracker import make_trackers
 
-# Fields that may differ when a run is continued; anything else would make it another experiment.
-RESUMABLE_CHANGES = (
-    "schedule.epochs", "schedule.iterations", "selection.patience", "data.workers", "data.cache", "checkpoints",
-)  # fmt: skip
+RESUMABLE_CHANGES = fields_with(Role.LENGTH, Role.OPERATIONAL)
+"""Fields that may differ when a run is continued; anything else would make it another experiment."""
+
+
+class _Plan(NamedTuple):
+    """What a run is made from.
+
+    Attributes:
+        recipe: The recipe with its overrides.
+        words: Recipe and overrides as they were given, for the record.
+        data: Folder of the data set; None: synthetic data.
+        device: The device to train on.
+        threads: CPU threads of one computation.
+        auto_batch: Whether the batch size is chosen.
+        trackers: Names of the trackers.
+        begins_with: Folder, relative to the run's, of the run whose weights this one begins with, as far as they fit.
+    """
+
+    recipe: Recipe
+    words: tuple[str, ...]
+    data: Path | None
+    device: torch.device
+    threads: int
+    auto_batch: bool
+    trackers: tuple[str, ...]
+    begins_with: str | None
 
 
 def train(
     recipe: str | Recipe,
     data: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
+    options: TrainOptions | None = None,
     *,
-    overrides: Sequence[str] = (),
-    device: str = "auto",
-    threads: int | None = None,
-    auto_batch: bool = False,
-    observer: RunObserver | None = None,
+    observer: Observer = SILENT,
+    **changes: Any,
 ) -> Path:
-    """Train a recipe, its stages first; returns the run folder.
+    """Train a recipe, its stages first; returns the run folder. `evaluate` has no effect here.
 
     Args:
         recipe: A recipe, its name, or a `.toml` file.
         data: Folder of the data set; None for synthetic data.
         output: Run folder to create; None: `runs/NAME-1`, `-2`, ...
-        overrides: `section.field=value` changes to the recipe.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        threads: CPU threads; None: OMP_NUM_THREADS where it is set, else one per usable core.
-        auto_batch: Choose the largest batch that fits into memory and accumulate to the recipe's images
-            per step.
-        observer: Watches.
+        options: How to train.
+        observer: Told what is being done.
+        changes: Single fields of `options`.
 
     Raises:
-        RecipeError: The recipe, the device or the output folder cannot be used.
+        RecipeError: The recipe, an option or the output folder cannot be used.
         CheckpointError: K440 to K451, the initial weights cannot be had or do not fit.
         DataError: The data would make training wrong; see `pixelwise check`.
         ResourceError: Not enough disk space for the checkpoints, or S605, not enough memory for a step.
@@ -88,225 +110,231 @@ def train(
         StoppedError: A signal stopped it; `resume` continues.
         DivergedError: Five non-finite steps in a row.
     """
+    wanted = chosen(TrainOptions, options, changes)
+    overrides = list(wanted.overrides)
+    overrides += [f"initialize.encoder={wanted.weights}"] if wanted.weights is not None else []
+    overrides += [f"initialize.run={os.fspath(wanted.begin)}"] if wanted.begin is not None else []
     resolved = apply_overrides(find_recipe(recipe) if isinstance(recipe, str) else recipe, overrides)
     if resolved.quantization != "none" and resolved.initialize.run is not None:
         resolved = msgspec.structs.replace(resolved, stages=())  # what they would train is at hand
+    make_trackers(wanted.track)  # what is wrong with them is said now, not after the data was looked at
     run = Path(output) if output is not None else new_run_folder(resolved.name)
-    _begin(
-        resolved,
-        run,
+    plan = _Plan(
+        recipe=resolved,
+        words=(recipe if isinstance(recipe, str) else resolved.name, *overrides),
         data=Path(data) if data is not None else None,
-        device=choose_device(device),
-        threads=threads or default_threads(),
-        auto_batch=auto_batch,
-        observer=observer or RunObserver(),
-        words=[recipe if isinstance(recipe, str) else resolved.name, *overrides],
+        device=choose_device(wanted.device),
+        threads=wanted.threads or default_threads(),
+        auto_batch=wanted.auto_batch,
+        trackers=tuple(dict.fromkeys(wanted.track)),
         begins_with=last_stage(resolved),
     )
+    _begin(plan, run, observer)
     return run
 
 
-def _begin(
-    resolved: Recipe,
-    run: Path,
-    *,
-    data: Path | None,
-    device: torch.device,
-    threads: int,
-    auto_batch: bool,
-    observer: RunObserver,
-    words: Sequence[str],
-    begins_with: str | None,
-) -> None:
-    """Make the run folder and train in it.
-
-    Args:
-        resolved: The recipe with its overrides.
-        run: The folder.
-        data: As in `train`, as are those that follow.
-        device: Where.
-        threads: Of the CPU.
-        auto_batch: Whether the batch size is chosen.
-        observer: Watches.
-        words: Recipe and overrides as they were given, for the record.
-        begins_with: Folder, relative to `run`, of the run whose weights this one begins with, as far as they fit.
-    """
-    refuse_without_run(resolved)
-    refuse_impossible(resolved.precision, device)
-    choice: FormatChoice | None = None
+def _begin(plan: _Plan, run: Path, observer: Observer) -> None:
+    """Make the run folder and train in it."""
+    refuse_without_run(plan.recipe)
+    refuse_impossible(plan.recipe.precision, plan.device)
     with run_lock(run):
         _refuse_occupied(run)
-        use_processor(device, threads)
-        try:
-            for stage in resolved.stages:
-                stage_recipe(resolved, stage)
-            dataset, facts, resolved = look_at_data(resolved, data, observer)
-            asked = resolved
-            if auto_batch:
-                resolved = with_auto_batch(resolved, facts, device, observer)
-            if resolved.precision.dtype == "auto":
-                choice = with_chosen_format(resolved, facts, device, observer)
-                resolved = choice.recipe
-            # What comes before this run is not trained yet where it has stages: here it is only found possible.
-            begin = run / begins_with if begins_with is not None and not resolved.stages else None
-            prepared = prepare_run(resolved, dataset, facts, run, device, observer, begin)
-        except PixelwiseError:
-            _remove_if_unused(run)
-            raise
-        environment = {
-            # Repeating the run repeats what was chosen on this machine, too.
-            "command": _command([*words, *changes_between(asked, resolved)], data, run),
-            "arguments": {"data": str(data.resolve()) if data is not None else None, "device": str(device)},
-            "threads": threads,
-            "auto_batch": auto_batch,
-            "begins_with": begins_with,
-            "initial_weights": _initial_weights(prepared),
-            "machine": msgspec.to_builtins(machine_facts()),
-            "versions": version_facts(),
-        }
-        write_text(run / ENVIRONMENT, json_text(environment))
-        write_text(run / DATA, json_text(facts))
-        if choice is not None:
-            facts_of_choice = {"chosen": choice.message, "milliseconds": choice.milliseconds}
-            RunLog(run / LOG).record("precision", 0, facts_of_choice)
-        write_text(run / RECIPE, to_toml(resolved))  # last: its presence says that the run has begun
-        if resolved.stages:
-            _train_stages(resolved, run, environment, observer)
-            prepared = prepare_run(resolved, dataset, facts, run, device, observer, run / str(begins_with))
-            environment["initial_weights"] = _initial_weights(prepared)
-            write_text(run / ENVIRONMENT, json_text(environment))
-        _work(prepared, run, observer)
+        use_processor(plan.device, plan.threads)
+        settled = _settle(plan, run, observer)
+        prepared, facts = settled.prepared, settled.prepared.facts
+        environment = _environment(plan, settled, run)
+        write_environment(run, environment)
+        write_data_facts(run, facts)
+        if settled.choice is not None:
+            choice = PrecisionRecord(step=0, chosen=settled.choice.message, milliseconds=settled.choice.milliseconds)
+            append_log(run, [choice])
+        write_recipe(run, prepared.recipe)  # last: its presence says that the run has begun
+        if prepared.recipe.stages:
+            _train_stages(prepared.recipe, run, environment, observer)
+            # What comes before this run was not trained yet: until here it was only found possible.
+            begin = run / str(plan.begins_with)
+            prepared = prepare_run(prepared.recipe, settled.dataset, facts, run, plan.device, observer, begin)
+            environment = msgspec.structs.replace(environment, initial_weights=prepared.initial_weights)
+            write_environment(run, environment)
+        work(prepared, run, environment, observer)
+
+
+class _Settled(NamedTuple):
+    """A plan after the data was looked at.
+
+    Attributes:
+        prepared: The run before its first step.
+        dataset: The opened data.
+        asked: The recipe before anything was chosen on this machine.
+        choice: The number format that was chosen, if it was.
+    """
+
+    prepared: PreparedRun
+    dataset: Dataset
+    asked: Recipe
+    choice: FormatChoice | None
+
+
+def _settle(plan: _Plan, run: Path, observer: Observer) -> _Settled:
+    """Look at the data, choose what the recipe leaves open, and build the run."""
+    for stage in plan.recipe.stages:
+        stage_recipe(plan.recipe, stage)
+    dataset, facts, asked = look_at_data(plan.recipe, plan.data, observer)
+    recipe, choice = asked, None
+    if plan.auto_batch:
+        recipe = with_auto_batch(recipe, facts, plan.device, observer)
+    if recipe.precision.dtype == "auto":
+        choice = with_chosen_format(recipe, facts, plan.device, observer)
+        recipe = choice.recipe
+    begin = run / plan.begins_with if plan.begins_with is not None and not recipe.stages else None
+    prepared = prepare_run(recipe, dataset, facts, run, plan.device, observer, begin)
+    return _Settled(prepared, dataset, asked, choice)
+
+
+def _environment(plan: _Plan, settled: _Settled, run: Path) -> Environment:
+    # Repeating the run repeats what was chosen on this machine, too.
+    words = (*plan.words, *changes_between(settled.asked, settled.prepared.recipe))
+    return Environment(
+        command=_command(words, plan.data, run),
+        arguments=Arguments(data=str(plan.data.resolve()) if plan.data is not None else None, device=str(plan.device)),
+        threads=plan.threads,
+        auto_batch=plan.auto_batch,
+        begins_with=plan.begins_with,
+        initial_weights=settled.prepared.initial_weights,
+        machine=machine_facts(),
+        versions=version_facts(),
+        plugins=packages_in_use(),
+        trackers=plan.trackers,
+    )
+
+
+def _command(words: tuple[str, ...], data: Path | None, run: Path) -> str:
+    """The command line that does the same, quoted for a shell; `words` are the recipe and its overrides."""
+    recipe, *overrides = words
+    options = ["--data", str(data)] if data is not None else []
+    return shlex.join(["pixelwise", "train", recipe, *options, "--output", str(run), *overrides])
 
 
 def _refuse_occupied(run: Path) -> None:
-    if (run / RECIPE).exists() or any((run / CHECKPOINTS).glob("step-*")):
+    if is_run(run) or has_checkpoints(run):
         raise RecipeError(
             "R213",
             f"{printable(run)} already holds a run",
-            f"continue it with `pixelwise resume {printable(run)}`, or choose another --output",
+            f"continue it with `pixelwise resume {printable(run)}`, or choose another `output`",
         )
 
 
-def _initial_weights(prepared: PreparedRun) -> dict[str, Any]:
-    """What is recorded of the weights a run begins with."""
-    return {
-        "encoder": prepared.recipe.initialize.encoder,
-        "sha256": prepared.initial_weights_sha256,
-        "run": prepared.start._asdict() if prepared.start is not None else None,
-    }
-
-
-def _train_stages(recipe: Recipe, run: Path, environment: dict[str, Any], observer: RunObserver) -> None:
-    """Bring the stages of a run to their end, with its data, device and threads."""
-    arguments = environment["arguments"]
-    data = Path(arguments["data"]) if arguments["data"] is not None else None
+def _train_stages(recipe: Recipe, run: Path, environment: Environment, observer: Observer) -> None:
+    """Bring the stages of a run to their end, with its data, device, threads and trackers."""
 
     def begin(recipe: Recipe, folder: Path, before: str | None) -> None:
-        observer.phase(f"stage {folder.name}", 0, 0)
-        _begin(
-            recipe,
-            folder,
-            data=data,
-            device=choose_device(arguments["device"]),
-            threads=environment["threads"],
-            auto_batch=environment.get("auto_batch", False),
-            observer=observer,
-            words=[recipe.name],
+        observer.phase(f"stage {folder.name}")
+        plan = _Plan(
+            recipe=recipe,
+            words=(recipe.name,),
+            data=environment.data_folder,
+            device=choose_device(environment.arguments.device),
+            threads=environment.threads or default_threads(),
+            auto_batch=environment.auto_batch,
+            trackers=environment.trackers,
             begins_with=before,
         )
+        _begin(plan, folder, observer)
 
     def go_on(folder: Path) -> None:
-        observer.phase(f"stage {folder.name}", 0, 0)
-        resume(folder, data=data, device=arguments["device"], observer=observer)
+        observer.phase(f"stage {folder.name}")
+        where = environment.arguments
+        resume(folder, data=where.data, device=where.device, track=environment.trackers, observer=observer)
 
     run_stages(recipe, run, begin, go_on)
 
 
 def resume(
-    run: str | os.PathLike[str],
-    *,
-    overrides: Sequence[str] = (),
-    data: str | os.PathLike[str] | None = None,
-    device: str | None = None,
-    observer: RunObserver | None = None,
+    run: str | os.PathLike[str], options: ResumeOptions | None = None, *, observer: Observer = SILENT, **changes: Any
 ) -> Path:
     """Continue a run from its newest valid checkpoint, or from step 0 where there is none.
 
     On the CPU in float32 with the same number of threads the result equals, bit for bit, that of a
-    run that was never interrupted.
+    run that was never interrupted. `evaluate` has no effect here.
 
     Args:
         run: The run folder.
-        overrides: Changes to the length, the data's workers and cache, or the checkpoints.
-        data: Where the data is now; None: where it was.
-        device: None: the device the run began on.
-        observer: Watches.
+        options: What is to be different.
+        observer: Told what is being done.
+        changes: Single fields of `options`.
+
+    Returns:
+        The run folder.
 
     Raises:
-        CheckpointError: K420 not a run, K412 all checkpoints damaged, K430 a change that would make
-            it another experiment or end it before the steps it has done, K431 the data is not the
-            data the run began with.
+        CheckpointError: K420 not a run, K412 all checkpoints damaged, K423 a file of the folder is damaged, K430 a
+            change that would make it another experiment or end it before the steps it has done, K431 the data is not
+            the data the run began with.
     """
+    wanted = chosen(ResumeOptions, options, changes)
     run = Path(run)
     recipe = read_recipe(run)
-    observer = observer or RunObserver()
     with run_lock(run):
-        changed = apply_overrides(recipe, overrides)
+        changed = apply_overrides(recipe, wanted.overrides)
         _refuse_other_experiment(recipe, changed)
-        environment = msgspec.json.decode((run / ENVIRONMENT).read_bytes())
-        facts = msgspec.json.decode((run / DATA).read_bytes())
-        chosen = choose_device(device or environment["arguments"]["device"])
-        refuse_impossible(changed.precision, chosen)
-        use_processor(chosen, environment["threads"])
-        where = data if data is not None else environment["arguments"]["data"]
+        environment = _continued(read_environment(run), wanted)
+        facts = read_data_facts(run)
+        device = choose_device(environment.arguments.device)
+        refuse_impossible(changed.precision, device)
+        use_processor(device, environment.threads or default_threads())
+        where = wanted.data if wanted.data is not None else environment.data_folder
         dataset = open_dataset(changed.data, Path(where) if where is not None else None)
-        observer.phase("comparing the data with the run's", 0, 0)
-        found = fingerprint(dataset, facts["splits"])
-        if found != facts["fingerprint"]:
-            raise CheckpointError(
-                "K431",
-                f"the data in {printable(dataset.root)} is not what {printable(run)} began with: fingerprint "
-                f"{found[:12]}..., expected {facts['fingerprint'][:12]}...",
-                "restore the data, or start a new run",
-            )
-        environment["arguments"] |= {"device": str(chosen)}
-        if data is not None:
-            environment["arguments"] |= {"data": str(Path(data).resolve())}
-        if changed.stages and not any((run / CHECKPOINTS).glob("step-*")):
+        observer.phase("comparing the data with the run's")
+        _refuse_other_data(dataset, facts, run)
+        if changed.stages and not has_checkpoints(run):
             _train_stages(changed, run, environment, observer)
-        begins_with = environment.get("begins_with")
-        begin = run / begins_with if begins_with is not None else None
-        prepared = prepare_run(changed, dataset, facts, run, chosen, observer, begin)
+        begin = run / environment.begins_with if environment.begins_with is not None else None
+        prepared = prepare_run(changed, dataset, facts, run, device, observer, begin)
         _restore(prepared, run, observer)
-        write_text(run / ENVIRONMENT, json_text(environment))
+        write_environment(run, environment)
         if changed != recipe:
-            write_text(run / RECIPE, to_toml(changed))
-        _work(prepared, run, observer)
+            write_recipe(run, changed)
+        work(prepared, run, environment, observer)
     return run
 
 
-def use_processor(device: torch.device, threads: int) -> None:
-    """Prepare this process for training: its threads, and memory that stays where it is.
-
-    Args:
-        device: Where the network trains.
-        threads: Of the CPU.
-    """
-    torch.set_num_threads(threads)
-    if device.type == "cpu":
-        keep_freed_memory()
-
-
-def new_run_folder(recipe_name: str) -> Path:
-    """`runs/NAME-1`, or the next number that is free."""
-    stem = Path(recipe_name).stem if recipe_name.endswith(".toml") else recipe_name
-    number = 1
-    while (folder := Path("runs") / f"{stem}-{number}").exists():
-        number += 1
-    return folder
+def _continued(environment: Environment, wanted: ResumeOptions) -> Environment:
+    """The environment of a run that goes on where, and watched by whom, the options say."""
+    make_trackers(wanted.track or ())  # one that cannot be had and that only the run names is a warning later
+    arguments = Arguments(
+        data=str(Path(wanted.data).resolve()) if wanted.data is not None else environment.arguments.data,
+        device=str(choose_device(wanted.device or environment.arguments.device)),
+    )
+    trackers = environment.trackers if wanted.track is None else tuple(dict.fromkeys(wanted.track))
+    return msgspec.structs.replace(environment, arguments=arguments, trackers=trackers)
 
 
-def _restore(prepared: PreparedRun, run: Path, observer: RunObserver) -> None:
+def _refuse_other_data(dataset: Dataset, facts: DataFacts, run: Path) -> None:
+    found = fingerprint(dataset, facts.splits)
+    if found != facts.fingerprint:
+        raise CheckpointError(
+            "K431",
+            f"the data in {printable(dataset.root)} is not what {printable(run)} began with: fingerprint "
+            f"{found[:12]}..., expected {facts.fingerprint[:12]}...",
+            "restore the data, or start a new run",
+        )
+
+
+def _refuse_other_experiment(recipe: Recipe, changed: Recipe) -> None:
+    before, after = flat_fields(recipe), flat_fields(changed)
+    differing = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
+    allowed = (*RESUMABLE_CHANGES, *fields_with(Role.CLAIM))
+    forbidden = [key for key in differing if not is_in(key, allowed)]
+    if forbidden:
+        shown = "; ".join(f"{key}: {before.get(key)} -> {after.get(key)}" for key in forbidden)
+        raise CheckpointError(
+            "K430",
+            f"these changes would make it another experiment: {shown}",
+            f"resume may change {', '.join(RESUMABLE_CHANGES)}; for anything else start a new run",
+        )
+
+
+def _restore(prepared: PreparedRun, run: Path, observer: Observer) -> None:
     """Bring the state to the newest valid checkpoint, if there is one."""
     checkpoint = newest_checkpoint(run / CHECKPOINTS, observer.warn)
     if checkpoint is None:
@@ -320,93 +348,3 @@ def _restore(prepared: PreparedRun, run: Path, observer: RunObserver) -> None:
     prepared.state.restore(checkpoint)
     prepared.state.progress.resumes += 1
     remove_later_checkpoints(run / CHECKPOINTS, checkpoint.step)
-
-
-def _work(prepared: PreparedRun, run: Path, observer: RunObserver) -> None:
-    """Load the data and train to the end."""
-    recipe, dataset, facts, state, steps, device, *_ = prepared
-    remove_leftovers(run)
-    remove_leftovers(run / CHECKPOINTS)
-    samples = dataset.samples(recipe.data.train_split)
-    pairs = TrainingPairs(dataset, samples, recipe)
-    finished = state.progress.step >= steps or out_of_patience(recipe.selection, state.progress)
-    if not finished:
-        keep_decoded(pairs, recipe, tuple(facts["largest_image"]), observer.phase)
-    workers = recipe.data.workers
-    if workers is None:
-        # On the CPU the network needs every core; a GPU leaves them to the data.
-        workers = 0 if device.type == "cpu" else min(8, usable_cores())
-    weights = facts["class_weights"]
-    if not finished:
-        observer.phase("training", 0, steps)
-    # From here on a signal means: finish the step and save. Before, there was nothing to save.
-    with stop_on_signals() as stop:
-        train_loop(
-            recipe,
-            state,
-            pairs,
-            run,
-            class_weights=None if weights is None else torch.tensor(weights, device=device),
-            workers=workers,
-            evaluate=_evaluator(recipe, dataset, device, observer),
-            stop=stop,
-            status=observer.status,
-            warn=observer.warn,
-        )
-
-
-def _evaluator(
-    recipe: Recipe, dataset: Dataset, device: torch.device, observer: RunObserver
-) -> Callable[[SegmentationModel, StopRequest], Evaluated]:
-    chosen = protocol(recipe.selection.protocol or recipe.evaluation.protocols[0])
-
-    def evaluate(model: SegmentationModel, stop: StopRequest) -> Evaluated:
-        scored = evaluate_model(
-            model,
-            dataset,
-            recipe.selection.split,
-            chosen,
-            input_size=recipe.evaluation.input_size,
-            batch_size=recipe.evaluation.batch_size,
-            device=device,
-            precision=recipe.precision,
-            progress=lambda done, total: observer.phase("evaluating", done, total),
-            should_stop=lambda: bool(stop),
-        )
-        return Evaluated(recipe.selection.split, chosen.name, scored.miou, scored.pixel_accuracy, scored.per_class_iou)
-
-    return evaluate
-
-
-def _refuse_other_experiment(recipe: Recipe, changed: Recipe) -> None:
-    before, after = _flat(to_plain(recipe)), _flat(to_plain(changed))
-    differing = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
-    forbidden = [key for key in differing if not key.startswith((*RESUMABLE_CHANGES, "published."))]
-    if forbidden:
-        shown = "; ".join(f"{key}: {before.get(key)} -> {after.get(key)}" for key in forbidden)
-        raise CheckpointError(
-            "K430",
-            f"these changes would make it another experiment: {shown}",
-            f"resume may change {', '.join(RESUMABLE_CHANGES)}; for anything else start a new run",
-        )
-
-
-def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in plain.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
-
-
-def _remove_if_unused(run: Path) -> None:
-    """Take away the folder of a run that never began, unless something else lies in it."""
-    (run / "run.lock").unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        run.rmdir()
-
-
-def _command(words: Sequence[str], data: Path | None, run: Path) -> str:
-    """The command line that does the same, quoted for a shell; `words` are the recipe and its overrides."""
-    recipe, *overrides = words
-    options = ["--data", str(data)] if data is not None else []
-    return shlex.join(["pixelwise", "train", recipe, *options, "--output", str(run), *overrides])

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import torch
@@ -19,67 +18,64 @@ from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import RecipeError
+from pixelwise.machine.memory import keep_freed_memory
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import quantization_aware
+from pixelwise.observer import Observer
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.records.run_folder import CHECKPOINTS, read_recipe
+from pixelwise.records.data_facts import DataFacts, FindingFacts, SplitFacts
+from pixelwise.records.environment import InitialWeights, StartedFrom
+from pixelwise.records.run_folder import has_checkpoints, read_recipe
 from pixelwise.storage import printable
 from pixelwise.storage.atomic import require_space
-from pixelwise.training.batch_size import auto_batch
-from pixelwise.training.format_choice import FormatChoice, choose_format
-from pixelwise.training.loop import Status
+from pixelwise.training.choices.batch_size import auto_batch
+from pixelwise.training.choices.format_choice import FormatChoice, choose_format
+from pixelwise.training.optimization.schedules import total_steps
 from pixelwise.training.order import steps_per_epoch
-from pixelwise.training.schedules import total_steps
 from pixelwise.training.stages import naming_stage, stage_recipe
 from pixelwise.training.state import TrainingState, begin_state
 
-Phase = Callable[[str, int, int], None]
-"""Told of the work before the first step: what, how much is done, of how much."""
 FREE_SPACE_FACTOR = 3
-"""A run starts only when so many checkpoints fit on the disk: the newest, the one before it, the best."""
+"""A run starts only when this many checkpoints fit on the disk: the newest, the one before it, the best."""
 
 
-class RunObserver(msgspec.Struct, frozen=True):
-    """Callables that watch a run; none of them changes it.
+def use_processor(device: torch.device, threads: int) -> None:
+    """Prepare this process for training: its threads, and memory that stays where it is.
 
-    Attributes:
-        phase: Told of the work before and between the steps.
-        status: Told of every step.
-        warn: Told of everything that is not as it should be, with a code.
+    Args:
+        device: The device the network trains on.
+        threads: CPU threads of one computation.
     """
+    torch.set_num_threads(threads)
+    if device.type == "cpu":
+        keep_freed_memory()
 
-    phase: Phase = lambda what, done, total: None
-    status: Callable[[Status], None] = lambda status: None
-    warn: Callable[[str, str], None] = lambda code, message: None
 
-
-def look_at_data(recipe: Recipe, root: Path | None, observer: RunObserver) -> tuple[Dataset, dict[str, Any], Recipe]:
+def look_at_data(recipe: Recipe, root: Path | None, observer: Observer) -> tuple[Dataset, DataFacts, Recipe]:
     """Open and audit the data, and settle what the recipe left open about it.
 
     Returns:
-        The data set, its facts for `data.json` and the recipe with classes, palette and, where `data.channels`
+        The data set, what is recorded of it, and the recipe with classes, palette and, where `data.channels`
         names other than three bands, their normalisation filled in.
 
     Raises:
         DataError: An error that `data.allow` does not name; D107, a band is constant.
     """
-    observer.phase("opening the data", 0, 0)
+    observer.phase("opening the data")
     dataset = open_dataset(recipe.data, root)
     if dataset.multilabel and not recipe.data.multilabel:
-        observer.phase("multi-label data: a sigmoid per class, binary cross entropy (data.multilabel=true)", 0, 0)
+        observer.phase("multi-label data: a sigmoid per class, binary cross entropy (data.multilabel=true)")
         # What does not go with it is refused here, before every file is looked at.
         recipe = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, multilabel=True))
+    recipe.loss.require_labels(multilabel=dataset.multilabel)
     wanted = [recipe.data.train_split, recipe.evaluation.split]
     if recipe.selection.every_epochs:
         wanted.append(recipe.selection.split)
     splits = list(dict.fromkeys(wanted))
     for split in splits:
         dataset.samples(split)  # a missing split is said now, not after the training
-    found = audit(
-        dataset,
-        splits=splits,
-        progress=lambda done, total: observer.phase("looking at the data", done, total),
-    )
+    observer.phase("looking at the data")
+    found = audit(dataset, splits=splits, progress=observer.progress)
     raise_for_errors(found, recipe.data.allow)
     for finding in found.findings:
         observer.warn(finding.code, finding.message)
@@ -89,23 +85,23 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: RunObserver) -> tu
     dataset = open_dataset(data, root)
     counts = found.statistics[recipe.data.train_split]
     weights = class_weights(recipe.loss.class_weights, counts, multilabel=dataset.multilabel)
-    facts = {
-        "dataset": dataset.name,
-        "splits": splits,
-        "images": {split: len(dataset.splits[split]) for split in splits},
-        "fingerprint": fingerprint(dataset, splits),
-        "class_weights": list(weights) if weights is not None else None,
-        "classes": list(dataset.classes),
+    facts = DataFacts(
+        dataset=dataset.name,
+        splits=tuple(splits),
+        images={split: len(dataset.splits[split]) for split in splits},
+        fingerprint=fingerprint(dataset, splits),
+        class_weights=tuple(weights) if weights is not None else None,
+        classes=tuple(dataset.classes),
         # Pairs whose errors `data.allow` names are left out instead of failing in the middle of a run.
-        "unusable": {split: list(ids) for split, ids in found.unusable.items() if ids},
-        "largest_image": list(found.sizes.largest),
-        "statistics": msgspec.to_builtins(found.statistics),
-        "findings": msgspec.to_builtins(found.findings),
-    }
+        unusable={split: tuple(ids) for split, ids in found.unusable.items() if ids},
+        largest_image=found.sizes.largest,
+        statistics=msgspec.convert(found.statistics, dict[str, SplitFacts], from_attributes=True),
+        findings=msgspec.convert(found.findings, tuple[FindingFacts, ...], from_attributes=True),
+    )
     return dataset, facts, msgspec.structs.replace(recipe, data=data)
 
 
-def _normalised(recipe: Recipe, found: Audit, observer: RunObserver) -> Recipe:
+def _normalised(recipe: Recipe, found: Audit, observer: Observer) -> Recipe:
     """The recipe with the normalisation of its bands, measured and said if it was not given."""
     changed = with_measured_bands(recipe, found.statistics[recipe.data.train_split])
     if changed != recipe:
@@ -120,33 +116,52 @@ def _normalised(recipe: Recipe, found: Audit, observer: RunObserver) -> Recipe:
 
 
 class PreparedRun(NamedTuple):
-    """Everything the loop needs, built and found possible."""
+    """Everything the loop needs, built and found possible.
+
+    Attributes:
+        recipe: The resolved recipe.
+        dataset: The data set without its unusable pairs.
+        facts: What is recorded of the data.
+        state: Model, average and optimizer before the first step.
+        steps: Number of steps from the beginning of the training to its end.
+        initial_weights: What is recorded of the weights of step 0.
+    """
 
     recipe: Recipe
     dataset: Dataset
-    facts: dict[str, Any]
+    facts: DataFacts
     state: TrainingState
     steps: int
-    device: torch.device
-    initial_weights_sha256: str | None
-    start: Start | None
+    initial_weights: InitialWeights
+
+    @property
+    def device(self) -> torch.device:
+        """The device that training happens on."""
+        return self.state.device
 
 
 def prepare_run(
     recipe: Recipe,
     dataset: Dataset,
-    facts: dict[str, Any],
+    facts: DataFacts,
     run: Path,
     device: torch.device,
-    observer: RunObserver,
+    observer: Observer,
     begin: Path | None,
 ) -> PreparedRun:
     """Build model, average and optimizer, and refuse what cannot be trained, before anything is written.
 
-    `begin` is the run that this one begins with as far as names and shapes agree.
+    Args:
+        recipe: The resolved recipe.
+        dataset: The opened data.
+        facts: What is recorded of it.
+        run: The run folder.
+        device: The device that training happens on.
+        observer: Told what is being done.
+        begin: The run that this one begins with as far as names and shapes agree; None: no other run.
     """
-    observer.phase("building the network", 0, 0)
-    dataset = dataset.without(facts["unusable"])
+    observer.phase("building the network")
+    dataset = dataset.without(facts.unusable)
     steps = planned_steps(recipe, dataset)
     for stage in recipe.stages:
         with naming_stage(stage.name):
@@ -154,24 +169,26 @@ def prepare_run(
     torch.manual_seed(recipe.sampling.seed)
     model = build_model(recipe)
     # A run that has a checkpoint takes everything from there.
-    begins = not any((run / CHECKPOINTS).glob("step-*"))
+    begins = not has_checkpoints(run)
     if begins and recipe.initialize.encoder != "none":
-        observer.phase(f"loading the initial weights {recipe.initialize.encoder}", 0, 0)
-    initial_weights_sha256 = initialize(model, recipe.initialize) if begins else None
+        observer.phase(f"loading the initial weights {recipe.initialize.encoder}")
+    sha256 = initialize(model, recipe.initialize) if begins else None
     start = _begin_with(model, recipe, begin, observer) if begins else None
     if recipe.quantization != "none":
-        observer.phase("preparing the network for 8 bits", 0, 0)
+        observer.phase("preparing the network for 8 bits")
         if begins and start is None and not recipe.stages:
             observer.warn(
                 "W219",
                 f"quantization={recipe.quantization} begins with random weights; begin with a float result "
-                "(--from RUN), which takes a fraction of the steps",
+                "(initialize.run=RUN), which takes a fraction of the steps",
             )
     state = begin_state(quantization_aware(model, recipe.quantization), recipe, device)
     copies = 3 if state.average is None else 4
     bytes_per_checkpoint = copies * sum(tensor.nbytes for tensor in state.model.state_dict().values())
     require_space(run, FREE_SPACE_FACTOR * bytes_per_checkpoint, f"{FREE_SPACE_FACTOR} checkpoints")
-    return PreparedRun(recipe, dataset, facts, state, steps, device, initial_weights_sha256, start)
+    other = StartedFrom(**start._asdict()) if start is not None else None
+    weights = InitialWeights(encoder=recipe.initialize.encoder, sha256=sha256, run=other)
+    return PreparedRun(recipe, dataset, facts, state, steps, weights)
 
 
 def planned_steps(recipe: Recipe, dataset: Dataset) -> int:
@@ -184,7 +201,7 @@ def planned_steps(recipe: Recipe, dataset: Dataset) -> int:
     return total_steps(recipe.schedule, steps_per_epoch(len(samples), recipe.sampling))
 
 
-def _begin_with(model: SegmentationModel, recipe: Recipe, begin: Path | None, observer: RunObserver) -> Start | None:
+def _begin_with(model: SegmentationModel, recipe: Recipe, begin: Path | None, observer: Observer) -> Start | None:
     """Fill the network with the weights of the run it begins with, if there is one, and say how many fit."""
     start = None
     # Weights that the recipe names come first, so that a stage's, which learned from them, have the last word.
@@ -195,7 +212,7 @@ def _begin_with(model: SegmentationModel, recipe: Recipe, begin: Path | None, ob
         folder = Path(os.path.normpath(run))
         start = begin_with_run(model, folder, recipe=named, partly=partly, warn=observer.warn)
         total = start.loaded + len(start.random)
-        observer.phase(f"beginning with {start.loaded} of {total} tensors of {printable(folder)}", 0, 0)
+        observer.phase(f"beginning with {start.loaded} of {total} tensors of {printable(folder)}")
     return start
 
 
@@ -211,36 +228,34 @@ def refuse_without_run(recipe: Recipe) -> None:
         raise RecipeError(
             "R232",
             f"recipe '{recipe.name}' begins with the result of '{named}', and no run of that is named",
-            f"train it first (pixelwise train {named}), then add --from RUN to this command",
+            f"train it first (pixelwise train {named}), then add initialize.run=RUN to this one",
         )
     if recipe.initialize.run is not None:
         read_recipe(Path(recipe.initialize.run))  # said now, not after the data was looked at
 
 
-def with_auto_batch(recipe: Recipe, facts: dict[str, Any], device: torch.device, observer: RunObserver) -> Recipe:
+def with_auto_batch(recipe: Recipe, facts: DataFacts, device: torch.device, observer: Observer) -> Recipe:
     """The recipe with the largest batch that fits.
 
     Raises:
         ResourceError: S605, not even the smallest batch fits.
     """
-    observer.phase("looking for the largest batch that fits", 0, 0)
-    changed, message = auto_batch(recipe, tuple(facts["largest_image"]), device)
+    observer.phase("looking for the largest batch that fits")
+    changed, message = auto_batch(recipe, facts.largest_image, device)
     if changed == recipe:
-        observer.phase(message, 0, 0)
+        observer.phase(message)
     else:
         observer.warn("W605", message)
     return changed
 
 
-def with_chosen_format(
-    recipe: Recipe, facts: dict[str, Any], device: torch.device, observer: RunObserver
-) -> FormatChoice:
+def with_chosen_format(recipe: Recipe, facts: DataFacts, device: torch.device, observer: Observer) -> FormatChoice:
     """The recipe with the fastest number format and layout, and what each of them takes.
 
     Raises:
         ResourceError: S605, a step does not fit into memory.
     """
-    observer.phase("timing number formats and layouts", 0, 0)
-    chosen = choose_format(recipe, tuple(facts["largest_image"]), device)
-    observer.phase(chosen.message, 0, 0)
+    observer.phase("timing number formats and layouts")
+    chosen = choose_format(recipe, facts.largest_image, device)
+    observer.phase(chosen.message)
     return chosen

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 from pixelwise.errors import StoppedError
+from pixelwise.machine.signals import stop_signals
 
 
 class StopRequest:
@@ -34,10 +35,7 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Turn SIGINT, SIGTERM and SIGUSR1 into a flag; a second Ctrl-C stops at once.
-
-    SIGUSR1 is what batch schedulers send some time before they kill a job.
-    """
+    """Turn the signals that ask a run to stop into a flag; a second Ctrl-C stops at once."""
     request = StopRequest()
 
     def ask(number: int, _: FrameType | None) -> None:
@@ -47,10 +45,9 @@ def stop_on_signals() -> Iterator[StopRequest]:
         # Written past Python's buffers, which a signal handler must not touch.
         os.write(2, b"\nstopping after this step; Ctrl-C again stops at once\n")
 
-    watched = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
     before = {}
     try:
-        for number in watched:
+        for number in stop_signals():
             # Only the main thread may set handlers; elsewhere the run is simply not interruptible.
             with contextlib.suppress(ValueError):
                 before[number] = signal.signal(number, ask)

@@ -11,7 +11,7 @@ import msgspec
 from pixelwise.errors import RecipeError, StoppedError
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe, Stage
-from pixelwise.records.run_folder import RECIPE
+from pixelwise.records.run_folder import is_run
 from pixelwise.storage import printable
 
 STAGES = "stages"
@@ -69,7 +69,7 @@ def run_stages(
     for stage in recipe.stages:
         folder = run / STAGES / stage.name
         try:
-            if (folder / RECIPE).exists():
+            if is_run(folder):
                 go_on(folder)
             else:
                 begin(stage_recipe(recipe, stage), folder, before)

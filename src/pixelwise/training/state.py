@@ -12,8 +12,8 @@ from pixelwise.checkpoints.checkpoint import Checkpoint, remove_old_checkpoints,
 from pixelwise.checkpoints.trained import load_weights
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.training.ema import build_average
-from pixelwise.training.optimizers import build_optimizer
+from pixelwise.training.optimization.ema import build_average
+from pixelwise.training.optimization.optimizers import build_optimizer
 
 
 class Progress(msgspec.Struct):

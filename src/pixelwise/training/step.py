@@ -10,9 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.errors import RecipeError
-from pixelwise.losses.lovasz import labelled_classes
-from pixelwise.losses.multilabel import multilabel_loss
-from pixelwise.losses.segmentation import segmentation_loss, uses_class_weights
+from pixelwise.losses.segmentation import Truth, segmentation_loss, uses_class_weights
 from pixelwise.models import SegmentationModel
 from pixelwise.models.preprocessing import normalize
 from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
@@ -21,8 +19,8 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training.batches import Batch
 from pixelwise.training.clock import Clock, untimed
 from pixelwise.training.dilated import DilatedInFloat32
-from pixelwise.training.ema import update_average
 from pixelwise.training.guard import Verdict, copy_all, decides_on_device, restore_unless, step_if
+from pixelwise.training.optimization.ema import update_average
 from pixelwise.training.state import TrainingState
 from pixelwise.transforms.color import colored_input
 
@@ -119,27 +117,13 @@ def add_gradients(
         with clock("forward"), autocast(recipe, device):
             logits = _forward(head_logits, images)
         with clock("loss"):
-            loss = _loss(recipe, model, logits, labels, class_weights, batch) / len(micro_batches)
+            truth = Truth(labels, batch.classes, recipe.data.multilabel)
+            loss = segmentation_loss(logits, truth, recipe.loss, class_weights, align_corners=model.align_corners)
+            loss = loss / len(micro_batches)
         with clock("backward"):
             loss.backward()
         total += loss.detach()
     return total
-
-
-def _loss(
-    recipe: Recipe,
-    model: SegmentationModel,
-    logits: tuple[Tensor, ...],
-    labels: Tensor,
-    class_weights: Tensor | None,
-    batch: Batch,
-) -> Tensor:
-    """What the recipe's loss makes of the logits and `labels`, those of `batch` on the logits' device."""
-    corners = model.align_corners
-    if recipe.data.multilabel:
-        return multilabel_loss(logits, labels, recipe.loss, class_weights, align_corners=corners)
-    classes = labelled_classes(batch.labels) if recipe.loss.lovasz else None
-    return segmentation_loss(logits, labels, recipe.loss, class_weights, align_corners=corners, classes=classes)
 
 
 def prepare(

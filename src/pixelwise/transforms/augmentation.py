@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Augment
+from pixelwise.recipes.sizes import Size
 from pixelwise.transforms.cropping import Content, Fill, View, content, crop_image, crop_labels, void_of
 from pixelwise.transforms.photometric import changes_pixels, distort
 from pixelwise.transforms.resizing import resize_image, resize_labels
@@ -54,7 +54,7 @@ def random_pair(
     Args:
         image: uint8 (H, W, C); left as it is.
         labels: uint8 (H, W), class ids or 255, or int32 (H, W), bit fields; left as they are.
-        augment: What to draw.
+        augment: The augmentation section of a recipe.
         random: Decides everything; equal generators give equal results.
         fill: The padding's colour, see `fill_color`.
 
@@ -205,7 +205,7 @@ def _draw_corner(
 
 
 def _draw_position(lengths: list[float], whole: bool, subpixel: bool, random: np.random.Generator) -> float:
-    """Where the last of `lengths` begins in the first, each placed at random in the one before it."""
+    """Draw where the last of `lengths` begins in the first, each placed at random in the one before it."""
     start = 0.0
     for outer, inner in itertools.pairwise(lengths):
         low, high = min(0.0, outer - inner), max(0.0, outer - inner)
@@ -232,7 +232,7 @@ def _draw_class_pixel(labels: np.ndarray, random: np.random.Generator) -> tuple[
 
 
 def _draw_bit_pixel(labels: np.ndarray, random: np.random.Generator) -> tuple[int, int] | None:
-    """As `_draw_class_pixel`, of int32 bit fields."""
+    """Draw a pixel like `_draw_class_pixel`, from int32 bit fields."""
     bits = int(np.bitwise_or.reduce(labels, axis=None)) & (IGNORE_BIT - 1)
     present = [bit for bit in range(bits.bit_length()) if bits >> bit & 1]
     if not present:

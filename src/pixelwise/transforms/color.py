@@ -31,8 +31,8 @@ def draw_color_matrix(augment: Augment, random: np.random.Generator, channels: i
     """A float32 (C, C + 1) matrix M: `new = M[:, :C] @ old + M[:, C]` for values in 0..1.
 
     Args:
-        augment: What to draw.
-        random: Decides everything.
+        augment: The augmentation section of a recipe.
+        random: Random generator that decides every choice.
         channels: C; only of three, which are RGB, are saturation and hue changed.
     """
 
@@ -85,7 +85,7 @@ def colored_input(
         images: uint8 (B, H, W, C), on any device.
         matrices: float32 (B, C, C + 1) on the CPU, as `draw_color_matrix` makes them.
         mean: Per channel, of values in 0..1.
-        std: Likewise.
+        std: Standard deviation per channel, in the same scale.
         channels_last: Memory layout of the result.
 
     Returns:
@@ -114,7 +114,7 @@ def _fold(matrices: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> 
 
 
 def _colored_by_opencv(images: Tensor, folded: Tensor, lowest: Tensor, highest: Tensor, channels_last: bool) -> Tensor:
-    """As `colored_input`, on the CPU: matrix products of three columns are what BLAS is slowest at."""
+    """Compute `colored_input` on the CPU, where BLAS is slowest at matrix products of three columns."""
     count, height, width, channels = images.shape
     # A whole row of bounds instead of three: long inner loops are what vector code needs.
     low, high = lowest.repeat(width), highest.repeat(width)

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 
 Fill = tuple[int, ...]
 """uint8 value per channel."""
@@ -27,7 +27,8 @@ class View(NamedTuple):
         corner: Top and left of the crop in the zoomed source; negative where that is smaller.
         flip: Whether the crop, padding included, is turned around from left to right.
         angle: Degrees by which the source is turned about its centre before it is zoomed, counter-clockwise.
-        resampling: As in `Augment`; other than `warp`, `scale` gives a whole number of pixels and `corner` is whole.
+        resampling: A choice of `augment.resampling`; other than with `warp`, `scale` gives a whole number of pixels and
+            `corner` is whole.
     """
 
     size: Size
@@ -52,7 +53,7 @@ def crop_labels(labels: np.ndarray, view: View, turned_in: int = IGNORE) -> np.n
 
     Args:
         labels: Class ids or 255; or int32 bit fields, whose `IGNORE_BIT` takes the place of 255.
-        view: What to show.
+        view: The part of the picture to show.
         turned_in: Label of the corners of a turned source, unless `view.resampling` is `warp`.
     """
     void = void_of(labels)
@@ -81,7 +82,7 @@ def content(view: View, source: Size) -> Content:
 
 
 def _crop_picture(image: np.ndarray, view: View, fill: Fill) -> np.ndarray:
-    """As `crop_image`, of uint8 (H, W, 3) or (H, W)."""
+    """Crop uint8 (H, W, 3) or (H, W) like `crop_image`."""
     if view.resampling == "warp":
         return _warp(image, view, cv2.INTER_LINEAR, fill)
     return _paste(image, view, cv2.INTER_LINEAR, fill, fill)
@@ -115,9 +116,9 @@ def warp_affine(
 
     Args:
         source: uint8 (H, W) or (H, W, 3), any integers for nearest neighbour.
-        matrix: (2, 3).
-        size: Of the result.
-        interpolation: One of OpenCV's.
+        matrix: Affine transform, (2, 3).
+        size: (height, width) of the result.
+        interpolation: OpenCV's interpolation flag.
         fill: What lies around the source; None repeats its border.
     """
     if source.dtype == np.int32:
@@ -210,7 +211,7 @@ def _resized_part(
 
 
 def _averaged_part(source: np.ndarray, view: View, part: Content, turned_in: tuple[int, ...]) -> np.ndarray:
-    """As `_resized_part`, by OpenCV's INTER_AREA.
+    """Resize like `_resized_part`, by OpenCV's INTER_AREA.
 
     Of the whole source: OpenCV averages whole arrays only, and a part of them begins within a pixel.
     """

@@ -24,10 +24,10 @@ def mix_pair(
     Args:
         image: uint8 (H, W, C).
         labels: uint8 (H, W), class ids or 255.
-        other_image: Of the same size.
-        other_labels: Of the same size; of `classmix`, its 255 is never pasted.
+        other_image: Image to paste from, of the same size.
+        other_labels: Labels of `other_image`; with `classmix`, ignored pixels are never pasted.
         kind: What the part is: a rectangle, or the pixels of half of the other pair's classes.
-        random: Decides which.
+        random: Random generator that decides every choice.
     """
     pasted = draw_rectangle(labels.shape, random) if kind == "cutmix" else draw_classes(other_labels, random)
     return np.where(pasted[..., None], other_image, image), np.where(pasted, other_labels, labels)

@@ -27,8 +27,8 @@ def distort(image: np.ndarray, augment: Augment, random: np.random.Generator) ->
 
     Args:
         image: uint8 (H, W, 3), RGB, for `brightness_shift` alone of any channels; left as it is.
-        augment: What to draw.
-        random: Decides everything.
+        augment: The augmentation section of a recipe.
+        random: Random generator that decides every choice.
 
     Returns:
         Of the same shape; `image` itself where nothing was drawn.

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 
 
 def resize_image(image: np.ndarray, size: Size) -> np.ndarray:
@@ -25,7 +25,7 @@ def resize_image(image: np.ndarray, size: Size) -> np.ndarray:
 
 
 def _resize_picture(image: np.ndarray, size: Size) -> np.ndarray:
-    """As `resize_image`, of uint8 (H, W, 3) or (H, W)."""
+    """Resize uint8 (H, W, 3) or (H, W) like `resize_image`."""
     height, width = size
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.protocols import Size
-from pixelwise.recipes.schema.model import ModelSpec
+from pixelwise.recipes.default_sizes import input_size
+from pixelwise.recipes.schema.model import Spec
 from pixelwise.recipes.schema.recipe import Original, Recipe
-from pixelwise.recipes.sizes import input_size
+from pixelwise.recipes.sizes import Size
 from pixelwise.storage import remembered
 from pixelwise.storage.cache_kinds import COMPLEXITY
 from pixelwise.storage.caches import subject_of
@@ -66,7 +66,7 @@ def counted_at(recipe: Recipe) -> tuple[int | None, Size | None]:
 
 
 @cache
-def _count(spec: ModelSpec, outputs: int, size: Size) -> Count:
+def _count(spec: Spec, outputs: int, size: Size) -> Count:
     """Count a network, or read what was counted before by the same code."""
     described = msgspec.json.encode((msgspec.to_builtins(spec), outputs, size), order="sorted")
     key = hashlib.sha256(_code() + described).hexdigest()
@@ -80,11 +80,11 @@ def _count(spec: ModelSpec, outputs: int, size: Size) -> Count:
     )
 
 
-def _count_now(spec: ModelSpec, outputs: int, size: Size) -> Count:
+def _count_now(spec: Spec, outputs: int, size: Size) -> Count:
     import torch
 
     from pixelwise.models import build_model
-    from pixelwise.profiling import complexity
+    from pixelwise.profiling.complexity import complexity
 
     try:
         with torch.device("meta"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -11,9 +10,12 @@ from typing import Literal
 import msgspec
 
 from pixelwise.errors import DataError, RecipeError
-from pixelwise.recipes.overrides import from_plain
-from pixelwise.recipes.protocols import PROTOCOLS, Size
-from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.protocols import PROTOCOLS
+from pixelwise.recipes.schema.recipe import Recipe, Role, with_fields_of
+from pixelwise.recipes.sizes import Size
+from pixelwise.records.evaluations import result_files
+from pixelwise.records.result import RESULT, Result, load_result
+from pixelwise.records.run_folder import is_run, read_recipe
 from pixelwise.storage import printable
 
 TOLERATED_POINTS = 1.0
@@ -23,40 +25,16 @@ TRIED_SEEDS = 100
 DEFAULT_RESULTS = Path("benchmarks/results")
 
 
-class ClassScore(msgspec.Struct, frozen=True, kw_only=True):
-    """The IoU of one class, 0..1; None where it does not exist."""
-
-    name: str
-    iou: float | None
-
-
-class Score(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of a `result.json` that tables need; the fields mean what they mean in `Result`.
-
-    Read without the rest of the evaluation, so that looking for a model does not load torch.
-    """
-
-    miou: float | None
-    per_class: tuple[ClassScore, ...]
-    split: str
-    protocol: str
-    input_size: Size | None
-    recipe: str
-    recipe_hash: str
-    weights_sha256: str
-    step: int
-
-
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A result and where it was.
 
     Attributes:
-        score: The result.
+        result: The result.
         source: Name of its file, or of its run folder.
         recipe: The run's own recipe, where a run folder has it.
     """
 
-    score: Score
+    result: Result
     source: str
     recipe: Recipe | None = None
 
@@ -103,8 +81,8 @@ def read_results(paths: Iterable[Path]) -> list[Found]:
             )
         for file in files:
             one = _read(file)
-            score = one.score
-            key = (score.recipe, score.recipe_hash, score.weights_sha256, score.split, score.protocol, score.input_size)
+            of = one.result
+            key = (of.recipe, of.recipe_hash, of.weights_sha256, of.split, of.protocol, of.input_size)
             found.setdefault(key, one)
     return list(found.values())
 
@@ -112,35 +90,29 @@ def read_results(paths: Iterable[Path]) -> list[Found]:
 def _result_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    if (path / "recipe.toml").is_file():
-        return sorted(path.glob("evaluations/*/result.json"))
-    return sorted([*path.glob("*.json"), *path.glob("*/result.json"), *path.glob("*/evaluations/*/result.json")])
+    if is_run(path):
+        return result_files(path)
+    runs = [folder for folder in path.iterdir() if folder.is_dir()]
+    return sorted(
+        [*path.glob("*.json"), *path.glob(f"*/{RESULT}"), *(file for run in runs for file in result_files(run))]
+    )
 
 
 def _read(file: Path) -> Found:
-    try:
-        score = msgspec.json.decode(file.read_bytes(), type=Score)
-    except OSError as error:
-        raise DataError("D240", f"{printable(file)}: {error.strerror}", "write it with `pixelwise evaluate`") from error
-    except msgspec.DecodeError as error:
-        raise DataError(
-            "D240",
-            f"{printable(file)}: not a result of an evaluation: {error}",
-            "write it again with `pixelwise evaluate`",
-        ) from error
+    result = load_result(file)
     run = file.parent.parent.parent
-    if file.name == "result.json" and (run / "recipe.toml").is_file():
-        return Found(score=score, source=printable(run.resolve().name), recipe=_recipe_of(run, score))
-    return Found(score=score, source=printable(file.name))
+    if file.name == RESULT and is_run(run):
+        return Found(result=result, source=printable(run.resolve().name), recipe=_recipe_of(run, result))
+    return Found(result=result, source=printable(file.name))
 
 
-def _recipe_of(run: Path, score: Score) -> Recipe | None:
+def _recipe_of(run: Path, result: Result) -> Recipe | None:
     """The recipe of a run folder, if it is readable and the one that was scored."""
     try:
-        recipe = from_plain(tomllib.loads((run / "recipe.toml").read_text("utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecipeError):
+        recipe = read_recipe(run)
+    except RecipeError:
         return None
-    return recipe if recipe.hash() == score.recipe_hash else None
+    return recipe if recipe.hash() == result.recipe_hash else None
 
 
 def summarize(recipe: Recipe, results: Sequence[Found]) -> Measured | None:
@@ -149,18 +121,18 @@ def summarize(recipe: Recipe, results: Sequence[Found]) -> Measured | None:
     Results that can be compared with the published number come first, then other ones of the unchanged
     recipe, then any. Several are averaged, never chosen by their score.
     """
-    ours = [one for one in results if one.score.recipe == recipe.name and _number(one.score.miou) is not None]
+    ours = [one for one in results if one.result.recipe == recipe.name and not math.isnan(one.result.miou)]
     for kind, belongs in (("comparable", _is_comparable), ("trained", _is_trained), ("other", _is_any)):
         groups: dict[tuple[str, str, Size | None], list[Found]] = {}
         for one in ours:
             if belongs(recipe, one):
-                groups.setdefault((one.score.split, one.score.protocol, one.score.input_size), []).append(one)
+                groups.setdefault((one.result.split, one.result.protocol, one.result.input_size), []).append(one)
         if groups:
             # The nearest to the published conditions.
             runs = groups[
-                min(groups, key=lambda group: (len(_differences(recipe, groups[group][0].score)), str(group)))
+                min(groups, key=lambda group: (len(_differences(recipe, groups[group][0].result)), str(group)))
             ]
-            scores = [100 * (one.score.miou or 0.0) for one in runs]
+            scores = [100 * one.result.miou for one in runs]
             return Measured(
                 percent=sum(scores) / len(scores),
                 runs=tuple(runs),
@@ -183,11 +155,11 @@ def _is_comparable(recipe: Recipe, one: Found) -> bool:
     published = recipe.published
     if published is None or not _is_trained(recipe, one):
         return False
-    return not _differences(recipe, one.score)
+    return not _differences(recipe, one.result)
 
 
 def _is_trained(recipe: Recipe, one: Found) -> bool:
-    return one.score.step > 0 and _is_same_recipe(recipe, one)
+    return one.result.step > 0 and _is_same_recipe(recipe, one)
 
 
 def _is_any(recipe: Recipe, one: Found) -> bool:
@@ -196,20 +168,18 @@ def _is_any(recipe: Recipe, one: Found) -> bool:
 
 def _is_same_recipe(recipe: Recipe, one: Found) -> bool:
     """Whether a result is of this very recipe; no page names a seed, so any seed is the same one."""
-    if one.score.recipe_hash == recipe.hash():
+    if one.result.recipe_hash == recipe.hash():
         return True
     if one.recipe is not None:
-        sampling = msgspec.structs.replace(one.recipe.sampling, seed=recipe.sampling.seed)
-        data = msgspec.structs.replace(one.recipe.data, allow=recipe.data.allow)
-        return msgspec.structs.replace(one.recipe, sampling=sampling, data=data).hash() == recipe.hash()
-    return any(_with_seed(recipe, seed).hash() == one.score.recipe_hash for seed in range(TRIED_SEEDS))
+        return with_fields_of(one.recipe, recipe, Role.CHANCE, Role.TOLERANCE).hash() == recipe.hash()
+    return any(_with_seed(recipe, seed).hash() == one.result.recipe_hash for seed in range(TRIED_SEEDS))
 
 
 def _with_seed(recipe: Recipe, seed: int) -> Recipe:
     return msgspec.structs.replace(recipe, sampling=msgspec.structs.replace(recipe.sampling, seed=seed))
 
 
-def _differences(recipe: Recipe, score: Score) -> list[str]:
+def _differences(recipe: Recipe, score: Result) -> list[str]:
     """In what a score was made otherwise than the published one."""
     published = recipe.published
     if published is None:
@@ -228,8 +198,7 @@ def _differences(recipe: Recipe, score: Score) -> list[str]:
 
 def _remarks(recipe: Recipe, runs: Sequence[Found], scores: Sequence[float], kind: str) -> list[str]:
     found = []
-    score = runs[0].score
-    differences = _differences(recipe, score)
+    differences = _differences(recipe, runs[0].result)
     if differences:
         found.append(f"Not comparable with the published number: {', '.join(differences)}.")
     if kind == "other":
@@ -246,7 +215,3 @@ def _remarks(recipe: Recipe, runs: Sequence[Found], scores: Sequence[float], kin
 
 def _size(size: Size | None) -> str:
     return f"{size[1]}x{size[0]}" if size else "of each image's own size"
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else value

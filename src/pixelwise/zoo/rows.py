@@ -1,17 +1,20 @@
 """The published pages with what was counted and measured here beside every row.
 
-`read_zoo` joins a page's transcription, the recipes and the results into a `ZooPage`; `zoo_text`,
-`zoo_terminal` and `zoo_html` only lay that out.
+`read_zoo` joins a page's transcription, the recipes and the results into a `ZooPage`; `pixelwise.reports.zoo` only
+lays that out.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 import string
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
 
+from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.catalog import list_recipes
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.published.pages import (
@@ -155,6 +158,7 @@ def read_zoo(
     find: Callable[[str], Recipe] = find_recipe,
     names: Sequence[str] | None = None,
     count: Callable[[Recipe], Count] = count_recipe,
+    observer: Observer = SILENT,
 ) -> list[ZooPage]:
     """Join pages, recipes and results.
 
@@ -164,12 +168,21 @@ def read_zoo(
         find: Name -> recipe.
         names: Names of all recipes; None: the catalogue's.
         count: Recipe -> parameters and GMACs.
+        observer: Told how many networks have been counted.
 
     Raises:
         RecipeError: R200, a row's recipe does not exist.
     """
     known = [find(name) for name in (list_recipes() if names is None else names)]
-    return [_Join(page, results, find, count).finish(known) for page in pages]
+    observer.phase("counting parameters and GMACs")
+    counted = itertools.count(1)
+
+    def counting(recipe: Recipe) -> Count:
+        found = count(recipe)
+        observer.progress(next(counted), None)
+        return found
+
+    return [_Join(page, results, find, counting).finish(known) for page in pages]
 
 
 class _Join:
@@ -288,8 +301,8 @@ def _per_class(block: PerClass | None, measured: Measured | None) -> tuple[tuple
     runs = measured.runs if measured is not None and measured.kind == "comparable" else ()
     rows = []
     for index, (name, value) in enumerate(zip(block.classes, block.values, strict=True)):
-        scores = [run.score.per_class[index].iou for run in runs if len(run.score.per_class) == len(block.classes)]
-        known = [100 * score for score in scores if score is not None]
+        scores = [run.result.per_class[index].iou for run in runs if len(run.result.per_class) == len(block.classes)]
+        known = [100 * score for score in scores if not math.isnan(score)]
         rows.append((name, value, sum(known) / len(known) if known else None))
     return tuple(rows)
 

@@ -1,25 +1,22 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import safetensors.torch
 import torch
 from torch import Tensor
 
-from pixelwise.checkpoints.importers.conversions import Conversion
-from pixelwise.checkpoints.importers.importing import SOURCES, import_weights
+from pixelwise.checkpoints.importers.conversions import IMPORTERS, Conversion, Importer
+from pixelwise.checkpoints.importers.importing import import_weights
 from pixelwise.checkpoints.importers.state_files import load_state_file
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel, build_model
-from pixelwise.recipes.schema.model import ENetSpec, FCNSpec, UNetSpec
+from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.fcn import FCNSpec
+from pixelwise.recipes.families.unet import UNetSpec
 
 SHAPES: dict[str, list[int]] = json.loads((Path(__file__).parents[1] / "data" / "enet-seed.json").read_text())["keys"]
 HEAD = "transposed_conv.weight"
@@ -167,96 +164,6 @@ def test_an_unknown_source_is_an_error_with_near_misses(model: SegmentationModel
     assert caught.value.code == "K401"
 
 
-def test_safetensors_files_are_read(tmp_path: Path) -> None:
-    path = tmp_path / "weights.safetensors"
-    safetensors.torch.save_file({"a": torch.tensor([1.0, 2.0])}, path)
-
-    assert load_state_file(path)["a"].tolist() == [1.0, 2.0]
-
-
-def test_files_of_training_scripts_with_numpy_scores_are_read(tmp_path: Path) -> None:
-    path = tmp_path / "ENet"
-    torch.save({"epoch": 160, "miou": np.float64(0.5312), "state_dict": {"a": torch.ones(2)}}, path)
-
-    content = load_state_file(path)
-
-    assert content["miou"] == 0.5312
-    assert content["state_dict"]["a"].tolist() == [1.0, 1.0]
-
-
-def test_files_written_with_an_older_numpy_and_an_older_torch_are_read(tmp_path: Path) -> None:
-    path = tmp_path / "ENet"
-    torch.save({"miou": np.float64(0.5312)}, path, _use_new_zipfile_serialization=False)
-    old = path.read_bytes().replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
-    path.write_bytes(old)
-
-    assert b"numpy.core.multiarray" in old
-    assert load_state_file(path)["miou"] == 0.5312
-
-
-class Payload:
-    """Pickled, it asks the reader to create a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Callable[..., int], tuple[str]]:
-        return os.system, (f"touch {self.path}",)
-
-
-@pytest.mark.parametrize("as_zip", [True, False])
-def test_code_in_a_file_is_named_and_never_run(tmp_path: Path, as_zip: bool) -> None:
-    path, trace = tmp_path / "weights.pt", tmp_path / "trace"
-    torch.save({"state_dict": Payload(trace)}, path, _use_new_zipfile_serialization=as_zip)
-
-    with pytest.raises(CheckpointError, match=r"weights.pt: it wants to load .* '\w+\.system'") as caught:
-        load_state_file(path)
-
-    assert caught.value.code == "K405"
-    assert not trace.exists()
-
-
-def test_a_whole_pickled_model_is_refused_by_name(tmp_path: Path, model: SegmentationModel) -> None:
-    path = tmp_path / "model.pt"
-    torch.save(model, path)
-
-    with pytest.raises(CheckpointError, match=r"'pixelwise\.models\.enet\.ENet'") as caught:
-        load_state_file(path)
-
-    assert "state_dict()" in caught.value.help
-
-
-def truncated(path: Path) -> None:
-    torch.save({"a": torch.ones(1000)}, path)
-    path.write_bytes(path.read_bytes()[:2000])
-
-
-DAMAGED: dict[str, tuple[str, Callable[[Path], object], str]] = {
-    "truncated": ("a.pt", truncated, "damaged"),
-    "empty": ("a.pt", lambda path: path.write_bytes(b""), "not a file of torch.save"),
-    "a text": ("a.pt", lambda path: path.write_text("not found"), "not a file of torch.save"),
-    "a truncated safetensors file": (
-        "a.safetensors",
-        lambda path: path.write_bytes(b"\x10"),
-        "not a safetensors",
-    ),
-    "a list": ("a.pt", lambda path: torch.save([torch.ones(1)], path), "holds a list; expected a dict"),
-    "a folder": ("a.pt", lambda path: path.mkdir(), "no such file"),
-    "nothing": ("a.pt", lambda path: None, "no such file"),
-}
-
-
-@pytest.mark.parametrize("case", DAMAGED)
-def test_files_that_hold_no_weights_are_refused_by_name(tmp_path: Path, case: str) -> None:
-    name, write, message = DAMAGED[case]
-    write(tmp_path / name)
-
-    with pytest.raises(CheckpointError, match=f"{name}: .*{message}") as caught:
-        load_state_file(tmp_path / name)
-
-    assert caught.value.code == "K405"
-
-
 def test_a_tensor_survives_the_way_through_a_file(tmp_path: Path, model: SegmentationModel, state: State) -> None:
     path = tmp_path / "ENet"
     torch.save({"state_dict": state}, path)
@@ -277,14 +184,12 @@ class TestAnOptionalHead:
     @pytest.fixture
     def theirs(self, fcn: SegmentationModel, monkeypatch: pytest.MonkeyPatch) -> State:
         """Our own keys behind a prefix, as a source of its own would have them."""
-        module = types.ModuleType("pixelwise.checkpoints.own_keys")
-        module.conversion = lambda source, model, state: Conversion(  # type: ignore[attr-defined]
+        conversion = Conversion(
             rules=((r"^theirs\.", ""),),
             classifiers=(("theirs.head.classifier.weight", 0), ("theirs.auxiliary.classifier.weight", 0)),
             optional=("auxiliary.",),
         )
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-        monkeypatch.setitem(SOURCES, "own", {"fcn": module.__name__})
+        monkeypatch.setitem(IMPORTERS, "own/fcn", Importer("own", "fcn", lambda *_: conversion, swaps_average=False))
         return {f"theirs.{key}": torch.rand_like(value.float()) for key, value in fcn.state_dict().items()}
 
     def test_is_read_where_it_fits(self, fcn: SegmentationModel, theirs: State) -> None:

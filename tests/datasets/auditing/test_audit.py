@@ -129,7 +129,7 @@ def test_errors_are_raised_with_code_files_fix_and_what_else_there_is(make_folde
         raise_for_errors(look(root))
     assert caught.value.code == "D102"
     assert "images/train/a.png, images/train/b.png" in caught.value.message
-    assert "and 1 more kinds of errors: run `pixelwise check`" in caught.value.message
+    assert "and 1 more error type: run `pixelwise check`" in caught.value.message
     assert caught.value.help
     with pytest.raises(DataError) as caught:
         raise_for_errors(look(root), allow=["D102"])

@@ -78,6 +78,13 @@ def test_dataset_toml_names_classes_palette_and_ignored_values(tmp_path: Path):
     assert found.label_table.ids == {0: 0, 1: 1, 11: 255, 12: 255, 255: 255}
 
 
+def test_a_dataset_toml_saved_on_windows_says_the_same(tmp_path: Path):
+    (tmp_path / "dataset.toml").write_bytes(b'\xef\xbb\xbfclasses = ["sky", "road"]\r\nignore = 11\r\n')
+    found = table(tmp_path, Data())
+    assert found.classes == ("sky", "road")
+    assert found.label_table.ids == {0: 0, 1: 1, 11: 255, 255: 255}
+
+
 def test_the_recipe_wins_over_dataset_toml(tmp_path: Path):
     (tmp_path / "dataset.toml").write_text('classes = ["a", "b"]\nlabel_map = {1 = 0, 2 = 1}\n')
     found = table(tmp_path, Data(classes=("x", "y")))

@@ -233,7 +233,7 @@ def test_positive_weights_are_square_roots_of_what_is_missing_against_what_is_th
     assert positive_weights((1,), 1000) == (6.0,)
 
 
-@pytest.mark.parametrize("field", [{"label_map": {"0": 0}}, {"colors": {"#ff0000": 0}}, {"dataset": "camvid"}])
+@pytest.mark.parametrize("field", [{"label_map": {"0": 0}}, {"colors": {"#ff0000": 0}}])
 def test_fields_of_class_ids_contradict_multi_label_data(field: dict):
     with pytest.raises(RecipeError, match="multilabel is true"):
         Data(multilabel=True, **field)

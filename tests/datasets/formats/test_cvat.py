@@ -196,3 +196,22 @@ def test_masks_exported_without_their_images_are_one_sentence(tmp_path: Path):
     (problem,) = open_dataset(Data(), tmp_path).problems
     assert (problem.code, problem.message) == ("D220", "the export holds 1 masks and no image")
     assert "Save images" in problem.fix
+
+
+def test_an_image_that_no_entry_names_is_w222_whatever_is_wrong_with_others(tmp_path: Path):
+    broken = '<ellipse label="car" cx="4" cy="x" rx="1" ry="1"></ellipse>'
+    root = write(
+        tmp_path / "d", image("a.png", ROAD), image("c.png", broken), files=("a.png", "b.png", "c.png")
+    )  # fmt: skip
+    found = {problem.code: problem.files for problem in open_dataset(Data(), root).problems}
+    assert found.keys() == {"D230", "W222"}
+    assert found["W222"] == (str(root / "images" / "b.png"),)
+
+
+def test_a_name_that_two_images_have_is_not_guessed(tmp_path: Path):
+    root = write(tmp_path / "d", image("b.png", ROAD), image("x.png", ROAD))
+    for folder in ("one", "two"):
+        (root / folder).mkdir()
+        (root / folder / "x.png").write_bytes((root / "images" / "a.png").read_bytes())
+    (problem,) = [p for p in open_dataset(Data(), root).problems if p.code == "D230"]
+    assert "x.png exists 2 times" in problem.message

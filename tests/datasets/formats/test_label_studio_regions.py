@@ -198,6 +198,15 @@ def test_an_image_that_is_not_there_is_d230(tmp_path: Path):
     assert "the image of task 1, 00000001-a.png, does not exist" in problem.message
 
 
+def test_a_name_that_two_images_have_is_not_guessed(tmp_path: Path):
+    shape = region("polygonlabels", {"points": box(0, 0, 100, 100)}, "road")
+    root = write(tmp_path / "ls", {"a.png": [shape], "b.png": [shape]})
+    (root / "images" / "other").mkdir()
+    (root / "images" / "other" / "a.png").write_bytes((root / "images" / "a.png").read_bytes())
+    (problem,) = [p for p in open_dataset(Data(), root).problems if p.code == "D230"]
+    assert "the image of task 1, 00000001-a.png, exists 2 times" in problem.message
+
+
 def test_a_damaged_export_is_d230(tmp_path: Path):
     root = write(tmp_path / "ls", {"a.png": [region("polygonlabels", {"points": box(0, 0, 9, 9)}, "car")]})
     export = root / "project-7.json"

@@ -114,3 +114,14 @@ def test_text_files_of_another_kind_are_no_lists(make_folder: MakeFolder):
     root = make_folder(dict.fromkeys(KEYS, MASK))
     (root / "train.txt").write_text("Notes about the training\nof last week\n")
     assert open_dataset(Data(), root).name == "folder"
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_lists_written_on_windows_name_the_same_images(root: Path, ends: str):
+    (root / "lists").mkdir()
+    lines = [f"..\\photos\\{key}.png\t..\\truth\\{key}.png" for key in ("a", "c d")]
+    (root / "lists" / "train.txt").write_bytes(("\ufeff" + "".join(line + ends for line in lines)).encode())
+    (root / "lists" / "val.txt").write_bytes(f"..\\photos\\b.png\t..\\truth\\b.png{ends}".encode())
+    assert ids(root) == {"train": ["a", "c d"], "val": ["b"]}
+    dataset = open_dataset(Data(), root)
+    assert [sample.id for sample in dataset.splits["train"]] == ["photos/a", "photos/c d"]

@@ -1,92 +1,74 @@
-from collections.abc import Callable
+import hashlib
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from pixelwise.datasets.layouts.splits import all_samples, split_samples, write_lists
-from pixelwise.datasets.opening import open_dataset
+from pixelwise.datasets.layouts.splits import divided, group_names, place_of, series_of, validation_keys
 from pixelwise.datasets.samples import Sample
-from pixelwise.errors import DataError, RecipeError
-from pixelwise.recipes.schema.recipe import Data
+from pixelwise.errors import RecipeError
+
+# The first eight bytes of the SHA-256 of "a" are ca978112ca1bbdca: 0.7913 of 2**64; of "b" 3e23e8160039594a: 0.2427.
+HASHES = {"a": 0xCA978112CA1BBDCA, "b": 0x3E23E8160039594A}
 
 
-def samples_of(ids: list[str]) -> list[Sample]:
-    return [Sample(id, Path(f"/d/images/{id}.png"), Path(f"/d/masks/{id}.png")) for id in ids]
+@pytest.mark.parametrize(("name", "place"), HASHES.items())
+def test_a_name_has_the_place_of_its_hash(name: str, place: int):
+    assert place_of(name) == place / 2**64
 
 
-VIDEOS = [f"{video}_{frame:04d}" for video in "abcdefghijklmnopqrst" for frame in range(10)]
+def test_names_that_are_no_text_have_a_place_too():
+    name = b"\xff".decode("utf-8", "surrogateescape")
+    assert place_of(name) == int(hashlib.sha256(b"\xff").hexdigest()[:16], 16) / 2**64
 
 
-def ids_of(divided: dict[str, list[Sample]]) -> dict[str, list[str]]:
-    return {name: [sample.id for sample in found] for name, found in divided.items()}
+def test_a_series_is_a_name_without_its_number():
+    keys = [f"drive{letter}_{frame:03d}" for letter in "abcdefghij" for frame in range(3)]
+    assert series_of(keys, 0.2)["driveb_002"] == "driveb"
+    assert series_of(["tile(1)", "x.rf.0a1b", "7", *keys], 0.2)["x.rf.0a1b"] == "x"
+    # A name that is only a number is its own series.
+    assert series_of(["7", *keys], 0.2)["7"] == "7"
 
 
-def test_every_image_is_in_one_split_and_videos_stay_together():
-    found = ids_of(split_samples(samples_of(VIDEOS), val=0.2, test=0.2))
-    assert list(found) == ["train", "val", "test"]
-    assert sorted(id for ids in found.values() for id in ids) == sorted(VIDEOS)
-    videos = {name: {id[0] for id in ids} for name, ids in found.items()}
-    assert not videos["train"] & videos["val"]
-    assert not videos["train"] & videos["test"]
-    assert not videos["val"] & videos["test"]
+def test_few_series_or_a_large_one_do_not_stay_together():
+    few = [f"{letter}_{frame}" for letter in "abc" for frame in range(5)]
+    assert series_of(few, 0.5) == {key: key for key in few}
+    large = [*(f"{letter}_1" for letter in "abcdefghij"), *(f"k_{frame}" for frame in range(40))]
+    assert series_of(large, 0.2) == {key: key for key in large}
+    assert series_of(large, 0.9)["k_3"] == "k"
 
 
-def test_shares_are_met_about_and_the_same_everywhere():
-    ids = [f"photo{number}x" for number in range(2000)]
-    found = ids_of(split_samples(samples_of(ids), val=0.2, test=0.1))
-    assert len(found["val"]) == pytest.approx(400, abs=60)
-    assert len(found["test"]) == pytest.approx(200, abs=45)
-    assert found == ids_of(split_samples(samples_of(ids)[::-1], val=0.2, test=0.1))
+def test_the_validation_split_is_what_hashes_say():
+    keys = [f"photo{number}x" for number in range(50)]
+    assert validation_keys(keys) == {key for key in keys if place_of(key) < 0.2}
+    assert validation_keys(["alone"]) == set()
+    # 0.79 and 0.24: neither is below 0.2, so the lower one is taken.
+    assert validation_keys(["a", "b"]) == {"b"}
 
 
-def test_new_images_move_no_other_one():
-    ids = [f"photo{number}x" for number in range(100)]
-    before = ids_of(split_samples(samples_of(ids), val=0.2))
-    after = ids_of(split_samples(samples_of([*ids, *(f"new{i}x" for i in range(50))]), val=0.2))
-    assert set(before["val"]) <= set(after["val"])
-    assert set(before["train"]) <= set(after["train"])
+def test_both_parts_have_something():
+    low = sorted((f"n{i}x" for i in range(200)), key=place_of)[:3]
+    assert all(place_of(name) < 0.2 for name in low)
+    assert validation_keys(low) == set(low[:2])
 
 
-def test_a_group_can_be_named_by_a_regular_expression():
-    ids = [f"{drive}_{town}_{i}" for drive in "12" for town in ("york", "bath", "hull") for i in range(5)]
-    found = ids_of(split_samples(samples_of(ids), val=0.3, group="_([a-z]+)_"))
-    assert {id.split("_")[1] for id in found["val"]}.isdisjoint({id.split("_")[1] for id in found["train"]})
-    assert found["val"]
-    assert found["train"]
+def test_samples_keep_their_order():
+    samples = [Sample(name, Path(f"{name}.jpg"), None) for name in ("b", "a")]
+    assert {split: [s.id for s in found] for split, found in divided(samples).items()} == {"train": ["a"], "val": ["b"]}
 
 
-def test_no_split_is_empty_while_there_are_groups():
-    for number in range(3, 9):
-        found = split_samples(samples_of([f"x{i}y" for i in range(number)]), val=0.05, test=0.05)
-        assert all(found.values())
+def test_groups_are_what_an_expression_finds():
+    ids = ["york_1", "york_2", "bath_1", "other"]
+    assert group_names(ids, "^([a-z]+)_", 0.2) == {
+        "york_1": "york",
+        "york_2": "york",
+        "bath_1": "bath",
+        "other": "other",
+    }
+    assert list(group_names(ids, r"\d", 0.2).values()) == ["1", "2", "1", "other"]
+    assert group_names(ids, None, 0.2) == {id: id for id in ids}
 
 
-def test_mistakes_are_named():
-    with pytest.raises(RecipeError, match="less than 1"):
-        split_samples(samples_of(VIDEOS), val=0.6, test=0.4)
-    with pytest.raises(RecipeError, match="no regular expression"):
-        split_samples(samples_of(VIDEOS), val=0.2, group="(")
-    with pytest.raises(DataError, match="1 group"):
-        split_samples(samples_of(VIDEOS), val=0.2, group="_")
-
-
-def test_lists_open_as_the_data_set_they_divide(make_folder: Callable[..., Path]):
-    root = make_folder({f"a {number}": np.array([[0, 1]], np.uint8) for number in range(10)})
-    dataset = open_dataset(Data(), root)
-    divided = split_samples(all_samples(dataset), val=0.3, group=".*")
-    before = {path: path.stat().st_mtime_ns for path in root.rglob("*.png")}
-    paths = write_lists(divided, root)
-    assert [path.name for path in paths] == ["train.txt", "val.txt"]
-    assert paths[1].read_text().splitlines()[0].count("\t") == 1
-    assert {path: path.stat().st_mtime_ns for path in root.rglob("*.png")} == before
-    for path, found in zip(paths, divided.values(), strict=True):
-        for line, sample in zip(path.read_text().splitlines(), found, strict=True):
-            image, mask = line.split("\t")
-            assert (root / image).samefile(sample.image_path)
-            assert (root / mask).samefile(sample.mask_path or "")
-    with pytest.raises(DataError, match="exists already"):
-        write_lists(divided, root)
-    write_lists(divided, root, replace=True)
-    with pytest.raises(DataError, match="tab"):
-        write_lists({"val": samples_of(["a\tb"])}, root / "other")
+def test_an_expression_that_is_none_is_refused():
+    with pytest.raises(RecipeError, match=r"`group` '\('") as caught:
+        group_names(["a"], "(", 0.2)
+    assert caught.value.code == "R203"

@@ -84,3 +84,17 @@ def test_chosen_channels_are_what_is_written(
     again = open_dataset(Data(channels=None if count == 3 else tuple(range(count))), tmp_path / "out")
     for before, after in zip(dataset.samples("train"), again.samples("train"), strict=True):
         np.testing.assert_array_equal(read_pair(before, dataset)[0], read_pair(after, again)[0])
+
+
+def test_files_are_called_so_that_every_system_keeps_them_apart(make_folder: Callable[..., Path], tmp_path: Path):
+    root = make_folder({"train/a": RAW, "train/A": RAW, "train/b:1": RAW, "val/aux": RAW})
+    dataset = open_dataset(READ, root)
+    convert_to_folder(dataset, tmp_path / "out")
+    names = ["train/A", "train/a-2", "train/b_1", "val/aux_"]
+    for kind in ("images", "masks"):
+        folder = tmp_path / "out" / kind
+        found = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.png"))
+        assert found == names
+    again = open_dataset(Data(), tmp_path / "out")
+    assert [len(again.splits[split]) for split in ("train", "val")] == [3, 1]
+    assert not [problem for problem in again.problems if problem.code == "D130"]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pixelwise.datasets.town.canvas import LABEL, Canvas, jitter, mix, scale
+from pixelwise.datasets.town.canvas import LABEL, Camera, Canvas, jitter, mix, scale
 from pixelwise.recipes.classes.tables import CAMVID
 
 WHITE = (255.0, 255.0, 255.0)
@@ -9,7 +9,7 @@ WHITE = (255.0, 255.0, 255.0)
 
 @pytest.fixture
 def canvas() -> Canvas:
-    return Canvas((40, 60), horizon=20, center=30, focal=60, eye=1.5, bend=0, haze=(100, 100, 100), visibility=50)
+    return Canvas((40, 60), Camera(20, 30, 60, 1.5), haze=(100, 100, 100), visibility=50)
 
 
 def test_labels_are_camvids_raw_ids_with_11_for_void():
@@ -25,7 +25,7 @@ def test_the_camera_projects_as_a_pinhole(canvas: Canvas):
 
 
 def test_a_bend_moves_distant_points_sideways():
-    bent = Canvas((40, 60), horizon=20, center=30, focal=60, eye=1.5, bend=0.01, haze=WHITE, visibility=50)
+    bent = Canvas((40, 60), Camera(20, 30, 60, 1.5, 0.01), haze=WHITE, visibility=50)
     assert bent.point(0, 0, 10)[0] == pytest.approx(30 + 60 * 0.01 * 10)
 
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from pixelwise.datasets.town import objects
-from pixelwise.datasets.town.canvas import LABEL, Canvas
+from pixelwise.datasets.town.canvas import LABEL, Camera, Canvas
 
 VOID = LABEL["void"]
 
 
 def drawn(draw: Callable[[Canvas, np.random.Generator], None], seed: int = 0) -> Canvas:
     """An empty canvas with one object; nothing but the object is painted."""
-    canvas = Canvas((120, 160), horizon=50, center=80, focal=150, eye=1.5, bend=0, haze=(90, 90, 90), visibility=80)
+    canvas = Canvas((120, 160), Camera(50, 80, 150, 1.5), haze=(90, 90, 90), visibility=80)
     draw(canvas, np.random.default_rng(seed))
     return canvas
 

@@ -123,7 +123,7 @@ def test_an_existing_folder_is_never_overwritten(tmp_path: Path):
 
 
 def test_a_folder_without_a_town_is_d222(tmp_path: Path):
-    with pytest.raises(DataError, match="no town found") as caught:
+    with pytest.raises(DataError) as caught:
         open_dataset(SMALL, tmp_path)
     assert caught.value.code == "D222"
 

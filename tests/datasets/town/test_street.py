@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pixelwise.datasets.town.canvas import LABEL, Canvas
+from pixelwise.datasets.town.canvas import LABEL, Camera, Canvas
 from pixelwise.datasets.town.street import draw_street
 from pixelwise.datasets.town.weather import draw_weather
 
@@ -9,7 +9,7 @@ from pixelwise.datasets.town.weather import draw_weather
 def street(seed: int) -> Canvas:
     rng = np.random.default_rng(seed)
     weather = draw_weather(rng)
-    canvas = Canvas((144, 192), horizon=66, center=96, focal=180, eye=1.5, bend=0, haze=weather.haze, visibility=100)
+    canvas = Canvas((144, 192), Camera(66, 96, 180, 1.5), haze=weather.haze, visibility=100)
     draw_street(canvas, rng, weather)
     return canvas
 

@@ -1,28 +1,34 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
-import onnx
 import pytest
 import torch
 
 import pixelwise
+from pixelwise.checkpoints.checkpoint import save_checkpoint
 from pixelwise.checkpoints.trained import load_trained
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.export.export import Exported, export
-from pixelwise.deployment.export.sources import open_source
+from pixelwise.deployment.export.options import ExportOptions
 from pixelwise.errors import CheckpointError, RecipeError
-from pixelwise.models import normalize
+from pixelwise.models import build_model, normalize
+from pixelwise.models.quantization.aware import quantization_aware
+from pixelwise.observer import Observer
 from pixelwise.prediction.loading import load
 from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.recipes.overrides import to_toml
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
 from pixelwise.runtimes import load_artefact, read_sidecar
-from pixelwise.storage import sha256_file
+from pixelwise.runtimes.targets import TARGETS, find_target
+from pixelwise.storage import sha256_file, write_text
 
 SIZE = (48, 64)
 SCENE = draw_scene(0, 1, (75, 110))[0]
@@ -65,19 +71,6 @@ def test_nothing_but_the_artefact_is_left(any_size: Exported) -> None:
     assert {path.name for path in any_size.path.parent.iterdir()} == {"model.onnx", "model.toml"}
 
 
-def test_the_graph_names_its_open_sizes_and_forgets_where_it_was_made(any_size: Exported) -> None:
-    proto = onnx.load(any_size.path)
-
-    (images,), (labels,) = proto.graph.input, proto.graph.output
-    assert [dim.dim_param or dim.dim_value for dim in images.type.tensor_type.shape.dim] == [
-        "batch", "height", "width", 3,
-    ]  # fmt: skip
-    assert images.type.tensor_type.elem_type == onnx.TensorProto.UINT8
-    assert labels.type.tensor_type.elem_type == onnx.TensorProto.UINT8
-    assert proto.opset_import[0].version == 20
-    assert str(Path(pixelwise.__file__).parent).encode() not in any_size.path.read_bytes()
-
-
 @pytest.mark.parametrize("size", [(75, 110), (110, 75), (48, 64), (33, 20)])
 def test_one_of_any_size_gives_the_networks_classes_for_a_batch(
     any_size: Exported, small_run: Path, size: tuple[int, int]
@@ -114,22 +107,6 @@ def test_one_of_one_size_sees_every_image_at_that_size(one_size: Exported, small
     same = Segmenter(run.model, palette=run.palette)
     same.model.fixed_size = SIZE
     assert (prediction.labels == same.predict(SCENE).labels).mean() >= 0.9999
-
-
-def test_an_image_of_another_size_is_refused_by_one_of_one_size(one_size: Exported) -> None:
-    with pytest.raises(CheckpointError, match=r"takes images of 64x48 only \(width x height\), not 65x48") as caught:
-        load_artefact(one_size.path).head_logits(torch.zeros(1, 3, 48, 65))
-    assert caught.value.code == "K464"
-
-
-def test_a_batch_goes_through_one_of_batch_one_image_by_image(one_size: Exported) -> None:
-    artefact = load_artefact(one_size.path)
-    images = torch.randn(3, 3, *SIZE)
-
-    together, alone = artefact.head_logits(images)[0], artefact.head_logits(images[2:])[0]
-
-    assert together.shape[0] == 3
-    assert torch.equal(together[2:], alone)
 
 
 def test_class_ids_have_no_scores(any_size: Exported) -> None:
@@ -175,17 +152,6 @@ def test_images_of_a_folder_are_enough_to_verify(small_run: Path, small_town: Pa
     assert (found.images, found.source, found.miou_pytorch) == (2, "2 images of a folder", None)
 
 
-def test_an_artefact_that_differs_is_not_kept_unless_forced(tmp_path: Path, small_run: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"the artefact differs from PyTorch: .* of the pixels") as caught:
-        export(small_run, tmp_path / "strict", size=SIZE, target="torch-export", least_equal=1.01)
-    assert caught.value.code == "K465"
-    assert list((tmp_path / "strict").iterdir()) == []
-
-    kept = export(small_run, tmp_path / "forced", size=SIZE, target="torch-export", least_equal=1.01, force=True)
-    assert kept.sidecar.verification is not None
-    assert not kept.sidecar.verification.passed
-
-
 def test_a_folder_with_an_artefact_is_not_overwritten(any_size: Exported, small_run: Path) -> None:
     with pytest.raises(RecipeError, match="already holds an artefact") as caught:
         export(small_run, any_size.path.parent, size=SIZE)
@@ -196,6 +162,25 @@ def test_executorch_takes_one_size_only(tmp_path: Path, small_run: Path) -> None
     with pytest.raises(RecipeError, match="one size of images") as caught:
         export(small_run, tmp_path / "out", "executorch", dynamic=True)
     assert caught.value.code == "R244"
+
+
+@pytest.mark.heavy
+def test_a_target_that_cannot_hold_a_scheme_refuses_what_was_trained_with_it(
+    tmp_path: Path, small_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torchao", reason="pip install 'pixelwise[quantization]'")
+    run = tmp_path / "8bit"
+    recipe = msgspec.structs.replace(small_recipe, quantization="x86-8bit")
+    model = quantization_aware(build_model(recipe), "x86-8bit")
+    save_checkpoint(run / CHECKPOINTS, step=1, tensors={"model": model.state_dict()}, state={}, miou=0.5, metadata={})
+    write_text(run / RECIPE, to_toml(recipe))
+    limited = msgspec.structs.replace(find_target("torch-export"), name="limited", schemes=("xnnpack-8bit",))
+    monkeypatch.setitem(TARGETS, "limited", limited)
+    with pytest.raises(RecipeError) as caught:
+        export(run, tmp_path / "out", "limited", size=SIZE)
+    assert caught.value.code == "R244"
+    assert "x86-8bit" in caught.value.message
+    assert "xnnpack-8bit" in caught.value.help
 
 
 @pytest.mark.skipif(importlib.util.find_spec("executorch") is not None, reason="executorch is installed")
@@ -214,6 +199,71 @@ def test_an_executorch_artefact_agrees(tmp_path: Path, small_run: Path) -> None:
     assert exported.sidecar.verification.passed
 
 
+@pytest.fixture
+def noisy(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a target whose runtime gives every second pixel another class."""
+
+    def open_engine(file: Path, threads: int | None) -> Any:
+        engine = find_target("torch-export").open(file, threads)
+
+        def run(images: np.ndarray) -> np.ndarray:
+            logits = engine(images)
+            logits[..., ::2] *= -1
+            return logits
+
+        return run
+
+    monkeypatch.setitem(
+        TARGETS, "noisy", msgspec.structs.replace(find_target("torch-export"), name="noisy", open=open_engine)
+    )
+    return "noisy"
+
+
+def test_an_artefact_that_differs_is_not_kept_unless_forced(tmp_path: Path, small_run: Path, noisy: str) -> None:
+    with pytest.raises(CheckpointError, match=r"the artefact differs from PyTorch: .* of the pixels") as caught:
+        export(small_run, tmp_path / "strict", noisy, size=SIZE)
+    assert caught.value.code == "K465"
+    assert list((tmp_path / "strict").iterdir()) == []
+
+    kept = export(small_run, tmp_path / "forced", noisy, size=SIZE, force=True)
+    found = kept.sidecar.verification
+    assert found is not None
+    assert not found.passed
+    assert found.equal_pixels <= 0.5
+
+    lenient = export(small_run, tmp_path / "lenient", noisy, size=SIZE, least_equal=0.0)
+    assert lenient.sidecar.verification is not None
+    assert lenient.sidecar.verification.passed
+
+
+class Watching(Observer):
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.phases: list[str] = []
+
+    def phase(self, name: str) -> None:
+        self.phases.append(name)
+
+
+def test_options_and_keywords_mean_the_same_and_the_observer_is_told(small_run: Path, tmp_path: Path) -> None:
+    observer = Watching()
+    options = ExportOptions(target="torch-export", size=SIZE, argmax=True)
+    first = export(small_run, tmp_path / "first", options=options, observer=observer)
+    second = export(small_run, tmp_path / "second", "torch-export", size=SIZE, argmax=True)
+    assert msgspec.structs.replace(first.sidecar, files={}) == msgspec.structs.replace(second.sidecar, files={})
+    assert observer.phases == ["opening the network", "writing torch-export", "verifying torch-export"]
+    with pytest.raises(TypeError, match="'argmax'"):
+        export(small_run, tmp_path / "third", argmx=True)
+
+
+def test_an_unknown_target_gets_the_nearest_ones(small_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        export(small_run, tmp_path / "out", "open-vino")
+    assert caught.value.code == "R250"
+    assert "'openvino'" in caught.value.message
+
+
 def test_openvino_keeps_two_files_and_both_hashes(tmp_path: Path, small_run: Path) -> None:
     exported = export(small_run, tmp_path / "out", "openvino", size=SIZE, argmax=True)
 
@@ -223,43 +273,6 @@ def test_openvino_keeps_two_files_and_both_hashes(tmp_path: Path, small_run: Pat
     (tmp_path / "out" / "model.bin").unlink()
     with pytest.raises(CheckpointError, match=r"model\.bin is missing"):
         load(exported.path)
-
-
-def test_a_torch_program_of_any_size_runs_at_others_than_its_example(tmp_path: Path, small_run: Path) -> None:
-    exported = export(small_run, tmp_path / "out", "torch-export", dynamic=True, size=SIZE)
-
-    model = load_trained(small_run).model
-    for size in ((48, 64), (65, 98), (33, 64)):
-        images = torch.randn(3, 3, *size)
-        with torch.no_grad():
-            assert torch.allclose(load_artefact(exported.path).head_logits(images)[0], model(images), atol=1e-3)
-
-
-def test_a_recipe_is_exported_with_random_weights_only_on_request() -> None:
-    with pytest.raises(RecipeError, match="is a recipe, which has no weights") as caught:
-        open_source("town-demo")
-    assert caught.value.code == "R241"
-    assert "--weights none" in caught.value.help
-
-    with pytest.raises(RecipeError, match=r"there is no folder town-demoo; no recipe is named 'town-demoo'") as caught:
-        open_source("town-demoo")
-    assert caught.value.code == "R241"
-
-    source = open_source("town-demo", "none")
-    assert source.weights_sha256 == ""
-    assert source.licence.weights == "none"
-    assert source.score is None
-
-
-def test_random_weights_are_the_same_every_time() -> None:
-    first, second = (open_source("town-demo", "none").model.state_dict() for _ in range(2))
-
-    assert all(torch.equal(first[key], second[key]) for key in first)
-
-
-def test_a_run_has_weights_that_none_cannot_mean(small_run: Path) -> None:
-    with pytest.raises(RecipeError, match="is a run, which has weights"):
-        open_source(str(small_run), "none")
 
 
 def test_weights_of_another_architecture_are_one_sentence(tmp_path: Path, small_run: Path) -> None:
@@ -296,9 +309,24 @@ def test_the_command_line_says_how_far_it_agrees(tmp_path: Path, small_run: Path
     assert "100.0000 % of the pixels have the same class" in done.stdout
 
 
-@pytest.mark.parametrize("stride", ["0", "64", "half"])
-def test_an_impossible_output_stride_is_refused(tmp_path: Path, small_run: Path, run_cli: Any, stride: str) -> None:
+@pytest.mark.parametrize(
+    ("stride", "words"), [("0", "error[R242]: --output-stride is 0"), ("64", "error[R242]"), ("half", "'half'")]
+)
+def test_an_impossible_output_stride_is_refused(
+    tmp_path: Path, small_run: Path, run_cli: Any, stride: str, words: str
+) -> None:
     done = run_cli(["export", small_run, "--output", tmp_path / "out", "--output-stride", stride, "--size", "64x48"])
 
     assert done.code == 2
-    assert done.stderr.startswith("error[R242]: ")
+    assert words in done.stderr
+
+
+def test_the_head_of_the_network_is_asked_for_by_its_word(tmp_path: Path, small_run: Path, run_cli: Any) -> None:
+    done = run_cli(
+        ["export", small_run, "--target", "torch-export", "--output", tmp_path / "out", "--output-stride", "head",
+         "--size", "64x48", "--json"]
+    )  # fmt: skip
+    assert done.code == 0, done.stderr
+    content = json.loads(done.stdout)
+    assert (content["output"]["stride"], content["input"]["size"]) == (32, [48, 64])
+    assert "recipe" not in content

@@ -8,16 +8,16 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from observers import Told
 
+from pixelwise.api.evaluate import evaluate
 from pixelwise.checkpoints.trained import load_trained
 from pixelwise.deployment.export.export import export
-from pixelwise.evaluation.runs import evaluate
 from pixelwise.models.quantization.aware import QuantizationAwareModel
 from pixelwise.prediction.loading import load
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.training.runs import resume, train
-from pixelwise.training.setup import RunObserver
 
 pytest.importorskip("torchao", reason="pip install 'pixelwise[quantization]'")
 
@@ -116,7 +116,7 @@ def test_it_goes_on_bit_for_bit_where_it_was_stopped(run: Path, tmp_path: Path):
     whole = train(small, output=tmp_path / "whole", overrides=begin, threads=1)
     assert not (whole / "stages").exists()
     with pytest.raises(KeyboardInterrupt):
-        train(small, output=other, overrides=begin, threads=1, observer=RunObserver(status=half))
+        train(small, output=other, overrides=begin, threads=1, observer=Told(step=half))
     resume(other)
     first, second = (load_trained(folder).model.state_dict() for folder in (whole, other))
     assert all(first[name].equal(second[name]) for name in first)
@@ -128,5 +128,5 @@ def test_random_weights_to_begin_with_are_warned_about(tmp_path: Path):
     small = apply_overrides(
         recipe("fpnlite-mobilenetv2-cityscapes-768x384-qat"), [*SMALL, "stages=[]", "schedule.iterations=1"]
     )
-    train(small, output=tmp_path / "run", threads=1, observer=RunObserver(warn=lambda code, _: codes.append(code)))
+    train(small, output=tmp_path / "run", threads=1, observer=Told(warn=lambda code, _: codes.append(code)))
     assert "W219" in codes

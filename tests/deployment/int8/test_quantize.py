@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import onnx
-import openvino
 import pytest
 import torch
 from PIL import Image
@@ -22,12 +21,12 @@ from pixelwise.checkpoints.checkpoint import save_checkpoint
 from pixelwise.checkpoints.trained import load_trained
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.export.export import Exported, export
-from pixelwise.deployment.int8.quantize import quantize, sensitivity
+from pixelwise.deployment.int8.quantize import int8_artefact, quantize, sensitivity
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.models import build_model, normalize
 from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.families.unet import UNetSpec
 from pixelwise.recipes.overrides import apply_overrides, to_toml
-from pixelwise.recipes.schema.model import UNetSpec
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
 from pixelwise.runtimes import read_sidecar
@@ -95,7 +94,7 @@ def fragile_pair(model: nn.Module) -> tuple[str, nn.Module]:
 
 @pytest.mark.parametrize("target", ["onnx", "openvino"])
 def test_int8_agrees_scores_alike_and_is_small(target: Any, small_run: Path, small_town: Path, tmp_path: Path) -> None:
-    exported = quantize(small_run, tmp_path / "int8", target, size=SIZE, data=small_town, split="val")
+    exported = int8_artefact(small_run, tmp_path / "int8", target=target, size=SIZE, data=small_town, split="val")
     floating = export(small_run, tmp_path / "float", target, size=SIZE)
 
     assert exported.sidecar.precision == "int8"
@@ -117,7 +116,7 @@ def weight_bytes(exported: Exported) -> int:
 
 
 def test_one_of_any_size_in_bytes_predicts_at_other_sizes(small_run: Path, small_town: Path, tmp_path: Path) -> None:
-    exported = quantize(
+    exported = int8_artefact(
         small_run, tmp_path / "out", uint8_input=True, argmax=True, dynamic=True, size=SIZE, data=small_town
     )
 
@@ -131,19 +130,6 @@ def test_one_of_any_size_in_bytes_predicts_at_other_sizes(small_run: Path, small
     assert exported.sidecar.float_layers == ("classifier",)
 
 
-def test_what_follows_the_classifier_is_not_rounded_for_openvino(
-    small_run: Path, small_town: Path, tmp_path: Path
-) -> None:
-    """The node that gives the result bears another name there than in ONNX."""
-    exported = quantize(small_run, tmp_path / "out", "openvino", size=SIZE, data=small_town)
-
-    operations = openvino.Core().read_model(exported.path).get_ordered_ops()
-    kinds = [operation.get_type_name() for operation in operations]
-    classifier = max(index for index, kind in enumerate(kinds) if kind in ("Convolution", "MatMul"))
-    assert "FakeQuantize" in kinds[:classifier]
-    assert "FakeQuantize" not in kinds[classifier:]
-
-
 def test_without_images_to_calibrate_on_it_is_one_sentence(tmp_path: Path, run_cli: Any) -> None:
     done = run_cli(["quantize", "town-demo", "--weights", "none", "--output", tmp_path / "out"])
 
@@ -154,7 +140,7 @@ def test_without_images_to_calibrate_on_it_is_one_sentence(tmp_path: Path, run_c
 
 
 def test_the_images_of_a_folder_calibrate_too(small_run: Path, small_town: Path, tmp_path: Path) -> None:
-    exported = quantize(small_run, tmp_path / "out", size=SIZE, images=small_town / "images" / "val")
+    exported = int8_artefact(small_run, tmp_path / "out", size=SIZE, images=small_town / "images" / "val")
 
     assert exported.sidecar.calibration is not None
     assert (exported.sidecar.calibration.images, exported.sidecar.calibration.source) == (2, "2 images of a folder")
@@ -201,15 +187,15 @@ def test_a_layer_made_sensitive_ranks_first(fragile_run: Path, own_town: Path) -
 def test_layers_that_cost_are_kept_in_float(target: Any, fragile_run: Path, own_town: Path, tmp_path: Path) -> None:
     name, _ = fragile_pair(load_trained(fragile_run).model)
     images = own_town / "images" / "val"
-    spoiled = quantize(fragile_run, tmp_path / "all", target, size=SIZE, images=images, force=True)
+    spoiled = int8_artefact(fragile_run, tmp_path / "all", target=target, size=SIZE, images=images, force=True)
     ranking = sensitivity(fragile_run, images=images, size=SIZE)
     assert ranking[0].name == name
 
     # A drop of nothing at all holds only once the layer that matters is in float.
     lost = spoiled.sidecar.verification
     assert lost is not None
-    exported = quantize(
-        fragile_run, tmp_path / "some", target, size=SIZE, data=own_town, split="val", max_miou_drop=1.0,
+    exported = int8_artefact(
+        fragile_run, tmp_path / "some", target=target, size=SIZE, data=own_town, split="val", max_miou_drop=1.0,
         ranking=ranking,
     )  # fmt: skip
 
@@ -225,7 +211,7 @@ def test_a_drop_that_is_never_reached_is_an_error(fragile_run: Path, own_town: P
     ranking = sensitivity(fragile_run, data=own_town, split="val", size=SIZE)[-1:]  # the one that costs nothing
 
     with pytest.raises(CheckpointError, match=r"in int8 the mean IoU is .* points lower on val of town") as caught:
-        quantize(
+        int8_artefact(
             fragile_run, tmp_path / "out", size=SIZE, data=own_town, split="val", max_miou_drop=0.0, ranking=ranking
         )
 
@@ -234,16 +220,29 @@ def test_a_drop_that_is_never_reached_is_an_error(fragile_run: Path, own_town: P
 
 
 def test_numbers_that_mean_nothing_are_refused(small_run: Path, small_town: Path, tmp_path: Path) -> None:
-    for wrong in ({"calibration_images": 0}, {"max_miou_drop": -1.0}):
+    for wrong in ({"calibration_images": 0}, {"max_miou_drop": -1.0}, {"max_miou_drop": 101.0}, {"least_equal": 1.5}):
         with pytest.raises(RecipeError) as caught:
             quantize(small_run, tmp_path / "out", **wrong)
-        assert caught.value.code == "R247"
+        assert caught.value.code == "R260"
+
+
+def test_without_an_output_and_a_list_of_layers_there_is_nothing_to_do(small_run: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        quantize(small_run)
+    assert caught.value.code == "R247"
+
+
+def test_a_target_without_a_quantizer_names_those_that_have_one(small_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        quantize(small_run, tmp_path / "out", "torch-export")
+    assert caught.value.code == "R244"
+    assert "onnx, openvino" in caught.value.help
 
 
 def test_a_budget_of_miou_is_not_held_against_images_without_labels(
     small_run: Path, small_town: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(RecipeError, match="--max-miou-drop needs labels") as caught:
+    with pytest.raises(RecipeError, match="`max_miou_drop` needs labels") as caught:
         quantize(small_run, tmp_path / "out", images=small_town / "images" / "val", max_miou_drop=0.5)
     assert caught.value.code == "R247"
     assert not (tmp_path / "out").exists()
@@ -281,7 +280,7 @@ def test_a_trained_relu_network_loses_less_than_a_point(target: Any, tmp_path: P
     ]
     run = pixelwise.train(apply_overrides(recipe("town-demo"), changes), output=tmp_path / "run")
 
-    exported = quantize(run, tmp_path / "out", target, split="val", calibration_images=64)
+    exported = int8_artefact(run, tmp_path / "out", target=target, split="val", calibration_images=64)
 
     found = exported.sidecar.verification
     assert found is not None

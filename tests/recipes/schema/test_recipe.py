@@ -3,23 +3,32 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from recipes.write_resolved import RESOLVED, resolved
 
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.catalog import list_recipes, recipe
+from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.families.linear import LinearSpec
 from pixelwise.recipes.files import load_toml
 from pixelwise.recipes.overrides import apply_overrides, to_toml
+from pixelwise.recipes.parsing import from_plain
 from pixelwise.recipes.schema.base import require
-from pixelwise.recipes.schema.model import Described, LinearSpec
-from pixelwise.recipes.schema.recipe import Recipe, Sampling, to_plain
-
-RESOLVED = Path(__file__).parents[1] / "resolved.toml"
+from pixelwise.recipes.schema.model import SPECS, Described
+from pixelwise.recipes.schema.recipe import Recipe, Sampling, Stage, changed_values, without_unset
 
 
 def test_the_resolved_recipes_are_the_committed_ones():
     # After an intended change: python tests/recipes/write_resolved.py
-    committed = tomllib.loads(RESOLVED.read_text("utf-8"))
-    assert committed == {name: to_plain(recipe(name)) for name in list_recipes()}
+    committed, now = tomllib.loads(RESOLVED.read_text("utf-8")), resolved()
+    assert committed["defaults"] == now["defaults"]
+    assert list(committed["recipes"]) == list(now["recipes"])
+    for name, values in now["recipes"].items():
+        assert committed["recipes"][name] == without_unset(values), name
+
+
+@pytest.mark.parametrize("name", ["enet-camvid", "segformer-b5-cityscapes", "camvid-cpu-1h"])
+def test_what_a_recipe_says_over_the_defaults_is_the_whole_recipe(name: str):
+    assert from_plain(changed_values(recipe(name))) == recipe(name)
 
 
 def test_equal_recipes_have_equal_hashes_and_any_change_alters_them():
@@ -103,20 +112,29 @@ def test_hues_of_other_channels_than_rgb_are_refused():
         apply_overrides(recipe("unet-resnet18"), ["augment.photometric=mmseg", "data.channels=[0,1,2,3]"])
 
 
-def test_a_family_has_rules_of_its_own():
-    small = ["augment.crop=[31, 64]"]
-    with pytest.raises(RecipeError, match=r"augment\.crop is \[31, 64\]") as caught:
-        apply_overrides(recipe("unet-resnet18"), small)
+def test_a_network_of_an_unregistered_family_is_refused_at_once():
+    class UnregisteredSpec(LinearSpec, frozen=True, kw_only=True, tag="unregistered"):
+        pass
+
+    with pytest.raises(RecipeError, match="UnregisteredSpec, which is not registered") as caught:
+        msgspec.structs.replace(recipe("generic-linear"), model=UnregisteredSpec())
     assert caught.value.code == "R203"
-    assert apply_overrides(recipe("unet-resnet18"), ["augment.crop=[32, 64]"]).augment.crop == (32, 64)
-    assert apply_overrides(recipe("enet-camvid-2021"), small).augment.crop == (31, 64)
 
 
-def test_the_rules_of_a_family_see_the_whole_recipe():
+def test_the_rules_of_a_family_see_the_whole_recipe(monkeypatch: pytest.MonkeyPatch):
     class PairsSpec(LinearSpec, frozen=True, kw_only=True, tag="pairs"):
         def check(self, recipe: Described) -> None:
             require(recipe.sampling.batch_size % 2 == 0, f"batch {recipe.sampling.batch_size}", "an even one")
 
+    monkeypatch.setitem(SPECS, "pairs", PairsSpec)
     entry = msgspec.structs.replace(recipe("generic-linear"), model=PairsSpec(), sampling=Sampling(batch_size=2))
     with pytest.raises(RecipeError, match="batch 3"):
         msgspec.structs.replace(entry, sampling=Sampling(batch_size=3))
+
+
+@pytest.mark.parametrize("name", ["aux", "com1", "../a", "a/b", "A", ""])
+def test_a_stage_has_a_name_that_a_folder_can_have_on_every_system(name: str):
+    with pytest.raises(RecipeError) as caught:
+        Stage(name=name)
+    assert caught.value.code == "R203"
+    assert Stage(name="encoder-1").name == "encoder-1"

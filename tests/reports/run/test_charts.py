@@ -5,6 +5,7 @@ import re
 import msgspec
 import pytest
 
+from pixelwise.records.log import EvaluationRecord, Log, StepRecord
 from pixelwise.reports.run.charts import downsampled, smoothed, training_charts
 from pixelwise.reports.run.records import read_run
 
@@ -60,23 +61,29 @@ def test_the_same_log_gives_the_same_picture(run, charts):
 
 
 def test_without_a_log_there_are_no_charts(run):
-    assert training_charts(msgspec.structs.replace(run, log=())) == []
+    assert training_charts(msgspec.structs.replace(run, log=Log())) == []
 
 
-def test_values_that_are_no_numbers_are_left_out(run):
-    log = tuple(
-        {"kind": "step", "step": step, "loss": loss} for step, loss in enumerate([1.0, float("nan"), None, 2.0])
+def test_evaluations_without_a_score_are_left_out(run):
+    log = Log(
+        (
+            EvaluationRecord(step=1, split="a", protocol="native", miou=None),
+            EvaluationRecord(step=2, split="val", protocol="native", miou=0.25),
+        )
     )
 
     (chart,) = training_charts(msgspec.structs.replace(run, log=log))
 
-    assert chart.title == "Training loss"
+    assert chart.title == "mIoU on val, %"
+    assert "best 25.00 % at step 2" in chart.summary
 
 
 def test_a_single_step_is_drawn_too(run):
-    log = (
-        {"kind": "step", "step": 1, "loss": 1.0, "lr": 0.1},
-        {"kind": "evaluation", "step": 1, "miou": 0.5},
+    log = Log(
+        (
+            StepRecord(step=1, epoch=1, loss=1.0, lr=0.1),
+            EvaluationRecord(step=1, split="val", protocol="native", miou=0.5),
+        )
     )
 
     assert len(training_charts(msgspec.structs.replace(run, log=log))) == 3

@@ -6,6 +6,9 @@ import pytest
 from reports.run_folders import write_run_folder
 
 from pixelwise.errors import CheckpointError, DataError
+from pixelwise.records.data_facts import DataFacts
+from pixelwise.records.environment import Environment
+from pixelwise.records.log import Log, StepRecord
 from pixelwise.reports.run.records import read_run
 
 
@@ -13,9 +16,9 @@ def test_a_finished_run_is_read_completely(finished_run):
     run = read_run(finished_run)
 
     assert run.recipe.name == "enet-camvid"
-    assert run.environment["command"].startswith("pixelwise train")
-    assert run.data["images"]["train"] == 1367
-    assert len(run.of_kind("step")) == 60
+    assert run.environment.command.startswith("pixelwise train")
+    assert run.data.images["train"] == 1367
+    assert len(run.log.of(StepRecord)) == 60
     (only,) = run.evaluations
     assert only.result.split == "test"
     assert len(only.per_image) == 4
@@ -39,7 +42,7 @@ def test_a_line_cut_short_in_the_log_is_passed_over(tmp_path):
     with open(tmp_path / "run" / "log.jsonl", "ab") as file:
         file.write(b'[1]\n\xff\n{"kind": "step", "st')
 
-    assert len(read_run(tmp_path / "run").of_kind("step")) == 5
+    assert len(read_run(tmp_path / "run").log.of(StepRecord)) == 5
 
 
 def test_a_run_that_has_only_begun_is_readable(tmp_path):
@@ -51,9 +54,9 @@ def test_a_run_that_has_only_begun_is_readable(tmp_path):
     run = read_run(tmp_path / "run")
 
     assert (run.environment, run.data, run.log, run.evaluations, run.training_seconds) == (
-        {},
-        {},
-        (),
+        Environment(),
+        DataFacts(),
+        Log(),
         (),
         None,
     )

@@ -1,14 +1,23 @@
 """How the weights of another system are read: rules as data, which `pixelwise.checkpoints.importers.importing` applies.
 
-A module of keys, such as `pixelwise.checkpoints.importers.enet`, has one function,
-`conversion(source, model, state) -> Conversion`.
+A module of keys, such as `pixelwise.checkpoints.importers.sources.enet`, registers a function that makes the rules:
+
+    @register_importer("pytorch-enet", "enet")
+    def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion: ...
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
 import msgspec
 
 from pixelwise.errors import CheckpointError
+from pixelwise.plugins import Registry
+
+if TYPE_CHECKING:
+    from pixelwise.models.base import SegmentationModel
 
 
 class Split(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,3 +84,55 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True):
 def refuse_architecture(message: str, help: str) -> CheckpointError:
     """The error for weights of another network than the model's; for the modules of sources."""
     return CheckpointError("K402", message, help)
+
+
+Converter = Callable[[str, "SegmentationModel", Mapping[str, Any]], Conversion]
+"""(source, model, their tensors) -> how they are read into the model; raises K402 where they are of another network."""
+
+
+class Importer(NamedTuple):
+    """What reads the weights of a system into networks of a family.
+
+    Attributes:
+        source: The system that wrote them.
+        family: The family of the networks.
+        conversion: Makes the rules.
+        swaps_average: Whether the system puts a running average under `state_dict` when it saves, and the other
+            weights where the average was.
+    """
+
+    source: str
+    family: str
+    conversion: Converter
+    swaps_average: bool
+
+
+IMPORTERS: Registry[Importer] = Registry(
+    "importer of weights", CheckpointError, "K401", built_in=("pixelwise.checkpoints.importers.sources",)
+)
+"""`source/family` -> the importer."""
+
+
+def register_importer(source: str, *families: str, swaps_average: bool = False) -> Callable[[Converter], Converter]:
+    """Register the decorated function for the weights of a system, as networks of some families.
+
+    Args:
+        source: Name of the system.
+        *families: Tags of the specs.
+        swaps_average: As in `Importer`.
+
+    Raises:
+        RecipeError: R234, somebody reads weights of that system into that family already.
+    """
+
+    def register(conversion: Converter) -> Converter:
+        for family in families:
+            IMPORTERS.add(f"{source}/{family}", Importer(source, family, conversion, swaps_average))
+        return conversion
+
+    return register
+
+
+def sources() -> list[str]:
+    """The systems whose weights can be read, in the order of the alphabet."""
+    return sorted({importer.source for importer in IMPORTERS.all().values()})

@@ -1,12 +1,11 @@
 """Weights of other systems: read safely, translated by rules, refused as a whole if anything is unexplained.
 
-A module of keys (such as `pixelwise.checkpoints.importers.enet`) says how they are renamed and what the
+A module of keys (such as `pixelwise.checkpoints.importers.sources.enet`) says how they are renamed and what the
 outputs mean; what is done with it is the same for all and is here.
 """
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -16,35 +15,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pixelwise.checkpoints.importers.conversions import Conversion, Regroup, Split, refuse_architecture
+from pixelwise.checkpoints.importers.conversions import IMPORTERS, Conversion, Importer, refuse_architecture, sources
+from pixelwise.checkpoints.importers.translating import (
+    as_convolution,
+    fit_classes,
+    leave_out,
+    other_shape,
+    rename,
+    reshape,
+    some,
+)
 from pixelwise.errors import CheckpointError
 from pixelwise.models.base import SegmentationModel
-from pixelwise.recipes.suggestions import did_you_mean
-
-_KEYS = "pixelwise.checkpoints.importers."
-SOURCES: dict[str, dict[str, str]] = {
-    "pytorch-enet": {"enet": _KEYS + "enet"},
-    "sssegmentation": {"fcn": _KEYS + "resnet", "pspnet": _KEYS + "resnet"},
-    "united-perception": {
-        "segformer": _KEYS + "segformer",
-        "hrnet": _KEYS + "hrnet",
-        "ocrnet": _KEYS + "hrnet",
-    },
-    "torchvision": {
-        "fcn": _KEYS + "torchvision",
-        "deeplabv3": _KEYS + "torchvision",
-        "lraspp": _KEYS + "torchvision",
-    },
-    "edgeai": {
-        "deeplabv3lite": _KEYS + "edgeai",
-        "unetlite": _KEYS + "edgeai",
-        "fpnlite": _KEYS + "edgeai",
-    },
-    "erfnet-pytorch": {"erfnet": _KEYS + "erfnet"},
-    "mmsegmentation": {"pspnet": _KEYS + "resnet", "segformer": _KEYS + "segformer"},
-    "huggingface": {"segformer": _KEYS + "segformer"},
-}
-"""Source -> family -> the module that knows its keys: `conversion(source, model, state) -> Conversion`."""
+from pixelwise.suggestions import did_you_mean
 
 WRAPPERS = ("state_dict", "model", "model_state_dict", "model_state", "net")
 """Keys under which training scripts keep the weights among other things."""
@@ -52,17 +35,11 @@ WRAPPERS = ("state_dict", "model", "model_state_dict", "model_state", "net")
 AVERAGES = ("ema_state_dict", "state_dict_ema", "model_ema", "ema_model", "ema")
 """Keys under which they keep a running average of the weights, which is what they score."""
 
-SWAPPED = ("mmsegmentation",)
-"""Sources that put the average under `state_dict` when they save, and the other weights where it was."""
-
 AVERAGE_COUNTERS = ("n_averaged", "steps")
 """What averaging classes keep beside the weights."""
 
 COUNTER = "num_batches_tracked"
 """A counter of batch normalisation that old files lack and evaluation does not use."""
-
-SHOWN = 5
-"""How many keys an error or a report names."""
 
 
 class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +71,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
         for word in ("dropped", "missing", "mismatched"):
             keys: tuple[str, ...] = getattr(self, word)
             if keys:
-                lines.append(f"  {word}: {_some(keys)}")
+                lines.append(f"  {word}: {some(keys)}")
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
 
@@ -107,7 +84,7 @@ def import_weights(
         model: A network of the same architecture; untouched if the weights are refused.
         state_dict: Their tensors by their keys; what training scripts put around them
             (`{"state_dict": ...}`, `{"model": ...}`, `module.` before each key) is taken off.
-        source: Which system wrote them, one of `SOURCES`.
+        source: Which system wrote them.
 
     Returns:
         What became of every tensor.
@@ -116,36 +93,24 @@ def import_weights(
         CheckpointError: K401 unknown source; K402 another architecture or graph; K403 a shape or
             the number of classes differs; K404 keys that no rule explains, or that are missing.
     """
-    if source not in SOURCES:
-        raise CheckpointError(
-            "K401",
-            f"no importer for weights of '{source}'{did_you_mean(source, SOURCES)}",
-            f"known sources: {', '.join(SOURCES)}",
-        )
-    family = str(model.spec.__struct_config__.tag)
-    if family not in SOURCES[source]:
-        raise refuse_architecture(
-            f"weights of {source} are read into {' or '.join(SOURCES[source])}; this model is of the family {family}",
-            f"build the model from a recipe of that family; {family} is read from: {_sources_of(family)}",
-        )
+    importer = _importer(source, model.spec.family)
     if not isinstance(state_dict, Mapping):
         raise CheckpointError(
             "K404",
             f"the weights are a {type(state_dict).__name__}; expected a dict of named tensors",
             "pass what torch.load(file, weights_only=True) or model.state_dict() gives",
         )
-    theirs, notes = _unwrap(state_dict, () if source in SWAPPED else AVERAGES)
-    conversion: Conversion = importlib.import_module(SOURCES[source][family]).conversion(source, model, theirs)
-    return _import(model, source, theirs, conversion, notes)
+    theirs, notes = _unwrap(state_dict, () if importer.swaps_average else AVERAGES)
+    return _import(model, source, theirs, importer.conversion(source, model, theirs), notes)
 
 
 def _import(
     model: SegmentationModel, source: str, theirs: dict[str, Any], conversion: Conversion, notes: tuple[str, ...]
 ) -> ImportReport:
     ours = model.state_dict()
-    weights, dropped, class_notes = _fit_classes(_leave_out(theirs, conversion), model.num_classes, conversion)
-    weights, origins = _reshape(weights, conversion)
-    names = _rename(weights, conversion)
+    weights, dropped, class_notes = fit_classes(leave_out(theirs, conversion), model.num_classes, conversion)
+    weights, origins = reshape(weights, conversion)
+    names = rename(weights, conversion)
     unused, mismatched, unused_notes = _unused_options(weights, names, ours, conversion)
     pairs, missing = _match(names, weights, ours, unused, source)
     fitted = {our_key: as_convolution(weights[key], ours[our_key]) for key, our_key in pairs}
@@ -166,21 +131,23 @@ def _import(
     )
 
 
-def translate(theirs: Mapping[str, Any], conversion: Conversion) -> dict[str, Any]:
-    """Their tensors by our keys, as far as the rules go; nothing is compared with a model."""
-    weights, _ = _reshape(_leave_out(theirs, conversion), conversion)
-    return {name: weights[key] for key, name in _rename(weights, conversion).items()}
-
-
-def as_convolution(theirs: Tensor, ours: Tensor) -> Tensor:
-    """A linear layer's (out, in) is a 1x1 convolution's (out, in, 1, 1), and the other way round."""
-    if {theirs.ndim, ours.ndim} == {2, 4} and theirs.numel() == ours.numel() and theirs.shape[:2] == ours.shape[:2]:
-        return theirs.reshape(ours.shape)
-    return theirs
-
-
-def _sources_of(family: str) -> str:
-    return ", ".join(source for source, families in SOURCES.items() if family in families) or "no source"
+def _importer(source: str, family: str) -> Importer:
+    importer = IMPORTERS.look_up(f"{source}/{family}")
+    if importer is not None:
+        return importer
+    known = IMPORTERS.all().values()
+    families = [one.family for one in known if one.source == source]
+    if not families:
+        raise CheckpointError(
+            "K401",
+            f"no importer for weights of '{source}'{did_you_mean(source, sources())}",
+            f"known sources: {', '.join(sources())}; one of another package needs that package installed",
+        )
+    readers = ", ".join(one.source for one in known if one.family == family) or "no source"
+    raise refuse_architecture(
+        f"weights of {source} are read into {' or '.join(families)}; this model is of the family {family}",
+        f"build the model from a recipe of that family; {family} is read from: {readers}",
+    )
 
 
 def _unwrap(state: Mapping[str, Any], averages: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -203,89 +170,6 @@ def _unwrap(state: Mapping[str, Any], averages: tuple[str, ...]) -> tuple[dict[s
 
 def _is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype != object
-
-
-def _leave_out(theirs: Mapping[str, Any], conversion: Conversion) -> dict[str, Any]:
-    patterns = [pattern for pattern, _ in conversion.left_out]
-    return {key: value for key, value in theirs.items() if not any(re.fullmatch(p, key) for p in patterns)}
-
-
-def _fit_classes(
-    theirs: Mapping[str, Any], num_classes: int, conversion: Conversion
-) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
-    """Their weights with the "unlabelled" output dropped if the model has none, what was dropped, notes."""
-    weights = dict(theirs)
-    key, axis = conversion.classifiers[0]
-    classifier = weights.get(key)
-    if classifier is None:
-        return weights, (), ()  # named with all other missing tensors later
-    outputs = classifier.shape[axis] if isinstance(classifier, Tensor) and classifier.ndim > axis else 0
-    unlabelled = conversion.unlabelled_output.get(outputs)
-    if outputs == num_classes:
-        if unlabelled is None:
-            return weights, (), ()
-        note = f"output {unlabelled} of the original means 'unlabelled'; the model keeps it as a class"
-        return weights, (), (note,)
-    if unlabelled is None or outputs != num_classes + 1:
-        raise CheckpointError(
-            "K403",
-            f"{key} has {outputs} outputs, the model {num_classes} classes; "
-            "nothing says which output belongs to which class",
-            f"build the model with num_classes={outputs}, or choose a recipe of a data set with that many classes"
-            if outputs
-            else "the file is damaged",
-        )
-    kept = [output for output in range(outputs) if output != unlabelled]
-    dropped = []
-    for name, class_axis in conversion.classifiers:
-        if name in weights and weights[name].ndim > class_axis and weights[name].shape[class_axis] == outputs:
-            weights[name] = weights[name].index_select(class_axis, torch.tensor(kept, device=weights[name].device))
-            dropped.append(f"{name}[{':, ' * class_axis}{unlabelled}]")
-    note = (
-        f"output {unlabelled} of {outputs} ('unlabelled') was dropped: the model never predicts it, "
-        f"the other {num_classes} keep their order"
-    )
-    return weights, tuple(dropped), (note,)
-
-
-def _reshape(weights: dict[str, Any], conversion: Conversion) -> tuple[dict[str, Any], dict[str, str]]:
-    """Their tensors split, joined and regrouped, and what each new key was made of."""
-    weights = dict(weights)
-    origins: dict[str, str] = {}
-    for rule in conversion.tensors:
-        for key in [key for key in weights if re.fullmatch(rule.pattern, key)]:
-            if key not in weights or not isinstance(weights[key], Tensor):
-                continue
-            if isinstance(rule, Regroup):
-                groups = weights[key].chunk(len(rule.order), dim=1)
-                weights[key] = torch.cat([groups[place] for place in rule.order], dim=1)
-            elif isinstance(rule, Split):
-                total = sum(share for _, share in rule.parts)
-                tensor = weights.pop(key)
-                lengths = [len(tensor) * share // total for _, share in rule.parts]
-                if sum(lengths) != len(tensor):
-                    raise _other_shape([f"{key} has {len(tensor)} rows; expected a multiple of {total}"])
-                for (name, _), part in zip(rule.parts, tensor.split(lengths), strict=True):
-                    weights[re.sub(rule.pattern, name, key)] = part
-                    origins[re.sub(rule.pattern, name, key)] = key
-            else:
-                keys = [key, *(re.sub(rule.pattern, other, key) for other in rule.others)]
-                if all(part in weights for part in keys):
-                    joined = re.sub(rule.pattern, rule.key, key)
-                    weights[joined] = torch.cat([weights.pop(part) for part in keys])
-                    origins[joined] = " + ".join(keys)
-    return weights, origins
-
-
-def _rename(weights: Mapping[str, Any], conversion: Conversion) -> dict[str, str]:
-    """Their keys -> what the rules make of them."""
-    names = {}
-    for key in weights:
-        name = key
-        for pattern, replacement in conversion.rules:
-            name = re.sub(pattern, replacement, name)
-        names[key] = name
-    return names
 
 
 def _below(key: str, prefixes: tuple[str, ...]) -> bool:
@@ -362,9 +246,9 @@ def _match(
     if unexplained or required:
         reasons = []
         if unexplained:
-            reasons.append(f"{len(unexplained)} keys have no place in the model: {_some(unexplained)}")
+            reasons.append(f"{len(unexplained)} keys have no place in the model: {some(unexplained)}")
         if required:
-            reasons.append(f"{len(required)} tensors of the model are not in the file: {_some(required)}")
+            reasons.append(f"{len(required)} tensors of the model are not in the file: {some(required)}")
         raise CheckpointError(
             "K404",
             f"weights of {source}: {'; '.join(reasons)}",
@@ -380,17 +264,4 @@ def _check_shapes(fitted: Mapping[str, Tensor], ours: Mapping[str, Tensor], pair
         if fitted[our_key].shape != ours[our_key].shape
     ]
     if differing:
-        raise _other_shape(differing)
-
-
-def _other_shape(differing: list[str]) -> CheckpointError:
-    return CheckpointError(
-        "K403",
-        f"{len(differing)} tensors have another shape: {_some(differing)}",
-        "the file comes from a network of another width or version",
-    )
-
-
-def _some(keys: list[str] | tuple[str, ...]) -> str:
-    shown = ", ".join(keys[:SHOWN])
-    return f"{shown} and {len(keys) - SHOWN} more" if len(keys) > SHOWN else shown
+        raise other_shape(differing)

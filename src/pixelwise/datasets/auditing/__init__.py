@@ -1,1 +1,1 @@
-"""Whether a data set is right: every file examined, findings concluded, the verdict of `check`."""
+"""Auditing: every file is examined, findings are concluded from what was seen, and `check` gives its verdict."""

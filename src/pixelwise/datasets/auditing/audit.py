@@ -15,31 +15,40 @@ import numpy as np
 
 from pixelwise.datasets.auditing.conclusions import Twins, collect_findings, relative_name
 from pixelwise.datasets.auditing.examination import Examination, ExaminationCache, examine
-from pixelwise.datasets.auditing.near_duplicates import KEPT_PAIRS, NearDuplicate, Seen, repeated, twins_across
+from pixelwise.datasets.auditing.near_duplicates import KEPT_TWINS, NearDuplicate, Seen, repeated, twins_across
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import HashCache, stat_signature
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.machine.threads import reading_threads
+from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.classes.tables import IGNORE
 from pixelwise.storage import printable, remembered, sha256_bytes
 from pixelwise.storage.cache_kinds import AUDIT
 from pixelwise.storage.caches import subject_of
 
-Progress = Callable[[int, int], None]
+
+class _Called(Observer):
+    """Passes progress on to a function."""
+
+    def __init__(self, progress: Callable[[int, int], None]) -> None:
+        self._progress = progress
+
+    def progress(self, done: int, total: int | None) -> None:
+        self._progress(done, total or 0)
 
 
 class SplitStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """Counts over the usable pairs of one split; class ids index the tuples.
 
     Attributes:
-        images: Usable pairs.
+        images: Number of usable pairs.
         pixels: Labelled pixels of each class.
-        void_pixels: Ignored pixels.
+        void_pixels: Number of ignored pixels.
         labelled_pixels: All others; less than the sum of `pixels` where classes overlap (multi-label data).
         images_with_class: Number of images that hold the class.
         pixels_of_images_with_class: All pixels of those images, ignored ones included.
-        mean: Of all pixels of the readable images, red, green and blue, or each of `data.channels`, in 0..1.
+        mean: Mean over all pixels of the readable images in 0..1, of red, green and blue or of each of `data.channels`.
         std: Their standard deviation; with `mean`, what the network's input can be normalised by.
         repeated: Images that show nothing new after those before them, as the frames of a video do: the split
             says less than its number of images promises.
@@ -80,14 +89,15 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     """The result of looking at a data set.
 
     Attributes:
-        dataset: Its name.
+        dataset: Name of the data set's format.
         layout: The recognised layout, in words.
-        classes: Class names.
+        classes: Class names; the position is the class id.
         splits: Number of pairs by split, usable or not.
-        statistics: Counts by split.
-        sizes: Of the images.
+        statistics: Counts over the usable pairs, by split.
+        sizes: Sizes of the readable images.
         mask_encodings: How many masks are stored in which way, such as `palette PNG`.
-        unusable: Ids of the pairs that cannot be trained on, by split; who allows their errors leaves them out.
+        unusable: Per split, ids of the pairs with errors. They are left out where the user allows those errors
+            (`data.allow`).
         findings: Errors first, then warnings.
         near_duplicates: Images of different splits that look alike, the likest first.
         multilabel: Whether a pixel may belong to several classes.
@@ -115,8 +125,9 @@ def audit(
     dataset: Dataset,
     *,
     splits: Sequence[str] | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
     fresh: bool = False,
+    observer: Observer = SILENT,
 ) -> Audit:
     """Decode every pair of `dataset` and list everything that is wrong or odd.
 
@@ -124,27 +135,29 @@ def audit(
     modification time changes and the data set is opened the same way.
 
     Args:
-        dataset: As opened.
+        dataset: The data set, as `open_dataset` gives it.
         splits: Names of the splits to look at; None takes all.
-        progress: Called with (pairs done, pairs in total).
+        progress: Called with the number of pairs done and that of all pairs; `observer` tells more.
         fresh: Look at every file again, and compare its content with the hash that an earlier
             audit kept: D103 where it changed although size and modification time did not.
+        observer: Told how many pairs are done.
     """
     names = [name for name in dataset.splits if splits is None or name in splits]
     return remembered(
         AUDIT,
         _cache_key(dataset, names),
         Audit,
-        lambda: _audit(dataset, names, progress, fresh=fresh),
+        lambda: _audit(dataset, names, observer if progress is None else _Called(progress), fresh=fresh),
         subject=subject_of(dataset.root.absolute(), dataset.name, dataset.reading, names),
         fresh=fresh,
     )
 
 
-def _audit(dataset: Dataset, names: Sequence[str], progress: Progress | None, *, fresh: bool) -> Audit:
+def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh: bool) -> Audit:
+    observer.phase("looking at the data")
     pairs = [(name, sample) for name in names for sample in dataset.splits[name]]
     hashes = HashCache(dataset.root)
-    examinations = _examine_all(dataset, pairs, hashes, progress=progress, fresh=fresh)
+    examinations = _examine_all(dataset, pairs, hashes, observer=observer, fresh=fresh)
     statistics = {name: _statistics([e for e in examinations if e.split == name], dataset) for name in names}
     twins = _twins(examinations, names)
     return Audit(
@@ -168,7 +181,7 @@ def _audit(dataset: Dataset, names: Sequence[str], progress: Progress | None, *,
                 distance=distance,
             )
             for pairs_of_splits in twins.values()
-            for one, other, distance in pairs_of_splits[:KEPT_PAIRS]
+            for one, other, distance in pairs_of_splits[:KEPT_TWINS]
         ),
     )
 
@@ -177,7 +190,7 @@ def raise_for_errors(audit: Audit, allow: Sequence[str] = ()) -> None:
     """Refuse data with errors.
 
     Args:
-        audit: Of the data.
+        audit: What was found in the data.
         allow: Codes of errors that the user accepts (`data.allow`).
 
     Raises:
@@ -192,7 +205,8 @@ def raise_for_errors(audit: Audit, allow: Sequence[str] = ()) -> None:
         more = first.total - len(first.files)
         message += f" [{', '.join(first.files)}{f' and {more} more' if more else ''}]"
     if len(errors) > 1:
-        message += f"; and {len(errors) - 1} more kinds of errors: run `pixelwise check`"
+        others = len(errors) - 1
+        message += f"; and {others} more error type{'' if others == 1 else 's'}: run `pixelwise check`"
     raise DataError(first.code, message, first.fix)
 
 
@@ -201,7 +215,7 @@ def _examine_all(
     pairs: Sequence[tuple[str, Sample]],
     hashes: HashCache,
     *,
-    progress: Progress | None,
+    observer: Observer,
     fresh: bool,
 ) -> list[Examination]:
     """Every pair's examination, in order; what was learnt survives an interruption."""
@@ -219,8 +233,7 @@ def _examine_all(
         with ThreadPoolExecutor(reading_threads()) as pool:
             for done, examination in enumerate(pool.map(look, pairs), start=1):
                 examinations.append(examination)
-                if progress is not None:
-                    progress(done, len(pairs))
+                observer.progress(done, len(pairs))
     finally:
         hashes.save()
         known.save()

@@ -1,4 +1,4 @@
-"""What a network with coarse output can reach at best: the truth itself, shrunk and enlarged again.
+"""The upper bound on the mIoU of a network with coarse output: the labels themselves, shrunk and enlarged again.
 
 A head at stride 8 predicts one class for 8x8 pixels, or class scores that are enlarged. However good its
 features are, thin poles are lost. The ceiling says how much of the mIoU that costs on given labels.
@@ -33,7 +33,7 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     """The best mIoU at one output stride.
 
     Attributes:
-        stride: Of the output.
+        stride: Output stride.
         nearest: mIoU (0..1) of labels shrunk and enlarged by nearest neighbour; NaN without a labelled pixel.
         bilinear: mIoU of class shares per cell, enlarged bilinearly; the largest wins.
         per_class: IoU of each class with `bilinear`; NaN for classes that do not occur.
@@ -51,8 +51,8 @@ def measure_ceiling(dataset: Dataset, samples: Sequence[Sample]) -> tuple[Ceilin
     """The ceiling at every stride of `STRIDES`, over at most `MOST_IMAGES` of the samples, evenly spread.
 
     Args:
-        dataset: Gives label table and reading options.
-        samples: With masks; those that cannot be read are left out. The sample shrinks further where the
+        dataset: The data set, whose label table and reading options are used.
+        samples: Samples with masks; those that cannot be read are left out. Fewer are measured where the
             masks are large, so that it takes seconds. The result is kept in the user's cache folder.
     """
     chosen = _evenly([sample for sample in samples if sample.mask_path is not None], MOST_IMAGES)
@@ -86,7 +86,7 @@ def count_overlap(labels: np.ndarray, stride: int, num_classes: int) -> np.ndarr
         labels: uint8 (H, W) class ids, 255 = ignored. Ignored pixels count nowhere; neither do pixels whose
             value in the small mask is ignored.
         stride: The small mask has ceil(H / stride) rows.
-        num_classes: K.
+        num_classes: K, the number of classes.
 
     Returns:
         int64 (2, 3, K): for nearest and bilinear, pixels of each class that are right, that are truly of the

@@ -22,8 +22,8 @@ def class_weights(kind: ClassWeights, counts: SplitStatistics, *, multilabel: bo
     """One weight per class by the named rule, or the given ones; None for `none`.
 
     Args:
-        kind: As `loss.class_weights`.
-        counts: Of the training split.
+        kind: Name of a rule, or the weights themselves, as in `loss.class_weights`.
+        counts: Pixel counts of the training split.
         multilabel: Whether weights are those of the pixels that have a class, beside 1 of the others.
 
     Raises:
@@ -54,8 +54,8 @@ def positive_weights(pixels: Sequence[int], labelled: int) -> tuple[float, ...]:
     """sqrt(pixels without the class / pixels with it): `inverse_sqrt_weights` of the two, as the weight of the latter.
 
     Args:
-        pixels: With each class; of multi-label data.
-        labelled: All that are not ignored.
+        pixels: Number of pixels that have each class.
+        labelled: Number of pixels that are not ignored.
 
     Returns:
         One weight per class, within 1/6..6; the other pixels weigh 1.

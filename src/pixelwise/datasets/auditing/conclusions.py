@@ -1,4 +1,4 @@
-"""From what was learnt about single pairs to findings about the data set."""
+"""Findings about a data set, concluded from what was learnt about single pairs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pixelwise.storage import printable
 Twins = Mapping[tuple[str, str], Sequence[tuple[Seen, Seen, int]]]
 """By two splits: an image of the first, one of the second that looks like it, and how many bits differ."""
 
-# So many classes are named in a sentence.
+# A sentence names at most this many classes.
 _NAMED = 8
 
 
@@ -38,11 +38,11 @@ def collect_findings(
     """Everything that is wrong or odd, errors first.
 
     Args:
-        dataset: As opened; its own problems are repeated.
-        examinations: Of all pairs.
-        pixels: By split, labelled pixels of each class.
+        dataset: The data set; the problems that were noticed when it was opened are repeated.
+        examinations: What was learnt about every pair.
+        pixels: Split -> number of labelled pixels of each class.
         changed: Files whose content changed behind an unchanged modification time.
-        twins: By two splits, images of them that look alike, with the number of bits that differ.
+        twins: Two splits -> images of them that look alike, with the number of bits in which their hashes differ.
     """
     findings = [_relative(found, dataset.root) for found in dataset.problems]
     findings += _per_file(dataset, examinations)

@@ -28,7 +28,7 @@ from pixelwise.storage.cache_kinds import EXAMINED
 from pixelwise.storage.caches import recall, remember
 
 MAX_VALUES = 1000
-"""So many values of a mask are kept, the most frequent ones: a photo in place of a mask has 100 000 colours."""
+"""At most this many values of a mask are kept, the most frequent ones: a photo may have 100 000 colours."""
 
 
 @dataclass
@@ -37,19 +37,19 @@ class Examination:
 
     Attributes:
         split: The split of the sample.
-        sample: The pair.
+        sample: The pair that was examined.
         errors: What is wrong, with the file it is wrong with.
         image: Facts about the image; None if it could not be read.
         size: (height, width) of the image as read.
         digest: SHA-256 of the image file; empty if it could not be read.
-        encoding: Of the mask, in words; empty if it could not be read.
+        encoding: How the mask is stored, in words; empty if it could not be read.
         pixels: int64 (256,) number of pixels by class id (255 = ignored); None unless the pair is
             usable. Those of multi-label data overlap.
         raw_ids: Raw value -> pixels of a mask with one channel.
         unknown_ids: Those without a meaning.
         unknown_colors: `0xrrggbb` -> pixels without a meaning, of an RGB mask.
         colors: Raw value -> colour in the palette of a palette mask, for the values that occur.
-        channel_means: Of the image, per channel, 0..255.
+        channel_means: Mean of each channel of the image, 0..255.
         channel_squares: Means of the squared values.
         look: What the image looks like, to find images like it.
     """
@@ -82,9 +82,9 @@ def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, 
 
     Args:
         split: The split of `sample`.
-        sample: Of `dataset`.
-        dataset: Gives label table and reading options.
-        hashes: Gives and keeps the contents' hashes.
+        sample: A pair of `dataset`.
+        dataset: The data set, whose label table and reading options are used.
+        hashes: Cache of the files' content hashes.
         fresh: Compute the hashes again and compare them with the kept ones.
     """
     result = Examination(split, sample)
@@ -123,7 +123,7 @@ def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, 
 
 
 def _examine_class_masks(result: Examination, dataset: Dataset) -> None:
-    """As `examine`, of one mask per class; `pixels` of classes that overlap add up to more than there are."""
+    """Examine a pair with one mask per class; `pixels` of classes that overlap add up to more than there are."""
     sample = result.sample
     found = read_class_masks(sample, dataset, result.size if result.image is not None else None, result.image)
     result.encoding = f"{found.encoding}, one per class" if found.encoding else ""
@@ -180,7 +180,7 @@ def _compare_sizes(
 
 
 _Known = dict[bytes, tuple[bytes, bytes]]
-"""Which pair -> sizes and times of its files, and the encoded examination."""
+"""A pair -> sizes and times of its files, and the encoded examination."""
 
 
 class ExaminationCache:
@@ -190,7 +190,7 @@ class ExaminationCache:
     only the changed pairs are decoded again.
 
     Args:
-        dataset: As opened.
+        dataset: The data set, as `open_dataset` gives it.
         fresh: Forget everything, and remember what is learnt now.
     """
 

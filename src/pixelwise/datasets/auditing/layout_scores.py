@@ -1,4 +1,4 @@
-"""How well each known layout explains a folder: what was recognised, and what came second."""
+"""Scores of layouts: how well each known one explains a folder, the recognised one and what came second."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import list_images
-from pixelwise.datasets.opening import DRAWN, LAYOUTS
+from pixelwise.datasets.recognition import recognised
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 
@@ -20,7 +20,7 @@ class LayoutScore(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: What `data.dataset` calls it.
-        description: In words.
+        description: The layout in words.
         pairs: Images with a mask that it finds.
         used: Image files below the folder that are part of a pair.
         files: Image files below the folder.
@@ -41,22 +41,23 @@ class LayoutScore(msgspec.Struct, frozen=True, kw_only=True):
 def layout_scores(dataset: Dataset) -> tuple[LayoutScore, ...]:
     """The layout that `dataset` was opened with, then all others that find a pair, the best first.
 
-    Only names are read. Layouts whose masks would have to be drawn first are never tried.
+    Only names are read. Formats whose masks would have to be drawn first are never tried, and public data sets only
+    where the names of the files are theirs.
     """
     files = {_key(entry.path) for entry in list_images(dataset.root).entries}
     samples = [sample for found in dataset.splits.values() for sample in found]
     opened = _score(dataset.name, dataset.layout, samples, files)
     others: dict[str, LayoutScore] = {}
-    for name, (find, _) in LAYOUTS.items():
-        if name == dataset.name or name in DRAWN or name == "cocostuff171":
+    for format in recognised(dataset.root):
+        if format.name == dataset.name or format.drawn:
             continue
         layout: Layout | None = None
-        with contextlib.suppress(DataError):  # damaged files of another layout are no matter here
-            layout = find(dataset.root)
+        with contextlib.suppress(DataError):  # damaged files of another format are no matter here
+            layout = format.layout(dataset.root)
         if layout is None:
             continue
-        score = _score(name, layout.description, [s for found in layout.splits.values() for s in found], files)
-        # `ade20k` and `ade20k32` are the same files.
+        score = _score(format.name, layout.description, [s for found in layout.splits.values() for s in found], files)
+        # The same files under another name are no other way to read them.
         if score.pairs and layout.description != dataset.layout:
             others.setdefault(layout.description, score)
     return (opened, *sorted(others.values(), key=lambda score: -score.used))

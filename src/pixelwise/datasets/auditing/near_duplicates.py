@@ -24,8 +24,8 @@ MAX_DISTANCE = 6
 MIN_CORRELATION = 0.95
 SMALLEST_SIDE = 32
 """Smaller images have too little to tell them apart."""
-KEPT_PAIRS = 100
-"""So many pairs of two splits are listed; the rest is a number."""
+KEPT_TWINS = 100
+"""At most this many look-alikes of two splits are listed; the others are counted."""
 _LEAST_CONTRAST = 3.0
 _THUMBNAIL = 16
 _BLOCK = 256
@@ -50,10 +50,10 @@ class NearDuplicate(msgspec.Struct, frozen=True, kw_only=True):
     """Two images that look alike.
 
     Attributes:
-        splits: Of the first and the second; the earlier split first.
-        ids: Their sample ids.
+        splits: Splits of the two images, the earlier one first.
+        ids: Sample ids of the two images.
         files: Their image files, printable and relative to the data set's folder.
-        distance: In how many of 64 bits their hashes differ.
+        distance: Number of bits in which their 64-bit hashes differ.
     """
 
     splits: tuple[str, str]
@@ -66,11 +66,11 @@ class Seen(NamedTuple):
     """An image to compare.
 
     Attributes:
-        split: Of the sample.
-        id: Of the sample.
-        path: Of the image.
+        split: Split of the sample.
+        id: Id of the sample.
+        path: The image file.
         digest: SHA-256 of the file: identical files are no near-duplicates.
-        look: Of the pixels.
+        look: Perceptual hash and small grey copy of the pixels.
     """
 
     split: str
@@ -102,19 +102,19 @@ def alike(first: Look, second: Look) -> bool:
 
 
 def twins_across(first: Sequence[Seen], second: Sequence[Seen]) -> list[tuple[Seen, Seen, int]]:
-    """For every image of `second` that has one, the image of `first` that looks most like it.
+    """Find for every image of `second` the image of `first` that looks most like it, if one looks alike at all.
 
     Args:
-        first: Of one split.
-        second: Of another.
+        first: Images of one split.
+        second: Images of another split.
 
     Returns:
-        (of the first, of the second, differing bits), nearest pairs first.
+        (of the first, of the second, differing bits), the nearest first.
     """
     first = [seen for seen in first if seen.look.hash >= 0]
     second = [seen for seen in second if seen.look.hash >= 0]
     hashes = np.array([seen.look.hash for seen in first], np.uint64)
-    pairs: list[tuple[Seen, Seen, int]] = []
+    twins: list[tuple[Seen, Seen, int]] = []
     for start in range(0, len(second) if first else 0, _BLOCK):
         block = second[start : start + _BLOCK]
         wanted = np.array([seen.look.hash for seen in block], np.uint64)
@@ -124,9 +124,9 @@ def twins_across(first: Sequence[Seen], second: Sequence[Seen]) -> list[tuple[Se
             for column in sorted(candidates, key=lambda index, row=row: int(distances[row, index])):
                 one, other = first[column], block[row]
                 if one.digest != other.digest and _correlation(one.look, other.look) >= MIN_CORRELATION:
-                    pairs.append((one, other, int(distances[row, column])))
+                    twins.append((one, other, int(distances[row, column])))
                     break
-    return sorted(pairs, key=lambda pair: (pair[2], pair[1].id))
+    return sorted(twins, key=lambda twin: (twin[2], twin[1].id))
 
 
 def repeated(images: Sequence[Seen]) -> int:

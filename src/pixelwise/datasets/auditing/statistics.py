@@ -1,22 +1,29 @@
-"""What an audit measures for training: class weights and the normalisation of images."""
+"""Statistics of a data set, and what follows from them for training: class weights and the normalisation of images."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import msgspec
 
-from pixelwise.datasets.auditing.audit import Audit, SplitStatistics
+from pixelwise.datasets.auditing.audit import Audit, SplitStatistics, audit
 from pixelwise.datasets.auditing.class_weights import (
     enet_weights,
     inverse_sqrt_weights,
     median_frequency_weights,
     positive_weights,
 )
+from pixelwise.datasets.opening import open_folder
 from pixelwise.errors import DataError
+from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
 
 DIGITS = 6
-"""Of the mean and the standard deviation that are written into a recipe."""
+"""Digits of the mean and the standard deviation that are written into a recipe."""
 SMALLEST_STD = 0.1 / 255
 """A band that changes less than this is taken for constant: dividing by it would turn noise into a signal."""
 
@@ -25,16 +32,60 @@ class Suggestions(msgspec.Struct, frozen=True, kw_only=True):
     """Values measured on the split that is trained on.
 
     Attributes:
-        split: Which one.
+        split: Name of the split.
         class_weights: `loss.class_weights` by its name -> one weight per class.
-        mean: Of red, green and blue, or of each of `data.channels`, 0..1.
-        std: Likewise.
+        mean: Mean of red, green and blue, or of each of `data.channels`, 0..1.
+        std: Standard deviation of the same channels, 0..1.
     """
 
     split: str
     class_weights: dict[str, tuple[float, ...]]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+
+class Statistics(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers about a data set.
+
+    Attributes:
+        audit: Counts by split and class, sizes, findings.
+        suggestions: Class weights and normalisation; None where nothing can be trained on.
+        channels: The channels that mean and standard deviation are of (`data.channels`); None: red, green and blue.
+    """
+
+    audit: Audit
+    suggestions: Suggestions | None
+    channels: tuple[int, ...] | None = None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Everything but the findings, for JSON."""
+        histogram = self.audit.sizes.histogram
+        return {
+            "dataset": self.audit.dataset,
+            "classes": self.audit.classes,
+            "splits": self.audit.statistics,
+            "sizes": [{"height": size[0], "width": size[1], "images": images} for size, images in histogram],
+            "suggestions": self.suggestions,
+        }
+
+
+def statistics(
+    root: str | os.PathLike[str], overrides: Sequence[str] = (), *, observer: Observer = SILENT
+) -> Statistics:
+    """Measure a data set: pixels and images by class, sizes, colours, class weights.
+
+    Args:
+        root: Folder of the data set.
+        overrides: How to read the data, such as `data.channels=[3,2,1]`.
+        observer: Told how many images have been looked at.
+
+    Raises:
+        DataError: D222, there is no data set in the folder; what opening it raises.
+        RecipeError: An override is wrong.
+    """
+    data, dataset = open_folder(Path(root), overrides)
+    found = audit(dataset, observer=observer)
+    return Statistics(audit=found, suggestions=suggestions(found, data.train_split), channels=data.channels)
 
 
 def suggestions(found: Audit, train_split: str = "train") -> Suggestions | None:
@@ -53,7 +104,7 @@ def with_measured_bands(recipe: Recipe, counts: SplitStatistics) -> Recipe:
 
     Args:
         recipe: Left as it is if `model.preprocessing` has as many values as there are bands.
-        counts: Of the split that is trained on; all pixels of its images count, whatever the classes.
+        counts: Statistics of the split that is trained on; all pixels of its images count, whatever the classes.
 
     Raises:
         DataError: D107, a band has the same value everywhere.

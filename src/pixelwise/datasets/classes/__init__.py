@@ -1,1 +1,1 @@
-"""Which classes a data set has: tables, names, and what mask values give away."""
+"""Classes of a data set: tables, names, and what mask values give away."""

@@ -70,9 +70,9 @@ def read_mask_ids(root: Path, masks: Sequence[Path], *, max_pixels: int, divisor
 
     Args:
         root: The data set that they are of.
-        masks: Their files.
-        max_pixels: As in `pixelwise.datasets.reading.decoding.decode`.
-        divisor: Of masks that hold class * divisor + instance.
+        masks: The mask files.
+        max_pixels: Larger masks are refused before they are decoded.
+        divisor: `data.instance_divisor`, for masks that hold class * divisor + instance; None for all others.
     """
     return remembered(
         MASK_IDS,

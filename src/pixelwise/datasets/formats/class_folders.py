@@ -17,10 +17,11 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, in_order
+from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import Entry, Listing, list_images
-from pixelwise.datasets.layouts.pairing import pair_classes
+from pixelwise.datasets.layouts.matching import match_classes
 from pixelwise.datasets.layouts.splits import divided
+from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import MOST_LABELS
@@ -37,7 +38,7 @@ def class_folders_layout(root: Path, places: Mapping[_Split, tuple[Path, Path]])
     """The layout of one folder of masks per class; None where no image has a mask in such a folder.
 
     Args:
-        root: The data set.
+        root: Folder of the data set.
         places: Split -> its folders of images and of masks; the split is None where there are no splits. The folder
             of masks may be the same for several splits.
     """
@@ -55,7 +56,7 @@ def class_folders_layout(root: Path, places: Mapping[_Split, tuple[Path, Path]])
     samples: dict[str, tuple[Sample, ...]] = {}
     for split, (_, folder) in places.items():
         name = split or "train"
-        samples[name], found = pair_classes(
+        samples[name], found = match_classes(
             name, listings[split].entries, masks[split], classes, ignore=IGNORE_FOLDER, masks=folder / "CLASS"
         )
         problems += found
@@ -151,4 +152,4 @@ def _matches(images: Listing, by_class: Mapping[str, Sequence[Entry]]) -> bool:
 
 
 def _below(folder: Path, root: Path) -> str:
-    return f"{printable(folder.relative_to(root))}/"
+    return f"{printable(folder.relative_to(root).as_posix())}/"

@@ -20,15 +20,17 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, split_of
+from pixelwise.datasets.format import ANNOTATIONS, Format, Miniature, Scenes, register
+from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
 from pixelwise.datasets.layouts.named_images import NamedImages, file_name
 from pixelwise.datasets.layouts.outlines import Broken, Picture, Shape, draw, drawn_layout, unannotated
 from pixelwise.datasets.layouts.rasterising import draw_segmentation
+from pixelwise.datasets.layouts.words import SPLIT_NAMES, split_of
+from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.errors import DataError
-from pixelwise.storage import printable
+from pixelwise.storage import json_text, printable, write_text
 
-LOOKED_FOR = "a JSON file in COCO's format (images, annotations, categories) beside the images or in annotations/"
 _HELP = "export it as `COCO instances`, with polygons or run-length codes"
 _WORDS = re.compile(r"[a-z]+")
 _KEYS = (b'"images"', b'"annotations"', b'"categories"')
@@ -78,8 +80,8 @@ def coco_own_layout(root: Path) -> Layout | None:
     without = unannotated(listing.entries, drawn, "entry in a JSON file", lambda path: path.name in named)
     return drawn_layout(
         "coco",
-        f"COCO's JSON format: {', '.join(printable(file.relative_to(root)) for file in files[:3])}, drawn as masks "
-        "into the cache folder",
+        f"COCO's JSON format: {', '.join(printable(file.relative_to(root).as_posix()) for file in files[:3])}, "
+        "drawn as masks into the cache folder",
         root,
         drawn,
         _names(read.values()),
@@ -187,3 +189,33 @@ def _pixels(id: int | str, outline: Any, height: int, width: int) -> np.ndarray:
         return draw_segmentation(outline, height, width)
     except (ValueError, TypeError) as error:
         raise ValueError(f"annotation {id}: {error}") from error
+
+
+def _write(root: Path, scenes: Scenes) -> None:
+    categories = [{"id": number, "name": name} for number, name in enumerate(scenes.classes) if number]
+    for split, members in scenes.splits.items():
+        images, annotations = [], []
+        for number, scene in enumerate(members):
+            (height, width), file = scene.labels.shape, f"{number:04d}.png"
+            write_image(root / split / file, scene.image)
+            images.append({"id": number, "file_name": file, "height": height, "width": width})
+            for class_id, left, top, right, bottom in scene.boxes:
+                outline = [[left, top, right, top, right, bottom, left, bottom]]
+                one = {"image_id": number, "category_id": class_id, "segmentation": outline}
+                annotations.append({"id": len(annotations) + 1, **one})
+        content = {"images": images, "annotations": annotations, "categories": categories}
+        write_text(root / split / "_annotations.coco.json", json_text(content))
+
+
+register(
+    Format(
+        name="coco",
+        title="COCO's JSON",
+        expected="a JSON file in COCO's format (images, annotations, categories) beside the images or in annotations/",
+        layout=coco_own_layout,
+        recognise=lambda root: any(_is_coco(path) for path in _candidates(root)),
+        priority=ANNOTATIONS,
+        drawn=True,
+        miniature=Miniature(write=_write, boxes=True),
+    )
+)

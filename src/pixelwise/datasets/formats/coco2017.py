@@ -21,18 +21,21 @@ import numpy as np
 
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.fingerprint import HashCache
+from pixelwise.datasets.format import PUBLIC, Format, Miniature, OtherFormatError, Scenes, register
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import list_images
+from pixelwise.datasets.layouts.named_images import file_name
 from pixelwise.datasets.layouts.rasterising import draw_segmentation
+from pixelwise.datasets.layouts.writing import write_image
+from pixelwise.datasets.publication import Publication, Source
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
-from pixelwise.recipes.classes.tables import IGNORE
-from pixelwise.storage import printable
+from pixelwise.recipes.classes.tables import IGNORE, VOC
+from pixelwise.storage import json_text, portable, printable, write_text
 from pixelwise.storage.cache_kinds import COCOSEG21
 from pixelwise.storage.caches import building_entry, entry_path, subject_of
 from pixelwise.storage.locks import keep_in_use
 
-LOOKED_FOR = "{train,val}2017/ (or images/{train,val}2017/) with annotations/instances_{train,val}2017.json"
 CATEGORIES = {
     5: "airplane", 2: "bicycle", 16: "bird", 9: "boat", 44: "bottle", 6: "bus", 3: "car", 17: "cat", 62: "chair",
     21: "cow", 67: "dining table", 18: "dog", 19: "horse", 4: "motorcycle", 1: "person", 64: "potted plant",
@@ -44,10 +47,6 @@ SMALLEST_AREA = 1000
 
 _INDEX = "index.json"
 _HELP = "unpack annotations_trainval2017.zip again; its instances_*2017.json list images and annotations"
-
-
-class OtherCategoriesError(DataError):
-    """D227: a file is named like COCO's own but holds other categories."""
 
 
 class _Image(msgspec.Struct):
@@ -85,7 +84,7 @@ class _Drawn(msgspec.Struct, array_like=True):
     """One image of the index: its mask is `STEM.png` beside the index.
 
     Attributes:
-        file_name: Of the image.
+        file_name: File name of the image.
         labelled: Whether its objects cover more than `SMALLEST_AREA`.
     """
 
@@ -98,13 +97,14 @@ def coco_layout(root: Path) -> Layout | None:
 
     Raises:
         DataError: D227, an annotation file is not what COCO ships.
+        OtherFormatError: D227, an annotation file holds other categories than COCO's.
         ResourceError: S601, the disk of the cache folder is full.
     """
     return _layout(root, "cocoseg21", filtered=("train",))
 
 
 def coco_edgeai_layout(root: Path) -> Layout | None:
-    """As `coco_layout`, as `cocoseg21-edgeai`."""
+    """The layout of `root` as `cocoseg21-edgeai`; see `coco_layout`."""
     return _layout(root, "cocoseg21-edgeai", filtered=("train", "val"))
 
 
@@ -159,7 +159,7 @@ def _samples(
         if entry is None:
             missing.append(printable(folder / image.file_name))
         else:
-            samples.append(Sample(entry.key, entry.path, masks / f"{Path(image.file_name).stem}.png"))
+            samples.append(Sample(entry.key, entry.path, masks / _mask_name(image.file_name)))
     if missing:
         problems.append(
             finding(
@@ -208,7 +208,7 @@ def _check_categories(found: list[_Category], file: Path) -> None:
     names = {category.id: category.name for category in found}
     for category, name in CATEGORIES.items():
         if names.get(category) != name:
-            raise OtherCategoriesError(
+            raise OtherFormatError(
                 "D227",
                 f"{printable(file)}: category {category} is {names.get(category)!r}; expected COCO's {name!r}",
                 "these are not COCO's own annotations: data.dataset=coco takes the categories as they are",
@@ -227,10 +227,14 @@ def _draw_all(annotations: _Annotations, file: Path, folder: Path) -> list[_Draw
         objects = of_image[image.id]
         labels = _draw(image, objects, class_of, file)
         _, png = cv2.imencode(".png", labels, (cv2.IMWRITE_PNG_COMPRESSION, 1))
-        (folder / f"{Path(image.file_name).stem}.png").write_bytes(png.tobytes())
+        (folder / _mask_name(image.file_name)).write_bytes(png.tobytes())
         index.append(_Drawn(image.file_name, sum(one.area for one in objects) > SMALLEST_AREA))
     (folder / _INDEX).write_bytes(msgspec.json.encode(index))
     return index
+
+
+def _mask_name(image_name: str) -> str:
+    return f"{portable(Path(file_name(image_name)).stem, ending='.png')}.png"
 
 
 def _draw(image: _Image, objects: Iterable[_Annotation], class_of: dict[int, int], file: Path) -> np.ndarray:
@@ -255,3 +259,93 @@ def _draw(image: _Image, objects: Iterable[_Annotation], class_of: dict[int, int
 def _unusable(file: Path, error: Exception) -> DataError:
     reason = error.strerror if isinstance(error, OSError) else error
     return DataError("D227", f"{printable(file)}: {reason}", _HELP)
+
+
+def _write(root: Path, scenes: Scenes) -> None:
+    numbers = list(CATEGORIES)
+    categories = [{"id": number, "name": name, "supercategory": ""} for number, name in CATEGORIES.items()]
+    for split, members in scenes.splits.items():
+        images, annotations = [], []
+        for number, scene in enumerate(members, start=1):
+            file, (height, width) = f"{number:012d}.jpg", scene.labels.shape
+            write_image(root / f"{split}2017" / file, scene.image)
+            images.append({"id": number, "file_name": file, "height": height, "width": width})
+            for class_id, left, top, right, bottom in scene.boxes:
+                annotations.append(
+                    {
+                        "id": len(annotations) + 1,
+                        "image_id": number,
+                        "category_id": numbers[class_id - 1],
+                        "segmentation": [[left, top, right, top, right, bottom, left, bottom]],
+                        "area": (right - left) * (bottom - top),
+                        "iscrowd": 0,
+                        "bbox": [left, top, right - left, bottom - top],
+                    }
+                )
+        content = {"images": images, "annotations": annotations, "categories": categories}
+        (root / "annotations").mkdir(exist_ok=True)
+        write_text(root / "annotations" / f"instances_{split}2017.json", json_text(content))
+
+
+_EXPECTED = "{train,val}2017/ (or images/{train,val}2017/) with annotations/instances_{train,val}2017.json"
+_ARCHIVES = "http://images.cocodataset.org"
+IMAGE_ARCHIVES = (
+    Source(
+        file="train2017.zip",
+        url=f"{_ARCHIVES}/zips/train2017.zip",
+        brings="train2017",
+        size=19_336_861_798,
+        sha256="69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929",
+    ),
+    Source(
+        file="val2017.zip",
+        url=f"{_ARCHIVES}/zips/val2017.zip",
+        brings="val2017",
+        size=815_585_330,
+        sha256="4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05",
+    ),
+)
+"""The photographs, which other data sets label, too."""
+_PUBLICATION = Publication(
+    name="coco",
+    summary="COCO 2017: 118287 images to train on, 5000 for val; its masks are drawn when it is opened.",
+    terms="annotations CC BY 4.0, images under Flickr's terms of use; cocodataset.org",
+    sources=(
+        *IMAGE_ARCHIVES,
+        Source(
+            file="annotations_trainval2017.zip",
+            url=f"{_ARCHIVES}/annotations/annotations_trainval2017.zip",
+            brings="annotations/instances_val2017.json",
+            size=252_907_541,
+            sha256="113a836d90195ee1f884e704da6304dfaaecff1f023f49b6ca93c4aaae470268",
+        ),
+    ),
+    expected={"train2017/*.jpg": 118287, "val2017/*.jpg": 5000, "annotations/instances_*2017.json": 2},
+)
+register(
+    Format(
+        name="cocoseg21",
+        title="COCO 2017 as 21 VOC classes",
+        expected=_EXPECTED,
+        layout=coco_layout,
+        recognise=looks_like_coco,
+        # After COCO-Stuff, which is the same images with masks besides.
+        priority=PUBLIC - 1,
+        classes=VOC,
+        drawn=True,
+        publications=(_PUBLICATION,),
+        miniature=Miniature(write=_write, size=(480, 640), boxes=True),
+    )
+)
+register(
+    Format(
+        name="cocoseg21-edgeai",
+        title="COCO 2017 as 21 VOC classes, TI's choice of images",
+        expected=_EXPECTED,
+        layout=coco_edgeai_layout,
+        classes=VOC,
+        drawn=True,
+        publications=(_PUBLICATION,),
+        miniature=Miniature(write=_write, size=(480, 640), boxes=True),
+    )
+)

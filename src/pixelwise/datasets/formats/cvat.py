@@ -17,9 +17,11 @@ from xml.etree import ElementTree
 import numpy as np
 
 from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.format import ANNOTATIONS, LISTS, Format, Miniature, Scenes, register
 from pixelwise.datasets.labels import format_color
-from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, in_order, split_of
+from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
+from pixelwise.datasets.layouts.matching import match_files
 from pixelwise.datasets.layouts.named_images import NamedImages, file_name
 from pixelwise.datasets.layouts.outlines import (
     Broken,
@@ -34,15 +36,14 @@ from pixelwise.datasets.layouts.outlines import (
     turned_rectangle,
     unannotated,
 )
-from pixelwise.datasets.layouts.pairing import pair
 from pixelwise.datasets.layouts.splits import divided
+from pixelwise.datasets.layouts.words import SPLIT_NAMES, split_of
+from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
-from pixelwise.recipes.classes.tables import Color
-from pixelwise.storage import printable
+from pixelwise.recipes.classes.tables import Color, voc_color
+from pixelwise.storage import printable, write_text
 
-LOOKED_FOR = "annotations.xml of `CVAT for images 1.1`, with images/"
-MASKS_LOOKED_FOR = "labelmap.txt with SegmentationClass/ (CVAT's `Segmentation mask 1.1`), and JPEGImages/ or images/"
 _WITHOUT_AREA = ("points", "polyline", "skeleton", "cuboid")
 _WITH_AREA = ("polygon", "box", "ellipse", "mask")
 _HELP = "export the task from CVAT again, as `CVAT for images 1.1`"
@@ -100,10 +101,10 @@ def cvat_masks_layout(root: Path) -> Layout | None:
         for split, path in known.items():
             keys = {line.strip() for line in path.read_text("utf-8", errors="surrogateescape").splitlines()}
             chosen = ([e for e in entries if e.key in keys], [e for e in mask_listing.entries if e.key in keys])
-            splits[split or ""], found = pair(split or "", *chosen, masks=masks)
+            splits[split or ""], found = match_files(split or "", *chosen, masks=masks)
             problems += found
     elif entries:
-        samples, found = pair("train", entries, mask_listing.entries, masks=masks)
+        samples, found = match_files("train", entries, mask_listing.entries, masks=masks)
         splits = divided(samples)
         problems += found
     return Layout(
@@ -248,3 +249,61 @@ def _runs(one: ElementTree.Element, label: str) -> np.ndarray:
             f"expected {height * width}"
         )
     return np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(height, width)
+
+
+def _write(root: Path, scenes: Scenes) -> None:
+    """Write `CVAT for images 1.1`: every object is a rectangle, splits are subsets of the task."""
+    task = ElementTree.Element("annotations")
+    labels = ElementTree.SubElement(ElementTree.SubElement(ElementTree.SubElement(task, "meta"), "task"), "labels")
+    for name in scenes.classes[1:]:
+        ElementTree.SubElement(ElementTree.SubElement(labels, "label"), "name").text = name
+    for split, members in scenes.splits.items():
+        for number, scene in enumerate(members):
+            (height, width), file = scene.labels.shape, f"{split}{number:04d}.png"
+            write_image(root / "images" / file, scene.image)
+            size = {"width": str(width), "height": str(height)}
+            image = ElementTree.SubElement(task, "image", {"name": file, "subset": split, **size})
+            for class_id, *corners in scene.boxes:
+                sides = dict(zip(("xtl", "ytl", "xbr", "ybr"), map(str, corners), strict=True))
+                ElementTree.SubElement(image, "box", {"label": scenes.classes[class_id], **sides})
+    ElementTree.ElementTree(task).write(root / "annotations.xml", "utf-8", xml_declaration=True)
+
+
+def _write_masks(root: Path, scenes: Scenes) -> None:
+    """Write `Segmentation mask 1.1`: RGB masks, and a list of their colours."""
+    colors = np.array([voc_color(number) for number in range(256)], np.uint8)
+    lines = (f"{name}:{','.join(map(str, colors[number]))}::\n" for number, name in enumerate(scenes.classes))
+    write_text(root / "labelmap.txt", "".join(("# label:color_rgb:parts:actions\n", *lines)))
+    (root / "ImageSets" / "Segmentation").mkdir(parents=True)
+    for split, members in scenes.splits.items():
+        names = [f"{split}{number:04d}" for number in range(len(members))]
+        for name, scene in zip(names, members, strict=True):
+            write_image(root / "JPEGImages" / f"{name}.jpg", scene.image)
+            write_image(root / "SegmentationClass" / f"{name}.png", colors[scene.labels])
+        write_text(root / "ImageSets" / "Segmentation" / f"{split}.txt", "".join(f"{name}\n" for name in names))
+
+
+register(
+    Format(
+        name="cvat-masks",
+        title="CVAT's segmentation masks",
+        expected="labelmap.txt with SegmentationClass/ (CVAT's `Segmentation mask 1.1`), and JPEGImages/ or images/",
+        layout=cvat_masks_layout,
+        recognise=lambda root: (root / "labelmap.txt").is_file() and "segmentationclass" in subfolders(root),
+        # Before its own lists in ImageSets/, which do not know the names of the colours.
+        priority=LISTS + 1,
+        miniature=Miniature(write=_write_masks, boxes=True),
+    )
+)
+register(
+    Format(
+        name="cvat",
+        title="CVAT for images",
+        expected="annotations.xml of `CVAT for images 1.1`, with images/",
+        layout=cvat_layout,
+        recognise=lambda root: any(_is_cvat(path) for path in root.glob("*.xml")),
+        priority=ANNOTATIONS + 2,
+        drawn=True,
+        miniature=Miniature(write=_write, boxes=True),
+    )
+)

@@ -26,27 +26,33 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.format import MASKS, Format, Miniature, Scenes, register
 from pixelwise.datasets.formats.class_folders import class_folders_layout
 from pixelwise.datasets.formats.scattered import scattered_layout
-from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, in_order, split_folders, split_of
+from pixelwise.datasets.layouts.description import write_description
+from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
-from pixelwise.datasets.layouts.pairing import is_mask_name, pair, pair_folders
+from pixelwise.datasets.layouts.matching import is_mask_name, match_files, match_folders
 from pixelwise.datasets.layouts.splits import divided
-from pixelwise.datasets.layouts.words import folders_by_words
+from pixelwise.datasets.layouts.words import (
+    IMAGE_WORDS,
+    MASK_WORDS,
+    SPLIT_NAMES,
+    folders_by_words,
+    split_folders,
+    split_of,
+)
+from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.samples import Sample
 from pixelwise.storage import printable
 
-LOOKED_FOR = (
-    "images/ (imgs/, JPEGImages/, original/, input/) with masks/ (labels/, annotations/, SegmentationClass/, gt/), "
-    "train/ with train_masks/, or a.jpg with a_mask.png"
-)
+# The first one that exists is taken.
 _IMAGE_FOLDERS = (
-    "images", "image", "imgs", "img", "jpegimages", "original", "originals", "input", "inputs", "photos", "pictures",
-    "frames", "rgb", "src", "source", "raw",
+    "images", "image", "imgs", "img", "jpegimages", "original", "originals", *IMAGE_WORDS, "src", "source", "raw",
 )  # fmt: skip
 _MASK_FOLDERS = (
     "masks", "mask", "labels", "label", "annotations", "annotation", "segmentationclass", "gt", "groundtruth",
-    "ground_truth", "ground-truth", "ground truth", "segmentation", "segmentations", "seg", "target", "targets",
+    "ground_truth", "ground-truth", "ground truth", *MASK_WORDS,
 )  # fmt: skip
 _SPLIT_IMAGES = ("", "_images", "_image", "_imgs")
 _SPLIT_MASKS = ("_masks", "_mask", "_labels", "_label", "annot", "_annotations", "_gt")
@@ -156,7 +162,7 @@ def _divided_by_masks(root: Path, images: Path, masks: Path, mask_splits: dict[s
     listings = {split: list_images(folder) for split, folder in mask_splits.items()}
     masks_of = {entry.path: split for split, listing in listings.items() for entry in listing.entries}
     entries = [entry for listing in listings.values() for entry in listing.entries]
-    samples, found = pair(f"{images.name}/", image_listing.entries, entries, masks=masks / "SPLIT")
+    samples, found = match_files(f"{images.name}/", image_listing.entries, entries, masks=masks / "SPLIT")
     if not samples:
         return None
     splits = {
@@ -188,7 +194,7 @@ def _side_by_side(root: Path) -> Layout | None:
         is_mask = _has_mask_name if by_name else _is_lossless
         images = [entry for entry in listings[name].entries if not is_mask(entry)]
         masks = [entry for entry in both[name] if is_mask(entry)]
-        splits[name], found = pair(name, images, masks, masks=folder)
+        splits[name], found = match_files(name, images, masks, masks=folder)
         problems += [*listings[name].problems, *found]
     if not any(splits.values()):
         return None
@@ -250,7 +256,7 @@ def _per_split(root: Path, description: str, pairs: dict[str, tuple[Path, Path]]
     splits: dict[str, tuple[Sample, ...]] = {}
     problems: list[Finding] = []
     for name, (images, masks) in sorted(pairs.items()):
-        splits[name], findings = pair_folders(name, images, masks)
+        splits[name], findings = match_folders(name, images, masks)
         problems += findings
     return Layout(name="folder", description=description, root=root, splits=in_order(splits), problems=tuple(problems))
 
@@ -274,7 +280,7 @@ def _with_strays(layout: Layout, images: Path, split_folders: list[Path]) -> Lay
 
 
 def _divided(root: Path, images: Path, masks: Path) -> Layout:
-    samples, problems = pair_folders("train", images, masks)
+    samples, problems = match_folders("train", images, masks)
     return Layout(
         name="folder",
         description=f"{images.name}/ with {masks.name}/, divided about 80 to 20 into train and val by file name",
@@ -282,3 +288,27 @@ def _divided(root: Path, images: Path, masks: Path) -> Layout:
         splits=divided(samples),
         problems=tuple(problems),
     )
+
+
+def _write(root: Path, scenes: Scenes) -> None:
+    for split, members in scenes.splits.items():
+        for number, scene in enumerate(members):
+            write_image(root / "images" / split / f"{number:04d}.png", scene.image)
+            write_image(root / "masks" / split / f"{number:04d}.png", scenes.mask(scene))
+    write_description(root, scenes.classes)
+
+
+register(
+    Format(
+        name="folder",
+        title="images and masks of the same names",
+        expected="images/ (imgs/, JPEGImages/, original/, input/) with masks/ (labels/, annotations/, "
+        "SegmentationClass/, gt/), train/ with train_masks/, or a.jpg with a_mask.png",
+        layout=folder_layout,
+        recognise=lambda root: True,
+        priority=MASKS,
+        class_layout=multilabel_layout,
+        last_resort=scattered_layout,
+        miniature=Miniature(write=_write),
+    )
+)

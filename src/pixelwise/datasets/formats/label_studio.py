@@ -1,4 +1,4 @@
-"""What Label Studio exports: brush masks as PNG, one file per task and label, or all regions as JSON.
+"""Exports of Label Studio: brush masks as PNG, one file per task and label, or all regions as JSON.
 
     task-12-annotation-34-by-5-tag-Road-0.png ...   images/...   [project.json]
     project.json   images/...
@@ -23,18 +23,18 @@ from urllib.parse import parse_qs, unquote, urlparse
 import msgspec
 import numpy as np
 
+from pixelwise.datasets.format import ANNOTATIONS, Format, Miniature, Scenes, register
 from pixelwise.datasets.formats.label_studio_regions import Annotation, outlines
-from pixelwise.datasets.layouts.layout import Layout, split_of
+from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import Entry, Listing, list_images
 from pixelwise.datasets.layouts.named_images import NamedImages, file_name
 from pixelwise.datasets.layouts.outlines import Broken, Picture, Shape, draw, drawn_layout, unannotated
+from pixelwise.datasets.layouts.words import split_of
+from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.reading.decoding import SUFFIXES, decode
 from pixelwise.errors import DataError
-from pixelwise.storage import printable
+from pixelwise.storage import json_text, printable, write_text
 
-LOOKED_FOR = (
-    "Label Studio's JSON export with images/, or its brush masks, task-1-annotation-2-by-3-tag-LABEL-0.png, with both"
-)
 _MASK = re.compile(r"task-(\d+)-annotation-(\d+)-by-(.+?)-([^-]+)-(.+)-(\d+)")
 # Uploads get eight hexadecimal digits before their name.
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")
@@ -156,7 +156,7 @@ def _pictures(
 
 
 def _pixels(path: Path, height: int, width: int) -> np.ndarray:
-    """Where a brush mask is set."""
+    """The pixels that a brush mask covers."""
     try:
         mask = np.asarray(decode(path, max_pixels=height * width).image.convert("L")) >= 128
     except DataError as error:
@@ -195,3 +195,53 @@ def _file_names(address: str) -> list[str]:
         return []
     match = _UPLOAD.fullmatch(name)
     return [name, *([match[1]] if match else [])]
+
+
+def _looks_like_label_studio(root: Path) -> bool:
+    has_export = any(_holds_regions(path) for path in sorted(root.glob("*.json")))
+    return has_export or any(_MASK.fullmatch(entry.path.stem) for entry in list_images(root).entries)
+
+
+def _write(root: Path, scenes: Scenes) -> None:
+    """Write the JSON export: every object is a rectangle, in percent of the image's sides."""
+    tasks = []
+    for split, members in scenes.splits.items():
+        for number, scene in enumerate(members):
+            (height, width), file = scene.labels.shape, f"{split}{number:04d}.png"
+            write_image(root / "images" / split / file, scene.image)
+            regions = [
+                {
+                    "id": str(index),
+                    "type": "rectanglelabels",
+                    "original_width": width,
+                    "original_height": height,
+                    "value": {
+                        "x": 100 * left / width,
+                        "y": 100 * top / height,
+                        "width": 100 * (right - left) / width,
+                        "height": 100 * (bottom - top) / height,
+                        "rotation": 0,
+                        "rectanglelabels": [scenes.classes[class_id]],
+                    },
+                }
+                for index, (class_id, left, top, right, bottom) in enumerate(scene.boxes)
+            ]
+            annotation = {"id": len(tasks) + 1, "result": regions, "was_cancelled": False}
+            data = {"image": f"/data/upload/1/{len(tasks):08x}-{file}"}
+            tasks.append({"id": len(tasks) + 1, "data": data, "annotations": [annotation]})
+    write_text(root / "project.json", json_text(tasks))
+
+
+register(
+    Format(
+        name="label-studio",
+        title="Label Studio",
+        expected="Label Studio's JSON export with images/, or its brush masks, "
+        "task-1-annotation-2-by-3-tag-LABEL-0.png, with both",
+        layout=label_studio_layout,
+        recognise=_looks_like_label_studio,
+        priority=ANNOTATIONS + 1,
+        drawn=True,
+        miniature=Miniature(write=_write, boxes=True),
+    )
+)

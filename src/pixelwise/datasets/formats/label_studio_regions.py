@@ -19,7 +19,7 @@ import numpy as np
 from pixelwise.datasets.layouts.outlines import Shape, ellipse, polygon, turned_rectangle
 from pixelwise.storage import printable
 
-# Of a region that lies on an image; others are choices, texts and relations.
+# Types of regions that lie on an image and have no area; others are choices, texts and relations.
 _WITHOUT_AREA = {"keypointlabels": "keypoint", "keypoint": "keypoint", "vectorlabels": "vector", "vector": "vector"}
 _CHANNELS = 4
 _WORD_BITS = 8
@@ -49,7 +49,7 @@ class Outlined(NamedTuple):
 
     Attributes:
         size: (height, width) that it was made at; None where it holds no region.
-        shapes: In the order of the export.
+        shapes: The shapes in the order of the export.
         skipped: Kinds of regions without an area.
     """
 
@@ -118,16 +118,16 @@ def _shape(region: Region, label: str) -> Shape | None:
 
 
 def decode_brush(packed: Sequence[int], height: int, width: int) -> np.ndarray:
-    """Where a brush stroke is: bool (height, width).
+    """Decode the pixels of a brush stroke: bool (height, width).
 
     The bytes are a stream of bits: 32 of the number of values, 5 of the bits per value less 1, four times 4 of a
     length less 1. Then come runs: 1 bit whether a value repeats, 2 bits that choose one of the four lengths, so many
     bits of the number of values less 1, and the value, or all of them where none repeats.
 
     Args:
-        packed: Bytes.
-        height: Of the image.
-        width: Of the image.
+        packed: The run-length code, one byte per entry.
+        height: Height of the image.
+        width: Width of the image.
 
     Raises:
         ValueError: They are no such stream, or one of another size.

@@ -21,7 +21,8 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from pixelwise.datasets.layouts.layout import Layout, split_of
+from pixelwise.datasets.format import ANNOTATIONS, Format, Miniature, Scenes, register
+from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import Entry, list_files, list_images
 from pixelwise.datasets.layouts.named_images import NamedImages
 from pixelwise.datasets.layouts.outlines import (
@@ -36,11 +37,12 @@ from pixelwise.datasets.layouts.outlines import (
     rectangle,
     unannotated,
 )
-from pixelwise.storage import printable
+from pixelwise.datasets.layouts.words import split_of
+from pixelwise.datasets.layouts.writing import write_image
+from pixelwise.storage import json_text, printable, write_text
 
-LOOKED_FOR = "a LabelMe JSON file beside each image (a.jpg, a.json)"
 _WITHOUT_AREA = ("point", "points", "line", "linestrip")
-# So many files are opened to find out whether they are LabelMe's.
+# At most this many files are opened to find out whether they are LabelMe's.
 _LOOKED_AT = 5
 
 
@@ -67,7 +69,7 @@ def labelme_layout(root: Path) -> Layout | None:
         ResourceError: S601, the disk of the cache folder is full.
     """
     files = list_files(root, ".json")
-    if not files or not any(_is_labelme(path) for path in files[:_LOOKED_AT]):
+    if not any(_is_labelme(path) for path in files[:_LOOKED_AT]):
         return None
     listing = list_images(root)
     drawn = draw(
@@ -162,3 +164,36 @@ def _decode_mask(one: _Shape) -> np.ndarray:
     except (binascii.Error, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"a mask of '{printable(one.label)}' cannot be decoded: {error}") from error
     return values > 0
+
+
+def _write(root: Path, scenes: Scenes) -> None:
+    for split, members in scenes.splits.items():
+        for number, scene in enumerate(members):
+            (height, width), stem = scene.labels.shape, f"{number:04d}"
+            shapes = [
+                {
+                    "label": scenes.classes[class_id],
+                    "points": [[left, top], [right, bottom]],
+                    "shape_type": "rectangle",
+                    "flags": {},
+                }
+                for class_id, left, top, right, bottom in scene.boxes
+            ]
+            write_image(root / split / f"{stem}.png", scene.image)
+            size = {"imageHeight": height, "imageWidth": width}
+            content = {"version": "5.4.1", "shapes": shapes, "imagePath": f"{stem}.png", "imageData": None, **size}
+            write_text(root / split / f"{stem}.json", json_text(content))
+
+
+register(
+    Format(
+        name="labelme",
+        title="LabelMe",
+        expected="a LabelMe JSON file beside each image (a.jpg, a.json)",
+        layout=labelme_layout,
+        recognise=lambda root: any(_is_labelme(path) for path in list_files(root, ".json")[:_LOOKED_AT]),
+        priority=ANNOTATIONS,
+        drawn=True,
+        miniature=Miniature(write=_write, boxes=True),
+    )
+)

@@ -12,25 +12,30 @@ to the root. A training list alone is divided 80 to 20 into train and val by the
 from __future__ import annotations
 
 import csv
-import os
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.format import LISTS, Format, Miniature, Scenes, register
 from pixelwise.datasets.formats.folder import folder_layout
-from pixelwise.datasets.layouts.layout import SPLIT_NAMES, Layout, in_order
+from pixelwise.datasets.layouts.description import write_description
+from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.splits import divided
+from pixelwise.datasets.layouts.words import IMAGE_WORDS, MASK_WORDS, SPLIT_NAMES
+from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
-from pixelwise.storage import printable
+from pixelwise.storage import printable, write_text
+from pixelwise.storage.names import id_of
 
-LOOKED_FOR = "train.txt and val.txt with `image mask` per line, or a CSV file with the columns image and mask"
 _PLACES = (".", "lists", "splits", "ImageSets/Segmentation", "ImageSets")
 _ENDINGS = (".txt", ".csv", ".tsv", ".lst")
-_IMAGE_COLUMNS = ("image", "images", "image_path", "img", "img_path", "filename", "file_name", "path", "input", "x")
-_MASK_COLUMNS = ("mask", "masks", "mask_path", "label", "labels", "label_path", "annotation", "seg", "target", "y")
+# The first one that exists is taken: where a file has a `label` and a `mask_path`, the label is a word.
+_IMAGE_COLUMNS = (
+    "image", "images", "image_path", "img", "img_path", "filename", "file_name", "path", *IMAGE_WORDS, "x",
+)  # fmt: skip
+_MASK_COLUMNS = ("mask", "masks", "mask_path", "label", "labels", "label_path", *MASK_WORDS, "y")
 _SPLIT_COLUMNS = ("split", "set", "subset", "fold")
 # (line number, image, mask or None)
 _Row = tuple[int, str, str | None]
@@ -78,14 +83,14 @@ def _find(root: Path) -> dict[str, Path]:
             continue
         named = {SPLIT_NAMES[path.stem.lower()]: path for path in reversed(files) if path.stem.lower() in SPLIT_NAMES}
         if "train" in named:
-            return in_order_of(named)
+            return _in_order_of(named)
         tables = [path for path in files if path.suffix.lower() in (".csv", ".tsv") and _columns(path) is not None]
         if len(tables) == 1:
             return {"train": tables[0]}
     return {}
 
 
-def in_order_of(named: dict[str, Path]) -> dict[str, Path]:
+def _in_order_of(named: dict[str, Path]) -> dict[str, Path]:
     """The lists as train, val, test."""
     return {split: named[split] for split in ("train", "val", "test") if split in named}
 
@@ -183,7 +188,7 @@ def _pairs(split: str, rows: Sequence[tuple[Path, _Row]], root: Path) -> tuple[t
         if paths[0] is None or paths[1] is None:
             missing.append(printable(image if paths[0] is None else mask or ""))
             continue
-        key = _key(paths[0], root)
+        key = id_of(paths[0], root)
         if key in found and found[key] != Sample(key, paths[0], paths[1]):
             repeated.append(printable(image))
         found.setdefault(key, Sample(key, paths[0], paths[1]))
@@ -220,18 +225,6 @@ def _locate(text: str, file: Path, root: Path) -> Path | None:
         except (OSError, ValueError):
             return None
     return None
-
-
-def _key(image: Path, root: Path) -> str:
-    """The path below the data set's folder without its ending; of a file outside, its name and folders.
-
-    Files may be called by it, so it never leads upwards.
-    """
-    path = PurePosixPath(os.path.normpath(image))
-    base = PurePosixPath(os.path.normpath(root))
-    relative = path.relative_to(base) if path.is_relative_to(base) else path
-    kept = [part for part in relative.with_suffix("").parts if part not in ("..", "/")]
-    return printable(unicodedata.normalize("NFC", "/".join(kept)))
 
 
 def _of_names(root: Path, rows: dict[str, list[tuple[Path, _Row]]], problems: list[Finding]) -> Layout | None:
@@ -283,3 +276,29 @@ def _of_names(root: Path, rows: dict[str, list[tuple[Path, _Row]]], problems: li
         splits=in_order(splits),
         problems=(*kept, *problems),
     )
+
+
+def _write(root: Path, scenes: Scenes) -> None:
+    for split, members in scenes.splits.items():
+        lines = []
+        for number, scene in enumerate(members):
+            # Folders whose names say nothing: only the list knows what they hold.
+            photo, truth = f"cam/{split}{number:04d}.png", f"out/{split}{number:04d}.png"
+            write_image(root / photo, scene.image)
+            write_image(root / truth, scenes.mask(scene))
+            lines.append(f"{photo} {truth}\n")
+        write_text(root / f"{split}.txt", "".join(lines))
+    write_description(root, scenes.classes)
+
+
+register(
+    Format(
+        name="lists",
+        title="train.txt and val.txt with `IMAGE MASK` per line",
+        expected="train.txt and val.txt with `image mask` per line, or a CSV file with the columns image and mask",
+        layout=lists_layout,
+        recognise=lambda root: bool(_find(root)),
+        priority=LISTS,
+        miniature=Miniature(write=_write),
+    )
+)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pixelwise.datasets.layouts.layout import Layout, in_order, split_of
+from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import Entry, list_images
-from pixelwise.datasets.layouts.pairing import is_mask_name, pair
+from pixelwise.datasets.layouts.matching import is_mask_name, match_files
 from pixelwise.datasets.layouts.splits import divided
-from pixelwise.datasets.layouts.words import Kind, kind_of
+from pixelwise.datasets.layouts.words import Kind, kind_of, split_of
 from pixelwise.datasets.samples import Sample
 
 
@@ -28,11 +28,11 @@ def scattered_layout(root: Path) -> Layout | None:
     masks = [entry for entry in listing.entries if _is_mask(entry)]
     if not images or not masks:
         return None
-    samples, problems = pair(
+    samples, problems = match_files(
         "all", [_placed(entry) for entry in images], [_placed(entry) for entry in masks], masks=root
     )
     if 2 * len(samples) <= len(images):
-        samples, problems = pair(
+        samples, problems = match_files(
             "all", [_named(entry) for entry in images], [_named(entry) for entry in masks], masks=root
         )
     doubtful = any(problem.code == "D130" for problem in problems)

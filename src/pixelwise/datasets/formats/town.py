@@ -1,38 +1,43 @@
-"""The town as a data set: in its own folder, or drawn into the cache at the first use."""
+"""The synthetic town as a data set: in its own folder, or drawn into the cache folder at the first use."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
+from pixelwise.datasets.format import Format, Miniature, Scenes, register
 from pixelwise.datasets.formats.camvid import camvid_layout
 from pixelwise.datasets.layouts.layout import Layout
+from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.town.scenes import cached_town
-from pixelwise.errors import DataError
-from pixelwise.recipes.schema.recipe import Data
-from pixelwise.storage import printable
+from pixelwise.recipes.classes.tables import CAMVID
 
 
-def town_layout(data: Data, root: Path | None) -> Layout:
-    """The files of the town in `root`; without a root, of the one in the user's cache folder.
-
-    The cached town is drawn at the first use of its options.
-
-    Raises:
-        DataError: D222, `root` holds no town.
-    """
-    if root is None:
-        root = cached_town(data)
+def town_layout(root: Path) -> Layout | None:
+    """The layout of the town in `root`, or None if there is none."""
     layout = camvid_layout(root)
     if layout is None:
-        raise DataError(
-            "D222",
-            f"{printable(root)}: no town found; looked for images/{{split}}/ with masks/{{split}}/",
-            "leave out --data, and the town is drawn",
-        )
-    return Layout(
+        return None
+    described = "synthetic town: images/{split}/ with masks/{split}/"
+    return msgspec.structs.replace(layout, name="town", description=described, divisions={})
+
+
+def _write(root: Path, scenes: Scenes) -> None:
+    for split, members in scenes.splits.items():
+        for number, scene in enumerate(members):
+            write_image(root / "images" / split / f"{number:04d}.png", scene.image)
+            write_image(root / "masks" / split / f"{number:04d}.png", scenes.mask(scene))
+
+
+register(
+    Format(
         name="town",
-        description="synthetic town: images/{split}/ with masks/{split}/",
-        root=root,
-        splits=layout.splits,
-        problems=layout.problems,
+        title="the synthetic town, CamVid's 11 classes",
+        expected="images/{split}/ with masks/{split}/",
+        layout=town_layout,
+        classes=CAMVID,
+        generate=cached_town,
+        miniature=Miniature(write=_write, size=(144, 192), splits=("train", "val", "test")),
     )
+)

@@ -13,17 +13,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.format import PUBLIC, Format, Miniature, Scenes, register
+from pixelwise.datasets.formats.sbd import write_augmented
 from pixelwise.datasets.layouts.layout import Layout, all_match, in_order
 from pixelwise.datasets.layouts.listing import list_images
+from pixelwise.datasets.layouts.named_images import file_name
+from pixelwise.datasets.layouts.writing import write_image
+from pixelwise.datasets.publication import Publication, Source
 from pixelwise.datasets.samples import Sample
-from pixelwise.storage import printable
+from pixelwise.observer import SILENT, Observer
+from pixelwise.recipes.classes.tables import VOC
+from pixelwise.storage import printable, write_text
 
-LOOKED_FOR = (
-    "VOCdevkit/VOC2012/ (or VOC2012/ itself) with JPEGImages/, SegmentationClass/ and "
-    "ImageSets/Segmentation/{train,val}.txt"
-)
 _NAME = re.compile(r"\d{4}_\d{6}")
 _LISTS = ("ImageSets", "Segmentation")
+_AUGMENTED = ("trainaug", "train_aug")
 _OWN, _MERGED = "SegmentationClass", "SegmentationClassAug"
 _SBD = Path("benchmark_RELEASE", "dataset")
 
@@ -63,9 +67,13 @@ def voc_layout(root: Path) -> Layout | None:
     )
 
 
-def looks_like_voc(layout: Layout) -> bool:
-    """Whether the images are named like VOC's (`2007_000032`), not only laid out like them."""
-    return all_match(layout, _NAME)
+def looks_like_voc(root: Path) -> bool:
+    """Whether the lists of `root` name images like VOC's (`2007_000032`), not only lie where VOC's do."""
+    found = _find(root)
+    if found is None:
+        return False
+    lists = (_read_list(found.joinpath(*_LISTS, f"{split}.txt")) for split in ("train", "val", *_AUGMENTED))
+    return all_match((name for names in lists for name in names or ()), _NAME)
 
 
 def _find(root: Path) -> Path | None:
@@ -92,7 +100,7 @@ def _read_list(file: Path) -> list[str] | None:
         lines = file.read_text("utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return None
-    return list(dict.fromkeys(Path(line.split()[0]).stem for line in lines if line.strip()))
+    return list(dict.fromkeys(Path(file_name(line.split()[0])).stem for line in lines if line.strip()))
 
 
 def _names(found: Path, split: str) -> tuple[list[str], Finding | None]:
@@ -111,8 +119,8 @@ def _names(found: Path, split: str) -> tuple[list[str], Finding | None]:
 def _augmented_names(found: Path, root: Path) -> tuple[list[str], Finding | None]:
     """The list `trainaug.txt`, or the same computed: all images of SBD and VOC's train, without VOC's val."""
     folder = found.joinpath(*_LISTS)
-    for name in ("trainaug.txt", "train_aug.txt"):
-        names = _read_list(folder / name)
+    for name in _AUGMENTED:
+        names = _read_list(folder / f"{name}.txt")
         if names is not None:
             return names, None
     sbd = _sbd_folder(found, root)
@@ -177,3 +185,82 @@ def _listed(
         findings.append(finding("D221", empty, [], "restore the list from its archive"))
     usable = sorted(name for name in names if name in images and name in masks)
     return tuple(Sample(name, images[name], masks[name]) for name in usable), tuple(findings)
+
+
+def _write(root: Path, scenes: Scenes) -> None:
+    """With SBD's masks merged; the first half of the training images is VOC's own, the rest SBD's."""
+    home = root / _UNPACKED
+    train, val = scenes.splits["train"], scenes.splits["val"]
+    named = {f"2008_{number:06d}": scene for number, scene in enumerate((*train, *val))}
+    names, own = list(named), (len(train) + 1) // 2
+    for number, (name, scene) in enumerate(named.items()):
+        write_image(home / "JPEGImages" / f"{name}.jpg", scene.image)
+        if number < len(train):
+            write_image(home / _MERGED / f"{name}.png", scenes.mask(scene))
+        if number < own or number >= len(train):
+            write_image(home / _OWN / f"{name}.png", scenes.mask(scene), VOC.palette)
+    lists = home.joinpath(*_LISTS)
+    lists.mkdir(parents=True)
+    members = {"train": names[:own], "val": names[len(train) :], "trainaug": names[: len(train)]}
+    for file, listed in members.items():
+        write_text(lists / f"{file}.txt", "".join(f"{name}\n" for name in listed))
+
+
+def merge_sbd(root: Path, observer: Observer = SILENT) -> None:
+    """Put the masks of SBD and of VOC into one folder, where both are below `root` and the list of it is not.
+
+    Raises:
+        DataError: D226, a list or a mask is missing or damaged.
+        RecipeError: R240, scipy is not installed.
+        ResourceError: S601, the disk is full.
+    """
+    found, sbd = root / _UNPACKED, root / _SBD
+    if sbd.is_dir() and found.is_dir() and not found.joinpath(*_LISTS, "trainaug.txt").exists():
+        observer.phase("converting the masks of SBD")
+        write_augmented(found, sbd, observer=observer)
+
+
+_UNPACKED = "VOCdevkit/VOC2012"
+register(
+    Format(
+        name="voc-aug",
+        title="Pascal VOC 2012 with the masks of SBD",
+        expected=f"{_UNPACKED}/ (or VOC2012/ itself) with JPEGImages/, SegmentationClass/ and "
+        "ImageSets/Segmentation/{train,val}.txt",
+        layout=voc_layout,
+        recognise=looks_like_voc,
+        priority=PUBLIC,
+        classes=VOC,
+        publications=(
+            Publication(
+                name="voc-aug",
+                summary="Pascal VOC 2012 with the masks of SBD: 10582 images to train on, 1449 for val, 21 classes.",
+                terms="Flickr's terms of use; host.robots.ox.ac.uk/pascal/VOC",
+                sources=(
+                    Source(
+                        file="VOCtrainval_11-May-2012.tar",
+                        url="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
+                        brings=f"{_UNPACKED}/{_OWN}",
+                        size=1_999_639_040,
+                        sha256="e14f763270cf193d0b5f74b169f44157a4b0c6efa708f4dd0ff78ee691763bcb",
+                    ),
+                    Source(
+                        file="benchmark.tgz",
+                        url="https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/"
+                        "benchmark.tgz",
+                        brings="benchmark_RELEASE/dataset/cls",
+                        sha256="6a5a2918d5c73ce032fdeba876574d150d9d04113ab87540a1304cbcc715be53",
+                    ),
+                ),
+                expected={
+                    f"{_UNPACKED}/JPEGImages/*.jpg": 17125,
+                    f"{_UNPACKED}/{_OWN}/*.png": 2913,
+                    f"{_UNPACKED}/{_MERGED}/*.png": 12031,
+                },
+                unpacks_to=_UNPACKED,
+                finish=merge_sbd,
+            ),
+        ),
+        miniature=Miniature(write=_write, size=(375, 500), train_split="train_aug"),
+    )
+)

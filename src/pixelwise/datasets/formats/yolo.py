@@ -10,22 +10,25 @@ it.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pixelwise.datasets.layouts.layout import Layout, split_of
+from pixelwise.datasets.format import ANNOTATIONS, Format, Miniature, Scenes, register
+from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import Entry, list_files, list_images, subfolders
 from pixelwise.datasets.layouts.outlines import Broken, Picture, Shape, draw, drawn_layout, polygon
 from pixelwise.datasets.layouts.plain_yaml import LARGEST_FILE, Node, entries, items, line_of, read_yaml, text_of, wrong
+from pixelwise.datasets.layouts.words import split_of
+from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.errors import DataError
-from pixelwise.storage import printable
+from pixelwise.storage import printable, write_text
 
-LOOKED_FOR = "images/ with labels/*.txt of polygons (YOLO), and data.yaml or classes.txt with names"
 _LOOKED_AT = 20
 _CLASSES_FILE = "classes.txt"
-# As a key of the whole file, in block or in flow style.
+# A key of the whole file, in block or in flow style.
 _NAMES_KEY = re.compile(rb"""^(?:\{\s*)?["']?names["']?\s*:""", re.MULTILINE)
 _NAMES_HELP = 'for example: names: ["road", "car"], or one line "  0: road" per class'
 _MOST_DIGITS = 9
@@ -39,7 +42,7 @@ def yolo_layout(root: Path) -> Layout | None:
         ResourceError: S601, the disk of the cache folder is full.
     """
     folders = _folders(root)
-    texts = [path for _, labels in folders for path in list_files(labels, ".txt") if path.name != _CLASSES_FILE]
+    texts = _texts(folders)
     if not any(_is_yolo(path) for path in texts[:_LOOKED_AT]):
         return None
     description = next((path for path in sorted(root.glob("*.y*ml")) if _has_names(path)), None)
@@ -131,6 +134,15 @@ def _folders(root: Path) -> list[tuple[Path, Path]]:
     return [(names["images"], names["labels"]) for names in inner if "images" in names and "labels" in names]
 
 
+def _texts(folders: Sequence[tuple[Path, Path]]) -> list[Path]:
+    """The text files beside the folders of images, without the list of class names."""
+    return [path for _, labels in folders for path in list_files(labels, ".txt") if path.name != _CLASSES_FILE]
+
+
+def _looks_like_yolo(root: Path) -> bool:
+    return any(_is_yolo(path) for path in _texts(_folders(root))[:_LOOKED_AT])
+
+
 def _has_names(path: Path) -> bool:
     """Whether a file has `names`; a damaged one counts, and is reported as such."""
     try:
@@ -202,3 +214,34 @@ def _shape(number: int, line: str, size: tuple[int, int], names: dict[int, str])
 def _number(label: str) -> tuple[int, str]:
     tail = label.rpartition("_")[2]
     return (int(tail) if tail.isdigit() else -1, label)
+
+
+def _write(root: Path, scenes: Scenes) -> None:
+    for split, members in scenes.splits.items():
+        for number, scene in enumerate(members):
+            (height, width), stem = scene.labels.shape, f"{number:04d}"
+            lines = []
+            for class_id, left, top, right, bottom in scene.boxes:
+                corners = ((left, top), (right, top), (right, bottom), (left, bottom))
+                shares = " ".join(f"{x / width:.9f} {y / height:.9f}" for x, y in corners)
+                lines.append(f"{class_id - 1} {shares}\n")
+            write_image(root / "images" / split / f"{stem}.png", scene.image)
+            labels = root / "labels" / split / f"{stem}.txt"
+            labels.parent.mkdir(parents=True, exist_ok=True)
+            write_text(labels, "".join(lines))
+    names = "".join(f"  {number}: {json.dumps(name)}\n" for number, name in enumerate(scenes.classes[1:]))
+    write_text(root / "data.yaml", f"path: .\ntrain: images/train\nval: images/val\nnames:\n{names}")
+
+
+register(
+    Format(
+        name="yolo",
+        title="YOLO polygons",
+        expected="images/ with labels/*.txt of polygons (YOLO), and data.yaml or classes.txt with names",
+        layout=yolo_layout,
+        recognise=_looks_like_yolo,
+        priority=ANNOTATIONS + 2,
+        drawn=True,
+        miniature=Miniature(write=_write, boxes=True),
+    )
+)

@@ -1,1 +1,1 @@
-"""What formats share: listing folders, pairing names, splits, drawing outlines."""
+"""The parts that formats share: listing folders, matching masks to images, splits, drawing outlines."""

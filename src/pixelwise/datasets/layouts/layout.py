@@ -1,4 +1,4 @@
-"""What every layout of folders comes down to: samples per split, and what was noticed on the way."""
+"""Layouts: samples per split, and what was noticed while they were listed."""
 
 from __future__ import annotations
 
@@ -9,20 +9,9 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.layouts.listing import subfolders
+from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.samples import Sample
 from pixelwise.recipes.classes.tables import Color
-
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-"""Folder names (lower case) that are splits."""
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,8 +22,8 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         description: The layout in words, for the audit's report.
         root: The folder everything lies in.
         splits: Samples by split, sorted by id.
-        problems: What was noticed.
-        problems_of: What was noticed about single splits, those included that this copy lacks: it
+        problems: Findings about all splits.
+        problems_of: Findings about single splits, those included that this copy lacks: each
             concerns only who opens the split.
         overlapping: Splits that share images, as alternatives for training: one of them is opened.
         divisions: Other divisions of the same images: the split that is trained on -> all its splits.
@@ -42,7 +31,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         palette: Colours that they give, one per class.
         label_map: Raw value -> class id or 255, where it is not what the data set's name implies;
             empty: the masks are read by `colors` alone.
-        colors: `#rrggbb` -> class id or 255, likewise.
+        colors: `#rrggbb` -> class id or 255, where it is not what the data set's name implies.
         multilabel: Whether there is one mask per class, `Sample.class_masks` in the order of `classes`.
         label_names: Raw value -> name of the label, for masks that were drawn from annotations; 0 is
             `background`, what no annotation covers.
@@ -64,16 +53,6 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     multilabel: bool = False
 
 
-def split_folders(folder: Path) -> dict[str, Path]:
-    """The folders of splits directly below `folder`: `train`, `val` or `test` -> path."""
-    return {SPLIT_NAMES[name]: path for name, path in subfolders(folder).items() if name in SPLIT_NAMES}
-
-
-def split_of(parts: Iterable[str]) -> str | None:
-    """The split that a path belongs to: of its folders' names the first that is one."""
-    return next((SPLIT_NAMES[part.lower()] for part in parts if part.lower() in SPLIT_NAMES), None)
-
-
 def in_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sample, ...]]:
     """The splits as train, val, test, then others by name."""
     known = list(dict.fromkeys(SPLIT_NAMES.values()))
@@ -82,10 +61,10 @@ def in_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sample, .
     }
 
 
-def all_match(layout: Layout, pattern: re.Pattern[str]) -> bool:
-    """Whether there are samples, and the last part of every id matches `pattern` completely."""
-    ids = [sample.id for samples in layout.splits.values() for sample in samples]
-    return bool(ids) and all(pattern.fullmatch(id.rpartition("/")[2]) for id in ids)
+def all_match(names: Iterable[str], pattern: re.Pattern[str]) -> bool:
+    """Whether there are names, and the last part of each matches `pattern` completely."""
+    last = [name.rpartition("/")[2] for name in names]
+    return bool(last) and all(pattern.fullmatch(name) for name in last)
 
 
 def trained_on(layout: Layout, train_split: str) -> Layout:
@@ -124,6 +103,3 @@ def _joined(layout: Layout, name: str, parts: tuple[str, ...]) -> Layout:
     others = {split: found for split, found in layout.splits.items() if split not in (*parts, *alike)}
     joined = tuple(sorted(samples, key=lambda sample: sample.id))
     return msgspec.structs.replace(layout, splits={name: joined, **others})
-
-
-DESCRIPTION_FILE = "dataset.toml"

@@ -25,8 +25,8 @@ class Entry(NamedTuple):
     """A file that is taken for an image.
 
     Attributes:
-        key: Its path below the listed folder without the suffix, NFC-normalised and printable.
-        path: The file.
+        key: Path below the listed folder without the suffix, NFC-normalised and printable.
+        path: The image file.
     """
 
     key: str
@@ -37,7 +37,7 @@ class Listing(NamedTuple):
     """The files of a folder.
 
     Attributes:
-        entries: In the order of their keys.
+        entries: The image files in the order of their keys.
         problems: D131 for what cannot be read, W215 for files that are no images by their names.
     """
 
@@ -52,7 +52,7 @@ def list_images(folder: Path, *, arrays_too: bool = False) -> Listing:
     Symbolic links are followed; a folder that was already visited is not entered again.
 
     Args:
-        folder: Where to look.
+        folder: The folder that is listed.
         arrays_too: List arrays beside images, too: they are masks there.
     """
     problems: list[Finding] = []

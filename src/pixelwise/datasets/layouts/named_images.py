@@ -1,4 +1,4 @@
-"""Which image an annotation means by the path or name that it gives."""
+"""Finding the image that an annotation names by its path or file name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class NamedImages:
     """The images below a folder, found by path and by file name.
 
     Args:
-        entries: The images.
+        entries: The images of the data set.
         key: What of a path counts, for tools whose annotations leave out the ending, say.
     """
 

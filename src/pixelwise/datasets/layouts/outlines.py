@@ -27,13 +27,13 @@ from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
-from pixelwise.storage import printable
+from pixelwise.storage import portable, printable
 from pixelwise.storage.cache_kinds import DRAWN
 from pixelwise.storage.caches import building_entry, entry_path, subject_of
 from pixelwise.storage.locks import keep_in_use
 
 BACKGROUND = "background"
-"""What no annotation covers: raw value 0 of every drawn mask."""
+"""Name of what no annotation covers: raw value 0 of every drawn mask."""
 IGNORED_LABEL = "__ignore__"
 """Pixels of this label are ignored; the name is LabelMe's."""
 _BACKGROUND_NAMES = {BACKGROUND, "_background_"}
@@ -62,9 +62,9 @@ class Picture(NamedTuple):
     Attributes:
         split: `train`, `val`, `test` or another; None where the layout knows no splits.
         key: Unique in its split.
-        image: The image file.
+        image: Path of the image file.
         size: (height, width) by the annotation; None where it does not say.
-        shapes: From the lowest to the uppermost.
+        shapes: The shapes from the lowest to the uppermost.
         smaller_on_top: Whether the smaller of two shapes that overlap lies on top, whatever their
             order; it decides between equal areas only.
         source: The file with its annotation, for messages.
@@ -85,8 +85,8 @@ class Broken(NamedTuple):
     """An annotation that cannot be used.
 
     Attributes:
-        file: Where it is.
-        reason: Why, in words, after the file's name.
+        file: The file that holds the annotation.
+        reason: Reason in words; follows the file's name.
     """
 
     file: Path
@@ -127,7 +127,7 @@ def draw(kind: str, root: Path, sources: Iterable[Path], pictures: Callable[[], 
         kind: Name of the layout.
         root: The data set's folder: masks that were drawn of it before go when new ones are there.
         sources: Every file that what `pictures` gives depends on.
-        pictures: Reads them.
+        pictures: Reads the pictures; called only where they have to be drawn.
 
     Raises:
         ResourceError: S601, the disk of the cache folder is full.
@@ -159,12 +159,12 @@ def drawn_layout(
 
     Args:
         name: What `data.dataset` calls it.
-        description: In words.
-        root: The folder.
-        drawn: The masks.
+        description: The layout in words.
+        root: Folder of the data set.
+        drawn: The masks that were drawn.
         classes: Labels in the order of the annotations' own list; None orders them by name. Either
             way `background` comes first, and labels that are missing in the list come last.
-        problems: Further ones.
+        problems: Findings besides those of drawing.
     """
     labels = sorted(name for name in drawn.label_names.values() if name not in (BACKGROUND, IGNORED_LABEL))
     ordered = [label for label in dict.fromkeys(classes or ()) if label not in (*_BACKGROUND_NAMES, IGNORED_LABEL)]
@@ -195,7 +195,7 @@ def _draw_all(pictures: Iterable[Picture | Broken], folder: Path) -> _Index:
             broken.append(Broken(picture.source, f"{printable(picture.image.name)}: {error}"))
             continue
         # The stem is kept for whoever looks at a mask that a message names.
-        name = f"{len(rows):06d}-{picture.image.stem[:50]}.png"
+        name = f"{portable(f'{len(rows):06d}-{picture.image.stem[:50]}', ending='.png')}.png"
         _, png = cv2.imencode(".png", mask, (cv2.IMWRITE_PNG_COMPRESSION, 1))
         (folder / name).write_bytes(png.tobytes())
         rows.append(_Row(picture.split, picture.key, os.fsencode(picture.image.absolute()), name))
@@ -329,7 +329,7 @@ def turned_rectangle(
         label: Name of its class.
         pivot: x and y of the point that stays where it is.
         corners: left, top, right and bottom before turning, from the pivot.
-        degrees: Clockwise.
+        degrees: Angle, clockwise.
     """
     left, top, right, bottom = corners
     cosine, sine = _cosine_and_sine("rectangle", degrees)

@@ -31,8 +31,8 @@ def draw_segmentation(segmentation: Any, height: int, width: int) -> np.ndarray:
     Args:
         segmentation: A list of polygons `[x0, y0, x1, y1, ...]` whose union it is, or a dict with
             `counts` (a list, or the compressed text) and `size` (height, width).
-        height: Of the image.
-        width: Of the image.
+        height: Height of the image.
+        width: Width of the image.
 
     Returns:
         bool (height, width).
@@ -55,7 +55,7 @@ def draw_polygon(corners: Sequence[float], mask: np.ndarray) -> None:
 
     Args:
         corners: x and y of the corners in turn, in pixels; (0, 0) is the upper left corner of the image.
-        mask: The image's pixels.
+        mask: Bool (H, W), in which the polygon's pixels become true.
 
     Raises:
         ValueError: An odd number of values, fewer than two corners, or what `check_corners` refuses.
@@ -91,9 +91,9 @@ def check_corners(corners: Sequence[float], height: int, width: int) -> None:
     """Refuse the corners of a polygon that cannot be meant.
 
     Args:
-        corners: As for `draw_polygon`.
-        height: Of the image.
-        width: Of the image.
+        corners: x and y in turn, in pixels.
+        height: Height of the image.
+        width: Width of the image.
 
     Raises:
         ValueError: They are not finite, lie far outside the image, or the outline is so long that tracing it takes
@@ -171,7 +171,7 @@ def _trace(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Args:
         x: int64 (N,) corners on the fine grid.
-        y: Likewise.
+        y: Rows of the corners.
 
     Returns:
         int64 (M,) columns and rows, edge after edge, both ends of each included.

@@ -1,26 +1,43 @@
-"""Which folders hold images and which their masks, by the words in their names.
+"""The words for images, masks and splits, and which folders hold which by the words in their names.
 
 `img_dir` with `ann_dir`, `ISIC2018_Training_Input` with `ISIC2018_Training_GroundTruth`, `train_x` with `train_y`.
+
+Names of whole folders (`folder`), parts of file names (`matching`) and columns of lists (`lists`) are made of the same
+words; each place adds what means something there alone.
 """
 
 from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pixelwise.datasets.layouts.layout import split_of
+from pixelwise.datasets.layouts.listing import subfolders
+
+IMAGE_WORDS = (
+    "images", "image", "imgs", "img", "inputs", "input", "photos", "photo", "pictures", "picture", "frames", "frame",
+    "rgb",
+)  # fmt: skip
+"""Words for images, in names of folders, files and columns."""
+MASK_MARKS = ("masks", "mask", "labels", "label", "annotations", "annotation", "gt", "segmentation", "seg")
+"""Words that a mask's file name has beside the image's name."""
+MASK_WORDS = (*MASK_MARKS, "segmentations", "targets", "target")
+"""Words for masks where nothing else has such a name: folders and columns."""
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""Folder names (lower case) that are splits."""
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
-_IMAGES = {
-    "image", "images", "img", "imgs", "input", "inputs", "photo", "photos", "picture", "pictures", "frame", "frames",
-    "rgb", "x",
-}  # fmt: skip
-_MASKS = {
-    "mask", "masks", "label", "labels", "annotation", "annotations", "ann", "anns", "annot", "gt", "groundtruth",
-    "truth", "seg", "segmentation", "segmentations", "target", "targets", "y",
-}  # fmt: skip
+_IMAGES = {*IMAGE_WORDS, "x"}
+_MASKS = {*MASK_WORDS, "ann", "anns", "annot", "groundtruth", "truth", "y"}
 _SAY_NOTHING = {"ground", "dir", "folder", "data", "dataset"}
 
 Folders = dict[str | None, tuple[Path, Path]]
@@ -39,6 +56,16 @@ def kind_of(name: str) -> Kind | None:
     if words & _MASKS:
         return Kind.MASKS
     return Kind.IMAGES if words & _IMAGES else None
+
+
+def split_folders(folder: Path) -> dict[str, Path]:
+    """The folders of splits directly below `folder`: `train`, `val` or `test` -> path."""
+    return {SPLIT_NAMES[name]: path for name, path in subfolders(folder).items() if name in SPLIT_NAMES}
+
+
+def split_of(parts: Iterable[str]) -> str | None:
+    """The split that a path belongs to: of its folders' names the first that is one."""
+    return next((SPLIT_NAMES[part.lower()] for part in parts if part.lower() in SPLIT_NAMES), None)
 
 
 def folders_by_words(folders: Mapping[str, Path]) -> Folders:

@@ -1,1 +1,1 @@
-"""Fetching public data sets, converting them, and the commands that do it."""
+"""Getting, dividing, converting and drawing data sets: what writes files for people."""

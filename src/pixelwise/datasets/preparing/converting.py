@@ -3,43 +3,65 @@
 from __future__ import annotations
 
 import io
+import os
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
-import tomli_w
 from PIL import Image
 
 from pixelwise.datasets.labels import format_color
-from pixelwise.datasets.layouts.layout import DESCRIPTION_FILE
+from pixelwise.datasets.layouts.description import write_description
+from pixelwise.datasets.opening import open_folder
+from pixelwise.datasets.preparing.options import ConvertOptions
+from pixelwise.datasets.preparing.written import WrittenData
 from pixelwise.datasets.reading.images import load_image
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.machine.threads import reading_threads
-from pixelwise.recipes.classes.tables import IGNORE
-from pixelwise.storage import building_folder, printable, write_text
+from pixelwise.observer import SILENT, Observer
+from pixelwise.options import chosen
+from pixelwise.storage import building_folder, portable, printable
+from pixelwise.storage.names import distinct
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
-Progress = Callable[[int, int], None]
 _COPIED_FORMATS = {"JPEG": ".jpg", "PNG": ".png"}
+_ENDINGS = (".png", ".jpg", ".npy")
 
 
-class Conversion(msgspec.Struct, frozen=True, kw_only=True):
-    """What was written.
+def convert(
+    root: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    overrides: Sequence[str] = (),
+    options: ConvertOptions | None = None,
+    *,
+    observer: Observer = SILENT,
+    **changes: Any,
+) -> WrittenData:
+    """Write any data set that can be read as images and masks of class ids, all of it or nothing.
 
-    Attributes:
-        root: The new folder.
-        pairs: By split.
-        left_out: Printable files with the code of what is wrong with them, where that was allowed.
+    Args:
+        root: Folder of the data set.
+        output: Folder to create.
+        overrides: How to read the data, such as `data.dataset=coco` or `data.allow=["D220"]`.
+        options: See `ConvertOptions`; single ones can be given by keyword.
+        observer: Told how many pairs are done.
+        **changes: Fields of `ConvertOptions`.
+
+    Raises:
+        DataError: D225, `output` exists; D231, the data is multi-label; the first error of a pair that
+            `data.allow` does not name.
+        RecipeError: An override is wrong.
+        ResourceError: S601, the disk is full.
     """
-
-    root: Path
-    pairs: dict[str, int]
-    left_out: dict[str, str]
+    options = chosen(ConvertOptions, options, changes)
+    data, dataset = open_folder(Path(root), overrides)
+    observer.phase("converting")
+    return convert_to_folder(dataset, Path(output), size=options.size, allow=data.allow, observer=observer)
 
 
 def convert_to_folder(
@@ -48,8 +70,8 @@ def convert_to_folder(
     *,
     size: tuple[int, int] | None = None,
     allow: Collection[str] = (),
-    progress: Progress | None = None,
-) -> Conversion:
+    observer: Observer = SILENT,
+) -> WrittenData:
     """Write `dataset` as `images/{split}/ID` and `masks/{split}/ID.png`, all of it or nothing.
 
     Masks become 8-bit grey PNG files of class ids, 255 = ignored. JPEG and PNG images that are upright and opaque
@@ -57,12 +79,12 @@ def convert_to_folder(
     NumPy arrays of bytes, to be read with data.channels=[0,1,...].
 
     Args:
-        dataset: As opened.
-        output: Must not exist.
+        dataset: The data set, as `open_dataset` gives it.
+        output: Folder to create.
         size: (height, width) of all images and masks; None keeps theirs. Images are resized bilinearly, masks by
             nearest neighbour.
         allow: Codes of data errors whose pairs are left out.
-        progress: Called with (pairs done, pairs in total).
+        observer: Told how many pairs are done.
 
     Raises:
         DataError: D225, `output` exists; D231, the data is multi-label; the first error of a pair that is not allowed.
@@ -78,78 +100,69 @@ def convert_to_folder(
         )
     pairs = [(split, sample) for split, samples in dataset.splits.items() for sample in samples if sample.mask_path]
     with building_folder(output) as unfinished, ThreadPoolExecutor(reading_threads()) as pool:
-        errors = _write_all(dataset, pairs, unfinished, size, allow, progress, pool)
-        write_text(unfinished / DESCRIPTION_FILE, description(dataset))
+        errors = _write_all(_Target(dataset, unfinished, size), pairs, allow, observer, pool)
+        write_description(unfinished, dataset.classes, [format_color(color) for color in dataset.palette])
     written = Counter(folder_of_split(split) for split, sample in pairs if (split, sample.id) not in errors)
     left_out = {printable(sample.image_path): errors[split, sample.id].code for split, sample in pairs
                 if (split, sample.id) in errors}  # fmt: skip
-    return Conversion(root=output, pairs=dict(written), left_out=left_out)
+    return WrittenData(root=output, classes=dataset.classes, pairs=dict(written), left_out=left_out)
 
 
 def folder_of_split(split: str) -> str:
     """The folder a split is written to: alternatives for training, such as `train_aug`, become `train`."""
-    return "train" if split.startswith("train") else split
+    return "train" if split.startswith("train") else portable(split)
 
 
-def description(dataset: Dataset) -> str:
-    """The `dataset.toml` of a folder whose masks hold class ids."""
-    return tomli_w.dumps(
-        {
-            "classes": list(dataset.classes),
-            "palette": [format_color(color) for color in dataset.palette],
-            "ignore": IGNORE,
-        }
-    )
+class _Target(NamedTuple):
+    """What is written where, and in which size."""
+
+    dataset: Dataset
+    folder: Path
+    size: tuple[int, int] | None
 
 
 def _write_all(
-    dataset: Dataset,
+    target: _Target,
     pairs: Sequence[tuple[str, Sample]],
-    folder: Path,
-    size: tuple[int, int] | None,
     allow: Collection[str],
-    progress: Progress | None,
+    observer: Observer,
     pool: ThreadPoolExecutor,
 ) -> dict[tuple[str, str], DataError]:
-    """Write every pair; returns the allowed errors by split and id."""
+    """Write every pair, by its sample and the name of its files; returns the allowed errors by split and id."""
 
-    def work(pair: tuple[str, Sample]) -> DataError | None:
+    def work(sample: Sample, name: str) -> DataError | None:
         try:
-            _write_pair(dataset, *pair, folder, size)
+            _write_pair(target, sample, name)
         except DataError as error:
             return error
         return None
 
+    names = distinct([f"{folder_of_split(split)}/{sample.id}" for split, sample in pairs], endings=_ENDINGS)
+    failed = pool.map(work, (sample for _, sample in pairs), names)
     errors: dict[tuple[str, str], DataError] = {}
-    for done, ((split, sample), error) in enumerate(zip(pairs, pool.map(work, pairs), strict=True), start=1):
+    for done, ((split, sample), error) in enumerate(zip(pairs, failed, strict=True), start=1):
         if error is not None and error.code not in allow:
             pool.shutdown(cancel_futures=True)
             raise error
         if error is not None:
             errors[split, sample.id] = error
-        if progress is not None:
-            progress(done, len(pairs))
+        observer.progress(done, len(pairs))
     return errors
 
 
-def _write_pair(dataset: Dataset, split: str, sample: Sample, folder: Path, size: tuple[int, int] | None) -> None:
-    image, labels = read_pair(sample, dataset)
-    if size is not None:
-        image, labels = resize_image(image, size), resize_labels(labels, size)
-    content, ending = (None, "") if size is not None else _as_it_is(sample, dataset)
+def _write_pair(target: _Target, sample: Sample, name: str) -> None:
+    image, labels = read_pair(sample, target.dataset)
+    if target.size is not None:
+        image, labels = resize_image(image, target.size), resize_labels(labels, target.size)
+    content, ending = (None, "") if target.size is not None else _as_it_is(sample, target.dataset)
     if content is None:
         # Four channels would become transparency.
         content, ending = (_png(image), ".png") if image.shape[2] == 3 else (_npy(image), ".npy")
     for kind, data, suffix in (("images", content, ending), ("masks", _png(labels), ".png")):
         # Suffixes are appended: `a.b` is an id, too.
-        path = folder / kind / folder_of_split(split) / f"{_inside(sample.id)}{suffix}"
+        path = target.folder / kind / f"{name}{suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-
-
-def _inside(id: str) -> str:
-    """The id as a path that cannot lead out of the folder it is joined to."""
-    return "/".join(part for part in id.split("/") if part not in ("", ".", "..")) or "image"
 
 
 def _as_it_is(sample: Sample, dataset: Dataset) -> tuple[bytes | None, str]:

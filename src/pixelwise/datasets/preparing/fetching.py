@@ -7,40 +7,53 @@ nobody publishes one, the first download's is written to `downloads.json` in the
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import msgspec
 
-from pixelwise.datasets.preparing.public_data import VOC, Publication, Source, publication_of
-from pixelwise.datasets.preparing.sbd import write_augmented
-from pixelwise.errors import DataError
+from pixelwise.datasets.format import FORMATS
+from pixelwise.datasets.preparing.options import PrepareOptions
+from pixelwise.datasets.publication import Publication, Source
+from pixelwise.errors import DataError, RecipeError
+from pixelwise.observer import SILENT, Observer
+from pixelwise.options import chosen
 from pixelwise.storage import json_text, printable, sha256_file, write_text
 from pixelwise.storage.archives import unpack
 from pixelwise.storage.downloads import download
+from pixelwise.suggestions import did_you_mean
 
-Tell = Callable[[str], None]
-Progress = Callable[[str, int, int], None]
 RECORD = "downloads.json"
+"""File in the data set's folder that holds the hashes of the archives that were used."""
 
 
-class State(NamedTuple):
-    """What is there.
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a public data set is in its folder.
 
     Attributes:
-        counts: Pattern -> (files found, files expected).
+        publication: The data set that was prepared.
+        root: Folder of the data set.
+        counts: Pattern below the folder -> (files found, files expected).
         missing: Archives whose content is not there.
     """
 
+    publication: Publication
+    root: Path
     counts: dict[str, tuple[int, int]]
     missing: tuple[Source, ...]
 
     @property
     def complete(self) -> bool:
         """Whether every file is there."""
-        return not self.missing and all(found >= expected for found, expected in self.counts.values())
+        return not self.missing and not self.lacking
+
+    @property
+    def lacking(self) -> dict[str, tuple[int, int]]:
+        """The patterns that fewer files match than are expected."""
+        return {pattern: counts for pattern, counts in self.counts.items() if counts[0] < counts[1]}
 
 
 class _Recorded(msgspec.Struct):
@@ -52,84 +65,106 @@ class _Recorded(msgspec.Struct):
     first_seen: str
 
 
-def state_of(publication: Publication, root: Path) -> State:
-    """What of a data set is in `root`. Only names are read."""
-    counts = {pattern: (sum(1 for _ in root.glob(pattern)), number) for pattern, number in publication.expected.items()}
-    return State(counts, tuple(source for source in publication.sources if not (root / source.brings).exists()))
+def list_public_data() -> dict[str, Publication]:
+    """The data sets that `prepare` can bring, by name: those of all data formats, of installed packages too."""
+    return {one.name: one for format in FORMATS.all().values() for one in format.publications}
 
 
 def prepare(
     name: str,
-    root: Path,
+    root: str | os.PathLike[str] | None = None,
+    options: PrepareOptions | None = None,
     *,
-    fetch: bool = False,
-    tell: Tell = lambda line: None,
-    progress: Progress | None = None,
-    publications: dict[str, Publication] | None = None,
-) -> State:
-    """Bring a public data set into the folder `root`, as far as it can be.
+    observer: Observer = SILENT,
+    **changes: Any,
+) -> Prepared:
+    """Bring a public data set into a folder: download, check, unpack and convert what is not there yet.
 
     Args:
-        name: A key of `PUBLIC_DATA`.
-        root: Created if need be. Archives are looked for here, and unpacked here.
-        fetch: Download archives that are not there.
-        tell: Called with a sentence at each step.
-        progress: Called with what is being done, how much is done and how much there is (0: unknown).
-        publications: Instead of `PUBLIC_DATA`.
+        name: Name of the data set, a key of `list_public_data()`.
+        root: The data set's folder, created if need be; archives that lie in it are used. None: `data/NAME`.
+        options: See `PrepareOptions`; single ones can be given by keyword.
+        observer: Told what is being done.
+        **changes: Fields of `PrepareOptions`.
 
     Returns:
-        What is there at the end.
+        What is in the folder: every file.
 
     Raises:
         RecipeError: R203, no such data set.
         DataError: D250, D251, the download; D252, the archive; D253, archives are missing that cannot
-            be downloaded, or were not to be; D226, SBD's masks.
+            be downloaded, or were not to be, or files are missing at the end; D226, SBD's masks.
         ResourceError: S601, S602, the disk is full.
     """
-    publication = publications[name] if publications is not None else publication_of(name)
+    options = chosen(PrepareOptions, options, changes)
+    publication = _publication(name)
+    folder = Path(root) if root is not None else Path("data") / name
+    observer.phase(f"{name}: terms: {publication.terms}")
     lacking = []
-    for source in state_of(publication, root).missing:
-        archive = root / source.file
-        if not archive.is_file() and not (fetch and source.url):
+    for source in state_of(publication, folder).missing:
+        archive = folder / source.file
+        if not archive.is_file() and not (options.download and source.url):
             lacking.append(source)
             continue
-        _get(source, archive, tell, progress)
-        tell(f"unpacking {source.file}")
+        _get(source, archive, observer)
+        observer.phase(f"unpacking {source.file}", "bytes")
         unpack(
             archive,
-            root / source.into,
+            folder / source.into,
             only=source.only,
-            progress=lambda done, total, file=source.file: progress and progress(f"unpacking {file}", done, total),
+            progress=lambda done, total: observer.progress(done, total or None),
         )
-        if not (root / source.brings).exists():
+        if not (folder / source.brings).exists():
             raise DataError(
                 "D252",
                 f"{printable(archive)}: it unpacks to something else; expected {source.brings}",
                 "download it again from its publisher",
             )
     if lacking:
-        raise _not_there(publication, root, lacking, name)
-    _merge_sbd(root, tell, progress)
-    return state_of(publication, root)
+        raise _not_there(publication, folder, lacking)
+    if publication.finish is not None:
+        publication.finish(folder, observer)
+    prepared = state_of(publication, folder)
+    if not prepared.complete:
+        raise _incomplete(prepared)
+    return prepared
 
 
-def _get(source: Source, archive: Path, tell: Tell, progress: Progress | None) -> None:
+def state_of(publication: Publication, root: Path) -> Prepared:
+    """What of a data set is in `root`. Only names are read."""
+    counts = {pattern: (sum(1 for _ in root.glob(pattern)), number) for pattern, number in publication.expected.items()}
+    missing = tuple(source for source in publication.sources if not (root / source.brings).exists())
+    return Prepared(publication=publication, root=root, counts=counts, missing=missing)
+
+
+def _publication(name: str) -> Publication:
+    known = list_public_data()
+    if name not in known:
+        raise RecipeError(
+            "R203",
+            f"no data set '{name}' is known{did_you_mean(name, known)}",
+            f"known: {', '.join(known)}; own data needs no preparation: pixelwise check PATH",
+        )
+    return known[name]
+
+
+def _get(source: Source, archive: Path, observer: Observer) -> None:
     """Download an archive, or take the one that is there; compare and remember its hash."""
     record = _read_record(archive.parent)
     known = record.get(source.file)
     expected = source.sha256 or (known.sha256 if known else None)
     if source.url is not None and not archive.exists():
-        tell(f"downloading {source.url}")
+        observer.phase(f"downloading {source.url}", "bytes")
         fetched = download(
             source.url,
             archive,
             sha256=expected,
             size=source.size,
-            progress=lambda done, total: progress and progress(f"downloading {source.file}", done, total),
+            progress=lambda done, total: observer.progress(done, total or None),
         )
         digest, size = fetched.sha256, fetched.size
     else:
-        tell(f"checking {source.file}")
+        observer.phase(f"checking {source.file}")
         digest, size = sha256_file(archive), archive.stat().st_size
         if expected is not None and digest != expected:
             raise DataError(
@@ -138,7 +173,7 @@ def _get(source: Source, archive: Path, tell: Tell, progress: Progress | None) -
                 "remove it and download it again",
             )
     if known is None:
-        record[source.file] = _Recorded(source.url, size, digest, time.strftime("%F"))
+        record[source.file] = _Recorded(source.url, size, digest, time.strftime("%Y-%m-%d"))
         write_text(archive.parent / RECORD, json_text(record))
 
 
@@ -149,20 +184,7 @@ def _read_record(folder: Path) -> dict[str, _Recorded]:
         return {}
 
 
-def _merge_sbd(root: Path, tell: Tell, progress: Progress | None) -> None:
-    """The masks of VOC and SBD in one folder, where both are there and the list is not."""
-    voc, sbd = root / VOC, root / "benchmark_RELEASE" / "dataset"
-    listed = voc / "ImageSets" / "Segmentation" / "trainaug.txt"
-    if not sbd.is_dir() or not voc.is_dir() or listed.exists():
-        return
-    tell("converting the masks of SBD")
-    of_sbd, of_voc = write_augmented(
-        voc, sbd, progress=lambda done, total: progress and progress("converting masks", done, total)
-    )
-    tell(f"SegmentationClassAug/: {of_sbd} masks of SBD, {of_voc} of VOC")
-
-
-def _not_there(publication: Publication, root: Path, lacking: Sequence[Source], name: str) -> DataError:
+def _not_there(publication: Publication, root: Path, lacking: Sequence[Source]) -> DataError:
     public = [source for source in lacking if source.url]
     gated = [source for source in lacking if not source.url]
     help = []
@@ -170,12 +192,21 @@ def _not_there(publication: Publication, root: Path, lacking: Sequence[Source], 
         size = sum(source.size or 0 for source in public)
         about = f" ({size / 1e9:.1f} GB)" if size else ""
         urls = ", ".join(source.url or "" for source in public)
-        help.append(f"add --download to fetch {urls}{about}, or put the files there")
+        help.append(f"add `download` to fetch {urls}{about}, or put the files there")
     if gated:
         help.append(f"{publication.by_hand}; put {' and '.join(s.file for s in gated)} into {printable(root)}")
     files = ", ".join(f"{source.file} (or {source.brings}/, unpacked)" for source in lacking)
     return DataError(
         "D253",
-        f"{printable(root)}: {name} is not complete; not there: {files}",
+        f"{printable(root)}: {publication.name} is not complete; not there: {files}",
         f"{'; '.join(help)}, and run this again",
+    )
+
+
+def _incomplete(prepared: Prepared) -> DataError:
+    lacking = ", ".join(f"{pattern} ({found} of {number})" for pattern, (found, number) in prepared.lacking.items())
+    return DataError(
+        "D253",
+        f"{printable(prepared.root)}: {prepared.publication.name} is not complete: {lacking}",
+        "put the missing files there, or remove the folder that is incomplete and run this again",
     )

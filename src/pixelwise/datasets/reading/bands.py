@@ -29,7 +29,7 @@ def read_bands(path: Path, reading: Reading) -> np.ndarray:
     Args:
         path: A TIFF file or a NumPy array, with axes (H, W), (H, W, C) or (C, H, W). An array does not say
             which: its first axis is that of the channels if it is shorter than the last.
-        reading: With `channels`.
+        reading: Reading options, of which `channels` is set.
 
     Raises:
         DataError: D101 damaged, D104 more than 8 bits and no `input_range`, D105 compressed in a way that

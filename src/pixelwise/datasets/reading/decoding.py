@@ -66,7 +66,7 @@ class Decoded(NamedTuple):
     """A decoded file.
 
     Attributes:
-        image: Its first frame, loaded, in the stored orientation.
+        image: The first frame, loaded, in the stored orientation.
         format: `JPEG`, `PNG`, `WEBP`, `TIFF`, `BMP` or `GIF`, by content.
         raw_mode: Pillow's name of the stored pixel layout, such as `RGB;16B` or `L;4`.
         animated: Whether there are more frames.

@@ -1,4 +1,4 @@
-"""Whether an image and its mask have the same size, and if not, why and what to do."""
+"""Sizes of an image and its mask: whether they agree, and if not, why and what to do."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def rotation_error(
     """D110 when the mask fits the image only in its other orientation, else None.
 
     Args:
-        sample: For its paths.
+        sample: The pair, whose paths the message names.
         image_size: (height, width) of the image as read.
         mask_size: (height, width) of the mask.
-        orientation: Of the image's EXIF data, 1..8.
-        reading: Says whether the EXIF orientation was applied.
+        orientation: Orientation by the image's EXIF data, 1..8.
+        reading: Reading options; `exif` says whether the orientation was applied.
     """
     if orientation < 5 or mask_size == image_size or mask_size != image_size[::-1]:
         return None

@@ -32,7 +32,7 @@ class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is worth knowing about a decoded image besides its pixels.
 
     Attributes:
-        format: By content: `JPEG`, `PNG`, `WEBP`, `TIFF`, `BMP` or `GIF`.
+        format: Format by the file's content: `JPEG`, `PNG`, `WEBP`, `TIFF`, `BMP` or `GIF`.
         stored_size: (height, width) before the EXIF orientation is applied.
         orientation: EXIF orientation, 1 (upright) to 8.
         transparent: Whether any pixel is not opaque.
@@ -60,7 +60,7 @@ def read_image(path: Path, reading: Reading) -> np.ndarray:
 
 
 def load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
-    """As `read_image`, together with facts about the file."""
+    """Read an image like `read_image`, together with facts about the file."""
     if reading.channels is not None and _holds_bands(path):
         bands = read_bands(path, reading)
         kind = "NPY" if path.suffix.lower() == ARRAY_SUFFIX else "TIFF"

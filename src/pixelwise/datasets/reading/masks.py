@@ -36,7 +36,7 @@ class RawMask(NamedTuple):
     Attributes:
         values: (H, W) integers, or uint8 (H, W, 3) colours.
         palette: uint8 (n, 3) colours of the ids, for palette images.
-        encoding: In words, such as `palette PNG`.
+        encoding: How the mask is stored, in words, such as `palette PNG`.
         lossless: Whether the file format keeps every value exactly.
         grey_rgb: Whether the file is an RGB picture of which every pixel is grey; `values` are these greys.
     """
@@ -54,7 +54,7 @@ class Translation(NamedTuple):
     Attributes:
         labels: uint8 (H, W) class ids with 255 = ignored.
         unknown_ids: Raw value -> pixels, where the label table does not name it.
-        unknown_colors: `0xrrggbb` -> pixels, likewise.
+        unknown_colors: `0xrrggbb` -> pixels, where the label table does not name it.
     """
 
     labels: np.ndarray
@@ -68,7 +68,7 @@ class ClassLabels(NamedTuple):
     Attributes:
         labels: int32 (H, W), bit k is class k, `IGNORE_BIT` alone where ignored; None where a mask is wrong.
         errors: What is wrong, with the file.
-        encoding: Of the first mask, as in `RawMask`.
+        encoding: How the first mask is stored, as in `RawMask`.
     """
 
     labels: np.ndarray | None
@@ -82,10 +82,10 @@ def read_class_masks(
     """The masks of multi-label data as one bit field; what is wrong with them is collected.
 
     Args:
-        sample: Of `dataset`. A class without a mask is absent.
-        dataset: Gives the reading options.
+        sample: A sample of `dataset`; a class without a mask is absent.
+        dataset: The data set, whose reading options are used.
         size: (height, width) of the image; None takes that of the first mask.
-        facts: Of the image, where it was read: its rotation explains sizes that differ.
+        facts: Facts about the image where it was read; its rotation explains sizes that differ.
     """
     errors: list[tuple[Path, DataError]] = []
     labels, ignored, encoding = None if size is None else np.zeros(size, np.int32), None, ""
@@ -127,7 +127,7 @@ def sound(found: ClassLabels) -> np.ndarray:
 
 
 def _presence(path: Path, raw: RawMask, threshold: int | None) -> np.ndarray:
-    """Where the mask of one class is not black: bool (H, W).
+    """The pixels at which the mask of one class is not black: bool (H, W).
 
     Raises:
         DataError: D202 more than two values, D203 a lossy format, D205 colours.

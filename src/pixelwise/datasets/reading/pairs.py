@@ -16,8 +16,8 @@ def read_labels(sample: Sample, dataset: Dataset, size: tuple[int, int] | None =
     """The mask of `sample` as uint8 (H, W) class ids with 255 = ignored; of multi-label data int32 bit fields.
 
     Args:
-        sample: Of `dataset`.
-        dataset: Gives the label table and the reading options.
+        sample: A sample of `dataset`.
+        dataset: The data set, whose label table and reading options are used.
         size: (height, width) the labels must have, the image's; None takes any. A mask of another
             size is an error, or is resized by nearest neighbour where `mask_resize` allows it.
 

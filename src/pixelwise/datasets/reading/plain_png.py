@@ -30,7 +30,7 @@ def read_plain_png(path: Path, *, max_pixels: int) -> np.ndarray | None:
     """The pixels of a whole and plain PNG file, uint8 (H, W, 3) RGB; None for every other file.
 
     Args:
-        path: Any file.
+        path: A file of any kind.
         max_pixels: Files with more pixels are not decoded.
 
     Raises:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -41,8 +42,8 @@ def jitter(rng: np.random.Generator, color: RGB, spread: float, *, tint: float =
     """A random colour near `color`.
 
     Args:
-        rng: Source of randomness.
-        color: To vary.
+        rng: Random generator that decides the change.
+        color: Colour to vary.
         spread: Brightness changes by up to this share.
         tint: Every channel changes besides by up to `spread * tint` grey levels.
     """
@@ -52,16 +53,30 @@ def jitter(rng: np.random.Generator, color: RGB, spread: float, *, tint: float =
     return (color[0] * factor + shift * red, color[1] * factor + shift * green, color[2] * factor + shift * blue)
 
 
-class Canvas:
-    """The two arrays and the camera.
+class Camera(NamedTuple):
+    """A camera, and how the street runs ahead of it.
 
-    Args:
-        size: (height, width) of the arrays.
+    Attributes:
         horizon: Row of the horizon.
         center: Column of the vanishing point.
         focal: Focal length in pixels.
         eye: Height of the camera above the ground in metres.
         bend: Sideways shift of the street in metres per square metre of distance.
+    """
+
+    horizon: float
+    center: float
+    focal: float
+    eye: float
+    bend: float = 0.0
+
+
+class Canvas:
+    """The two arrays and the camera.
+
+    Args:
+        size: (height, width) of the arrays.
+        camera: The camera through which everything is drawn.
         haze: Colour that distant things fade to.
         visibility: Distance in metres at which two thirds of a colour are haze.
 
@@ -70,25 +85,10 @@ class Canvas:
         labels: uint8 (H, W) raw ids 0..11.
     """
 
-    def __init__(
-        self,
-        size: tuple[int, int],
-        *,
-        horizon: float,
-        center: float,
-        focal: float,
-        eye: float,
-        bend: float,
-        haze: RGB,
-        visibility: float,
-    ) -> None:
+    def __init__(self, size: tuple[int, int], camera: Camera, *, haze: RGB, visibility: float) -> None:
         self.image = np.zeros((*size, 3), np.uint8)
         self.labels = np.full(size, LABEL["void"], np.uint8)
-        self.horizon = horizon
-        self.center = center
-        self.focal = focal
-        self.eye = eye
-        self.bend = bend
+        self.horizon, self.center, self.focal, self.eye, self.bend = camera
         self.haze = haze
         self.visibility = visibility
 

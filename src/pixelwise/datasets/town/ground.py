@@ -1,4 +1,4 @@
-"""What lies flat: road, markings, pavements, grass and the shadows on them."""
+"""The ground: road, markings, pavements, grass and the shadows on them."""
 
 from __future__ import annotations
 

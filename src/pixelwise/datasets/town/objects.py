@@ -1,4 +1,4 @@
-"""What stands and moves in the street: cars, people, bicycles, trees, poles, signs, fences."""
+"""Objects in the street: cars, people, bicycles, trees, poles, signs, fences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands along the street: houses, trees and hedges behind the pavement, people and poles on it."""
+"""The roadside: houses, trees and hedges behind the pavement, people and poles on it."""
 
 from __future__ import annotations
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import cv2
 import msgspec
 import numpy as np
-import tomli_w
 from PIL import Image
 
-from pixelwise.datasets.layouts.layout import DESCRIPTION_FILE
-from pixelwise.datasets.town.canvas import LABEL, Canvas
+from pixelwise.datasets.layouts.description import is_described, write_description
+from pixelwise.datasets.town.canvas import LABEL, Camera, Canvas
 from pixelwise.datasets.town.street import draw_street
 from pixelwise.datasets.town.weather import Weather, draw_weather
 from pixelwise.errors import DataError
+from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.classes.tables import CAMVID
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.storage import building_folder, printable, sha256_bytes
@@ -41,8 +41,8 @@ def draw_scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray
     """One street scene.
 
     Args:
-        seed: Of the town.
-        index: Of the scene, 0 or more.
+        seed: Seed of the town.
+        index: Number of the scene, 0 or more.
         size: (height, width), each 16 or more.
 
     Returns:
@@ -52,31 +52,30 @@ def draw_scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray
     rng = np.random.default_rng([seed, index])
     height, width = size[0] * _OVERSAMPLING, size[1] * _OVERSAMPLING
     weather = draw_weather(rng)
-    canvas = Canvas(
-        (height, width),
+    camera = Camera(
         horizon=height * rng.uniform(0.4, 0.56),
         center=width * rng.uniform(0.36, 0.64),
         focal=max(height, width) * rng.uniform(0.75, 1.1),
         eye=rng.uniform(1.25, 1.9),
         bend=rng.normal(0, 0.0007),
-        haze=weather.haze,
-        visibility=weather.visibility,
     )
+    canvas = Canvas((height, width), camera, haze=weather.haze, visibility=weather.visibility)
     draw_street(canvas, rng, weather)
     image = cv2.resize(canvas.image, (size[1], size[0]), interpolation=cv2.INTER_AREA)
     labels = np.ascontiguousarray(canvas.labels[1::_OVERSAMPLING, 1::_OVERSAMPLING])
     return _develop(image, labels, rng, weather), labels
 
 
-def write_town(root: Path, data: Data) -> Path:
+def write_town(root: Path, data: Data, *, observer: Observer = SILENT) -> Path:
     """Draw a town into the folder `root`: all of it, or nothing.
 
     Writes `images/{split}/NNNN.png`, palette masks `masks/{split}/NNNN.png` with raw ids 0..11, and
     a `dataset.toml`, so that the folder also opens as anybody's own data.
 
     Args:
-        root: Must not exist.
-        data: Gives `town_images`, `town_size` and `town_seed`.
+        root: Folder to create.
+        data: Data section of a recipe, of which `town_images`, `town_size` and `town_seed` are used.
+        observer: Told how many scenes are drawn.
 
     Returns:
         `root`.
@@ -88,7 +87,7 @@ def write_town(root: Path, data: Data) -> Path:
     if root.exists():
         raise DataError("D225", f"{printable(root)}: exists already", "choose a folder that does not exist")
     with building_folder(root, needed_bytes=_needed_bytes(data)) as unfinished:
-        _write_scenes(unfinished, data)
+        _write_scenes(unfinished, data, observer)
     return root
 
 
@@ -98,9 +97,9 @@ def cached_town(data: Data) -> Path:
     folder = entry_path(TOWN, sha256_bytes(options)[:16])
     keep_in_use(folder)
     # Written last: it says that the rest is there.
-    if not (folder / DESCRIPTION_FILE).is_file():
+    if not is_described(folder):
         with building_entry(TOWN, folder, needed_bytes=_needed_bytes(data)) as unfinished:
-            _write_scenes(unfinished, data)
+            _write_scenes(unfinished, data, SILENT)
     return folder
 
 
@@ -108,8 +107,9 @@ def _needed_bytes(data: Data) -> int:
     return sum(data.town_images) * data.town_size[0] * data.town_size[1] * 4
 
 
-def _write_scenes(root: Path, data: Data) -> None:
+def _write_scenes(root: Path, data: Data, observer: Observer) -> None:
     """Write the images and masks of all splits and then the description into a folder."""
+    observer.phase("drawing the town")
     palette = np.array([*CAMVID.palette, CAMVID.unlabelled_color], np.uint8)
     for number, (split, count) in enumerate(zip(SPLITS, data.town_images, strict=True)):
         images, masks = root / "images" / split, root / "masks" / split
@@ -121,8 +121,8 @@ def _write_scenes(root: Path, data: Data) -> None:
             mask = Image.fromarray(labels)
             mask.putpalette(palette.tobytes())
             mask.save(masks / f"{index:04d}.png", optimize=False)
-    description = {"classes": CAMVID.names, "palette": CAMVID.palette, "ignore": LABEL["void"]}
-    (root / DESCRIPTION_FILE).write_text(tomli_w.dumps(description), "utf-8")
+            observer.progress(sum(data.town_images[:number]) + index + 1, sum(data.town_images))
+    write_description(root, CAMVID.names, CAMVID.palette, ignore=LABEL["void"])
 
 
 def _develop(image: np.ndarray, labels: np.ndarray, rng: np.random.Generator, weather: Weather) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a whole street shares: its light, and how its two sides are laid out."""
+"""Weather and layout of a whole street: its light, and how its two sides are divided."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Weather:
     Attributes:
         zenith: Colour of the sky above.
         haze: Colour of the sky at the horizon, and what distant things fade to.
-        visibility: In metres, see `Canvas`.
+        visibility: Distance in metres at which two thirds of a colour are haze.
         gain: Per-channel factor on the finished picture.
         shadow: How dark shadows are, 0..1.
         noise: Standard deviation of the camera's noise.

@@ -3,67 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Any, Literal
 
 import msgspec
 
-from pixelwise.checkpoints.checkpoint import Warn
+from pixelwise.datasets.run_data import knows_its_data
+from pixelwise.deployment.card.options import DeployOptions
 from pixelwise.deployment.export.export import Exported, export
+from pixelwise.deployment.export.options import ExportOptions
+from pixelwise.deployment.int8.options import QuantizeOptions
+from pixelwise.deployment.int8.quantize import int8_artefact
 from pixelwise.errors import PixelwiseError, RecipeError
-from pixelwise.recipes.protocols import Size
+from pixelwise.observer import SILENT, Observer
+from pixelwise.recipes.sizes import Size
 from pixelwise.records.run_folder import read_recipe
-from pixelwise.runtimes.sidecar import Runtime
+from pixelwise.runtimes.targets import Target, find_target, list_targets, quantizable_names, target_names
 from pixelwise.storage import printable
 
 Method = Literal["", "ptq", "qat"]
 """How numbers came to be 8 bits wide: not at all, after training, or during it."""
-QUANTIZABLE: tuple[Runtime, ...] = ("onnx", "openvino")
-"""The formats that are quantized after training."""
-ALL: tuple[Runtime, ...] = ("onnx", "openvino", "torch-export", "executorch")
-
-
-class Exporter(Protocol):
-    """What `deployment.export.export` is."""
-
-    def __call__(
-        self,
-        source: str,
-        output: Path,
-        target: Runtime,
-        *,
-        uint8_input: bool,
-        argmax: bool,
-        dynamic: bool,
-        size: Size,
-        warn: Warn | None,
-    ) -> Exported:
-        """Write an artefact into `output`."""
-        ...
-
-
-class Quantizer(Protocol):
-    """What quantizes a run after its training."""
-
-    def __call__(
-        self,
-        source: str,
-        output: Path,
-        target: Runtime,
-        *,
-        uint8_input: bool,
-        argmax: bool,
-        dynamic: bool,
-        size: Size,
-        data: str | os.PathLike[str] | None,
-        images: str | os.PathLike[str] | None,
-        calibration_images: int,
-        force: bool,
-        warn: Warn | None,
-    ) -> Exported:
-        """Write a quantized artefact into `output`; with `force` even if it differs from PyTorch."""
-        ...
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,34 +42,25 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     argmax: bool = False
 
 
-class Material(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a quantizer finds images.
-
-    Attributes:
-        data: Folder of the data set; None: the run's own.
-        images: Folder of images, where there is no data set.
-        calibration_images: From how many ranges are read off.
-    """
-
-    data: str | os.PathLike[str] | None
-    images: str | os.PathLike[str] | None
-    calibration_images: int
-
-
 class ArtefactPlan(msgspec.Struct, frozen=True, kw_only=True):
     """An artefact to be made.
 
     Attributes:
-        name: Of its folder in the card's folder.
-        runtime: What runs it.
-        method: How it is quantized.
-        make: Makes it in the folder that it is given.
+        name: Name of its folder in the card's folder.
+        source: The run folder that it is made from.
+        method: The way in which it is quantized.
+        options: How it is made: those of `quantize` where it is quantized after training, else those of `export`.
     """
 
     name: str
-    runtime: Runtime
+    source: str
     method: Method
-    make: Callable[[Path], Exported]
+    options: ExportOptions | QuantizeOptions
+
+    @property
+    def runtime(self) -> str:
+        """Name of the target that it is exported to."""
+        return self.options.target
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,77 +77,63 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-def plan_artefacts(
-    run: str,
-    targets: Collection[Runtime],
-    int8: Collection[str],
-    shape: Shape,
-    material: Material,
-    *,
-    qat_run: str | None = None,
-    exporter: Exporter = export,
-    quantizer: Quantizer | None = None,
-    warn: Warn | None = None,
-) -> list[ArtefactPlan]:
+def plan_artefacts(run: str | os.PathLike[str], options: DeployOptions, shape: Shape) -> list[ArtefactPlan]:
     """The artefacts of a card, in the order of its rows.
 
     Args:
         run: The run folder.
-        targets: Formats.
-        int8: `ptq`, `qat`, both or neither.
-        shape: What they take and give.
-        material: Where a quantizer finds images.
-        qat_run: A run that was trained with 8-bit numbers; None: `run` itself is one.
-        exporter: Writes an artefact.
-        quantizer: Writes a quantized one; None: `deployment.quantization.quantize`.
-        warn: Told when a damaged checkpoint was passed over.
+        options: The targets and the kinds of int8 that are asked for.
+        shape: What all artefacts take and give.
 
     Raises:
-        RecipeError: R248, something that is asked for cannot be planned.
+        RecipeError: R248, something that is asked for cannot be planned; R250, there is no such target.
     """
-    _refuse_unknown(targets, int8)
-    own = trained_in_8_bits(run)
-    if "qat" in int8:
-        _refuse_qat_run(run, qat_run)
-    elif qat_run is not None:
-        raise RecipeError("R248", "--qat-run is given without --int8 qat", "add --int8 qat, or leave --qat-run out")
-
-    def exporting(source: str, target: Runtime) -> Callable[[Path], Exported]:
-        facts = msgspec.structs.asdict(shape)
-        return lambda folder: exporter(source, folder, target, warn=warn, **facts)
-
-    def quantizing(target: Runtime) -> Callable[[Path], Exported]:
-        facts = msgspec.structs.asdict(shape) | msgspec.structs.asdict(material)
-        return lambda folder: (quantizer or _quantizer())(run, folder, target, force=True, warn=warn, **facts)
-
-    # Of a run that was trained with 8-bit numbers an ONNX file already holds them.
-    ordered: list[Runtime] = [target for target in ALL if target in targets]
-    plans: list[ArtefactPlan] = [
-        ArtefactPlan(
-            name=target,
-            runtime=target,
-            method="qat" if own and target == "onnx" else "",
-            make=exporting(run, target),
+    targets = _targets(options)
+    if options.qat_run is not None and "qat" not in options.int8:
+        raise RecipeError(
+            "R248", "`qat_run` is given, but `int8` does not ask for qat", "add qat to `int8`, or leave `qat_run` out"
         )
-        for target in ordered
+    run, facts = os.fspath(run), msgspec.structs.asdict(shape)
+    # Of a run that was trained with 8-bit numbers some artefacts hold them already.
+    own = trained_in_8_bits(run)
+    plans = [
+        _export_plan(run, target, facts, "qat" if own and target.trained_int8 else "", target.name)
+        for target in targets
     ]
-    if "ptq" in int8:
+    if "ptq" in options.int8:
+        facts_of_images = {
+            "data": options.data,
+            # Its ranges are those of training images; of the images here only where there are no others.
+            "images": None if knows_its_data(Path(run), read_recipe(Path(run))) else options.images,
+            "calibration_images": options.calibration_images,
+        }
         plans += [
-            ArtefactPlan(name=f"{target}-int8-ptq", runtime=target, method="ptq", make=quantizing(target))
-            for target in ordered
-            if target in QUANTIZABLE
+            ArtefactPlan(
+                name=f"{target.name}-int8-ptq",
+                source=run,
+                method="ptq",
+                options=QuantizeOptions(target=target.name, force=True, **facts, **facts_of_images),
+            )
+            for target in targets
+            if target.quantizer
         ]
-    source = qat_run if qat_run is not None else run
-    if "qat" in int8 and not (own and source == run and "onnx" in targets):
-        plans.append(ArtefactPlan(name="onnx-int8-qat", runtime="onnx", method="qat", make=exporting(source, "onnx")))
+    if "qat" in options.int8:
+        source = _trained_in_8_bits(run, options.qat_run)
+        for target in [one for one in targets if one.trained_int8] or _any_trained_int8():
+            if not (own and source == run and target in targets):
+                plans.append(_export_plan(source, target, facts, "qat", f"{target.name}-int8-qat"))
     return plans
 
 
-def make_artefact(plan: ArtefactPlan, output: Path) -> Made:
+def make_artefact(plan: ArtefactPlan, output: Path, observer: Observer = SILENT) -> Made:
     """Make one artefact in `output/name`; where that cannot be, say why."""
     folder = output / plan.name
     try:
-        return Made(plan=plan, exported=plan.make(folder))
+        if isinstance(plan.options, QuantizeOptions):
+            exported = int8_artefact(plan.source, folder, plan.options, observer=observer)
+        else:
+            exported = export(plan.source, folder, options=plan.options, observer=observer)
+        return Made(plan=plan, exported=exported)
     except PixelwiseError as error:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
@@ -217,46 +154,57 @@ def trained_in_8_bits(run: str | os.PathLike[str]) -> bool:
     return read_recipe(Path(run)).quantization != "none"
 
 
-def _refuse_qat_run(run: str, qat_run: str | None) -> None:
-    """Refuse a run that has no 8-bit numbers, or tells other classes apart."""
-    trained = qat_run if qat_run is not None else run
+def _targets(options: DeployOptions) -> list[Target]:
+    """The targets that are asked for, each once.
+
+    Raises:
+        RecipeError: R250, there is no such target; R248, there is none at all, or none that is quantized.
+    """
+    if not options.targets:
+        raise RecipeError("R248", "`targets` names no format", f"choose from: {', '.join(target_names())}")
+    targets = [find_target(name) for name in dict.fromkeys(options.targets)]
+    if "ptq" in options.int8 and not any(target.quantizer for target in targets):
+        raise RecipeError(
+            "R248",
+            f"ptq quantizes {' and '.join(quantizable_names())}; `targets` is {','.join(options.targets)}",
+            "add one of them to `targets`",
+        )
+    return targets
+
+
+def _any_trained_int8() -> list[Target]:
+    """A target that computes in int8 what was trained so, where none of those that are asked for does."""
+    return [target for target in list_targets() if target.trained_int8][:1]
+
+
+def _export_plan(source: str, target: Target, shape: dict[str, Any], method: Method, name: str) -> ArtefactPlan:
+    return ArtefactPlan(name=name, source=source, method=method, options=ExportOptions(target=target.name, **shape))
+
+
+def _trained_in_8_bits(run: str, qat_run: str | os.PathLike[str] | None) -> str:
+    """The run that was trained with 8-bit numbers: the one that is named, or `run` itself.
+
+    Raises:
+        RecipeError: R248, it was not trained with them, or tells other classes apart.
+    """
+    trained = os.fspath(qat_run) if qat_run is not None else run
     if not trained_in_8_bits(trained):
         raise RecipeError(
             "R248",
-            f"--int8 qat: {printable(Path(trained))} was not trained with 8-bit numbers",
+            f"{printable(Path(trained))} was not trained with 8-bit numbers, which qat in `int8` asks for",
             f"pixelwise train RECIPE quantization=x86-8bit --from {printable(Path(run))} trains on with them; "
-            "name that run with --qat-run",
+            "name that run as `qat_run`",
         )
     ours, theirs = (read_recipe(Path(folder)).data.class_names() for folder in (run, trained))
     if ours is not None and theirs is not None and ours != theirs:
         raise RecipeError(
             "R248",
-            f"--qat-run: {printable(Path(trained))} has the classes {_few(theirs)}, {printable(Path(run))} has "
+            f"`qat_run`: {printable(Path(trained))} has the classes {_few(theirs)}, {printable(Path(run))} has "
             f"{_few(ours)}",
             f"name a run that began with {printable(Path(run))}",
         )
+    return trained
 
 
 def _few(names: Sequence[str]) -> str:
     return f"{', '.join(names[:3])}{', ...' if len(names) > 3 else ''} ({len(names)})"
-
-
-def _refuse_unknown(targets: Collection[str], int8: Collection[str]) -> None:
-    for option, given, known in (("--targets", targets, ALL), ("--int8", int8, ("ptq", "qat"))):
-        for name in given:
-            if name not in known:
-                raise RecipeError("R248", f"{option} names '{name}'", f"choose from: {', '.join(known)}")
-    if not targets:
-        raise RecipeError("R248", "--targets names no format", f"choose from: {', '.join(ALL)}")
-    if "ptq" in int8 and not set(targets) & set(QUANTIZABLE):
-        raise RecipeError(
-            "R248",
-            f"--int8 ptq quantizes {' and '.join(QUANTIZABLE)}; --targets is {','.join(targets)}",
-            "add one of them to --targets",
-        )
-
-
-def _quantizer() -> Quantizer:
-    from pixelwise.deployment.int8.quantize import quantize
-
-    return cast("Quantizer", quantize)  # it takes only the formats that `plan_artefacts` asks it for

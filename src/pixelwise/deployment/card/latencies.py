@@ -1,73 +1,162 @@
-"""The latency table of one model: exported to every runtime that is asked for, then measured in turns."""
+"""Latencies side by side: those of a card's rows, and the table of one model in several runtimes."""
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
+from pixelwise.deployment.card.candidates import reason_of
+from pixelwise.deployment.card.rows import CardRow
 from pixelwise.deployment.export.export import export
-from pixelwise.errors import RecipeError
-from pixelwise.profiling.latency import EAGER, ROUNDS, Candidate, Latency, LatencyRuntime, measure_latency
-from pixelwise.recipes.protocols import Size
+from pixelwise.errors import PixelwiseError, RecipeError
+from pixelwise.machine.facts import Machine, machine_facts, version_facts
+from pixelwise.observer import SILENT, Observer
+from pixelwise.profiling.latency import Candidate, Latency, measure_latency
+from pixelwise.profiling.options import ProfileOptions
+from pixelwise.profiling.runtimes import EAGER, refuse_unknown_runtime
+from pixelwise.profiling.subjects import classes_of, recipe_of
+from pixelwise.recipes.default_sizes import seen_size
+from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes import is_artefact, read_sidecar
 
 
-def latency_table(
-    model: str,
-    runtimes: Sequence[LatencyRuntime],
-    size: Size,
-    threads: Sequence[int] = (1,),
-    *,
-    num_classes: int | None = None,
-    batch: int = 1,
-    rounds: int = ROUNDS,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[Latency]:
+class LatencyTable(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a pass of one model takes in several runtimes.
+
+    Attributes:
+        model: The model, as it was named.
+        rows: One per runtime and number of threads.
+        machine: The hardware that was measured on.
+        versions: Versions of Python and the packages that matter.
+    """
+
+    model: str
+    rows: tuple[Latency, ...]
+    machine: Machine
+    versions: dict[str, str]
+
+
+def measure_runtimes(
+    model: str | os.PathLike[str], options: ProfileOptions, observer: Observer = SILENT
+) -> LatencyTable:
     """Measure a model in several runtimes, each with several numbers of threads.
 
     Logits come out everywhere, at the image's size.
 
     Args:
-        model: A run folder, the name of a recipe (random weights), or an artefact, which runs in its own runtime only.
-        runtimes: Which.
-        size: (height, width).
-        threads: Which numbers of threads.
-        num_classes: Outputs where a recipe leaves them to the data.
-        batch: Images per pass.
-        rounds: Measured passes of each.
-        progress: Told (rounds done, rounds in all).
+        model: A run folder, a folder of imported weights, the name of a recipe (random weights), or an artefact, which
+            runs in its own runtime only.
+        options: Runtimes, numbers of threads, size and number of images, rounds, and the number of classes.
+        observer: Told how many rounds are done.
 
     Raises:
-        RecipeError: R240 a package is missing; R245 an artefact cannot be measured so; as `export`.
+        RecipeError: R240 a package is missing; R245 an artefact cannot be measured so; R250 there is no such runtime;
+            as `export`.
         CheckpointError: As `export`.
     """
-    path = Path(model)
-    if is_artefact(path):
-        own = read_sidecar(path)[0].runtime
-        if set(runtimes) != {own}:
-            raise RecipeError(
-                "R245", f"{model} was exported for {own} and runs in nothing else", f"--runtime {own}, or give the run"
-            )
-    with tempfile.TemporaryDirectory() as folder:
-        sources = dict.fromkeys(runtimes, model)
+    named, path = os.fspath(model), Path(model)
+    runtimes = list(dict.fromkeys(options.runtimes))
+    for runtime in runtimes:
+        refuse_unknown_runtime(runtime)
+    exported = is_artefact(path)
+    if exported and set(runtimes) != {own := read_sidecar(path)[0].runtime}:
+        raise RecipeError(
+            "R245", f"{named} was exported for {own} and runs in nothing else", f"ask for {own}, or give the run"
+        )
+    size, classes = options.size or _usual_size(named), _number_of_classes(named, options.num_classes)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        sources = dict.fromkeys(runtimes, named)
         for runtime in runtimes:
-            if runtime in EAGER or is_artefact(path):
+            if runtime in EAGER or exported:
                 continue
-            exported = export(
-                model,
+            made = export(
+                named,
                 Path(folder) / runtime,
-                runtime,  # type: ignore[arg-type]
+                runtime,
+                observer=observer,
                 weights=None if path.is_dir() else "none",
-                num_classes=num_classes,
+                num_classes=classes,
                 # Of one image or several: only a graph of any size takes a batch.
-                dynamic=batch > 1,
+                dynamic=options.batch > 1,
                 size=size,
             )
-            sources[runtime] = str(exported.path)
+            sources[runtime] = str(made.path)
         candidates = [
-            Candidate(source=sources[runtime], runtime=runtime, threads=count, num_classes=num_classes)
+            Candidate(source=sources[runtime], runtime=runtime, threads=count, num_classes=classes)
             for runtime in runtimes
-            for count in threads
+            for count in options.threads or (1,)
         ]
-        return measure_latency(candidates, size, batch=batch, rounds=rounds, progress=progress)
+        observer.phase("measuring latency")
+        rows = measure_latency(candidates, size, batch=options.batch, rounds=options.rounds, observer=observer)
+    return LatencyTable(model=named, rows=tuple(rows), machine=machine_facts(), versions=version_facts())
+
+
+def _number_of_classes(model: str, asked: int | None) -> int | None:
+    """As `classes_of`; what has weights has its own number."""
+    path = Path(model)
+    return asked if path.is_dir() or is_artefact(path) else classes_of(recipe_of(model), asked)
+
+
+def _usual_size(model: str) -> Size:
+    """The size an artefact takes or was counted at; that of a recipe as `seen_size` says it."""
+    path = Path(model)
+    if is_artefact(path):
+        sidecar = read_sidecar(path)[0]
+        return sidecar.input.size or sidecar.complexity.size
+    return seen_size(recipe_of(model))
+
+
+def with_latencies(
+    rows: Sequence[CardRow],
+    run: Path,
+    output: Path,
+    size: Size,
+    threads: Sequence[int],
+    rounds: int,
+    observer: Observer = SILENT,
+) -> list[CardRow]:
+    """The rows with their latencies, measured in turns; a row that cannot be measured says why.
+
+    Args:
+        rows: The rows without latencies.
+        run: The run folder, for PyTorch.
+        output: The folder in which the artefacts' folders are.
+        size: (height, width) of the images.
+        threads: Numbers of threads.
+        rounds: Measured passes of each; 0: latency is not measured.
+        observer: Told how many rounds are done.
+    """
+
+    def candidates(row: CardRow) -> list[Candidate]:
+        source = str(output / row.folder) if row.folder else str(run)
+        return [Candidate(source=source, runtime=row.runtime, threads=count) for count in threads]
+
+    def measure(indices: Sequence[int], passes: int) -> list[Latency]:
+        chosen = [one for index in indices for one in candidates(rows[index])]
+        return measure_latency(chosen, size, rounds=passes, observer=observer)
+
+    finished = list(rows)
+    chosen = [index for index, row in enumerate(rows) if not row.reason]
+    if rounds == 0 or not chosen:
+        return finished
+    observer.phase("measuring latency")
+    try:
+        found = measure(chosen, rounds)
+    except (PixelwiseError, RuntimeError):
+        # One that fails must not take the others with it: each is asked alone, and those that answer take turns.
+        for index in tuple(chosen):
+            try:
+                measure([index], 1)
+            except (PixelwiseError, RuntimeError) as error:
+                reason = reason_of(error) if isinstance(error, PixelwiseError) else str(error)
+                finished[index] = msgspec.structs.replace(rows[index], reason=reason)
+                chosen.remove(index)
+        found = measure(chosen, rounds) if chosen else []
+    for place, index in enumerate(chosen):
+        own = tuple(found[place * len(threads) : (place + 1) * len(threads)])
+        finished[index] = msgspec.structs.replace(rows[index], latencies=own)
+    return finished

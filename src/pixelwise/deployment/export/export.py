@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
 
-from pixelwise.checkpoints.checkpoint import Warn
-from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.samples import Dataset, Reading
-from pixelwise.deployment.export.formats import require_packages, write_artefact
-from pixelwise.deployment.export.graphs import ExportedNetwork, GraphOptions
+from pixelwise.deployment.export.images import images_for
+from pixelwise.deployment.export.options import ExportOptions
 from pixelwise.deployment.export.sources import Source, open_source
 from pixelwise.deployment.export.verification import (
     LEAST_EQUAL,
     LEAST_EQUAL_SIMULATED,
-    Material,
-    drawn_scenes,
-    folder_images,
-    split_images,
+    Acceptance,
+    differs,
     verify,
 )
-from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.deployment.export.writing import require_packages, write_artefact
+from pixelwise.errors import RecipeError
+from pixelwise.machine.files import replace_file
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import QuantizedModel
-from pixelwise.profiling import complexity
-from pixelwise.recipes.protocols import Size
+from pixelwise.observer import SILENT, Observer
+from pixelwise.options import chosen
+from pixelwise.profiling.complexity import complexity
+from pixelwise.recipes.default_sizes import seen_size
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
-from pixelwise.recipes.sizes import seen_size
-from pixelwise.records.run_folder import DATA, ENVIRONMENT
 from pixelwise.runtimes.artefact import load_artefact
-from pixelwise.runtimes.engines import EXTRAS
-from pixelwise.runtimes.sidecar import NAME, SUFFIXES, Complexity, Runtime, Sidecar, Verification, write_sidecar
+from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
+from pixelwise.runtimes.reading import holds_artefact
+from pixelwise.runtimes.sidecar import DESCRIPTION, Complexity, Sidecar, write_sidecar
+from pixelwise.runtimes.targets import Target, find_target, package_of
 from pixelwise.storage import printable, scratch_folder, sha256_file
 
 
@@ -53,105 +54,131 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 def export(
     source: str | os.PathLike[str],
     output: str | os.PathLike[str],
-    target: Runtime = "onnx",
+    target: str | None = None,
+    options: ExportOptions | None = None,
     *,
-    weights: str | None = None,
-    num_classes: int | None = None,
-    uint8_input: bool = False,
-    argmax: bool = False,
-    output_stride: int | None = 1,
-    dynamic: bool = False,
-    size: Size | None = None,
-    data: str | os.PathLike[str] | None = None,
-    split: str | None = None,
-    images: str | os.PathLike[str] | None = None,
-    least_equal: float | None = None,
-    force: bool = False,
-    warn: Warn | None = None,
+    observer: Observer = SILENT,
+    warn: Callable[[str, str], None] | None = None,
+    **changes: Any,
 ) -> Exported:
     """Write a network as an artefact, verify it, and keep it if it agrees with PyTorch.
 
     Args:
         source: A run folder, a folder of imported weights, or with `weights="none"` a recipe.
         output: Folder for `model.onnx` (or the format's own ending) and `model.toml`.
-        target: The format: `onnx`, `openvino`, `torch-export` or `executorch` (that one for one size only).
-        weights: `none`: random ones.
-        num_classes: Outputs where a recipe leaves them to the data.
-        uint8_input: Take RGB bytes and normalise inside.
-        argmax: Give class ids.
-        output_stride: The image's sides divided by it are those of the result; None: the network's own.
-        dynamic: Any number of images of any size.
-        size: (height, width) of an artefact of one size; None: the recipe's, or 512x512.
-        data: Folder of the data set that `split` is of; None: the run's own.
-        split: Verify on this split, with scores of both.
-        images: Verify on the images in this folder. Without either: on drawn street scenes.
-        least_equal: Share of pixels on which both must agree, 0..1; None: 0.9999, or 0.97 for 8 bits, whose
-            rounding runtimes do in another order.
-        force: Keep it even if they do not.
-        warn: Told when a damaged checkpoint was passed over.
+        target: Name of the format; None takes that of the options, which is `onnx` unless they say otherwise.
+        options: What the artefact takes and gives, and what it is verified on.
+        observer: Told what is being done.
+        warn: Called with the code and the message of a warning, instead of `observer.warn`.
+        changes: Fields of `ExportOptions` by name.
 
     Returns:
         The artefact.
 
     Raises:
         RecipeError: R240 a package is missing, R241 nothing to export, R242 output stride, R243 `output` is taken,
-            R244 the format cannot do that.
+            R244 the format cannot do that, R250 there is no such format.
         CheckpointError: K461 an operator is not supported, K465 it differs from PyTorch too much.
         DataError: The images to verify on cannot be read.
     """
-    if target == "executorch" and dynamic:
+    if target is not None:
+        changes["target"] = target
+    options = chosen(ExportOptions, options, changes)
+    kind = find_target(options.target)
+    if options.dynamic and not kind.any_size:
         raise RecipeError(
-            "R244", "executorch plans its memory for one size of images", "leave --dynamic out and give --size"
+            "R244", f"{kind.name} plans its memory for one size of images", "leave `dynamic` out and give `size`"
         )
-    require_packages(target)
-    folder = Path(output)
-    if (folder / f"{NAME}.toml").exists() or any((folder / f"{NAME}{suffix}").exists() for suffix in SUFFIXES.values()):
-        raise RecipeError("R243", f"{printable(folder)} already holds an artefact", "choose another --output")
-    found = open_source(os.fspath(source), weights, num_classes, warn)
-    scheme = found.recipe.quantization
-    if target == "executorch" and isinstance(found.model, QuantizedModel) and scheme != "xnnpack-8bit":
-        raise RecipeError(
-            "R244",
-            f"executorch cannot compute what was trained with {scheme}",
-            "train with quantization=xnnpack-8bit for it, or export to onnx",
-        )
-    wanted = size or seen_size(found.recipe)
-    options = GraphOptions(
-        uint8_input=uint8_input, argmax=argmax, output_stride=output_stride, dynamic=dynamic, size=wanted
-    )
-    network = ExportedNetwork(found.model, options).eval()
-    material = material_for(found, options, data, split, images)
+    require_packages(kind)
+    folder = free_folder(output)
+    observer.phase("opening the network")
+    found = open_source(os.fspath(source), options.weights, options.num_classes, warn or observer.warn)
+    _refuse_scheme(kind, found)
+    network = network_of(found, options)
+    images = images_for(found, network.options, options)
     with scratch_folder(folder) as building:
-        files = write_artefact(network, target, building)
-        sidecar = describe(network, found, target, files)
-        write_sidecar(sidecar, building / f"{NAME}.toml")
-        if least_equal is None:
-            least_equal = LEAST_EQUAL if sidecar.precision == "float32" else LEAST_EQUAL_SIMULATED
-        verification = verify(network, load_artefact(files[0]), material, least_equal)
-        if not (verification.passed or force):
+        observer.phase(f"writing {kind.name}")
+        files = write_artefact(network, kind, building)
+        sidecar = describe(network, found, kind, files)
+        write_sidecar(sidecar, building / DESCRIPTION)
+        observer.phase(f"verifying {kind.name}")
+        verification = verify(network, load_artefact(files[0]), images, _acceptance(options, sidecar))
+        if not (verification.passed or options.force):
             raise differs(verification)
         sidecar = msgspec.structs.replace(sidecar, verification=verification)
-        write_sidecar(sidecar, building / f"{NAME}.toml")
-        # The description last: its presence says that the rest is complete.
-        for file in (*files, building / f"{NAME}.toml"):
-            os.replace(file, folder / file.name)
+        write_sidecar(sidecar, building / DESCRIPTION)
+        keep(files, folder)
     return Exported(path=folder / files[0].name, sidecar=sidecar)
 
 
-def describe(network: ExportedNetwork, source: Source, target: Runtime, files: list[Path]) -> Sidecar:
+def free_folder(output: str | os.PathLike[str]) -> Path:
+    """The folder of a new artefact.
+
+    Raises:
+        RecipeError: R243, it holds one already.
+    """
+    folder = Path(output)
+    if holds_artefact(folder):
+        raise RecipeError("R243", f"{printable(folder)} already holds an artefact", "choose another `output`")
+    return folder
+
+
+def network_of(source: Source, options: ExportOptions) -> ExportedNetwork:
+    """The network with what is asked for before and after it.
+
+    Raises:
+        RecipeError: R242, it cannot have this output stride; R244, it has no best class.
+    """
+    graph = GraphOptions(
+        uint8_input=options.uint8_input,
+        argmax=options.argmax,
+        output_stride=options.output_stride,
+        dynamic=options.dynamic,
+        size=options.size or seen_size(source.recipe),
+    )
+    return ExportedNetwork(source.model, graph).eval()
+
+
+def keep(files: list[Path], folder: Path) -> None:
+    """Move the files of an artefact, and the description beside them, into their folder."""
+    # The description last: its presence says that the rest is complete.
+    for file in (*files, files[0].with_name(DESCRIPTION)):
+        replace_file(file, folder / file.name)
+
+
+def _refuse_scheme(target: Target, source: Source) -> None:
+    scheme = source.recipe.quantization
+    if isinstance(source.model, QuantizedModel) and target.schemes is not None and scheme not in target.schemes:
+        raise RecipeError(
+            "R244",
+            f"{target.name} cannot compute what was trained with {scheme}",
+            f"train with quantization={' or '.join(target.schemes)} for it, or export to onnx",
+        )
+
+
+def _acceptance(options: ExportOptions, sidecar: Sidecar) -> Acceptance:
+    usual = LEAST_EQUAL if sidecar.precision == "float32" else LEAST_EQUAL_SIMULATED
+    return Acceptance(least_equal=usual if options.least_equal is None else options.least_equal)
+
+
+def describe(
+    network: ExportedNetwork, source: Source, target: Target, files: list[Path], packages: tuple[str, ...] = ()
+) -> Sidecar:
     """What `model.toml` says, but for the verification.
 
     Args:
-        network: What was exported.
-        source: Where it comes from.
+        network: The network with what is before and after it.
+        source: Where the network comes from.
         target: The format.
-        files: What was written.
+        files: The files that were written.
+        packages: Packages that helped to make it besides those that the format needs.
     """
     size, recipe = network.options.size, source.recipe
     quantized = isinstance(network.model, QuantizedModel)
     counted = complexity(_float_network(network.model) if quantized else network.model, *size)
     return Sidecar(
-        runtime=target,
+        runtime=target.name,
+        plugin=package_of(target),
         precision="int8" if quantized else "float32",
         recipe_name=recipe.name,
         recipe_hash=recipe.hash(),
@@ -167,7 +194,7 @@ def describe(network: ExportedNetwork, source: Source, target: Runtime, files: l
         licence=source.licence,
         weights_sha256=source.weights_sha256,
         files={file.name: sha256_file(file) for file in files},
-        versions=_versions(),
+        versions=_versions((*target.packages, *packages)),
         score=source.score,
         recipe=_plain(recipe),
     )
@@ -179,65 +206,16 @@ def _float_network(model: SegmentationModel) -> SegmentationModel:
         return build_model(model.spec, model.num_classes)
 
 
-def material_for(
-    source: Source,
-    options: GraphOptions,
-    data: str | os.PathLike[str] | None,
-    split: str | None,
-    images: str | os.PathLike[str] | None,
-) -> Material:
-    """What an artefact is verified on: a split, the images of a folder, or drawn scenes."""
-    fixed = None if options.dynamic else options.size
-    if split is not None or data is not None:
-        dataset = dataset_of(source, data)
-        return split_images(dataset, split or source.recipe.evaluation.split, source.recipe, fixed)
-    if images is not None:
-        return folder_images(Path(images), Reading.of(source.recipe.data), fixed, source.recipe.evaluation.input_size)
-    return drawn_scenes(options.size, dynamic=options.dynamic)
-
-
-def dataset_of(source: Source, data: str | os.PathLike[str] | None) -> Dataset:
-    """The data set in a folder; None: that of the run, without what training left out.
-
-    Raises:
-        DataError: D222 and others, it cannot be opened.
-    """
-    facts = _facts(source.run, ENVIRONMENT)
-    folder = data if data is not None else facts.get("arguments", {}).get("data")
-    dataset = open_dataset(source.recipe.data, Path(folder) if folder is not None else None)
-    return dataset if data is not None else dataset.without(_facts(source.run, DATA).get("unusable", {}))
-
-
-def _facts(run: Path | None, name: str) -> dict:
-    path = run / name if run is not None else None
-    return msgspec.json.decode(path.read_bytes()) if path is not None and path.is_file() else {}
-
-
-def _plain(recipe: Recipe) -> dict:
+def _plain(recipe: Recipe) -> dict[str, Any]:
     """The recipe without what a published page says: the artefact's own score and licence stand beside it."""
     return to_plain(msgspec.structs.replace(recipe, published=None))
 
 
-def _versions() -> dict[str, str]:
+def _versions(packages: tuple[str, ...]) -> dict[str, str]:
     found = {}
-    for package in ("pixelwise", "torch", *EXTRAS):
+    for package in dict.fromkeys(name.partition(".")[0] for name in ("pixelwise", "torch", *packages)):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
     return found
-
-
-def differs(verification: Verification) -> CheckpointError:
-    """The error for an artefact that does not pass."""
-    difference = (
-        f"; logits differ by up to {verification.max_difference:.2g}, in a range of {verification.logit_range:.2g}"
-        if verification.max_difference is not None and verification.logit_range is not None
-        else ""
-    )
-    return CheckpointError(
-        "K465",
-        f"the artefact differs from PyTorch: {100 * verification.equal_pixels:.3f} % of the pixels have the same class "
-        f"on {verification.source}, expected {100 * verification.least_equal_pixels:.3f} % or more{difference}",
-        "nothing was kept; --force keeps it, another --target or --size may do better",
-    )

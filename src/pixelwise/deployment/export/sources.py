@@ -17,25 +17,25 @@ from pixelwise.recipes.classes.palettes import colorblind_palette
 from pixelwise.recipes.classes.tables import Color
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.records.result import RESULT, load_result
-from pixelwise.records.run_folder import EVALUATIONS, RECIPE, palette_of
+from pixelwise.records.evaluations import find_result
+from pixelwise.records.run_folder import is_run, palette_of
 from pixelwise.runtimes.sidecar import Licence, Score
 from pixelwise.storage import printable
 
 SEED = 0
-"""Of random weights: two exports of the same recipe are the same."""
+"""Seed of random weights, so that two exports of the same recipe are the same."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """A network and where it comes from.
 
     Attributes:
-        model: In evaluation mode, on the CPU.
-        recipe: Resolved.
+        model: The network, in evaluation mode and on the CPU.
+        recipe: Its resolved recipe.
         palette: One colour per class.
-        weights_sha256: Of the weights file; empty: random weights.
-        licence: Of weights and code.
-        score: What the weights reached, as far as the run knows.
+        weights_sha256: SHA-256 of the weights file; empty: random weights.
+        licence: The licences of weights and code.
+        score: The score that the weights reached, as far as the run knows.
         run: The run folder; None: random weights.
     """
 
@@ -55,8 +55,8 @@ def open_source(
 
     Args:
         source: A run folder or folder of imported weights; with `weights="none"` a recipe's name or file.
-        weights: `none`: random ones.
-        num_classes: Outputs of a network with random weights whose recipe leaves them to the data.
+        weights: `none` draws random weights; None takes those of the run.
+        num_classes: Number of classes of a network with random weights whose recipe leaves it to the data.
         warn: Told when a damaged checkpoint was passed over.
 
     Raises:
@@ -67,13 +67,13 @@ def open_source(
     if weights not in (None, "none"):
         raise RecipeError(
             "R241",
-            f"--weights is '{weights}'; expected none, or nothing for the weights of a run",
+            f"`weights` is '{weights}'; expected none, or nothing for the weights of a run",
             "train a run, or import weights, and export its folder",
         )
     if weights == "none":
-        if (path / RECIPE).is_file():
+        if is_run(path):
             raise RecipeError(
-                "R241", f"{source} is a run, which has weights", "leave --weights out, or name its recipe instead"
+                "R241", f"{source} is a run, which has weights", "leave `weights` out, or name its recipe instead"
             )
         return _random(source, num_classes)
     if path.is_dir():
@@ -129,8 +129,8 @@ def _score(trained: TrainedModel, run: Path) -> Score | None:
     """The newest result of these very weights under the recipe's protocols; else what was measured in training."""
     evaluation = trained.recipe.evaluation
     for protocol in evaluation.protocols:
-        path = run / EVALUATIONS / f"{evaluation.split}-{protocol}" / RESULT
-        if path.is_file() and (result := load_result(path)).weights_sha256 == trained.weights_sha256:
+        result = find_result(run, evaluation.split, protocol)
+        if result is not None and result.weights_sha256 == trained.weights_sha256:
             return Score(miou=result.miou, protocol=protocol, split=evaluation.split)
     miou = trained.checkpoint.manifest.miou
     if miou is None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pixelwise.runtimes.engines import require
+from pixelwise.runtimes.packages import require
 
 
 def correct_biases(
@@ -22,7 +22,7 @@ def correct_biases(
 
     Args:
         float_file: The graph in float32.
-        result: Where to; the graph is still in float32.
+        result: The file to write; its graph is still in float32.
         inputs: Makes the calibration inputs anew.
         keep: Names of nodes whose weights are not rounded.
     """
@@ -53,7 +53,7 @@ def rounding_shift(weight: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
     Args:
         weight: (O, I, h, w) of a convolution with C / I groups.
-        mean: (C,), of its input.
+        mean: (C,), the means of the channels of its input.
 
     Returns:
         (O,).
@@ -71,6 +71,8 @@ def channel_means(proto: Any, names: list[str], inputs: Callable[[], Iterable[np
     """The mean of every channel of some tensors (B, C, H, W) of a graph, over all inputs."""
     import onnx
 
+    if not names:  # a session without outputs cannot be run
+        return {}
     runtime = require("onnxruntime", "quantizing to onnx")
     measuring = onnx.ModelProto()
     measuring.CopyFrom(proto)

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pixelwise.deployment.export.graphs import ExportedNetwork
-from pixelwise.deployment.export.verification import Material
+from pixelwise.deployment.export.images import VerificationImages
 from pixelwise.evaluation.evaluate import predict_pair
 from pixelwise.evaluation.pairs import EvaluationPair, read_split
-from pixelwise.evaluation.tally import Tally
+from pixelwise.evaluation.tally import Tally, task_of
 from pixelwise.models import SegmentationModel
+from pixelwise.observer import SILENT, Observer
 from pixelwise.prediction.network import main_logits, prediction_mode
+from pixelwise.runtimes.graphs import ExportedNetwork
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 LEVELS = 255
@@ -53,9 +54,9 @@ class Range(NamedTuple):
 def layer_costs(
     network: ExportedNetwork,
     calibration: Iterable[np.ndarray],
-    material: Material,
-    images: int,
-    progress: Callable[[str, int, int], None] | None = None,
+    images: VerificationImages,
+    count: int,
+    observer: Observer = SILENT,
 ) -> list[LayerCost]:
     """Measure every layer.
 
@@ -63,11 +64,11 @@ def layer_costs(
     calibration images; this is what both quantizers do, without the details in which they differ.
 
     Args:
-        network: What is quantized.
+        network: The network that is to be quantized.
         calibration: uint8 (H, W, C) images of training.
-        material: What is measured on.
-        images: At most so many of them, evenly spaced.
-        progress: Told ("layers", done, in all).
+        images: The images that are predicted.
+        count: Number of images to measure, at most; they are evenly spaced.
+        observer: Told how many layers are done.
 
     Returns:
         The worst first.
@@ -77,18 +78,19 @@ def layer_costs(
     """
     model = network.model
     ranges = input_ranges(model, calibration)
-    score = _Scorer(model, material, images)
+    score = _Scorer(model, images, count)
     modules = dict(model.named_modules())
     costs = []
+    observer.phase("measuring what each layer costs in int8")
     with prediction_mode(model):
         reference = score()
         for done, (name, limits) in enumerate(ranges.items()):
-            if progress is not None:
-                progress("layers", done, len(ranges))
+            observer.progress(done, len(ranges))
             with rounded(modules[name], limits):
                 found = score(reference.labels)
             drop = None if reference.miou is None or found.miou is None else reference.miou - found.miou
             costs.append(LayerCost(name=name, unequal_pixels=found.unequal, miou_drop=drop))
+    observer.progress(len(ranges), len(ranges))
     return sorted(costs, key=lambda cost: cost.rank, reverse=True)
 
 
@@ -123,7 +125,7 @@ def rounded(module: nn.Module, limits: Range) -> Iterator[None]:
 
     Args:
         module: The layer; its weights are put back.
-        limits: Of its input.
+        limits: The range of its input.
     """
     weight = module.weight
     if not isinstance(weight, Tensor):
@@ -161,34 +163,28 @@ class _Found(NamedTuple):
 class _Scorer:
     """Predicts the same few images again and again; they are read once."""
 
-    def __init__(self, model: SegmentationModel, material: Material, images: int) -> None:
-        self._model, self._material = model, material
+    def __init__(self, model: SegmentationModel, images: VerificationImages, count: int) -> None:
+        self._model, self._seen = model, images
         self._pairs: list[EvaluationPair] = []
         self._images: list[np.ndarray] = []
-        if material.dataset is None:
-            self._images = evenly_spaced(list(material.images()), images)
+        if images.dataset is None:
+            self._images = evenly_spaced(list(images.read()), count)
         else:
-            samples = evenly_spaced(material.dataset.samples(material.split), images)
-            read = read_split(samples, material.dataset, (material.protocol,), material.input_size, ahead=2)
+            samples = evenly_spaced(images.dataset.samples(images.split), count)
+            read = read_split(samples, images.dataset, (images.protocol,), images.input_size, ahead=2)
             self._pairs = [pair for (pair,) in read]
 
     def __call__(self, expected: Sequence[Tensor] | None = None) -> _Found:
-        model, material = self._model, self._material
-        if material.dataset is None:
+        model, seen = self._model, self._seen
+        if seen.dataset is None:
             labels, miou = [main_logits(model, [image])[0].argmax(0) for image in self._images], None
         else:
-            labels = [predict_pair(model, pair, material.protocol) for pair in self._pairs]
-            tally = Tally(
-                material.dataset.classes,
-                material.split,
-                material.protocol,
-                material.input_size,
-                boundary=False,
-                multilabel=model.multilabel,
-            )
+            labels = [predict_pair(model, pair, seen.protocol) for pair in self._pairs]
+            task = task_of(seen.dataset.classes, seen.protocol, multilabel=model.multilabel)
+            tally = Tally(task, seen.split, seen.protocol, seen.input_size)
             for pair, predicted in zip(self._pairs, labels, strict=True):
                 tally.add(pair, predicted)
-            miou = tally.measurement(0).miou
+            miou = tally.measurement().miou
         if expected is None:
             return _Found(labels, miou, 0.0)
         unequal = sum(int((one != other).sum()) for one, other in zip(labels, expected, strict=True))

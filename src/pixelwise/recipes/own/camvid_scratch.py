@@ -7,15 +7,14 @@ that did not, so the two have different names.
 
 from __future__ import annotations
 
-from pixelwise.recipes.schema.model import (
-    DeepLabV3PlusSpec,
-    ENetSpec,
-    HRNetSpec,
-    ModelSpec,
-    SegFormerSpec,
-    SwiftNetSpec,
-    UNetSpec,
-)
+from pixelwise.recipes.catalog import register
+from pixelwise.recipes.families.deeplabv3plus import DeepLabV3PlusSpec
+from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.hrnet import HRNetSpec
+from pixelwise.recipes.families.segformer import SegFormerSpec
+from pixelwise.recipes.families.swiftnet import SwiftNetSpec
+from pixelwise.recipes.families.unet import UNetSpec
+from pixelwise.recipes.schema.model import Spec
 from pixelwise.recipes.schema.recipe import (
     Augment,
     Data,
@@ -32,7 +31,7 @@ from pixelwise.recipes.schema.recipe import (
 WARMUP_SHARE = 0.03
 
 
-def from_scratch(name: str, title: str, model: ModelSpec, lr: float, iterations: int) -> tuple[Recipe, Recipe]:
+def from_scratch(name: str, title: str, model: Spec, lr: float, iterations: int) -> tuple[Recipe, Recipe]:
     """The recipe on train and the one on train+val; `iterations` of 16 images each."""
 
     def on(suffix: str, split: str, words: str) -> Recipe:
@@ -64,7 +63,7 @@ def from_scratch(name: str, title: str, model: ModelSpec, lr: float, iterations:
 
 
 # Name, title, network, learning rate, iterations. A transformer learns slowly without what convolutions assume.
-RECIPES = (
+RECIPES = register(
     *from_scratch("enet", "ENet", ENetSpec(graph="overlapping"), 2e-3, 24_000),
     *from_scratch("swiftnet-r18", "SwiftNet over ResNet-18", SwiftNetSpec(encoder="resnet18"), 1e-3, 24_000),
     *from_scratch("unet-r34", "U-Net over ResNet-34", UNetSpec(encoder="resnet34"), 1e-3, 24_000),

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pixelwise.recipes.schema.model import (
-    DeepLabV3PlusSpec,
-    DeepLabV3Spec,
-    ENetSpec,
-    FCNSpec,
-    FPNSpec,
-    LinearSpec,
-    ModelSpec,
-    PSPNetSpec,
-    SegFormerSpec,
-    SwiftNetSpec,
-    UNetSpec,
-)
+from pixelwise.recipes.catalog import register
+from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
+from pixelwise.recipes.families.deeplabv3plus import DeepLabV3PlusSpec
+from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.fcn import FCNSpec
+from pixelwise.recipes.families.fpn import FPNSpec
+from pixelwise.recipes.families.linear import LinearSpec
+from pixelwise.recipes.families.pspnet import PSPNetSpec
+from pixelwise.recipes.families.segformer import SegFormerSpec
+from pixelwise.recipes.families.swiftnet import SwiftNetSpec
+from pixelwise.recipes.families.unet import UNetSpec
+from pixelwise.recipes.schema.model import Spec
 from pixelwise.recipes.schema.recipe import (
     Augment,
     Data,
@@ -44,7 +43,7 @@ TOWN_DEMO = Recipe(
 )
 
 
-def own_images(name: str, summary: str, model: ModelSpec) -> Recipe:
+def own_images(name: str, summary: str, model: Spec) -> Recipe:
     """A recipe for anybody's own images; `model.encoder=NAME` puts the head on another encoder."""
     return Recipe(
         name=name,
@@ -120,4 +119,4 @@ CAMVID_CPU_1H = Recipe(
     "of 320x240 take the fewest seconds per image; the network sees whole images when it is scored.",
 )  # fmt: skip
 
-RECIPES = (TOWN_DEMO, *OWN_IMAGES, CAMVID_CPU_15MIN, CAMVID_CPU_1H)
+RECIPES = register(TOWN_DEMO, *OWN_IMAGES, CAMVID_CPU_15MIN, CAMVID_CPU_1H)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pixelwise.recipes.catalog import register
+from pixelwise.recipes.families.lite import DeepLabV3LiteSpec, FPNLiteSpec, UNetLiteSpec
 from pixelwise.recipes.published import procedures
-from pixelwise.recipes.published.rows import Origin, row
-from pixelwise.recipes.schema.model import DeepLabV3LiteSpec, FPNLiteSpec, UNetLiteSpec
+from pixelwise.recipes.published.rows import Origin, Score, row
 from pixelwise.recipes.schema.recipe import Data, Original
 
 ORIGIN = Origin("004", "TI EdgeAI, segmentation benchmark", "TexasInstruments/edgeai-torchvision@r8.2", "BSD-3-Clause")
@@ -59,11 +60,12 @@ def lite_row(name: str, miou: float | None, gmacs: float, outputs: int, paramete
     data = Data(dataset="cocoseg21-edgeai" if dataset == "cocoseg21" else dataset)  # type: ignore[arg-type]
     title = f"{type(spec).__name__.removesuffix('Spec')}, {encoder}, {dataset} at {wide}"
     return row(
-        name, title + (", 8-bit aware" if quantized else ""), spec, data, ORIGIN, miou, f"edgeai-{dataset}",
-        Original(outputs=outputs, parameters=str(parameters), gmacs=counted, size=(height, width), note=note),
-        printed={"gmacs": gmacs}, weights=(weights, "MIT" if "pycls" in weights else "Apache-2.0", authors),
+        name, title + (", 8-bit aware" if quantized else ""), spec, data, ORIGIN,
+        Score(miou, f"edgeai-{dataset}", printed={"gmacs": gmacs}, counted=Original(
+              outputs=outputs, parameters=str(parameters), gmacs=counted, size=(height, width), note=note)),
+        weights=(weights, "MIT" if "pycls" in weights else "Apache-2.0", authors),
         **procedures.edgeai(dataset, decoder, encoder, (height, width), quantized=quantized),
     )  # fmt: skip
 
 
-RECIPES = tuple(lite_row(*entry) for entry in ROWS)
+RECIPES = register(*(lite_row(*entry) for entry in ROWS))

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.suggestions import did_you_mean
+from pixelwise.suggestions import did_you_mean
 
 PAGES = ("000", "001", "002", "003", "004")
 _FOLDER = Path(__file__).parent / "pages"

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.recipe import Augment, Ema, Group, Loss, Ohem, Optimizer, Schedule, Selection, Stage
+from pixelwise.recipes.sizes import Size
 
 Sections = dict[str, Any]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pixelwise.recipes.catalog import register
+from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.published import procedures
-from pixelwise.recipes.published.rows import Origin, row
-from pixelwise.recipes.schema.model import ENetSpec
+from pixelwise.recipes.published.rows import Origin, Score, row
 from pixelwise.recipes.schema.recipe import Data, Original, Recipe
 
 GRAPHS = {"2019-08": ("overlapping", "6309b24"), "2021": ("any-size", "e17d404")}
@@ -26,13 +27,13 @@ def enet(name: str, graph: str, miou: float, counted: tuple[int, str, float], **
         name, f"ENet on {dataset}, graph of {graph}, from scratch, no augmentation",
         ENetSpec(graph=kind), Data(dataset=dataset),  # type: ignore[arg-type]
         Origin("000", "PyTorch-ENet, pre-trained models", f"davidtvs/PyTorch-ENet@{revision}", "MIT", "MIT"),
-        miou, protocol, Original(outputs=counted[0], parameters=counted[1], gmacs=counted[2], size=size),
-        split=split, printed={"note": (LATER if graph == "2021" else "") + note, **printed},
+        Score(miou, protocol, Original(outputs=counted[0], parameters=counted[1], gmacs=counted[2], size=size),
+              split, {"note": (LATER if graph == "2021" else "") + note, **printed}),
         **procedures.enet(size, batch),
     )  # fmt: skip
 
 
-RECIPES = (
+RECIPES = register(
     enet("enet-camvid", "2019-08", 53.12, (12, "357052", 1.315), gpu_memory_gib=4.2, train_hours=1.0),
     enet("enet-cityscapes", "2019-08", 60.94, (20, "358204", 4.14), gpu_memory_gib=5.4, train_hours=24.0),
     enet("enet-camvid-2021", "2021", 52.1, (12, "350652", 1.287)),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from pixelwise.recipes.schema.model import ModelSpec
+from pixelwise.recipes.schema.model import Spec
 from pixelwise.recipes.schema.recipe import Data, Evaluation, Initialize, Original, Published, Recipe, Sampling
 
 
@@ -18,24 +20,28 @@ class Origin(NamedTuple):
     weights_licence: str = "unknown"
 
 
+class Score(NamedTuple):
+    """What a page prints of a row, and what the original implementation counts.
+
+    Attributes:
+        miou: In percent; None where the page prints none.
+        protocol: Named protocol that computes it the page's way.
+        counted: Parameters and multiply-accumulates of the original implementation.
+        split: The split it was measured on.
+        printed: Further printed fields of `Published`.
+    """
+
+    miou: float | None
+    protocol: str
+    counted: Original
+    split: str = "val"
+    printed: Mapping[str, Any] = MappingProxyType({})
+
+
 def row(
-    name: str,
-    summary: str,
-    model: ModelSpec,
-    data: Data,
-    origin: Origin,
-    miou: float | None,
-    protocol: str,
-    counted: Original,
-    *,
-    batch: int,
-    drop_last: bool = True,
-    split: str = "val",
-    printed: dict[str, Any] | None = None,
-    weights: tuple[str, str, str] = ("none", "", ""),
-    evaluation: dict[str, Any] | None = None,
-    **parts: Any,
-) -> Recipe:
+    name: str, summary: str, model: Spec, data: Data, origin: Origin, score: Score,
+    *, weights: tuple[str, str, str] = ("none", "", ""), **procedure: Any,
+) -> Recipe:  # fmt: skip
     """The recipe of a row.
 
     Args:
@@ -44,24 +50,20 @@ def row(
         model: Its network.
         data: Its data set.
         origin: Where it comes from.
-        miou: As printed, percent; None where it is not.
-        protocol: Named protocol that computes it the page's way.
-        counted: What the original implementation counts.
-        batch: Images per step.
-        drop_last: Whether an incomplete last batch is dropped.
-        split: The split it was measured on.
-        printed: Further printed fields of `Published`.
+        score: What the page says of it.
         weights: Encoder weights, their licence, what the authors began with.
-        evaluation: Further fields of `Evaluation`.
-        **parts: Further sections of the recipe.
+        **procedure: As a function of `procedures` returns it: `batch` and `drop_last` of `Sampling`, `evaluation`, the
+            further fields of `Evaluation`, and further sections of the recipe.
     """
+    sampling = Sampling(batch_size=procedure.pop("batch"), drop_last=procedure.pop("drop_last", True))
+    protocol, split = score.protocol, score.split
     return Recipe(
-        name=name, summary=summary, model=model, data=data,
-        sampling=Sampling(batch_size=batch, drop_last=drop_last),
+        name=name, summary=summary, model=model, data=data, sampling=sampling,
         initialize=Initialize(encoder=weights[0], licence=weights[1], original=weights[2]),
-        evaluation=Evaluation(protocols=(protocol,), split=split, **(evaluation or {})),
+        evaluation=Evaluation(protocols=(protocol,), split=split, **procedure.pop("evaluation", {})),
         published=Published(
-            **origin._asdict(), miou_percent=miou, split=split, protocol=protocol, original=counted, **(printed or {})
+            **origin._asdict(), miou_percent=score.miou, split=split, protocol=protocol, original=score.counted,
+            **score.printed,
         ),
-        **parts,
+        **procedure,
     )  # fmt: skip

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pixelwise.recipes.catalog import register
+from pixelwise.recipes.families.fcn import FCNSpec
+from pixelwise.recipes.families.pspnet import PSPNetSpec
 from pixelwise.recipes.published import procedures
-from pixelwise.recipes.published.rows import Origin, row
-from pixelwise.recipes.schema.model import FCNSpec, PSPNetSpec
+from pixelwise.recipes.published.rows import Origin, Score, row
 from pixelwise.recipes.schema.recipe import Data, Original, Recipe
 
 # Data set: classes, crop, batch size, epochs, train split, protocol.
@@ -41,17 +43,19 @@ def resnet_row(network: str, dataset: str, miou: str, gmacs: str, parameters: st
     return row(
         f"{network}-{dataset}",
         f"{ORIGINS[head].title.split()[1]}, ResNet-{depth[1:]} at output stride {stride[1:]}, on {dataset}",
-        spec, data, ORIGINS[head], float(miou), protocol,
-        Original(outputs=outputs, parameters=parameters, gmacs=float(gmacs), size=crop),
+        spec, data, ORIGINS[head],
+        Score(float(miou), protocol, Original(outputs=outputs, parameters=parameters, gmacs=float(gmacs), size=crop)),
         weights=(f"{encoder}.gluon_in1k", "Apache-2.0", "open-mmlab ResNet v1c, ImageNet-1k"),
         **procedures.sssegmentation(crop, batch, epochs),
     )  # fmt: skip
 
 
-RECIPES = tuple(
-    resnet_row(line[0], dataset, *line[1 + index :: 3])
-    for head in ORIGINS
-    for index, dataset in enumerate(DATASETS)
-    for line in map(str.split, ROWS.strip().splitlines())
-    if line[0].startswith(head)
+RECIPES = register(
+    *(
+        resnet_row(line[0], dataset, *line[1 + index :: 3])
+        for head in ORIGINS
+        for index, dataset in enumerate(DATASETS)
+        for line in map(str.split, ROWS.strip().splitlines())
+        if line[0].startswith(head)
+    )
 )

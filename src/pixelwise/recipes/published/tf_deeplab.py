@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pixelwise.recipes.catalog import register
+from pixelwise.recipes.families.tf_deeplab import TFDeepLabSpec
 from pixelwise.recipes.published import procedures
-from pixelwise.recipes.published.rows import Origin, row
-from pixelwise.recipes.schema.model import TFDeepLabSpec
+from pixelwise.recipes.published.rows import Origin, Score, row
 from pixelwise.recipes.schema.recipe import Data, Original, Recipe
 
 ORIGIN = Origin("004", "TI EdgeAI, segmentation benchmark", "tensorflow/models research/deeplab", "Apache-2.0")
@@ -26,22 +29,21 @@ ROWS = (
 )
 
 
-def deeplab_row(
-    name: str, encoder: str, stride: int, miou: float, printed: float, outputs: int, count: str, gmacs: float, note: str
-) -> Recipe:
-    """One row of the page."""
+def deeplab_row(name: str, encoder: str, stride: int, *numbers: Any) -> Recipe:
+    """One row of the page; `numbers` as in `ROWS`."""
+    miou, printed, outputs, count, gmacs, note = numbers
     voc = name.endswith("-voc")
     return row(
         name, f"DeepLab of TensorFlow, {encoder} at output stride {stride}, on {'voc-aug' if voc else 'cityscapes'}",
         TFDeepLabSpec(encoder=encoder, output_stride=stride),  # type: ignore[arg-type]
         Data(dataset="voc-aug", train_split="train_aug") if voc else Data(dataset="cityscapes"),
-        ORIGIN, miou, "tf-deeplab-512x512" if voc else "tf-deeplab-2049x1025",
-        Original(outputs=outputs, parameters=count, gmacs=gmacs, size=(512, 512) if voc else (1025, 2049), note=note,
-                 tolerance=0.015 if note == RECONSTRUCTION else 0.001),
-        printed={"gmacs": printed},
+        ORIGIN, Score(
+            miou, "tf-deeplab-512x512" if voc else "tf-deeplab-2049x1025",
+          Original(outputs=outputs, parameters=count, gmacs=gmacs, note=note, size=(512, 512) if voc else (1025, 2049),
+                   tolerance=0.015 if note == RECONSTRUCTION else 0.001), printed={"gmacs": printed}),
         weights=(WEIGHTS.get(encoder, "none"), "Apache-2.0" if encoder in WEIGHTS else "", "ImageNet-1k"),
         **(procedures.tf_deeplab((513, 513), 30_000) if voc else procedures.tf_deeplab((769, 769), 90_000)),
     )  # fmt: skip
 
 
-RECIPES = tuple(deeplab_row(*entry) for entry in ROWS)
+RECIPES = register(*(deeplab_row(*entry) for entry in ROWS))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from pixelwise.recipes.catalog import register
+from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
+from pixelwise.recipes.families.fcn import FCNSpec
+from pixelwise.recipes.families.lraspp import LRASPPSpec
 from pixelwise.recipes.published import procedures
-from pixelwise.recipes.published.rows import Origin, row
-from pixelwise.recipes.schema.model import DeepLabV3Spec, FCNSpec, LRASPPSpec
+from pixelwise.recipes.published.rows import Origin, Score, row
 from pixelwise.recipes.schema.recipe import Data, Original, Recipe
 
 ORIGIN = Origin("004", "TI EdgeAI, segmentation benchmark", "pytorch/vision references/segmentation", "BSD-3-Clause")
@@ -24,16 +27,17 @@ def torchvision_row(
     dataset = "cityscapes" if cityscapes else "cocoseg21"
     return row(
         name, f"{type(spec).__name__.removesuffix('Spec')} of torchvision, {spec.encoder}, on {dataset}",
-        spec, Data(dataset=dataset), ORIGIN, miou, "torchvision-1040x520" if cityscapes else "torchvision-520",
-        Original(outputs=19 if cityscapes else 21, parameters=parameters, gmacs=gmacs, note=note,
-                 size=(520, 1040) if cityscapes else (520, 520)),
-        printed={"gmacs": printed or None}, weights=MOBILE if small else RESNET,
+        spec, Data(dataset=dataset), ORIGIN,
+        Score(miou, "torchvision-1040x520" if cityscapes else "torchvision-520",
+              Original(outputs=19 if cityscapes else 21, parameters=parameters, gmacs=gmacs, note=note,
+                       size=(520, 1040) if cityscapes else (520, 520)),
+              printed={"gmacs": printed or None}), weights=MOBILE if small else RESNET,
         **procedures.torchvision((480, 960) if cityscapes else (480, 480), mobile=small,
                                  auxiliary=getattr(spec, "auxiliary_channels", None) is not None),
     )  # fmt: skip
 
 
-RECIPES = (
+RECIPES = register(
     torchvision_row("lraspp-mobilenetv3-large-cocoseg21", LRASPPSpec(encoder=MNV3), 57.9, "3221538", 2.0862),
     torchvision_row("deeplabv3-mobilenetv3-large-cocoseg21",
                     DeepLabV3Spec(encoder=MNV3, auxiliary_channels=10, auxiliary_feature=2),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from pixelwise.recipes.catalog import register
+from pixelwise.recipes.families.hrnet import HRNetSpec, OCRNetSpec
+from pixelwise.recipes.families.segformer import SegFormerSpec
 from pixelwise.recipes.published import procedures
-from pixelwise.recipes.published.rows import Origin, row
-from pixelwise.recipes.schema.model import HRNetSpec, ModelSpec, OCRNetSpec, SegFormerSpec
+from pixelwise.recipes.published.rows import Origin, Score, row
+from pixelwise.recipes.schema.model import Spec
 from pixelwise.recipes.schema.recipe import Data, Original, Recipe
 
 ORIGIN = Origin("002", "United Perception, semantic benchmark", "ModelTC/EOD@f7dd707", "Apache-2.0")
@@ -20,11 +23,12 @@ WEIGHTS = {
 }
 
 
-def cityscapes_row(name: str, summary: str, model: ModelSpec, miou: float, parameters: str, gmacs: float, **rest: Any):
+def cityscapes_row(name: str, summary: str, model: Spec, miou: float, parameters: str, gmacs: float, **rest: Any):
     """One row of the page; `rest` are the parts that differ between its two halves."""
     counted = Original(outputs=19, parameters=parameters, gmacs=gmacs, size=(1024, 2048))
     data = Data(dataset="cityscapes")
-    return row(name, f"{summary}, on cityscapes", model, data, ORIGIN, miou, "cityscapes-2048x1024", counted, **rest)
+    score = Score(miou, "cityscapes-2048x1024", counted)
+    return row(name, f"{summary}, on cityscapes", model, data, ORIGIN, score, **rest)
 
 
 def segformer(size: str, miou: float, parameters: str, gmacs: float) -> Recipe:
@@ -47,7 +51,7 @@ def hrnet(name: str, model: HRNetSpec | OCRNetSpec, miou: float, parameters: str
     )  # fmt: skip
 
 
-RECIPES = (
+RECIPES = register(
     segformer("b0", 75.28, "3720051", 120.96),
     segformer("b1", 77.55, "13.683M", 239.13),
     segformer("b2", 80.38, "24728019", 419.01),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from pixelwise.recipes.classes.tables import IGNORE
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.base import (
     Part,
     Range,
@@ -16,6 +15,7 @@ from pixelwise.recipes.schema.base import (
     require_share,
     require_size,
 )
+from pixelwise.recipes.sizes import Size
 
 
 class Augment(Part, frozen=True, kw_only=True):

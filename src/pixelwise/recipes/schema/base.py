@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.protocols import Size
+from pixelwise.recipes.sizes import Size
 
 Range = tuple[float, float]
 

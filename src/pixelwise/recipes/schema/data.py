@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pixelwise.recipes.classes.tables import CLASS_SETS, IGNORE, MOST_LABELS, Color
-from pixelwise.recipes.protocols import Size
 from pixelwise.recipes.schema.base import Part, Range, require, require_at_least, require_size
+from pixelwise.recipes.schema.roles import Role, role
+from pixelwise.recipes.sizes import Size
 
 
 class Data(Part, frozen=True, kw_only=True):
     """Which images and labels.
 
     Attributes:
-        dataset: `camvid`, `cityscapes`, `voc-aug` (Pascal VOC 2012 with SBD's masks), `ade20k` (150
-            classes), `ade20k32`, `cocoseg21` (COCO 2017 as 21 VOC classes, torchvision's choice of
-            images), `cocoseg21-edgeai` (TI's), `cocostuff171`, `camvid32` (the original's labels), `town`
-            (synthetic); of own data `folder`, `lists`, and annotations of `labelme`, `coco` (any
-            categories), `yolo`, `cvat`, `cvat-masks` and `label-studio`; or `auto`: look at the folder and
-            take the layout that fits.
+        dataset: Name of a data format, such as `folder`, `coco` or `cityscapes`; `auto` looks at the folder and takes
+            the format that fits. docs/errors.md lists the formats under D222, installed packages may add others, and
+            the name is looked up when the data is opened.
         classes: Class names in the order of their ids; None takes the data set's own, or for
             `folder` what its `dataset.toml` or the masks themselves say.
         palette: One RGB colour (0..255) per class for overlays and masks.
@@ -50,15 +48,11 @@ class Data(Part, frozen=True, kw_only=True):
         town_seed: Seed of the synthetic scenes.
     """
 
-    dataset: Literal[
-        "auto", "camvid", "cityscapes", "voc-aug", "ade20k", "ade20k32", "cocoseg21", "cocoseg21-edgeai",
-        "cocostuff171", "camvid32", "folder", "lists", "labelme", "coco", "yolo", "cvat", "cvat-masks", "label-studio",
-        "town",
-    ] = "auto"  # fmt: skip
-    classes: tuple[str, ...] | None = None
-    palette: tuple[Color, ...] | None = None
-    label_map: dict[str, int] | None = None
-    colors: dict[str, int] | None = None
+    dataset: str = "auto"
+    classes: Annotated[tuple[str, ...] | None, role(Role.FROM_DATA)] = None
+    palette: Annotated[tuple[Color, ...] | None, role(Role.FROM_DATA, Role.DISPLAY)] = None
+    label_map: Annotated[dict[str, int] | None, role(Role.FROM_DATA)] = None
+    colors: Annotated[dict[str, int] | None, role(Role.FROM_DATA)] = None
     labels: dict[str, int] | None = None
     mask_threshold: int | None = None
     multilabel: bool = False
@@ -70,9 +64,9 @@ class Data(Part, frozen=True, kw_only=True):
     input_range: Range | None = None
     max_pixels: int = 100_000_000
     mask_resize: Literal["refuse", "nearest"] = "refuse"
-    cache: Literal["auto", "memory", "disk", "off"] = "auto"
-    workers: int | None = None
-    allow: tuple[str, ...] = ()
+    cache: Annotated[Literal["auto", "memory", "disk", "off"], role(Role.OPERATIONAL)] = "auto"
+    workers: Annotated[int | None, role(Role.OPERATIONAL)] = None
+    allow: Annotated[tuple[str, ...], role(Role.TOLERANCE)] = ()
     town_images: tuple[int, int, int] = (240, 40, 60)
     town_size: Size = (144, 192)
     town_seed: int = 0
@@ -123,11 +117,6 @@ class Data(Part, frozen=True, kw_only=True):
 
     def _require_class_masks(self) -> None:
         """What data of one mask per class excludes."""
-        require(
-            self.dataset in ("auto", "folder"),
-            f"data.multilabel is true but data.dataset is '{self.dataset}'; expected 'folder' or 'auto'",
-            "multi-label data is a folder of images and one folder of masks per class: masks/crack/0001.png",
-        )
         for name in ("label_map", "colors", "labels", "instance_divisor"):
             require(
                 getattr(self, name) is None,

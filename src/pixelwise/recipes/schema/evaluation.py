@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pixelwise.recipes.protocols import Size, protocol
+from pixelwise.recipes.protocols import protocol
 from pixelwise.recipes.schema.base import Part, require, require_at_least, require_size
+from pixelwise.recipes.sizes import Size
 
 
 class Evaluation(Part, frozen=True, kw_only=True):

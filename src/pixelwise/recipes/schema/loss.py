@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from functools import cache
+from typing import Any, Literal
 
-from pixelwise.recipes.schema.base import Part, require, require_at_least, require_below_one, require_share
+import msgspec
+
+from pixelwise.recipes.schema.base import Part, require, require_at_least, require_share
+from pixelwise.recipes.schema.terms import TERMS, Term, term_from_plain
 
 
 class Ohem(Part, frozen=True, kw_only=True):
@@ -44,7 +48,10 @@ ClassWeights = (
 
 
 class Loss(Part, frozen=True, kw_only=True):
-    """Cross entropy over labelled pixels, plus optional terms, each times its weight; a weight of 0 is off.
+    """What training minimises: the sum of terms, each times its weight; a weight of 0 is off.
+
+    The most used terms have fields of their own here: a weight, and options that begin with the term's name. Every
+    other one, those of other packages included, is a table with its weight and options: `[loss.terms.NAME]`.
 
     All terms look at the main head; auxiliary heads have their cross entropy only. With `data.multilabel` each
     class has a sigmoid of its own: cross entropy and focal term are binary and averaged over pixels and classes,
@@ -57,7 +64,7 @@ class Loss(Part, frozen=True, kw_only=True):
             frequency counts only images that hold the class (Eigen and Fergus, arXiv:1411.4734);
             `inverse-sqrt`: 1 / sqrt(p), at most 6 times the smallest, mean 1; the published numbers of TI
             (`edgeai-cityscapes`, `edgeai-ade20k32`) and of ERFNet's two stages (`erfnet-encoder`,
-            `erfnet-decoder`), see `recipes/published_weights.py`; or one number per class.
+            `erfnet-decoder`), see `recipes/published/class_weights.py`; or one number per class.
             With `data.multilabel` a weight is that of the pixels that have the class, beside 1 of those that
             do not: `inverse-sqrt`, sqrt(pixels without it / pixels with it), within 1/6..6; or one number per class.
         class_weights_share: Share of the steps, drawn at random, in which the class weights count.
@@ -69,14 +76,15 @@ class Loss(Part, frozen=True, kw_only=True):
         ohem: Cross entropy over the hard pixels only; None: over all.
         dice: Weight of a soft Dice term (arXiv:1606.04797).
         focal: Weight of a focal term (arXiv:1708.02002), whose alpha are the class weights.
-        focal_gamma: How fast pixels fade there that are recognised.
+        focal_gamma: Focusing exponent of the focal term: how strongly well-classified pixels are down-weighted.
         tversky: Weight of a Tversky term (arXiv:1706.05721).
-        tversky_alpha: What a false positive costs there.
-        tversky_beta: What a false negative costs there.
+        tversky_alpha: Cost of a false positive in the Tversky term.
+        tversky_beta: Cost of a false negative in the Tversky term.
         lovasz: Weight of a Lovász-softmax term (arXiv:1705.08790), a surrogate of the mean IoU.
-        lovasz_per_image: Whether that is the IoU of each image instead of the batch's.
+        lovasz_per_image: Take the IoU of each image in the Lovász term instead of the batch's.
         boundary: Weight of a second cross entropy, over the pixels near another class.
         boundary_width: How near, in rows and columns.
+        terms: Further terms by their registered names, each with its weight and options.
         auxiliary: Weight of each auxiliary head's cross entropy.
     """
 
@@ -97,28 +105,73 @@ class Loss(Part, frozen=True, kw_only=True):
     lovasz_per_image: bool = False
     boundary: float = 0.0
     boundary_width: int = 3
+    terms: dict[str, Any] | None = None
     auxiliary: float = 0.4
 
     def __post_init__(self) -> None:
-        terms = ("cross_entropy", "dice", "focal", "tversky", "lovasz", "boundary")
-        for name in (*terms, "auxiliary"):
-            require_at_least(0, f"loss.{name}", getattr(self, name), "it is a weight; 0 is off")
+        if self.terms is not None:
+            self._read_terms(self.terms)
+        all_terms = self.all_terms()
+        for path, term in all_terms.items():
+            require_at_least(0, path, term.weight, "it is a weight; 0 is off")
+        require_at_least(0, "loss.auxiliary", self.auxiliary, "it is a weight; 0 is off")
         require(
-            any(getattr(self, name) for name in terms),
-            f"all of loss.{', '.join(terms)} are 0; expected a term that the main head learns from",
+            any(term.weight for term in all_terms.values()),
+            f"all of {', '.join(all_terms)} are 0; expected a term that the main head learns from",
             "for example loss.cross_entropy=1",
         )
-        require_below_one("loss.label_smoothing", self.label_smoothing, "0 is off; 1 would erase the labels")
-        require_at_least(0, "loss.focal_gamma", self.focal_gamma, "for example 2; 0 is cross entropy")
-        require(
-            min(self.tversky_alpha, self.tversky_beta) >= 0 and self.tversky_alpha + self.tversky_beta > 0,
-            f"loss.tversky_alpha is {self.tversky_alpha} and loss.tversky_beta is {self.tversky_beta}; expected 0 or "
-            "more, not both 0: one kind of error has to cost something",
-            "for example 0.3 and 0.7",
-        )
-        require_at_least(1, "loss.boundary_width", self.boundary_width, "for example 3 pixels")
         self._require_possible_weights()
         self._require_possible_mining()
+
+    def all_terms(self) -> dict[str, Term]:
+        """Every term that has a weight here, 0 included, by the path of its weight, in the order they are added."""
+        found: dict[str, Term] = {}
+        for kind, fields in _terms_with_fields():
+            options = {option: getattr(self, field) for option, field in fields.items()}
+            found[f"loss.{kind.name}"] = kind(weight=getattr(self, kind.name), **options)
+        # By name, so that the order of a file does not decide how numbers are rounded.
+        for name, term in sorted((self.terms or {}).items()):
+            found[f"loss.terms.{name}.weight"] = term
+        return found
+
+    def active_terms(self) -> list[Term]:
+        """The terms with a weight above 0, in the order they are added."""
+        return [term for term in self.all_terms().values() if term.weight]
+
+    def require_labels(self, *, multilabel: bool) -> None:
+        """Refuse terms that are not defined for such labels.
+
+        Args:
+            multilabel: Whether a pixel may have several classes, or none.
+
+        Raises:
+            RecipeError: R203.
+        """
+        for path, term in self.all_terms().items():
+            if term.weight and multilabel:
+                require(
+                    term.multi_label,
+                    f"{path.removesuffix('.weight')} needs pixels of exactly one class, but the data is multi-label "
+                    "(data.multilabel)",
+                    f"set {path}=0",
+                )
+            elif term.weight:
+                require(
+                    term.single_label,
+                    f"{path.removesuffix('.weight')} is defined for multi-label data only (data.multilabel)",
+                    f"set {path}=0",
+                )
+
+    def _read_terms(self, terms: dict[str, Any]) -> None:
+        """Turn the tables into terms: every option is then there, whether it was given or has its default."""
+        for name in terms:
+            require(
+                name not in self.__struct_fields__,
+                f"loss.terms.{name}: [loss] itself has a field of that name",
+                f"write loss.{name}, with its options beside it",
+            )
+        read = {name: term_from_plain(name, options) for name, options in terms.items()}
+        msgspec.structs.force_setattr(self, "terms", read or None)
 
     def _require_possible_weights(self) -> None:
         weights = self.class_weights
@@ -151,3 +204,22 @@ class Loss(Part, frozen=True, kw_only=True):
                 f"loss.normalize is {self.normalize} but loss.ohem averages over the pixels that it keeps",
                 "leave out one of them",
             )
+
+
+@cache
+def _terms_with_fields() -> tuple[tuple[type[Term], dict[str, str]], ...]:
+    """Our terms whose weight is a field of `Loss`, in the order of these fields, and the fields of their options.
+
+    Others of ours are in `Loss.terms`, like those of a stranger.
+    """
+    fields, own = Loss.__struct_fields__, TERMS.own()
+    return tuple(
+        (own[name], {option: _field(name, option) for option in own[name].__struct_fields__ if option != "weight"})
+        for name in fields
+        if name in own
+    )
+
+
+def _field(term: str, option: str) -> str:
+    """The field of `Loss` that holds an option: `focal_gamma`, or `label_smoothing` where no other term has that."""
+    return f"{term}_{option}" if f"{term}_{option}" in Loss.__struct_fields__ else option

@@ -7,7 +7,7 @@ from here.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -17,7 +17,8 @@ from pixelwise.recipes.schema.base import Part, Range, require
 from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.evaluation import Evaluation, Original, Published
 from pixelwise.recipes.schema.loss import ClassWeights, Loss, Ohem
-from pixelwise.recipes.schema.model import ModelSpec
+from pixelwise.recipes.schema.model import SPECS, Spec
+from pixelwise.recipes.schema.roles import Role, paths_with, role, without
 from pixelwise.recipes.schema.training import (
     Checkpoints,
     Ema,
@@ -49,11 +50,15 @@ __all__ = [
     "Published",
     "Range",
     "Recipe",
+    "Role",
     "Sampling",
     "Schedule",
     "Selection",
     "Stage",
+    "changed_values",
+    "fields_with",
     "to_plain",
+    "with_fields_of",
     "without_unset",
 ]
 
@@ -71,9 +76,9 @@ class Recipe(Part, frozen=True, kw_only=True):
         notes: Deviations and remarks.
     """
 
-    name: str
-    summary: str = ""
-    model: ModelSpec
+    name: Annotated[str, role(Role.NAME)]
+    summary: Annotated[str, role(Role.TEXT)] = ""
+    model: Spec
     data: Data = Data()
     augment: Augment = Augment()
     loss: Loss = Loss()
@@ -82,14 +87,14 @@ class Recipe(Part, frozen=True, kw_only=True):
     sampling: Sampling
     ema: Ema | None = None
     precision: Precision = Precision()
-    initialize: Initialize = Initialize()
+    initialize: Annotated[Initialize, role(Role.START)] = Initialize()
     selection: Selection = Selection()
-    checkpoints: Checkpoints = Checkpoints()
+    checkpoints: Annotated[Checkpoints, role(Role.OPERATIONAL)] = Checkpoints()
     evaluation: Evaluation = Evaluation()
     quantization: Literal["none", "edgeai-8bit", "x86-8bit", "xnnpack-8bit"] = "none"
     stages: tuple[Stage, ...] = ()
-    published: Published | None = None
-    notes: str = ""
+    published: Annotated[Published | None, role(Role.CLAIM)] = None
+    notes: Annotated[str, role(Role.TEXT)] = ""
 
     def __post_init__(self) -> None:
         names = [stage.name for stage in self.stages]
@@ -98,6 +103,7 @@ class Recipe(Part, frozen=True, kw_only=True):
             f"stages: the names are {', '.join(names)}; expected different ones",
             "each stage has a folder of its own",
         )
+        self._require_registered_family()
         self.model.check(self)
         if self.data.multilabel:
             self._require_binary_terms()
@@ -124,14 +130,22 @@ class Recipe(Part, frozen=True, kw_only=True):
                     "map every raw value to a class id, or to 255 to ignore it",
                 )
 
+    def _require_registered_family(self) -> None:
+        """Without its family's name the recipe could be written to a file, and not be read again."""
+        spec = type(self.model)
+        require(
+            SPECS.get(self.model.family) is spec,
+            f"model is a {spec.__module__}.{spec.__qualname__}, which is not registered as a model family",
+            "decorate its class with pixelwise.recipes.schema.model.register_spec, and give it a tag of its own",
+        )
+
     def _require_binary_terms(self) -> None:
         """What has no meaning where a pixel may belong to several classes."""
+        self.loss.require_labels(multilabel=True)
         loss, augment = self.loss, self.augment
         named = isinstance(loss.class_weights, str) and loss.class_weights not in ("none", "inverse-sqrt")
         cases = (
             (loss.ohem is not None, "loss.ohem", "loss.ohem=null; loss.focal is a milder kind of mining"),
-            (loss.lovasz > 0, "loss.lovasz", "loss.lovasz=0; loss.dice or loss.tversky instead"),
-            (loss.boundary > 0, "loss.boundary", "loss.boundary=0"),
             (named, f"loss.class_weights={loss.class_weights}", "loss.class_weights=inverse-sqrt, none or a list"),
             (augment.mix == "classmix", "augment.mix=classmix", "augment.mix=cutmix or none"),
             (augment.max_class_share is not None, "augment.max_class_share", "augment.max_class_share=null"),
@@ -168,19 +182,35 @@ def without_unset(plain: Any) -> Any:
     return [without_unset(item) for item in plain] if isinstance(plain, (list, tuple)) else plain
 
 
+def fields_with(*roles: Role) -> tuple[str, ...]:
+    """Paths of the fields and sections of a recipe that have one of these roles, such as `data.workers`."""
+    return paths_with(Recipe, *roles)
+
+
+def with_fields_of(recipe: Recipe, other: Recipe, *roles: Role) -> Recipe:
+    """A recipe with another one's values of the fields that have one of these roles; no section may have one."""
+    for path in fields_with(*roles):
+        section, _, field = path.partition(".")
+        value = getattr(getattr(other, section), field)
+        changed = msgspec.structs.replace(getattr(recipe, section), **{field: value})
+        recipe = msgspec.structs.replace(recipe, **{section: changed})
+    return recipe
+
+
+def changed_values(recipe: Recipe) -> dict[str, Any]:
+    """The plain recipe without what only repeats a default; each network has its family."""
+    return _changed(recipe)
+
+
 def _deciding(recipe: Recipe) -> dict[str, Any]:
     """The plain recipe without what changes no result or only repeats defaults or what the data set implies."""
-    plain = _without_defaults(recipe)
-    for field in ("checkpoints", "summary", "notes", "published"):
-        plain.pop(field, None)
+    plain = without(_changed(recipe), fields_with(Role.TEXT, Role.CLAIM, Role.OPERATIONAL, Role.DISPLAY))
     if "initialize" in plain:
         plain["initialize"] = recipe.initialize.encoder
         # The path of a run says nothing about its weights; which recipe they come from does.
         if recipe.initialize.recipe is not None or recipe.initialize.run is not None:
             plain["initialize"] = [recipe.initialize.encoder, recipe.initialize.recipe or recipe.initialize.run]
     data = plain.setdefault("data", {})
-    for field in ("workers", "cache", "palette"):
-        data.pop(field, None)
     known = CLASS_SETS.get(recipe.data.dataset)
     if known is None:
         return plain
@@ -193,16 +223,18 @@ def _deciding(recipe: Recipe) -> dict[str, Any]:
     return plain
 
 
-def _without_defaults(part: msgspec.Struct) -> dict[str, Any]:
+def _changed(part: msgspec.Struct) -> dict[str, Any]:
     plain = {}
     for field in msgspec.structs.fields(part):
         value = getattr(part, field.name)
         if value != field.default:
             if isinstance(value, msgspec.Struct):
-                plain[field.name] = _without_defaults(value)
+                plain[field.name] = _changed(value)
             elif isinstance(value, tuple):
-                items = [_without_defaults(item) if isinstance(item, msgspec.Struct) else item for item in value]
+                items = [_changed(item) if isinstance(item, msgspec.Struct) else item for item in value]
                 plain[field.name] = items
+            elif isinstance(value, dict) and all(isinstance(item, msgspec.Struct) for item in value.values()):
+                plain[field.name] = {name: _changed(item) for name, item in value.items()}
             else:
                 plain[field.name] = msgspec.to_builtins(value)
     if part.__struct_config__.tag is not None:

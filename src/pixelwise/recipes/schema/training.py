@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.protocols import protocol
@@ -16,6 +16,8 @@ from pixelwise.recipes.schema.base import (
     require_positive,
     require_share,
 )
+from pixelwise.recipes.schema.roles import Role, role
+from pixelwise.storage.names import problem_of
 
 
 class Group(Part, frozen=True, kw_only=True):
@@ -119,8 +121,8 @@ class Schedule(Part, frozen=True, kw_only=True):
             warm-up, too, and the first step after it is the first one that decays.
     """
 
-    epochs: int | None = None
-    iterations: int | None = None
+    epochs: Annotated[int | None, role(Role.LENGTH)] = None
+    iterations: Annotated[int | None, role(Role.LENGTH)] = None
     kind: Literal["constant", "step", "poly", "cosine", "one-cycle"] = "poly"
     per: Literal["iteration", "epoch"] = "iteration"
     milestones: tuple[int, ...] = ()
@@ -245,7 +247,7 @@ class Sampling(Part, frozen=True, kw_only=True):
     batch_size: int
     accumulate: int = 1
     drop_last: bool = False
-    seed: int = 0
+    seed: Annotated[int, role(Role.CHANCE)] = 0
 
     def __post_init__(self) -> None:
         require_at_least(1, "sampling.batch_size", self.batch_size, "for example 8")
@@ -271,7 +273,7 @@ class Selection(Part, frozen=True, kw_only=True):
     split: str = "val"
     every_epochs: int = 0
     protocol: str | None = None
-    patience: int | None = None
+    patience: Annotated[int | None, role(Role.LENGTH)] = None
     min_delta: float = 0.0
 
     def __post_init__(self) -> None:
@@ -331,7 +333,7 @@ class Initialize(Part, frozen=True, kw_only=True):
     licence: str = ""
     original: str = ""
     recipe: str | None = None
-    run: str | None = None
+    run: Annotated[str | None, role(Role.PLACE)] = None
 
 
 class Stage(Part, frozen=True, kw_only=True):
@@ -347,7 +349,7 @@ class Stage(Part, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         require(
-            re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.name) is not None,
+            re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.name) is not None and not problem_of(self.name),
             f"stages: the name '{self.name}' cannot be that of a folder; expected small letters, digits and hyphens",
             "for example encoder",
         )

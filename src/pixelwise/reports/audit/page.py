@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from pixelwise.datasets.auditing.checking import Checked, data_file, refused_kinds, train_command, verdict
+from pixelwise.datasets.auditing.checking import Checked
 from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Sample
@@ -21,7 +21,7 @@ from pixelwise.errors import DataError
 from pixelwise.prediction.combinations import indexed, mixed_colors
 from pixelwise.prediction.overlays import as_picture
 from pixelwise.recipes.classes.tables import IGNORE, Color
-from pixelwise.reports.audit.terminal import (
+from pixelwise.reports.audit.words import (
     channels_in_words,
     class_files_in_words,
     layout_in_words,
@@ -76,13 +76,12 @@ def render_check_page(checked: Checked) -> str:
         raise AssertionError("the environment is made with a loader")
     script = loader.get_source(environment, "report_script.html")[0]
     found = checked.audit
-    refused = refused_kinds(found, checked.recipe) > 0
     return environment.get_template("check.html").render(
         title=printable(checked.path.resolve().name or checked.path),
         path=printable(checked.path),
-        refused=refused,
-        verdict=verdict(checked),
-        command="" if refused else train_command(checked),
+        refused=checked.refused,
+        verdict=checked.verdict,
+        command="" if checked.refused else checked.train_command,
         facts=_facts(checked),
         findings=found.findings,
         splits=list(found.statistics),
@@ -96,7 +95,7 @@ def render_check_page(checked: Checked) -> str:
         overlays=_overlays(checked),
         legend=_legend(checked),
         twins=_twins(checked),
-        recipe_file=data_file(checked),
+        recipe_file=checked.data_file(),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii"),
     )

@@ -1,4 +1,7 @@
-"""mIoU against latency: one chart per number of threads, every point with its name beside it."""
+"""mIoU against latency: one chart per number of threads, every point with its name beside it.
+
+The shape of a point tells the runtime, its colour float from int8, and the name beside it everything.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,13 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from pixelwise.deployment.card.card import CardRow, DeployCard
+from pixelwise.deployment.card.card import DeployCard
+from pixelwise.deployment.card.rows import CardRow
+from pixelwise.profiling.runtimes import marker_of
 from pixelwise.reports.run.charts import ACCENT, CONTRAST, GRID, INK, Chart, inline_svg
 
-MARKERS = {
-    "torch": "o",
-    "torch-channels-last": "p",
-    "torch-bf16": "h",
-    "onnx": "s",
-    "openvino": "^",
-    "torch-export": "P",
-    "executorch": "D",
-}
-"""A shape per runtime; colour tells float from int8, and the name beside the point tells everything."""
 WIDTH, HEIGHT = 6.4, 3.4
-"""Of a chart, in inches; the page scales it."""
+"""Size of a chart in inches; the page scales it."""
 LETTER, LINE = 0.6, 1.25
 """Width of a letter on average and height of a line of text, in font sizes."""
 FONT = 8.5
@@ -31,10 +26,10 @@ class Point(NamedTuple):
     """A row in a chart.
 
     Attributes:
-        name: In words.
-        milliseconds: Median latency.
-        percent: mIoU.
-        row: The row.
+        name: What stands beside the point.
+        milliseconds: Median latency of one image.
+        percent: Mean IoU in percent.
+        row: The row that it stands for.
     """
 
     name: str
@@ -138,7 +133,7 @@ def _draw(points: Sequence[Point], card: DeployCard, name: str) -> Any:
             color = CONTRAST if point.row.precision == "int8" else ACCENT
             filled = "none" if point.row.precision == "bfloat16" else color
             axes.plot(
-                [point.milliseconds], [point.percent], MARKERS[point.row.runtime], color=color,
+                [point.milliseconds], [point.percent], marker_of(point.row.runtime), color=color,
                 markerfacecolor=filled, markersize=6.5,
             )  # fmt: skip
         if card.max_miou_drop is not None and card.rows[0].miou is not None:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pixelwise.deployment.card.card import CARD, CardRow, DeployCard
-from pixelwise.recipes.protocols import Size, known_protocol
+from pixelwise.deployment.card.card import CARD, DeployCard
+from pixelwise.deployment.card.rows import CardRow
+from pixelwise.recipes.protocols import known_protocol
+from pixelwise.recipes.sizes import Size
 from pixelwise.reports.card.chart import card_charts
 from pixelwise.reports.numbers import memory, speed
 from pixelwise.reports.run.page import Fact
@@ -113,7 +115,7 @@ def remarks(card: DeployCard) -> list[str]:
     if card.seen_size is not None:
         notes.append(f"Artefacts take images of one size, at which the networks saw all images of {card.source}.")
     else:
-        notes.append("Artefacts take images of any size; what takes one size only can be faster: --size.")
+        notes.append("Artefacts take images of any size; what takes one size only can be faster (`size`).")
     if not card.split:
         notes.append("The images have no labels: there is no mIoU, only agreement with PyTorch.")
     return notes

@@ -1,28 +1,19 @@
-"""The verbs `deploy` and `profile --runtime`: measure, write, print."""
+"""Deploy cards and tables of latencies on a terminal."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, get_args
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pixelwise.deployment.card.card import DeployCard, check_budget, deploy
-from pixelwise.deployment.card.latencies import latency_table
-from pixelwise.errors import RecipeError
-from pixelwise.machine.facts import machine_facts, version_facts
-from pixelwise.profiling.latency import Latency, LatencyRuntime
-from pixelwise.recipes.protocols import Size, parse_size
-from pixelwise.recipes.sizes import seen_size
-from pixelwise.reports.card.page import COLUMNS, HTML, milliseconds, render_json, table_lines, verdict, write_card
-from pixelwise.reports.displays import CountDisplay, warn
+from pixelwise.deployment.card.card import DeployCard
+from pixelwise.deployment.card.latencies import LatencyTable
+from pixelwise.reports.card.page import COLUMNS, HTML, milliseconds, render_json, table_lines, verdict
 from pixelwise.reports.numbers import memory, speed
-from pixelwise.reports.profiling import classes_of, recipe_of
-from pixelwise.runtimes import is_artefact, read_sidecar
-from pixelwise.storage import json_text, printable
+from pixelwise.storage import printable
 
 WIDE = 110
 """Columns of a terminal from which on there is room between those of the table."""
@@ -31,59 +22,19 @@ HEADINGS = (
 )  # fmt: skip
 
 
-def deploy_and_show(
-    run: Path,
-    output: Path,
-    *,
-    targets: str,
-    int8: str | None,
-    qat_run: Path | None,
-    data: Path | None,
-    split: str | None,
-    images: Path | None,
-    size: str | None,
-    dynamic: bool,
-    argmax: bool,
-    uint8_input: bool,
-    threads: str,
-    rounds: int,
-    max_miou_drop: float | None,
-    calibration_images: int,
-    as_json: bool,
-) -> None:
-    """Make the card, write it, print it, and fail where its budget is broken.
+def show_card(card: DeployCard, folder: Path, *, as_json: bool) -> None:
+    """Print a card and where it was written, or what `card.json` says.
 
-    Raises:
-        CheckpointError: K468, the budget is broken; as `deploy`.
+    Args:
+        card: The card.
+        folder: Its folder.
+        as_json: Whether to print JSON.
     """
-    with Console(stderr=True).status("reading the run") as status:
-        card = deploy(
-            run,
-            output,
-            targets=_names(targets),  # type: ignore[arg-type]
-            int8=_names(int8 or ""),  # type: ignore[arg-type]
-            qat_run=qat_run,
-            data=data,
-            split=split,
-            images=images,
-            size=parse_size(size) if size is not None else None,
-            dynamic=dynamic,
-            argmax=argmax,
-            uint8_input=uint8_input,
-            threads=parse_threads(threads),
-            rounds=rounds,
-            max_miou_drop=max_miou_drop,
-            calibration_images=calibration_images,
-            tell=status.update,
-            warn=warn,
-        )
-    write_card(card, output)
     if as_json:
         sys.stdout.write(render_json(card))
-    else:
-        print_card(card, Console(highlight=False))
-        sys.stdout.write(f"{printable(output / HTML)}\n")
-    check_budget(card)
+        return
+    print_card(card, Console(highlight=False))
+    sys.stdout.write(f"{printable(folder / HTML)}\n")
 
 
 def print_card(card: DeployCard, console: Console) -> None:
@@ -108,64 +59,13 @@ def print_card(card: DeployCard, console: Console) -> None:
         console.print(text, markup=False, soft_wrap=True)
 
 
-def show_latencies(
-    model: str,
-    *,
-    runtimes: str,
-    threads: str,
-    size: Size | None,
-    num_classes: int | None,
-    batch: int,
-    rounds: int,
-    as_json: bool,
-) -> None:
-    """Measure a model in several runtimes and print the table.
-
-    Args:
-        model: A recipe (random weights), a run folder, a folder of imported weights, or an artefact.
-        runtimes: Names with commas between them.
-        threads: Numbers with commas between them.
-        size: (height, width); None: the artefact's or the recipe's.
-        num_classes: Outputs of a recipe's network; None: the recipe's, or 19 where it leaves them to the data.
-        batch: Images per pass.
-        rounds: Measured passes of each.
-        as_json: Print JSON.
-
-    Raises:
-        RecipeError: R250, there is no such runtime or number of threads; as `latency_table`.
-    """
-    known = get_args(LatencyRuntime)
-    chosen = list(dict.fromkeys(_names(runtimes)))
-    for name in chosen:
-        if name not in known:
-            raise RecipeError("R250", f"--runtime names '{name}'", f"choose from: {', '.join(known)}")
-    if not chosen:
-        raise RecipeError("R250", "--runtime names no runtime", f"choose from: {', '.join(known)}")
-    with CountDisplay("measuring") as display:
-        found = latency_table(
-            model,
-            chosen,  # type: ignore[arg-type]
-            size or _usual_size(model),
-            parse_threads(threads),
-            num_classes=_number_of_classes(model, num_classes),
-            batch=batch,
-            rounds=rounds,
-            progress=display,
-        )
-    if as_json:
-        plain = {"model": model, "rows": found, "machine": machine_facts(), "versions": version_facts()}
-        sys.stdout.write(json_text(plain))
-        return
-    print_latencies(found, Console(highlight=False))
-
-
-def print_latencies(found: list[Latency], console: Console) -> None:
+def print_latencies(found: LatencyTable, console: Console) -> None:
     """The table on a terminal, and what it was measured with."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("runtime")
     for heading in ("threads", "median, ms", "p99, ms", "images/s", "peak memory"):
         table.add_column(heading, justify="right")
-    for latency in found:
+    for latency in found.rows:
         table.add_row(
             latency.runtime,
             str(latency.threads),
@@ -175,7 +75,7 @@ def print_latencies(found: list[Latency], console: Console) -> None:
             memory(latency.peak_memory_bytes),
         )
     console.print(table)
-    first, machine = found[0], machine_facts()
+    first, machine = found.rows[0], found.machine
     images = "1 image" if first.batch == 1 else f"{first.batch} images"
     console.print(
         f"{images} of {first.size[1]}x{first.size[0]} (W x H) per pass, {first.rounds} passes in turns; "
@@ -183,35 +83,3 @@ def print_latencies(found: list[Latency], console: Console) -> None:
         markup=False,
         soft_wrap=True,
     )
-
-
-def parse_threads(text: str) -> list[int]:
-    """`1,2` -> [1, 2], each once.
-
-    Raises:
-        RecipeError: R250, that are no numbers from 1 on.
-    """
-    names = _names(text)
-    if not names or not all(name.isdecimal() and int(name) for name in names):
-        raise RecipeError("R250", f"--threads is '{text}'", "give numbers from 1 on, such as 1 or 1,2")
-    return list(dict.fromkeys(map(int, names)))
-
-
-def _names(text: str) -> list[Any]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _number_of_classes(model: str, asked: int | None) -> int | None:
-    """As `classes_of`; what has weights has its own number."""
-    path = Path(model)
-    return asked if path.is_dir() or is_artefact(path) else classes_of(recipe_of(model, [])[0], asked)
-
-
-def _usual_size(model: str) -> Size:
-    """The size an artefact takes or was counted at; that of a recipe as `seen_size` says it."""
-    path = Path(model)
-    if is_artefact(path):
-        sidecar = read_sidecar(path)[0]
-        return sidecar.input.size or sidecar.complexity.size
-    recipe, _ = recipe_of(model, [])
-    return seen_size(recipe)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from pixelwise.records.log import EvaluationRecord, ResumeRecord, StepRecord
 from pixelwise.reports.run.records import RunRecords
 
 POINTS = 400
@@ -42,23 +43,23 @@ class Chart(NamedTuple):
 
 def training_charts(run: RunRecords) -> list[Chart]:
     """Loss, validation mIoU and learning rate over the steps; what was not logged is left out."""
-    steps = run.of_kind("step")
-    evaluations = [record for record in run.of_kind("evaluation") if _is_number(record.get("miou"))]
-    marks = [record["step"] for record in run.of_kind("resume") if _is_number(record.get("step"))]
+    steps = run.log.of(StepRecord)
+    evaluations = run.log.of(EvaluationRecord)
+    marks = [record.step for record in run.log.of(ResumeRecord)]
     charts = []
-    loss = _series(steps, "loss")
+    loss = [(record.step, record.loss) for record in steps]
     if loss:
         smooth = smoothed([value for _, value in loss])
         summary = f"Training loss from {smooth[0]:.3g} to {smooth[-1]:.3g} in {loss[-1][0]} steps."
         charts.append(Chart("Training loss", summary, _plot("loss", loss, marks, smooth=smooth)))
-    miou = [(step, 100 * value) for step, value in _series(evaluations, "miou")]
+    scored = [(record, 100 * record.miou) for record in evaluations if record.miou is not None]
+    miou = [(record.step, value) for record, value in scored]
     if miou:
         best = max(miou, key=lambda point: point[1])
-        names = {(str(record.get("split", "")), str(record.get("protocol", ""))) for record in evaluations}
-        split, protocol = sorted(names)[0]
+        split, protocol = min((record.split, record.protocol) for record, _ in scored)
         summary = f"mIoU on {split} ({protocol}) during training; best {best[1]:.2f} % at step {best[0]}."
         charts.append(Chart(f"mIoU on {split}, %", summary, _plot("miou", miou, marks, best=best)))
-    lr = _series(steps, "lr")
+    lr = [(record.step, record.lr) for record in steps]
     if lr:
         summary = f"Learning rate, at most {max(value for _, value in lr):.3g}."
         charts.append(Chart("Learning rate", summary, _plot("lr", lr, marks)))
@@ -147,15 +148,3 @@ def inline_svg(document: str, prefix: str) -> Markup:
     for color, variable in _VARIABLES.items():
         svg = svg.replace(color, variable)
     return Markup(svg)
-
-
-def _series(records: Sequence[dict[str, Any]], key: str) -> list[tuple[int, float]]:
-    return [
-        (record["step"], float(record[key]))
-        for record in records
-        if _is_number(record.get(key)) and _is_number(record.get("step"))
-    ]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)

@@ -12,16 +12,27 @@ from markupsafe import Markup
 
 from pixelwise.recipes.protocols import known_protocol
 from pixelwise.recipes.schema.recipe import Published
-from pixelwise.records.result import RESULT, Result
-from pixelwise.records.run_folder import REPORT
+from pixelwise.records.evaluations import SAMPLES
+from pixelwise.records.log import StepRecord, WarningRecord
+from pixelwise.records.result import Result, to_json
+from pixelwise.records.run_folder import write_page
 from pixelwise.reports.numbers import count, duration, memory, percent, speed
 from pixelwise.reports.run.charts import training_charts
+from pixelwise.reports.run.metrics import class_columns, further_values
 from pixelwise.reports.run.pictures import BORDER, BORDER_COLOR, ERROR_COLOR, hexadecimal, load_pictures
 from pixelwise.reports.run.procedure import procedures
-from pixelwise.reports.run.records import SAMPLES_FOLDER, Evaluated, RunRecords, read_run
-from pixelwise.reports.run.tables import binary_rows, class_rows, confusion_cells, frequent_confusions, remarks
+from pixelwise.reports.run.records import Evaluated, RunRecords, read_run
+from pixelwise.reports.run.tables import (
+    binary_rows,
+    class_rows,
+    confusion_cells,
+    frequent_confusions,
+    group_headings,
+    group_rows,
+    remarks,
+)
 from pixelwise.reports.templates import templates
-from pixelwise.storage import printable, write_text
+from pixelwise.storage import printable
 
 
 class Fact(NamedTuple):
@@ -32,22 +43,17 @@ class Fact(NamedTuple):
 
 
 def write_report(run: Path) -> Path:
-    """Write `run/report.html` from the files in the run folder, replacing an older one.
+    """Write RUN/report.html from the files in the run folder, replacing an older one; returns its path.
 
     Args:
         run: The run folder; a run that is not finished or not scored gets a shorter report.
 
-    Returns:
-        The path of the report.
-
     Raises:
-        CheckpointError: K420, `run` is not a run folder.
+        CheckpointError: K420, `run` is not a run folder; K423, a file of it is damaged.
         DataError: D240, a file of an evaluation is damaged.
         ResourceError: S601, the disk is full.
     """
-    path = run / REPORT
-    write_text(path, render_report(read_run(run)))
-    return path
+    return write_page(run, render_report(read_run(run)))
 
 
 def render_report(run: RunRecords) -> str:
@@ -76,12 +82,15 @@ def _headline(run: RunRecords, evaluated: Evaluated) -> dict[str, Any]:
     result = evaluated.result
     pictures, legend = [], []
     if evaluated.samples is not None:
-        pictures, legend = load_pictures(evaluated.folder / SAMPLES_FOLDER, evaluated.samples)
+        pictures, legend = load_pictures(evaluated.folder / SAMPLES, evaluated.samples)
     return {
         **_line(result),
         "facts": _result_facts(result),
         "published": _published(run, result),
         "class_rows": class_rows(result),
+        "class_columns": [column.title for column in class_columns(result)],
+        "group_rows": group_rows(result),
+        "group_columns": group_headings(result),
         "class_names": [entry.name for entry in result.per_class],
         "cells": confusion_cells(result),
         "confusions": frequent_confusions(result),
@@ -93,7 +102,7 @@ def _headline(run: RunRecords, evaluated: Evaluated) -> dict[str, Any]:
         "border_color": hexadecimal(BORDER_COLOR),
         "border": BORDER,
         "remarks": remarks(run, result),
-        "json": _script_safe((evaluated.folder / RESULT).read_text("utf-8")),
+        "json": _script_safe(to_json(result).decode()),
     }
 
 
@@ -145,16 +154,7 @@ def _result_facts(result: Result) -> list[Fact]:
     weights = "averaged (EMA)" if result.weights == "ema" else "as trained"
     return [
         Fact("Pixel accuracy", f"{percent(result.pixel_accuracy)} %"),
-        *(
-            Fact(name, f"{percent(value)} %")
-            for name, value in (
-                ("Mean accuracy", result.mean_accuracy),
-                ("Frequency-weighted IoU", result.frequency_weighted_iou),
-                ("Boundary mIoU", result.boundary_miou),
-                ("Calibration error", result.calibration_error),
-            )
-            if not math.isnan(value)
-        ),
+        *(Fact(shown.title[:1].upper() + shown.title[1:], shown.with_unit) for shown in further_values(result)),
         Fact("Classes with an IoU", f"{result.classes_present} of {len(result.per_class)}"),
         Fact("Images", count(result.images)),
         Fact("Input size", size),
@@ -167,18 +167,17 @@ def _result_facts(result: Result) -> list[Fact]:
 
 def _run_facts(run: RunRecords) -> list[Fact]:
     """How the weights came about."""
-    recipe, steps = run.recipe, run.of_kind("step")
+    recipe, steps = run.recipe, run.log.of(StepRecord)
     facts = [Fact("Recipe hash", recipe.hash()[:16])]
     if steps:
         last = steps[-1]
-        facts.append(Fact("Trained", f"{count(last.get('step', 0))} steps, {count(last.get('epoch', 0))} epochs"))
+        facts.append(Fact("Trained", f"{count(last.step)} steps, {count(last.epoch)} epochs"))
     if run.training_seconds:
         facts.append(Fact("Training time", duration(run.training_seconds)))
     facts.append(Fact("Seed", str(recipe.sampling.seed)))
-    machine = run.environment.get("machine", {})
-    where = machine.get("gpu") or machine.get("cpu")
-    if where:
-        facts.append(Fact("Trained on", f"{where}, {machine.get('platform', '')}"))
+    machine = run.environment.machine
+    if machine is not None:
+        facts.append(Fact("Trained on", f"{machine.gpu or machine.cpu}, {machine.platform}"))
     if run.evaluations:
         result = run.evaluations[0].result
         facts.append(Fact("Weights", f"SHA-256 {result.weights_sha256[:16]}"))
@@ -189,25 +188,22 @@ def _run_facts(run: RunRecords) -> list[Fact]:
 
 
 def _data(run: RunRecords) -> dict[str, Any]:
-    findings = [entry for entry in run.data.get("findings", ()) if isinstance(entry, dict)]
-    images = run.data.get("images", {})
+    data = run.data
     return {
-        "name": run.data.get("dataset", run.recipe.data.dataset),
-        "splits": [(split, count(number)) for split, number in images.items()],
-        "fingerprint": str(run.data.get("fingerprint", ""))[:16],
-        "audited": "findings" in run.data,
-        "findings": [{key: str(entry.get(key, "")) for key in ("code", "message", "fix")} for entry in findings],
-        "warnings": [
-            (str(record.get("code", "")), str(record.get("message", ""))) for record in run.of_kind("warning")
-        ],
+        "name": data.dataset or run.recipe.data.dataset,
+        "splits": [(split, count(number)) for split, number in data.images.items()],
+        "fingerprint": data.fingerprint[:16],
+        "audited": data.findings is not None,
+        "findings": data.findings or (),
+        "warnings": run.log.of(WarningRecord),
     }
 
 
 def _commands(run: RunRecords, headline: Evaluated | None) -> list[Fact]:
     """The commands that make this page's numbers again."""
     commands = []
-    if run.environment.get("command"):
-        commands.append(Fact("Train", str(run.environment["command"])))
+    if run.environment.command:
+        commands.append(Fact("Train", run.environment.command))
     if headline is not None and headline.result.command:
         commands.append(Fact("Evaluate", headline.result.command))
     return commands

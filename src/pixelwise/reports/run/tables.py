@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import recipe as find_recipe
-from pixelwise.recipes.schema.recipe import Recipe, to_plain
+from pixelwise.recipes.overrides import flat_fields
+from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with
+from pixelwise.recipes.schema.roles import is_in
+from pixelwise.records.log import ResumeRecord, SkippedRecord
 from pixelwise.records.result import ClassResult, Result
-from pixelwise.reports.numbers import count, percent, share
+from pixelwise.reports.numbers import NOT_AVAILABLE, count, percent, share
+from pixelwise.reports.run.metrics import class_columns, group_values
 from pixelwise.reports.run.records import RunRecords
 
 FEW_IMAGES = 30
@@ -33,6 +37,27 @@ class ClassRow(NamedTuple):
     single: bool
     worst_image: str
     worst_iou: str
+    further: tuple[str, ...] = ()
+
+
+class GroupRow(NamedTuple):
+    """A group of images, everything as text.
+
+    Attributes:
+        name: The group's name.
+        images: Number of its images.
+        miou: Mean IoU.
+        classes: How many classes have an IoU, of how many.
+        pixel_accuracy: Pixel accuracy.
+        further: What other metrics found, in the order of the headings.
+    """
+
+    name: str
+    images: str
+    miou: str
+    classes: str
+    pixel_accuracy: str
+    further: tuple[str, ...]
 
 
 class Cell(NamedTuple):
@@ -73,12 +98,38 @@ class BinaryRow(NamedTuple):
 
 def class_rows(result: Result) -> list[ClassRow]:
     """Classes by IoU, the best first; those without one last."""
-    labelled = result.labelled_pixels
-    ordered = sorted(result.per_class, key=lambda entry: (math.isnan(entry.iou), -_or_zero(entry.iou)))
-    return [_class_row(entry, labelled) for entry in ordered]
+    labelled, columns = result.labelled_pixels, class_columns(result)
+    further = [tuple(column.cells[class_id] for column in columns) for class_id in range(len(result.per_class))]
+    pairs = zip(result.per_class, further, strict=True)
+    ordered = sorted(pairs, key=lambda pair: (math.isnan(pair[0].iou), -_or_zero(pair[0].iou)))
+    return [_class_row(entry, labelled, cells) for entry, cells in ordered]
 
 
-def _class_row(entry: ClassResult, labelled: int) -> ClassRow:
+def group_headings(result: Result) -> list[str]:
+    """Titles of what further metrics found of any group."""
+    shown = (value.title for group in result.groups for value in group_values(result, group))
+    return list(dict.fromkeys(shown))
+
+
+def group_rows(result: Result) -> list[GroupRow]:
+    """The groups of images in the order of their names; empty where none were scored."""
+    headings, rows = group_headings(result), []
+    for group in result.groups:
+        found = {value.title: value.text for value in group_values(result, group)}
+        rows.append(
+            GroupRow(
+                name=group.name,
+                images=count(group.images),
+                miou=percent(group.miou),
+                classes=f"{sum(iou is not None for iou in group.iou)} of {len(group.iou)}",
+                pixel_accuracy=percent(group.pixel_accuracy),
+                further=tuple(found.get(heading, NOT_AVAILABLE) for heading in headings),
+            )
+        )
+    return rows
+
+
+def _class_row(entry: ClassResult, labelled: int, further: tuple[str, ...]) -> ClassRow:
     return ClassRow(
         name=entry.name,
         iou=percent(entry.iou),
@@ -91,6 +142,7 @@ def _class_row(entry: ClassResult, labelled: int) -> ClassRow:
         single=entry.images == 1,
         worst_image=entry.worst_image or "",
         worst_iou=percent(entry.worst_image_iou, 1),
+        further=further,
     )
 
 
@@ -176,7 +228,7 @@ def remarks(run: RunRecords, result: Result) -> list[str]:
     changes = changed_fields(run.recipe)
     if changes:
         found.append(f"This run changes the recipe “{run.recipe.name}”: {'; '.join(changes)}.")
-    skipped, resumes = len(run.of_kind("skipped")), len(run.of_kind("resume"))
+    skipped, resumes = len(run.log.of(SkippedRecord)), len(run.log.of(ResumeRecord))
     if skipped:
         found.append(f"Training steps that changed nothing (non-finite, or nothing labelled): {skipped}.")
     if resumes:
@@ -205,24 +257,17 @@ def changed_fields(recipe: Recipe) -> list[str]:
     What a run fills in from its data, and the published result that a changed recipe no longer claims, are no change.
     """
     try:
-        original = _flat(to_plain(find_recipe(recipe.name)))
+        original = flat_fields(find_recipe(recipe.name))
     except RecipeError:
         return []
-    ours = _flat(to_plain(recipe))
-    filled_in = ("data.classes", "data.palette", "data.label_map", "data.colors", "published.")
-    keys = [key for key in {**original, **ours} if not key.startswith(filled_in)]
+    ours = flat_fields(recipe)
+    filled_in = fields_with(Role.FROM_DATA, Role.CLAIM)
+    keys = [key for key in {**original, **ours} if not is_in(key, filled_in)]
     return [
         f"{key} {ours.get(key, 'unset')} instead of {original.get(key, 'unset')}"
         for key in keys
         if ours.get(key) != original.get(key)
     ]
-
-
-def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in plain.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
 
 
 def _or_zero(value: float) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from rich.cells import cell_len
@@ -11,14 +13,35 @@ from rich.table import Table
 from rich.text import Text
 
 from pixelwise.metrics import CONVENTIONS, miou
-from pixelwise.records.result import ClassResult, GroupResult, Result
+from pixelwise.records.evaluations import find_result
+from pixelwise.records.result import ClassResult, GroupResult, Result, to_json
+from pixelwise.records.run_folder import REPORT, is_run, read_recipe
 from pixelwise.reports.numbers import percent, share, speed
-from pixelwise.storage import printable
+from pixelwise.reports.run.metrics import class_columns, further_values, group_values
+from pixelwise.storage import json_text, printable
 
 LONGEST_NAME = 24
 """Longer class names are cut in the table."""
 _HEADINGS = ("   IoU", "accuracy", "precision", "% of px", "images")
 _WORST = "worst image (IoU)"
+
+
+def show_results(results: Sequence[Result], run: Path, *, as_json: bool = False) -> None:
+    """Print what an evaluation found to standard output: tables and where the report is, or JSON.
+
+    Args:
+        results: One per protocol.
+        run: The run folder or artefact that was scored.
+        as_json: Print JSON: one result as its file holds it, several as a list.
+    """
+    if as_json:
+        sys.stdout.write(to_json(results[0]).decode() if len(results) == 1 else json_text(results))
+        return
+    console = Console()
+    for result in results:
+        print_result(result, console)
+    if is_run(run):
+        console.print(f"\nreport  {printable(run / REPORT)}", markup=False, soft_wrap=True)
 
 
 def print_result(result: Result, console: Console) -> None:
@@ -35,9 +58,28 @@ def print_result(result: Result, console: Console) -> None:
     if elsewhere := other_conventions(result):
         console.print(Text(elsewhere), soft_wrap=True)
     for group in result.groups:
-        console.print(Text(group_line(group)), soft_wrap=True)
+        console.print(Text(group_line(result, group)), soft_wrap=True)
     if any(entry.images == 1 for entry in result.per_class):
         console.print(Text("! only one image holds this class: its score says little"), soft_wrap=True)
+
+
+def print_run(run: Path, *, scored: bool) -> None:
+    """Print how a run that was trained to its end scored, and where it is.
+
+    Args:
+        run: The run folder.
+        scored: Whether it was scored under every protocol of its recipe.
+    """
+    console = Console()
+    if not scored:
+        console.print(f"{run}: trained. Score it with: pixelwise evaluate {run}", markup=False, soft_wrap=True)
+        return
+    evaluation = read_recipe(run).evaluation
+    for protocol in evaluation.protocols:
+        result = find_result(run, evaluation.split, protocol)
+        if result is not None:
+            print_result(result, console)
+    console.print(f"\nrun     {printable(run)}\nreport  {printable(run / REPORT)}", markup=False, soft_wrap=True)
 
 
 def result_table(result: Result, width: int) -> Table:
@@ -45,8 +87,8 @@ def result_table(result: Result, width: int) -> Table:
 
     Args:
         result: What was measured.
-        width: Characters per line. Numbers are never cut: the names of the worst images are, and left
-            out where there is no room.
+        width: Characters per line. Numbers are never cut: the names of the worst images are, and left out where there
+            is no room, as are numbers of metrics that have no column of their own.
     """
     names = [printable(entry.name) for entry in result.per_class]
     class_width = min(max(map(cell_len, [*names, "class"])), LONGEST_NAME)
@@ -56,10 +98,17 @@ def result_table(result: Result, width: int) -> Table:
     table.add_column("class", no_wrap=True, overflow="ellipsis", width=class_width)
     for heading in _HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
+    further = []
+    for column in class_columns(result):
+        wide = max(map(cell_len, (column.title, *column.cells)))
+        if room >= wide:
+            table.add_column(column.title, justify="right", no_wrap=True, min_width=wide)
+            further.append(column.cells)
+            room -= wide + 2
     if room >= len(_WORST):
         table.add_column(_WORST, no_wrap=True, overflow="ellipsis", max_width=room)
     labelled = result.labelled_pixels
-    for name, entry in zip(names, result.per_class, strict=True):
+    for class_id, (name, entry) in enumerate(zip(names, result.per_class, strict=True)):
         cells = [
             Text(name),
             percent(entry.iou),
@@ -67,6 +116,7 @@ def result_table(result: Result, width: int) -> Table:
             percent(entry.precision),
             share(entry.pixels / labelled) if labelled else "0",
             f"{entry.images} !" if entry.images == 1 else str(entry.images),
+            *(cells[class_id] for cells in further),
             Text(_worst(entry)),
         ]
         table.add_row(*cells[: len(table.columns)])
@@ -97,12 +147,19 @@ def other_conventions(result: Result) -> str:
     return f"mIoU as the pages compute it: {', '.join(others)}" if others else ""
 
 
-def group_line(group: GroupResult) -> str:
-    """`Seq05VD: mIoU 51.20 (11 of 11 classes)  pixel accuracy 85.10  171 images`."""
+def group_line(result: Result, group: GroupResult) -> str:
+    """`Seq05VD: mIoU 51.20 (11 of 11 classes)  pixel accuracy 85.10  boundary mIoU 30.12  171 images`.
+
+    Args:
+        result: The result of the whole split.
+        group: One of its groups.
+    """
     present = sum(iou is not None for iou in group.iou)
+    further = "".join(f"{shown.title} {shown.text}  " for shown in group_values(result, group))
     return (
         f"{printable(group.name)}: mIoU {percent(group.miou)} ({present} of {len(group.iou)} classes)  "
-        f"pixel accuracy {percent(group.pixel_accuracy)}  {group.images} image{'' if group.images == 1 else 's'}"
+        f"pixel accuracy {percent(group.pixel_accuracy)}  {further}"
+        f"{group.images} image{'' if group.images == 1 else 's'}"
     )
 
 
@@ -112,15 +169,7 @@ def further_totals(result: Result) -> str:
     if result.miou_interval is not None:
         lower, upper = result.miou_interval
         parts.append(f"mIoU 95 % over images {percent(lower)} to {percent(upper)}")
-    for name, value in (
-        ("mean accuracy", result.mean_accuracy),
-        ("frequency-weighted IoU", result.frequency_weighted_iou),
-        ("boundary mIoU", result.boundary_miou),
-        ("calibration error", result.calibration_error),
-    ):
-        if not math.isnan(value):
-            parts.append(f"{name} {percent(value)}")
-    return "  ".join(parts)
+    return "  ".join([*parts, *(f"{shown.title} {shown.text}" for shown in further_values(result))])
 
 
 def _worst(entry: ClassResult) -> str:

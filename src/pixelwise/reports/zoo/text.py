@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from pixelwise.recipes.published.pages import Code, Heading, Listing, Paragraph, pieces
-from pixelwise.recipes.searching import encoder_of, family_of
 from pixelwise.storage import json_text
 from pixelwise.zoo.results import Measured
 from pixelwise.zoo.rows import EXPLANATION, LEGEND, OUR_COLUMNS, ZooClasses, ZooPage, ZooRow, ZooTable, our_cells
@@ -164,8 +163,8 @@ def record(row: ZooRow) -> dict[str, Any]:
         "links": [piece.address for cell in row.cells for piece in pieces(cell) if piece.kind == "link"],
         "recipe": recipe.name,
         "summary": recipe.summary,
-        "family": family_of(recipe),
-        "encoder": encoder_of(recipe),
+        "family": recipe.model.family,
+        "encoder": recipe.model.encoder_name,
         "dataset": recipe.data.dataset,
     }
     for name in (
@@ -193,7 +192,7 @@ def record(row: ZooRow) -> dict[str, Any]:
 
 
 def _measured(measured: Measured | None) -> dict[str, Any]:
-    score = measured.runs[0].score if measured else None
+    score = measured.runs[0].result if measured else None
     size = score.input_size if score else None
     return {
         "measured_miou_percent": measured.percent if measured else None,

@@ -1,0 +1,21 @@
+"""An encoder that every decoder of Pixelwise takes: `model.encoder=example-tiny`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pixelwise.backbones.building import expect_output_stride, register_encoder
+
+if TYPE_CHECKING:
+    from pixelwise_example.networks import Tiny
+
+NAME = "example-tiny"
+
+
+@register_encoder(NAME)
+def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> Tiny:
+    """The one encoder there is; it gives all its maps."""
+    from pixelwise_example.networks import Tiny
+
+    expect_output_stride(name, output_stride, 16)
+    return Tiny(in_channels)

@@ -1,0 +1,83 @@
+"""A metric: how far the contours of labels and prediction lie apart, in pixels.
+
+The 95th percentile of the symmetric Hausdorff distance (Huttenlocher et al., TPAMI 1993; the percentile leaves out
+single pixels gone astray), per class and image, averaged over the images that hold the class. Where only labels or only
+the prediction have it, the distance is the diagonal of the image.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from pixelwise.metrics import Accumulator, Metric, ScoredImage, Task, Value, register
+from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
+
+PERCENTILE = 95
+
+
+class Hausdorff(Accumulator):
+    """Adds up distances, and counts the images that have one, per class."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self.distances = np.zeros(len(task.classes))
+        self.images = np.zeros(len(task.classes), np.int64)
+
+    def update(self, image: ScoredImage) -> None:
+        """Add the distance of each class that labels or prediction of an image have."""
+        void = image.labels == (IGNORE_BIT if self.task.multilabel else IGNORE)
+        for class_id in range(len(self.task.classes)):
+            truth, found = (self._mask(ids, class_id) & ~void for ids in (image.labels, image.prediction))
+            if truth.any() or found.any():
+                self.distances[class_id] += distance(truth, found)
+                self.images[class_id] += 1
+
+    def merge(self, other: Hausdorff) -> None:
+        """Add the distances of other images."""
+        self.distances += other.distances
+        self.images += other.images
+
+    def compute(self) -> Value:
+        """The mean of each class over its images, and the mean of the classes that have one."""
+        pairs = zip(self.distances.tolist(), self.images.tolist(), strict=True)
+        per_class = tuple(total / images if images else math.nan for total, images in pairs)
+        known = [value for value in per_class if not math.isnan(value)]
+        return Value(value=sum(known) / len(known) if known else math.nan, per_class=per_class)
+
+    def _mask(self, ids: np.ndarray, class_id: int) -> np.ndarray:
+        return (ids >> class_id & 1).astype(np.bool_) if self.task.multilabel else ids == class_id
+
+
+def distance(truth: np.ndarray, found: np.ndarray) -> float:
+    """The distance between the contours of two masks, bool (H, W), at least one of which is not empty."""
+    if not (truth.any() and found.any()):
+        return math.hypot(*truth.shape)
+    one, other = contour(truth), contour(found)
+    return float(np.percentile(np.concatenate([away_from(other)[one], away_from(one)[other]]), PERCENTILE))
+
+
+def contour(mask: np.ndarray) -> np.ndarray:
+    """The pixels of a mask that touch its outside, or the border of the image."""
+    inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return mask & (inside == 0)
+
+
+def away_from(pixels: np.ndarray) -> np.ndarray:
+    """Euclidean distance of every pixel from the nearest one that is set, float32 (H, W)."""
+    return cv2.distanceTransform((~pixels).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+
+
+register(
+    Metric(
+        name="hausdorff95",
+        title="mean Hausdorff distance",
+        class_title="Hausdorff",
+        summary="How far contours lie apart: 95th percentile of the symmetric Hausdorff distance, a mean over images.",
+        accumulator=Hausdorff,
+        needs="labels",
+        unit="px",
+    )
+)

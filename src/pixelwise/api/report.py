@@ -1,0 +1,27 @@
+"""`pixelwise.write_report`: a run as one HTML file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pixelwise.reports.run import page
+
+
+def write_report(run: str | os.PathLike[str]) -> Path:
+    """Write RUN/report.html from the files in the run folder, replacing an older one.
+
+    A run that is not finished or not scored gets a shorter report.
+
+    Args:
+        run: The run folder.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        CheckpointError: K420, `run` is not a run folder.
+        DataError: D240, a file of an evaluation is damaged.
+        ResourceError: S601, the disk is full.
+    """
+    return page.write_report(Path(run))

@@ -1,0 +1,51 @@
+"""`pixelwise.table`: the published pages with what holds here beside every row."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pixelwise.observer import SILENT, Observer
+from pixelwise.options import chosen
+from pixelwise.recipes.published.pages import PAGES, find_page, read_page
+from pixelwise.reports.zoo.rendering import format_of, render
+from pixelwise.storage import write_text
+from pixelwise.zoo.options import TableOptions
+from pixelwise.zoo.results import read_results, results_folders
+from pixelwise.zoo.rows import ZooPage, read_zoo
+
+
+def table(
+    page: str | None = None,
+    output: str | os.PathLike[str] | None = None,
+    options: TableOptions | None = None,
+    *,
+    observer: Observer = SILENT,
+    **changes: Any,
+) -> list[ZooPage]:
+    """The published pages, each row beside what was counted and measured here.
+
+    Args:
+        page: A page's number or name, such as `000` or `enet`; None: all pages.
+        output: File to write them to; None: they are only returned.
+        options: The format of the file, and where results are.
+        observer: Told how many networks have been counted.
+        **changes: Single options by keyword.
+
+    Returns:
+        The pages, with the state of every row: published only, architecture verified, trained here or reproduced.
+
+    Raises:
+        RecipeError: R209, no such page; R260, nothing says what the format of `output` is.
+        DataError: D240, a path of results holds none.
+    """
+    options = chosen(TableOptions, options, changes)
+    file = None if output is None else Path(output)
+    written = options.format or format_of(file)
+    pages = [read_page(name) for name in ([find_page(page)] if page else PAGES)]
+    found = read_results(results_folders(options.results))
+    zoo = read_zoo(pages, found, observer=observer)
+    if file is not None:
+        write_text(file, render(zoo, written))
+    return zoo

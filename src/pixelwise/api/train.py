@@ -1,0 +1,60 @@
+"""`pixelwise.train`: from images to a scored run with its report."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pixelwise.api.evaluate import evaluate
+from pixelwise.observer import SILENT, Observer
+from pixelwise.options import chosen
+from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.environment import read_environment
+from pixelwise.records.run_folder import read_recipe
+from pixelwise.training import runs
+from pixelwise.training.options import TrainOptions
+
+
+def train(
+    recipe: str | Recipe,
+    data: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    options: TrainOptions | None = None,
+    *,
+    observer: Observer = SILENT,
+    **changes: Any,
+) -> Path:
+    """Train a recipe, its stages first, score the result under every protocol of the recipe, and write the report.
+
+    Args:
+        recipe: A recipe, its name, or a `.toml` file.
+        data: Folder of the data set; None for synthetic data.
+        output: Run folder to create; None: `runs/NAME-1`, `-2`, ...
+        options: How to train.
+        observer: Told what is being done; `pixelwise.display()` shows it.
+        changes: Fields of `TrainOptions` by name, such as `overrides=["optimizer.lr=0.02"]` or `evaluate=False`.
+
+    Returns:
+        The run folder. It holds the resolved recipe, checkpoints, the log, results and report.html.
+
+    Raises:
+        RecipeError: The recipe, an option or the output folder cannot be used.
+        CheckpointError: K440 to K451, the initial weights cannot be had or do not fit.
+        DataError: The data would make training wrong; see `pixelwise check`.
+        ResourceError: S601 or S602, not enough disk space; S605, not enough memory for a step.
+        RunLockedError: Another process works in `output`.
+        StoppedError: A signal stopped it; `resume` continues.
+        DivergedError: T501, five non-finite steps in a row.
+    """
+    wanted = chosen(TrainOptions, options, changes)
+    run = runs.train(recipe, data, output, wanted, observer=observer)
+    if wanted.evaluate:
+        conclude(run, observer)
+    return run
+
+
+def conclude(run: Path, observer: Observer) -> None:
+    """Score a finished run under every protocol of its recipe, on the device it trained on, and write its report."""
+    protocols = read_recipe(run).evaluation.protocols
+    evaluate(run, protocol=protocols, device=read_environment(run).arguments.device, observer=observer)

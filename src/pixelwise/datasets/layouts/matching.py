@@ -1,0 +1,233 @@
+"""Images and masks -> samples, by their names."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.layouts.listing import Entry, Listing, list_images
+from pixelwise.datasets.layouts.words import IMAGE_WORDS, MASK_MARKS
+from pixelwise.datasets.samples import Sample
+from pixelwise.storage import printable
+
+_IMAGE = "|".join(IMAGE_WORDS)
+_MASK = "|".join(MASK_MARKS)
+_MASK_END = f"gtFine_labelIds|labelIds|{_MASK}"
+# What tools append to the stem of an image, or of its mask, or put before it; alone in a folder it may be the stem.
+_MASK_SUFFIX = re.compile(rf"([/_\-. ]({_MASK_END}|L)|\.(jpe?g|png|webp|tiff?|bmp|gif))$", re.IGNORECASE)
+_IMAGE_SUFFIX = re.compile(rf"[/_\-. ](leftImg8bit|sat|{_IMAGE})$", re.IGNORECASE)
+_MASK_PREFIX = re.compile(rf"(?:(?<=/)|^)({_MASK})[_\-. ]?(?=[^/]+$)", re.IGNORECASE)
+_IMAGE_PREFIX = re.compile(rf"(?:(?<=/)|^)({_IMAGE})[_\-. ]?(?=[^/]+$)", re.IGNORECASE)
+# A single letter says too little where images and masks share a folder.
+_APPENDED = re.compile(rf"(^|[_\-. ])({_MASK_END})$|^({_MASK})(?=[_\-. \d])", re.IGNORECASE)
+_CANDIDATES = 2000
+
+
+def is_mask_name(stem: str) -> bool:
+    """Whether a file's name without its ending has a part that tools give to masks' names."""
+    return _APPENDED.search(stem) is not None
+
+
+def match_folders(split: str, images: Path, masks: Path) -> tuple[tuple[Sample, ...], list[Finding]]:
+    """Pair the images below one folder with the masks below another; see `match_files`."""
+    image_listing = list_images(images)
+    # A split without labels has no folder of masks; that is not an unreadable entry.
+    mask_listing = list_images(masks) if masks.is_dir() else Listing([], [])
+    samples, findings = match_files(split, image_listing.entries, mask_listing.entries, masks=masks)
+    return samples, [*image_listing.problems, *mask_listing.problems, *findings]
+
+
+def match_files(
+    split: str,
+    image_entries: Sequence[Entry],
+    mask_entries: Sequence[Entry],
+    *,
+    masks: Path,
+    base: Callable[[str], str] | None = None,
+) -> tuple[tuple[Sample, ...], list[Finding]]:
+    """Samples whose image and mask have the same key, sorted by id.
+
+    What finds no partner under its own name is tried without what tools append to it or put before it
+    (`street_mask.png`, `street_L.png`, `street.jpg.png`; `image_1.jpg` with `mask_1.png`).
+
+    Args:
+        split: Name of the split, for messages.
+        image_entries: Images of the split.
+        mask_entries: Masks of the split.
+        masks: Folder of the masks, for messages.
+        base: Reduces a key to the part that an image and its mask have in common; None: the whole key.
+
+    Returns:
+        The samples, and findings: D130 doubtful names, D220 without partner, D221 empty split,
+        W220 a split other than `train` that has no mask at all.
+    """
+    findings: list[Finding] = []
+    base = base or (lambda key: key)
+    images = _unique(split, "images", ((base(key), path) for key, path in image_entries), findings)
+    labels = _unique(split, "masks", ((base(key), path) for key, path in mask_entries), findings)
+    pairs = {key: (images[key], labels[key]) for key in images.keys() & labels.keys()}
+    lonely_images = {key: path for key, path in images.items() if key not in pairs}
+    lonely_masks = {key: path for key, path in labels.items() if key not in pairs}
+    for image_key, mask_key in _loose_matches(lonely_images, lonely_masks):
+        pairs[image_key] = (lonely_images.pop(image_key), lonely_masks.pop(mask_key))
+
+    findings += _left_over(split, images, lonely_images, lonely_masks, len(labels), masks)
+    samples = (Sample(key, image, mask) for key, (image, mask) in sorted(pairs.items()))
+    return tuple(samples), findings
+
+
+def match_classes(
+    split: str,
+    image_entries: Sequence[Entry],
+    mask_entries: Mapping[str, Sequence[Entry]],
+    classes: Sequence[str],
+    *,
+    ignore: str,
+    masks: Path,
+) -> tuple[tuple[Sample, ...], list[Finding]]:
+    """Samples with one mask per class, sorted by id; an image needs a mask of one class at least.
+
+    Args:
+        split: Name of the split, for messages.
+        image_entries: Images of the split.
+        mask_entries: Name of a class -> its masks; `ignore` -> masks of the pixels that count nowhere.
+        classes: Names of the classes in their order.
+        ignore: Key of `mask_entries` that is no class.
+        masks: Folder of the masks, for messages.
+
+    Returns:
+        The samples, and findings as of `match_files`.
+    """
+    findings: list[Finding] = []
+    images = _unique(split, "images", ((key, path) for key, path in image_entries), findings)
+    found: dict[str, dict[str, Path]] = {}
+    lonely_masks: dict[str, Path] = {}
+    total = 0
+    for name in (*classes, ignore):
+        labels = _unique(split, f"masks of {name}", ((k, path) for k, path in mask_entries.get(name, ())), findings)
+        matches = [(key, key) for key in labels if key in images]
+        images_left = {key: path for key, path in images.items() if key not in labels}
+        masks_left = {key: path for key, path in labels.items() if key not in images}
+        matches += _loose_matches(images_left, masks_left)
+        for image_key, mask_key in matches:
+            found.setdefault(image_key, {})[name] = labels[mask_key]
+        used = {mask_key for _, mask_key in matches}
+        lonely_masks |= {f"{name}/{key}": path for key, path in masks_left.items() if key not in used}
+        total += len(labels)
+    samples = []
+    for key, paths in sorted(found.items()):
+        per_class = tuple(paths.get(name) for name in classes)
+        first = next((path for path in per_class if path is not None), None)
+        if first is not None:
+            samples.append(Sample(key, images[key], first, per_class, paths.get(ignore)))
+    paired = {sample.id for sample in samples}
+    lonely_images = {key: path for key, path in images.items() if key not in paired}
+    findings += _left_over(split, images, lonely_images, lonely_masks, total, masks)
+    return tuple(samples), findings
+
+
+def _left_over(
+    split: str,
+    images: dict[str, Path],
+    lonely_images: dict[str, Path],
+    lonely_masks: dict[str, Path],
+    num_masks: int,
+    masks: Path,
+) -> list[Finding]:
+    """What is said about files without a partner."""
+    if not num_masks and images and split != "train":
+        return [
+            finding(
+                "W220",
+                f"{split}: {len(images)} images and no mask at all; the split is left out",
+                [printable(path) for path in images.values()],
+                f"such images can be predicted, not scored; masks were looked for in {printable(masks)}",
+            )
+        ]
+    findings = _unpaired(split, lonely_images, lonely_masks, len(images), num_masks, masks)
+    if not images:
+        findings.append(
+            finding("D221", f"split '{split}' is empty: no image was found", [], "add images, or remove its folders")
+        )
+    return findings
+
+
+def _unique(split: str, what: str, entries: Iterable[tuple[str, Path]], findings: list[Finding]) -> dict[str, Path]:
+    """Path by key; several files of one key, or keys that differ in case only, are findings."""
+    by_key: dict[str, list[Path]] = {}
+    for key, path in entries:
+        by_key.setdefault(key, []).append(path)
+    doubles = [printable(path) for paths in by_key.values() if len(paths) > 1 for path in paths]
+    if doubles:
+        findings.append(
+            finding(
+                "D130",
+                f"{split}: {len(doubles)} {what} share their names up to the ending or the Unicode form, "
+                f"e.g. {doubles[0]} and {doubles[1]}; the first one is used",
+                doubles,
+                "keep one file per name",
+            )
+        )
+    by_case: dict[str, list[Path]] = {}
+    for key, paths in by_key.items():
+        by_case.setdefault(key.casefold(), []).append(paths[0])
+    alike = [printable(path) for paths in by_case.values() if len(paths) > 1 for path in paths]
+    if alike:
+        findings.append(
+            finding(
+                "D130",
+                f"{split}: {len(alike)} {what} have names that differ in upper and lower case only, "
+                f"e.g. {alike[0]} and {alike[1]}: on macOS and Windows they are one file",
+                alike,
+                "rename one of them",
+            )
+        )
+    return {key: paths[0] for key, paths in by_key.items()}
+
+
+def _loose_matches(images: dict[str, Path], masks: dict[str, Path]) -> list[tuple[str, str]]:
+    """Keys of images and masks that agree once the parts that tools add are stripped, if unambiguous."""
+    by_stem: dict[str, list[str]] = {}
+    for key in images:
+        for stem in {key, _IMAGE_SUFFIX.sub("", key), _IMAGE_PREFIX.sub("", key)}:
+            by_stem.setdefault(stem, []).append(key)
+    matches: dict[str, list[str]] = {}
+    for key in masks:
+        stem = next((stem for stem in _mask_stems(key) if len(by_stem.get(stem, ())) == 1), None)
+        if stem is not None:
+            matches.setdefault(by_stem[stem][0], []).append(key)
+    return [(image, found[0]) for image, found in matches.items() if len(found) == 1]
+
+
+def _mask_stems(key: str) -> list[str]:
+    """A mask's key, then with less and less of what tools add to it."""
+    once = _MASK_SUFFIX.sub("", key)
+    return [key, once, _MASK_SUFFIX.sub("", once), _MASK_PREFIX.sub("", key)]
+
+
+def _unpaired(
+    split: str, images: dict[str, Path], masks: dict[str, Path], num_images: int, num_masks: int, folder: Path
+) -> list[Finding]:
+    findings = []
+    for alone, others, text in (
+        (images, masks, f"{len(images)} of {num_images} images have no mask"),
+        (masks, images, f"{len(masks)} of {num_masks} masks have no image"),
+    ):
+        if not alone:
+            continue
+        key = next(iter(alone))
+        near = difflib.get_close_matches(key, list(others)[:_CANDIDATES], n=1, cutoff=0.4)
+        nearest = f"; nearest name: {printable(others[near[0]].name)}" if near else ""
+        findings.append(
+            finding(
+                "D220",
+                f"{split}: {text}, e.g. {printable(alone[key].name)}{nearest}",
+                [printable(path) for path in alone.values()],
+                f"a mask has the name of its image and lies in {printable(folder)}; rename or remove the files, or "
+                "train without them: 'data.allow=[\"D220\"]'",
+            )
+        )
+    return findings

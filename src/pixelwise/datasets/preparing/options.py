@@ -1,0 +1,52 @@
+"""Options of the functions that write data sets, and of the verbs below `pixelwise data`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from pixelwise.options import Options
+
+
+class PrepareOptions(Options, frozen=True, kw_only=True):
+    """Options of `pixelwise.prepare`.
+
+    Attributes:
+        download: Download archives that are not in the folder. Read the terms first.
+    """
+
+    download: bool = False
+
+
+class SplitOptions(Options, frozen=True, kw_only=True):
+    """Options of `pixelwise.split`.
+
+    Attributes:
+        val: Share of the groups that becomes the validation split.
+        test: Share of the groups that becomes the test split.
+        group: Regular expression that is searched in the images' names: images in which it finds the same text stay
+            in one split. Without it numbered series stay together where there are enough of them.
+        output: Folder that the lists are written to. Without it they go to the data set's own folder.
+        force: Replace lists that exist.
+    """
+
+    val: Annotated[float, Meta(ge=0, le=1)] = 0.2
+    test: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    group: str | None = None
+    output: Path | None = None
+    force: bool = False
+
+
+class ConvertOptions(Options, frozen=True, kw_only=True):
+    """Options of `pixelwise.convert`.
+
+    Attributes:
+        to: What is written. `folder` is images/ and masks/ with class ids, and a `dataset.toml` that names the classes.
+        size: Size that all images and masks are resized to: images bilinearly, masks by nearest neighbour. Without it
+            they keep theirs.
+    """
+
+    to: Literal["folder"] = "folder"
+    size: tuple[int, int] | None = None

@@ -1,0 +1,163 @@
+"""Recognising the data format of a folder: the one that is named, or the first that fits."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from pixelwise.datasets.format import FORMATS, UNMISTAKABLE, Format, OtherFormatError
+from pixelwise.datasets.layouts.description import is_described
+from pixelwise.datasets.layouts.layout import Layout
+from pixelwise.datasets.layouts.listing import list_images, subfolders
+from pixelwise.entry_points import warn
+from pixelwise.errors import DataError, PixelwiseError
+from pixelwise.storage import printable
+
+# An archive may unpack to a folder in a folder; and many folders are one per image rather than a data set each.
+_MAX_DEPTH = 3
+_MAX_FOLDERS = 16
+_MOST_NAMES = 8
+
+
+def find_layout(format: Format | None, root: Path) -> Layout:
+    """The images and masks below a folder.
+
+    Looked for in the folder itself, then in the folders below it, where one data set may lie; last by what formats try
+    as a last resort.
+
+    Args:
+        format: The format to read the folder as; None takes the first that is recognised and finds images with masks.
+        root: The folder, which exists.
+
+    Raises:
+        DataError: D222, the folder holds no such data, or several data sets; what the format's `layout` raises.
+    """
+    layout = _layout(format, root)
+    if layout is not None:
+        return layout
+    below = _layouts_below(format, root)
+    if len(below) == 1:
+        return _of_inner_folder(below[0], root)
+    # Not before: data sets side by side are not one.
+    layout = None if below else _last_resort(format, root)
+    if layout is None:
+        raise _several(root, below) if below else _not_recognised(format, root)
+    return layout
+
+
+def recognised(root: Path) -> Iterator[Format]:
+    """The formats that `data.dataset=auto` tries on a folder, the one that goes first before the others.
+
+    A folder that describes its classes (`dataset.toml`) is own data, whatever its files are called.
+    """
+    own = is_described(root)
+    for format in sorted(FORMATS.all().values(), key=lambda format: -format.priority):
+        if own and format.classes is not None and format.priority < UNMISTAKABLE:
+            continue
+        if _recognises(format, root):
+            yield format
+
+
+def _recognises(format: Format, root: Path) -> bool:
+    if format.recognise is None:
+        return False
+    try:
+        return format.recognise(root)
+    except PixelwiseError:
+        raise
+    except Exception as error:
+        if format.name in FORMATS.own():
+            raise
+        # Who looks at a folder of another format should not have to care.
+        warn(
+            "W242",
+            f"{printable(root)}: {FORMATS.module_of(format.name)} cannot say whether it holds data of the format "
+            f"'{format.name}': {type(error).__name__}: {printable(str(error))}; the format is not tried",
+            "update or remove the package that brings it",
+        )
+        return False
+
+
+def _layout(format: Format | None, root: Path) -> Layout | None:
+    first = None
+    for one in recognised(root) if format is None else (format,):
+        layout = None
+        with contextlib.suppress(*(() if format else (OtherFormatError,))):
+            layout = _named(one, one.layout, root)
+        if layout is not None and any(layout.splits.values()):
+            return layout
+        # Folders without a single pair are in that format only if they are in no other.
+        first = first or layout
+    return first
+
+
+def _named(format: Format, find: Callable[[Path], Layout | None], root: Path) -> Layout | None:
+    layout = find(root)
+    return layout and msgspec.structs.replace(layout, name=format.name)
+
+
+def _last_resort(format: Format | None, root: Path) -> Layout | None:
+    for one in FORMATS.all().values() if format is None else (format,):
+        if one.last_resort is not None and (layout := _named(one, one.last_resort, root)) is not None:
+            return layout
+    return None
+
+
+def _layouts_below(format: Format | None, root: Path) -> list[Layout]:
+    """The data sets in the folders of `root`: archives often unpack to a folder of their own, or to one in one."""
+    for _ in range(_MAX_DEPTH):
+        folders = list(subfolders(root).values())
+        found = []
+        for inner in folders[:_MAX_FOLDERS]:
+            with contextlib.suppress(DataError):  # what is damaged is said to those who name that folder
+                layout = _layout(format, inner)
+                if layout is not None and any(layout.splits.values()):
+                    found.append(layout)
+        if found or len(folders) != 1:
+            return found
+        root = folders[0]
+    return []
+
+
+def _of_inner_folder(layout: Layout, root: Path) -> Layout:
+    """The layout of a folder below `root`, which says so; a description in `root` itself counts."""
+    return msgspec.structs.replace(
+        layout,
+        root=root if is_described(root) else layout.root,
+        description=f"in {printable(layout.root.relative_to(root).as_posix())}/: {layout.description}",
+    )
+
+
+def _several(root: Path, below: Sequence[Layout]) -> DataError:
+    folders = [shlex.quote(printable(layout.root)) for layout in below]
+    message = f"{printable(root)}: holds {len(folders)} data sets: {_shortened(folders)}"
+    return DataError("D222", message, f"name one of them, for example {folders[0]}")
+
+
+def _not_recognised(format: Format | None, root: Path) -> DataError:
+    try:
+        entries = sorted(path.name + ("/" if path.is_dir() else "") for path in root.iterdir())
+    except OSError as error:
+        entries = [error.strerror or str(error)]
+    files = len(list_images(root).entries)
+    among = f" among {files} image files" if files else ""
+    found = _shortened([printable(entry) for entry in entries]) or "nothing"
+    message = f"{printable(root)}: no images with masks found{among}; it holds: {found}"
+    return DataError("D222", message, _help(format, root))
+
+
+def _help(format: Format | None, root: Path) -> str:
+    if format is None:
+        own = "; ".join(one.title for one in FORMATS.values() if one.classes is None)
+        return f"expected images/ and masks/, or another format ({own}); docs/errors.md shows each under D222"
+    command = format.prepare_command(root)
+    made = "; without a folder it is made" if format.generate is not None else ""
+    return f"looked for {format.expected}{made}" + (f"; `{command}` brings or names what is missing" if command else "")
+
+
+def _shortened(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")

@@ -1,0 +1,146 @@
+"""The images on which an artefact is compared with the network in PyTorch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from pixelwise.datasets.layouts.listing import list_images
+from pixelwise.datasets.opening import open_dataset
+from pixelwise.datasets.reading.images import read_image
+from pixelwise.datasets.run_data import open_run_data
+from pixelwise.datasets.samples import Dataset, Reading
+from pixelwise.datasets.town.scenes import draw_scene
+from pixelwise.deployment.export.options import ArtefactOptions
+from pixelwise.deployment.export.sources import Source
+from pixelwise.errors import DataError
+from pixelwise.prediction.segmenter import same_area
+from pixelwise.prediction.sizes import RESIZE, seen_images
+from pixelwise.recipes.protocols import PROTOCOLS, Protocol
+from pixelwise.recipes.protocols import protocol as find_protocol
+from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.sizes import Size
+from pixelwise.runtimes.graphs import GraphOptions
+from pixelwise.storage import printable
+
+SCENES = 4
+SMALLEST_SCENE = 16
+
+
+class VerificationImages(msgspec.Struct, frozen=True, kw_only=True):
+    """Images on which an artefact is compared with the network in PyTorch.
+
+    Attributes:
+        read: Reads them anew: uint8 (H, W, 3) each, at the size that the network sees.
+        source: Which images they are, in words.
+        dataset: The data set with their labels; None where there are no labels.
+        split: Name of the split of that data set.
+        protocol: How both are scored on the split.
+        input_size: (height, width) that the network sees where the protocol leaves it open.
+    """
+
+    read: Callable[[], Iterable[np.ndarray]]
+    source: str
+    dataset: Dataset | None = None
+    split: str = ""
+    protocol: Protocol = PROTOCOLS["native"]
+    input_size: Size | None = None
+
+
+def drawn_scenes(size: Size, *, dynamic: bool) -> VerificationImages:
+    """Street scenes drawn for the purpose: at one size, or where any size goes, at several that no stride divides."""
+    height, width = (max(side, SMALLEST_SCENE) for side in size)
+    several = (size, (width, height), (height // 2 + 9, width // 2 + 7), (height + 3, width // 2 + 8))
+    sizes = several if dynamic else (size,) * SCENES
+
+    def draw() -> Iterable[np.ndarray]:
+        for index, wanted in enumerate(sizes):
+            drawn = (max(wanted[0], SMALLEST_SCENE), max(wanted[1], SMALLEST_SCENE))
+            yield RESIZE["antialiased"](draw_scene(0, index, drawn)[0], wanted)
+
+    return VerificationImages(read=draw, source=f"{len(sizes)} drawn street scenes")
+
+
+def folder_images(folder: Path, reading: Reading, fixed: Size | None, wanted: Size | None) -> VerificationImages:
+    """The images in a folder, without labels.
+
+    Args:
+        folder: Searched with its subfolders.
+        reading: How files become arrays.
+        fixed: The size that all are resized to; None: keep their aspect ratio.
+        wanted: The size whose area they are then brought to; None: their own.
+
+    Raises:
+        DataError: D223, there is no image.
+    """
+    paths = [entry.path for entry in list_images(folder).entries] if folder.is_dir() else []
+    if not paths:
+        raise DataError(
+            "D223", f"{printable(folder)}: no image in this folder or below it", "give a folder with images"
+        )
+
+    def read() -> Iterable[np.ndarray]:
+        for path in paths:
+            image = read_image(path, reading)
+            yield RESIZE["antialiased"](image, fixed or same_area((image.shape[0], image.shape[1]), wanted))
+
+    return VerificationImages(read=read, source=f"{len(paths)} images of a folder")
+
+
+def split_images(dataset: Dataset, split: str, recipe: Recipe, fixed: Size | None) -> VerificationImages:
+    """A split with its labels, seen and scored as the recipe's first protocol says.
+
+    An artefact of one size sees all images at that size; where the protocol would show it others, both are scored
+    under `native` instead.
+    """
+    samples = dataset.samples(split)
+    protocol = find_protocol(recipe.evaluation.protocols[0])
+    seen = protocol.seen_size(recipe.evaluation.input_size)
+    if fixed is not None and (seen != fixed or not protocol.one_look or protocol.pad_to is not None):
+        protocol = PROTOCOLS["native"]
+    input_size = fixed or recipe.evaluation.input_size
+
+    def read() -> Iterable[np.ndarray]:
+        for sample in samples:
+            image = read_image(sample.image_path, dataset.reading)
+            yield seen_images(image, protocol, input_size)[0]
+
+    return VerificationImages(
+        read=read,
+        source=f"{split} of {dataset.name}, {len(samples)} images, protocol {protocol.name}",
+        dataset=dataset,
+        split=split,
+        protocol=protocol,
+        input_size=input_size,
+    )
+
+
+def images_for(source: Source, graph: GraphOptions, options: ArtefactOptions) -> VerificationImages:
+    """The images that were asked for: a split of a data set, those of a folder, or drawn scenes.
+
+    Raises:
+        DataError: The images cannot be found or read.
+    """
+    recipe = source.recipe
+    fixed = None if graph.dynamic else graph.size
+    if options.split is not None or options.data is not None:
+        dataset = dataset_of(source, options.data)
+        return split_images(dataset, options.split or recipe.evaluation.split, recipe, fixed)
+    if options.images is not None:
+        return folder_images(Path(options.images), Reading.of(recipe.data), fixed, recipe.evaluation.input_size)
+    return drawn_scenes(graph.size, dynamic=graph.dynamic)
+
+
+def dataset_of(source: Source, data: str | os.PathLike[str] | None) -> Dataset:
+    """The data set in a folder; without a folder that of the run, but for the pairs that its training left out.
+
+    Raises:
+        DataError: D222 and others, it cannot be opened.
+    """
+    if source.run is not None:
+        return open_run_data(source.run, source.recipe, data)
+    return open_dataset(source.recipe.data, Path(data) if data is not None else None)

@@ -1,0 +1,105 @@
+"""From a network to the files of a target, and what the user is told where that fails."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from torch.export import ExportedProgram
+
+from pixelwise.errors import CheckpointError, PixelwiseError
+from pixelwise.runtimes.graphs import ExportedNetwork, NotOneGraphError
+from pixelwise.runtimes.packages import require
+from pixelwise.runtimes.targets import Target
+
+
+def require_packages(target: Target) -> None:
+    """Make sure that a target can be written and run here.
+
+    Raises:
+        RecipeError: R240, a package is not installed.
+    """
+    for package in target.packages:
+        require(package, f"exporting to {target.name}", target.install)
+
+
+def write_artefact(network: ExportedNetwork, target: Target, folder: Path) -> list[Path]:
+    """Write a network as the files of a target.
+
+    Args:
+        network: The network with what is before and after it.
+        target: The target.
+        folder: An existing folder.
+
+    Returns:
+        The files, the one that the runtime opens first.
+
+    Raises:
+        CheckpointError: K461, the format has no such operator, or the network cannot be one graph.
+    """
+    try:
+        with quiet():
+            return target.write(network, folder)
+    except PixelwiseError:
+        raise
+    except NotOneGraphError as error:
+        raise _unsupported("torch.export", error, None) from error
+    except Exception as error:  # every converter has exceptions of its own
+        raise _unsupported(target.name, error, network.captured) from error
+    finally:
+        network.captured = None
+
+
+def _unsupported(format_name: str, error: Exception, program: ExportedProgram | None) -> CheckpointError:
+    """The error for a network that a format has no place for, naming the layer where it is known."""
+    texts, cause = [], error
+    while cause is not None and len(texts) < 10:
+        texts.append(re.sub(r"\x1b\[\d+m", "", str(cause)))
+        cause = cause.__cause__ or cause.__context__
+    text = "\n".join(texts)
+    operator = re.search(r"No (?:ONNX|decompositions?) \w+ (?:found )?for <OpOverload\(op='([^']+)'", text)
+    node = re.search(r"translating node %?(\w+)", text)
+    layer = _layer_of(program, node[1]) if node else None
+    reason = f"it has no operator for {operator[1]}" if operator else _first_line(texts)
+    return CheckpointError(
+        "K461",
+        f"{format_name} cannot hold this network: {reason}" + (f" (layer {layer})" if layer else ""),
+        "try the `target` torch-export, which takes every operator of PyTorch, or one `size` instead of `dynamic`",
+    )
+
+
+def _first_line(texts: list[str]) -> str:
+    # The innermost exception says what happened; the outer ones that something did.
+    lines = [line.strip() for line in reversed(texts) for line in text_lines(line)]
+    return lines[0] if lines else "no reason is given"
+
+
+def text_lines(text: str) -> list[str]:
+    """The lines of a text that are not empty."""
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def _layer_of(program: ExportedProgram | None, name: str) -> str | None:
+    """Which module of the network a node of its graph comes from."""
+    for node in program.graph.nodes if program is not None else ():
+        if node.name == name and (stack := node.meta.get("nn_module_stack")):
+            path, _ = list(stack.values())[-1]
+            return str(path).removeprefix("L['self'].") or None
+    return None
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """The converters talk to their developers; what a user must know comes as an error."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,141 @@
+"""Artefacts in int8 of one network: with all layers in int8, and with those in float that cost most."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+
+from pixelwise.deployment.export.export import Exported, describe
+from pixelwise.deployment.export.sources import Source
+from pixelwise.deployment.export.verification import Acceptance, miou_on, network_input, verify
+from pixelwise.deployment.export.writing import write_artefact
+from pixelwise.deployment.int8.calibration import Int8Images
+from pixelwise.deployment.int8.onnx_graphs import last_layers, layer_nodes
+from pixelwise.deployment.int8.quantizers import ACTIVATION_RANGE, Int8Job, Quantizer
+from pixelwise.deployment.int8.sensitivity import LayerCost, evenly_spaced, layer_costs
+from pixelwise.observer import Observer
+from pixelwise.runtimes.artefact import load_artefact
+from pixelwise.runtimes.graphs import ExportedNetwork
+from pixelwise.runtimes.packages import require
+from pixelwise.runtimes.sidecar import DESCRIPTION, Calibration, write_sidecar
+from pixelwise.runtimes.targets import Target, find_target
+
+SENSITIVITY_IMAGES = 8
+RANGE_IMAGES = 16
+"""Calibration images that the ranges of `sensitivity` come from."""
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """A network that is quantized.
+
+    Attributes:
+        network: The network in PyTorch, in float32.
+        source: Where it comes from.
+        target: The format of its artefacts.
+        quantizer: What makes them.
+        images: What the ranges are read off, and what artefacts are verified on.
+        threads: Threads of the runtime while an artefact is verified; None: as it likes.
+    """
+
+    network: ExportedNetwork
+    source: Source
+    target: Target
+    quantizer: Quantizer
+    images: Int8Images
+    threads: int | None = None
+
+
+class Int8Search:
+    """Makes artefacts of one network, until one is good enough.
+
+    Args:
+        subject: The network.
+        folder: Existing and empty; the artefacts are made there, each over the one before.
+        observer: Told what is being done.
+
+    Attributes:
+        nodes: Path of each layer in the network -> name of its node in the graph.
+        always_float: Paths of the layers that the quantizer leaves in float anyway.
+    """
+
+    def __init__(self, subject: Subject, folder: Path, observer: Observer) -> None:
+        onnx = require("onnx", "quantizing")
+        self._subject, self._folder, self._observer = subject, folder, observer
+        observer.phase("writing onnx in float32")
+        between = folder / "float32"
+        between.mkdir()
+        (self._float_file,) = write_artefact(subject.network, find_target("onnx"), between)
+        proto = onnx.load(self._float_file)
+        self.nodes = layer_nodes(proto, subject.network.model)
+        last = last_layers(proto) if subject.quantizer.last_in_float else set()
+        self.always_float = tuple(path for path, node in self.nodes.items() if node in last)
+        self._count = sum(1 for _ in subject.images.calibration.read())
+        seen = subject.images.verification
+        self._miou = miou_on(subject.network.model, seen) if seen.dataset is not None else None
+
+    def best(self, acceptance: Acceptance, ranking: Sequence[LayerCost] | None) -> Exported:
+        """The first of 0, 1, 2, 4, ... layers in float, those that cost most, that passes; else the last one.
+
+        Args:
+            acceptance: What the artefact must reach.
+            ranking: The layers, those that cost most first; None: measured if they are needed.
+        """
+        written = self.written(acceptance, ())
+        if _passed(written):
+            return written
+        if ranking is None:
+            images, network = self._subject.images, self._subject.network
+            few = evenly_spaced(list(images.calibration.read()), RANGE_IMAGES)
+            ranking = layer_costs(network, few, images.verification, SENSITIVITY_IMAGES, self._observer)
+        order = [cost.name for cost in ranking if cost.name in self.nodes and cost.name not in self.always_float]
+        count = 1
+        while not _passed(written) and count < 2 * len(order):
+            written = self.written(acceptance, order[:count])
+            count *= 2
+        return written
+
+    def written(self, acceptance: Acceptance, float_layers: Collection[str]) -> Exported:
+        """An artefact of which some layers stay in float, verified.
+
+        Args:
+            acceptance: What it must reach; what does not is returned nevertheless.
+            float_layers: Paths of the layers in the network.
+        """
+        subject, kept = self._subject, {*self.always_float, *float_layers}
+        self._observer.phase(f"quantizing for {subject.target.name}, {len(float_layers)} layers kept in float")
+        files = subject.quantizer.quantize(
+            Int8Job(
+                float_file=self._float_file,
+                folder=self._folder,
+                inputs=self._inputs,
+                count=self._count,
+                float_nodes={self.nodes[path] for path in float_layers},
+            )
+        )
+        calibration = subject.images.calibration
+        sidecar = msgspec.structs.replace(
+            describe(subject.network, subject.source, subject.target, files, (subject.quantizer.package,)),
+            precision="int8",
+            calibration=Calibration(images=self._count, source=calibration.source, ranges=ACTIVATION_RANGE),
+            float_layers=tuple(path for path in self.nodes if path in kept),
+        )
+        description = self._folder / DESCRIPTION
+        write_sidecar(sidecar, description)
+        artefact = load_artefact(files[0], subject.threads)
+        verification = verify(subject.network, artefact, subject.images.verification, acceptance, self._miou)
+        sidecar = msgspec.structs.replace(sidecar, verification=verification)
+        write_sidecar(sidecar, description)
+        return Exported(path=files[0], sidecar=sidecar)
+
+    def _inputs(self) -> Iterable[np.ndarray]:
+        for image in self._subject.images.calibration.read():
+            with torch.inference_mode():
+                yield network_input(self._subject.network, image).numpy()
+
+
+def _passed(written: Exported) -> bool:
+    return written.sidecar.verification is not None and written.sidecar.verification.passed

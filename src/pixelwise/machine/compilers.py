@@ -1,0 +1,13 @@
+"""The compiler of the system."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_COMPILERS = {"darwin": "clang++", "win32": "cl"}
+
+
+def cpp_compiler() -> str:
+    """The C++ compiler that `torch.compile` runs: the one that CXX names, else the system's own."""
+    return os.environ.get("CXX") or _COMPILERS.get(sys.platform, "g++")

@@ -1,0 +1,78 @@
+"""Options of `profile`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Annotated
+
+from msgspec import Meta
+
+from pixelwise.errors import RecipeError
+from pixelwise.options import Options
+from pixelwise.recipes.sizes import Size
+
+
+class ProfileOptions(Options, frozen=True, kw_only=True):
+    """What is measured of a network, and how.
+
+    Attributes:
+        train: Time the parts of training steps instead of one image.
+        runtimes: Time a forward pass in these runtimes in turns, each in a process of its own; a network that is not
+            run by PyTorch itself is exported first.
+        data: Folder of the data set for the training steps; by default that of the run, or the synthetic town.
+        size: Size of the image, or of the crop of training: (height, width) in Python, WIDTHxHEIGHT on the command
+            line; by default the size at which the recipe sees images.
+        steps: Number of timed images (20), or of timed training steps (5).
+        device: `auto`, `cpu` or `cuda`.
+        threads: Number of CPU threads, by default OMP_NUM_THREADS or one per usable core; with runtimes one number or
+            several, by default 1.
+        batch: Number of images per pass, with runtimes.
+        rounds: Number of timed passes in each runtime.
+        num_classes: Number of classes of a network with random weights; by default that of the recipe, or 19.
+        output: Picture of the training steps to write, a file that ends in .png, .svg or .pdf.
+    """
+
+    train: bool = False
+    runtimes: Annotated[
+        tuple[str, ...], Meta(extra={"flag": "--runtime", "names": "pixelwise.profiling.runtimes:runtime_names"})
+    ] = ()
+    data: str | os.PathLike[str] | None = None
+    size: Size | None = None
+    steps: Annotated[int | None, Meta(ge=1)] = None
+    device: str = "auto"
+    threads: tuple[Annotated[int, Meta(ge=1)], ...] = ()
+    batch: Annotated[int, Meta(ge=1)] = 1
+    rounds: Annotated[int, Meta(ge=1)] = 30
+    num_classes: Annotated[int | None, Meta(ge=1, extra={"flag": "--classes"})] = None
+    output: str | os.PathLike[str] | None = None
+
+    def refuse_contradictions(self, overrides: Sequence[str] = ()) -> None:
+        """Accept options that belong to the same kind of profile.
+
+        Args:
+            overrides: Changes to the recipe.
+
+        Raises:
+            RecipeError: R251, one of them means nothing here.
+        """
+        if self.runtimes:
+            kind, foreign = "`runtimes`", ("train", "data", "steps", "device", "output")
+            if overrides:
+                raise _contradiction("changes to the recipe do", kind, "write a recipe file with them")
+        elif self.train:
+            kind, foreign = "`train`", ("batch", "rounds", "num_classes")
+        else:
+            kind, foreign = "the profile of one image", ("data", "batch", "rounds", "output")
+        for field in foreign:
+            if getattr(self, field) != getattr(_DEFAULTS, field):
+                raise _contradiction(f"`{field}` does", kind, f"leave `{field}` out")
+        if len(self.threads) > 1 and not self.runtimes:
+            raise _contradiction("several numbers of `threads` do", kind, "give one number, or `runtimes`")
+
+
+_DEFAULTS = ProfileOptions()
+
+
+def _contradiction(what: str, kind: str, remedy: str) -> RecipeError:
+    return RecipeError("R251", f"{what} not go with {kind}", remedy)

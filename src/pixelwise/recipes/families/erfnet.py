@@ -1,0 +1,20 @@
+"""ERFNet, factorised residual blocks."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pixelwise.recipes.schema.model import Preprocessing, Spec, register_spec
+
+
+@register_spec
+class ERFNetSpec(Spec, frozen=True, kw_only=True, tag="erfnet"):
+    """ERFNet (Romera et al. 2018, doi:10.1109/TITS.2017.2750080).
+
+    Attributes:
+        part: `whole`, or the `encoder` with its own classifier, which is trained first.
+        preprocessing: The published network sees RGB in 0..1, not normalised.
+    """
+
+    part: Literal["whole", "encoder"] = "whole"
+    preprocessing: Preprocessing = Preprocessing()

@@ -1,0 +1,28 @@
+"""TensorFlow's DeepLab."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pixelwise.recipes.schema.model import Preprocessing, Spec, register_spec
+
+MINUS_ONE_TO_ONE = Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+"""image * 2 / 255 - 1."""
+
+
+@register_spec
+class TFDeepLabSpec(Spec, frozen=True, kw_only=True, tag="tf-deeplab"):
+    """TensorFlow's DeepLab (tensorflow/models, research/deeplab), reconstructed.
+
+    Attributes:
+        encoder: The MobileNets have no atrous branches and no decoder; Xception65 has both.
+        output_stride: Stride of the encoder's coarsest features; strides beyond become dilations, and the atrous rates
+            of Xception65 follow from it.
+        train_normalization: Whether scale and shift of batch normalisation are trained. If not they are
+            constants that come with the encoder's weights, and no parameters: so the published counts.
+    """
+
+    encoder: Literal["mobilenetv2_050", "mobilenetv2_100", "mobilenetv3_large_seg", "xception65"] = "mobilenetv2_100"
+    output_stride: Literal[8, 16, 32] = 16
+    train_normalization: bool = False
+    preprocessing: Preprocessing = MINUS_ONE_TO_ONE

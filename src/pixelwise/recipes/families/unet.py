@@ -1,0 +1,30 @@
+"""U-Net, a decoder that joins the encoder's features of every scale."""
+
+from __future__ import annotations
+
+from pixelwise.recipes.schema.base import require
+from pixelwise.recipes.schema.model import Described, Spec, register_spec
+
+
+@register_spec
+class UNetSpec(Spec, frozen=True, kw_only=True, tag="unet"):
+    """U-Net decoder (Ronneberger et al. 2015, arXiv:1505.04597) over any encoder.
+
+    Attributes:
+        encoder: Name of the encoder.
+        decoder_channels: Output channels of the decoder blocks, from the deepest up. Each block
+            doubles the resolution and joins the encoder's features of that stride, so the number
+            of blocks decides the stride of the logits: 5 over a ResNet end at stride 1, 4 at 2.
+    """
+
+    encoder: str = "resnet18"
+    decoder_channels: tuple[int, ...] = (256, 128, 64, 32)
+
+    def check(self, recipe: Described) -> None:
+        """Refuse crops that are smaller than the stride of the deepest features."""
+        crop = recipe.augment.crop
+        require(
+            crop is None or min(crop) >= 32,
+            f"augment.crop is {list(crop or ())}; a U-Net's encoder needs at least 32 pixels",
+            "make the crop larger",
+        )

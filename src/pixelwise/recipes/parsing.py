@@ -1,0 +1,146 @@
+"""From plain data (nested dicts, lists and scalars) to a recipe, or an error in the words of who wrote it."""
+
+from __future__ import annotations
+
+import re
+import typing
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from pixelwise.errors import RecipeError
+from pixelwise.recipes.schema.model import SPECS, Spec
+from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.schema.roles import bare
+from pixelwise.suggestions import did_you_mean
+
+TAG = str(Spec.__struct_config__.tag_field)
+"""What tells the families of networks apart."""
+
+
+def from_plain(plain: dict[str, Any], source: str = "recipe") -> Recipe:
+    """A recipe from nested dicts, as `to_plain` gives them.
+
+    Args:
+        plain: The fields; sections are dicts.
+        source: What the data are, for errors.
+
+    Raises:
+        RecipeError: R202 or R203, with the path of the field and `source`; R235, no such model family.
+    """
+    _check_fields(plain, Recipe, "", source)
+    parts = {}
+    for field in _fields(Recipe).values():
+        if field.name in plain:
+            parts[field.name] = _part(plain, field, source)
+        elif field.required:
+            raise _wrong(source, f"there is no {field.name}")
+    return Recipe(**parts)
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    return {field.name: field for field in msgspec.structs.fields(kind)}
+
+
+def _part(plain: dict[str, Any], field: msgspec.structs.FieldInfo, source: str) -> Any:
+    """The value of a field of the recipe. One by one, as only the network's own family knows its type."""
+    value = plain[field.name]
+    kind = field.type
+    if kind is Spec and isinstance(value, dict):
+        if TAG not in value:
+            raise _wrong(source, f"{field.name}: there is no {TAG}")
+        kind = _family(value[TAG], f"{source}: {field.name}.{TAG}: ")
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, RecipeError):
+            raise error.__cause__ from None
+        text, _, path = str(error).partition(" - at `$")
+        raise _wrong(source, _readable(text, field.name + path.rstrip("`"), plain)) from None
+
+
+def _wrong(source: str, reason: str) -> RecipeError:
+    return RecipeError("R203", f"{source}: {reason}", "`pixelwise show NAME` prints every field with its value")
+
+
+def _family(tag: Any, where: str) -> type[Spec]:
+    if not isinstance(tag, str):
+        raise RecipeError("R203", f"{where}expected a word, got {tag}", "`pixelwise recipes` lists networks")
+    return SPECS.find(tag, where)
+
+
+def _check_fields(plain: dict[str, Any], kind: Any, path: str, source: str) -> None:
+    """Name unknown fields together with the ones that exist: msgspec knows only that they are unknown."""
+    fields = {name: field.type for name, field in _fields(kind).items()}
+    if kind.__struct_config__.tag_field:
+        fields[kind.__struct_config__.tag_field] = str
+    for key, value in plain.items():
+        if key not in fields:
+            where = path.rstrip(".") or "recipe"
+            raise RecipeError(
+                "R202",
+                f"{source}: {where} has no field '{key}'{did_you_mean(key, fields)}",
+                f"fields of {where}: {', '.join(fields)}",
+            )
+        inner = _struct_of(fields[key], value)
+        if inner is not None and isinstance(value, dict):
+            _check_fields(value, inner, f"{path}{key}.", source)
+        elif inner is not None and isinstance(value, list):
+            for position, item in enumerate(value):
+                if isinstance(item, dict):
+                    _check_fields(item, inner, f"{path}{key}[{position}].", source)
+
+
+def _struct_of(annotation: Any, value: Any) -> type[msgspec.Struct] | None:
+    """The struct type that `value` stands for; None where there is none, or nobody knows its family."""
+    annotation = bare(annotation)
+    if annotation is Spec:
+        tag = value.get(TAG) if isinstance(value, dict) else None
+        return SPECS.look_up(tag) if isinstance(tag, str) else None
+    options = [annotation, *typing.get_args(annotation)]
+    return next((kind for kind in options if isinstance(kind, type) and issubclass(kind, msgspec.Struct)), None)
+
+
+def _found(plain: Any, path: str, kind: str) -> str:
+    """The value at a path; its kind where the path leads through a list."""
+    for key in path.split("."):
+        if not isinstance(plain, dict) or key not in plain:
+            return kind
+        plain = plain[key]
+    return f"'{plain}'" if isinstance(plain, str) else str(plain)
+
+
+_WORDS = {
+    "int": "a whole number", "float": "a number", "str": "a word", "bool": "true or false", "null": "none",
+    "array": "a list such as [256, 256]", "object": "a table such as {a=1}",
+}  # fmt: skip
+"""What msgspec calls types, in the words of who writes recipes."""
+
+
+def _readable(text: str, path: str, plain: dict[str, Any]) -> str:
+    """Turn msgspec's "Expected `int`, got `str`" into "a.b: expected a whole number, got 'three'"."""
+    text = text[:1].lower() + text[1:].replace("`", "")
+    if types := re.fullmatch(r"expected ([a-z |]+), got ([a-z]+)", text):
+        wanted = " or ".join(_WORDS.get(name, name) for name in types[1].split(" | "))
+        text = f"expected {wanted}, got {_found(plain, path, _WORDS.get(types[2], types[2]))}"
+    refused = re.fullmatch(r"invalid (?:enum )?value '(.*)'", text, re.DOTALL)
+    allowed = _allowed_values(plain, path.split("."))
+    if refused and allowed:
+        text += f"; expected one of {', '.join(allowed)}{did_you_mean(refused[1], allowed)}"
+    return f"{path}: {text}"
+
+
+def _allowed_values(plain: dict[str, Any], path: list[str]) -> tuple[str, ...]:
+    """The words that the field at `path` accepts; empty if it is no choice between words."""
+    annotation: Any = Recipe
+    where: Any = plain
+    for key in path:
+        kind = _struct_of(annotation, where)
+        fields = _fields(kind) if kind else {}
+        if key not in fields:
+            return ()
+        annotation, where = fields[key].type, where.get(key)
+    choices = bare(annotation)
+    return typing.get_args(choices) if typing.get_origin(choices) is typing.Literal else ()

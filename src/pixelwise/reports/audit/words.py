@@ -1,0 +1,62 @@
+"""Sentences about an audit that the terminal and the page share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pixelwise.datasets.auditing.audit import Audit
+from pixelwise.datasets.auditing.layout_scores import LayoutScore
+from pixelwise.datasets.samples import Dataset
+
+
+def other_splits_in_words(others: Mapping[str, int]) -> str:
+    """`10582 train_aug (data.train_split=train_aug)`."""
+    return ", ".join(f"{pairs} {split} (data.train_split={split})" for split, pairs in others.items())
+
+
+def sizes_in_words(found: Audit) -> str:
+    """`480x360 (WxH), all`, or the most common one and the range."""
+    sizes = found.sizes
+    common, smallest, largest = (f"{w}x{h}" for h, w in (sizes.most_common, sizes.smallest, sizes.largest))
+    other = "all" if sizes.distinct == 1 else f"{sizes.most_common_images} of them, {smallest} to {largest} in all"
+    return f"{common} (WxH), {other}"
+
+
+def channels_in_words(channels: Sequence[int] | None, rgb: str = "RGB") -> str:
+    """`RGB`, or which bands values are of."""
+    return rgb if channels is None else f"band{'s' if len(channels) > 1 else ''} {', '.join(map(str, channels))}"
+
+
+def layout_in_words(scores: Sequence[LayoutScore]) -> str:
+    """How much of the folder the layout explains, and which one comes second; lists may name files elsewhere."""
+    first, *others = scores
+    used = f"uses {_share(first)} of {first.files} image files" if first.files else "its images lie elsewhere"
+    if not others:
+        return f"{used}; no other layout fits"
+    return f"{used}; the next best would be data.dataset={others[0].name} with {_share(others[0])}"
+
+
+def _share(score: LayoutScore) -> str:
+    return f"{100 * score.share:.0f}\u00a0%" if score.used in (0, score.files) else f"{100 * score.share:.1f}\u00a0%"
+
+
+def class_files_in_words(dataset: Dataset) -> str:
+    """How many images have a mask of each class of multi-label data."""
+    samples = [sample for found in dataset.splits.values() for sample in found]
+    numbers = [
+        f"{name} {sum(sample.class_masks[class_id] is not None for sample in samples)}"
+        for class_id, name in enumerate(dataset.classes)
+    ]
+    ignored = sum(sample.ignore_mask is not None for sample in samples)
+    last = f", ignore {ignored}" if ignored else ""
+    return f"masks for {len(samples)} images: {', '.join(numbers)}{last}; a class without a file is absent there"
+
+
+def videos_in_words(found: Audit) -> list[str]:
+    """One sentence per split of which a tenth or more looks like an image before it."""
+    return [
+        f"{split}: {counts.repeated} of {counts.images} images look like one shortly before them, "
+        f"so it says about as much as {max(1, counts.images - counts.repeated)} images"
+        for split, counts in found.statistics.items()
+        if counts.images and counts.repeated >= 0.1 * counts.images
+    ]

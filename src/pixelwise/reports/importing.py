@@ -1,0 +1,17 @@
+"""What became of the tensors of an imported file, on the terminal or as JSON."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pixelwise.checkpoints.importers.importing import ImportReport
+from pixelwise.storage import json_text
+
+
+def show_import(report: ImportReport, output: Path, *, as_json: bool = False) -> None:
+    """Print the report, and how to use the folder that was written."""
+    if as_json:
+        sys.stdout.write(json_text(report))
+        return
+    sys.stdout.write(f"{report}\n{output}: written. Use it with: pixelwise predict {output} IMAGES\n")

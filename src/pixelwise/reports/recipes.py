@@ -1,0 +1,49 @@
+"""Recipes on the terminal: the list of them, and one in full."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.overrides import to_toml
+from pixelwise.recipes.schema.recipe import Recipe, to_plain
+from pixelwise.storage import json_text
+
+
+def show_recipe(recipe: Recipe, *, as_json: bool = False) -> None:
+    """Print every field of a recipe, as TOML that reads back, or as JSON."""
+    sys.stdout.write(json_text(to_plain(recipe)) if as_json else to_toml(recipe))
+
+
+def show_recipes(names: Sequence[str], *, as_json: bool = False) -> None:
+    """Print recipes with their data sets and published scores, one a line, or as JSON."""
+    entries = [find_recipe(name) for name in names]
+    if as_json:
+        rows = [
+            {
+                "name": entry.name,
+                "summary": entry.summary,
+                "dataset": entry.data.dataset,
+                "published_miou_percent": _published(entry),
+            }
+            for entry in entries
+        ]
+        sys.stdout.write(json_text(rows))
+        return
+    from rich.console import Console  # 50 ms that JSON does not need
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("recipe", no_wrap=True)
+    table.add_column("data")
+    table.add_column("published mIoU", justify="right")
+    table.add_column("what it is")
+    for entry in entries:
+        percent = _published(entry)
+        table.add_row(entry.name, entry.data.dataset, "-" if percent is None else f"{percent:.2f}", entry.summary)
+    Console().print(table)
+
+
+def _published(recipe: Recipe) -> float | None:
+    return recipe.published.miou_percent if recipe.published else None

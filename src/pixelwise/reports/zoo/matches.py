@@ -1,0 +1,80 @@
+"""What a search among the recipes found, on the terminal or as JSON."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pixelwise.reports.zoo.terminal import folded
+from pixelwise.storage import json_text
+from pixelwise.zoo.queries import FIELDS, Candidate
+from pixelwise.zoo.rows import gmacs_text
+from pixelwise.zoo.searching import SearchResult
+
+_OTHER_COLUMNS = 62
+"""Characters that the table takes besides the names of recipes."""
+_WIDE = 130
+"""Characters from which on the encoders have a column, too."""
+
+
+def show_matches(found: SearchResult, *, as_json: bool = False) -> None:
+    """Print the matches, or what excludes every recipe."""
+    if as_json:
+        sys.stdout.write(json_text([record(one) for one in found.matches]))
+    elif found.matches:
+        _print_table(found.matches, Console(highlight=False))
+    else:
+        lines = [f"None of {found.searched} recipes meets all conditions:", *(f"  {why}" for why in found.reasons)]
+        sys.stdout.write("\n".join(lines) + "\n")
+
+
+def record(candidate: Candidate) -> dict[str, Any]:
+    """Every field of a candidate as plain data, sizes as width x height."""
+    fields: dict[str, Any] = {field: candidate[field] for field in FIELDS}
+    return {**fields, "input": _size(candidate["input"], None), "summary": candidate.recipe.summary}
+
+
+def _print_table(matches: Sequence[Candidate], console: Console) -> None:
+    wide = console.width >= _WIDE
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("recipe", no_wrap=True)
+    table.add_column("data", no_wrap=True)
+    for title in ("mIoU", "measured", "params (M)", "GMACs", "at"):
+        table.add_column(title, justify="right", no_wrap=title in ("mIoU", "GMACs", "at"))
+    if wide:
+        table.add_column("encoder", no_wrap=True)
+    for one in matches:
+        parameters, gmacs = one["params"], one["gmacs"]
+        cells = [
+            folded(str(one["name"]), max(console.width - _OTHER_COLUMNS, 20)),
+            str(one["dataset"]),
+            _percent(one["miou"]),
+            _percent(one["measured"]),
+            f"{parameters / 1e6:.3f}" if isinstance(parameters, (int, float)) else "-",
+            gmacs_text(float(gmacs)) if isinstance(gmacs, (int, float)) else "-",
+            _size(one["input"], "-"),
+            *([str(one["encoder"] or "-")] if wide else []),
+        ]
+        table.add_row(*(Text(cell or "") for cell in cells))
+    console.print(table)
+    console.print(
+        Text(
+            f"{len(matches)} found. GMACs and parameters are the original implementation's, or counted here where "
+            "there is none, at the size under 'at' (width x height): compare GMACs at one size only. mIoU as "
+            "published, by each page's own protocol.",
+            style="dim",
+        )
+    )
+
+
+def _size(size: object, otherwise: str | None) -> str | None:
+    return f"{size[1]}x{size[0]}" if isinstance(size, tuple) else otherwise
+
+
+def _percent(value: object) -> str:
+    return f"{value:.2f}" if isinstance(value, (int, float)) else "-"

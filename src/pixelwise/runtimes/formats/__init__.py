@@ -1,0 +1,1 @@
+"""One file per built-in export target, which registers it; adding a target is adding a file."""

@@ -1,0 +1,106 @@
+"""`.onnx`: the graph of `torch.export` in ONNX's operators, run by ONNX Runtime and by most other runtimes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pixelwise.machine.threads import core_limit
+from pixelwise.runtimes.packages import EXPORT, require
+from pixelwise.runtimes.targets import Engine, Target, register_target
+
+if TYPE_CHECKING:
+    from pixelwise.runtimes.graphs import ExportedNetwork
+
+OPSET = 20
+
+
+def write(network: ExportedNetwork, folder: Path) -> list[Path]:
+    """Translate the graph of `torch.export`."""
+    import torch
+
+    onnx = require("onnx", "exporting to onnx")
+    exported = torch.onnx.export(
+        network.program(),
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=[network.input_facts().name],
+        output_names=[network.output_facts().name],
+        verbose=False,
+    )
+    if exported is None:
+        raise AssertionError("torch.onnx.export gives a program unless it is given a file")
+    proto = exported.model_proto
+    _forget_origin(proto)
+    if network.options.dynamic:
+        _name_dimensions(proto, network.options.uint8_input)
+    onnx.checker.check_model(proto)
+    file = folder / "model.onnx"
+    file.write_bytes(proto.SerializeToString(deterministic=True))
+    return [file]
+
+
+def open_engine(file: Path, threads: int | None) -> Engine:
+    """Start a session of ONNX Runtime on the CPU."""
+    runtime = require("onnxruntime", "running an ONNX file")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    # The runtime itself heeds neither an affinity mask nor a container's quota.
+    if (limited := threads or core_limit()) is not None:
+        options.intra_op_num_threads = limited
+    session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda images: session.run(None, {name: images})[0]
+
+
+def _forget_origin(proto: Any) -> None:
+    """Remove what the exporter noted about the source: stack traces with the paths of this machine."""
+    del proto.metadata_props[:]
+    proto.doc_string = ""
+    graphs = [proto.graph, *proto.functions]
+    while graphs:
+        graph = graphs.pop()
+        del graph.metadata_props[:]
+        graph.doc_string = ""
+        for values in (getattr(graph, name, ()) for name in ("value_info", "input", "output", "initializer")):
+            for value in values:
+                # The inputs of a function are plain names.
+                if not isinstance(value, str):
+                    del value.metadata_props[:]
+                    value.doc_string = ""
+        for node in graph.node:
+            del node.metadata_props[:]
+            node.doc_string = ""
+            graphs += [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+
+
+def _name_dimensions(proto: Any, uint8_input: bool) -> None:
+    """Readable names for the sizes that are open; tracing gives them numbers."""
+    places = {0: "batch", 1: "height", 2: "width"} if uint8_input else {0: "batch", 2: "height", 3: "width"}
+    dimensions = proto.graph.input[0].type.tensor_type.shape.dim
+    named = {dimensions[place].dim_param: name for place, name in places.items()}
+    for place, name in places.items():
+        dimensions[place].dim_param = name
+    symbol = re.compile(r"\b(" + "|".join(re.escape(name) for name in named) + r")\b")
+    for value in (*proto.graph.value_info, *proto.graph.output):
+        for dimension in value.type.tensor_type.shape.dim:
+            if dimension.dim_param:
+                dimension.dim_param = symbol.sub(lambda found: named[found[1]], dimension.dim_param)
+
+
+TARGET = register_target(
+    Target(
+        name="onnx",
+        label="ONNX Runtime",
+        summary="ONNX Runtime, and most other runtimes",
+        suffixes=(".onnx",),
+        write=write,
+        open=open_engine,
+        packages=("onnx", "onnxscript", "onnxruntime"),
+        install=EXPORT,
+        trained_int8=True,
+        quantizer="pixelwise.deployment.int8.onnx:QUANTIZER",
+        marker="s",
+    )
+)

@@ -1,0 +1,56 @@
+"""`.pt2`: the graph of `torch.export` itself, run by PyTorch without the code of the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixelwise.runtimes.targets import Engine, Target, register_target
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pixelwise.runtimes.graphs import ExportedNetwork
+
+
+def write(network: ExportedNetwork, folder: Path) -> list[Path]:
+    """Save the graph."""
+    import torch
+
+    file = folder / "model.pt2"
+    torch.export.save(network.program(), file)
+    return [file]
+
+
+def open_engine(file: Path, threads: int | None) -> Engine:
+    """Load the graph; it uses PyTorch's threads."""
+    import torch
+
+    # The guards describe the example that was traced, oddness of its sizes included, not what the graph can do;
+    # that it is right at other sizes was verified when it was exported.
+    module = torch.export.load(file).module(check_guards=False)
+
+    def run(images: np.ndarray) -> np.ndarray:
+        before = torch.get_num_threads()
+        if threads is not None:
+            torch.set_num_threads(threads)
+        try:
+            with torch.inference_mode():
+                return module(torch.from_numpy(images)).numpy()
+        finally:
+            torch.set_num_threads(before)
+
+    return run
+
+
+TARGET = register_target(
+    Target(
+        name="torch-export",
+        label="torch.export",
+        summary="PyTorch, without the code of the network",
+        suffixes=(".pt2",),
+        write=write,
+        open=open_engine,
+        marker="P",
+    )
+)

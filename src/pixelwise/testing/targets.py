@@ -1,0 +1,89 @@
+"""What every export target must do: one function that says what it does not."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pixelwise.models import build_model
+from pixelwise.recipes.families.linear import LinearSpec
+from pixelwise.recipes.sizes import Size
+from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
+from pixelwise.runtimes.packages import require
+from pixelwise.runtimes.targets import Target, find_target
+from pixelwise.testing.exporting import settled
+
+SIZE: Size = (48, 64)
+OTHER_SIZES: tuple[Size, ...] = ((64, 48), (65, 98))
+LEAST_EQUAL = 0.999
+"""Share of pixels of the same class; random weights leave a pixel or two undecided."""
+
+
+def check_target(target: str | Target) -> None:
+    """Check that an export target keeps the contract of `Target`.
+
+    A small network is written twice: bytes to class ids at the image's size, for one size of images, and normalised
+    images to logits at the network's own stride, for any size if the target can. The files have the names that the
+    target announces; opened again they give what PyTorch gives, where any size goes also for batches of other sizes.
+
+    Args:
+        target: The target, or the name of a registered one.
+
+    Raises:
+        RecipeError: R240, a package that the target needs is not installed.
+        AssertionError: What it does not do, in a sentence.
+    """
+    target = find_target(target) if isinstance(target, str) else target
+    for package in target.packages:
+        require(package, f"checking {target.name}", target.install)
+    torch.manual_seed(0)
+    model = settled(build_model(LinearSpec(encoder="resnet10t"), 5))
+    forms = (
+        GraphOptions(size=SIZE, uint8_input=True, argmax=True),
+        GraphOptions(size=SIZE, output_stride=None, dynamic=target.any_size),
+    )
+    for form in forms:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            _check_form(target, ExportedNetwork(model, form).eval(), Path(folder))
+
+
+def _check_form(target: Target, network: ExportedNetwork, folder: Path) -> None:
+    options = network.options
+    where = f"{target.name} ({'any size' if options.dynamic else 'one size'}{', class ids' if options.argmax else ''})"
+    files = target.write(network, folder)
+    network.captured = None
+    promised, named = [f"model{suffix}" for suffix in target.suffixes], [file.name for file in files]
+    left = sorted(file.name for file in folder.iterdir())
+    if named != promised or left != sorted(promised):
+        raise AssertionError(f"{where}: it names {named} and leaves {left}; its suffixes promise {promised}")
+    engine = target.open(files[0], 1)
+    for size in (SIZE, *OTHER_SIZES) if options.dynamic else (SIZE,):
+        for batch in (1, 3) if options.dynamic else (1,):
+            inputs = _inputs(network, batch, size)
+            with torch.no_grad():
+                wanted = network(torch.from_numpy(inputs)).numpy()
+            _compare(f"{where}, {batch} images of {size}", np.asarray(engine(inputs)), wanted)
+
+
+def _inputs(network: ExportedNetwork, batch: int, size: Size) -> np.ndarray:
+    random = np.random.default_rng(0)
+    channels = len(network.model.preprocessing.mean)
+    if network.options.uint8_input:
+        return random.integers(0, 256, (batch, *size, channels), dtype=np.uint8)
+    return random.standard_normal((batch, channels, *size), dtype=np.float32)
+
+
+def _compare(where: str, found: np.ndarray, wanted: np.ndarray) -> None:
+    if (found.shape, found.dtype) != (wanted.shape, wanted.dtype):
+        raise AssertionError(f"{where}: it gives {found.dtype} {found.shape}, PyTorch {wanted.dtype} {wanted.shape}")
+    if found.dtype == np.uint8:
+        equal = float((found == wanted).mean())
+        if equal < LEAST_EQUAL:
+            raise AssertionError(f"{where}: {100 * equal:.2f} % of the pixels have the same class as in PyTorch")
+        return
+    difference, extent = float(np.abs(found - wanted).max()), float(wanted.max() - wanted.min())
+    if not difference < 1e-3 * extent:
+        raise AssertionError(f"{where}: a logit differs from PyTorch's by {difference:.2g}, of a range of {extent:.2g}")

@@ -1,0 +1,248 @@
+"""What a training run writes down: which steps were good, how evaluations compare, when to save."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import safetensors.torch
+
+from pixelwise.errors import DivergedError
+from pixelwise.machine.facts import peak_memory_bytes
+from pixelwise.observer import TrainingStatus
+from pixelwise.recipes.schema.recipe import Recipe, Selection
+from pixelwise.records.log import EvaluationRecord, FinishedRecord, ResumeRecord, SkippedRecord
+from pixelwise.records.run_folder import CHECKPOINTS
+from pixelwise.storage import printable, write_bytes
+from pixelwise.training.batches import Batch
+from pixelwise.training.clock import SpeedMeter
+from pixelwise.training.log import RunLog
+from pixelwise.training.optimization.schedules import total_steps
+from pixelwise.training.order import steps_per_epoch
+from pixelwise.training.precision import bfloat16_caution
+from pixelwise.training.state import Progress, TrainingState
+from pixelwise.training.step import Outcome
+
+MAX_BAD_STEPS = 5
+
+
+class Taken(NamedTuple):
+    """A step that was taken.
+
+    Attributes:
+        step: Its number, from 1.
+        lr: Its base learning rate.
+        outcome: What it did.
+        batches: What it learned from.
+    """
+
+    step: int
+    lr: float
+    outcome: Outcome
+    batches: list[Batch]
+
+
+class Books:
+    """The books of a run: its progress, its log and its checkpoints.
+
+    Args:
+        recipe: The resolved recipe.
+        state: Model, optimizer and progress, fresh or restored.
+        log: The run's log.
+        images: Number of images in the training split.
+    """
+
+    def __init__(self, recipe: Recipe, state: TrainingState, log: RunLog, images: int) -> None:
+        self.recipe = recipe
+        self.state = state
+        self.log = log
+        self.per_epoch = steps_per_epoch(images, recipe.sampling)
+        self.steps = total_steps(recipe.schedule, self.per_epoch)
+        self.speed = SpeedMeter(recipe.sampling.batch_size * recipe.sampling.accumulate)
+        self._unjudged: deque[Taken] = deque()
+
+    @property
+    def progress(self) -> Progress:
+        """How far the run has come."""
+        return self.state.progress
+
+    @property
+    def run(self) -> Path:
+        """The run folder."""
+        return self.log.run.folder
+
+    def begin(self) -> None:
+        """Begin the log, or continue it where the state is."""
+        self.log.start(self.progress.evaluated_step)
+        if self.progress.resumes and not self.at_end():
+            self.log.record(ResumeRecord(step=self.progress.step))
+        caution = bfloat16_caution(self.recipe.precision, self.state.device)
+        if self.progress.step < self.steps and caution:
+            self.warn("W503", caution)
+
+    def warn(self, code: str, message: str) -> None:
+        """Log a warning and tell the observer."""
+        self.log.warn(code, message, self.progress.step)
+
+    def at_end(self) -> bool:
+        """Whether no step follows."""
+        return self.progress.step >= self.steps or out_of_patience(self.recipe.selection, self.progress)
+
+    def evaluation_due(self) -> bool:
+        """Whether the network is evaluated before the next step."""
+        progress, every = self.progress, self.recipe.selection.every_epochs * self.per_epoch
+        due = every > 0 and progress.step > 0 and (progress.step % every == 0 or progress.step == self.steps)
+        return due and progress.evaluated_step < progress.step
+
+    def save_due(self) -> bool:
+        """Whether the state is saved now. An evaluation saves it, too: only with its score can it become the best."""
+        if self.evaluation_due():
+            return False
+        every = self.recipe.checkpoints.every_steps
+        by_time = self.speed.seconds_since_lap() >= 60 * self.recipe.checkpoints.every_minutes
+        by_step = every is not None and self.progress.step % every == 0
+        return by_time or by_step or self.progress.step == self.steps
+
+    def took(self, lr: float, outcome: Outcome, batches: list[Batch]) -> None:
+        """Write down a step.
+
+        Raises:
+            DivergedError: T501, five non-finite steps in a row; the batch is saved.
+        """
+        self.progress.step += 1
+        self._unjudged.append(Taken(self.progress.step, lr, outcome, batches))
+        # The device may still be computing this one; asking for its verdict would wait for it.
+        self.judge(pending=0 if outcome.verdict is None else 1)
+
+    def judge(self, pending: int = 0) -> None:
+        """Judge the steps taken, but for the last `pending`."""
+        while len(self._unjudged) > pending:
+            self._judge(self._unjudged.popleft())
+
+    def note_memory(self) -> None:
+        """Remember the most memory used so far; an evaluation resets the statistics of a GPU."""
+        self.progress.peak_memory_bytes = max(self.progress.peak_memory_bytes, peak_memory_bytes(self.state.device))
+
+    def evaluated(self, evaluation: EvaluationRecord) -> None:
+        """Write down an evaluation and save the state with its score."""
+        progress, miou = self.progress, evaluation.miou if evaluation.miou is not None else float("nan")
+        progress.evaluated_step, progress.miou = progress.step, miou
+        if progress.best_miou is None or miou > progress.best_miou:
+            progress.best_miou, progress.best_step = miou, progress.step
+        margin = self.recipe.selection.min_delta / 100
+        if progress.improved_miou is None or miou > progress.improved_miou + margin:
+            progress.improved_miou, progress.stale_evaluations = miou, 0
+        else:
+            progress.stale_evaluations += 1
+        self.log.evaluation(evaluation)
+        self.save()
+
+    def save(self) -> None:
+        """Judge every step and write a checkpoint.
+
+        Raises:
+            DivergedError: T501, as `took`.
+            ResourceError: S601, the disk is full.
+        """
+        self.judge()
+        self.log.flush()
+        self.progress.seconds += self.speed.lap()
+        self.note_memory()
+        self.state.save(self.run / CHECKPOINTS, self.recipe)
+
+    def end(self) -> None:
+        """Write down what the training took."""
+        progress, selection = self.progress, self.recipe.selection
+        if progress.step < self.steps:
+            self.warn("W502", _early_end(selection, progress))
+        self.log.record(
+            FinishedRecord(
+                step=progress.step,
+                seconds=progress.seconds,
+                peak_memory_bytes=progress.peak_memory_bytes,
+                skipped=progress.skipped,
+                void=progress.void,
+                resumes=progress.resumes,
+            )
+        )
+
+    def status(self, lr: float) -> TrainingStatus:
+        """Where the run is after a step of that learning rate."""
+        progress = self.progress
+        return TrainingStatus(
+            step=progress.step,
+            steps=self.steps,
+            epoch=self._epoch(progress.step),
+            epochs=-(-self.steps // self.per_epoch),
+            loss=self.log.latest_loss,
+            lr=lr,
+            images_per_second=self.speed.images_per_second,
+            data_wait_share=self.speed.wait_share,
+            miou=progress.miou,
+            best_miou=progress.best_miou,
+        )
+
+    def _epoch(self, step: int) -> int:
+        return (step - 1) // self.per_epoch + 1
+
+    def _judge(self, taken: Taken) -> None:
+        """Log a step; count and judge the ones that changed nothing."""
+        progress, outcome = self.progress, taken.outcome.judged()
+        if outcome.kind == "done":
+            progress.bad_in_a_row = 0
+            self.log.step(taken.step, self._epoch(taken.step), taken.lr, outcome.loss, outcome.grad_norm)
+            return
+        ids = tuple(name for batch in taken.batches for name in batch.ids)
+        if outcome.kind == "void":
+            progress.void += 1
+            self.log.record(SkippedRecord(step=taken.step, reason="no labelled pixel", images=ids))
+            return
+        progress.skipped += 1
+        progress.bad_in_a_row += 1
+        reason = f"loss {float(outcome.loss)}, gradient norm {float(outcome.grad_norm)}"
+        self.log.record(SkippedRecord(step=taken.step, reason=reason, images=ids))
+        self.warn("W501", f"step {taken.step} changed nothing: {reason}")
+        if progress.bad_in_a_row >= MAX_BAD_STEPS:
+            raise _diverged(taken, reason, save_batches(self.run, taken.batches))
+
+
+def out_of_patience(selection: Selection, progress: Progress) -> bool:
+    """Whether the evaluations so far end the training early.
+
+    It follows from the saved state, so a run that ended early and is resumed with a larger `patience`, or none,
+    goes on where it ended.
+    """
+    return selection.patience is not None and progress.stale_evaluations >= selection.patience
+
+
+def save_batches(run: Path, batches: list[Batch]) -> Path:
+    """Keep the batches of a step that diverged, with the ids of their images; returns the file."""
+    path = run / "bad_batch.safetensors"
+    tensors = {}
+    for index, batch in enumerate(batches):
+        tensors |= {f"{index}.images": batch.images, f"{index}.labels": batch.labels}
+        if batch.colors is not None:
+            tensors[f"{index}.colors"] = batch.colors
+    ids = [name for batch in batches for name in batch.ids]
+    write_bytes(path, safetensors.torch.save(tensors, {"ids": msgspec.json.encode(ids).decode()}))
+    return path
+
+
+def _diverged(taken: Taken, reason: str, batches: Path) -> DivergedError:
+    return DivergedError(
+        "T501",
+        f"{MAX_BAD_STEPS} steps in a row had a non-finite loss or gradient, up to step {taken.step} "
+        f"({reason}); none of them changed a weight, the state is saved, and the batch is in {printable(batches)}",
+        f"start a new run with a lower optimizer.lr (now {taken.lr:.3g}) or with optimizer.clip_norm=1.0, and look at "
+        "the images named in log.jsonl",
+    )
+
+
+def _early_end(selection: Selection, progress: Progress) -> str:
+    least = f" by more than {selection.min_delta:g} points" if selection.min_delta else ""
+    return (
+        f"training ended early after step {progress.step}: {progress.stale_evaluations} evaluations in a row were not "
+        f"above {100 * (progress.improved_miou or 0):.2f} % mIoU{least} (selection.patience)"
+    )

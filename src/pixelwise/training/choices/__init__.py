@@ -1,0 +1,1 @@
+"""What a run chooses by trying it on its machine: the batch that fits, the number format that is fastest."""

@@ -1,0 +1,159 @@
+"""The fastest number format and memory layout for a network on a device, found by timing its own training.
+
+Nothing else tells: channels-last convolutions are faster than others on processors with AVX-512 and slower on some
+without, bfloat16 pays for dense convolutions and not for depthwise ones.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+import torch
+
+from pixelwise.machine.facts import computes_bfloat16
+from pixelwise.models import build_model
+from pixelwise.recipes.schema.recipe import Precision, Recipe
+from pixelwise.recipes.sizes import Size
+from pixelwise.training.choices.batch_size import random_batch
+from pixelwise.training.memory import memory_explained
+from pixelwise.training.step import add_gradients
+
+ROUNDS = 5
+"""Each format is timed so often, in turns."""
+BUDGET_SECONDS = 20.0
+"""No further round begins after so long."""
+MARGIN = 1.03
+"""So much faster than one before it a format has to be, or chance would choose."""
+
+
+class FormatChoice(NamedTuple):
+    """What was chosen.
+
+    Attributes:
+        recipe: With `precision.dtype` and `precision.channels_last` as chosen.
+        milliseconds: Median of a forward and backward pass, by the name of the format.
+        message: What was chosen and why, a sentence.
+    """
+
+    recipe: Recipe
+    milliseconds: dict[str, float]
+    message: str
+
+
+def choose_format(
+    recipe: Recipe,
+    largest_image: Size,
+    device: torch.device,
+    *,
+    measure: Callable[[Sequence[Precision]], list[float]] | None = None,
+) -> FormatChoice:
+    """Choose number format and layout for a recipe whose `precision.dtype` is `auto`.
+
+    A network of its own is timed, so neither weights nor statistics nor random generators of the run change.
+
+    Args:
+        recipe: The resolved recipe; its classes are known.
+        largest_image: (height, width) of the largest image; counts where nothing resizes or crops.
+        device: Where training will happen.
+        measure: Seconds of a forward and backward pass in each of the formats; None: measured.
+
+    Raises:
+        ResourceError: S605, a step does not fit into memory.
+    """
+    formats = candidates(recipe.precision, device)
+    timed = [*formats, *only_suggested(recipe.precision, device)]
+    size = recipe.augment.crop or recipe.augment.resize or largest_image
+    seconds = measure(timed) if measure is not None else time_formats(recipe, timed, size, device)
+    best = fastest(seconds[: len(formats)])
+    milliseconds = {name(one): 1000 * value for one, value in zip(timed, seconds, strict=True)}
+    others = ", ".join(f"{key} {value:.0f}" for key, value in milliseconds.items())
+    message = (
+        f"precision: {name(formats[best])}; milliseconds per forward and backward pass of "
+        f"{recipe.sampling.batch_size} x {size[0]}x{size[1]} on {device}: {others}"
+    )
+    for precision, value in zip(timed[len(formats) :], seconds[len(formats) :], strict=True):
+        if value * MARGIN < seconds[best]:
+            message += (
+                f"; precision.dtype={precision.dtype} precision.channels_last={str(precision.channels_last).lower()} "
+                f"would take {value / seconds[best]:.0%} of the time, and rounds to about 3 digits inside the network"
+            )
+    return FormatChoice(msgspec.structs.replace(recipe, precision=formats[best]), milliseconds, message)
+
+
+def candidates(precision: Precision, device: torch.device) -> list[Precision]:
+    """The formats that may be chosen, the most ordinary first.
+
+    bfloat16 on a CPU is not among them: CPUs train in float32 unless a user says otherwise.
+    """
+    kinds = ["float32"]
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        kinds.append("bfloat16")
+    return [
+        msgspec.structs.replace(precision, dtype=kind, channels_last=layout)
+        for kind in kinds
+        for layout in (False, True)
+    ]
+
+
+def only_suggested(precision: Precision, device: torch.device) -> list[Precision]:
+    """The formats that are timed to tell the user what they would save, and never chosen."""
+    if device.type != "cpu" or not computes_bfloat16():
+        return []
+    return [msgspec.structs.replace(precision, dtype="bfloat16", channels_last=True)]
+
+
+def name(precision: Precision) -> str:
+    """`float32 contiguous`, `bfloat16 channels-last`, ..."""
+    return f"{precision.dtype} {'channels-last' if precision.channels_last else 'contiguous'}"
+
+
+def fastest(seconds: Sequence[float]) -> int:
+    """Index of the fastest; the earlier one where the difference is within `MARGIN`."""
+    best = 0
+    for index, value in enumerate(seconds):
+        if value * MARGIN < seconds[best]:
+            best = index
+    return best
+
+
+def time_formats(recipe: Recipe, formats: Sequence[Precision], size: Size, device: torch.device) -> list[float]:
+    """Median seconds of a forward and backward pass of the recipe's batch in each format.
+
+    Args:
+        recipe: The network, its loss and batch size.
+        formats: What to time, in turns, after one pass each that does not count.
+        size: Of the images.
+        device: Where.
+    """
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        model = build_model(recipe).to(device).train()
+        images, channels = recipe.sampling.batch_size, model.preprocessing.in_channels
+        batch = random_batch(images, size, model.num_classes, channels, multilabel=model.multilabel)
+        weights = torch.ones(model.num_classes, device=device)
+        taken: list[list[float]] = [[] for _ in formats]
+        begin = time.perf_counter()
+        for number in range(ROUNDS + 1):
+            for precision, seconds in zip(formats, taken, strict=True):
+                layout = torch.channels_last if precision.channels_last else torch.contiguous_format
+                model = model.to(memory_format=layout)
+                trial = msgspec.structs.replace(recipe, precision=precision)
+                model.zero_grad(set_to_none=True)
+                start = _now(device)
+                with memory_explained(recipe, device):
+                    add_gradients(trial, model, model.head_logits, [batch], weights)
+                if number > 0:
+                    seconds.append(_now(device) - start)
+            if number > 0 and time.perf_counter() - begin > BUDGET_SECONDS:
+                break
+    return [statistics.median(seconds) for seconds in taken]
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

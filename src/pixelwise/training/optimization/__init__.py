@@ -1,0 +1,1 @@
+"""How weights follow from gradients: optimizers, learning rates over time, the moving average."""

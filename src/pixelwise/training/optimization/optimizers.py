@@ -1,0 +1,183 @@
+"""Optimizers from their description: which parameters learn and decay at which rate."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from pixelwise.backbones.base import Encoder
+from pixelwise.errors import RecipeError
+from pixelwise.recipes.schema.recipe import Group, Optimizer, Recipe, Sampling
+from pixelwise.recipes.suggestions import did_you_mean
+from pixelwise.training.optimization.schedules import learning_rate
+
+FACTOR = "lr_factor"
+"""Key of a parameter group: factor of its learning rate."""
+_CONTAINER = re.compile(r"(?:stages?|layers?|blocks?|features)(?:_?\d+)?|[sb]\d+")
+"""Part of a name that counts the blocks of an encoder: `blocks`, `stages_0`, `layer1`, RegNet's `s1.b2`."""
+
+
+def build_optimizer(model: nn.Module, optimizer: Optimizer) -> torch.optim.Optimizer:
+    """The optimizer over all parameters of `model` that require gradients.
+
+    Without `decay_all`, parameters with fewer than two dimensions (biases, normalisation, activation
+    slopes) have no weight decay. Each group of the result has its `lr_factor`, see `set_learning_rates`.
+
+    Args:
+        model: Its parameters' names are what the patterns of `optimizer.groups` are searched in.
+        optimizer: The recipe's section.
+
+    Raises:
+        RecipeError: R230, a group gets no parameter; R231, `layer_decay` for a network without an encoder
+            whose blocks can be counted.
+    """
+    named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    groups = _groups_of(named, optimizer.groups)
+    depths = _depth_factors(model, named, optimizer.layer_decay)
+    # Insertion order: parameters that decay come before those that do not.
+    sorted_out: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for decays in (True,) if optimizer.decay_all else (True, False):
+        for name, parameter in named.items():
+            if not optimizer.decay_all and (parameter.ndim >= 2) != decays:
+                continue
+            group = groups.get(name)
+            decay = optimizer.weight_decay if group is None or group.weight_decay is None else group.weight_decay
+            factor = (1.0 if group is None else group.lr) * depths.get(name, 1.0)
+            sorted_out.setdefault((factor, decay if decays else 0.0), []).append(parameter)
+    described = [
+        {"params": parameters, "weight_decay": decay, "lr": optimizer.lr * factor, FACTOR: factor}
+        for (factor, decay), parameters in sorted_out.items()
+    ]
+    # Fused: one pass over each tensor instead of about ten, on CPU and GPU alike.
+    if optimizer.kind == "sgd":
+        return torch.optim.SGD(described, lr=optimizer.lr, momentum=optimizer.momentum, fused=True)
+    if optimizer.kind == "adam":
+        return torch.optim.Adam(described, lr=optimizer.lr, betas=optimizer.betas, fused=True)
+    return torch.optim.AdamW(described, lr=optimizer.lr, betas=optimizer.betas, fused=True)
+
+
+def base_learning_rate(optimizer: Optimizer, sampling: Sampling) -> float:
+    """The learning rate before schedule and groups: `lr`, in proportion to the images per step if it says so."""
+    if optimizer.lr_batch is None:
+        return optimizer.lr
+    return optimizer.lr * (sampling.batch_size * sampling.accumulate / optimizer.lr_batch)
+
+
+def set_learning_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """Give every group of parameters its rate for a step.
+
+    Args:
+        optimizer: As `build_optimizer` makes it.
+        recipe: Its `optimizer`, `schedule` and `sampling` decide.
+        step: Steps done before this one.
+        steps_per_epoch: Optimizer steps per epoch.
+
+    Returns:
+        The rate of parameters without a factor of their own.
+    """
+    base = base_learning_rate(recipe.optimizer, recipe.sampling)
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(recipe.schedule, base * group[FACTOR], step, steps_per_epoch)
+    return learning_rate(recipe.schedule, base, step, steps_per_epoch)
+
+
+def _groups_of(named: dict[str, nn.Parameter], groups: Iterable[Group]) -> dict[str, Group]:
+    """The group of each parameter that has one."""
+    found: dict[str, Group] = {}
+    for group in groups:
+        fitting = [name for name in named if re.search(group.pattern, name)]
+        taken = [name for name in fitting if name not in found]
+        if not taken:
+            raise _without_parameters(group, fitting, named)
+        found |= dict.fromkeys(taken, group)
+    return found
+
+
+def _without_parameters(group: Group, fitting: list[str], named: dict[str, nn.Parameter]) -> RecipeError:
+    if fitting:
+        return RecipeError(
+            "R230",
+            f"optimizer.groups: every parameter that '{group.pattern}' fits, for example {fitting[0]}, belongs to an "
+            "earlier group",
+            "of several patterns that fit a name the first counts: put the narrower one first",
+        )
+    plain = group.pattern.replace("\\", "").strip("^$")
+    prefixes = dict.fromkeys(
+        ".".join(parts[: end + 1]) for parts in (name.split(".") for name in named) for end in range(len(parts))
+    )
+    outermost = dict.fromkeys(name.partition(".")[0] for name in named)
+    return RecipeError(
+        "R230",
+        f"optimizer.groups: '{group.pattern}' fits the name of no parameter{did_you_mean(plain, prefixes)}",
+        f"names begin with {', '.join(outermost)}; for example {next(iter(named), 'none')}",
+    )
+
+
+def _depth_factors(model: nn.Module, named: dict[str, nn.Parameter], decay: float) -> dict[str, float]:
+    """Learning-rate factors of the encoder's parameters: `decay` once per layer between a parameter and the head.
+
+    timm says in which layer of its networks a parameter is; in those of other encoders blocks are counted. Layers
+    that an encoder adds behind a pretrained network are new and have the head's factor, 1.
+    """
+    if decay == 1:
+        return {}
+    encoder = getattr(model, "encoder", None)
+    known = encoder.layers_from_head() if isinstance(encoder, Encoder) else None
+    distances = (
+        _counted_by_name(encoder, named)
+        if known is None
+        else {f"encoder.{name}": distance for name, distance in known.items()}
+    )
+    if not distances:
+        raise RecipeError(
+            "R231",
+            f"optimizer.layer_decay is {decay}, but {type(model).__name__} has no encoder with blocks to count",
+            "leave optimizer.layer_decay out, or give rates to optimizer.groups",
+        )
+    return {name: decay**distance for name, distance in distances.items()}
+
+
+def _counted_by_name(encoder: object, named: dict[str, nn.Parameter]) -> dict[str, int]:
+    """How many layers before the head each parameter of an encoder is, by the blocks in its parameters' names.
+
+    Blocks are counted in the order of their definition, over all stages. What comes before the first block is
+    layer 0; what lies between two blocks (a smaller resolution, a normalisation) counts with the one before.
+
+    Args:
+        encoder: The encoder; what it keeps in `network`, if anything, is what was pretrained.
+        named: The trainable parameters of the whole model.
+
+    Returns:
+        Empty if no name counts blocks.
+    """
+    network = getattr(encoder, "network", encoder)
+    own = {id(parameter) for parameter in network.parameters()} if isinstance(network, nn.Module) else set()
+    numbered = {name: _numbered(name) for name, parameter in named.items() if id(parameter) in own}
+    blocks = set(numbered.values())
+    layers: dict[str, int] = {}
+    last, count = "", 0
+    for name, block in numbered.items():
+        # A stage that is made of blocks is none itself.
+        innermost = not any(other.startswith(f"{block}.") for other in blocks)
+        if block not in ("", last) and innermost:
+            last, count = block, count + 1
+        layers[name] = count
+    return {name: count + 1 - layer for name, layer in layers.items()} if count else {}
+
+
+def _numbered(name: str) -> str:
+    """A parameter's name up to its innermost number of a stage or block; empty without one."""
+    parts = name.split(".")
+    block, at = "", 0
+    while at < len(parts) and (_CONTAINER.fullmatch(parts[at]) or not block):
+        end = at + 1
+        if _CONTAINER.fullmatch(parts[at]):
+            while end < len(parts) and parts[end].isdigit():
+                end += 1
+            if parts[end - 1][-1].isdigit():
+                block = ".".join(parts[:end])
+        at = end
+    return block

@@ -1,0 +1,56 @@
+"""Options of `train` and `resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
+
+from pixelwise.options import Options
+
+
+class TrainOptions(Options, frozen=True, kw_only=True):
+    """Options of `train`.
+
+    Attributes:
+        overrides: Changes to the recipe, such as `optimizer.lr=0.02`.
+        weights: Initial weights of the encoder: `none`, `default` (those that timm prefers), or timm's name for them
+            with its tag. Left out, the recipe decides.
+        begin: Run folder whose result the whole network begins with.
+        auto_batch: Choose the largest batch that fits into memory; smaller batches are accumulated, so the number of
+            images per step stays that of the recipe.
+        device: Where to train: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
+        threads: CPU threads of one computation. Left out, OMP_NUM_THREADS decides, else one per usable core.
+        track: Tracker that is told of every step and evaluation, such as `tensorboard`; may be given several times.
+            The run's own log, RUN/log.jsonl, is always written.
+        evaluate: Score the result under every protocol of the recipe and write RUN/report.html at the end.
+    """
+
+    overrides: Annotated[tuple[str, ...], Meta(extra={"hidden": True})] = ()
+    weights: str | None = None
+    begin: Annotated[Path | None, Meta(extra={"flag": "--from"})] = None
+    auto_batch: bool = False
+    device: str = "auto"
+    threads: Annotated[int, Meta(ge=1)] | None = None
+    track: Annotated[tuple[str, ...], Meta(extra={"many": True, "metavar": "NAME"})] = ()
+    evaluate: bool = True
+
+
+class ResumeOptions(Options, frozen=True, kw_only=True):
+    """Options of `resume`.
+
+    Attributes:
+        overrides: Changes that keep the run comparable, such as `schedule.epochs=400` or `data.workers=4`.
+        data: Folder of the data set, if it was moved since the run began.
+        device: Where to train: `auto`, `cpu`, `cuda` or `cuda:N`. Left out, where the run began.
+        track: Tracker that is told of every step and evaluation; may be given several times. Left out, the trackers
+            that the run began with.
+        evaluate: Score the result under every protocol of the recipe and write RUN/report.html at the end.
+    """
+
+    overrides: Annotated[tuple[str, ...], Meta(extra={"hidden": True})] = ()
+    data: Path | None = None
+    device: str | None = None
+    track: Annotated[tuple[str, ...] | None, Meta(extra={"many": True, "metavar": "NAME"})] = None
+    evaluate: bool = True

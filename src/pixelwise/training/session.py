@@ -1,0 +1,117 @@
+"""From a prepared run to its last checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from pixelwise.datasets.samples import Dataset
+from pixelwise.errors import PixelwiseError, StoppedError
+from pixelwise.evaluation.evaluate import evaluate_model
+from pixelwise.models import SegmentationModel
+from pixelwise.observer import Observer
+from pixelwise.recipes.protocols import protocol
+from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.environment import Environment
+from pixelwise.records.log import EvaluationRecord
+from pixelwise.records.run_folder import CHECKPOINTS
+from pixelwise.storage.atomic import remove_leftovers
+from pixelwise.training.batches import TrainingPairs
+from pixelwise.training.bookkeeping import out_of_patience
+from pixelwise.training.decoded_cache import keep_decoded
+from pixelwise.training.log import RunLog
+from pixelwise.training.loop import train_loop
+from pixelwise.training.setup import PreparedRun
+from pixelwise.training.signals import StopRequest, stop_on_signals
+from pixelwise.training.trackers.tracker import TrackedRun, Tracker, make_trackers
+
+
+def work(prepared: PreparedRun, run: Path, environment: Environment, observer: Observer) -> None:
+    """Load the data and train to the end.
+
+    Args:
+        prepared: The run, at its beginning or restored.
+        run: Its folder, which this process has locked.
+        environment: What is recorded of it.
+        observer: Told what is being done.
+
+    Raises:
+        As `train_loop`.
+    """
+    recipe, dataset, facts, state = prepared.recipe, prepared.dataset, prepared.facts, prepared.state
+    remove_leftovers(run)
+    remove_leftovers(run / CHECKPOINTS)
+    pairs = TrainingPairs(dataset, dataset.samples(recipe.data.train_split), recipe)
+    if state.progress.step < prepared.steps and not out_of_patience(recipe.selection, state.progress):
+        keep_decoded(pairs, recipe, facts.largest_image, observer)
+        observer.phase("training")
+    tracked = TrackedRun(
+        folder=run,
+        recipe=recipe,
+        environment=environment,
+        data=facts,
+        steps=prepared.steps,
+        done=state.progress.step,
+    )
+    weights = facts.class_weights
+    # From here on a signal means: finish the step and save. Before, there was nothing to save.
+    with stop_on_signals() as stop:
+        train_loop(
+            recipe,
+            state,
+            pairs,
+            RunLog(tracked, observer, _trackers(environment.trackers, observer)),
+            class_weights=None if weights is None else torch.tensor(weights, device=state.device),
+            evaluate=_evaluator(recipe, dataset, state.device, observer),
+            stop=stop,
+            observer=observer,
+        )
+
+
+def _trackers(names: tuple[str, ...], observer: Observer) -> dict[str, Tracker]:
+    """The trackers that a run was begun with; one that is not there any more is a warning."""
+    found: dict[str, Tracker] = {}
+    for name in names:
+        try:
+            found |= make_trackers([name])
+        except PixelwiseError as error:
+            observer.warn("W504", f"tracker '{name}' is told nothing: {error.message}; {error.help}")
+    return found
+
+
+def _evaluator(
+    recipe: Recipe, dataset: Dataset, device: torch.device, observer: Observer
+) -> Callable[[SegmentationModel, int, StopRequest], EvaluationRecord]:
+    chosen = protocol(recipe.selection.protocol or recipe.evaluation.protocols[0])
+    split = recipe.selection.split
+
+    def evaluate(model: SegmentationModel, step: int, stop: StopRequest) -> EvaluationRecord:
+        def progress(done: int, total: int) -> None:
+            observer.progress(done, total)
+            if stop:  # the score of some of the images must not be mistaken for a result
+                raise StoppedError("I074", f"the evaluation of {split} was stopped after {done} of {total} images")
+
+        observer.phase("evaluating")
+        scored = evaluate_model(
+            model,
+            dataset,
+            split,
+            chosen,
+            input_size=recipe.evaluation.input_size,
+            batch_size=recipe.evaluation.batch_size,
+            device=device,
+            precision=recipe.precision,
+            progress=progress,
+        )
+        return EvaluationRecord(
+            step=step,
+            split=split,
+            protocol=chosen.name,
+            miou=scored.miou,
+            pixel_accuracy=scored.pixel_accuracy,
+            per_class_iou=tuple(scored.per_class_iou),
+        )
+
+    return evaluate

@@ -1,0 +1,45 @@
+"""The run's own log, `log.jsonl`: reports are made from it, and a resumed run continues it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pixelwise.records.log import AnyRecord, EvaluationRecord, StepRecord, append_log
+from pixelwise.training.trackers.tracker import OWN_LOG, TrackedRun, Tracker, register_tracker
+
+
+@register_tracker(OWN_LOG)
+class JsonlTracker(Tracker):
+    """Appends every record to the log of the run."""
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._pending: list[AnyRecord] = []
+
+    def start(self, run: TrackedRun) -> None:
+        """Write into the run folder from now on."""
+        self._folder = run.folder
+
+    def step(self, step: StepRecord) -> None:
+        """Keep the record for the next flush."""
+        self._pending.append(step)
+
+    def evaluation(self, evaluation: EvaluationRecord) -> None:
+        """Keep the record for the next flush."""
+        self._pending.append(evaluation)
+
+    def record(self, record: AnyRecord) -> None:
+        """Keep the record for the next flush."""
+        self._pending.append(record)
+
+    def flush(self) -> None:
+        """Write the records that were kept.
+
+        Raises:
+            ResourceError: S601, the disk is full.
+        """
+        if self._pending:
+            if self._folder is None:
+                raise RuntimeError("the log has not been started")
+            append_log(self._folder, self._pending)
+            self._pending.clear()

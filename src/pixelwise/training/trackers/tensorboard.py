@@ -1,0 +1,66 @@
+"""TensorBoard: curves in the browser, with `tensorboard --logdir runs`."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from pixelwise.errors import RecipeError
+from pixelwise.records.log import EvaluationRecord, StepRecord
+from pixelwise.training.trackers.tracker import TrackedRun, Tracker, register_tracker
+
+FOLDER = "tensorboard"
+
+
+@register_tracker("tensorboard")
+class TensorBoardTracker(Tracker):
+    """Writes event files into RUN/tensorboard.
+
+    Raises:
+        RecipeError: R272, the package tensorboard is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter  # a second to import, for those who chose it
+        except ImportError as error:
+            raise RecipeError(
+                "R272",
+                f"tracker 'tensorboard' cannot be used: {error}",
+                "pip install 'pixelwise[track]', or leave it out of `track`",
+            ) from error
+        self._make = SummaryWriter
+        self._writer: Any = None
+        self._classes: tuple[str, ...] = ()
+
+    def start(self, run: TrackedRun) -> None:
+        """Open the event file; what an interrupted run wrote of later steps is hidden."""
+        self._writer = self._make(str(run.folder / FOLDER), purge_step=run.done + 1 if run.done else None)
+        self._classes = run.data.classes
+        if not run.done:
+            self._writer.add_text("command", run.environment.command, 0)
+
+    def step(self, step: StepRecord) -> None:
+        """Loss, learning rate and gradient norm."""
+        for name in ("loss", "lr", "grad_norm"):
+            value = getattr(step, name)
+            if value is not None:
+                self._writer.add_scalar(f"train/{name}", value, step.step)
+
+    def evaluation(self, evaluation: EvaluationRecord) -> None:
+        """Mean IoU, pixel accuracy and the IoU of each class."""
+        values = {"miou": evaluation.miou, "pixel_accuracy": evaluation.pixel_accuracy}
+        with contextlib.suppress(ValueError):  # another number of classes: nothing is said of them
+            per_class = zip(self._classes, evaluation.per_class_iou, strict=True)
+            values |= {f"iou/{name}": value for name, value in per_class}
+        for name, value in values.items():
+            if value is not None:
+                self._writer.add_scalar(f"{evaluation.split}-{evaluation.protocol}/{name}", value, evaluation.step)
+
+    def flush(self) -> None:
+        """Let a TensorBoard that is open see what was told."""
+        self._writer.flush()
+
+    def finish(self) -> None:
+        """Close the event file."""
+        self._writer.close()

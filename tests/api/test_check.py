@@ -1,0 +1,31 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import pixelwise
+from pixelwise.datasets.auditing.options import CheckOptions
+
+
+def test_the_page_and_the_recipe_file_are_written(tiny_data: Path, tmp_path: Path):
+    checked = pixelwise.check(tiny_data, html=tmp_path / "page.html", write=tmp_path / "mine.toml")
+    assert not checked.refused
+    assert tomllib.loads((tmp_path / "mine.toml").read_text())["data"]["classes"] == ["ground", "box", "ball"]
+    assert (tmp_path / "page.html").read_text("utf-8").startswith("<!doctype html>")
+    # The file is one that training takes.
+    assert pixelwise.recipe(str(tmp_path / "mine.toml")).data.dataset == "folder"
+
+
+def test_options_come_as_a_struct_or_by_keyword(tiny_data: Path):
+    options = CheckOptions(recipe="town-demo")
+    overrides = ["data.dataset=folder"]
+    assert pixelwise.check(tiny_data, overrides, options).recipe.name == "town-demo"
+    assert pixelwise.check(tiny_data, overrides, options, recipe="enet-camvid").recipe.name == "enet-camvid"
+    with pytest.raises(TypeError, match="did you mean 'recipe'"):
+        pixelwise.check(tiny_data, recipes="town-demo")
+
+
+def test_nothing_is_written_without_being_asked_for(tiny_data: Path):
+    before = sorted(tiny_data.rglob("*"))
+    pixelwise.check(tiny_data, fresh=True)
+    assert sorted(tiny_data.rglob("*")) == before

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from observers import Told
+
+import pixelwise
+from pixelwise.evaluation.options import EvaluateOptions
+from pixelwise.models import build_model
+
+
+@pytest.fixture
+def run(tiny_run: Path, tmp_path: Path) -> Path:
+    """A finished run without a report that may be written into."""
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    (run / "report.html").unlink(missing_ok=True)
+    return run
+
+
+def test_the_report_of_a_run_shows_its_new_score(run: Path):
+    result = pixelwise.evaluate(run, split="val")
+    page = (run / "report.html").read_text("utf-8")
+    assert f"{100 * result.miou:.2f}" in page
+    assert result.data_fingerprint[:16] in page
+
+
+def test_a_name_gives_a_result_and_several_names_a_list(run: Path):
+    alone = pixelwise.evaluate(run, None, "val", "native")
+    assert isinstance(alone, pixelwise.Result)
+    (listed,) = pixelwise.evaluate(run, None, "val", protocol=("native",))
+    assert listed.miou == alone.miou
+
+
+def test_options_are_a_struct_or_keywords_and_keywords_win(run: Path):
+    quiet = EvaluateOptions(boundary=False, device="cpu")
+    assert pixelwise.evaluate(run, options=quiet).command.endswith("--no-boundary")
+    assert not pixelwise.evaluate(run, options=quiet, boundary=True).command.endswith("--no-boundary")
+    with pytest.raises(TypeError, match="boundry"):
+        pixelwise.evaluate(run, boundry=False)
+
+
+def test_an_observer_or_the_functions_of_before_are_told(run: Path):
+    seen: list[tuple[int, int]] = []
+    told: list[tuple[str, int, int | None]] = []
+    pixelwise.evaluate(run, progress=lambda done, total: seen.append((done, total)))
+    pixelwise.evaluate(run, observer=Told(progress=lambda *progress: told.append(progress)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert told == [("evaluating", *counts) for counts in seen]
+
+
+def test_a_model_in_memory_writes_nothing(tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    pixelwise.evaluate(build_model("enet-camvid-2021", num_classes=3), tiny_data)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_protocols_are_a_mistake(run: Path):
+    with pytest.raises(ValueError, match="empty"):
+        pixelwise.evaluate(run, protocol=[])

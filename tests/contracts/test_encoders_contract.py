@@ -1,0 +1,37 @@
+"""What every registered encoder must do."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pixelwise.backbones.building import ENCODERS, build_encoder
+from pixelwise.testing import check_encoder
+
+SMALL = 6_000_000
+"""Encoders with more parameters are left to `make test-heavy`."""
+FROM_TIMM = ("resnet18", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224")
+
+
+def parameters(name: str) -> int:
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in build_encoder(name).parameters())
+
+
+@pytest.mark.parametrize("name", [name for name in ENCODERS.own() if parameters(name) < SMALL])
+def test_a_small_encoder_keeps_the_contract(name: str) -> None:
+    check_encoder(name)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("in_channels", [1, 3, 5])
+@pytest.mark.parametrize("name", [*ENCODERS.own(), *FROM_TIMM])
+def test_an_encoder_keeps_the_contract_for_any_channels(name: str, in_channels: int) -> None:
+    check_encoder(name, in_channels)
+
+
+@pytest.mark.parametrize("name", ENCODERS.own())
+def test_an_output_stride_that_is_impossible_is_refused(name: str) -> None:
+    with torch.device("meta"), pytest.raises(ValueError, match=f"'{name}' has output stride .*, not 2") as caught:
+        build_encoder(name, 2)
+    assert getattr(caught.value, "code", None) == "R207"

@@ -1,0 +1,177 @@
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from observing import Listener
+
+from pixelwise.datasets.auditing.audit import Audit, ImageSizes
+from pixelwise.datasets.auditing.checking import Checked, examined
+from pixelwise.datasets.findings import finding
+from pixelwise.datasets.samples import Dataset
+from pixelwise.errors import DataError, RecipeError
+from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.overrides import apply_overrides
+
+MASK = np.array([[0, 1], [2, 255]], np.uint8)
+ERROR, OTHER, WARNING = (finding(code, code) for code in ("D201", "D202", "W217"))
+
+
+@pytest.fixture
+def checked(dataset_of: Callable[..., Dataset]) -> Callable[..., Checked]:
+    """A check of data with so many pairs by split, of which so many can be used."""
+
+    def make(
+        splits: dict[str, int], *, unusable: int = 0, findings: tuple = (), overrides: tuple[str, ...] = ()
+    ) -> Checked:
+        dataset = dataset_of()
+        audit = Audit(
+            dataset="folder",
+            layout="",
+            classes=dataset.classes,
+            splits=splits,
+            statistics={},
+            sizes=ImageSizes(),
+            mask_encodings={},
+            unusable={split: tuple(map(str, range(unusable))) for split in splits},
+            findings=findings,
+        )
+        return Checked(
+            path=Path("my data"),
+            dataset=dataset,
+            audit=audit,
+            recipe=apply_overrides(recipe("unet-resnet18"), overrides),
+            overrides=overrides,
+            scores=(),
+            suggestions=None,
+            ceiling_split="",
+            ceiling=(),
+        )
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("findings", "overrides", "refused", "verdict"),
+    [
+        ((), (), 0, "ready"),
+        ((WARNING,), (), 0, "1 warning type; ready"),
+        ((ERROR, OTHER, WARNING), (), 2, "2 error types, 1 warning type: fix the errors before training"),
+        ((ERROR,), ('data.allow=["D201"]',), 0, "1 error type allowed by data.allow; ready"),
+        (
+            (ERROR, OTHER),
+            ('data.allow=["D201"]',),
+            1,
+            "1 error type, 1 error type allowed by data.allow: fix the errors before training",
+        ),
+    ],
+)
+def test_errors_refuse_training_unless_they_are_allowed(
+    checked: Callable, findings: tuple, overrides: tuple, refused: int, verdict: str
+):
+    found = checked({"train": 2, "val": 1}, findings=findings, overrides=overrides)
+    assert (found.refused_types, found.refused, found.verdict) == (refused, refused > 0, verdict)
+
+
+def test_unusable_pairs_are_not_counted(checked: Callable):
+    assert checked({"train": 5, "val": 1}, unusable=1).usable_pairs == {"train": 4, "val": 0}
+
+
+@pytest.mark.parametrize(
+    ("splits", "missing", "fixes"),
+    [
+        ({"train": 2, "val": 1, "test": 1}, set(), []),
+        ({"train": 2, "test": 1}, {"evaluation.split", "selection.split"},
+         ["evaluation.split=test", "selection.weights=last", "selection.every_epochs=0"]),
+        ({"train": 2}, {"evaluation.split", "selection.split"},
+         ["evaluation.split=train", "selection.weights=last", "selection.every_epochs=0"]),
+        ({"val": 2}, {"data.train_split"}, []),
+        ({}, {"data.train_split"}, []),
+    ],
+)  # fmt: skip
+def test_splits_that_are_missing_are_replaced(checked: Callable, splits: dict, missing: set, fixes: list):
+    found = checked(splits)
+    assert set(found.missing_splits) == missing
+    assert found.fixes == fixes
+    assert found.refused == ("data.train_split" in missing)
+    if fixes:
+        assert found.verdict == "ready with other splits"
+
+
+def test_weights_are_chosen_on_val_where_there_is_one(checked: Callable):
+    found = checked({"train": 2, "val": 1}, overrides=("selection.split=dev",))
+    assert found.fixes == ["selection.split=val"]
+
+
+def test_another_split_to_train_on_is_named(checked: Callable):
+    (sentence,) = checked({"other": 3}).split_fix("data.train_split")
+    assert "data.train_split=other" in sentence
+
+
+def test_pairs_that_are_all_wrong_are_explained_by_their_errors_alone(checked: Callable):
+    wrong = checked({"train": 2, "val": 1}, unusable=2, findings=(ERROR,))
+    assert (wrong.explained, wrong.refused_types) == (True, 1)
+    allowed = checked({"train": 2, "val": 1}, unusable=2, findings=(ERROR,), overrides=('data.allow=["D201"]',))
+    assert (allowed.explained, allowed.refused_types) == (False, 1)
+
+
+def test_the_command_takes_what_the_check_took_but_for_splits_that_are_missing(checked: Callable):
+    given = ("data.exif=ignore", "evaluation.split=dev")
+    found = checked({"train": 2, "val": 1}, overrides=given)
+    assert found.train_command == (
+        "pixelwise train unet-resnet18 --data 'my data' data.exif=ignore evaluation.split=val"
+    )
+
+
+def test_a_recipe_file_says_what_differs(checked: Callable):
+    plain = tomllib.loads(checked({"train": 2, "test": 1}).data_file())
+    assert plain["base"] == "unet-resnet18"
+    assert plain["data"]["dataset"] == "folder"
+    assert plain["data"]["classes"] == ["class_0", "class_1", "class_2"]
+    assert "town_seed" not in plain["data"]
+    assert plain["evaluation"] == {"split": "test"}
+    assert plain["selection"] == {"weights": "last", "every_epochs": 0}
+
+
+def folder_with_test(make_folder: Callable[..., Path]) -> Path:
+    return make_folder({f"{split}/{split}{number}": MASK for split in ("train", "test") for number in range(2)})
+
+
+def test_a_folder_is_examined_on_the_split_that_is_scored(make_folder: Callable[..., Path]):
+    listener = Listener()
+    found = examined(folder_with_test(make_folder), observer=listener)
+    assert (listener.phases, listener.last) == (["looking at the data"], (4, 4))
+    assert found.recipe.name == "unet-resnet18"
+    assert found.ceiling_split == "test"
+    assert [one.stride for one in found.ceiling] == [4, 8, 16, 32]
+    assert found.suggestions is not None
+    assert found.scores[0].share == 1
+    plain = found.to_plain()
+    assert plain["splits"] == {"train": 2, "test": 2}
+    assert msgspec.json.encode(plain)
+
+
+def test_measured_colours_are_comments_for_pretrained_encoders(make_folder: Callable[..., Path]):
+    root = folder_with_test(make_folder)
+    pretrained = examined(root, ["initialize.encoder=default"]).data_file()
+    scratch = examined(root, ["initialize.encoder=none"]).data_file()
+    assert "preprocessing" not in tomllib.loads(pretrained).get("model", {})
+    assert "# [model.preprocessing]" in pretrained
+    assert len(tomllib.loads(scratch)["model"]["preprocessing"]["mean"]) == 3
+
+
+def test_without_a_usable_pair_nothing_is_measured(make_folder: Callable[..., Path]):
+    root = make_folder({"train/a": np.array([[7]], np.uint8)})
+    found = examined(root, ['data.classes=["a", "b"]'])
+    assert (found.ceiling_split, found.ceiling, found.suggestions) == ("", (), None)
+    assert found.refused
+
+
+def test_mistakes_are_named(tmp_path: Path):
+    with pytest.raises(DataError) as nothing:
+        examined(tmp_path)
+    with pytest.raises(RecipeError) as unknown:
+        examined(tmp_path, recipe="unet-resnet81")
+    assert (nothing.value.code, unknown.value.exit_code) == ("D222", 2)

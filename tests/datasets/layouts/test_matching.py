@@ -1,0 +1,116 @@
+from pathlib import Path
+
+import pytest
+
+from pixelwise.datasets.layouts.listing import Entry
+from pixelwise.datasets.layouts.matching import is_mask_name, match_files
+
+
+def entries(*names: str) -> list[Entry]:
+    return [Entry(name.rpartition(".")[0], Path(name)) for name in names]
+
+
+def paired(images: list[Entry], masks: list[Entry], split: str = "train"):
+    samples, findings = match_files(split, images, masks, masks=Path("masks"))
+    return [(s.image_path.name, s.mask_path.name if s.mask_path else None) for s in samples], findings
+
+
+def test_equal_stems_are_pairs_whatever_the_ending():
+    pairs, findings = paired(entries("b.jpg", "a.png"), entries("a.png", "b.png"))
+    assert pairs == [("a.png", "a.png"), ("b.jpg", "b.png")]
+    assert findings == []
+
+
+@pytest.mark.parametrize(
+    "mask",
+    ["a_mask.png", "a_L.png", "a_labelIds.png", "a-mask.png", "a_label.png", "a_gt.png", "a.jpg.png", "a.jpg_mask.png"],
+)
+def test_endings_that_tools_append_to_masks_are_understood(mask: str):
+    pairs, findings = paired(entries("a.jpg"), entries(mask))
+    assert pairs == [("a.jpg", mask)]
+    assert findings == []
+
+
+def test_endings_that_tools_append_to_images_are_understood():
+    assert paired(entries("1_sat.jpg"), entries("1_mask.png"))[0] == [("1_sat.jpg", "1_mask.png")]
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("image_7.jpg", "mask_7.png"),
+        ("img7.jpg", "label7.png"),
+        ("b/frame 7.jpg", "b/gt 7.png"),
+        ("7.jpg", "mask7.png"),
+    ],
+)
+def test_what_tools_put_before_names_is_understood(image: str, mask: str):
+    pairs, findings = paired(entries(image), entries(mask))
+    assert pairs == [(Path(image).name, Path(mask).name)]
+    assert findings == []
+
+
+def test_a_folder_per_image_may_hold_image_and_mask():
+    pairs, findings = paired(entries("1/image.jpg", "2/image.jpg"), entries("1/mask.png", "2/mask.png"))
+    assert len(pairs) == 2
+    assert findings == []
+
+
+def test_numbers_of_two_series_are_not_paired():
+    pairs, findings = paired(entries("image_1.jpg", "img_1.jpg"), entries("mask_1.png"))
+    assert pairs == []
+    assert {finding.code for finding in findings} == {"D220"}
+
+
+@pytest.mark.parametrize("stem", ["a_mask", "a-labels", "mask", "mask_1", "label7", "gt.3"])
+def test_names_of_masks_are_known(stem: str):
+    assert is_mask_name(stem)
+
+
+@pytest.mark.parametrize("stem", ["a", "a_L", "masked", "gtx", "segment_1", "labelled 3"])
+def test_names_of_images_are_not_taken_for_masks(stem: str):
+    assert not is_mask_name(stem)
+
+
+def test_two_masks_that_could_belong_to_one_image_are_not_guessed():
+    pairs, findings = paired(entries("a.jpg"), entries("a_mask.png", "a_gt.png"))
+    assert pairs == []
+    assert {finding.code for finding in findings} == {"D220"}
+
+
+def test_an_exact_name_wins_over_one_with_an_ending():
+    pairs, findings = paired(entries("a.jpg"), entries("a.png", "a_gt.png"))
+    assert pairs == [("a.jpg", "a.png")]
+    assert [finding.code for finding in findings] == ["D220"]
+
+
+def test_what_has_no_partner_is_counted_with_the_nearest_name():
+    _, findings = paired(entries("a.jpg", "street_1.jpg"), entries("a.png", "street1.png", "other.png"))
+    images, masks = findings
+    assert images.message == "train: 1 of 2 images have no mask, e.g. street_1.jpg; nearest name: street1.png"
+    assert images.files == ("street_1.jpg",)
+    assert masks.message.startswith("train: 2 of 3 masks have no image")
+    assert 'data.allow=["D220"]' in masks.fix
+
+
+def test_two_files_of_one_name_are_d130_and_the_first_is_used():
+    pairs, findings = paired(entries("a.jpg", "a.png"), entries("a.png"))
+    assert pairs == [("a.jpg", "a.png")]
+    assert [(f.code, f.files) for f in findings] == [("D130", ("a.jpg", "a.png"))]
+
+
+def test_names_that_differ_in_case_only_are_d130_but_stay_pairs():
+    pairs, findings = paired(entries("a.png", "A.png"), entries("a.png", "A.png"))
+    assert len(pairs) == 2
+    assert [f.code for f in findings] == ["D130", "D130"]
+    assert "upper and lower case" in findings[0].message
+
+
+def test_an_empty_split_is_d221():
+    _, findings = paired([], [])
+    assert [finding.code for finding in findings] == ["D221"]
+
+
+def test_a_split_without_any_mask_is_left_out_with_a_warning_unless_it_is_the_training_split():
+    assert [f.code for f in paired(entries("a.jpg"), [], "test")[1]] == ["W220"]
+    assert [f.code for f in paired(entries("a.jpg"), [], "train")[1]] == ["D220"]

@@ -1,0 +1,123 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pixelwise.datasets.opening import open_dataset
+from pixelwise.datasets.preparing.dividing import all_samples, split, split_samples, write_lists
+from pixelwise.datasets.samples import Sample
+from pixelwise.errors import DataError, RecipeError
+from pixelwise.recipes.schema.recipe import Data
+
+
+def samples_of(ids: list[str]) -> list[Sample]:
+    return [Sample(id, Path(f"/d/images/{id}.png"), Path(f"/d/masks/{id}.png")) for id in ids]
+
+
+VIDEOS = [f"{video}_{frame:04d}" for video in "abcdefghijklmnopqrst" for frame in range(10)]
+
+
+def ids_of(divided: dict[str, list[Sample]]) -> dict[str, list[str]]:
+    return {name: [sample.id for sample in found] for name, found in divided.items()}
+
+
+def test_every_image_is_in_one_split_and_videos_stay_together():
+    found = ids_of(split_samples(samples_of(VIDEOS), val=0.2, test=0.2))
+    assert list(found) == ["train", "val", "test"]
+    assert sorted(id for ids in found.values() for id in ids) == sorted(VIDEOS)
+    videos = {name: {id[0] for id in ids} for name, ids in found.items()}
+    assert not videos["train"] & videos["val"]
+    assert not videos["train"] & videos["test"]
+    assert not videos["val"] & videos["test"]
+
+
+def test_shares_are_met_about_and_the_same_everywhere():
+    ids = [f"photo{number}x" for number in range(2000)]
+    found = ids_of(split_samples(samples_of(ids), val=0.2, test=0.1))
+    assert len(found["val"]) == pytest.approx(400, abs=60)
+    assert len(found["test"]) == pytest.approx(200, abs=45)
+    assert found == ids_of(split_samples(samples_of(ids)[::-1], val=0.2, test=0.1))
+
+
+def test_new_images_move_no_other_one():
+    ids = [f"photo{number}x" for number in range(100)]
+    before = ids_of(split_samples(samples_of(ids), val=0.2))
+    after = ids_of(split_samples(samples_of([*ids, *(f"new{i}x" for i in range(50))]), val=0.2))
+    assert set(before["val"]) <= set(after["val"])
+    assert set(before["train"]) <= set(after["train"])
+
+
+def test_a_group_can_be_named_by_a_regular_expression():
+    ids = [f"{drive}_{town}_{i}" for drive in "12" for town in ("york", "bath", "hull") for i in range(5)]
+    found = ids_of(split_samples(samples_of(ids), val=0.3, group="_([a-z]+)_"))
+    assert {id.split("_")[1] for id in found["val"]}.isdisjoint({id.split("_")[1] for id in found["train"]})
+    assert found["val"]
+    assert found["train"]
+
+
+def test_no_split_is_empty_while_there_are_groups():
+    for number in range(3, 9):
+        found = split_samples(samples_of([f"x{i}y" for i in range(number)]), val=0.05, test=0.05)
+        assert all(found.values())
+
+
+def test_mistakes_are_named():
+    with pytest.raises(RecipeError, match=r"0\.6 .* 0\.4") as caught:
+        split_samples(samples_of(VIDEOS), val=0.6, test=0.4)
+    assert caught.value.code == "R203"
+    with pytest.raises(DataError, match="1 group") as few:
+        split_samples(samples_of(VIDEOS), val=0.2, group="_")
+    assert few.value.code == "D221"
+
+
+def test_lists_open_as_the_data_set_they_divide(make_folder: Callable[..., Path]):
+    root = make_folder({f"a {number}": np.array([[0, 1]], np.uint8) for number in range(10)})
+    dataset = open_dataset(Data(), root)
+    divided = split_samples(all_samples(dataset), val=0.3, group=".*")
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*.png")}
+    paths = write_lists(divided, root)
+    assert [path.name for path in paths] == ["train.txt", "val.txt"]
+    assert paths[1].read_text().splitlines()[0].count("\t") == 1
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*.png")} == before
+    for path, found in zip(paths, divided.values(), strict=True):
+        for line, sample in zip(path.read_text().splitlines(), found, strict=True):
+            image, mask = line.split("\t")
+            assert (root / image).samefile(sample.image_path)
+            assert (root / mask).samefile(sample.mask_path or "")
+    with pytest.raises(DataError, match="exists already"):
+        write_lists(divided, root)
+    write_lists(divided, root, replace=True)
+    with pytest.raises(DataError, match="tab"):
+        write_lists({"val": samples_of(["a\tb"])}, root / "other")
+
+
+def test_a_folder_is_divided_by_one_call(make_folder: Callable[..., Path], tmp_path: Path):
+    root = make_folder({f"{number}x": np.array([[0, 1]], np.uint8) for number in range(10)})
+    division = split(root, val=0.3, output=tmp_path / "lists")
+    assert division.lists == {name: tmp_path / "lists" / f"{name}.txt" for name in ("train", "val")}
+    assert sum(division.pairs.values()) == 10
+    for name, path in division.lists.items():
+        assert len(path.read_text().splitlines()) == division.pairs[name]
+    with pytest.raises(DataError) as caught:
+        split(root, val=0.3, output=tmp_path / "lists")
+    assert caught.value.code == "D225"
+    assert split(root, val=0.3, output=tmp_path / "lists", force=True) == division
+
+
+def test_overrides_say_how_the_folder_is_read(make_folder: Callable[..., Path]):
+    root = make_folder({"train/a": np.array([[0, 1]], np.uint8)})
+    with pytest.raises(DataError) as caught:
+        split(root, ["data.dataset=cityscapes"])
+    assert caught.value.code == "D222"
+
+
+def test_lists_have_slashes_and_refuse_what_would_be_read_as_one(tmp_path: Path):
+    (tmp_path / "deep").mkdir()
+    pair = Sample("a", tmp_path / "images" / "a.png", tmp_path / "masks" / "a.png")
+    (path,) = write_lists({"train": [pair]}, tmp_path / "deep")
+    assert path.read_bytes() == b"../images/a.png\t../masks/a.png\n"
+    odd = Sample("b", tmp_path / "images" / "a\\b.png", tmp_path / "masks" / "a.png")
+    with pytest.raises(DataError) as caught:
+        write_lists({"train": [odd]}, tmp_path / "deep", replace=True)
+    assert caught.value.code == "D130"

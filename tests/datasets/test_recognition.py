@@ -1,0 +1,99 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pixelwise.datasets.findings import finding
+from pixelwise.datasets.format import FORMATS, UNMISTAKABLE, Format, OtherFormatError, format_of
+from pixelwise.datasets.layouts.layout import Layout
+from pixelwise.datasets.recognition import find_layout, recognised
+from pixelwise.datasets.samples import Sample
+from pixelwise.errors import DataError
+
+MakeFolder = Callable[..., Path]
+MASK = np.array([[0, 1]], np.uint8)
+
+
+@pytest.fixture
+def add(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Register a format `first` that is asked before all others."""
+
+    def apply(layout: Callable[[Path], Layout | None], **fields: Any) -> None:
+        options = {"recognise": lambda root: True, "priority": UNMISTAKABLE + 1} | fields
+        made = Format(name="first", title="first", expected="anything", layout=layout, **options)
+        monkeypatch.setitem(FORMATS, "first", made)
+
+    return apply
+
+
+def one_pair(root: Path) -> Layout:
+    samples = (Sample("a", root / "a.jpg", root / "a.png"),)
+    return Layout(name="", description="one pair", root=root, splits={"train": samples})
+
+
+def no_pair(root: Path) -> Layout:
+    return Layout(name="", description="none", root=root, splits={"train": ()}, problems=(finding("D221", "empty"),))
+
+
+def other(root: Path) -> Layout:
+    raise OtherFormatError("D227", "only its name is the same", "")
+
+
+def test_the_highest_priority_is_opened_under_its_registered_name(add: Callable, make_folder: MakeFolder):
+    add(one_pair)
+    root = make_folder({"train/a": MASK})
+    assert [format.name for format in recognised(root)] == ["first", "folder"]
+    assert find_layout(None, root).name == "first"
+
+
+@pytest.mark.parametrize("layout", [no_pair, other, lambda root: None])
+def test_a_format_that_finds_no_pair_leaves_the_folder_to_the_next(
+    add: Callable, make_folder: MakeFolder, layout: Callable[[Path], Layout | None]
+):
+    add(layout)
+    assert find_layout(None, make_folder({"train/a": MASK})).name == "folder"
+
+
+def test_where_nothing_finds_a_pair_the_first_that_recognised_the_folder_says_why(add: Callable, tmp_path: Path):
+    add(no_pair)
+    found = find_layout(None, tmp_path)
+    assert (found.name, [problem.code for problem in found.problems]) == ("first", ["D221"])
+
+
+def test_who_names_a_format_hears_that_it_is_another_one(add: Callable, make_folder: MakeFolder):
+    add(other)
+    with pytest.raises(OtherFormatError) as caught:
+        find_layout(format_of("first"), make_folder({"train/a": MASK}))
+    assert caught.value.code == "D227"
+
+
+def test_a_format_that_is_not_asked_has_to_be_named(add: Callable, make_folder: MakeFolder):
+    add(one_pair, recognise=None)
+    root = make_folder({"train/a": MASK})
+    assert find_layout(None, root).name == "folder"
+    assert find_layout(format_of("first"), root).description == "one pair"
+
+
+def test_the_last_resort_comes_after_the_folders_below(add: Callable, make_folder: MakeFolder, tmp_path: Path):
+    add(lambda root: None, last_resort=one_pair)
+    assert find_layout(None, tmp_path).name == "first"
+    root = make_folder({"train/a": MASK}, "outer/inner")
+    assert find_layout(None, root.parent).name == "folder"
+
+
+def test_built_in_formats_that_fail_to_look_are_our_fault(monkeypatch: pytest.MonkeyPatch, make_folder: MakeFolder):
+    import msgspec
+
+    rude = msgspec.structs.replace(format_of("lists"), recognise=lambda root: bool(1 / 0))
+    monkeypatch.setitem(FORMATS, "lists", rude)
+    with pytest.raises(ZeroDivisionError):
+        find_layout(None, make_folder({"train/a": MASK}))
+
+
+def test_one_that_is_made_says_so_where_its_folder_holds_nothing(tmp_path: Path):
+    with pytest.raises(DataError, match="it holds: nothing") as caught:
+        find_layout(format_of("town"), tmp_path)
+    assert caught.value.code == "D222"
+    assert "without a folder it is made" in caught.value.help

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from PIL import Image
+
+from pixelwise.datasets.town.scenes import draw_scene
+from pixelwise.deployment.card.images import ComparisonImages, comparison_images, images_of_folder
+from pixelwise.deployment.card.options import DeployOptions
+from pixelwise.errors import DataError
+from pixelwise.recipes.schema.recipe import Recipe
+
+SIZE = (48, 64)
+
+
+def test_artefacts_have_one_size_only_where_the_protocol_shows_one(
+    small_run: Path, small_recipe: Recipe, small_town: Path, tmp_path: Path
+) -> None:
+    def images(recipe: Recipe = small_recipe, data: Path = small_town, **options: object) -> ComparisonImages:
+        return comparison_images(small_run, recipe, DeployOptions(data=data, split="val", **options))  # type: ignore[arg-type]
+
+    assert (images().fixed, images().latency_size, images().protocol.name) == (SIZE, SIZE, "native")
+    assert (images(size=(32, 32)).fixed, images(size=(32, 32)).input_size) == ((32, 32), (32, 32))
+    assert (images(dynamic=True).fixed, images(dynamic=True).latency_size) == (None, SIZE)
+    evaluation = msgspec.structs.replace(small_recipe.evaluation, input_size=(24, 40))
+    assert images(msgspec.structs.replace(small_recipe, evaluation=evaluation)).fixed == (24, 40)
+
+    mixed = tmp_path / "mixed"
+    for index, size in enumerate((SIZE, (50, 60))):
+        image, labels = draw_scene(0, index, size)
+        for kind, array in (("images", image), ("masks", labels)):
+            (mixed / kind / "val").mkdir(parents=True, exist_ok=True)
+            Image.fromarray(array).save(mixed / kind / "val" / f"{index}.png")
+    assert images(data=mixed).fixed is None
+
+    views = msgspec.structs.replace(small_recipe.evaluation, protocols=("camvid-480x360-tta",))
+    with_views = msgspec.structs.replace(small_recipe, evaluation=views)
+    assert (images(with_views).fixed, images(with_views).protocol.name) == (None, "camvid-480x360-tta")
+    assert images(with_views, size=(32, 32)).protocol.name == "native"
+
+
+def test_images_of_a_folder_have_the_recipes_size_or_keep_their_own(small_recipe: Recipe, small_town: Path) -> None:
+    folder = small_town / "images" / "val"
+    fixed = images_of_folder(folder, small_recipe, (24, 32), dynamic=False)
+    assert (fixed.count, fixed.fixed, fixed.latency_size, fixed.split) == (2, (24, 32), (24, 32), "")
+    assert [image.shape for image in fixed.read()] == [(24, 32, 3)] * 2
+    free = images_of_folder(folder, small_recipe, (24, 32), dynamic=True)
+    assert (free.fixed, free.latency_size) == (None, (24, 32))
+    assert [image.shape[:2] for image in free.read()] == [SIZE] * 2
+
+
+def test_a_run_that_does_not_know_its_data_asks_for_it(small_run: Path, small_recipe: Recipe) -> None:
+    elsewhere = msgspec.structs.replace(small_recipe, data=msgspec.structs.replace(small_recipe.data, dataset="folder"))
+    with pytest.raises(DataError) as caught:
+        comparison_images(small_run, elsewhere, DeployOptions())
+    assert caught.value.code == "D222"

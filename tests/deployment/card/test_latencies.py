@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pixelwise.deployment.card import latencies
+from pixelwise.deployment.card.latencies import measure_runtimes, with_latencies
+from pixelwise.deployment.card.rows import CardRow
+from pixelwise.deployment.export.export import Exported
+from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.profiling.latency import Candidate, Latency
+from pixelwise.profiling.options import ProfileOptions
+
+SIZE = (48, 64)
+
+
+def measured(candidates: list[Candidate], size: tuple[int, int], *, rounds: int, **rest: object) -> list[Latency]:
+    """Takes a second per thread; what lies in `bad` fails, as in its own process."""
+    if any(candidate.source.endswith("bad") for candidate in candidates):
+        raise CheckpointError("K463", "it fails")
+    return [
+        Latency(
+            runtime=candidate.runtime, threads=candidate.threads, batch=1, size=size, rounds=rounds,
+            median_seconds=candidate.threads, p99_seconds=candidate.threads, images_per_second=1.0,
+            peak_memory_bytes=1, loaded_memory_bytes=1,
+        )
+        for candidate in candidates
+    ]  # fmt: skip
+
+
+def rows() -> list[CardRow]:
+    return [
+        CardRow(name="PyTorch", runtime="torch", precision="float32"),
+        CardRow(name="bad", runtime="onnx", precision="float32", folder="bad"),
+        CardRow(name="never made", runtime="openvino", precision="float32", folder="x", reason="because"),
+        CardRow(name="good", runtime="onnx", precision="float32", folder="good"),
+    ]
+
+
+def test_a_form_that_cannot_be_timed_does_not_take_the_others_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latencies, "measure_latency", measured)
+    torch, bad, never, good = with_latencies(rows(), Path("run"), Path("card"), SIZE, (1, 2), 5)
+    assert [latency.threads for latency in torch.latencies] == [1, 2]
+    assert [(latency.runtime, latency.rounds) for latency in good.latencies] == [("onnx", 5), ("onnx", 5)]
+    assert (bad.latencies, bad.reason) == ((), "[K463] it fails")
+    assert never == rows()[2]
+
+
+def test_without_rounds_nothing_is_timed() -> None:
+    assert with_latencies(rows(), Path("run"), Path("card"), SIZE, (1,), 0) == rows()
+
+
+def test_an_artefact_runs_in_its_own_runtime_only(one_size: Exported) -> None:
+    with pytest.raises(RecipeError) as caught:
+        measure_runtimes(one_size.path.parent, ProfileOptions(runtimes=("torch",)))
+    assert caught.value.code == "R245"
+
+
+def test_an_unknown_runtime_gets_the_nearest_ones() -> None:
+    with pytest.raises(RecipeError) as caught:
+        measure_runtimes("town-demo", ProfileOptions(runtimes=("torch", "torch-bf61")))
+    assert caught.value.code == "R250"
+    assert "'torch-bf16'" in caught.value.message
+
+
+@pytest.mark.heavy
+def test_a_folder_that_is_gone_is_a_row_with_the_reason(small_run: Path, one_size: Exported) -> None:
+    folder = one_size.path.parent
+    good, gone = with_latencies(
+        [
+            CardRow(name="good", runtime="onnx", precision="float32", folder=folder.name),
+            CardRow(name="gone", runtime="onnx", precision="float32", folder="nowhere"),
+        ],
+        small_run, folder.parent, SIZE, (1,), 1,
+    )  # fmt: skip
+    assert len(good.latencies) == 1
+    assert gone.latencies == ()
+    assert gone.reason.startswith("[K462]")
+
+
+@pytest.mark.heavy
+def test_a_table_has_a_line_per_runtime_and_number_of_threads() -> None:
+    options = ProfileOptions(runtimes=("torch", "onnx"), threads=(1, 2), rounds=2, size=(32, 48))
+    table = measure_runtimes("town-demo", options)
+    assert [(line.runtime, line.threads) for line in table.rows] == [
+        ("torch", 1), ("torch", 2), ("onnx", 1), ("onnx", 2),
+    ]  # fmt: skip
+    assert {line.size for line in table.rows} == {(32, 48)}

@@ -1,0 +1,124 @@
+"""Every family as an ONNX graph of any size; what cannot be one is said in a sentence."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pixelwise.datasets.town.scenes import draw_scene
+from pixelwise.deployment.export.export import describe
+from pixelwise.deployment.export.sources import open_source
+from pixelwise.deployment.export.verification import compare, network_input
+from pixelwise.deployment.export.writing import write_artefact
+from pixelwise.errors import CheckpointError
+from pixelwise.models import build_model
+from pixelwise.models.enet import ENet
+from pixelwise.prediction.sizes import RESIZE
+from pixelwise.recipes.catalog import recipe
+from pixelwise.runtimes.artefact import load_artefact
+from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
+from pixelwise.runtimes.sidecar import write_sidecar
+from pixelwise.runtimes.targets import find_target
+from pixelwise.testing.exporting import distinct_networks, settled
+
+SIZES = ((64, 96), (96, 64), (75, 110), (33, 20))
+
+
+def parameters(name: str) -> int:
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in build_model(name, 5).parameters())
+
+
+def one_per_family() -> list[str]:
+    cheapest: dict[type, str] = {}
+    for name in sorted(distinct_networks(), key=parameters):
+        cheapest.setdefault(type(recipe(name).model), name)
+    return sorted(cheapest.values())
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", one_per_family())
+def test_a_family_runs_in_onnx_runtime_at_any_size(name: str, tmp_path: Path) -> None:
+    source = open_source(name, "none", 5)
+    network = ExportedNetwork(settled(source.model), GraphOptions(dynamic=True, size=SIZES[0])).eval()
+
+    files = write_artefact(network, find_target("onnx"), tmp_path)
+
+    write_sidecar(describe(network, source, find_target("onnx"), files), tmp_path / "model.toml")
+    scene = draw_scene(0, 0, SIZES[0])[0]
+    images = [RESIZE["antialiased"](scene, size) for size in SIZES]
+    artefact = load_artefact(files[0])
+    if isinstance(source.model, ENet):
+        images = [image for image in images if is_decided(network, image)]
+        assert len(images) >= 2
+    found = compare(network, artefact, images)
+    assert found.images == len(images)
+    # Random weights leave many pixels of these few nearly undecided, so a pixel or two may fall to the other side.
+    assert found.equal_pixels >= 0.999
+    assert found.max_difference is not None
+    assert found.logit_range is not None
+    assert found.max_difference < 1e-3 * found.logit_range
+
+
+def is_decided(network: ExportedNetwork, image: np.ndarray) -> bool:
+    """Whether PyTorch itself makes the same of an image in float32 and in float64.
+
+    ENet's unpooling puts a value where the largest of four had been; where two of them are equal but for rounding,
+    all pixels around depend on which processor computed it, and nothing can be compared with them.
+    """
+    seen = network_input(network, image)
+    with torch.inference_mode():
+        one, exact = network(seen), copy.deepcopy(network).double()(seen.double())
+    return float((one - exact).abs().max()) < 1e-3 * float(one.max() - one.min())
+
+
+@torch.library.custom_op("pixelwise_tests::unknown", mutates_args=())
+def unknown(features: Tensor) -> Tensor:
+    """An operator that no format has."""
+    return features.clone()
+
+
+@unknown.register_fake
+def _(features: Tensor) -> Tensor:
+    return torch.empty_like(features)
+
+
+class Unknown(nn.Module):
+    """A layer that consists of it."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The same values."""
+        return torch.ops.pixelwise_tests.unknown(features)
+
+
+def test_an_unsupported_operator_is_named_with_its_layer(small_run: Path, tmp_path: Path) -> None:
+    model = open_source(str(small_run)).model
+    model.classifier = nn.Sequential(model.classifier, Unknown())
+
+    sentence = r"no operator for pixelwise_tests\.unknown \(layer model\.classifier\.1\)"
+    with pytest.raises(CheckpointError, match=sentence) as caught:
+        write_artefact(ExportedNetwork(model, GraphOptions(size=(48, 64))), find_target("onnx"), tmp_path)
+    assert caught.value.code == "K461"
+    assert list(tmp_path.iterdir()) == []
+
+
+class Undecided(nn.Module):
+    """A layer whose path depends on the values it sees."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The values, or their negatives."""
+        return features if features.sum() > 0 else -features
+
+
+def test_a_network_that_cannot_be_one_graph_is_said_so(small_run: Path, tmp_path: Path) -> None:
+    model = open_source(str(small_run)).model
+    model.classifier = nn.Sequential(model.classifier, Undecided())
+
+    with pytest.raises(CheckpointError, match=r"torch\.export cannot hold this network: ") as caught:
+        write_artefact(ExportedNetwork(model, GraphOptions(size=(48, 64))), find_target("onnx"), tmp_path)
+    assert "\n" not in caught.value.message

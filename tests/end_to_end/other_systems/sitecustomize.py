@@ -1,0 +1,231 @@
+"""Makes Linux lack what Windows or macOS lack; Python imports it before anything else, in every child process, too.
+
+It begins where `PIXELWISE_SYSTEM` is set, to `win32` or `darwin`. For modules of Pixelwise, and for Python's library
+where it works for them, everything is missing that the other system lacks. Other packages keep what they need on Linux
+(PyTorch registers what happens at a fork, psutil reads `/proc`), as on another system they come with other parts; from
+them is taken what they can do without: fcntl and its like, `os.fork`, scheduling, users, and the start method `fork`.
+Native code is not blocked. With Windows come its ways: `os.name`, locks on ranges of bytes (`msvcrt.locking`, done by
+Linux's own on ranges), no folder that can be opened, and neither renaming nor removing of what is open or mapped.
+"""
+
+import builtins
+import errno
+import os
+import sys
+import sysconfig
+import threading
+import types
+
+SYSTEM = os.environ.get("PIXELWISE_SYSTEM")
+ROOT = os.path.realpath(os.environ.get("PIXELWISE_SYSTEM_ROOT", "/nowhere"))
+"""The folder in which renaming and removing what is open fails, as on Windows."""
+WINDOWS = SYSTEM == "win32"
+
+LACKING_MODULES = {"fcntl", "grp", "pty", "pwd", "readline", "resource", "termios", "tty"} if WINDOWS else set()
+WITH_PARTS_FOR_LINUX = {"psutil", "sitecustomize"}
+"""Who may import them all the same: packages that have other parts of their own for other systems."""
+SCHEDULING = {name for name in dir(os) if name.startswith("sched_")}
+LACKING_IN_OS = SCHEDULING | {"O_DIRECT", "O_TMPFILE", "copy_file_range", "memfd_create", "posix_fadvise", "sendfile"}
+if WINDOWS:
+    LACKING_IN_OS |= {
+        "O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK", "WNOHANG", "chown", "chroot", "confstr", "ctermid",
+        "fchmod", "fchown", "fork", "forkpty", "fstatvfs", "getegid", "geteuid", "getgid", "getgroups", "getloadavg",
+        "getpgid", "getpgrp", "getpriority", "getsid", "getuid", "killpg", "lchown", "lockf", "mkfifo", "mknod", "nice",
+        "openpty", "pathconf", "posix_spawn", "pread", "pwrite", "register_at_fork", "setegid", "seteuid", "setgid",
+        "setpgid", "setsid", "setuid", "statvfs", "sync", "sysconf", "sysconf_names", "tcgetpgrp", "ttyname", "uname",
+        "wait", "waitid", "waitpid",
+    }  # fmt: skip
+TAKEN_FROM_ALL = {"fork", "forkpty", "getegid", "getgid", "getuid", *SCHEDULING} & LACKING_IN_OS
+"""Other packages, and Python's own library, do without these; the rest they need to run on Linux at all."""
+SIGNALS_OF_WINDOWS = {"SIGABRT", "SIGFPE", "SIGILL", "SIGINT", "SIGSEGV", "SIGTERM", "SIG_DFL", "SIG_IGN"}
+
+OURS = os.sep + "pixelwise" + os.sep
+LIBRARY = sysconfig.get_path("stdlib") + os.sep
+PACKAGES = sysconfig.get_path("purelib") + os.sep
+_busy = threading.local()
+
+
+def is_for_pixelwise(depth: int) -> bool:
+    """Whether a frame works for Pixelwise: of those around it, the first outside of Python's library is one of ours."""
+    frame = sys._getframe(depth)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        ours_alone = name != __file__ and not name.startswith("<frozen")
+        if ours_alone and not (name.startswith(LIBRARY) and not name.startswith(PACKAGES)):
+            return OURS in name and frame.f_globals.get("__name__", "").startswith("pixelwise")
+        frame = frame.f_back
+    return False
+
+
+class View(types.ModuleType):
+    """A module as Pixelwise sees it."""
+
+    def __init__(self, real: types.ModuleType, lacking: set[str], changed: dict[str, object]) -> None:
+        super().__init__(real.__name__, real.__doc__)
+        self.__dict__.update(_real=real, _lacking=lacking, _changed=changed)
+
+    def __getattr__(self, name: str) -> object:
+        if name in self._lacking:
+            raise AttributeError(f"module '{self.__name__}' has no attribute '{name}' on {SYSTEM}")
+        return self._changed[name] if name in self._changed else getattr(self._real, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self._real, name, value)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in dir(self._real) if name not in self._lacking]
+
+
+def ranges_of_windows() -> types.ModuleType:
+    """`msvcrt.locking` by Linux's locks on ranges of bytes, which likewise belong to what was opened."""
+    import fcntl
+    import struct
+
+    module = types.ModuleType("msvcrt")
+    module.LK_UNLCK, module.LK_NBLCK = 0, 2
+
+    def locking(descriptor: int, mode: int, length: int) -> None:
+        kind = fcntl.F_UNLCK if mode == module.LK_UNLCK else fcntl.F_WRLCK
+        place = os.lseek(descriptor, 0, os.SEEK_CUR)
+        wanted = struct.pack("hhqqi4x", kind, os.SEEK_SET, place, length, 0)
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, wanted)
+        except BlockingIOError:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
+
+    module.locking = locking
+    return module
+
+
+def open_files() -> set[str]:
+    """What the processes of this session have open or mapped."""
+    found = set()
+    for process in os.listdir("/proc"):
+        try:
+            if not process.isdecimal() or os.getsid(int(process)) != os.getsid(0):
+                continue
+            for descriptor in os.listdir(f"/proc/{process}/fd"):
+                found.add(os.readlink(f"/proc/{process}/fd/{descriptor}"))
+            with open(f"/proc/{process}/maps", encoding="utf-8", errors="replace", newline="\n") as maps:
+                found |= {line[line.index("/") :].strip() for line in maps if "/" in line}
+        except OSError:
+            continue  # it has ended
+    return found
+
+
+def refuse_open(path: str) -> None:
+    """Raise what Windows does where a file, or one in a folder, is open; only within the folder of the test."""
+    place = os.path.realpath(path)
+    if not place.startswith(ROOT + os.sep):
+        return
+    _busy.inside = True
+    try:
+        opened = [name for name in open_files() if name == place or name.startswith(place + os.sep)]
+    finally:
+        _busy.inside = False
+    if opened:
+        error = PermissionError(errno.EACCES, f"open in a process, as on Windows: {opened}", path)
+        error.winerror = 32  # type: ignore[attr-defined]
+        raise error
+
+
+def as_on_windows(name: str) -> None:
+    """Let a function of `os` fail with what is open, or exists, as on Windows."""
+    real = getattr(os, name)
+
+    def function(path, *others, **options):  # type: ignore[no-untyped-def]
+        if isinstance(path, str | os.PathLike) and not options.get("dir_fd") and not options.get("src_dir_fd"):
+            refuse_open(os.fspath(path))
+            for target in map(os.fspath, others[:1]):
+                refuse_open(target)
+                if os.path.lexists(target) and (name == "rename" or os.path.isdir(target)):
+                    raise FileExistsError(errno.EEXIST, "it exists, as on Windows", target)
+        return real(path, *others, **options)
+
+    setattr(os, name, function)
+
+
+def open_of_windows(path, flags, *others, **options):  # type: ignore[no-untyped-def]
+    """`os.open`, which opens no folders there."""
+    if os.path.isdir(path):
+        raise PermissionError(errno.EACCES, "a folder, as on Windows", path)
+    return os.open(path, flags, *others, **options)
+
+
+def fsync_of_windows(descriptor: int) -> None:
+    """`os.fsync`, which there needs a file that was opened for writing."""
+    import fcntl
+
+    if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+        raise OSError(errno.EBADF, "opened for reading only, as on Windows")
+    os.fsync(descriptor)
+
+
+def hide_kernel_files() -> None:
+    """Let `/proc` and `/sys` be missing for Pixelwise."""
+    real_stat = os.stat
+
+    def is_hidden(path: object) -> bool:
+        return isinstance(path, str | os.PathLike) and os.fspath(path).startswith(("/proc", "/sys"))
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        looks = event in ("open", "os.listdir", "os.scandir") and is_hidden(arguments[0])
+        if looks and not getattr(_busy, "inside", False) and is_for_pixelwise(2):
+            raise FileNotFoundError(errno.ENOENT, f"not there on {SYSTEM}", arguments[0])
+
+    def stat(path, *others, **options):  # type: ignore[no-untyped-def]
+        if is_hidden(path) and is_for_pixelwise(2):
+            raise FileNotFoundError(errno.ENOENT, f"not there on {SYSTEM}", path)
+        return real_stat(path, *others, **options)
+
+    os.stat = stat
+    sys.addaudithook(hook)
+
+
+def begin() -> None:
+    """Take everything away, and note that it was taken from this process."""
+    import multiprocessing
+    import shutil
+    import signal
+
+    with open(os.environ["PIXELWISE_SYSTEM_LOG"], "a", encoding="utf-8", newline="\n") as log:
+        log.write(f"{os.getpid()}\n")
+    views: dict[str, types.ModuleType] = {}
+    in_os: dict[str, object] = {}
+    lacking_signals: set[str] = set()
+    if WINDOWS:
+        views["msvcrt"] = ranges_of_windows()
+        in_os |= {"name": "nt", "open": open_of_windows, "fsync": fsync_of_windows}
+        lacking_signals = {name for name in dir(signal) if name.startswith("SIG")} - SIGNALS_OF_WINDOWS
+        lacking_signals |= {"pthread_kill", "pthread_sigmask", "setitimer", "alarm", "pause", "sigwait"}
+        for name in ("rename", "replace", "remove", "unlink", "rmdir"):
+            as_on_windows(name)
+        shutil._use_fd_functions = False  # or files are removed by names that say nothing of their folders
+    views |= {
+        "os": View(os, LACKING_IN_OS, in_os),
+        "signal": View(signal, lacking_signals, {}),
+        "sys": View(sys, {"abiflags", "setdlopenflags"}, {"platform": SYSTEM}),
+    }
+    hide_kernel_files()
+    for name in TAKEN_FROM_ALL:
+        if hasattr(os, name):
+            delattr(os, name)
+    contexts = multiprocessing.context._concrete_contexts
+    for method in ("fork", "forkserver") if WINDOWS else ():
+        contexts.pop(method)
+    multiprocessing.set_start_method("spawn")
+    real_import = builtins.__import__
+
+    def importing(name, globals=None, locals=None, fromlist=(), level=0):  # type: ignore[no-untyped-def]
+        asking = str((globals or {}).get("__name__", "")).partition(".")[0]
+        if level == 0 and name in LACKING_MODULES and asking not in WITH_PARTS_FOR_LINUX:
+            raise ModuleNotFoundError(f"no module named '{name}' on {SYSTEM}", name=name)
+        if level == 0 and asking == "pixelwise" and name in views:
+            return views[name]
+        return real_import(name, globals, locals, fromlist, level)
+
+    builtins.__import__ = importing
+
+
+if SYSTEM:
+    begin()

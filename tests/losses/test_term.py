@@ -1,0 +1,98 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from pixelwise.errors import RecipeError
+from pixelwise.losses.focal import binary_focal_term, focal_term
+from pixelwise.losses.term import FUNCTIONS, SingleLabel, computes, function_of
+from pixelwise.recipes.schema.terms import TERMS, Term, register_term
+from pixelwise.recipes.terms.boundary import Boundary
+from pixelwise.recipes.terms.focal import Focal
+
+
+@pytest.fixture
+def Largest():
+    """A term of another package, while the test runs."""
+
+    @register_term("largest")
+    class Largest(Term, frozen=True, kw_only=True):
+        pass
+
+    yield Largest
+    TERMS.discard("largest")
+    FUNCTIONS.pop(("largest", False), None)
+
+
+def test_the_function_of_a_term_is_the_one_for_its_labels():
+    assert function_of(Focal(), multilabel=False) is focal_term
+    assert function_of(Focal(), multilabel=True) is binary_focal_term
+
+
+def test_a_strangers_function_is_registered_like_ours(Largest):
+    @computes(Largest)
+    def largest(seen: SingleLabel, term: Term) -> torch.Tensor:
+        return seen.logits.max()
+
+    assert function_of(Largest(), multilabel=False) is largest
+
+
+def test_a_term_without_a_function_is_an_error(Largest):
+    with pytest.raises(RecipeError, match="largest") as caught:
+        function_of(Largest(), multilabel=False)
+    assert caught.value.code == "R275"
+
+
+def test_what_is_not_registered_cannot_be_computed():
+    class Unknown(Term, frozen=True, kw_only=True):
+        pass
+
+    with pytest.raises(TypeError, match="no loss term"):
+        computes(Unknown)
+
+
+def test_a_function_for_labels_that_the_term_excludes_is_refused():
+    with pytest.raises(TypeError, match="multi_label"):
+        computes(Boundary, multilabel=True)
+
+
+def test_a_second_function_is_refused_and_one_that_is_defined_again_replaces_the_first(Largest):
+    def make(name: str):
+        def largest(seen: SingleLabel, term: Term) -> torch.Tensor:
+            return seen.logits.max()
+
+        largest.__qualname__ = name
+        return largest
+
+    computes(Largest)(make("largest"))
+    again = computes(Largest)(make("largest"))
+    assert function_of(Largest(), multilabel=False) is again
+    with pytest.raises(RecipeError, match="and again by") as caught:
+        computes(Largest)(make("other"))
+    assert caught.value.code == "R234"
+
+
+@pytest.mark.parametrize("name", TERMS.own())
+def test_every_term_has_the_functions_that_it_promises(name: str):
+    term = TERMS[name]
+    for multilabel, promised in ((False, term.single_label), (True, term.multi_label)):
+        if promised:
+            assert callable(function_of(term(), multilabel=multilabel))
+        else:
+            with pytest.raises(RecipeError) as caught:
+                function_of(term(), multilabel=multilabel)
+            assert caught.value.code == "R275"
+
+
+def test_registering_a_term_and_its_function_imports_no_torch():
+    code = (
+        "import sys\n"
+        "from pixelwise.losses.term import computes\n"
+        "from pixelwise.recipes.schema.terms import Term, register_term\n"
+        "@register_term('mine')\n"
+        "class Mine(Term, frozen=True, kw_only=True): pass\n"
+        "computes(Mine)(lambda seen, term: seen.logits.sum())\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

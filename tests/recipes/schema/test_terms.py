@@ -1,0 +1,49 @@
+import pytest
+
+from pixelwise.errors import RecipeError
+from pixelwise.recipes.schema.terms import TERMS, Term, register_term, term_from_plain
+from pixelwise.recipes.terms.focal import Focal
+from pixelwise.recipes.terms.tversky import Tversky
+
+
+def test_ours_are_found_by_their_names_without_torch():
+    assert {"cross_entropy", "dice", "focal", "tversky", "lovasz", "boundary"} <= set(TERMS.own())
+    assert TERMS.find("focal") is Focal
+    assert Focal.name == "focal"
+
+
+def test_options_that_are_not_given_have_their_defaults():
+    assert term_from_plain("tversky", {"alpha": 0.5}) == Tversky(weight=1.0, alpha=0.5, beta=0.7)
+    own = Focal(gamma=1)
+    assert term_from_plain("focal", own) is own
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a.b", "1st"])
+def test_a_name_that_no_override_could_say_is_refused(name: str):
+    with pytest.raises(TypeError, match="cannot name"):
+        register_term(name)(type("Odd", (Term,), {}, frozen=True))
+
+
+def test_an_option_without_a_default_is_refused():
+    with pytest.raises(TypeError, match="margin has no default"):
+
+        @register_term("hinge")
+        class Hinge(Term, frozen=True, kw_only=True):
+            margin: float
+
+    assert "hinge" not in TERMS
+
+
+def test_what_is_no_term_is_refused():
+    with pytest.raises(TypeError, match="no subclass of Term"):
+        register_term("hinge")(int)  # type: ignore[type-var]
+
+
+def test_a_name_of_ours_is_taken():
+    class Mine(Term, frozen=True, kw_only=True):
+        pass
+
+    with pytest.raises(RecipeError, match=r"pixelwise\.recipes\.terms\.dice") as caught:
+        register_term("dice")(Mine)
+    assert caught.value.code == "R234"
+    assert Mine.name == ""

@@ -1,0 +1,66 @@
+from typing import Any
+
+import pytest
+
+from pixelwise.errors import RecipeError
+from pixelwise.recipes.catalog import list_recipes, recipe
+from pixelwise.recipes.parsing import from_plain
+from pixelwise.recipes.schema.model import SPECS, Spec
+from pixelwise.recipes.schema.recipe import to_plain
+
+PLAIN = to_plain(recipe("town-demo"))
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_plain_data_makes_the_same_recipe(name: str):
+    assert from_plain(to_plain(recipe(name))) == recipe(name)
+
+
+def test_a_network_of_any_registered_family_is_read(monkeypatch: pytest.MonkeyPatch):
+    class MySpec(Spec, frozen=True, kw_only=True, tag="mine"):
+        width: int = 8
+
+    monkeypatch.setitem(SPECS, "mine", MySpec)
+    read = from_plain({**PLAIN, "model": {"family": "mine", "width": 4}})
+    assert read.model == MySpec(width=4)
+    assert to_plain(read)["model"]["family"] == "mine"
+    with pytest.raises(RecipeError, match=r"mine\.toml: model has no field 'widht'; did you mean 'width'") as caught:
+        from_plain({**PLAIN, "model": {"family": "mine", "widht": 4}}, "mine.toml")
+    assert caught.value.code == "R202"
+    with pytest.raises(RecipeError, match=r"model\.width: expected a whole number, got 'wide'"):
+        from_plain({**PLAIN, "model": {"family": "mine", "width": "wide"}})
+
+
+@pytest.mark.parametrize(
+    ("model", "code", "words"),
+    [
+        ({"family": "mine"}, "R235", "a.toml: model.family: no model family is named 'mine'"),
+        ({}, "R203", "a.toml: model: there is no family"),
+        ({"family": 3}, "R203", "a.toml: model.family: expected a word, got 3"),
+        ("fcn", "R203", "a.toml: model: expected a table .* got 'fcn'"),
+        ({"family": "fcn", "encoder": 3}, "R203", "a.toml: model.encoder: expected a word, got 3"),
+        ({"family": "enet", "graph": "old"}, "R203", "model.graph: .* expected one of overlapping, any-size"),
+        (
+            {"family": "enet", "preprocessing": {"mean": [1, "b", 2]}},
+            "R203",
+            r"model.preprocessing.mean\[1\]: expected a number, got a word",
+        ),
+        ({"family": "enet", "preprocessing": {"mean": [1.0], "std": []}}, "R203", "1 means and 0 standard"),
+    ],
+)
+def test_a_wrong_network_is_named_with_its_place(model: Any, code: str, words: str):
+    with pytest.raises(RecipeError, match=words) as caught:
+        from_plain({**PLAIN, "model": model}, "a.toml")
+    assert caught.value.code == code
+    assert caught.value.help
+
+
+def test_a_missing_section_is_named():
+    with pytest.raises(RecipeError, match=r"a\.toml: there is no optimizer") as caught:
+        from_plain({key: value for key, value in PLAIN.items() if key != "optimizer"}, "a.toml")
+    assert caught.value.code == "R203"
+
+
+def test_text_where_a_name_belongs_is_refused():
+    with pytest.raises(RecipeError, match="name: expected a word, got 3"):
+        from_plain({**PLAIN, "name": 3})

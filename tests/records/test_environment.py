@@ -1,0 +1,75 @@
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pixelwise.errors import CheckpointError
+from pixelwise.machine.facts import Machine
+from pixelwise.records.environment import (
+    Arguments,
+    Environment,
+    InitialWeights,
+    StartedFrom,
+    read_environment,
+    write_environment,
+)
+
+FULL = Environment(
+    command="pixelwise train unet-resnet18 --data photos --output runs/x",
+    arguments=Arguments(data="/data/photos", device="cuda:1"),
+    threads=4,
+    auto_batch=True,
+    begins_with="stages/float",
+    initial_weights=InitialWeights(
+        encoder="none",
+        sha256="ab" * 32,
+        run=StartedFrom(recipe="float", step=7, weights_sha256="cd" * 32, loaded=9, random=("head.weight",)),
+    ),
+    machine=Machine(cpu="a processor", cores=4, threads=4, gpu="a GPU", memory_bytes=1, platform="Linux"),
+    versions={"python": "3.11.7"},
+    plugins={"acme-models": "1.2"},
+    trackers=("tensorboard",),
+)
+
+
+@pytest.mark.parametrize("environment", [FULL, Environment()])
+def test_what_is_written_is_read(environment: Environment, tmp_path: Path):
+    write_environment(tmp_path, environment)
+    assert read_environment(tmp_path) == environment
+
+
+def test_the_names_in_the_file_are_those_of_the_first_version(tmp_path: Path):
+    write_environment(tmp_path, FULL)
+    plain = json.loads((tmp_path / "environment.json").read_bytes())
+    first = ["command", "arguments", "threads", "auto_batch", "begins_with", "initial_weights", "machine", "versions"]
+    assert list(plain) == [*first, "plugins", "trackers"]
+    assert plain["arguments"] == {"data": "/data/photos", "device": "cuda:1"}
+    assert set(plain["initial_weights"]["run"]) == {"recipe", "step", "weights_sha256", "loaded", "random"}
+
+
+def test_fields_that_another_version_wrote_or_left_out_are_no_damage(tmp_path: Path):
+    plain = {**msgspec.to_builtins(FULL), "later": {"deep": 1}}
+    plain["arguments"]["later"] = True
+    for name in ("plugins", "trackers", "threads"):
+        del plain[name]
+    (tmp_path / "environment.json").write_text(json.dumps(plain))
+    found = read_environment(tmp_path)
+    assert (found.command, found.plugins, found.trackers, found.threads) == (FULL.command, {}, (), None)
+
+
+def test_the_folder_of_the_data_is_a_path():
+    assert FULL.data_folder == Path("/data/photos")
+    assert Environment().data_folder is None
+
+
+def test_a_folder_without_the_file_has_the_defaults(tmp_path: Path):
+    assert read_environment(tmp_path) == Environment()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"threads": "four"}', b"\xff"])
+def test_a_damaged_file_is_named(content: bytes, tmp_path: Path):
+    (tmp_path / "environment.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"environment\.json") as caught:
+        read_environment(tmp_path)
+    assert caught.value.code == "K423"

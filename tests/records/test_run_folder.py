@@ -1,0 +1,89 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.overrides import apply_overrides, to_toml
+from pixelwise.records.environment import Environment, write_environment
+from pixelwise.records.run_folder import (
+    has_checkpoints,
+    is_run,
+    new_run_folder,
+    palette_of,
+    read_recipe,
+    write_page,
+    write_recipe,
+)
+
+
+def test_the_recipe_makes_the_folder_a_run(tmp_path: Path):
+    assert not is_run(tmp_path)
+    with pytest.raises(CheckpointError) as caught:
+        read_recipe(tmp_path)
+    assert caught.value.code == "K420"
+    changed = apply_overrides(recipe("town-demo"), ["optimizer.lr=0.5"])
+    write_recipe(tmp_path, changed)
+    assert is_run(tmp_path)
+    assert read_recipe(tmp_path) == changed
+    assert not has_checkpoints(tmp_path)
+    (tmp_path / "checkpoints" / "step-00000001").mkdir(parents=True)
+    assert has_checkpoints(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "code"), [(b"a = ", "R205"), (b"\xff", "R205"), (b'name = "x"\nlearning = 1', "R202")]
+)
+def test_a_recipe_that_is_none_is_an_error(content: bytes, code: str, tmp_path: Path):
+    (tmp_path / "recipe.toml").write_bytes(content)
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(tmp_path)
+    assert caught.value.code == code
+
+
+def test_a_recipe_of_a_package_that_is_not_installed_names_it(tmp_path: Path):
+    text = to_toml(recipe("town-demo")).replace("[loss]", "[loss]\nterms = { hinge = { weight = 0.5 } }")
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(RecipeError, match="hinge") as caught:
+        read_recipe(tmp_path)
+    assert caught.value.code == "R274"
+    write_environment(tmp_path, Environment(plugins={"acme-losses": "1.2", "msgspec": "0"}))
+    with pytest.raises(RecipeError, match="hinge") as caught:
+        read_recipe(tmp_path)
+    assert caught.value.code == "R273"
+    assert caught.value.help == "pip install acme-losses==1.2"
+
+
+def test_a_new_folder_has_the_next_free_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert new_run_folder("enet-camvid") == Path("runs/enet-camvid-1")
+    Path("runs/enet-camvid-1").mkdir(parents=True)
+    assert new_run_folder("enet-camvid") == Path("runs/enet-camvid-2")
+    assert new_run_folder("some/where/mine.toml") == Path("runs/mine-1")
+
+
+def test_the_palette_is_the_recipes_own_else_the_official_one_else_one_for_everybodys_eyes():
+    camvid = recipe("enet-camvid")
+    assert palette_of(camvid)[0] == (128, 128, 128)
+    own = apply_overrides(camvid, ["data.palette=" + str([[number, 0, 0] for number in range(11)])])
+    assert palette_of(own)[3] == (3, 0, 0)
+    other = apply_overrides(camvid, ["data.dataset=auto", 'data.classes=["a", "b"]'])
+    assert len(set(palette_of(other))) == 2
+
+
+def test_a_page_is_written_into_the_run(tmp_path: Path):
+    assert write_page(tmp_path, "<html>") == tmp_path / "report.html"
+    assert (tmp_path / "report.html").read_text() == "<html>"
+
+
+def test_reading_a_run_folder_imports_nothing_heavy():
+    code = (
+        "import importlib, pkgutil, sys, pixelwise.records as records\n"
+        "for module in pkgutil.iter_modules(records.__path__, 'pixelwise.records.'):\n"
+        "    importlib.import_module(module.name)\n"
+        "sys.exit(str({'torch', 'timm', 'cv2', 'matplotlib', 'PIL'} & set(sys.modules) or '') or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,57 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from pixelwise.datasets.auditing.statistics import statistics
+from pixelwise.datasets.preparing.dividing import Division
+from pixelwise.datasets.preparing.fetching import Prepared
+from pixelwise.datasets.preparing.written import WrittenData
+from pixelwise.datasets.publication import Publication
+from pixelwise.reports.data import (
+    print_division,
+    print_prepared,
+    print_public_data,
+    print_statistics,
+    print_written_data,
+)
+
+CAMERA = Publication(name="camera", summary="ten images", terms="free", sources=(), expected={"*.png": 10})
+
+
+def test_known_data_sets_are_listed_with_their_terms(capsys: pytest.CaptureFixture[str]):
+    print_public_data({"camera": CAMERA})
+    row = capsys.readouterr().out.splitlines()[1]
+    assert row.split() == ["camera", "ten", "images", "free"]
+
+
+def test_what_is_there_is_counted_and_the_next_command_quoted(capsys: pytest.CaptureFixture[str]):
+    print_prepared(Prepared(publication=CAMERA, root=Path("my data"), counts={"*.png": (12, 10)}, missing=()))
+    out = capsys.readouterr().out
+    assert "ok *.png: 12 of 10" in out
+    assert "pixelwise check 'my data'" in out
+
+
+def test_shares_of_a_division_are_of_all_pairs(capsys: pytest.CaptureFixture[str]):
+    lists = {"train": Path("train.txt"), "val": Path("val.txt")}
+    print_division(Division(lists=lists, pairs={"train": 3, "val": 1}))
+    lines = capsys.readouterr().out.splitlines()
+    assert "train.txt: train, 3 pairs, 75" in lines[0]
+    assert "val.txt: val, 1 pairs, 25" in lines[1]
+
+
+def test_five_files_that_were_left_out_are_named_and_the_rest_counted(capsys: pytest.CaptureFixture[str]):
+    left_out = {f"{number}.png": "D101" for number in range(7)}
+    print_written_data(WrittenData(root=Path("out"), classes=("a", "b"), pairs={"train": 3}, left_out=left_out))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "out: 3 train, 2 classes"
+    assert lines[1] == "  left out: D101 0.png"
+    assert (len(lines), lines[-1]) == (7, "  and 2 more")
+
+
+def test_statistics_are_numbers_for_people_or_one_document(tiny_data: Path, capsys: pytest.CaptureFixture[str]):
+    measured = statistics(tiny_data)
+    print_statistics(measured, as_json=False)
+    assert "64x48: 14 images" in capsys.readouterr().out
+    print_statistics(measured, as_json=True)
+    assert json.loads(capsys.readouterr().out)["sizes"] == [{"height": 48, "width": 64, "images": 14}]

@@ -1,0 +1,26 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from pixelwise.prediction.predict import PredictSummary
+from pixelwise.records.problems import Problem
+from pixelwise.reports.predictions import show_summary
+
+PROBLEM = Problem(file="a.jpg", code="D101", message="cut short", help="copy it again")
+
+
+def test_a_line_counts_the_images(capsys: pytest.CaptureFixture[str]):
+    show_summary(PredictSummary(ok=3, failed=0, problems=(), seconds=2.0), Path("out"))
+    assert capsys.readouterr().out == "3 images, 3 ok, 0 failed, 1.5 img/s -> out\n"
+
+
+def test_failed_ones_are_pointed_to(capsys: pytest.CaptureFixture[str]):
+    show_summary(PredictSummary(ok=1, failed=1, problems=(PROBLEM,), seconds=0.0), Path("out"))
+    assert "problems.jsonl" in capsys.readouterr().out
+
+
+def test_as_json_it_is_the_summary(capsys: pytest.CaptureFixture[str]):
+    show_summary(PredictSummary(ok=1, failed=1, problems=(PROBLEM,), seconds=1.0), Path("out"), as_json=True)
+    plain = json.loads(capsys.readouterr().out)
+    assert (plain["ok"], plain["problems"][0]["code"]) == (1, "D101")

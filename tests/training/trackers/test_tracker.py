@@ -1,0 +1,36 @@
+import pytest
+
+from pixelwise.errors import RecipeError
+from pixelwise.training.trackers.jsonl import JsonlTracker
+from pixelwise.training.trackers.tracker import OWN_LOG, TRACKERS, Tracker, make_trackers, register_tracker
+
+
+def test_ours_are_registered_by_name():
+    assert {"jsonl", "tensorboard"} <= set(TRACKERS.own())
+    assert TRACKERS.find("jsonl") is JsonlTracker
+
+
+def test_each_name_is_one_tracker_and_the_own_log_is_there_anyway():
+    class Silent(Tracker):
+        pass
+
+    register_tracker("silent")(Silent)
+    try:
+        made = make_trackers(["silent", OWN_LOG, "silent"])
+        assert list(made) == ["silent"]
+        assert isinstance(made["silent"], Silent)
+        assert make_trackers([]) == {}
+    finally:
+        TRACKERS.discard("silent")
+
+
+def test_an_unknown_name_is_an_error_with_the_nearest():
+    with pytest.raises(RecipeError, match="tensorboard") as caught:
+        make_trackers(["tensorbord"])
+    assert caught.value.code == "R270"
+
+
+def test_a_name_of_ours_is_taken():
+    with pytest.raises(RecipeError) as caught:
+        register_tracker("tensorboard")(type("Mine", (Tracker,), {}))
+    assert caught.value.code == "R234"
