@@ -26,7 +26,7 @@ from pixelwise.checkpoints.trained import load_trained
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.own.camvid_scratch import RECIPES
-from pixelwise.records.evaluations import EVALUATIONS
+from pixelwise.records.evaluations import evaluation_folder
 from pixelwise.records.result import RESULT, Result, load_result
 from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
 from pixelwise.reports.numbers import memory, percent, speed
@@ -127,7 +127,7 @@ def collect(jobs: Sequence[Job], work: Path, output: Path, changes: Sequence[str
         for split, protocol in job.scores:
             result_of(job, work, split, protocol)  # refuses a score of other weights
             files[protocol] = f"{job.name}{'-tta' if protocol == VIEWS else ''}.json"
-            source = work / job.name / EVALUATIONS / f"{split}-{protocol}" / RESULT
+            source = evaluation_folder(work / job.name, split, protocol) / RESULT
             write_bytes(output / "results" / files[protocol], source.read_bytes())
         recipe, result = job.resolved(), result_of(job, work, *job.scores[0])
         assert result.training is not None  # noqa: S101 (a run that was trained here has a cost)

@@ -23,8 +23,9 @@ from pixelwise.machine.threads import default_threads
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.evaluations import evaluation_folder
 from pixelwise.records.result import RESULT, Result, load_result
-from pixelwise.records.run_folder import CHECKPOINTS, EVALUATIONS, RECIPE, read_recipe
+from pixelwise.records.run_folder import CHECKPOINTS, RECIPE, read_recipe
 from pixelwise.training.runs import resume, train
 
 SIDE_BY_SIDE = "side_by_side.json"
@@ -110,7 +111,7 @@ def is_finished(job: Job, work: Path) -> bool:
     newest = newest_checkpoint(run / CHECKPOINTS)
     if newest is None or wanted.schedule.iterations is None or newest.step < wanted.schedule.iterations:
         return False
-    return all((run / EVALUATIONS / f"{split}-{name}" / RESULT).is_file() for split, name in job.scores)
+    return all((evaluation_folder(run, split, name) / RESULT).is_file() for split, name in job.scores)
 
 
 def result_of(job: Job, work: Path, split: str, protocol: str) -> Result:
@@ -119,7 +120,7 @@ def result_of(job: Job, work: Path, split: str, protocol: str) -> Result:
     Raises:
         SystemExit: It is not that of the run's last step.
     """
-    result = load_result(work / job.name / EVALUATIONS / f"{split}-{protocol}")
+    result = load_result(evaluation_folder(work / job.name, split, protocol))
     if result.step != job.resolved().schedule.iterations or result.recipe_hash != job.resolved().hash():
         raise SystemExit(f"{work / job.name}: the score by {protocol} is not of the finished run; remove it")
     return result

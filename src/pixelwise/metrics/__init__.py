@@ -1,20 +1,25 @@
-"""Labels and predictions -> numbers. Knows no data set and no model."""
+"""Metrics of label maps and predictions, and the counts that they are computed from.
 
-from pixelwise.metrics.argmax import upsampled_argmax
-from pixelwise.metrics.bootstrap import miou_interval
-from pixelwise.metrics.boundary import BoundaryCounts, boundary_counts, multilabel_boundary_counts
-from pixelwise.metrics.calibration import CalibrationCounts, calibration_counts
-from pixelwise.metrics.confusion import confusion_matrix
-from pixelwise.metrics.conventions import CONVENTIONS, miou
-from pixelwise.metrics.image import ScoredImage
+Importing this package, or `pixelwise.metrics.metric` to register a metric, does not import torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from pixelwise.metrics.metric import METRICS, Accumulator, CountsAccumulator, Metric, Task, Value, register
-from pixelwise.metrics.multilabel import (
-    bits_of,
-    multilabel_counts,
-    multilabel_scores,
-    upsampled_bits,
-)
 from pixelwise.metrics.scores import SCORES, Scores, scores
+
+if TYPE_CHECKING:
+    from pixelwise.metrics.argmax import upsampled_argmax
+    from pixelwise.metrics.bootstrap import miou_interval
+    from pixelwise.metrics.boundary import BoundaryCounts, boundary_counts, multilabel_boundary_counts
+    from pixelwise.metrics.calibration import CalibrationCounts, calibration_counts
+    from pixelwise.metrics.confusion import confusion_matrix
+    from pixelwise.metrics.conventions import CONVENTIONS, miou
+    from pixelwise.metrics.image import ScoredImage
+    from pixelwise.metrics.multilabel import bits_of, multilabel_counts, multilabel_scores, upsampled_bits
 
 __all__ = [
     "CONVENTIONS",
@@ -43,3 +48,30 @@ __all__ = [
     "upsampled_argmax",
     "upsampled_bits",
 ]
+
+_HOMES = {
+    "BoundaryCounts": "boundary",
+    "CONVENTIONS": "conventions",
+    "CalibrationCounts": "calibration",
+    "ScoredImage": "image",
+    "bits_of": "multilabel",
+    "boundary_counts": "boundary",
+    "calibration_counts": "calibration",
+    "confusion_matrix": "confusion",
+    "miou": "conventions",
+    "miou_interval": "bootstrap",
+    "multilabel_boundary_counts": "boundary",
+    "multilabel_counts": "multilabel",
+    "multilabel_scores": "multilabel",
+    "upsampled_argmax": "argmax",
+    "upsampled_bits": "multilabel",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch or OpenCV when it is first used (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pixelwise.metrics' has no attribute '{name}'")
+    value = getattr(importlib.import_module(f"pixelwise.metrics.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

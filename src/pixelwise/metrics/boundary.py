@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import cv2
 import numpy as np
 
-from pixelwise.metrics.confusion import confusion_matrix
 from pixelwise.metrics.metric import Accumulator, Metric, Task, Value, register
 from pixelwise.metrics.scores import mean_of
 from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
@@ -59,6 +58,8 @@ def boundary_counts(labels: np.ndarray, prediction: np.ndarray, num_classes: int
         prediction: uint8 (H, W), 0..K-1.
         num_classes: K.
     """
+    from pixelwise.metrics.confusion import confusion_matrix  # imports torch
+
     distance = max(1, round(DILATION_RATIO * math.hypot(*labels.shape)))
     void = labels == IGNORE
     truth = _bands(labels, distance, num_classes)

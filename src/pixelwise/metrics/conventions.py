@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from pixelwise.metrics.scores import as_counts
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CONVENTIONS = {
     "cityscapes": "a pixel predicted as void is a miss; classes without labels and predictions are left out",

@@ -142,7 +142,10 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
-METRICS: Registry[Metric] = Registry("metric", RecipeError, "R225", built_in=("pixelwise.metrics",))
+# Only what registers one: the rest of the package needs torch, and `evaluate --help` lists metrics.
+_BUILT_IN = tuple(f"pixelwise.metrics.{name}" for name in ("bootstrap", "boundary", "calibration", "scores"))
+
+METRICS: Registry[Metric] = Registry("metric", RecipeError, "R225", built_in=_BUILT_IN)
 """Metrics by name. `METRICS.find(name)` imports plug-ins where a name is unknown."""
 
 

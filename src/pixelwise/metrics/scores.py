@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import msgspec
 import numpy as np
-from torch import Tensor
 
 from pixelwise.metrics.metric import Accumulator, Metric, Task, Value, register
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pixelwise.metrics.image import ScoredImage
 
 
@@ -152,7 +153,7 @@ def as_counts(matrix: np.ndarray | Tensor) -> np.ndarray:
     Raises:
         ValueError: It is neither (K, K) nor (K, K + 1).
     """
-    counts = matrix.cpu().numpy() if isinstance(matrix, Tensor) else np.asarray(matrix)
+    counts = _array(matrix)
     if counts.ndim != 2 or counts.shape[1] - counts.shape[0] not in (0, 1):
         raise ValueError(f"the confusion matrix is {counts.shape}; expected (K, K), or (K, K + 1) with a void column")
     return counts.astype(np.int64)
@@ -164,10 +165,15 @@ def as_table(counts: np.ndarray | Tensor) -> np.ndarray:
     Raises:
         ValueError: They are not (K, 4).
     """
-    table = counts.cpu().numpy() if isinstance(counts, Tensor) else np.asarray(counts)
+    table = _array(counts)
     if table.ndim != 2 or table.shape[1] != 4:
         raise ValueError(f"the counts are {table.shape}; expected (K, 4): TP, FP, FN, TN of each class")
     return table.astype(np.int64)
+
+
+def _array(values: np.ndarray | Tensor) -> np.ndarray:
+    # Asked like this, so that listing metrics does not import torch.
+    return np.asarray(values.cpu() if hasattr(values, "cpu") else values)  # type: ignore[union-attr]
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> tuple[float, ...]:

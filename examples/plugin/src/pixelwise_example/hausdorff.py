@@ -8,12 +8,16 @@ the prediction have it, the distance is the diagonal of the image.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from pixelwise.metrics import Accumulator, Metric, ScoredImage, Task, Value, register
+from pixelwise.metrics import Accumulator, Metric, Task, Value, register
 from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
+
+if TYPE_CHECKING:
+    from pixelwise.metrics import ScoredImage
 
 PERCENTILE = 95
 
