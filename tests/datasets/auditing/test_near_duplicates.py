@@ -9,11 +9,11 @@ from PIL import Image
 from pixelwise.datasets.auditing.near_duplicates import (
     MAX_DISTANCE,
     NO_SIGNATURE,
-    Signature,
     HashedImage,
+    Signature,
     alike,
-    signature_of,
     repeated,
+    signature_of,
     twins_across,
 )
 
