@@ -180,7 +180,8 @@ def _near_duplicates(dataset: Dataset, twins: Twins) -> list[Finding]:
                 f"{_images(len(pairs), f'of {second} looks', f'of {second} look')} like images of {first}, e.g. "
                 f"{example}: scores on {second} would be too high",
                 list(dict.fromkeys(names)),
-                f"keep a video sequence in one split (`pixelwise data split` with `group`), or remove them from {first}",
+                "keep each video sequence in one split (`pixelwise data split` with `group`), or remove the images "
+                f"from {first}",
             )
         )
     return findings
