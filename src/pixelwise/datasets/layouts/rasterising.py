@@ -140,7 +140,8 @@ def decode_counts(text: str) -> np.ndarray:
     """The run lengths in COCO's compressed text, int64 (N,).
 
     Each character holds five bits of a number, the lowest first. Bit 32 says that more characters follow; bit 16 of the
-    last one says that the number is negative. From the fourth number on, the text holds the difference from the one two before.
+    last one says that the number is negative. From the fourth number on, the text holds the difference from the number
+    two places before.
 
     Raises:
         ValueError: A character is out of range, a number is too long, or the text ends within one.

@@ -94,7 +94,7 @@ def prepare(
         RecipeError: R203, there is no such data set.
         DataError: D250 or D251, a download failed or has another hash; D252, an archive cannot be unpacked or holds
             something else; D253, archives are missing that cannot or must not be downloaded, or files are missing at
-            the end; D226, SBD's masks cannot be converted.
+            the end; D226, a mask or a list of SBD is missing or damaged.
         ResourceError: S601, S602, the disk is full.
     """
     options = chosen(PrepareOptions, options, changes)
