@@ -19,10 +19,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         code: Error code `D...` or warning code `W...`, explained in `docs/errors.md`.
         severity: An `error` stops training unless its code is in `data.allow`.
-        message: The problem, found against expected; names the first file.
+        message: Description of the problem, found against expected; names the first file.
         files: The first five affected files, printable.
         total: Number of affected files.
-        fix: The way out: one sentence, a command or an override.
+        fix: Suggested fix: one sentence, a command or an override.
         split: The only affected split; empty if the finding is not about a single split.
     """
 

@@ -35,7 +35,7 @@ ANNOTATIONS = 10
 
 
 class Box(NamedTuple):
-    """A rectangle of one class: columns `left` to `right` and rows `top` to `bottom`; `right` and `bottom` are exclusive."""
+    """A rectangle of one class: columns `left` to `right` and rows `top` to `bottom`, without `right` and `bottom`."""
 
     class_id: int
     left: int
@@ -84,7 +84,7 @@ class Miniature(msgspec.Struct, frozen=True, kw_only=True):
         write: Writes the scenes below an existing folder. The files of a split sort in the order of its scenes.
         size: Height and width of the scenes.
         splits: Names of the splits that are written.
-        train_split: Name under which the training scenes are opened.
+        train_split: Name of the split under which the training scenes are opened.
         boxes: Whether the labels are rectangles on a background, which outlines can represent exactly.
     """
 

@@ -45,8 +45,8 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
         ids: Raw value (0..65535) of masks with one channel -> class id or 255 (ignored).
         colors: `#rrggbb` of RGB masks -> class id or 255. A table with colours but no ids is applied to the colours of
             palette images, too.
-        threshold: For black-and-white masks: values from the threshold on count as raw value 1, smaller ones as 0.
-        divisor: For masks with instance ids: raw values from the divisor on are class * divisor + instance.
+        threshold: Black-and-white masks: values from the threshold on count as raw value 1, smaller ones as 0.
+        divisor: Masks with instance ids: raw values from the divisor on are class * divisor + instance.
     """
 
     ids: dict[int, int] = {}

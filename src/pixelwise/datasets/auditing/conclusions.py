@@ -42,7 +42,7 @@ def collect_findings(
         examinations: The examinations of all pairs.
         pixels: Split -> number of labelled pixels of each class.
         changed: Files whose content changed although their modification time did not.
-        twins: Near-duplicates across splits.
+        twins: Near-duplicates across splits, as in `Twins`.
     """
     findings = [_relative(found, dataset.root) for found in dataset.problems]
     findings += _per_file(dataset, examinations)
