@@ -53,7 +53,7 @@ def class_weights(kind: ClassWeights, counts: SplitStatistics, *, multilabel: bo
 def positive_weights(pixels: Sequence[int], labelled: int) -> tuple[float, ...]:
     """Weights of positive pixels for multi-label data: sqrt(pixels without the class / pixels with it).
 
-    This is the ratio of the two weights that `inverse_sqrt_weights` would give to positive and negative pixels.
+    Each is the ratio of the two weights that `inverse_sqrt_weights` would give to positive and negative pixels.
 
     Args:
         pixels: Number of pixels of each class.
@@ -77,7 +77,7 @@ def enet_weights(pixels: Sequence[int], void_pixels: int) -> tuple[float, ...]:
 
 
 def median_frequency_weights(pixels: Sequence[int], pixels_of_images: Sequence[int]) -> tuple[float, ...]:
-    """Median frequency / frequency, a frequency being the class's share of the pixels in its images.
+    """Median frequency / frequency, where a frequency is a class's share of the pixels in the images that contain it.
 
     Args:
         pixels: Number of labelled pixels of each class.

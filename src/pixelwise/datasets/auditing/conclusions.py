@@ -150,7 +150,7 @@ def _leaks(dataset: Dataset, examinations: Iterable[Examination]) -> list[Findin
             shared.setdefault(tuple(paths), []).append(paths)
     findings = []
     for splits, groups in shared.items():
-        example = " = ".join(relative_name(groups[0][split], dataset.root) for split in splits)
+        example = " and ".join(relative_name(groups[0][split], dataset.root) for split in splits)
         findings.append(
             finding(
                 "D133",
@@ -261,7 +261,7 @@ def _class_warnings(
     void = [e for e in examinations if e.pixels is not None and int(e.pixels[IGNORE]) == e.size[0] * e.size[1]]
     if void:
         files = [relative_name(e.sample.mask_path or e.sample.image_path, dataset.root) for e in void]
-        text = f"{len(files)} masks ignore every pixel, so nothing can be learnt from them, e.g. {files[0]}"
+        text = f"{len(files)} masks hold only ignored pixels, so nothing can be learnt from them, e.g. {files[0]}"
         findings.append(finding("W212", text, files, "label them, or remove the pairs"))
     present = {name for counts in pixels.values() for name, count in zip(dataset.classes, counts, strict=True) if count}
     if len(present) == 1 and not dataset.multilabel:
