@@ -86,7 +86,7 @@ def test_every_pixel_is_either_mapped_or_counted_as_unknown(values: np.ndarray, 
 def test_colors_are_parsed_and_formatted():
     assert parse_color("#804080") == (128, 64, 128)
     assert format_color((128, 64, 128)) == "#804080"
-    with pytest.raises(ValueError, match="'red' is not a colour"):
+    with pytest.raises(ValueError, match="'red'"):
         parse_color("red")
 
 
@@ -99,9 +99,12 @@ def test_values_are_counted_with_the_most_frequent_first(dtype: type):
     assert list(count_values(np.array([3, 5, 5, 5, 9, 9], dtype)).items()) == [(5, 3), (9, 2), (3, 1)]
 
 
-@pytest.mark.parametrize(("ids", "colors"), [({-1: 0}, {}), ({0: 256}, {}), ({}, {"#000000": 300}), ({}, {"blue": 0})])
-def test_impossible_tables_are_refused(ids: dict[int, int], colors: dict[str, int]):
-    with pytest.raises(ValueError, match=r"maps|colour"):
+@pytest.mark.parametrize(
+    ("ids", "colors", "wrong"),
+    [({-1: 0}, {}, "-1"), ({0: 256}, {}, "256"), ({}, {"#000000": 300}, "#000000 to 300"), ({}, {"blue": 0}, "'blue'")],
+)
+def test_impossible_tables_are_refused(ids: dict[int, int], colors: dict[str, int], wrong: str):
+    with pytest.raises(ValueError, match=wrong):
         table_of(ids, colors)
 
 

@@ -58,7 +58,7 @@ def test_options_of_the_recipe_reach_the_reading(make_folder: MakeFolder):
 @pytest.mark.parametrize("name", ["auto", "camvid", "cityscapes", "folder", "voc-aug", "ade20k", "cocoseg21"])
 def test_a_folder_of_another_kind_is_d222_with_what_was_looked_for(tmp_path: Path, name: str):
     (tmp_path / "pictures").mkdir()
-    with pytest.raises(DataError, match="no images with masks found; it holds: pictures/") as caught:
+    with pytest.raises(DataError, match=r"\bpictures/") as caught:
         open_dataset(Data(dataset=name), tmp_path)
     assert caught.value.code == "D222"
     assert ("leftImg8bit" in caught.value.help) == (name == "cityscapes")
@@ -78,7 +78,7 @@ def test_without_a_mask_the_images_are_counted(tmp_path: Path):
     (tmp_path / "images").mkdir()
     for name in ("a.jpg", "b.png"):
         (tmp_path / "images" / name).touch()
-    with pytest.raises(DataError, match="no images with masks found among 2 image files; it holds: images/"):
+    with pytest.raises(DataError, match=r"\b2\b.*\bimages/"):
         open_dataset(Data(), tmp_path)
 
 
@@ -91,22 +91,23 @@ def test_a_description_outside_of_the_inner_folder_counts(make_folder: MakeFolde
 def test_of_several_data_sets_in_a_folder_none_is_chosen(make_folder: MakeFolder):
     outer = make_folder({"train/a": MASK}, "outer/one").parent
     make_folder({"train/a": MASK}, "outer/two")
-    with pytest.raises(DataError, match=r"holds 2 data sets: .*outer/one, .*outer/two") as caught:
+    with pytest.raises(DataError, match=r"\b2\b.*outer/one, .*outer/two") as caught:
         open_dataset(Data(), outer)
     assert (caught.value.code, caught.value.help.count("outer/one")) == ("D222", 1)
 
 
-@pytest.mark.parametrize(("root", "state"), [(None, "needs a folder"), (Path("/nowhere/at/all"), "does not exist")])
-def test_no_folder_is_d222(root: Path | None, state: str):
-    with pytest.raises(DataError, match=state) as caught:
+@pytest.mark.parametrize(("root", "named"), [(None, "'auto'"), (Path("/nowhere/at/all"), "/nowhere/at/all")])
+def test_no_folder_is_d222(root: Path | None, named: str):
+    with pytest.raises(DataError, match=named) as caught:
         open_dataset(Data(), root)
     assert caught.value.code == "D222"
 
 
 def test_a_file_instead_of_a_folder_is_d222(tmp_path: Path):
     (tmp_path / "a.png").touch()
-    with pytest.raises(DataError, match="is not a folder"):
+    with pytest.raises(DataError, match=r"a\.png") as caught:
         open_dataset(Data(), tmp_path / "a.png")
+    assert caught.value.code == "D222"
 
 
 def test_problems_are_collected_instead_of_raised(make_folder: MakeFolder):
@@ -159,14 +160,14 @@ def test_splits_that_share_images_with_an_opened_one_are_counted_beside_it(tmp_p
 
 
 def test_a_name_that_no_format_has_is_corrected(tmp_path: Path):
-    with pytest.raises(RecipeError, match=r"data\.dataset: .*'foldr'; did you mean 'folder'") as caught:
+    with pytest.raises(RecipeError, match=r"data\.dataset: .*'foldr'.*'folder'") as caught:
         open_dataset(Data(dataset="foldr"), tmp_path)
     assert caught.value.code == "R203"
     assert set(FORMATS.own()) <= set(caught.value.help.replace(";", ",").removeprefix("known are ").split(", "))
 
 
 def test_multilabel_data_is_refused_in_formats_that_have_none(make_folder: MakeFolder):
-    with pytest.raises(RecipeError, match=r"'camvid'; expected folder or auto") as caught:
+    with pytest.raises(RecipeError, match=r"data\.multilabel.*'camvid'.*\bfolder\b") as caught:
         open_dataset(Data(dataset="camvid", multilabel=True), make_folder({"train/a": MASK}))
     assert caught.value.code == "R203"
 
@@ -189,7 +190,7 @@ def test_a_missing_part_of_voc_names_the_command(tmp_path: Path):
         (lists / f"{name}.txt").write_text("2007_000032\n")
     dataset = open_dataset(Data(dataset="voc-aug", train_split="train_aug"), tmp_path)
     (problem,) = [found for found in dataset.problems if found.code == "D226"]
-    assert problem.fix.endswith(f"`pixelwise data prepare voc-aug --root {tmp_path}` brings or names what is missing")
+    assert f"`pixelwise data prepare voc-aug --root {tmp_path}`" in problem.fix
 
 
 def test_missing_masks_of_cityscapes_name_the_command(tmp_path: Path):

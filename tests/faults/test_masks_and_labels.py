@@ -199,14 +199,15 @@ def test_B8_a_class_missing_in_a_split_is_w210_by_name(write: Write, check: Chec
     root = write({"train/a": MASK, "val/b": np.minimum(MASK, 1)})
     code, findings, _ = check(root, CLASSES)
     assert code == 0
-    assert "val: c has no pixel; scores there are means over 2 of 3 classes" in findings["W210"]["message"]
+    assert findings["W210"]["message"].startswith("val: c ")
+    assert "2 of 3 classes" in findings["W210"]["message"]
 
 
 def test_B9_a_single_class_is_w211(write: Write, check: Check):
     code, findings, _ = check(write({"train/a": np.zeros_like(MASK)}), 'data.classes=["a", "b"]')
     assert code == 0
-    assert "only class 'a' is present" in findings["W211"]["message"]
-    assert "mIoU 100 %" in findings["W211"]["message"]
+    assert "'a'" in findings["W211"]["message"]
+    assert "100 %" in findings["W211"]["message"]
 
 
 def test_B10_an_image_without_a_mask_is_d220_with_the_nearest_name(write: Write, check: Check):

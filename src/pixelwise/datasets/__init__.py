@@ -1,1 +1,1 @@
-"""Data sets: formats and layouts, classes, decoding, the audit, and writing new ones."""
+"""Data sets: formats, layouts, classes, decoding, the audit, and writing new data sets."""

@@ -1,7 +1,7 @@
-"""Why masks hold values nobody expected, and the override that would make sense of them.
+"""Explains unexpected mask values and proposes overrides that give them a meaning.
 
-Pure functions of the values that were found: the error about one file and the audit of a whole
-data set give the same explanations.
+All are pure functions of the values found, so that the error about one file and the audit of a whole data set give the
+same explanations.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ _MANY_IDS = 64
 _MANY_COLORS = 40
 _SHOWN = 5
 _RANGES = 20
-# What compression makes of black and white lies this near to them.
+# Compression changes black and white by at most this much.
 _NEARLY = 31
 _FEW_GREYS = 4
 MOSTLY = 0.9
-"""Masks with this share of black and white pixels are meant to be black and white."""
-THRESHOLD_HELP = "data.mask_threshold=128 reads them as black and white: values from there on are the object"
+"""Masks with at least this share of nearly black and nearly white pixels are meant to be black and white."""
+THRESHOLD_HELP = "data.mask_threshold=128 reads them as black and white: values from 128 on are the object"
 
 
 def describe_counts(counts: Mapping[int, int], *, colors: bool = False) -> str:
-    """`19 (2 px), 33 (7 px)`, at most five values, the most frequent first."""
+    """`33 (7 px), 19 (2 px)`: at most five values, the most frequent first."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     names = ((f"#{value:06x}" if colors else str(value), pixels) for value, pixels in ordered[:_SHOWN])
     text = ", ".join(f"{name} ({pixels} px)" for name, pixels in names)
@@ -33,7 +33,7 @@ def describe_counts(counts: Mapping[int, int], *, colors: bool = False) -> str:
 
 
 def describe_ids(ids: Collection[int]) -> str:
-    """`0..18 or 255 (ignored)`: ranges where three ids or more follow each other."""
+    """`0..18 or 255 (ignored)`: three or more consecutive ids become a range."""
     named = sorted(set(ids) - {IGNORE})
     if not named:
         return "255 (ignored)"
@@ -51,10 +51,10 @@ def describe_ids(ids: Collection[int]) -> str:
 
 
 def black_and_white_share(counts: Mapping[int, int]) -> float:
-    """The share of the pixels, 0..1, that are nearly 0 or nearly 255; 0.0 where one of the two is missing.
+    """Share of the pixels, 0..1, that are nearly 0 or nearly 255; 0.0 if one of the two is missing.
 
     Args:
-        counts: Raw value -> pixels.
+        counts: Raw value -> number of pixels.
     """
     black = sum(pixels for value, pixels in counts.items() if value <= _NEARLY)
     white = sum(pixels for value, pixels in counts.items() if 255 - _NEARLY <= value <= 255)
@@ -62,29 +62,29 @@ def black_and_white_share(counts: Mapping[int, int]) -> float:
 
 
 def are_smoothed(counts: Mapping[int, int]) -> bool:
-    """Whether the values are those of black and white masks with grey edges, as resizing or smoothing leaves them.
+    """Whether the values are those of black-and-white masks with grey edges, as resizing or smoothing leaves them.
 
     Args:
-        counts: Raw value -> pixels, of all masks together.
+        counts: Raw value -> number of pixels, over all masks.
     """
     greys = sum(_NEARLY < value < 255 - _NEARLY for value in counts)
     return greys >= _FEW_GREYS and black_and_white_share(counts) >= MOSTLY
 
 
 def label_map_override(mapping: Mapping[int, int]) -> str:
-    """The command line override for a label map, quoted for a shell."""
+    """The command-line override for a label map, quoted for a shell."""
     entries = ", ".join(f"{raw} = {class_id}" for raw, class_id in sorted(mapping.items()))
     return f"'data.label_map={{{entries}}}'"
 
 
 def colors_override(mapping: Mapping[int, int]) -> str:
-    """The command line override for a colour table (`0xrrggbb` -> class id), quoted for a shell."""
+    """The command-line override for a colour table (`0xrrggbb` -> class id), quoted for a shell."""
     entries = ", ".join(f'"#{code:06x}" = {class_id}' for code, class_id in mapping.items())
     return f"'data.colors={{{entries}}}'"
 
 
 def compact_map(ids: Collection[int]) -> dict[int, int]:
-    """The smallest map that makes raw ids contiguous: sorted ids become 0, 1, ...; 255 stays ignored."""
+    """The label map that makes raw ids contiguous: sorted ids become 0, 1, ...; 255 stays ignored."""
     return {
         **{raw: i for i, raw in enumerate(sorted(set(ids) - {IGNORE}))},
         **({IGNORE: IGNORE} if IGNORE in ids else {}),
@@ -92,29 +92,29 @@ def compact_map(ids: Collection[int]) -> dict[int, int]:
 
 
 def explain_lossy(counts: Mapping[int, int]) -> str:
-    """What to do about a mask in a lossy format.
+    """The fix for a mask in a lossy format.
 
     Args:
-        counts: Raw value -> pixels; empty where it is a colour picture.
+        counts: Raw value -> number of pixels; empty for a colour image.
     """
     if counts and black_and_white_share(counts) >= MOSTLY:
         return f"{THRESHOLD_HELP}; or export the masks as PNG"
-    return "export the mask as PNG; converting this file does not bring the ids back"
+    return "export the mask as PNG; converting this file does not restore the ids"
 
 
 def explain_unknown_ids(unknown: Collection[int], seen: Collection[int], num_classes: int) -> str:
     """The likely cause of raw ids that the label table does not name, and the fix.
 
     Args:
-        unknown: Raw ids without a meaning.
+        unknown: Raw ids that the label table does not name.
         seen: All raw ids of the masks, known ones included.
         num_classes: Number of classes of the data set.
     """
     labelled = sorted(set(seen) - {IGNORE})
     if len(set(unknown)) > _MANY_IDS:
         return (
-            "so many values mean that the mask was resized with interpolation, saved from a photo, or holds "
-            "instance numbers: export class ids, resized with nearest-neighbour"
+            "so many values mean that the mask was resized with interpolation, is a photo, or holds instance ids: "
+            "export class ids, and resize with nearest neighbour"
         )
     if labelled and min(labelled) >= 1 and max(labelled) == num_classes:
         shifted = {raw: raw - 1 for raw in range(1, num_classes + 1)}
@@ -125,10 +125,10 @@ def explain_unknown_ids(unknown: Collection[int], seen: Collection[int], num_cla
         shifted = {0: IGNORE, **{raw: raw - 1 for raw in range(1, num_classes + 1)}}
         return (
             f"if 0 means unlabelled, add {label_map_override(shifted)}; "
-            f"otherwise a name is missing in data.classes ({num_classes} names)"
+            f"otherwise data.classes lacks a name (it has {num_classes})"
         )
     if min(unknown) >= 1000:
-        return "these look like instance numbers (class * 1000 + instance): export semantic class ids instead"
+        return "these look like instance ids (class * 1000 + instance): export semantic class ids instead"
     known = {raw: raw for raw in range(num_classes)}
     return (
         f"to ignore them, add {label_map_override({**known, **dict.fromkeys(unknown, IGNORE)})}; "
@@ -151,10 +151,10 @@ def known_palettes() -> dict[str, dict[int, int]]:
 
 
 def explain_colors_without_table(colors: Mapping[int, int]) -> tuple[str, str]:
-    """What RGB masks seem to hold, and the fix, when no colour table was given.
+    """The likely content of RGB masks without a colour table, and the fix.
 
     Args:
-        colors: `0xrrggbb` -> pixel count.
+        colors: `0xrrggbb` -> number of pixels.
 
     Returns:
         A clause for the message and the help text.
@@ -164,12 +164,12 @@ def explain_colors_without_table(colors: Mapping[int, int]) -> tuple[str, str]:
         ((name, sum(colors.get(code, 0) for code in table), table) for name, table in known_palettes().items()),
         key=lambda item: item[1],
     )
-    # Black is part of every palette, and a single colour may agree by chance.
+    # Black is part of every palette, and a single colour may match by chance.
     if matched >= 0.5 * total and len(set(colors) & set(table) - {0}) >= 2:
         found = {code: class_id for code, class_id in table.items() if code in colors}
         return (
             f"{100 * matched / total:.1f} % of the pixels have colours of the {name} palette",
-            f"add {colors_override(found)}, ids as in {name}",
+            f"add {colors_override(found)}, with the class ids of {name}",
         )
     if len(colors) > _MANY_COLORS:
         return (
@@ -179,18 +179,18 @@ def explain_colors_without_table(colors: Mapping[int, int]) -> tuple[str, str]:
     by_area = sorted(colors, key=lambda code: -colors[code])
     return (
         f"they are {describe_counts(colors, colors=True)}",
-        f"say what they mean, for example {colors_override({code: i for i, code in enumerate(by_area)})}",
+        f"map them to classes, for example {colors_override({code: i for i, code in enumerate(by_area)})}",
     )
 
 
 def explain_unknown_colors(unknown: Mapping[int, int], total_pixels: int, num_colors: int) -> tuple[str, str]:
-    """What colours outside the colour table mean: a message clause and the help text."""
+    """The likely cause of colours outside the colour table: a clause for the message and the help text."""
     percent = 100 * sum(unknown.values()) / total_pixels
     share = f"{num_colors} colours; {percent:.2g} % of the pixels are not in the colour table"
     if len(unknown) > _MANY_COLORS:
         return (
             f"{share}: the mask was saved as JPEG or resized with interpolation",
-            "export it as PNG at its own size, without smoothing; colours are never guessed",
+            "export it as PNG at its original size, without smoothing; colours are never guessed",
         )
     return (
         f"{share}: {describe_counts(unknown, colors=True)}",

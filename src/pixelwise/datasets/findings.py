@@ -1,4 +1,4 @@
-"""Findings: what is wrong or odd with a data set is collected instead of raised, so that all of it is listed."""
+"""Findings: problems of a data set, collected instead of raised so that all of them are listed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of problem and the files that have it.
 
     Attributes:
-        code: `D...` or `W...`; `docs/errors.md` explains each.
+        code: Error code `D...` or warning code `W...`, explained in `docs/errors.md`.
         severity: An `error` stops training unless its code is in `data.allow`.
-        message: What was found against what was expected; names the first file.
-        files: The first five files, printable.
-        total: How many files there are.
-        fix: What to do: one sentence, a command or an override.
-        split: The only split that has it; empty: it is not known of one split alone.
+        message: Description of the problem, found against expected; names the first file.
+        files: The first five affected files, printable.
+        total: Number of affected files.
+        fix: Suggested fix: one sentence, a command or an override.
+        split: The only affected split; empty if the finding is not about a single split.
     """
 
     code: str
@@ -48,5 +48,5 @@ def finding(code: str, message: str, files: Sequence[str] = (), fix: str = "") -
 
 
 def finding_of(error: DataError, file: str) -> Finding:
-    """The finding that says what a raised `error` about one file says."""
+    """The finding with the code, message and fix of an error about one file."""
     return finding(error.code, error.message, [file], error.help)

@@ -1,4 +1,4 @@
-"""The fingerprint of a data set, one hash of all that it contains; and hashes of files that are not computed twice."""
+"""The fingerprint of a data set, one hash of all its content, and a cache of the hashes of files."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from pixelwise.storage.cache_kinds import HASHES
 from pixelwise.storage.caches import recall, remember
 
 SETTLED_SECONDS = 2.0
-"""Younger files are not remembered: they may change again within the resolution of their time stamps."""
+"""Hashes of younger files are not cached: they may change again within the resolution of their time stamps."""
 
 
-class _Known(msgspec.Struct, frozen=True, array_like=True):
+class _CachedHash(msgspec.Struct, frozen=True, array_like=True):
     size: int
     mtime_ns: int
     sha256: str
 
 
 class HashCache:
-    """SHA-256 of files, remembered by path, size and modification time in the user's cache folder.
+    """SHA-256 of files, cached by path, size and modification time in the user's cache folder.
 
     Args:
-        root: The data set; every root has a cache file of its own.
+        root: Folder of the data set; every folder has its own cache file.
 
     Attributes:
-        changed: Files whose content differs although size and modification time did not change:
-            damaged on the disk. Found by `digest(path, fresh=True)` only.
+        changed: Files whose content changed although size and modification time did not: they were damaged on disk.
+            Only `digest(path, fresh=True)` finds them.
     """
 
     def __init__(self, root: Path) -> None:
         self._key = sha256_bytes(os.fsencode(root.resolve()))[:20]
         self._known = self._load()
-        self._new: dict[bytes, _Known] = {}
+        self._new: dict[bytes, _CachedHash] = {}
         self.changed: list[Path] = []
 
     def digest(self, path: Path, *, fresh: bool = False) -> str:
-        """Hexadecimal SHA-256 of the file, from the cache unless `fresh`. Callable from any thread.
+        """Hexadecimal SHA-256 of the file, from the cache unless `fresh`. Thread-safe.
 
         Raises:
             OSError: The file cannot be read.
@@ -60,32 +60,31 @@ class HashCache:
         if known is not None and same_stat and known.sha256 != digest:
             self.changed.append(path)
         elif not same_stat and time.time() - facts.st_mtime > SETTLED_SECONDS:
-            self._new[key] = _Known(facts.st_size, facts.st_mtime_ns, digest)
+            self._new[key] = _CachedHash(facts.st_size, facts.st_mtime_ns, digest)
         return digest
 
     def save(self) -> None:
-        """Write what was added to the cache folder, atomically. Content that `changed` is not taken over."""
+        """Write new hashes to the cache folder, atomically; those of `changed` files keep their old value."""
         if self._new:
             # Another process may have saved in the meantime: keep its entries.
             remember(HASHES, self._key, {**self._load(), **self._new})
             self._new = {}
 
-    def _load(self) -> dict[bytes, _Known]:
-        return recall(HASHES, self._key, dict[bytes, _Known]) or {}
+    def _load(self) -> dict[bytes, _CachedHash]:
+        return recall(HASHES, self._key, dict[bytes, _CachedHash]) or {}
 
 
 def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh: bool = False) -> str:
-    """SHA-256 (hexadecimal) of what `dataset` holds: equal fingerprints, equal data.
+    """SHA-256 (hexadecimal) of the content of `dataset`: equal fingerprints mean equal data.
 
-    It covers split names, ids, the contents of all images and masks, the label table, the classes
-    and the reading options; not where the files lie.
+    It covers split names, ids, the contents of all images and masks, the label table, the classes and the reading
+    options, but not the location of the files. A file that cannot be read counts as `unreadable`; the audit reports
+    such files.
 
     Args:
-        dataset: The data set, as `open_dataset` gives it.
-        splits: Names; None takes all.
-        fresh: Read every file even if its hash is known.
-
-    A file that cannot be read counts as `unreadable`; the audit says which ones those are.
+        dataset: The data set, as returned by `open_dataset`.
+        splits: Names of the splits to cover; None covers all.
+        fresh: Read every file even if its hash is cached.
     """
     names = sorted(dataset.splits if splits is None else splits)
     samples = [(name, sample) for name in names for sample in dataset.splits.get(name, ())]
@@ -101,14 +100,14 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
         table = (*table, label_table.threshold, label_table.divisor)
     reading = msgspec.to_builtins(dataset.reading)
     if dataset.reading.channels is None:
-        # Left out, so that data which was known before channels could be chosen keeps its fingerprint.
+        # Left out so that data keeps the fingerprint that it had before channels could be chosen.
         del reading["channels"]
     described = (names, content, table, dataset.classes, reading)
     return hashlib.sha256(msgspec.json.encode(described)).hexdigest()
 
 
 def _of_masks(sample: Sample, digests: Mapping[Path, str]) -> str | list[str | None] | None:
-    """The digest of the mask; of multi-label data one per class and that of ignored pixels."""
+    """The digest of the mask; for multi-label data, one per class and that of the mask of ignored pixels."""
     if not sample.class_masks:
         return digests[sample.mask_path] if sample.mask_path else None
     return [None if path is None else digests[path] for path in (*sample.class_masks, sample.ignore_mask)]
@@ -122,7 +121,7 @@ def _digest(cache: HashCache, path: Path, fresh: bool) -> str:
 
 
 def stat_signature(paths: Iterable[Path]) -> str:
-    """SHA-256 of paths, sizes and modification times: changes when a file is touched, reads none."""
+    """SHA-256 of paths, sizes and modification times; it changes when a file is touched, and no file is read."""
     digest = hashlib.sha256()
     for path in paths:
         try:

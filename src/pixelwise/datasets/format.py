@@ -1,6 +1,6 @@
-"""Data formats: what one consists of, and the registry of all that are known, ours and those of other packages.
+"""Data formats: their definition, and the registry of built-in formats and those of other packages.
 
-A module registers a format when it is imported, ours (`pixelwise.datasets.formats`) and a stranger's by the same call:
+A module registers its formats when it is imported, with the same call in `pixelwise.datasets.formats` and elsewhere:
 
     register(Format(name="npz", title="NumPy archives of image and label", expected="...", layout=npz_layout, ...))
 """
@@ -23,19 +23,19 @@ from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.sizes import Size
 
 UNMISTAKABLE = 50
-"""Priority of a data set whose folders have names that no other has, such as `leftImg8bit`."""
+"""Priority of a data set whose folders have names that no other data set uses, such as `leftImg8bit`."""
 PUBLIC = 40
-"""Priority of a public data set that is told from own data in the same layout by the names of its files."""
+"""Priority of a public data set that only its file names distinguish from custom data in the same layout."""
 LISTS = 30
-"""Priority of lists of files: who writes them means exactly those files."""
+"""Priority of lists of files: whoever writes them means exactly those files."""
 MASKS = 20
-"""Priority of masks that are images."""
+"""Priority of masks that are stored as images."""
 ANNOTATIONS = 10
-"""Priority of outlines in text files. Masks go first: whoever has both made the masks from the outlines."""
+"""Priority of shapes in annotation files. Masks come first: in a folder with both, they were made from the shapes."""
 
 
 class Box(NamedTuple):
-    """A rectangle of one class: the pixels from column `left` to `right` and row `top` to `bottom`, both exclusive."""
+    """A rectangle of one class: columns `left` to `right` and rows `top` to `bottom`, without `right` and `bottom`."""
 
     class_id: int
     left: int
@@ -50,8 +50,8 @@ class Scene(NamedTuple):
     Attributes:
         image: uint8 (H, W, 3), RGB.
         labels: uint8 (H, W) class ids, 255 = ignored.
-        boxes: The rectangles that the labels consist of, on a background of class 0; empty where they consist of
-            anything else.
+        boxes: The rectangles that make up the labels, on a background of class 0; empty if the labels have other
+            shapes.
     """
 
     image: np.ndarray
@@ -65,7 +65,7 @@ class Scenes(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         classes: Class names; the position is the class id.
         splits: The scenes of every split.
-        raw_values: Class id or 255 -> the value that stands for it in a mask file, uint8 (256,).
+        raw_values: Class id or 255 -> its value in a mask file, uint8 (256,).
     """
 
     classes: tuple[str, ...]
@@ -78,14 +78,14 @@ class Scenes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Miniature(msgspec.Struct, frozen=True, kw_only=True):
-    """How a small data set is written in a format, for tests and for trying a pipeline without the real data.
+    """A writer of small data sets in a format, for tests and for trying a pipeline without the real data.
 
     Attributes:
-        write: Writes the scenes below a folder, which exists. Files of a split sort in the order of its scenes.
+        write: Writes the scenes below an existing folder. The files of a split sort in the order of its scenes.
         size: Height and width of the scenes.
         splits: Names of the splits that are written.
-        train_split: The split that the training scenes are opened as.
-        boxes: Whether the labels are rectangles on a background, as outlines can say them exactly.
+        train_split: Name of the split under which the training scenes are opened.
+        boxes: Whether the labels are rectangles on a background, which outlines can represent exactly.
     """
 
     write: Callable[[Path, Scenes], None]
@@ -96,24 +96,24 @@ class Miniature(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Format(msgspec.Struct, frozen=True, kw_only=True):
-    """One way in which a data set lies on disk.
+    """One way to store a data set on disk.
 
     Attributes:
-        name: What `data.dataset` calls it.
+        name: Name of the format, as in `data.dataset`.
         title: A few words for lists of formats, such as `LabelMe`.
-        expected: The files and folders that are looked for; follows "looked for" in the error where they are missing.
-        layout: Lists the images and masks below a folder; None if the folder holds none of this format.
-        recognise: Whether `data.dataset=auto` should try this format on a folder: a quick look, at names if possible;
-            `layout` has the last word. None: the format has to be named.
+        expected: The files and folders of this format; follows "looked for" in the error if they are missing.
+        layout: Lists the images and masks below a folder; None if the folder holds no data in this format.
+        recognise: Whether `data.dataset=auto` should try this format on a folder: a quick check, of names if possible;
+            `layout` has the final say. None: the format has to be named.
         priority: Decides between formats that recognise the same folder: the highest is tried first.
-        classes: The classes where the data set always has the same ones; None: its files, its masks or
-            `dataset.toml` say them.
+        classes: The classes, if the data set always has the same ones; None: its files, its masks or `dataset.toml`
+            define them.
         drawn: Whether `layout` draws or unpacks masks into the cache folder, which takes long for large data sets.
-        generate: Makes the data where no folder is given, and returns its folder; None: a folder is needed.
+        generate: Generates the data if no folder is given, and returns its folder; None: a folder is needed.
         class_layout: Like `layout`, for one mask per class (`data.multilabel`); None: the format has no such masks.
-        last_resort: Like `layout`, tried where nothing is recognised in a folder nor in the folders below it.
-        publications: Sources of a public data set; the first one brings what the format needs.
-        miniature: How to write a small data set in this format; None: nobody can try it without data.
+        last_resort: Like `layout`, tried if no format recognises the folder or a folder below it.
+        publications: Sources of a public data set; the first one provides what the format needs.
+        miniature: Writer of small data sets in this format; None: the format cannot be tried without data.
     """
 
     name: str
@@ -131,25 +131,25 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     miniature: Miniature | None = None
 
     def prepare_command(self, folder: Path) -> str | None:
-        """The command that brings the public data set into a folder; None for own data."""
+        """The command that prepares the public data set in a folder; None for custom data."""
         return self.publications[0].command(folder) if self.publications else None
 
 
 class OtherFormatError(DataError):
-    """Raised by `Format.layout` for files that are named like this format's but are another one's.
+    """Raised by `Format.layout` for files that are named as in this format but belong to another one.
 
-    With `data.dataset=auto` the next format is tried; who named this one sees the error.
+    With `data.dataset=auto`, the next format is tried; if this format was named, the user sees the error.
     """
 
 
 FORMATS: Registry[Format] = Registry("data format", RecipeError, "R203", built_in=("pixelwise.datasets.formats",))
-"""Data formats by name: what `data.dataset` can say besides `auto`."""
+"""Data formats by name: the values of `data.dataset` besides `auto`."""
 
 
 def register(format: Format) -> Format:
     """Add a data format.
 
-    Its classes, if it always has the same ones, become those of recipes that name it.
+    If it always has the same classes, recipes that name the format get them.
 
     Raises:
         RecipeError: R234, another format has this name.
@@ -164,22 +164,22 @@ def format_of(name: str) -> Format:
     """The format that `data.dataset` names.
 
     Raises:
-        RecipeError: R203, there is none of that name; names the nearest.
+        RecipeError: R203, there is no such format; the message suggests the nearest name.
     """
     return FORMATS.find(name, "data.dataset: ")
 
 
 def raw_values(classes: ClassSet | None, num_classes: int) -> np.ndarray:
-    """Class id or 255 -> the value that stands for it in the masks of a data set, uint8 (256,).
+    """Class id or 255 -> its value in the masks of a data set, uint8 (256,).
 
     Args:
         classes: The classes of a known data set; None: masks hold class ids.
-        num_classes: Number of classes that are written.
+        num_classes: Number of classes to write.
     """
     values = np.arange(256, dtype=np.uint8)
     if classes is None:
         return values
-    # The first value of several that mean the same: the last one may never be in a file.
+    # Of several values with the same meaning, the first: the last may never occur in a file.
     raw_of = {class_id: raw for raw, class_id in reversed(classes.label_table.items())}
     for class_id in (*range(num_classes), IGNORE):
         values[class_id] = raw_of.get(class_id, raw_of[0])

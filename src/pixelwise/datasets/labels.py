@@ -1,7 +1,7 @@
-"""Decoded masks -> class ids.
+"""Maps decoded masks to class ids.
 
-A `LabelTable` says what every raw value of a mask file means. A value it does not name is never
-mapped silently: `map_ids` and `map_colors` return the unknown values with their pixel counts.
+A `LabelTable` gives the meaning of every raw value of a mask file. A value that it does not name is never mapped
+silently: `map_ids` and `map_colors` return the unknown values with their pixel counts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def parse_color(text: str) -> Color:
     """`#rrggbb` -> (red, green, blue).
 
     Raises:
-        ValueError: The text is no such colour.
+        ValueError: The text is not a colour of this form.
     """
     match = _HEX_COLOR.fullmatch(text.strip())
     if match is None:
@@ -39,14 +39,14 @@ def format_color(color: Color) -> str:
 
 
 class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
-    """What the raw values of mask files mean.
+    """The meaning of the raw values of mask files.
 
     Attributes:
         ids: Raw value (0..65535) of masks with one channel -> class id or 255 (ignored).
-        colors: `#rrggbb` of RGB masks -> class id or 255. A table with colours and without ids
-            reads palette images by their colours too.
-        threshold: Masks are black and white: values from here on count as raw value 1, others as 0.
-        divisor: Raw values from here on are class * divisor + instance.
+        colors: `#rrggbb` of RGB masks -> class id or 255. A table with colours but no ids is applied to the colours of
+            palette images, too.
+        threshold: Black-and-white masks: values from the threshold on count as raw value 1, smaller ones as 0.
+        divisor: Masks with instance ids: raw values from the divisor on are class * divisor + instance.
     """
 
     ids: dict[int, int] = {}
@@ -55,14 +55,14 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
     divisor: int | None = None
 
     def map_ids(self, values: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
-        """Class ids of a mask with one channel.
+        """Map a mask with one channel to class ids.
 
         Args:
-            values: (H, W), any integer dtype.
+            values: Raw values (H, W) of any integer dtype.
 
         Returns:
-            uint8 (H, W) class ids with 255 = ignored, and the unknown raw values with their pixel
-            counts (their pixels are 255 in the labels).
+            uint8 (H, W) class ids with 255 = ignored, and the unknown raw values with their pixel counts (their pixels
+            are 255 in the class ids).
         """
         lookup, is_unknown = _id_lookup(tuple(sorted(self.ids.items())))
         if self.threshold is not None:
@@ -83,13 +83,13 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
         return labels, count_values(values[unknown]) if unknown.any() else {}
 
     def map_colors(self, rgb: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
-        """Class ids of an RGB mask.
+        """Map an RGB mask to class ids.
 
         Args:
-            rgb: uint8 (H, W, 3).
+            rgb: Colours of the mask, uint8 (H, W, 3).
 
         Returns:
-            As `map_ids`; unknown colours are `0xrrggbb`.
+            As for `map_ids`; unknown colours are keyed by `0xrrggbb`.
         """
         codes = color_codes(rgb)
         found = _color_lookup(tuple(sorted(self.colors.items())))[codes]
@@ -99,16 +99,16 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
         return np.where(unknown, IGNORE, found).astype(np.uint8), count_values(codes[unknown])
 
     def to_raw(self, labels: np.ndarray) -> np.ndarray:
-        """The inverse, for writing masks in the data set's own ids.
+        """Map class ids back to raw values, for writing masks with the data set's own ids.
 
-        A class with several raw values is written as the smallest of them. Ignored pixels become
-        the smallest ignored raw value, or 255 where the table ignores none.
+        A class with several raw values is written as the smallest of them. Ignored pixels become the smallest ignored
+        raw value, or 255 if the table ignores none.
 
         Args:
             labels: uint8 (H, W) class ids with 255 = ignored.
 
         Returns:
-            (H, W), uint8, or uint16 where a raw value exceeds 255.
+            Raw values (H, W), uint8, or uint16 if a raw value of the table exceeds 255.
 
         Raises:
             ValueError: A class id has no raw value.
@@ -124,14 +124,14 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def presence(values: np.ndarray, threshold: int | None = None) -> tuple[np.ndarray, dict[int, int]]:
-    """The pixels at which a black and white mask says that its class is.
+    """The pixels that a black-and-white mask marks as its class.
 
     Args:
-        values: (H, W), any integer dtype: 0 and one of 1, 255 and 65535.
-        threshold: Values from here on are the class, whatever they are; None: only the two are allowed.
+        values: Raw values (H, W) of any integer dtype: 0 and one of 1, 255 and 65535.
+        threshold: Values from the threshold on mark the class; None: only the two values are allowed.
 
     Returns:
-        bool (H, W), and the values that a mask of two values does not have, with their pixel counts.
+        bool (H, W), and all other values with their pixel counts.
     """
     if threshold is not None:
         return values >= threshold, {}
@@ -141,7 +141,7 @@ def presence(values: np.ndarray, threshold: int | None = None) -> tuple[np.ndarr
 
 
 def semantic_ids(values: np.ndarray, divisor: int) -> np.ndarray:
-    """Raw class ids of integers that hold class * divisor + instance; smaller ones than `divisor` stay."""
+    """Raw class ids of values that are class * divisor + instance; values below `divisor` are kept."""
     wide = values.astype(np.int64)
     return np.where(wide < divisor, wide, wide // divisor).astype(values.dtype)
 
@@ -153,7 +153,7 @@ def color_codes(rgb: np.ndarray) -> np.ndarray:
 
 
 def count_values(values: np.ndarray) -> dict[int, int]:
-    """Value -> how often it occurs, the most frequent first."""
+    """Value -> number of occurrences, the most frequent first."""
     if values.dtype in (np.uint8, np.uint16):
         histogram = np.bincount(values.ravel())  # five times faster than sorting
         unique = histogram.nonzero()[0]
@@ -165,7 +165,7 @@ def count_values(values: np.ndarray) -> dict[int, int]:
 
 
 def table_of(ids: Mapping[int, int], colors: Mapping[str, int] | None = None) -> LabelTable:
-    """A table that ignores raw 255 unless `ids` says otherwise.
+    """A table that ignores raw value 255 unless `ids` gives it another meaning.
 
     Raises:
         ValueError: A colour is malformed, a raw value is outside 0..65535, or a class id outside

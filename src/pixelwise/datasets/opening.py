@@ -1,4 +1,4 @@
-"""A folder -> a `Dataset`: finds its files, resolves the classes, collects problems."""
+"""Opens a folder as a `Dataset`: finds its files, resolves the classes, collects problems."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from pixelwise.recipes.schema.data import Data
 from pixelwise.storage import printable
 
 GENERIC_RECIPE = "unet-resnet18"
-"""Name of the recipe whose data section says how to read a folder when no recipe is named."""
+"""Name of the recipe whose data section sets how a folder is read if no recipe is named."""
 _MISSING = ("D220", "D221", "D226")
-"""Codes of findings about files that are not there."""
+"""Codes of findings about missing files."""
 
 
 def open_dataset(data: Data, root: Path | None) -> Dataset:
     """Open the data set that `data` describes in the folder `root`.
 
-    Only names are read here, except that a folder of own data which names no classes has its masks
-    decoded once, and that outlines are drawn into the user's cache folder the first time. What
-    is wrong with single files is collected in `Dataset.problems`; the audit decides what stops
-    training. Of splits that share images (VOC's `train` and `train_aug`) only one is opened.
+    Only file names are read, with two exceptions: the masks of a custom data set that names no classes are decoded
+    once, and annotated shapes are drawn as masks into the user's cache folder the first time. Problems of single files
+    are collected in `Dataset.problems`; the audit decides which of them stop training. Of splits that share images
+    (VOC's `train` and `train_aug`), only one is opened.
 
     Args:
-        data: `data.dataset` names the format; `auto` takes the one that fits. `data.train_split`
-            chooses between splits that share images, and joins splits.
-        root: The folder; None for a format that is made where there is none, such as `town`.
+        data: `data.dataset` names the format; `auto` takes the first that fits. `data.train_split` chooses between
+            splits that share images, and can join splits with `+`.
+        root: Folder of the data set; None for a format that can generate data, such as `town`.
 
     Raises:
-        DataError: D222, no folder, or no data of that format in it; D224, a `dataset.toml` that is wrong;
+        DataError: D222, there is no folder, or no data of that format in it; D224, an invalid `dataset.toml`;
             D227, COCO's annotations cannot be read; D228 and D230, lists or annotations cannot be read;
-            D231, one mask per class is expected and not found.
-        RecipeError: R203, no such format, or fields of `data` contradict each other or the data set.
+            D231, one mask per class is expected but not found.
+        RecipeError: R203, there is no such format, or fields of `data` contradict each other or the data set.
     """
     format = None if data.dataset == "auto" else format_of(data.dataset)
     _refuse_multilabel(format, data)
@@ -54,37 +54,37 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
 
 
 def open_folder(root: Path, overrides: Sequence[str] = ()) -> tuple[Data, Dataset]:
-    """Open somebody's folder as recipes for own data do, and say how it was read.
+    """Open a custom data set with the generic recipe; returns the recipe's data section and the data set.
 
     Args:
         root: Folder of the data set.
-        overrides: Changes of the recipe, such as `data.dataset=coco`.
+        overrides: Overrides of the recipe, such as `data.dataset=coco`.
 
     Raises:
-        DataError: What `open_dataset` raises.
-        RecipeError: An override is wrong, or what `open_dataset` raises.
+        DataError: Any that `open_dataset` raises.
+        RecipeError: An override is invalid, or any that `open_dataset` raises.
     """
     data = apply_overrides(find(GENERIC_RECIPE), overrides).data
     return data, open_dataset(data, root)
 
 
 def settled(data: Data, dataset: Dataset) -> Data:
-    """`data` with what opening found out filled in: classes, palette and the meaning of raw values.
+    """`data`, completed with the classes, palette and label table that were found by opening the data set.
 
-    Opening the same folder with it gives the same tables without looking at the masks, even after
-    masks were added.
+    Opening the same folder with the result gives the same tables without reading the masks, even after masks were
+    added.
     """
     table, classes = dataset.label_table, format_of(dataset.name).classes
     filled = msgspec.structs.replace(data, classes=dataset.classes, palette=dataset.palette)
     if dataset.multilabel:
         return msgspec.structs.replace(filled, multilabel=True)
     if dataset.label_names:
-        # Raw values of drawn masks are numbered anew when annotations change; names stay.
+        # The raw values of drawn masks may change with the annotations; the names stay.
         labels = {name: table.ids[raw] for raw, name in sorted(dataset.label_names.items()) if raw in table.ids}
         return msgspec.structs.replace(filled, labels=labels)
     untouched = data.label_map is None and data.colors is None
     if untouched and classes is not None and table.ids != {IGNORE: IGNORE, **classes.label_table}:
-        return filled  # it comes as other files than usual (train ids, colours); its layout says what they mean
+        return filled  # its files differ from the usual ones (train ids, colours); the layout gives their meaning
     return msgspec.structs.replace(
         filled,
         label_map={str(raw): class_id for raw, class_id in table.ids.items()} or None,
@@ -93,7 +93,7 @@ def settled(data: Data, dataset: Dataset) -> Data:
 
 
 def _refuse_multilabel(format: Format | None, data: Data) -> None:
-    """Refuse one mask per class in a format that has no such masks."""
+    """Refuse `data.multilabel` for a format without masks per class."""
     if data.multilabel and format is not None and format.class_layout is None:
         known = [name for name, one in FORMATS.all().items() if one.class_layout is not None]
         raise RecipeError(
@@ -104,17 +104,17 @@ def _refuse_multilabel(format: Format | None, data: Data) -> None:
 
 
 def _folder(format: Format | None, data: Data, root: Path | None) -> Path:
-    """The folder to open, which exists.
+    """The existing folder to open.
 
     Raises:
-        DataError: D222, it does not, or none is named.
+        DataError: D222, the folder does not exist, or none is given.
     """
     if root is None and format is not None and format.generate is not None:
         return format.generate(data)
     command = format.prepare_command(root or Path("DIR")) if format is not None else None
     if root is None:
         get = f"; to get it: `{command}`" if command else ""
-        raise DataError("D222", f"data set '{data.dataset}' needs a folder", f"name its folder with `data`{get}")
+        raise DataError("D222", f"data set '{data.dataset}' needs a folder", f"give its folder as `data`{get}")
     if not root.is_dir():
         state = "is not a folder" if root.exists() else "does not exist"
         get = f", or get the data set: `{command}`" if command else ""
@@ -123,10 +123,10 @@ def _folder(format: Format | None, data: Data, root: Path | None) -> Path:
 
 
 def _by_classes(layout: Layout, data: Data, root: Path) -> Layout:
-    """The layout with one mask per class where that is asked for or found, else as it is.
+    """The layout with one mask per class if that is requested or found, otherwise unchanged.
 
     Raises:
-        DataError: D231, it is asked for and not found, or the classes do not fit.
+        DataError: D231, masks per class are requested but not found, or the classes do not fit.
     """
     is_known = format_of(layout.name).classes is not None
     described, announced = (None, None) if is_known else described_classes(layout.root)
@@ -141,7 +141,7 @@ def _by_classes(layout: Layout, data: Data, root: Path) -> Layout:
 
 
 def _with_command(layout: Layout) -> Layout:
-    """The layout, whose findings about missing files of a public data set name the command that brings them."""
+    """The layout, with the command that gets the files added to findings about missing files of a public data set."""
     command = format_of(layout.name).prepare_command(layout.root)
     if command is None:
         return layout
@@ -149,7 +149,7 @@ def _with_command(layout: Layout) -> Layout:
     def named(problem: Finding) -> Finding:
         if problem.code not in _MISSING or not problem.fix:
             return problem
-        return msgspec.structs.replace(problem, fix=f"{problem.fix}; `{command}` brings or names what is missing")
+        return msgspec.structs.replace(problem, fix=f"{problem.fix}; `{command}` gets or lists the missing files")
 
     return msgspec.structs.replace(
         layout,

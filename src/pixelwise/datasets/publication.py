@@ -1,4 +1,4 @@
-"""Publications of data sets: archives, terms, and what has to be there at the end."""
+"""Publications of data sets: archives, terms of use, and the files of a complete copy."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from pixelwise.storage import printable
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """One archive.
+    """One archive of a data set.
 
     Attributes:
-        file: Name of the archive.
-        url: Address at the publisher; None for archives behind a login.
-        brings: What the archive unpacks to, relative to the data set's folder; once it is there, nothing is to be done.
-        into: Folder that the archive is unpacked to, relative to the data set's: some archives hold loose files.
-        only: Folder inside the archive that is unpacked; see `storage.archives.unpack`.
-        size: Bytes of the archive; None where nobody publishes them.
-        sha256: Hash of the archive; None where nobody publishes one.
+        file: File name of the archive.
+        url: URL at the publisher; None for archives behind a login.
+        brings: Path that the archive unpacks to, relative to the data set's folder; if it exists, the archive is not
+            needed.
+        into: Folder to unpack the archive into, relative to the data set's folder, for archives of loose files.
+        only: The only folder of the archive that is unpacked; see `storage.archives.unpack`.
+        size: Size of the archive in bytes; None if it is not published.
+        sha256: SHA-256 of the archive; None if it is not published.
     """
 
     file: str
@@ -35,18 +36,18 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
-    """How to get a data set.
+    """A published data set and how to get it.
 
     Attributes:
-        name: What `pixelwise data prepare` calls the data set.
+        name: Name of the data set for `pixelwise data prepare`.
         summary: One line: number of images and classes.
-        terms: Who may use the data, and where that is said.
+        terms: Terms of use, and where they are published.
         sources: Archives that the data set consists of.
-        expected: Pattern below the folder -> number of files that match it once everything is there.
-        by_hand: What to do for archives behind a login.
-        unpacks_to: Folder below the data set's that the archives unpack to; empty: they unpack side by side.
-        finish: Called with the data set's folder once the archives are unpacked, to convert what has to be converted.
-            It does nothing where that was done before.
+        expected: File pattern below the folder -> number of matching files in a complete copy.
+        by_hand: Instructions for archives behind a login.
+        unpacks_to: Folder below the data set's folder that the archives unpack to; empty: they unpack side by side.
+        finish: Called with the data set's folder after unpacking, to convert files where needed. It does nothing if
+            that was done before.
     """
 
     name: str
@@ -59,7 +60,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     finish: Callable[[Path, Observer], None] | None = None
 
     def command(self, folder: Path) -> str:
-        """The command that brings the data set: `pixelwise data prepare voc-aug --root DATA`.
+        """The command that prepares the data set: `pixelwise data prepare voc-aug --root DATA`.
 
         Args:
             folder: The data set's folder, or `unpacks_to` in it.

@@ -1,4 +1,4 @@
-"""Recognising the data format of a folder: the one that is named, or the first that fits."""
+"""Recognises the data format of a folder: the named one, or the first that fits."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from pixelwise.entry_points import warn
 from pixelwise.errors import DataError, PixelwiseError
 from pixelwise.storage import printable
 
-# An archive may unpack to a folder in a folder; and many folders are one per image rather than a data set each.
+# An archive may unpack to nested folders; and many folders hold one image each rather than one data set each.
 _MAX_DEPTH = 3
 _MAX_FOLDERS = 16
 _MOST_NAMES = 8
 
 
 def find_layout(format: Format | None, root: Path) -> Layout:
-    """The images and masks below a folder.
+    """Find the images and masks below a folder.
 
-    Looked for in the folder itself, then in the folders below it, where one data set may lie; last by what formats try
-    as a last resort.
+    The folder itself is tried first, then the folders below it, one of which may be a data set, and finally the last
+    resorts of the formats.
 
     Args:
         format: The format to read the folder as; None takes the first that is recognised and finds images with masks.
-        root: The folder, which exists.
+        root: The folder, which must exist.
 
     Raises:
-        DataError: D222, the folder holds no such data, or several data sets; what the format's `layout` raises.
+        DataError: D222, the folder holds no such data, or several data sets; any that the format's `layout` raises.
     """
     layout = _layout(format, root)
     if layout is not None:
@@ -42,7 +42,7 @@ def find_layout(format: Format | None, root: Path) -> Layout:
     below = _layouts_below(format, root)
     if len(below) == 1:
         return _of_inner_folder(below[0], root)
-    # Not before: data sets side by side are not one.
+    # Only now: several data sets side by side must not be read as one.
     layout = None if below else _last_resort(format, root)
     if layout is None:
         raise _several(root, below) if below else _not_recognised(format, root)
@@ -50,9 +50,9 @@ def find_layout(format: Format | None, root: Path) -> Layout:
 
 
 def recognised(root: Path) -> Iterator[Format]:
-    """The formats that `data.dataset=auto` tries on a folder, the one that goes first before the others.
+    """The formats that `data.dataset=auto` tries on a folder, in order of priority.
 
-    A folder that describes its classes (`dataset.toml`) is own data, whatever its files are called.
+    A folder that describes its classes (`dataset.toml`) is a custom data set, whatever its files are called.
     """
     own = is_described(root)
     for format in sorted(FORMATS.all().values(), key=lambda format: -format.priority):
@@ -72,12 +72,12 @@ def _recognises(format: Format, root: Path) -> bool:
     except Exception as error:
         if format.name in FORMATS.own():
             raise
-        # Who looks at a folder of another format should not have to care.
+        # Users of other formats should not be affected.
         warn(
             "W242",
-            f"{printable(root)}: {FORMATS.module_of(format.name)} cannot say whether it holds data of the format "
+            f"{printable(root)}: {FORMATS.module_of(format.name)} failed to check for data of the format "
             f"'{format.name}': {type(error).__name__}: {printable(str(error))}; the format is not tried",
-            "update or remove the package that brings it",
+            "update or remove the package that provides it",
         )
         return False
 
@@ -90,7 +90,7 @@ def _layout(format: Format | None, root: Path) -> Layout | None:
             layout = _named(one, one.layout, root)
         if layout is not None and any(layout.splits.values()):
             return layout
-        # Folders without a single pair are in that format only if they are in no other.
+        # A format without a single pair is taken only if no other format finds one.
         first = first or layout
     return first
 
@@ -108,12 +108,12 @@ def _last_resort(format: Format | None, root: Path) -> Layout | None:
 
 
 def _layouts_below(format: Format | None, root: Path) -> list[Layout]:
-    """The data sets in the folders of `root`: archives often unpack to a folder of their own, or to one in one."""
+    """The data sets in the folders below `root`: archives often unpack to a folder, or to nested folders."""
     for _ in range(_MAX_DEPTH):
         folders = list(subfolders(root).values())
         found = []
         for inner in folders[:_MAX_FOLDERS]:
-            with contextlib.suppress(DataError):  # what is damaged is said to those who name that folder
+            with contextlib.suppress(DataError):  # damage is reported when that folder itself is opened
                 layout = _layout(format, inner)
                 if layout is not None and any(layout.splits.values()):
                     found.append(layout)
@@ -124,7 +124,7 @@ def _layouts_below(format: Format | None, root: Path) -> list[Layout]:
 
 
 def _of_inner_folder(layout: Layout, root: Path) -> Layout:
-    """The layout of a folder below `root`, which says so; a description in `root` itself counts."""
+    """The layout of a folder below `root`, which its description names; a `dataset.toml` in `root` applies."""
     return msgspec.structs.replace(
         layout,
         root=root if is_described(root) else layout.root,
@@ -155,8 +155,8 @@ def _help(format: Format | None, root: Path) -> str:
         own = "; ".join(one.title for one in FORMATS.values() if one.classes is None)
         return f"expected images/ and masks/, or another format ({own}); docs/errors.md shows each under D222"
     command = format.prepare_command(root)
-    made = "; without a folder it is made" if format.generate is not None else ""
-    return f"looked for {format.expected}{made}" + (f"; `{command}` brings or names what is missing" if command else "")
+    made = "; without a folder it is generated" if format.generate is not None else ""
+    return f"looked for {format.expected}{made}" + (f"; `{command}` gets or lists the missing files" if command else "")
 
 
 def _shortened(names: Sequence[str]) -> str:

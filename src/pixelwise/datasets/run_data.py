@@ -1,4 +1,4 @@
-"""The data of a run: where it was trained, without the pairs that training left out."""
+"""Opens the data set of a run, without the pairs that training left out."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ SYNTHETIC = "town"
 
 
 def open_run_data(run: Path, recipe: Recipe, data: str | os.PathLike[str] | None = None) -> Dataset:
-    """Open the data set a run was trained on, or the one in another folder.
+    """Open the data set that a run was trained on, or the one in another folder.
 
     Pairs that training left out because `data.allow` accepts their errors cannot be read, so they are left out here,
-    too; of another folder nothing is left out.
+    too; nothing is left out of another folder.
 
     Args:
         run: The run folder, or one of imported weights.
-        recipe: The run's recipe.
+        recipe: The recipe of the run.
         data: Another folder to read the data set from; None: the one the run was trained on.
 
     Raises:
-        DataError: D222 and others, the data set cannot be opened, or nobody knows where it is.
+        DataError: D222 and others, the data set cannot be opened, or its folder is not known.
         CheckpointError: K423, a file of the run folder is damaged.
     """
     if data is not None:

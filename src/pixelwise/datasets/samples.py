@@ -1,4 +1,4 @@
-"""A data set as a list of files: which images, which masks, and what the masks' values mean."""
+"""Data sets as lists of files: images, masks, and the meaning of the masks' values."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Sample(msgspec.Struct, frozen=True):
     """One image and its mask, or its masks.
 
     Attributes:
-        id: Unique in its split and printable; may contain `/`.
+        id: Id, unique within its split and printable; may contain `/`.
         image_path: Path of the image file.
-        mask_path: Path of the mask file; None for an image without labels. For multi-label data the first mask.
-        class_masks: For multi-label data one mask per class; None where the image does not hold the class.
-        ignore_mask: For multi-label data the mask of the pixels that count nowhere.
+        mask_path: Path of the mask file; None for an image without labels. The first mask of multi-label data.
+        class_masks: One mask per class of multi-label data; None for a class that the image does not contain.
+        ignore_mask: Mask of the ignored pixels of multi-label data.
     """
 
     id: str
@@ -42,7 +42,7 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """How files become arrays; the fields mean what they mean in `pixelwise.recipes.schema.recipe.Data`."""
+    """Options for reading files; the fields are those of `pixelwise.recipes.schema.recipe.Data`."""
 
     exif: Literal["apply", "ignore"] = "apply"
     alpha: Literal["drop", "black"] = "drop"
@@ -53,7 +53,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, data: Data) -> Reading:
-        """The reading options of a recipe's data part."""
+        """The reading options of a recipe's data section."""
         return cls(
             exif=data.exif,
             alpha=data.alpha,
@@ -68,20 +68,20 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     """An opened data set. Opening lists files and reads no image.
 
     Attributes:
-        name: What `data.dataset` calls it; never `auto`.
-        root: The folder everything lies in.
+        name: Name of the format, as in `data.dataset`; never `auto`.
+        root: Folder of the data set.
         classes: Class names; the position is the class id.
         palette: One RGB colour (0..255) per class.
-        label_table: What raw values and colours of the masks mean.
+        label_table: Meaning of the raw values and colours of the masks.
         multilabel: Whether a pixel may belong to several classes: labels are then int32 bit fields, bit k is class
             k, and `IGNORE_BIT` alone marks ignored pixels.
-        label_names: Raw value -> name of the label, of masks that were drawn from annotations.
+        label_names: Raw value -> label, for masks drawn from annotations.
         splits: Samples by split (`train`, `val`, `test`), sorted by id.
-        other_splits: Splits that were not opened because they share images with one that was -> their pairs;
-            `data.train_split` chooses.
-        reading: How files become arrays.
+        other_splits: Number of pairs of the splits that were not opened because they share images with an opened one;
+            `data.train_split` chooses between them.
+        reading: Options for reading the files.
         layout: The folder layout that was recognised, in words.
-        problems: What was noticed while files were listed and paired; the audit repeats them.
+        problems: Findings from listing and pairing the files; the audit repeats them.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     other_splits: dict[str, int] = {}
 
     def without(self, ids: Mapping[str, Collection[str]]) -> Dataset:
-        """The data set without some samples, named by split and id."""
+        """The data set without some samples, given by split and id."""
         splits = {
             split: tuple(sample for sample in samples if sample.id not in ids.get(split, ()))
             for split, samples in self.splits.items()
@@ -109,13 +109,13 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
         """The samples of `split`.
 
         Raises:
-            DataError: D221, there is no such split or it is empty; names those that exist. D226, a part of
+            DataError: D221, the split does not exist or is empty; the message names those that exist. D226, a part of
                 the data set that the split needs is missing.
         """
         found = self.splits.get(split, ())
         if not found:
             for problem in self.problems:
-                # Of several splits that are trained on as one, each may lack something.
+                # Each of several joined splits may lack a part.
                 if problem.code == "D226" and problem.split in split.split("+"):
                     raise DataError(problem.code, problem.message, problem.fix)
             state = "is empty" if split in self.splits else "does not exist"
@@ -123,7 +123,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
             raise DataError(
                 "D221",
                 f"{printable(self.root)}: split '{split}' {state}; splits with labelled images: {existing or 'none'}",
-                "`pixelwise check` lists every image that found no mask; name another split in the recipe "
+                "`pixelwise check` lists every image without a mask; name another split in the recipe "
                 "(data.train_split, selection.split, evaluation.split), or add files",
             )
         return found

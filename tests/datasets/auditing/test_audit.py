@@ -19,12 +19,12 @@ B = np.array([[0, 2, 2], [0, 2, 2]], np.uint8)
 TWO = Data(classes=("a", "b", "c"))
 
 
-def look(root: Path, data: Data = TWO, **options: object) -> Audit:
+def audited(root: Path, data: Data = TWO, **options: object) -> Audit:
     return audit(open_dataset(data, root), **options)  # type: ignore[arg-type]
 
 
 def test_counts_are_those_of_a_count_by_hand(make_folder: MakeFolder):
-    found = look(make_folder({"train/a": A, "train/b": B, "val/c": B}))
+    found = audited(make_folder({"train/a": A, "train/b": B, "val/c": B}))
     train = found.statistics["train"]
     assert train.images == 2
     assert train.pixels == (4, 1, 4)
@@ -37,14 +37,14 @@ def test_counts_are_those_of_a_count_by_hand(make_folder: MakeFolder):
 
 
 def test_image_sizes_are_summed_up(make_folder: MakeFolder):
-    sizes = look(make_folder({"train/a": A, "train/b": B, "val/c": B})).sizes
+    sizes = audited(make_folder({"train/a": A, "train/b": B, "val/c": B})).sizes
     assert (sizes.most_common, sizes.most_common_images) == ((2, 3), 2)
     assert (sizes.smallest, sizes.largest, sizes.distinct) == ((2, 2), (2, 3), 2)
 
 
 def test_a_clean_folder_has_no_findings(make_folder: MakeFolder):
     both = np.array([[0, 1, 2]], np.uint8)
-    found = look(make_folder({"train/a": both, "val/b": both}))
+    found = audited(make_folder({"train/a": both, "val/b": both}))
     assert found.findings == ()
     raise_for_errors(found)
 
@@ -52,27 +52,27 @@ def test_a_clean_folder_has_no_findings(make_folder: MakeFolder):
 def test_unusable_pairs_are_named_and_not_counted(make_folder: MakeFolder):
     root = make_folder({"train/a": A, "train/b": B, "train/c": B})
     (root / "images" / "train" / "b.png").write_bytes(b"")
-    found = look(root)
+    found = audited(root)
     assert found.unusable == {"train": ("b",)}
     assert (found.splits["train"], found.statistics["train"].images) == (3, 2)
 
 
 def test_only_the_named_splits_are_looked_at(make_folder: MakeFolder):
-    found = look(make_folder({"train/a": A, "val/c": B}), splits=["val"])
+    found = audited(make_folder({"train/a": A, "val/c": B}), splits=["val"])
     assert list(found.splits) == ["val"]
 
 
 def test_progress_is_reported_up_to_the_total(make_folder: MakeFolder):
     seen: list[tuple[int, int]] = []
-    look(make_folder({"train/a": A, "val/c": B}), progress=lambda done, total: seen.append((done, total)))
+    audited(make_folder({"train/a": A, "val/c": B}), progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 2), (2, 2)]
 
 
 def test_a_second_audit_reads_no_file(make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch):
     root = make_folder({"train/a": A, "val/c": B})
-    first = look(root)
+    first = audited(root)
     monkeypatch.setattr(module, "examine", None)
-    assert look(root) == first
+    assert audited(root) == first
 
 
 def test_the_audit_of_an_earlier_state_goes(make_folder: MakeFolder, own_cache: Path):
@@ -80,21 +80,21 @@ def test_the_audit_of_an_earlier_state_goes(make_folder: MakeFolder, own_cache: 
         return {path.name for path in (own_cache / "pixelwise").glob("audit-*")}
 
     root = make_folder({"train/a": A, "val/c": B})
-    look(root)
-    look(root, splits=["val"])
+    audited(root)
+    audited(root, splits=["val"])
     before = audits()
     Image.fromarray(np.full((2, 2), 7, np.uint8)).save(root / "masks" / "train" / "a.png")
-    look(root)
+    audited(root)
     # That of val alone is as right as before.
     assert (len(before), len(audits()), len(audits() & before)) == (2, 2, 1)
 
 
 def test_a_touched_file_or_another_option_is_looked_at_again(make_folder: MakeFolder):
     root = make_folder({"train/a": A, "val/c": B})
-    look(root)
+    audited(root)
     Image.fromarray(np.full((2, 2), 7, np.uint8)).save(root / "masks" / "train" / "a.png")
-    assert [found.code for found in look(root).errors] == ["D202"]
-    renamed = look(root, Data(classes=("x", "y", "z")))
+    assert [found.code for found in audited(root).errors] == ["D202"]
+    renamed = audited(root, Data(classes=("x", "y", "z")))
     assert renamed.classes == ("x", "y", "z")
 
 
@@ -103,20 +103,20 @@ def test_damage_behind_an_unchanged_time_stamp_is_d103_with_a_fresh_look(make_fo
     path = root / "images" / "train" / "a.png"
     for file in root.rglob("*.png"):
         os.utime(file, (1_700_000_000, 1_700_000_000))
-    look(root)
+    audited(root)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
     os.utime(path, (1_700_000_000, 1_700_000_000))
-    assert look(root).errors == ()
-    (found,) = [finding for finding in look(root, fresh=True).findings if finding.code == "D103"]
+    assert audited(root).errors == ()
+    (found,) = [finding for finding in audited(root, fresh=True).findings if finding.code == "D103"]
     assert found.files == ("images/train/a.png",)
 
 
 def test_the_folder_of_the_data_is_never_written_to(make_folder: MakeFolder):
     root = make_folder({"train/a": A, "train/b": B, "val/c": B})
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
-    look(root, Data())
+    audited(root, Data())
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
 
 
@@ -126,24 +126,25 @@ def test_errors_are_raised_with_code_files_fix_and_what_else_there_is(make_folde
         (root / "images" / "train" / f"{name}.png").write_bytes(b"<html>")
     Image.fromarray(np.full((2, 3), 9, np.uint8)).save(root / "masks" / "train" / "c.png")
     with pytest.raises(DataError) as caught:
-        raise_for_errors(look(root))
+        raise_for_errors(audited(root))
     assert caught.value.code == "D102"
     assert "images/train/a.png, images/train/b.png" in caught.value.message
-    assert "and 1 more error type: run `pixelwise check`" in caught.value.message
+    assert "1 more" in caught.value.message
+    assert "`pixelwise check`" in caught.value.message
     assert caught.value.help
     with pytest.raises(DataError) as caught:
-        raise_for_errors(look(root), allow=["D102"])
+        raise_for_errors(audited(root), allow=["D102"])
     assert caught.value.code == "D202"
-    raise_for_errors(look(root), allow=["D102", "D202"])
+    raise_for_errors(audited(root), allow=["D102", "D202"])
 
 
 def test_an_audit_survives_json(make_folder: MakeFolder):
-    found = look(make_folder({"train/a": A, "val/c": B}))
+    found = audited(make_folder({"train/a": A, "val/c": B}))
     assert msgspec.json.decode(msgspec.json.encode(found), type=Audit) == found
 
 
 def test_the_real_camvid_is_clean(camvid_root: Path):
-    found = look(camvid_root, Data())
+    found = audited(camvid_root, Data())
     assert found.findings == ()
     assert found.splits == {"train": 367, "val": 101, "test": 233}
     assert (found.sizes.most_common, found.sizes.distinct) == ((360, 480), 1)
@@ -155,7 +156,7 @@ def test_a_changed_pair_alone_is_decoded_again(make_folder: MakeFolder, monkeypa
     root = make_folder({f"train/{name}": A for name in "abc"})
     for file in root.rglob("*.png"):
         os.utime(file, (1_700_000_000, 1_700_000_000))
-    first = look(root)
+    first = audited(root)
     os.utime(root / "masks/train/b.png", (1_700_000_001, 1_700_000_001))
     examined: list[str] = []
     real = module.examine
@@ -165,9 +166,9 @@ def test_a_changed_pair_alone_is_decoded_again(make_folder: MakeFolder, monkeypa
         return real(split, sample, *rest, **options)
 
     monkeypatch.setattr(module, "examine", examine)
-    assert look(root) == first
+    assert audited(root) == first
     assert examined == ["b"]
-    look(root, fresh=True)
+    audited(root, fresh=True)
     assert sorted(examined[1:]) == ["a", "b", "c"]
 
 
@@ -183,7 +184,7 @@ def test_a_copy_in_another_quality_is_a_warning_and_no_error(make_folder: MakeFo
         for number in range(3):
             scene(first + number).save(root / f"images/{split}/{number}.png")
     scene(1).save(root / "images/val/2.png", "JPEG", quality=50)
-    found = look(root)
+    found = audited(root)
     assert [finding.code for finding in found.findings] == ["W134", "W102"] or [
         finding.code for finding in found.findings
     ] == ["W102", "W134"]

@@ -93,14 +93,14 @@ def test_ade20k32_weights_are_the_mean_frequency_over_the_frequency():
 
 
 @pytest.mark.parametrize(
-    ("kind", "message"),
+    ("kind", "numbers"),
     [
-        ((1.0, 2.0, 3.0), "loss.class_weights has 3 weights, the data has 2 classes"),
-        ("erfnet-encoder", "loss.class_weights 'erfnet-encoder' has 19 weights, the data has 2 classes"),
+        ((1.0, 2.0, 3.0), r"loss\.class_weights\D+3\D+2\b"),
+        ("erfnet-encoder", r"loss\.class_weights 'erfnet-encoder'\D+19\D+2\b"),
     ],
 )
-def test_weights_of_other_classes_are_refused(kind: ClassWeights, message: str):
-    with pytest.raises(RecipeError, match=message) as caught:
+def test_weights_of_other_classes_are_refused(kind: ClassWeights, numbers: str):
+    with pytest.raises(RecipeError, match=numbers) as caught:
         class_weights(kind, STATISTICS)
     assert caught.value.code == "R203"
 

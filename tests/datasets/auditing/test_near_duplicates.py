@@ -8,12 +8,12 @@ from PIL import Image
 
 from pixelwise.datasets.auditing.near_duplicates import (
     MAX_DISTANCE,
-    NO_LOOK,
-    Look,
-    Seen,
+    NO_SIGNATURE,
+    HashedImage,
+    Signature,
     alike,
-    look_of,
     repeated,
+    signature_of,
     twins_across,
 )
 
@@ -24,8 +24,8 @@ def scene(seed: int, size: tuple[int, int] = (180, 240)) -> np.ndarray:
     return cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
 
 
-def seen(split: str, id: str, image: np.ndarray, digest: str | None = None) -> Seen:
-    return Seen(split, id, Path(f"{split}/{id}.png"), digest or f"{split}{id}", look_of(image))
+def seen(split: str, id: str, image: np.ndarray, digest: str | None = None) -> HashedImage:
+    return HashedImage(split, id, Path(f"{split}/{id}.png"), digest or f"{split}{id}", signature_of(image))
 
 
 def as_jpeg(image: np.ndarray) -> np.ndarray:
@@ -37,33 +37,33 @@ def as_jpeg(image: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(5))
 def test_copies_in_another_quality_size_or_brightness_are_alike(seed: int):
     image = scene(seed)
-    look = look_of(image)
-    assert alike(look, look_of(as_jpeg(image)))
-    assert alike(look, look_of(cv2.resize(image, (120, 90), interpolation=cv2.INTER_AREA)))
-    assert alike(look, look_of(np.clip(image * 0.8 + 20, 0, 255).astype(np.uint8)))
+    look = signature_of(image)
+    assert alike(look, signature_of(as_jpeg(image)))
+    assert alike(look, signature_of(cv2.resize(image, (120, 90), interpolation=cv2.INTER_AREA)))
+    assert alike(look, signature_of(np.clip(image * 0.8 + 20, 0, 255).astype(np.uint8)))
 
 
 def test_different_scenes_are_not_alike():
-    looks = [look_of(scene(seed)) for seed in range(20)]
+    looks = [signature_of(scene(seed)) for seed in range(20)]
     assert not any(alike(one, other) for i, one in enumerate(looks) for other in looks[i + 1 :])
 
 
 def test_bits_are_counted_and_the_limit_is_exact():
     image = scene(1)
-    look = look_of(image)
-    assert alike(look, Look(look.hash ^ (2**MAX_DISTANCE - 1), look.thumbnail))
-    assert not alike(look, Look(look.hash ^ (2 ** (MAX_DISTANCE + 1) - 1), look.thumbnail))
+    look = signature_of(image)
+    assert alike(look, Signature(look.hash ^ (2**MAX_DISTANCE - 1), look.thumbnail))
+    assert not alike(look, Signature(look.hash ^ (2 ** (MAX_DISTANCE + 1) - 1), look.thumbnail))
 
 
 def test_equal_bits_alone_are_not_enough():
-    look, other = look_of(scene(1)), look_of(scene(2))
-    assert not alike(look, Look(look.hash, other.thumbnail))
+    look, other = signature_of(scene(1)), signature_of(scene(2))
+    assert not alike(look, Signature(look.hash, other.thumbnail))
 
 
 def test_flat_and_tiny_images_are_like_none():
-    assert look_of(np.full((100, 100, 3), 40, np.uint8)) == NO_LOOK
-    assert look_of(scene(0, (31, 200))) == NO_LOOK
-    assert not alike(NO_LOOK, NO_LOOK)
+    assert signature_of(np.full((100, 100, 3), 40, np.uint8)) == NO_SIGNATURE
+    assert signature_of(scene(0, (31, 200))) == NO_SIGNATURE
+    assert not alike(NO_SIGNATURE, NO_SIGNATURE)
 
 
 def test_every_image_has_its_nearest_twin_once():

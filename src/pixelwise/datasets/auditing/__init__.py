@@ -1,1 +1,1 @@
-"""Auditing: every file is examined, findings are concluded from what was seen, and `check` gives its verdict."""
+"""The data audit: examines every file, derives findings, and gives the verdict of `check`."""

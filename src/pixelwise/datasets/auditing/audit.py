@@ -1,7 +1,7 @@
-"""A data set is looked at completely before anything trains on it.
+"""The audit of a whole data set before anything trains on it.
 
-Every image and mask is decoded once. Whatever is wrong becomes a finding with the files that have
-it and the way out; nothing stops the audit, and nothing is written into the data set's folder.
+Every image and mask is decoded once. Each problem becomes a finding that names the affected files and the fix. No
+problem stops the audit, and nothing is written into the data set's folder.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from pixelwise.datasets.auditing.conclusions import Twins, collect_findings, relative_name
 from pixelwise.datasets.auditing.examination import Examination, ExaminationCache, examine
-from pixelwise.datasets.auditing.near_duplicates import KEPT_TWINS, NearDuplicate, Seen, repeated, twins_across
+from pixelwise.datasets.auditing.near_duplicates import KEPT_TWINS, HashedImage, NearDuplicate, repeated, twins_across
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import HashCache, stat_signature
 from pixelwise.datasets.samples import Dataset, Sample
@@ -28,8 +28,8 @@ from pixelwise.storage.cache_kinds import AUDIT
 from pixelwise.storage.caches import subject_of
 
 
-class _Called(Observer):
-    """Passes progress on to a function."""
+class _ProgressCallback(Observer):
+    """Forwards progress to a function."""
 
     def __init__(self, progress: Callable[[int, int], None]) -> None:
         self._progress = progress
@@ -39,19 +39,20 @@ class _Called(Observer):
 
 
 class SplitStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts over the usable pairs of one split; class ids index the tuples.
+    """Counts over the usable pairs of one split; tuples are indexed by class id or by channel.
 
     Attributes:
         images: Number of usable pairs.
-        pixels: Labelled pixels of each class.
+        pixels: Number of labelled pixels of each class.
         void_pixels: Number of ignored pixels.
-        labelled_pixels: All others; less than the sum of `pixels` where classes overlap (multi-label data).
-        images_with_class: Number of images that hold the class.
-        pixels_of_images_with_class: All pixels of those images, ignored ones included.
-        mean: Mean over all pixels of the readable images in 0..1, of red, green and blue or of each of `data.channels`.
-        std: Their standard deviation; with `mean`, what the network's input can be normalised by.
-        repeated: Images that show nothing new after those before them, as the frames of a video do: the split
-            says less than its number of images promises.
+        labelled_pixels: Number of pixels that are not ignored; less than the sum of `pixels` where classes overlap
+            (multi-label data).
+        images_with_class: Number of images that contain each class.
+        pixels_of_images_with_class: Number of pixels, ignored ones included, in the images that contain each class.
+        mean: Mean over all pixels of the readable images, 0..1, of red, green and blue or of each of `data.channels`.
+        std: Standard deviation of the same channels; `mean` and `std` can normalise the network's input.
+        repeated: Number of images that look like the ones before them, as neighbouring frames of a video do: the split
+            has less variety than its number of images suggests.
     """
 
     images: int
@@ -69,12 +70,12 @@ class ImageSizes(msgspec.Struct, frozen=True, kw_only=True):
     """The sizes (height, width) of all readable images.
 
     Attributes:
-        most_common: The size that most images have; (0, 0) if none is readable.
-        most_common_images: How many have it.
-        smallest: Size of the smallest area.
-        largest: Size of the largest area.
-        distinct: How many different sizes there are.
-        histogram: The twenty most common sizes and how many images have them.
+        most_common: The most frequent size; (0, 0) if no image is readable.
+        most_common_images: Number of images of the most frequent size.
+        smallest: Size with the smallest area.
+        largest: Size with the largest area.
+        distinct: Number of different sizes.
+        histogram: The twenty most frequent sizes, each with its number of images.
     """
 
     most_common: tuple[int, int] = (0, 0)
@@ -86,20 +87,20 @@ class ImageSizes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of looking at a data set.
+    """The result of auditing a data set.
 
     Attributes:
         dataset: Name of the data set's format.
         layout: The recognised layout, in words.
         classes: Class names; the position is the class id.
-        splits: Number of pairs by split, usable or not.
-        statistics: Counts over the usable pairs, by split.
+        splits: Number of pairs per split, unusable ones included.
+        statistics: Counts over the usable pairs of each split.
         sizes: Sizes of the readable images.
-        mask_encodings: How many masks are stored in which way, such as `palette PNG`.
-        unusable: Per split, ids of the pairs with errors. They are left out where the user allows those errors
+        mask_encodings: Number of masks per encoding, such as `palette PNG`.
+        unusable: Ids of the pairs with errors, per split. They are skipped when the user allows those errors
             (`data.allow`).
         findings: Errors first, then warnings.
-        near_duplicates: Images of different splits that look alike, the likest first.
+        near_duplicates: Images of different splits that look alike, for each two splits the most similar first.
         multilabel: Whether a pixel may belong to several classes.
     """
 
@@ -129,25 +130,25 @@ def audit(
     fresh: bool = False,
     observer: Observer = SILENT,
 ) -> Audit:
-    """Decode every pair of `dataset` and list everything that is wrong or odd.
+    """Decode every pair of `dataset` and collect everything that is wrong or suspicious.
 
-    The result is kept in the user's cache folder and returned at once as long as no file's size or
-    modification time changes and the data set is opened the same way.
+    The result is cached in the user's cache folder and reused as long as no file's size or modification time changes
+    and the data set is opened in the same way.
 
     Args:
-        dataset: The data set, as `open_dataset` gives it.
-        splits: Names of the splits to look at; None takes all.
-        progress: Called with the number of pairs done and that of all pairs; `observer` tells more.
-        fresh: Look at every file again, and compare its content with the hash that an earlier
-            audit kept: D103 where it changed although size and modification time did not.
-        observer: Told how many pairs are done.
+        dataset: The data set, as returned by `open_dataset`.
+        splits: Names of the splits to audit; None audits all.
+        progress: Called with the number of finished pairs and the total; it takes the place of `observer`.
+        fresh: Examine every file again and compare its content with the hash stored by an earlier audit: D103 where
+            it changed although size and modification time did not.
+        observer: Receives the number of finished pairs.
     """
     names = [name for name in dataset.splits if splits is None or name in splits]
     return remembered(
         AUDIT,
         _cache_key(dataset, names),
         Audit,
-        lambda: _audit(dataset, names, observer if progress is None else _Called(progress), fresh=fresh),
+        lambda: _audit(dataset, names, observer if progress is None else _ProgressCallback(progress), fresh=fresh),
         subject=subject_of(dataset.root.absolute(), dataset.name, dataset.reading, names),
         fresh=fresh,
     )
@@ -187,14 +188,14 @@ def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh:
 
 
 def raise_for_errors(audit: Audit, allow: Sequence[str] = ()) -> None:
-    """Refuse data with errors.
+    """Raise the first error that is not allowed, if there is one.
 
     Args:
-        audit: What was found in the data.
+        audit: The audit whose errors are checked.
         allow: Codes of errors that the user accepts (`data.allow`).
 
     Raises:
-        DataError: With code, message and fix of the first error that is not allowed.
+        DataError: Code, message and fix are those of the first error that is not allowed.
     """
     errors = [found for found in audit.errors if found.code not in allow]
     if not errors:
@@ -218,10 +219,10 @@ def _examine_all(
     observer: Observer,
     fresh: bool,
 ) -> list[Examination]:
-    """Every pair's examination, in order; what was learnt survives an interruption."""
+    """Examine every pair, in order; finished examinations are cached even if the audit is interrupted."""
     known = ExaminationCache(dataset, fresh=fresh)
 
-    def look(pair: tuple[str, Sample]) -> Examination:
+    def examined(pair: tuple[str, Sample]) -> Examination:
         found = known.get(*pair)
         if found is None:
             found = examine(*pair, dataset, hashes, fresh=fresh)
@@ -231,7 +232,7 @@ def _examine_all(
     examinations: list[Examination] = []
     try:
         with ThreadPoolExecutor(reading_threads()) as pool:
-            for done, examination in enumerate(pool.map(look, pairs), start=1):
+            for done, examination in enumerate(pool.map(examined, pairs), start=1):
                 examinations.append(examination)
                 observer.progress(done, len(pairs))
     finally:
@@ -241,19 +242,19 @@ def _examine_all(
 
 
 def _twins(examinations: Sequence[Examination], splits: Sequence[str]) -> Twins:
-    """Images that look alike, for every two splits that share some."""
-    seen = {split: [_seen(e) for e in examinations if e.split == split] for split in splits}
+    """Near-duplicates across splits, for every two splits that have any."""
+    images = {split: [_hashed(e) for e in examinations if e.split == split] for split in splits}
     pairs = {
-        (one, other): twins_across(seen[one], seen[other])
+        (one, other): twins_across(images[one], images[other])
         for index, one in enumerate(splits)
         for other in splits[index + 1 :]
     }
     return {names: found for names, found in pairs.items() if found}
 
 
-def _seen(examination: Examination) -> Seen:
+def _hashed(examination: Examination) -> HashedImage:
     sample = examination.sample
-    return Seen(examination.split, sample.id, sample.image_path, examination.digest, examination.look)
+    return HashedImage(examination.split, sample.id, sample.image_path, examination.digest, examination.look)
 
 
 def _cache_key(dataset: Dataset, splits: Sequence[str]) -> str:
@@ -281,7 +282,7 @@ def _statistics(examinations: Sequence[Examination], dataset: Dataset) -> SplitS
         pixels_of_images_with_class=tuple((present * areas).sum(axis=0).tolist()),
         mean=mean,
         std=std,
-        repeated=repeated([_seen(e) for e in examinations]),
+        repeated=repeated([_hashed(e) for e in examinations]),
     )
 
 

@@ -1,7 +1,7 @@
-"""The upper bound on the mIoU of a network with coarse output: the labels themselves, shrunk and enlarged again.
+"""Upper bound on the mIoU of a network with coarse output, measured by downsampling and upsampling the ground truth.
 
-A head at stride 8 predicts one class for 8x8 pixels, or class scores that are enlarged. However good its
-features are, thin poles are lost. The ceiling says how much of the mIoU that costs on given labels.
+A head with output stride 8 predicts one class per 8x8 pixels, or class scores that are upsampled. However good its
+features are, thin objects such as poles are lost. The ceiling says how much mIoU that costs on given labels.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     """The best mIoU at one output stride.
 
     Attributes:
-        stride: Output stride.
-        nearest: mIoU (0..1) of labels shrunk and enlarged by nearest neighbour; NaN without a labelled pixel.
-        bilinear: mIoU of class shares per cell, enlarged bilinearly; the largest wins.
-        per_class: IoU of each class with `bilinear`; NaN for classes that do not occur.
-        images: How many images were measured.
+        stride: The output stride that was measured.
+        nearest: mIoU (0..1) after nearest-neighbour downsampling and upsampling; NaN if no pixel is labelled.
+        bilinear: mIoU of the argmax over class shares, averaged per cell and upsampled bilinearly.
+        per_class: IoU of each class for `bilinear`; NaN for classes that do not occur.
+        images: Number of measured images.
     """
 
     stride: int
@@ -48,12 +48,14 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measure_ceiling(dataset: Dataset, samples: Sequence[Sample]) -> tuple[Ceiling, ...]:
-    """The ceiling at every stride of `STRIDES`, over at most `MOST_IMAGES` of the samples, evenly spread.
+    """Measure the ceiling at every stride of `STRIDES`, on at most `MOST_IMAGES` evenly spaced samples.
+
+    The result is cached in the user's cache folder.
 
     Args:
         dataset: The data set, whose label table and reading options are used.
-        samples: Samples with masks; those that cannot be read are left out. Fewer are measured where the
-            masks are large, so that it takes seconds. The result is kept in the user's cache folder.
+        samples: Samples to measure; those without a mask or with an unreadable one are skipped. Fewer are measured
+            if the masks are large, so that the measurement takes seconds.
     """
     chosen = _evenly([sample for sample in samples if sample.mask_path is not None], MOST_IMAGES)
     described = msgspec.json.encode((CEILING.version, dataset.label_table, dataset.reading, dataset.classes))
@@ -80,17 +82,17 @@ def _measure(dataset: Dataset, chosen: Sequence[Sample]) -> tuple[Ceiling, ...]:
 
 
 def count_overlap(labels: np.ndarray, stride: int, num_classes: int) -> np.ndarray:
-    """What is left of one mask at an output stride.
+    """Count how much of one mask survives an output stride.
 
     Args:
-        labels: uint8 (H, W) class ids, 255 = ignored. Ignored pixels count nowhere; neither do pixels whose
-            value in the small mask is ignored.
-        stride: The small mask has ceil(H / stride) rows.
-        num_classes: K, the number of classes.
+        labels: uint8 (H, W) class ids, 255 = ignored. Pixels that are ignored here or in the upsampled mask are not
+            counted.
+        stride: Output stride; the small mask has ceil(H / stride) rows and ceil(W / stride) columns.
+        num_classes: Number of classes, K.
 
     Returns:
-        int64 (2, 3, K): for nearest and bilinear, pixels of each class that are right, that are truly of the
-        class, and that are taken for it.
+        int64 (2, 3, K): for nearest and bilinear, the number of correct, of ground-truth and of predicted pixels of
+        each class.
     """
     height, width = labels.shape
     small = (-(-height // stride), -(-width // stride))
@@ -99,7 +101,10 @@ def count_overlap(labels: np.ndarray, stride: int, num_classes: int) -> np.ndarr
 
 
 def _bilinear(labels: np.ndarray, small: tuple[int, int]) -> np.ndarray:
-    """Class shares of the cells, enlarged; uint8 (H, W). Class by class, so that memory does not grow with them."""
+    """Argmax of the bilinearly upsampled class shares of the cells, uint8 (H, W).
+
+    Classes are processed one by one, so that memory does not grow with their number.
+    """
     height, width = labels.shape
     best = np.zeros(labels.shape, np.float32)
     winner = np.full(labels.shape, IGNORE, np.uint8)
@@ -140,7 +145,7 @@ def _labels(sample: Sample, dataset: Dataset) -> np.ndarray | None:
     try:
         return read_labels(sample, dataset)
     except DataError:
-        return None  # the audit says what is wrong with it
+        return None  # the audit reports what is wrong with it
 
 
 def _evenly(samples: Sequence[Sample], most: int) -> list[Sample]:

@@ -25,22 +25,22 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
 
 _TRAIN, _SCORE, _SELECT = "data.train_split", "evaluation.split", "selection.split"
-"""Fields of a recipe that name a split."""
+"""Recipe fields that name a split."""
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a check found out.
+    """The result of a check.
 
     Attributes:
-        path: The folder as it was named.
-        dataset: The data set as it was opened.
-        audit: What is in the data, and what is wrong with it.
-        recipe: The recipe that it was checked against.
-        overrides: Changes of the recipe, as they were given.
-        scores: How well each layout explains the folder, the one that was opened first.
-        suggestions: Class weights and normalisation; None where nothing can be trained on.
-        ceiling_split: Name of the split that `ceiling` was measured on.
-        ceiling: The best mIoU at several output strides; empty for multi-label data.
+        path: The folder, as the user gave it.
+        dataset: The opened data set.
+        audit: The audit of the data set.
+        recipe: The recipe that the data was checked against.
+        overrides: Overrides of the recipe, as given.
+        scores: Scores of the layouts that explain the folder, the one it was opened with first.
+        suggestions: Class weights and normalisation; None if there is nothing to train on.
+        ceiling_split: Name of the split that `ceiling` was measured on; empty if no split has a usable pair.
+        ceiling: The best possible mIoU at several output strides; empty for multi-label data or without a split.
     """
 
     path: Path
@@ -66,31 +66,31 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def explained(self) -> bool:
-        """Whether there are pairs to train on, and errors that are reported anyway say why none can be used."""
+        """Whether the training split has pairs, and the reported errors already explain why none is usable."""
         errors = any(finding.code not in self.recipe.data.allow for finding in self.audit.errors)
         return errors and self.audit.splits.get(self.recipe.data.train_split, 0) > 0
 
     @property
     def usable_pairs(self) -> dict[str, int]:
-        """Number of pairs per split that training can use."""
+        """Number of usable pairs per split."""
         unusable = self.audit.unusable
         return {split: pairs - len(unusable.get(split, ())) for split, pairs in self.audit.splits.items()}
 
     @property
     def missing_splits(self) -> dict[str, str]:
-        """Field of the recipe -> the split that it names, where that has no usable pair."""
+        """Recipe field -> the split it names, for the splits without a usable pair."""
         recipe, usable = self.recipe, self.usable_pairs
         needed = {_TRAIN: recipe.data.train_split, _SCORE: recipe.evaluation.split}
         if recipe.selection.every_epochs:
             needed[_SELECT] = recipe.selection.split
         if not any(usable.values()):
-            # Without a single pair there is no other split to propose.
+            # Without any usable pair there is no other split to propose.
             needed = {_TRAIN: recipe.data.train_split}
         return {field: split for field, split in needed.items() if not usable.get(split)}
 
     @property
     def fixes(self) -> list[str]:
-        """The overrides that replace splits which the data lacks."""
+        """Overrides that name other splits in place of the missing ones; there are none for the training split."""
         return [fix for field in self.missing_splits if field != _TRAIN for fix in self.split_fix(field)]
 
     @property
@@ -111,7 +111,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def train_command(self) -> str:
-        """The command that trains on this data, with the splits it has."""
+        """The command that trains on this data, using the splits it has."""
         instead = self.fixes
         replaced = {fix.partition("=")[0] for fix in instead}
         kept = [override for override in self.overrides if override.partition("=")[0].strip() not in replaced]
@@ -119,7 +119,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         return shlex.join([*command, *kept, *instead])
 
     def split_fix(self, field: str) -> list[str]:
-        """What to do about a missing split: overrides, or for the training split a sentence.
+        """The fix for a missing split: overrides, or one sentence for the training split.
 
         Args:
             field: A key of `missing_splits`.
@@ -131,11 +131,11 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
             return [f"add images with masks to split '{train}'{another}"]
         if field == _SCORE:
             return [f"{_SCORE}={'val' if 'val' in usable else usable[0] if usable else train}"]
-        # Weights chosen on the test images would make their score worthless.
+        # Selecting a checkpoint on the test images would make their score worthless.
         return [f"{_SELECT}=val"] if "val" in usable else ["selection.weights=last", "selection.every_epochs=0"]
 
     def data_file(self) -> str:
-        """A recipe file that trains on this data: classes, colours, label map, splits, normalisation."""
+        """The text of a recipe file for this data: classes, colours, label map, splits, normalisation."""
         data = msgspec.structs.replace(settled(self.recipe.data, self.dataset), dataset=self.dataset.name)
         defaults = msgspec.to_builtins(Data())
         plain = {name: value for name, value in msgspec.to_builtins(data).items() if value != defaults.get(name)}
@@ -149,7 +149,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
             f"base = {json.dumps(self.recipe.name)}",
             "",
             "[data]",
-            # An array per line: tomli-w would give every number of a palette its own.
+            # One array per line: tomli-w would give every value of a palette a line of its own.
             *(f"{name} = {json.dumps(value)}" for name, value in plain.items() if name not in tables["data"]),
             *([""] if any(tables.values()) else []),
             *tomli_w.dumps(tables).removeprefix("[data]\n").strip().splitlines(),
@@ -158,7 +158,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join(lines) + "\n"
 
     def to_plain(self) -> dict[str, Any]:
-        """The fields of the audit, and what was measured besides, for JSON."""
+        """The audit and the other measurements as plain values, for JSON."""
         return {
             **msgspec.structs.asdict(self.audit),
             "other_splits": self.dataset.other_splits,
@@ -169,15 +169,15 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def _normalisation(self) -> list[str]:
-        """The lines of a recipe file that normalise images by what was measured; comments for pretrained weights."""
+        """Recipe lines with the measured normalisation, commented out for pretrained weights."""
         measured = self.suggestions
         if measured is None:
             return []
         mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (measured.mean, measured.std))
         other = self.recipe.data.bands != 3
         scratch = other or self.recipe.initialize.encoder in (None, "none")
-        wanted = "Pretrained weights want the normalisation they were trained with" + (
-            "; these start from scratch." if scratch else ", so this is left out:"
+        wanted = "Pretrained weights need the normalisation they were trained with" + (
+            "; this recipe trains from scratch." if scratch else ", so this is commented out:"
         )
         sign = "" if scratch else "# "
         return [
@@ -196,18 +196,18 @@ def examined(
     fresh: bool = False,
     observer: Observer = SILENT,
 ) -> Checked:
-    """Look at the data set in `path` as `recipe` (or any recipe for own data) would read it.
+    """Check the data set in `path` as `recipe` would read it.
 
     Args:
-        path: The folder of the data set.
-        overrides: Changes of the recipe, such as `data.exif=ignore`.
-        recipe: Name of a recipe, or a recipe file; None: a recipe for own data.
-        fresh: Examine every file again instead of remembering earlier examinations.
-        observer: Told how many images are examined.
+        path: Folder of the data set.
+        overrides: Overrides of the recipe, such as `data.exif=ignore`.
+        recipe: Name of a recipe, or a recipe file; None reads the folder as a custom data set.
+        fresh: Examine every file again instead of reusing cached examinations.
+        observer: Receives the number of examined pairs.
 
     Raises:
-        DataError: D222, no data set there; what opening it raises.
-        RecipeError: The recipe or an override is wrong.
+        DataError: D222, the folder holds no data set; other errors that opening it raises.
+        RecipeError: The recipe or an override is invalid.
     """
     resolved = apply_overrides(find_recipe(recipe or GENERIC_RECIPE), overrides)
     dataset = open_dataset(resolved.data, path)

@@ -1,7 +1,7 @@
-"""Class weights of the loss from pixel counts. Pure functions; see `recipes.schema.Loss`.
+"""Class weights of the loss, computed from pixel counts by pure functions; see `recipes.schema.loss.Loss`.
 
-A class without a pixel has no frequency. It gets the largest weight of the classes that occur
-(with `enet`, what the formula gives for a share of 0); cross entropy never uses it.
+A class without pixels has no frequency. It gets the largest weight of the classes that occur (with `enet`, the value of
+the formula for a share of 0); cross-entropy never uses that weight.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _MAX_RATIO = 6.0
 
 
 def class_weights(kind: ClassWeights, counts: SplitStatistics, *, multilabel: bool = False) -> tuple[float, ...] | None:
-    """One weight per class by the named rule, or the given ones; None for `none`.
+    """One weight per class, by a named rule or as given; None for `none`.
 
     Args:
         kind: Name of a rule, or the weights themselves, as in `loss.class_weights`.
         counts: Pixel counts of the training split.
-        multilabel: Whether weights are those of the pixels that have a class, beside 1 of the others.
+        multilabel: Whether the weights apply to the positive pixels of each class, with weight 1 for negative ones.
 
     Raises:
-        RecipeError: R203, given or published weights of another number of classes.
+        RecipeError: R203, the number of given or published weights differs from the number of classes.
     """
     if kind == "enet":
         return enet_weights(counts.pixels, counts.void_pixels)
@@ -44,28 +44,30 @@ def class_weights(kind: ClassWeights, counts: SplitStatistics, *, multilabel: bo
         source = f"loss.class_weights '{kind}' has" if isinstance(kind, str) else "loss.class_weights has"
         raise RecipeError(
             "R203",
-            f"{source} {len(weights)} weights, the data has {len(counts.pixels)} classes",
-            "give one weight per class, or a rule that counts the data, for example loss.class_weights=enet",
+            f"{source} {len(weights)} weights, but the data has {len(counts.pixels)} classes",
+            "give one weight per class, or a rule that counts pixels, for example loss.class_weights=enet",
         )
     return weights
 
 
 def positive_weights(pixels: Sequence[int], labelled: int) -> tuple[float, ...]:
-    """sqrt(pixels without the class / pixels with it): `inverse_sqrt_weights` of the two, as the weight of the latter.
+    """Weights of positive pixels for multi-label data: sqrt(pixels without the class / pixels with it).
+
+    Each is the ratio of the two weights that `inverse_sqrt_weights` would give to positive and negative pixels.
 
     Args:
-        pixels: Number of pixels that have each class.
+        pixels: Number of pixels of each class.
         labelled: Number of pixels that are not ignored.
 
     Returns:
-        One weight per class, within 1/6..6; the other pixels weigh 1.
+        One weight per class, clipped to 1/6..6; negative pixels have weight 1.
     """
     ratios = [math.sqrt((labelled - count) / count) if count else _MAX_RATIO for count in pixels]
     return tuple(min(max(ratio, 1 / _MAX_RATIO), _MAX_RATIO) for ratio in ratios)
 
 
 def enet_weights(pixels: Sequence[int], void_pixels: int) -> tuple[float, ...]:
-    """1 / ln(1.02 + p), p the class's share of all pixels, void included.
+    """1 / ln(1.02 + p), where p is the class's share of all pixels, ignored ones included.
 
     Reference:
         Paszke et al. 2016, arXiv:1606.02147, section 5.1.
@@ -75,11 +77,11 @@ def enet_weights(pixels: Sequence[int], void_pixels: int) -> tuple[float, ...]:
 
 
 def median_frequency_weights(pixels: Sequence[int], pixels_of_images: Sequence[int]) -> tuple[float, ...]:
-    """Median frequency / frequency, where a frequency counts only the images that hold the class.
+    """Median frequency / frequency, where a frequency is a class's share of the pixels in the images that contain it.
 
     Args:
-        pixels: Labelled pixels of each class.
-        pixels_of_images: All pixels, ignored ones included, of the images that hold the class.
+        pixels: Number of labelled pixels of each class.
+        pixels_of_images: Number of pixels, ignored ones included, in the images that contain each class.
 
     Reference:
         Eigen and Fergus, ICCV 2015, arXiv:1411.4734, section 6.3.2.
@@ -93,7 +95,10 @@ def median_frequency_weights(pixels: Sequence[int], pixels_of_images: Sequence[i
 
 
 def inverse_sqrt_weights(pixels: Sequence[int]) -> tuple[float, ...]:
-    """1 / sqrt(p), p the share of labelled pixels; at most 6 times the smallest; scaled to mean 1."""
+    """1 / sqrt(p), where p is the class's share of labelled pixels.
+
+    Weights are capped at 6 times the smallest one and then scaled to a mean of 1.
+    """
     present = [1 / math.sqrt(count) for count in pixels if count]
     if not present:
         return (1.0,) * len(pixels)

@@ -1,4 +1,4 @@
-"""Findings about a data set, concluded from what was learnt about single pairs."""
+"""Findings about a data set, derived from the examinations of its pairs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pixelwise.datasets.auditing.examination import MAX_VALUES, Examination
-from pixelwise.datasets.auditing.near_duplicates import Seen
+from pixelwise.datasets.auditing.near_duplicates import HashedImage
 from pixelwise.datasets.explanations import (
     describe_counts,
     describe_ids,
@@ -21,10 +21,10 @@ from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import IGNORE
 from pixelwise.storage import printable
 
-Twins = Mapping[tuple[str, str], Sequence[tuple[Seen, Seen, int]]]
-"""By two splits: an image of the first, one of the second that looks like it, and how many bits differ."""
+Twins = Mapping[tuple[str, str], Sequence[tuple[HashedImage, HashedImage, int]]]
+"""Two splits -> near-duplicates: an image of the first, one of the second, and the Hamming distance of their hashes."""
 
-# A sentence names at most this many classes.
+# A message names at most this many classes.
 _NAMED = 8
 
 
@@ -35,14 +35,14 @@ def collect_findings(
     changed: Sequence[Path],
     twins: Twins,
 ) -> tuple[Finding, ...]:
-    """Everything that is wrong or odd, errors first.
+    """Collect all findings, errors first.
 
     Args:
-        dataset: The data set; the problems that were noticed when it was opened are repeated.
-        examinations: What was learnt about every pair.
+        dataset: The data set; the problems noticed while opening it are included.
+        examinations: The examinations of all pairs.
         pixels: Split -> number of labelled pixels of each class.
-        changed: Files whose content changed behind an unchanged modification time.
-        twins: Two splits -> images of them that look alike, with the number of bits in which their hashes differ.
+        changed: Files whose content changed although their modification time did not.
+        twins: Near-duplicates across splits, as in `Twins`.
     """
     findings = [_relative(found, dataset.root) for found in dataset.problems]
     findings += _per_file(dataset, examinations)
@@ -57,7 +57,7 @@ def collect_findings(
 
 
 def relative_name(path: Path, root: Path) -> str:
-    """The path below the data set's folder, printable."""
+    """The path relative to the data set's folder, printable."""
     return printable(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
@@ -66,7 +66,7 @@ def _shorten(text: str, root: Path) -> str:
 
 
 def _relative(found: Finding, root: Path) -> Finding:
-    """The finding with paths below the data set's folder."""
+    """The finding with paths relative to the data set's folder."""
     return Finding(
         code=found.code,
         severity=found.severity,
@@ -78,7 +78,7 @@ def _relative(found: Finding, root: Path) -> Finding:
 
 
 def _per_file(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
-    """One finding per code, over all files that have it."""
+    """One finding per error code, covering all affected files."""
     by_code: dict[str, list[tuple[Examination, Path, DataError]]] = {}
     for examination in examinations:
         for path, error in examination.errors:
@@ -95,7 +95,7 @@ def _per_file(dataset: Dataset, examinations: Iterable[Examination]) -> list[Fin
 
 
 def _over_all(dataset: Dataset, code: str, cases: list[Examination], message: str, fix: str) -> tuple[str, str]:
-    """Message and fix for several files: values are added up, other messages name the first file."""
+    """Message and fix for several files: pixel counts are summed; other messages quote the error of the first file."""
     if code == "D202" and not dataset.multilabel:
         unknown = _sum(case.unknown_ids for case in cases)
         seen = _sum(case.raw_ids for case in cases)
@@ -129,16 +129,16 @@ def _damaged_on_disk(dataset: Dataset, changed: Sequence[Path]) -> list[Finding]
     return [
         finding(
             "D103",
-            f"{files[0]}: the content differs from what an earlier audit saw, although size and modification time "
-            "are the same: the file was damaged on the disk or during a copy",
+            f"{files[0]}: the content has changed since an earlier audit, although size and modification time have "
+            "not: the file was damaged on disk or while being copied",
             files,
-            "restore the file from a copy; if it was changed on purpose, `touch` it",
+            "restore the file from a backup; if the change was intended, `touch` it",
         )
     ]
 
 
 def _leaks(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
-    """The same image in two splits: what is scored was trained on."""
+    """Identical images in several splits, which leak training data into the evaluation."""
     by_digest: dict[str, dict[str, Path]] = {}
     for examination in examinations:
         if examination.digest:
@@ -150,12 +150,12 @@ def _leaks(dataset: Dataset, examinations: Iterable[Examination]) -> list[Findin
             shared.setdefault(tuple(paths), []).append(paths)
     findings = []
     for splits, groups in shared.items():
-        example = " is ".join(relative_name(groups[0][split], dataset.root) for split in splits)
+        example = " and ".join(relative_name(groups[0][split], dataset.root) for split in splits)
         findings.append(
             finding(
                 "D133",
                 f"{_images(len(groups), 'is', 'are')} in {' and '.join(splits)} with identical content, e.g. "
-                f"{example}: scores on {splits[-1]} would be too good",
+                f"{example}: scores on {splits[-1]} would be too high",
                 [relative_name(path, dataset.root) for group in groups for path in group.values()],
                 f"remove them from {splits[0]} or from {splits[-1]}",
             )
@@ -168,19 +168,20 @@ def _images(number: int, one: str, several: str) -> str:
 
 
 def _near_duplicates(dataset: Dataset, twins: Twins) -> list[Finding]:
-    """Images of two splits that look alike: a copy in another quality, or the next frame of a video."""
+    """Images of two splits that look alike: re-encoded copies, or neighbouring frames of a video."""
     findings = []
     for (first, second), pairs in twins.items():
         one, other, _ = pairs[0]
-        names = [relative_name(seen.path, dataset.root) for pair in pairs for seen in pair[:2]]
+        names = [relative_name(image.path, dataset.root) for pair in pairs for image in pair[:2]]
         example = f"{relative_name(other.path, dataset.root)} looks like {relative_name(one.path, dataset.root)}"
         findings.append(
             finding(
                 "W134",
                 f"{_images(len(pairs), f'of {second} looks', f'of {second} look')} like images of {first}, e.g. "
-                f"{example}: scores on {second} would be too good",
+                f"{example}: scores on {second} would be too high",
                 list(dict.fromkeys(names)),
-                f"keep a video sequence in one split (`pixelwise data split --group`), or remove them from {first}",
+                "keep each video sequence in one split (`pixelwise data split` with `group`), or remove the images "
+                f"from {first}",
             )
         )
     return findings
@@ -188,7 +189,7 @@ def _near_duplicates(dataset: Dataset, twins: Twins) -> list[Finding]:
 
 def _black_and_white(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
     if dataset.label_table.threshold is not None:
-        return []  # 255 is above it, which makes it the object
+        return []  # with a threshold, 255 is the object
     seen = _sum(e.raw_ids for e in examinations)
     if set(seen) != {0, IGNORE} or dataset.label_table.ids.get(IGNORE) != IGNORE:
         return []
@@ -196,7 +197,7 @@ def _black_and_white(dataset: Dataset, examinations: Iterable[Examination]) -> l
     return [
         finding(
             "D206",
-            f"the masks hold only {describe_counts(seen)}; 255 means ignored here, so a single class is left",
+            f"the masks contain only {describe_counts(seen)}; 255 means ignored, so only one class is left",
             files,
             f"if 255 is the object, add {label_map_override({0: 0, IGNORE: 1})}",
         )
@@ -204,7 +205,7 @@ def _black_and_white(dataset: Dataset, examinations: Iterable[Examination]) -> l
 
 
 def _different_palettes(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
-    """Palette masks that give one id two colours were probably numbered file by file."""
+    """Palette masks that disagree on the colour of an id: their colours were probably indexed file by file."""
     colors: dict[int, tuple[int, int, int]] = {}
     files = []
     for examination in examinations:
@@ -215,10 +216,10 @@ def _different_palettes(dataset: Dataset, examinations: Iterable[Examination]) -
     return [
         finding(
             "W213",
-            f"{len(files)} palette masks give an id another colour than the masks before them, e.g. {files[0]}: the "
-            "editor may have numbered the colours anew in each file",
+            f"{len(files)} palette masks assign a different colour to an id than earlier masks do, e.g. {files[0]}: "
+            "the editor may have indexed the colours separately in each file",
             files,
-            "if colours and not indices carry the classes, give data.colors, and palette masks are read by colour",
+            "if the colours rather than the indices encode the classes, set data.colors to read the masks by colour",
         )
     ]
 
@@ -229,20 +230,20 @@ def _image_warnings(dataset: Dataset, examinations: Iterable[Examination]) -> li
         (
             "W102",
             [e for e, _ in readable if e.misnamed],
-            "images have another format than their names say (they are read by content)",
-            "rename them, other programs may fail",
+            "images have a different format than their file names say (they are read by content)",
+            "rename them; other programs may fail to open them",
         ),
         (
             "W106",
             [e for e, facts in readable if facts.transparent],
-            f"images have transparent pixels; data.alpha={dataset.reading.alpha} decides what becomes of them",
-            "`drop` keeps the colours below, `black` blends onto black",
+            f"images have transparent pixels, which are read with data.alpha={dataset.reading.alpha}",
+            "data.alpha=drop ignores the transparency, data.alpha=black blends the pixels onto black",
         ),
         (
             "W107",
             [e for e, facts in readable if facts.animated],
-            "images have several frames or pages; the first is used",
-            "export single images if another frame is meant",
+            "images have several frames or pages; only the first is used",
+            "export the frames as single images if another one is needed",
         ),
     )
     findings = []
@@ -260,11 +261,11 @@ def _class_warnings(
     void = [e for e in examinations if e.pixels is not None and int(e.pixels[IGNORE]) == e.size[0] * e.size[1]]
     if void:
         files = [relative_name(e.sample.mask_path or e.sample.image_path, dataset.root) for e in void]
-        text = f"{len(files)} masks are ignored everywhere and teach nothing, e.g. {files[0]}"
+        text = f"{len(files)} masks hold only ignored pixels, so nothing can be learnt from them, e.g. {files[0]}"
         findings.append(finding("W212", text, files, "label them, or remove the pairs"))
     present = {name for counts in pixels.values() for name, count in zip(dataset.classes, counts, strict=True) if count}
     if len(present) == 1 and not dataset.multilabel:
-        text = f"only class '{next(iter(present))}' is present; every prediction of it scores mIoU 100 %"
+        text = f"only class '{next(iter(present))}' is present; predicting it everywhere scores 100 % mIoU"
         findings.append(finding("W211", text, [], "check the masks and data.label_map"))
     for split, counts in pixels.items():
         absent = [name for name, count in zip(dataset.classes, counts, strict=True) if not count]
@@ -272,8 +273,8 @@ def _class_warnings(
             kept = len(dataset.classes) - len(absent)
             names = ", ".join(absent[:_NAMED]) + (f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else "")
             text = (
-                f"{split}: {names} {'has' if len(absent) == 1 else 'have'} no pixel; "
-                f"scores there are means over {kept} of {len(dataset.classes)} classes"
+                f"{split}: {names} {'has' if len(absent) == 1 else 'have'} no pixels; "
+                f"mean scores on this split cover {kept} of {len(dataset.classes)} classes"
             )
             findings.append(finding("W210", text, [], "move images between the splits, or drop the class"))
     return findings

@@ -1,4 +1,4 @@
-"""One pair of files, looked at completely: what the audit learns from it."""
+"""Examinations: what the audit learns about one image and its mask, and a cache of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.auditing.near_duplicates import NO_LOOK, Look, look_of
+from pixelwise.datasets.auditing.near_duplicates import NO_SIGNATURE, Signature, signature_of
 from pixelwise.datasets.fingerprint import SETTLED_SECONDS, HashCache
 from pixelwise.datasets.labels import count_values
 from pixelwise.datasets.reading.decoding import SUFFIXES
@@ -28,30 +28,30 @@ from pixelwise.storage.cache_kinds import EXAMINED
 from pixelwise.storage.caches import recall, remember
 
 MAX_VALUES = 1000
-"""At most this many values of a mask are kept, the most frequent ones: a photo may have 100 000 colours."""
+"""Number of values kept per mask, the most frequent ones: a photo may have 100 000 colours."""
 
 
 @dataclass
 class Examination:
-    """What is known about one pair after both files were decoded.
+    """Facts about one pair, collected by decoding its files.
 
     Attributes:
         split: The split of the sample.
         sample: The pair that was examined.
-        errors: What is wrong, with the file it is wrong with.
+        errors: Errors, each with the file it concerns.
         image: Facts about the image; None if it could not be read.
         size: (height, width) of the image as read.
         digest: SHA-256 of the image file; empty if it could not be read.
-        encoding: How the mask is stored, in words; empty if it could not be read.
-        pixels: int64 (256,) number of pixels by class id (255 = ignored); None unless the pair is
-            usable. Those of multi-label data overlap.
-        raw_ids: Raw value -> pixels of a mask with one channel.
-        unknown_ids: Those without a meaning.
-        unknown_colors: `0xrrggbb` -> pixels without a meaning, of an RGB mask.
-        colors: Raw value -> colour in the palette of a palette mask, for the values that occur.
+        encoding: Storage format of the mask, such as `palette PNG`; empty if it could not be read.
+        pixels: int64 (256,) number of pixels by class id (255 = ignored); None unless the pair is usable. Classes of
+            multi-label data may overlap.
+        raw_ids: Raw value -> number of pixels, for a mask with one channel.
+        unknown_ids: The part of `raw_ids` that the label table does not name.
+        unknown_colors: `0xrrggbb` -> number of pixels, for colours of an RGB mask that the label table does not name.
+        colors: Raw value -> palette colour, for the values that occur in a palette mask.
         channel_means: Mean of each channel of the image, 0..255.
-        channel_squares: Means of the squared values.
-        look: What the image looks like, to find images like it.
+        channel_squares: Mean of the squared values of each channel.
+        look: Perceptual signature of the image, for finding near-duplicates.
     """
 
     split: str
@@ -68,28 +68,28 @@ class Examination:
     colors: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     channel_means: tuple[float, ...] = (0.0, 0.0, 0.0)
     channel_squares: tuple[float, ...] = (0.0, 0.0, 0.0)
-    look: Look = NO_LOOK
+    look: Signature = NO_SIGNATURE
 
     @property
     def misnamed(self) -> bool:
-        """Whether the image's content is of another format than its name says."""
+        """Whether the image has a different format than its file name says."""
         promised = SUFFIXES.get(self.sample.image_path.suffix.lower())
         return self.image is not None and promised != self.image.format
 
 
 def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, fresh: bool = False) -> Examination:
-    """Decode and check one pair; never raises because of what the files hold.
+    """Decode and check one pair. Problems of the files are recorded, never raised.
 
     Args:
         split: The split of `sample`.
         sample: A pair of `dataset`.
         dataset: The data set, whose label table and reading options are used.
         hashes: Cache of the files' content hashes.
-        fresh: Compute the hashes again and compare them with the kept ones.
+        fresh: Compute the hashes again and compare them with the cached ones.
     """
     result = Examination(split, sample)
     for path in (sample.image_path, *sample.mask_files):
-        # A file that cannot be read is reported by its decoding below.
+        # An unreadable file is reported when it is decoded below.
         try:
             digest = hashes.digest(path, fresh=fresh) if path.is_file() else ""
         except OSError:
@@ -123,7 +123,7 @@ def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, 
 
 
 def _examine_class_masks(result: Examination, dataset: Dataset) -> None:
-    """Examine a pair with one mask per class; `pixels` of classes that overlap add up to more than there are."""
+    """Examine a pair with one mask per class; where classes overlap, `pixels` sums to more than the image has."""
     sample = result.sample
     found = read_class_masks(sample, dataset, result.size if result.image is not None else None, result.image)
     result.encoding = f"{found.encoding}, one per class" if found.encoding else ""
@@ -143,8 +143,8 @@ def _describe_image(result: Examination, pixels: np.ndarray) -> None:
     means, deviations = (np.concatenate([values[i].ravel() for values in measured]) for i in (0, 1))
     result.channel_means = tuple(means.tolist())
     result.channel_squares = tuple((means**2 + deviations**2).tolist())
-    # What an image of other bands looks like is judged by its first one.
-    result.look = look_of(pixels if pixels.shape[-1] == 3 else np.repeat(pixels[..., :1], 3, axis=-1))
+    # Images that are not RGB are compared by their first band.
+    result.look = signature_of(pixels if pixels.shape[-1] == 3 else np.repeat(pixels[..., :1], 3, axis=-1))
 
 
 def _describe_mask(result: Examination, raw: RawMask, translation: Translation) -> None:
@@ -179,33 +179,33 @@ def _compare_sizes(
         result.pixels = np.bincount(labels.ravel(), minlength=256)
 
 
-_Known = dict[bytes, tuple[bytes, bytes]]
-"""A pair -> sizes and times of its files, and the encoded examination."""
+_Entries = dict[bytes, tuple[bytes, bytes]]
+"""Key of a pair -> state of its files (sizes and modification times), and the encoded examination."""
 
 
 class ExaminationCache:
-    """What was learnt about pairs, remembered by path, size and modification time of both files.
+    """Cached examinations, by path, size and modification time of a pair's files.
 
-    It lies in the user's cache folder, one file per data set and way of reading it, so that after a change
-    only the changed pairs are decoded again.
+    The user's cache folder holds one file per data set and reading options, so that after a change only the changed
+    pairs are decoded again.
 
     Args:
-        dataset: The data set, as `open_dataset` gives it.
-        fresh: Forget everything, and remember what is learnt now.
+        dataset: The data set, as returned by `open_dataset`.
+        fresh: Discard earlier examinations; new ones are cached all the same.
     """
 
     def __init__(self, dataset: Dataset, *, fresh: bool = False) -> None:
-        # Messages name how many classes there are; the names themselves change nothing.
+        # Error messages contain the number of classes; class names do not matter.
         facts: tuple[object, ...] = (EXAMINED.version, dataset.label_table, dataset.reading, len(dataset.classes))
         if dataset.multilabel:
             facts = (*facts, "multilabel")
         key = os.fsencode(dataset.root.resolve()) + b"\0" + msgspec.json.encode(facts)
         self._key = sha256_bytes(key)[:20]
-        self._known: _Known = {} if fresh else recall(EXAMINED, self._key, _Known) or {}
-        self._new: _Known = {}
+        self._known: _Entries = {} if fresh else recall(EXAMINED, self._key, _Entries) or {}
+        self._new: _Entries = {}
 
     def get(self, split: str, sample: Sample) -> Examination | None:
-        """The examination of a pair whose files have not changed since, or None."""
+        """The cached examination of a pair, or None if there is none or a file has changed since."""
         key, state = _key(split, sample), _state(sample)
         known = self._known.get(key)
         if known is None or state is None or known[0] != state:
@@ -218,14 +218,14 @@ class ExaminationCache:
         return found
 
     def put(self, examination: Examination) -> None:
-        """Remember an examination, unless a file was written in the last moments: it may change again unseen."""
+        """Cache an examination, unless a file was written moments ago and may change again unnoticed."""
         state = _state(examination.sample, settled=True)
         if state is not None:
             encoded = msgspec.msgpack.encode(examination, enc_hook=_to_plain)
             self._new[_key(examination.split, examination.sample)] = (state, encoded)
 
     def save(self) -> None:
-        """Write what was asked for or added, atomically; what other splits left behind stays."""
+        """Write used and new entries to the cache folder, atomically; entries of other splits are kept."""
         if any(self._known.get(key) != value for key, value in self._new.items()):
             remember(EXAMINED, self._key, {**self._known, **self._new})
 
@@ -238,7 +238,7 @@ def _key(split: str, sample: Sample) -> bytes:
 
 
 def _state(sample: Sample, *, settled: bool = False) -> bytes | None:
-    """Sizes and modification times of the files; None where one cannot be asked, or is not `settled`."""
+    """Sizes and modification times of the files; None if one is inaccessible or, with `settled`, too young."""
     states = []
     for path in (sample.image_path, *sample.mask_files):
         try:
@@ -258,7 +258,7 @@ def _to_plain(value: Any) -> Any:
         return value.astype("<i8").tobytes()
     if isinstance(value, DataError):
         return [value.code, value.message, value.help]
-    raise NotImplementedError(f"{type(value)} is no part of an examination")
+    raise NotImplementedError(f"{type(value)} is not part of an examination")
 
 
 def _from_plain(kind: type, value: Any) -> Any:
@@ -268,7 +268,7 @@ def _from_plain(kind: type, value: Any) -> Any:
         return np.frombuffer(value, "<i8").astype(np.int64)
     if issubclass(kind, DataError):
         return DataError(*value)
-    raise NotImplementedError(f"{kind} is no part of an examination")
+    raise NotImplementedError(f"{kind} is not part of an examination")
 
 
 _DECODER = msgspec.msgpack.Decoder(Examination, dec_hook=_from_plain)

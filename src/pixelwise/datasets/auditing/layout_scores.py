@@ -1,4 +1,4 @@
-"""Scores of layouts: how well each known one explains a folder, the recognised one and what came second."""
+"""Layout scores: how much of a folder each known layout explains."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pixelwise.errors import DataError
 
 
 class LayoutScore(msgspec.Struct, frozen=True, kw_only=True):
-    """One layout's view of a folder.
+    """How much of a folder one layout explains.
 
     Attributes:
-        name: What `data.dataset` calls it.
+        name: Name of the format, as in `data.dataset`.
         description: The layout in words.
-        pairs: Images with a mask that it finds.
-        used: Image files below the folder that are part of a pair.
-        files: Image files below the folder.
+        pairs: Number of images for which it finds a mask.
+        used: Number of image files below the folder that the layout uses.
+        files: Number of image files below the folder.
     """
 
     name: str
@@ -34,15 +34,15 @@ class LayoutScore(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def share(self) -> float:
-        """The share of the image files that the layout makes use of, 0..1."""
+        """Share of the image files that the layout uses, 0..1."""
         return self.used / self.files if self.files else 0.0
 
 
 def layout_scores(dataset: Dataset) -> tuple[LayoutScore, ...]:
-    """The layout that `dataset` was opened with, then all others that find a pair, the best first.
+    """Score the layout that `dataset` was opened with, then all others that find a pair, the best first.
 
-    Only names are read. Formats whose masks would have to be drawn first are never tried, and public data sets only
-    where the names of the files are theirs.
+    Only names are read. Formats whose masks would have to be drawn first are not tried; public data sets are tried only
+    if the file names match theirs.
     """
     files = {_key(entry.path) for entry in list_images(dataset.root).entries}
     samples = [sample for found in dataset.splits.values() for sample in found]
@@ -52,12 +52,12 @@ def layout_scores(dataset: Dataset) -> tuple[LayoutScore, ...]:
         if format.name == dataset.name or format.drawn:
             continue
         layout: Layout | None = None
-        with contextlib.suppress(DataError):  # damaged files of another format are no matter here
+        with contextlib.suppress(DataError):  # damaged files of another format do not matter here
             layout = format.layout(dataset.root)
         if layout is None:
             continue
         score = _score(format.name, layout.description, [s for found in layout.splits.values() for s in found], files)
-        # The same files under another name are no other way to read them.
+        # The same layout under another format name is not an alternative.
         if score.pairs and layout.description != dataset.layout:
             others.setdefault(layout.description, score)
     return (opened, *sorted(others.values(), key=lambda score: -score.used))

@@ -1,4 +1,4 @@
-"""Options of `pixelwise.check` and of the verb of its name."""
+"""Options of `pixelwise.check`, in Python and on the command line."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ class CheckOptions(Options, frozen=True, kw_only=True):
     """Options of `pixelwise.check`.
 
     Attributes:
-        recipe: Name of a recipe, or a recipe file: the data is checked against its classes and splits. Without it the
-            data is read as somebody's own.
-        fresh: Look at every file again, also at those that have not changed since they were looked at.
-        html: File that a page with overlays is written to; the page needs no network.
+        recipe: Name of a recipe, or a recipe file, whose classes and splits the data is checked against. Without it,
+            the folder is read as a custom data set.
+        fresh: Examine every file again, even those that have not changed since the last check.
+        html: HTML file to write a page with overlays to; the page works offline.
         write: Recipe file (.toml) to write for this data: classes, colours, splits, normalisation.
     """
 

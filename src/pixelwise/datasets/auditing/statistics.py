@@ -1,4 +1,4 @@
-"""Statistics of a data set, and what follows from them for training: class weights and the normalisation of images."""
+"""Statistics of a data set, and the class weights and image normalisation derived from them."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
 
 DIGITS = 6
-"""Digits of the mean and the standard deviation that are written into a recipe."""
+"""Decimal places of the mean and the standard deviation written into a recipe."""
 SMALLEST_STD = 0.1 / 255
-"""A band that changes less than this is taken for constant: dividing by it would turn noise into a signal."""
+"""A band with a smaller standard deviation counts as constant: dividing by it would amplify noise into a signal."""
 
 
 class Suggestions(msgspec.Struct, frozen=True, kw_only=True):
-    """Values measured on the split that is trained on.
+    """Training settings measured on the training split.
 
     Attributes:
         split: Name of the split.
-        class_weights: `loss.class_weights` by its name -> one weight per class.
+        class_weights: Name of a rule in `loss.class_weights` -> one weight per class.
         mean: Mean of red, green and blue, or of each of `data.channels`, 0..1.
         std: Standard deviation of the same channels, 0..1.
     """
@@ -45,12 +45,12 @@ class Suggestions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
-    """Numbers about a data set.
+    """Statistics of a data set.
 
     Attributes:
         audit: Counts by split and class, sizes, findings.
-        suggestions: Class weights and normalisation; None where nothing can be trained on.
-        channels: The channels that mean and standard deviation are of (`data.channels`); None: red, green and blue.
+        suggestions: Class weights and normalisation; None if there is nothing to train on.
+        channels: The channels behind mean and standard deviation (`data.channels`); None: red, green and blue.
     """
 
     audit: Audit
@@ -58,7 +58,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     channels: tuple[int, ...] | None = None
 
     def to_plain(self) -> dict[str, Any]:
-        """Everything but the findings, for JSON."""
+        """Everything but the findings, as plain values for JSON."""
         histogram = self.audit.sizes.histogram
         return {
             "dataset": self.audit.dataset,
@@ -72,16 +72,16 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
 def statistics(
     root: str | os.PathLike[str], overrides: Sequence[str] = (), *, observer: Observer = SILENT
 ) -> Statistics:
-    """Measure a data set: pixels and images by class, sizes, colours, class weights.
+    """Measure a data set: pixels and images per class, image sizes, channel statistics, class weights.
 
     Args:
         root: Folder of the data set.
-        overrides: How to read the data, such as `data.channels=[3,2,1]`.
-        observer: Told how many images have been looked at.
+        overrides: Overrides that set how the data is read, such as `data.channels=[3,2,1]`.
+        observer: Receives the number of examined pairs.
 
     Raises:
-        DataError: D222, there is no data set in the folder; what opening it raises.
-        RecipeError: An override is wrong.
+        DataError: D222, the folder holds no data set; other errors that opening it raises.
+        RecipeError: An override is invalid.
     """
     data, dataset = open_folder(Path(root), overrides)
     found = audit(dataset, observer=observer)
@@ -89,7 +89,7 @@ def statistics(
 
 
 def suggestions(found: Audit, train_split: str = "train") -> Suggestions | None:
-    """What to train with; None where `train_split` has no usable pair."""
+    """Class weights and normalisation for training; None if `train_split` has no usable pair."""
     counts = found.statistics.get(train_split)
     if counts is None or not counts.images:
         return None
@@ -100,11 +100,11 @@ def suggestions(found: Audit, train_split: str = "train") -> Suggestions | None:
 
 
 def with_measured_bands(recipe: Recipe, counts: SplitStatistics) -> Recipe:
-    """The recipe, normalising each of `data.channels` by what was measured where it does not say how.
+    """Fill in the measured normalisation of `data.channels`, unless the recipe already gives one for these bands.
 
     Args:
-        recipe: Left as it is if `model.preprocessing` has as many values as there are bands.
-        counts: Statistics of the split that is trained on; all pixels of its images count, whatever the classes.
+        recipe: Returned unchanged without `data.channels`, or if `model.preprocessing` has one value per band.
+        counts: Statistics of the training split; all pixels of its images count, whatever their classes.
 
     Raises:
         DataError: D107, a band has the same value everywhere.
@@ -116,8 +116,8 @@ def with_measured_bands(recipe: Recipe, counts: SplitStatistics) -> Recipe:
     if constant:
         raise DataError(
             "D107",
-            f"band{'s' if len(constant) > 1 else ''} {', '.join(map(str, constant))} of data.channels: the same value "
-            "in all pixels of the training images",
+            f"band{'s' if len(constant) > 1 else ''} {', '.join(map(str, constant))} of data.channels: constant over "
+            "all pixels of the training images",
             "leave it out of data.channels, choose a data.input_range that shows its values, or set "
             "model.preprocessing.mean and .std yourself",
         )

@@ -1,1 +1,1 @@
-"""Classes of a data set: tables, names, and what mask values give away."""
+"""Classes of a data set: class tables, labels of annotations, and inference from mask values."""

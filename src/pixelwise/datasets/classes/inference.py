@@ -1,4 +1,4 @@
-"""Classes of a folder that does not name them: what its masks hold decides."""
+"""Infers the classes of a folder that does not name them from the values of its masks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pixelwise.storage.caches import subject_of
 # RGB masks with more colours are photos or were smoothed.
 _MAX_COLORS = 40
 _NAMED = 8
-# Colours with a smaller share of the pixels are rare; so many of them between two others are no accident.
+# Colours with a smaller share of the pixels are rare; this many of them between two others are no coincidence.
 _RARE = 0.002
 _MANY_BETWEEN = 3
 _MAX_CLASSES = 254
@@ -37,15 +37,15 @@ _NO_TABLE = LabelTable()
 
 
 class MaskIds(msgspec.Struct, frozen=True, kw_only=True):
-    """The raw ids of all masks together, or their colours.
+    """Raw ids or colours of all masks together.
 
     Attributes:
-        files: Raw id -> the masks that hold it: how many, and the first one (printable).
-        pixels: Raw id -> pixels, over all masks.
-        palette: Colours of the first palette image among them, by raw id; empty if there is none.
-        colors: `0xrrggbb` -> pixels, over all masks; empty unless all masks are RGB pictures and one of
-            them is not grey.
-        rgb_files: The first RGB masks (printable).
+        files: Raw id -> number of masks that contain it, and the first of them (printable).
+        pixels: Raw id -> number of pixels over all masks.
+        palette: Colours of the first palette image among the masks, by raw id; empty if there is none.
+        colors: `0xrrggbb` -> number of pixels over all masks; empty unless all masks are RGB images and at least one
+            of them is not grey.
+        rgb_files: Printable names of the RGB masks that are not grey.
     """
 
     files: dict[int, tuple[int, str]]
@@ -55,8 +55,8 @@ class MaskIds(msgspec.Struct, frozen=True, kw_only=True):
     rgb_files: tuple[str, ...] = ()
 
 
-class _Seen(NamedTuple):
-    """What one mask holds, with pixels; `colors` of RGB pictures only, grey ones included."""
+class _MaskValues(NamedTuple):
+    """Values of one mask with their pixel counts; `colors` for RGB images only, grey ones included."""
 
     ids: Mapping[int, int] = MappingProxyType({})
     palette: tuple[Color, ...] = ()
@@ -64,15 +64,15 @@ class _Seen(NamedTuple):
 
 
 def read_mask_ids(root: Path, masks: Sequence[Path], *, max_pixels: int, divisor: int | None = None) -> MaskIds:
-    """Decode all masks and collect their raw ids; unreadable and lossy ones are left to the audit.
+    """Decode all masks and collect their raw ids; unreadable and lossy masks are left to the audit.
 
-    The result is kept in the user's cache folder until a mask changes.
+    The result is cached in the user's cache folder until a mask changes.
 
     Args:
-        root: The data set that they are of.
-        masks: The mask files.
-        max_pixels: Larger masks are refused before they are decoded.
-        divisor: `data.instance_divisor`, for masks that hold class * divisor + instance; None for all others.
+        root: Folder of the data set.
+        masks: Paths of the mask files.
+        max_pixels: Masks with more pixels are refused before they are decoded.
+        divisor: `data.instance_divisor`, for masks of class * divisor + instance; None for all others.
     """
     return remembered(
         MASK_IDS,
@@ -91,11 +91,11 @@ def _read_mask_ids(masks: Sequence[Path], max_pixels: int, divisor: int | None) 
     colored: list[str] = []
     without_colors = 0
     with ThreadPoolExecutor(reading_threads()) as pool:
-        seen = pool.map(lambda path: _examine(path, max_pixels, divisor), masks)
-        for path, found in zip(masks, seen, strict=True):
+        contents = pool.map(lambda path: _examine(path, max_pixels, divisor), masks)
+        for path, found in zip(masks, contents, strict=True):
             palette = palette or found.palette
             if len(files) > _MAX_IDS:
-                break  # 32-bit numbers of some other kind; more of them would say nothing new
+                break  # not class ids but other integers; more of them would tell nothing new
             pixels.update(found.ids)
             for raw_id in found.ids:
                 count, first = files.get(raw_id, (0, printable(path)))
@@ -115,32 +115,32 @@ def _read_mask_ids(masks: Sequence[Path], max_pixels: int, divisor: int | None) 
     )
 
 
-def _examine(path: Path, max_pixels: int, divisor: int | None) -> _Seen:
+def _examine(path: Path, max_pixels: int, divisor: int | None) -> _MaskValues:
     try:
         raw = load_mask(path, _NO_TABLE, max_pixels=max_pixels)
     except DataError:
-        return _Seen()
+        return _MaskValues()
     if not raw.lossless:
-        return _Seen()
+        return _MaskValues()
     if raw.values.ndim == 3:
-        return _Seen(colors=count_values(color_codes(raw.values)))
+        return _MaskValues(colors=count_values(color_codes(raw.values)))
     counts = count_values(raw.values if divisor is None else semantic_ids(raw.values, divisor))
     if raw.grey_rgb:
-        # One of a set of colour masks may happen to hold grey colours only.
-        return _Seen(counts, colors={value * 0x010101: pixels for value, pixels in counts.items()})
+        # A colour mask may happen to contain only grey colours.
+        return _MaskValues(counts, colors={value * 0x010101: pixels for value, pixels in counts.items()})
     palette = raw.palette.tolist() if raw.palette is not None else []
-    return _Seen(counts, tuple((r, g, b) for r, g, b in palette))
+    return _MaskValues(counts, tuple((r, g, b) for r, g, b in palette))
 
 
 def infer_colors(found: MaskIds) -> tuple[dict[str, int], list[Finding]]:
-    """`#rrggbb` -> class id for RGB masks whose colours nobody named: every colour is a class.
+    """Infer the colour table of RGB masks without one: every colour becomes a class.
 
-    Black comes first, then the others by their codes, so that the ids do not depend on how often a
-    colour occurs. The finding (W218) says what was assumed.
+    Class ids follow the colour codes, black first, so that they do not depend on how often a colour occurs. A finding
+    (W218) states what was assumed.
 
     Returns:
-        The table, empty where the colours are too many for classes or look like smoothed edges, which
-        the audit then reports for every file (D203, D205).
+        `#rrggbb` -> class id, and the findings. The table is empty if there are too many colours for classes or if they
+        look like smoothed edges, which the audit then reports for every file (D203, D205).
     """
     total = sum(found.colors.values())
     if not 2 <= len(found.colors) <= _MAX_COLORS or _smoothed(found.colors):
@@ -154,7 +154,7 @@ def infer_colors(found: MaskIds) -> tuple[dict[str, int], list[Finding]]:
     return table, [
         finding(
             "W218",
-            f"the masks are RGB pictures of {len(codes)} colours, and each is taken for a class: {shares}{more}",
+            f"the masks are RGB images with {len(codes)} colours, each of which becomes a class: {shares}{more}",
             found.rgb_files,
             f"to name the classes, or to ignore a colour (255): 'data.colors={{{entries}}}' 'data.classes=[{names}]'",
         )
@@ -162,7 +162,7 @@ def infer_colors(found: MaskIds) -> tuple[dict[str, int], list[Finding]]:
 
 
 def _smoothed(colors: dict[int, int]) -> bool:
-    """Whether several rare colours lie between two frequent ones, as at edges that were interpolated."""
+    """Whether several rare colours lie between two frequent ones, as at interpolated edges."""
     total = sum(colors.values())
     rgb = {code: np.array([code >> 16, code >> 8 & 255, code & 255], np.float64) for code in colors}
     frequent = [rgb[code] for code, pixels in colors.items() if pixels >= _RARE * total]
@@ -178,15 +178,15 @@ def _smoothed(colors: dict[int, int]) -> bool:
 
 
 def infer_label_map(ids: MaskIds) -> tuple[dict[int, int], list[Finding]]:
-    """Raw id -> class id for masks whose classes nobody named.
+    """Infer the label map of masks whose classes are not named.
 
-    Ids 0..n-1 are classes and 255 is ignored. Only 0 and 255 are background and object, and a warning
-    says so (W217): if 255 meant ignored, nothing could be learnt. Anything else is an error (D204) that
-    proposes the map which is returned, so that allowing it accepts the map. Black and white masks with
-    grey edges get no map: there is a threshold for them.
+    Ids 0..n-1 are classes and 255 is ignored. Masks with only 0 and 255 hold background and object, and a warning says
+    so (W217): if 255 meant ignored, there would be nothing to learn. Anything else is an error (D204) that proposes the
+    returned map, so that allowing the error accepts the map. Black-and-white masks with grey edges get no map: they
+    need a threshold.
 
     Returns:
-        The map, empty where no map makes sense, and the findings.
+        Raw id -> class id, empty if no map makes sense, and the findings.
     """
     found = sorted(set(ids.files) - {IGNORE})
     with_ignore = {IGNORE} & set(ids.files)
@@ -198,10 +198,10 @@ def infer_label_map(ids: MaskIds) -> tuple[dict[int, int], list[Finding]]:
         return {0: 0, IGNORE: 1}, [
             finding(
                 "W217",
-                "the masks hold only 0 and 255, which are taken for background and object",
+                "the masks contain only 0 and 255, which are read as background and object",
                 first,
                 f'to name the classes: {label_map_override({0: 0, IGNORE: 1})} \'data.classes=["background", '
-                '"object"]\'; if 255 means ignored, a class is missing in the masks',
+                '"object"]\'; if 255 means ignored, the masks lack a class',
             )
         ]
     if are_smoothed(ids.pixels):
@@ -220,16 +220,16 @@ def infer_label_map(ids: MaskIds) -> tuple[dict[int, int], list[Finding]]:
         return {}, [
             finding(
                 "D204",
-                f"the masks hold {what}; expected class ids 0..n-1",
+                f"the masks contain {what}; expected class ids 0..n-1",
                 first,
-                "export masks with class ids; many ids come from interpolation, photos or instance numbers",
+                "export masks with class ids; large numbers of ids come from interpolation, photos or instance ids",
             )
         ]
     proposal = compact_map(ids.files)
     return proposal, [
         finding(
             "D204",
-            f"the masks hold the ids {describe_ids(ids.files)}; expected 0..{len(found) - 1} without gaps",
+            f"the masks contain the ids {describe_ids(ids.files)}; expected 0..{len(found) - 1} without gaps",
             first,
             f"add {label_map_override(proposal)}, or name the classes in data.classes",
         )

@@ -1,4 +1,4 @@
-"""Labels of annotations -> classes: masks drawn from LabelMe, COCO, YOLO, CVAT and Label Studio."""
+"""Assigns classes to the labels of annotations, for masks drawn from LabelMe, COCO, YOLO, CVAT and Label Studio."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class LabelClasses(NamedTuple):
 
     Attributes:
         classes: Class names; the position is the class id.
-        ids: Raw value of the drawn masks -> class id or 255.
-        problems: D207, labels that have no class.
+        ids: Raw value of the drawn masks -> class id or 255 (ignored).
+        problems: D207 for labels that have no class.
     """
 
     classes: tuple[str, ...]
@@ -31,17 +31,17 @@ def label_classes(
     labels: Mapping[str, int] | None,
     order: Sequence[str] | None,
 ) -> LabelClasses:
-    """Which class each label is.
+    """Assign a class to each label.
 
-    Without `labels`, a label is the class of its name. What no annotation covers is the class
-    `background` if there is one; with `labels` that do not name it, class 0 if no label is; otherwise it is
-    ignored.
+    Without `labels`, a label belongs to the class of the same name. Pixels that no annotation covers belong to the
+    class `background` if there is one. With `labels` that do not name it, they are class 0 unless a label is mapped to
+    0. Otherwise they are ignored.
 
     Args:
-        label_names: Raw value -> label, of the drawn masks.
-        classes: Class names that somebody chose; None takes `order`.
-        labels: Label -> class id or 255, chosen by somebody.
-        order: Label names in the layout's own order, `background` first.
+        label_names: Raw value of the drawn masks -> label.
+        classes: Class names chosen by the user; None takes `order`.
+        labels: Label -> class id or 255, chosen by the user.
+        order: Labels in the layout's own order, `background` first.
     """
     if labels is None:
         names = tuple(classes if classes is not None else order or ())
@@ -58,7 +58,7 @@ def label_classes(
 
 
 def _names(labels: Mapping[str, int], background: int) -> list[str]:
-    """Name every class by the first label that is mapped to it; `background` fills the gap where it is the class."""
+    """Name every class after the first label mapped to it, or `background` if no label is mapped to its class."""
     named: dict[int, str] = {}
     for label, class_id in labels.items():
         if class_id != IGNORE:
@@ -82,8 +82,9 @@ def _unknown_labels(unknown: Sequence[str], names: Sequence[str], labels: Mappin
     return [
         finding(
             "D207",
-            f"the annotations hold labels that {where} does not name: {shown}{more}; it names {known}",
+            f"the annotations contain labels that {where} does not name: {shown}{more}; it names {known}",
             [printable(name) for name in unknown],
-            f"to ignore their pixels, add 'data.labels={{{kept}, {ignored}}}'; if they are classes, name them too",
+            f"to ignore their pixels, set 'data.labels={{{kept}, {ignored}}}'; if they are classes, add them to "
+            f"{where}",
         )
     ]

@@ -1,8 +1,8 @@
 """Class tables: which classes a data set has and how its masks encode them.
 
-Sources, the later winning: what the data set is known to use (CamVid, Cityscapes), what the layout's own
-files say (CVAT's label map), the file `dataset.toml` of own data, and the recipe's `data.classes`, `palette`,
-`label_map`, `labels` and `colors`. Own data that says nothing is asked through its masks.
+Sources, in increasing priority: the known classes of a public data set (CamVid, Cityscapes), the layout's own files
+(CVAT's label map), the `dataset.toml` of a custom data set, and the recipe's `data.classes`, `palette`, `label_map`,
+`labels` and `colors`. If none of them describes the classes, they are inferred from the masks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pixelwise.storage import printable
 
 
 class ClassTable(msgspec.Struct, frozen=True, kw_only=True):
-    """Classes and encoding, resolved; the fields are those of `Dataset`."""
+    """The resolved classes and their encoding in masks; the fields are those of `Dataset`."""
 
     classes: tuple[str, ...]
     palette: tuple[Color, ...]
@@ -36,7 +36,7 @@ class ClassTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Source(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What one source says, None where it says nothing; also the form of `dataset.toml`."""
+    """The fields that one source sets, None for all others; also the schema of `dataset.toml`."""
 
     classes: tuple[str, ...] | None = None
     palette: tuple[Color | str, ...] | None = None
@@ -51,7 +51,7 @@ def class_table(data: Data, layout: Layout) -> ClassTable:
     """Classes, palette and label table of the data set in `layout`.
 
     Raises:
-        DataError: D224, `dataset.toml` is not what it should be.
+        DataError: D224, `dataset.toml` is invalid.
         RecipeError: R203, the recipe's fields contradict each other or the data set.
     """
     known, described = _known(layout), _Source()
@@ -104,9 +104,9 @@ def class_table(data: Data, layout: Layout) -> ClassTable:
 
 
 def _of_class_masks(data: Data, layout: Layout, palette: tuple[Color, ...] | None) -> ClassTable:
-    """Classes of multi-label data, which the layout knows; nothing is looked up in its masks."""
+    """Class table of multi-label data: the layout names the classes, so no mask is read."""
     names = layout.classes or ()
-    # Black, VOC's first colour, is that of a background, which overlapping classes have none of.
+    # VOC's first colour, black, stands for the background, which overlapping classes do not have.
     own = tuple(voc_color(i + 1) for i in range(len(names)))
     return ClassTable(
         classes=names,
@@ -116,10 +116,10 @@ def _of_class_masks(data: Data, layout: Layout, palette: tuple[Color, ...] | Non
 
 
 def described_classes(root: Path) -> tuple[tuple[str, ...] | None, bool | None]:
-    """`classes` and `multilabel` of `dataset.toml`; None where it does not say.
+    """`classes` and `multilabel` of `dataset.toml`; None for a field that is not set.
 
     Raises:
-        DataError: D224, it is not what it should be.
+        DataError: D224, the file is invalid.
     """
     described = _read_description(root / DESCRIPTION_FILE)
     return described.classes, described.multilabel
@@ -134,7 +134,7 @@ class _Inferred(NamedTuple):
 
 
 def _inferred(data: Data, layout: Layout) -> _Inferred:
-    """Classes of masks that nobody described: by their ids, or by their colours where they are RGB pictures."""
+    """Infer classes that no source describes from the ids of the masks, or from the colours of RGB masks."""
     masks = [s.mask_path for samples in layout.splits.values() for s in samples if s.mask_path is not None]
     found = read_mask_ids(layout.root, masks, max_pixels=data.max_pixels, divisor=data.instance_divisor)
     if found.colors:
@@ -149,7 +149,7 @@ def _inferred(data: Data, layout: Layout) -> _Inferred:
 def _encoding(
     recipe: _Source, known: _Source, names: tuple[str, ...] | None, palette: tuple[Color, ...] | None
 ) -> tuple[dict[int, int], dict[str, int]]:
-    """Raw id -> class id and colour -> class id; both empty where nobody says anything."""
+    """Raw id -> class id and colour -> class id; both are empty if no source describes them."""
     if recipe.colors is not None and recipe.label_map is None:
         return {}, recipe.colors
     source = recipe if recipe.label_map is not None else known
@@ -161,14 +161,14 @@ def _encoding(
             return {}, colors
         label_map = {str(i): i for i in range(len(names))}
     if not colors and recipe.label_map is None and palette is not None and len(names or palette) == len(palette):
-        # A palette says which colour a class has, so it reads RGB masks as well.
+        # A palette gives the colour of each class, so it can decode RGB masks as well.
         colors = {format_color(color): i for i, color in enumerate(palette)}
     ignored = (known.ignore,) if isinstance(known.ignore, int) else known.ignore or ()
     return dict.fromkeys(ignored, IGNORE) | {int(raw): class_id for raw, class_id in label_map.items()}, colors
 
 
 def _known(layout: Layout) -> _Source:
-    """What the data set's name implies, and over it what the layout's own files say."""
+    """The classes that the data set's name implies, overridden by those of the layout's own files."""
     class_set = CLASS_SETS.get(layout.name)
     source = _Source()
     if class_set is not None:
@@ -191,7 +191,7 @@ def _known(layout: Layout) -> _Source:
 
 
 def _over(source: _Source, stronger: _Source) -> _Source:
-    """`source` with every field that `stronger` fills."""
+    """`source`, overridden by every field that `stronger` sets."""
     filled = {name: value for name in _Source.__struct_fields__ if (value := getattr(stronger, name)) is not None}
     return msgspec.structs.replace(source, **filled)
 
@@ -201,7 +201,7 @@ def _read_description(file: Path) -> _Source:
         return _Source()
     help = 'for example: classes = ["background", "road"], palette = ["#000000", "#804080"], ignore = 255'
     try:
-        # Editors on Windows mark the beginning of a file.
+        # Editors on Windows may write a byte order mark.
         plain: dict[str, Any] = tomllib.loads(file.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise DataError("D224", f"{printable(file)}: {error}", help) from error
@@ -234,7 +234,7 @@ def _palette(palette: tuple[Color | str, ...] | None) -> tuple[Color, ...] | Non
 
 
 def _palette_of_ids(ids: dict[int, int], palette: tuple[Color, ...]) -> tuple[Color, ...] | None:
-    """One colour per class, of the palette of the masks; None where they have none."""
+    """One colour per class, from the palette of the masks; None if they have none."""
     raws = sorted((class_id, raw) for raw, class_id in ids.items() if class_id != IGNORE)
     if not palette or any(raw >= len(palette) for _, raw in raws):
         return None

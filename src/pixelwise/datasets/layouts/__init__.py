@@ -1,1 +1,1 @@
-"""The parts that formats share: listing folders, matching masks to images, splits, drawing outlines."""
+"""Building blocks of the formats: listing folders, matching masks to images, splits, drawing annotations."""

@@ -1,4 +1,4 @@
-"""Images and masks that are inside of other files, written once as files of their own into the user's cache folder."""
+"""Extracts images and masks from other files, once, into the user's cache folder."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pixelwise.storage.locks import keep_in_use
 
 
 def cached_files(kind: str, root: Path, sources: Iterable[Path], write: Callable[[Path], None]) -> Path:
-    """The folder that `write` fills, unless an earlier call filled it from the same files.
+    """Return a folder filled by `write`, now or by an earlier call with the same files.
 
-    It is written again when the path, size or modification time of a source changes, all of it or nothing;
-    nothing is written beside the data.
+    It is written again, completely or not at all, when the path, size or modification time of a source changes; nothing
+    is written next to the data.
 
     Args:
         kind: Name of the format, in lower-case letters, digits and hyphens.
-        root: The data set's folder: what was written of it before goes when the new folder is there.
-        sources: Every file that the content depends on.
-        write: Writes the files below a folder.
+        root: Folder of the data set; once the new folder exists, older ones of this data set are removed.
+        sources: All files that the content depends on.
+        write: Writes the files below the folder that it is given.
 
     Raises:
         ResourceError: S601, the disk of the cache folder is full.

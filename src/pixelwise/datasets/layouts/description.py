@@ -1,4 +1,4 @@
-"""`dataset.toml`: what the owner of a folder says about its classes."""
+"""The file `dataset.toml`, in which the owner of a folder describes its classes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DESCRIPTION_FILE = "dataset.toml"
 
 
 def is_described(root: Path) -> bool:
-    """Whether the owner of the folder says what its classes are."""
+    """Whether the folder has a `dataset.toml`."""
     return (root / DESCRIPTION_FILE).is_file()
 
 
@@ -28,8 +28,8 @@ def write_description(
     Args:
         root: The data set's folder.
         classes: Class names; the position is the class id.
-        palette: One colour per class, RGB (0..255) or `#rrggbb`; empty: no colours are named.
-        ignore: The value of ignored pixels.
+        palette: One colour per class, RGB (0..255) or `#rrggbb`; empty: no colours are written.
+        ignore: Mask value of ignored pixels.
     """
     content: dict[str, Any] = {"classes": list(classes), "palette": list(palette), "ignore": ignore}
     if not palette:

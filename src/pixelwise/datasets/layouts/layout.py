@@ -1,4 +1,4 @@
-"""Layouts: samples per split, and what was noticed while they were listed."""
+"""Layouts: the samples of each split, and the problems noticed while listing them."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """The files of a data set, before their classes are known.
 
     Attributes:
-        name: What `data.dataset` calls it; never `auto`.
+        name: Name of the format, as in `data.dataset`; never `auto`.
         description: The layout in words, for the audit's report.
-        root: The folder everything lies in.
+        root: Folder of the data set.
         splits: Samples by split, sorted by id.
         problems: Findings about all splits.
-        problems_of: Findings about single splits, those included that this copy lacks: each
-            concerns only who opens the split.
-        overlapping: Splits that share images, as alternatives for training: one of them is opened.
-        divisions: Other divisions of the same images: the split that is trained on -> all its splits.
-        classes: Class names that the layout's own files give, in their order.
-        palette: Colours that they give, one per class.
-        label_map: Raw value -> class id or 255, where it is not what the data set's name implies;
-            empty: the masks are read by `colors` alone.
-        colors: `#rrggbb` -> class id or 255, where it is not what the data set's name implies.
-        multilabel: Whether there is one mask per class, `Sample.class_masks` in the order of `classes`.
-        label_names: Raw value -> name of the label, for masks that were drawn from annotations; 0 is
-            `background`, what no annotation covers.
+        problems_of: Split -> findings about that split alone, which only matter if it is opened; includes splits that
+            are missing in this copy.
+        overlapping: Splits that share images, as alternatives for training; only one of them is opened.
+        divisions: Other divisions of the same images: training split -> all splits of that division.
+        classes: Class names from the layout's own files, in their order.
+        palette: Colours from the layout's own files, one per class.
+        label_map: Raw value -> class id or 255, if it differs from what the data set's name implies; empty: the masks
+            are read by `colors` alone.
+        colors: `#rrggbb` -> class id or 255, if it differs from what the data set's name implies.
+        multilabel: Whether there is one mask per class: `Sample.class_masks`, in the order of `classes`.
+        label_names: Raw value -> label, for masks drawn from annotations; 0 is `background`, the pixels that no
+            annotation covers.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def in_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sample, ...]]:
-    """The splits as train, val, test, then others by name."""
+    """The splits in the order train, val, test, then all others by name."""
     known = list(dict.fromkeys(SPLIT_NAMES.values()))
     return {
         name: splits[name] for name in sorted(splits, key=lambda n: (known.index(n) if n in known else len(known), n))
@@ -62,16 +62,16 @@ def in_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sample, .
 
 
 def all_match(names: Iterable[str], pattern: re.Pattern[str]) -> bool:
-    """Whether there are names, and the last part of each matches `pattern` completely."""
+    """Whether there are any names, and the last part of each fully matches `pattern`."""
     last = [name.rpartition("/")[2] for name in names]
     return bool(last) and all(pattern.fullmatch(name) for name in last)
 
 
 def trained_on(layout: Layout, train_split: str) -> Layout:
-    """The layout for training on one split: the alternatives to it are left out.
+    """The layout for training on one split, without the alternatives to it.
 
-    Where `train_split` is none of the alternatives, the first one that exists stays. Names of splits with `+`
-    between them are those splits as one; by themselves they are then gone.
+    If `train_split` is not among the alternatives, the first one that exists is kept. Split names joined by `+` are
+    merged into one split and no longer exist separately.
     """
     if train_split in layout.divisions:
         layout = msgspec.structs.replace(layout, splits=layout.divisions[train_split])
@@ -81,7 +81,7 @@ def trained_on(layout: Layout, train_split: str) -> Layout:
     existing = [name for name in layout.overlapping if name in layout.splits]
     kept = train_split if train_split in existing else next(iter(existing), None)
     splits = {name: samples for name, samples in layout.splits.items() if name not in existing or name == kept}
-    # Every score needs val, whatever is trained on.
+    # Scores need val, whatever the training split is.
     concerned = dict.fromkeys((*splits, *parts, "val"))
     problems = (
         msgspec.structs.replace(found, split=name) for name in concerned for found in layout.problems_of.get(name, ())
@@ -92,7 +92,7 @@ def trained_on(layout: Layout, train_split: str) -> Layout:
 
 
 def _joined(layout: Layout, name: str, parts: tuple[str, ...]) -> Layout:
-    """The layout with `parts` as one split; as it is where one of them does not exist."""
+    """The layout with `parts` merged into one split; unchanged if one of them does not exist."""
     if not all(part in layout.splits for part in parts):
         return layout
     # Ids are unique within a split only.

@@ -1,4 +1,4 @@
-"""Lists image files below a folder: no entry can make it hang, loop or stop."""
+"""Lists the image files below a folder; no entry can make it hang, loop or stop."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from pixelwise.errors import DataError
 from pixelwise.storage import printable
 
 _SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx", "icon\r", "lost+found"}
-# Lists, readmes and annotations of other tools often lie beside images and mean nothing here.
+# Lists, readmes and annotations of other tools often lie next to images and are ignored.
 _COMPANIONS = {".txt", ".json", ".xml", ".md", ".csv", ".toml", ".yaml", ".yml", ".mat", ".html", ".pdf"}
 
 
 class Entry(NamedTuple):
-    """A file that is taken for an image.
+    """An image file, as judged by its name.
 
     Attributes:
-        key: Path below the listed folder without the suffix, NFC-normalised and printable.
-        path: The image file.
+        key: Path below the listed folder without the extension, NFC-normalised and printable.
+        path: Path of the image file.
     """
 
     key: str
@@ -38,7 +38,7 @@ class Listing(NamedTuple):
 
     Attributes:
         entries: The image files in the order of their keys.
-        problems: D131 for what cannot be read, W215 for files that are no images by their names.
+        problems: D131 for entries that cannot be read, W215 for files without an image extension.
     """
 
     entries: list[Entry]
@@ -46,14 +46,14 @@ class Listing(NamedTuple):
 
 
 def list_images(folder: Path, *, arrays_too: bool = False) -> Listing:
-    """All files below `folder` whose names end like images, hidden and system files left out.
+    """List all files below `folder` with an image extension, except hidden and system files.
 
-    NumPy arrays (`.npy`) are images only where there are no others: beside images they are something else.
+    NumPy arrays (`.npy`) count as images only if there are no others: next to images they hold something else.
     Symbolic links are followed; a folder that was already visited is not entered again.
 
     Args:
-        folder: The folder that is listed.
-        arrays_too: List arrays beside images, too: they are masks there.
+        folder: The folder to list.
+        arrays_too: List arrays even next to images, for folders of masks.
     """
     problems: list[Finding] = []
     entries: list[Entry] = []
@@ -66,34 +66,34 @@ def list_images(folder: Path, *, arrays_too: bool = False) -> Listing:
         elif suffix in SUFFIXES:
             entries.append(Entry(_key(path, folder), path))
         elif suffix not in _COMPANIONS:
-            others.setdefault(suffix or "no ending", []).append(printable(path))
+            others.setdefault(suffix or "no extension", []).append(printable(path))
     entries = entries + arrays if arrays_too else entries or arrays
     if others:
         counts = Counter({suffix: len(files) for suffix, files in others.items()}).most_common(4)
         problems.append(
             finding(
                 "W215",
-                f"{printable(folder)}: files that are no images by their names are left out: "
+                f"{printable(folder)}: files without an image extension are left out: "
                 + ", ".join(f"{printable(suffix)} ({count})" for suffix, count in counts),
                 [file for files in others.values() for file in files],
-                f"images end in {', '.join(SUFFIXES)}; convert other formats to PNG",
+                f"extensions of images: {', '.join(SUFFIXES)}; convert other formats to PNG",
             )
         )
     return Listing(sorted(entries), problems)
 
 
 def list_files(folder: Path, suffix: str) -> list[Path]:
-    """All files below `folder` whose names end in `suffix` (lower case), sorted; hidden ones left out."""
+    """List all files below `folder` with the extension `suffix` (lower case), sorted, except hidden ones."""
     return sorted(path for path in _walk(folder, set(), []) if path.suffix.lower() == suffix)
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder name belongs to the system, not to the data."""
+    """Whether a file or folder name is hidden or belongs to the system, not to the data."""
     return name.startswith(".") or name.lower() in _SYSTEM_NAMES
 
 
 def subfolders(folder: Path) -> dict[str, Path]:
-    """Folders directly below `folder` by lower-case name; empty where it cannot be listed."""
+    """Folders directly below `folder`, by lower-case name; empty if it cannot be listed."""
     try:
         names = sorted(os.listdir(folder))
     except OSError:
@@ -113,7 +113,7 @@ def _walk(folder: Path, visited: set[tuple[int, int]], problems: list[Finding]) 
             problems.append(
                 finding(
                     "D131",
-                    f"{printable(folder)}: links to a folder that is listed already",
+                    f"{printable(folder)}: is a link to a folder that is already listed",
                     [printable(folder)],
                     "remove the link",
                 )
@@ -143,7 +143,7 @@ def _walk(folder: Path, visited: set[tuple[int, int]], problems: list[Finding]) 
                     "D131",
                     f"{printable(path)}: is {kind_of_entry(mode)}, not a file",
                     [printable(path)],
-                    "remove it or replace it by the image",
+                    "remove it, or replace it with the image",
                 )
             )
 

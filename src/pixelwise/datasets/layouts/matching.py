@@ -1,4 +1,4 @@
-"""Images and masks -> samples, by their names."""
+"""Matches images and masks by their names."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from pixelwise.storage import printable
 _IMAGE = "|".join(IMAGE_WORDS)
 _MASK = "|".join(MASK_MARKS)
 _MASK_END = f"gtFine_labelIds|labelIds|{_MASK}"
-# What tools append to the stem of an image, or of its mask, or put before it; alone in a folder it may be the stem.
+# Suffixes and prefixes that tools add to the stems of images and masks; in a folder per image, they may be the stem.
 _MASK_SUFFIX = re.compile(rf"([/_\-. ]({_MASK_END}|L)|\.(jpe?g|png|webp|tiff?|bmp|gif))$", re.IGNORECASE)
 _IMAGE_SUFFIX = re.compile(rf"[/_\-. ](leftImg8bit|sat|{_IMAGE})$", re.IGNORECASE)
 _MASK_PREFIX = re.compile(rf"(?:(?<=/)|^)({_MASK})[_\-. ]?(?=[^/]+$)", re.IGNORECASE)
 _IMAGE_PREFIX = re.compile(rf"(?:(?<=/)|^)({_IMAGE})[_\-. ]?(?=[^/]+$)", re.IGNORECASE)
-# A single letter says too little where images and masks share a folder.
+# A single letter is too ambiguous where images and masks share a folder.
 _APPENDED = re.compile(rf"(^|[_\-. ])({_MASK_END})$|^({_MASK})(?=[_\-. \d])", re.IGNORECASE)
 _CANDIDATES = 2000
 
 
 def is_mask_name(stem: str) -> bool:
-    """Whether a file's name without its ending has a part that tools give to masks' names."""
+    """Whether a file name, without its extension, has a part that tools add to the names of masks."""
     return _APPENDED.search(stem) is not None
 
 
 def match_folders(split: str, images: Path, masks: Path) -> tuple[tuple[Sample, ...], list[Finding]]:
     """Pair the images below one folder with the masks below another; see `match_files`."""
     image_listing = list_images(images)
-    # A split without labels has no folder of masks; that is not an unreadable entry.
+    # A split without labels has no folder of masks, which is not an error.
     mask_listing = list_images(masks) if masks.is_dir() else Listing([], [])
     samples, findings = match_files(split, image_listing.entries, mask_listing.entries, masks=masks)
     return samples, [*image_listing.problems, *mask_listing.problems, *findings]
@@ -48,9 +48,9 @@ def match_files(
     masks: Path,
     base: Callable[[str], str] | None = None,
 ) -> tuple[tuple[Sample, ...], list[Finding]]:
-    """Samples whose image and mask have the same key, sorted by id.
+    """Pair images and masks that have the same key; samples are sorted by id.
 
-    What finds no partner under its own name is tried without what tools append to it or put before it
+    Files without a partner of the same name are tried again without the suffixes and prefixes that tools add
     (`street_mask.png`, `street_L.png`, `street.jpg.png`; `image_1.jpg` with `mask_1.png`).
 
     Args:
@@ -58,11 +58,11 @@ def match_files(
         image_entries: Images of the split.
         mask_entries: Masks of the split.
         masks: Folder of the masks, for messages.
-        base: Reduces a key to the part that an image and its mask have in common; None: the whole key.
+        base: Reduces a key to the part that an image and its mask have in common; None uses the whole key.
 
     Returns:
-        The samples, and findings: D130 doubtful names, D220 without partner, D221 empty split,
-        W220 a split other than `train` that has no mask at all.
+        The samples, and findings: D130 for ambiguous names, D220 for files without a partner, D221 for an empty split,
+        W220 for a split other than `train` without any mask.
     """
     findings: list[Finding] = []
     base = base or (lambda key: key)
@@ -88,18 +88,18 @@ def match_classes(
     ignore: str,
     masks: Path,
 ) -> tuple[tuple[Sample, ...], list[Finding]]:
-    """Samples with one mask per class, sorted by id; an image needs a mask of one class at least.
+    """Pair images with one mask per class, sorted by id; an image needs a mask of at least one class.
 
     Args:
         split: Name of the split, for messages.
         image_entries: Images of the split.
-        mask_entries: Name of a class -> its masks; `ignore` -> masks of the pixels that count nowhere.
-        classes: Names of the classes in their order.
-        ignore: Key of `mask_entries` that is no class.
+        mask_entries: Class name -> its masks; `ignore` -> masks of the ignored pixels.
+        classes: Class names, in their order.
+        ignore: Key in `mask_entries` for the ignored pixels.
         masks: Folder of the masks, for messages.
 
     Returns:
-        The samples, and findings as of `match_files`.
+        The samples, and findings as in `match_files`.
     """
     findings: list[Finding] = []
     images = _unique(split, "images", ((key, path) for key, path in image_entries), findings)
@@ -137,14 +137,14 @@ def _left_over(
     num_masks: int,
     masks: Path,
 ) -> list[Finding]:
-    """What is said about files without a partner."""
+    """Findings about files without a partner."""
     if not num_masks and images and split != "train":
         return [
             finding(
                 "W220",
-                f"{split}: {len(images)} images and no mask at all; the split is left out",
+                f"{split}: {len(images)} images but no masks; the split is left out",
                 [printable(path) for path in images.values()],
-                f"such images can be predicted, not scored; masks were looked for in {printable(masks)}",
+                f"images without masks can be predicted but not scored; masks are expected in {printable(masks)}",
             )
         ]
     findings = _unpaired(split, lonely_images, lonely_masks, len(images), num_masks, masks)
@@ -156,7 +156,7 @@ def _left_over(
 
 
 def _unique(split: str, what: str, entries: Iterable[tuple[str, Path]], findings: list[Finding]) -> dict[str, Path]:
-    """Path by key; several files of one key, or keys that differ in case only, are findings."""
+    """Path by key; several files with one key, or keys that differ only in case, become findings."""
     by_key: dict[str, list[Path]] = {}
     for key, path in entries:
         by_key.setdefault(key, []).append(path)
@@ -165,7 +165,7 @@ def _unique(split: str, what: str, entries: Iterable[tuple[str, Path]], findings
         findings.append(
             finding(
                 "D130",
-                f"{split}: {len(doubles)} {what} share their names up to the ending or the Unicode form, "
+                f"{split}: {len(doubles)} {what} have the same name except for extension or Unicode normalisation, "
                 f"e.g. {doubles[0]} and {doubles[1]}; the first one is used",
                 doubles,
                 "keep one file per name",
@@ -179,8 +179,8 @@ def _unique(split: str, what: str, entries: Iterable[tuple[str, Path]], findings
         findings.append(
             finding(
                 "D130",
-                f"{split}: {len(alike)} {what} have names that differ in upper and lower case only, "
-                f"e.g. {alike[0]} and {alike[1]}: on macOS and Windows they are one file",
+                f"{split}: {len(alike)} {what} have names that differ only in case, "
+                f"e.g. {alike[0]} and {alike[1]}: macOS and Windows treat them as one file",
                 alike,
                 "rename one of them",
             )
@@ -189,7 +189,7 @@ def _unique(split: str, what: str, entries: Iterable[tuple[str, Path]], findings
 
 
 def _loose_matches(images: dict[str, Path], masks: dict[str, Path]) -> list[tuple[str, str]]:
-    """Keys of images and masks that agree once the parts that tools add are stripped, if unambiguous."""
+    """Keys of images and masks that agree once the tools' additions are stripped, if unambiguous."""
     by_stem: dict[str, list[str]] = {}
     for key in images:
         for stem in {key, _IMAGE_SUFFIX.sub("", key), _IMAGE_PREFIX.sub("", key)}:
@@ -203,7 +203,7 @@ def _loose_matches(images: dict[str, Path], masks: dict[str, Path]) -> list[tupl
 
 
 def _mask_stems(key: str) -> list[str]:
-    """A mask's key, then with less and less of what tools add to it."""
+    """A mask's key, then the key with more and more of the tools' additions stripped."""
     once = _MASK_SUFFIX.sub("", key)
     return [key, once, _MASK_SUFFIX.sub("", once), _MASK_PREFIX.sub("", key)]
 
@@ -226,7 +226,7 @@ def _unpaired(
                 "D220",
                 f"{split}: {text}, e.g. {printable(alone[key].name)}{nearest}",
                 [printable(path) for path in alone.values()],
-                f"a mask has the name of its image and lies in {printable(folder)}; rename or remove the files, or "
+                f"give each mask the name of its image and put it into {printable(folder)}; or remove the files, or "
                 "train without them: 'data.allow=[\"D220\"]'",
             )
         )

@@ -1,4 +1,4 @@
-"""Finding the image that an annotation names by its path or file name."""
+"""Finds the images that annotations refer to by path or file name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class NamedImages:
 
     Args:
         entries: The images of the data set.
-        key: What of a path counts, for tools whose annotations leave out the ending, say.
+        key: Reduces a path to the part that is compared, for example for annotations without file extensions.
     """
 
     def __init__(self, entries: Iterable[Entry], key: Callable[[Path], Path] = lambda path: path) -> None:
@@ -30,27 +30,27 @@ class NamedImages:
         for place in places:
             try:
                 entry = self._at.get(self._key(place))
-            except ValueError:  # a name that no file can have
+            except ValueError:  # not a valid file name
                 continue
             if entry is not None:
                 return entry
         return None
 
     def called(self, name: str) -> list[Entry]:
-        """All images with the file name of `name`, which may be a path of another machine."""
+        """All images with the file name of `name`, which may be a path from another machine."""
         return self._called.get(file_name(name), [])
 
     def only(self, name: str) -> Entry | None:
-        """The image with the file name of `name`; None where there is none, or more than one."""
+        """The image with the file name of `name`; None if there is none, or more than one."""
         same = self.called(name)
         return same[0] if len(same) == 1 else None
 
     def absence(self, name: str) -> str:
-        """Why `only` found no image, to be put after its name."""
+        """The reason why `only` found no image; follows the name in a message."""
         same = len(self.called(name))
         return f"exists {same} times, in different folders" if same > 1 else "does not exist"
 
 
 def file_name(path: str) -> str:
-    """The last part of a path, written with `/` or as on Windows."""
+    """The last part of a path with `/` or, as on Windows, with backslashes."""
     return path.replace("\\", "/").rpartition("/")[2]

@@ -1,9 +1,9 @@
-"""Outlines in annotation files -> mask files, drawn once into the user's cache folder.
+"""Draws mask files from the shapes in annotation files, once, into the user's cache folder.
 
-Annotations of LabelMe, COCO, YOLO, CVAT and Label Studio say what is where, but hold no masks. Each of
-these layouts describes its images as `Picture`s; what is drawn from them are ordinary mask files, so
-everything after opening works as with any other data. The masks are drawn again when the path, size
-or modification time of a file they come from changes; nothing is written beside the data.
+LabelMe, COCO, YOLO, CVAT and Label Studio store annotated shapes instead of masks. Each of these layouts describes its
+images as `Picture`s, from which ordinary mask files are drawn, so that everything after opening works as with any other
+data. The masks are drawn again when the path, size or modification time of a source file changes; nothing is written
+next to the data.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from pixelwise.storage.caches import building_entry, entry_path, subject_of
 from pixelwise.storage.locks import keep_in_use
 
 BACKGROUND = "background"
-"""Name of what no annotation covers: raw value 0 of every drawn mask."""
+"""Label of pixels that no annotation covers: raw value 0 of every drawn mask."""
 IGNORED_LABEL = "__ignore__"
-"""Pixels of this label are ignored; the name is LabelMe's."""
+"""Label of ignored pixels, named as in LabelMe."""
 _BACKGROUND_NAMES = {BACKGROUND, "_background_"}
 
 _INDEX = "index.msgpack"
 _IGNORE = 255
-# Raw values are uint16, and 255 keeps its meaning.
+# Raw values are uint16, and 255 stays reserved for ignored pixels.
 _MAX_LABELS = 60000
 
 
@@ -48,8 +48,9 @@ class Shape(NamedTuple):
     """One annotated object.
 
     Attributes:
-        label: Name of its class.
-        pixels: (height, width) of the image -> bool (height, width); raises ValueError, in words.
+        label: Label of the object.
+        pixels: (height, width) of the image -> bool (height, width); raises ValueError with the reason if the shape
+            cannot be drawn.
     """
 
     label: str
@@ -57,17 +58,17 @@ class Shape(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """One image and what is annotated in it.
+    """One image and its annotations.
 
     Attributes:
-        split: `train`, `val`, `test` or another; None where the layout knows no splits.
-        key: Unique in its split.
+        split: `train`, `val`, `test` or another; None if the layout has no splits.
+        key: Id of the image, unique within its split.
         image: Path of the image file.
-        size: (height, width) by the annotation; None where it does not say.
-        shapes: The shapes from the lowest to the uppermost.
-        smaller_on_top: Whether the smaller of two shapes that overlap lies on top, whatever their
-            order; it decides between equal areas only.
-        source: The file with its annotation, for messages.
+        size: (height, width) according to the annotation; None if it does not give one.
+        shapes: The shapes from bottom to top.
+        smaller_on_top: Whether the smaller of two overlapping shapes lies on top, whatever their order; the order then
+            only decides between equal areas.
+        source: Path of the annotation file, for messages.
         skipped: Kinds of shapes without an area (`point`, `line`), which are left out.
     """
 
@@ -86,7 +87,7 @@ class Broken(NamedTuple):
 
     Attributes:
         file: The file that holds the annotation.
-        reason: Reason in words; follows the file's name.
+        reason: The reason; follows the file's name in a message.
     """
 
     file: Path
@@ -94,12 +95,13 @@ class Broken(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """The result of drawing.
+    """The drawn masks of a data set.
 
     Attributes:
-        splits: Samples whose masks are the drawn ones.
-        label_names: Raw value of the masks -> name of the label.
-        problems: D230 for what cannot be used, W221 for shapes without an area, D221 for no image at all.
+        splits: Samples with the drawn masks, by split.
+        label_names: Raw value of the masks -> label.
+        problems: D230 for annotations that cannot be used, W221 for shapes without an area, W216 for images outside
+            the split folders, D221 if there is no annotated image.
     """
 
     splits: dict[str, tuple[Sample, ...]]
@@ -125,13 +127,13 @@ def draw(kind: str, root: Path, sources: Iterable[Path], pictures: Callable[[], 
 
     Args:
         kind: Name of the layout.
-        root: The data set's folder: masks that were drawn of it before go when new ones are there.
-        sources: Every file that what `pictures` gives depends on.
-        pictures: Reads the pictures; called only where they have to be drawn.
+        root: Folder of the data set; once the new masks exist, older ones of this data set are removed.
+        sources: All files that the result of `pictures` depends on.
+        pictures: Reads the annotations; called only if masks have to be drawn.
 
     Raises:
         ResourceError: S601, the disk of the cache folder is full.
-        DataError: What `pictures` raises.
+        DataError: Any that `pictures` raises.
     """
     subject = subject_of(root.absolute())
     folder = entry_path(DRAWN, stat_signature(sources)[:24], variant=kind, subject=subject)
@@ -147,7 +149,7 @@ def draw(kind: str, root: Path, sources: Iterable[Path], pictures: Callable[[], 
     in_split = {name: tuple(sorted(found, key=lambda sample: sample.id)) for name, found in samples.items()}
     without_split = in_split.pop(None, ())
     splits: dict[str, tuple[Sample, ...]] = {name: found for name, found in in_split.items() if name is not None}
-    # Images beside the folders of splits belong to none of them.
+    # Images outside the split folders belong to no split.
     return Drawn(in_order(splits) if splits else divided(without_split), index.names, tuple(index.problems))
 
 
@@ -158,13 +160,13 @@ def drawn_layout(
     """The layout of drawn masks.
 
     Args:
-        name: What `data.dataset` calls it.
+        name: Name of the format, as in `data.dataset`.
         description: The layout in words.
         root: Folder of the data set.
         drawn: The masks that were drawn.
-        classes: Labels in the order of the annotations' own list; None orders them by name. Either
-            way `background` comes first, and labels that are missing in the list come last.
-        problems: Findings besides those of drawing.
+        classes: Labels in the order of the annotations' own list; None sorts them by name. Either way, `background`
+            comes first, and labels missing from the list come last.
+        problems: Findings in addition to those of drawing.
     """
     labels = sorted(name for name in drawn.label_names.values() if name not in (BACKGROUND, IGNORED_LABEL))
     ordered = [label for label in dict.fromkeys(classes or ()) if label not in (*_BACKGROUND_NAMES, IGNORED_LABEL)]
@@ -194,7 +196,7 @@ def _draw_all(pictures: Iterable[Picture | Broken], folder: Path) -> _Index:
         except (ValueError, TypeError, OverflowError) as error:
             broken.append(Broken(picture.source, f"{printable(picture.image.name)}: {error}"))
             continue
-        # The stem is kept for whoever looks at a mask that a message names.
+        # The stem of the image helps to recognise a mask that a message names.
         name = f"{portable(f'{len(rows):06d}-{picture.image.stem[:50]}', ending='.png')}.png"
         _, png = cv2.imencode(".png", mask, (cv2.IMWRITE_PNG_COMPRESSION, 1))
         (folder / name).write_bytes(png.tobytes())
@@ -207,7 +209,7 @@ def _draw_all(pictures: Iterable[Picture | Broken], folder: Path) -> _Index:
 
 
 def _paint(picture: Picture, raw_of: dict[str, int]) -> np.ndarray:
-    """uint8 or uint16 (H, W) raw values; new labels get the next raw value in `raw_of`.
+    """Draw one mask, uint8 or uint16 (H, W) raw values; new labels get the next raw value in `raw_of`.
 
     Raises:
         ValueError: A shape cannot be drawn, or there are too many labels.
@@ -215,7 +217,7 @@ def _paint(picture: Picture, raw_of: dict[str, int]) -> np.ndarray:
     try:
         stored, upright = image_sizes(picture.image)
     except DataError:
-        # The audit says what is wrong with the image; its mask does not matter.
+        # The audit reports what is wrong with the image; its mask does not matter.
         return np.zeros((1, 1), np.uint8)
     height, width = picture.size or upright
     if (height, width) not in (stored, upright):
@@ -224,7 +226,7 @@ def _paint(picture: Picture, raw_of: dict[str, int]) -> np.ndarray:
     area_on_top = np.full((height, width), height * width, np.int64) if picture.smaller_on_top else None
     for shape in picture.shapes:
         if shape.label not in raw_of:
-            # Three names stand for raw values that are no label of the data.
+            # `raw_of` starts with two names for 0 and one for 255, so the first label gets raw value 1.
             raw = len(raw_of) - len(_BACKGROUND_NAMES)
             if raw > _MAX_LABELS:
                 raise ValueError(f"more than {_MAX_LABELS} different labels")
@@ -248,7 +250,7 @@ def _problems(rows: Sequence[_Row], broken: Sequence[Broken], skipped: Sequence[
                 first if len(broken) == 1 else f"{len(broken)} annotations cannot be used, e.g. {first}",
                 # One file may hold the annotations of all images.
                 list(dict.fromkeys(printable(one.file) for one in broken)),
-                "correct or export them again, or train without these images: 'data.allow=[\"D230\"]'",
+                "correct them or export them again, or train without these images: 'data.allow=[\"D230\"]'",
             )
         )
     if skipped:
@@ -258,7 +260,7 @@ def _problems(rows: Sequence[_Row], broken: Sequence[Broken], skipped: Sequence[
                 "W221",
                 f"{len(skipped)} shapes without an area are left out ({kinds}), e.g. in {printable(skipped[0][0])}",
                 list(dict.fromkeys(printable(file) for file, _ in skipped)),
-                "outline these objects by polygons if they are to be learnt",
+                "annotate these objects with polygons if they are to be learnt",
             )
         )
     left_out = [row for row in rows if row.split is None] if any(row.split is not None for row in rows) else []
@@ -267,27 +269,29 @@ def _problems(rows: Sequence[_Row], broken: Sequence[Broken], skipped: Sequence[
         problems.append(
             finding(
                 "W216",
-                f"{len(files)} images lie beside the folders of the splits and are left out, e.g. {files[0]}",
+                f"{len(files)} images lie outside the split folders and are left out, e.g. {files[0]}",
                 files,
                 "move them into train/, val/ or test/",
             )
         )
     if not rows:
         text = "no annotated image was found"
-        problems.append(finding("D221", text, [], "images and annotations have the same names, endings aside"))
+        problems.append(
+            finding("D221", text, [], "give images and annotations the same names, except for the extension")
+        )
     return problems
 
 
 def unannotated(
     entries: Iterable[Entry], drawn: Drawn, what: str, is_named: Callable[[Path], bool] = lambda path: False
 ) -> list[Finding]:
-    """W222 about images that no annotation is for, or nothing.
+    """W222 for images without an annotation; empty if there are none.
 
     Args:
         entries: The images of the data set.
-        drawn: What the annotations became.
-        what: What these images lack, in words.
-        is_named: Whether an annotation names an image, even if it cannot be used: another finding is about that.
+        drawn: The masks drawn from the annotations.
+        what: Name of the missing annotation, for the message.
+        is_named: Whether an annotation names an image, even one that cannot be used: another finding reports that.
     """
     used = {sample.image_path for samples in drawn.splits.values() for sample in samples}
     files = [printable(e.path) for e in entries if e.path.absolute() not in used and not is_named(e.path)]
@@ -298,13 +302,13 @@ def unannotated(
             "W222",
             f"{len(files)} images have no {what} and are left out, e.g. {files[0]}",
             files,
-            "annotate them, or ignore this; an image without objects needs an annotation that is empty",
+            "annotate them, or ignore this warning; an image without objects needs an empty annotation",
         )
     ]
 
 
 def polygon(label: str, corners: Sequence[float]) -> Shape:
-    """A shape of x and y in turn, in pixels; see `pixelwise.datasets.layouts.rasterising.draw_polygon`."""
+    """A polygon with corners `x0, y0, x1, y1, ...` in pixels; see `layouts.rasterising.draw_polygon`."""
 
     def pixels(height: int, width: int) -> np.ndarray:
         mask = np.zeros((height, width), bool)
@@ -315,7 +319,7 @@ def polygon(label: str, corners: Sequence[float]) -> Shape:
 
 
 def rectangle(label: str, left: float, top: float, right: float, bottom: float) -> Shape:
-    """A shape between two corners, in any order."""
+    """A rectangle between two opposite corners, in any order."""
     (x0, x1), (y0, y1) = sorted((left, right)), sorted((top, bottom))
     return polygon(label, (x0, y0, x1, y0, x1, y1, x0, y1))
 
@@ -323,13 +327,13 @@ def rectangle(label: str, left: float, top: float, right: float, bottom: float) 
 def turned_rectangle(
     label: str, pivot: tuple[float, float], corners: tuple[float, float, float, float], degrees: float
 ) -> Shape:
-    """A shape between two corners, turned.
+    """A rotated rectangle.
 
     Args:
-        label: Name of its class.
-        pivot: x and y of the point that stays where it is.
-        corners: left, top, right and bottom before turning, from the pivot.
-        degrees: Angle, clockwise.
+        label: Label of the object.
+        pivot: x and y of the centre of rotation.
+        corners: left, top, right and bottom before the rotation, relative to the pivot.
+        degrees: Angle of rotation, clockwise.
     """
     left, top, right, bottom = corners
     cosine, sine = _cosine_and_sine("rectangle", degrees)
@@ -342,12 +346,12 @@ def turned_rectangle(
 
 
 def ellipse(label: str, x: float, y: float, radius_x: float, radius_y: float, degrees: float = 0.0) -> Shape:
-    """The pixels whose centres lie within an ellipse around (x, y), turned clockwise about its centre."""
+    """The pixels whose centres lie within an ellipse around (x, y), rotated clockwise about its centre."""
     cosine, sine = _cosine_and_sine("ellipse", degrees)
 
     def pixels(height: int, width: int) -> np.ndarray:
         if not np.isfinite((x, y, radius_x, radius_y)).all():
-            raise ValueError("an ellipse's numbers are not finite")
+            raise ValueError("the centre or the radii of an ellipse are not finite")
         dx, dy = (np.arange(width) + 0.5 - x)[None], (np.arange(height) + 0.5 - y)[:, None]
         along, across = (dx, dy) if sine == 0 and cosine == 1 else (dx * cosine + dy * sine, dy * cosine - dx * sine)
         return (along / max(abs(radius_x), 1e-9)) ** 2 + (across / max(abs(radius_y), 1e-9)) ** 2 <= 1
@@ -357,12 +361,12 @@ def ellipse(label: str, x: float, y: float, radius_x: float, radius_y: float, de
 
 def _cosine_and_sine(what: str, degrees: float) -> tuple[float, float]:
     if not math.isfinite(degrees):
-        raise ValueError(f"the rotation of a {what} is {degrees}")
+        raise ValueError(f"the {what} is rotated by {degrees} degrees; expected a finite angle")
     return math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
 
 
 def pasted(label: str, part: np.ndarray, left: int, top: int) -> Shape:
-    """A shape given as bool (h, w) pixels whose upper left corner is at (left, top); cut at the borders."""
+    """A shape given as bool (h, w) pixels whose upper left corner is at (left, top); clipped to the image."""
 
     def pixels(height: int, width: int) -> np.ndarray:
         mask = np.zeros((height, width), bool)

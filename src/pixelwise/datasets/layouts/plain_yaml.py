@@ -1,7 +1,7 @@
-"""YAML files of strangers as nodes: every value is the text that the file holds, with the line that it stands in.
+"""Reads untrusted YAML files as nodes: every value is the text in the file, with its line number.
 
-PyYAML parses; nothing is constructed from what it finds. So no alias is ever multiplied out, no tag makes an object,
-no long number is converted, and the class `no` stays `no`, which YAML 1.1 would turn into False.
+PyYAML only parses; no objects are constructed. So aliases are never expanded, tags create no objects, long numbers are
+not converted, and the class `no` stays `no`, which YAML 1.1 would turn into False.
 """
 
 from __future__ import annotations
@@ -14,31 +14,33 @@ from pixelwise.errors import DataError
 from pixelwise.storage import printable
 
 LARGEST_FILE = 256 * 1024
-"""Bytes; ten thousand class names are less."""
+"""Maximum size of a file in bytes; ten thousand class names need less."""
 DEEPEST = 32
-"""Levels of lists and mappings in each other; PyYAML composes recursively."""
+"""Maximum nesting depth of lists and mappings; PyYAML composes recursively."""
 MOST_NODES = 50_000
-"""Values, lists and mappings of a file."""
-# The one of libyaml is ten times as fast, but PyYAML may be built without it.
+"""Maximum number of values, lists and mappings in a file."""
+# libyaml's loader is ten times as fast, but PyYAML may be built without it.
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Node = yaml.Node
 
 
 def read_yaml(file: Path) -> Node | None:
-    """The single document of a file; None where there is none.
+    """Parse the single document of a file; None if there is none.
 
     Raises:
-        DataError: D230, it cannot be read, is no YAML, or is larger or deeper than a description of data.
+        DataError: D230, the file cannot be read, is not valid YAML, or is too large or too deep to describe data.
     """
     try:
         with open(file, "rb") as stream:
             content = stream.read(LARGEST_FILE + 1)
     except OSError as error:
-        raise DataError("D230", f"{printable(file)}: {error.strerror or error}", "make it readable") from error
+        raise DataError("D230", f"{printable(file)}: {error.strerror or error}", "make the file readable") from error
     if len(content) > LARGEST_FILE:
         raise DataError(
-            "D230", f"{printable(file)}: is larger than {LARGEST_FILE // 1024} KiB", "keep only what describes the data"
+            "D230",
+            f"{printable(file)}: is larger than {LARGEST_FILE // 1024} KiB",
+            "keep only what describes the data",
         )
     text = content.decode("utf-8-sig", "replace")
     try:
@@ -55,16 +57,16 @@ def read_yaml(file: Path) -> Node | None:
         mark = error.problem_mark or error.context_mark
         raise _no_yaml(file, mark.line + 1 if mark else 1, error.problem or str(error)) from error
     except yaml.reader.ReaderError as error:
-        # The byte of libyaml, the character of Python's own reader; they differ within a line at most.
+        # libyaml gives a byte offset, PyYAML's own reader a character offset, which may put the line too low.
         line = text.encode()[: error.position].count(b"\n") + 1
         raise _no_yaml(file, line, f"{error.reason}: {error.character!r}") from error
 
 
 def entries(file: Path, node: Node | None) -> dict[str, Node]:
-    """Key -> value of a mapping; empty for everything else.
+    """Key -> value of a mapping; empty for all other nodes.
 
     Raises:
-        DataError: D230, a key is given twice or is no text.
+        DataError: D230, a key is given twice or is not text.
     """
     found: dict[str, Node] = {}
     lines: dict[str, int] = {}
@@ -72,18 +74,18 @@ def entries(file: Path, node: Node | None) -> dict[str, Node]:
         if not isinstance(key, yaml.ScalarNode):
             raise wrong(file, key, "a key is a list or a mapping; expected text")
         if key.value in found:
-            raise wrong(file, key, f"'{printable(key.value[:40])}' stands in line {lines[key.value]} already")
+            raise wrong(file, key, f"'{printable(key.value[:40])}' is already given in line {lines[key.value]}")
         found[key.value], lines[key.value] = value, line_of(key)
     return found
 
 
 def items(node: Node) -> list[Node] | None:
-    """The values of a list; None for everything else."""
+    """The values of a list; None for all other nodes."""
     return node.value if isinstance(node, yaml.SequenceNode) else None
 
 
 def text_of(node: Node) -> str | None:
-    """A text in one line, without blanks around it; None for lists and mappings."""
+    """The text of a scalar as one line, stripped; None for lists and mappings."""
     return (
         " ".join(line.strip() for line in node.value.splitlines()).strip()
         if isinstance(node, yaml.ScalarNode)
@@ -92,14 +94,14 @@ def text_of(node: Node) -> str | None:
 
 
 def line_of(node: Node | yaml.Event) -> int:
-    """The line in which a node begins, counted from 1."""
+    """The line on which a node begins, counted from 1."""
     return node.start_mark.line + 1
 
 
 def wrong(file: Path, node: Node | yaml.Event, reason: str, help: str = "correct this line") -> DataError:
-    """D230 about one line of a file."""
+    """The error D230 about one line of a file."""
     return DataError("D230", f"{printable(file)}, line {line_of(node)}: {reason}", help)
 
 
 def _no_yaml(file: Path, line: int, reason: str) -> DataError:
-    return DataError("D230", f"{printable(file)}, line {line}: no YAML: {reason}", "correct this line")
+    return DataError("D230", f"{printable(file)}, line {line}: not valid YAML: {reason}", "correct this line")

@@ -1,13 +1,13 @@
-"""COCO's object outlines -> pixels, exactly as the COCO API draws them (pycocotools 2.0).
+"""Rasterises COCO segmentations exactly as the COCO API draws them (pycocotools 2.0).
 
-An outline is a polygon or a run-length code. OpenCV's polygons would differ by a pixel along most
-borders, so the published rule is followed: the outline is traced on a grid five times finer, and in
-every column of pixels the parity of the crossings above a pixel's centre decides.
+A segmentation consists of polygons or is a run-length encoding. OpenCV's polygons would differ by a pixel along most
+borders, so the published rule is followed: the outline is traced on a grid five times finer, and in every column of
+pixels the parity of the crossings above a pixel's centre decides whether it is inside.
 
-pycocotools is the oracle of the tests and no dependency: its pixels are the same (24,000 random polygons
-and codes) and it needs as long for objects of usual size, but it crashes on corners that are not finite or
-far outside the image, and fills what a code that is cut off leaves open with whatever lies in memory. To
-use it safely would take the guards below and the decoding.
+pycocotools is the oracle of the tests, not a dependency. Its pixels are the same (24,000 random polygons and encodings)
+and it takes as long for objects of usual size, but it crashes on corners that are not finite or far outside the image,
+and fills the rest of a truncated encoding with uninitialised memory. Using it safely would require the guards and the
+decoding below all the same.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import Any
 import numpy as np
 
 _FINER = 5
-# An outline is traced step by step, so nonsense is refused.
+# Outlines are traced step by step, so absurd ones are refused.
 _FAR_OUTSIDE = 20
 _LONGEST = 2_000_000
-# COCO's text holds differences of 32-bit numbers, five bits per character.
+# COCO's compressed text stores differences of 32-bit integers, five bits per character.
 _MOST_CHARACTERS = 7
 
 
 def draw_segmentation(segmentation: Any, height: int, width: int) -> np.ndarray:
-    """The pixels of one object.
+    """Rasterise one object.
 
     Args:
-        segmentation: A list of polygons `[x0, y0, x1, y1, ...]` whose union it is, or a dict with
-            `counts` (a list, or the compressed text) and `size` (height, width).
+        segmentation: A list of polygons `[x0, y0, x1, y1, ...]`, whose union is the object, or a dict with `counts` (a
+            list, or the compressed text) and `size` (height, width).
         height: Height of the image.
         width: Width of the image.
 
@@ -38,12 +38,12 @@ def draw_segmentation(segmentation: Any, height: int, width: int) -> np.ndarray:
         bool (height, width).
 
     Raises:
-        ValueError: It is none of these, or a run-length code of another size.
+        ValueError: The segmentation is neither of these, is malformed, or has another size.
     """
     if isinstance(segmentation, dict):
         return draw_runs(segmentation.get("counts"), segmentation.get("size"), height, width)
     if not isinstance(segmentation, list):
-        raise ValueError(f"the outline is a {type(segmentation).__name__}; expected polygons or a run-length code")
+        raise ValueError(f"the outline is a {type(segmentation).__name__}; expected polygons or a run-length encoding")
     mask = np.zeros((height, width), bool)
     for polygon in segmentation:
         draw_polygon(polygon, mask)
@@ -54,21 +54,21 @@ def draw_polygon(corners: Sequence[float], mask: np.ndarray) -> None:
     """Set the pixels of a closed polygon in `mask`, bool (H, W), in place.
 
     Args:
-        corners: x and y of the corners in turn, in pixels; (0, 0) is the upper left corner of the image.
-        mask: Bool (H, W), in which the polygon's pixels become true.
+        corners: `x0, y0, x1, y1, ...` in pixels; (0, 0) is the upper left corner of the image.
+        mask: The mask in which the polygon's pixels are set to True.
 
     Raises:
-        ValueError: An odd number of values, fewer than two corners, or what `check_corners` refuses.
+        ValueError: The number of values is odd or less than four, or `check_corners` refuses them.
     """
     if len(corners) % 2 or len(corners) < 4:
-        raise ValueError(f"a polygon has {len(corners)} values; expected x and y of two corners or more")
+        raise ValueError(f"a polygon has {len(corners)} values; expected x and y of at least two corners")
     height, width = mask.shape
     check_corners(corners, height, width)
-    # C's conversion to int: towards zero.
+    # Rounds towards zero, as C's conversion to int does.
     fine = (_FINER * np.asarray(corners, np.float64) + 0.5).astype(np.int64)
     u, v = _trace(fine[0::2], fine[1::2])
     # Where the trace passes the middle of a column of pixels (between the third and the fourth of its
-    # five fine columns), everything below changes sides.
+    # five fine columns), all pixels below it flip between inside and outside.
     passes = np.flatnonzero(u[1:] != u[:-1])
     left = np.minimum(u[passes], u[passes + 1])
     columns, offset = (left - _FINER // 2) // _FINER, (left - _FINER // 2) % _FINER
@@ -79,7 +79,7 @@ def draw_polygon(corners: Sequence[float], mask: np.ndarray) -> None:
     upper = np.minimum(v[passes], v[passes + 1])[kept]
     rows = np.clip(-((_FINER // 2 - upper) // _FINER), 0, height)
     first, last = int(columns.min()), int(columns.max())
-    # Column after column, as one line: a change below the last row is one at the top of the next column.
+    # The columns are concatenated: a change below the last row is one at the top of the next column.
     changes = np.zeros((last - first + 1) * height + 1, np.uint8)
     # Only the parity counts, so uint8 may overflow.
     np.add.at(changes, (columns - first) * height + rows, 1)
@@ -88,40 +88,40 @@ def draw_polygon(corners: Sequence[float], mask: np.ndarray) -> None:
 
 
 def check_corners(corners: Sequence[float], height: int, width: int) -> None:
-    """Refuse the corners of a polygon that cannot be meant.
+    """Refuse the corners of a polygon that make no sense.
 
     Args:
-        corners: x and y in turn, in pixels.
+        corners: `x0, y0, x1, y1, ...` in pixels.
         height: Height of the image.
         width: Width of the image.
 
     Raises:
-        ValueError: They are not finite, lie far outside the image, or the outline is so long that tracing it takes
-            more than a gigabyte.
+        ValueError: The corners are not finite or lie far outside the image, or the outline is so long that tracing it
+            would take more than a gigabyte.
     """
     values = np.asarray(corners, np.float64)
     largest = np.abs(values).max(initial=0)
     if not np.isfinite(largest):
-        raise ValueError("a polygon's corners are not finite numbers")
+        raise ValueError("the corners of a polygon are not finite")
     if largest > _FAR_OUTSIDE * max(height, width):
         raise ValueError(f"a polygon reaches to {largest:g}, far outside the image of {height}x{width} (HxW)")
     points = values.reshape(-1, 2)
     length = np.abs(np.roll(points, -1, axis=0) - points).max(axis=1).sum()
     if length > _LONGEST:
-        raise ValueError(f"a polygon's outline is {length:.0f} pixels long; expected {_LONGEST} or fewer")
+        raise ValueError(f"a polygon's outline is {length:.0f} pixels long; expected at most {_LONGEST}")
 
 
 def draw_runs(counts: Any, size: Any, height: int, width: int) -> np.ndarray:
-    """The pixels of a run-length code: lengths of runs of 0 and 1 in turn, column after column.
+    """Decode a run-length encoding: lengths of alternating runs of 0 and 1, column by column.
 
     Returns:
         bool (height, width).
 
     Raises:
-        ValueError: The code cannot be read, or its runs do not fill the image.
+        ValueError: The encoding cannot be read, or its runs do not fill the image.
     """
     if list(size or ()) != [height, width]:
-        raise ValueError(f"a run-length code is of size {size}; expected {[height, width]}, the image's")
+        raise ValueError(f"a run-length encoding is of size {size}; expected {[height, width]}, the size of the image")
     if isinstance(counts, str):
         lengths = decode_counts(counts)
         covered = int(lengths.sum())
@@ -129,9 +129,9 @@ def draw_runs(counts: Any, size: Any, height: int, width: int) -> np.ndarray:
         covered = sum(counts)
         lengths = np.array(counts if covered == height * width else [], np.int64)
     else:
-        raise ValueError("a run-length code is neither text nor a list of numbers")
+        raise ValueError("a run-length encoding is neither text nor a list of integers from 0")
     if covered != height * width or lengths.min(initial=0) < 0:
-        raise ValueError(f"a run-length code covers {covered} pixels; expected {height * width}")
+        raise ValueError(f"a run-length encoding covers {covered} pixels; expected {height * width}")
     values = np.arange(len(lengths)) % 2 == 1
     return np.repeat(values, lengths).reshape(width, height).T
 
@@ -139,8 +139,9 @@ def draw_runs(counts: Any, size: Any, height: int, width: int) -> np.ndarray:
 def decode_counts(text: str) -> np.ndarray:
     """The run lengths in COCO's compressed text, int64 (N,).
 
-    Each character holds five bits, the lowest first; 32 says that more follow and 16 in the last one
-    that the number is negative. From the fourth on, the number is the difference from the one two before.
+    Each character holds five bits of a number, the lowest first. Bit 32 says that more characters follow; bit 16 of the
+    last one says that the number is negative. From the fourth number on, the text holds the difference from the number
+    two places before.
 
     Raises:
         ValueError: A character is out of range, a number is too long, or the text ends within one.
@@ -148,16 +149,16 @@ def decode_counts(text: str) -> np.ndarray:
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64) - 48
     wrong = np.flatnonzero((codes < 0) | (codes >= 64))
     if len(wrong):
-        raise ValueError(f"a run-length code holds the character {text[wrong[0]]!r}")
+        raise ValueError(f"a run-length encoding contains the invalid character {text[wrong[0]]!r}")
     stops = np.flatnonzero(codes & 32 == 0) + 1
     if not len(codes):
         return np.zeros(0, np.int64)
     if not len(stops) or stops[-1] != len(codes):
-        raise ValueError("a run-length code ends within a number")
+        raise ValueError("a run-length encoding ends within a number")
     starts = np.concatenate([[0], stops[:-1]])
     characters = stops - starts
     if characters.max() > _MOST_CHARACTERS:
-        raise ValueError(f"a run-length code holds a number of {characters.max()} characters")
+        raise ValueError(f"a run-length encoding contains a number of {characters.max()} characters")
     shifts = 5 * (np.arange(len(codes)) - np.repeat(starts, characters))
     numbers = np.add.reduceat((codes & 31) << shifts, starts)
     numbers -= np.where(codes[stops - 1] & 16, 1 << 5 * characters, 0)
@@ -167,14 +168,14 @@ def decode_counts(text: str) -> np.ndarray:
 
 
 def _trace(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The points of the closed polygon on the fine grid: every step along the longer side of each edge.
+    """Trace a closed polygon on the fine grid: one point per step along the longer axis of each edge.
 
     Args:
-        x: int64 (N,) corners on the fine grid.
-        y: Rows of the corners.
+        x: int64 (N,) columns of the corners on the fine grid.
+        y: int64 (N,) rows of the corners on the fine grid.
 
     Returns:
-        int64 (M,) columns and rows, edge after edge, both ends of each included.
+        int64 (M,) columns and rows of the points, edge after edge, both ends of each included.
     """
     next_x, next_y = np.roll(x, -1), np.roll(y, -1)
     dx, dy = np.abs(next_x - x), np.abs(next_y - y)

@@ -1,7 +1,7 @@
-"""Splits by name: which images belong together, and which split they go to where nobody says.
+"""Splits by name: groups images that belong together and assigns them to splits if the data has none.
 
-What decides is the SHA-256 of a group's name: the same names give the same splits on every machine, and files that
-are added later move no other file, except where a split would be empty.
+The SHA-256 of a group's name decides: the same names give the same splits on every machine, and files added later move
+no other file, except where a split would be empty.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pixelwise.errors import RecipeError
 
 _VALIDATION_SHARE = 0.2
 _MIN_SERIES = 10
-# What numbers the members of a series: frames of a video, tiles of a picture, augmented copies.
+# The part of a name that numbers the members of a series: frames of a video, tiles of an image, augmented copies.
 _SERIES_NUMBER = re.compile(r"(\.rf\.[0-9a-f]+|[\d_\-. ()]+)$")
 
 
 def divided(samples: Sequence[Sample]) -> dict[str, tuple[Sample, ...]]:
-    """`train` and `val` of samples that have no splits, by `validation_keys` of their ids."""
+    """Divide samples without splits into `train` and `val`, by `validation_keys` of their ids."""
     chosen = validation_keys(sample.id for sample in samples)
     return {
         "train": tuple(sample for sample in samples if sample.id not in chosen),
@@ -30,16 +30,15 @@ def divided(samples: Sequence[Sample]) -> dict[str, tuple[Sample, ...]]:
 
 
 def validation_keys(keys: Iterable[str]) -> set[str]:
-    """Which of the images become the validation split: about a fifth, chosen by their names alone.
+    """Choose the images of the validation split: about a fifth, by their names alone.
 
-    Images of one series (`drive3_0001`, `drive3_0002`; tiles; augmented copies) stay together, as
-    long as there are ten series and none holds more than a fifth of the images; otherwise every
-    image is its own series. A series is chosen if the first eight bytes of the SHA-256 of its name,
-    as a fraction, are below 0.2; so adding or removing files never moves another file to the other
-    split, except where a split would be empty or the number of series passes the limit.
+    Images of one series (`drive3_0001`, `drive3_0002`; tiles; augmented copies) stay together if there are at least ten
+    series and none holds more than a fifth of the images; otherwise every image is its own series. A series is chosen
+    if the first eight bytes of the SHA-256 of its name, as a fraction, are below 0.2. So adding or removing files never
+    moves another file to the other split, except where a split would be empty or a limit on series is crossed.
 
     Args:
-        keys: Names of the images without ending, with their folders.
+        keys: Names of the images with their folders, without extension.
     """
     keys = sorted(keys)
     if len(keys) < 2:
@@ -55,10 +54,10 @@ def validation_keys(keys: Iterable[str]) -> set[str]:
 
 
 def series_of(keys: Sequence[str], largest_share: float) -> dict[str, str]:
-    """Key -> name of the series that its number belongs to.
+    """Key -> name of its series: the key without the number.
 
-    Every image is a series of its own where there are fewer than ten, or where one holds more than `largest_share`
-    (0..1) of the images.
+    Every image is its own series if there are fewer than ten series, or if one holds more than `largest_share` (0..1)
+    of the images.
     """
     series = {key: _SERIES_NUMBER.sub("", key) or key for key in keys}
     sizes = Counter(series.values())
@@ -68,28 +67,28 @@ def series_of(keys: Sequence[str], largest_share: float) -> dict[str, str]:
 
 
 def place_of(name: str) -> float:
-    """Place a name between 0 and 1, by the first eight bytes of its SHA-256 as a fraction."""
+    """Map a name to a number from 0 to 1: the first eight bytes of its SHA-256 as a fraction."""
     return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8], "big") / 2**64
 
 
 def group_names(ids: Sequence[str], pattern: str | None, smallest_share: float) -> dict[str, str]:
-    """Id -> name of its group: the images that belong together.
+    """Id -> name of its group, the images that must stay together.
 
     Args:
-        ids: Names of the images.
-        pattern: A regular expression that is searched in every id; its first group, or all that it matches, names the
-            group, and an id without a match is a group of its own. None: see `series_of`.
-        smallest_share: The share of the images that no series may exceed, 0..1.
+        ids: Ids of the images.
+        pattern: Regular expression that is searched in every id; its first capture group, or else the whole match,
+            names the group. An id without a match is its own group. None: see `series_of`.
+        smallest_share: Share of the images that no series may exceed, 0..1.
 
     Raises:
-        RecipeError: R203, `pattern` is no regular expression.
+        RecipeError: R203, `pattern` is not a valid regular expression.
     """
     if pattern is not None:
         try:
             compiled = re.compile(pattern)
         except re.error as error:
             raise RecipeError(
-                "R203", f"`group` '{pattern}' is no regular expression: {error}", "for example '^[^_]+'"
+                "R203", f"`group` '{pattern}' is not a valid regular expression: {error}", "for example '^[^_]+'"
             ) from error
         matches = {id: compiled.search(id) for id in ids}
         return {id: (match.group(1 if compiled.groups else 0) or id) if match else id for id, match in matches.items()}

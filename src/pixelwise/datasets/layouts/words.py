@@ -1,9 +1,10 @@
-"""The words for images, masks and splits, and which folders hold which by the words in their names.
+"""Words that mark images, masks and splits in names, and the folders that belong together by these words.
 
-`img_dir` with `ann_dir`, `ISIC2018_Training_Input` with `ISIC2018_Training_GroundTruth`, `train_x` with `train_y`.
+Examples: `img_dir` with `ann_dir`, `ISIC2018_Training_Input` with `ISIC2018_Training_GroundTruth`, `train_x` with
+`train_y`.
 
-Names of whole folders (`folder`), parts of file names (`matching`) and columns of lists (`lists`) are made of the same
-words; each place adds what means something there alone.
+Names of folders (`folder`), parts of file names (`matching`) and columns of lists (`lists`) share the same words; each
+module adds those that only make sense there.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ IMAGE_WORDS = (
     "images", "image", "imgs", "img", "inputs", "input", "photos", "photo", "pictures", "picture", "frames", "frame",
     "rgb",
 )  # fmt: skip
-"""Words for images, in names of folders, files and columns."""
+"""Words for images in the names of folders, files and columns."""
 MASK_MARKS = ("masks", "mask", "labels", "label", "annotations", "annotation", "gt", "segmentation", "seg")
-"""Words that a mask's file name has beside the image's name."""
+"""Words that the file name of a mask has in addition to the name of its image."""
 MASK_WORDS = (*MASK_MARKS, "segmentations", "targets", "target")
-"""Words for masks where nothing else has such a name: folders and columns."""
+"""Words for masks in the names of folders and columns, where they are unambiguous."""
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -33,7 +34,7 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-"""Folder names (lower case) that are splits."""
+"""Lower-case name of a folder -> the split that it holds."""
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _IMAGES = {*IMAGE_WORDS, "x"}
@@ -44,14 +45,14 @@ Folders = dict[str | None, tuple[Path, Path]]
 
 
 class Kind(enum.Enum):
-    """What a folder holds by its name."""
+    """The content of a folder, as judged by its name."""
 
     IMAGES = "images"
     MASKS = "masks"
 
 
 def kind_of(name: str) -> Kind | None:
-    """What a folder of this name holds; None where no word says it."""
+    """The content of a folder of this name; None if no word in it says so."""
     words = set(_words(name))
     if words & _MASKS:
         return Kind.MASKS
@@ -59,23 +60,23 @@ def kind_of(name: str) -> Kind | None:
 
 
 def split_folders(folder: Path) -> dict[str, Path]:
-    """The folders of splits directly below `folder`: `train`, `val` or `test` -> path."""
+    """The split folders directly below `folder`: `train`, `val` or `test` -> path."""
     return {SPLIT_NAMES[name]: path for name, path in subfolders(folder).items() if name in SPLIT_NAMES}
 
 
 def split_of(parts: Iterable[str]) -> str | None:
-    """The split that a path belongs to: of its folders' names the first that is one."""
+    """The split that a path belongs to, by the first of its parts that names one; None if none does."""
     return next((SPLIT_NAMES[part.lower()] for part in parts if part.lower() in SPLIT_NAMES), None)
 
 
 def folders_by_words(folders: Mapping[str, Path]) -> Folders:
-    """Split -> its folders of images and of masks; the split is None where no name says one.
+    """Split -> its folder of images and its folder of masks; the split is None if no name gives one.
 
-    Two folders belong together where the other words of their names are the same, or where there is only one of
-    each kind. Empty where that is ambiguous: two folders of images for the same split.
+    Two folders belong together if the other words of their names are the same, or if there is only one of each kind.
+    The result is empty if that is ambiguous, for example with two folders of images for the same split.
 
     Args:
-        folders: Folders side by side.
+        folders: Sibling folders, by name.
     """
     images: dict[tuple[str, ...], list[Path]] = {}
     masks: dict[tuple[str, ...], list[Path]] = {}

@@ -1,4 +1,4 @@
-"""Writing images and masks, as the miniatures of formats do."""
+"""Writes images and masks, for the miniature data sets of the formats."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def write_image(path: Path, pixels: np.ndarray, palette: Sequence[Color] = ()) -
     """Write pixels to an image file; its folder is created.
 
     Args:
-        path: The file, whose ending says the format.
+        path: Path of the file, whose extension sets the format.
         pixels: uint8 (H, W, 3) RGB, or uint8 (H, W).
-        palette: Colours of the values 0, 1, ... of a mask; empty: the file has none.
+        palette: Colours of the mask values 0, 1, ...; empty: the file has no palette.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(pixels)

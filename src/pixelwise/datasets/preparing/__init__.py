@@ -1,1 +1,1 @@
-"""Getting, dividing, converting and drawing data sets: what writes files for people."""
+"""Downloads, divides, converts and draws data sets: everything that writes data for the user."""

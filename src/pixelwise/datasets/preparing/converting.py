@@ -1,4 +1,4 @@
-"""Any data set that can be read -> `images/` and `masks/` with class ids, and a `dataset.toml`."""
+"""Converts any readable data set to `images/`, `masks/` with class ids, and a `dataset.toml`."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ def convert(
     observer: Observer = SILENT,
     **changes: Any,
 ) -> WrittenData:
-    """Write any data set that can be read as images and masks of class ids, all of it or nothing.
+    """Convert any readable data set to images and masks of class ids; after an error, nothing is left behind.
 
     Args:
         root: Folder of the data set.
-        output: Folder to create.
-        overrides: How to read the data, such as `data.dataset=coco` or `data.allow=["D220"]`.
-        options: See `ConvertOptions`; single ones can be given by keyword.
-        observer: Told how many pairs are done.
-        **changes: Fields of `ConvertOptions`.
+        output: Path of the folder to create.
+        overrides: Overrides that set how the data is read, such as `data.dataset=coco` or `data.allow=["D220"]`.
+        options: See `ConvertOptions`; single options can be given by keyword.
+        observer: Receives the number of finished pairs.
+        **changes: Fields of `ConvertOptions`, which override `options`.
 
     Raises:
         DataError: D225, `output` exists; D231, the data is multi-label; the first error of a pair that
-            `data.allow` does not name.
-        RecipeError: An override is wrong.
+            `data.allow` does not name; errors that opening the data set raises.
+        RecipeError: An override is invalid.
         ResourceError: S601, the disk is full.
     """
     options = chosen(ConvertOptions, options, changes)
@@ -72,31 +72,31 @@ def convert_to_folder(
     allow: Collection[str] = (),
     observer: Observer = SILENT,
 ) -> WrittenData:
-    """Write `dataset` as `images/{split}/ID` and `masks/{split}/ID.png`, all of it or nothing.
+    """Write `dataset` as `images/{split}/ID` and `masks/{split}/ID.png`; after an error, nothing is left behind.
 
     Masks become 8-bit grey PNG files of class ids, 255 = ignored. JPEG and PNG images that are upright and opaque
-    are copied as they are; all others, and resized ones, become PNG. Images of other channels than three become
-    NumPy arrays of bytes, to be read with data.channels=[0,1,...].
+    are copied unchanged; all others, and resized ones, become PNG. Images without exactly three channels become
+    uint8 NumPy arrays, to be read with data.channels=[0,1,...].
 
     Args:
-        dataset: The data set, as `open_dataset` gives it.
-        output: Folder to create.
-        size: (height, width) of all images and masks; None keeps theirs. Images are resized bilinearly, masks by
+        dataset: The data set, as returned by `open_dataset`.
+        output: Path of the folder to create.
+        size: (height, width) of all images and masks; None keeps their sizes. Images are resized bilinearly, masks by
             nearest neighbour.
         allow: Codes of data errors whose pairs are left out.
-        observer: Told how many pairs are done.
+        observer: Receives the number of finished pairs.
 
     Raises:
         DataError: D225, `output` exists; D231, the data is multi-label; the first error of a pair that is not allowed.
         ResourceError: S601, the disk is full.
     """
     if output.exists():
-        raise DataError("D225", f"{printable(output)}: exists already", "choose a folder that does not exist")
+        raise DataError("D225", f"{printable(output)}: already exists", "choose a folder that does not exist")
     if dataset.multilabel:
         raise DataError(
             "D231",
-            f"{printable(dataset.root)}: multi-label data has no masks of one class id per pixel to convert to",
-            "train on it as it is; masks of each class stay in a folder of its own",
+            f"{printable(dataset.root)}: multi-label data cannot be converted to masks of one class id per pixel",
+            "train on it as it is, with the masks of each class in a folder of their own",
         )
     pairs = [(split, sample) for split, samples in dataset.splits.items() for sample in samples if sample.mask_path]
     with building_folder(output) as unfinished, ThreadPoolExecutor(reading_threads()) as pool:
@@ -109,12 +109,12 @@ def convert_to_folder(
 
 
 def folder_of_split(split: str) -> str:
-    """The folder a split is written to: alternatives for training, such as `train_aug`, become `train`."""
+    """Name of the folder for a split; alternatives for training, such as `train_aug`, become `train`."""
     return "train" if split.startswith("train") else portable(split)
 
 
 class _Target(NamedTuple):
-    """What is written where, and in which size."""
+    """The data set to convert, the folder to write, and the size of its images."""
 
     dataset: Dataset
     folder: Path
@@ -128,7 +128,7 @@ def _write_all(
     observer: Observer,
     pool: ThreadPoolExecutor,
 ) -> dict[tuple[str, str], DataError]:
-    """Write every pair, by its sample and the name of its files; returns the allowed errors by split and id."""
+    """Write every pair; returns the allowed errors, by split and id."""
 
     def work(sample: Sample, name: str) -> DataError | None:
         try:
@@ -156,17 +156,17 @@ def _write_pair(target: _Target, sample: Sample, name: str) -> None:
         image, labels = resize_image(image, target.size), resize_labels(labels, target.size)
     content, ending = (None, "") if target.size is not None else _as_it_is(sample, target.dataset)
     if content is None:
-        # Four channels would become transparency.
+        # PNG would store a fourth channel as transparency.
         content, ending = (_png(image), ".png") if image.shape[2] == 3 else (_npy(image), ".npy")
     for kind, data, suffix in (("images", content, ending), ("masks", _png(labels), ".png")):
-        # Suffixes are appended: `a.b` is an id, too.
+        # Extensions are appended, not replaced: `a.b` is a valid id.
         path = target.folder / kind / f"{name}{suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
 
 
 def _as_it_is(sample: Sample, dataset: Dataset) -> tuple[bytes | None, str]:
-    """The image file's content and ending, where reading it changes nothing."""
+    """The image file's content and extension if reading it changes nothing; else (None, "")."""
     _, facts = load_image(sample.image_path, dataset.reading)
     plain = facts.orientation == 1 and not facts.transparent and not facts.animated
     ending = _COPIED_FORMATS.get(facts.format)

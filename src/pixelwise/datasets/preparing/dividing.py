@@ -1,6 +1,6 @@
-"""Train, val and test of a data set that has no splits, or not the wanted ones: lists of files.
+"""Divides a data set into train, val and test by writing lists of its files.
 
-No file is moved or copied; see `pixelwise.datasets.layouts.splits` for what decides.
+No file is moved or copied; `pixelwise.datasets.layouts.splits` explains how images are assigned.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Division(msgspec.Struct, frozen=True, kw_only=True):
     """How a data set was divided.
 
     Attributes:
-        lists: Split -> its list of files.
-        pairs: Number of pairs by split.
+        lists: Path of the list that was written for each split.
+        pairs: Number of pairs per split.
     """
 
     lists: dict[str, Path]
@@ -43,14 +43,14 @@ def split(
 
     Args:
         root: Folder of the data set.
-        overrides: How to read the data, such as `data.dataset=folder`.
-        options: See `SplitOptions`; single ones can be given by keyword.
-        **changes: Fields of `SplitOptions`.
+        overrides: Overrides that set how the data is read, such as `data.dataset=folder`.
+        options: See `SplitOptions`; single options can be given by keyword.
+        **changes: Fields of `SplitOptions`, which override `options`.
 
     Raises:
-        DataError: D221, there are too few groups to give every split one; D225, a list exists; D130, a name holds a
-            tab, a line break or a backslash; D231, the data is multi-label.
-        RecipeError: R203, the shares leave nothing to train on, or `group` is no regular expression.
+        DataError: D221, there are fewer groups than splits; D225, a list exists; D130, a name contains a tab, a line
+            break or a backslash, or is not UTF-8; D231, the data is multi-label.
+        RecipeError: R203, the shares leave nothing to train on, or `group` is not a valid regular expression.
         ResourceError: S601, the disk is full.
     """
     options = chosen(SplitOptions, options, changes)
@@ -71,22 +71,22 @@ def split_samples(
         samples: Samples of one data set; those that share an image count once.
         val: Share of the groups that become `val`, 0..1.
         test: Share of the groups that become `test`, 0..1.
-        group: A regular expression that names an image's group; see `layouts.splits.group_names`. None takes the series
-            that the names number (`drive3_0001`, `drive3_0002`), as long as there are ten and none is larger than
-            the smallest wanted share; otherwise every image is its own group.
+        group: Regular expression that finds the name of an image's group; see `layouts.splits.group_names`. None groups
+            numbered series (`drive3_0001`, `drive3_0002`) if there are at least ten and none is larger than the
+            smallest requested share; otherwise every image is its own group.
 
     Returns:
-        `train`, `val` and, if wanted, `test`, each in the order of ids.
+        `train` and every split with a share above 0, each in the order of ids.
 
     Raises:
-        RecipeError: R203, the shares leave nothing to train on, or `group` is no regular expression.
-        DataError: D221, there are too few groups to give every split one.
+        RecipeError: R203, the shares leave nothing to train on, or `group` is not a valid regular expression.
+        DataError: D221, there are fewer groups than splits.
     """
     if not (0 <= val < 1 and 0 <= test < 1 and 0 < val + test < 1):
         raise RecipeError(
             "R203",
-            f"`val` is {val} and `test` {test}; expected shares from 0 to 1, together less than 1",
-            "for example 0.2",
+            f"`val` is {val} and `test` is {test}; expected shares from 0 to 1 with a sum above 0 and below 1",
+            "use for example 0.2 for `val`",
         )
     unique = {_id(sample): sample for sample in samples}
     groups = group_names(list(unique), group, min(share for share in (val, test) if share))
@@ -99,21 +99,22 @@ def split_samples(
 
 
 def write_lists(divided: Mapping[str, Sequence[Sample]], folder: Path, *, replace: bool = False) -> list[Path]:
-    """Write `train.txt`, `val.txt` ...: one line per pair, image and mask relative to the list, with a tab between.
+    """Write `train.txt`, `val.txt` ...: one pair per line, image and mask relative to the list, separated by a tab.
 
     Args:
         divided: Samples by split, from `split_samples`.
-        folder: Folder that the lists are written to; created if need be.
-        replace: Overwrite lists that exist.
+        folder: Folder for the lists; created if missing.
+        replace: Overwrite existing lists.
 
     Raises:
-        DataError: D225, a list exists. D130, a name holds a tab, a line break or a backslash and cannot be listed.
+        DataError: D225, a list exists; D130, a name contains a tab, a line break or a backslash, or is not UTF-8; D231,
+            a sample has one mask per class.
         ResourceError: S601, the disk is full.
     """
     paths = {name: folder / f"{name}.txt" for name in divided}
     existing = [path for path in paths.values() if path.exists()]
     if existing and not replace:
-        raise DataError("D225", f"{printable(existing[0])}: exists already", "`force` replaces the lists")
+        raise DataError("D225", f"{printable(existing[0])}: already exists", "`force` replaces the lists")
     texts = {name: "".join(f"{_line(sample, folder)}\n" for sample in samples) for name, samples in divided.items()}
     for name, path in paths.items():
         write_text(path, texts[name])
@@ -126,14 +127,14 @@ def all_samples(dataset: Dataset) -> list[Sample]:
 
 
 def _id(sample: Sample) -> str:
-    # Without its folder a name is not unique, and with it groups would depend on where the data lies.
+    # Names may repeat across split folders; any other folder's name would make groups depend on where the data lies.
     parts = sample.id.split("/")
     folder = sample.image_path.parent.name
     return "/".join(parts) if len(parts) > 1 else f"{folder}/{parts[0]}" if folder in SPLIT_NAMES else parts[0]
 
 
 def _assign(names: Sequence[str], wanted: Mapping[str, float]) -> dict[str, str]:
-    """Group -> split, by the place of the group's hash between 0 and 1."""
+    """Group -> split, by the hash of the group's name as a number from 0 to 1."""
     if len(names) <= len(wanted):
         raise DataError(
             "D221",
@@ -149,7 +150,7 @@ def _assign(names: Sequence[str], wanted: Mapping[str, float]) -> dict[str, str]
     split_of |= {name: "train" for name in names if name not in split_of}
     for split in (*wanted, "train"):
         if split not in split_of.values():
-            # The nearest group of a split that can spare one.
+            # Take a group from train if it can spare one, else from another split; the lowest hash decides.
             counts = Counter(split_of.values())
             spare = [name for name in names if counts[split_of[name]] > 1]
             split_of[min(spare, key=lambda name: (split_of[name] != "train", places[name]))] = split
@@ -160,21 +161,21 @@ def _line(sample: Sample, folder: Path) -> str:
     if sample.class_masks:
         raise DataError(
             "D231",
-            f"{printable(sample.image_path)}: multi-label data has one mask per class; a list of pairs names one",
+            f"{printable(sample.image_path)}: multi-label data has one mask per class; a list names one per image",
             "move the images into images/train, images/val and images/test; the masks may stay where they are",
         )
     parts = [listed_path(path, folder) for path in (sample.image_path, sample.mask_path) if path is not None]
-    # A backslash is read as what Windows puts between folders.
+    # A backslash would be read as the path separator of Windows.
     if any(mark in part for part in parts for mark in "\t\n\r\\"):
         raise DataError(
             "D130",
-            f"{printable(sample.image_path)}: a tab, a line break or a backslash in a name cannot be listed",
+            f"{printable(sample.image_path)}: a file name with a tab, a line break or a backslash cannot be listed",
             "rename it",
         )
     try:
         "".join(parts).encode("utf-8")
     except UnicodeEncodeError as error:
         raise DataError(
-            "D130", f"{printable(sample.image_path)}: a name that is not UTF-8 cannot be listed", "rename it"
+            "D130", f"{printable(sample.image_path)}: a file name that is not UTF-8 cannot be listed", "rename it"
         ) from error
     return "\t".join(parts)

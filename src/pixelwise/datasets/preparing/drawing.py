@@ -1,4 +1,4 @@
-"""The synthetic town, drawn into a folder of one's own."""
+"""Draws the synthetic town into a folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import apply_overrides
 
 RECIPE = "town-demo"
-"""Name of the recipe whose data section says how many scenes there are, how large, and by which seed."""
+"""Name of the recipe whose data section sets the number of scenes, their size and the seed."""
 
 
 def draw_town(
@@ -24,12 +24,12 @@ def draw_town(
 
     Args:
         output: Folder to create: images/ and masks/ with train, val and test, and a `dataset.toml`.
-        overrides: Changes of the town-demo recipe's data, such as `data.town_images=[100,20,20]`.
-        observer: Told how many scenes are drawn.
+        overrides: Overrides of the `town-demo` recipe, such as `data.town_images=[100,20,20]`.
+        observer: Receives the number of drawn scenes.
 
     Raises:
         DataError: D225, `output` exists.
-        RecipeError: An override is wrong.
+        RecipeError: An override is invalid.
         ResourceError: S601, the disk is full.
     """
     data = apply_overrides(find(RECIPE), overrides).data

@@ -1,8 +1,8 @@
-"""Public data sets from their publishers to a folder that opens: downloaded, checked, unpacked, converted.
+"""Prepares public data sets in a folder: downloads, checks, unpacks and converts them.
 
-Nothing is downloaded without being asked for. Archives that somebody put into the folder are used as they are, so
-a machine without a network is served as well. SHA-256 are those that several independent tools publish; where
-nobody publishes one, the first download's is written to `downloads.json` in the folder and checked from then on.
+Nothing is downloaded unless asked for. Archives that are already in the folder are used as they are, so it also works
+on a machine without a network. SHA-256 hashes are those that several independent tools publish; if there is none, the
+hash of the first download is written to `downloads.json` in the folder and checked from then on.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from pixelwise.storage.downloads import download
 from pixelwise.suggestions import did_you_mean
 
 RECORD = "downloads.json"
-"""File in the data set's folder that holds the hashes of the archives that were used."""
+"""Name of the file in the data set's folder that records the hashes of the archives used."""
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a public data set is in its folder.
+    """The state of a public data set in its folder.
 
     Attributes:
         publication: The data set that was prepared.
         root: Folder of the data set.
-        counts: Pattern below the folder -> (files found, files expected).
-        missing: Archives whose content is not there.
+        counts: File pattern below the folder -> (number of files found, number expected).
+        missing: Archives whose content is missing.
     """
 
     publication: Publication
@@ -52,12 +52,12 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lacking(self) -> dict[str, tuple[int, int]]:
-        """The patterns that fewer files match than are expected."""
+        """The patterns that match fewer files than expected, with the counts."""
         return {pattern: counts for pattern, counts in self.counts.items() if counts[0] < counts[1]}
 
 
-class _Recorded(msgspec.Struct):
-    """What was learnt at the first use of an archive."""
+class _ArchiveRecord(msgspec.Struct):
+    """Facts about an archive, recorded when it is first used."""
 
     url: str | None
     bytes: int
@@ -66,7 +66,7 @@ class _Recorded(msgspec.Struct):
 
 
 def list_public_data() -> dict[str, Publication]:
-    """The data sets that `prepare` can bring, by name: those of all data formats, of installed packages too."""
+    """The data sets that `prepare` can get, by name, including those of formats from other installed packages."""
     return {one.name: one for format in FORMATS.all().values() for one in format.publications}
 
 
@@ -78,22 +78,23 @@ def prepare(
     observer: Observer = SILENT,
     **changes: Any,
 ) -> Prepared:
-    """Bring a public data set into a folder: download, check, unpack and convert what is not there yet.
+    """Prepare a public data set in a folder: download, check, unpack and convert what is missing.
 
     Args:
         name: Name of the data set, a key of `list_public_data()`.
-        root: The data set's folder, created if need be; archives that lie in it are used. None: `data/NAME`.
-        options: See `PrepareOptions`; single ones can be given by keyword.
-        observer: Told what is being done.
-        **changes: Fields of `PrepareOptions`.
+        root: Folder of the data set, created if missing; archives in it are used. None: `data/NAME`.
+        options: See `PrepareOptions`; single options can be given by keyword.
+        observer: Receives the current step and its progress.
+        **changes: Fields of `PrepareOptions`, which override `options`.
 
     Returns:
-        What is in the folder: every file.
+        The state of the folder, with every file in place.
 
     Raises:
-        RecipeError: R203, no such data set.
-        DataError: D250, D251, the download; D252, the archive; D253, archives are missing that cannot
-            be downloaded, or were not to be, or files are missing at the end; D226, SBD's masks.
+        RecipeError: R203, there is no such data set.
+        DataError: D250 or D251, a download failed or has another hash; D252, an archive cannot be unpacked or holds
+            something else; D253, archives are missing that cannot or must not be downloaded, or files are missing at
+            the end; D226, a mask or a list of SBD is missing or damaged.
         ResourceError: S601, S602, the disk is full.
     """
     options = chosen(PrepareOptions, options, changes)
@@ -117,7 +118,7 @@ def prepare(
         if not (folder / source.brings).exists():
             raise DataError(
                 "D252",
-                f"{printable(archive)}: it unpacks to something else; expected {source.brings}",
+                f"{printable(archive)}: unpacks to something else; expected {source.brings}",
                 "download it again from its publisher",
             )
     if lacking:
@@ -131,7 +132,7 @@ def prepare(
 
 
 def state_of(publication: Publication, root: Path) -> Prepared:
-    """What of a data set is in `root`. Only names are read."""
+    """The state of a data set in `root`, by the names of its files alone."""
     counts = {pattern: (sum(1 for _ in root.glob(pattern)), number) for pattern, number in publication.expected.items()}
     missing = tuple(source for source in publication.sources if not (root / source.brings).exists())
     return Prepared(publication=publication, root=root, counts=counts, missing=missing)
@@ -142,14 +143,14 @@ def _publication(name: str) -> Publication:
     if name not in known:
         raise RecipeError(
             "R203",
-            f"no data set '{name}' is known{did_you_mean(name, known)}",
-            f"known: {', '.join(known)}; own data needs no preparation: pixelwise check PATH",
+            f"unknown data set '{name}'{did_you_mean(name, known)}",
+            f"known: {', '.join(known)}; a custom data set needs no preparation: pixelwise check PATH",
         )
     return known[name]
 
 
 def _get(source: Source, archive: Path, observer: Observer) -> None:
-    """Download an archive, or take the one that is there; compare and remember its hash."""
+    """Download an archive, or take the existing one; check its hash and record it."""
     record = _read_record(archive.parent)
     known = record.get(source.file)
     expected = source.sha256 or (known.sha256 if known else None)
@@ -169,17 +170,17 @@ def _get(source: Source, archive: Path, observer: Observer) -> None:
         if expected is not None and digest != expected:
             raise DataError(
                 "D251",
-                f"{printable(archive)}: its SHA-256 is {digest}, expected {expected}",
+                f"{printable(archive)}: has the SHA-256 {digest}; expected {expected}",
                 "remove it and download it again",
             )
     if known is None:
-        record[source.file] = _Recorded(source.url, size, digest, time.strftime("%Y-%m-%d"))
+        record[source.file] = _ArchiveRecord(source.url, size, digest, time.strftime("%Y-%m-%d"))
         write_text(archive.parent / RECORD, json_text(record))
 
 
-def _read_record(folder: Path) -> dict[str, _Recorded]:
+def _read_record(folder: Path) -> dict[str, _ArchiveRecord]:
     try:
-        return msgspec.json.decode((folder / RECORD).read_bytes(), type=dict[str, _Recorded])
+        return msgspec.json.decode((folder / RECORD).read_bytes(), type=dict[str, _ArchiveRecord])
     except (OSError, msgspec.DecodeError):
         return {}
 
@@ -198,7 +199,7 @@ def _not_there(publication: Publication, root: Path, lacking: Sequence[Source]) 
     files = ", ".join(f"{source.file} (or {source.brings}/, unpacked)" for source in lacking)
     return DataError(
         "D253",
-        f"{printable(root)}: {publication.name} is not complete; not there: {files}",
+        f"{printable(root)}: {publication.name} is incomplete; missing: {files}",
         f"{'; '.join(help)}, and run this again",
     )
 
@@ -207,6 +208,6 @@ def _incomplete(prepared: Prepared) -> DataError:
     lacking = ", ".join(f"{pattern} ({found} of {number})" for pattern, (found, number) in prepared.lacking.items())
     return DataError(
         "D253",
-        f"{printable(prepared.root)}: {prepared.publication.name} is not complete: {lacking}",
-        "put the missing files there, or remove the folder that is incomplete and run this again",
+        f"{printable(prepared.root)}: {prepared.publication.name} is incomplete: {lacking}",
+        "put the missing files there, or remove the incomplete folder and run this again",
     )

@@ -14,7 +14,7 @@ class PrepareOptions(Options, frozen=True, kw_only=True):
     """Options of `pixelwise.prepare`.
 
     Attributes:
-        download: Download archives that are not in the folder. Read the terms first.
+        download: Download archives that are missing in the folder. Read the terms of use first.
     """
 
     download: bool = False
@@ -26,10 +26,10 @@ class SplitOptions(Options, frozen=True, kw_only=True):
     Attributes:
         val: Share of the groups that becomes the validation split.
         test: Share of the groups that becomes the test split.
-        group: Regular expression that is searched in the images' names: images in which it finds the same text stay
-            in one split. Without it numbered series stay together where there are enough of them.
-        output: Folder that the lists are written to. Without it they go to the data set's own folder.
-        force: Replace lists that exist.
+        group: Regular expression that is searched in the names of images: images with the same match stay in one split.
+            Without it, numbered series stay together if there are enough of them.
+        output: Folder to write the lists to. Without it, they go to the data set's own folder.
+        force: Replace existing lists.
     """
 
     val: Annotated[float, Meta(ge=0, le=1)] = 0.2
@@ -43,9 +43,8 @@ class ConvertOptions(Options, frozen=True, kw_only=True):
     """Options of `pixelwise.convert`.
 
     Attributes:
-        to: What is written. `folder` is images/ and masks/ with class ids, and a `dataset.toml` that names the classes.
-        size: Size that all images and masks are resized to: images bilinearly, masks by nearest neighbour. Without it
-            they keep theirs.
+        to: Output format. `folder` is images/ and masks/ with class ids, and a `dataset.toml` that names the classes.
+        size: Height and width to resize to: images bilinearly, masks by nearest neighbour. Without it, sizes are kept.
     """
 
     to: Literal["folder"] = "folder"

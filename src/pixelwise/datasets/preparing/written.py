@@ -13,8 +13,8 @@ class WrittenData(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         root: The folder that was written.
         classes: Class names; the position is the class id.
-        pairs: Number of pairs by split.
-        left_out: Printable names of images that were left out -> code of what is wrong with them, which was allowed.
+        pairs: Number of pairs per split.
+        left_out: Printable name of each image that was left out -> code of its error, which was allowed.
     """
 
     root: Path
