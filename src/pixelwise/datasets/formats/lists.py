@@ -182,7 +182,7 @@ def _fields(line: str, folder: Path) -> list[str]:
 
 
 def _pairs(split: str, rows: Sequence[tuple[Path, _Row]], root: Path) -> tuple[tuple[Sample, ...], list[Finding]]:
-    """Samples of the rows whose files exist, sorted by id; D220 if files are missing, D130 if repeated, D221 if none."""
+    """Samples of the rows whose files exist, sorted by id; D220 for missing files, D130 for repeats, D221 for none."""
     found: dict[str, Sample] = {}
     missing: list[str] = []
     repeated: list[str] = []

@@ -54,8 +54,8 @@ def write_augmented(voc: Path, sbd: Path, *, observer: Observer = SILENT) -> tup
     which is more accurate; all others get SBD's. Existing masks are kept.
 
     Args:
-        voc: VOC's folder `VOCdevkit/VOC2012`.
-        sbd: SBD's folder `benchmark_RELEASE/dataset`, with `cls/`, `train.txt` and `val.txt`.
+        voc: Folder of Pascal VOC, `VOCdevkit/VOC2012`.
+        sbd: Folder of SBD, `benchmark_RELEASE/dataset`, with `cls/`, `train.txt` and `val.txt`.
         observer: Receives the number of finished masks.
 
     Returns:

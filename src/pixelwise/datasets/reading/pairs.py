@@ -1,4 +1,4 @@
-"""Labels, and images together with them, as training and evaluation read them."""
+"""Reading of labels, and of images with their labels, for training and evaluation."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pixelwise.storage import printable
 
 
 def read_labels(sample: Sample, dataset: Dataset, size: tuple[int, int] | None = None) -> np.ndarray:
-    """The mask of `sample` as uint8 (H, W) class ids with 255 = ignored; of multi-label data int32 bit fields.
+    """Read the mask of `sample` as uint8 (H, W) class ids with 255 = ignored; multi-label data as int32 bit fields.
 
     Args:
         sample: A sample of `dataset`.
-        dataset: The data set, whose label table and reading options are used.
-        size: (height, width) the labels must have, the image's; None takes any. A mask of another
-            size is an error, or is resized by nearest neighbour where `mask_resize` allows it.
+        dataset: Data set whose label table and reading options are used.
+        size: (height, width) of the image, which the labels must have; None accepts any size. A mask of another size
+            is an error, unless `mask_resize` allows nearest-neighbour resizing.
 
     Raises:
         DataError: D201 wrong size, D202 unknown ids, D203 colours outside the table or a lossy
@@ -40,7 +40,7 @@ def read_labels(sample: Sample, dataset: Dataset, size: tuple[int, int] | None =
 
 
 def read_pair(sample: Sample, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Image and labels of equal size: uint8 (H, W, 3) and uint8 (H, W), or int32 of multi-label data.
+    """Read image and labels of equal size: uint8 (H, W, 3) and uint8 (H, W), or int32 (H, W) for multi-label data.
 
     Raises:
         DataError: D110, the mask fits the image only without (or with) its EXIF rotation; those of
