@@ -44,8 +44,8 @@ def crop_image(image: np.ndarray, view: View, fill: Fill = (0, 0, 0)) -> np.ndar
     if image.shape[2] != 3:
         # OpenCV fills at most four channels, and Pillow treats four as RGBA.
         planes = [np.ascontiguousarray(plane) for plane in np.moveaxis(image, 2, 0)]
-        return np.stack([_crop_picture(plane, view, (value,)) for plane, value in zip(planes, fill, strict=True)], 2)
-    return _crop_picture(image, view, fill)
+        return np.stack([_crop_pixels(plane, view, (value,)) for plane, value in zip(planes, fill, strict=True)], 2)
+    return _crop_pixels(image, view, fill)
 
 
 def crop_labels(labels: np.ndarray, view: View, turned_in: int = IGNORE) -> np.ndarray:
@@ -81,7 +81,7 @@ def content(view: View, source: Size) -> Content:
     return rows, columns
 
 
-def _crop_picture(image: np.ndarray, view: View, fill: Fill) -> np.ndarray:
+def _crop_pixels(image: np.ndarray, view: View, fill: Fill) -> np.ndarray:
     """Crop uint8 (H, W, 3) or (H, W) like `crop_image`."""
     if view.resampling == "warp":
         return _warp(image, view, cv2.INTER_LINEAR, fill)
@@ -102,7 +102,7 @@ def _warp(source: np.ndarray, view: View, interpolation: int, fill: tuple[int, .
         matrix[0, 2] += matrix[0, 0] * (width - 1)
         matrix[0, 0] = -matrix[0, 0]
     if view.angle:
-        matrix = _turn(source, view.angle) @ np.vstack([matrix, [0, 0, 1]])
+        matrix = _rotation(source, view.angle) @ np.vstack([matrix, [0, 0, 1]])
     return warp_affine(source, matrix, view.size, interpolation, fill)
 
 
@@ -149,7 +149,7 @@ def _rows_read(matrix: np.ndarray, size: Size, height: int) -> tuple[int, int]:
     return first, max(first + 1, min(height, math.ceil(rows.max()) + 3))
 
 
-def _turn(source: np.ndarray, angle: float) -> np.ndarray:
+def _rotation(source: np.ndarray, angle: float) -> np.ndarray:
     """(2, 3) matrix from pixels of the rotated source to pixels of the source."""
     height, width = source.shape[:2]
     return cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -angle, 1.0)
@@ -198,8 +198,8 @@ def _resized_part(
         return window.take(rows, axis=0).take(columns, axis=1)
     if view.resampling in PILLOW_FILTERS:
         box = (first[1], first[0], last[1], last[0])
-        picture = Image.fromarray(np.ascontiguousarray(window))
-        return np.asarray(picture.resize((width, height), PILLOW_FILTERS[view.resampling], box=box))
+        resizable = Image.fromarray(np.ascontiguousarray(window))
+        return np.asarray(resizable.resize((width, height), PILLOW_FILTERS[view.resampling], box=box))
     (scale_y, scale_x), (top, left) = view.scale, first
     matrix = np.array(
         [
@@ -231,6 +231,6 @@ def _window(
     """Rows and columns `start` to `stop` of the rotated source."""
     if not angle:
         return source[start[0] : stop[0], start[1] : stop[1]]
-    matrix = _turn(source, angle)
+    matrix = _rotation(source, angle)
     matrix[:, 2] += matrix[:, :2] @ (start[1], start[0])
     return warp_affine(source, matrix, (stop[0] - start[0], stop[1] - start[1]), interpolation, turned_in)

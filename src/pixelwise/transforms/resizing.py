@@ -20,11 +20,11 @@ def resize_image(image: np.ndarray, size: Size) -> np.ndarray:
     if image.ndim == 3 and image.shape[2] != 3:
         # Pillow would treat four channels as RGBA and weight the colours by alpha.
         planes = [np.ascontiguousarray(plane) for plane in np.moveaxis(image, 2, 0)]
-        return np.stack([_resize_picture(plane, size) for plane in planes], axis=2)
-    return _resize_picture(image, size)
+        return np.stack([_resize_pixels(plane, size) for plane in planes], axis=2)
+    return _resize_pixels(image, size)
 
 
-def _resize_picture(image: np.ndarray, size: Size) -> np.ndarray:
+def _resize_pixels(image: np.ndarray, size: Size) -> np.ndarray:
     """Resize uint8 (H, W, 3) or (H, W) like `resize_image`."""
     height, width = size
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))

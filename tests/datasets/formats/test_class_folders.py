@@ -123,7 +123,7 @@ def test_dataset_toml_orders_the_classes_and_has_to_name_them_all(write: Write):
     assert dataset.classes == ("rust", "crack", "dent")
     assert read_labels(sample, dataset)[0].tolist() == [3, 3, 3, 2, 2, 2]
     description.write_text('classes = ["rost", "crack"]\n')
-    with pytest.raises(DataError, match="'rust'.*'rost'") as caught:
+    with pytest.raises(DataError, match=r"'rust'.*'rost'") as caught:
         open_dataset(Data(), root)
     assert caught.value.code == "D231"
 

@@ -7,7 +7,7 @@ from pictures import save
 from PIL import Image
 
 from pixelwise.datasets.labels import LabelTable, table_of
-from pixelwise.datasets.reading.masks import load_mask, mask_error, read_class_masks, sound, translate
+from pixelwise.datasets.reading.masks import load_mask, mask_error, read_class_masks, translate, valid_labels
 from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
@@ -147,14 +147,14 @@ def class_masks(tmp_path: Path, **masks: list[list[int]]) -> Sample:
 
 def test_masks_of_classes_are_bits_and_ignored_pixels_nothing_else(tmp_path: Path, dataset_of: MakeDataset):
     sample = class_masks(tmp_path, one=[[255, 255, 0, 0]], two=[[255, 0, 255, 0]], ignored=[[0, 255, 0, 0]])
-    labels = sound(read_class_masks(sample, dataset_of(2, LabelTable()), (1, 4)))
+    labels = valid_labels(read_class_masks(sample, dataset_of(2, LabelTable()), (1, 4)))
     assert labels.dtype == np.int32
     assert labels.tolist() == [[0b11, IGNORE_BIT, 0b10, 0]]
 
 
 def test_a_class_without_a_mask_is_absent(tmp_path: Path, dataset_of: MakeDataset):
     sample = class_masks(tmp_path, two=[[0, 1]])
-    assert sound(read_class_masks(sample, dataset_of(2, LabelTable()), None)).tolist() == [[0, 0b10]]
+    assert valid_labels(read_class_masks(sample, dataset_of(2, LabelTable()), None)).tolist() == [[0, 0b10]]
 
 
 def test_what_is_wrong_with_masks_of_classes_is_collected(tmp_path: Path, dataset_of: MakeDataset):
@@ -162,10 +162,10 @@ def test_what_is_wrong_with_masks_of_classes_is_collected(tmp_path: Path, datase
     found = read_class_masks(sample, dataset_of(2, LabelTable()), (1, 3))
     assert [(path.name, error.code) for path, error in found.errors] == [("one.png", "D202"), ("two.png", "D201")]
     with pytest.raises(DataError, match=r"7 \(1 px\)"):
-        sound(found)
+        valid_labels(found)
 
 
 def test_a_threshold_says_what_counts_in_grey_masks_of_a_class(tmp_path: Path, dataset_of: MakeDataset):
     sample = class_masks(tmp_path, one=[[0, 127, 128, 200]])
     table = LabelTable(threshold=128)
-    assert sound(read_class_masks(sample, dataset_of(2, table), None)).tolist() == [[0, 0, 1, 1]]
+    assert valid_labels(read_class_masks(sample, dataset_of(2, table), None)).tolist() == [[0, 0, 1, 1]]

@@ -4,9 +4,9 @@
     annotations/instances_train2017.json train2017/...      (COCO's own layout)
     annotations/instances_train.json images/...             annotations.json images/...
 
-The name of the JSON file or of its folder gives the split; without any, the images are divided 80 to 20 into train and
-val. Categories become classes in the order of their ids, after `background`. Where objects overlap, the smaller one
-lies on top; of equal areas, the one with the larger id. Boxes without an outline are left out.
+The name of the JSON file, of its folder or of a folder above the image gives the split; without any, the images are
+split 80:20 into train and val. Categories become classes in the order of their ids, after `background`. Where objects
+overlap, the smaller one lies on top; of equal areas, the one with the larger id. Boxes without an outline are left out.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 
 Shapes are drawn in z-order, later ones over earlier ones. Boxes, polygons, ellipses and brush masks have an area;
 points, polylines, skeletons and cuboids are left out. If no list is named after a split (a lone `default.txt`, say),
-the images are divided 80 to 20 into train and val. Classes keep the order of the label list.
+the images are split 80:20 into train and val. Classes keep the order of the label list.
 """
 
 from __future__ import annotations

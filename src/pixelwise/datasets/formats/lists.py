@@ -6,7 +6,7 @@
     dataset.csv                      image,mask,split              one file with a column for the split
 
 Lists are looked for in the root, `lists/`, `splits/`, `ImageSets/Segmentation/` and `ImageSets/`. Paths are relative to
-the list or to the root. A training list alone is divided 80 to 20 into train and val by the images' names.
+the list or to the root. A training list alone is split 80:20 into train and val by the images' names.
 """
 
 from __future__ import annotations

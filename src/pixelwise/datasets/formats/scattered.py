@@ -70,4 +70,4 @@ def _splits(samples: tuple[Sample, ...], root: Path) -> tuple[dict[str, tuple[Sa
         return in_order(
             {split: tuple(s for s, own in zip(samples, named, strict=True) if own == split) for split in splits}
         ), ""
-    return divided(samples), ", divided about 80 to 20 into train and val by file name"
+    return divided(samples), ", split about 80:20 into train and val by file name"

@@ -115,7 +115,7 @@ def read_class_masks(
     return ClassLabels(None if errors else labels, errors, encoding)
 
 
-def sound(found: ClassLabels) -> np.ndarray:
+def valid_labels(found: ClassLabels) -> np.ndarray:
     """The labels, if all masks are valid.
 
     Raises:
@@ -198,7 +198,7 @@ def translate(raw: RawMask, table: LabelTable) -> Translation:
     if raw.values.ndim == 2:
         labels, unknown = table.map_ids(raw.values)
         return Translation(labels, unknown, {})
-    labels, unknown = table.map_colors(raw.values) if table.colors else _nothing_known(raw.values)
+    labels, unknown = table.map_colors(raw.values) if table.colors else _all_unknown(raw.values)
     return Translation(labels, {}, unknown)
 
 
@@ -242,6 +242,6 @@ def _is_grey(rgb: np.ndarray) -> bool:
     return bool((rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all())
 
 
-def _nothing_known(rgb: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
+def _all_unknown(rgb: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
     codes = color_codes(rgb)
     return np.full(codes.shape, 255, np.uint8), count_values(codes)

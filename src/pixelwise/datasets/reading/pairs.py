@@ -6,7 +6,7 @@ import numpy as np
 
 from pixelwise.datasets.reading.fitting import fit_labels, rotation_error
 from pixelwise.datasets.reading.images import load_image
-from pixelwise.datasets.reading.masks import load_mask, mask_error, read_class_masks, sound, translate
+from pixelwise.datasets.reading.masks import load_mask, mask_error, read_class_masks, translate, valid_labels
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
@@ -30,7 +30,7 @@ def read_labels(sample: Sample, dataset: Dataset, size: tuple[int, int] | None =
             "D220", f"{printable(sample.image_path)}: the image has no mask", "add the mask, or leave the image out"
         )
     if dataset.multilabel:
-        return sound(read_class_masks(sample, dataset, size))
+        return valid_labels(read_class_masks(sample, dataset, size))
     raw = load_mask(sample.mask_path, dataset.label_table, max_pixels=dataset.reading.max_pixels)
     translation = translate(raw, dataset.label_table)
     error = mask_error(sample.mask_path, raw, translation, dataset)
@@ -48,7 +48,7 @@ def read_pair(sample: Sample, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]
     """
     image, facts = load_image(sample.image_path, dataset.reading)
     if dataset.multilabel and sample.mask_path is not None:
-        return image, sound(read_class_masks(sample, dataset, (image.shape[0], image.shape[1]), facts))
+        return image, valid_labels(read_class_masks(sample, dataset, (image.shape[0], image.shape[1]), facts))
     labels = read_labels(sample, dataset)
     error = rotation_error(sample, image.shape[:2], labels.shape, facts.orientation, dataset.reading)
     if error is not None:

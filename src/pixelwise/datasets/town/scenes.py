@@ -130,14 +130,14 @@ def _develop(image: np.ndarray, labels: np.ndarray, rng: np.random.Generator, we
     height, width = labels.shape
     fine = rng.standard_normal((height, width), np.float32)
     coarse = cv2.resize(rng.standard_normal((height // 6 + 2, width // 6 + 2), np.float32), (width, height))
-    picture = image.astype(np.float32)
-    picture += ((0.75 * fine + 0.8 * coarse) * _TEXTURE[labels])[..., None]
+    photo = image.astype(np.float32)
+    photo += ((0.75 * fine + 0.8 * coarse) * _TEXTURE[labels])[..., None]
     across = np.linspace(-1, 1, width, dtype=np.float32)[None]
     down = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     slope = rng.uniform(-0.12, 0.12)
     light = 1 + slope * across - rng.uniform(0, 0.14) * (across**2 + down**2)
-    picture *= light[..., None] * np.array(weather.gain, np.float32)
-    picture = cv2.GaussianBlur(picture, (3, 3), rng.uniform(0.3, 0.8))
-    picture += rng.standard_normal((height, width, 1), np.float32) * weather.noise
-    picture += rng.standard_normal((height, width, 3), np.float32) * (0.4 * weather.noise)
-    return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+    photo *= light[..., None] * np.array(weather.gain, np.float32)
+    photo = cv2.GaussianBlur(photo, (3, 3), rng.uniform(0.3, 0.8))
+    photo += rng.standard_normal((height, width, 1), np.float32) * weather.noise
+    photo += rng.standard_normal((height, width, 3), np.float32) * (0.4 * weather.noise)
+    return np.clip(photo + 0.5, 0, 255).astype(np.uint8)
