@@ -1,4 +1,4 @@
-"""The training transforms of the published rows, against statements of them that share no code with ours."""
+"""The training transforms of the published rows, against independent implementations that share no code with ours."""
 
 import cv2
 import msgspec
@@ -220,7 +220,7 @@ def test_colours_leave_a_cached_image_alone():
 
 
 def street() -> tuple[np.ndarray, np.ndarray]:
-    """A smooth picture of Cityscapes' size, its labels in blocks of 64 pixels."""
+    """A smooth image of Cityscapes' size with labels in blocks of 64 pixels."""
     blocks = random(4).integers(0, 256, (16, 32, 3), dtype=np.uint8)
     image = cv2.resize(blocks, (2048, 1024), interpolation=cv2.INTER_CUBIC)
     labels = np.kron(random(5).integers(0, 19, (16, 32)), np.ones((64, 64))).astype(np.uint8)
@@ -228,7 +228,7 @@ def street() -> tuple[np.ndarray, np.ndarray]:
 
 
 def sssegmentation(image: np.ndarray, labels: np.ndarray, base: tuple[int, int], crop: tuple[int, int], draws):
-    """The code base's steps one after the other on whole arrays, colours left out, given the same draws."""
+    """The code base's steps one after the other on whole arrays, without colours, from the same draws."""
     flip, zoom, _ = draws.random() < 0.5, draws.uniform(0.5, 2.0), draws.uniform(-1, 1)
     factor = min(max(base) * zoom / max(labels.shape), min(base) * zoom / min(labels.shape))
     height, width = (int(side * factor + 0.5) for side in labels.shape)
@@ -309,7 +309,7 @@ def test_edgeai_at_its_true_sizes():
 
 
 def edgeai(image: np.ndarray, labels: np.ndarray, size: tuple[int, int], crop: tuple[int, int], draws):
-    """TI's steps one after the other on whole arrays, without turning, given the same draws."""
+    """TI's steps one after the other on whole arrays, without rotation, from the same draws."""
     flip, zoom = draws.random() < 0.5, [1.0, 1.0]
     if draws.random() < 0.5:
         zoom = [draws.uniform(1.0, 2.0), draws.uniform(1.0, 2.0)]
@@ -452,7 +452,7 @@ def test_swiftnet_at_its_true_size():
         ({"mix_probability": 1.5}, r"augment\.mix_probability is 1\.5; .*\b0\.\.1\b"),
     ],
 )
-def test_settings_that_cannot_be_meant_are_refused(settings: dict, message: str):
+def test_contradictory_or_out_of_range_settings_are_refused(settings: dict, message: str):
     with pytest.raises(RecipeError, match=message) as caught:
         Augment(**settings)
     assert caught.value.code == "R203"

@@ -15,7 +15,7 @@ from pixelwise.recipes.schema.recipe import Data
 
 @pytest.fixture
 def ade(tmp_path: Path) -> Path:
-    """`ADEChallengeData2016` in miniature, with the texts that lie beside it."""
+    """`ADEChallengeData2016` in miniature, with its text files."""
     root = tmp_path / "ADEChallengeData2016"
     for kind, short, value in (("training", "train", 5), ("validation", "val", 200)):
         images, masks = root / "images" / kind, root / "annotations" / kind

@@ -1,4 +1,4 @@
-"""One black and white mask per class: which files are found, what they become, and what is refused."""
+"""One black-and-white mask per class: the files found, the labels read and the errors."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def test_an_audit_is_done_again_after_the_mask_of_one_class_changed(write: Write
     assert audit(one(write(["images/a"], masks))).statistics["train"].pixels == (12, 4)
 
 
-def test_positive_weights_are_square_roots_of_what_is_missing_against_what_is_there():
+def test_positive_weights_are_square_roots_of_negatives_over_positives():
     # 90 without and 10 with: 3. Half and half: 1. None at all, and one of a thousand: the limit.
     assert positive_weights((10, 50, 0, 100), 100) == (3.0, 1.0, 6.0, 1 / 6)
     assert positive_weights((1,), 1000) == (6.0,)

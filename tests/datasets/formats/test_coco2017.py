@@ -25,7 +25,7 @@ def rectangle(left: int, top: int, right: int, bottom: int) -> list[list[float]]
 
 
 def runs(top: int, bottom: int) -> dict[str, Any]:
-    """Whole rows as COCO codes crowds: run lengths down the columns."""
+    """Whole rows in COCO's encoding of crowds: run lengths down the columns."""
     height, width = SIZE
     counts = [top, *([bottom - top, height - bottom + top] * width)]
     counts[-1] = height - bottom

@@ -155,7 +155,7 @@ def test_a_missing_list_is_d226_with_the_archive_it_is_part_of(voc: Path, split:
     assert "VOCtrainval_11-May-2012.tar" in problem.fix
 
 
-def test_of_splits_trained_on_as_one_the_part_that_is_missing_is_named(voc: Path):
+def test_a_missing_part_of_joined_training_splits_is_named(voc: Path):
     (voc / "ImageSets" / "Segmentation" / "val.txt").unlink()
     dataset = open_dataset(Data(dataset="voc-aug", train_split="train+val"), voc)
     with pytest.raises(DataError, match=r"val\.txt: ") as caught:

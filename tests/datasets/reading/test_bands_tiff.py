@@ -61,7 +61,7 @@ def test_bands_in_pages_of_their_own_are_stacked(tmp_path: Path):
 
 
 @pytest.mark.parametrize("first", [False, True])
-def test_an_array_written_without_further_words_is_bands_and_no_stack_of_pictures(tmp_path: Path, first: bool):
+def test_an_array_written_without_metadata_is_read_as_bands_not_pages(tmp_path: Path, first: bool):
     values = bands(np.uint16)
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.moveaxis(values, 2, 0) if first else values)
