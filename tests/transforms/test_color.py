@@ -46,7 +46,7 @@ def test_hue_keeps_luma_and_greys():
     assert np.abs(new - rgb).max() > 1e-2
 
 
-def test_hue_turns_as_far_as_it_says():
+def test_hue_rotates_by_the_given_fraction_of_a_circle():
     # A third of the circle takes the red axis near the green one: of equal luma it is the strongest channel.
     assert np.argmax(hue_matrix(1 / 3) @ np.array([1.0, 0, 0])) in (1, 2)
     np.testing.assert_allclose(hue_matrix(1 / 3) @ hue_matrix(-1 / 3), np.eye(3), atol=1e-9)
@@ -83,7 +83,7 @@ def test_any_number_of_channels_changes_but_only_rgb_has_saturation():
 
 @pytest.mark.parametrize("channels", [1, 3, 4, 5])
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_the_folded_way_gives_what_colours_and_then_normalisation_give(channels: int, channels_last: bool):
+def test_the_folded_matrix_equals_colour_change_and_normalisation(channels: int, channels_last: bool):
     random = np.random.default_rng(channels)
     augment = Augment(brightness=0.6, contrast=0.6, saturation=0.6, channel_gain=0.2)
     images = torch.from_numpy(random.integers(0, 256, (3, 7, 9, channels), np.uint8))
@@ -99,7 +99,7 @@ def test_the_folded_way_gives_what_colours_and_then_normalisation_give(channels:
     assert found.is_contiguous(memory_format=layout)
 
 
-def test_the_ways_of_the_devices_agree(monkeypatch: pytest.MonkeyPatch):
+def test_the_cpu_and_device_paths_agree(monkeypatch: pytest.MonkeyPatch):
     random = np.random.default_rng(0)
     augment = Augment(brightness=0.4, contrast=0.4, saturation=0.4)
     images = torch.from_numpy(random.integers(0, 256, (2, 20, 30, 3), np.uint8))

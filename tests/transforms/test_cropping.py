@@ -17,7 +17,7 @@ def classes(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def resized(image: np.ndarray, size: tuple[int, int], resampling: str) -> np.ndarray:
-    """The whole picture, by the library that the resampling names."""
+    """The whole image, resized by the library of the resampling."""
     height, width = size
     if resampling == "bilinear":
         return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -1,4 +1,4 @@
-"""Bit fields go through the geometry as class ids do: no bit appears, disappears or moves on its own."""
+"""Geometric augmentation of bit fields: like class ids, no bit appears, disappears or moves on its own."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def picture(seed: int = 0) -> np.ndarray:
 
 
 def with_hsv(image: np.ndarray, change) -> np.ndarray:
-    """Every pixel changed in Python's own HSV of 0..1."""
+    """Change every pixel in Python's own HSV of 0..1."""
     new = np.zeros(image.shape)
     for place in np.ndindex(*image.shape[:2]):
         new[place] = colorsys.hsv_to_rgb(*change(*colorsys.rgb_to_hsv(*(image[place] / 255.0))))

@@ -1,1 +1,1 @@
-"""Image-label pairs in, training batches out."""
+"""Resizing, cropping, augmentation and mixing of images and labels."""

@@ -1,7 +1,7 @@
-"""Random geometry and colours of a training pair, on uint8 arrays.
+"""Random geometric and colour augmentation of training pairs, on uint8 images.
 
-Turn, zoom, change of aspect ratio, crop, flip and padding are one step, so every pixel is interpolated
-once (twice where it is turned) and only the pixels of the crop are computed.
+Rotation, zoom, change of aspect ratio, crop, flip and padding are one step, so every pixel is interpolated once (twice
+if it is rotated) and only the pixels of the crop are computed.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pixelwise.transforms.photometric import changes_pixels, distort
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
 CROP_DRAWS = 10
-"""Places of the crop that are tried for `max_class_share`, as mmseg does."""
+"""Number of crop positions tried for `max_class_share`, as in mmseg."""
 
 
 class _Pair(NamedTuple):
-    """A pair and the rows and columns of it that are not padding."""
+    """A pair, and its rows and columns that are not padding."""
 
     image: np.ndarray
     labels: np.ndarray
@@ -33,14 +33,14 @@ class _Pair(NamedTuple):
 
 
 def fixed_resize(image: np.ndarray, labels: np.ndarray, augment: Augment) -> tuple[np.ndarray, np.ndarray]:
-    """The part that is the same every time, `augment.resize`; its result can be cached."""
+    """Apply `augment.resize`, the deterministic part, whose result can be cached."""
     if augment.resize is None:
         return image, labels
     return resize_image(image, augment.resize), resize_labels(labels, augment.resize)
 
 
 def fill_color(augment: Augment, mean: tuple[float, ...]) -> Fill:
-    """The uint8 colour of padding; `mean` is the network's, one value in 0..1 per channel."""
+    """The uint8 colour of padding; `mean` is the network's input mean, one value in 0..1 per channel."""
     if augment.fill == "black":
         return (0,) * len(mean)
     return tuple(math.floor(255 * channel + 0.5) for channel in mean)
@@ -49,24 +49,24 @@ def fill_color(augment: Augment, mean: tuple[float, ...]) -> Fill:
 def random_pair(
     image: np.ndarray, labels: np.ndarray, augment: Augment, random: np.random.Generator, fill: Fill
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Everything of `augment` that happens to one pair after the fixed resize and on uint8.
+    """Apply everything in `augment` that acts on a single uint8 pair after the fixed resize.
 
     Args:
-        image: uint8 (H, W, C); left as it is.
-        labels: uint8 (H, W), class ids or 255, or int32 (H, W), bit fields; left as they are.
-        augment: The augmentation section of a recipe.
-        random: Decides everything; equal generators give equal results.
-        fill: The padding's colour, see `fill_color`.
+        image: uint8 (H, W, C); not modified.
+        labels: uint8 (H, W) class ids or 255, or int32 (H, W) bit fields; not modified.
+        augment: Augmentation section of a recipe.
+        random: Random generator to draw from; equal generators give equal results.
+        fill: Colour of the padding; see `fill_color`.
 
     Returns:
-        Image and labels of size `augment.crop` where that is set, else of the input's size.
+        Image and labels of size `augment.crop` if that is set, else of the input's size.
     """
     image, labels, inside = _draw_pair(image, labels, augment, random, fill)
     if not changes_pixels(augment):
         return image, labels
     if augment.fill == "black":
         return distort(image, augment, random), labels
-    # The mean colour stays what it is: a new array, because without a crop `image` may be the cached one.
+    # Padding in the mean colour stays unchanged. A new array, because without a crop `image` may be the cached one.
     distorted = np.full_like(image, fill)
     distorted[inside] = distort(np.ascontiguousarray(image[inside]), augment, random)
     return distorted, labels
@@ -79,7 +79,7 @@ def random_geometry(
     random: np.random.Generator,
     fill: Fill = (0, 0, 0),
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Turn, zoom, aspect, crop, flip and translation as drawn from `random`; see `random_pair`."""
+    """Rotate, zoom, stretch, crop, flip and translate as drawn from `random`; see `random_pair`."""
     image, labels, _ = _draw_pair(image, labels, augment, random, fill)
     return image, labels
 
@@ -125,7 +125,7 @@ def _draw_crop(
 
 
 def _draw_scale(augment: Augment, size: tuple[int, ...], random: np.random.Generator) -> tuple[float, float]:
-    """Factors from the pair's own height and width to the zoomed ones, before it is cropped."""
+    """Draw the factors from the pair's own height and width to the zoomed ones, before cropping."""
     zoom_y = zoom_x = 1.0
     if augment.scale_probability == 1 or random.random() < augment.scale_probability:
         zoom_y = zoom_x = draw_zoom(augment, random)
@@ -141,7 +141,7 @@ def _draw_scale(augment: Augment, size: tuple[int, ...], random: np.random.Gener
 
 
 def draw_zoom(augment: Augment, random: np.random.Generator) -> float:
-    """A zoom from `augment.scale`, by `augment.scale_law`."""
+    """Draw a zoom factor within `augment.scale`, distributed by `augment.scale_law`."""
     low, high = augment.scale or (1.0, 1.0)
     if augment.scale_law == "uniform":
         return random.uniform(low, high)
@@ -150,13 +150,13 @@ def draw_zoom(augment: Augment, random: np.random.Generator) -> float:
     if augment.scale_law == "two-sided":
         return random.uniform(low, 1) if random.random() < 0.5 else random.uniform(1, high)
     if augment.scale_law == "steps":
-        # A billionth is more than what divisions of decimal fractions are off.
+        # A billionth exceeds the rounding error of dividing decimal fractions.
         return low + augment.scale_step * int(random.integers(math.floor((high - low) / augment.scale_step + 1e-9) + 1))
     return float(np.exp(random.uniform(np.log(low), np.log(high))))
 
 
 def _fit(augment: Augment, size: tuple[int, ...]) -> tuple[float, float]:
-    """Factors from the pair's own height and width to those that the zoom starts from."""
+    """Factors from the pair's own height and width to those to which the zoom is applied."""
     if augment.fit is None:
         return 1.0, 1.0
     if augment.fit_by == "stretch":
@@ -175,11 +175,11 @@ def _draw_corner(
     flip: bool,
     random: np.random.Generator,
 ) -> tuple[float, float]:
-    """Top and left corner of the crop in the zoomed pair; negative where the pair is smaller."""
+    """Draw the top and left of the crop in the zoomed pair; negative where the pair is smaller."""
     target = None
     if random.random() < augment.class_crop:
         target = _draw_class_pixel(labels, random)
-    # The corner falls on a whole source pixel when nothing is zoomed: then no pixel is interpolated.
+    # Without zoom the corner falls on a whole source pixel, so that no pixel is interpolated.
     whole = scale == (1.0, 1.0)
     corner = []
     for axis in (0, 1):
@@ -188,7 +188,7 @@ def _draw_corner(
             zoomed = round(zoomed)
         room = zoomed - crop[axis]
         if room < 0 and augment.pad != "random":
-            # Padding stays where it is when the crop, it included, is flipped.
+            # A flip mirrors the padding too, so it is placed on the other side first if it is to stay where it is.
             stays = flip and axis == 1 and augment.pad != "end-then-flip"
             before = math.floor(-room) // 2 if augment.pad == "center" else 0.0
             corner.append(room + before if stays else -float(before))
@@ -205,7 +205,7 @@ def _draw_corner(
 
 
 def _draw_position(lengths: list[float], whole: bool, subpixel: bool, random: np.random.Generator) -> float:
-    """Draw where the last of `lengths` begins in the first, each placed at random in the one before it."""
+    """Draw where the last of `lengths` starts within the first, each placed at random within the one before it."""
     start = 0.0
     for outer, inner in itertools.pairwise(lengths):
         low, high = min(0.0, outer - inner), max(0.0, outer - inner)
@@ -218,10 +218,10 @@ def _draw_position(lengths: list[float], whole: bool, subpixel: bool, random: np
 
 
 def _draw_class_pixel(labels: np.ndarray, random: np.random.Generator) -> tuple[int, int] | None:
-    """A random pixel of a class drawn uniformly from those in `labels`; None if all is ignored."""
+    """Draw a pixel of a class drawn uniformly from those in `labels`; None if every pixel is ignored."""
     if labels.dtype != np.uint8:
         return _draw_bit_pixel(labels, random)
-    # Ten times faster than np.bincount for uint8, and 0 only where there is nothing.
+    # Ten times faster than np.bincount for uint8; a count is 0 only if the class is absent.
     present = np.flatnonzero(cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()[:IGNORE])
     if present.size == 0:
         return None
@@ -243,14 +243,14 @@ def _draw_bit_pixel(labels: np.ndarray, random: np.random.Generator) -> tuple[in
 
 
 def _is_mixed(labels: np.ndarray, share: float) -> bool:
-    """Whether two classes or more are labelled and none has `share` of the labelled pixels."""
-    # Ten times faster than np.bincount for uint8; counts of a crop are exact in float32.
+    """Whether at least two classes are labelled and none reaches `share` of the labelled pixels."""
+    # Ten times faster than np.bincount for uint8; the counts of a crop are exact in float32.
     counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()[:IGNORE]
     return int(np.count_nonzero(counts)) > 1 and float(counts.max() / counts.sum()) < share
 
 
 def _translate(pair: _Pair, down: int, right: int, fill: Fill) -> _Pair:
-    """The pair moved by whole pixels; `fill` and 255 follow."""
+    """The pair shifted by whole pixels; uncovered pixels get `fill` and are ignored."""
     image, labels = np.full_like(pair.image, fill), np.full_like(pair.labels, void_of(pair.labels))
     target, source, inside = [], [], []
     for length, step, part in zip(labels.shape, (down, right), pair.content, strict=True):

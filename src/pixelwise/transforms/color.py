@@ -1,8 +1,7 @@
-"""Random colour of a training image as one matrix, 3x4 for RGB, applied to the whole batch on its device.
+"""Random colour augmentation as one matrix per image, 3x4 for RGB, applied to the whole batch on its device.
 
-This is not torchvision's ColorJitter: there is no clamping between the steps, contrast turns
-around mid-grey instead of the image's mean, and hue is turned in YIQ instead of HSV, so that the
-steps fold into one matrix.
+It differs from torchvision's ColorJitter: there is no clamping between the steps, contrast changes around mid-grey
+instead of the image's mean, and hue is rotated in YIQ instead of HSV, so that all steps fold into one matrix.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from pixelwise.recipes.schema.recipe import Augment
 
 # ITU-R BT.601 luma
 LUMA = np.array([0.299, 0.587, 0.114])
-# NTSC: luma, and the two axes of the plane that hue and saturation are in.
+# NTSC: luma, and the two axes of the plane of hue and saturation.
 _YIQ = np.array([LUMA, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 _OPENCV_CHANNELS = (3, 4)
-"""Numbers of channels for which OpenCV has vector code."""
+"""Channel counts for which OpenCV has vector code."""
 
 
 def has_color(augment: Augment) -> bool:
@@ -28,12 +27,12 @@ def has_color(augment: Augment) -> bool:
 
 
 def draw_color_matrix(augment: Augment, random: np.random.Generator, channels: int = 3) -> np.ndarray:
-    """A float32 (C, C + 1) matrix M: `new = M[:, :C] @ old + M[:, C]` for values in 0..1.
+    """Draw a float32 (C, C + 1) matrix M: `new = M[:, :C] @ old + M[:, C]` for values in 0..1.
 
     Args:
-        augment: The augmentation section of a recipe.
-        random: Random generator that decides every choice.
-        channels: C; only of three, which are RGB, are saturation and hue changed.
+        augment: Augmentation section of a recipe.
+        random: Random generator to draw from.
+        channels: Number of channels C; saturation and hue change only if there are three (RGB).
     """
 
     def factor(amount: float) -> float:
@@ -56,7 +55,7 @@ def draw_color_matrix(augment: Augment, random: np.random.Generator, channels: i
 
 
 def hue_matrix(turn: float) -> np.ndarray:
-    """(3, 3) of RGB: every colour turns by `turn` of a full circle around the axis of greys, its luma stays."""
+    """(3, 3) RGB matrix that rotates colours by `turn` of a full circle around the grey axis and keeps their luma."""
     cosine, sine = np.cos(2 * np.pi * turn), np.sin(2 * np.pi * turn)
     rotation = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
     return np.linalg.solve(_YIQ, rotation @ _YIQ)
@@ -67,7 +66,7 @@ def apply_color(images: Tensor, matrices: Tensor) -> Tensor:
 
     Args:
         images: float (B, C, H, W) in 0..1.
-        matrices: float (B, C, C + 1), as `draw_color_matrix` makes them.
+        matrices: float (B, C, C + 1), as returned by `draw_color_matrix`.
     """
     channels = images.shape[1]
     changed = torch.baddbmm(matrices[:, :, channels:], matrices[:, :, :channels], images.flatten(2))
@@ -77,16 +76,16 @@ def apply_color(images: Tensor, matrices: Tensor) -> Tensor:
 def colored_input(
     images: Tensor, matrices: Tensor, mean: tuple[float, ...], std: tuple[float, ...], *, channels_last: bool = False
 ) -> Tensor:
-    """What a network gets: `(clamp(M x / 255) - mean) / std`, with everything but the clamp folded into one matrix.
+    """The network's input: `(clamp(M x / 255) - mean) / std`, with everything but the clamp folded into one matrix.
 
-    The same as `apply_color` and normalisation after it, within float rounding, in a third of the time.
+    Equal to `apply_color` followed by normalisation, within float rounding, in a third of the time.
 
     Args:
         images: uint8 (B, H, W, C), on any device.
-        matrices: float32 (B, C, C + 1) on the CPU, as `draw_color_matrix` makes them.
-        mean: Per channel, of values in 0..1.
-        std: Standard deviation per channel, in the same scale.
-        channels_last: Memory layout of the result.
+        matrices: float32 (B, C, C + 1) on the CPU, as returned by `draw_color_matrix`.
+        mean: Mean per channel, for values in 0..1.
+        std: Standard deviation per channel, for values in 0..1.
+        channels_last: Whether the result has the memory format `torch.channels_last`.
 
     Returns:
         float32 (B, C, H, W) on the device of `images`.
@@ -95,7 +94,7 @@ def colored_input(
     if images.device.type == "cpu" and images.shape[3] in _OPENCV_CHANNELS:
         return _colored_by_opencv(images, folded, lowest, highest, channels_last)
     channels = images.shape[3]
-    # One transfer; tensors made from numbers on a GPU would wait for it at every batch.
+    # One transfer: making tensors on the GPU from Python numbers would synchronise with it at every batch.
     bounds = torch.stack([lowest, highest], 1).expand(len(folded), channels, 2)
     moved = torch.cat([folded, bounds], 2).to(images.device, non_blocking=True)
     values = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
@@ -105,7 +104,7 @@ def colored_input(
 
 
 def _fold(matrices: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[Tensor, Tensor, Tensor]:
-    """Matrices from uint8 values to normalised ones, and what the normalised 0 and 1 of every channel are."""
+    """Matrices from uint8 values to normalised ones, and the normalised values of 0 and 1 of every channel."""
     means, spreads = torch.tensor(mean, dtype=torch.float64), torch.tensor(std, dtype=torch.float64)
     scaled = matrices.to(torch.float64) / spreads[:, None]
     scaled[:, :, :-1] /= 255
@@ -114,9 +113,9 @@ def _fold(matrices: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> 
 
 
 def _colored_by_opencv(images: Tensor, folded: Tensor, lowest: Tensor, highest: Tensor, channels_last: bool) -> Tensor:
-    """Compute `colored_input` on the CPU, where BLAS is slowest at matrix products of three columns."""
+    """Compute `colored_input` on the CPU, where BLAS is slow for matrix products with three columns."""
     count, height, width, channels = images.shape
-    # A whole row of bounds instead of three: long inner loops are what vector code needs.
+    # Bounds for a whole row instead of one pixel: vector code needs long inner loops.
     low, high = lowest.repeat(width), highest.repeat(width)
     shape = (count, height, width, channels) if channels_last else (count, channels, height, width)
     result = torch.empty(shape)

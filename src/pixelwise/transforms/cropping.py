@@ -1,4 +1,4 @@
-"""A crop of a turned, zoomed and flipped pair, without computing what the crop throws away."""
+"""Cropping of a rotated, zoomed and flipped pair, without computing pixels outside the crop."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
 from pixelwise.recipes.sizes import Size
 
 Fill = tuple[int, ...]
-"""uint8 value per channel."""
+"""Colour of the padding: one uint8 value per channel."""
 Content = tuple[slice, slice]
 PILLOW_FILTERS = {"antialiased": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 class View(NamedTuple):
-    """What a crop shows of its source.
+    """Geometry of a crop relative to its source.
 
     Attributes:
         size: (height, width) of the crop.
-        scale: Zoom of height and of width.
-        corner: Top and left of the crop in the zoomed source; negative where that is smaller.
-        flip: Whether the crop, padding included, is turned around from left to right.
-        angle: Degrees by which the source is turned about its centre before it is zoomed, counter-clockwise.
-        resampling: A choice of `augment.resampling`; other than with `warp`, `scale` gives a whole number of pixels and
+        scale: Zoom factors of height and width.
+        corner: Top and left of the crop in the zoomed source; negative where the source is smaller.
+        flip: Whether the crop, padding included, is mirrored horizontally.
+        angle: Counter-clockwise rotation of the source about its centre before it is zoomed, in degrees.
+        resampling: A value of `augment.resampling`. Unless it is `warp`, the zoomed source measures whole pixels and
             `corner` is whole.
     """
 
@@ -40,21 +40,21 @@ class View(NamedTuple):
 
 
 def crop_image(image: np.ndarray, view: View, fill: Fill = (0, 0, 0)) -> np.ndarray:
-    """The crop of a uint8 (H, W, C) image; `fill`, of C values, where there is no source."""
+    """Crop a uint8 (H, W, C) image; pixels outside the source get `fill`, which has C values."""
     if image.shape[2] != 3:
-        # OpenCV fills at most four channels, and Pillow takes four for RGB and transparency.
+        # OpenCV fills at most four channels, and Pillow treats four as RGBA.
         planes = [np.ascontiguousarray(plane) for plane in np.moveaxis(image, 2, 0)]
-        return np.stack([_crop_picture(plane, view, (value,)) for plane, value in zip(planes, fill, strict=True)], 2)
-    return _crop_picture(image, view, fill)
+        return np.stack([_crop_pixels(plane, view, (value,)) for plane, value in zip(planes, fill, strict=True)], 2)
+    return _crop_pixels(image, view, fill)
 
 
 def crop_labels(labels: np.ndarray, view: View, turned_in: int = IGNORE) -> np.ndarray:
-    """The crop of uint8 (H, W) labels, nearest neighbour; 255 where there is no source.
+    """Crop (H, W) labels by nearest neighbour; pixels outside the source are ignored.
 
     Args:
-        labels: Class ids or 255; or int32 bit fields, whose `IGNORE_BIT` takes the place of 255.
-        view: The part of the picture to show.
-        turned_in: Label of the corners of a turned source, unless `view.resampling` is `warp`.
+        labels: uint8 class ids with 255 = ignored, or int32 bit fields with `IGNORE_BIT` = ignored.
+        view: Geometry of the crop.
+        turned_in: Label of the corners that a rotation uncovers, unless `view.resampling` is `warp`.
     """
     void = void_of(labels)
     if view.resampling == "warp":
@@ -68,7 +68,7 @@ def void_of(labels: np.ndarray) -> int:
 
 
 def content(view: View, source: Size) -> Content:
-    """Rows and columns of the crop whose pixel centres lie in the (turned) source."""
+    """Rows and columns of the crop whose pixel centres lie in the (rotated) source."""
     rows, columns = (
         slice(
             max(0, math.ceil(-corner - 0.5)),
@@ -81,7 +81,7 @@ def content(view: View, source: Size) -> Content:
     return rows, columns
 
 
-def _crop_picture(image: np.ndarray, view: View, fill: Fill) -> np.ndarray:
+def _crop_pixels(image: np.ndarray, view: View, fill: Fill) -> np.ndarray:
     """Crop uint8 (H, W, 3) or (H, W) like `crop_image`."""
     if view.resampling == "warp":
         return _warp(image, view, cv2.INTER_LINEAR, fill)
@@ -102,24 +102,24 @@ def _warp(source: np.ndarray, view: View, interpolation: int, fill: tuple[int, .
         matrix[0, 2] += matrix[0, 0] * (width - 1)
         matrix[0, 0] = -matrix[0, 0]
     if view.angle:
-        matrix = _turn(source, view.angle) @ np.vstack([matrix, [0, 0, 1]])
+        matrix = _rotation(source, view.angle) @ np.vstack([matrix, [0, 0, 1]])
     return warp_affine(source, matrix, view.size, interpolation, fill)
 
 
 def warp_affine(
     source: np.ndarray, matrix: np.ndarray, size: Size, interpolation: int, fill: tuple[int, ...] | None
 ) -> np.ndarray:
-    """What OpenCV's warpAffine gives, with `matrix` from the result to the source; RGB is two to three times faster.
+    """OpenCV's warpAffine with `matrix` from the result to the source, two to three times faster for RGB.
 
-    Bit fields (int32) are warped as four bytes: OpenCV rounds positions in int32 otherwise than in uint8, and labels
-    belong to their image.
+    Bit fields (int32) are warped as four bytes, because OpenCV rounds positions differently for int32 and uint8, and
+    labels have to stay aligned with their image.
 
     Args:
-        source: uint8 (H, W) or (H, W, 3), any integers for nearest neighbour.
+        source: uint8 (H, W) or (H, W, 3); any integer type for nearest neighbour.
         matrix: Affine transform, (2, 3).
         size: (height, width) of the result.
-        interpolation: OpenCV's interpolation flag.
-        fill: What lies around the source; None repeats its border.
+        interpolation: OpenCV's flag, such as `cv2.INTER_LINEAR`.
+        fill: Value of pixels outside the source; None repeats the border of the source.
     """
     if source.dtype == np.int32:
         planes = np.ascontiguousarray(source).view(np.uint8).reshape(*source.shape, 4)
@@ -133,24 +133,24 @@ def warp_affine(
     }
     if source.ndim == 2 or interpolation == cv2.INTER_NEAREST:
         return cv2.warpAffine(source, matrix, **facts)
-    # OpenCV has vector code for four channels and none as fast for three; every channel is computed alike.
-    first, last = _rows_seen(matrix, size, source.shape[0])
+    # OpenCV's vector code is faster for four channels than for three; the result per channel is the same.
+    first, last = _rows_read(matrix, size, source.shape[0])
     four = np.empty((*source.shape[:2], 4), np.uint8)
     cv2.cvtColor(source[first:last], cv2.COLOR_RGB2RGBA, dst=four[first:last])
     return cv2.cvtColor(cv2.warpAffine(four, matrix, **facts), cv2.COLOR_RGBA2RGB)
 
 
-def _rows_seen(matrix: np.ndarray, size: Size, height: int) -> tuple[int, int]:
-    """First row and end of the rows of the source that a warp reads; at least one."""
+def _rows_read(matrix: np.ndarray, size: Size, height: int) -> tuple[int, int]:
+    """First row and end (exclusive) of the rows of the source that a warp reads; at least one row."""
     corners = np.array([[0, 0, 1], [size[1] - 1, 0, 1], [0, size[0] - 1, 1], [size[1] - 1, size[0] - 1, 1]])
     rows = corners @ matrix[1]
-    # Two more on each side: the neighbour that is blended in, and rounding.
+    # Two more rows on each side: for the neighbour that is blended in, and for rounding.
     first = min(max(0, math.floor(rows.min()) - 2), height - 1)
     return first, max(first + 1, min(height, math.ceil(rows.max()) + 3))
 
 
-def _turn(source: np.ndarray, angle: float) -> np.ndarray:
-    """(2, 3) matrix from pixels of the turned source to pixels of the source."""
+def _rotation(source: np.ndarray, angle: float) -> np.ndarray:
+    """(2, 3) matrix from pixels of the rotated source to pixels of the source."""
     height, width = source.shape[:2]
     return cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -angle, 1.0)
 
@@ -158,7 +158,7 @@ def _turn(source: np.ndarray, angle: float) -> np.ndarray:
 def _paste(
     source: np.ndarray, view: View, interpolation: int, fill: tuple[int, ...], turned_in: tuple[int, ...]
 ) -> np.ndarray:
-    """The crop as resizing to whole pixels, padding and cropping would give it."""
+    """The crop that resizing to whole pixels, padding and cropping would give."""
     shape = (*view.size, *source.shape[2:])
     crop = np.full(shape, fill if source.ndim == 3 else fill[0], source.dtype)
     rows, columns = content(view._replace(flip=False), source.shape[:2])
@@ -177,7 +177,7 @@ def _resized_part(
     for axis in (0, 1):
         factor = view.scale[axis]
         start, stop = ((side + view.corner[axis]) / factor for side in (part[axis].start, part[axis].stop))
-        # Pixels beyond the part that a filter, which widens when it shrinks, still reaches.
+        # Pixels outside the part that the filter still reaches; it widens when the image shrinks.
         margin = math.ceil(reach * max(1.0, 1 / factor)) + 1
         low = max(0, math.floor(start) - margin)
         high = min(source.shape[axis], math.ceil(stop) + margin)
@@ -190,7 +190,7 @@ def _resized_part(
         return window[round(first[0]) : round(last[0]), round(first[1]) : round(last[1])]
     height, width = part[0].stop - part[0].start, part[1].stop - part[1].start
     if interpolation == cv2.INTER_NEAREST:
-        # The pixel that holds the centre; warpAffine would break the ties of whole factors the other way.
+        # The pixel that contains the centre; warpAffine would break the ties of whole factors the other way.
         rows, columns = (
             np.minimum((np.arange(count) + 0.5) / factor + low + 1e-9, side - 1).astype(np.intp)
             for count, factor, low, side in zip((height, width), view.scale, first, window.shape, strict=True)
@@ -198,8 +198,8 @@ def _resized_part(
         return window.take(rows, axis=0).take(columns, axis=1)
     if view.resampling in PILLOW_FILTERS:
         box = (first[1], first[0], last[1], last[0])
-        picture = Image.fromarray(np.ascontiguousarray(window))
-        return np.asarray(picture.resize((width, height), PILLOW_FILTERS[view.resampling], box=box))
+        resizable = Image.fromarray(np.ascontiguousarray(window))
+        return np.asarray(resizable.resize((width, height), PILLOW_FILTERS[view.resampling], box=box))
     (scale_y, scale_x), (top, left) = view.scale, first
     matrix = np.array(
         [
@@ -213,7 +213,7 @@ def _resized_part(
 def _averaged_part(source: np.ndarray, view: View, part: Content, turned_in: tuple[int, ...]) -> np.ndarray:
     """Resize like `_resized_part`, by OpenCV's INTER_AREA.
 
-    Of the whole source: OpenCV averages whole arrays only, and a part of them begins within a pixel.
+    The whole source is resized: OpenCV averages whole arrays only, and a part may begin within a pixel of the source.
     """
     height, width = (round(length * factor) for length, factor in zip(source.shape, view.scale, strict=False))
     turned = _window(source, (0, 0), (source.shape[0], source.shape[1]), view.angle, cv2.INTER_LINEAR, turned_in)
@@ -228,9 +228,9 @@ def _averaged_part(source: np.ndarray, view: View, part: Content, turned_in: tup
 def _window(
     source: np.ndarray, start: Size, stop: Size, angle: float, interpolation: int, turned_in: tuple[int, ...]
 ) -> np.ndarray:
-    """Rows and columns `start` to `stop` of the turned source."""
+    """Rows and columns `start` to `stop` of the rotated source."""
     if not angle:
         return source[start[0] : stop[0], start[1] : stop[1]]
-    matrix = _turn(source, angle)
+    matrix = _rotation(source, angle)
     matrix[:, 2] += matrix[:, :2] @ (start[1], start[0])
     return warp_affine(source, matrix, (stop[0] - start[0], stop[1] - start[1]), interpolation, turned_in)

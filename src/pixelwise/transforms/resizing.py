@@ -1,4 +1,4 @@
-"""Resizing of images and labels, the one way used everywhere."""
+"""Resizing of images and labels, the same way everywhere."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pixelwise.recipes.sizes import Size
 
 
 def resize_image(image: np.ndarray, size: Size) -> np.ndarray:
-    """Resize a uint8 (H, W, C) image, bilinear, with antialiasing when it shrinks.
+    """Resize a uint8 (H, W, C) image bilinearly, with antialiasing when it shrinks.
 
-    Pillow's bilinear filter widens with the shrinking factor; this is what `torchvision`'s Resize
-    does to PIL images, hence what the published networks saw.
+    Pillow's bilinear filter widens with the reduction factor. torchvision's `Resize` does the same to PIL images, so
+    this is what published networks were trained on.
     """
     if image.shape[:2] == tuple(size):
         return image
     if image.ndim == 3 and image.shape[2] != 3:
-        # Pillow would take four channels for RGB and transparency and weight the colours by the latter.
+        # Pillow would treat four channels as RGBA and weight the colours by alpha.
         planes = [np.ascontiguousarray(plane) for plane in np.moveaxis(image, 2, 0)]
-        return np.stack([_resize_picture(plane, size) for plane in planes], axis=2)
-    return _resize_picture(image, size)
+        return np.stack([_resize_pixels(plane, size) for plane in planes], axis=2)
+    return _resize_pixels(image, size)
 
 
-def _resize_picture(image: np.ndarray, size: Size) -> np.ndarray:
+def _resize_pixels(image: np.ndarray, size: Size) -> np.ndarray:
     """Resize uint8 (H, W, 3) or (H, W) like `resize_image`."""
     height, width = size
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))

@@ -12,7 +12,7 @@ from pixelwise.recipes.schema.recipe import Data
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Two cities in Cityscapes' own layout, with the colour pictures and instance numbers it ships."""
+    """Two cities in Cityscapes' own layout, with its colour renderings and instance ids."""
     for split, city in (("train", "aachen"), ("val", "lindau")):
         stem = f"{city}_000000_000019"
         images, masks = tmp_path / "leftImg8bit" / split / city, tmp_path / "gtFine" / split / city

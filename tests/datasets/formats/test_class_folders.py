@@ -1,4 +1,4 @@
-"""One black and white mask per class: which files are found, what they become, and what is refused."""
+"""One black-and-white mask per class: the files found, the labels read and the errors."""
 
 from __future__ import annotations
 
@@ -109,7 +109,8 @@ def test_an_image_without_any_file_has_no_mask_and_a_mask_without_image_is_named
     )
     problems = open_dataset(Data(), root).problems
     assert [problem.code for problem in problems] == ["D220", "D220"]
-    assert "1 of 2 images have no mask, e.g. b.png" in problems[0].message
+    assert "1 of 2 " in problems[0].message
+    assert "b.png" in problems[0].message
     assert "zebra.png" in problems[1].message
 
 
@@ -122,7 +123,7 @@ def test_dataset_toml_orders_the_classes_and_has_to_name_them_all(write: Write):
     assert dataset.classes == ("rust", "crack", "dent")
     assert read_labels(sample, dataset)[0].tolist() == [3, 3, 3, 2, 2, 2]
     description.write_text('classes = ["rost", "crack"]\n')
-    with pytest.raises(DataError, match="folder 'rust' are of no class; did you mean 'rost'") as caught:
+    with pytest.raises(DataError, match=r"'rust'.*'rost'") as caught:
         open_dataset(Data(), root)
     assert caught.value.code == "D231"
 
@@ -136,16 +137,17 @@ def test_a_single_folder_is_a_class_only_where_that_is_said(write: Write):
 
 def test_masks_of_class_ids_are_not_multi_label_even_if_announced(write: Write):
     root = write(["images/a"], {"masks/a": half("top")})
-    with pytest.raises(DataError, match="no image has a mask in a folder of a class") as caught:
+    with pytest.raises(DataError, match="multilabel") as caught:
         open_dataset(Data(multilabel=True), root)
     assert caught.value.code == "D231"
 
 
 def test_more_classes_than_bits_are_refused(write: Write):
     root = write(["images/a"], {f"masks/c{i:02}/a": half("top") for i in range(31)})
-    with pytest.raises(DataError, match="at most 30"):
+    with pytest.raises(DataError, match=r"\b31 .*\b30\b") as caught:
         open_dataset(Data(), root)
-    with pytest.raises(RecipeError, match="at most 30"):
+    assert caught.value.code == "D231"
+    with pytest.raises(RecipeError, match=r"\b30\b"):
         Data(multilabel=True, classes=tuple(f"c{i}" for i in range(31)))
 
 
@@ -182,7 +184,7 @@ def test_the_fingerprint_sees_every_mask(write: Write):
     ("mask", "code", "words"),
     [
         (np.full(SIZE, 7, np.uint8), "D202", r"7 \(24 px\)"),
-        (np.array([[0, 1, 255]] * 4, np.uint8).repeat(2, axis=1), "D202", "holds 0 and 255, or 0 and 1"),
+        (np.array([[0, 1, 255]] * 4, np.uint8).repeat(2, axis=1), "D202", "0 and 255, or 0 and 1"),
         (np.zeros((*SIZE, 3), np.uint8) + np.array([255, 0, 0], np.uint8), "D205", "RGB image"),
         (np.zeros((8, 12), np.uint8), "D201", "2 times larger"),
     ],
@@ -227,7 +229,7 @@ def test_an_audit_is_done_again_after_the_mask_of_one_class_changed(write: Write
     assert audit(one(write(["images/a"], masks))).statistics["train"].pixels == (12, 4)
 
 
-def test_positive_weights_are_square_roots_of_what_is_missing_against_what_is_there():
+def test_positive_weights_are_square_roots_of_negatives_over_positives():
     # 90 without and 10 with: 3. Half and half: 1. None at all, and one of a thousand: the limit.
     assert positive_weights((10, 50, 0, 100), 100) == (3.0, 1.0, 6.0, 1 / 6)
     assert positive_weights((1,), 1000) == (6.0,)
@@ -235,5 +237,5 @@ def test_positive_weights_are_square_roots_of_what_is_missing_against_what_is_th
 
 @pytest.mark.parametrize("field", [{"label_map": {"0": 0}}, {"colors": {"#ff0000": 0}}])
 def test_fields_of_class_ids_contradict_multi_label_data(field: dict):
-    with pytest.raises(RecipeError, match="multilabel is true"):
+    with pytest.raises(RecipeError, match="multilabel"):
         Data(multilabel=True, **field)

@@ -25,7 +25,7 @@ def rectangle(left: int, top: int, right: int, bottom: int) -> list[list[float]]
 
 
 def runs(top: int, bottom: int) -> dict[str, Any]:
-    """Whole rows as COCO codes crowds: run lengths down the columns."""
+    """Whole rows in COCO's encoding of crowds: run lengths down the columns."""
     height, width = SIZE
     counts = [top, *([bottom - top, height - bottom + top] * width)]
     counts[-1] = height - bottom
@@ -215,8 +215,9 @@ def test_annotated_images_that_do_not_exist_are_d220(miniature: Miniature):
     (root / "val2017" / f"{8:012d}.jpg").unlink()
     dataset = open_dataset(Data(), root)
     (problem,) = dataset.problems
-    assert problem.code == "D220"
-    assert problem.message.startswith("val: 1 of 3 annotated images do not exist, e.g. ")
+    assert (problem.code, problem.total) == ("D220", 1)
+    assert "1 of 3" in problem.message
+    assert problem.message.endswith(f"{8:012d}.jpg")
     assert len(dataset.samples("val")) == 2
 
 
@@ -241,15 +242,16 @@ def test_a_damaged_annotation_file_is_d227(miniature: Miniature, text: str, mess
 
 def test_an_outline_that_cannot_be_drawn_names_its_image(miniature: Miniature):
     miniature.add("val", 1, (CAR, [[1, 2, 3]], 10.0))
-    with pytest.raises(DataError, match=r"an object of 000000000001\.jpg: a polygon has 3 values") as caught:
+    with pytest.raises(DataError, match=r"000000000001\.jpg: .*polygon .*\b3\b") as caught:
         open_dataset(Data(), miniature.write())
     assert caught.value.code == "D227"
 
 
 def test_annotations_of_somebody_elses_categories_are_refused_as_the_21_classes(miniature: Miniature):
     miniature.content["train"]["categories"] = [{"id": 5, "name": "bolt"}]
-    with pytest.raises(DataError, match="category 5 is 'bolt'; expected COCO's 'airplane'") as caught:
+    with pytest.raises(DataError, match=r"\b5 .*'bolt'.*'airplane'") as caught:
         open_dataset(Data(dataset="cocoseg21"), miniature.write())
+    assert caught.value.code == "D227"
     assert "data.dataset=coco" in caught.value.help
 
 

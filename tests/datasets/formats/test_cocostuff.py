@@ -41,8 +41,9 @@ def test_a_removed_label_in_a_mask_is_an_error(root: Path):
     mask = root / "stuffthingmaps_trainval2017" / "val2017" / "000000000009.png"
     Image.fromarray(np.array([[0, 11, 0, 0, 0]], np.uint8)).save(mask)
     dataset = open_dataset(Data(), root)
-    with pytest.raises(DataError, match=r"mask contains 11 \(1 px\)"):
+    with pytest.raises(DataError, match=r"000000000009\.png: .*\b11 \(1 px\)") as caught:
         read_pair(dataset.samples("val")[0], dataset)
+    assert caught.value.code == "D202"
 
 
 def test_other_folders_are_not_coco_stuff(tmp_path: Path):

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -85,35 +86,37 @@ def test_points_and_lines_are_left_out_and_said_so(tmp_path: Path):
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ('<box label="car" xtl="x"></box>', "a box of 'car' has no number 'xtl'"),
-        ('<polygon label="car" points="1,1;2"></polygon>', "a polygon has 3 values"),
-        ('<polygon label="car" points="a,b"></polygon>', "the points of a polygon of 'car' are no numbers"),
+        ('<box label="car" xtl="x"></box>', r"box .*'car' .*'xtl'"),
+        ('<polygon label="car" points="1,1;2"></polygon>', r"polygon .*\b3\b"),
+        ('<polygon label="car" points="a,b"></polygon>', r"polygon .*'car'"),
         (
             '<mask label="car" rle="1,2" left="0" top="0" width="3" height="2"></mask>',
-            "the run-length code of a mask of 'car' covers 3 pixels; expected 6",
+            r"mask .*'car' .*\b3 pixels.* 6",
         ),
     ],
 )
-def test_a_wrong_shape_is_one_sentence_with_file_and_image(tmp_path: Path, shape: str, message: str):
+def test_a_wrong_shape_is_d230_with_file_and_image(tmp_path: Path, shape: str, message: str):
     root = write(tmp_path / "d", image("a.png", shape), image("b.png", ROAD, subset="val"))
     problem = open_dataset(Data(), root).problems[0]
     assert problem.code == "D230"
     assert "annotations.xml: " in problem.message
     assert "a.png" in problem.message
-    assert message in problem.message
+    assert re.search(message, problem.message)
 
 
 def test_another_size_is_d230(tmp_path: Path):
     root = write(tmp_path / "d", image("a.png", ROAD, size=(60, 80)), image("b.png", ROAD, subset="val"))
-    assert "annotated at 60x80 (HxW), but the image is 6x8" in open_dataset(Data(), root).problems[0].message
+    problem = open_dataset(Data(), root).problems[0]
+    assert problem.code == "D230"
+    assert re.search(r"60x80 \(HxW\).* 6x8", problem.message)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("<annotations><image", "unclosed token"),
-        ("<annotations><track id='0'></track></annotations>", "it holds tracks of a video"),
-        ('<!DOCTYPE a [<!ENTITY b "c">]><annotations>&b;</annotations>', "it declares a document type"),
+        ("<annotations><track id='0'></track></annotations>", "video"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]><annotations>&b;</annotations>', "document type"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_d230(tmp_path: Path, text: str, message: str):
@@ -176,9 +179,9 @@ def test_the_settled_recipe_opens_the_same_tables(masks: Path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("car:1,2::", "line 2 is 'car:1,2::'; expected name:red,green,blue::"),
-        ("car:300,0,0::", "expected name:red,green,blue::"),
-        ("car:128,64,128::", "'car' and 'road' have one colour"),
+        ("car:1,2::", r"line 2 .*'car:1,2::'.* name:red,green,blue::"),
+        ("car:300,0,0::", r"line 2 .*'car:300,0,0::'.* name:red,green,blue::"),
+        ("car:128,64,128::", "'car' and 'road'"),
     ],
 )
 def test_a_wrong_label_map_is_d230(masks: Path, line: str, message: str):
@@ -186,16 +189,17 @@ def test_a_wrong_label_map_is_d230(masks: Path, line: str, message: str):
     with pytest.raises(DataError, match=r"labelmap\.txt: ") as caught:
         open_dataset(Data(), masks)
     assert caught.value.code == "D230"
-    assert message in caught.value.message
+    assert re.search(message, caught.value.message)
 
 
-def test_masks_exported_without_their_images_are_one_sentence(tmp_path: Path):
+def test_masks_exported_without_their_images_are_d220(tmp_path: Path):
     (tmp_path / "SegmentationClass").mkdir()
     (tmp_path / "labelmap.txt").write_text("background:0,0,0::\nroad:128,64,128::\n")
     Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(tmp_path / "SegmentationClass" / "a.png")
     (problem,) = open_dataset(Data(), tmp_path).problems
-    assert (problem.code, problem.message) == ("D220", "the export holds 1 masks and no image")
+    assert (problem.code, problem.total) == ("D220", 1)
     assert "Save images" in problem.fix
+    assert str(tmp_path / "JPEGImages") in problem.fix
 
 
 def test_an_image_that_no_entry_names_is_w222_whatever_is_wrong_with_others(tmp_path: Path):
@@ -214,4 +218,5 @@ def test_a_name_that_two_images_have_is_not_guessed(tmp_path: Path):
         (root / folder).mkdir()
         (root / folder / "x.png").write_bytes((root / "images" / "a.png").read_bytes())
     (problem,) = [p for p in open_dataset(Data(), root).problems if p.code == "D230"]
-    assert "x.png exists 2 times" in problem.message
+    assert "x.png" in problem.message
+    assert "2 times" in problem.message

@@ -83,7 +83,7 @@ def test_without_split_folders_a_fifth_becomes_the_validation_split(make_folder:
     found = counts(root)
     assert found["train"] + found["val"] == 60
     assert 3 <= found["val"] <= 24
-    assert "80 to 20" in folder_layout(root).description  # type: ignore[union-attr]
+    assert "80:20" in folder_layout(root).description  # type: ignore[union-attr]
 
 
 def test_other_folders_are_no_layout(tmp_path: Path):

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +72,8 @@ def test_the_newest_annotation_of_a_task_counts(root: Path):
 @pytest.mark.parametrize(
     ("export", "message"),
     [
-        (False, "which image task 1 belongs to is not known: put the project's JSON export beside it"),
-        (True, "the image of task 1, 0a1b2c3d-street one.png, does not exist"),
+        (False, r"task 1 .*JSON.* 1\.jpg"),
+        (True, r"task 1, 0a1b2c3d-street one\.png, "),
     ],
 )
 def test_a_task_without_image_is_d230(root: Path, export: bool, message: str):
@@ -81,11 +82,11 @@ def test_a_task_without_image_is_d230(root: Path, export: bool, message: str):
         (root / "project-1.json").unlink()
     problem = open_dataset(Data(), root).problems[0]
     assert problem.code == "D230"
-    assert message in problem.message
+    assert re.search(message, problem.message)
 
 
 def test_a_mask_of_another_size_is_d230(root: Path):
     brush(root, "task-2-annotation-5-by-2-tag-Road-0", slice(0, 1), size=(2, 3))
     (problem,) = open_dataset(Data(), root).problems
     assert problem.code == "D230"
-    assert "task-2-annotation-5-by-2-tag-Road-0.png is 2x3 (HxW), its image 4x6" in problem.message
+    assert re.search(r"task-2-annotation-5-by-2-tag-Road-0\.png .*2x3 \(HxW\).* 4x6", problem.message)

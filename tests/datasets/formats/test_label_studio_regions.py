@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -61,14 +62,14 @@ def test_only_the_alpha_channel_says_what_is_brushed():
 @pytest.mark.parametrize(
     ("packed", "message"),
     [
-        ([], "ends early"),
-        (encode_brush(np.zeros((4, 4), bool)), "64 values of 8 bits; expected 400 of 8, for 10x10"),
-        (encode_brush(np.eye(10, dtype=bool))[:-3], "ends early"),
-        ([256], "no list of bytes"),
-        ("abc", "no list of bytes"),
+        ([], "truncated"),
+        (encode_brush(np.zeros((4, 4), bool)), r"\b64 .*\b8 .*\b400 .*\b8.* 10x10"),
+        (encode_brush(np.eye(10, dtype=bool))[:-3], "truncated"),
+        ([256], "bytes"),
+        ("abc", "bytes"),
     ],
 )
-def test_a_stream_that_is_none_is_refused(packed: list[int], message: str):
+def test_a_damaged_stream_is_refused(packed: list[int], message: str):
     with pytest.raises(ValueError, match=message):
         decode_brush(packed, 10, 10)
 
@@ -176,18 +177,18 @@ def test_an_image_that_no_task_annotates_is_w222(tmp_path: Path):
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        (region("brushlabels", {"rle": [1, 2]}, "car"), "a brush stroke ends early"),
-        (region("polygonlabels", {"points": box(0, 0, 9, 9)}, None), "region 'r' has 0 labels; expected one"),
-        (region("polygonlabels", {"points": box(0, 0, 9, 9)}, "car", image_rotation=90), "turned by 90 degrees"),
-        (region("polygonlabels", {"points": box(0, 0, 9, 9)}, "car", original_width=40), "annotated at 10x40"),
-        (region("polygonlabels", {"points": "x"}, "car"), "task 1, a.png"),
-        (region("ellipselabels", {"radiusX": 3}, "car"), "task 1, a.png"),
+        (region("brushlabels", {"rle": [1, 2]}, "car"), "truncated"),
+        (region("polygonlabels", {"points": box(0, 0, 9, 9)}, None), r"'r' .*\b0 labels"),
+        (region("polygonlabels", {"points": box(0, 0, 9, 9)}, "car", image_rotation=90), r"\b90 degrees"),
+        (region("polygonlabels", {"points": box(0, 0, 9, 9)}, "car", original_width=40), r"\b10x40\b"),
+        (region("polygonlabels", {"points": "x"}, "car"), r"task 1, a\.png"),
+        (region("ellipselabels", {"radiusX": 3}, "car"), r"task 1, a\.png"),
     ],
 )
 def test_what_cannot_be_drawn_is_d230_with_its_image(tmp_path: Path, shape: dict[str, object], message: str):
     root = write(tmp_path / "ls", {"a.png": [shape], "b.png": []})
     (problem,) = [p for p in open_dataset(Data(), root).problems if p.code == "D230"]
-    assert message in problem.message
+    assert re.search(message, problem.message)
     assert "a.png" in problem.message
 
 
@@ -195,7 +196,7 @@ def test_an_image_that_is_not_there_is_d230(tmp_path: Path):
     root = write(tmp_path / "ls", {"a.png": [], "b.png": []})
     (root / "images" / "a.png").unlink()
     (problem,) = [p for p in open_dataset(Data(), root).problems if p.code == "D230"]
-    assert "the image of task 1, 00000001-a.png, does not exist" in problem.message
+    assert "task 1, 00000001-a.png" in problem.message
 
 
 def test_a_name_that_two_images_have_is_not_guessed(tmp_path: Path):
@@ -204,7 +205,8 @@ def test_a_name_that_two_images_have_is_not_guessed(tmp_path: Path):
     (root / "images" / "other").mkdir()
     (root / "images" / "other" / "a.png").write_bytes((root / "images" / "a.png").read_bytes())
     (problem,) = [p for p in open_dataset(Data(), root).problems if p.code == "D230"]
-    assert "the image of task 1, 00000001-a.png, exists 2 times" in problem.message
+    assert "task 1, 00000001-a.png" in problem.message
+    assert "2 times" in problem.message
 
 
 def test_a_damaged_export_is_d230(tmp_path: Path):
@@ -212,4 +214,4 @@ def test_a_damaged_export_is_d230(tmp_path: Path):
     export = root / "project-7.json"
     export.write_text(export.read_text()[:-20])
     codes = {problem.code: problem.message for problem in open_dataset(Data(), root).problems}
-    assert "no JSON export of Label Studio" in codes["D230"]
+    assert "project-7.json: " in codes["D230"]

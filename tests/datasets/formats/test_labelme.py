@@ -1,6 +1,7 @@
 import base64
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,9 @@ def test_points_and_lines_are_left_out_and_said_so(root: Path):
     write(root, "train/a", shape("road", [[1, 1]], "point"), shape("road", [[1, 1], [5, 5]], "line"))
     (problem,) = open_dataset(Data(), root).problems
     assert problem.code == "W221"
-    assert problem.message.startswith("2 shapes without an area are left out (line, point), e.g. in ")
+    assert problem.message.startswith("2 ")
+    assert "(line, point)" in problem.message
+    assert str(root / "train" / "a.json") in problem.message
     assert not labels_of(root).any()
 
 
@@ -134,7 +137,8 @@ def test_a_label_without_a_class_is_d207_with_a_fix(root: Path):
     data = Data(classes=("background", "road"))
     (problem,) = open_dataset(data, root).problems
     assert problem.code == "D207"
-    assert "that data.classes does not name: 'car'; it names 'background', 'road'" in problem.message
+    assert "data.classes" in problem.message
+    assert all(f"'{name}'" in problem.message for name in ("car", "background", "road"))
     assert """'data.labels={"background" = 0, "road" = 1, "car" = 255}'""" in problem.fix
 
 
@@ -167,24 +171,21 @@ def test_nothing_is_written_beside_the_data(root: Path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"shapes": [{"label": "road"}]}, "not a JSON file of LabelMe: Object missing required field `points`"),
-        ({"shapes": [shape("road", [[0, 0], [1, 1]])]}, "a polygon of 'road' has 2 points; expected 3 or more"),
-        ({"shapes": [shape("road", [[0, 0]], "star")]}, "a shape of 'road' is of the unknown kind 'star'"),
-        ({"shapes": [shape("x", [[0, 0], [1, 1]], "mask", mask="?")]}, "a mask of 'x' cannot be decoded"),
-        ({"imageHeight": 16}, "it was annotated at 16x10 (HxW), but the image is 8x10"),
-        (
-            {"shapes": [shape("road", [[0, 0], [1e9, 0], [0, 5]])]},
-            "a polygon reaches to 1e+09, far outside the image of 8x10 (HxW)",
-        ),
+        ({"shapes": [{"label": "road"}]}, r"Object missing required field `points`"),
+        ({"shapes": [shape("road", [[0, 0], [1, 1]])]}, r"polygon .*'road' .*\b2 .*\b3\b"),
+        ({"shapes": [shape("road", [[0, 0]], "star")]}, r"'road' .*'star'"),
+        ({"shapes": [shape("x", [[0, 0], [1, 1]], "mask", mask="?")]}, r"mask .*'x'"),
+        ({"imageHeight": 16}, r"16x10 \(HxW\).* 8x10"),
+        ({"shapes": [shape("road", [[0, 0], [1e9, 0], [0, 5]])]}, r"polygon .*1e\+09.* 8x10 \(HxW\)"),
     ],
 )
-def test_a_wrong_annotation_is_one_sentence_with_its_file(root: Path, changed: dict[str, Any], message: str):
+def test_a_wrong_annotation_is_d230_with_its_file(root: Path, changed: dict[str, Any], message: str):
     write(root, "train/c", **changed)
     dataset = open_dataset(Data(), root)
     (problem,) = dataset.problems
     assert problem.code == "D230"
     assert problem.message.startswith(f"{root}/train/c.json: ")
-    assert message in problem.message
+    assert re.search(message, problem.message)
     assert [sample.id for sample in dataset.samples("train")] == ["train/a"]
 
 
@@ -198,14 +199,17 @@ def test_several_wrong_files_are_one_finding(root: Path):
     for key in ("train/c", "train/d"):
         write(root, key, imageHeight=9)
     (problem,) = open_dataset(Data(), root).problems
-    assert (problem.total, problem.message[:40]) == (2, "2 annotations cannot be used, e.g. " + str(root)[:5])
+    assert (problem.code, problem.total) == ("D230", 2)
+    assert problem.message.startswith("2 ")
+    assert str(root / "train" / "c.json") in problem.message
 
 
 def test_an_annotation_without_its_image_is_d230(root: Path):
     (root / "val" / "b.jpg").unlink()
     (problem, *_) = open_dataset(Data(), root).problems
     assert problem.code == "D230"
-    assert "b.json: its image b.jpg does not exist" in problem.message
+    assert "b.json: " in problem.message
+    assert "b.jpg" in problem.message
 
 
 def test_images_without_annotation_are_left_out_with_a_warning(root: Path):
@@ -232,5 +236,6 @@ def test_the_image_may_lie_elsewhere(tmp_path: Path):
 def test_other_json_files_are_not_labelmes(tmp_path: Path):
     (tmp_path / "a.json").write_text("{}")
     assert labelme_layout(tmp_path) is None
-    with pytest.raises(DataError, match="no images with masks found"):
+    with pytest.raises(DataError) as caught:
         open_dataset(Data(), tmp_path)
+    assert caught.value.code == "D222"

@@ -85,8 +85,9 @@ def test_files_that_do_not_exist_are_d220_with_their_names(root: Path):
     (root / "train.txt").write_text("photos/a.png truth/a.png\nphotos/x.png truth/x.png\n")
     (root / "val.txt").write_text("photos/b.png truth/b.png\n")
     (problem,) = open_dataset(Data(), root).problems
-    assert problem.code == "D220"
-    assert problem.message == "train: 1 of 2 pairs in train.txt name a file that does not exist, e.g. photos/x.png"
+    assert (problem.code, problem.files) == ("D220", ("photos/x.png",))
+    assert problem.message.startswith("train: 1 of 2 ")
+    assert all(name in problem.message for name in ("train.txt", "photos/x.png"))
 
 
 def test_a_line_without_a_mask_is_d228_with_file_and_number(root: Path):
@@ -94,14 +95,15 @@ def test_a_line_without_a_mask_is_d228_with_file_and_number(root: Path):
     (root / "val.txt").write_text("photos/b.png truth/b.png\n")
     (problem,) = open_dataset(Data(), root).problems
     assert problem.code == "D228"
-    assert problem.message == f"{root}/train.txt: line 2 is 'photos/b.png'; expected an image and its mask"
+    assert problem.message.startswith(f"{root}/train.txt: line 2 is 'photos/b.png'; ")
 
 
 def test_a_csv_row_without_a_mask_is_d228(root: Path):
     (root / "train.csv").write_text("image,mask\nphotos/a.png,truth/a.png\nphotos/b.png,\n")
     (root / "val.csv").write_text("image,mask\nphotos/b.png,truth/b.png\n")
     (problem,) = open_dataset(Data(), root).problems
-    assert problem.message == f"{root}/train.csv: line 3 is 'photos/b.png,'; expected an image and its mask"
+    assert problem.code == "D228"
+    assert problem.message.startswith(f"{root}/train.csv: line 3 is 'photos/b.png,'; ")
 
 
 def test_an_image_with_two_masks_is_d130(root: Path):

@@ -1,4 +1,4 @@
-"""MATLAB files are written here after the published description of their format."""
+"""SBD masks; the tests write MATLAB files by the published description of the format."""
 
 import struct
 import sys
@@ -31,7 +31,7 @@ def matrix(name: str, kind: int, shape: tuple[int, ...], parts: bytes, order: st
 
 
 def mat_file(mask: np.ndarray, *, order: str = "<", packed: bool = True, name: str = "GTcls") -> bytes:
-    """As SBD's: a structure with Boundaries (a cell), Segmentation and CategoriesPresent."""
+    """A structure like SBD's, with Boundaries (a cell), Segmentation and CategoriesPresent."""
     names = b"".join(text.ljust(32, b"\0") for text in (b"Boundaries", b"Segmentation", b"CategoriesPresent"))
     pixels = mask.astype(mask.dtype.newbyteorder(order)).tobytes(order="F")
     kind, stored = {"uint8": (9, 2), "float64": (6, 9)}[mask.dtype.name]

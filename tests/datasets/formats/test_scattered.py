@@ -60,5 +60,5 @@ def test_names_alone_may_say_what_belongs_together(tmp_path: Path, image: str, m
         (),
     ],
 )
-def test_what_is_doubtful_is_not_guessed(tmp_path: Path, files: tuple[str, ...]):
+def test_ambiguous_data_is_not_guessed(tmp_path: Path, files: tuple[str, ...]):
     assert scattered_layout(write(tmp_path, *files)) is None

@@ -107,10 +107,11 @@ def test_without_any_list_of_train_aug_val_still_opens_and_training_is_told_what
     (voc / "ImageSets" / "Segmentation" / "trainaug.txt").unlink()
     dataset = open_dataset(AUG, voc)
     assert len(dataset.samples("val")) == 1
-    with pytest.raises(DataError, match=r"no trainaug\.txt, so split 'train_aug' is not known") as caught:
+    with pytest.raises(DataError, match=r"\btrainaug\.txt\b.*'train_aug'") as caught:
         raise_for_errors(audit(dataset))
     assert caught.value.code == "D226"
-    assert "put trainaug.txt (10582 names) there" in caught.value.help
+    assert "trainaug.txt" in caught.value.help
+    assert "10582" in caught.value.help
     assert "benchmark_RELEASE/dataset/train.txt" in caught.value.help
 
 
@@ -119,8 +120,9 @@ def test_without_merged_masks_training_on_them_is_refused_and_on_vocs_own_is_not
         mask.unlink()
     (problem,) = open_dataset(AUG, voc).problems
     assert (problem.code, problem.severity) == ("D226", "error")
-    assert problem.message.endswith("SegmentationClassAug: no masks, so split 'train_aug' has none")
-    assert "one PNG of class ids (0..20, 255 = ignored) per image" in problem.fix
+    assert problem.message.startswith(f"{voc / 'SegmentationClassAug'}: ")
+    assert "'train_aug'" in problem.message
+    assert "0..20, 255" in problem.fix
     assert "MATLAB" not in problem.fix
     assert open_dataset(Data(), voc).problems == ()
 
@@ -131,7 +133,8 @@ def test_masks_of_sbd_as_it_ships_them_are_named(voc: Path):
     sbd = voc.parents[1] / "benchmark_RELEASE" / "dataset"
     (sbd / "cls").mkdir(parents=True)
     (problem,) = open_dataset(AUG, voc).problems
-    assert f"{sbd}/cls are MATLAB files, convert them" in problem.fix
+    assert f"{sbd}/cls" in problem.fix
+    assert "MATLAB" in problem.fix
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
@@ -147,14 +150,15 @@ def test_a_missing_list_is_d226_with_the_archive_it_is_part_of(voc: Path, split:
     with pytest.raises(DataError) as caught:
         dataset.samples("test")
     assert caught.value.code == "D221"
-    assert f"{split}.txt: cannot be read, so split '{split}' is not known" in problem.message
+    assert f"{split}.txt: " in problem.message
+    assert f"'{split}'" in problem.message
     assert "VOCtrainval_11-May-2012.tar" in problem.fix
 
 
-def test_of_splits_trained_on_as_one_the_part_that_is_missing_is_named(voc: Path):
+def test_a_missing_part_of_joined_training_splits_is_named(voc: Path):
     (voc / "ImageSets" / "Segmentation" / "val.txt").unlink()
     dataset = open_dataset(Data(dataset="voc-aug", train_split="train+val"), voc)
-    with pytest.raises(DataError, match=r"val\.txt: cannot be read") as caught:
+    with pytest.raises(DataError, match=r"val\.txt: ") as caught:
         dataset.samples("train+val")
     assert caught.value.code == "D226"
 
@@ -164,16 +168,17 @@ def test_a_list_that_names_a_missing_image_is_d220_and_the_others_are_used(voc: 
     dataset = open_dataset(Data(), voc)
     assert [sample.id for sample in dataset.samples("train")] == [TRAIN[0]]
     (problem,) = dataset.problems
-    assert problem.code == "D220"
-    assert problem.message.startswith("train: 1 of 2 names in its list have no image in ")
-    assert problem.message.endswith(f"e.g. {TRAIN[1]}")
+    assert (problem.code, problem.split, problem.total) == ("D220", "train", 1)
+    assert "1 of 2" in problem.message
+    assert "JPEGImages" in problem.message
+    assert problem.message.endswith(TRAIN[1])
 
 
 def test_a_list_that_names_an_image_without_mask_is_d220(voc: Path):
     (voc / "SegmentationClass" / f"{VAL[0]}.png").unlink()
     dataset = open_dataset(Data(), voc)
     assert dataset.splits["val"] == ()
-    assert [(p.code, "have no mask" in p.message) for p in dataset.problems] == [("D220", True)]
+    assert [(p.code, p.total, "SegmentationClass" in p.message) for p in dataset.problems] == [("D220", 1, True)]
 
 
 def test_an_empty_list_is_an_empty_split(voc: Path):
@@ -197,9 +202,10 @@ def test_own_data_laid_out_like_voc_is_not_taken_for_it(voc: Path):
 def test_a_folder_that_lacks_a_part_is_no_voc(voc: Path, missing: str, tmp_path: Path):
     (voc / missing).rename(tmp_path / "elsewhere")
     assert voc_layout(voc) is None
-    with pytest.raises(DataError, match="no images with masks found") as caught:
+    with pytest.raises(DataError) as caught:
         open_dataset(AUG, voc)
-    assert "VOCdevkit/VOC2012/ (or VOC2012/ itself) with JPEGImages/" in caught.value.help
+    assert caught.value.code == "D222"
+    assert all(part in caught.value.help for part in ("VOCdevkit/VOC2012/", "JPEGImages/", "ImageSets/Segmentation/"))
 
 
 def test_a_settled_recipe_opens_it_the_same_way(voc: Path):

@@ -1,5 +1,6 @@
 """Label masks that are NumPy arrays beside ordinary images."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -100,15 +101,15 @@ def test_an_id_that_nobody_named_is_d202_in_the_audit(root: Path):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (np.zeros((2, 3), np.float32), "array of float32 and shape [2, 3]"),
-        (np.zeros((2, 3, 4), np.uint8), "array of uint8 and shape [2, 3, 4]"),
+        (np.zeros((2, 3), np.float32), r"float32 .*\[2, 3\]"),
+        (np.zeros((2, 3, 4), np.uint8), r"uint8 .*\[2, 3, 4\]"),
     ],
 )
 def test_what_is_no_mask_is_d205_with_the_way_out(tmp_path: Path, values: np.ndarray, words: str):
     with pytest.raises(DataError) as caught:
         load_mask(array(tmp_path / "a.npy", values), LabelTable(), max_pixels=100)
     assert caught.value.code == "D205"
-    assert words in caught.value.message
+    assert re.search(words, caught.value.message)
     assert "argmax" in caught.value.help
 
 

@@ -61,13 +61,13 @@ def test_bands_in_pages_of_their_own_are_stacked(tmp_path: Path):
 
 
 @pytest.mark.parametrize("first", [False, True])
-def test_an_array_written_without_further_words_is_bands_and_no_stack_of_pictures(tmp_path: Path, first: bool):
+def test_an_array_written_without_metadata_is_read_as_bands_not_pages(tmp_path: Path, first: bool):
     values = bands(np.uint16)
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.moveaxis(values, 2, 0) if first else values)
     expected = np.clip(values / 256 + 0.5, 0, 255).astype(np.uint8)
     assert np.array_equal(read_bands(path, reading(5, (0, 255 * 256))), expected)
-    with pytest.raises(DataError, match="has 5 bands of uint16") as caught:
+    with pytest.raises(DataError, match="5 bands of uint16") as caught:
         load_image(path, Reading())
     assert caught.value.code == "D105"
 
@@ -107,5 +107,6 @@ def test_a_damaged_file_is_d101(tmp_path: Path, compression: str):
 def test_a_tile_larger_than_any_image_may_be_is_refused(tmp_path: Path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, bands(np.uint8), photometric="minisblack", planarconfig="contig", tile=(512, 512))
-    with pytest.raises(DataError, match="claims to have 512x512 pixels"):
+    with pytest.raises(DataError, match="512x512") as caught:
         read_bands(path, reading(5))
+    assert caught.value.code == "D101"

@@ -53,7 +53,7 @@ def test_a_truncated_file_is_d101_with_its_size(tmp_path: Path, kind: str, share
     data = stream.getvalue()[: int(len(stream.getvalue()) * share)]
     path = tmp_path / "cut.png"
     path.write_bytes(data)
-    with pytest.raises(DataError, match=rf"cut\.png: truncated or damaged {kind} file \({len(data)} bytes\)") as caught:
+    with pytest.raises(DataError, match=rf"cut\.png: .*\b{kind} .*\({len(data)} bytes\)") as caught:
         decode(path, max_pixels=LIMIT)
     assert caught.value.code == "D101"
 
@@ -77,9 +77,9 @@ def test_a_damaged_png_never_ends_in_anything_but_d101(tmp_path: Path, picture: 
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        (b"", r"empty \(0 bytes\)"),
-        (b"<html><body>404</body>", r"starts with `<html><body>404<` \(22 bytes\)"),
-        (b"\x00\x01\x02", r"starts with `\\x00\\x01\\x02`"),
+        (b"", r"\(0 bytes\)"),
+        (b"<html><body>404</body>", r"`<html><body>404<` \(22 bytes\)"),
+        (b"\x00\x01\x02", r"`\\x00\\x01\\x02`"),
         (b"\xff", r"\(1 bytes\)"),
     ],
 )
@@ -95,10 +95,11 @@ def test_what_is_no_image_is_d102_and_says_how_it_starts(tmp_path: Path, content
     ("content", "hint"),
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
-        (b"<html>", "download the file again"),
+        (b"<html>", "web page"),
         (b"\0\0\0\x18ftypheic", "HEIC"),
         (b"8BPS\0\1", "Photoshop"),
         (b"%PDF-1.4", "PDF"),
+        (b"\x93NUMPY\1\0", "data.channels"),
     ],
 )
 def test_other_well_known_files_get_a_hint(tmp_path: Path, content: bytes, hint: str):
@@ -113,7 +114,7 @@ def test_too_many_pixels_are_refused_before_decoding(tmp_path: Path):
     path = tmp_path / "bomb.png"
     path.write_bytes(png_header(30000, 30000))
     assert path.stat().st_size < 150_000
-    with pytest.raises(DataError, match=r"30000x30000.*900\.0 million pixels.*100\.0 million") as caught:
+    with pytest.raises(DataError, match=r"30000x30000.*900\.0 million.*data\.max_pixels.*100\.0 million") as caught:
         decode(path, max_pixels=LIMIT)
     assert caught.value.code == "D120"
     assert "data.max_pixels=900000000" in caught.value.help
@@ -154,7 +155,7 @@ def test_the_first_of_several_frames_is_taken(tmp_path: Path, kind: str):
 
 def test_a_named_pipe_is_not_opened(tmp_path: Path):
     os.mkfifo(tmp_path / "a.png")
-    with pytest.raises(DataError, match="is a named pipe, not a file") as caught:
+    with pytest.raises(DataError, match=r"a\.png: .*named pipe") as caught:
         decode(tmp_path / "a.png", max_pixels=LIMIT)
     assert caught.value.code == "D131"
 
@@ -162,7 +163,7 @@ def test_a_named_pipe_is_not_opened(tmp_path: Path):
 def test_a_missing_file_and_a_link_to_itself_are_d131(tmp_path: Path):
     (tmp_path / "loop.png").symlink_to("loop.png")
     for name in ("gone.png", "loop.png"):
-        with pytest.raises(DataError, match=f"{name}: cannot be read") as caught:
+        with pytest.raises(DataError, match=f"{name}: ") as caught:
             decode(tmp_path / name, max_pixels=LIMIT)
         assert caught.value.code == "D131"
 
@@ -176,7 +177,7 @@ def test_permission_denied_is_d131(tmp_path: Path, picture: np.ndarray, monkeypa
 
     # As root, a file without permissions still opens.
     monkeypatch.setattr("builtins.open", refuse)
-    with pytest.raises(DataError, match=r"a\.png: cannot be read: Permission denied") as caught:
+    with pytest.raises(DataError, match=r"a\.png: .*Permission denied") as caught:
         decode(path, max_pixels=LIMIT)
     assert caught.value.code == "D131"
 

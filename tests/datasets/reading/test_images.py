@@ -48,7 +48,7 @@ def test_an_opaque_alpha_channel_is_not_transparency(tmp_path: Path):
 
 def test_sixteen_bits_are_refused_instead_of_clipped(tmp_path: Path):
     path = save(tmp_path / "deep.png", np.array([[0, 40000]], np.uint16))
-    with pytest.raises(DataError, match=r"deep\.png: the image has values 0\.\.40000") as caught:
+    with pytest.raises(DataError, match=r"deep\.png: .*\b0\.\.40000\b") as caught:
         read_image(path, Reading())
     assert caught.value.code == "D104"
     assert "data.input_range=[0, 65535]" in caught.value.help
@@ -66,14 +66,16 @@ def test_floats_are_stretched_by_the_given_range(tmp_path: Path):
     path = save(tmp_path / "a.tif", values)
     image = read_image(path, Reading(input_range=(0, 1)))
     assert image[..., 0].tolist() == [[0, 0, 128, 255, 255, 0]]
-    with pytest.raises(DataError, match=r"values -1\.\.2"):
+    with pytest.raises(DataError, match=r"-1\.\.2\b") as caught:
         read_image(path, Reading())
+    assert caught.value.code == "D104"
 
 
 def test_an_empty_input_range_is_a_recipe_error(tmp_path: Path):
     path = save(tmp_path / "a.png", np.array([[0, 40000]], np.uint16))
-    with pytest.raises(RecipeError, match=r"expected low < high"):
+    with pytest.raises(RecipeError, match=r"data\.input_range is \[5, 5\]") as caught:
         read_image(path, Reading(input_range=(5, 5)))
+    assert caught.value.code == "R203"
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -7,7 +7,7 @@ from pictures import save
 from PIL import Image
 
 from pixelwise.datasets.labels import LabelTable, table_of
-from pixelwise.datasets.reading.masks import load_mask, mask_error, read_class_masks, sound, translate
+from pixelwise.datasets.reading.masks import load_mask, mask_error, read_class_masks, translate, valid_labels
 from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
@@ -83,9 +83,7 @@ def test_an_rgb_mask_with_equal_channels_counts_as_one_channel(tmp_path: Path, d
 
 def test_unknown_ids_name_values_counts_file_and_expectation(tmp_path: Path, dataset_of: MakeDataset):
     mask = np.array([[0, 1, 2, 7, 7, 9]], np.uint8)
-    with pytest.raises(
-        DataError, match=r"a\.png: mask contains 7 \(2 px\), 9 \(1 px\); expected 0..2 or 255"
-    ) as caught:
+    with pytest.raises(DataError, match=r"a\.png: .*\b7 \(2 px\), 9 \(1 px\).* 0\.\.2 or 255") as caught:
         labels_of(save(tmp_path / "a.png", mask), dataset_of())
     assert caught.value.code == "D202"
     assert "7 = 255, 9 = 255" in caught.value.help
@@ -93,7 +91,7 @@ def test_unknown_ids_name_values_counts_file_and_expectation(tmp_path: Path, dat
 
 def test_an_rgb_mask_without_a_colour_table_is_d205(tmp_path: Path, dataset_of: MakeDataset):
     rgb = np.array([[[255, 0, 0], [0, 255, 0]]], np.uint8)
-    with pytest.raises(DataError, match=r"RGB image \(1x2x3\) with 2 colours") as caught:
+    with pytest.raises(DataError, match=r"a\.png: .*\(1x2x3\).*\b2 colours") as caught:
         labels_of(save(tmp_path / "a.png", rgb), dataset_of())
     assert caught.value.code == "D205"
 
@@ -102,20 +100,20 @@ def test_unknown_colours_are_d203_with_their_share(tmp_path: Path, dataset_of: M
     rgb = np.zeros((10, 10, 3), np.uint8)
     rgb[0, 0] = (1, 2, 3)
     dataset = dataset_of(table=table_of({}, {"#000000": 0}))
-    with pytest.raises(DataError, match=r"2 colours; 1 % of the pixels are not in the colour table: #010203") as caught:
+    with pytest.raises(DataError, match=r"a\.png: .*\b2 colours.* 1 % .*#010203") as caught:
         labels_of(save(tmp_path / "a.png", rgb), dataset)
     assert caught.value.code == "D203"
 
 
 def test_a_jpeg_mask_is_d203_even_if_its_values_happen_to_be_known(tmp_path: Path, dataset_of: MakeDataset):
     path = save(tmp_path / "a.jpg", np.zeros((8, 8), np.uint8))
-    with pytest.raises(DataError, match="whose compression changes class ids") as caught:
+    with pytest.raises(DataError, match=r"a\.jpg: .*JPEG.* 0 %") as caught:
         labels_of(path, dataset_of())
     assert caught.value.code == "D203"
 
 
 def test_floating_point_masks_are_d205(tmp_path: Path, dataset_of: MakeDataset):
-    with pytest.raises(DataError, match="floating-point") as caught:
+    with pytest.raises(DataError, match=r"a\.tif: ") as caught:
         labels_of(save(tmp_path / "a.tif", np.zeros((2, 2), np.float32)), dataset_of())
     assert caught.value.code == "D205"
 
@@ -149,14 +147,14 @@ def class_masks(tmp_path: Path, **masks: list[list[int]]) -> Sample:
 
 def test_masks_of_classes_are_bits_and_ignored_pixels_nothing_else(tmp_path: Path, dataset_of: MakeDataset):
     sample = class_masks(tmp_path, one=[[255, 255, 0, 0]], two=[[255, 0, 255, 0]], ignored=[[0, 255, 0, 0]])
-    labels = sound(read_class_masks(sample, dataset_of(2, LabelTable()), (1, 4)))
+    labels = valid_labels(read_class_masks(sample, dataset_of(2, LabelTable()), (1, 4)))
     assert labels.dtype == np.int32
     assert labels.tolist() == [[0b11, IGNORE_BIT, 0b10, 0]]
 
 
 def test_a_class_without_a_mask_is_absent(tmp_path: Path, dataset_of: MakeDataset):
     sample = class_masks(tmp_path, two=[[0, 1]])
-    assert sound(read_class_masks(sample, dataset_of(2, LabelTable()), None)).tolist() == [[0, 0b10]]
+    assert valid_labels(read_class_masks(sample, dataset_of(2, LabelTable()), None)).tolist() == [[0, 0b10]]
 
 
 def test_what_is_wrong_with_masks_of_classes_is_collected(tmp_path: Path, dataset_of: MakeDataset):
@@ -164,10 +162,10 @@ def test_what_is_wrong_with_masks_of_classes_is_collected(tmp_path: Path, datase
     found = read_class_masks(sample, dataset_of(2, LabelTable()), (1, 3))
     assert [(path.name, error.code) for path, error in found.errors] == [("one.png", "D202"), ("two.png", "D201")]
     with pytest.raises(DataError, match=r"7 \(1 px\)"):
-        sound(found)
+        valid_labels(found)
 
 
 def test_a_threshold_says_what_counts_in_grey_masks_of_a_class(tmp_path: Path, dataset_of: MakeDataset):
     sample = class_masks(tmp_path, one=[[0, 127, 128, 200]])
     table = LabelTable(threshold=128)
-    assert sound(read_class_masks(sample, dataset_of(2, table), None)).tolist() == [[0, 0, 1, 1]]
+    assert valid_labels(read_class_masks(sample, dataset_of(2, table), None)).tolist() == [[0, 0, 1, 1]]

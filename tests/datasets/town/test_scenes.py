@@ -110,16 +110,17 @@ def test_a_full_disk_is_s601_and_leaves_nothing_behind(tmp_path: Path, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", full)
-    with pytest.raises(ResourceError, match="not enough space") as caught:
+    with pytest.raises(ResourceError) as caught:
         write_town(tmp_path / "town", SMALL)
     assert caught.value.code == "S601"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_existing_folder_is_never_overwritten(tmp_path: Path):
-    with pytest.raises(DataError, match="exists already") as caught:
+    with pytest.raises(DataError) as caught:
         write_town(tmp_path, SMALL)
     assert caught.value.code == "D225"
+    assert caught.value.message.startswith(f"{tmp_path}: ")
 
 
 def test_a_folder_without_a_town_is_d222(tmp_path: Path):

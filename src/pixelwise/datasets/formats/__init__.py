@@ -1,1 +1,1 @@
-"""One file per format of annotation or known data set: how it is recognised and what pairs it lists."""
+"""Annotation formats and public data sets, one module each: how to recognise them and list their image-mask pairs."""

@@ -1,6 +1,6 @@
-"""ADE20K as the scene parsing benchmark ships it (Zhou et al., CVPR 2017): `ADEChallengeData2016.zip`.
+"""ADE20K as released for the scene parsing benchmark (Zhou et al., CVPR 2017): `ADEChallengeData2016.zip`.
 
-`ade20k` and `ade20k32` are the same files, read with different label tables.
+`ade20k` and `ade20k32` read the same files with different label tables.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NAME = re.compile(r"ADE_(train|val)_\d{8}")
 
 
 def ade20k_layout(root: Path) -> Layout | None:
-    """The layout of `root`, or None if neither it nor `ADEChallengeData2016` below it holds the splits."""
+    """The layout of `root`, or None if neither `root` nor its subfolder `ADEChallengeData2016` holds the splits."""
     found = _find(root)
     if found is None:
         return None
@@ -45,13 +45,13 @@ def ade20k_layout(root: Path) -> Layout | None:
 
 
 def ade20k32_layout(root: Path) -> Layout | None:
-    """The same files as `ade20k_layout`, for 32 classes."""
+    """The layout of the same files as `ade20k_layout`, read as 32 classes."""
     layout = ade20k_layout(root)
     return layout and msgspec.structs.replace(layout, name="ade20k32")
 
 
 def looks_like_ade20k(root: Path) -> bool:
-    """Whether the masks below `root` are named like ADE20K's, not only laid out like them."""
+    """Whether the masks below `root` have ADE20K's file names as well as its folder layout."""
     found = _find(root)
     if found is None:
         return False
@@ -84,7 +84,7 @@ _EXPECTED = (
 )
 _PUBLICATION = Publication(
     name="ade20k",
-    summary="ADE20K, the scene parsing benchmark: 20210 images to train on, 2000 for val, 150 classes.",
+    summary="ADE20K, the scene parsing benchmark: 20210 training and 2000 validation images, 150 classes.",
     terms="research and teaching; groups.csail.mit.edu/vision/datasets/ADE20K/terms",
     sources=(
         Source(

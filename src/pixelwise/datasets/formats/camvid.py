@@ -1,18 +1,18 @@
-"""CamVid (Brostow et al., PRL 2009): with SegNet's 11 classes, or with the original 32.
+"""CamVid (Brostow et al., PRL 2009) with SegNet's 11 classes or the original 32.
 
-Layouts: SegNet's own (`train/ trainannot/ val/ valannot/ test/ testannot/`, 480x360, 11 classes as ids),
+Supported layouts: SegNet's (`train/ trainannot/ val/ valannot/ test/ testannot/`, 480x360, masks of 11 class ids),
 `images/{split}/ masks/{split}/`, and the original (960x720, RGB masks of 32 colours): `701_StillsRaw_full/`
-with `LabeledApproved_full/` or the like, or `{split}/ {split}_labels/`. Read as `camvid`, the 32 colours become
-SegNet's 11 classes (Badrinarayanan et al., PAMI 2017) and Void is ignored; as `camvid32`, all but Void are classes.
+with `LabeledApproved_full/` or similar, or `{split}/ {split}_labels/`. `camvid` maps the 32 colours to SegNet's
+11 classes (Badrinarayanan et al., PAMI 2017) and ignores Void; `camvid32` keeps every class except Void.
 
-The original has no splits. Frames are put into those that SegNet and everybody after it use: test is the
-sequence Seq05VD and the second half of 0001TP, val the 101 frames of 0016E5 at 15 Hz, train the rest.
+The original has no splits. Its frames are assigned to the splits that SegNet introduced and later work uses: test is
+the sequence Seq05VD and the second half of 0001TP, val the 101 frames of 0016E5 at 15 Hz, train the rest.
 
-Val is 6.7 seconds of a drive that is trained on, so it hardly tells recipes apart, and test decides nothing before
-the end. For what comes between, the train split can be divided in two ways, by frames' names alone:
-`data.train_split=drive-train` leaves out one of the three drives, which becomes the split `drive-dev`: like most of
-test a drive that training never saw; `block-train` leaves out the last 15 % of every drive (`block-dev`) and, because
-neighbours are alike, what lies within 60 frames before them.
+Val is 6.7 seconds of a drive that is also in train, so it hardly separates recipes, and test is reserved for the final
+result. For model selection, train can be divided in two ways, by frame names alone. `data.train_split=drive-train`
+holds out one of the three drives as the split `drive-dev`: like most of test, a drive never seen in training.
+`block-train` holds out the last 15 % of every drive (`block-dev`) and drops the 60 frame numbers before them, because
+neighbouring frames are alike.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _GAP = 60
 
 
 def camvid_layout(root: Path) -> Layout | None:
-    """The layout of `root`, or None if it is neither of the two."""
+    """The layout of `root` with 11 classes, or None if it is none of CamVid's layouts."""
     folders = subfolders(root)
     description = "CamVid: images/{split}/ with masks/{split}/"
     pairs: dict[str, tuple[Path, Path]] = {}
@@ -82,7 +82,7 @@ def camvid_layout(root: Path) -> Layout | None:
 
 
 def camvid32_layout(root: Path) -> Layout | None:
-    """The layout of `root` as the original, with 32 classes; None if its masks lie elsewhere."""
+    """The layout of `root` with 32 classes, or None if it is none of CamVid's layouts."""
     original = _original(root)
     if original is not None:
         return original
@@ -91,7 +91,7 @@ def camvid32_layout(root: Path) -> Layout | None:
 
 
 def standard_split(name: str) -> str | None:
-    """The split of a frame (`0016E5_08159`) of the original, None for a name of another kind."""
+    """The standard split of an original frame name such as `0016E5_08159`; None for any other name."""
     match = _FRAME.match(name)
     if match is None:
         return None
@@ -102,9 +102,10 @@ def standard_split(name: str) -> str | None:
 
 
 def development_divisions(splits: dict[str, tuple[Sample, ...]]) -> dict[str, dict[str, tuple[Sample, ...]]]:
-    """Both divisions of the train split (see above), by the split that is trained on, with the other splits.
+    """Both divisions of the train split, keyed by the split to train on; each holds the other splits as well.
 
-    Empty where a frame of train has another kind of name; without a division that leaves one of its parts empty.
+    The result is empty if a training frame is not named like CamVid's; a division with an empty part is left out.
+    The module's docstring describes the divisions.
     """
     drives: dict[str, list[tuple[int, Sample]]] = {}
     for sample in splits.get("train", ()):
@@ -150,10 +151,10 @@ def _original(root: Path) -> Layout | None:
         if images is None or masks is None or split_folders(images):
             return None
         description = (
-            f"CamVid, the original: {images.name}/ with {masks.name}/, in the usual splits by sequence and frame"
+            f"CamVid, the original: {images.name}/ with {masks.name}/, in the standard splits by sequence and frame"
         )
         samples, problems = match_folders("train", images, masks)
-        # SegNet's frames have the same names; the original's masks are called `0001TP_006690_L.png`.
+        # SegNet's frames have the same names, but only the original's masks end in `_L` (`0001TP_006690_L.png`).
         if not all(sample.mask_path is not None and sample.mask_path.stem.endswith("_L") for sample in samples):
             return None
         for sample in samples:
@@ -169,13 +170,13 @@ def _original(root: Path) -> Layout | None:
         root=root,
         splits=in_order(splits),
         problems=tuple(problems),
-        # Only the colours say what these masks mean.
+        # These masks are decoded by their colours alone.
         label_map={},
     )
 
 
 def looks_like_camvid(root: Path) -> bool:
-    """Whether `root` is CamVid: SegNet's folders, or frames that are named like CamVid's."""
+    """Whether `root` has SegNet's folders or frames named like CamVid's."""
     folders = subfolders(root)
     if "train" in folders and "trainannot" in folders:
         return True
@@ -185,7 +186,7 @@ def looks_like_camvid(root: Path) -> bool:
 
 
 def _write(root: Path, scenes: Scenes) -> None:
-    """Write CamVid as SegNet's tutorial lays it out: a folder of images and one of masks per split."""
+    """Write CamVid in the layout of SegNet's tutorial: one folder of images and one of masks per split."""
     for split, members in scenes.splits.items():
         for number, scene in enumerate(members):
             name = _frame_name(split, number, len(members))
@@ -194,7 +195,7 @@ def _write(root: Path, scenes: Scenes) -> None:
 
 
 def _write_original(root: Path, scenes: Scenes) -> None:
-    """Write CamVid as it was published: all frames in one folder, masks of 32 colours in another."""
+    """Write CamVid as published: all frames in one folder, masks of 32 colours in another."""
     colors = np.zeros((256, 3), np.uint8)
     colors[: len(CAMVID32.palette)] = CAMVID32.palette
     for split, members in scenes.splits.items():
@@ -205,7 +206,7 @@ def _write_original(root: Path, scenes: Scenes) -> None:
 
 
 def _frame_name(split: str, number: int, count: int) -> str:
-    """Frame `number` of `count` in a split, which takes its frames from one drive after the other."""
+    """Name of frame `number` of `count` in a split, whose frames come from one drive after the other."""
     drives = {
         "train": ("0001TP_006{:02d}0", "0006R0_f01{:02d}0", "0016E5_01{:02d}0"),
         "val": ("0016E5_08{:03d}",),
@@ -230,7 +231,7 @@ register(
         publications=(
             Publication(
                 name="camvid",
-                summary="CamVid with 11 classes at 480x360, in SegNet's split: 367, 101 and 233 images.",
+                summary="CamVid with 11 classes at 480x360, SegNet's splits: 367 train, 101 val and 233 test images.",
                 terms=_TERMS,
                 sources=(
                     Source(
@@ -254,15 +255,15 @@ register(
 register(
     Format(
         name="camvid32",
-        title="CamVid, the original with 32 labels",
+        title="CamVid, original 32 labels",
         expected="701_StillsRaw_full/ with LabeledApproved_full/, or {split}/ with {split}_labels/",
         layout=camvid32_layout,
         classes=CAMVID32,
         publications=(
             Publication(
                 name="camvid-original",
-                summary="CamVid as it was published: 701 images of 960x720, masks of 32 colours "
-                "(data.dataset=camvid32) or 11.",
+                summary="CamVid as published: 701 images of 960x720, read as 32 labels (data.dataset=camvid32) or "
+                "11 classes.",
                 terms=_TERMS,
                 sources=(
                     Source(

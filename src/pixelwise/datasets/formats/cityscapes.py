@@ -1,9 +1,9 @@
-"""Cityscapes (Cordts et al., CVPR 2016, arXiv:1604.01685) as its archives unpack.
+"""Cityscapes (Cordts et al., CVPR 2016, arXiv:1604.01685) in the layout of its archives.
 
-Masks are `*_labelIds.png` (raw 0..33) or, where there are none, `*_labelTrainIds.png` (0..18, 255 = ignored),
-as cityscapesScripts writes them. Beside the fine splits there are two with coarse masks to train on:
-`train_extra` (19,998 images) and `train_coarse` (coarse masks of the images of train). One of the three is
-opened: the one that is trained on (`data.train_split`).
+Masks are `*_labelIds.png` (raw 0..33) or, if there are none, `*_labelTrainIds.png` (0..18, 255 = ignored), as written
+by cityscapesScripts. Besides the fine splits there are two training splits with coarse masks: `train_extra`
+(19,998 images) and `train_coarse` (coarse masks of the images in train). Of the three training splits, only the one
+named by `data.train_split` is opened.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def cityscapes_layout(root: Path) -> Layout | None:
         splits[name], findings = match_files(
             name,
             [entry for entry in found.entries if entry.key.endswith("_leftImg8bit")],
-            # The folders also hold colour pictures and instance numbers of every image.
+            # The folders also hold a colour rendering and instance ids of every image.
             [entry for entry in labels.entries if entry.key.endswith(ending)],
             masks=places[name][1],
             base=lambda key: _ENDING.sub("", key),
@@ -80,7 +80,7 @@ def cityscapes_layout(root: Path) -> Layout | None:
 
 
 def looks_like_cityscapes(root: Path) -> bool:
-    """Whether `root` has the folders of Cityscapes, which no other data set has."""
+    """Whether `root` has Cityscapes' folder names, which no other data set uses."""
     return _IMAGES in (folders := subfolders(root)) and not folders.keys().isdisjoint(_MASKS)
 
 
@@ -111,7 +111,8 @@ register(
         publications=(
             Publication(
                 name="cityscapes",
-                summary="Cityscapes, the finely labelled part: 2975, 500 and 1525 images of 2048x1024, 19 classes.",
+                summary="Cityscapes, fine annotations: 2975 train, 500 val and 1525 test images of 2048x1024, 19 "
+                "classes.",
                 terms=_TERMS,
                 sources=(
                     Source(file="leftImg8bit_trainvaltest.zip", url=None, brings="leftImg8bit"),
@@ -126,8 +127,7 @@ register(
             ),
             Publication(
                 name="cityscapes-coarse",
-                summary="Cityscapes, the coarsely labelled part: 19998 more images to train on "
-                "(data.train_split=train_extra).",
+                summary="Cityscapes, coarse annotations: 19998 more training images (data.train_split=train_extra).",
                 terms=_TERMS,
                 sources=(
                     Source(file="leftImg8bit_trainextra.zip", url=None, brings="leftImg8bit/train_extra"),

@@ -1,12 +1,12 @@
-"""Multi-label data: images, and one folder of black and white masks per class.
+"""Multi-label data: images, and one folder of black-and-white masks per class.
 
 - `images/[{train,val,test}/]0001.jpg` with `masks/crack/[{train,val,test}/]0001.png`
 - `images/{train,val,test}/0001.jpg` with `masks/{train,val,test}/crack/0001.png`
 - `{train,val,test}/images/0001.jpg` with `{train,val,test}/masks/crack/0001.png`
 
 A pixel belongs to every class whose mask is not black there. An image without a file in the folder of a class does
-not hold it; the masks in `masks/ignore/` mark pixels that count nowhere. Classes are ordered by name, or as
-`dataset.toml` or `data.classes` order them.
+not contain that class; the masks in `masks/ignore/` mark ignored pixels. Classes are ordered by name, unless
+`dataset.toml` or `data.classes` gives another order.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from pixelwise.recipes.suggestions import did_you_mean
 from pixelwise.storage import printable
 
 IGNORE_FOLDER = "ignore"
-"""Name of the folder, beside those of the classes, of the pixels that count nowhere."""
+"""Name of the folder, beside those of the classes, whose masks mark ignored pixels."""
 _Split = str | None
 _ByClass = dict[_Split, dict[str, list[Entry]]]
 
 
 def class_folders_layout(root: Path, places: Mapping[_Split, tuple[Path, Path]]) -> Layout | None:
-    """The layout of one folder of masks per class; None where no image has a mask in such a folder.
+    """The layout with one folder of masks per class, or None if no image has a mask in such a folder.
 
     Args:
         root: Folder of the data set.
-        places: Split -> its folders of images and of masks; the split is None where there are no splits. The folder
-            of masks may be the same for several splits.
+        places: Split -> its folders of images and of masks. The key is None for data without splits; several splits
+            may share a folder of masks.
     """
     listings = {split: list_images(images) for split, (images, _) in places.items()}
     mask_folders = {masks: list_images(masks) for _, masks in places.values() if masks.is_dir()}
@@ -65,8 +65,7 @@ def class_folders_layout(root: Path, places: Mapping[_Split, tuple[Path, Path]])
     whole = set(places) == {None}
     return Layout(
         name="folder",
-        description=f"{names} (multi-label)"
-        + (", divided about 80 to 20 into train and val by file name" if whole else ""),
+        description=f"{names} (multi-label)" + (", split about 80:20 into train and val by file name" if whole else ""),
         root=root,
         splits=divided(samples["train"]) if whole else in_order(samples),
         problems=tuple(problems),
@@ -76,10 +75,10 @@ def class_folders_layout(root: Path, places: Mapping[_Split, tuple[Path, Path]])
 
 
 def with_classes(layout: Layout, names: Sequence[str] | None) -> Layout:
-    """The layout with the classes that are named, in their order; as it is where none are.
+    """The layout with the classes `names` in that order; unchanged if `names` is None.
 
     Raises:
-        DataError: D231, a folder is none of the classes, or there are more classes than a label has room for.
+        DataError: D231, a folder of masks is not among the classes, or there are more classes than a label can hold.
     """
     own = layout.classes or ()
     names = own if names is None else tuple(names)
@@ -87,16 +86,16 @@ def with_classes(layout: Layout, names: Sequence[str] | None) -> Layout:
     if unknown:
         raise DataError(
             "D231",
-            f"{printable(layout.root)}: the masks in the folder '{unknown[0]}' are of no class"
+            f"{printable(layout.root)}: the folder of masks '{unknown[0]}' is not one of the classes"
             f"{did_you_mean(unknown[0], names)}; classes: {', '.join(names)}",
-            "name every folder of masks in `classes` of dataset.toml or in data.classes, or move it elsewhere",
+            "list every folder of masks in `classes` of dataset.toml or in data.classes, or move it elsewhere",
         )
     if len(names) > MOST_LABELS:
         raise DataError(
             "D231",
-            f"{printable(layout.root)}: {len(names)} folders of masks; multi-label data has at most {MOST_LABELS} "
+            f"{printable(layout.root)}: {len(names)} folders of masks; multi-label data can have at most {MOST_LABELS} "
             "classes",
-            "leave out the rarest, or train two networks",
+            "leave out the rarest classes, or train two networks",
         )
     places = {name: index for index, name in enumerate(own)}
     splits = {
@@ -113,22 +112,21 @@ def with_classes(layout: Layout, names: Sequence[str] | None) -> Layout:
 
 
 def not_class_folders(root: Path) -> DataError:
-    """The error where `data.multilabel` or `dataset.toml` says that there is one mask per class, and there is none."""
+    """D231 for `multilabel = true` (`data.multilabel` or `dataset.toml`) if no image has a mask in a class's folder."""
     return DataError(
         "D231",
-        f"{printable(root)}: multi-label data was announced (multilabel = true), but no image has a mask in a folder "
-        "of a class",
-        "expected images/0001.jpg with masks/crack/0001.png, masks/rust/0001.png, ...: black and white, one folder per "
-        "class; or leave out `multilabel`",
+        f"{printable(root)}: `multilabel` is true, but no image has a mask in the folder of a class",
+        "expected images/0001.jpg with masks/crack/0001.png, masks/rust/0001.png, ...: one folder of black-and-white "
+        "masks per class; or leave out `multilabel`",
     )
 
 
 def _sort(listing: Listing, images: Mapping[_Split, set[str]], masks: _ByClass) -> None:
-    """Book the masks of one folder by split and class; `images` are the names in the splits that share the folder."""
+    """Sort the masks of one folder into `masks`; `images` holds the image names of every split that shares it."""
     for entry in listing.entries:
         parts = list(PurePosixPath(entry.key).parts)
         split, known = next(iter(images)), False
-        # The split may come before the class, or after it.
+        # The path may name the split before or after the class.
         for place in range(min(2, len(parts) - 1)):
             named = SPLIT_NAMES.get(parts[place].lower())
             if named is not None and named in images:
@@ -139,14 +137,15 @@ def _sort(listing: Listing, images: Mapping[_Split, set[str]], masks: _ByClass) 
             continue
         name, key = parts[0], "/".join(parts[1:])
         if not known:
-            # Where only the images are divided, a mask goes where its image is; one of several images is of none.
+            # If only the images are divided into splits, a mask goes to the split of its image. A mask whose image
+            # exists in several splits is matched to none of them.
             owners = [owner for owner, keys in images.items() if key in keys]
             split, key = (owners[0], key) if len(owners) == 1 else (split, key if not owners else entry.key)
         masks[split].setdefault(name, []).append(Entry(key, entry.path))
 
 
 def _matches(images: Listing, by_class: Mapping[str, Sequence[Entry]]) -> bool:
-    """Whether an image has a mask of the same name in the folder of a class."""
+    """Whether any image has a mask of the same name in the folder of a class."""
     keys = {entry.key for entry in images.entries}
     return any(entry.key in keys for name, entries in by_class.items() if name != IGNORE_FOLDER for entry in entries)
 

@@ -1,12 +1,12 @@
-"""Anybody's own annotations in COCO's JSON format: polygons or run-length codes of any categories.
+"""Custom annotations in COCO's JSON format: polygons or run-length encodings of any categories.
 
     train/_annotations.coco.json train/a.jpg valid/...      (Roboflow)
-    annotations/instances_train2017.json train2017/...      (as COCO itself is laid out)
+    annotations/instances_train2017.json train2017/...      (COCO's own layout)
     annotations/instances_train.json images/...             annotations.json images/...
 
-The split is in the name of the JSON file or of its folder; a single file without one is divided 80 to 20.
-Categories become classes in the order of their ids, after `background`. Where objects overlap the smaller
-one lies on top, and of equal areas the one with the larger id. Boxes without an outline are left out.
+The name of the JSON file, of its folder or of a folder above the image gives the split; without any, the images are
+split 80:20 into train and val. Categories become classes in the order of their ids, after `background`. Where objects
+overlap, the smaller one lies on top; of equal areas, the one with the larger id. Boxes without an outline are left out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.errors import DataError
 from pixelwise.storage import json_text, printable, write_text
 
-_HELP = "export it as `COCO instances`, with polygons or run-length codes"
+_HELP = "export the annotations as `COCO instances`, with polygons or run-length encodings"
 _WORDS = re.compile(r"[a-z]+")
 _KEYS = (b'"images"', b'"annotations"', b'"categories"')
 
@@ -66,7 +66,7 @@ def coco_own_layout(root: Path) -> Layout | None:
     """The layout of `root`, or None if it holds no JSON file in COCO's format.
 
     Raises:
-        DataError: D230, such a file is damaged.
+        DataError: D230, a JSON file is damaged.
         ResourceError: S601, the disk of the cache folder is full.
     """
     files = [path for path in _candidates(root) if _is_coco(path)]
@@ -110,7 +110,7 @@ def _read(file: Path) -> _File:
 
 
 def _names(files: Iterable[_File]) -> list[str]:
-    """Category names in the order of their ids, without groups that nothing belongs to (Roboflow's first)."""
+    """Category names in the order of their ids, without unused supercategories (Roboflow's first category)."""
     found = list(files)
     used = {annotation.category_id for one in found for annotation in one.annotations}
     groups = {category.supercategory for one in found for category in one.categories}
@@ -142,7 +142,7 @@ def _pictures(root: Path, files: dict[Path, _File], entries: Sequence[Entry]) ->
 
 
 def _split(path: Path, root: Path) -> str | None:
-    """The split that a word in a path's names says, the last name first: `train2017/` is train."""
+    """The split named by a word in a path, the last part first: `train2017/` is train."""
     parts = path.relative_to(root).parts
     return split_of(word for part in reversed(parts) for word in _WORDS.findall(part.lower()))
 
@@ -155,7 +155,7 @@ def _find(name: str, split: str | None, file: Path, root: Path, images: NamedIma
         return entry
     same = images.called(name)
     if split is not None:
-        # An image of another split that happens to have this name is another image.
+        # An image of the same name in another split is a different image.
         splits = [_split(entry.path.parent, root) for entry in same]
         own = [entry for entry, found in zip(same, splits, strict=True) if found == split]
         same = own or [entry for entry, found in zip(same, splits, strict=True) if found is None]
@@ -163,10 +163,10 @@ def _find(name: str, split: str | None, file: Path, root: Path, images: NamedIma
 
 
 def _shapes(objects: Sequence[_Annotation], names: dict[int, str]) -> tuple[list[Shape], list[str]]:
-    """Shapes in the order of the annotations' ids, and what has no outline.
+    """Shapes in the order of the annotations' ids, and the kinds of those without an outline.
 
     Raises:
-        ValueError: An annotation is wrong; names it.
+        ValueError: An annotation is invalid; the message names it.
     """
     shapes: list[Shape] = []
     skipped = []
@@ -210,7 +210,7 @@ def _write(root: Path, scenes: Scenes) -> None:
 register(
     Format(
         name="coco",
-        title="COCO's JSON",
+        title="COCO JSON",
         expected="a JSON file in COCO's format (images, annotations, categories) beside the images or in annotations/",
         layout=coco_own_layout,
         recognise=lambda root: any(_is_coco(path) for path in _candidates(root)),

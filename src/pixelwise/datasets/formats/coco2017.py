@@ -1,13 +1,13 @@
-"""COCO 2017 (Lin et al., ECCV 2014) as a segmentation data set of the 21 Pascal VOC classes.
+"""COCO 2017 (Lin et al., ECCV 2014) as a segmentation data set with the 21 Pascal VOC classes.
 
-COCO ships outlines of objects, no masks. They are drawn once, into the user's cache folder, by the
-rule of torchvision's reference code (references/segmentation/coco_utils.py): the 20 categories that VOC
-knows, everything else background; pixels of two or more objects are ignored (255); outlines of crowds
-count like any other. From then on they are ordinary mask files. The 118,287 training images take about
-ten minutes and half a gigabyte, once: what an annotation file was drawn into is found by its content.
+COCO ships object outlines instead of masks. They are drawn once, into the user's cache folder, by the rules of
+torchvision's reference code (references/segmentation/coco_utils.py): the 20 categories of VOC become classes,
+everything else is background; pixels of two or more objects are ignored (255); outlines of crowds count like any
+other. From then on the masks are ordinary files. The 118,287 training images take about ten minutes and half a
+gigabyte, once: cached masks are looked up by a hash of the annotation file's content.
 
-Which images: `cocoseg21` leaves out training images whose objects cover no more than 1000 pixels and
-keeps all 5000 of val, as torchvision does. `cocoseg21-edgeai` filters val too, as TI does.
+`cocoseg21` leaves out training images whose objects cover no more than 1000 pixels and keeps all 5000 validation
+images, as torchvision does. `cocoseg21-edgeai` filters val too, as TI does.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ CATEGORIES = {
     21: "cow", 67: "dining table", 18: "dog", 19: "horse", 4: "motorcycle", 1: "person", 64: "potted plant",
     20: "sheep", 63: "couch", 7: "train", 72: "tv",
 }  # fmt: skip
-"""COCO's id and name of the categories that become classes 1..20, in VOC's order."""
+"""COCO id -> name of the categories that become classes 1..20, in VOC's order."""
 SMALLEST_AREA = 1000
-"""Images whose objects cover no more pixels in total (as annotated) are left out where a split is filtered."""
+"""A filtered split leaves out images whose objects cover no more than this many pixels in total, as annotated."""
 
 _INDEX = "index.json"
 _HELP = "unpack annotations_trainval2017.zip again; its instances_*2017.json list images and annotations"
@@ -73,7 +73,7 @@ class _Categories(msgspec.Struct):
 
 
 class _Annotations(msgspec.Struct):
-    """The part of an `instances_*.json` that is needed; outlines are decoded image by image."""
+    """The fields of an `instances_*.json` that are needed; outlines are decoded image by image."""
 
     categories: list[_Category]
     images: list[_Image]
@@ -81,11 +81,11 @@ class _Annotations(msgspec.Struct):
 
 
 class _Drawn(msgspec.Struct, array_like=True):
-    """One image of the index: its mask is `STEM.png` beside the index.
+    """One image of the index; its mask is `STEM.png` beside the index.
 
     Attributes:
         file_name: File name of the image.
-        labelled: Whether its objects cover more than `SMALLEST_AREA`.
+        labelled: Whether its objects cover more than `SMALLEST_AREA` pixels.
     """
 
     file_name: str
@@ -93,11 +93,11 @@ class _Drawn(msgspec.Struct, array_like=True):
 
 
 def coco_layout(root: Path) -> Layout | None:
-    """The layout of `root` as `cocoseg21`, or None if it holds no COCO 2017. Draws the masks at the first time.
+    """The layout of `root` as `cocoseg21`, or None if it does not hold COCO 2017. The first call draws the masks.
 
     Raises:
-        DataError: D227, an annotation file is not what COCO ships.
-        OtherFormatError: D227, an annotation file holds other categories than COCO's.
+        DataError: D227, an annotation file is unreadable or not in COCO's format.
+        OtherFormatError: D227, an annotation file has categories other than COCO's.
         ResourceError: S601, the disk of the cache folder is full.
     """
     return _layout(root, "cocoseg21", filtered=("train",))
@@ -109,12 +109,12 @@ def coco_edgeai_layout(root: Path) -> Layout | None:
 
 
 def looks_like_coco(root: Path) -> bool:
-    """Whether `root` is laid out like COCO 2017. Reads nothing."""
+    """Whether `root` is laid out like COCO 2017. Reads no file."""
     return bool(_folders(root))
 
 
 def _folders(root: Path) -> dict[str, tuple[Path, Path]]:
-    """Split -> folder of images and annotation file, of those that exist."""
+    """Split -> folder of images and annotation file, for the splits that have both."""
     found = {}
     for split in ("train", "val"):
         annotations = root / "annotations" / f"instances_{split}2017.json"
@@ -140,7 +140,7 @@ def _layout(root: Path, name: str, filtered: tuple[str, ...]) -> Layout | None:
     return Layout(
         name=name,
         description="COCO 2017: {split}2017/ with annotations/instances_{split}2017.json, drawn as masks of the 21 "
-        "VOC classes into the cache folder; images with few labelled pixels left out of " + " and ".join(filtered),
+        "VOC classes into the cache folder; without images that have few labelled pixels in " + " and ".join(filtered),
         root=root,
         splits=splits,
         problems=tuple(problems),
@@ -177,7 +177,7 @@ def _samples(
 
 
 def _masks(annotations: Path, hashes: HashCache) -> tuple[Path, list[_Drawn]]:
-    """Folder with the masks of an annotation file, and its index; drawn if they are not there yet."""
+    """Folder with the masks of an annotation file, and its index; the masks are drawn if they are not cached."""
     try:
         key = hashes.digest(annotations)[:24]
     except OSError as error:
@@ -197,7 +197,8 @@ def _masks(annotations: Path, hashes: HashCache) -> tuple[Path, list[_Drawn]]:
 def _read(file: Path) -> _Annotations:
     try:
         content = file.read_bytes()
-        # First what it is, then whether it is whole: annotations of other tools often leave fields out.
+        # The categories are checked before the other fields, which other tools often leave out: their files are to be
+        # reported as another format, not as damaged.
         _check_categories(msgspec.json.decode(content, type=_Categories).categories, file)
         return msgspec.json.decode(content, type=_Annotations)
     except (OSError, msgspec.DecodeError) as error:
@@ -211,12 +212,12 @@ def _check_categories(found: list[_Category], file: Path) -> None:
             raise OtherFormatError(
                 "D227",
                 f"{printable(file)}: category {category} is {names.get(category)!r}; expected COCO's {name!r}",
-                "these are not COCO's own annotations: data.dataset=coco takes the categories as they are",
+                "these are not COCO's own annotations; data.dataset=coco takes the categories as they are",
             )
 
 
 def _draw_all(annotations: _Annotations, file: Path, folder: Path) -> list[_Drawn]:
-    """Write the masks of all images and then the index into a folder."""
+    """Write the masks of all images, then the index, into a folder."""
     class_of = {category: class_id for class_id, category in enumerate(CATEGORIES, start=1)}
     of_image: dict[int, list[_Annotation]] = {image.id: [] for image in annotations.images}
     for annotation in annotations.annotations:
@@ -238,7 +239,7 @@ def _mask_name(image_name: str) -> str:
 
 
 def _draw(image: _Image, objects: Iterable[_Annotation], class_of: dict[int, int], file: Path) -> np.ndarray:
-    """uint8 (H, W) class ids of one image: 0 where no object is, 255 where several are."""
+    """Class ids of one image, uint8 (H, W): 0 where there is no object, 255 where there are several."""
     labels = np.zeros((image.height, image.width), np.uint8)
     covered = np.zeros((image.height, image.width), bool)
     shared = np.zeros((image.height, image.width), bool)
@@ -305,10 +306,10 @@ IMAGE_ARCHIVES = (
         sha256="4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05",
     ),
 )
-"""The photographs, which other data sets label, too."""
+"""Archives of the images, which other data sets annotate as well."""
 _PUBLICATION = Publication(
     name="coco",
-    summary="COCO 2017: 118287 images to train on, 5000 for val; its masks are drawn when it is opened.",
+    summary="COCO 2017: 118287 training and 5000 validation images; masks are drawn when it is first opened.",
     terms="annotations CC BY 4.0, images under Flickr's terms of use; cocodataset.org",
     sources=(
         *IMAGE_ARCHIVES,
@@ -329,7 +330,7 @@ register(
         expected=_EXPECTED,
         layout=coco_layout,
         recognise=looks_like_coco,
-        # After COCO-Stuff, which is the same images with masks besides.
+        # Below COCO-Stuff, which has the same images and masks in addition.
         priority=PUBLIC - 1,
         classes=VOC,
         drawn=True,
@@ -340,7 +341,7 @@ register(
 register(
     Format(
         name="cocoseg21-edgeai",
-        title="COCO 2017 as 21 VOC classes, TI's choice of images",
+        title="COCO 2017 as 21 VOC classes, TI's selection of images",
         expected=_EXPECTED,
         layout=coco_edgeai_layout,
         classes=VOC,

@@ -18,7 +18,7 @@ _MASK_FOLDERS = ("stuffthingmaps_trainval2017", "stuffthingmaps", "annotations",
 
 
 def cocostuff_layout(root: Path) -> Layout | None:
-    """The layout of `root`, or None if it holds no masks of COCO-Stuff."""
+    """The layout of `root`, or None if it holds no COCO-Stuff masks."""
     splits: dict[str, tuple[Sample, ...]] = {}
     problems: list[Finding] = []
     for split in ("train", "val"):
@@ -39,7 +39,7 @@ def cocostuff_layout(root: Path) -> Layout | None:
 
 
 def looks_like_cocostuff(root: Path) -> bool:
-    """Whether `root` holds the folder that the masks' archive unpacks to. Reads nothing."""
+    """Whether `root` holds the folder that the archive of masks unpacks to. Reads no file."""
     return any((root / name / f"{split}2017").is_dir() for name in _MASK_FOLDERS[:2] for split in ("train", "val"))
 
 
@@ -64,7 +64,7 @@ register(
         publications=(
             Publication(
                 name="cocostuff",
-                summary="COCO-Stuff: COCO 2017 with masks of 171 classes: 118287 images to train on, 5000 for val.",
+                summary="COCO-Stuff, COCO 2017 with 171 classes: 118287 training and 5000 validation images.",
                 terms="annotations CC BY 4.0, images under Flickr's terms of use; github.com/nightrome/cocostuff",
                 sources=(
                     *IMAGE_ARCHIVES,

@@ -1,11 +1,11 @@
-"""Exports of CVAT: `CVAT for images 1.1` (one XML file of shapes) and `Segmentation mask 1.1` (RGB masks).
+"""CVAT exports: `CVAT for images 1.1` (one XML file of shapes) and `Segmentation mask 1.1` (RGB masks).
 
     annotations.xml   images/a.jpg ...
     labelmap.txt   SegmentationClass/a.png   JPEGImages/a.jpg   ImageSets/Segmentation/{train,val}.txt
 
-Shapes are drawn in their z-order, later ones over earlier ones; boxes, polygons, ellipses and brush masks
-have an area, points, polylines and skeletons are left out. A single list that is no split, such as
-`default.txt`, is divided 80 to 20. Classes come in the order of the label list.
+Shapes are drawn in z-order, later ones over earlier ones. Boxes, polygons, ellipses and brush masks have an area;
+points, polylines, skeletons and cuboids are left out. If no list is named after a split (a lone `default.txt`, say),
+the images are split 80:20 into train and val. Classes keep the order of the label list.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ _HELP = "export the task from CVAT again, as `CVAT for images 1.1`"
 
 
 def cvat_layout(root: Path) -> Layout | None:
-    """The layout of `root`, or None if it holds no XML file of CVAT.
+    """The layout of `root`, or None if it holds no CVAT XML file.
 
     Raises:
-        DataError: D230, the file cannot be read, or was exported for video.
+        DataError: D230, the file cannot be read, or is an export for video.
         ResourceError: S601, the disk of the cache folder is full.
     """
     file = next((path for path in sorted(root.glob("*.xml")) if _is_cvat(path)), None)
@@ -109,7 +109,7 @@ def cvat_masks_layout(root: Path) -> Layout | None:
         problems += found
     return Layout(
         name="cvat-masks",
-        description="CVAT's segmentation masks: SegmentationClass/ with the colours of labelmap.txt",
+        description="CVAT segmentation masks: SegmentationClass/ with the colours of labelmap.txt",
         root=root,
         splits=in_order(splits),
         problems=tuple(problems),
@@ -123,14 +123,14 @@ def cvat_masks_layout(root: Path) -> Layout | None:
 def _without_images(root: Path, masks: list[Path]) -> Finding:
     return finding(
         "D220",
-        f"the export holds {len(masks)} masks and no image",
+        f"the export holds {len(masks)} masks but no images",
         [printable(path) for path in masks],
         f"export it again with `Save images`, or put the images into {printable(root / 'JPEGImages')}",
     )
 
 
 def _read_labelmap(file: Path) -> tuple[tuple[str, ...], tuple[Color, ...]]:
-    """Names and colours of `name:r,g,b:parts:actions` lines; `#` begins a comment."""
+    """Names and colours from lines `name:r,g,b:parts:actions`; `#` starts a comment."""
     classes: dict[Color, str] = {}
     text = file.read_text("utf-8", errors="replace")
     for number, line in enumerate(text.splitlines(), 1):
@@ -150,12 +150,12 @@ def _read_labelmap(file: Path) -> tuple[tuple[str, ...], tuple[Color, ...]]:
         if (red, green, blue) in classes:
             raise DataError(
                 "D230",
-                f"{printable(file)}: '{printable(name)}' and '{printable(classes[red, green, blue])}' have one colour",
+                f"{printable(file)}: '{printable(name)}' and '{printable(classes[red, green, blue])}' share a colour",
                 "give every label a colour of its own in CVAT and export again",
             )
         classes[red, green, blue] = name.strip()
     if not classes:
-        raise DataError("D230", f"{printable(file)}: names no class", "export the masks from CVAT again")
+        raise DataError("D230", f"{printable(file)}: contains no classes", "export the masks from CVAT again")
     return tuple(classes.values()), tuple(classes)
 
 
@@ -169,14 +169,14 @@ def _is_cvat(path: Path) -> bool:
 
 
 def _parse(file: Path) -> ElementTree.Element:
-    """The XML file; entities, with which a small file can fill the memory, are refused."""
+    """Parse the XML file, refusing entities, with which a small file can exhaust memory."""
     try:
         content = file.read_bytes()
         if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-            raise ValueError("it declares a document type, which CVAT's files never do")
+            raise ValueError("the file declares a document type, which CVAT's exports never do")
         tree = ElementTree.fromstring(content)
         if tree.find("track") is not None:
-            raise ValueError("it holds tracks of a video; the format for images is needed")
+            raise ValueError("the file holds video tracks; expected the format for images")
     except (OSError, ValueError, ElementTree.ParseError) as error:
         raise DataError("D230", f"{printable(file)}: {error}", _HELP) from error
     return tree
@@ -205,10 +205,10 @@ def _pictures(tree: ElementTree.Element, file: Path, root: Path, entries: list[E
 
 
 def _shape(one: ElementTree.Element) -> Shape:
-    """The shape of an element.
+    """The shape of an XML element.
 
     Raises:
-        ValueError: A number is missing, or is none.
+        ValueError: A number is missing or malformed.
     """
     label = one.get("label", "")
 
@@ -216,7 +216,7 @@ def _shape(one: ElementTree.Element) -> Shape:
         try:
             return float(one.get(name, ""))
         except ValueError:
-            raise ValueError(f"a {one.tag} of '{printable(label)}' has no number '{name}'") from None
+            raise ValueError(f"a {one.tag} of '{printable(label)}' has no numeric attribute '{name}'") from None
 
     if one.tag == "box":
         left, top, right, bottom = (number(name) for name in ("xtl", "ytl", "xbr", "ybr"))
@@ -232,27 +232,27 @@ def _shape(one: ElementTree.Element) -> Shape:
     try:
         corners = [float(value) for point in one.get("points", "").split(";") for value in point.split(",")]
     except ValueError:
-        raise ValueError(f"the points of a polygon of '{printable(label)}' are no numbers") from None
+        raise ValueError(f"the points of a polygon of '{printable(label)}' are not numbers") from None
     return polygon(label, corners)
 
 
 def _runs(one: ElementTree.Element, label: str) -> np.ndarray:
-    """Decode bool (h, w): lengths of runs of 0 and 1 in turn, row after row of the mask's own rectangle."""
+    """Decode a brush mask to bool (h, w): alternating run lengths of 0 and 1, row by row of its bounding rectangle."""
     try:
         counts = [int(text) for text in one.get("rle", "").split(",")]
         height, width = int(one.get("height", "")), int(one.get("width", ""))
     except ValueError:
-        raise ValueError(f"the run-length code of a mask of '{printable(label)}' cannot be read") from None
+        raise ValueError(f"the run-length encoding of a mask of '{printable(label)}' cannot be read") from None
     if min(counts) < 0 or sum(counts) != height * width:
         raise ValueError(
-            f"the run-length code of a mask of '{printable(label)}' covers {sum(counts)} pixels; "
+            f"the run-length encoding of a mask of '{printable(label)}' covers {sum(counts)} pixels; "
             f"expected {height * width}"
         )
     return np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(height, width)
 
 
 def _write(root: Path, scenes: Scenes) -> None:
-    """Write `CVAT for images 1.1`: every object is a rectangle, splits are subsets of the task."""
+    """Write `CVAT for images 1.1`: every object is a rectangle, every split a subset of the task."""
     task = ElementTree.Element("annotations")
     labels = ElementTree.SubElement(ElementTree.SubElement(ElementTree.SubElement(task, "meta"), "task"), "labels")
     for name in scenes.classes[1:]:
@@ -270,7 +270,7 @@ def _write(root: Path, scenes: Scenes) -> None:
 
 
 def _write_masks(root: Path, scenes: Scenes) -> None:
-    """Write `Segmentation mask 1.1`: RGB masks, and a list of their colours."""
+    """Write `Segmentation mask 1.1`: RGB masks and a list of their colours."""
     colors = np.array([voc_color(number) for number in range(256)], np.uint8)
     lines = (f"{name}:{','.join(map(str, colors[number]))}::\n" for number, name in enumerate(scenes.classes))
     write_text(root / "labelmap.txt", "".join(("# label:color_rgb:parts:actions\n", *lines)))
@@ -286,11 +286,11 @@ def _write_masks(root: Path, scenes: Scenes) -> None:
 register(
     Format(
         name="cvat-masks",
-        title="CVAT's segmentation masks",
+        title="CVAT segmentation masks",
         expected="labelmap.txt with SegmentationClass/ (CVAT's `Segmentation mask 1.1`), and JPEGImages/ or images/",
         layout=cvat_masks_layout,
         recognise=lambda root: (root / "labelmap.txt").is_file() and "segmentationclass" in subfolders(root),
-        # Before its own lists in ImageSets/, which do not know the names of the colours.
+        # Above `lists`, which would read the lists in ImageSets/ without the names of the colours.
         priority=LISTS + 1,
         miniature=Miniature(write=_write_masks, boxes=True),
     )

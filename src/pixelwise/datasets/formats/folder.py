@@ -1,21 +1,21 @@
-"""Anybody's own images and masks, with or without folders per split.
+"""Custom images and masks, with or without a folder per split.
 
 - `images/{train,val,test}/...` with `masks/{train,val,test}/...`
 - `{train,val,test}/images/...` with `{train,val,test}/masks/...`
 - `{train,val,test}/...` with `{train,val,test}_masks/...`, or `train_images/` with `train_masks/`
-- `images/...` with `masks/...`: divided 80 to 20 into train and val by `validation_keys`.
-- `images/...` with `masks/{train,val,test}/...`: the masks say which split an image is in.
+- `images/...` with `masks/...`: split 80:20 into train and val by `validation_keys`
+- `images/...` with `masks/{train,val,test}/...`: the folder of its mask gives the split of an image
 - `a.jpg` with `a_mask.png` in one folder, or in `{train,val,test}/` (Roboflow, whose `_classes.csv` is read)
-- `a.jpg` with `a.png`: where files of the same names differ in their endings, the JPEG is the image.
+- `a.jpg` with `a.png`: of two files that differ only in their extension, the JPEG is the image
 - images and masks in folders of any depth: see `pixelwise.datasets.formats.scattered`
 - `images/...` with `masks/{class}/...`, one mask per class: see `pixelwise.datasets.formats.class_folders`
 
-Masks may be NumPy arrays (`.npy`) of integers, (H, W), as well as images.
+Masks may be images or NumPy arrays (`.npy`) of integers, (H, W).
 
-`images` may also be called `imgs`, `JPEGImages`, `original`, `input` and the like, and `masks` `labels`,
-`annotations`, `SegmentationClass`, `gt`, `ground_truth` and the like; where neither exists, folders whose names hold
-such a word are taken (`img_dir` with `ann_dir`; see `pixelwise.datasets.layouts.words`). Image and mask have the same
-name below these folders, whatever their endings.
+`images` may also be called `imgs`, `JPEGImages`, `original`, `input` and the like, and `masks` may be called `labels`,
+`annotations`, `SegmentationClass`, `gt`, `ground_truth` and the like; where neither exists, folders whose names contain
+such a word are used (`img_dir` with `ann_dir`; see `pixelwise.datasets.layouts.words`). Image and mask have the same
+path below these folders, apart from the extension.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.samples import Sample
 from pixelwise.storage import printable
 
-# The first one that exists is taken.
+# The first folder that exists is used.
 _IMAGE_FOLDERS = (
     "images", "image", "imgs", "img", "jpegimages", "original", "originals", *IMAGE_WORDS, "src", "source", "raw",
 )  # fmt: skip
@@ -63,8 +63,8 @@ _LOSSY = (".jpg", ".jpeg")
 def folder_layout(root: Path) -> Layout | None:
     """The layout of `root`, or None if it holds no folder of images beside one of masks.
 
-    Two folders of masks or more in which masks have the names of images, where no image has a mask otherwise, are
-    taken for classes: multi-label data.
+    If no image has a mask otherwise, two or more folders below the masks whose files are named like the images are
+    read as the classes of multi-label data.
     """
     layout = _layout(root)
     if layout is not None and any(layout.splits.values()):
@@ -78,7 +78,7 @@ def folder_layout(root: Path) -> Layout | None:
 
 
 def multilabel_layout(root: Path) -> Layout | None:
-    """The layout of `root` with one folder of masks per class; None where it is none."""
+    """The layout of `root` with one folder of masks per class, or None if it has no such folders."""
     folders = subfolders(root)
     images, masks = _first(folders, _IMAGE_FOLDERS), _first(folders, _MASK_FOLDERS)
     if images and masks:
@@ -127,7 +127,7 @@ def _first(folders: dict[str, Path], names: Iterable[str]) -> Path | None:
 
 
 def _named_by_split(root: Path, folders: dict[str, Path]) -> Layout | None:
-    """Folders whose names hold the split: `train/` with `train_masks/`; a training folder alone is divided."""
+    """Folders whose names contain the split: `train/` with `train_masks/`; a training folder alone is divided."""
     pairs: dict[str, tuple[Path, Path]] = {}
     for word, split in SPLIT_NAMES.items():
         images = _first(folders, [word + ending for ending in _SPLIT_IMAGES])
@@ -143,7 +143,7 @@ def _named_by_split(root: Path, folders: dict[str, Path]) -> Layout | None:
 
 
 def _named_with_words(root: Path, folders: dict[str, Path]) -> Layout | None:
-    """Folders whose names hold a word for images or masks among others; None where no image has a mask then."""
+    """Folders whose names contain a word for images or masks; None if no image gets a mask that way."""
     pairs = folders_by_words(folders)
     if not pairs:
         return None
@@ -157,7 +157,7 @@ def _named_with_words(root: Path, folders: dict[str, Path]) -> Layout | None:
 
 
 def _divided_by_masks(root: Path, images: Path, masks: Path, mask_splits: dict[str, Path]) -> Layout | None:
-    """Masks in folders of splits, all images in one; None where no image has a mask then."""
+    """Masks in a folder per split, all images in one folder; None if no image gets a mask that way."""
     image_listing = list_images(images)
     listings = {split: list_images(folder) for split, folder in mask_splits.items()}
     masks_of = {entry.path: split for split, listing in listings.items() for entry in listing.entries}
@@ -180,10 +180,10 @@ def _divided_by_masks(root: Path, images: Path, masks: Path, mask_splits: dict[s
 
 
 def _side_by_side(root: Path) -> Layout | None:
-    """Images and masks in the same folders, told apart by the masks' names, or else by their endings."""
+    """Images and masks in the same folders, told apart by the masks' names or else by their extensions."""
     places = split_folders(root) or {"train": root}
     listings = {name: list_images(folder) for name, folder in places.items()}
-    # Arrays beside images are masks, whatever else arrays are where they are alone.
+    # Arrays beside images are masks; without any images, arrays are listed as images.
     both = {name: list_images(folder, arrays_too=True).entries for name, folder in places.items()}
     by_name = any(is_mask_name(entry.path.stem) for entries in both.values() for entry in entries)
     if not by_name and not _same_names(entry for entries in both.values() for entry in entries):
@@ -202,7 +202,7 @@ def _side_by_side(root: Path) -> Layout | None:
     if places == {"train": root}:
         inner = _by_inner_folders(splits["train"])
         splits = inner or divided(splits["train"])
-        description += "" if inner else ", divided about 80 to 20 into train and val by file name"
+        description += "" if inner else ", split about 80:20 into train and val by file name"
     names = _read_classes(next((f / _CLASSES_FILE for f in places.values() if (f / _CLASSES_FILE).is_file()), None))
     return Layout(
         name="folder",
@@ -216,7 +216,7 @@ def _side_by_side(root: Path) -> Layout | None:
 
 
 def _by_inner_folders(samples: Sequence[Sample]) -> dict[str, tuple[Sample, ...]]:
-    """The splits that folders further down name; empty unless they do for every sample, and more than one."""
+    """The splits named by nested folders; empty unless every sample is in one and there are at least two."""
     named = [split_of(sample.id.split("/")[:-1]) for sample in samples]
     splits = {split for split in named if split is not None}
     if len(splits) < 2 or None in named:
@@ -233,7 +233,7 @@ def _is_lossless(entry: Entry) -> bool:
 
 
 def _same_names(entries: Iterable[Entry]) -> bool:
-    """Whether most JPEG files have a file of the same name in a format that can hold class ids."""
+    """Whether most JPEG files share their name with a file in a lossless format, which can hold class ids."""
     found = list(entries)
     lossy = {entry.path.with_suffix("") for entry in found if not _is_lossless(entry)}
     lossless = {entry.path.with_suffix("") for entry in found if _is_lossless(entry)}
@@ -241,7 +241,7 @@ def _same_names(entries: Iterable[Entry]) -> bool:
 
 
 def _read_classes(file: Path | None) -> dict[int, str]:
-    """Raw value -> name of Roboflow's `Pixel Value, Class` lines, by value; empty where there are none."""
+    """Raw value -> class name from Roboflow's `Pixel Value, Class` lines, sorted by value; empty without such lines."""
     if file is None:
         return {}
     names: dict[int, str] = {}
@@ -262,7 +262,7 @@ def _per_split(root: Path, description: str, pairs: dict[str, tuple[Path, Path]]
 
 
 def _with_strays(layout: Layout, images: Path, split_folders: list[Path]) -> Layout:
-    """Add a warning about images that lie beside the folders of the splits."""
+    """Add a warning about images outside the folders of the splits."""
     strays = [
         printable(entry.path)
         for entry in list_images(images).entries
@@ -272,7 +272,7 @@ def _with_strays(layout: Layout, images: Path, split_folders: list[Path]) -> Lay
         return layout
     warning = finding(
         "W216",
-        f"{len(strays)} images lie beside the folders of the splits and are left out, e.g. {strays[0]}",
+        f"{len(strays)} images lie outside the folders of the splits and are left out, e.g. {strays[0]}",
         strays,
         f"move them into {images.name}/train, {images.name}/val or {images.name}/test",
     )
@@ -283,7 +283,7 @@ def _divided(root: Path, images: Path, masks: Path) -> Layout:
     samples, problems = match_folders("train", images, masks)
     return Layout(
         name="folder",
-        description=f"{images.name}/ with {masks.name}/, divided about 80 to 20 into train and val by file name",
+        description=f"{images.name}/ with {masks.name}/, split about 80:20 into train and val by file name",
         root=root,
         splits=divided(samples),
         problems=tuple(problems),
@@ -301,7 +301,7 @@ def _write(root: Path, scenes: Scenes) -> None:
 register(
     Format(
         name="folder",
-        title="images and masks of the same names",
+        title="images and masks with the same names",
         expected="images/ (imgs/, JPEGImages/, original/, input/) with masks/ (labels/, annotations/, "
         "SegmentationClass/, gt/), train/ with train_masks/, or a.jpg with a_mask.png",
         layout=folder_layout,

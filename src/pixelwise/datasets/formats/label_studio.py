@@ -1,14 +1,14 @@
-"""Exports of Label Studio: brush masks as PNG, one file per task and label, or all regions as JSON.
+"""Label Studio exports: brush masks as PNG, one file per task and label, or all regions as JSON.
 
     task-12-annotation-34-by-5-tag-Road-0.png ...   images/...   [project.json]
     project.json   images/...
 
-The name of a mask gives task, annotation and label. Which image a task belongs to is in the project's JSON
-export, if it lies beside; otherwise the images are called `12.jpg` or `task-12.jpg`. Without masks, polygons,
+The name of a mask gives its task, annotation and label. The image of a task is looked up in the project's JSON export
+if that lies beside the masks; otherwise it has to be called `12.jpg` or `task-12.jpg`. Without masks, polygons,
 brush strokes, rectangles and ellipses are drawn from the JSON export (`JSON`, not `JSON-MIN`).
 
-Either way the regions of a task are merged, the smaller area on top, and of several annotations of a task the one
-with the highest number counts.
+Either way the regions of a task are merged with the smaller area on top. If a task has several annotations, the one
+with the highest id is used.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from pixelwise.errors import DataError
 from pixelwise.storage import json_text, printable, write_text
 
 _MASK = re.compile(r"task-(\d+)-annotation-(\d+)-by-(.+?)-([^-]+)-(.+)-(\d+)")
-# Uploads get eight hexadecimal digits before their name.
+# Label Studio prefixes the names of uploads with eight hexadecimal digits.
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")
 
 
@@ -74,12 +74,12 @@ def _holds_regions(export: Path) -> bool:
         content = export.read_bytes()
     except OSError:
         return False
-    # A damaged export is still one, and is reported as such.
+    # A damaged export counts as well, so that it gets reported.
     return content.lstrip()[:1] == b"[" and b'"annotations"' in content and b'"result"' in content
 
 
 def _json_layout(root: Path, listing: Listing, exports: Sequence[Path]) -> Layout | None:
-    """The layout of JSON exports with the images that they name; None without an export."""
+    """The layout of JSON exports and the images that they name; None without an export."""
     if not exports:
         return None
     sources = [*exports, *(entry.path for entry in listing.entries)]
@@ -100,7 +100,7 @@ def _outlined(root: Path, images: Sequence[Entry], exports: Sequence[Path]) -> I
         try:
             tasks = msgspec.json.decode(export.read_bytes(), type=list[_Task])
         except (OSError, msgspec.DecodeError) as error:
-            yield Broken(export, f"no JSON export of Label Studio: {error}")
+            yield Broken(export, f"not a JSON export of Label Studio: {error}")
             continue
         for task in tasks:
             finished = [annotation for annotation in task.annotations if not annotation.was_cancelled]
@@ -145,8 +145,8 @@ def _pictures(
             reason = (
                 f"the image of task {task}, {printable(wanted[0])}, {_absence(named, wanted)}"
                 if wanted
-                else f"which image task {task} belongs to is not known: put the project's JSON export beside it, or "
-                f"call the image {task}.jpg"
+                else f"the image of task {task} is unknown: put the project's JSON export beside the mask, or rename "
+                f"the image to {task}.jpg"
             )
             yield Broken(files[0][1], reason)
             continue
@@ -156,7 +156,7 @@ def _pictures(
 
 
 def _pixels(path: Path, height: int, width: int) -> np.ndarray:
-    """The pixels that a brush mask covers."""
+    """The pixels that a brush mask covers, bool (height, width)."""
     try:
         mask = np.asarray(decode(path, max_pixels=height * width).image.convert("L")) >= 128
     except DataError as error:
@@ -167,7 +167,7 @@ def _pixels(path: Path, height: int, width: int) -> np.ndarray:
 
 
 def _image_names(exports: Sequence[Path]) -> dict[int, list[str]]:
-    """Task -> file names that its image may have, of JSON exports; other JSON files say nothing."""
+    """Task -> file names that its image may have, from JSON exports; other JSON files are skipped."""
     names: dict[int, list[str]] = {}
     for export in exports:
         try:
@@ -182,12 +182,12 @@ def _image_names(exports: Sequence[Path]) -> dict[int, list[str]]:
 
 
 def _absence(images: NamedImages, names: Sequence[str]) -> str:
-    """Why no image has exactly one of these names."""
+    """Why none of these names identifies exactly one image."""
     return images.absence(next((name for name in names if images.called(name)), names[0]))
 
 
 def _file_names(address: str) -> list[str]:
-    """The file name in an address or path, with and without the prefix of uploads; none if it is no image."""
+    """The file name in a URL or path, with and without the prefix of uploads; empty if it is not an image."""
     parsed = urlparse(address)
     path = parse_qs(parsed.query).get("d", [unquote(parsed.path)])[0]
     name = file_name(path)
@@ -236,8 +236,8 @@ register(
     Format(
         name="label-studio",
         title="Label Studio",
-        expected="Label Studio's JSON export with images/, or its brush masks, "
-        "task-1-annotation-2-by-3-tag-LABEL-0.png, with both",
+        expected="Label Studio's JSON export with images/, or its brush masks "
+        "(task-1-annotation-2-by-3-tag-LABEL-0.png) with images/ and preferably the JSON export",
         layout=label_studio_layout,
         recognise=_looks_like_label_studio,
         priority=ANNOTATIONS + 1,

@@ -1,10 +1,10 @@
-"""Regions in Label Studio's JSON export: polygons, brush strokes, rectangles and ellipses, with their labels.
+"""Regions in Label Studio's JSON export: polygons, brush strokes, rectangles and ellipses with their labels.
 
     [{"id": 12, "data": {"image": "/data/upload/1/0a1b2c3d-street.jpg"},
       "annotations": [{"id": 34, "result": [{"type": "polygonlabels", "original_width": 640, ...}]}]}]
 
-Coordinates are percent of the image's sides. Brush strokes are RGBA pictures, packed by runs of bytes of which
-only those of the alpha channel say anything.
+Coordinates are percentages of the image's width and height. Brush strokes are run-length-encoded RGBA images, of which
+only the alpha channel carries information.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from pixelwise.datasets.layouts.outlines import Shape, ellipse, polygon, turned_rectangle
 from pixelwise.storage import printable
 
-# Types of regions that lie on an image and have no area; others are choices, texts and relations.
+# Types of regions that mark places in the image but have no area; choices, texts and relations mark none.
 _WITHOUT_AREA = {"keypointlabels": "keypoint", "keypoint": "keypoint", "vectorlabels": "vector", "vector": "vector"}
 _CHANNELS = 4
 _WORD_BITS = 8
@@ -37,7 +37,7 @@ class Region(msgspec.Struct):
 
 
 class Annotation(msgspec.Struct):
-    """What one person annotated in one task."""
+    """One person's annotation of one task."""
 
     id: int = 0
     result: list[Region] = []
@@ -45,12 +45,12 @@ class Annotation(msgspec.Struct):
 
 
 class Outlined(NamedTuple):
-    """What an annotation draws.
+    """The shapes of an annotation.
 
     Attributes:
-        size: (height, width) that it was made at; None where it holds no region.
+        size: (height, width) of the annotated image; None if the annotation holds no region.
         shapes: The shapes in the order of the export.
-        skipped: Kinds of regions without an area.
+        skipped: Kinds of the regions that have no area.
     """
 
     size: tuple[int, int] | None
@@ -62,7 +62,7 @@ def outlines(annotation: Annotation) -> Outlined:
     """The shapes of an annotation.
 
     Raises:
-        ValueError: A region cannot be drawn, in words.
+        ValueError: A region cannot be drawn; the message says why.
     """
     regions = [region for region in annotation.result if region.original_width and region.original_height]
     labelled = {region.id for region in regions if _labels(region)}
@@ -77,7 +77,7 @@ def outlines(annotation: Annotation) -> Outlined:
         if len(labels) != 1:
             raise ValueError(f"region '{printable(region.id)}' has {len(labels)} labels; expected one")
         if region.image_rotation % 360:
-            raise ValueError(f"the image was turned by {region.image_rotation:g} degrees in Label Studio")
+            raise ValueError(f"the image was rotated by {region.image_rotation:g} degrees in Label Studio")
         shape = _shape(region, labels[0])
         if shape is not None:
             shapes.append(shape)
@@ -88,13 +88,13 @@ def outlines(annotation: Annotation) -> Outlined:
 
 
 def _labels(region: Region) -> list[str]:
-    """Names of the classes of a region: a list under the name of its type, such as `polygonlabels`."""
+    """Class names of a region, listed under the name of its type, such as `polygonlabels`, or under `labels`."""
     found = region.value.get(region.type, region.value.get("labels"))
     return [label for label in found if isinstance(label, str)] if isinstance(found, list) else []
 
 
 def _shape(region: Region, label: str) -> Shape | None:
-    """What a region draws, judged by the values it has; None for choices and texts."""
+    """The shape of a region, recognised by the values that it has; None for choices and texts."""
     value, width, height = region.value, region.original_width or 0, region.original_height or 0
     if "points" in value:
         return polygon(label, (np.asarray(value["points"], np.float64) * (width / 100, height / 100)).ravel().tolist())
@@ -110,7 +110,7 @@ def _shape(region: Region, label: str) -> Shape | None:
             float(value.get("rotation", 0)),
         )
     if "width" in value and "height" in value:
-        # Turned about its upper left corner.
+        # Label Studio rotates rectangles about their upper left corner.
         pivot = (float(value["x"]) * width / 100, float(value["y"]) * height / 100)
         across, down = float(value["width"]) * width / 100, float(value["height"]) * height / 100
         return turned_rectangle(label, pivot, (0, 0, across, down), float(value.get("rotation", 0)))
@@ -120,22 +120,18 @@ def _shape(region: Region, label: str) -> Shape | None:
 def decode_brush(packed: Sequence[int], height: int, width: int) -> np.ndarray:
     """Decode the pixels of a brush stroke: bool (height, width).
 
-    The bytes are a stream of bits: 32 of the number of values, 5 of the bits per value less 1, four times 4 of a
-    length less 1. Then come runs: 1 bit whether a value repeats, 2 bits that choose one of the four lengths, so many
-    bits of the number of values less 1, and the value, or all of them where none repeats.
-
-    Args:
-        packed: The run-length code, one byte per entry.
-        height: Height of the image.
-        width: Width of the image.
+    The bytes of `packed` form a bit stream. Its header holds the number of values (32 bits), the bits per value minus 1
+    (5 bits) and four word lengths minus 1 (4 bits each). Runs follow: 1 bit tells whether one value is repeated, 2 bits
+    select one of the four word lengths, a word of that length holds the number of values minus 1, and then comes the
+    repeated value, or all values if none is repeated.
 
     Raises:
-        ValueError: They are no such stream, or one of another size.
+        ValueError: The bytes are not such a stream, or one for an image of another size.
     """
     try:
         data = bytes(packed)
     except (TypeError, ValueError) as error:
-        raise ValueError("a brush stroke is no list of bytes") from error
+        raise ValueError("a brush stroke is not a list of bytes") from error
     bits = np.unpackbits(np.frombuffer(data, np.uint8))
     position = 0
 
@@ -143,7 +139,7 @@ def decode_brush(packed: Sequence[int], height: int, width: int) -> np.ndarray:
         nonlocal position
         end = position + count
         if end > bits.size:
-            raise ValueError("a brush stroke ends early")
+            raise ValueError("a brush stroke is truncated")
         number = int.from_bytes(data[position // 8 : -(-end // 8)], "big") >> (-end % 8) & ((1 << count) - 1)
         position = end
         return number
@@ -161,13 +157,13 @@ def decode_brush(packed: Sequence[int], height: int, width: int) -> np.ndarray:
         repeats = read(1)
         end = done + read(lengths[read(2)]) + 1
         if end > total:
-            raise ValueError("a brush stroke holds more values than it says")
+            raise ValueError("a brush stroke holds more values than its header declares")
         if repeats:
             values[done:end] = read(_WORD_BITS)
         else:
             wanted = (end - done) * _WORD_BITS
             if position + wanted > bits.size:
-                raise ValueError("a brush stroke ends early")
+                raise ValueError("a brush stroke is truncated")
             values[done:end] = np.packbits(bits[position : position + wanted])
             position += wanted
         done = end

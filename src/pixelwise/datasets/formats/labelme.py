@@ -1,10 +1,10 @@
-"""Annotations of LabelMe (labelme.io, the desktop tool): one JSON file beside each image.
+"""LabelMe annotations (labelme.io, the desktop tool): one JSON file beside each image.
 
     street1.jpg street1.json street2.jpg street2.json ...    in one folder, or in train/, val/, test/
 
-Polygons, rectangles, circles and masks become pixels of their label, later shapes over earlier ones;
-points and lines have no area and are left out. What no shape covers is `background`, the label
-`__ignore__` is ignored. Classes are the labels in alphabetical order, after `background`.
+Polygons, rectangles, circles and masks become pixels of their label, later shapes over earlier ones; points and lines
+have no area and are left out. Pixels that no shape covers are `background`; pixels with the label `__ignore__` are
+ignored. Classes are the labels in alphabetical order, after `background`.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.storage import json_text, printable, write_text
 
 _WITHOUT_AREA = ("point", "points", "line", "linestrip")
-# At most this many files are opened to find out whether they are LabelMe's.
-_LOOKED_AT = 5
+# At most this many JSON files are opened to recognise LabelMe.
+_PROBED_FILES = 5
 
 
 class _Shape(msgspec.Struct):
@@ -54,7 +54,7 @@ class _Shape(msgspec.Struct):
 
 
 class _File(msgspec.Struct, rename={"image_path": "imagePath", "height": "imageHeight", "width": "imageWidth"}):
-    """The part of a file that is needed; the copy of the image that it may hold is not."""
+    """The fields of a file that are needed; an embedded copy of the image is skipped."""
 
     shapes: list[_Shape]
     image_path: str | None = None
@@ -63,13 +63,13 @@ class _File(msgspec.Struct, rename={"image_path": "imagePath", "height": "imageH
 
 
 def labelme_layout(root: Path) -> Layout | None:
-    """The layout of `root`, or None if no image has a JSON file of LabelMe beside it.
+    """The layout of `root`, or None if no image has a LabelMe JSON file beside it.
 
     Raises:
         ResourceError: S601, the disk of the cache folder is full.
     """
     files = list_files(root, ".json")
-    if not any(_is_labelme(path) for path in files[:_LOOKED_AT]):
+    if not any(_is_labelme(path) for path in files[:_PROBED_FILES]):
         return None
     listing = list_images(root)
     drawn = draw(
@@ -81,7 +81,7 @@ def labelme_layout(root: Path) -> Layout | None:
     stems = {path.stem for path in files}
     problems = [
         *(p for p in listing.problems if p.code != "W215"),
-        *unannotated(listing.entries, drawn, "JSON file of LabelMe", lambda path: path.stem in stems),
+        *unannotated(listing.entries, drawn, "LabelMe JSON file", lambda path: path.stem in stems),
     ]
     return drawn_layout(
         "labelme",
@@ -97,7 +97,7 @@ def _is_labelme(path: Path) -> bool:
         content = path.read_bytes()
     except OSError:
         return False
-    # A damaged file of LabelMe is still one, and is reported as such.
+    # A damaged LabelMe file counts as well, so that it gets reported.
     return b'"shapes"' in content and (b'"imagePath"' in content or b'"shape_type"' in content)
 
 
@@ -109,7 +109,7 @@ def _pictures(root: Path, files: list[Path], entries: list[Entry]) -> Iterator[P
             found = msgspec.json.decode(file.read_bytes(), type=_File)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             if _is_labelme(file) or images.at(file) is not None:
-                yield Broken(file, f"not a JSON file of LabelMe: {error}")
+                yield Broken(file, f"not a LabelMe JSON file: {error}")
             continue
         entry = images.at(file) or images.only(file.stem)
         if entry is None and found.image_path:
@@ -129,10 +129,10 @@ def _pictures(root: Path, files: list[Path], entries: list[Entry]) -> Iterator[P
 
 
 def _shape(one: _Shape) -> Shape | None:
-    """The shape, None for one without an area.
+    """The shape, or None for one without an area.
 
     Raises:
-        ValueError: Its points do not fit its kind, or the kind is unknown.
+        ValueError: The number of points does not fit the type of shape, or the type is unknown.
     """
     kind = one.shape_type or "polygon"
     if kind in _WITHOUT_AREA:
@@ -152,11 +152,11 @@ def _shape(one: _Shape) -> Shape | None:
         return ellipse(one.label, x0, y0, radius, radius)
     if kind == "mask":
         return pasted(one.label, _decode_mask(one), round(x0), round(y0))
-    raise ValueError(f"a shape of '{printable(one.label)}' is of the unknown kind '{printable(kind)}'")
+    raise ValueError(f"a shape of '{printable(one.label)}' has the unknown type '{printable(kind)}'")
 
 
 def _decode_mask(one: _Shape) -> np.ndarray:
-    """Decode bool (h, w) of a mask that the file holds as a PNG in base64."""
+    """Decode a mask that is stored as a base64 PNG to bool (h, w)."""
     try:
         content = base64.b64decode(one.mask or "", validate=True)
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
@@ -191,7 +191,7 @@ register(
         title="LabelMe",
         expected="a LabelMe JSON file beside each image (a.jpg, a.json)",
         layout=labelme_layout,
-        recognise=lambda root: any(_is_labelme(path) for path in list_files(root, ".json")[:_LOOKED_AT]),
+        recognise=lambda root: any(_is_labelme(path) for path in list_files(root, ".json")[:_PROBED_FILES]),
         priority=ANNOTATIONS,
         drawn=True,
         miniature=Miniature(write=_write, boxes=True),

@@ -1,12 +1,12 @@
-"""Data whose splits are lists: pairs of image and mask per line, names per line, or CSV files.
+"""Data whose splits are lists: image and mask per line, one name per line, or CSV files.
 
-    train.txt val.txt [test.txt]     images/a.jpg masks/a.png      two paths per line (blank, tab or comma)
-    train.txt val.txt [test.txt]     a                             a name per line, beside images/ and masks/
+    train.txt val.txt [test.txt]     images/a.jpg masks/a.png      two paths per line (space, tab or comma)
+    train.txt val.txt [test.txt]     a                             one name per line, beside images/ and masks/
     train.csv val.csv [test.csv]     image,mask                    with a header
-    dataset.csv                      image,mask,split              one file, its split in a column
+    dataset.csv                      image,mask,split              one file with a column for the split
 
-Lists lie in the root, in `lists/`, `splits/` or `ImageSets/Segmentation/`. Paths are relative to the list or
-to the root. A training list alone is divided 80 to 20 into train and val by the images' names.
+Lists are looked for in the root, `lists/`, `splits/`, `ImageSets/Segmentation/` and `ImageSets/`. Paths are relative to
+the list or to the root. A training list alone is split 80:20 into train and val by the images' names.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pixelwise.storage.names import id_of
 
 _PLACES = (".", "lists", "splits", "ImageSets/Segmentation", "ImageSets")
 _ENDINGS = (".txt", ".csv", ".tsv", ".lst")
-# The first one that exists is taken: where a file has a `label` and a `mask_path`, the label is a word.
+# The first column that exists is used: in a file with both `mask_path` and `label`, the label is a word.
 _IMAGE_COLUMNS = (
     "image", "images", "image_path", "img", "img_path", "filename", "file_name", "path", *IMAGE_WORDS, "x",
 )  # fmt: skip
@@ -44,7 +44,7 @@ _Row = tuple[int, str, str | None]
 def lists_layout(root: Path) -> Layout | None:
     """The layout of `root`, or None if it holds no list whose files exist.
 
-    Lines without two paths are D228; files that do not exist are D220; both in `Layout.problems`.
+    Malformed lines are D228 and files that do not exist are D220, both in `Layout.problems`.
     """
     files = _find(root)
     if not files:
@@ -74,7 +74,7 @@ def lists_layout(root: Path) -> Layout | None:
 
 
 def _find(root: Path) -> dict[str, Path]:
-    """Split -> list; one CSV file with a column for the split counts as `train`."""
+    """Split -> list file; a single CSV or TSV file with a header counts as `train`."""
     for place in _PLACES:
         folder = root / place
         try:
@@ -91,7 +91,7 @@ def _find(root: Path) -> dict[str, Path]:
 
 
 def _in_order_of(named: dict[str, Path]) -> dict[str, Path]:
-    """The lists as train, val, test."""
+    """The lists in the order train, val, test."""
     return {split: named[split] for split in ("train", "val", "test") if split in named}
 
 
@@ -105,7 +105,7 @@ def _lines(file: Path) -> list[str]:
 
 
 def _columns(file: Path) -> tuple[str, int, int, int | None] | None:
-    """Delimiter and the columns of image, mask and split by the header; None without such a header."""
+    """Delimiter and indices of the columns of image, mask and split by the header; None without such a header."""
     lines = _lines(file)
     if not lines:
         return None
@@ -119,7 +119,7 @@ def _columns(file: Path) -> tuple[str, int, int, int | None] | None:
 
 
 def _read(file: Path, problems: list[Finding]) -> list[tuple[str | None, _Row]]:
-    """Split (None: the list's) and row of every line; D228 for lines that are neither."""
+    """Split (None: that of the list) and row of every line; malformed lines become D228 in `problems`."""
     lines = _lines(file)
     columns = _columns(file)
     rows: list[tuple[str | None, _Row]] = []
@@ -153,9 +153,9 @@ def _read(file: Path, problems: list[Finding]) -> list[tuple[str | None, _Row]]:
             finding(
                 "D228",
                 f"{printable(file)}: line {number} is '{printable(line[:80])}'; expected an image and its mask"
-                + (f" (and {len(wrong) - 1} more lines)" if len(wrong) > 1 else ""),
+                + (f" (likewise in {len(wrong) - 1} more lines)" if len(wrong) > 1 else ""),
                 [printable(file)],
-                "separate the two paths by one blank, a tab or a comma, or train without these lines: "
+                "separate the two paths by one space, a tab or a comma, or train without these lines: "
                 "'data.allow=[\"D228\"]'",
             )
         )
@@ -163,7 +163,10 @@ def _read(file: Path, problems: list[Finding]) -> list[tuple[str | None, _Row]]:
 
 
 def _fields(line: str, folder: Path) -> list[str]:
-    """The paths in a line: between tabs, commas, or blanks; blanks within names are understood if the files exist."""
+    """The paths in a line, separated by tabs, commas, semicolons or spaces.
+
+    Spaces within names are recognised if the files exist.
+    """
     for delimiter in ("\t", ",", ";"):
         if delimiter in line:
             return [field.strip().strip('"') for field in line.split(delimiter) if field.strip()]
@@ -179,7 +182,7 @@ def _fields(line: str, folder: Path) -> list[str]:
 
 
 def _pairs(split: str, rows: Sequence[tuple[Path, _Row]], root: Path) -> tuple[tuple[Sample, ...], list[Finding]]:
-    """Samples of the rows whose files exist, sorted by id; D220 for the others, D130 for repetitions."""
+    """Samples of the rows whose files exist, sorted by id; D220 for missing files, D130 for repeats, D221 for none."""
     found: dict[str, Sample] = {}
     missing: list[str] = []
     repeated: list[str] = []
@@ -209,7 +212,7 @@ def _pairs(split: str, rows: Sequence[tuple[Path, _Row]], root: Path) -> tuple[t
         problems.append(finding("D130", f"{text}; the first is used", repeated, "list every image once"))
     if not found:
         problems.append(
-            finding("D221", f"split '{split}' is empty: no pair of its list exists", [], "correct the list")
+            finding("D221", f"split '{split}' is empty: no pair in its list exists", [], "correct the list")
         )
     return tuple(found[key] for key in sorted(found)), problems
 
@@ -217,7 +220,7 @@ def _pairs(split: str, rows: Sequence[tuple[Path, _Row]], root: Path) -> tuple[t
 def _locate(text: str, file: Path, root: Path) -> Path | None:
     text = text.replace("\\", "/")
     for base in (file.parent, root, root.parent):
-        # The list's own folder first; the folder above the root for lists that name the root's folder.
+        # The list's own folder comes first; the folder above the root serves lists whose paths include the root's name.
         path = base / text
         try:
             if path.is_file():
@@ -228,7 +231,7 @@ def _locate(text: str, file: Path, root: Path) -> Path | None:
 
 
 def _of_names(root: Path, rows: dict[str, list[tuple[Path, _Row]]], problems: list[Finding]) -> Layout | None:
-    """Folders of images and masks, divided by lists of names (with or without folders and endings)."""
+    """Folders of images and masks, divided by lists of names (with or without folders and extensions)."""
     layout = folder_layout(root)
     if layout is None:
         return None
@@ -261,13 +264,13 @@ def _of_names(root: Path, rows: dict[str, list[tuple[Path, _Row]]], problems: li
                 )
             )
     if not all(splits.values()):
-        return None  # text files of another kind
+        return None  # unrelated text files
     if list(splits) == ["train"]:
         splits = divided(splits["train"])
     listed = {sample.id for found in splits.values() for sample in found}
     lists = ", ".join(sorted({printable(file.name) for found in rows.values() for file, _ in found}))
     folders = layout.description.partition(",")[0]
-    # What folders hold beyond the lists was left out on purpose.
+    # Files that no list names were left out on purpose.
     kept = [problem for problem in layout.problems if problem.code not in ("D221", "D220", "W220", "W216")]
     return Layout(
         name="lists",
@@ -282,11 +285,11 @@ def _write(root: Path, scenes: Scenes) -> None:
     for split, members in scenes.splits.items():
         lines = []
         for number, scene in enumerate(members):
-            # Folders whose names say nothing: only the list knows what they hold.
-            photo, truth = f"cam/{split}{number:04d}.png", f"out/{split}{number:04d}.png"
-            write_image(root / photo, scene.image)
-            write_image(root / truth, scenes.mask(scene))
-            lines.append(f"{photo} {truth}\n")
+            # Neutral names of folders: only the list tells what they hold.
+            image, mask = f"cam/{split}{number:04d}.png", f"out/{split}{number:04d}.png"
+            write_image(root / image, scene.image)
+            write_image(root / mask, scenes.mask(scene))
+            lines.append(f"{image} {mask}\n")
         write_text(root / f"{split}.txt", "".join(lines))
     write_description(root, scenes.classes)
 

@@ -1,10 +1,10 @@
-"""The masks of SBD (Hariharan et al., ICCV 2011) as PNG files beside those of Pascal VOC.
+"""Conversion of SBD's masks (Hariharan et al., ICCV 2011) to PNG files beside those of Pascal VOC.
 
-SBD ships MATLAB files, whose structure `GTcls` has the mask as its field `Segmentation`. scipy reads them; it is
-needed for nothing else, so it is installed by those who need it. What would let scipy allocate gigabytes is refused
-before, after MathWorks' "MAT-File Level 5 File Format": a file is a header of 128 bytes and data elements, each a tag
-(type and number of bytes) and its bytes, padded to a multiple of eight; an element may be packed by zlib, and a matrix
-is an element whose bytes are elements again.
+SBD ships MATLAB files whose structure `GTcls` holds the mask in its field `Segmentation`. They are read by scipy, an
+optional dependency that is needed for nothing else. Files that would make scipy allocate gigabytes are refused first,
+following MathWorks' "MAT-File Level 5 File Format": a file is a header of 128 bytes followed by data elements, each a
+tag (type and number of bytes) and its bytes, padded to a multiple of eight; an element may be compressed by zlib, and
+a matrix is an element whose bytes are elements again.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from pixelwise.storage import printable, write_text, writing
 
 LoadMat = Callable[..., dict[str, Any]]
 
-# Types of data elements.
+# Types of data elements: numeric, matrix, zlib-compressed.
 _NUMBERS = (1, 2, 3, 4, 5, 6, 7, 9, 12, 13)
 _MATRIX, _PACKED = 14, 15
-# Classes of matrices: those that hold matrices (cells, structures, objects), and how many elements of numbers the
-# others hold: characters, sparse matrices with row indices and column pointers, double, single, int8 ... uint64.
+# Classes of matrices: those that hold matrices (cells, structures, objects), and the number of numeric elements that
+# the others hold: characters, sparse matrices with row indices and column pointers, double, single, int8 ... uint64.
 _HOLD_MATRICES = (1, 2, 3)
 _HELD = {4: 1, 5: 3, **dict.fromkeys(range(6, 16), 1)}
 _COMPLEX = 0x0800
-# Masks of SBD are of up to 500x500 pixels, with a boundary for each of 20 classes.
+# SBD's masks have at most 500x500 pixels, with a boundary for each of 20 classes.
 _LARGEST = 16 * 1024 * 1024
 _MOST_VARIABLES = 10
 _MOST_ELEMENTS = 5000
@@ -50,20 +50,20 @@ _MOST_DIMENSIONS = 32
 def write_augmented(voc: Path, sbd: Path, *, observer: Observer = SILENT) -> tuple[int, int]:
     """Write `SegmentationClassAug/` and `ImageSets/Segmentation/trainaug.txt` into `voc`.
 
-    The list holds SBD's train and val and VOC's train, without VOC's val. An image of which VOC has a mask gets
-    VOC's, which is drawn more exactly; all others get SBD's. Masks that exist already stay.
+    The list holds SBD's train and val and VOC's train, without VOC's val. An image with a mask in VOC gets that one,
+    which is more accurate; all others get SBD's. Existing masks are kept.
 
     Args:
-        voc: The folder `VOCdevkit/VOC2012`.
-        sbd: The folder `benchmark_RELEASE/dataset`, with `cls/`, `train.txt` and `val.txt`.
-        observer: Told how many masks are done.
+        voc: Folder of Pascal VOC, `VOCdevkit/VOC2012`.
+        sbd: Folder of SBD, `benchmark_RELEASE/dataset`, with `cls/`, `train.txt` and `val.txt`.
+        observer: Receives the number of finished masks.
 
     Returns:
-        Masks of SBD and masks of VOC in the folder.
+        Number of masks in the folder from SBD, and from VOC.
 
     Raises:
-        DataError: D226, a list or a mask is missing or damaged. No list is written then.
-        RecipeError: R240, a mask is SBD's, and scipy is not installed.
+        DataError: D226, a list or a mask is missing or damaged; the list is not written then.
+        RecipeError: R240, a mask has to come from SBD and scipy is not installed.
         ResourceError: S601, the disk is full.
     """
     lists = voc / "ImageSets" / "Segmentation"
@@ -74,7 +74,7 @@ def write_augmented(voc: Path, sbd: Path, *, observer: Observer = SILENT) -> tup
     wanted = sorted(names | set(own["val"]))
 
     def work(name: str) -> bool:
-        """Whether the mask is VOC's."""
+        """Write the mask of one image; True if it is VOC's."""
         mask = target / f"{name}.png"
         source = voc / "SegmentationClass" / f"{name}.png"
         if not mask.exists() and source.exists():
@@ -96,7 +96,7 @@ def write_augmented(voc: Path, sbd: Path, *, observer: Observer = SILENT) -> tup
 
 
 def read_segmentation(path: Path) -> np.ndarray:
-    """`GTcls.Segmentation` of a MATLAB file: uint8 (H, W) class ids, 0..20 or 255.
+    """Read `GTcls.Segmentation` from a MATLAB file: uint8 (H, W) class ids, 0..20 or 255.
 
     Raises:
         DataError: D226, the file is missing, damaged, or holds something else.
@@ -109,13 +109,15 @@ def read_segmentation(path: Path) -> np.ndarray:
     except (OSError, ValueError, zlib.error) as error:
         raise DataError(
             "D226",
-            f"{printable(path)}: cannot be read as a mask of SBD: {error}",
+            f"{printable(path)}: cannot be read as an SBD mask: {error}",
             "unpack SBD's benchmark.tgz again",
         ) from error
     wrong = sorted(set(np.unique(labels).tolist()) - {*range(21), IGNORE})
     if wrong:
         raise DataError(
-            "D226", f"{printable(path)}: holds the ids {wrong}; expected 0..20", "unpack SBD's benchmark.tgz again"
+            "D226",
+            f"{printable(path)}: holds the ids {wrong}; expected 0..20 or 255",
+            "unpack SBD's benchmark.tgz again",
         )
     return labels.astype(np.uint8)
 
@@ -125,10 +127,10 @@ def _segmentation(content: bytes, loadmat: LoadMat) -> np.ndarray:
     try:
         variables = loadmat(io.BytesIO(guarded), variable_names=["GTcls"])
         labels = np.asarray(variables["GTcls"]["Segmentation"].item())
-    except Exception as error:  # scipy passes on whatever damage makes its parts raise
+    except Exception as error:  # scipy raises exceptions of many types for damaged files
         raise ValueError(f"no structure GTcls with the matrix Segmentation: {error}") from error
     if labels.ndim != 2 or labels.dtype.kind not in "iuf" or not labels.size:
-        raise ValueError(f"Segmentation is {labels.dtype} of shape {labels.shape}; expected a matrix of numbers")
+        raise ValueError(f"Segmentation is {labels.dtype} of shape {labels.shape}; expected a numeric 2D matrix")
     return labels
 
 
@@ -143,22 +145,22 @@ def _scipy() -> LoadMat:
     except ModuleNotFoundError as error:
         raise RecipeError(
             "R240",
-            "reading the masks of SBD, which are MATLAB files, needs the package scipy, which is not installed",
+            "SBD's masks are MATLAB files; reading them needs the package scipy, which is not installed",
             "install it: pip install scipy",
         ) from error
     return loadmat
 
 
 def _guarded(content: bytes) -> bytes:
-    """The file with its data elements unpacked, if reading it takes no more memory than a mask may.
+    """The file with its data elements decompressed, provided that it is no larger than a mask can be.
 
-    scipy allocates what a file says that it holds, and descends as deep as the file is nested.
+    scipy allocates whatever sizes a file declares, and recurses as deep as the file is nested.
 
     Raises:
-        ValueError: It is no MATLAB 5 file, is cut off, or holds too much.
+        ValueError: The content is not a MATLAB 5 file, is truncated, or holds too much.
     """
     if len(content) < 128 or content[:6] != b"MATLAB" or content[126:128] not in (b"IM", b"MI"):
-        raise ValueError("no MATLAB 5 file")
+        raise ValueError("not a MATLAB 5 file")
     if len(content) > _LARGEST:
         raise ValueError(f"it is larger than {_LARGEST} bytes")
     order = "<" if content[126:128] == b"IM" else ">"
@@ -188,18 +190,18 @@ def _unpacked(data: bytes) -> bytes:
 
 
 def _check_elements(data: bytes, place: int, order: str) -> None:
-    """Refuse what scipy trusts: the length of cells and structures, how deep they are nested, and types of numbers.
+    """Check what scipy does not: the length and nesting of cells and structures, and the types of numeric elements.
 
-    scipy looks up the type of a matrix's numbers in a table without asking whether it is in there, and crashes.
-    Matrices within matrices are not skipped, so all elements pass in the order in which scipy reads them.
+    scipy looks up the type of a numeric element in a table without checking that it is there, and crashes. Matrices
+    within matrices are not skipped, so all elements are visited in the order in which scipy reads them.
 
     Args:
-        data: The whole file, unpacked.
+        data: Content of the whole file, decompressed.
         place: Position of the first byte of a variable.
-        order: `<` or `>`, of bytes.
+        order: Byte order, `<` or `>`.
 
     Raises:
-        ValueError: There is such a thing, or a header is cut off.
+        ValueError: A limit is exceeded, a type is unknown, or a header is truncated.
     """
     elements = matrices = described = numbers = 0
     while place + 8 <= len(data):
@@ -213,13 +215,13 @@ def _check_elements(data: bytes, place: int, order: str) -> None:
         elif numbers:
             numbers -= 1
             if (kind & 0xFFFF if small else kind) not in _NUMBERS:
-                raise ValueError(f"a matrix holds numbers of the unknown type {kind}")
+                raise ValueError(f"a matrix holds values of the unknown type {kind}")
         elif kind == _MATRIX and size:
             flags, longest = _header(data, place + 8, order)
             matrices += 1
             if matrices > _MOST_MATRICES or not 0 <= longest <= _MOST_MATRICES:
                 raise ValueError(f"it holds more than {_MOST_MATRICES} matrices")
-            described = 2  # its size and its name
+            described = 2  # dimensions and name
             numbers = _HELD.get(flags & 0xFF, 0) + bool(flags & _COMPLEX)
             place += 24
             continue
@@ -227,23 +229,23 @@ def _check_elements(data: bytes, place: int, order: str) -> None:
 
 
 def _header(data: bytes, place: int, order: str) -> tuple[int, int]:
-    """The flags of a matrix, and how many matrices it holds by its size."""
+    """Flags of a matrix, and the number of matrices it holds according to its dimensions."""
     if place + 32 > len(data):
         raise ValueError("the file ends within the header of a matrix")
-    # An element of two flags, then one of the size.
+    # An element with the array flags, then one with the dimensions.
     flags, kind, length = struct.unpack_from(f"{order}8xI4xII", data, place)
     start, count = (place + 20, 1) if kind >> 16 else (place + 24, length // 4)
     if count > _MOST_DIMENSIONS or start + 4 * count > len(data):
-        raise ValueError("the size of a matrix is damaged")
+        raise ValueError("the dimensions of a matrix are damaged")
     holds_matrices = flags & 0xFF in _HOLD_MATRICES
     return flags, math.prod(struct.unpack_from(f"{order}{count}i", data, start)) if holds_matrices else 0
 
 
 def _names(file: Path) -> list[str]:
     try:
-        # Only the last part of a name counts, so that a list cannot lead out of the folders.
+        # Only the last part of a path is used, so that a list cannot point outside the folders.
         return [Path(file_name(line.split()[0])).stem for line in file.read_text("utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
-            "D226", f"{printable(file)}: cannot be read: {error}", "unpack the archive that it is part of again"
+            "D226", f"{printable(file)}: cannot be read: {error}", "unpack the archive that contains it again"
         ) from error

@@ -1,4 +1,4 @@
-"""Images and masks in folders of any depth, told apart by words in their paths: the last thing that is tried.
+"""Images and masks in folders of any depth, told apart by words in their paths: the layout that is tried last.
 
 Train/Urban/images_png/1.png   Train/Urban/masks_png/1.png      (LoveDA)
 images/cat_1.jpg               annotations/trimaps/cat_1.png    (Oxford pets)
@@ -18,10 +18,10 @@ from pixelwise.datasets.samples import Sample
 
 
 def scattered_layout(root: Path) -> Layout | None:
-    """The layout of `root`, or None if fewer than half of its images have exactly one mask.
+    """The layout of `root`, or None if at most half of its images have a mask, or a match is ambiguous (D130).
 
-    A file is a mask where a folder above it or its own name says so. It belongs to the image of the same name in the
-    same place, folders left out that say only what they hold; or else to the only image of its name.
+    A file is a mask if its own name or that of a folder above it says so. It is matched to the image with the same path
+    once folders that only name their content are dropped, or else to the only image with the same file name.
     """
     listing = list_images(root)
     images = [entry for entry in listing.entries if not _is_mask(entry)]
@@ -53,7 +53,7 @@ def _is_mask(entry: Entry) -> bool:
 
 
 def _placed(entry: Entry) -> Entry:
-    """The file by its path without the folders that say what they hold."""
+    """The file under its path without the folders that only name their content."""
     *folders, name = entry.key.split("/")
     return Entry("/".join([*(folder for folder in folders if kind_of(folder) is None), name]), entry.path)
 
@@ -63,11 +63,11 @@ def _named(entry: Entry) -> Entry:
 
 
 def _splits(samples: tuple[Sample, ...], root: Path) -> tuple[dict[str, tuple[Sample, ...]], str]:
-    """By the folders above the images where all of them name one, else divided; and how, in words."""
+    """Splits named by the folders above all images, else train and val by division; and the ending of a description."""
     named = [split_of(sample.image_path.relative_to(root).parts[:-1]) for sample in samples]
     splits = {split for split in named if split is not None}
     if len(splits) > 1 and None not in named:
         return in_order(
             {split: tuple(s for s, own in zip(samples, named, strict=True) if own == split) for split in splits}
         ), ""
-    return divided(samples), ", divided about 80 to 20 into train and val by file name"
+    return divided(samples), ", split about 80:20 into train and val by file name"

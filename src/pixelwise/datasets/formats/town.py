@@ -1,4 +1,4 @@
-"""The synthetic town as a data set: in its own folder, or drawn into the cache folder at the first use."""
+"""The synthetic town as a data set: in a folder of its own, or drawn into the cache folder on first use."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _write(root: Path, scenes: Scenes) -> None:
 register(
     Format(
         name="town",
-        title="the synthetic town, CamVid's 11 classes",
+        title="synthetic town, CamVid's 11 classes",
         expected="images/{split}/ with masks/{split}/",
         layout=town_layout,
         classes=CAMVID,

@@ -1,9 +1,9 @@
 """Pascal VOC 2012 (Everingham et al., IJCV 2010) with the masks of SBD (Hariharan et al., ICCV 2011).
 
-Three splits of `VOCdevkit/VOC2012`, each a list of names in `ImageSets/Segmentation`: `train` and `val`
-with VOC's own masks (`SegmentationClass`), and `train_aug` with the masks of both in one folder
-(`SegmentationClassAug`): 10,582 images, which is what most published numbers were trained on. `train`
-is a part of `train_aug`, so only one of them is opened: the one that is trained on.
+`VOCdevkit/VOC2012` has three splits, each a list of names in `ImageSets/Segmentation`: `train` and `val` with VOC's
+own masks (`SegmentationClass`), and `train_aug` with the masks of both data sets in one folder
+(`SegmentationClassAug`): 10,582 images, the training set of most published results. `train` is a subset of
+`train_aug`, so only the one to train on is opened.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _SBD = Path("benchmark_RELEASE", "dataset")
 def voc_layout(root: Path) -> Layout | None:
     """The layout of `root`, or None if it holds no VOC 2012.
 
-    What a split lacks (its list, or the merged masks) is D226 in `Layout.problems_of`; names without
-    image or mask are D220.
+    A missing list of a split and missing merged masks are D226 in `Layout.problems_of`; names without image or mask
+    are D220.
     """
     found = _find(root)
     if found is None:
@@ -68,7 +68,7 @@ def voc_layout(root: Path) -> Layout | None:
 
 
 def looks_like_voc(root: Path) -> bool:
-    """Whether the lists of `root` name images like VOC's (`2007_000032`), not only lie where VOC's do."""
+    """Whether `root` has VOC's folders and its lists hold names like VOC's (`2007_000032`)."""
     found = _find(root)
     if found is None:
         return False
@@ -92,7 +92,7 @@ def _by_name(folder: Path) -> tuple[dict[str, Path], list[Finding]]:
 
 
 def _read_list(file: Path) -> list[str] | None:
-    """The names in a list file, None where there is none.
+    """The names in a list file; None if it cannot be read.
 
     Some copies of `trainaug.txt` hold paths of image and mask instead of names.
     """
@@ -110,14 +110,14 @@ def _names(found: Path, split: str) -> tuple[list[str], Finding | None]:
         return names, None
     return [], finding(
         "D226",
-        f"{printable(file)}: cannot be read, so split '{split}' is not known",
+        f"{printable(file)}: cannot be read, so the images of split '{split}' are unknown",
         [printable(file)],
-        "it is part of VOCtrainval_11-May-2012.tar: one image name without ending per line",
+        "unpack VOCtrainval_11-May-2012.tar again, which contains it: one image name without extension per line",
     )
 
 
 def _augmented_names(found: Path, root: Path) -> tuple[list[str], Finding | None]:
-    """The list `trainaug.txt`, or the same computed: all images of SBD and VOC's train, without VOC's val."""
+    """The names in `trainaug.txt`, or the same set computed: SBD's images and VOC's train, without VOC's val."""
     folder = found.joinpath(*_LISTS)
     for name in _AUGMENTED:
         names = _read_list(folder / f"{name}.txt")
@@ -133,20 +133,20 @@ def _augmented_names(found: Path, root: Path) -> tuple[list[str], Finding | None
             return sorted(names - set(val)), None
     return [], finding(
         "D226",
-        f"{printable(folder)}: no trainaug.txt, so split 'train_aug' is not known",
+        f"{printable(folder)}: no trainaug.txt, so the images of split 'train_aug' are unknown",
         [printable(folder / "trainaug.txt")],
-        "put trainaug.txt (10582 names) there, or unpack SBD's benchmark.tgz, whose lists of images say the same, so "
-        f"that {printable(found.parent / _SBD)}/train.txt and val.txt exist; or train on VOC's 1464 images: "
-        "data.train_split=train",
+        "put trainaug.txt (10582 names) there, or unpack SBD's benchmark.tgz so that "
+        f"{printable(found.parent / _SBD)}/train.txt and val.txt exist, which give the same names; or train on VOC's "
+        "1464 images: data.train_split=train",
     )
 
 
 def _no_merged_masks(found: Path, root: Path) -> Finding:
     sbd = _sbd_folder(found, root)
-    matlab = "" if sbd is None else f"; SBD's own masks in {printable(sbd / 'cls')} are MATLAB files, convert them"
+    matlab = "" if sbd is None else f" (convert SBD's masks in {printable(sbd / 'cls')}, which are MATLAB files)"
     return finding(
         "D226",
-        f"{printable(found / _MERGED)}: no masks, so split 'train_aug' has none",
+        f"{printable(found / _MERGED)}: no masks for split 'train_aug'",
         [printable(found / _MERGED)],
         f"put the masks of SBD and VOC there, one PNG of class ids (0..20, 255 = ignored) per image, named like the "
         f"images{matlab}; or train on VOC's 1464 images: data.train_split=train",
@@ -163,7 +163,7 @@ def _sbd_folder(found: Path, root: Path) -> Path | None:
 def _listed(
     split: str, names: Sequence[str], images: dict[str, Path], masks: dict[str, Path], root: Path
 ) -> tuple[tuple[Sample, ...], tuple[Finding, ...]]:
-    """Samples of the names that have an image and a mask, sorted; D220 for the others, D221 for none."""
+    """Sorted samples of the names that have an image and a mask; D220 for the others, D221 for an empty list."""
     findings = []
     for what, files, folder in (
         ("image", images, root / "JPEGImages"),
@@ -188,7 +188,7 @@ def _listed(
 
 
 def _write(root: Path, scenes: Scenes) -> None:
-    """With SBD's masks merged; the first half of the training images is VOC's own, the rest SBD's."""
+    """Write VOC with SBD's masks merged: the first half of the training images is VOC's own, the rest SBD's."""
     home = root / _UNPACKED
     train, val = scenes.splits["train"], scenes.splits["val"]
     named = {f"2008_{number:06d}": scene for number, scene in enumerate((*train, *val))}
@@ -207,7 +207,7 @@ def _write(root: Path, scenes: Scenes) -> None:
 
 
 def merge_sbd(root: Path, observer: Observer = SILENT) -> None:
-    """Put the masks of SBD and of VOC into one folder, where both are below `root` and the list of it is not.
+    """Merge the masks of SBD and VOC into one folder if both are below `root` and the merged list does not exist yet.
 
     Raises:
         DataError: D226, a list or a mask is missing or damaged.
@@ -216,7 +216,7 @@ def merge_sbd(root: Path, observer: Observer = SILENT) -> None:
     """
     found, sbd = root / _UNPACKED, root / _SBD
     if sbd.is_dir() and found.is_dir() and not found.joinpath(*_LISTS, "trainaug.txt").exists():
-        observer.phase("converting the masks of SBD")
+        observer.phase("converting SBD's masks")
         write_augmented(found, sbd, observer=observer)
 
 
@@ -224,7 +224,7 @@ _UNPACKED = "VOCdevkit/VOC2012"
 register(
     Format(
         name="voc-aug",
-        title="Pascal VOC 2012 with the masks of SBD",
+        title="Pascal VOC 2012 with SBD's masks",
         expected=f"{_UNPACKED}/ (or VOC2012/ itself) with JPEGImages/, SegmentationClass/ and "
         "ImageSets/Segmentation/{train,val}.txt",
         layout=voc_layout,
@@ -234,7 +234,7 @@ register(
         publications=(
             Publication(
                 name="voc-aug",
-                summary="Pascal VOC 2012 with the masks of SBD: 10582 images to train on, 1449 for val, 21 classes.",
+                summary="Pascal VOC 2012 with SBD's masks: 10582 training and 1449 validation images, 21 classes.",
                 terms="Flickr's terms of use; host.robots.ox.ac.uk/pascal/VOC",
                 sources=(
                     Source(

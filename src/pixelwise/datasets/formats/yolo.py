@@ -1,11 +1,10 @@
-"""Polygons in the text files of YOLO (Ultralytics, Roboflow): `class x y x y ...`, in shares of the image.
+"""YOLO polygons in text files (Ultralytics, Roboflow): `class x y x y ...`, relative to the image's width and height.
 
     data.yaml   images/{train,val}/a.jpg   labels/{train,val}/a.txt      or {train,valid}/images/, {train,valid}/labels/
 
-`names` in `data.yaml` gives the classes, or the lines of `classes.txt` (Label Studio, LabelImg); they follow
-`background` in the same order. Without such a file they are `class_0`, `class_1`, ... Where objects overlap, the
-smaller one lies on top. An image without a text file, or with an empty one, holds background only, as YOLO trains on
-it.
+The classes are `names` in `data.yaml` or the lines of `classes.txt` (Label Studio, LabelImg), and follow `background`
+in that order. Without such a file they are `class_0`, `class_1`, ... Where objects overlap, the smaller one lies on
+top. An image without a text file, or with an empty one, is all background, as in YOLO's training.
 """
 
 from __future__ import annotations
@@ -26,16 +25,17 @@ from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.errors import DataError
 from pixelwise.storage import printable, write_text
 
-_LOOKED_AT = 20
+# At most this many text files are opened to recognise YOLO.
+_PROBED_FILES = 20
 _CLASSES_FILE = "classes.txt"
-# A key of the whole file, in block or in flow style.
+# A top-level key, in block or flow style.
 _NAMES_KEY = re.compile(rb"""^(?:\{\s*)?["']?names["']?\s*:""", re.MULTILINE)
 _NAMES_HELP = 'for example: names: ["road", "car"], or one line "  0: road" per class'
 _MOST_DIGITS = 9
 
 
 def yolo_layout(root: Path) -> Layout | None:
-    """The layout of `root`, or None if it holds no folder of images beside one of YOLO's text files.
+    """The layout of `root`, or None if it holds no folder of images beside a folder of YOLO text files.
 
     Raises:
         DataError: D230, `names` in `data.yaml` cannot be read.
@@ -43,7 +43,7 @@ def yolo_layout(root: Path) -> Layout | None:
     """
     folders = _folders(root)
     texts = _texts(folders)
-    if not any(_is_yolo(path) for path in texts[:_LOOKED_AT]):
+    if not any(_is_yolo(path) for path in texts[:_PROBED_FILES]):
         return None
     description = next((path for path in sorted(root.glob("*.y*ml")) if _has_names(path)), None)
     lists = (folder / _CLASSES_FILE for folder in (root, *(labels for _, labels in folders)))
@@ -68,10 +68,10 @@ def yolo_layout(root: Path) -> Layout | None:
 
 
 def read_names(file: Path) -> dict[int, str]:
-    """Number -> name of `names` in `data.yaml`, a list or a mapping; of a text file every line is a name.
+    """Class number -> name from `names` in `data.yaml`, a list or a mapping, or from a text file with a name per line.
 
     Raises:
-        DataError: D230, the file cannot be read, there are no names, or not as many as `nc` says.
+        DataError: D230, the file cannot be read, or holds no names or not as many as `nc` says.
     """
     if file.name == _CLASSES_FILE:
         return _read_list(file)
@@ -80,23 +80,23 @@ def read_names(file: Path) -> dict[int, str]:
     names = _names(file, node) if node is not None else {}
     if node is None or not names:
         where = printable(file) if node is None else f"{printable(file)}, line {line_of(node)}"
-        raise DataError("D230", f"{where}: no class names can be read from it", _NAMES_HELP)
+        raise DataError("D230", f"{where}: no class names found", _NAMES_HELP)
     count = top.get("nc")
     if count is not None and (stated := text_of(count)) and stated != str(len(names)):
         raise wrong(
             file,
             count,
             f"nc is {printable(stated[:20])}, but names has {len(names)} entries",
-            "correct nc or names: with a name too few or too many, all numbers after it mean other classes",
+            "correct nc or names: one name too few or too many shifts the classes of all numbers after it",
         )
     return names
 
 
 def _names(file: Path, node: Node) -> dict[int, str]:
-    """Number -> name of a list or a mapping; empty for everything else.
+    """Class number -> name from a list or a mapping; empty for everything else.
 
     Raises:
-        DataError: D230, a number or a name is none.
+        DataError: D230, a class number or a name is invalid.
     """
     listed = items(node)
     keyed = entries(file, node) if listed is None else {str(number): value for number, value in enumerate(listed)}
@@ -104,7 +104,7 @@ def _names(file: Path, node: Node) -> dict[int, str]:
     for key, value in keyed.items():
         name = text_of(value)
         if not (key.isascii() and key.isdecimal() and len(key) <= _MOST_DIGITS):
-            raise wrong(file, value, f"'{printable(key[:20])}' is no number of a class; expected 0, 1, 2, ...")
+            raise wrong(file, value, f"'{printable(key[:20])}' is not a class number; expected 0, 1, 2, ...")
         if not name:
             raise wrong(file, value, f"class {key} has no name", _NAMES_HELP)
         if int(key) in names:
@@ -114,19 +114,21 @@ def _names(file: Path, node: Node) -> dict[int, str]:
 
 
 def _read_list(file: Path) -> dict[int, str]:
-    """Number -> name of a file with a name per line.
+    """Class number -> name from a file with one name per line.
 
     Raises:
-        DataError: D230, there are no names, or an empty line among them, which would shift the numbers.
+        DataError: D230, there are no names, or there is a blank line among them, which would shift the numbers.
     """
     names = [line.strip() for line in file.read_text("utf-8", errors="replace").rstrip().splitlines()]
     if not names or "" in names:
-        raise DataError("D230", f"{printable(file)}: no class names can be read from it", "write one name per line")
+        raise DataError(
+            "D230", f"{printable(file)}: no class names, or a blank line among them", "write one name per line"
+        )
     return dict(enumerate(names))
 
 
 def _folders(root: Path) -> list[tuple[Path, Path]]:
-    """Folders of images with their folders of text files."""
+    """Folders of images, each with its folder of text files."""
     folders = subfolders(root)
     if "images" in folders and "labels" in folders:
         return [(folders["images"], folders["labels"])]
@@ -140,11 +142,11 @@ def _texts(folders: Sequence[tuple[Path, Path]]) -> list[Path]:
 
 
 def _looks_like_yolo(root: Path) -> bool:
-    return any(_is_yolo(path) for path in _texts(_folders(root))[:_LOOKED_AT])
+    return any(_is_yolo(path) for path in _texts(_folders(root))[:_PROBED_FILES])
 
 
 def _has_names(path: Path) -> bool:
-    """Whether a file has `names`; a damaged one counts, and is reported as such."""
+    """Whether a file has the key `names`; a damaged file counts as well, so that it gets reported."""
     try:
         with open(path, "rb") as stream:
             return _NAMES_KEY.search(stream.read(LARGEST_FILE)) is not None
@@ -153,7 +155,7 @@ def _has_names(path: Path) -> bool:
 
 
 def _is_yolo(path: Path) -> bool:
-    """Whether the first line of a file is a class number and numbers."""
+    """Whether the first line of a file is a class number followed by coordinates."""
     try:
         lines = path.read_text("utf-8", errors="replace").split("\n", 1)
         numbers = [float(text) for text in lines[0].split()]
@@ -174,7 +176,7 @@ def _pictures(
             size = image_sizes(entry.path)[1]
             shapes = [_shape(number, line, size, names) for number, line in enumerate(lines, 1) if line.strip()]
         except DataError:
-            shapes, size = [], None  # the image is unreadable, which the audit says
+            shapes, size = [], None  # the audit reports that the image is unreadable
         except (OSError, ValueError) as error:
             yield Broken(file, str(error))
             continue
@@ -185,26 +187,26 @@ def _shape(number: int, line: str, size: tuple[int, int], names: dict[int, str])
     """The shape of a line.
 
     Raises:
-        ValueError: In words, with the line's number.
+        ValueError: The line is invalid; the message gives its number.
     """
     try:
         values = [float(text) for text in line.split()]
     except ValueError:
-        raise ValueError(f"line {number} is '{printable(line[:40])}'; expected a class and numbers") from None
+        raise ValueError(f"line {number} is '{printable(line[:40])}'; expected a class and coordinates") from None
     label, corners = values[0], values[1:]
     if len(values) == 5:
-        raise ValueError(f"line {number} is a bounding box (4 numbers after the class); segmentation needs polygons")
+        raise ValueError(f"line {number} is a bounding box (4 values after the class); segmentation needs polygons")
     if len(corners) < 6 or len(corners) % 2:
         raise ValueError(
-            f"line {number} has {len(corners)} numbers after the class; expected x and y of 3 or more corners"
+            f"line {number} has {len(corners)} values after the class; expected x and y of 3 or more corners"
         )
     if not all(-0.01 <= value <= 1.01 for value in corners):
         raise ValueError(
-            f"line {number} has coordinates outside 0..1, which are shares of the image's width and height"
+            f"line {number} has coordinates outside 0..1; expected values relative to the image's width and height"
         )
     if label != int(label) or label < 0 or (names and int(label) not in names):
         known = f"the classes are {min(names)}..{max(names)}" if names else "expected 0, 1, 2, ..."
-        raise ValueError(f"line {number} is of class {label:g}; {known}")
+        raise ValueError(f"line {number} has class {label:g}; {known}")
     height, width = size
     x, y = [value * width for value in corners[0::2]], [value * height for value in corners[1::2]]
     flat = [value for point in zip(x, y, strict=True) for value in point]
@@ -223,8 +225,8 @@ def _write(root: Path, scenes: Scenes) -> None:
             lines = []
             for class_id, left, top, right, bottom in scene.boxes:
                 corners = ((left, top), (right, top), (right, bottom), (left, bottom))
-                shares = " ".join(f"{x / width:.9f} {y / height:.9f}" for x, y in corners)
-                lines.append(f"{class_id - 1} {shares}\n")
+                relative = " ".join(f"{x / width:.9f} {y / height:.9f}" for x, y in corners)
+                lines.append(f"{class_id - 1} {relative}\n")
             write_image(root / "images" / split / f"{stem}.png", scene.image)
             labels = root / "labels" / split / f"{stem}.txt"
             labels.parent.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""Files of images and masks to arrays."""
+"""Reading of image and mask files into arrays."""

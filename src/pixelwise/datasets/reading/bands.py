@@ -1,8 +1,8 @@
-"""Images with any number of channels: TIFF files and NumPy arrays -> uint8 (H, W, C).
+"""Reading of images with any number of channels: TIFF files and NumPy arrays as uint8 (H, W, C).
 
-What `data.channels` names is taken, in that order. Values of more than 8 bits become 0..255 by
-`data.input_range`, which is one range for all channels: 256 steps are what the rest of the program works
-with, so choose a range that holds the values that matter, such as [0, 3000] for Sentinel-2's reflectances.
+`data.channels` selects the channels and their order. Values of more than 8 bits are mapped to 0..255 by
+`data.input_range`, one range for all channels. Only 256 levels remain, so choose a range that covers the values that
+matter, such as [0, 3000] for Sentinel-2 reflectances.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from pixelwise.errors import DataError
 from pixelwise.storage import printable
 
 ARRAY_SUFFIX = ".npy"
-# What is wrong with a file is raised; without a handler tifffile would print it as well.
+# Errors in files are raised; without a handler tifffile would print them as well.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
-# More bands than any sensor for this purpose has: an axis of this length is height or width.
+# No sensor for this purpose has more bands: a longer axis is height or width.
 _MAX_BANDS = 64
 
 
 def read_bands(path: Path, reading: Reading) -> np.ndarray:
-    """The chosen channels of an image as uint8 (H, W, C), C the number of `reading.channels`.
+    """Read the selected channels of an image as uint8 (H, W, C), where C is the number of `reading.channels`.
 
     Args:
-        path: A TIFF file or a NumPy array, with axes (H, W), (H, W, C) or (C, H, W). An array does not say
-            which: its first axis is that of the channels if it is shorter than the last.
-        reading: Reading options, of which `channels` is set.
+        path: TIFF file or NumPy array with axes (H, W), (H, W, C) or (C, H, W). An array does not say which: its first
+            axis holds the channels if it is shorter than the last and at most 64.
+        reading: Reading options with `channels` set.
 
     Raises:
-        DataError: D101 damaged, D104 more than 8 bits and no `input_range`, D105 compressed in a way that
-            cannot be read, D106 it lacks a channel, D120 too many pixels, D131 cannot be opened.
+        DataError: D101 damaged or with an unknown compression, D104 more than 8 bits and no `input_range`, D105 not
+            numbers or not the axes above, D106 a missing channel, D120 too many pixels, D131 unreadable.
     """
     values = _load(path, reading.max_pixels)
     channels = reading.channels or ()
@@ -42,61 +42,57 @@ def read_bands(path: Path, reading: Reading) -> np.ndarray:
             "D106",
             f"{printable(path)}: the image has {values.shape[2]} channels (0..{values.shape[2] - 1}); "
             f"data.channels asks for {list(channels)}",
-            "channels are counted from 0; name those that every image has",
+            "channels are counted from 0; select only channels that every image has",
         )
     return to_bytes(values[..., list(channels)], path, reading.input_range)
 
 
 def bands_error(path: Path) -> DataError | None:
-    """D105 for a TIFF file whose bands are no picture, saying what they are; None: it is something else.
-
-    Only the file's head is read.
-    """
+    """D105 for a TIFF file whose bands are not an RGB image, else None. Reads the file's header only."""
     import tifffile
 
     try:
         with tifffile.TiffFile(path) as file:
             series = file.series[0]
             if file.is_shaped and series.ndim == 3 and "S" not in series.axes:
-                # An array as tifffile writes it, whose pages look like pictures of their own.
+                # An array written by tifffile, whose pages look like separate images.
                 count = series.shape[0 if _channels_first(series.shape) else 2]
-                return not_a_picture(path, int(count), np.dtype(series.dtype))
+                return not_rgb_error(path, int(count), np.dtype(series.dtype))
             page = file.pages[0]
             count, dtype = int(getattr(page, "samplesperpixel", 1)), np.dtype(getattr(page, "dtype", np.uint8))
             colors = getattr(page, "photometric", None) == tifffile.PHOTOMETRIC.RGB
-    except Exception:  # whatever a damaged head does to it
+    except Exception:  # tifffile raises exceptions of many types for damaged headers
         return None
     if count < 2 or (colors and count <= 4 and dtype.kind == "u"):
         return None
-    return not_a_picture(path, count, dtype)
+    return not_rgb_error(path, count, dtype)
 
 
 def array_without_channels(path: Path, max_pixels: int) -> DataError:
-    """D105 for a NumPy array where nobody said which of its bands to take; D101, D120, D131 as of `read_bands`."""
+    """D105 for a NumPy array without selected channels; D101, D120 or D131 as in `read_bands`."""
     try:
         values = _load(path, max_pixels)
     except DataError as error:
         return error
-    return not_a_picture(path, values.shape[2], values.dtype, kind="NumPy array")
+    return not_rgb_error(path, values.shape[2], values.dtype, kind="NumPy array")
 
 
-def not_a_picture(path: Path, count: int, dtype: np.dtype, kind: str = "TIFF file") -> DataError:
-    """D105 for an image of `count` bands of numbers of that type, which cannot be taken for RGB."""
-    deep = "" if dtype == np.uint8 else ", and which values become 0 and 255: for example data.input_range=[0, 10000]"
+def not_rgb_error(path: Path, count: int, dtype: np.dtype, kind: str = "TIFF file") -> DataError:
+    """D105 for an image with `count` bands of type `dtype` that cannot be read as RGB."""
+    deep = "" if dtype == np.uint8 else ", and the values that become 0 and 255: data.input_range=[0, 10000], say"
     return DataError(
         "D105",
-        f"{printable(path)}: the {kind} has {count} bands of {dtype} and is no RGB picture; bands are taken by "
-        "their numbers",
-        f"say which ones the network gets, counted from 0: data.channels=[{','.join(map(str, range(count)))}] for all"
+        f"{printable(path)}: the {kind} has {count} bands of {dtype}; expected an RGB image or a selection of bands",
+        f"select the bands for the network, counted from 0: data.channels=[{','.join(map(str, range(count)))}] for all"
         + deep,
     )
 
 
 def read_array_mask(path: Path, max_pixels: int) -> np.ndarray:
-    """The mask in a NumPy array (`.npy`) as integers (H, W): uint8 or uint16 where its values fit, else int64.
+    """Read the mask in a NumPy array (`.npy`) as (H, W) integers: uint8 or uint16 if its values fit, else int64.
 
     Raises:
-        DataError: D101 damaged, D120 too many pixels, D131 cannot be opened, D205 not (height, width) integers.
+        DataError: D101 damaged, D120 too many pixels, D131 unreadable, D205 not (height, width) integers.
     """
     values = _load(path, max_pixels, mask=True)[..., 0]
     if values.dtype.kind == "b" or values.dtype == np.uint8:
@@ -108,7 +104,7 @@ def read_array_mask(path: Path, max_pixels: int) -> np.ndarray:
 
 
 def to_bytes(values: np.ndarray, path: Path, input_range: tuple[float, float] | None) -> np.ndarray:
-    """uint8 of any numbers: as they are if they are uint8, else by `input_range`; NaN becomes 0.
+    """Map numbers of any type to uint8 by `input_range`; uint8 without a range is unchanged. NaN becomes 0.
 
     Raises:
         DataError: D104, the values have more than 8 bits and `input_range` is None.
@@ -116,14 +112,14 @@ def to_bytes(values: np.ndarray, path: Path, input_range: tuple[float, float] | 
     if values.dtype == np.uint8 and input_range is None:
         return np.ascontiguousarray(values)
     if input_range is None:
-        # Finite values only: holes are often NaN.
+        # Finite values only: missing data is often NaN.
         finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
         low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
         raise DataError(
             "D104",
-            f"{printable(path)}: the image has {values.dtype} values {low:g}..{high:g}; expected 8 bits per channel, "
-            "and clipping would destroy it",
-            "say which values become 0 and 255: for example data.input_range=[0, 65535]",
+            f"{printable(path)}: the image has {values.dtype} values {low:g}..{high:g}; expected 8 bits per channel "
+            "(clipping would destroy the image)",
+            "choose the values that become 0 and 255: for example, data.input_range=[0, 65535]",
         )
     low, high = input_range
     scaled = (np.nan_to_num(values.astype(np.float32), nan=low) - low) * (255 / (high - low))
@@ -131,12 +127,12 @@ def to_bytes(values: np.ndarray, path: Path, input_range: tuple[float, float] | 
 
 
 def _load(path: Path, max_pixels: int, *, mask: bool = False) -> np.ndarray:
-    """(H, W, C) numbers of a file."""
+    """The values of a file, (H, W, C)."""
     try:
         if mask:
             return _load_mask(path, max_pixels)
         if path.suffix.lower() == ARRAY_SUFFIX:
-            # Mapped first: a file can claim any shape. Never unpickled.
+            # Mapped first, because a header can claim any shape; never unpickled.
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)
             first = mapped.ndim == 3 and _channels_first(mapped.shape)
             _check(path, mapped.shape, mapped.dtype, first, max_pixels)
@@ -151,13 +147,13 @@ def _load(path: Path, max_pixels: int, *, mask: bool = False) -> np.ndarray:
     except Exception as error:
         raise DataError(
             "D101",
-            f"{printable(path)}: truncated or damaged, or no TIFF file or NumPy array: {error}",
+            f"{printable(path)}: truncated or damaged, or not a TIFF file or NumPy array: {error}",
             "copy or export the file again, or remove it together with its mask",
         ) from error
 
 
 def _channels_first(shape: tuple[int, ...]) -> bool:
-    """Whether the first of three axes is that of the channels, where only their lengths can tell."""
+    """Whether the first of three axes holds the channels, judged by their lengths alone."""
     return shape[0] < shape[2] and shape[0] <= _MAX_BANDS
 
 
@@ -175,28 +171,28 @@ def _load_mask(path: Path, max_pixels: int) -> np.ndarray:
 
 
 def _load_tiff(path: Path, max_pixels: int) -> np.ndarray:
-    # 50 ms that only such images need.
+    # Imported here: it takes 50 ms, which only such images need to pay.
     import tifffile
 
     with tifffile.TiffFile(path) as file:
         series = file.series[0]
-        # Bands lie in every pixel (YXS), one after the other (SYX) or in pages of their own (QYX, IYX); but (QYX) is
-        # also how an array of any order of axes is written.
+        # Bands are stored per pixel (YXS), one after the other (SYX) or in separate pages (QYX, IYX); but QYX is also
+        # written for arrays with any order of axes.
         first = series.ndim == 3 and series.axes.endswith("YX")
         if first and "S" not in series.axes:
             first = _channels_first(series.shape)
         _check(path, series.shape, np.dtype(series.dtype), first, max_pixels)
         page = series.keyframe
-        # A part of the file may claim any size, whatever the image's own is.
+        # A tile may claim any size, whatever the size of the image.
         part = page.tilelength * page.tilewidth if page.is_tiled else 0
         if part > max_pixels:
             raise ValueError(f"a tile claims to have {page.tilelength}x{page.tilewidth} pixels")
-        # Callers read several files at a time.
+        # One thread: callers already read several files at a time.
         return _channels_last(series.asarray(maxworkers=1), first)
 
 
 def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype, first: bool, max_pixels: int) -> None:
-    """Refuse what is no image, or has too many pixels; `first`: whether the first axis is that of the channels."""
+    """Refuse arrays that are not an image or have too many pixels; with `first`, the first axis holds the channels."""
     if dtype.kind not in "uif" or len(shape) not in (2, 3):
         raise DataError(
             "D105",
@@ -211,12 +207,12 @@ def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype, first: bool, max
             "D120",
             f"{printable(path)}: {pixels / 1e6:.1f} million pixels; data.max_pixels allows {max_pixels / 1e6:.1f} "
             "million",
-            f"if the file is what it should be, set data.max_pixels={pixels}",
+            f"if the image is meant to be this large, set data.max_pixels={pixels}",
         )
 
 
 def _channels_last(values: np.ndarray, first: bool) -> np.ndarray:
-    """(H, W, C) of (H, W), (H, W, C) or, where the channels come first, (C, H, W)."""
+    """(H, W, C) from (H, W), (H, W, C) or, with `first`, (C, H, W)."""
     if values.ndim == 2:
         return values[..., None]
     return np.moveaxis(values, 0, 2) if first else values

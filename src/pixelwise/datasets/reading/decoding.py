@@ -1,8 +1,8 @@
-"""Image files -> Pillow images, safely.
+"""Safe decoding of image files with Pillow.
 
-A file is opened only if it is a regular one, identified by its first bytes and never by its name,
-refused by its pixel count before anything is decoded, and decoded by Pillow: other decoders
-accept JPEGs cut in half or crash on damaged PNGs. (`plain_png` has a short cut for PNGs that are whole.)
+A file is opened only if it is a regular file, identified by its first bytes instead of its name, and refused by its
+pixel count before anything is decoded. Pillow decodes it: other decoders accept truncated JPEGs or crash on damaged
+PNGs. (`plain_png` has a fast path for intact PNGs.)
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ SUFFIXES = {
     ".gif": "GIF",
     ".npy": "NPY",
 }
-"""File name endings (lower case) that are taken for images, and the format each one promises."""
+"""File extensions (lower case) that are taken for images -> the format that each one stands for."""
 
 _Opener = Callable[[BinaryIO], ImageFile.ImageFile]
-# Opened by class instead of Image.open: that one applies a pixel limit of its own, fixed for the
-# whole process, and prints a warning where ours is higher.
+# Files are opened by class instead of Image.open, which applies its own process-wide pixel limit and prints a warning
+# where ours is higher.
 _FORMATS: tuple[tuple[str, tuple[bytes, ...], _Opener], ...] = (
     ("JPEG", (b"\xff\xd8\xff",), JpegImageFile),
     ("PNG", (b"\x89PNG\r\n\x1a\n",), PngImageFile),
@@ -53,10 +53,10 @@ _FORMATS: tuple[tuple[str, tuple[bytes, ...], _Opener], ...] = (
 )
 _FOREIGN = (
     (b"version https://git-lfs", "it is a Git LFS pointer: run `git lfs pull`"),
-    (b"<", "it is a web page or other text saved under an image's name: download the file again"),
+    (b"<", "it is a web page or other text with an image's file name: download the file again"),
     (b"%PDF", "it is a PDF: export the page as PNG"),
     (b"8BPS", "it is a Photoshop file: export it as PNG"),
-    (b"\x93NUMPY", "it is a NumPy array: images can be arrays where data.channels says which channels to take"),
+    (b"\x93NUMPY", "it is a NumPy array: rename it to .npy and set data.channels, which selects its channels"),
     (b"\0\0\0\x0cjP  ", "it is JPEG 2000: convert it to PNG or JPEG"),
 )
 _limit_lock = threading.Lock()
@@ -68,8 +68,8 @@ class Decoded(NamedTuple):
     Attributes:
         image: The first frame, loaded, in the stored orientation.
         format: `JPEG`, `PNG`, `WEBP`, `TIFF`, `BMP` or `GIF`, by content.
-        raw_mode: Pillow's name of the stored pixel layout, such as `RGB;16B` or `L;4`.
-        animated: Whether there are more frames.
+        raw_mode: Pillow's name for the stored pixel layout, such as `RGB;16B` or `L;4`.
+        animated: Whether the file holds further frames.
         lossless: Whether the format keeps every pixel exactly.
     """
 
@@ -84,12 +84,12 @@ def decode(path: Path, *, max_pixels: int) -> Decoded:
     """Decode the first frame of an image file.
 
     Args:
-        path: JPEG, PNG, WebP, TIFF, BMP or GIF, whatever its name says.
+        path: JPEG, PNG, WebP, TIFF, BMP or GIF file, whatever its name says.
         max_pixels: Files with more pixels are refused before they are decoded.
 
     Raises:
-        DataError: D101 truncated or damaged, D102 not an image, D105 bands that are no picture, D120 too many
-            pixels, D131 cannot be read or is no regular file.
+        DataError: D101 truncated or damaged, D102 not an image, D105 bands that are not an RGB image, D120 too many
+            pixels, D131 unreadable or not a regular file.
     """
     where = printable(path)
     with open_regular(path) as stream:
@@ -125,18 +125,18 @@ def decode(path: Path, *, max_pixels: int) -> Decoded:
 
 
 def _bands_error(path: Path) -> DataError | None:
-    """What there is to say about a TIFF file that Pillow cannot read because of its bands."""
-    # Needed, and imported, only when something is wrong.
+    """D105 for a TIFF file that Pillow cannot read because of its bands, else None."""
+    # Imported here: needed only when something is wrong.
     from pixelwise.datasets.reading.bands import bands_error
 
     return bands_error(path)
 
 
 def image_sizes(path: Path) -> tuple[tuple[int, int], tuple[int, int]]:
-    """(height, width) of an image file as stored, and upright by its EXIF orientation. Decodes no pixels.
+    """(height, width) of an image file as stored, and after its EXIF orientation is applied. Decodes no pixels.
 
     Raises:
-        DataError: D101 damaged, D102 not an image, D131 cannot be read.
+        DataError: D101 damaged, D102 not an image, D131 unreadable.
     """
     where = printable(path)
     with open_regular(path) as stream:
@@ -163,19 +163,19 @@ def _orientation_tag(image: ImageFile.ImageFile) -> object:
     try:
         return image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:
-        return 1  # a damaged EXIF block says nothing about the pixels
+        return 1  # with a damaged EXIF block, the image is taken as stored
 
 
 @contextlib.contextmanager
 def open_regular(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file; opening a FIFO would wait for ever."""
+    """Open a regular file; opening a FIFO would block forever."""
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             raise DataError(
                 "D131",
                 f"{printable(path)}: is {kind_of_entry(mode)}, not a file",
-                "remove it or replace it by the image",
+                "remove it or replace it with the image",
             )
         with open(path, "rb") as stream:
             yield stream
@@ -193,7 +193,7 @@ def unreadable(path: Path, error: OSError) -> DataError:
 
 
 def kind_of_entry(mode: int) -> str:
-    """What a directory entry with this `st_mode` is, in words."""
+    """Name of the kind of directory entry that has this `st_mode`."""
     for test, name in (
         (stat.S_ISDIR, "a folder"),
         (stat.S_ISFIFO, "a named pipe"),
@@ -203,7 +203,7 @@ def kind_of_entry(mode: int) -> str:
     ):
         if test(mode):
             return name
-    return "no regular file"
+    return "a special file"
 
 
 def _identify(where: str, head: bytes, size: int) -> tuple[str, _Opener]:
@@ -231,7 +231,7 @@ def _check_size(where: str, size: tuple[int, int] | None, max_pixels: int) -> No
             "D120",
             f"{where}: {height}x{width} (HxW) is {width * height / 1e6:.1f} million pixels; "
             f"data.max_pixels allows {max_pixels / 1e6:.1f} million",
-            f"if the file is what it should be, set data.max_pixels={width * height}",
+            f"if the image is meant to be this large, set data.max_pixels={width * height}",
         )
 
 
@@ -251,10 +251,10 @@ def _webp_size(head: bytes) -> tuple[int, int] | None:
 
 @contextlib.contextmanager
 def _without_pillow_limit(size: tuple[int, int] | None) -> Iterator[None]:
-    """Lift Pillow's own pixel limit around an image that our limit has let pass.
+    """Lift Pillow's own pixel limit for an image within `data.max_pixels`.
 
-    The limit is a module variable, so it is touched only for images beyond it (above 89 million
-    pixels), one at a time, and put back.
+    The limit is a module variable, so it is changed only for images beyond it (above 89 million pixels), one at a time,
+    and restored afterwards.
     """
     limit = Image.MAX_IMAGE_PIXELS
     if size is None or limit is None or size[0] * size[1] <= limit:
@@ -277,9 +277,9 @@ def _raw_mode(image: ImageFile.ImageFile) -> str:
 
 
 def _has_second_frame(stream: BinaryIO, opener: _Opener, max_pixels: int) -> bool:
-    """Whether a GIF or TIFF has more than one frame; False where what follows the first is damaged.
+    """Whether a GIF or TIFF has more than one frame; False if the data after the first frame is damaged.
 
-    Asked on an image of its own: seeking back and forth would disturb the one that is decoded.
+    Opens the image separately: seeking back and forth would disturb the one that is decoded.
     """
     stream.seek(0)
     try:

@@ -1,4 +1,4 @@
-"""Sizes of an image and its mask: whether they agree, and if not, why and what to do."""
+"""Comparison of the sizes of an image and its mask, and errors that explain a difference."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pixelwise.storage import printable
 def rotation_error(
     sample: Sample, image_size: tuple[int, ...], mask_size: tuple[int, ...], orientation: int, reading: Reading
 ) -> DataError | None:
-    """D110 when the mask fits the image only in its other orientation, else None.
+    """D110 if the mask fits the image only in its other orientation, else None.
 
     Args:
-        sample: The pair, whose paths the message names.
+        sample: The pair; the message names its paths.
         image_size: (height, width) of the image as read.
         mask_size: (height, width) of the mask.
-        orientation: Orientation by the image's EXIF data, 1..8.
+        orientation: EXIF orientation of the image, 1..8.
         reading: Reading options; `exif` says whether the orientation was applied.
     """
     if orientation < 5 or mask_size == image_size or mask_size != image_size[::-1]:
@@ -38,7 +38,7 @@ def rotation_error(
 
 
 def fit_labels(labels: np.ndarray, size: tuple[int, ...] | None, path: Path | None, reading: Reading) -> np.ndarray:
-    """The labels at `size` (height, width): as they are, or resized by nearest neighbour if allowed.
+    """The labels at `size` (height, width): unchanged, or resized by nearest neighbour if allowed.
 
     Raises:
         DataError: D201, the sizes differ and `reading.mask_resize` is `refuse`.
@@ -50,7 +50,7 @@ def fit_labels(labels: np.ndarray, size: tuple[int, ...] | None, path: Path | No
             "D201",
             f"{printable(path or '')}: the mask is {_text(labels.shape)} (HxW), its image {_text(size)}"
             f"{_ratio(size, labels.shape)}",
-            "export the mask at image size, or let it be resized by nearest neighbour: data.mask_resize=nearest",
+            "export the mask at image size, or allow nearest-neighbour resizing: data.mask_resize=nearest",
         )
     # Pillow samples at pixel centres; OpenCV's nearest would shift the labels by half a pixel.
     resized = Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST)
@@ -62,7 +62,7 @@ def _text(size: tuple[int, ...]) -> str:
 
 
 def _ratio(image: tuple[int, ...], mask: tuple[int, ...]) -> str:
-    """` (the mask is 2 times smaller)` where both sides agree on a whole number, else the two ratios."""
+    """` (the mask is 2 times smaller)` if height and width differ by the same whole factor, else the two ratios."""
     for large, small, word in ((image, mask, "smaller"), (mask, image, "larger")):
         times, rest = divmod(large[0], small[0])
         if times > 1 and rest == 0 and large[1] == times * small[1]:

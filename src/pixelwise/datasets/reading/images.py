@@ -1,6 +1,6 @@
-"""Image files to arrays: uint8 RGB, or the bands that the recipe names.
+"""Reading of image files into arrays: uint8 RGB, or the channels that the recipe selects.
 
-Everything here is a function of the file and the options alone, so it may run in any thread.
+Every result depends on the file and the options alone, so the functions may run in any thread.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pixelwise.datasets.reading.bands import (
     ARRAY_SUFFIX,
     array_without_channels,
     bands_error,
-    not_a_picture,
+    not_rgb_error,
     read_bands,
 )
 from pixelwise.datasets.reading.decoding import Decoded, decode
@@ -29,14 +29,14 @@ DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is worth knowing about a decoded image besides its pixels.
+    """Facts about a decoded image besides its pixels.
 
     Attributes:
         format: Format by the file's content: `JPEG`, `PNG`, `WEBP`, `TIFF`, `BMP` or `GIF`.
         stored_size: (height, width) before the EXIF orientation is applied.
         orientation: EXIF orientation, 1 (upright) to 8.
         transparent: Whether any pixel is not opaque.
-        animated: Whether there are more frames than the first, which is the one used.
+        animated: Whether there are frames after the first, which is the one used.
     """
 
     format: str
@@ -47,14 +47,14 @@ class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_image(path: Path, reading: Reading) -> np.ndarray:
-    """The image as uint8 (H, W, 3) RGB, upright unless `reading.exif` is `ignore`.
+    """Read an image as uint8 (H, W, 3) RGB, upright unless `reading.exif` is `ignore`.
 
-    With `reading.channels` it is uint8 (H, W, C) of these channels; see `pixelwise.datasets.reading.bands`.
+    With `reading.channels`, the result is uint8 (H, W, C) of these channels; see `pixelwise.datasets.reading.bands`.
 
     Raises:
         DataError: D101 truncated or damaged, D102 not an image, D104 more than 8 bits per channel
-            and no `input_range`, D105 bands that need `channels`, D106 it lacks a channel, D120 too many
-            pixels, D131 not readable.
+            and no `input_range`, D105 bands that need `channels`, D106 a missing channel, D120 too many
+            pixels, D131 unreadable.
     """
     return load_image(path, reading)[0]
 
@@ -97,7 +97,7 @@ def load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
 
 
 def _orientation(image: Image.Image) -> int:
-    # A damaged EXIF block says nothing about the pixels: the image is then taken as it is.
+    # With a damaged EXIF block, the image is taken as stored.
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:
@@ -106,7 +106,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _to_rgb(image: Image.Image, reading: Reading) -> tuple[np.ndarray, bool]:
-    """uint8 (H, W, 3) of a mode with 8 bits per channel, and whether any pixel is not opaque."""
+    """Convert an image with 8 bits per channel to uint8 (H, W, 3); also tells whether any pixel is not opaque."""
     if not image.has_transparency_data:
         return np.array(image if image.mode == "RGB" else image.convert("RGB")), False
     rgba = np.array(image.convert("RGBA"))
@@ -118,7 +118,7 @@ def _to_rgb(image: Image.Image, reading: Reading) -> tuple[np.ndarray, bool]:
 
 
 def _holds_bands(path: Path) -> bool:
-    """Whether a file is read band by band: by its name for arrays, by its first bytes for TIFF."""
+    """Whether a file is read band by band: arrays by their extension, TIFF files by their first bytes."""
     if path.suffix.lower() == ARRAY_SUFFIX:
         return True
     try:
@@ -131,27 +131,27 @@ def _holds_bands(path: Path) -> bool:
 
 
 def _choose_channels(rgb: np.ndarray, path: Path, channels: tuple[int, ...]) -> np.ndarray:
-    """Channels of a picture that has three.
+    """Select channels of an image that has three.
 
     Raises:
-        DataError: D106, it has no such channel.
+        DataError: D106, the image lacks a channel.
     """
     if max(channels) >= rgb.shape[2]:
         raise DataError(
             "D106",
             f"{printable(path)}: the image has 3 channels (0..2); data.channels asks for {list(channels)}",
-            "images with more bands are TIFF files or NumPy arrays (.npy)",
+            "more channels are read from TIFF files and NumPy arrays (.npy) only",
         )
     return np.ascontiguousarray(rgb[..., list(channels)])
 
 
 def _stretch(values: np.ndarray, path: Path, reading: Reading) -> np.ndarray:
-    """(H, W) of more than 8 bits -> uint8 (H, W, 3), by the user's `input_range`."""
+    """Map (H, W) values of more than 8 bits to uint8 (H, W, 3) by the user's `input_range`."""
     if reading.input_range is None:
-        # Finite values only: a float TIFF marks holes with NaN.
+        # Finite values only: float TIFFs mark missing data with NaN.
         finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
         low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
-        raise _deep_image(path, f"values {low:g}..{high:g}", "for example data.input_range=[0, 65535]")
+        raise _deep_image(path, f"values {low:g}..{high:g}", "for example, data.input_range=[0, 65535]")
     low, high = reading.input_range
     if not low < high:
         raise RecipeError("R203", f"data.input_range is [{low}, {high}]; expected low < high", "for example [0, 65535]")
@@ -161,7 +161,7 @@ def _stretch(values: np.ndarray, path: Path, reading: Reading) -> np.ndarray:
 
 
 def _check_deep_color(decoded: Decoded, path: Path, reading: Reading) -> None:
-    """Pillow keeps the upper 8 of 16 bits of colour images: right for the full range only."""
+    """Refuse 16-bit colour unless `input_range` is the full range, the only one that Pillow's upper 8 bits suit."""
     if "16" in decoded.raw_mode and reading.input_range != (0, 65535):
         raise _deep_image(
             path,
@@ -171,14 +171,14 @@ def _check_deep_color(decoded: Decoded, path: Path, reading: Reading) -> None:
 
 
 def _check_further_bands(decoded: Decoded, path: Path) -> None:
-    """Pillow drops bands that are neither colour nor transparency, such as near infrared after red, green and blue."""
+    """Refuse bands that Pillow drops: those that are neither colour nor alpha, such as near infrared after RGB."""
     if decoded.format != "TIFF":
         return
     tags = getattr(decoded.image, "tag_v2", {})
     further = tags.get(ExifTags.Base.ExtraSamples, ())
     if 0 in (further if isinstance(further, tuple) else (further,)):
         deep = np.uint16 if "16" in decoded.raw_mode else np.uint8
-        raise not_a_picture(path, int(tags.get(ExifTags.Base.SamplesPerPixel, 1)), np.dtype(deep))
+        raise not_rgb_error(path, int(tags.get(ExifTags.Base.SamplesPerPixel, 1)), np.dtype(deep))
     if decoded.animated and (stacked := bands_error(path)) is not None:
         raise stacked
 
@@ -186,6 +186,6 @@ def _check_further_bands(decoded: Decoded, path: Path) -> None:
 def _deep_image(path: Path, found: str, help: str) -> DataError:
     return DataError(
         "D104",
-        f"{printable(path)}: the image has {found}; expected 8 bits per channel, and clipping would destroy it",
-        f"say which values become 0 and 255: {help}",
+        f"{printable(path)}: the image has {found}; expected 8 bits per channel (clipping would destroy the image)",
+        f"choose the values that become 0 and 255: {help}",
     )

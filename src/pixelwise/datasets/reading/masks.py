@@ -1,4 +1,4 @@
-"""Masks to class ids: decoded, translated by the label table, or refused with what is wrong."""
+"""Reading of masks: decoding, translation to class ids by the label table, and errors for invalid masks."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import IGNORE_BIT
 from pixelwise.storage import printable
 
-# Pillow stretches grey values of 2 and 4 bits to 0..255: right for an image, wrong for ids.
+# Pillow stretches 2-bit and 4-bit grey values to 0..255: right for an image, wrong for ids.
 _GREY_STEP = {"L;2": 85, "L;4": 17}
 
 
 class RawMask(NamedTuple):
-    """A decoded mask before its values mean anything.
+    """A decoded mask whose values are not interpreted yet.
 
     Attributes:
         values: (H, W) integers, or uint8 (H, W, 3) colours.
         palette: uint8 (n, 3) colours of the ids, for palette images.
-        encoding: How the mask is stored, in words, such as `palette PNG`.
+        encoding: Storage format in words, such as `palette PNG`.
         lossless: Whether the file format keeps every value exactly.
-        grey_rgb: Whether the file is an RGB picture of which every pixel is grey; `values` are these greys.
+        grey_rgb: Whether the file is an RGB image with only grey pixels; `values` are their grey levels.
     """
 
     values: np.ndarray
@@ -49,12 +49,12 @@ class RawMask(NamedTuple):
 
 
 class Translation(NamedTuple):
-    """A mask in class ids, and what could not be translated.
+    """A mask translated to class ids, and the values that are not in the label table.
 
     Attributes:
         labels: uint8 (H, W) class ids with 255 = ignored.
-        unknown_ids: Raw value -> pixels, where the label table does not name it.
-        unknown_colors: `0xrrggbb` -> pixels, where the label table does not name it.
+        unknown_ids: Raw value that is not in the label table -> number of pixels.
+        unknown_colors: Colour `0xrrggbb` that is not in the label table -> number of pixels.
     """
 
     labels: np.ndarray
@@ -63,12 +63,12 @@ class Translation(NamedTuple):
 
 
 class ClassLabels(NamedTuple):
-    """The masks of all classes of one image, read.
+    """The masks of all classes of one image, combined.
 
     Attributes:
-        labels: int32 (H, W), bit k is class k, `IGNORE_BIT` alone where ignored; None where a mask is wrong.
-        errors: What is wrong, with the file.
-        encoding: How the first mask is stored, as in `RawMask`.
+        labels: int32 (H, W), bit k is class k, `IGNORE_BIT` alone where ignored; None if a mask is invalid.
+        errors: Invalid masks with their errors.
+        encoding: Storage format of the first mask, as in `RawMask`.
     """
 
     labels: np.ndarray | None
@@ -79,13 +79,13 @@ class ClassLabels(NamedTuple):
 def read_class_masks(
     sample: Sample, dataset: Dataset, size: tuple[int, int] | None, facts: ImageFacts | None = None
 ) -> ClassLabels:
-    """The masks of multi-label data as one bit field; what is wrong with them is collected.
+    """Read the masks of multi-label data as one bit field, collecting the errors of all masks.
 
     Args:
         sample: A sample of `dataset`; a class without a mask is absent.
-        dataset: The data set, whose reading options are used.
+        dataset: Data set whose label table and reading options are used.
         size: (height, width) of the image; None takes that of the first mask.
-        facts: Facts about the image where it was read; its rotation explains sizes that differ.
+        facts: Facts about the image, if it was read; its orientation can explain a different size.
     """
     errors: list[tuple[Path, DataError]] = []
     labels, ignored, encoding = None if size is None else np.zeros(size, np.int32), None, ""
@@ -115,11 +115,11 @@ def read_class_masks(
     return ClassLabels(None if errors else labels, errors, encoding)
 
 
-def sound(found: ClassLabels) -> np.ndarray:
-    """The labels.
+def valid_labels(found: ClassLabels) -> np.ndarray:
+    """The labels, if all masks are valid.
 
     Raises:
-        DataError: The first error of a mask.
+        DataError: Error of the first invalid mask.
     """
     if found.labels is None:
         raise found.errors[0][1]
@@ -127,15 +127,15 @@ def sound(found: ClassLabels) -> np.ndarray:
 
 
 def _presence(path: Path, raw: RawMask, threshold: int | None) -> np.ndarray:
-    """The pixels at which the mask of one class is not black: bool (H, W).
+    """The pixels where the mask of one class is not black: bool (H, W).
 
     Raises:
         DataError: D202 more than two values, D203 a lossy format, D205 colours.
     """
-    where, help = printable(path), "export it as PNG of 0 and 255, or say what counts: data.mask_threshold=128"
+    where, help = printable(path), "export it as a PNG with 0 and 255, or set a threshold: data.mask_threshold=128"
     if threshold is None and not raw.lossless:
         raise DataError(
-            "D203", f"{where}: the mask is a {raw.encoding} file, whose compression blurs black and white", help
+            "D203", f"{where}: the mask is a {raw.encoding} file, whose lossy compression blurs black and white", help
         )
     if raw.values.ndim == 3:
         raise DataError("D205", f"{where}: the mask of one class is an RGB image; expected black and white", help)
@@ -143,7 +143,8 @@ def _presence(path: Path, raw: RawMask, threshold: int | None) -> np.ndarray:
     if unknown:
         raise DataError(
             "D202",
-            f"{where}: mask contains {describe_counts(unknown)}; the mask of one class holds 0 and 255, or 0 and 1",
+            f"{where}: mask contains {describe_counts(unknown)}; expected 0 and 255, or 0 and 1, in the mask of one "
+            "class",
             help,
         )
     return present
@@ -152,12 +153,12 @@ def _presence(path: Path, raw: RawMask, threshold: int | None) -> np.ndarray:
 def load_mask(path: Path, table: LabelTable, *, max_pixels: int) -> RawMask:
     """Decode a mask without interpreting its values.
 
-    Palette images give their indices, unless `table` knows colours only; 1-bit images give 0 and
-    1; an RGB image whose three channels are equal everywhere counts as one channel.
+    Palette images yield their indices, unless `table` holds colours only; 1-bit images yield 0 and 1; an RGB image
+    whose three channels are equal everywhere counts as one channel.
 
     Raises:
-        DataError: D205 for floating-point masks and arrays that are no (H, W) integers; D101, D102, D120,
-            D131 as `read_image`.
+        DataError: D205 for floating-point masks and arrays other than (H, W) integers; D101, D102, D120 and D131 as in
+            `read_image`.
     """
     if path.suffix.lower() == ARRAY_SUFFIX:
         array = read_array_mask(path, max_pixels)
@@ -182,8 +183,8 @@ def load_mask(path: Path, table: LabelTable, *, max_pixels: int) -> RawMask:
     elif image.mode == "F":
         raise DataError(
             "D205",
-            f"{printable(path)}: the mask holds floating-point numbers; expected class ids",
-            "export it as 8-bit PNG",
+            f"{printable(path)}: the mask holds floating-point values; expected class ids",
+            "export it as an 8-bit PNG",
         )
     else:
         values, kind = np.array(image.convert("RGBA").convert("RGB")), "RGB"
@@ -193,16 +194,16 @@ def load_mask(path: Path, table: LabelTable, *, max_pixels: int) -> RawMask:
 
 
 def translate(raw: RawMask, table: LabelTable) -> Translation:
-    """Class ids of a decoded mask. RGB masks without a colour table give all-ignored labels."""
+    """Translate a decoded mask to class ids. An RGB mask without a colour table becomes ignored everywhere."""
     if raw.values.ndim == 2:
         labels, unknown = table.map_ids(raw.values)
         return Translation(labels, unknown, {})
-    labels, unknown = table.map_colors(raw.values) if table.colors else _nothing_known(raw.values)
+    labels, unknown = table.map_colors(raw.values) if table.colors else _all_unknown(raw.values)
     return Translation(labels, {}, unknown)
 
 
 def mask_error(path: Path, raw: RawMask, translation: Translation, dataset: Dataset) -> DataError | None:
-    """What is wrong with the values of a mask: D202, D203, D205, or None."""
+    """D202, D203 or D205 for a mask with invalid values, else None."""
     where, table = printable(path), dataset.label_table
     if not raw.lossless and table.threshold is None:
         total = raw.values.shape[0] * raw.values.shape[1]
@@ -210,15 +211,15 @@ def mask_error(path: Path, raw: RawMask, translation: Translation, dataset: Data
         return DataError(
             "D203",
             f"{where}: the mask is stored as {raw.encoding}, whose compression changes class ids at every edge; "
-            f"{100 * unknown / total:.3g} % of the pixels have no meaning",
+            f"{100 * unknown / total:.3g} % of the pixels have values outside the label table",
             explain_lossy(count_values(raw.values) if raw.values.ndim == 2 else {}),
         )
     if translation.unknown_ids:
-        seen = count_values(raw.values)
+        counts = count_values(raw.values)
         return DataError(
             "D202",
             f"{where}: mask contains {describe_counts(translation.unknown_ids)}; expected {describe_ids(table.ids)}",
-            explain_unknown_ids(translation.unknown_ids, seen, len(dataset.classes)),
+            explain_unknown_ids(translation.unknown_ids, counts, len(dataset.classes)),
         )
     if translation.unknown_colors and not table.colors:
         colors = translation.unknown_colors
@@ -241,6 +242,6 @@ def _is_grey(rgb: np.ndarray) -> bool:
     return bool((rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all())
 
 
-def _nothing_known(rgb: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
+def _all_unknown(rgb: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
     codes = color_codes(rgb)
     return np.full(codes.shape, 255, np.uint8), count_values(codes)

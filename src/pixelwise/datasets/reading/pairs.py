@@ -1,4 +1,4 @@
-"""Labels, and images together with them, as training and evaluation read them."""
+"""Reading of labels, and of images with their labels, for training and evaluation."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import numpy as np
 
 from pixelwise.datasets.reading.fitting import fit_labels, rotation_error
 from pixelwise.datasets.reading.images import load_image
-from pixelwise.datasets.reading.masks import load_mask, mask_error, read_class_masks, sound, translate
+from pixelwise.datasets.reading.masks import load_mask, mask_error, read_class_masks, translate, valid_labels
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
 
 
 def read_labels(sample: Sample, dataset: Dataset, size: tuple[int, int] | None = None) -> np.ndarray:
-    """The mask of `sample` as uint8 (H, W) class ids with 255 = ignored; of multi-label data int32 bit fields.
+    """Read the mask of `sample` as uint8 (H, W) class ids with 255 = ignored; multi-label data as int32 bit fields.
 
     Args:
         sample: A sample of `dataset`.
-        dataset: The data set, whose label table and reading options are used.
-        size: (height, width) the labels must have, the image's; None takes any. A mask of another
-            size is an error, or is resized by nearest neighbour where `mask_resize` allows it.
+        dataset: Data set whose label table and reading options are used.
+        size: (height, width) of the image, which the labels must have; None accepts any size. A mask of another size
+            is an error, unless `mask_resize` allows nearest-neighbour resizing.
 
     Raises:
         DataError: D201 wrong size, D202 unknown ids, D203 colours outside the table or a lossy
@@ -30,7 +30,7 @@ def read_labels(sample: Sample, dataset: Dataset, size: tuple[int, int] | None =
             "D220", f"{printable(sample.image_path)}: the image has no mask", "add the mask, or leave the image out"
         )
     if dataset.multilabel:
-        return sound(read_class_masks(sample, dataset, size))
+        return valid_labels(read_class_masks(sample, dataset, size))
     raw = load_mask(sample.mask_path, dataset.label_table, max_pixels=dataset.reading.max_pixels)
     translation = translate(raw, dataset.label_table)
     error = mask_error(sample.mask_path, raw, translation, dataset)
@@ -40,7 +40,7 @@ def read_labels(sample: Sample, dataset: Dataset, size: tuple[int, int] | None =
 
 
 def read_pair(sample: Sample, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Image and labels of equal size: uint8 (H, W, 3) and uint8 (H, W), or int32 of multi-label data.
+    """Read image and labels of equal size: uint8 (H, W, 3) and uint8 (H, W), or int32 (H, W) for multi-label data.
 
     Raises:
         DataError: D110, the mask fits the image only without (or with) its EXIF rotation; those of
@@ -48,7 +48,7 @@ def read_pair(sample: Sample, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]
     """
     image, facts = load_image(sample.image_path, dataset.reading)
     if dataset.multilabel and sample.mask_path is not None:
-        return image, sound(read_class_masks(sample, dataset, (image.shape[0], image.shape[1]), facts))
+        return image, valid_labels(read_class_masks(sample, dataset, (image.shape[0], image.shape[1]), facts))
     labels = read_labels(sample, dataset)
     error = rotation_error(sample, image.shape[:2], labels.shape, facts.orientation, dataset.reading)
     if error is not None:

@@ -1,8 +1,8 @@
-"""PNG files of 8-bit RGB and nothing else, decoded by imagecodecs: the same pixels in half of Pillow's time.
+"""Fast decoding of plain 8-bit RGB PNG files by imagecodecs: the same pixels in half of Pillow's time.
 
-Many data sets are made of such files, and decoding them is most of what reading them takes. Whatever is out of the
-ordinary - transparency, an EXIF rotation, animation, other depths, a byte that its checksum does not confirm - is
-left to Pillow, which then decides what the pixels are and what is wrong.
+Many data sets consist of such files, and decoding takes most of the time to read them. Anything out of the ordinary
+(transparency, EXIF rotation, animation, other bit depths, a checksum that does not match) is left to Pillow, which then
+determines the pixels or the error.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from pixelwise.datasets.reading.decoding import open_regular
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGB_8_BITS = bytes([8, 2, 0, 0, 0])
 """Bit depth, colour type, compression, filter method, no interlacing."""
-_PIXELS = frozenset((b"IHDR", b"IDAT", b"IEND"))
-_WITHOUT_MEANING = frozenset((b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"tIME", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"bKGD"))
-"""Chunks that change no pixel: Pillow does not manage colours either."""
+_PIXEL_CHUNKS = frozenset((b"IHDR", b"IDAT", b"IEND"))
+_IGNORED_CHUNKS = frozenset((b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"tIME", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"bKGD"))
+"""Chunks that change no pixel: Pillow does no colour management either."""
 _HEADER = struct.Struct(">II5s")
 _CHUNK = struct.Struct(">I4s")
 
 
 def read_plain_png(path: Path, *, max_pixels: int) -> np.ndarray | None:
-    """The pixels of a whole and plain PNG file, uint8 (H, W, 3) RGB; None for every other file.
+    """The pixels of an intact plain PNG file, uint8 (H, W, 3) RGB; None for every other file.
 
     Args:
-        path: A file of any kind.
+        path: File of any format.
         max_pixels: Files with more pixels are not decoded.
 
     Raises:
-        DataError: D131, the file cannot be read or is no regular file.
+        DataError: D131, the file is unreadable or not a regular file.
     """
     start = len(_SIGNATURE) + _CHUNK.size
     with open_regular(path) as stream:
@@ -51,25 +51,25 @@ def read_plain_png(path: Path, *, max_pixels: int) -> np.ndarray | None:
         return None
     try:
         return imagecodecs.png_decode(needed)
-    except (imagecodecs.PngError, UnicodeDecodeError):  # the latter where a damaged byte is quoted
+    except (imagecodecs.PngError, UnicodeDecodeError):  # the latter if the error message quotes a damaged byte
         return None
 
 
 def _pixel_chunks(content: bytes) -> bytes | None:
-    """A PNG file without the chunks that change no pixel; None if it has others, or is not whole.
+    """A PNG file without the chunks that change no pixel; None if it has unknown chunks or is damaged.
 
-    The decoder would print what it thinks of a colour profile.
+    The decoder would print warnings about colour profiles.
     """
     view, position = memoryview(content), len(_SIGNATURE)
     needed: list[bytes | memoryview] = [_SIGNATURE]
     while position + _CHUNK.size <= len(content):
         length, kind = _CHUNK.unpack_from(content, position)
         end = position + _CHUNK.size + length
-        if (kind not in _PIXELS and kind not in _WITHOUT_MEANING) or end + 4 > len(content):
+        if (kind not in _PIXEL_CHUNKS and kind not in _IGNORED_CHUNKS) or end + 4 > len(content):
             return None
         if zlib.crc32(view[position + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
             return None
-        if kind in _PIXELS:
+        if kind in _PIXEL_CHUNKS:
             needed.append(view[position : end + 4])
         if kind == b"IEND":
             return b"".join(needed) if end + 4 == len(content) else None

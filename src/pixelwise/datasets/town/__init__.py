@@ -1,1 +1,1 @@
-"""Street scenes drawn by rule, with exact labels: data without a download."""
+"""Procedurally drawn street scenes with exact labels: data without a download."""

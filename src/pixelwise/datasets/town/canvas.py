@@ -1,4 +1,4 @@
-"""A picture and its labels, drawn together through one camera.
+"""The canvas: an image and its labels, drawn together through one camera.
 
 World coordinates are metres: x to the right of the camera, y up from the ground, z ahead. Every
 labelled primitive paints the same pixels in both arrays, so labels are exact by construction.
@@ -21,7 +21,7 @@ Points = np.ndarray | Sequence[Sequence[float]] | Sequence[Sequence[Sequence[flo
 
 _FRACTION_BITS = 4
 NEAREST = 1.2
-"""Nothing closer to the camera (metres) is drawn."""
+"""Nothing closer to the camera is drawn, in metres."""
 
 _NAMES = (*CAMVID.names, "void")
 LABEL = {name: label for label, name in enumerate(_NAMES)}
@@ -29,12 +29,12 @@ LABEL = {name: label for label, name in enumerate(_NAMES)}
 
 
 def mix(a: RGB, b: RGB, share: float) -> RGB:
-    """`share` of colour `b` in colour `a`."""
+    """Colour `a` with a share of colour `b` mixed in."""
     return (a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share, a[2] + (b[2] - a[2]) * share)
 
 
 def scale(color: RGB, factor: float) -> RGB:
-    """A lighter or darker colour."""
+    """The colour, lightened or darkened by `factor`."""
     return (color[0] * factor, color[1] * factor, color[2] * factor)
 
 
@@ -42,26 +42,26 @@ def jitter(rng: np.random.Generator, color: RGB, spread: float, *, tint: float =
     """A random colour near `color`.
 
     Args:
-        rng: Random generator that decides the change.
-        color: Colour to vary.
-        spread: Brightness changes by up to this share.
-        tint: Every channel changes besides by up to `spread * tint` grey levels.
+        rng: Random generator to draw from.
+        color: Colour to start from.
+        spread: Largest relative change of brightness.
+        tint: Every channel also changes by up to `spread * tint` grey levels.
     """
-    # One call instead of four: a scene needs some thousand colours.
+    # One call instead of four: a scene needs thousands of colours.
     light, red, green, blue = (2 * rng.random(4) - 1).tolist()
     factor, shift = 1 + spread * light, spread * tint
     return (color[0] * factor + shift * red, color[1] * factor + shift * green, color[2] * factor + shift * blue)
 
 
 class Camera(NamedTuple):
-    """A camera, and how the street runs ahead of it.
+    """A camera, and the bend of the street ahead of it.
 
     Attributes:
         horizon: Row of the horizon.
         center: Column of the vanishing point.
         focal: Focal length in pixels.
         eye: Height of the camera above the ground in metres.
-        bend: Sideways shift of the street in metres per square metre of distance.
+        bend: Sideways shift of the street in metres per squared metre of distance.
     """
 
     horizon: float
@@ -72,13 +72,13 @@ class Camera(NamedTuple):
 
 
 class Canvas:
-    """The two arrays and the camera.
+    """An image, its labels, and the camera through which both are drawn.
 
     Args:
         size: (height, width) of the arrays.
-        camera: The camera through which everything is drawn.
+        camera: Camera through which everything is drawn.
         haze: Colour that distant things fade to.
-        visibility: Distance in metres at which two thirds of a colour are haze.
+        visibility: Distance in metres at which a colour is about two thirds haze.
 
     Attributes:
         image: uint8 (H, W, 3) RGB.
@@ -107,12 +107,12 @@ class Canvas:
         return self.center + self.focal * (x / z + self.bend * z), self.horizon + self.focal * (self.eye - y) / z
 
     def is_visible(self, x: float, z: float, reach: float) -> bool:
-        """Whether something at (x, z) that extends `reach` metres to each side is within the picture."""
+        """Whether something at (x, z) that extends `reach` metres to each side is within the image."""
         column, margin = self.point(x, 0, z)[0], self.pixels(reach, z)
         return -margin < column < self.labels.shape[1] + margin
 
     def pixels(self, metres: float, z: float) -> float:
-        """How many pixels a length covers at distance `z`."""
+        """Number of pixels that a length in metres covers at distance `z`."""
         return self.focal * metres / max(z, NEAREST)
 
     def faded(self, color: RGB, z: float) -> RGB:
@@ -120,14 +120,14 @@ class Canvas:
         return mix(color, self.haze, 1 - math.exp(-max(z, 0) / self.visibility))
 
     def polygon(self, points: Points, color: RGB, label: int | None = None) -> None:
-        """Fill a polygon given in pixels, (N, 2); without a label the labels below stay."""
+        """Fill a polygon given in pixels, (N, 2); without a label, the existing labels stay."""
         fixed = _fixed(points)
         cv2.fillPoly(self.image, [fixed], _color(color), cv2.LINE_8, _FRACTION_BITS)
         if label is not None:
             cv2.fillPoly(self.labels, [fixed], label, cv2.LINE_8, _FRACTION_BITS)
 
     def details(self, polygons: Points, color: RGB) -> None:
-        """Fill many polygons of one colour that do not overlap, (P, N, 2), in the image only."""
+        """Fill non-overlapping polygons of one colour given in pixels, (P, N, 2), in the image only."""
         cv2.fillPoly(self.image, list(_fixed(polygons)), _color(color), cv2.LINE_8, _FRACTION_BITS)
 
     def face(self, points: Sequence[tuple[float, float, float]], color: RGB, label: int | None = None) -> None:
@@ -145,7 +145,7 @@ class Canvas:
     def ellipse(
         self, center: Point, axes: tuple[float, float], color: RGB, label: int | None = None, angle: float = 0
     ) -> None:
-        """Fill an ellipse given in pixels: center (column, row) and half axes (horizontal, vertical)."""
+        """Fill an ellipse given in pixels: centre (column, row) and half axes (horizontal, vertical)."""
         at = (int(center[0] * 2**_FRACTION_BITS), int(center[1] * 2**_FRACTION_BITS))
         radii = (max(int(axes[0] * 2**_FRACTION_BITS), 8), max(int(axes[1] * 2**_FRACTION_BITS), 8))
         style = (-1, cv2.LINE_8, _FRACTION_BITS)

@@ -1,4 +1,4 @@
-"""The ground: road, markings, pavements, grass and the shadows on them."""
+"""The ground: road, markings, pavements and grass, and the shadows on them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pixelwise.datasets.town.weather import Side, Weather
 FARTHEST = 150.0
 
 
-# Sample distances of everything that runs along the street; dense near the camera, where it bends most.
+# Distances at which outlines along the street are sampled; dense near the camera, where they bend most.
 _ALONG = (1.6, 2.2, 3, 4, 5.5, 8, 11, 15, 21, 30, 45, 70, 105)
 
 
@@ -27,7 +27,7 @@ def strip(inner: float, outer: float, near: float = NEAREST, far: float = FARTHE
 
 
 def _bars(left: float, right: float, starts: np.ndarray, length: float) -> np.ndarray:
-    """World corners (P, 4, 3) of rectangles on the ground that begin at the distances `starts`."""
+    """World corners (P, 4, 3) of rectangles on the ground that start at the distances `starts`."""
     bars = np.zeros((len(starts), 4, 3))
     bars[:, :2, 0], bars[:, 2:, 0] = left, right
     bars[:, 0, 2] = bars[:, 3, 2] = starts
@@ -67,7 +67,7 @@ def draw_ground(canvas: Canvas, rng: np.random.Generator, sides: tuple[Side, Sid
 
 
 def _road_surface(canvas: Canvas, rng: np.random.Generator, asphalt: RGB, sides: tuple[Side, Side]) -> None:
-    """Patches, tracks and markings; all of it is road."""
+    """Patches, markings and a zebra crossing; all of it is labelled road."""
     left, right = -sides[0].kerb, sides[1].kerb
     for _ in range(rng.integers(2, 6)):
         x, z = rng.uniform(left, right), rng.uniform(3, 30)
@@ -94,7 +94,7 @@ def _road_surface(canvas: Canvas, rng: np.random.Generator, asphalt: RGB, sides:
 
 
 def draw_shadows(canvas: Canvas, rng: np.random.Generator, weather: Weather, sides: tuple[Side, Side]) -> None:
-    """Darken parts of the ground: a row of houses against the sun, trees, and single blots."""
+    """Darken parts of the ground with the shadows of a row of houses and with scattered patches."""
     if weather.shadow < 0.06:
         return
     dark = np.zeros(canvas.labels.shape, np.uint8)

@@ -36,7 +36,7 @@ _RUBBER: RGB = (26, 26, 28)
 
 
 def draw_car(canvas: Canvas, rng: np.random.Generator, x: float, z: float, *, across: bool = False) -> None:
-    """A car whose near end is at distance `z`, its middle at `x`; `across` shows its side."""
+    """A car with its near end at distance `z` and its centre at `x`; with `across`, it is seen from the side."""
     label = LABEL["car"]
     paint = jitter(rng, _pick(rng, _CAR_COLORS), 0.2)
     length, width = rng.uniform(3.8, 4.8), rng.uniform(1.65, 1.9)
@@ -68,7 +68,7 @@ def draw_car(canvas: Canvas, rng: np.random.Generator, x: float, z: float, *, ac
 
 
 def draw_person(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
-    """A standing or walking person, a child now and then."""
+    """A standing or walking person, occasionally a child."""
     label = LABEL["pedestrian"]
     tall = rng.uniform(1.1, 1.35) if rng.random() < 0.12 else rng.uniform(1.58, 1.88)
     at, unit = _place(canvas, x, z, tall)
@@ -89,7 +89,7 @@ def draw_person(canvas: Canvas, rng: np.random.Generator, x: float, z: float) ->
 
 
 def draw_bicyclist(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
-    """A person on a bicycle, seen from the side or from behind; both are one class."""
+    """A person on a bicycle, seen from the side or from behind; person and bicycle are one class."""
     label = LABEL["bicyclist"]
     at, unit = _place(canvas, x, z, 1.0)
     coat, trousers = (canvas.faded(jitter(rng, _pick(rng, _CLOTH), 0.3), z) for _ in range(2))
@@ -106,7 +106,7 @@ def draw_bicyclist(canvas: Canvas, rng: np.random.Generator, x: float, z: float)
         seat = -0.16 * way
         for wheel in (-0.52, 0.52):
             canvas.ellipse(at(wheel, 0.34), (0.33 * unit, 0.33 * unit), canvas.faded(_RUBBER, z), label)
-            # Between the spokes one sees the street; it is labelled as bicycle, as in CamVid.
+            # The street seen between the spokes is labelled bicyclist, as in CamVid.
             canvas.ellipse(at(wheel, 0.34), (0.25 * unit, 0.25 * unit), canvas.faded((104, 104, 102), z))
         canvas.line([at(-0.52, 0.34), at(seat, 0.95), at(0, 0.3), at(0.52, 0.34)], 0.06 * unit, frame, label)
         canvas.line([at(0.52 * way, 0.34), at(0.42 * way, 1.02)], 0.05 * unit, frame, label)
@@ -130,7 +130,7 @@ def draw_tree(canvas: Canvas, rng: np.random.Generator, x: float, z: float, *, l
     crown, middle = spread * unit, height - 0.9 * spread
     trunk = canvas.faded(jitter(rng, (84, 66, 50), 0.3), z)
     canvas.line([at(0, 0), at(0, middle)], height * 0.045 * unit, trunk, label)
-    # Clumps of a distant crown would be smaller than a pixel.
+    # The clumps of a distant crown would be smaller than a pixel.
     num_clumps = 14 if crown > 16 else 6
     for clump, (turn, far, size, flat, tilt) in enumerate(rng.random((num_clumps, 5)).tolist()):
         far, turn = math.sqrt(far), 2 * math.pi * turn
@@ -151,7 +151,7 @@ def draw_hedge(canvas: Canvas, rng: np.random.Generator, x: float, z: float, *, 
 
 
 def draw_lamp(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
-    """A street lamp that leans over the road, or a plain mast."""
+    """A street lamp leaning over the road, or a plain mast."""
     label = LABEL["pole"]
     height, reach = rng.uniform(5.5, 8.5), -math.copysign(rng.uniform(0.8, 2.2), x)
     at, unit = _place(canvas, x, z, 1.0)
@@ -206,7 +206,7 @@ def draw_fence(canvas: Canvas, rng: np.random.Generator, x: float, near: float, 
         canvas.polygon(canvas.project(outline), canvas.faded(scale(paint, 0.95), middle), LABEL["fence"])
         step, gap, tone = 1.1, 0.06, scale(paint, 0.72)
     else:
-        # A railing shows some of the ground behind it, and still is fence in every pixel.
+        # The ground shows through a railing, but every pixel is labelled fence.
         canvas.polygon(canvas.project(outline), canvas.faded(mix(paint, (112, 110, 104), 0.55), middle), LABEL["fence"])
         step, gap, tone = 0.55, 0.16, scale(paint, 0.7)
     low, high = 0.03 * height, 0.97 * height
@@ -227,7 +227,7 @@ def draw_clutter(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -
 def _place(canvas: Canvas, x: float, z: float, size: float) -> tuple[Callable[[float, float], Point], float]:
     """A function from (right, up), in multiples of `size` metres from the foot at (x, z), to pixels.
 
-    The second value is how many pixels `size` covers there.
+    The second value is the number of pixels that `size` covers there.
     """
     column, row = canvas.point(x, 0, z)
     unit = canvas.pixels(size, z)
@@ -249,7 +249,7 @@ def _box(
     if y[1] < canvas.eye:
         top = [(x[0], y[1], z[0]), (x[1], y[1], z[0]), (x[1], y[1], z[1]), (x[0], y[1], z[1])]
         canvas.face(top, scale(color, 1.12), label)
-    # Which side is seen depends on where the bend of the street puts the box.
+    # The visible side depends on where the bend of the street puts the box.
     left, right = canvas.point(x[0], 0, z[0])[0], canvas.point(x[1], 0, z[0])[0]
     side = x[0] if left > canvas.center else x[1] if right < canvas.center else None
     if side is not None:
@@ -265,8 +265,8 @@ def _cabin(
     """Windows and roof: narrower at the top than at the waist."""
     label = LABEL["car"]
     left, right = canvas.point(x[0], 0, z[0])[0], canvas.point(x[1], 0, z[0])[0]
-    for seen, edge, inward in ((left > canvas.center, x[0], taper), (right < canvas.center, x[1], -taper)):
-        if seen:
+    for visible, edge, inward in ((left > canvas.center, x[0], taper), (right < canvas.center, x[1], -taper)):
+        if visible:
             lean = 0.25 * (z[1] - z[0]) if z[1] - z[0] > 2.2 else 0.0
             side = [
                 (edge, y[0], z[0]),

@@ -1,4 +1,4 @@
-"""The roadside: houses, trees and hedges behind the pavement, people and poles on it."""
+"""The roadside: houses, trees and hedges behind the pavement; people and poles on it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pixelwise.datasets.town.objects import (
 from pixelwise.datasets.town.weather import Side
 
 Painter = tuple[float, Callable[[], None]]
-"""A distance and what to draw there; the farthest is drawn first."""
+"""Distance and the function that draws there; the farthest is drawn first."""
 
 
 WALLS: tuple[RGB, ...] = (
@@ -39,14 +39,14 @@ LEAVES: tuple[RGB, ...] = ((74, 104, 48), (58, 88, 46), (96, 112, 52), (128, 110
 
 
 def behind_pavement(canvas: Canvas, rng: np.random.Generator, side: Side, leaves: RGB) -> list[Painter]:
-    """Houses, gardens and parks, stretch by stretch."""
+    """Houses, gardens and parks along one side, section by section."""
     painters: list[Painter] = []
     z = rng.uniform(-6, 2)
     setback = 0.0 if side.kind == "city" else rng.uniform(1.5, 5)
     while z < 100:
         end = z + (rng.uniform(7, 22) if side.kind == "city" else rng.uniform(8, 16))
         if side.is_open(z, end):
-            # Houses end where the side street begins, and go on behind it.
+            # Houses end where the side street begins and continue behind it.
             cut = side.crossing or (z, end)
             if cut[0] - z > 4:
                 painters += _stretch(canvas, rng, side, z, cut[0], setback, leaves)
@@ -65,7 +65,7 @@ def _stretch(
     built = {"city": 0.9, "houses": 0.75, "park": 0.08}[side.kind]
     if far > NEAREST + 0.5 and rng.random() < built:
         height = rng.uniform(8, 19) if side.kind == "city" else rng.uniform(4.5, 8)
-        # Its far end decides: whatever stands along the wall is in front of it.
+        # Sorted by its far end: whatever stands along the wall is in front of it.
         painters.append((far, lambda: _house(canvas, rng, side.sign, x, max(near, NEAREST), far, height)))
     else:
         for _ in range(rng.integers(2, 5)):
@@ -104,7 +104,7 @@ def _hedge_painter(canvas: Canvas, rng: np.random.Generator, x: float, z: float,
 def _house(
     canvas: Canvas, rng: np.random.Generator, sign: int, x: float, near: float, far: float, height: float
 ) -> None:
-    """A facade along the street with windows, the wall that faces the camera, and a roof."""
+    """A facade along the street with windows, the wall facing the camera, and a roof."""
     label = LABEL["building"]
     wall = jitter(rng, WALLS[int(rng.integers(len(WALLS)))], 0.22)
     tone = 0.82 if sign < 0 else 1.0

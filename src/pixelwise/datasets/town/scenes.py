@@ -1,8 +1,8 @@
-"""A synthetic town: street scenes with exact labels in CamVid's 11 classes, drawn by a seed.
+"""A synthetic town: street scenes with exact labels in CamVid's 11 classes, generated from a seed.
 
-Tests, the demonstration and first experiments need images that nobody has to download. Every scene
-is a function of (seed, index, size) alone. Light, weather, clutter and occlusion vary enough that
-a network has to learn, and thin or rare things (poles, signs, bicyclists) stay hard.
+Tests, the demonstration and first experiments need images without a download. Every scene depends on
+(seed, index, size) alone. Light, weather, clutter and occlusion vary enough that a network has to learn, and thin or
+rare objects (poles, signs, bicyclists) stay hard.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from pixelwise.storage.caches import building_entry, entry_path
 from pixelwise.storage.locks import keep_in_use
 
 SPLITS = ("train", "val", "test")
-# Indices of the splits are this far apart: changing the number of images of one changes no other.
+# Offset between the scene indices of the splits, so that a different number of images in one split changes no other.
 _SPLIT_STRIDE = 1_000_000
 _OVERSAMPLING = 2
-# Roughness of the surfaces, as standard deviation in grey levels, by raw id.
+# Roughness of surfaces by raw id, as a standard deviation in grey levels.
 _TEXTURE = np.zeros(256, np.float32)
 for _name, _deviation in (("building", 5), ("road", 4), ("pavement", 6), ("tree", 15), ("fence", 7), ("void", 8)):
     _TEXTURE[LABEL[_name]] = _deviation
 
 
 def draw_scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """One street scene.
+    """Draw one street scene.
 
     Args:
         seed: Seed of the town.
-        index: Number of the scene, 0 or more.
+        index: Index of the scene, 0 or more.
         size: (height, width), each 16 or more.
 
     Returns:
-        uint8 (H, W, 3) RGB and uint8 (H, W) raw ids 0..11 (11 = void), the same for the same
-        arguments and the same versions of NumPy and OpenCV.
+        uint8 (H, W, 3) RGB and uint8 (H, W) raw ids 0..11 (11 = void); identical for identical arguments and versions
+        of NumPy and OpenCV.
     """
     rng = np.random.default_rng([seed, index])
     height, width = size[0] * _OVERSAMPLING, size[1] * _OVERSAMPLING
@@ -67,15 +67,15 @@ def draw_scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray
 
 
 def write_town(root: Path, data: Data, *, observer: Observer = SILENT) -> Path:
-    """Draw a town into the folder `root`: all of it, or nothing.
+    """Draw a town into the folder `root`, completely or not at all.
 
-    Writes `images/{split}/NNNN.png`, palette masks `masks/{split}/NNNN.png` with raw ids 0..11, and
-    a `dataset.toml`, so that the folder also opens as anybody's own data.
+    Writes `images/{split}/NNNN.png`, palette masks `masks/{split}/NNNN.png` with raw ids 0..11, and a `dataset.toml`,
+    so that the folder also opens as custom data.
 
     Args:
-        root: Folder to create.
+        root: Folder to create; it must not exist.
         data: Data section of a recipe, of which `town_images`, `town_size` and `town_seed` are used.
-        observer: Told how many scenes are drawn.
+        observer: Receives the number of drawn scenes.
 
     Returns:
         `root`.
@@ -85,18 +85,18 @@ def write_town(root: Path, data: Data, *, observer: Observer = SILENT) -> Path:
         ResourceError: S601, the disk is full.
     """
     if root.exists():
-        raise DataError("D225", f"{printable(root)}: exists already", "choose a folder that does not exist")
+        raise DataError("D225", f"{printable(root)}: already exists", "choose a folder that does not exist")
     with building_folder(root, needed_bytes=_needed_bytes(data)) as unfinished:
         _write_scenes(unfinished, data, observer)
     return root
 
 
 def cached_town(data: Data) -> Path:
-    """The town's folder in the cache, drawn where it is missing or not whole."""
+    """The town's folder in the cache; the town is drawn if it is missing or incomplete."""
     options = msgspec.json.encode((TOWN.version, data.town_images, data.town_size, data.town_seed))
     folder = entry_path(TOWN, sha256_bytes(options)[:16])
     keep_in_use(folder)
-    # Written last: it says that the rest is there.
+    # The description is written last, so its presence means that the town is complete.
     if not is_described(folder):
         with building_entry(TOWN, folder, needed_bytes=_needed_bytes(data)) as unfinished:
             _write_scenes(unfinished, data, SILENT)
@@ -108,7 +108,7 @@ def _needed_bytes(data: Data) -> int:
 
 
 def _write_scenes(root: Path, data: Data, observer: Observer) -> None:
-    """Write the images and masks of all splits and then the description into a folder."""
+    """Write the images and masks of all splits, then the description, into a folder."""
     observer.phase("drawing the town")
     palette = np.array([*CAMVID.palette, CAMVID.unlabelled_color], np.uint8)
     for number, (split, count) in enumerate(zip(SPLITS, data.town_images, strict=True)):
@@ -126,18 +126,18 @@ def _write_scenes(root: Path, data: Data, observer: Observer) -> None:
 
 
 def _develop(image: np.ndarray, labels: np.ndarray, rng: np.random.Generator, weather: Weather) -> np.ndarray:
-    """Surface texture, light, lens and sensor: what a camera would make of the flat colours."""
+    """Turn the flat colours into a photograph: surface texture, light, lens and sensor."""
     height, width = labels.shape
     fine = rng.standard_normal((height, width), np.float32)
     coarse = cv2.resize(rng.standard_normal((height // 6 + 2, width // 6 + 2), np.float32), (width, height))
-    picture = image.astype(np.float32)
-    picture += ((0.75 * fine + 0.8 * coarse) * _TEXTURE[labels])[..., None]
+    photo = image.astype(np.float32)
+    photo += ((0.75 * fine + 0.8 * coarse) * _TEXTURE[labels])[..., None]
     across = np.linspace(-1, 1, width, dtype=np.float32)[None]
     down = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     slope = rng.uniform(-0.12, 0.12)
     light = 1 + slope * across - rng.uniform(0, 0.14) * (across**2 + down**2)
-    picture *= light[..., None] * np.array(weather.gain, np.float32)
-    picture = cv2.GaussianBlur(picture, (3, 3), rng.uniform(0.3, 0.8))
-    picture += rng.standard_normal((height, width, 1), np.float32) * weather.noise
-    picture += rng.standard_normal((height, width, 3), np.float32) * (0.4 * weather.noise)
-    return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+    photo *= light[..., None] * np.array(weather.gain, np.float32)
+    photo = cv2.GaussianBlur(photo, (3, 3), rng.uniform(0.3, 0.8))
+    photo += rng.standard_normal((height, width, 1), np.float32) * weather.noise
+    photo += rng.standard_normal((height, width, 3), np.float32) * (0.4 * weather.noise)
+    return np.clip(photo + 0.5, 0, 255).astype(np.uint8)

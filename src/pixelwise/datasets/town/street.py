@@ -1,4 +1,4 @@
-"""Composes a street: light and weather, sky, ground, houses, and what stands in front of them."""
+"""Composition of a street: light and weather, sky, ground, houses, and the objects in front of them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def draw_street(canvas: Canvas, rng: np.random.Generator, weather: Weather) -> N
 def _sky(canvas: Canvas, rng: np.random.Generator, weather: Weather) -> None:
     height, width = canvas.labels.shape
     rows = min(int(canvas.horizon) + 2, height)
-    # Clouds are soft: a small picture, enlarged, is enough.
+    # Clouds are soft, so a small image, enlarged, is enough.
     fall = np.linspace(0, 1, 24, dtype=np.float32)[:, None, None] ** 1.4
     zenith, haze = np.array(weather.zenith, np.float32), np.array(weather.haze, np.float32)
     coarse = rng.random((6, 9), np.float32) + 0.5 * rng.random((6, 1), np.float32)
@@ -69,7 +69,7 @@ def _skyline(canvas: Canvas, rng: np.random.Generator, leaves: RGB) -> None:
 
 
 def _traffic(canvas: Canvas, rng: np.random.Generator, sides: tuple[Side, Side]) -> list[Painter]:
-    """Parked and moving cars, bicyclists, people who cross."""
+    """Parked and moving cars, bicyclists, and people crossing the road."""
     painters: list[Painter] = []
     left, right = -sides[0].kerb, sides[1].kerb
     for side in sides:
@@ -98,7 +98,7 @@ def _traffic(canvas: Canvas, rng: np.random.Generator, sides: tuple[Side, Side])
 
 
 def _bonnet(canvas: Canvas, rng: np.random.Generator) -> None:
-    """The car that carries the camera; it has no class."""
+    """The bonnet of the car that carries the camera; it has no class."""
     height, width = canvas.labels.shape
     paint = jitter(rng, (60, 62, 68), 0.5)
     at = (0.5 * width, height * rng.uniform(1.02, 1.08))

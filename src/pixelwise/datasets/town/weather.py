@@ -1,4 +1,4 @@
-"""Weather and layout of a whole street: its light, and how its two sides are divided."""
+"""Weather and layout of a street: its light, and the arrangement of its two sides."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Weather:
     """Light of a scene.
 
     Attributes:
-        zenith: Colour of the sky above.
-        haze: Colour of the sky at the horizon, and what distant things fade to.
-        visibility: Distance in metres at which two thirds of a colour are haze.
-        gain: Per-channel factor on the finished picture.
-        shadow: How dark shadows are, 0..1.
-        noise: Standard deviation of the camera's noise.
-        cloud: How much of the sky is clouds, 0..1.
+        zenith: Colour of the sky overhead.
+        haze: Colour of the sky at the horizon, to which distant things fade.
+        visibility: Distance in metres at which a colour is about two thirds haze.
+        gain: Per-channel factor on the finished image.
+        shadow: Darkness of shadows, 0..1.
+        noise: Standard deviation of the camera noise in grey levels.
+        cloud: Cloud cover of the sky, 0..1.
     """
 
     zenith: RGB
@@ -37,11 +37,11 @@ class Side:
     """One side of the street.
 
     Attributes:
-        sign: -1 left, 1 right.
-        kerb: Distance of the kerb from the camera's line, metres.
-        walk: Width of the pavement.
-        kind: What lies behind the pavement.
-        crossing: Near and far distance of a side street, or None.
+        sign: -1 for the left side, 1 for the right.
+        kerb: Distance of the kerb from the camera's axis in metres.
+        walk: Width of the pavement in metres.
+        kind: Surroundings behind the pavement: `city`, `houses` or `park`.
+        crossing: Near and far distance of a side street in metres; None without one.
     """
 
     sign: int
@@ -52,7 +52,7 @@ class Side:
 
     @property
     def edge(self) -> float:
-        """Distance of the outer edge of the pavement from the camera's line."""
+        """Distance of the outer edge of the pavement from the camera's axis in metres."""
         return self.kerb + self.walk
 
     def is_open(self, near: float, far: float) -> bool:
@@ -61,7 +61,7 @@ class Side:
 
 
 def draw_weather(rng: np.random.Generator) -> Weather:
-    """A random light: clear, overcast, low sun, dusk or fog."""
+    """Draw random weather: clear, overcast, low sun, dusk or fog."""
     kind = rng.choice(5, p=(0.36, 0.28, 0.16, 0.12, 0.08))
     zenith, haze, visibility, gain, shadow, cloud = (
         ((96, 146, 206), (196, 212, 226), 170, (1.0, 1.0, 1.0), 0.45, 0.5),
@@ -83,7 +83,7 @@ def draw_weather(rng: np.random.Generator) -> Weather:
 
 
 def draw_side(rng: np.random.Generator, sign: int, kerb: float) -> Side:
-    """Lay out one side of a street at random; `sign` is -1 on the left, 1 on the right, `kerb` in metres."""
+    """Lay out one side of a street at random; `sign` is -1 for the left side, 1 for the right, `kerb` is in metres."""
     near = rng.uniform(9, 40)
     crossing = (near, near + rng.uniform(6, 10)) if rng.random() < 0.4 else None
     kind = ("city", "houses", "park")[int(rng.choice(3, p=(0.48, 0.32, 0.2)))]
