@@ -102,21 +102,23 @@ def test_other_bands_than_three_wait_for_their_normalisation_or_have_it():
     given = ["model.preprocessing.mean=[0.1,0.2,0.3,0.4]", "model.preprocessing.std=[1,1,1,1]"]
     assert apply_overrides(waiting, given).model.preprocessing.mean == (0.1, 0.2, 0.3, 0.4)
     assert apply_overrides(unet, [*given, "data.channels=[3,2,1,7]"]).data.bands == 4
-    for channels, said in ((["data.channels=[0]"], "data.channels takes 1 bands"), ([], "images are read as RGB")):
-        with pytest.raises(RecipeError, match=f"{said}, model.preprocessing is for 4"):
+    for channels, named in ((["data.channels=[0]"], "data.channels .*1 bands"), ([], "RGB")):
+        with pytest.raises(RecipeError, match=f"{named}, model.preprocessing .* 4") as caught:
             apply_overrides(unet, [*given, *channels])
+        assert caught.value.code == "R203"
 
 
 def test_hues_of_other_channels_than_rgb_are_refused():
-    with pytest.raises(RecipeError, match="turns hues of RGB; the network gets 4 channels"):
+    with pytest.raises(RecipeError, match=r"augment\.photometric is mmseg, .* 4 channels") as caught:
         apply_overrides(recipe("unet-resnet18"), ["augment.photometric=mmseg", "data.channels=[0,1,2,3]"])
+    assert caught.value.code == "R203"
 
 
 def test_a_network_of_an_unregistered_family_is_refused_at_once():
     class UnregisteredSpec(LinearSpec, frozen=True, kw_only=True, tag="unregistered"):
         pass
 
-    with pytest.raises(RecipeError, match="UnregisteredSpec, which is not registered") as caught:
+    with pytest.raises(RecipeError, match=rf"{__name__}\..*UnregisteredSpec") as caught:
         msgspec.structs.replace(recipe("generic-linear"), model=UnregisteredSpec())
     assert caught.value.code == "R203"
 

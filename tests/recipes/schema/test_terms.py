@@ -20,12 +20,12 @@ def test_options_that_are_not_given_have_their_defaults():
 
 @pytest.mark.parametrize("name", ["", "two words", "a.b", "1st"])
 def test_a_name_that_no_override_could_say_is_refused(name: str):
-    with pytest.raises(TypeError, match="cannot name"):
+    with pytest.raises(TypeError, match=f"'{name}'"):
         register_term(name)(type("Odd", (Term,), {}, frozen=True))
 
 
 def test_an_option_without_a_default_is_refused():
-    with pytest.raises(TypeError, match="margin has no default"):
+    with pytest.raises(TypeError, match=r"Hinge\.margin "):
 
         @register_term("hinge")
         class Hinge(Term, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ def test_an_option_without_a_default_is_refused():
 
 
 def test_what_is_no_term_is_refused():
-    with pytest.raises(TypeError, match="no subclass of Term"):
+    with pytest.raises(TypeError, match="int.* Term"):
         register_term("hinge")(int)  # type: ignore[type-var]
 
 
