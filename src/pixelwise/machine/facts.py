@@ -41,7 +41,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
         gpu: Name of the first GPU; None without one.
         memory_bytes: Size of the main memory in bytes.
         platform: Operating system, its release and the processor architecture.
-        features: Those of `FEATURES` that the processor has; empty if the system does not report them.
+        features: The processor's instruction sets among `FEATURES`; empty if the system does not report them.
     """
 
     cpu: str

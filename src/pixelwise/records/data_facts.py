@@ -45,10 +45,10 @@ class FindingFacts(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         code: Code that docs/errors.md explains.
         severity: `error` (accepted by `data.allow`) or `warning`.
-        message: The problem: found against expected.
+        message: The problem, with the value found and the value expected.
         files: The first affected files.
         total: Number of affected files.
-        fix: How to solve the problem.
+        fix: A way to solve the problem.
         split: The affected split; empty if the finding does not concern a single known split.
     """
 

@@ -18,8 +18,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         file: Printable path of the file.
         code: Code of the error, which docs/errors.md explains.
-        message: The problem: found against expected.
-        help: How to solve the problem.
+        message: The problem, with the value found and the value expected.
+        help: A way to solve the problem.
     """
 
     file: str

@@ -40,8 +40,8 @@ class CacheKind(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         prefix: Start of the path in the cache folder; ends in `/` if the kind has a folder of its own.
         suffix: End of the path.
         folders: Whether entries are folders rather than files.
-        version: To be raised when the meaning or the format of the content changes: older entries are then no longer
-            found, and are removed when a new one is written.
+        version: Version of the entries' content, raised when its meaning or format changes: older entries are then no
+            longer found, and are removed when a new one is written.
         unmarked: The version whose paths omit the version number; 0 if none does. Not changed when `version` is raised.
         variants: Whether paths contain a variant.
         permanent: Whether entries cannot be computed again: they are cleared only if their kind is named, and failing

@@ -35,7 +35,7 @@ def test_an_option_without_a_default_is_refused():
 
 
 def test_what_is_no_term_is_refused():
-    with pytest.raises(TypeError, match="int.* Term"):
+    with pytest.raises(TypeError, match=r"int.* Term"):
         register_term("hinge")(int)  # type: ignore[type-var]
 
 

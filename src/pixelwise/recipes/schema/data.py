@@ -41,8 +41,8 @@ class Data(Part, frozen=True, kw_only=True):
         max_pixels: Maximum number of pixels; larger images are refused before they are decoded.
         mask_resize: Treatment of a mask whose size differs from its image's: `nearest` resizes it, `refuse` raises an
             error.
-        cache: Where decoded images are kept: in `memory`; on `disk`, in a file of the cache folder that later runs
-            reuse (see `pixelwise data cache`); `auto`, in memory if they fit into a quarter of the free memory; `off`.
+        cache: Place for decoded images: `memory`; `disk`, a file in the cache folder that later runs reuse (see
+            `pixelwise data cache`); `auto`, in memory if they fit into a quarter of the free memory; `off`.
         workers: Number of data loading processes; None: 0 on the CPU, up to 8 on a GPU.
         allow: Codes of data errors that do not stop training.
         town_images: Number of synthetic images per split (train, val, test), for `town`.

@@ -97,9 +97,6 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
         The default accepts any recipe.
 
-        Args:
-            recipe: The whole recipe.
-
         Raises:
             RecipeError: R203, with the field and a way out.
         """
