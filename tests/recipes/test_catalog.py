@@ -92,7 +92,7 @@ def test_recipes_of_an_installed_package_are_listed_after_the_built_in_ones(tmp_
         ("[pixelwise.Recipe]", (" StructMeta ", " 0;")),
     ],
 )
-def test_what_is_no_sequence_of_recipes_is_named(tmp_path: Path, value: str, found: tuple[str, ...]):
+def test_an_entry_point_that_is_not_a_sequence_of_recipes_is_named(tmp_path: Path, value: str, found: tuple[str, ...]):
     install(tmp_path, "acme-seg", GROUP.format("acme_seg"), f"{OWN}RECIPES = {value}")
 
     result = listed(tmp_path)

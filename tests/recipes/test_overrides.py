@@ -104,7 +104,7 @@ def test_another_family_starts_from_its_own_defaults():
         ("selection.min_delta=-1", "R203", "selection.min_delta is -1.0; expected 0 or more"),
     ],
 )
-def test_mistakes_say_what_where_and_what_to_do(override: str, code: str, words: str):
+def test_wrong_overrides_are_errors_with_field_value_and_help(override: str, code: str, words: str):
     with pytest.raises(RecipeError, match=words) as caught:
         apply_overrides(recipe("enet-camvid"), [override])
     assert caught.value.code == code
@@ -123,7 +123,7 @@ def test_the_published_number_is_claimed_only_by_the_published_experiment():
         assert (changed.name, changed.published) == (row.name, None)
 
 
-def test_other_weights_of_the_encoder_keep_the_run_that_all_begins_with():
+def test_another_encoder_weight_keeps_the_initial_run_but_not_the_licence():
     begun = ["initialize.recipe=enet-camvid", "initialize.run=runs/a", "initialize.licence=MIT"]
     changed = apply_overrides(recipe("unet-resnet18"), [*begun, "initialize.encoder=default"]).initialize
     assert (changed.encoder, changed.recipe, changed.run, changed.licence) == (
@@ -135,7 +135,7 @@ def test_other_weights_of_the_encoder_keep_the_run_that_all_begins_with():
 
 
 @pytest.mark.parametrize("name", list_recipes())
-def test_changes_between_two_recipes_are_overrides_that_make_one_of_the_other(name: str):
+def test_changes_between_two_recipes_turn_one_into_the_other(name: str):
     after = recipe(name)
     for start in ("town-demo", "erfnet-cityscapes", "deeplab-xception65-cityscapes"):
         before = recipe(start)
@@ -145,7 +145,7 @@ def test_changes_between_two_recipes_are_overrides_that_make_one_of_the_other(na
         )
 
 
-def test_changes_are_written_as_one_would_write_them():
+def test_changes_are_written_like_overrides_typed_by_hand():
     before = recipe("enet-camvid")
     wanted = [
         "augment.crop=[64, 96]", "optimizer.lr=0.02", "schedule.epochs=none", "schedule.iterations=7",
@@ -163,7 +163,7 @@ def test_any_text_survives_being_written_as_a_change(text: str):
     assert apply_overrides(before, changes_between(before, after)).summary == text
 
 
-def test_names_that_are_no_bare_keys_survive_too():
+def test_keys_that_need_quotes_survive():
     before = recipe("town-demo")
     data = msgspec.structs.replace(
         before.data, dataset="folder", classes=("a", "b"), colors={"#ff0000": 0, "#00ff00": 1}
@@ -172,7 +172,7 @@ def test_names_that_are_no_bare_keys_survive_too():
     assert apply_overrides(before, changes_between(before, after)).data == data
 
 
-def test_other_parts_cost_the_published_number_unless_the_experiment_is_the_same():
+def test_other_sections_drop_the_published_result_unless_the_experiment_is_the_same():
     row = recipe("enet-camvid")
     more = msgspec.structs.replace(row.sampling, batch_size=20)
     kept = msgspec.structs.replace(row.data, workers=3)

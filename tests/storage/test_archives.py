@@ -161,7 +161,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path):
     refused(tmp_path / "a.zip", tmp_path / "out", "link: ")
 
 
-def test_a_name_is_judged_beyond_a_zero_byte(tmp_path: Path):
+def test_a_name_is_checked_beyond_a_zero_byte(tmp_path: Path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.writestr("ab.txt", b"x")
     data = (tmp_path / "a.zip").read_bytes().replace(b"ab.txt", b"a\0.txt")

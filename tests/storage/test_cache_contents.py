@@ -67,7 +67,7 @@ def test_an_empty_cache_shows_the_kinds_alone():
     assert clear_cache().entries == 0
 
 
-def test_everything_goes_but_what_cannot_be_computed_again(filled: Path):
+def test_clearing_keeps_what_cannot_be_computed_again(filled: Path):
     os.utime(filled / ".pixelwise-tmp-abc", (0, 0))
     cleared = clear_cache()
     assert (cleared.entries, cleared.bytes, cleared.left) == (9, 4365, {})
@@ -116,7 +116,7 @@ def test_what_another_process_uses_is_left_until_it_ends(filled: Path):
     assert not (filled / "drawn-coco-v1-0c@ab").exists()
 
 
-def test_links_lead_nowhere(filled: Path, tmp_path: Path):
+def test_links_are_not_followed(filled: Path, tmp_path: Path):
     outside = tmp_path / "outside"
     (outside / "data").mkdir(parents=True)
     (outside / "data" / "image.png").write_bytes(bytes(99))

@@ -148,7 +148,7 @@ def test_a_part_that_is_complete_is_not_asked_for_again(server: Server, tmp_path
     assert server.asked == []
 
 
-def test_a_part_of_which_nothing_is_known_is_started_again(server: Server, tmp_path: Path):
+def test_a_part_without_known_origin_is_downloaded_again(server: Server, tmp_path: Path):
     (tmp_path / "data.zip.part").write_bytes(b"something else")
     assert get(server, tmp_path)[0].sha256 == DIGEST
     assert "Range" not in server.asked[0]
@@ -159,7 +159,7 @@ def test_a_server_without_ranges_sends_everything_again(server: Server, tmp_path
     assert get(server, tmp_path)[0].path.read_bytes() == CONTENT
 
 
-def test_a_server_that_names_no_version_is_never_continued(server: Server, tmp_path: Path):
+def test_downloads_without_validator_are_never_resumed(server: Server, tmp_path: Path):
     server.script = [whole(share=0.4, tag=""), whole(tag="")]
     assert get(server, tmp_path)[0].sha256 == DIGEST
     assert "Range" not in server.asked[1]
@@ -187,7 +187,7 @@ def test_a_wrong_content_range_starts_again(server: Server, tmp_path: Path, clai
     assert "Range" not in server.asked[2]
 
 
-def test_a_server_that_drops_and_lies_by_turns_is_given_up(server: Server, tmp_path: Path):
+def test_alternating_drops_and_wrong_ranges_end_in_an_error(server: Server, tmp_path: Path):
     server.script = [whole(share=0.4), partial("nonsense", 409600)] * 30
     with pytest.raises(DataError) as caught:
         get(server, tmp_path)
@@ -215,7 +215,7 @@ def test_a_server_that_stays_broken_is_given_up(server: Server, tmp_path: Path):
     assert len(server.asked) == ATTEMPTS
 
 
-def test_a_missing_file_is_said_at_once(server: Server, tmp_path: Path):
+def test_a_missing_file_is_reported_without_retries(server: Server, tmp_path: Path):
     server.script = [broken(404)]
     with pytest.raises(DataError) as caught:
         get(server, tmp_path)
@@ -223,7 +223,7 @@ def test_a_missing_file_is_said_at_once(server: Server, tmp_path: Path):
     assert len(server.asked) == 1
 
 
-def test_a_web_page_is_no_archive(server: Server, tmp_path: Path):
+def test_a_web_page_is_refused(server: Server, tmp_path: Path):
     server.script = [broken(200, b"<html>please log in</html>", Content_Type="text/html; charset=utf-8")]
     with pytest.raises(DataError) as caught:
         get(server, tmp_path)
@@ -250,7 +250,7 @@ def test_a_wrong_hash_sets_the_file_aside_and_shows_both(server: Server, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["data.zip.refused"]
 
 
-def test_a_wrong_size_is_said_before_anything_is_downloaded(server: Server, tmp_path: Path):
+def test_a_wrong_size_is_reported_before_anything_is_downloaded(server: Server, tmp_path: Path):
     with pytest.raises(DataError) as caught:
         get(server, tmp_path, size=5)
     assert caught.value.code == "D250"
@@ -288,7 +288,7 @@ def test_without_a_connection_the_host_and_the_proxy_are_named_but_no_password(
     assert "hidden" not in message
 
 
-def test_other_addresses_than_web_addresses_are_refused(tmp_path: Path):
+def test_only_web_addresses_are_accepted(tmp_path: Path):
     with pytest.raises(DataError, match="file:///etc/passwd") as caught:
         download("file:///etc/passwd", tmp_path / "a")
     assert caught.value.code == "D250"

@@ -34,7 +34,7 @@ def hinge():
     TERMS.discard("hinge")
 
 
-def test_fields_are_the_terms_with_their_options_in_the_order_they_are_added():
+def test_fields_become_terms_with_options_in_order_of_addition():
     loss = Loss(focal=0.5, focal_gamma=1.5, lovasz=2, lovasz_per_image=True, label_smoothing=0.1, dice=1)
     assert loss.active_terms() == [
         CrossEntropy(weight=1, label_smoothing=0.1),

@@ -139,8 +139,8 @@ class Augment(Part, frozen=True, kw_only=True):
         uncropped = (self.scale, self.fit, self.max_class_share) == (None, None, None)
         require(
             self.crop is not None or (uncropped and not self.aspect and not self.class_crop and not self.rotate),
-            "augment.scale, aspect, class_crop, fit, rotate or max_class_share is set, all of which are part of "
-            "cropping, but augment.crop is not",
+            "augment.scale, aspect, class_crop, fit, rotate or max_class_share is set, which are part of cropping, but "
+            "augment.crop is not set",
             "set augment.crop to the size of the training batches, for example [360, 480]",
         )
 
