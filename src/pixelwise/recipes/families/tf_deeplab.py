@@ -16,8 +16,8 @@ class TFDeepLabSpec(Spec, frozen=True, kw_only=True, tag="tf-deeplab"):
 
     Attributes:
         encoder: Name of the encoder; the MobileNets have no atrous branches and no decoder, Xception65 has both.
-        output_stride: Stride of the encoder's coarsest features; further strides become dilations, and it determines
-            the atrous rates of Xception65.
+        output_stride: Stride of the encoder's coarsest features; further strides become dilations, and the atrous
+            rates of Xception65 follow from it.
         train_normalization: Whether scale and shift of batch normalisation are trained. Otherwise they are constants
             that come with the encoder's weights and do not count as parameters, as in the published counts.
     """

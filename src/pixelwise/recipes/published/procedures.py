@@ -62,7 +62,7 @@ def sssegmentation(crop: Size, batch: int, epochs: int) -> Sections:
 
 
 def united_perception(**colors: Any) -> Sections:
-    """United Perception, SegFormer and HRNet alike: crops of 1024x1024, batch size 8, the best evaluated weights.
+    """United Perception's SegFormer and HRNet both: crops of 1024x1024, batch size 8, the best evaluated weights.
 
     An epoch of Cityscapes' 2975 images has 372 steps; the original repeats an image to fill the last batch of 8.
     """
