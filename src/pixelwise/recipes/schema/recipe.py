@@ -144,10 +144,10 @@ class Recipe(Part, frozen=True, kw_only=True):
         loss, augment = self.loss, self.augment
         named = isinstance(loss.class_weights, str) and loss.class_weights not in ("none", "inverse-sqrt")
         cases = (
-            (loss.ohem is not None, "loss.ohem", "loss.ohem=null; loss.focal is a milder kind of mining"),
+            (loss.ohem is not None, "loss.ohem", "loss.ohem=none; loss.focal is a milder alternative"),
             (named, f"loss.class_weights={loss.class_weights}", "loss.class_weights=inverse-sqrt, none or a list"),
             (augment.mix == "classmix", "augment.mix=classmix", "augment.mix=cutmix or none"),
-            (augment.max_class_share is not None, "augment.max_class_share", "augment.max_class_share=null"),
+            (augment.max_class_share is not None, "augment.max_class_share", "augment.max_class_share=none"),
             (augment.rotate_label != IGNORE, "augment.rotate_label", f"augment.rotate_label={IGNORE}"),
         )
         for wrong, name, instead in cases:
