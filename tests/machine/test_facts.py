@@ -101,14 +101,14 @@ def test_instructions_that_pytorch_may_not_use_do_not_count():
     assert done.stdout == "False\n"
 
 
-def test_neither_host_nor_user_nor_paths_are_told():
+def test_neither_host_nor_user_nor_paths_are_recorded():
     text = msgspec.json.encode(machine_facts()).decode() + str(version_facts())
 
     assert platform.node() not in text
     assert os.path.expanduser("~") not in text
 
 
-def test_the_versions_of_everything_that_matters_are_told():
+def test_the_versions_of_all_relevant_packages_are_recorded():
     versions = version_facts()
 
     assert set(versions) == {"python", *PACKAGES}

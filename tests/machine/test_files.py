@@ -26,7 +26,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.mark.parametrize(("function", "name"), [(replace_file, "replace"), (rename, "rename")])
-def test_what_another_program_looks_at_is_renamed_when_it_is_done(
+def test_renaming_waits_for_programs_that_have_the_file_open(
     function, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
 ):
     (tmp_path / "a").write_bytes(b"a")
@@ -43,7 +43,7 @@ def test_what_another_program_looks_at_is_renamed_when_it_is_done(
     assert pauses == [0.01, 0.05, 0.1]
 
 
-def test_it_is_waited_for_less_than_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]):
+def test_renaming_waits_less_than_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]):
     def refusing(*_: Path) -> None:
         raise busy(32)
 
@@ -56,7 +56,7 @@ def test_it_is_waited_for_less_than_a_second(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     "error", [PermissionError(errno.EACCES, "no"), FileNotFoundError(errno.ENOENT, "no"), busy(80)]
 )
-def test_what_will_not_pass_is_raised_at_once(
+def test_permanent_errors_are_raised_at_once(
     error: OSError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
 ):
     def refusing(*_: Path) -> None:
@@ -91,7 +91,7 @@ def test_others_may_read_what_was_private(tmp_path: Path):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == mode
 
 
-def test_a_full_disk_has_many_names():
+def test_every_error_for_a_full_disk_is_recognised():
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         assert is_disk_full(OSError(number, "full"))
     assert not is_disk_full(OSError(errno.EIO, "broken"))

@@ -6,7 +6,7 @@ import pytest
 from pixelwise.machine.folders import intel_folder
 
 
-def test_intel_s_programs_note_choices_where_the_system_wants_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_folder_of_intels_programs_depends_on_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
     monkeypatch.setattr(sys, "platform", "linux")

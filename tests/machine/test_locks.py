@@ -34,7 +34,7 @@ def test_a_lock_is_held_alone(tmp_path: Path):
     taken(path).release()
 
 
-def test_many_share_a_lock_and_keep_who_wants_it_alone_away(tmp_path: Path):
+def test_shared_locks_exclude_an_exclusive_one(tmp_path: Path):
     path = tmp_path / "lock"
     sharing = [taken(path, shared=True) for _ in range(40)]
     for lock in sharing:
@@ -65,7 +65,7 @@ def test_what_is_locked_can_be_read_and_written(tmp_path: Path):
 
 
 @pytest.mark.parametrize("moves", [True, False])
-def test_the_file_goes_with_the_lock_if_that_is_wanted(tmp_path: Path, moves: bool, monkeypatch: pytest.MonkeyPatch):
+def test_releasing_can_remove_the_file(tmp_path: Path, moves: bool, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(locks, "MOVES_OPEN_FILES", moves)
     path = tmp_path / "lock"
     taken(path).release()
@@ -74,7 +74,7 @@ def test_the_file_goes_with_the_lock_if_that_is_wanted(tmp_path: Path, moves: bo
     assert not path.exists()
 
 
-def test_a_lock_whose_file_was_removed_is_no_longer_that_of_its_path(tmp_path: Path):
+def test_a_lock_no_longer_stands_for_a_path_whose_file_was_removed(tmp_path: Path):
     path = tmp_path / "lock"
     lock = taken(path)
     path.unlink()
@@ -85,9 +85,7 @@ def test_a_lock_whose_file_was_removed_is_no_longer_that_of_its_path(tmp_path: P
     lock.release()
 
 
-def test_who_waited_for_a_file_that_was_removed_gets_the_lock_of_the_new_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_lock_file_removed_meanwhile_is_replaced_by_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "lock"
     opened: list[int] = []
     real = os.open

@@ -28,20 +28,20 @@ def two_of_four(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_waiting_threads_sleep_soon_where_nobody_chose(tmp_path: Path):
+def test_waiting_threads_sleep_soon_by_default(tmp_path: Path):
     environment = {"HOME": "/home/somebody"}
     configure(environment, tmp_path)
     assert environment == {"HOME": "/home/somebody"} | SHORT_WAITS
 
 
 @pytest.mark.parametrize("name", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY"])
-def test_whoever_chose_how_to_wait_keeps_it(tmp_path: Path, name: str):
+def test_the_users_waiting_policy_is_kept(tmp_path: Path, name: str):
     environment = {name: "what somebody wants"}
     configure(environment, tmp_path)
     assert environment == {name: "what somebody wants"}
 
 
-def test_a_quota_that_the_runtimes_do_not_see_is_told_them(two_of_four: Path):
+def test_a_quota_limits_the_number_of_threads(two_of_four: Path):
     environment: dict[str, str] = {}
     configure(environment, two_of_four)
     assert environment == SHORT_WAITS | {"OMP_NUM_THREADS": "2"}
@@ -58,13 +58,13 @@ def test_a_torch_that_was_imported_before_takes_no_more_threads_than_the_quota(
 
 
 @pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "MKL_NUM_THREADS"])
-def test_whoever_chose_a_number_of_threads_keeps_it(two_of_four: Path, name: str):
+def test_the_users_number_of_threads_is_kept(two_of_four: Path, name: str):
     environment = {name: "4"}
     configure(environment, two_of_four)
     assert environment == SHORT_WAITS | {name: "4"}
 
 
-def test_what_was_configured_before_stays(two_of_four: Path):
+def test_configuring_twice_changes_nothing(two_of_four: Path):
     environment: dict[str, str] = {}
     configure(environment, two_of_four)
     before = dict(environment)
@@ -135,7 +135,7 @@ train(recipe, data=data, output=output, threads=2)
 
 
 @pytest.mark.heavy
-def test_how_threads_wait_changes_no_weight(tmp_path: Path, tiny_recipe: Path, tiny_data: Path):
+def test_the_waiting_policy_does_not_affect_the_weights(tmp_path: Path, tiny_recipe: Path, tiny_data: Path):
     weights = []
     policies: tuple[dict[str, str], ...] = ({}, {"GOMP_SPINCOUNT": "100000"}, {"OMP_WAIT_POLICY": "PASSIVE"})
     for number, chosen in enumerate(policies):

@@ -22,6 +22,6 @@ def test_processes_are_forked_on_linux_alone(system: str, shown: str):
     assert done.stdout.strip() == shown
 
 
-def test_here_it_is_one_of_both():
+def test_forks_and_host_name_match_this_system():
     assert (START_METHOD == "fork") is FORKS
     assert host_name() == platform.node()

@@ -23,14 +23,14 @@ def test_a_helper_leaves_the_group_s_signals_to_its_parent():
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_what_others_do_about_children_is_undone():
+def test_changes_to_the_child_handler_are_undone():
     before = signal.getsignal(signal.SIGCHLD)
     with own_child_handler():
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
     assert signal.getsignal(signal.SIGCHLD) == before
 
 
-def test_without_such_a_signal_or_in_a_thread_nothing_happens(monkeypatch: pytest.MonkeyPatch):
+def test_the_child_handler_needs_neither_the_signal_nor_the_main_thread(monkeypatch: pytest.MonkeyPatch):
     failed: list[BaseException] = []
 
     def use() -> None:

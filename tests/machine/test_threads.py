@@ -56,7 +56,7 @@ def test_on_windows_psutil_knows_the_affinity_mask(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("scheduled", "cpu_max", "limit"), [(16, "max 100000", None), (4, "max 100000", 4), (16, "300000 100000", 3)]
 )
-def test_a_limit_is_what_is_less_than_the_machine(
+def test_a_core_limit_is_fewer_than_all_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheduled: int, cpu_max: str, limit: int | None
 ):
     with_cores(monkeypatch, scheduled)
@@ -67,7 +67,7 @@ def test_a_limit_is_what_is_less_than_the_machine(
     ("variable", "threads"),
     [("3", 3), ("4,2", 4), (" 2 ", 2), ("0", 5), ("-1", 5), ("many", 5), ("", 5), (None, 5), ("²", 5)],
 )
-def test_omp_num_threads_is_a_choice_where_it_is_a_number(
+def test_omp_num_threads_counts_if_it_is_a_positive_number(
     monkeypatch: pytest.MonkeyPatch, variable: str | None, threads: int
 ):
     with_cores(monkeypatch, 5)

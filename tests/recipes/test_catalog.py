@@ -30,7 +30,7 @@ def test_names_are_unique_and_found():
 
 
 def test_an_unknown_name_gets_near_misses():
-    with pytest.raises(RecipeError, match="did you mean 'enet-camvid'") as caught:
+    with pytest.raises(RecipeError, match=r"'enet-camvit'.*'enet-camvid'") as caught:
         recipe("enet-camvit")
     assert caught.value.code == "R200"
 
@@ -84,15 +84,15 @@ def test_recipes_of_an_installed_package_are_listed_after_the_built_in_ones(tmp_
 @pytest.mark.parametrize(
     ("value", "found"),
     [
-        ("7", "is a int"),
-        ("named('single')", "is a Recipe"),
-        ("(named('a') for _ in range(1))", "is a generator"),
-        ("'text'", "holds a str at position 0"),
-        ("[named('a'), {'name': 'b'}]", "holds a dict at position 1"),
-        ("[pixelwise.Recipe]", "holds a StructMeta at position 0"),
+        ("7", (" int",)),
+        ("named('single')", (" Recipe",)),
+        ("(named('a') for _ in range(1))", (" generator",)),
+        ("'text'", (" str ", " 0;")),
+        ("[named('a'), {'name': 'b'}]", (" dict ", " 1;")),
+        ("[pixelwise.Recipe]", (" StructMeta ", " 0;")),
     ],
 )
-def test_what_is_no_sequence_of_recipes_is_named(tmp_path: Path, value: str, found: str):
+def test_an_entry_point_that_is_not_a_sequence_of_recipes_is_named(tmp_path: Path, value: str, found: tuple[str, ...]):
     install(tmp_path, "acme-seg", GROUP.format("acme_seg"), f"{OWN}RECIPES = {value}")
 
     result = listed(tmp_path)
@@ -100,7 +100,8 @@ def test_what_is_no_sequence_of_recipes_is_named(tmp_path: Path, value: str, fou
     assert result["names"] == list_recipes()
     ((code, message),) = result["warnings"]
     assert code == "W240"
-    assert message.startswith(f"entry point 'mine' of acme-seg 1.2 (acme_seg:RECIPES) {found}; expected a sequence")
+    assert "'mine' of acme-seg 1.2 (acme_seg:RECIPES)" in message
+    assert all(part in message for part in found)
 
 
 def test_a_built_in_recipe_stays_what_it_is_and_both_places_are_named(tmp_path: Path):
@@ -154,9 +155,11 @@ def test_a_broken_package_costs_the_command_line_a_warning(tmp_path: Path):
     assert (table.returncode, misspelt.returncode, known.returncode) == (0, 2, 0)
     assert "acme-a" in table.stdout
     assert "enet-camvid" in table.stdout
-    assert "did you mean 'enet-camvid'" in misspelt.stderr
+    assert "error[R200]" in misspelt.stderr
+    assert "'enet-camvid'" in misspelt.stderr
     for shown in (table, misspelt):
-        assert shown.stderr.startswith("warning[W240]: entry point 'mine' of broken 1.2 (broken:RECIPES) cannot be")
+        assert shown.stderr.startswith("warning[W240]: ")
+        assert "'mine' of broken 1.2 (broken:RECIPES)" in shown.stderr
         assert "\nhelp: " in shown.stderr
         assert shown.stderr.count("warning") == 1
         assert "Traceback" not in shown.stderr

@@ -14,7 +14,7 @@ def unsized(*overrides: str) -> Recipe:
     return apply_overrides(whole, overrides)
 
 
-def test_the_size_that_the_original_counts_at_comes_first():
+def test_the_size_of_the_original_counts_comes_first():
     known = recipe("segformer-b0-cityscapes")
     assert known.augment.crop == (1024, 1024)
     assert (input_size(known), seen_size(known)) == ((1024, 2048), (1024, 2048))
@@ -38,7 +38,7 @@ def test_the_size_that_the_original_counts_at_comes_first():
         ),
     ],
 )
-def test_then_the_protocol_the_recipe_and_its_data_the_crop_and_a_default(
+def test_without_original_the_size_comes_from_protocol_recipe_data_crop_or_default(
     overrides: list[str], said: tuple[int, int] | None, seen: tuple[int, int]
 ):
     chosen = unsized(*overrides)

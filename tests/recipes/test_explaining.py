@@ -63,7 +63,7 @@ def test_sources_along_a_chain_of_files(tmp_path: Path):
         assert line in lines
 
 
-def test_what_the_data_set_says_is_called_so():
+def test_values_of_the_data_set_are_labelled():
     names = list(recipe("enet-camvid").data.class_names() or ())
     lines = explain("enet-camvid", [f"data.classes={names}"]).splitlines()
     assert "classes = [ # data set camvid" in lines

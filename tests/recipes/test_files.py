@@ -23,7 +23,7 @@ def test_the_public_name_takes_a_name_or_a_file(tmp_path: Path):
     assert pixelwise.recipe(str(path)) == find(str(path)) == load_toml(path)
 
 
-def test_the_catalogue_knows_names_only(tmp_path: Path):
+def test_the_catalogue_does_not_read_files(tmp_path: Path):
     path = tmp_path / "mine.toml"
     path.write_text(to_toml(recipe("enet-camvid")), "utf-8")
     with pytest.raises(RecipeError) as caught:
@@ -41,7 +41,7 @@ def test_a_file_with_a_base_changes_only_what_it_names(tmp_path: Path):
 
 
 @pytest.mark.parametrize("names", [["a"], ["a", "b", "c"]])
-def test_bases_that_lead_in_a_circle_are_named(names: list[str], tmp_path: Path):
+def test_circular_bases_are_named(names: list[str], tmp_path: Path):
     files = [tmp_path / f"{name}.toml" for name in names]
     for file, base in zip(files, [*files[1:], files[0]], strict=True):
         file.write_text(f'base = "{base}"\n', "utf-8")
@@ -70,11 +70,12 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path):
 def test_an_unknown_field_in_a_file_names_the_file(tmp_path: Path):
     path = tmp_path / "typo.toml"
     path.write_text('base = "enet-camvid"\n[ema]\ndecai = 0.9\n', "utf-8")
-    with pytest.raises(RecipeError, match=r"typo\.toml: ema has no field 'decai'; did you mean 'decay'"):
+    with pytest.raises(RecipeError, match=r"typo\.toml: ema .*'decai'.*'decay'") as caught:
         find(str(path))
+    assert caught.value.code == "R202"
 
 
-def test_a_file_saved_on_windows_says_the_same(tmp_path: Path):
+def test_a_byte_order_mark_and_crlf_are_accepted(tmp_path: Path):
     path = tmp_path / "mine.toml"
     path.write_bytes(b'\xef\xbb\xbfbase = "enet-camvid"\r\n[optimizer]\r\nlr = 0.25\r\n')
     assert load_toml(path).optimizer.lr == 0.25

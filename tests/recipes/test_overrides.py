@@ -20,8 +20,9 @@ def test_bare_words_within_brackets_are_text():
     changed = apply_overrides(recipe("enet-camvid"), ["evaluation.protocols=[native, camvid-480x360]"])
     assert changed.evaluation.protocols == ("native", "camvid-480x360")
     assert apply_overrides(recipe("enet-camvid"), ["data.classes=[a]"]).data.classes == ("a",)
-    with pytest.raises(RecipeError, match=r"augment\.crop\[1\]: expected a whole number, got a word"):
+    with pytest.raises(RecipeError, match=r"augment\.crop\[1\]: ") as caught:
         apply_overrides(recipe("enet-camvid"), ["augment.crop=[64, wide]"])
+    assert caught.value.code == "R203"
 
 
 def test_none_unsets():
@@ -42,16 +43,16 @@ def test_another_family_starts_from_its_own_defaults():
 @pytest.mark.parametrize(
     ("override", "code", "words"),
     [
-        ("optimizer.lrr=1", "R202", "optimizer has no field 'lrr'; did you mean 'lr'"),
-        ("optimiser.lr=1", "R202", "no field 'optimiser'; did you mean 'optimizer'"),
-        ("model.encoder=resnet18", "R202", "model has no field 'encoder'"),
-        ("optimizer.lr=fast", "R203", "optimizer.lr: expected a number, got 'fast'"),
-        ("schedule.epochs=three", "R203", "schedule.epochs: expected a whole number or none, got 'three'"),
-        ("augment.crop=256", "R203", r"augment.crop: expected a list such as \[256, 256\] or none, got 256"),
-        ("augment.crop=[256,256", "R203", r"or none, got '\[256,256'"),
+        ("optimizer.lrr=1", "R202", "optimizer .*'lrr'.*'lr'"),
+        ("optimiser.lr=1", "R202", "'optimiser'.*'optimizer'"),
+        ("model.encoder=resnet18", "R202", "model .*'encoder'"),
+        ("optimizer.lr=fast", "R203", "optimizer.lr: .* got 'fast'"),
+        ("schedule.epochs=three", "R203", "schedule.epochs: .* none, got 'three'"),
+        ("augment.crop=256", "R203", r"augment.crop: .*\[256, 256\] or none, got 256"),
+        ("augment.crop=[256,256", "R203", r"augment.crop: .* none, got '\[256,256'"),
         ("optimizer.lr=-1", "R203", r"optimizer.lr is -1.0; expected more than 0"),
         ("augment.flip=2", "R203", r"augment.flip is 2.0; expected 0..1"),
-        ("augment.scale=[0.5, 2]", "R203", "augment.crop is not set"),
+        ("augment.scale=[0.5, 2]", "R203", "augment.scale, .*augment.crop "),
         ("schedule.epochs=0", "R203", "schedule.epochs is 0; expected 1 or more"),
         ("schedule.iterations=0", "R203", "schedule.iterations is 0; expected 1 or more"),
         ("schedule.gamma=0", "R203", "schedule.gamma is 0.0; expected more than 0"),
@@ -60,16 +61,16 @@ def test_another_family_starts_from_its_own_defaults():
         ("schedule.warmup_ratio=-0.5", "R203", r"schedule.warmup_ratio is -0.5; expected 0\.\.1"),
         ("schedule.warmup_iterations=-1", "R203", "schedule.warmup_iterations is -1; expected 0 or more"),
         ("evaluation.batch_size=0", "R203", "evaluation.batch_size is 0; expected 1 or more"),
-        ("evaluation.input_size=[0, 480]", "R203", r"evaluation.input_size is \[0, 480\]; expected a height"),
-        ("augment.resize=[360, -1]", "R203", r"augment.resize is \[360, -1\]; expected a height"),
-        ("augment.crop=[0, 0]", "R203", r"augment.crop is \[0, 0\]; expected a height"),
-        ("data.town_size=[0, 64]", "R203", r"data.town_size is \[0, 64\]; expected a height"),
-        ("data.town_images=[8, 0, 8]", "R203", r"data.town_images is \[8, 0, 8\]; expected 1 or more for each"),
+        ("evaluation.input_size=[0, 480]", "R203", r"evaluation.input_size is \[0, 480\]"),
+        ("augment.resize=[360, -1]", "R203", r"augment.resize is \[360, -1\]"),
+        ("augment.crop=[0, 0]", "R203", r"augment.crop is \[0, 0\]"),
+        ("data.town_size=[0, 64]", "R203", r"data.town_size is \[0, 64\]"),
+        ("data.town_images=[8, 0, 8]", "R203", r"data.town_images is \[8, 0, 8\]; expected 1 or more"),
         ("data.town_seed=-1", "R203", "data.town_seed is -1; expected 0 or more"),
-        ("data.input_range=[5, 5]", "R203", r"data.input_range is \[5.0, 5.0\]; expected the lower value first"),
+        ("data.input_range=[5, 5]", "R203", r"data.input_range is \[5.0, 5.0\]"),
         ("data.max_pixels=0", "R203", "data.max_pixels is 0; expected 1 or more"),
         ("data.workers=-1", "R203", "data.workers is -1; expected 0 or more"),
-        ("optimizer.betas=[0.9, 1]", "R203", r"optimizer.betas is \[0.9, 1.0\]; expected two numbers"),
+        ("optimizer.betas=[0.9, 1]", "R203", r"optimizer.betas is \[0.9, 1.0\]"),
         ("optimizer.momentum=1", "R203", "optimizer.momentum is 1.0; expected 0 or more and less than 1"),
         ("optimizer.weight_decay=-1", "R203", "optimizer.weight_decay is -1.0; expected 0 or more"),
         ("optimizer.weight_decay=nan", "R203", "optimizer.weight_decay is nan; expected 0 or more"),
@@ -85,26 +86,25 @@ def test_another_family_starts_from_its_own_defaults():
         (
             "schedule.kind=polyy",
             "R203",
-            "schedule.kind: invalid enum value 'polyy'; expected one of constant, step, poly, cosine, one-cycle; "
-            "did you mean 'poly'",
+            "schedule.kind: .*'polyy'.* constant, step, poly, cosine, one-cycle; .*'poly'",
         ),
-        ("model.graph=any", "R203", "expected one of overlapping, any-size; did you mean 'any-size'"),
-        ("model.family=enett", "R235", r"model\.family: no model family is named 'enett'; did you mean 'enet'"),
-        ("data.cache=3", "R203", "data.cache: expected a word, got 3"),
-        ("selection.every_epochs=0", "R203", "nothing is ever compared"),
+        ("model.graph=any", "R203", "model.graph: .*'any'.* overlapping, any-size; .*'any-size'"),
+        ("model.family=enett", "R235", r"model\.family: .*'enett'.*'enet'"),
+        ("data.cache=3", "R203", "data.cache: .* got 3"),
+        ("selection.every_epochs=0", "R203", "selection.weights is 'best' but selection.every_epochs is 0"),
         ("checkpoints.keep=1", "R203", "checkpoints.keep is 1; expected 2 or more"),
-        ('evaluation.protocols=["nativ"]', "R204", "did you mean 'native'"),
-        ("lr", "R201", "'lr' is not an override"),
-        ("optimizer.lr.x=1", "R202", "'lr' has no fields"),
-        ('optimizer.groups=[{pattern="a", rate=1}]', "R202", r"optimizer.groups\[0\] has no field 'rate'"),
-        ('optimizer.groups=[{pattern="("}]', "R203", r"'\(' is no regular expression"),
+        ('evaluation.protocols=["nativ"]', "R204", "'nativ'.*'native'"),
+        ("lr", "R201", "'lr'"),
+        ("optimizer.lr.x=1", "R202", r"'optimizer\.lr\.x': 'lr' "),
+        ('optimizer.groups=[{pattern="a", rate=1}]', "R202", r"optimizer.groups\[0\] .*'rate'"),
+        ('optimizer.groups=[{pattern="("}]', "R203", r"optimizer\.groups: '\('"),
         ("optimizer.lr_batch=0", "R203", "optimizer.lr_batch is 0; expected 1 or more"),
         ("optimizer.layer_decay=1.5", "R203", r"optimizer.layer_decay is 1.5; expected 0\.\.1"),
         ("selection.patience=0", "R203", "selection.patience is 0; expected 1 or more"),
         ("selection.min_delta=-1", "R203", "selection.min_delta is -1.0; expected 0 or more"),
     ],
 )
-def test_mistakes_say_what_where_and_what_to_do(override: str, code: str, words: str):
+def test_wrong_overrides_are_errors_with_field_value_and_help(override: str, code: str, words: str):
     with pytest.raises(RecipeError, match=words) as caught:
         apply_overrides(recipe("enet-camvid"), [override])
     assert caught.value.code == code
@@ -123,7 +123,7 @@ def test_the_published_number_is_claimed_only_by_the_published_experiment():
         assert (changed.name, changed.published) == (row.name, None)
 
 
-def test_other_weights_of_the_encoder_keep_the_run_that_all_begins_with():
+def test_another_encoder_weight_keeps_the_initial_run_but_not_the_licence():
     begun = ["initialize.recipe=enet-camvid", "initialize.run=runs/a", "initialize.licence=MIT"]
     changed = apply_overrides(recipe("unet-resnet18"), [*begun, "initialize.encoder=default"]).initialize
     assert (changed.encoder, changed.recipe, changed.run, changed.licence) == (
@@ -135,7 +135,7 @@ def test_other_weights_of_the_encoder_keep_the_run_that_all_begins_with():
 
 
 @pytest.mark.parametrize("name", list_recipes())
-def test_changes_between_two_recipes_are_overrides_that_make_one_of_the_other(name: str):
+def test_changes_between_two_recipes_turn_one_into_the_other(name: str):
     after = recipe(name)
     for start in ("town-demo", "erfnet-cityscapes", "deeplab-xception65-cityscapes"):
         before = recipe(start)
@@ -145,7 +145,7 @@ def test_changes_between_two_recipes_are_overrides_that_make_one_of_the_other(na
         )
 
 
-def test_changes_are_written_as_one_would_write_them():
+def test_changes_are_written_like_overrides_typed_by_hand():
     before = recipe("enet-camvid")
     wanted = [
         "augment.crop=[64, 96]", "optimizer.lr=0.02", "schedule.epochs=none", "schedule.iterations=7",
@@ -163,7 +163,7 @@ def test_any_text_survives_being_written_as_a_change(text: str):
     assert apply_overrides(before, changes_between(before, after)).summary == text
 
 
-def test_names_that_are_no_bare_keys_survive_too():
+def test_keys_that_need_quotes_survive():
     before = recipe("town-demo")
     data = msgspec.structs.replace(
         before.data, dataset="folder", classes=("a", "b"), colors={"#ff0000": 0, "#00ff00": 1}
@@ -172,7 +172,7 @@ def test_names_that_are_no_bare_keys_survive_too():
     assert apply_overrides(before, changes_between(before, after)).data == data
 
 
-def test_other_parts_cost_the_published_number_unless_the_experiment_is_the_same():
+def test_other_sections_drop_the_published_result_unless_the_experiment_is_the_same():
     row = recipe("enet-camvid")
     more = msgspec.structs.replace(row.sampling, batch_size=20)
     kept = msgspec.structs.replace(row.data, workers=3)

@@ -24,28 +24,29 @@ def test_a_network_of_any_registered_family_is_read(monkeypatch: pytest.MonkeyPa
     read = from_plain({**PLAIN, "model": {"family": "mine", "width": 4}})
     assert read.model == MySpec(width=4)
     assert to_plain(read)["model"]["family"] == "mine"
-    with pytest.raises(RecipeError, match=r"mine\.toml: model has no field 'widht'; did you mean 'width'") as caught:
+    with pytest.raises(RecipeError, match=r"mine\.toml: model .*'widht'.*'width'") as caught:
         from_plain({**PLAIN, "model": {"family": "mine", "widht": 4}}, "mine.toml")
     assert caught.value.code == "R202"
-    with pytest.raises(RecipeError, match=r"model\.width: expected a whole number, got 'wide'"):
+    with pytest.raises(RecipeError, match=r"model\.width: .* got 'wide'") as caught:
         from_plain({**PLAIN, "model": {"family": "mine", "width": "wide"}})
+    assert caught.value.code == "R203"
 
 
 @pytest.mark.parametrize(
     ("model", "code", "words"),
     [
-        ({"family": "mine"}, "R235", "a.toml: model.family: no model family is named 'mine'"),
-        ({}, "R203", "a.toml: model: there is no family"),
-        ({"family": 3}, "R203", "a.toml: model.family: expected a word, got 3"),
-        ("fcn", "R203", "a.toml: model: expected a table .* got 'fcn'"),
-        ({"family": "fcn", "encoder": 3}, "R203", "a.toml: model.encoder: expected a word, got 3"),
-        ({"family": "enet", "graph": "old"}, "R203", "model.graph: .* expected one of overlapping, any-size"),
+        ({"family": "mine"}, "R235", "a.toml: model.family: .*'mine'"),
+        ({}, "R203", "a.toml: model: .* family"),
+        ({"family": 3}, "R203", "a.toml: model.family: .* got 3"),
+        ("fcn", "R203", "a.toml: model: .* got 'fcn'"),
+        ({"family": "fcn", "encoder": 3}, "R203", "a.toml: model.encoder: .* got 3"),
+        ({"family": "enet", "graph": "old"}, "R203", "model.graph: .*'old'.* overlapping, any-size"),
         (
             {"family": "enet", "preprocessing": {"mean": [1, "b", 2]}},
             "R203",
-            r"model.preprocessing.mean\[1\]: expected a number, got a word",
+            r"a.toml: model.preprocessing.mean\[1\]: ",
         ),
-        ({"family": "enet", "preprocessing": {"mean": [1.0], "std": []}}, "R203", "1 means and 0 standard"),
+        ({"family": "enet", "preprocessing": {"mean": [1.0], "std": []}}, "R203", "model.preprocessing .*1 .* 0 "),
     ],
 )
 def test_a_wrong_network_is_named_with_its_place(model: Any, code: str, words: str):
@@ -56,11 +57,12 @@ def test_a_wrong_network_is_named_with_its_place(model: Any, code: str, words: s
 
 
 def test_a_missing_section_is_named():
-    with pytest.raises(RecipeError, match=r"a\.toml: there is no optimizer") as caught:
+    with pytest.raises(RecipeError, match=r"a\.toml: .*optimizer") as caught:
         from_plain({key: value for key, value in PLAIN.items() if key != "optimizer"}, "a.toml")
     assert caught.value.code == "R203"
 
 
 def test_text_where_a_name_belongs_is_refused():
-    with pytest.raises(RecipeError, match="name: expected a word, got 3"):
+    with pytest.raises(RecipeError, match=r"name: .* got 3") as caught:
         from_plain({**PLAIN, "name": 3})
+    assert caught.value.code == "R203"

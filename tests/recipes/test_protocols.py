@@ -88,11 +88,13 @@ def test_a_protocol_of_another_package_is_found_in_recipes_too(tmp_path: Path, n
 def test_windows_of_any_size_have_a_name():
     found = protocol("slide-512x256")
     assert (found.window, found.window_stride, found.name) == ((256, 512), (192, 384), "slide-512x256")
-    assert "384 apart across and 192 down" in found.summary
+    assert "384" in found.summary
+    assert "192" in found.summary
     assert protocol("slide-1024x1024") is PROTOCOLS["slide-1024x1024"]
     for name in ("slide-0x512", "slide-512", "slide-512x512-1"):
-        with pytest.raises(RecipeError, match="no evaluation protocol") as caught:
+        with pytest.raises(RecipeError, match=name) as caught:
             protocol(name)
+        assert caught.value.code == "R204"
         assert "slide-WIDTHxHEIGHT" in caught.value.help
 
 
@@ -113,7 +115,7 @@ def test_ti_resizes_class_ids_from_the_recipes_input_size(dataset: str, size: tu
     found = protocol(f"edgeai-{dataset}")
     assert (found.argmax_at, found.score_size, found.absent) == ("input", size, "zero")
     assert found.seen_size((384, 768)) == (384, 768)
-    assert found.summary.endswith(f"resized (nearest) to {size[1]}x{size[0]}; absent classes count 0")
+    assert f"{size[1]}x{size[0]}" in found.summary
 
 
 def test_tensorflows_deeplab_pads_cityscapes_and_squeezes_voc():
@@ -130,12 +132,12 @@ def test_what_a_protocol_fixes_wins_over_the_recipe():
 
 
 def test_a_size_and_a_limit_exclude_each_other():
-    with pytest.raises(ValueError, match="input_size and fit exclude each other"):
+    with pytest.raises(ValueError, match="'x': input_size and fit "):
         Protocol(name="x", summary="", input_size=(4, 4), fit=(4, None))
 
 
 def test_padding_needs_class_ids_at_the_input_size():
-    with pytest.raises(ValueError, match="padding can be cut off only where argmax_at is 'input'"):
+    with pytest.raises(ValueError, match=r"'x': pad_to .*argmax_at 'input'.* 'score'"):
         Protocol(name="x", summary="", pad_to=(4, 4))
 
 
@@ -151,7 +153,7 @@ def test_multi_scale_flip_is_whole_images_at_six_scales():
     assert (found.flip, found.window) == (True, None)
 
 
-def test_the_published_protocols_look_once_at_the_whole_image():
+def test_most_protocols_pass_each_image_once_as_a_whole():
     several = {name for name, entry in PROTOCOLS.items() if not entry.one_look}
     assert several == {"slide-1024x1024", "multi-scale-flip", "camvid-480x360-tta"}
 
@@ -161,11 +163,11 @@ def test_the_published_protocols_look_once_at_the_whole_image():
     [
         ({"window": (4, 4), "window_stride": (4, 5)}, r"window_stride is \(4, 5\) for windows of \(4, 4\)"),
         ({"window_stride": (4, 4)}, "for windows of None"),
-        ({"window": (0, 4)}, "must be 1 or more"),
-        ({"window": (4, 4), "window_batch": 0}, "must be 1 or more"),
-        ({"scales": ()}, r"scales is \(\); expected one or more"),
-        ({"scales": (1.0, 0.0)}, "each above 0"),
-        ({"pad_to": (4, 4), "argmax_at": "input", "flip": True}, "pad_to excludes windows, scales and flip"),
+        ({"window": (0, 4)}, "'x': window, window_stride and window_batch "),
+        ({"window": (4, 4), "window_batch": 0}, "'x': window, window_stride and window_batch "),
+        ({"scales": ()}, r"'x': scales is \(\)"),
+        ({"scales": (1.0, 0.0)}, r"'x': scales is \(1\.0, 0\.0\)"),
+        ({"pad_to": (4, 4), "argmax_at": "input", "flip": True}, "'x': pad_to "),
     ],
 )
 def test_windows_and_scales_that_make_no_sense_are_refused(fields: dict, message: str):

@@ -11,13 +11,13 @@ class Facts(msgspec.Struct, frozen=True):
     number: int = 1
 
 
-def test_a_file_a_missing_file_and_unknown_fields(tmp_path: Path):
+def test_missing_files_give_defaults_and_unknown_fields_are_ignored(tmp_path: Path):
     assert read_json(tmp_path / "facts.json", Facts) == Facts(1)
     (tmp_path / "facts.json").write_text('{"number": 2, "later": []}')
     assert read_json(tmp_path / "facts.json", Facts) == Facts(2)
 
 
-def test_what_cannot_be_read_is_damaged(tmp_path: Path):
+def test_an_unreadable_file_is_damaged(tmp_path: Path):
     (tmp_path / "facts.json").mkdir()
     with pytest.raises(CheckpointError, match=r"facts\.json") as caught:
         read_json(tmp_path / "facts.json", Facts)

@@ -63,7 +63,7 @@ def test_a_score_that_does_not_exist_is_none(tmp_path: Path):
         b'{"kind": "step", "step": 1, "epoch": 1, "loss": null, "lr": 0.1}',
     ],
 )
-def test_lines_that_are_no_record_of_this_version_are_passed_over(line: bytes, tmp_path: Path):
+def test_unreadable_lines_are_skipped(line: bytes, tmp_path: Path):
     append_log(tmp_path, ALL[:2])
     with open(tmp_path / "log.jsonl", "ab") as file:
         file.write(line + b"\n")
@@ -71,7 +71,7 @@ def test_lines_that_are_no_record_of_this_version_are_passed_over(line: bytes, t
     assert list(read_log(tmp_path).records) == [*ALL[:2], ResumeRecord(step=1)]
 
 
-def test_fields_of_a_later_version_are_passed_over(tmp_path: Path):
+def test_fields_of_a_later_version_are_ignored(tmp_path: Path):
     (tmp_path / "log.jsonl").write_text('{"kind": "step", "step": 1, "epoch": 1, "loss": 2, "lr": 1, "later": [1]}\n')
     assert read_log(tmp_path).of(StepRecord) == [StepRecord(step=1, epoch=1, loss=2.0, lr=1.0)]
 
@@ -82,7 +82,7 @@ def test_no_log_is_an_empty_one(tmp_path: Path):
     assert not (tmp_path / "log.jsonl").exists()
 
 
-def test_rewinding_forgets_what_was_never_saved_and_a_half_written_line(tmp_path: Path):
+def test_rewinding_removes_unsaved_records_and_a_half_written_line(tmp_path: Path):
     path = tmp_path / "log.jsonl"
     kept = '{"kind": "step", "step": 1}\n{"kind": "of another version", "step": 1, "x": 2}\n'
     path.write_text(kept + '{"kind": "evaluation", "step": 1}\n{"kind": "step", "step": 2}\n{"kind": "st')

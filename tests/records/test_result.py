@@ -21,7 +21,7 @@ def test_a_result_and_its_tables_survive_the_disk(tmp_path: Path):
     ]
 
 
-def test_what_does_not_exist_is_null_in_json_and_nan_in_memory():
+def test_undefined_values_are_null_in_json_and_nan_in_memory():
     none = result("val", "native", miou=math.nan)
     assert b'"miou": null' in to_json(none)
     assert math.isnan(from_json(to_json(none)).miou)

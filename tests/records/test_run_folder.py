@@ -36,7 +36,7 @@ def test_the_recipe_makes_the_folder_a_run(tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "code"), [(b"a = ", "R205"), (b"\xff", "R205"), (b'name = "x"\nlearning = 1', "R202")]
 )
-def test_a_recipe_that_is_none_is_an_error(content: bytes, code: str, tmp_path: Path):
+def test_an_invalid_recipe_file_is_an_error(content: bytes, code: str, tmp_path: Path):
     (tmp_path / "recipe.toml").write_bytes(content)
     with pytest.raises(RecipeError) as caught:
         read_recipe(tmp_path)
@@ -64,7 +64,7 @@ def test_a_new_folder_has_the_next_free_number(tmp_path: Path, monkeypatch: pyte
     assert new_run_folder("some/where/mine.toml") == Path("runs/mine-1")
 
 
-def test_the_palette_is_the_recipes_own_else_the_official_one_else_one_for_everybodys_eyes():
+def test_the_palette_is_the_recipes_own_else_the_official_one_else_colour_blind_safe():
     camvid = recipe("enet-camvid")
     assert palette_of(camvid)[0] == (128, 128, 128)
     own = apply_overrides(camvid, ["data.palette=" + str([[number, 0, 0] for number in range(11)])])

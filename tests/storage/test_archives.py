@@ -1,4 +1,4 @@
-"""Archives that were made to do harm, and some that were not."""
+"""Malicious archives, damaged ones and good ones."""
 
 import io
 import stat
@@ -11,6 +11,7 @@ import pytest
 
 from pixelwise.errors import DataError
 from pixelwise.storage.archives import Limits, unpack
+from pixelwise.storage.names import printable
 
 Files = dict[str, bytes]
 
@@ -39,12 +40,12 @@ def listed(folder: Path) -> Files:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def refused(archive: Path, folder: Path, *words: str, limits: Limits | None = None) -> None:
+def refused(archive: Path, folder: Path, *values: str, limits: Limits | None = None) -> None:
     with pytest.raises(DataError) as caught:
         unpack(archive, folder, limits=limits)
     assert caught.value.code == "D252"
-    for word in words:
-        assert word in caught.value.message
+    for value in values:
+        assert value in caught.value.message
     assert list(folder.iterdir()) == []
 
 
@@ -69,35 +70,36 @@ def test_a_part_of_an_archive_can_be_asked_for(tmp_path: Path, make):
     archive = make(tmp_path / "a", {"repo-1234/CamVid/train/a.png": b"a", "repo-1234/Models/x": b"x"})
     unpack(archive, tmp_path / "out", only="*/CamVid")
     assert listed(tmp_path / "out") == {"train/a.png": b"a"}
-    with pytest.raises(DataError, match="holds nothing below"):
+    with pytest.raises(DataError, match=r"\*/Kitti") as caught:
         unpack(archive, tmp_path / "other", only="*/Kitti")
+    assert caught.value.code == "D252"
 
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "value"),
     [
-        ("../out.txt", "leads out"),
-        ("a/../../out.txt", "leads out"),
-        ("a/./b", "leads out"),
-        ("/abs.txt", "absolute"),
-        ("C:/windows.txt", "absolute"),
-        ("a\\..\\b", "backslash"),
-        ("photo\u202egnp.exe", "control characters"),
-        ("a\nb", "control characters"),
-        ("x" * 256, "longer than 255"),
-        ("C:evil", "absolute"),
-        ("\\\\server\\share\\a", "absolute"),
-        ("//server/share/a", "absolute"),
-        ("a/C:evil", "holds :"),
-        ("a/b.png:stream", "holds :"),
-        ("a/aux.png", "device on Windows"),
-        ("CON/a", "device on Windows"),
-        ("a/b. /c", "dot or a blank"),
-        ("a?.png", "holds ?"),
+        ("../out.txt", ""),
+        ("a/../../out.txt", ""),
+        ("a/./b", ""),
+        ("/abs.txt", ""),
+        ("C:/windows.txt", ""),
+        ("a\\..\\b", ""),
+        ("photo\u202egnp.exe", ""),
+        ("a\nb", ""),
+        ("x" * 256, " 255 bytes"),
+        ("C:evil", ""),
+        ("\\\\server\\share\\a", ""),
+        ("//server/share/a", ""),
+        ("a/C:evil", " :,"),
+        ("a/b.png:stream", " :,"),
+        ("a/aux.png", "Windows"),
+        ("CON/a", "Windows"),
+        ("a/b. /c", "Windows"),
+        ("a?.png", " ?,"),
     ],
 )
-def test_names_that_lead_elsewhere_refuse_the_whole_archive(tmp_path: Path, make, name: str, words: str):
+def test_names_that_lead_elsewhere_refuse_the_whole_archive(tmp_path: Path, make, name: str, value: str):
     if make is make_zip and name == "/abs.txt":
         archive = tmp_path / "a"
         with zipfile.ZipFile(archive, "w") as file:
@@ -106,7 +108,7 @@ def test_names_that_lead_elsewhere_refuse_the_whole_archive(tmp_path: Path, make
             file.writestr(entry, b"x")
     else:
         archive = make(tmp_path / "a", {"good.txt": b"good", name: b"bad"})
-    refused(archive, tmp_path / "out", words)
+    refused(archive, tmp_path / "out", f"{printable(name)}: ", value)
     assert not (tmp_path / "out.txt").exists()
 
 
@@ -126,17 +128,17 @@ def test_names_that_are_one_file_on_some_systems_are_refused(tmp_path: Path, mak
                 entry = tarfile.TarInfo(name)
                 entry.size = 1
                 file.addfile(entry, io.BytesIO(b"1"))
-    refused(archive, tmp_path / "out", "same name")
+    refused(archive, tmp_path / "out", f"{second}: ")
 
 
 @pytest.mark.parametrize("make", MAKERS)
 def test_two_spellings_of_one_letter_are_one_name(tmp_path: Path, make):
-    refused(make(tmp_path / "a", {"caf\u00e9": b"1", "cafe\u0301": b"2"}), tmp_path / "out", "same name")
+    refused(make(tmp_path / "a", {"caf\u00e9": b"1", "cafe\u0301": b"2"}), tmp_path / "out", "cafe\u0301: ")
 
 
 @pytest.mark.parametrize("make", MAKERS)
 def test_a_file_cannot_also_be_a_folder(tmp_path: Path, make):
-    refused(make(tmp_path / "a", {"a": b"1", "a/b": b"2"}), tmp_path / "out", "a file and for a folder")
+    refused(make(tmp_path / "a", {"a": b"1", "a/b": b"2"}), tmp_path / "out")
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
@@ -148,7 +150,7 @@ def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path, kind: bytes):
         through = tarfile.TarInfo("innocent/x")
         through.size = 1
         file.addfile(through, io.BytesIO(b"x"))
-    refused(tmp_path / "a.tar", tmp_path / "out", "innocent", "not a regular")
+    refused(tmp_path / "a.tar", tmp_path / "out", "innocent: ")
 
 
 def test_a_link_in_a_zip_is_refused(tmp_path: Path):
@@ -156,33 +158,33 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path):
         entry = zipfile.ZipInfo("link")
         entry.external_attr = (stat.S_IFLNK | 0o777) << 16
         file.writestr(entry, "/etc/passwd")
-    refused(tmp_path / "a.zip", tmp_path / "out", "link")
+    refused(tmp_path / "a.zip", tmp_path / "out", "link: ")
 
 
-def test_a_name_is_judged_beyond_a_zero_byte(tmp_path: Path):
+def test_a_name_is_checked_beyond_a_zero_byte(tmp_path: Path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.writestr("ab.txt", b"x")
     data = (tmp_path / "a.zip").read_bytes().replace(b"ab.txt", b"a\0.txt")
     (tmp_path / "a.zip").write_bytes(data)
-    refused(tmp_path / "a.zip", tmp_path / "out", "control characters")
+    refused(tmp_path / "a.zip", tmp_path / "out", "a\\x00.txt: ")
 
 
 @pytest.mark.parametrize("make", MAKERS)
 def test_a_bomb_is_refused_before_it_fills_the_disk(tmp_path: Path, make):
     bomb = {f"{number}.txt": b"\0" * 1_000_000 for number in range(20)}
     limits = Limits(slack=100_000) if make is make_zip else Limits(slack=100_000, ratio=0)
-    refused(make(tmp_path / "a", bomb), tmp_path / "out", "unpacks", limits=limits)
+    refused(make(tmp_path / "a", bomb), tmp_path / "out", "1000000 bytes", limits=limits)
 
 
 def test_a_packed_tar_is_a_bomb_by_its_total(tmp_path: Path):
     archive = make_tar(tmp_path / "a.tgz", {"x": b"\0" * 30_000_000}, "w:gz")
-    refused(archive, tmp_path / "out", "unpacks to more than")
+    refused(archive, tmp_path / "out", "30000000 bytes")
 
 
 @pytest.mark.parametrize("make", MAKERS)
 def test_too_many_members_are_refused(tmp_path: Path, make):
     archive = make(tmp_path / "a", {str(number): b"" for number in range(11)})
-    refused(archive, tmp_path / "out", "more than 10 members", limits=Limits(members=10))
+    refused(archive, tmp_path / "out", "10 members", limits=Limits(members=10))
 
 
 def test_members_that_share_their_bytes_are_refused(tmp_path: Path):

@@ -66,7 +66,7 @@ def test_every_kind_says_what_it_is_for():
     assert all(len(kind.purpose) > 20 for kind in KINDS)
 
 
-def test_no_module_keeps_anything_past_the_registered_kinds():
+def test_no_module_bypasses_the_registered_kinds():
     """Outside of `storage` nobody asks for the cache folder, or makes a kind of entry."""
     for file in SOURCE.rglob("*.py"):
         if file.parent.name == "storage":

@@ -132,7 +132,7 @@ def test_a_later_call_continues_where_an_earlier_one_gave_up(server: Server, tmp
         get(server, tmp_path)
     assert caught.value.code == "D250"
     assert "503" in caught.value.message
-    assert f"{int(len(CONTENT) * 0.4)} bytes are kept" in caught.value.help
+    assert f"{int(len(CONTENT) * 0.4)} bytes" in caught.value.help
     server.asked.clear()
     server.script = [whole()]
     assert get(server, tmp_path)[0].sha256 == DIGEST
@@ -148,7 +148,7 @@ def test_a_part_that_is_complete_is_not_asked_for_again(server: Server, tmp_path
     assert server.asked == []
 
 
-def test_a_part_of_which_nothing_is_known_is_started_again(server: Server, tmp_path: Path):
+def test_a_part_without_known_origin_is_downloaded_again(server: Server, tmp_path: Path):
     (tmp_path / "data.zip.part").write_bytes(b"something else")
     assert get(server, tmp_path)[0].sha256 == DIGEST
     assert "Range" not in server.asked[0]
@@ -159,7 +159,7 @@ def test_a_server_without_ranges_sends_everything_again(server: Server, tmp_path
     assert get(server, tmp_path)[0].path.read_bytes() == CONTENT
 
 
-def test_a_server_that_names_no_version_is_never_continued(server: Server, tmp_path: Path):
+def test_downloads_without_validator_are_never_resumed(server: Server, tmp_path: Path):
     server.script = [whole(share=0.4, tag=""), whole(tag="")]
     assert get(server, tmp_path)[0].sha256 == DIGEST
     assert "Range" not in server.asked[1]
@@ -187,7 +187,7 @@ def test_a_wrong_content_range_starts_again(server: Server, tmp_path: Path, clai
     assert "Range" not in server.asked[2]
 
 
-def test_a_server_that_drops_and_lies_by_turns_is_given_up(server: Server, tmp_path: Path):
+def test_alternating_drops_and_wrong_ranges_end_in_an_error(server: Server, tmp_path: Path):
     server.script = [whole(share=0.4), partial("nonsense", 409600)] * 30
     with pytest.raises(DataError) as caught:
         get(server, tmp_path)
@@ -215,7 +215,7 @@ def test_a_server_that_stays_broken_is_given_up(server: Server, tmp_path: Path):
     assert len(server.asked) == ATTEMPTS
 
 
-def test_a_missing_file_is_said_at_once(server: Server, tmp_path: Path):
+def test_a_missing_file_is_reported_without_retries(server: Server, tmp_path: Path):
     server.script = [broken(404)]
     with pytest.raises(DataError) as caught:
         get(server, tmp_path)
@@ -223,12 +223,12 @@ def test_a_missing_file_is_said_at_once(server: Server, tmp_path: Path):
     assert len(server.asked) == 1
 
 
-def test_a_web_page_is_no_archive(server: Server, tmp_path: Path):
+def test_a_web_page_is_refused(server: Server, tmp_path: Path):
     server.script = [broken(200, b"<html>please log in</html>", Content_Type="text/html; charset=utf-8")]
     with pytest.raises(DataError) as caught:
         get(server, tmp_path)
     assert caught.value.code == "D251"
-    assert "web page" in caught.value.message
+    assert server.url in caught.value.message
     assert not (tmp_path / "data.zip").exists()
 
 
@@ -250,10 +250,12 @@ def test_a_wrong_hash_sets_the_file_aside_and_shows_both(server: Server, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["data.zip.refused"]
 
 
-def test_a_wrong_size_is_said_before_anything_is_downloaded(server: Server, tmp_path: Path):
+def test_a_wrong_size_is_reported_before_anything_is_downloaded(server: Server, tmp_path: Path):
     with pytest.raises(DataError) as caught:
         get(server, tmp_path, size=5)
-    assert "offers 1024000 bytes, expected 5" in caught.value.message
+    assert caught.value.code == "D250"
+    assert "1024000 bytes, expected 5" in caught.value.message
+    assert len(server.asked) == 1
 
 
 def test_an_answer_without_length_is_checked_by_its_hash(server: Server, tmp_path: Path):
@@ -266,7 +268,7 @@ def test_a_file_that_is_there_is_checked_and_never_moved(server: Server, tmp_pat
     assert get(server, tmp_path, sha256=DIGEST)[0].sha256 == DIGEST
     with pytest.raises(DataError) as caught:
         get(server, tmp_path, sha256="0" * 64)
-    assert "nothing was changed" in caught.value.help
+    assert caught.value.code == "D251"
     assert (tmp_path / "data.zip").read_bytes() == CONTENT
     assert server.asked == []
 
@@ -280,15 +282,16 @@ def test_without_a_connection_the_host_and_the_proxy_are_named_but_no_password(
     with pytest.raises(DataError) as caught:
         download("http://data.invalid/a.zip?token=hidden", tmp_path / "a.zip", wait=lambda seconds: None, timeout=1)
     message = str(caught.value)
-    assert "data.invalid cannot be used" in message
-    assert "through the proxy 127.0.0.1" in message
+    assert "data.invalid" in message
+    assert "proxy 127.0.0.1" in message
     assert "secret" not in message
     assert "hidden" not in message
 
 
-def test_other_addresses_than_web_addresses_are_refused(tmp_path: Path):
-    with pytest.raises(DataError, match="not a web address"):
+def test_only_web_addresses_are_accepted(tmp_path: Path):
+    with pytest.raises(DataError, match="file:///etc/passwd") as caught:
         download("file:///etc/passwd", tmp_path / "a")
+    assert caught.value.code == "D250"
 
 
 def test_two_processes_do_not_write_the_same_file(server: Server, tmp_path: Path):
@@ -312,7 +315,7 @@ def test_two_processes_do_not_write_the_same_file(server: Server, tmp_path: Path
         go_on.set()
         assert other.communicate()[0] == f"{DIGEST}\n"
     assert caught.value.code == "S604"
-    assert "data.zip.part: another process downloads it" in caught.value.message
+    assert str(tmp_path / "data.zip.part") in caught.value.message
     assert [path.name for path in tmp_path.iterdir()] == ["data.zip"]
     assert len(server.asked) == 1
 

@@ -18,5 +18,5 @@ def test_indent_and_order_can_be_chosen():
     assert json_text({"b": 1, "a": 2}, indent=1, order="sorted") == '{\n "a": 2,\n "b": 1\n}\n'
 
 
-def test_what_is_no_number_becomes_null():
+def test_nan_becomes_null():
     assert json_text(Point(y=1, x=math.nan)) == '{\n  "y": 1,\n  "x": null\n}\n'

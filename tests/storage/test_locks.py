@@ -34,7 +34,7 @@ def test_the_lock_of_a_killed_process_does_not_stay(tmp_path: Path):
         assert (tmp_path / "run.lock").exists()
 
 
-def test_work_that_nobody_does_is_not_waited_for(tmp_path: Path):
+def test_a_free_work_lock_is_taken_without_waiting(tmp_path: Path):
     waited: list[int] = []
     folder = tmp_path / "new"
     with work_lock(folder, lambda: waited.append(1)):
@@ -63,7 +63,7 @@ def other_process(script: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
-def test_work_of_another_process_is_waited_for_and_said_once(tmp_path: Path):
+def test_a_work_lock_waits_for_another_process_and_reports_it_once(tmp_path: Path):
     waited: list[float] = []
     with other_process(WORKING, tmp_path) as other:
         assert is_held(tmp_path)
@@ -80,7 +80,7 @@ def test_work_of_another_process_is_waited_for_and_said_once(tmp_path: Path):
     assert not is_held(tmp_path)
 
 
-def test_work_of_a_killed_process_is_not_waited_for(tmp_path: Path):
+def test_the_work_lock_of_a_killed_process_is_free(tmp_path: Path):
     waited: list[int] = []
     with other_process(WORKING, tmp_path) as other:
         other.kill()
@@ -90,7 +90,7 @@ def test_work_of_a_killed_process_is_not_waited_for(tmp_path: Path):
     assert not waited
 
 
-def test_where_no_lock_can_be_made_the_work_is_done_all_the_same(tmp_path: Path):
+def test_without_support_for_locks_the_work_is_done_anyway(tmp_path: Path):
     (tmp_path / "lock").mkdir()
     with work_lock(tmp_path), lock_if_free(tmp_path) as free:
         assert free
@@ -143,13 +143,13 @@ def fail_in(folder: Path, *, name: str = "") -> None:
         raise KeyError
 
 
-def test_what_was_made_for_the_lock_of_work_that_failed_is_gone(tmp_path: Path):
+def test_a_failed_run_leaves_no_lock_file_and_no_new_folder(tmp_path: Path):
     with pytest.raises(KeyError):
         fail_in(tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
-def test_what_was_there_or_came_stays_when_work_fails(tmp_path: Path):
+def test_a_failed_run_keeps_existing_folders_and_written_files(tmp_path: Path):
     for folder, name in ((tmp_path / "new", "came"), (tmp_path / "old", "")):
         (tmp_path / "old").mkdir(exist_ok=True)
         with pytest.raises(KeyError):

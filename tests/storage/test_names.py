@@ -36,7 +36,7 @@ ORDINARY = [
 
 
 @pytest.mark.parametrize("name", ORDINARY)
-def test_what_every_system_accepts_stays(name: str):
+def test_names_that_every_system_accepts_are_unchanged(name: str):
     assert (problem_of(name), portable(name)) == ("", name)
 
 
@@ -64,12 +64,12 @@ def test_what_every_system_accepts_stays(name: str):
         ("\ud800", "_"),
     ],
 )
-def test_what_one_system_does_not_accept_is_changed_a_little(name: str, becomes: str):
+def test_names_that_some_system_refuses_are_adapted(name: str, becomes: str):
     assert problem_of(name)
     assert portable(name) == becomes
 
 
-def test_what_is_too_long_is_cut_to_names_that_differ():
+def test_long_names_are_cut_and_stay_distinct():
     one, other = portable("ä" * 200 + "1"), portable("ä" * 200 + "2")
     assert one != other
     assert one.startswith("ä" * 100)
@@ -77,7 +77,7 @@ def test_what_is_too_long_is_cut_to_names_that_differ():
     assert len((portable("x" * 300, ending=".png") + ".png").encode()) == LONGEST_NAME
 
 
-def test_an_ending_that_follows_counts():
+def test_the_ending_counts_as_part_of_the_name():
     assert portable("con", ending=".png") == "con_"
     assert portable("a.", ending=".png") == "a."
     assert portable("con.", ending=".png") == "con_."
@@ -113,7 +113,7 @@ def test_a_portable_name_is_one_name_on_every_system(name: str, ending: str):
 
 
 @given(parts)
-def test_what_has_no_problem_stays_and_what_stays_has_none(name: str):
+def test_names_are_unchanged_exactly_if_they_have_no_problem(name: str):
     assert (problem_of(name) == "") == (portable(name) == name)
     if not problem_of(name):
         assert windows_accepts(name)

@@ -151,9 +151,9 @@ def test_a_stage_with_a_wrong_override_is_refused_before_anything_is_written(
     with pytest.raises(RecipeError, match="no field 'lrr'"):
         train(str(staged_recipe), data=tiny_data, output=run, overrides=[change])
     assert not run.exists()
-    with pytest.raises(RecipeError, match="expected different ones"):
+    with pytest.raises(RecipeError, match=r"stages: .* a, a;"):
         train(str(staged_recipe), data=tiny_data, output=run, overrides=['stages=[{name="a"}, {name="a"}]'])
-    with pytest.raises(RecipeError, match="cannot be that of a folder"):
+    with pytest.raises(RecipeError, match=r"stages: .*'\.\./a'"):
         train(str(staged_recipe), data=tiny_data, output=run, overrides=['stages=[{name="../a"}]'])
 
 

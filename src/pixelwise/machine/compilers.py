@@ -1,4 +1,4 @@
-"""The compiler of the system."""
+"""The system's C++ compiler."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ _COMPILERS = {"darwin": "clang++", "win32": "cl"}
 
 
 def cpp_compiler() -> str:
-    """The C++ compiler that `torch.compile` runs: the one that CXX names, else the system's own."""
+    """The C++ compiler that `torch.compile` runs: the one named by CXX, otherwise the system's default."""
     return os.environ.get("CXX") or _COMPILERS.get(sys.platform, "g++")

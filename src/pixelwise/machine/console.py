@@ -1,4 +1,4 @@
-"""The terminal or file that a program prints to."""
+"""Standard output and standard error."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 
 
 def print_anything() -> None:
-    r"""Let standard output and error take every text.
+    r"""Make standard output and standard error accept any text.
 
-    A character that their encoding lacks (Windows's is often cp1252) is then printed as an escape, `\u5199`, instead
-    of ending the program.
+    A character that their encoding lacks (on Windows often cp1252) is then printed as an escape such as `\u5199`
+    instead of raising UnicodeEncodeError.
     """
     for stream in (sys.stdout, sys.stderr):
-        # None without a console; a notebook's stream has no encoding to change.
+        # The streams are None without a console, and a notebook's streams have no encoding to change.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Which device to compute on."""
+"""Choosing the device to compute on."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def choose_device(name: str | torch.device | None = None) -> torch.device:
-    """The device of that name; None or `auto` takes a GPU where there is one.
+    """The device of this name; None or `auto` chooses a GPU if there is one, otherwise the CPU.
 
     Raises:
-        RecipeError: R214, there is no such device here, or it cannot be used.
+        RecipeError: R214, the device does not exist on this machine or cannot be used.
     """
     import torch
 
@@ -22,14 +22,14 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.zeros((), device=device)  # names of devices that do not exist are found out only by using them
+        torch.zeros((), device=device)  # only using a device shows whether it exists
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         count = torch.cuda.device_count()
         found = ", ".join(["cpu", *(f"cuda:{index}" for index in range(count))])
-        # PyTorch lists every kind of device that it was ever built for.
+        # PyTorch's own message lists every kind of device that it could be built for.
         unknown = "Expected one of" in str(error) or "Invalid device string" in str(error)
         reason = "there is no such kind of device" if unknown else str(error).partition("\n")[0]
         raise RecipeError(
-            "R214", f"device '{name}' cannot be used: {reason}; found: {found}", "name one of these in `device`"
+            "R214", f"device '{name}' cannot be used: {reason}; found: {found}", "set `device` to one of these"
         ) from error
     return device

@@ -1,4 +1,4 @@
-"""Which machine and which versions a number was measured with. No host name, no paths, no user."""
+"""Hardware and package versions that a result was measured with; no host name, user name or paths."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     import torch
 
 PACKAGES = ("pixelwise", "torch", "timm", "numpy", "opencv-python-headless", "Pillow")
-"""The packages whose version can change a result."""
+"""Packages whose version can change a result."""
 FEATURES = (
     "avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "asimddp", "i8mm",
     "bf16", "sve",
 )  # fmt: skip
-"""Instructions for wide vectors, int8 and bfloat16, as Linux names them: they decide which number format is fast."""
+"""Vector, int8 and bfloat16 instruction sets by their Linux names; they decide which data type is fast."""
 _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
 CPU_DESCRIPTION = Path("/proc/cpuinfo")
 _PROCESSOR_KEY = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0"
@@ -36,12 +36,12 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         cpu: Model name of the processor.
-        cores: Logical cores this process may use.
+        cores: Logical cores available to this process.
         threads: Threads that PyTorch uses for one operation.
-        gpu: Name of the first GPU, None without one.
-        memory_bytes: Main memory.
-        platform: Operating system, its release and the instruction set.
-        features: Those of `FEATURES` that the processor has; empty where the system does not say.
+        gpu: Name of the first GPU; None without one.
+        memory_bytes: Size of the main memory in bytes.
+        platform: Operating system, its release and the processor architecture.
+        features: The processor's instruction sets among `FEATURES`; empty if the system does not report them.
     """
 
     cpu: str
@@ -54,7 +54,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def machine_facts() -> Machine:
-    """Look at this machine."""
+    """Describe this machine."""
     import torch
 
     return Machine(
@@ -69,10 +69,10 @@ def machine_facts() -> Machine:
 
 
 def processor_features(description: Path = CPU_DESCRIPTION) -> tuple[str, ...]:
-    """Which of `FEATURES` the processor has, in their order.
+    """Those of `FEATURES` that the processor has, in their order.
 
     Args:
-        description: What Linux says of the processor; where there is no such file nothing is known.
+        description: Linux's description of the processor; if the file does not exist, the result is empty.
     """
     try:
         found = re.search(r"^(?:flags|Features)\s*:(.*)$", description.read_text("utf-8"), re.MULTILINE)
@@ -83,22 +83,22 @@ def processor_features(description: Path = CPU_DESCRIPTION) -> tuple[str, ...]:
 
 
 def computes_bfloat16() -> bool:
-    """Whether PyTorch's convolutions in bfloat16 are faster than in float32 on this processor.
+    """Whether PyTorch's convolutions are faster in bfloat16 than in float32 on this processor.
 
-    Without instructions for it they are emulated: measured, a convolution takes twice as long as in float32 on a
-    processor with AVX-512, and fifty times as long on one without.
+    Without bfloat16 instructions they are emulated: in our measurements a convolution took twice as long as in float32
+    on a processor with AVX-512, and fifty times as long on one without.
     """
     import torch
 
-    # oneDNN knows what it was told to leave unused (ONEDNN_MAX_CPU_ISA), but counts AVX-512 alone as support.
+    # oneDNN respects ONEDNN_MAX_CPU_ISA, but reports support for bfloat16 on any processor with AVX-512.
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and may_have_bfloat16(processor_features())
 
 
 def may_have_bfloat16(features: Collection[str]) -> bool:
-    """Whether a processor has instructions for bfloat16, or nothing is known of it.
+    """Whether a processor has bfloat16 instructions; True as well if its features are unknown.
 
     Args:
-        features: As `processor_features` gives them.
+        features: Result of `processor_features`; empty if unknown.
     """
     return not features or not _BFLOAT16.isdisjoint(features)
 
@@ -109,14 +109,14 @@ def version_facts() -> dict[str, str]:
     for package in PACKAGES:
         try:
             versions[package] = version(package)
-        # Some distributors ship OpenCV or Pillow under another package name.
+        # Some distributions ship OpenCV or Pillow under another package name.
         except PackageNotFoundError:
             versions[package] = "unknown"
     return versions
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """Most memory used so far: on a GPU since its statistics were reset, else by this process ever."""
+    """Peak memory in bytes: on a GPU since its statistics were reset, otherwise of this process since it began."""
     if device.type != "cuda":
         return peak_memory()
     import torch
@@ -125,7 +125,7 @@ def peak_memory_bytes(device: torch.device) -> int:
 
 
 def _cpu_name() -> str:
-    """What the processor is called, as far as the system says it."""
+    """Model name of the processor, or its architecture if the system does not report the name."""
     name = {"win32": _name_in_registry, "darwin": _name_by_sysctl}.get(sys.platform, _name_in_proc)()
     return name.strip() or platform.processor() or platform.machine()
 

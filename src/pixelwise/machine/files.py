@@ -1,4 +1,4 @@
-"""What systems disagree about in files: renaming what is open, writing through to the disk, a disk that is full."""
+"""File operations that differ between systems: renaming open files, flushing to disk, recognising a full disk."""
 
 from __future__ import annotations
 
@@ -10,41 +10,43 @@ from collections.abc import Callable
 from pathlib import Path
 
 MOVES_OPEN_FILES = sys.platform != "win32"
-"""Whether files, and folders with files, can be renamed and removed while a process has them open."""
+"""Whether open files, and folders that contain open files, can be renamed and removed."""
 _PAUSES = (0.01, 0.05, 0.1, 0.2, 0.4)
-# Access denied, sharing violation, lock violation: what Windows says while another program looks at a file.
+# Access denied, sharing violation, lock violation: Windows's errors while another program has a file open.
 _BUSY = (5, 32, 33)
-# Disk full (twice), quota exceeded: Windows has numbers for them that errno does not know.
+# Disk full (twice) and quota exceeded: Windows error codes without an errno equivalent.
 _FULL_ON_WINDOWS = (39, 112, 1295)
 
 
 def replace_file(source: Path, target: Path) -> None:
-    """Rename a file over another one, or a folder over none.
+    """Rename a file, replacing the target if it exists, or a folder to a name that does not exist yet.
 
-    On Windows virus scanners and indexers open new files for a moment, which then cannot be renamed: tried again for
+    On Windows, virus scanners and indexers briefly open new files, which then cannot be renamed; the call retries for
     less than a second.
 
     Raises:
-        OSError: It cannot be done.
+        OSError: The rename failed.
     """
     _while_busy(lambda: os.replace(source, target))
 
 
 def rename(source: Path, target: Path) -> None:
-    """Rename what must not exist yet; otherwise as `replace_file`."""
+    """Rename to a name that must not exist yet; otherwise like `replace_file`."""
     _while_busy(lambda: os.rename(source, target))
 
 
 def flush(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk; systems that open no folders see to it themselves.
+    """Wait until a file's content, or a folder's entries, are on the disk.
+
+    On Windows folders cannot be opened, and there is nothing to do for them.
 
     Raises:
-        OSError: It cannot be opened, or the disk fails.
+        OSError: The file or folder cannot be opened, or the disk failed.
     """
     folder = path.is_dir()
     if folder and sys.platform == "win32":
         return
-    # Windows writes out only what was opened for writing, Linux opens no folder so.
+    # Windows flushes only files opened for writing; Linux does not open folders for writing.
     descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -53,12 +55,12 @@ def flush(path: Path) -> None:
 
 
 def let_others_read(path: Path) -> None:
-    """Undo the privacy of a temporary file or folder; Windows takes rights from the folder around it."""
+    """Make a private temporary file or folder readable by all users (Windows inherits the parent's permissions)."""
     os.chmod(path, 0o755 if path.is_dir() else 0o644)
 
 
 def is_disk_full(error: OSError) -> bool:
-    """Whether an error says that the disk, the quota or the largest size of a file is reached."""
+    """Whether an error means that the disk is full, the quota is used up or the file is too large."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return full or getattr(error, "winerror", None) in _FULL_ON_WINDOWS
 

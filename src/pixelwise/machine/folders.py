@@ -1,4 +1,4 @@
-"""Folders that have their places by the system."""
+"""Folders whose location depends on the system."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 def intel_folder() -> Path:
-    """Where programs of Intel, such as OpenVINO, note what the user chose.
+    """The folder in which Intel's programs, such as OpenVINO, store the user's settings.
 
     Raises:
-        KeyError: The system does not say where settings lie.
-        RuntimeError: It does not say where the user's home is.
+        KeyError: LOCALAPPDATA is not set (Windows).
+        RuntimeError: The user's home folder is unknown (other systems).
     """
     if sys.platform == "win32":
         return Path(os.environ["LOCALAPPDATA"]) / "Intel Corporation"

@@ -1,8 +1,8 @@
-"""Locks on files, which the system keeps: one ends with its process, however that ends.
+"""File locks held by the operating system, which releases them when the process ends, however it ends.
 
-Everywhere but on Windows the whole file is locked (flock). Windows locks ranges of bytes, and only for one process
-each: who wants the lock alone takes a range, who shares it takes a byte of that range. The range lies where no file
-has content, because there nobody else can read what is locked.
+Except on Windows, the whole file is locked (flock). Windows locks byte ranges, each for a single process: an exclusive
+lock takes the whole range, a shared lock one byte of it. The range lies beyond the content of any file, because other
+processes cannot read locked bytes on Windows.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from pixelwise.machine.files import MOVES_OPEN_FILES, rename
 
 _ATTEMPTS = 3
 _PLACE = 1 << 30
-"""Where the range begins, for Windows."""
+"""Offset of the locked range on Windows, in bytes."""
 _SHARES = 256
-"""How many processes can share a lock, on Windows."""
+"""Number of processes that can share a lock on Windows."""
 _Region = tuple[int, int]
 
 
 class HeldLock:
-    """A lock on a file that this process holds alone or shares, until it is released or the process ends.
+    """An exclusive or shared lock on a file, held until it is released or the process ends.
 
     Attributes:
-        descriptor: Of the file, open for reading and writing.
-        path: Of the file.
+        descriptor: File descriptor, open for reading and writing.
+        path: Path of the locked file.
     """
 
     def __init__(self, descriptor: int, path: Path, region: _Region) -> None:
@@ -37,17 +37,17 @@ class HeldLock:
         self._region = region
 
     def stands_for(self, path: Path) -> bool:
-        """Whether `path` still is the file that is locked, not another one in its place."""
+        """Whether `path` is still the locked file rather than another one in its place."""
         try:
             return os.path.samestat(os.fstat(self.descriptor), os.stat(path))
         except OSError:
             return False
 
     def move_to(self, path: Path) -> None:
-        """Rename the file, which stays locked; nothing has the new name yet.
+        """Rename the file to a name that must not exist yet; it stays locked.
 
         Raises:
-            OSError: It cannot be renamed, and is no longer locked.
+            OSError: The file cannot be renamed; the lock has been released.
         """
         try:
             rename(self.path, path)
@@ -57,10 +57,10 @@ class HeldLock:
         self.path = path
 
     def release(self, *, remove: bool = False) -> None:
-        """Give the lock up, for forked children, too.
+        """Release the lock, for forked children too.
 
         Args:
-            remove: Remove the file; whoever asks for its lock meanwhile gets that of a new one.
+            remove: Remove the file as well; a process that asks for the lock meanwhile gets that of a new file.
         """
         if remove and MOVES_OPEN_FILES:
             self.path.unlink(missing_ok=True)
@@ -69,23 +69,23 @@ class HeldLock:
         finally:
             os.close(self.descriptor)
         if remove and not MOVES_OPEN_FILES:
-            with contextlib.suppress(OSError):  # another process took it at once
+            with contextlib.suppress(OSError):  # another process has opened the file since
                 self.path.unlink(missing_ok=True)
 
     def abandon(self) -> None:
-        """Close the file in a forked child, which leaves the lock to the parent."""
+        """In a forked child: close the file and leave the lock to the parent."""
         os.close(self.descriptor)
 
 
 def take_lock(path: Path, *, shared: bool = False) -> HeldLock | None:
-    """The lock of a file, which is made where it does not exist; None where another process holds it.
+    """Lock a file, which is created if it does not exist; None if another process holds the lock.
 
     Args:
-        path: The file; its folder exists.
-        shared: Hold it together with others who share it.
+        path: File to lock, in an existing folder.
+        shared: Take a shared lock instead of an exclusive one.
 
     Raises:
-        OSError: The file cannot be opened, or its file system cannot lock.
+        OSError: The file cannot be opened, or its file system does not support locks.
     """
     for _ in range(_ATTEMPTS):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -100,12 +100,12 @@ def take_lock(path: Path, *, shared: bool = False) -> HeldLock | None:
         lock = HeldLock(descriptor, path, region)
         if lock.stands_for(path):
             return lock
-        lock.release()  # who held it before has removed the file
+        lock.release()  # the previous holder has removed the file
     return None
 
 
 def _lock(descriptor: int, shared: bool) -> _Region | None:
-    """What was locked; None where another process holds it."""
+    """The locked region; None if another process holds the lock."""
     try:
         import fcntl
     except ImportError:
@@ -129,7 +129,7 @@ def _unlock(descriptor: int, region: _Region) -> None:
 def _lock_bytes(descriptor: int, shared: bool) -> _Region | None:
     import msvcrt
 
-    start = random.randrange(_SHARES)  # so that those who share seldom want the same byte
+    start = random.randrange(_SHARES)  # so that sharing processes seldom try the same byte
     bytes_to_try = [(_PLACE + (start + number) % _SHARES, 1) for number in range(_SHARES)]
     for place, length in bytes_to_try if shared else [(_PLACE, _SHARES)]:
         os.lseek(descriptor, place, os.SEEK_SET)

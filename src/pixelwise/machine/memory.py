@@ -1,4 +1,4 @@
-"""How much memory there is, was and may still be used, and whether what is freed stays with the process."""
+"""Available, total and peak memory, and keeping freed memory in the process."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
 
 def available_memory() -> int:
-    """Bytes that can be allocated without swapping: page cache counts as free, a container's limit holds."""
+    """Bytes that can be allocated without swapping: page cache counts as free, and a container's limit applies."""
     import psutil
 
     return min(psutil.virtual_memory().available, _left_in_container())
 
 
 def total_memory() -> int:
-    """Bytes of the main memory."""
+    """Size of the main memory in bytes."""
     import psutil
 
     return psutil.virtual_memory().total
 
 
 def peak_memory() -> int:
-    """The most bytes of main memory that this process ever used."""
-    # On Linux `ru_maxrss` of a new process begins with what its parent had.
+    """Peak main memory of this process in bytes."""
+    # On Linux, `ru_maxrss` of a new process starts at its parent's value.
     with contextlib.suppress(OSError):
         found = re.search(r"^VmHWM:\s*(\d+) kB", _STATUS.read_text("ascii", errors="replace"), re.MULTILINE)
         if found is not None:
@@ -46,18 +46,18 @@ def peak_memory() -> int:
 
 
 def keep_freed_memory() -> bool:
-    """Let the C library give large freed blocks out again instead of returning them to the system.
+    """Make the C library reuse large freed blocks instead of returning them to the system.
 
-    A training step allocates the same large tensors again and again; returned each time, the system clears them
-    each time, page by page. Memory that other parts of the process no longer need stays with it, too.
+    Every training step allocates the same large tensors; if they are returned each time, the system has to clear
+    every page again. The price is that memory which other parts of the process no longer need is kept as well.
 
     Returns:
-        Whether it was possible; only glibc (most of Linux) can.
+        Whether it worked; only glibc (most Linux systems) supports it.
     """
     with contextlib.suppress(AttributeError, ImportError, OSError, TypeError):
         import ctypes
 
-        # Only glibc has this function; mallopt(3) of other libraries has other options.
+        # Only glibc has this function; mallopt(3) of other C libraries has other options.
         library = ctypes.CDLL(None)
         library.gnu_get_libc_version  # noqa: B018
         return bool(library.mallopt(_MMAP_MAX, 0)) and bool(library.mallopt(_TRIM_THRESHOLD, -1))
@@ -70,4 +70,4 @@ def _left_in_container() -> int:
         used = int(Path("/sys/fs/cgroup/memory.current").read_text("ascii"))
         return max(0, int(limit) - used) if limit != "max" else _UNLIMITED
     except (OSError, ValueError):
-        return _UNLIMITED  # no container, or one that does not say
+        return _UNLIMITED  # no container, or its limit is not visible

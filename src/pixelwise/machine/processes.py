@@ -1,4 +1,4 @@
-"""How helper processes begin, and where this one runs."""
+"""The start method of worker processes, and the host name."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import sys
 from typing import Literal
 
 START_METHOD: Literal["fork", "spawn"] = "fork" if sys.platform == "linux" else "spawn"
-"""How processes that load data begin.
+"""Start method of the data-loading processes.
 
-A fork shares everything in memory with its parent. Windows has none, and on macOS the system's own libraries do not
-survive it; there a new interpreter is started, which gets what it needs pickled.
+A forked process shares its parent's memory. Windows cannot fork, and on macOS the system libraries do not survive a
+fork; there a new interpreter is spawned, which receives its data pickled.
 """
 FORKS = START_METHOD == "fork"
-"""Whether they see this process's memory, instead of getting copies."""
+"""Whether loader processes share this process's memory instead of receiving pickled copies."""
 GUARD = "if __name__ == '__main__':"
-"""What a script needs around its calls where processes are spawned: they import the script again."""
+"""Guard that a script needs around its calls if processes are spawned, because they import the script again."""
 
 
 def host_name() -> str:
-    """What this computer calls itself; empty where it does not say."""
+    """Network name of this computer; empty if unknown."""
     return platform.node()

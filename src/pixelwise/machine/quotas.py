@@ -1,4 +1,4 @@
-"""The CPU quota of a container, as Linux's control groups state it (versions 1 and 2, and both at once)."""
+"""The CPU quota of a container, read from Linux's control groups (version 1, version 2 and hybrid)."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path, PurePosixPath
 
 ROOT = Path("/")
 _MEMBERSHIP = "proc/self/cgroup"
-# systemd mounts version 2 at the first place, or at the second where version 1 has the CPU controller.
+# systemd mounts version 2 at the first path, or at the second if version 1 has the CPU controller.
 _MOUNTS_V2 = ("sys/fs/cgroup", "sys/fs/cgroup/unified")
 _MOUNTS_V1 = ("sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct")
 
 
 def cpu_quota(root: Path = ROOT) -> float | None:
-    """CPUs' worth of time that the process may use per second, None where nothing limits it.
+    """CPU seconds that the process may use per second; None if there is no limit.
 
-    Groups are nested and every one's limit holds, so the smallest on the way up counts.
+    Groups are nested and the limit of each applies, so the smallest on the way up to the root counts.
 
     Args:
-        root: Folder that `/proc` and `/sys` lie in.
+        root: Folder that contains `proc` and `sys`.
     """
     quotas = [_quota_v2(group) for group in _groups(root, _MOUNTS_V2, _path_v2(root))]
     quotas += [_quota_v1(group) for group in _groups(root, _MOUNTS_V1, _path_v1(root))]
@@ -26,10 +26,10 @@ def cpu_quota(root: Path = ROOT) -> float | None:
 
 
 def _groups(root: Path, mounts: tuple[str, ...], group: PurePosixPath) -> Iterator[Path]:
-    """Folders of a group and of those around it, at every place where the hierarchy may be mounted."""
+    """Folders of a group and of its ancestors, under every path where the hierarchy may be mounted."""
     for mount in mounts:
-        # A container may see only a part of the tree, mounted as if it were all of it, under the path outside:
-        # then the outer end of the path is not there.
+        # A container may see only a subtree, mounted as the root, while the group's path is still the one outside:
+        # then the first parts of the path do not exist.
         parts = group.parts[1:]
         while parts and not (root / mount).joinpath(*parts).is_dir():
             parts = parts[1:]
@@ -46,11 +46,11 @@ def _path_v1(root: Path) -> PurePosixPath:
 
 
 def _memberships(root: Path) -> Iterator[tuple[str, str, PurePosixPath]]:
-    """Hierarchy, controllers and path of the groups the process is in: lines such as `4:cpu,cpuacct:/docker/1f3a`."""
+    """Hierarchy id, controllers and path of each group of the process, from lines like `4:cpu,cpuacct:/docker/1f3a`."""
     for line in _text(root / _MEMBERSHIP).splitlines():
         number, _, rest = line.partition(":")
         names, _, path = rest.partition(":")
-        # A path with `..` lies outside what this process can see.
+        # A path with `..` lies outside the tree that this process can see.
         if path.startswith("/") and ".." not in path.split("/"):
             yield number, names, PurePosixPath(path)
 
@@ -65,7 +65,7 @@ def _quota_v1(group: Path) -> float | None:
 
 
 def _share(microseconds: str, period: str) -> float | None:
-    """Quota over period; None for `max`, for -1, and for what is no pair of positive numbers."""
+    """Quota divided by period; None for `max`, -1, and anything but a pair of positive integers."""
     try:
         numbers = int(microseconds), int(period)
     except ValueError:

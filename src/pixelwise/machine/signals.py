@@ -1,4 +1,4 @@
-"""The signals by which a system asks a program to stop, and those that its helpers leave to it."""
+"""Signals that ask a program to stop, and signals that worker processes leave to their parent."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ _BY_TERMINAL = ("SIGINT", "SIGUSR1", "SIGBREAK")
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:
-    """Those that ask a run to stop, as far as this system has them.
+    """The signals that ask a run to stop, as far as this system has them.
 
-    SIGINT is Ctrl-C; SIGTERM comes from whoever ends processes; SIGUSR1 is what batch schedulers send some time before
-    they kill a job; SIGBREAK is Windows's for Ctrl-Break and for a window that is closed.
+    SIGINT is Ctrl-C; SIGTERM is the usual request to terminate; SIGUSR1 is sent by batch schedulers some time before
+    they kill a job; SIGBREAK is sent on Windows for Ctrl-Break and when the console window is closed.
     """
     return _existing("SIGINT", "SIGTERM", "SIGUSR1", "SIGBREAK")
 
 
 def leave_signals_to_parent() -> None:
-    """In a helper process: ignore what reaches the whole group, which the parent answers, and end on SIGTERM.
+    """In a worker process: ignore signals sent to the whole process group, which the parent handles; end on SIGTERM.
 
-    SIGTERM is how PyTorch's loader ends its processes, so a handler of the parent's must not be inherited.
+    PyTorch's data loader ends its workers with SIGTERM, so they must not inherit the parent's handler.
     """
     for number in _existing(*_BY_TERMINAL):
         signal.signal(number, signal.SIG_IGN)
@@ -30,7 +30,7 @@ def leave_signals_to_parent() -> None:
 
 @contextlib.contextmanager
 def own_child_handler() -> Iterator[None]:
-    """Undo what the block changes about the signal that tells of a child's end, where the system has one."""
+    """Restore the handler of SIGCHLD after the block, on systems that have this signal."""
     numbers = _existing("SIGCHLD")
     before = {number: signal.getsignal(number) for number in numbers}
     try:

@@ -1,4 +1,4 @@
-"""How many threads and processes to use: what the affinity mask and the container's CPU quota allow."""
+"""Numbers of threads and processes that the affinity mask and the container's CPU quota allow."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from pixelwise.machine.quotas import ROOT, cpu_quota
 
 
 def usable_cores(root: Path = ROOT) -> int:
-    """Logical cores this process may use: its affinity mask and its CPU quota, rounded up, both hold.
+    """Logical cores available to this process: the smaller of its affinity mask and its CPU quota, rounded up.
 
     Args:
-        root: Folder that `/proc` and `/sys` lie in.
+        root: Folder that contains `proc` and `sys`.
 
     Returns:
-        1 or more.
+        At least 1.
     """
     quota = cpu_quota(root)
     return scheduled_cores() if quota is None else max(1, min(scheduled_cores(), math.ceil(quota)))
 
 
 def scheduled_cores() -> int:
-    """Logical cores that the system may run this process on: its affinity mask, or all where there is none."""
+    """Logical cores in this process's affinity mask, or all cores if the system has no masks."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     if sys.platform == "win32":
@@ -36,32 +36,32 @@ def scheduled_cores() -> int:
 
 
 def core_limit(root: Path = ROOT) -> int | None:
-    """`usable_cores` where they are fewer than the machine has, else None.
+    """`usable_cores` if that is fewer than the machine has, otherwise None.
 
-    For libraries that would take all of the machine's cores, but know better which of all to take.
+    This is for libraries that would use all cores of the machine, but choose better among them when not limited.
 
     Args:
-        root: Folder that `/proc` and `/sys` lie in.
+        root: Folder that contains `proc` and `sys`.
     """
     cores = usable_cores(root)
     return cores if cores < (os.cpu_count() or 1) else None
 
 
 def default_threads(environment: Mapping[str, str] = os.environ) -> int:
-    """Threads for one computation: OMP_NUM_THREADS where that is a number, else one per usable core.
+    """Threads for one computation: OMP_NUM_THREADS if it is a positive number, otherwise one per usable core.
 
-    Of a list, which is a number per level of nesting, the first counts.
+    If the variable is a list, with one number per nesting level, the first counts.
 
     Args:
-        environment: Variables to look in.
+        environment: Environment variables to read.
     """
     first = environment.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(first) if first.isdecimal() and int(first) > 0 else usable_cores()
 
 
 def reading_threads() -> int:
-    """Threads that read, hash and decode files, which gives up Python's lock: one per usable core, 2 to 8.
+    """Threads for reading, hashing and decoding files, which release the GIL: one per usable core, 2 to 8.
 
-    One reads while the other decodes even where there is a single core; more than eight mostly cost memory.
+    Even on a single core one thread reads while the other decodes; more than eight mostly cost memory.
     """
     return max(2, min(8, usable_cores()))

@@ -1,1 +1,1 @@
-"""What was published and how a run is described: data only, never imports torch."""
+"""Recipes, evaluation protocols and published results: plain data that never imports torch."""

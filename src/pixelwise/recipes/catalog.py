@@ -1,7 +1,7 @@
-"""Name -> recipe: ours and those of other packages; files are read in `files`.
+"""The recipes by name: built-in ones and those of other packages. Recipe files are read in `files`.
 
-A module registers its recipes when it is imported, ours as well as one that an installed package names under the entry
-point group `pixelwise.plugins`:
+A module registers its recipes when it is imported, whether it is built in or named by an installed package under the
+entry point group `pixelwise.plugins`:
 
     RECIPES = register(Recipe(name="acme-fast", ...), Recipe(name="acme-small", ...))
 """
@@ -20,7 +20,7 @@ from pixelwise.suggestions import did_you_mean
 
 ENTRY_POINT_GROUP = "pixelwise.recipes"
 """The older way to add recipes: an entry point of this group refers to a sequence of `Recipe`."""
-_RENAME = "uninstall one of them, or ask for another name: the package's own in front of it is always free"
+_RENAME = "uninstall one of the packages, or ask for another name: one that starts with the package's is always free"
 
 RECIPES: Registry[Recipe] = Registry(
     "recipe",
@@ -31,14 +31,14 @@ RECIPES: Registry[Recipe] = Registry(
 
 
 def register(*recipes: Recipe) -> tuple[Recipe, ...]:
-    """Register recipes, each by its name.
+    """Register recipes by their names.
 
     Returns:
-        The recipes.
+        The same recipes.
 
     Raises:
-        TypeError: One of them is no recipe.
-        RecipeError: R234, a name is taken.
+        TypeError: One of them is not a recipe.
+        RecipeError: R234, a name is already taken.
     """
     for recipe in recipes:
         if not isinstance(recipe, Recipe):
@@ -48,7 +48,7 @@ def register(*recipes: Recipe) -> tuple[Recipe, ...]:
 
 
 class _ThirdParty(NamedTuple):
-    """The recipes of other packages, and the names that several of them claim."""
+    """The recipes of other packages, and the names claimed by several of them."""
 
     recipes: dict[str, Recipe]
     contested: dict[str, tuple[Plugin, Plugin]]
@@ -64,17 +64,17 @@ def _third_party() -> _ThirdParty:
             name = entry.name
             if name in registered:
                 place = RECIPES.module_of(name)
-                warn("W241", f"recipe '{name}' of {plugin} is not used: the one of {place} has that name", _RENAME)
+                warn("W241", f"recipe '{name}' of {plugin} is not used: {place} has a recipe of that name", _RENAME)
             elif name not in found:
                 found[name] = plugin, entry
             elif found[name][1] != entry and name not in contested:
                 contested[name] = found[name][0], plugin
-                warn("W241", f"recipe '{name}' is not used: {_claimed(contested[name])} have that name", _RENAME)
+                warn("W241", f"recipe '{name}' is not used: {_claimed(contested[name])} both claim it", _RENAME)
     return _ThirdParty({name: entry for name, (_, entry) in found.items() if name not in contested}, contested)
 
 
 def _recipes_of(plugin: Plugin, value: Any) -> Sequence[Recipe]:
-    """What an entry point refers to, if that is a sequence of recipes; else a warning and nothing."""
+    """The recipes that an entry point refers to; a warning and none if it is not a sequence of recipes."""
     expected = "expected a sequence of pixelwise.Recipe"
     if not isinstance(value, Sequence):
         refuse(plugin, f"is a {type(value).__name__}; {expected}")
@@ -91,12 +91,12 @@ def _claimed(plugins: tuple[Plugin, Plugin]) -> str:
 
 
 def list_recipes(pattern: str = "") -> list[str]:
-    """Names of the recipes: the published rows page by page, then our own, then those of other packages.
+    """Names of the recipes: the published rows by page, then the other built-in ones, then those of other packages.
 
-    Of a package that cannot be imported, and of a name that is taken, there is a `PixelwiseWarning` instead.
+    A package that cannot be imported and a name that is already taken cause a `PixelwiseWarning`.
 
     Args:
-        pattern: Only names that contain this text, in small letters or capitals.
+        pattern: Text that the names have to contain, regardless of case.
     """
     own = RECIPES.own()
     paged = sorted(own, key=lambda name: published.page if (published := own[name].published) else "~")
@@ -105,10 +105,10 @@ def list_recipes(pattern: str = "") -> list[str]:
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe of that name.
+    """The recipe of this name.
 
     Raises:
-        RecipeError: R200, there is no such recipe (with the nearest names); R233, two packages claim the name.
+        RecipeError: R200, there is no such recipe (with similar names); R233, two packages claim the name.
     """
     found = RECIPES.look_up(name)
     if found is not None:
@@ -121,7 +121,7 @@ def recipe(name: str) -> Recipe:
         raise RecipeError(
             "R200",
             f"no recipe is named '{name}'{did_you_mean(name, list_recipes())}",
-            "`pixelwise recipes` lists all, and those of another package need that package installed; "
-            "a recipe file must end in .toml",
+            "`pixelwise recipes` lists all of them; a recipe of another package needs that package to be installed, "
+            "and the name of a recipe file has to end in .toml",
         )
     return found

@@ -1,4 +1,4 @@
-"""At which size a recipe's network sees an image where nobody says one."""
+"""Default input sizes of a recipe's network."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
 
 DEFAULT_SIZE: Size = (512, 512)
-"""(height, width) where neither the recipe nor its data name a size."""
+"""(height, width) used if neither the recipe nor its data define a size."""
 
 
 def input_size(recipe: Recipe) -> Size | None:
-    """(height, width) that a recipe or the page it reproduces says of the images; None where the data decide it.
+    """(height, width) of the network's input according to the recipe or the page it reproduces; None if data-dependent.
 
-    It is the first of these that there is: the size at which the original implementation counts its network; that of
+    The first of these that is defined: the size at which the original implementation counts its operations; that of
     the first evaluation protocol; `evaluation.input_size`; for the synthetic town, `data.town_size`.
     """
     original = recipe.published.original if recipe.published else None
@@ -24,9 +24,9 @@ def input_size(recipe: Recipe) -> Size | None:
 
 
 def seen_size(recipe: Recipe) -> Size:
-    """(height, width) at which a network is profiled, timed, exported and quantized where the caller names no size.
+    """Default (height, width) for profiling, timing, exporting and quantizing a network.
 
-    The `input_size` of the recipe; where the data decide that, the size of the crops it is trained on
-    (`augment.crop`); without them `DEFAULT_SIZE`.
+    The `input_size` of the recipe; if that depends on the data, the size of the training crops (`augment.crop`);
+    without crops, `DEFAULT_SIZE`.
     """
     return input_size(recipe) or recipe.augment.crop or DEFAULT_SIZE

@@ -1,4 +1,4 @@
-"""Where each value of a recipe comes from, as comments in its TOML."""
+"""Recipes as TOML with comments that state the source of each value."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ DEFAULT = "default"
 
 
 class Layer(NamedTuple):
-    """A recipe on the way to the one that is asked for, and what it is called."""
+    """A recipe in the chain of bases that leads to the requested one, with its label in the comments."""
 
     label: str
     recipe: Recipe
 
 
 def explain(name: str, overrides: Sequence[str] = ()) -> str:
-    """A recipe in full as TOML whose comments say where each value comes from.
+    """A complete recipe as TOML with comments that state the source of each value.
 
-    `default`: the value that a field has by itself; `row ...`: the published row, with its page and code base;
-    the name of a recipe or of a file; `data set ...`: what the data set itself says; `changed here (was ...)`: an
-    override. A last comment of each section names the fields that are not set.
+    The sources are: `default`, the default of the field; `row of page ...`, the published row with its page and code
+    base; the name of a recipe or a file; `data set ...`, the definition of the data set; `changed here (was ...)` or
+    `set here`, an override. The last comment of each section lists its unset fields.
 
     Args:
-        name: Of the recipe, or a `.toml` file.
-        overrides: `section.field=value` changes.
+        name: Name of the recipe, or path of a `.toml` file.
+        overrides: Changes of the form `section.field=value`.
 
     Returns:
         TOML that reads back as the same recipe.
 
     Raises:
-        RecipeError: As reading the recipe and applying the overrides do.
+        RecipeError: The recipe cannot be read or an override cannot be applied.
     """
     layers = recipe_layers(name)
     resolved = apply_overrides(layers[-1].recipe, overrides)
@@ -51,7 +51,7 @@ def explain(name: str, overrides: Sequence[str] = ()) -> str:
 
 
 def recipe_layers(name: str) -> list[Layer]:
-    """The recipe of that name, after those that it is based on."""
+    """The recipe of this name, preceded by those that it is based on."""
     found = find_recipe(name)
     if not name.endswith(".toml"):
         published = found.published
@@ -63,7 +63,7 @@ def recipe_layers(name: str) -> list[Layer]:
 
 
 def value_sources(layers: Sequence[Layer], resolved: Recipe) -> dict[str, str]:
-    """Path of a field, such as `optimizer.lr` -> where its value comes from."""
+    """The source of each value, by the path of its field, such as `optimizer.lr`."""
     sources: dict[str, str] = {}
     before: dict[str, Any] = {}
     for layer in layers:
@@ -91,9 +91,9 @@ def value_sources(layers: Sequence[Layer], resolved: Recipe) -> dict[str, str]:
 def _leaves(
     part: msgspec.Struct, plain: Mapping[str, Any], prefix: str = "", whole: msgspec.Struct | None = None
 ) -> dict[str, tuple[Any, bool]]:
-    """Path -> (plain value, whether it is the default), for every field that is set.
+    """The plain value of every field that is set, and whether it is the default, by the path of the field.
 
-    `whole` is the default of the section itself, where it has one: a network's own preprocessing, for example.
+    `whole` is the default of the section as a whole, if it has one, such as a network's own preprocessing.
     """
     found: dict[str, tuple[Any, bool]] = {}
     defaults = {field.name: getattr(whole, field.name, field.default) for field in msgspec.structs.fields(part)}
@@ -106,13 +106,13 @@ def _leaves(
             for name, item in own.items():
                 found |= _leaves(item, value[name], f"{prefix}{key}.{name}.")
         else:
-            # The tag of a model's family is no field.
+            # The tag of a model's family is not a field, so it has no default.
             found[f"{prefix}{key}"] = (value, key in defaults and own == defaults[key])
     return found
 
 
 def _write(lines: list[str], part: msgspec.Struct, plain: Mapping[str, Any], prefix: str, sources: Mapping[str, str]):
-    """Append a section: its plain values first, then its sections, as TOML wants it."""
+    """Append a section: its plain values first, then its subsections, as TOML requires."""
     sections = {key: value for key, value in plain.items() if isinstance(value, dict) or _is_tables(value)}
     for key, value in plain.items():
         if key not in sections:
@@ -137,7 +137,7 @@ def _write(lines: list[str], part: msgspec.Struct, plain: Mapping[str, Any], pre
 
 
 def _is_parts(value: Any) -> TypeGuard[dict[str, msgspec.Struct]]:
-    """Whether a value is a section of named sections, such as `loss.terms`."""
+    """Whether a value is a mapping of named sections, such as `loss.terms`."""
     return isinstance(value, dict) and all(isinstance(item, msgspec.Struct) for item in value.values()) and bool(value)
 
 
@@ -146,7 +146,7 @@ def _is_tables(value: Any) -> bool:
 
 
 def _commented(text: str, source: str) -> list[str]:
-    """The lines of `key = value` with a comment where the value begins, or after it on a single line."""
+    """The lines of `key = value` with the comment at the end of the first line."""
     first, *rest = text.split("\n")
     return [f"{first} # {source}", *rest]
 

@@ -1,4 +1,4 @@
-"""Recipe files, and the one place that takes a recipe's name or its file."""
+"""Reading recipe files, and finding a recipe by its name or its file."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ SUFFIX = ".toml"
 
 
 def find(name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe of that name, or the one in a TOML file when `name` ends in `.toml`.
+    """The recipe of this name, or the one in a TOML file if `name` ends in `.toml`.
 
     Args:
-        name: The name, or the path of the file.
-        overrides: `section.field=value` changes.
+        name: Name of a recipe, or path of a recipe file.
+        overrides: Changes of the form `section.field=value`.
 
     Raises:
-        RecipeError: R200 no such recipe (with the nearest names); R205, R202, R203 for files; as `apply_overrides`.
+        RecipeError: R200, there is no such recipe (with similar names); R202, R203 or R205, the file is not a valid
+            recipe; also the errors of `apply_overrides`.
     """
     found = load_toml(Path(name)) if name.endswith(SUFFIX) else recipe(name)
     return apply_overrides(found, overrides) if overrides else found
@@ -34,19 +35,19 @@ def load_toml(path: Path) -> Recipe:
     """Read a recipe file: `base = "name"` plus changes, or a complete recipe.
 
     Raises:
-        RecipeError: R205 unreadable, not TOML, or a `base` that leads back to the file; otherwise
-            as `from_plain`.
+        RecipeError: R205, the file cannot be read, is not TOML, or has a `base` that leads back to the file; also the
+            errors of `from_plain`.
     """
     return _load_toml(path, ())
 
 
 def _load_toml(path: Path, above: tuple[Path, ...]) -> Recipe:
-    """As `load_toml`; `above` are the files whose `base` led here."""
+    """Like `load_toml`; `above` are the files whose `base` led to this one."""
     chain = (*above, path)
     if path.resolve() in [file.resolve() for file in above]:
         raise RecipeError(
             "R205",
-            f"`base` leads in a circle: {' -> '.join(str(file) for file in chain)}; expected it to end at a recipe "
+            f"`base` is circular: {' -> '.join(str(file) for file in chain)}; expected a chain that ends at a recipe "
             "without a base",
             "name a built-in recipe as base; `pixelwise recipes` lists them",
         )
@@ -56,14 +57,14 @@ def _load_toml(path: Path, above: tuple[Path, ...]) -> Recipe:
         raise RecipeError(
             "R205",
             f"{path}: there is no such file",
-            "check the path; `pixelwise show NAME` prints a built-in recipe as such a file",
+            "check the path; `pixelwise show NAME` prints a built-in recipe in this format",
         ) from None
     except OSError as error:
         raise RecipeError(
-            "R205", f"{path}: cannot be read: {error.strerror or error}", "check its permissions, and that it is a file"
+            "R205", f"{path}: cannot be read: {error.strerror or error}", "check that it is a file with read permission"
         ) from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError("R205", f"{path}: {error}", "a recipe file is TOML text in UTF-8") from error
+        raise RecipeError("R205", f"{path}: {error}", "save the recipe file as valid TOML in UTF-8") from error
     base = plain.pop("base", None)
     if base is None:
         return from_plain(plain, str(path))

@@ -1,4 +1,4 @@
-"""`field=value` on a recipe, and recipes as TOML."""
+"""Applying `section.field=value` overrides to recipes, and writing recipes as TOML."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with, to_plain,
 from pixelwise.recipes.schema.roles import without
 
 SAME_EXPERIMENT = (Role.OPERATIONAL, Role.TOLERANCE, Role.CHANCE, Role.PLACE)
-"""What may change in a recipe that stays the one that was published; no page names a seed or a folder."""
+"""Roles of the fields that may change without making a published recipe another experiment."""
 
 
 def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     """A copy of `recipe` with each `section.field=value` applied.
 
-    Values are TOML values (`0.02`, `true`, `[360, 480]`, `{0 = 1}`); a bare word is a string, also within
-    brackets, and `none` unsets a field. A recipe that becomes another experiment keeps its name but no longer
-    claims the published number.
+    Values are TOML values (`0.02`, `true`, `[360, 480]`, `{0 = 1}`); a bare word is a string, also within brackets,
+    and `none` unsets a field. A recipe that becomes another experiment keeps its name but no longer claims the
+    published result.
 
     Raises:
-        RecipeError: R201 malformed, R202 unknown field (with the nearest ones), R203 a value of the
-            wrong type or an impossible combination.
+        RecipeError: R201, an override is malformed; R202, there is no such field (with similar names); R203, a value
+            has the wrong type or the combination is impossible.
     """
     plain = to_plain(recipe)
     for override in overrides:
@@ -46,23 +46,23 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
 
 
 def with_parts(recipe: Recipe, **parts: Any) -> Recipe:
-    """A copy of `recipe` with other parts, such as `sampling=...`.
+    """A copy of `recipe` with other sections, such as `sampling=...`.
 
-    As with `apply_overrides`, one that becomes another experiment no longer claims the published number.
+    As with `apply_overrides`, a recipe that becomes another experiment no longer claims the published result.
 
     Raises:
-        RecipeError: R203, the parts do not go together.
+        RecipeError: R203, the sections do not fit together.
     """
     return _claiming(msgspec.structs.replace(recipe, **parts), recipe)
 
 
 def changes_between(before: Recipe, after: Recipe) -> list[str]:
-    """The overrides with which `apply_overrides` makes `after` of `before`, but for what was published."""
+    """The overrides that turn `before` into `after` with `apply_overrides`, apart from the published result."""
     return [f"{path}={_toml(value)}" for path, value in _changes(before, after, "")]
 
 
 def flat_fields(recipe: Recipe) -> dict[str, Any]:
-    """Every field of a recipe that is set, by its path, such as `optimizer.lr`."""
+    """The value of every field of a recipe that is set, by its path, such as `optimizer.lr`."""
     return _flat(to_plain(recipe), "")
 
 
@@ -74,7 +74,7 @@ def _flat(plain: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _claiming(changed: Recipe, before: Recipe) -> Recipe:
-    """The changed recipe, without the published number if it is another experiment."""
+    """The changed recipe, without the published result if it is another experiment."""
     if _experiment(changed) == _experiment(before):
         return changed
     return msgspec.structs.replace(changed, published=None)
@@ -85,7 +85,7 @@ def _changes(before: msgspec.Struct, after: msgspec.Struct, prefix: str) -> Iter
         old, new, path = getattr(before, field.name), getattr(after, field.name), f"{prefix}{field.name}"
         if old == new or path == "published":
             continue
-        # Another family, or other weights of the encoder, reset the fields beside them: there the whole table is said.
+        # Another family or another `initialize.encoder` resets the fields beside it, so the whole table is given.
         alike = type(old) is type(new) and getattr(old, "encoder", "") == getattr(new, "encoder", "")
         if isinstance(old, Part | Spec) and isinstance(new, Part | Spec) and alike:
             yield from _changes(old, new, f"{path}.")
@@ -94,7 +94,7 @@ def _changes(before: msgspec.Struct, after: msgspec.Struct, prefix: str) -> Iter
 
 
 def _toml(value: Any) -> str:
-    """A value as `_parse_value` reads it, on one line; words without quotes."""
+    """A value on one line as `_parse_value` reads it, with unquoted words."""
     return value if isinstance(value, str) and _parse_value(value.strip()) == value else toml_value(value)
 
 
@@ -119,12 +119,12 @@ def to_toml(recipe: Recipe) -> str:
 
 
 def _experiment(recipe: Recipe) -> dict[str, Any]:
-    """The plain recipe without what does not make it another experiment."""
+    """The plain recipe without the fields that do not make it another experiment."""
     return without(to_plain(recipe), fields_with(*SAME_EXPERIMENT))
 
 
 def without_other_length(schedule: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Epochs given over a base with iterations (or the reverse) replace them instead of colliding."""
+    """The schedule without its iterations if `changes` give epochs, and vice versa, so that they do not conflict."""
     other = {"epochs": "iterations", "iterations": "epochs"}
     dropped = {other[key] for key in changes if key in other}
     return {key: value for key, value in schedule.items() if key not in dropped}
@@ -142,7 +142,7 @@ def _set(plain: dict[str, Any], path: list[str], value: Any) -> None:
     if path == ["model", "family"] and where.get("family") != value:
         plain["model"] = where = {}
     if path == ["initialize", "encoder"] and where.get("encoder") != value:
-        # The licence was that of the other weights.
+        # The licence was that of the previous weights.
         plain["initialize"] = where = {key: where[key] for key in ("recipe", "run") if key in where}
     if value is None:
         where.pop(path[-1], None)
@@ -157,6 +157,6 @@ def _parse_value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         pass
-    # A shell strips the quotes that TOML wants within brackets.
+    # A shell strips the quotes that TOML requires within brackets.
     words = re.fullmatch(r"\[([^][{}=]*)\]", text)
     return [_parse_value(word.strip()) for word in words[1].split(",")] if words else text

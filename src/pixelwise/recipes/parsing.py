@@ -1,4 +1,4 @@
-"""From plain data (nested dicts, lists and scalars) to a recipe, or an error in the words of who wrote it."""
+"""Recipes from plain data (nested dicts, lists and scalars), with errors in the terms of recipe files."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from pixelwise.recipes.schema.roles import bare
 from pixelwise.suggestions import did_you_mean
 
 TAG = str(Spec.__struct_config__.tag_field)
-"""What tells the families of networks apart."""
+"""The key that names the model family."""
 
 
 def from_plain(plain: dict[str, Any], source: str = "recipe") -> Recipe:
-    """A recipe from nested dicts, as `to_plain` gives them.
+    """A recipe from nested dicts, as returned by `to_plain`.
 
     Args:
-        plain: The fields; sections are dicts.
-        source: What the data are, for errors.
+        plain: Fields by name; sections are dicts.
+        source: Name of the source in error messages.
 
     Raises:
-        RecipeError: R202 or R203, with the path of the field and `source`; R235, no such model family.
+        RecipeError: R202 or R203, with the path of the field and `source`; R235, there is no such model family.
     """
     _check_fields(plain, Recipe, "", source)
     parts = {}
@@ -45,7 +45,7 @@ def _fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
 
 
 def _part(plain: dict[str, Any], field: msgspec.structs.FieldInfo, source: str) -> Any:
-    """The value of a field of the recipe. One by one, as only the network's own family knows its type."""
+    """The value of one field of the recipe; the type of `model` depends on its family."""
     value = plain[field.name]
     kind = field.type
     if kind is Spec and isinstance(value, dict):
@@ -67,12 +67,12 @@ def _wrong(source: str, reason: str) -> RecipeError:
 
 def _family(tag: Any, where: str) -> type[Spec]:
     if not isinstance(tag, str):
-        raise RecipeError("R203", f"{where}expected a word, got {tag}", "`pixelwise recipes` lists networks")
+        raise RecipeError("R203", f"{where}expected a string, got {tag}", "`pixelwise recipes` lists networks")
     return SPECS.find(tag, where)
 
 
 def _check_fields(plain: dict[str, Any], kind: Any, path: str, source: str) -> None:
-    """Name unknown fields together with the ones that exist: msgspec knows only that they are unknown."""
+    """Refuse unknown fields and list the known ones, which msgspec's own error does not."""
     fields = {name: field.type for name, field in _fields(kind).items()}
     if kind.__struct_config__.tag_field:
         fields[kind.__struct_config__.tag_field] = str
@@ -94,7 +94,7 @@ def _check_fields(plain: dict[str, Any], kind: Any, path: str, source: str) -> N
 
 
 def _struct_of(annotation: Any, value: Any) -> type[msgspec.Struct] | None:
-    """The struct type that `value` stands for; None where there is none, or nobody knows its family."""
+    """The struct type of `value` according to the annotation; None if there is none or its family is unknown."""
     annotation = bare(annotation)
     if annotation is Spec:
         tag = value.get(TAG) if isinstance(value, dict) else None
@@ -104,7 +104,7 @@ def _struct_of(annotation: Any, value: Any) -> type[msgspec.Struct] | None:
 
 
 def _found(plain: Any, path: str, kind: str) -> str:
-    """The value at a path; its kind where the path leads through a list."""
+    """The value at a path, for messages; `kind` if the path leads through a list."""
     for key in path.split("."):
         if not isinstance(plain, dict) or key not in plain:
             return kind
@@ -113,10 +113,10 @@ def _found(plain: Any, path: str, kind: str) -> str:
 
 
 _WORDS = {
-    "int": "a whole number", "float": "a number", "str": "a word", "bool": "true or false", "null": "none",
+    "int": "a whole number", "float": "a number", "str": "a string", "bool": "true or false", "null": "none",
     "array": "a list such as [256, 256]", "object": "a table such as {a=1}",
 }  # fmt: skip
-"""What msgspec calls types, in the words of who writes recipes."""
+"""Names of msgspec's types for authors of recipes."""
 
 
 def _readable(text: str, path: str, plain: dict[str, Any]) -> str:
@@ -133,7 +133,7 @@ def _readable(text: str, path: str, plain: dict[str, Any]) -> str:
 
 
 def _allowed_values(plain: dict[str, Any], path: list[str]) -> tuple[str, ...]:
-    """The words that the field at `path` accepts; empty if it is no choice between words."""
+    """The strings that the field at `path` accepts; empty if it is not a choice between strings."""
     annotation: Any = Recipe
     where: Any = plain
     for key in path:

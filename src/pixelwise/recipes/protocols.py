@@ -1,8 +1,8 @@
-"""Named evaluation protocols: where and how a score is computed.
+"""Named evaluation protocols, which define how predictions are made and scored.
 
-The published pages use several incompatible ways to compute "mIoU", so a number never travels
-without the name of its protocol. A protocol is registered by `register`; one whose name holds numbers, such as
-`slide-512x512`, by a function that reads them (`register_family`).
+The published pages compute "mIoU" in several incompatible ways, so a score is never given without the name of its
+protocol. A protocol is registered by `register`; protocols whose names contain numbers, such as `slide-512x512`, by a
+function that reads the numbers (`register_family`).
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ Resampling = Literal["antialiased", "linear", "area"]
 
 
 class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a prediction is made and scored. Sizes are (height, width).
+    """An evaluation protocol: how predictions are made and scored. Sizes are (height, width).
 
     Attributes:
-        name: What recipes, results and the command line call it.
-        summary: One line for tables and reports.
-        input_size: Size the network sees. Without it and without `fit`, the recipe's
-            `evaluation.input_size`, and where that is unset too, the image's own.
-        fit: Aspect ratio kept: the largest size whose shorter side is at most the first number and
-            whose longer side at most the second; None: no limit for the longer side.
-        pad_to: What the network sees is padded at the right and bottom to at least this size, with
-            zeros after normalisation (the mean colour); the padding is not scored.
-        resampling: How images are resized: `antialiased` (bilinear, as Pillow and torchvision),
-            `linear` (bilinear without antialiasing, as OpenCV), `area` (the average of the covered
-            pixels, as OpenCV; linear where it enlarges).
-        argmax_at: `score`: logits are interpolated to the score size. `input`: to the size the
-            network sees, and class ids are resized from there to the score size.
-        score_size: Size at which predictions and labels are compared: `native` (the label file's
-            own), `input` (what the network sees), or a fixed size. Labels are resized by nearest
-            neighbour: the pixel whose centre is nearest, or under `argmax_at="input"`, for labels and
-            predictions, pixel `floor(i * from / to)`, as OpenCV and PyTorch do under that name.
-        absent: What a class counts that occurs neither in labels nor in predictions: left out of
-            the mean (`skip`) or 0 (`zero`).
-        window: The network sees windows of this size (smaller where the image is), which together cover what
-            it would have seen, instead of the whole; None: the whole.
-        window_stride: Distance of neighbouring windows, at most `window`; None: they touch. The last ones are
-            moved back to end with the image.
+        name: Name in recipes, results and on the command line.
+        summary: One-line description for tables and reports.
+        input_size: Size of the network's input. Without it and without `fit`, it is the recipe's
+            `evaluation.input_size`, or else each image's own size.
+        fit: Bounds of an input that keeps its aspect ratio: the largest size whose shorter side is at most the first
+            number and whose longer side is at most the second (None: unlimited).
+        pad_to: Minimum size of the input, which is padded on the right and at the bottom with zeros after
+            normalisation (the mean colour); the padding is not scored.
+        resampling: Interpolation for resizing images: `antialiased` (bilinear, as in Pillow and torchvision),
+            `linear` (bilinear without antialiasing, as in OpenCV) or `area` (the average of the covered pixels, as in
+            OpenCV; linear when enlarging).
+        argmax_at: Size at which the argmax is taken. `score`: logits are interpolated to the score size. `input`:
+            logits are interpolated to the input size, and class ids are resized from there to the score size.
+        score_size: Size at which predictions and labels are compared: `native` (that of the label file), `input` (that
+            of the network's input), or a fixed size. Labels are resized by nearest neighbour: the pixel with the
+            nearest centre or, if `argmax_at` is `input`, for labels and predictions, pixel `floor(i * from / to)`, as
+            OpenCV and PyTorch define it.
+        absent: Treatment of a class that occurs in neither labels nor predictions: left out of the mean (`skip`) or
+            counted as 0 (`zero`).
+        window: Size of the sliding windows that together cover the input (smaller if the input is); None passes the
+            whole input at once.
+        window_stride: Distance between neighbouring windows, at most `window`; None makes them adjacent. The last
+            windows are moved back to end at the image border.
         window_batch: Windows per forward pass.
-        blend: What overlapping windows are averaged as, uniformly: `logits` (as mmsegmentation) or
+        blend: Values that are averaged, with equal weights, where windows overlap: `logits` (as in mmsegmentation) or
             `probabilities`.
-        scales: The network sees the image at each of these factors of its input size; probabilities (softmax)
-            are averaged at the size at which the best class is taken.
-        flip: It also sees each of them mirrored, averaged likewise.
+        scales: Factors of the input size for multi-scale evaluation; probabilities (softmax) are averaged at the size
+            at which the argmax is taken.
+        flip: Whether the mirrored image is evaluated too, at each scale, and averaged likewise.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.input_size is not None and self.fit is not None:
             raise ValueError(f"protocol '{self.name}': input_size and fit exclude each other")
         if self.pad_to is not None and self.argmax_at != "input":
-            raise ValueError(f"protocol '{self.name}': padding can be cut off only where argmax_at is 'input'")
+            raise ValueError(f"protocol '{self.name}': pad_to requires argmax_at 'input'; got '{self.argmax_at}'")
         if self.pad_to is not None and not self.one_look:
             raise ValueError(f"protocol '{self.name}': pad_to excludes windows, scales and flip")
         if not self.scales or min(self.scales) <= 0:
@@ -87,8 +87,8 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             self.window is None or any(step > side for step, side in zip(stride, window, strict=True))
         ):
             raise ValueError(
-                f"protocol '{self.name}': window_stride is {stride} for windows of {self.window}: parts of the image "
-                "would not be seen"
+                f"protocol '{self.name}': window_stride is {stride} for windows of {self.window}, which would leave "
+                "gaps; expected at most the size of a window"
             )
 
     @property
@@ -97,7 +97,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.window is None and self.scales == (1.0,) and not self.flip
 
     def seen_size(self, recipe_size: Size | None) -> Size | None:
-        """The one size (before padding) that the network sees; None where every image has its own.
+        """Size of the network's input before padding; None if it varies with the image.
 
         Args:
             recipe_size: The recipe's `evaluation.input_size`.
@@ -106,41 +106,41 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 PROTOCOLS: Registry[Protocol] = Registry("evaluation protocol", RecipeError, "R204")
-"""Protocols by name. As a dict it holds those that were registered so far; `protocol` also finds those of plug-ins."""
+"""Protocols by name. As a dict it holds the protocols registered so far; `protocol` also finds those of plug-ins."""
 
 Family = Callable[[str], Protocol | None]
-"""Makes a protocol from its name; None where the name is none of the family's."""
+"""Makes a protocol from its name; returns None for a name that does not belong to the family."""
 
 FAMILIES: Registry[Family] = Registry("family of evaluation protocols", RecipeError, "R204")
-"""Protocols whose names hold numbers, by the pattern of these names as messages show it."""
+"""Families of protocols whose names contain numbers, by the pattern of their names as shown in messages."""
 
 
 def register(entry: Protocol) -> Protocol:
-    """Make a protocol known by its name.
+    """Register a protocol by its name.
 
     Raises:
-        RecipeError: R234, the name is taken.
+        RecipeError: R234, the name is already taken.
     """
     return PROTOCOLS.add(entry.name, entry)
 
 
 def register_family(pattern: str) -> Callable[[Family], Family]:
-    """Decorate a function that makes protocols from names that hold numbers.
+    """Register the decorated function, which makes protocols from names that contain numbers.
 
     Args:
-        pattern: The names as messages show them, such as `slide-WIDTHxHEIGHT`.
+        pattern: Pattern of the names as shown in messages, such as `slide-WIDTHxHEIGHT`.
 
     Raises:
-        RecipeError: R234, the pattern is taken.
+        RecipeError: R234, the pattern is already taken.
     """
     return lambda family: FAMILIES.add(pattern, family)
 
 
 def protocol(name: str) -> Protocol:
-    """The protocol of that name.
+    """The protocol of this name.
 
     Raises:
-        RecipeError: R204, there is none; the message holds the nearest names.
+        RecipeError: R204, there is no such protocol (with similar names).
     """
     found = known_protocol(name)
     if found is None:
@@ -148,14 +148,14 @@ def protocol(name: str) -> Protocol:
         raise RecipeError(
             "R204",
             PROTOCOLS.unknown(name).message,
-            f"choose one of: {known}; one of another package needs that package installed",
+            f"choose one of: {known}; a protocol of another package needs that package to be installed",
         )
     return found
 
 
 def known_protocol(name: str) -> Protocol | None:
-    """As `protocol`; None where there is none."""
-    # Packages are imported only for a name that is not one of ours.
+    """The protocol of this name; None if there is none."""
+    # Plug-ins are imported only for a name that is not built in.
     return PROTOCOLS.get(name) or _computed(name) or PROTOCOLS.look_up(name) or _computed(name)
 
 
@@ -164,12 +164,12 @@ def _computed(name: str) -> Protocol | None:
 
 
 def _edgeai(dataset: str, size: Size, resampling: Resampling) -> Protocol:
-    """What TI's evaluation of its segmentation networks does."""
+    """The protocol of TI's evaluation of its segmentation networks."""
     height, width = size
     return Protocol(
         name=f"edgeai-{dataset}",
         summary=f"class ids at the recipe's input size, then, like the labels, resized (nearest) to {width}x{height}; "
-        "absent classes count 0",
+        "absent classes count as 0",
         resampling=resampling,
         argmax_at="input",
         score_size=size,
@@ -186,7 +186,7 @@ register(
 register(
     Protocol(
         name="camvid-480x360",
-        # PyTorch-ENet takes the mean with nanmean: over a whole split all 11 classes occur.
+        # PyTorch-ENet's nanmean gives the same mean, because all 11 classes occur in each whole split.
         summary="11 classes at 480x360, void pixels dropped, one confusion matrix, mean over 11",
         score_size=(360, 480),
     )
@@ -194,7 +194,7 @@ register(
 register(
     Protocol(
         name="camvid-480x360-tta",
-        summary="as camvid-480x360, of the image at 0.75, 1, 1.25 and 1.5 times its size, each also mirrored, "
+        summary="as camvid-480x360, with the image at 0.75, 1, 1.25 and 1.5 times its size, each also mirrored, "
         "probabilities averaged",
         score_size=(360, 480),
         scales=(0.75, 1.0, 1.25, 1.5),
@@ -228,7 +228,7 @@ register(
 register(
     Protocol(
         name="cityscapes-2048x1024",
-        summary="image and labels at 2048x1024 (Cityscapes' own size), scored there, absent classes count 0",
+        summary="image and labels at 2048x1024 (Cityscapes' own size), scored there, absent classes count as 0",
         input_size=(1024, 2048),
         resampling="linear",
         score_size="input",
@@ -274,8 +274,8 @@ register(
 register(
     Protocol(
         name="erfnet-1024x512",
-        # The 69.7 of the paper is the test server's, which wants full size; the code base's own
-        # script shrinks the labels instead, and its validation score is 72.1.
+        # The paper's 69.7 comes from the test server, which scores at full size; the code base's own script shrinks
+        # the labels instead, and its validation score is 72.1.
         summary="image shrunk to 1024x512, logits to the label file's own size as the test server scores",
         input_size=(512, 1024),
     )
@@ -283,7 +283,7 @@ register(
 register(
     Protocol(
         name="slide-1024x1024",
-        # What NVlabs' SegFormer does on Cityscapes.
+        # As NVlabs' SegFormer is evaluated on Cityscapes.
         summary="windows of 1024x1024, 768 apart, their logits averaged, at the label file's own size",
         window=(1024, 1024),
         window_stride=(768, 768),
@@ -306,7 +306,7 @@ _WINDOWS = re.compile(r"slide-([1-9]\d*)x([1-9]\d*)")
 
 @register_family("slide-WIDTHxHEIGHT")
 def _windows(name: str) -> Protocol | None:
-    """Windows of any size, three quarters of it apart as those of `slide-1024x1024`."""
+    """Windows of any size with a stride of three quarters of it, as in `slide-1024x1024`."""
     numbers = _WINDOWS.fullmatch(name)
     if numbers is None:
         return None

@@ -1,4 +1,4 @@
-"""Sizes of images: (height, width) in code, `WIDTHxHEIGHT` in names and on the command line."""
+"""Image sizes: (height, width) in code, `WIDTHxHEIGHT` in names and on the command line."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ Size = tuple[int, int]
 
 
 def parse_size(text: str) -> Size:
-    """`1024x768`, width first as in the names of protocols -> (768, 1024).
+    """(height, width) from a text such as `1024x768`, which has the width first, as in the names of protocols.
 
     Raises:
-        RecipeError: R223, it is no such size.
+        RecipeError: R223, the text is not such a size.
     """
     width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise RecipeError("R223", f"'{text}' is no size", "write WIDTHxHEIGHT, for example 1024x1024")
+        raise RecipeError("R223", f"'{text}' is not a size", "write WIDTHxHEIGHT, for example 1024x1024")
     return int(height), int(width)

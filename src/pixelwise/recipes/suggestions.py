@@ -1,3 +1,3 @@
-"""The former place of `pixelwise.suggestions`."""
+"""Former location of `pixelwise.suggestions`, kept for compatibility."""
 
 from pixelwise.suggestions import did_you_mean as did_you_mean

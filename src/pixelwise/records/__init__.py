@@ -1,1 +1,1 @@
-"""What a run folder holds: its only reader and writer. Never imports torch."""
+"""The records in a run folder; only this package reads and writes them. Never imports torch."""

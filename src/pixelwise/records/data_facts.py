@@ -1,4 +1,4 @@
-"""`data.json`: the data that a run was trained on, and what its audit found."""
+"""`data.json`: the data that a run was trained on, and the findings of its audit."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class SplitFacts(msgspec.Struct, frozen=True, kw_only=True):
         images: Number of usable pairs.
         pixels: Labelled pixels of each class.
         void_pixels: Number of ignored pixels.
-        images_with_class: Number of images that hold each class.
+        images_with_class: Number of images that contain each class.
         pixels_of_images_with_class: All pixels of those images, ignored ones included.
         mean: Mean of each channel over all pixels, 0..1.
-        std: Standard deviation of each channel.
-        repeated: Number of images that show nothing new after those before them, as frames of a video do.
+        std: Standard deviation of each channel over all pixels, on the scale of `mean`.
+        repeated: Number of images that show nothing new compared with earlier ones, as in frames of a video.
         labelled_pixels: Number of labelled pixels.
     """
 
@@ -44,12 +44,12 @@ class FindingFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         code: Code that docs/errors.md explains.
-        severity: `error`, which `data.allow` accepted, or `warning`.
-        message: What was found against what was expected.
-        files: The first files that have it.
-        total: Number of files that have it.
-        fix: What to do about it.
-        split: The only split that has it; empty: it is not known of one split alone.
+        severity: `error` (accepted by `data.allow`) or `warning`.
+        message: The problem, with the value found and the value expected.
+        files: The first affected files.
+        total: Number of affected files.
+        fix: A way to solve the problem.
+        split: The affected split; empty if the finding does not concern a single known split.
     """
 
     code: str
@@ -62,19 +62,19 @@ class FindingFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The data of a run. Every field has a default, since older versions wrote fewer of them.
+    """The data of a run. Every field has a default, because older versions wrote fewer fields.
 
     Attributes:
-        dataset: Name of its format or of the known data set; empty: not recorded.
-        splits: The splits that the run uses, the one it trains on first.
-        images: Number of pairs in each of them.
-        fingerprint: SHA-256 over the names and contents of their files.
-        class_weights: Weight of each class in the loss; None: all are equal.
+        dataset: Name of the data format or of the known data set; empty if not recorded.
+        splits: The splits that the run uses, the training split first.
+        images: Number of image-mask pairs in each split.
+        fingerprint: SHA-256 of the names and contents of the splits' files.
+        class_weights: Weight of each class in the loss; None if all are equal.
         classes: Class names in the order of class ids.
-        unusable: Ids by split of the pairs that are left out, because `data.allow` accepts their errors.
+        unusable: Per split, ids of the pairs that are skipped because `data.allow` accepts their errors.
         largest_image: (height, width) of the largest image.
         statistics: Counts of each split.
-        findings: What the audit found; None: not recorded.
+        findings: Findings of the audit; None if not recorded.
     """
 
     dataset: str = ""
@@ -90,7 +90,7 @@ class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_data_facts(run: Path) -> DataFacts:
-    """What is recorded of a run's data; the defaults where nothing is, as of imported weights.
+    """The recorded facts about a run's data; the defaults if there is no record, as for imported weights.
 
     Raises:
         CheckpointError: K423, the file is damaged.

@@ -1,4 +1,4 @@
-"""`environment.json`: by which command, on which machine and with which versions a run was made."""
+"""`environment.json`: the command, machine and package versions of a run."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ ENVIRONMENT = "environment.json"
 
 
 class Arguments(msgspec.Struct, frozen=True, kw_only=True):
-    """The arguments of a run that its recipe does not hold.
+    """The arguments of a run that are not part of its recipe.
 
     Attributes:
-        data: Folder of the data set; None: the data is synthetic.
-        device: The device the run trains on, such as `cpu` or `cuda:0`.
+        data: Folder of the data set; None for synthetic data.
+        device: Training device, such as `cpu` or `cuda:0`.
     """
 
     data: str | None = None
@@ -26,13 +26,13 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StartedFrom(msgspec.Struct, frozen=True, kw_only=True):
-    """The other run whose weights a run began with.
+    """The other run whose weights initialised a run.
 
     Attributes:
         recipe: Name of the other run's recipe.
-        step: Step of the checkpoint that was taken.
-        weights_sha256: SHA-256 of its weights file.
-        loaded: Number of tensors that were taken.
+        step: Step of the checkpoint that was loaded.
+        weights_sha256: SHA-256 of the loaded weights file.
+        loaded: Number of loaded tensors.
         random: Names of the tensors that kept their random values.
     """
 
@@ -44,12 +44,12 @@ class StartedFrom(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InitialWeights(msgspec.Struct, frozen=True, kw_only=True):
-    """The weights that a run began with.
+    """The initial weights of a run.
 
     Attributes:
         encoder: `initialize.encoder` of the recipe.
-        sha256: SHA-256 of the encoder's weights; None: there were none, or they are timm's own.
-        run: The other run it began with, if it did.
+        sha256: SHA-256 of the encoder's weights; None if there were none, or timm loaded its own.
+        run: The other run whose weights were loaded; None if there was none.
     """
 
     encoder: str = "none"
@@ -58,19 +58,20 @@ class InitialWeights(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """With what a run was made. Every field has a default, since older versions wrote fewer of them.
+    """The environment of a run. Every field has a default, because older versions wrote fewer fields.
 
     Attributes:
-        command: The command line that trains the same.
-        arguments: Where the data is, and on which device the run trains.
-        threads: CPU threads of one computation; None: not recorded.
-        auto_batch: Whether the batch size was chosen by the available memory.
-        begins_with: Folder, relative to the run's, of the stage whose weights the run begins with.
-        initial_weights: The weights of step 0.
-        machine: The hardware; None: not recorded.
+        command: Command line that repeats the training.
+        arguments: Data folder and device.
+        threads: CPU threads per computation; None if not recorded.
+        auto_batch: Whether the batch size was chosen to fit the available memory.
+        begins_with: Folder of the stage whose weights initialise the run, relative to the run folder; None if there
+            is none.
+        initial_weights: Weights at step 0.
+        machine: Hardware; None if not recorded.
         versions: Versions of Python and of the packages that can change a result.
         plugins: Versions of the other packages whose plug-ins were loaded.
-        trackers: Names of the trackers that watch the run, beside its own log.
+        trackers: Names of the trackers that follow the run, in addition to its own log.
     """
 
     command: str = ""
@@ -86,12 +87,12 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def data_folder(self) -> Path | None:
-        """Folder of the data set the run was trained on; None: the data is synthetic, or nothing is known of it."""
+        """Folder of the data set that the run was trained on; None for synthetic data or if not recorded."""
         return Path(self.arguments.data) if self.arguments.data is not None else None
 
 
 def read_environment(run: Path) -> Environment:
-    """What is recorded of a run's environment; the defaults where nothing is, as of imported weights.
+    """The recorded environment of a run; the defaults if there is no record, as for imported weights.
 
     Raises:
         CheckpointError: K423, the file is damaged.

@@ -17,9 +17,9 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """One folder below `evaluations/`.
 
     Attributes:
-        folder: The folder.
-        result: Its result.
-        per_image: The score of each image; empty where they were not kept.
+        folder: Path of the folder.
+        result: The content of its `result.json`.
+        per_image: Scores of each image; empty if they were not stored.
     """
 
     folder: Path
@@ -28,12 +28,12 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def evaluation_folder(run: Path, split: str, protocol: str) -> Path:
-    """Where the result of a split under a protocol is kept."""
+    """Folder of the result of a split under a protocol."""
     return run / EVALUATIONS / portable(f"{split}-{protocol}")
 
 
 def find_result(run: Path, split: str, protocol: str) -> Result | None:
-    """The result of a split under a protocol; None: there is none.
+    """The result of a split under a protocol; None if there is none.
 
     Raises:
         DataError: D240, the file is damaged.
@@ -43,12 +43,12 @@ def find_result(run: Path, split: str, protocol: str) -> Result | None:
 
 
 def result_files(run: Path) -> list[Path]:
-    """The result files of a run, by name of split and protocol."""
+    """The result files of a run, sorted by the names of split and protocol."""
     return sorted((run / EVALUATIONS).glob(f"*/{RESULT}"))
 
 
 def read_evaluations(run: Path) -> list[Evaluation]:
-    """All evaluations of a run, by name of split and protocol.
+    """All evaluations of a run, sorted by the names of split and protocol.
 
     Raises:
         DataError: D240, a file is damaged.

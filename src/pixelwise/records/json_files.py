@@ -1,4 +1,4 @@
-"""JSON files of a run folder as structs: tolerant of fields that other versions wrote, not of damage."""
+"""Reading the JSON files of a run folder into structs: unknown fields of other versions are ignored, damage is not."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Kind = TypeVar("Kind", bound=msgspec.Struct)
 
 
 def read_json(path: Path, kind: type[Kind]) -> Kind:
-    """The content of a file, or the defaults of `kind` where there is no such file.
+    """The content of a file, or the defaults of `kind` if the file does not exist.
 
     Args:
-        path: The file.
-        kind: A struct whose fields all have a default; unknown fields of the file are left out.
+        path: File to read.
+        kind: Struct in which every field has a default; fields of the file that it lacks are ignored.
 
     Raises:
-        CheckpointError: K423, the file cannot be read or is not such a struct.
+        CheckpointError: K423, the file cannot be read or does not contain such a struct.
     """
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)

@@ -1,4 +1,4 @@
-"""`log.jsonl`: one record per line of what happened in a run, in the order in which it happened."""
+"""`log.jsonl`: the events of a run, one record per line, in chronological order."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ LOG = "log.jsonl"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """What all records have.
+    """Fields common to all records.
 
     Attributes:
-        step: Optimizer steps that were done when it was written.
+        step: Number of optimizer steps done when the record was written.
     """
 
     step: int
@@ -28,10 +28,10 @@ class StepRecord(Record, frozen=True, kw_only=True, tag="step"):
     """A training step that changed the weights.
 
     Attributes:
-        epoch: The epoch it belongs to, from 1.
+        epoch: Epoch of the step, counted from 1.
         loss: Loss of the step, averaged over its batches.
         lr: Base learning rate of the step.
-        grad_norm: L2 norm of the gradient before clipping; None: not recorded.
+        grad_norm: L2 norm of the gradient before clipping; None if not recorded.
     """
 
     epoch: int
@@ -41,14 +41,14 @@ class StepRecord(Record, frozen=True, kw_only=True, tag="step"):
 
 
 class EvaluationRecord(Record, frozen=True, kw_only=True, tag="evaluation"):
-    """An evaluation between two steps.
+    """An evaluation during training.
 
     Attributes:
-        split: The split that was scored.
-        protocol: Name of the protocol.
-        miou: Mean IoU, 0..1; None: nothing is labelled.
-        pixel_accuracy: Share of the labelled pixels that are right, 0..1; None: nothing is labelled.
-        per_class_iou: IoU of each class; None where the class occurs in no label and no prediction.
+        split: Evaluated split.
+        protocol: Name of the evaluation protocol.
+        miou: Mean IoU, 0..1; None if nothing is labelled.
+        pixel_accuracy: Fraction of labelled pixels that are classified correctly, 0..1; None if nothing is labelled.
+        per_class_iou: IoU of each class; None for a class that occurs in neither labels nor predictions.
     """
 
     split: str
@@ -59,11 +59,11 @@ class EvaluationRecord(Record, frozen=True, kw_only=True, tag="evaluation"):
 
 
 class SkippedRecord(Record, frozen=True, kw_only=True, tag="skipped"):
-    """A training step that changed nothing.
+    """A training step that did not change the weights.
 
     Attributes:
-        reason: Why: a loss or gradient that is not finite, or no labelled pixel.
-        images: Ids of the images in its batches.
+        reason: Why the step was skipped: a loss or gradient that is not finite, or no labelled pixel.
+        images: Ids of the images in the step's batches.
     """
 
     reason: str = ""
@@ -75,7 +75,7 @@ class WarningRecord(Record, frozen=True, kw_only=True, tag="warning"):
 
     Attributes:
         code: Code that docs/errors.md explains.
-        message: One sentence.
+        message: Text of the warning.
     """
 
     code: str
@@ -87,11 +87,11 @@ class ResumeRecord(Record, frozen=True, kw_only=True, tag="resume"):
 
 
 class PrecisionRecord(Record, frozen=True, kw_only=True, tag="precision"):
-    """The number format that `precision.dtype=auto` chose.
+    """The data type that `precision.dtype=auto` chose.
 
     Attributes:
-        chosen: What was chosen and why, one sentence.
-        milliseconds: Milliseconds of a forward and backward pass by number format and layout.
+        chosen: The choice and its reason, in one sentence.
+        milliseconds: Duration of a forward and backward pass in milliseconds, by data type and memory layout.
     """
 
     chosen: str
@@ -99,14 +99,14 @@ class PrecisionRecord(Record, frozen=True, kw_only=True, tag="precision"):
 
 
 class FinishedRecord(Record, frozen=True, kw_only=True, tag="finished"):
-    """The end of the training and what it took.
+    """The end of the training and its cost.
 
     Attributes:
-        seconds: Time spent training and evaluating, over all resumes.
-        peak_memory_bytes: Largest amount of memory in use, on a GPU or by the process.
-        skipped: Steps that changed nothing because the loss or a gradient was not finite.
-        void: Steps that changed nothing because no pixel was labelled.
-        resumes: How often the run was continued.
+        seconds: Time spent on training and evaluation, over all resumes.
+        peak_memory_bytes: Peak memory use of the GPU, or of the process if it trained on the CPU.
+        skipped: Number of steps skipped because the loss or a gradient was not finite.
+        void: Number of steps skipped because no pixel was labelled.
+        resumes: Number of times the run was resumed.
     """
 
     seconds: float
@@ -133,10 +133,10 @@ class Log(msgspec.Struct, frozen=True):
 
 
 def read_log(run: Path) -> Log:
-    """The log of a run, empty where there is none.
+    """The log of a run; empty if there is none.
 
-    Lines that are no record of this version are passed over: the last one of a run that was killed or is still
-    writing, and kinds of records that other versions write.
+    Lines that are not valid records in this version are skipped: an incomplete last line of a run that was killed or is
+    still writing, and kinds of records written by other versions.
     """
     path = run / LOG
     if not path.is_file():
@@ -152,7 +152,7 @@ def read_log(run: Path) -> Log:
 
 
 def append_log(run: Path, records: Iterable[AnyRecord]) -> None:
-    """Add records to the log of a run, which is made where it is missing.
+    """Append records to the log of a run, which is created if missing.
 
     Raises:
         ResourceError: S601, the disk is full.
@@ -168,12 +168,12 @@ class _Position(msgspec.Struct):
 
 
 def rewind_log(run: Path, step: int, evaluated_step: int) -> None:
-    """Forget what came after a restored state: a killed run may have logged more than it saved.
+    """Remove the records that follow a restored state, because a killed run may have logged more than it saved.
 
     Args:
-        run: The run folder.
-        step: The last step that counts.
-        evaluated_step: The last evaluation that counts.
+        run: Run folder.
+        step: Last step to keep.
+        evaluated_step: Step of the last evaluation to keep.
     """
     path = run / LOG
     if not path.exists():
@@ -183,7 +183,7 @@ def rewind_log(run: Path, step: int, evaluated_step: int) -> None:
         try:
             position = msgspec.json.decode(line, type=_Position)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            continue  # the line that was being written when the process was killed
+            continue  # a line that was being written when the process was killed
         if position.step <= (evaluated_step if position.kind == "evaluation" else step):
             kept.append(line)
     write_bytes(path, b"".join(line + b"\n" for line in kept))

@@ -1,4 +1,4 @@
-"""`problems.jsonl`: one record per file that was passed over."""
+"""`problems.jsonl`: one record per skipped file."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """A file that could not be used.
 
     Attributes:
-        file: The file, printable.
+        file: Printable path of the file.
         code: Code of the error, which docs/errors.md explains.
-        message: What was found against what was expected.
-        help: What to do about it.
+        message: The problem, with the value found and the value expected.
+        help: A way to solve the problem.
     """
 
     file: str
@@ -29,7 +29,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def append_problems(folder: Path, problems: Iterable[Problem]) -> None:
-    """Add problems to the file of a folder, which is made by the first one.
+    """Append problems to the file in a folder, which is created with the first one.
 
     Raises:
         ResourceError: S601, the disk is full.
@@ -43,7 +43,7 @@ def append_problems(folder: Path, problems: Iterable[Problem]) -> None:
 
 
 def read_problems(folder: Path) -> list[Problem]:
-    """The problems that a folder records, in the order in which they were met; empty where it records none."""
+    """The problems recorded in a folder, in the order in which they occurred; empty if there are none."""
     path = folder / PROBLEMS
     return (
         [msgspec.json.decode(line, type=Problem) for line in path.read_bytes().splitlines()] if path.is_file() else []
@@ -51,5 +51,5 @@ def read_problems(folder: Path) -> list[Problem]:
 
 
 def clear_problems(folder: Path) -> None:
-    """Forget the problems of an earlier run."""
+    """Delete the problems recorded by an earlier run."""
     (folder / PROBLEMS).unlink(missing_ok=True)

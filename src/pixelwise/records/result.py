@@ -1,7 +1,7 @@
-"""Results as files: what was scored, under which protocol, and every number of it.
+"""Evaluation results and their files `result.json`, `per_class.csv` and `per_image.csv`.
 
-`result.json` is what every table and page is made from. A number that does not exist (the IoU of a
-class that occurs nowhere) is NaN in memory, null in JSON, empty in CSV and `n/a` in tables.
+Every table and page is made from `result.json`. An undefined value (such as the IoU of a class that occurs nowhere) is
+NaN in memory, null in JSON, empty in CSV and `n/a` in tables.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _FRACTIONS = (
     "boundary_iou",
     "worst_image_iou",
 )
-"""What JSON holds as null where it does not exist."""
+"""Fields that are NaN in memory and null in JSON if they are undefined."""
 
 
 RESULT_FIELDS = {
@@ -54,7 +54,7 @@ RESULT_FIELDS = {
     "boundary_iou": "boundary_miou",
     "calibration_error": "calibration_error",
 }
-"""Metric -> the field of `Result` that holds its value. All others are in `Result.metrics`, as new ones will be."""
+"""Fields of `Result` that hold the values of these metrics; all other metrics are in `Result.metrics`."""
 
 
 CLASS_FIELDS = {
@@ -64,23 +64,23 @@ CLASS_FIELDS = {
     "f1": "f1",
     "boundary_iou": "boundary_iou",
 }
-"""Metric -> the field of `ClassResult` that holds its value per class."""
+"""Fields of `ClassResult` that hold the values per class of these metrics."""
 
 
 class ClassResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One class of a result. Fractions are 0..1, or NaN where they do not exist.
+    """The scores of one class. Fractions are 0..1, or NaN if undefined.
 
     Attributes:
         name: Class name.
-        iou: Intersection over union; NaN when the class occurs in no label and no prediction.
-        accuracy: Share of its labelled pixels that were found (recall).
-        precision: Share of the pixels predicted as this class that are right.
+        iou: Intersection over union; NaN if the class occurs in neither labels nor predictions.
+        accuracy: Fraction of the pixels labelled as this class that are predicted as it (recall).
+        precision: Fraction of the pixels predicted as this class that are labelled as it.
         f1: Harmonic mean of accuracy and precision, which is the Dice coefficient.
-        boundary_iou: IoU of the bands along the contours (arXiv:2103.16562), where it was measured.
-        pixels: Labelled pixels.
-        images: Images whose labels hold the class.
+        boundary_iou: IoU of the bands along the contours (arXiv:2103.16562); NaN if not measured.
+        pixels: Number of pixels labelled as this class.
+        images: Number of images whose labels contain the class.
         worst_image: Id of the image in which this class has its lowest IoU.
-        worst_image_iou: That IoU.
+        worst_image_iou: IoU of this class in `worst_image`.
     """
 
     name: str
@@ -96,7 +96,7 @@ class ClassResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BinaryCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """A class of multi-label data: pixels in which it was found, invented, missed, and rightly left out."""
+    """Pixel counts of one class of multi-label data."""
 
     true_positives: int
     false_positives: int
@@ -105,12 +105,12 @@ class BinaryCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MetricValue(msgspec.Struct, frozen=True, kw_only=True):
-    """What a metric found; a number that does not exist is NaN, in JSON null.
+    """The values of a metric; an undefined value is NaN in memory and null in JSON.
 
     Attributes:
-        value: The metric's one number.
-        per_class: One number per class, in the order of class ids; empty for a metric that does not tell classes apart.
-        interval: Lower and upper end of a confidence interval; None for a metric that has none.
+        value: Overall value.
+        per_class: One value per class, in the order of class ids; empty for a metric without values per class.
+        interval: Lower and upper bound of a confidence interval; None for a metric without one.
     """
 
     value: float = math.nan
@@ -119,12 +119,12 @@ class MetricValue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MetricResult(MetricValue, frozen=True, kw_only=True):
-    """What a metric found over the whole split, with what it takes to show it where the metric itself is not known.
+    """The values of a metric over the whole split, with the texts needed to display a metric that is not installed.
 
     Attributes:
-        title: What tables call it.
-        unit: `%` for fractions, which are 0..1 here and shown in percent; any other unit is shown as it is.
-        class_title: What tables call its values per class; empty: `title`.
+        title: Name of the metric in tables.
+        unit: `%` for fractions, which are stored as 0..1 and displayed in percent; other units are displayed unchanged.
+        class_title: Name of the values per class in tables; empty if it equals `title`.
     """
 
     title: str
@@ -133,12 +133,12 @@ class MetricResult(MetricValue, frozen=True, kw_only=True):
 
 
 class TrainingCost(msgspec.Struct, frozen=True, kw_only=True):
-    """What the run behind the weights took so far.
+    """The cost so far of the training run that produced the weights.
 
     Attributes:
-        steps: Optimizer steps.
-        seconds: Wall time of training and of the evaluations in between.
-        peak_memory_bytes: On a GPU, or of the process.
+        steps: Number of optimizer steps.
+        seconds: Wall-clock time of training, including the evaluations during training.
+        peak_memory_bytes: Peak memory use of the GPU, or of the process if it trained on the CPU.
     """
 
     steps: int
@@ -147,41 +147,42 @@ class TrainingCost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """A score with everything that is needed to trust it, compare it and measure it again.
+    """The result of an evaluation, with everything needed to verify, compare and reproduce it.
 
     Attributes:
-        miou: Mean IoU, 0..1; NaN where nothing is labelled.
-        per_class: In the order of class ids.
-        pixel_accuracy: Share of labelled pixels that are right.
-        miou_interval: 95 % confidence interval of `miou`, a bootstrap over the images: which images are in
-            the split moves the number that much. It knows nothing of seeds.
+        miou: Mean IoU, 0..1; NaN if nothing is labelled.
+        per_class: Scores of each class, in the order of class ids.
+        pixel_accuracy: Fraction of labelled pixels that are classified correctly.
+        miou_interval: 95 % bootstrap confidence interval of `miou` over images: the uncertainty from the choice of
+            images, not from training seeds.
         mean_accuracy: Mean accuracy of the labelled classes.
         frequency_weighted_iou: Mean IoU weighted by labelled pixels.
-        boundary_miou: Mean boundary IoU of the classes that have one, where it was measured.
-        calibration_error: Expected calibration error (15 bins, arXiv:1706.04599), where it was measured.
-        binary_counts: Of multi-label data the counts of each class; the pixel accuracy is then the mean over pixels
-            and classes, and classes count as predicted where their probability is above 0.5.
-        confusion_matrix: Rows truth, columns prediction, in pixels; empty of multi-label data.
+        boundary_miou: Mean boundary IoU of the classes for which it is defined; NaN if not measured.
+        calibration_error: Expected calibration error (15 bins, arXiv:1706.04599); NaN if not measured.
+        binary_counts: Pixel counts of each class of multi-label data; the pixel accuracy is then the mean over pixels
+            and classes, and a class counts as predicted if its probability is above 0.5.
+        confusion_matrix: Pixel counts, with a row per ground-truth class and a column per predicted class; empty for
+            multi-label data.
         images: Number of images.
-        classes_present: Number of classes with an IoU.
-        split: The split that was scored.
-        protocol: Name of the protocol.
-        input_size: (height, width) that the network saw; None: every image its own.
+        classes_present: Number of classes with a defined IoU.
+        split: Evaluated split.
+        protocol: Name of the evaluation protocol.
+        input_size: (height, width) of the network's input; None if it varies with the image.
         recipe: Name of the recipe.
         recipe_hash: SHA-256 of the resolved recipe.
-        weights_sha256: Of the weights file.
+        weights_sha256: SHA-256 of the weights file.
         weights: `ema` (averaged) or `model`.
-        step: Optimizer steps behind the weights.
-        training: What the run took; None for a model in memory.
-        data_fingerprint: Of the scored split.
-        seconds: Wall time, decoding included; of the whole pass where several protocols shared one.
-        images_per_second: `images / seconds`.
-        peak_memory_bytes: On a GPU of the evaluation, else of the process.
-        machine: The hardware.
-        versions: Python and the packages that matter.
-        command: The command that measures it again.
-        groups: The score of each group of images, where groups were asked for.
-        metrics: Name -> what was found, of metrics that have no field of their own above.
+        step: Number of optimizer steps that the weights were trained for.
+        training: Cost of the training run; None for a model in memory.
+        data_fingerprint: Fingerprint of the evaluated split.
+        seconds: Wall-clock time including decoding; that of the whole pass if several protocols shared one.
+        images_per_second: `images` divided by `seconds`.
+        peak_memory_bytes: Peak memory use of the GPU during the evaluation, or of the process on the CPU.
+        machine: Hardware of the evaluation.
+        versions: Versions of Python and of the packages that can change a result.
+        command: Command line that repeats the evaluation.
+        groups: Scores of each group of images, if groups were requested.
+        metrics: Values of the metrics without a field of their own, by name.
     """
 
     miou: float
@@ -206,7 +207,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     machine: Machine
     versions: dict[str, str]
     command: str
-    # Results of earlier versions lack these.
+    # Results of earlier versions lack the following fields.
     miou_interval: tuple[float, float] | None = None
     mean_accuracy: float = math.nan
     frequency_weighted_iou: float = math.nan
@@ -218,12 +219,12 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def multilabel(self) -> bool:
-        """Whether a pixel may belong to several classes."""
+        """Whether a pixel can belong to several classes."""
         return bool(self.binary_counts)
 
     @property
     def labelled_pixels(self) -> int:
-        """Pixels that count."""
+        """Number of labelled pixels."""
         if self.binary_counts:
             return sum(msgspec.structs.astuple(self.binary_counts[0]))
         return sum(entry.pixels for entry in self.per_class)
@@ -235,10 +236,14 @@ def to_json(result: Result) -> bytes:
 
 
 def from_json(data: bytes, source: str = RESULT) -> Result:
-    """Read what `to_json` wrote; null becomes NaN.
+    """Read the bytes written by `to_json`; null becomes NaN.
+
+    Args:
+        data: Content of `result.json`.
+        source: Name of the file, for error messages.
 
     Raises:
-        DataError: D240, it is not a result.
+        DataError: D240, the data is not a result.
     """
     try:
         plain = msgspec.json.decode(data)
@@ -253,7 +258,7 @@ def from_json(data: bytes, source: str = RESULT) -> Result:
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             "D240",
-            f"{source}: not a result of an evaluation: {error}",
+            f"{source}: not an evaluation result: {error}",
             "write it again with `pixelwise evaluate`",
         ) from error
 
@@ -261,15 +266,15 @@ def from_json(data: bytes, source: str = RESULT) -> Result:
 def save_result(result: Result, per_image: Sequence[ImageScore], folder: Path) -> Path:
     """Write `result.json`, `per_class.csv` and `per_image.csv` into `folder`.
 
-    `result.json` comes last: where it is, the others are complete.
+    `result.json` is written last: if it exists, the others are complete.
 
     Args:
-        result: The result.
-        per_image: One score per image.
-        folder: Created when missing.
+        result: Result to write.
+        per_image: Scores of each image.
+        folder: Target folder, created if missing.
 
     Returns:
-        The path of `result.json`.
+        Path of `result.json`.
 
     Raises:
         ResourceError: S601, the disk is full.
@@ -297,7 +302,7 @@ def load_result(path: Path) -> Result:
     """Read a `result.json`, or the one in a folder.
 
     Raises:
-        DataError: D240, there is none or it is not a result.
+        DataError: D240, the file does not exist or is not a result.
     """
     file = path / RESULT if path.is_dir() else path
     try:
@@ -308,10 +313,10 @@ def load_result(path: Path) -> Result:
 
 
 def load_per_image(folder: Path) -> tuple[ImageScore, ...]:
-    """Read the `per_image.csv` of an evaluation folder; empty when there is none.
+    """Read the `per_image.csv` of an evaluation folder; empty if there is none.
 
     Raises:
-        DataError: D240, it is not what `save_result` writes.
+        DataError: D240, the file was not written by `save_result`.
     """
     path = folder / PER_IMAGE
     if not path.is_file():
@@ -358,11 +363,10 @@ class ImageScore(msgspec.Struct, frozen=True, kw_only=True):
     """The scores of one image.
 
     Attributes:
-        id: Sample id.
-        miou: Mean IoU over the classes that occur in this image's labels or prediction; NaN where
-            nothing is labelled.
-        pixel_accuracy: Share of its labelled pixels that are right; NaN where nothing is labelled.
-        labelled_pixels: Pixels that count.
+        id: Id of the image.
+        miou: Mean IoU over the classes that occur in this image's labels or prediction; NaN if nothing is labelled.
+        pixel_accuracy: Fraction of its labelled pixels that are classified correctly; NaN if nothing is labelled.
+        labelled_pixels: Number of labelled pixels.
     """
 
     id: str
@@ -372,15 +376,15 @@ class ImageScore(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GroupResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The score of a group of images. Fractions are 0..1.
+    """The scores of a group of images. Fractions are 0..1.
 
     Attributes:
-        name: Of the group.
-        images: How many of the split's images are in it.
-        miou: Mean IoU over the group's own counts; NaN where nothing is labelled.
-        pixel_accuracy: Share of its labelled pixels that are right; NaN where nothing is labelled.
-        iou: Per class, in the order of class ids; None where the class occurs in no label and no prediction.
-        metrics: Name -> what was found, of metrics that have no field above.
+        name: Name of the group.
+        images: Number of the split's images in the group.
+        miou: Mean IoU over the group's own pixel counts; NaN if nothing is labelled.
+        pixel_accuracy: Fraction of its labelled pixels that are classified correctly; NaN if nothing is labelled.
+        iou: IoU of each class, in the order of class ids; None for a class in neither labels nor predictions.
+        metrics: Values of the metrics without a field above, by name.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The run folder: the names of its files, and the recipe in it."""
+"""The run folder: names of its files, and its recipe."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ REPORT = "report.html"
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is a run folder, or one of imported weights: whether it holds a recipe."""
+    """Whether a folder is a run folder or holds imported weights, both of which contain a recipe."""
     return (folder / RECIPE).is_file()
 
 
 def has_checkpoints(run: Path) -> bool:
-    """Whether a run saved anything, damaged or not."""
+    """Whether a run has saved checkpoints, intact or damaged."""
     return any((run / CHECKPOINTS).glob("step-*"))
 
 
 def new_run_folder(recipe_name: str) -> Path:
-    """`runs/NAME-1`, or the next number that is free."""
+    """`runs/NAME-1`, or the same with the next free number."""
     stem = Path(recipe_name).stem if recipe_name.endswith(".toml") else recipe_name
     number = 1
     while (folder := Path("runs") / portable(f"{stem}-{number}")).exists():
@@ -42,9 +42,9 @@ def read_recipe(run: Path) -> Recipe:
     """The resolved recipe of a run.
 
     Raises:
-        CheckpointError: K420, the folder is not a run.
-        RecipeError: R202, R203 and others, the recipe is not one of this version; R273, it names something that a
-            package adds which the run used and which is not installed here.
+        CheckpointError: K420, the folder is not a run folder.
+        RecipeError: R205, the file cannot be read; R202, R203 and others, the recipe is not valid in this version;
+            R273, it uses plug-ins of packages that are not installed here.
     """
     path = run / RECIPE
     if not path.is_file():
@@ -52,7 +52,7 @@ def read_recipe(run: Path) -> Recipe:
         raise CheckpointError(
             "K420",
             f"{printable(run)} is not a run folder: {reason}",
-            "give the folder that `pixelwise train` made",
+            "name the folder that `pixelwise train` created",
         )
     try:
         return from_plain(tomllib.loads(path.read_text("utf-8")), printable(path))
@@ -70,12 +70,12 @@ def read_recipe(run: Path) -> Recipe:
 
 
 def write_recipe(run: Path, recipe: Recipe) -> None:
-    """Write the resolved recipe. It comes last in a new folder: where it is, the other files are complete."""
+    """Write the resolved recipe. In a new folder it is written last: if it exists, the other files are complete."""
     write_text(run / RECIPE, to_toml(recipe))
 
 
 def write_page(run: Path, page: str) -> Path:
-    """Write the report of a run; returns its path.
+    """Write the report of a run and return its path.
 
     Raises:
         ResourceError: S601, the disk is full.
@@ -85,7 +85,7 @@ def write_page(run: Path, page: str) -> Path:
 
 
 def palette_of(recipe: Recipe) -> tuple[Color, ...]:
-    """The recipe's colours: its own, else the data set's official ones, else colour-blind-safe ones."""
+    """The class colours: the recipe's own, else the data set's official ones, else a colour-blind-safe palette."""
     if recipe.data.palette is not None:
         return recipe.data.palette
     names = recipe.data.class_names() or ()
@@ -94,7 +94,7 @@ def palette_of(recipe: Recipe) -> tuple[Color, ...]:
 
 
 def _missing_packages(run: Path) -> list[str]:
-    """The packages whose plug-ins the run used and which are not installed, as pip takes them."""
+    """Pip requirements of the missing packages whose plug-ins the run used."""
     try:
         return missing_packages(read_environment(run).plugins)
     except PixelwiseError:

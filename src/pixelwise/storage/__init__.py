@@ -1,4 +1,4 @@
-"""Where bytes go: atomic writes, hashes, locks, caches, JSON, names that print."""
+"""Storage: atomic writes, hashes, locks, caches, archives, downloads, JSON text, portable file names."""
 
 from pixelwise.storage.atomic import building_folder, scratch_folder, write_bytes, write_text, writing
 from pixelwise.storage.caches import remembered

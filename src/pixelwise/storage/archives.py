@@ -1,8 +1,8 @@
-"""Archives from strangers: unpacked whole, or not at all.
+"""Unpacking untrusted archives, completely or not at all.
 
-Only regular files and folders come out, below the target folder, under names that mean the same on every
-system. One member that is anything else refuses the whole archive. Members are written to a temporary folder
-first, so nobody ever sees half of an archive.
+Only regular files and folders are unpacked, below the target folder and under names that mean the same on every
+system; if one member is anything else, the whole archive is refused. Members are written to a temporary folder first,
+so a half-unpacked archive is never visible.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 class Limits(NamedTuple):
-    """What an archive may unpack to.
+    """Limits on what an archive may unpack to.
 
     Attributes:
-        members: Files and folders.
-        bytes: All files together.
-        ratio: Unpacked size / packed size, of the whole archive and of every file in a zip.
-        slack: So many bytes per file (zip) or in all may always be unpacked: small files of one value shrink
-            a thousandfold and harm nobody.
+        members: Maximum number of files and folders.
+        bytes: Maximum unpacked size of all files together.
+        ratio: Maximum ratio of unpacked to packed size, of the whole archive and of every file in a zip.
+        slack: Bytes allowed beyond `ratio`, per file (zip) and in total, because small files of a single value
+            compress a thousandfold and are harmless.
     """
 
     members: int = 2_000_000
@@ -47,7 +47,7 @@ class Limits(NamedTuple):
 
 
 class _Member(NamedTuple):
-    """An entry; `problem` says why it must not be unpacked."""
+    """A member of an archive; `problem` says why it must not be unpacked."""
 
     name: str
     is_folder: bool
@@ -67,21 +67,21 @@ def unpack(
 ) -> list[Path]:
     """Unpack a zip or tar file into `folder`.
 
-    Files that exist there already are never overwritten; they stay as they are.
+    Existing files are never overwritten.
 
     Args:
-        archive: Recognised by its content: zip, tar, tar.gz, tar.bz2 or tar.xz.
-        folder: Created if need be.
-        only: Unpack only what lies below this folder of the archive, without the folder itself. `*` stands
-            for a first part of any name, as in the archives that GitHub makes: `*/CamVid`.
-        limits: None takes the defaults of `Limits`.
-        progress: Called with bytes that are unpacked and the size of the archive's files (0 while unknown).
+        archive: A zip, tar, tar.gz, tar.bz2 or tar.xz file, recognised by its content.
+        folder: Target folder, created if it does not exist.
+        only: Unpack only the content of this folder of the archive, without the folder itself. `*` matches any name
+            of one path part, such as the top folder of GitHub's archives: `*/CamVid`.
+        limits: None uses the defaults of `Limits`.
+        progress: Called with the bytes unpacked so far and the unpacked size of the archive (0 if unknown).
 
     Returns:
-        The files and folders directly below `folder` that the archive brought.
+        The files and folders of the archive that lie directly below `folder`.
 
     Raises:
-        DataError: D252, the archive is damaged, holds something that must not be unpacked, or nothing
+        DataError: D252, the archive is damaged, contains something that must not be unpacked, or has nothing
             below `only`. Nothing of it is left.
         ResourceError: S601, the disk is full.
     """
@@ -92,19 +92,19 @@ def unpack(
         except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
             raise _refused(archive, f"it is damaged: {printable(str(error))}") from error
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-            raise _refused(archive, "one name stands for a file and for a folder") from error
+            raise _refused(archive, "a name is used for both a file and a folder") from error
         except OSError as error:
             if error.errno is None:  # gzip and bzip2 report damage as a bare OSError
                 raise _refused(archive, f"it is damaged: {printable(str(error))}") from error
             raise
         if not written:
-            raise _refused(archive, f"it holds nothing below {only}" if only else "it is empty")
+            raise _refused(archive, f"it contains nothing below {only}" if only else "it is empty")
         _merge(unfinished, folder)
     return sorted(folder / name for name in written)
 
 
 def _unpack_into(archive: Path, folder: Path, only: str, limits: Limits, progress: Progress | None) -> set[str]:
-    """Write the members below `folder`; returns the first parts of their names."""
+    """Write the members below `folder` and return the first parts of their names."""
     packed_total = archive.stat().st_size
     seen: dict[str, bool] = {}
     first_parts: set[str] = set()
@@ -118,12 +118,12 @@ def _unpack_into(archive: Path, folder: Path, only: str, limits: Limits, progres
         if not problem and key in seen and not (member.is_folder and seen[key]):
             problem = "another member has the same name, at least on some systems"
         if problem:
-            raise _refused(archive, f"{printable(member.name) or 'a member without a name'}: {problem}")
+            raise _refused(archive, f"{printable(member.name) or 'unnamed member'}: {problem}")
         seen[key] = member.is_folder
         relative = _below(member.name, only)
         total += member.size
         if total > min(limits.bytes, limits.ratio * packed_total + limits.slack):
-            raise _refused(archive, f"it unpacks to more than {total} bytes out of {packed_total}")
+            raise _refused(archive, f"it unpacks to at least {total} bytes from {packed_total}, which is too much")
         if relative is None:
             continue
         first_parts.add(relative.parts[0])
@@ -134,19 +134,19 @@ def _unpack_into(archive: Path, folder: Path, only: str, limits: Limits, progres
 
 
 def _members(archive: Path) -> tuple[int, Iterator[_Member]]:
-    """The unpacked size where the archive says it beforehand, and the members in stored order."""
+    """The unpacked size (0 if the archive does not state it beforehand) and the members in stored order."""
     if zipfile.is_zipfile(archive) and not tarfile.is_tarfile(archive):
         file = zipfile.ZipFile(archive)
         entries = file.infolist()
-        # Members that share packed bytes are a bomb that no ratio of a single one shows.
+        # Members that share packed bytes are a zip bomb that the ratios of single members do not reveal.
         if sum(entry.compress_size for entry in entries) > archive.stat().st_size:
-            raise _refused(archive, "its members are larger than the archive itself: they overlap")
+            raise _refused(archive, "its packed members are larger than the archive itself, so they overlap")
         return sum(entry.file_size for entry in entries), _zip_members(file)
     if not tarfile.is_tarfile(archive):
         with open(archive, "rb") as stream:
             head = stream.read(16)
         page = head.lstrip().startswith(b"<")
-        what = "a web page" if page else f"no zip or tar file (starts with {head!r})"
+        what = "a web page" if page else f"not a zip or tar file (starts with {head!r})"
         raise _refused(archive, f"it is {what}")
     return 0, _tar_members(archive)
 
@@ -157,10 +157,10 @@ def _zip_members(file: zipfile.ZipFile) -> Iterator[_Member]:
             kind = stat.S_IFMT(entry.external_attr >> 16)
             problem = ""
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                problem = "a link or a device, not a regular file"
+                problem = "it is a link or a device, not a regular file"
             elif entry.flag_bits & 1:
                 problem = "it is encrypted"
-            # orig_filename: what zipfile cuts off at a zero byte belongs to the name that is judged.
+            # orig_filename: zipfile cuts `filename` off at a zero byte, but the whole name has to be checked.
             name = entry.orig_filename
             yield _Member(
                 name,
@@ -177,7 +177,7 @@ def _tar_members(archive: Path) -> Iterator[_Member]:
         for entry in file:
             problem = ""
             if not (entry.isreg() or entry.isdir()) or entry.issparse():
-                problem = "a link, a device or a sparse file, not a regular one"
+                problem = "it is a link, a device or a sparse file, not a regular file"
             yield _Member(
                 entry.name,
                 entry.isdir(),
@@ -189,17 +189,17 @@ def _tar_members(archive: Path) -> Iterator[_Member]:
 
 
 def _name_problem(name: str) -> str:
-    """Why a name must not be used; empty if it may."""
+    """Why the name of a member must not be used; empty if it may."""
     plain = name.rstrip("/")
     if not plain:
         return "its name is empty"
     if name.startswith(("/", "\\")) or _DRIVE.match(name):
         return "its name is absolute"
     if "\\" in name:
-        return "its name holds a backslash"
-    # Marks that turn the direction of text around: `photo<RLO>gnp.exe` reads `photoexe.png`.
+        return "its name contains a backslash"
+    # Marks that reverse the direction of text: `photo<RLO>gnp.exe` is displayed as `photoexe.png`.
     if any(unicodedata.category(letter) == "Cf" for letter in name):
-        return "its name holds control characters"
+        return "its name contains control characters"
     parts = [] if plain == "." else plain.removeprefix("./").split("/")
     problem = next((problem for part in parts if (problem := problem_of(part))), "")
     return f"its name {problem}" if problem else ""
@@ -212,7 +212,7 @@ def _size_problem(member: _Member, limits: Limits) -> str:
 
 
 def _below(name: str, only: str) -> PurePosixPath | None:
-    """The name below `only`; None if the member lies elsewhere or is that folder itself."""
+    """The name relative to `only`; None if the member lies elsewhere or is that folder itself."""
     parts = PurePosixPath(name).parts
     wanted = PurePosixPath(only).parts
     if len(parts) <= len(wanted):
@@ -235,15 +235,15 @@ def _write(member: _Member, path: Path) -> None:
         while chunk := source.read(_CHUNK):
             left -= len(chunk)
             if left < 0:
-                raise EOFError(f"{member.name} is longer than it says")
+                raise EOFError(f"{member.name} is longer than its stated {member.size} bytes")
             target.write(chunk)
     if left:
-        raise EOFError(f"{member.name} is shorter than it says")
+        raise EOFError(f"{member.name} is shorter than its stated {member.size} bytes")
     let_others_read(path)
 
 
 def _merge(source: Path, target: Path) -> None:
-    """Move everything below `source` to `target`; folders are joined, files that exist stay."""
+    """Move everything below `source` to `target`; folders are merged, existing files stay."""
     for entry in sorted(source.iterdir()):
         place = target / entry.name
         if not os.path.lexists(place):
@@ -255,7 +255,6 @@ def _merge(source: Path, target: Path) -> None:
 def _refused(archive: Path, why: str) -> DataError:
     return DataError(
         "D252",
-        f"{printable(archive)}: refused, nothing of it was unpacked: {why}",
-        "download it again from its publisher; if it is what it should be, unpack it by hand in a place where it can "
-        "do no harm",
+        f"{printable(archive)}: archive refused, nothing was unpacked: {why}",
+        "download it again from its publisher; if you trust it, unpack it by hand where it can do no harm",
     )

@@ -1,7 +1,8 @@
-"""Many arrays of any sizes and types in one file, memory-mapped: processes share the pages they read.
+"""Many arrays of any shape and dtype in one memory-mapped file; processes share the pages they read.
 
-The file: magic number and length of the index, the arrays one after the other, the index. Whether it is whole
-is seen when it is opened; whether an array is undamaged, when that is read for the first time.
+The file consists of a header (magic number, position, length and checksum of the index), the arrays one after the
+other, and the index. Opening the file checks that it is complete; reading an array for the first time checks that it
+is undamaged.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from pixelwise.storage.atomic import writing
 
 MAGIC = b"pixelarr"
 _HEADER = struct.Struct("<8sQQI")
-"""Magic number, where the index begins, its length, its CRC-32."""
+"""Magic number; offset, length and CRC-32 of the index."""
 _ALIGNMENT = 64
 
 
 class _Place(msgspec.Struct, frozen=True, array_like=True):
-    """Where an array lies and what it is."""
+    """Offset, dtype, shape and CRC-32 of an array."""
 
     offset: int
     dtype: str
@@ -40,23 +41,20 @@ class _Index(msgspec.Struct, frozen=True):
 
 
 class DamagedArrayError(Exception):
-    """An array is not what was written."""
+    """The content of an array does not match its checksum."""
 
 
 class ArrayFile:
-    """The rows of a file that `write_arrays` wrote; each is a tuple of arrays. Callable from any thread and fork.
+    """The rows of a file written by `write_arrays`, each a tuple of arrays; usable from any thread or forked process.
 
-    A process that gets it pickled maps the file anew.
-
-    Args:
-        path: The file.
+    A process that receives it pickled maps the file again.
 
     Attributes:
-        about: What was said of it when it was written.
+        about: The facts that were stored with the arrays.
 
     Raises:
-        ValueError: It is not whole, or something else.
-        OSError: It cannot be read.
+        ValueError: The file is incomplete, damaged or of another kind.
+        OSError: The file cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -73,10 +71,10 @@ class ArrayFile:
         return len(self._rows)
 
     def __getitem__(self, row: int) -> tuple[np.ndarray, ...]:
-        """The arrays of a row, read-only; nothing is copied.
+        """The arrays of a row: read-only views into the file, without copying.
 
         Raises:
-            DamagedArrayError: They are not what was written.
+            DamagedArrayError: An array does not match its checksum.
         """
         arrays = tuple(self._array(place) for place in self._rows[row])
         if not self._checked[row]:
@@ -94,9 +92,9 @@ def write_arrays(path: Path, rows: Iterable[tuple[np.ndarray, ...]], about: dict
     """Write `rows` to `path`, which appears complete or not at all.
 
     Args:
-        path: The file; its folder is made.
-        rows: Taken one at a time, so that they need not fit into memory.
-        about: Facts to keep with them.
+        path: File to write; its folder is created if missing.
+        rows: Consumed one at a time, so they need not fit into memory together.
+        about: Facts to store with the arrays.
 
     Raises:
         ResourceError: S601, the disk is full.
@@ -115,13 +113,13 @@ def write_arrays(path: Path, rows: Iterable[tuple[np.ndarray, ...]], about: dict
         index = msgspec.msgpack.encode(_Index(about, places))
         start = file.tell()
         file.write(index)
-        # Last: without it the file is none.
+        # The header comes last: without it the file is not valid.
         file.seek(0)
         file.write(_HEADER.pack(MAGIC, start, len(index), zlib.crc32(index)))
 
 
 def _read_index(file: BinaryIO, path: Path) -> tuple[dict[str, Any], list[list[_Place]]]:
-    """What the file is about and where its rows lie.
+    """The facts stored in the file, and the places of its rows.
 
     Raises:
         ValueError: See `ArrayFile`.
@@ -130,7 +128,7 @@ def _read_index(file: BinaryIO, path: Path) -> tuple[dict[str, Any], list[list[_
     size = os.fstat(file.fileno()).st_size
     magic, start, length, checksum = _HEADER.unpack(header.ljust(_HEADER.size, b"\0"))
     if magic != MAGIC or start + length != size:
-        raise ValueError(f"{path} is no file of arrays, or not a whole one")
+        raise ValueError(f"{path} is not an array file, or is incomplete")
     file.seek(start)
     index = file.read(length)
     if zlib.crc32(index) != checksum:

@@ -1,6 +1,6 @@
-"""Files appear complete or not at all: temporary file, fsync, rename, fsync of the folder.
+"""Atomic writes: temporary file, fsync, rename, fsync of the folder.
 
-A process killed with SIGKILL in the middle of a write leaves the old file intact and at most a
+A process that is killed (SIGKILL) in the middle of a write leaves the old file intact and at most a
 `.pixelwise-tmp-*` file beside it, which `remove_leftovers` deletes at the next start.
 """
 
@@ -25,11 +25,11 @@ TEMPORARY_PREFIX = ".pixelwise-tmp-"
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """Give a temporary path in the same folder; rename it to `path` when the block succeeds.
+    """Yield a temporary path in the same folder and rename it to `path` when the block succeeds.
 
     Raises:
-        ResourceError: S601, the disk or the quota is full: how much was missing and how much is
-            free. The old file is untouched and the temporary one removed.
+        ResourceError: S601, the disk or the quota is full; the message states the free space and, if known, the needed
+            space. The old file is untouched and the temporary one removed.
     """
     with full_disk_explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,13 +44,13 @@ def writing(path: Path) -> Iterator[Path]:
             replace_file(temporary, path)
             flush(path.parent)
     finally:
-        with contextlib.suppress(OSError):  # what failed may still have it open, and is what matters
+        with contextlib.suppress(OSError):  # the failed block may still have it open, and its error matters more
             temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
-    """Give a temporary folder in `parent`, which is made; what the block leaves in it is removed.
+    """Yield a temporary folder in `parent`, which is created if missing; the folder is removed after the block.
 
     Raises:
         ResourceError: S601, the disk or the quota is full.
@@ -63,13 +63,13 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
 def building_folder(
     path: Path, *, existing: Literal["refuse", "replace", "keep"] = "refuse", needed_bytes: int | None = None
 ) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; rename it to `path` when the block succeeds, else remove it.
+    """Yield a temporary folder beside `path`; rename it to `path` when the block succeeds, otherwise remove it.
 
     Args:
-        path: The folder that appears complete or not at all.
-        existing: What happens to a folder that is there by the end of the block: FileExistsError, it is replaced, or
-            it stays and the new one is dropped.
-        needed_bytes: How much it takes, where that is known.
+        path: Folder that appears complete or not at all.
+        existing: If `path` exists at the end of the block: `refuse` raises FileExistsError, `replace` replaces it,
+            `keep` keeps it and drops the new folder.
+        needed_bytes: Expected size, for the message about a full disk; None if unknown.
 
     Raises:
         FileExistsError: `path` exists, and `existing` is `refuse`.
@@ -79,7 +79,7 @@ def building_folder(
         yield folder
         let_others_read(folder)
         if existing == "replace" and path.exists():
-            # A folder cannot be renamed over another.
+            # A folder cannot be renamed over another one.
             with _temporary_folder(path.parent) as replaced:
                 rename(path, replaced / path.name)
                 rename(folder, path)
@@ -104,18 +104,18 @@ def _rename(folder: Path, path: Path, *, may_exist: bool) -> None:
     try:
         rename(folder, path)
     except OSError:
-        # Another process may have been faster by a moment.
+        # Another process may have created it a moment earlier.
         if not (may_exist and path.is_dir()):
             raise
 
 
 @contextlib.contextmanager
 def full_disk_explained(path: Path, needed_bytes: int | None = None) -> Iterator[None]:
-    """Turn "no space left", a quota or a file size limit into S601; other errors pass.
+    """Turn errors for a full disk, a quota or a file size limit into S601; other errors pass through.
 
     Args:
-        path: What is being written.
-        needed_bytes: How much it takes, where that is known.
+        path: File or folder being written.
+        needed_bytes: Its expected size; None if unknown.
     """
     try:
         yield
@@ -129,14 +129,14 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` to `path` atomically.
 
     Raises:
-        ResourceError: S601, the disk or the quota is full; needs and has are in the message.
+        ResourceError: S601, the disk or the quota is full; the message states the needed and the free space.
     """
     with writing(path) as temporary, full_disk_explained(path, len(data)):
         temporary.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 to `path` atomically. Errors as `write_bytes`."""
+    """Write `text` as UTF-8 to `path` atomically; raises the same errors as `write_bytes`."""
     write_bytes(path, text.encode("utf-8"))
 
 
@@ -147,17 +147,17 @@ def _disk_full(path: Path, needed_bytes: int | None) -> ResourceError:
         "S601",
         f"{printable(path)}: not enough space: {needs}{_megabytes(free)} free on its file system "
         "(or a quota or the file size limit is lower)",
-        "free some space or choose another --output; everything written before is intact",
+        "free some space or choose another `output`; everything written before is intact",
     )
 
 
 def require_space(
-    folder: Path, needed_bytes: int, purpose: str, help: str = "free some space or choose another --output"
+    folder: Path, needed_bytes: int, purpose: str, help: str = "free some space or choose another `output`"
 ) -> None:
-    """Refuse early when a file system cannot hold what is about to be written.
+    """Refuse early if the file system has too little space for what is about to be written.
 
     Raises:
-        ResourceError: S602.
+        ResourceError: S602, less than `needed_bytes` are free.
     """
     free = shutil.disk_usage(_existing(folder)).free
     if free < needed_bytes:
@@ -169,24 +169,24 @@ def require_space(
 
 
 def remove_leftovers(folder: Path) -> list[Path]:
-    """Delete temporary files and folders that a killed process left in `folder`; returns them."""
+    """Delete the temporary files and folders that killed processes left in `folder`, and return their paths."""
     leftovers = sorted(folder.glob(f"{TEMPORARY_PREFIX}*")) if folder.is_dir() else []
     for path in leftovers:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
-            with contextlib.suppress(PermissionError):  # Windows removes nothing that is open: it goes the next time
+            with contextlib.suppress(PermissionError):  # Windows does not remove open files: the next call removes it
                 path.unlink(missing_ok=True)
     return leftovers
 
 
 def remove_folder(path: Path) -> None:
-    """Delete a folder: first out of sight, so that a kill in between leaves nothing that looks whole.
+    """Delete a folder, renaming it first, so that a kill in between leaves nothing that looks complete.
 
-    What cannot be deleted stays under a temporary name, for `remove_leftovers`.
+    Whatever cannot be deleted stays under a temporary name for `remove_leftovers`.
 
     Raises:
-        OSError: It cannot be renamed.
+        OSError: The folder cannot be renamed.
     """
     hidden = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
     rename(path, hidden)
@@ -194,7 +194,7 @@ def remove_folder(path: Path) -> None:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
+    """The folder, or its nearest existing parent."""
     while not folder.exists():
         folder = folder.parent
     return folder

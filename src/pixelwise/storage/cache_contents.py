@@ -1,4 +1,4 @@
-"""What lies in the cache folder, by kind, and clearing it."""
+"""Listing and clearing the cache folder, by kind of entry."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from pixelwise.storage.caches import Found, cache_folder, found_in_cache, remove
 from pixelwise.storage.names import printable
 
 OTHER = "of other versions"
-"""What no kind knows: left by other versions of Pixelwise."""
+"""Entries of no known kind, left by other versions of Pixelwise."""
 UNFINISHED = "unfinished"
-"""What a process writes at this moment, or was writing when it was killed."""
+"""Entries that a process is writing, or was writing when it was killed."""
 NAMES = (*(kind.name for kind in KINDS), UNFINISHED)
-"""What can be asked for by its name."""
+"""The kinds that can be selected by name."""
 
 
 class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry.
+    """One entry of the cache.
 
     Attributes:
-        name: Relative to the cache folder, printable.
-        bytes: Its size; that of all files of a folder. Links are not followed.
-        about: What it holds, where its kind can say that.
+        name: Printable path relative to the cache folder.
+        bytes: Size of the file, or of all files in the folder; links are not followed.
+        about: Description of the content, if the kind provides one.
     """
 
     name: str
@@ -40,11 +40,11 @@ class CacheUse(msgspec.Struct, frozen=True, kw_only=True):
     """The entries of one kind.
 
     Attributes:
-        kind: The name of the kind, `OTHER` or `UNFINISHED`.
-        purpose: What they are for.
-        permanent: Whether only the kind's own name clears them.
-        bytes: Their size.
-        entries: The largest first.
+        kind: Name of the kind, or `OTHER` or `UNFINISHED`.
+        purpose: Purpose of the entries, in a few words.
+        permanent: Whether the entries are cleared only if their kind is named.
+        bytes: Size of all entries together.
+        entries: The entries, largest first.
     """
 
     kind: str
@@ -55,12 +55,12 @@ class CacheUse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cleared(msgspec.Struct, frozen=True, kw_only=True):
-    """What clearing did.
+    """Result of clearing the cache.
 
     Attributes:
-        entries: How many were removed.
-        bytes: Their size.
-        left: Name of each entry that was left -> why, in words.
+        entries: Number of removed entries.
+        bytes: Size of the removed entries.
+        left: The reason for each entry that was not removed, by its name.
     """
 
     entries: int
@@ -69,13 +69,13 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CacheContents(msgspec.Struct, frozen=True, kw_only=True):
-    """What lies in the cache folder.
+    """Contents of the cache folder.
 
     Attributes:
-        folder: The cache folder, printable.
-        bytes: The size of everything.
-        kinds: Every kind, with or without entries; the last ones are `OTHER` and `UNFINISHED` where there are any.
-        cleared: What clearing did after this was seen; None where nothing was to be cleared.
+        folder: Printable path of the cache folder.
+        bytes: Total size of the listed entries.
+        kinds: Every selected kind, even without entries; last come `OTHER` and `UNFINISHED`, if they have any.
+        cleared: Result of clearing the cache afterwards; None if that was not requested.
     """
 
     folder: str
@@ -85,15 +85,15 @@ class CacheContents(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def cache(kinds: Collection[str] = (), *, clear: bool = False) -> CacheContents:
-    """What lies in the cache folder, by kind: the entries, their size, and what they are for; and clearing it.
+    """List the cache folder by kind, with the entries, their sizes and purposes; optionally clear it.
 
     Args:
-        kinds: Names of kinds to look at; none takes every kind.
-        clear: Remove what can be computed again and no process uses. Kinds that cannot be computed again are removed
-            only where `kinds` names them.
+        kinds: Names of the kinds to list; every kind if empty.
+        clear: Remove entries that can be computed again and that no process is using. Entries that cannot be
+            computed again are removed only if `kinds` names their kind.
 
     Returns:
-        What was there before anything was removed.
+        The contents before anything was removed.
 
     Raises:
         RecipeError: R203, there is no such kind.
@@ -103,10 +103,10 @@ def cache(kinds: Collection[str] = (), *, clear: bool = False) -> CacheContents:
 
 
 def cache_contents(kinds: Collection[str] = ()) -> CacheContents:
-    """What lies in the cache folder.
+    """The contents of the cache folder.
 
     Args:
-        kinds: Of `NAMES`; none takes everything.
+        kinds: Names from `NAMES`; everything if empty.
 
     Raises:
         RecipeError: R203, there is no such kind.
@@ -125,12 +125,12 @@ def cache_contents(kinds: Collection[str] = ()) -> CacheContents:
 
 
 def clear_cache(kinds: Collection[str] = ()) -> Cleared:
-    """Remove what lies in the cache folder. Processes that read it keep what they read.
+    """Remove entries from the cache folder.
 
-    What a process makes or uses is left, and so are links: nothing outside the cache folder is touched.
+    Entries that a process is writing or using are left, and so are links: nothing outside the cache folder is touched.
 
     Args:
-        kinds: Of `NAMES`; none takes everything that can be computed again.
+        kinds: Names from `NAMES`; everything that can be computed again if empty.
 
     Raises:
         RecipeError: R203, there is no such kind.
@@ -179,7 +179,7 @@ def _entry(one: Found) -> CacheEntry:
         try:
             about = one.kind.describe(one.path)
         except (OSError, ValueError, KeyError, msgspec.MsgspecError):
-            about = "being made, or not whole"
+            about = "being written, or damaged"
     return CacheEntry(name=_relative(one.path), bytes=_size(one.path), about=about)
 
 
@@ -188,7 +188,7 @@ def _relative(path: Path) -> str:
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file or of all files of a folder, as far as they can be asked for; links are not followed."""
+    """Size of a file or of all files in a folder, as far as they are accessible; links are not followed."""
     total = 0
     with contextlib.suppress(OSError):
         total = path.lstat().st_size if path.is_symlink() or not path.is_dir() else 0

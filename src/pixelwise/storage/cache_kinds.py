@@ -1,7 +1,7 @@
-"""Every kind of entry of the cache folder: its name, its version, and what it is for.
+"""All kinds of cache entries: their names, versions and purposes.
 
-A module that keeps something names its kind here and goes through `pixelwise.storage.caches`; so whatever lies in
-the folder can be shown, cleared, and told from what other versions of Pixelwise left there.
+A module that caches something registers its kind here and uses `pixelwise.storage.caches`, so that every entry can be
+listed, cleared, and distinguished from what other versions of Pixelwise have left.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import msgspec
 
 
 class EntryName(NamedTuple):
-    """What the name of an entry says.
+    """The parts of an entry's name.
 
     Attributes:
-        variant: Empty for kinds without variants.
-        version: Of the kind, when the entry was written.
-        key: Hash of everything that the content depends on; empty for a kind of one entry.
-        subject: Hash of what the entry is about, in whatever state that is; empty where the name does not say.
+        variant: Variant of the kind; empty for kinds without variants.
+        version: Version of the kind when the entry was written.
+        key: Hash of everything that the content depends on; empty for kinds with a single entry.
+        subject: Hash that identifies what the entry is about, whatever its state; empty if the name has none.
     """
 
     variant: str
@@ -32,21 +32,21 @@ class EntryName(NamedTuple):
 
 
 class CacheKind(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """One kind of entry. Its file is called PREFIX[VARIANT-][vVERSION-]KEY[@SUBJECT]SUFFIX.
+    """One kind of cache entry. Its path is PREFIX[VARIANT-][vVERSION-]KEY[@SUBJECT]SUFFIX.
 
     Attributes:
-        name: What `pixelwise data cache --kind` calls it.
-        purpose: What it is for, in one sentence.
-        prefix: Where names begin, in the cache folder; a folder of its own ends in `/`.
-        suffix: Where they end.
-        folders: Whether entries are folders, not files.
-        version: Raise it when the content changes its meaning or its format: older entries are then not found any
-            more, and go when a new one is written.
-        unmarked: The version whose names do not say it; 0 where all do. It stays as it is when `version` is raised.
-        variants: Whether names say a variant, too.
-        permanent: Whether it cannot be computed again: only its own name clears it, and
-            failing to write it is an error.
-        describe: What an entry holds, in words; raises OSError or ValueError where it is damaged.
+        name: Name of the kind on the command line (`pixelwise data cache`).
+        purpose: Purpose of the entries, in a few words.
+        prefix: Start of the path in the cache folder; ends in `/` if the kind has a folder of its own.
+        suffix: End of the path.
+        folders: Whether entries are folders rather than files.
+        version: Version of the entries' content, raised when its meaning or format changes: older entries are then no
+            longer found, and are removed when a new one is written.
+        unmarked: The version whose paths omit the version number; 0 if none does. Not changed when `version` is raised.
+        variants: Whether paths contain a variant.
+        permanent: Whether entries cannot be computed again: they are cleared only if their kind is named, and failing
+            to write one is an error.
+        describe: Describes the content of an entry; raises OSError or ValueError if the entry is damaged.
     """
 
     name: str
@@ -61,13 +61,13 @@ class CacheKind(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     describe: Callable[[Path], str] | None = None
 
     def entry_name(self, key: str = "", *, variant: str = "", subject: str = "") -> str:
-        """The path of an entry of this version, relative to the cache folder."""
+        """Path of an entry of this version, relative to the cache folder."""
         marker = "" if self.version == self.unmarked else f"v{self.version}-"
         about = f"@{subject}" if subject else ""
         return f"{self.prefix}{variant}{'-' * bool(variant)}{marker}{key}{about}{self.suffix}"
 
     def parse(self, name: str) -> EntryName | None:
-        """What a path relative to the cache folder says; None if it is no entry of this kind, whatever its version."""
+        """The parts of a path relative to the cache folder; None if it is not an entry of this kind in any version."""
         found = self._pattern.fullmatch(name)
         if found is None:
             return None
@@ -90,11 +90,11 @@ def _facts_of_arrays(folder: Path) -> str:
 
 
 DECODED_FILE = "pairs"
-"""The file of arrays in an entry of `DECODED`."""
+"""Name of the array file in an entry of `DECODED`."""
 
 DECODED = CacheKind(
     name="decoded",
-    purpose="decoded training images and masks, which data.cache=disk keeps",
+    purpose="decoded training images and masks, kept by data.cache=disk",
     prefix="decoded/",
     folders=True,
     unmarked=1,
@@ -102,20 +102,20 @@ DECODED = CacheKind(
 )
 DRAWN = CacheKind(
     name="drawn",
-    purpose="masks drawn from the outlines of LabelMe, COCO, YOLO, CVAT and Label Studio",
+    purpose="masks rasterised from the outlines of LabelMe, COCO, YOLO, CVAT and Label Studio",
     prefix="drawn-",
     folders=True,
     variants=True,
 )
 COCOSEG21 = CacheKind(
-    name="cocoseg21", purpose="masks of COCO 2017 in the 21 classes of VOC", prefix="cocoseg21-", folders=True
+    name="cocoseg21", purpose="masks of COCO 2017 in VOC's 21 classes", prefix="cocoseg21-", folders=True
 )
 TOWN = CacheKind(
     name="town", purpose="images and masks of the synthetic town", prefix="town-", folders=True, version=2, unmarked=2
 )
 AUDIT = CacheKind(
     name="audit",
-    purpose="what `pixelwise check` found in a data set",
+    purpose="findings of `pixelwise check` for a data set",
     prefix="audit-",
     suffix=".msgpack",
     version=6,
@@ -123,39 +123,39 @@ AUDIT = CacheKind(
 )
 EXAMINED = CacheKind(
     name="examined",
-    purpose="what a check saw in each image and mask, so that only changed files are decoded again",
+    purpose="facts about each checked image and mask, so that only changed files are decoded again",
     prefix="examined-",
     suffix=".msgpack",
     version=4,
     unmarked=4,
 )
 HASHES = CacheKind(
-    name="hashes", purpose="SHA-256 of the files of a data set", prefix="hashes-", suffix=".msgpack", unmarked=1
+    name="hashes", purpose="SHA-256 hashes of a data set's files", prefix="hashes-", suffix=".msgpack", unmarked=1
 )
 MASK_IDS = CacheKind(
     name="mask-ids",
-    purpose="ids and colours that occur in masks whose classes nobody named",
+    purpose="ids and colours that occur in masks without named classes",
     prefix="mask-ids-",
     suffix=".msgpack",
     version=4,
 )
 CEILING = CacheKind(
     name="ceiling",
-    purpose="the best mIoU that networks of coarse output can reach on a data set",
+    purpose="highest mIoU that networks with coarse output can reach on a data set",
     prefix="ceiling-",
     suffix=".msgpack",
     unmarked=1,
 )
 COMPLEXITY = CacheKind(
     name="complexity",
-    purpose="parameters and multiply-accumulates of the networks of recipes",
+    purpose="parameters and multiply-accumulates of the recipes' networks",
     prefix="complexity/",
     suffix=".json",
     unmarked=1,
 )
 INITIAL_WEIGHTS = CacheKind(
     name="initial-weights",
-    purpose="SHA-256 of pretrained weights at their first download, which later ones must have",
+    purpose="SHA-256 of pretrained weights at their first download, which later downloads must match",
     prefix="initial-weights",
     suffix=".json",
     unmarked=1,
@@ -165,4 +165,4 @@ INITIAL_WEIGHTS = CacheKind(
 KINDS = (
     DECODED, DRAWN, COCOSEG21, TOWN, AUDIT, EXAMINED, HASHES, MASK_IDS, CEILING, COMPLEXITY, INITIAL_WEIGHTS
 )  # fmt: skip
-"""All of them, in the order in which they are shown."""
+"""All kinds, in display order."""

@@ -1,8 +1,8 @@
-"""The user's cache folder: what can be computed again, and never beside the user's data.
+"""The user's cache folder, which holds results that can be computed again; nothing is cached beside the user's data.
 
-Everything in it is an entry of a `CacheKind`. An entry is found by the hash of everything that it depends on, so what
-is found is right; one that is damaged counts as missing. Where a kind also says what its entries are about (the
-subject), writing one removes those that it supersedes: of the same subject in an earlier state, or of an older version.
+Everything in it is an entry of a `CacheKind`. An entry is looked up by the hash of everything that it depends on, so a
+found entry is always valid; a damaged one counts as missing. Writing an entry removes those that it supersedes: entries
+about the same thing (the subject, if the name has one) in an earlier state, and entries of an older version.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from pixelwise.storage.names import printable
 T = TypeVar("T")
 
 _RECENT_SECONDS = 3600.0
-"""Temporary files and folders that changed since may still be written."""
+"""Age in seconds below which temporary files and folders may still be in the process of being written."""
 
 
 class Found(NamedTuple):
-    """Something in the cache folder.
+    """A file or folder in the cache folder.
 
     Attributes:
-        path: Where it lies.
-        kind: None for what no kind knows.
-        name: What its name says; None for what no kind knows.
+        path: Path of the file or folder.
+        kind: Its kind; None if unknown.
+        name: The parts of its name; None if its kind is unknown.
     """
 
     path: Path
@@ -47,15 +47,15 @@ class Found(NamedTuple):
 
     @property
     def unfinished(self) -> bool:
-        """Whether a process writes it, or was killed before it was whole."""
+        """Whether a process is writing it, or was killed before completing it."""
         return self.path.name.startswith(TEMPORARY_PREFIX)
 
 
 def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/pixelwise`, or `~/.cache/pixelwise`; created readable by its owner only.
+    """`$XDG_CACHE_HOME/pixelwise`, or `~/.cache/pixelwise`; created with access for its owner only.
 
     Raises:
-        ResourceError: S606, it cannot be made.
+        ResourceError: S606, the folder cannot be created.
     """
     base = os.environ.get("XDG_CACHE_HOME")
     folder = (Path(base) if base else Path.home() / ".cache") / "pixelwise"
@@ -66,7 +66,7 @@ def cache_folder() -> Path:
 
 @contextlib.contextmanager
 def _unwritable_explained(folder: Path) -> Iterator[None]:
-    """Turn a lack of permission into S606."""
+    """Turn a missing permission, or a file in place of a folder, into S606."""
     try:
         yield
     except OSError as error:
@@ -75,27 +75,27 @@ def _unwritable_explained(folder: Path) -> Iterator[None]:
         raise ResourceError(
             "S606",
             f"{printable(folder)}: the cache folder cannot be written ({error.strerror})",
-            "point the environment variable XDG_CACHE_HOME to a folder of your own",
+            "set the environment variable XDG_CACHE_HOME to a folder that you can write to",
         ) from error
 
 
 def subject_of(*facts: object) -> str:
-    """The subject of entries that are about the same thing in whatever state, as their names say it.
+    """The hash by which the names of entries identify what they are about, whatever its state.
 
     Args:
-        facts: What says which thing that is: JSON types, structs and paths.
+        facts: Facts that identify the subject: JSON types, structs and paths.
     """
     return sha256_bytes(msgspec.json.encode(facts, enc_hook=lambda path: list(os.fsencode(path))))[:16]
 
 
 def entry_path(kind: CacheKind, key: str = "", *, variant: str = "", subject: str = "") -> Path:
-    """Where an entry lies: the one that is there, whatever its subject, else where a new one goes.
+    """Path of the existing entry, whatever its subject, or else of a new one.
 
     Args:
-        kind: The kind of the entry.
+        kind: Kind of the entry.
         key: Hexadecimal hash of everything that the content depends on.
-        variant: The variant, for kinds that have some.
-        subject: As `subject_of` gives it; empty where nothing supersedes the entry.
+        variant: Variant, for kinds that have variants.
+        subject: Result of `subject_of`; empty if no later state supersedes the entry.
     """
     folder = cache_folder()
     wanted = folder / kind.entry_name(key, variant=variant, subject=subject)
@@ -107,43 +107,43 @@ def entry_path(kind: CacheKind, key: str = "", *, variant: str = "", subject: st
 
 
 def recall(kind: CacheKind, key: str, result_type: type[T], *, subject: str = "") -> T | None:
-    """What a file of the cache holds; None where there is none or it is damaged.
+    """The value in a file of the cache; None if the file is missing or damaged.
 
     Args:
         kind: A kind whose entries are files.
-        key: As for `entry_path`.
-        result_type: The type of what it holds.
-        subject: As for `entry_path`.
+        key: See `entry_path`.
+        result_type: Type of the value.
+        subject: See `entry_path`.
 
     Raises:
-        ResourceError: S606, the cache folder cannot be made, for permanent kinds.
-        OSError: The file cannot be read, for permanent kinds.
+        ResourceError: S606, the cache folder cannot be created (permanent kinds only).
+        OSError: The file cannot be read (permanent kinds only).
     """
     decode = msgspec.json.decode if kind.suffix == ".json" else msgspec.msgpack.decode
     try:
         return decode(entry_path(kind, key, subject=subject).read_bytes(), type=result_type)
     except (OSError, ResourceError, msgspec.DecodeError) as error:
-        # A missing or damaged entry costs time, never an error; but what cannot be computed again is not written over
-        # because it could not be read this time.
+        # A missing or damaged entry costs time but is never an error. An entry that cannot be computed again must not
+        # be overwritten, though, because it could not be read this time.
         if kind.permanent and not isinstance(error, FileNotFoundError | msgspec.DecodeError):
             raise
         return None
 
 
 def remember(kind: CacheKind, key: str, value: Any, *, subject: str = "") -> None:
-    """Write a file of the cache, and remove those that it supersedes.
+    """Write a value to a file of the cache, and remove the entries that it supersedes.
 
-    A cache that cannot be written costs time, never an error.
+    Failing to write costs time later but is an error only for permanent kinds.
 
     Args:
         kind: A kind whose entries are files.
-        key: As for `entry_path`.
-        value: What it is to hold.
-        subject: As for `entry_path`.
+        key: See `entry_path`.
+        value: Value to store.
+        subject: See `entry_path`.
 
     Raises:
-        ResourceError: S601, the disk is full, for permanent kinds.
-        OSError: The folder cannot be written, for permanent kinds.
+        ResourceError: S601, the disk is full (permanent kinds only).
+        OSError: The folder cannot be written (permanent kinds only).
     """
     as_json = kind.suffix == ".json"
     data = json_text(value, order="sorted").encode() if as_json else msgspec.msgpack.encode(value)
@@ -166,16 +166,16 @@ def remembered(
     fresh: bool = False,
     keep: Callable[[T], bool] = lambda value: True,
 ) -> T:
-    """The value that was computed before, else that of `compute`, which is kept.
+    """The cached value, or else the result of `compute`, which is cached.
 
     Args:
         kind: A kind whose entries are files.
-        key: As for `entry_path`.
-        result_type: The type of the value.
-        compute: Called where nothing was kept, or it is damaged.
-        subject: As for `entry_path`.
-        fresh: Compute it again in any case.
-        keep: Whether a value is worth keeping.
+        key: See `entry_path`.
+        result_type: Type of the value.
+        compute: Called if no value is cached, or the entry is damaged.
+        subject: See `entry_path`.
+        fresh: Compute the value again even if it is cached.
+        keep: Tells whether a computed value is worth caching.
     """
     known = None if fresh else recall(kind, key, result_type, subject=subject)
     if known is not None:
@@ -190,19 +190,19 @@ def remembered(
 def building_entry(
     kind: CacheKind, path: Path, *, variant: str = "", subject: str = "", needed_bytes: int | None = None
 ) -> Iterator[Path]:
-    """Give a temporary folder that becomes an entry of the cache when the block succeeds, and is in use from then on.
+    """Yield a temporary folder that becomes a cache entry when the block succeeds, and is in use from then on.
 
-    One that another process finished in the meantime stays. What the new one supersedes is removed.
+    If another process has finished the same entry meanwhile, that one stays. Superseded entries are removed.
 
     Args:
         kind: A kind whose entries are folders.
-        path: What `entry_path` gave. An entry that is there already is damaged, and replaced.
-        variant: As for `entry_path`.
-        subject: As for `entry_path`.
-        needed_bytes: How much it takes, where that is known.
+        path: Result of `entry_path`. An entry that already exists there is taken to be damaged and replaced.
+        variant: See `entry_path`.
+        subject: See `entry_path`.
+        needed_bytes: Expected size, for the message about a full disk; None if unknown.
 
     Raises:
-        ResourceError: S601, the disk of the cache folder is full; S606, it cannot be written.
+        ResourceError: S601, the disk of the cache folder is full; S606, the cache folder cannot be written.
     """
     existing = "replace" if path.exists() else "keep"
     lock = None
@@ -214,7 +214,7 @@ def building_entry(
             building_folder(path, existing=existing, needed_bytes=needed_bytes) as folder,
         ):
             if MOVES_OPEN_FILES:
-                # The lock moves with the folder: there is no moment at which it could be cleared away.
+                # The lock moves with the folder, so there is no moment at which the entry could be cleared.
                 lock = shared_lock(folder, new=True)
             yield folder
         keep_in_use(path)
@@ -225,7 +225,7 @@ def building_entry(
 
 
 def found_in_cache() -> list[Found]:
-    """Everything in the cache folder, by name; the folders that hold the entries of one kind are looked into."""
+    """Everything in the cache folder, sorted by name, including the entries in the folders of single kinds."""
     folder = cache_folder()
     shared = {kind.prefix.partition("/")[0] for kind in KINDS if "/" in kind.prefix}
     found = []
@@ -246,13 +246,13 @@ def _found(path: Path, relative: str) -> Found:
 
 
 def drop_superseded(kind: CacheKind, kept: Path, *, variant: str = "", subject: str = "") -> None:
-    """Remove the entries that a new one supersedes, unless a process uses them, and what killed processes left.
+    """Remove the entries that a new one supersedes, unless a process is using them, and leftovers of killed processes.
 
     Args:
-        kind: The kind of the new entry.
-        kept: Where the new entry lies.
-        variant: The variant of the new entry.
-        subject: The subject of the new entry; empty where only older versions are superseded.
+        kind: Kind of the new entry.
+        kept: Path of the new entry.
+        variant: Variant of the new entry.
+        subject: Subject of the new entry; if empty, only older versions are superseded.
     """
     with contextlib.suppress(OSError):
         for one in found_in_cache():
@@ -268,16 +268,16 @@ def _is_superseded(one: Found, kind: CacheKind, variant: str, subject: str) -> b
 
 
 def remove(found: Found) -> str:
-    """Remove something from the cache folder, unless that would harm; links are not followed.
+    """Remove a file or folder from the cache folder, unless it is in use, may be in use, or is a link.
 
     Returns:
-        Why it was left, in words; empty where it is gone.
+        Why it was not removed; empty if it is gone.
     """
     path = found.path
     if path.is_symlink():
         return "is a link, which is not followed"
     if found.unfinished and not (path / LOCK).exists() and _is_recent(path):
-        return "may still be written by another process"
+        return "may still be in use by the process that writes it"
     try:
         if not path.is_dir():
             path.unlink(missing_ok=True)
@@ -288,10 +288,10 @@ def remove(found: Found) -> str:
             if MOVES_OPEN_FILES:
                 remove_folder(path)
                 return ""
-        # The lock lies in the folder, which cannot be renamed while this process, or another one, has it open.
+        # The lock lies in the folder, which cannot be renamed while any process has the lock file open.
         remove_folder(path)
     except FileNotFoundError:
-        return ""  # another process clears it
+        return ""  # another process has removed it
     except OSError as error:
         return f"cannot be removed: {error.strerror}"
     return ""

@@ -1,9 +1,9 @@
-"""Files from the web: continued after an interruption, complete and checked, or not there at all.
+"""Downloads: resumed after an interruption, and visible only once they are complete and checked.
 
-Only the standard library's client is used; it honours `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`. Bytes go to
-`NAME.part`, which a later call continues if the server still has the same file: the range is asked for with
-`If-Range`, and an answer that is not exactly the missing rest starts the file again. `NAME` appears by a rename
-after its size and SHA-256 were compared.
+Only the standard library's HTTP client is used; it honours `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`. Bytes are
+written to `NAME.part`, which a later call continues if the server still has the same file: the missing range is
+requested with `If-Range`, and a response that is not exactly the missing rest restarts the download. The file is
+renamed to `NAME` after its size and SHA-256 have been checked.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ Progress = Callable[[int, int], None]
 Wait = Callable[[float], None]
 
 ATTEMPTS = 6
-"""So many attempts in a row may bring no new byte."""
+"""Maximum number of successive attempts without a new byte."""
 _LONGEST_WAIT = 60.0
 _CHUNK = 1 << 18
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-# What file systems that cannot lock answer.
+# Errors of file systems that do not support locks.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
-# These say "later"; the other codes of 400 and above will not change.
+# HTTP status codes for which a retry can help; other codes of 400 and above are permanent.
 _TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -47,9 +47,9 @@ class Fetched(NamedTuple):
     """A downloaded file.
 
     Attributes:
-        path: Where it is.
-        size: In bytes.
-        sha256: Of its content, hexadecimal.
+        path: Path of the file.
+        size: Size in bytes.
+        sha256: Hexadecimal SHA-256 of the content.
     """
 
     path: Path
@@ -58,18 +58,18 @@ class Fetched(NamedTuple):
 
 
 class _Remote(NamedTuple):
-    """What the server says about the file: enough to know whether it is still the same one."""
+    """The server's facts about the file, by which a later attempt recognises whether it is still the same."""
 
     validator: str
     size: int | None
 
 
 class _Refused(Exception):
-    """The server's answer cannot be used; the text says why. Trying again may help."""
+    """The server's response is unusable for the stated reason; a retry may help."""
 
 
 class _Changed(_Refused):
-    """What was downloaded so far belongs to another version of the file."""
+    """The part downloaded so far belongs to another version of the file."""
 
 
 def download(
@@ -82,26 +82,26 @@ def download(
     timeout: float = 60.0,
     wait: Wait = time.sleep,
 ) -> Fetched:
-    """Download `url` to the file `target`; a file that is there already is only checked.
+    """Download `url` to the file `target`; a file that already exists is only checked.
 
     Args:
-        url: http or https.
-        target: Its folder is created.
-        sha256: Of the content, hexadecimal; None where nobody knows it.
-        size: In bytes, where it is known.
-        progress: Called with bytes that are there and bytes in total (0 while that is not known).
-        timeout: Seconds without a byte until an attempt counts as failed.
-        wait: Called between attempts with seconds: 1, 2, 4 ... 60, or what the server asks for.
+        url: Address that begins with http:// or https://.
+        target: File to write; its folder is created if missing.
+        sha256: Expected hexadecimal SHA-256; None if unknown.
+        size: Expected size in bytes; None if unknown.
+        progress: Called with the bytes received so far and the total (0 if unknown).
+        timeout: Seconds without a byte after which an attempt counts as failed.
+        wait: Called between attempts with the seconds to wait: 1, 2, 4 ... 60, or as the server requests.
 
     Raises:
-        DataError: D250, no answer or a refusal, after several attempts where that can help; what came
-            so far is kept. D251, the content is not what was expected; the file is set aside as
+        DataError: D250, the server did not answer or refused, after several attempts where a retry can help; the
+            part received so far is kept. D251, the content is not the expected one; the file is set aside as
             `NAME.refused`.
         ResourceError: S601, the disk is full. S604, another process downloads the same file.
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise DataError(
-            "D250", f"{_shown(url)}: not a web address; expected http:// or https://", "correct the address"
+            "D250", f"{_shown(url)}: not a web address, expected http:// or https://", "correct the address"
         )
     if target.exists():
         found = _found(target)
@@ -110,7 +110,7 @@ def download(
             raise DataError(
                 "D251",
                 f"{printable(target)}: {problem}",
-                "move it away, and the same command downloads it again; nothing was changed",
+                "nothing was changed; move the file away and run the same command to download it again",
             )
         return found
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -126,8 +126,8 @@ def download(
         raise DataError(
             "D251",
             f"{printable(target)} from {_shown(url)}: {problem}; set aside as {printable(refused.name)}",
-            "try again; if the same comes again, the file was replaced or changed on its way: compare it with what "
-            "its publisher says before using it",
+            "try again; if the result is the same, the file was replaced by its publisher or changed on the way: "
+            "compare it with the publisher's details before using it",
         )
     return found._replace(path=target)
 
@@ -145,7 +145,7 @@ def _problem(found: Fetched, sha256: str | None, size: int | None) -> str:
 
 
 def _fetch(url: str, part: Path, *, size: int | None, progress: Progress | None, timeout: float, wait: Wait) -> None:
-    """Attempts until `part` is complete."""
+    """Retry until `part` is complete."""
     failures, furthest = 0, part.stat().st_size
     while True:
         asked_wait = None
@@ -154,24 +154,24 @@ def _fetch(url: str, part: Path, *, size: int | None, progress: Progress | None,
             return
         except urllib.error.HTTPError as error:
             with error:
-                if error.code == 416:  # nothing is left to ask for, so what is here is not a part of that file
+                if error.code == 416:  # the range does not exist, so `part` does not belong to that file
                     part.write_bytes(b"")
                     _facts_of(part).unlink(missing_ok=True)
                 elif error.code not in _TEMPORARY:
-                    raise _refusal(url, f"the server answers {error.code} {error.reason}") from error
-                reason = f"the server answers {error.code} {error.reason}"
+                    raise _refusal(url, f"the server answered {error.code} {error.reason}") from error
+                reason = f"the server answered {error.code} {error.reason}"
                 asked_wait = error.headers.get("Retry-After", "")
         except _Changed as error:
             part.write_bytes(b"")
             _facts_of(part).unlink(missing_ok=True)
             reason = str(error)
         except (_Refused, OSError, http.client.HTTPException) as error:
-            # A full disk is an OSError, too, and no reason to ask the server again.
+            # A full disk is an OSError as well, but no reason to ask the server again.
             if isinstance(error, OSError) and _is_local(error):
                 raise
             reason = _reason(error)
-        # Only what goes beyond every earlier attempt is progress: a server that ends at the same place each
-        # time would keep us here for ever.
+        # Only bytes beyond every earlier attempt count as progress; otherwise a server that always stops at the same
+        # place would be retried for ever.
         here = part.stat().st_size
         failures = 1 if here > furthest else failures + 1
         furthest = max(furthest, here)
@@ -182,17 +182,17 @@ def _fetch(url: str, part: Path, *, size: int | None, progress: Progress | None,
 
 
 def _attempt(url: str, part: Path, size: int | None, progress: Progress | None, timeout: float) -> None:
-    """One request: appends to `part` what is missing, or replaces it.
+    """Make one request, which appends the missing rest to `part` or replaces it.
 
     Raises:
-        _Changed: The server has another file now.
-        _Refused: The answer is not the file, or ends early.
-        DataError: D251, the answer is a web page.
+        _Changed: The server now has another file.
+        _Refused: The response is not the file, or ends early.
+        DataError: D250, the size is not the expected one; D251, the response is a web page.
     """
     known = _read_facts(part, url)
     start = part.stat().st_size if known is not None else 0
     if known is not None and start and start == known.size:
-        return  # everything had come when the last attempt was stopped
+        return  # the last attempt had received everything when it was stopped
     headers = {"User-Agent": "pixelwise", "Accept-Encoding": "identity"}
     if known is not None and start:
         headers |= {"Range": f"bytes={start}-", "If-Range": known.validator}
@@ -205,7 +205,7 @@ def _attempt(url: str, part: Path, size: int | None, progress: Progress | None, 
             start, total = 0, remote.size
             _write_facts(part, url, remote)
         if size is not None and total is not None and total != size:
-            raise _refusal(url, f"the server offers {total} bytes, expected {size}")
+            raise _refusal(url, f"the file on the server has {total} bytes, expected {size}")
         if total is not None:
             _require_space(part, total - start)
         with open(part, "r+b") as file:
@@ -224,15 +224,15 @@ def _attempt(url: str, part: Path, size: int | None, progress: Progress | None, 
 
 
 def _check_range(answer: http.client.HTTPResponse, remote: _Remote, known: _Remote | None, start: int) -> int:
-    """The whole file's size, from the answer to a request for its rest."""
+    """Size of the whole file, from the response to a request for its rest."""
     match = _RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
     if known is None or not start:
-        raise _Changed("the server sends a part of the file although all of it was asked for")
+        raise _Changed("the server sent a part of the file although the whole file was requested")
     if match is None:
-        raise _Changed("the server sends a part of the file without saying which")
+        raise _Changed("the server sent a part of the file without stating which")
     first, last, total = (int(number) for number in match.groups())
     if first != start or last != total - 1:
-        raise _Changed(f"the server sends bytes {first} to {last} of {total}; asked for all from {start}")
+        raise _Changed(f"the server sent bytes {first} to {last} of {total}, expected all bytes from {start}")
     if known.size not in (None, total) or remote.validator not in ("", known.validator):
         raise _Changed("the file changed on the server since the download began")
     return total
@@ -240,7 +240,7 @@ def _check_range(answer: http.client.HTTPResponse, remote: _Remote, known: _Remo
 
 def _remote(answer: http.client.HTTPResponse) -> _Remote:
     tag = answer.headers.get("ETag", "").strip()
-    # A weak tag says "about the same", which is not enough to join two halves.
+    # A weak ETag means "equivalent", which is not enough for joining two parts byte by byte.
     validator = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "").strip()
     length = answer.headers.get("Content-Length", "")
     return _Remote(validator, int(length) if length.isdigit() else None)
@@ -252,9 +252,9 @@ def _refuse_page(url: str, answer: http.client.HTTPResponse) -> None:
         where = "" if answer.url == url else f" (redirected to {_shown(answer.url)})"
         raise DataError(
             "D251",
-            f"{_shown(url)}: the answer is a web page, not the file{where}",
-            "a login page, a proxy or a host that moved: open the address in a browser, and put the file in place by "
-            "hand if need be",
+            f"{_shown(url)}: the response is a web page, not the file{where}",
+            "it may come from a login page, a proxy or a host that has moved: open the address in a browser and, if "
+            "need be, put the file in place by hand",
         )
 
 
@@ -263,7 +263,7 @@ def _facts_of(part: Path) -> Path:
 
 
 def _write_facts(part: Path, url: str, remote: _Remote) -> None:
-    """Remember what the part belongs to. Without a validator nothing can be continued safely."""
+    """Record which file the part belongs to. Without a validator a download cannot be resumed safely."""
     facts = _facts_of(part)
     if remote.validator:
         content = {"url": url, "validator": remote.validator, "size": remote.size}
@@ -278,17 +278,17 @@ def _read_facts(part: Path, url: str) -> _Remote | None:
         if facts["url"] == url:
             return _Remote(str(facts["validator"]), facts["size"])
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # nothing to continue
+        pass  # nothing to resume
     return None
 
 
 @contextlib.contextmanager
 def _held(part: Path) -> Iterator[None]:
-    """The file that is being downloaded, for this process alone."""
+    """Hold the lock of a download, so that no other process writes the same file."""
     from filelock import FileLock, Timeout
 
     part.touch()
-    # A file of its own, as some versions of filelock empty the file that they lock.
+    # The lock is a separate file, because some versions of filelock truncate the file that they lock.
     lock_file = part.with_name(part.name + ".lock")
     lock = FileLock(lock_file)
     try:
@@ -298,13 +298,13 @@ def _held(part: Path) -> Iterator[None]:
             raise
         raise ResourceError(
             "S604",
-            f"{printable(part)}: another process downloads it, or the file system cannot lock files",
-            "wait for the other one, or download to a local disk",
+            f"{printable(part)}: another process is downloading it, or the file system cannot lock files",
+            "wait for the other process, or download to a local disk",
         ) from error
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # Windows removes no file that is open
+        with contextlib.suppress(OSError):  # Windows does not remove open files
             lock_file.unlink(missing_ok=True)
         lock.release()
 
@@ -320,7 +320,7 @@ def _require_space(part: Path, needed: int) -> None:
 
 
 def _is_local(error: OSError) -> bool:
-    """Whether the disk failed, and not the network."""
+    """Whether the error came from the disk rather than the network."""
     network = (urllib.error.URLError, ConnectionError, TimeoutError)
     return is_disk_full(error) or (error.filename is not None and not isinstance(error, network))
 
@@ -332,27 +332,25 @@ def _reason(error: Exception) -> str:
 
 
 def _refusal(url: str, reason: str) -> DataError:
-    return DataError(
-        "D250", f"{_shown(url)}: {reason}", "the file may have moved: look for it on the data set's own page"
-    )
+    return DataError("D250", f"{_shown(url)}: {reason}", "the file may have moved: look for it on its publisher's page")
 
 
 def _unreachable(url: str, reason: str, part: Path) -> DataError:
     scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
     proxy = urllib.request.getproxies().get(scheme)
-    # The proxy's address may hold a password: only its host is shown.
+    # The proxy's address may contain a password, so only its host is shown.
     through = f"through the proxy {urlsplit(proxy).hostname}" if proxy else "directly, without a proxy"
     kept = part.stat().st_size
     return DataError(
         "D250",
-        f"{_shown(url)}: {host} cannot be used: {reason} ({ATTEMPTS} attempts in a row, {through})",
+        f"{_shown(url)}: download from {host} failed: {reason} ({ATTEMPTS} attempts in a row, {through})",
         f"check the connection, or set {scheme.upper()}_PROXY; "
-        + (f"{kept} bytes are kept, and the same command continues" if kept else "offline, put the file there by hand"),
+        + (f"{kept} bytes are kept, and the same command resumes" if kept else "offline, put the file there by hand"),
     )
 
 
 def _shown(url: str) -> str:
-    """The address without a password or a token in it."""
+    """The address without user name, password or query, which may contain secrets."""
     parts = urlsplit(url)
     host = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
     return printable(f"{parts.scheme}://{host}{parts.path}")

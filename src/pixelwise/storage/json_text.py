@@ -1,4 +1,4 @@
-"""JSON for people and programs to read."""
+"""Indented JSON text."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import msgspec
 
 
 def json_text(value: Any, *, indent: int = 2, order: Literal["deterministic", "sorted"] | None = None) -> str:
-    """`value` as indented JSON with a line break at its end; NaN becomes null.
+    """`value` as indented JSON with a final line break; NaN becomes null.
 
     Args:
-        value: What msgspec can encode: structs, mappings, sequences, numbers, text.
-        indent: Spaces per level.
-        order: How the keys of mappings and the fields of structs are ordered; None: as they come.
+        value: Anything that msgspec can encode: structs, mappings, sequences, numbers, text.
+        indent: Spaces per nesting level.
+        order: Order of mapping keys and struct fields; None keeps their own order.
     """
     return msgspec.json.format(msgspec.json.encode(value, order=order), indent=indent).decode() + "\n"

@@ -1,4 +1,4 @@
-"""One process per run folder, and per piece of work that several would do alike; folders that are in use."""
+"""Locks that keep a run folder or a piece of work to one process, and mark folders as in use."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from pixelwise.machine.processes import host_name
 from pixelwise.storage.names import printable
 
 LOCK = "lock"
-"""The file in a folder that stands for its lock."""
+"""Name of the lock file in a folder."""
 _RUN_LOCK = "run.lock"
 _POLL_SECONDS = 0.05
 _MOST_IN_USE = 64
 
 _held: set[HeldLock] = set()
-"""The locks of `run_lock`."""
+"""The locks held by `run_lock`."""
 _in_use: dict[Path, HeldLock] = {}
-"""The locks of `keep_in_use`, the latest last."""
+"""The locks held by `keep_in_use`, the latest last."""
 
 
 @contextlib.contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
     """Hold `folder/run.lock` for the duration of the block.
 
-    The system releases the lock when its process ends, however it ends, so a stale file of a dead process never blocks
-    anybody. Forked children call `release_inherited_locks`. Where the block fails, what was made for the lock goes:
-    the file, and the folder if nothing else came into it.
+    The system releases the lock when its process ends, however it ends, so a stale lock file never blocks another run.
+    Forked children have to call `release_inherited_locks`. If the block fails, what was created for the lock is removed
+    again: the file, and the folder if it contains nothing else.
 
     Raises:
-        RunLockedError: L701, with host, process id and start of the process that holds it.
-        ResourceError: S604, the file system cannot lock.
+        RunLockedError: L701, another process holds the lock; the message has its host, process id and start time.
+        ResourceError: S604, the file system does not support locks.
     """
     path = folder / _RUN_LOCK
     new_folder, new_file = not folder.exists(), not path.exists()
@@ -56,12 +56,12 @@ def run_lock(folder: Path) -> Iterator[None]:
         os.ftruncate(lock.descriptor, 0)
         lock.release(remove=failed and new_file)
         if failed and new_folder:
-            with contextlib.suppress(OSError):  # it holds something by now
+            with contextlib.suppress(OSError):  # it is not empty
                 folder.rmdir()
 
 
 def _run_lock_of(path: Path) -> HeldLock:
-    """The lock of a run; errors as of `run_lock`."""
+    """Take the lock of a run; raises the same errors as `run_lock`."""
     try:
         lock = take_lock(path)
         if lock is not None:
@@ -71,23 +71,23 @@ def _run_lock_of(path: Path) -> HeldLock:
         raise ResourceError(
             "S604",
             f"{printable(path)}: the file system cannot lock files ({error.strerror})",
-            "choose an --output on a local disk",
+            "choose an `output` on a local disk",
         ) from error
     raise RunLockedError(
         "L701",
-        f"{printable(path.parent)}: another run works in this folder ({holder})",
-        "wait for it, stop it, or choose another --output",
+        f"{printable(path.parent)}: another run is using this folder ({holder})",
+        "wait for it, stop it, or choose another `output`",
     )
 
 
 @contextlib.contextmanager
 def work_lock(folder: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold `folder/lock` for the duration of the block; waits for another process that holds it.
+    """Hold `folder/lock` for the duration of the block, after waiting for any other process that holds it.
 
-    For work that only need not be done twice: where the file system cannot lock, the block runs all the same.
+    The lock only saves doing the same work twice: if the file system does not support locks, the block runs anyway.
 
     Args:
-        folder: Is made.
+        folder: Folder of the lock, created if missing.
         waiting: Called once if another process holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,9 +103,9 @@ def work_lock(folder: Path, waiting: Callable[[], None] = lambda: None) -> Itera
 
 @contextlib.contextmanager
 def lock_if_free(folder: Path) -> Iterator[bool]:
-    """Hold `folder/lock` for the duration of the block, unless a process holds it: then the block is given False.
+    """Hold `folder/lock` for the duration of the block and yield True, or yield False if a process holds it.
 
-    Where the file system cannot lock, no process holds anything.
+    On a file system that does not support locks, no lock counts as held.
     """
     lock, free = None, True
     with contextlib.suppress(OSError):
@@ -119,7 +119,7 @@ def lock_if_free(folder: Path) -> Iterator[bool]:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a process holds the lock of a folder, by `work_lock` or by `keep_in_use`."""
+    """Whether a process holds the lock of a folder through `work_lock` or `keep_in_use`."""
     if not (folder / LOCK).exists():
         return False
     with lock_if_free(folder) as free:
@@ -127,17 +127,17 @@ def is_held(folder: Path) -> bool:
 
 
 def shared_lock(folder: Path, *, new: bool = False) -> HeldLock | None:
-    """This process's share in `folder/lock`, until it is released.
+    """Take a shared lock on `folder/lock`, to be held until it is released.
 
-    Many processes may share a lock; who asks for it alone, as `lock_if_free` does, does not get it meanwhile. Forked
-    children share it with this process, and it lasts as long as one of them lives.
+    Many processes can share a lock; an exclusive request, such as that of `lock_if_free`, fails meanwhile. Forked
+    children share it with this process, and it lasts until the last of them ends.
 
     Args:
-        folder: The folder to be kept.
-        new: Whether this process has just made the folder; then its lock is never seen free.
+        folder: Folder to protect.
+        new: Whether this process has just created the folder; its lock is then never seen as free.
 
     Returns:
-        None where there is no such folder, or the file system cannot lock.
+        The lock; None if the folder does not exist, or the file system does not support locks.
     """
     with contextlib.suppress(OSError):
         if not new:
@@ -150,10 +150,10 @@ def shared_lock(folder: Path, *, new: bool = False) -> HeldLock | None:
 
 
 def keep_in_use(folder: Path) -> None:
-    """Share the lock of a folder until this process ends, so that no other process clears it away meanwhile.
+    """Share the lock of a folder until this process ends, so that no other process removes the folder meanwhile.
 
-    Files of an entry of the cache are opened by their names at any time, which takes all of them to stay. Only the
-    last `_MOST_IN_USE` folders are kept: descriptors are few.
+    The files of a cache entry are opened by name at any time, so all of them have to stay. Only the last
+    `_MOST_IN_USE` folders are kept in use, because file descriptors are limited.
     """
     before = _in_use.pop(folder, None)
     if before is not None and before.stands_for(folder / LOCK):
@@ -169,7 +169,7 @@ def keep_in_use(folder: Path) -> None:
 
 
 def stop_using(folder: Path) -> None:
-    """Undo `keep_in_use`."""
+    """Undo `keep_in_use` for a folder."""
     lock = _in_use.pop(folder, None)
     if lock is not None:
         lock.release()

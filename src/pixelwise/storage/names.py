@@ -1,7 +1,8 @@
-"""Names of files and folders: what can be printed, what every system accepts, and ids made of paths.
+"""Names of files and folders: printable, portable and distinct names, and ids derived from paths.
 
-Whatever Pixelwise calls by a name that a user or a data set gave goes through `portable` or `distinct`: folders move
-from Linux to Windows and back, and a name that one of them cannot hold, or holds as another one's file, is lost there.
+Every file or folder that Pixelwise names after something from a user or a data set gets its name from `portable` or
+`distinct`, because folders move between Linux and Windows, and a name that a system does not accept, or takes for
+another file's name, would be lost there.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from typing import TypeVar
 AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 LONGEST_NAME = 255
-"""Bytes of UTF-8 in the name of a file; some systems count characters, of which there are never more."""
+"""Maximum length of a file name in bytes of UTF-8; some systems count characters, of which there are never more."""
 _FORBIDDEN = frozenset('<>:"/\\|?*')
 _PORTS = "123456789¹²³"
-# Devices of Windows, in every folder and whatever ending follows.
+# Device names of Windows, reserved in every folder and with any file extension.
 _RESERVED = frozenset(
     ("con", "prn", "aux", "nul", "conin$", "conout$", *(f"com{n}" for n in _PORTS), *(f"lpt{n}" for n in _PORTS))
 )
@@ -28,43 +29,43 @@ _DIGEST = 12
 
 
 def printable(name: str | os.PathLike[str]) -> str:
-    r"""The name with undecodable bytes and control characters escaped: `b\\xff.png`, `a\\n.png`."""
+    r"""The name with undecodable bytes and control characters escaped, such as `b\\xff.png` or `a\\n.png`."""
     text = os.fspath(name)
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 
 def problem_of(name: str) -> str:
-    """Why a file or folder cannot be called so on every system, to be put after `its name`; empty if it can.
+    """Why some system does not accept a name, as a phrase to follow "its name"; empty if every system accepts it.
 
     Args:
         name: One part of a path.
     """
     if name in ("", ".", ".."):
-        return "leads out of the folder, or holds empty parts"
+        return "leads out of the folder, or has empty parts"
     if any(_is_surrogate(letter) for letter in name):
         return "is not UTF-8"
     if any(unicodedata.category(letter) == "Cc" for letter in name):
-        return "holds control characters"
+        return "contains control characters"
     forbidden = sorted(_FORBIDDEN & set(name))
     if forbidden:
-        return f"holds {' '.join(forbidden)}, which Windows does not allow"
+        return f"contains {' '.join(forbidden)}, which Windows does not allow"
     if name[-1] in ". ":
-        return "ends in a dot or a blank, which Windows leaves out"
+        return "ends in a dot or a space, which Windows drops"
     if _is_reserved(name):
-        return "is that of a device on Windows"
+        return "is a device name on Windows"
     if len(name.encode()) > LONGEST_NAME:
         return f"is longer than {LONGEST_NAME} bytes"
     return ""
 
 
 def portable(name: str, *, ending: str = "") -> str:
-    """A name like this one that every system accepts; the name itself if they do.
+    """The name, changed as little as necessary for every system to accept it.
 
-    `a:b` becomes `a_b`, `aux.png` becomes `aux_.png`, what is too long is cut and ends in a part of its hash.
+    `a:b` becomes `a_b`, `aux.png` becomes `aux_.png`; a name that is too long is cut and ends in a part of its hash.
 
     Args:
-        name: To be one part of a path.
-        ending: What will be put after it; not part of what is returned.
+        name: One part of a path.
+        ending: Text that will be appended to the result, such as `.png`.
     """
     text = "".join("_" if _is_forbidden(letter) else letter for letter in name) or "_"
     if not ending:
@@ -81,17 +82,17 @@ def portable(name: str, *, ending: str = "") -> str:
 
 
 def distinct(paths: Sequence[str], *, endings: Sequence[str] = ("",)) -> list[str]:
-    """Paths like these that every system accepts, and that no system takes for the same.
+    """The paths, changed as little as necessary for every system to accept them and to keep them apart.
 
-    Two that differ by case alone are the same on Windows and macOS, and so may be those that became portable; of such
-    ones all but the first are numbered: `A-2`.
+    Windows and macOS do not distinguish paths that differ only by case, and paths can become equal when they are made
+    portable; all but the first of such paths are numbered, as in `A-2`.
 
     Args:
-        paths: Relative, with `/` between their parts.
-        endings: What will be put after each of them; file and folder get no common name either.
+        paths: Relative paths with `/` between their parts.
+        endings: Texts that will be appended to each of them; no file then has the name of a folder either.
 
     Returns:
-        One for each, in their order; none leads out of the folder that it is joined to.
+        One path for each, in the same order; none leads out of the folder that it is joined to.
     """
     longest = max(endings, key=len)
     wanted = [_portable_path(path, longest) for path in paths]
@@ -103,7 +104,7 @@ def distinct(paths: Sequence[str], *, endings: Sequence[str] = ("",)) -> list[st
 
     taken = {name for name, count in counts.items() if count == 1}
     result = list(wanted)
-    # A path that is as it was keeps its name before one that had to change.
+    # Paths that are unchanged so far keep their names in preference to those that had to change.
     for place in sorted(range(len(paths)), key=lambda place: wanted[place] != paths[place]):
         path, number = wanted[place], 1
         if counts[folded(path)] == 1 and not is_folder(path):
@@ -118,16 +119,17 @@ def distinct(paths: Sequence[str], *, endings: Sequence[str] = ("",)) -> list[st
 
 
 def folded(path: str) -> str:
-    """The same text for names that one file system or another takes for the same name."""
+    """A form of the path that is equal for all paths which some file system takes for the same."""
     if path.isascii():
         return path.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
 def id_of(path: PurePath, root: PurePath) -> str:
-    """The path below a folder without its ending, with `/` between its parts; of a file outside, its folders and name.
+    """Id of a file: its path relative to `root` (its whole path if it lies outside), without the file extension.
 
-    Files may be called by it, so it never leads upwards and names no drive. It is NFC-normalised and printable.
+    The parts are separated by `/`. Files may be named after an id, so it never leads upwards and contains no drive. It
+    is NFC-normalised and printable.
     """
     path, root = _without_dots(path), _without_dots(root)
     relative = path.relative_to(root) if path.is_relative_to(root) else path
@@ -136,9 +138,9 @@ def id_of(path: PurePath, root: PurePath) -> str:
 
 
 def listed_path(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> str:
-    """A path as files list it that lie in `folder`: relative to it, with `/` on every system.
+    """A path as a file in `folder` would list it: relative to that folder, with `/` on every system.
 
-    On Windows a file on another drive has no such path, and is listed by its absolute one.
+    On Windows a file on another drive has no relative path and is listed by its absolute path.
     """
     try:
         text = os.path.relpath(path, folder)
@@ -158,7 +160,7 @@ def _folders_of(path: str) -> list[str]:
 
 
 def _without_dots(path: AnyPath) -> AnyPath:
-    """The path without `..` where a folder before it can be left out; links are not looked at."""
+    """The path with each `..` and the folder before it removed, as far as possible; links are not resolved."""
     parts: list[str] = []
     for part in path.parts[bool(path.anchor) :]:
         if part == ".." and parts and parts[-1] != "..":
@@ -169,7 +171,7 @@ def _without_dots(path: AnyPath) -> AnyPath:
 
 
 def _escaped(letter: str) -> str:
-    if "\udc80" <= letter <= "\udcff":  # a byte that is not UTF-8, as Python's names of files hold it
+    if "\udc80" <= letter <= "\udcff":  # how Python represents a byte of a file name that is not UTF-8
         return f"\\x{ord(letter) - 0xDC00:02x}"
     return letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
 

@@ -63,5 +63,5 @@ def test_a_class_keeps_its_colour_when_classes_are_added() -> None:
 
 @pytest.mark.parametrize("num_classes", [-1, 256])
 def test_numbers_of_classes_that_labels_cannot_hold_are_refused(num_classes: int) -> None:
-    with pytest.raises(ValueError, match=f"{num_classes} classes; expected 0..255"):
+    with pytest.raises(ValueError, match=f"num_classes is {num_classes}; expected 0..255"):
         colorblind_palette(num_classes)

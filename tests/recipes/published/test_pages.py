@@ -91,12 +91,13 @@ def test_a_page_is_found_by_its_number_and_by_its_names(name, page):
 
 
 def test_an_unknown_page_gets_near_misses():
-    with pytest.raises(RecipeError, match="did you mean 'pspnet'") as caught:
+    with pytest.raises(RecipeError, match=r"'pspnett'.*'pspnet'") as caught:
         find_page("pspnett")
     assert caught.value.code == "R209"
     assert "004 (edgeai)" in caught.value.help
-    with pytest.raises(RecipeError, match="no published page is called '5'"):
+    with pytest.raises(RecipeError, match="'5'") as caught:
         find_page("5")
+    assert caught.value.code == "R209"
 
 
 def test_aliases_are_unique():
@@ -120,5 +121,5 @@ def test_a_cells_number_is_read_without_marks_and_percent_signs(cell, number):
 
 
 def test_a_row_with_a_cell_too_few_is_refused():
-    with pytest.raises(ValueError, match="row 'x' has 1 cells for 2 columns"):
+    with pytest.raises(ValueError, match=r"'x' .*1 .*2 "):
         Table(columns=("a", "b"), align="ll", rows=(Row(recipe="x", cells=("1",)),), miou=0)

@@ -34,7 +34,7 @@ def hinge():
     TERMS.discard("hinge")
 
 
-def test_fields_are_the_terms_with_their_options_in_the_order_they_are_added():
+def test_fields_become_terms_with_options_in_order_of_addition():
     loss = Loss(focal=0.5, focal_gamma=1.5, lovasz=2, lovasz_per_image=True, label_smoothing=0.1, dice=1)
     assert loss.active_terms() == [
         CrossEntropy(weight=1, label_smoothing=0.1),
@@ -100,7 +100,7 @@ def test_wrong_tables_are_refused(hinge, override, code, words):
 def test_terms_that_are_not_defined_for_the_labels_are_refused(hinge):
     for loss in (Loss(lovasz=1), Loss(boundary=1), Loss(terms={"hinge": {}})):
         loss.require_labels(multilabel=False)
-        with pytest.raises(RecipeError, match="multi-label") as caught:
+        with pytest.raises(RecipeError, match=r"data\.multilabel") as caught:
             loss.require_labels(multilabel=True)
         assert caught.value.code == "R203"
     Loss(lovasz=0, terms={"hinge": {"weight": 0}}).require_labels(multilabel=True)
@@ -127,20 +127,20 @@ def test_a_term_of_multi_label_data_alone_is_refused_elsewhere():
         ({"focal": -1}, "loss.focal is -1.0; expected 0 or more"),
         ({"cross_entropy": 0}, "all of loss.cross_entropy, loss.dice, .*loss.boundary are 0"),
         ({"focal_gamma": -0.5}, "loss.focal_gamma is -0.5; expected 0 or more"),
-        ({"tversky_alpha": 0, "tversky_beta": 0}, "not both 0"),
+        ({"tversky_alpha": 0, "tversky_beta": 0}, r"loss.tversky_alpha is 0.0 and loss.tversky_beta is 0.0"),
         ({"tversky_alpha": -1}, "loss.tversky_alpha is -1.0"),
         ({"boundary_width": 0}, "loss.boundary_width is 0; expected 1 or more"),
-        ({"class_weights": [1, -1]}, r"loss.class_weights is \[1.0, -1.0\]; expected one number of 0 or more"),
+        ({"class_weights": [1, -1]}, r"loss.class_weights is \[1.0, -1.0\]"),
         ({"class_weights": []}, r"loss.class_weights is \[\]"),
-        ({"class_weights": [0, 0]}, "not all 0"),
+        ({"class_weights": [0, 0]}, r"loss.class_weights is \[0.0, 0.0\]"),
         ({"class_weights": [1, math.inf]}, "loss.class_weights is"),
         ({"class_weights_share": 0.2}, "loss.class_weights_share is 0.2 but loss.class_weights is none"),
-        ({"class_weights": "enet", "class_weights_share": 0}, "expected more than 0 and at most 1"),
-        ({"class_weights": "enet", "class_weights_share": 1.5}, "expected more than 0 and at most 1"),
-        ({"ohem": {}, "normalize": "all"}, "loss.normalize is all but loss.ohem averages over the pixels"),
-        ({"ohem": {}, "cross_entropy": 0, "dice": 1}, "loss.ohem chooses the pixels of the cross entropy"),
+        ({"class_weights": "enet", "class_weights_share": 0}, "loss.class_weights_share is 0.0; "),
+        ({"class_weights": "enet", "class_weights_share": 1.5}, "loss.class_weights_share is 1.5; "),
+        ({"ohem": {}, "normalize": "all"}, "loss.normalize is all but loss.ohem "),
+        ({"ohem": {}, "cross_entropy": 0, "dice": 1}, "loss.ohem .* loss.cross_entropy is 0"),
         ({"ohem": {"threshold": 1.5}}, "loss.ohem.threshold is 1.5; expected 0..1"),
-        ({"ohem": {"min_kept": 1.5}}, "loss.ohem.min_kept is 1.5; expected a whole number of pixels, or a share"),
+        ({"ohem": {"min_kept": 1.5}}, "loss.ohem.min_kept is 1.5; "),
         ({"ohem": {"min_kept": -1}}, "loss.ohem.min_kept is -1"),
         ({"ohem": {"min_kept": math.nan}}, "loss.ohem.min_kept is nan"),
     ],

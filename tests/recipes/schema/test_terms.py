@@ -6,7 +6,7 @@ from pixelwise.recipes.terms.focal import Focal
 from pixelwise.recipes.terms.tversky import Tversky
 
 
-def test_ours_are_found_by_their_names_without_torch():
+def test_built_in_terms_are_found_by_name():
     assert {"cross_entropy", "dice", "focal", "tversky", "lovasz", "boundary"} <= set(TERMS.own())
     assert TERMS.find("focal") is Focal
     assert Focal.name == "focal"
@@ -19,13 +19,13 @@ def test_options_that_are_not_given_have_their_defaults():
 
 
 @pytest.mark.parametrize("name", ["", "two words", "a.b", "1st"])
-def test_a_name_that_no_override_could_say_is_refused(name: str):
-    with pytest.raises(TypeError, match="cannot name"):
+def test_a_name_unusable_in_overrides_is_refused(name: str):
+    with pytest.raises(TypeError, match=f"'{name}'"):
         register_term(name)(type("Odd", (Term,), {}, frozen=True))
 
 
 def test_an_option_without_a_default_is_refused():
-    with pytest.raises(TypeError, match="margin has no default"):
+    with pytest.raises(TypeError, match=r"Hinge\.margin "):
 
         @register_term("hinge")
         class Hinge(Term, frozen=True, kw_only=True):
@@ -34,8 +34,8 @@ def test_an_option_without_a_default_is_refused():
     assert "hinge" not in TERMS
 
 
-def test_what_is_no_term_is_refused():
-    with pytest.raises(TypeError, match="no subclass of Term"):
+def test_a_class_that_is_not_a_term_is_refused():
+    with pytest.raises(TypeError, match=r"int.* Term"):
         register_term("hinge")(int)  # type: ignore[type-var]
 
 

@@ -23,4 +23,4 @@ ff00eb microwave, f500ff pot, ff007a animal, fff500 bicycle, 0abed4 lake, d6ff00
 ad00ff ashcan, 00f5ff fan, 4700ff pier, 7a00ff crt screen, 00ffb8 plate, 005cff monitor, b8ff00 bulletin board,
 0085ff shower, ffd600 radiator, 19c2c2 glass, 66ff00 clock, 5c00ff flag
 """
-"""`rrggbb name`, in the order of their ids 1..150 in the mask files: the most frequent objects come first."""
+"""Entries `rrggbb name` in the order of the ids 1..150 in the mask files, the most frequent objects first."""

@@ -1,4 +1,4 @@
-"""The 32 labels of the original CamVid, as data: colours of its `label_colors.txt`, and SegNet's 11 classes."""
+"""The 32 labels of the original CamVid with the colours of its `label_colors.txt`, and SegNet's 11 classes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ c000c0 MotorcycleScooter, 804040 OtherMoving, 40c080 ParkingBlock, 404000 Pedest
 0000c0 Sidewalk, c08080 SignSymbol, 808080 Sky, 4080c0 SUVPickupTruck, 000040 TrafficCone, 004040 TrafficLight,
 c04080 Train, 808000 Tree, c080c0 Truck_Bus, 400040 Tunnel, c0c000 VegetationMisc, 000000 Void, 40c000 Wall
 """
-"""`rrggbb name`, in the order of the file, which is the order of ids where masks hold ids."""
+"""Entries `rrggbb name` in the order of the file, which is also the order of the ids in masks that contain ids."""
 
 _GROUPS = (
     ("Sky",),
@@ -33,4 +33,4 @@ def _colors() -> dict[str, int]:
 
 
 CAMVID_COLORS = _colors()
-"""`#rrggbb` -> one of SegNet's 11 classes, or 255 for Void."""
+"""Class id among SegNet's 11 classes, or 255 for Void, by colour `#rrggbb`."""

@@ -1,4 +1,4 @@
-"""The labels of COCO-Stuff (Caesar et al., CVPR 2018), as data: its `labels.txt`."""
+"""The labels of COCO-Stuff (Caesar et al., CVPR 2018), from its `labels.txt`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ shelf, sky-other, skyscraper, snow, solid-other, stairs, stone, straw, structura
 towel, tree, vegetable, wall-brick, wall-concrete, wall-other, wall-panel, wall-stone, wall-tile, wall-wood,
 water-other, waterdrops, window-blind, window-other, wood
 """
-"""In the order of their ids 1..182; the mask files hold the id minus 1."""
+"""Labels in the order of their ids 1..182; the mask files contain the id minus 1."""
 
 REMOVED = (
     "street sign", "hat", "shoe", "eye glasses", "plate", "mirror", "window", "desk", "door", "blender", "hair brush",

@@ -1,19 +1,18 @@
-"""Colours for classes that everybody can tell apart, colour-blind or not.
+"""Class colours that people with and without colour blindness can tell apart.
 
-The official palettes of the data sets cannot: to a deuteranope, Cityscapes' vegetation and person
-are nearly one colour (distance 2.9 in CAM02-UCS, below).
+The official palettes of the data sets are not suitable: to a deuteranope, Cityscapes' vegetation and person have nearly
+the same colour (distance 2.9 in CAM02-UCS, see below).
 
-Up to 8 classes get the colours of Okabe and Ito (2008, "Color Universal Design"), known from many
-figures; the eighth, black, is a dark grey here, because black is what masks and overlays paint where
-there is no class. More classes get colours that a search found: candidates are sRGB triples in steps
-of 15, each next colour is the one farthest from all before it, from black and from white. Distance
-is the smallest of four CAM02-UCS distances: normal vision, protanopia, deuteranopia and tritanopia
-(full-severity simulation of Machado et al. 2009, library colorspacious). The first colour was chosen
-among all candidates for the best palettes of 11, 19 and 21 colours.
+Up to 8 classes get the widely used colours of Okabe and Ito (2008, "Color Universal Design"), with a dark grey in place
+of black, because masks and overlays paint pixels without a class black. More classes get colours found by a search:
+candidates are sRGB triples in steps of 15, and each colour is the one farthest from all earlier ones, from black and
+from white. The distance is the smallest of four CAM02-UCS distances: normal vision, protanopia, deuteranopia and
+tritanopia (full-severity simulation of Machado et al. 2009, library colorspacious). The first colour is the candidate
+that gives the best palettes of 11, 19 and 21 colours.
 
-Smallest distance between two colours, in the worst of the four views: 11.0 for 8 classes, 18.1 for
-11, 13.8 for 19, 12.8 for 21, 9.1 for 32, 3.9 for 150. Above 21 classes colour alone no longer
-identifies one, whatever the palette: show names too.
+The smallest distance between two colours, in the worst of the four views, is 11.0 for 8 classes, 18.1 for 11, 13.8 for
+19, 12.8 for 21, 9.1 for 32 and 3.9 for 150. With more than 21 classes colour alone does not identify a class in any
+palette, so show names too.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ OKABE_ITO: tuple[Color, ...] = (
     (204, 121, 167),
     (80, 80, 80),
 )
-"""Orange, sky blue, bluish green, yellow, blue, vermillion, reddish purple, and grey for black."""
+"""Orange, sky blue, bluish green, yellow, blue, vermillion, reddish purple, and grey in place of black."""
 
 FARTHEST_FIRST: tuple[Color, ...] = (
     (210, 105, 45), (90, 75, 255), (105, 75, 90), (165, 165, 180), (105, 255, 15), (0, 0, 135),
@@ -77,22 +76,22 @@ FARTHEST_FIRST: tuple[Color, ...] = (
     (75, 75, 120), (195, 210, 150), (90, 75, 180), (135, 135, 75), (210, 90, 225), (225, 150, 240),
     (120, 120, 240), (15, 90, 45), (30, 195, 135),
 )  # fmt: skip
-"""One colour per class id up to the most that uint8 labels can hold; every prefix is a palette."""
+"""One colour for each class id that uint8 labels can represent; every prefix is a palette."""
 
 
 def colorblind_palette(num_classes: int) -> tuple[Color, ...]:
-    """Colours for `num_classes` classes, as far apart as that many colours can be for everybody.
+    """Distinct colours for `num_classes` classes, with and without colour blindness.
 
     Args:
-        num_classes: 0..255.
+        num_classes: Number of classes, 0..255.
 
     Returns:
-        Different RGB colours (0..255), none of them black or white; the same ones in every version.
+        Different RGB colours (0..255), none of them black or white; the same in every version.
 
     Raises:
-        ValueError: There are more classes than class ids.
+        ValueError: `num_classes` is outside 0..255.
     """
     if not 0 <= num_classes <= len(FARTHEST_FIRST):
-        raise ValueError(f"a palette for {num_classes} classes; expected 0..{len(FARTHEST_FIRST)}")
+        raise ValueError(f"num_classes is {num_classes}; expected 0..{len(FARTHEST_FIRST)}")
     colors = OKABE_ITO if num_classes <= len(OKABE_ITO) else FARTHEST_FIRST
     return colors[:num_classes]

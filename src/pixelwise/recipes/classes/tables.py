@@ -1,7 +1,7 @@
 """Class names, palettes and label tables of the known data sets.
 
-A label table says what a raw value of a mask file means: `{raw value: class id or IGNORE}`. A raw
-value that is not in the table is an error with a file name, never silently ignored.
+A label table maps the raw values of mask files to classes: `{raw value: class id or IGNORE}`. A raw value that is not
+in the table is an error that names the file; it is never silently ignored.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pixelwise.recipes.classes.cocostuff import REMOVED as STUFF_REMOVED
 
 IGNORE = 255
 IGNORE_BIT = 1 << 30
-"""The same for multi-label data, whose labels are bit fields: int32, bit k is class k."""
+"""Counterpart of `IGNORE` for multi-label data, whose labels are int32 bit fields: bit k is class k."""
 MOST_LABELS = 30
-"""So many classes have room below `IGNORE_BIT`."""
+"""Maximum number of classes of multi-label data: the bits below `IGNORE_BIT`."""
 Color = tuple[int, int, int]
 
 
@@ -25,10 +25,10 @@ class ClassSet(msgspec.Struct, frozen=True, kw_only=True):
     """The classes of a data set.
 
     Attributes:
-        names: Class names; the position is the class id.
-        palette: One official RGB colour (0..255) per class.
-        label_table: Raw mask value -> class id, or `IGNORE`.
-        unlabelled_color: RGB of pixels that belong to no class, in colour masks.
+        names: Class names in the order of class ids.
+        palette: Official RGB colour (0..255) of each class.
+        label_table: Class id, or `IGNORE`, of each raw mask value.
+        unlabelled_color: RGB colour of pixels without a class in colour masks.
     """
 
     names: tuple[str, ...]
@@ -41,9 +41,9 @@ class ClassSet(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"{len(self.names)} class names but {len(self.palette)} palette colours")
 
     def color_table(self) -> dict[str, int]:
-        """`#rrggbb` -> class id or `IGNORE`, for masks that are RGB pictures.
+        """Class id, or `IGNORE`, of each `#rrggbb` colour, for masks that are RGB images.
 
-        A colour that two classes share (ADE20K's road and skyscraper) says nothing and is left out.
+        A colour shared by two classes (ADE20K's road and skyscraper) is ambiguous and left out.
         """
         colors = {self.unlabelled_color: IGNORE}
         colors |= {color: class_id for class_id, color in enumerate(self.palette)}
@@ -86,7 +86,7 @@ CAMVID = ClassSet(
 )
 
 _CITYSCAPES = (
-    # (labelId, name, colour): the 19 classes that are scored, in the order of their train ids.
+    # (labelId, name, colour) of the 19 evaluated classes, in the order of their train ids.
     (7, "road", (128, 64, 128)),
     (8, "sidewalk", (244, 35, 232)),
     (11, "building", (70, 70, 70)),
@@ -107,7 +107,7 @@ _CITYSCAPES = (
     (32, "motorcycle", (0, 0, 230)),
     (33, "bicycle", (119, 11, 32)),
 )
-# The table reads `*_labelIds.png` (raw 0..33): what is not among the 19 is ignored.
+# The table is for `*_labelIds.png` (raw 0..33); ids that are not among the 19 are ignored.
 CITYSCAPES = ClassSet(
     names=tuple(name for _, name, _ in _CITYSCAPES),
     palette=tuple(color for _, _, color in _CITYSCAPES),
@@ -120,7 +120,7 @@ CITYSCAPES = ClassSet(
 
 
 def voc_color(index: int) -> Color:
-    """Colour `index` of the Pascal VOC colour map (its bits, three by three, from the top down)."""
+    """Colour `index` of the Pascal VOC colour map: its bits, three at a time, set the channels' bits from the top."""
     red = green = blue = 0
     for shift in range(7, -1, -1):
         red |= (index & 1) << shift
@@ -131,7 +131,7 @@ def voc_color(index: int) -> Color:
 
 
 def _parse(text: str) -> tuple[tuple[str, ...], tuple[Color, ...]]:
-    """Names and colours of `rrggbb name, rrggbb name, ...`."""
+    """Names and colours from text of the form `rrggbb name, rrggbb name, ...`."""
     entries = [entry.strip() for entry in text.split(",")]
     codes = [int(entry[:6], 16) for entry in entries]
     return tuple(entry[7:] for entry in entries), tuple((code >> 16, code >> 8 & 255, code & 255) for code in codes)
@@ -142,8 +142,8 @@ _VOC_NAMES, _VOC_PALETTE = _parse(
     "808080 car, 400000 cat, c00000 chair, 408000 cow, c08000 diningtable, 400080 dog, c00080 horse, "
     "408080 motorbike, c08080 person, 004000 pottedplant, 804000 sheep, 00c000 sofa, 80c000 train, 004080 tvmonitor"
 )
-# Pascal VOC 2012: 255 is the border of objects. The same classes in the same order for what
-# torchvision and TI make of COCO.
+# Pascal VOC 2012: 255 marks the borders of objects. torchvision's and TI's versions of COCO have the same classes in
+# the same order.
 VOC = ClassSet(
     names=_VOC_NAMES,
     palette=_VOC_PALETTE,
@@ -152,7 +152,7 @@ VOC = ClassSet(
 )
 
 _ADE_NAMES, _ADE_PALETTE = _parse(OBJECTS)
-# SceneParsing benchmark: 0 in a mask file is "other objects" and ignored, object k is class k - 1.
+# SceneParsing benchmark: 0 in a mask file means "other objects" and is ignored; object k is class k - 1.
 ADE20K = ClassSet(
     names=_ADE_NAMES,
     palette=_ADE_PALETTE,
@@ -167,7 +167,7 @@ ADE20K32 = ClassSet(
 
 _LABELS, _LABEL_COLORS = _parse(CAMVID_LABELS)
 _VOID = _LABELS.index("Void")
-# The original CamVid: 32 labels, of which Void is ignored; the rest keeps its order.
+# The original CamVid: 32 labels, of which Void is ignored; the others keep their order.
 CAMVID32 = ClassSet(
     names=(*_LABELS[:_VOID], *_LABELS[_VOID + 1 :]),
     palette=(*_LABEL_COLORS[:_VOID], *_LABEL_COLORS[_VOID + 1 :]),
@@ -176,8 +176,8 @@ CAMVID32 = ClassSet(
 
 _STUFF = tuple(enumerate(" ".join(STUFF_LABELS.split()).split(", ")))
 _STUFF_KEPT = [(raw, name) for raw, name in _STUFF if name not in STUFF_REMOVED]
-# COCO-Stuff has no official colours; the VOC colour map gives every id one of its own. A removed id in a mask
-# is an error, because the masks of the data set hold none.
+# COCO-Stuff has no official colours, so every id gets its colour from the VOC colour map. A removed id in a mask is an
+# error, because the masks of the data set contain none.
 COCOSTUFF171 = ClassSet(
     names=tuple(name for _, name in _STUFF_KEPT),
     palette=tuple(voc_color(raw + 1) for raw, _ in _STUFF_KEPT),
@@ -196,4 +196,4 @@ CLASS_SETS = {
     "camvid32": CAMVID32,
     "cocostuff171": COCOSTUFF171,
 }
-"""Class sets by data set name. The synthetic town has CamVid's classes."""
+"""Class sets by data set name; the synthetic town has CamVid's classes."""

@@ -1,4 +1,4 @@
-"""What the networks are: the specs of our model families, found by their `family`; no torch.
+"""The specs of the built-in model families, identified by their `family`, without torch.
 
 The network of a family is in the module of the same name in `pixelwise.models`.
 """

@@ -13,12 +13,12 @@ class DeepLabV3Spec(Spec, frozen=True, kw_only=True, tag="deeplabv3"):
 
     Attributes:
         encoder: Name of the encoder; `mobilenet_v3_large_dilated` is torchvision's.
-        output_stride: Stride of its coarsest features; strides beyond become dilations. None: the encoder's own.
+        output_stride: Stride of the coarsest features; further strides become dilations. None uses the encoder's own.
         rates: Dilations of the atrous 3x3 branches.
         channels: Output channels of each branch and of the convolutions after them.
-        auxiliary_channels: Channels of the auxiliary head's 3x3 convolution; None: no auxiliary head.
-        auxiliary_feature: Which of the encoder's features the auxiliary head reads; -2: the one
-            before the coarsest.
+        auxiliary_channels: Channels of the auxiliary head's 3x3 convolution; None omits the head.
+        auxiliary_feature: Index of the encoder feature that the auxiliary head reads; -2 is the one before the
+            coarsest.
     """
 
     encoder: str = "resnet50"

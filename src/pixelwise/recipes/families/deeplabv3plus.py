@@ -13,10 +13,10 @@ class DeepLabV3PlusSpec(Spec, frozen=True, kw_only=True, tag="deeplabv3plus"):
 
     Attributes:
         encoder: Name of the encoder.
-        output_stride: Stride of its coarsest features; strides beyond become dilations. None: the encoder's own.
+        output_stride: Stride of the coarsest features; further strides become dilations. None uses the encoder's own.
         rates: Dilations of the separable atrous branches.
         channels: Output channels of each branch and of the decoder's convolutions.
-        low_level_channels: Channels to which the features of stride 4 are reduced.
+        low_level_channels: Channels to which the stride-4 features are reduced.
     """
 
     encoder: str = "resnet50"

@@ -12,8 +12,8 @@ class ERFNetSpec(Spec, frozen=True, kw_only=True, tag="erfnet"):
     """ERFNet (Romera et al. 2018, doi:10.1109/TITS.2017.2750080).
 
     Attributes:
-        part: `whole`, or the `encoder` with its own classifier, which is trained first.
-        preprocessing: The published network sees RGB in 0..1, not normalised.
+        part: `whole` network, or only the `encoder` with a classifier of its own, which is trained first.
+        preprocessing: Normalisation of the input; by default RGB in 0..1, not normalised, as in the published network.
     """
 
     part: Literal["whole", "encoder"] = "whole"

@@ -13,11 +13,11 @@ class FCNSpec(Spec, frozen=True, kw_only=True, tag="fcn"):
 
     Attributes:
         encoder: Name of the encoder.
-        output_stride: Stride of its coarsest features; strides beyond become dilations. None: the encoder's own.
+        output_stride: Stride of the coarsest features; further strides become dilations. None uses the encoder's own.
         convolutions: Number of 3x3 convolutions before the classifier.
         channels: Output channels of these convolutions.
         auxiliary_channels: Channels of the auxiliary head's 3x3 convolution, on the features before the coarsest;
-            None: no auxiliary head.
+            None omits the head.
     """
 
     encoder: str = "resnet50"

@@ -1,4 +1,4 @@
-"""HRNetV2, by itself and with object-contextual representations."""
+"""HRNetV2, plain and with object-contextual representations."""
 
 from __future__ import annotations
 

@@ -9,11 +9,11 @@ from pixelwise.recipes.schema.model import Spec, register_spec
 
 @register_spec
 class LinearSpec(Spec, frozen=True, kw_only=True, tag="linear"):
-    """Normalisation and one 1x1 convolution on the coarsest features: how good an encoder is by itself.
+    """Normalisation and one 1x1 convolution on the coarsest features, to assess an encoder by itself.
 
     Attributes:
         encoder: Name of the encoder.
-        output_stride: Stride of its coarsest features; strides beyond become dilations. None: the encoder's own.
+        output_stride: Stride of the coarsest features; further strides become dilations. None uses the encoder's own.
     """
 
     encoder: str = "resnet50"

@@ -1,4 +1,4 @@
-"""DeepLabV3Lite, UNetLite and FPNLite, TI's embedded networks, which share their encoders."""
+"""DeepLabV3Lite, UNetLite and FPNLite: TI's networks for embedded devices, with the same encoders."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Literal
 from pixelwise.recipes.schema.model import Preprocessing, Spec, register_spec
 
 EDGEAI = Preprocessing(mean=(128 / 255, 128 / 255, 128 / 255), std=(64 / 255, 64 / 255, 64 / 255))
-"""(image - 128) / 64."""
+"""Normalisation to (image - 128) / 64."""
 
 LiteEncoder = Literal["mobilenetv2_100", "mobilenetv2_140", "regnetx_004", "regnetx_008", "regnetx_016", "regnetx_032"]
-"""Encoders of TI's embedded networks by timm's names."""
+"""Encoders of TI's networks, by timm's names."""
 
 
 @register_spec
@@ -29,7 +29,7 @@ class DeepLabV3LiteSpec(Spec, frozen=True, kw_only=True, tag="deeplabv3lite"):
 
 @register_spec
 class UNetLiteSpec(Spec, frozen=True, kw_only=True, tag="unetlite"):
-    """TI's UNetLite: grouped ASPP at stride 32, one grouped convolution per joined scale down to stride 2.
+    """TI's UNetLite: grouped ASPP at stride 32, one grouped convolution per concatenated scale up to stride 2.
 
     Attributes:
         encoder: Name of the encoder, whose group size is used everywhere in the decoder.
@@ -43,11 +43,11 @@ class UNetLiteSpec(Spec, frozen=True, kw_only=True, tag="unetlite"):
 
 @register_spec
 class FPNLiteSpec(Spec, frozen=True, kw_only=True, tag="fpnlite"):
-    """TI's FPNLite: grouped ASPP at stride 32, a smoothing convolution inside the way up to stride 4.
+    """TI's FPNLite: grouped ASPP at stride 32, a smoothing convolution inside the top-down path to stride 4.
 
     Attributes:
         encoder: Name of the encoder, whose group size is used everywhere in the decoder.
-        channels: Output channels of the ASPP and of every scale on the way up.
+        channels: Output channels of the ASPP and of every scale of the top-down path.
     """
 
     encoder: LiteEncoder = "mobilenetv2_100"

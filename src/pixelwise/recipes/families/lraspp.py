@@ -1,4 +1,4 @@
-"""LR-ASPP, the light head of MobileNetV3."""
+"""LR-ASPP, the lightweight head of MobileNetV3."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class LRASPPSpec(Spec, frozen=True, kw_only=True, tag="lraspp"):
 
     Attributes:
         encoder: Name of the encoder; `mobilenet_v3_large_dilated` is torchvision's.
-        output_stride: Stride of its coarsest features; strides beyond become dilations. None: the encoder's own.
+        output_stride: Stride of the coarsest features; further strides become dilations. None uses the encoder's own.
         channels: Output channels of the gated branch.
     """
 

@@ -13,11 +13,11 @@ class PSPNetSpec(Spec, frozen=True, kw_only=True, tag="pspnet"):
 
     Attributes:
         encoder: Name of the encoder.
-        output_stride: Stride of its coarsest features; strides beyond become dilations. None: the encoder's own.
-        bins: Sides of the grids that the features are averaged to.
-        channels: Output channels of each pooled branch and of the convolution that joins them.
+        output_stride: Stride of the coarsest features; further strides become dilations. None uses the encoder's own.
+        bins: Side lengths of the pooling grids.
+        channels: Output channels of each pooled branch and of the convolution that fuses them.
         auxiliary_channels: Channels of the auxiliary head's 3x3 convolution, on the features before the coarsest;
-            None: no auxiliary head.
+            None omits the head.
     """
 
     encoder: str = "resnet50"

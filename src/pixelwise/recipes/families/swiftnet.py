@@ -14,7 +14,7 @@ class SwiftNetSpec(Spec, frozen=True, kw_only=True, tag="swiftnet"):
     """SwiftNet, single scale (Orsic et al. 2019, arXiv:1903.08469).
 
     Attributes:
-        encoder: ResNet-18 is the published code, MobileNetV2 the published row.
+        encoder: Name of the encoder; ResNet-18 as in the published code, MobileNetV2 as in the published row.
     """
 
     encoder: Literal["resnet18", "mobilenetv2_100"] = "resnet18"

@@ -7,7 +7,7 @@ from typing import Literal
 from pixelwise.recipes.schema.model import Preprocessing, Spec, register_spec
 
 MINUS_ONE_TO_ONE = Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-"""image * 2 / 255 - 1."""
+"""Normalisation to image * 2 / 255 - 1."""
 
 
 @register_spec
@@ -15,11 +15,11 @@ class TFDeepLabSpec(Spec, frozen=True, kw_only=True, tag="tf-deeplab"):
     """TensorFlow's DeepLab (tensorflow/models, research/deeplab), reconstructed.
 
     Attributes:
-        encoder: The MobileNets have no atrous branches and no decoder; Xception65 has both.
-        output_stride: Stride of the encoder's coarsest features; strides beyond become dilations, and the atrous rates
-            of Xception65 follow from it.
-        train_normalization: Whether scale and shift of batch normalisation are trained. If not they are
-            constants that come with the encoder's weights, and no parameters: so the published counts.
+        encoder: Name of the encoder; the MobileNets have no atrous branches and no decoder, Xception65 has both.
+        output_stride: Stride of the encoder's coarsest features; further strides become dilations, and the atrous
+            rates of Xception65 follow from it.
+        train_normalization: Whether scale and shift of batch normalisation are trained. Otherwise they are constants
+            that come with the encoder's weights and do not count as parameters, as in the published counts.
     """
 
     encoder: Literal["mobilenetv2_050", "mobilenetv2_100", "mobilenetv3_large_seg", "xception65"] = "mobilenetv2_100"

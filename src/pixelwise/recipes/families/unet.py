@@ -1,4 +1,4 @@
-"""U-Net, a decoder that joins the encoder's features of every scale."""
+"""U-Net, a decoder with skip connections from every scale of the encoder."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pixelwise.recipes.schema.model import Described, Spec, register_spec
 
 @register_spec
 class UNetSpec(Spec, frozen=True, kw_only=True, tag="unet"):
-    """U-Net decoder (Ronneberger et al. 2015, arXiv:1505.04597) over any encoder.
+    """U-Net decoder (Ronneberger et al. 2015, arXiv:1505.04597) on any encoder.
 
     Attributes:
         encoder: Name of the encoder.
-        decoder_channels: Output channels of the decoder blocks, from the deepest up. Each block
-            doubles the resolution and joins the encoder's features of that stride, so the number
-            of blocks decides the stride of the logits: 5 over a ResNet end at stride 1, 4 at 2.
+        decoder_channels: Output channels of the decoder blocks, starting at the deepest. Each block doubles the
+            resolution and concatenates the encoder's features of that stride, so the number of blocks determines the
+            stride of the logits: on a ResNet, 5 blocks end at stride 1, 4 at stride 2.
     """
 
     encoder: str = "resnet18"

@@ -1,1 +1,1 @@
-"""Recipes of our own: any encoder under any head, and CamVid from scratch."""
+"""Recipes without a published counterpart: any encoder with any head, and CamVid from scratch."""

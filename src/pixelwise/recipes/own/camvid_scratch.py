@@ -1,8 +1,8 @@
-"""CamVid from scratch at 480x360: one procedure, six networks, on the train split or on train and val.
+"""CamVid from scratch at 480x360: one procedure for six networks, on the train split or on train and val.
 
-What the procedure consists of was chosen from published ones and is compared on parts of the train split
-(`benchmarks/camvid_ablation.py`), never on test. A network that learned from val, too, is not comparable with one
-that did not, so the two have different names.
+The elements of the procedure come from published ones and are compared on parts of the train split
+(`benchmarks/camvid_ablation.py`), never on test. A network that was also trained on val is not comparable with one
+that was not, so the two have different names.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ WARMUP_SHARE = 0.03
 
 
 def from_scratch(name: str, title: str, model: Spec, lr: float, iterations: int) -> tuple[Recipe, Recipe]:
-    """The recipe on train and the one on train+val; `iterations` of 16 images each."""
+    """The recipes for train and for train+val; each iteration takes 16 images."""
 
     def on(suffix: str, split: str, words: str) -> Recipe:
         return Recipe(
@@ -62,7 +62,8 @@ def from_scratch(name: str, title: str, model: Spec, lr: float, iterations: int)
     )
 
 
-# Name, title, network, learning rate, iterations. A transformer learns slowly without what convolutions assume.
+# Name, title, network, learning rate, iterations. A transformer lacks the inductive bias of convolutions and learns
+# more slowly.
 RECIPES = register(
     *from_scratch("enet", "ENet", ENetSpec(graph="overlapping"), 2e-3, 24_000),
     *from_scratch("swiftnet-r18", "SwiftNet over ResNet-18", SwiftNetSpec(encoder="resnet18"), 1e-3, 24_000),

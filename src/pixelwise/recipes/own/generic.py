@@ -1,4 +1,4 @@
-"""Recipes of our own: no published number stands behind them, and their names say what they are."""
+"""Recipes without a published result, named after their network or purpose."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TOWN_DEMO = Recipe(
 
 
 def own_images(name: str, summary: str, model: Spec) -> Recipe:
-    """A recipe for anybody's own images; `model.encoder=NAME` puts the head on another encoder."""
+    """A recipe for the user's own images; `model.encoder=NAME` selects another encoder."""
     return Recipe(
         name=name,
         summary=summary,

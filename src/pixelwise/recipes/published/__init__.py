@@ -1,1 +1,1 @@
-"""The rows of the published model-zoo pages, and the procedures they share."""
+"""The rows of the published model-zoo pages, and their training procedures."""

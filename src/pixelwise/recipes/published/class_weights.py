@@ -1,4 +1,4 @@
-"""Class weights as published code bases have them, number by number. Read by `loss.class_weights`.
+"""The exact class weights of published code bases, for `loss.class_weights`.
 
 Every tuple has one weight per class, in the order of the data set's ids.
 """
@@ -6,7 +6,7 @@ Every tuple has one weight per class, in the order of the data set's ids.
 from __future__ import annotations
 
 # TexasInstruments/edgeai-torchvision@f85ec314, edgeai_xvision/xvision/datasets/cityscapes_plus.py: median frequency
-# balancing over Cityscapes' 19 training ids. The loss applies them in a random 20 % of the iterations only.
+# balancing over Cityscapes' 19 training ids. The loss applies them only in a random 20 % of the iterations.
 EDGEAI_CITYSCAPES = (
     0.05570516, 0.32337477, 0.08998544, 1.03602707, 1.03413147, 1.68195437, 5.58540548, 3.56563995, 0.12704978, 1.0,
     0.46783719, 1.34551528, 5.29974114, 0.28342531, 0.9396095, 0.81551811, 0.42679146, 3.6399074, 2.78376194,
@@ -21,13 +21,13 @@ ADE20K_RATIOS = (
 
 
 def _mean_over_frequency(ratios: tuple[float, ...]) -> tuple[float, ...]:
-    """Mean frequency / frequency of a rest class (id 0: every other pixel) and of the classes after it."""
+    """Mean frequency / frequency, for class 0 (all pixels of no other class) and for the classes after it."""
     frequencies = (1 - sum(ratios), *ratios)
     return tuple(1 / len(frequencies) / frequency for frequency in frequencies)
 
 
-# The rule of edgeai_xvision/xvision/datasets/ade20k.py at the same revision: the remaining 119 objects and what no
-# object covers are class 0.
+# The rule of edgeai_xvision/xvision/datasets/ade20k.py at the same revision: the remaining 119 objects and the pixels
+# without an object are class 0.
 EDGEAI_ADE20K32 = _mean_over_frequency(ADE20K_RATIOS)
 
 # Eromera/erfnet_pytorch@d4a46faf, train/main.py. Its 20th weight, of void, is 0: such pixels are ignored here.
@@ -50,4 +50,4 @@ PUBLISHED_WEIGHTS: dict[str, tuple[float, ...]] = {
     "erfnet-encoder": ERFNET_ENCODER,
     "erfnet-decoder": ERFNET_DECODER,
 }
-"""The named choices of `loss.class_weights` that are fixed numbers."""
+"""The fixed class weights by their names in `loss.class_weights`."""

@@ -10,7 +10,7 @@ from pixelwise.recipes.schema.recipe import Data, Original
 
 ORIGIN = Origin("004", "TI EdgeAI, segmentation benchmark", "TexasInstruments/edgeai-torchvision@r8.2", "BSD-3-Clause")
 SPECS = {"deeplabv3lite": DeepLabV3LiteSpec, "unetlite": UNetLiteSpec, "fpnlite": FPNLiteSpec}
-# Encoder as the page says it: timm's name, channels of the decoder, timm's weights, the authors' weights.
+# By the page's name of the encoder: timm's name, channels of the decoder, timm's weights, the authors' weights.
 ENCODERS = {
     "mobilenetv2": ("mobilenetv2_100", 256, "mobilenetv2_100.ra_in1k", "mobilenet_v2-b0353104.pth of torchvision"),
     "mobilenetv2-140": ("mobilenetv2_140", 360, "mobilenetv2_140.ra_in1k", "unknown"),
@@ -22,7 +22,7 @@ ENCODERS = {
 LOG = "The page prints another number; the authors' own training log says this one."
 PAGE_384 = "The page's 3.84 contradicts its own 15.07 at 1536x768, which is 4 x 3.767."
 PAGE_16GF = "The page prints 24.29; every released configuration gives this value."
-# id; mIoU, GMACs as printed; outputs, parameters and GMACs of the original classes; note.
+# Id; published mIoU and GMACs; outputs, parameters and GMACs of the original network classes; note.
 ROWS = (
     ("deeplabv3lite-mobilenetv2-ade20k32-512x512", 51.01, 3.28, 32, 2428976, 3.2161792, LOG),
     ("unetlite-mobilenetv2-ade20k32-512x512", 49.95, 2.427, 32, 2477848, 2.349121536, LOG),
@@ -56,7 +56,7 @@ def lite_row(name: str, miou: float | None, gmacs: float, outputs: int, paramete
     encoder, channels, weights, authors = ENCODERS["-".join(words)]
     spec = SPECS[decoder](encoder=encoder, channels=channels)  # type: ignore[arg-type]
     width, height = (int(side) for side in wide.split("x"))
-    # TI leaves small objects' images out of the validation split, too.
+    # TI omits images with only small objects from the validation split as well.
     data = Data(dataset="cocoseg21-edgeai" if dataset == "cocoseg21" else dataset)  # type: ignore[arg-type]
     title = f"{type(spec).__name__.removesuffix('Spec')}, {encoder}, {dataset} at {wide}"
     return row(

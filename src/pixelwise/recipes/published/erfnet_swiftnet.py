@@ -1,4 +1,4 @@
-"""The two rows that the EdgeAI page lists "for reference only": ERFNet and SwiftNet on Cityscapes."""
+"""The two rows of the EdgeAI page that are listed "for reference only": ERFNet and SwiftNet on Cityscapes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The published pages, transcribed: their headings, texts, tables and footnotes in their order.
+"""Transcriptions of the published pages, with their headings, texts, tables and footnotes in order.
 
-One TOML file per page in `pages/`. Texts and cells are what the page prints; `[label](address)` is a
-link and `<sup>1</sup>` a footnote mark. What a recipe claims of its row stands in the recipe; tests
-hold the two against each other.
+`pages/` has one TOML file per page. Texts and cells are exactly as printed; `[label](address)` is a link and
+`<sup>1</sup>` a footnote mark. The results that a recipe claims for its row are stated in the recipe; tests compare the
+two.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MARKUP = re.compile(r"\[(?P<label>[^\]]+)\]\((?P<address>\S+?)\)|<sup>(?P<raise
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
-    """Base of what a page is made of, told apart by `kind`."""
+    """Base of the elements of a page, which differ by `kind`."""
 
 
 class Heading(Block, frozen=True, kw_only=True, tag="heading"):
@@ -42,19 +42,19 @@ class Paragraph(Block, frozen=True, kw_only=True, tag="paragraph"):
 
 
 class Code(Block, frozen=True, kw_only=True, tag="code"):
-    """Text that keeps its line breaks."""
+    """Preformatted text, with its line breaks."""
 
     text: str
 
 
 class Listing(Block, frozen=True, kw_only=True, tag="list"):
-    """A list with bullets."""
+    """A bulleted list."""
 
     items: tuple[str, ...]
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A row of a table: a result with the name of its recipe, or a line of one text, `group`."""
+    """A row of a table: a result with the name of its recipe, or a subheading (`group`)."""
 
     recipe: str = ""
     cells: tuple[str, ...] = ()
@@ -65,11 +65,11 @@ class Table(Block, frozen=True, kw_only=True, tag="table"):
     """A table of results.
 
     Attributes:
-        columns: The page's own headings; two can be equal.
-        align: One letter per column: `l`, `c` or `r`.
-        rows: In the page's order.
-        miou: Number of the column (from 0) that prints the mean IoU.
-        gmacs: Number of the column that prints the complexity, where there is one.
+        columns: Column headings of the page, not necessarily unique.
+        align: Alignment of the columns, with one letter per column: `l`, `c` or `r`.
+        rows: Rows in the page's order.
+        miou: Index of the column with the mean IoU, from 0.
+        gmacs: Index of the column with the complexity; None if there is none.
     """
 
     columns: tuple[str, ...]
@@ -87,7 +87,7 @@ class Table(Block, frozen=True, kw_only=True, tag="table"):
 
 
 class PerClass(Block, frozen=True, kw_only=True, tag="per_class"):
-    """The per-class IoU of one row, in percent as printed; classes in the order of the recipe's."""
+    """The per-class IoU of one row, in percent as printed, with the classes in the order of the recipe."""
 
     recipe: str
     label: str
@@ -99,11 +99,11 @@ class Page(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """One published page.
 
     Attributes:
-        page: Its id.
-        title: What it is, in our words.
-        source: Where it stands.
-        aliases: Other names by which it can be asked for.
-        blocks: Its content.
+        page: Id of the page.
+        title: Our title for the page.
+        source: Location of the original page.
+        aliases: Further names by which the page can be found.
+        blocks: Content of the page, in order.
     """
 
     page: str
@@ -122,12 +122,12 @@ class Page(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Piece(NamedTuple):
-    """A stretch of a text.
+    """A piece of a text.
 
     Attributes:
         kind: `text`, `link` or `raised` (a footnote mark).
-        text: What is read.
-        address: Of a link.
+        text: Visible text.
+        address: Target of a link.
     """
 
     kind: Literal["text", "link", "raised"]
@@ -137,7 +137,7 @@ class Piece(NamedTuple):
 
 @cache
 def read_page(page: str) -> Page:
-    """The transcription of a page by its id.
+    """The transcription of the page with this id.
 
     Raises:
         RecipeError: R209, there is no such page.
@@ -148,10 +148,10 @@ def read_page(page: str) -> Page:
 
 
 def find_page(name: str) -> str:
-    """The id of the page that `name` means: `000`, `0`, or one of its other names such as `enet`.
+    """The id of a page from its number (`000` or `0`) or an alias such as `enet`.
 
     Raises:
-        RecipeError: R209, with the nearest names.
+        RecipeError: R209, there is no such page (with similar names).
     """
     wanted = name.strip().lower()
     if wanted.isdecimal() and wanted.zfill(3) in PAGES:
@@ -171,7 +171,7 @@ def _no_such_page(name: str) -> RecipeError:
 
 
 def pieces(text: str) -> list[Piece]:
-    """A page's text split into plain stretches, links and footnote marks."""
+    """A page's text split into plain text, links and footnote marks."""
     found, end = [], 0
     for match in _MARKUP.finditer(text):
         if match.start() > end:
@@ -187,6 +187,6 @@ def pieces(text: str) -> list[Piece]:
 
 
 def printed_number(cell: str) -> float | None:
-    """The number that a cell prints, without its footnote mark and its percent sign; None where it is empty."""
+    """The number in a cell, without footnote mark and percent sign; None if the cell is empty."""
     text = "".join(piece.text for piece in pieces(cell) if piece.kind != "raised").strip().removesuffix("%")
     return float(text) if text else None

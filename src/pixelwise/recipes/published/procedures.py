@@ -1,12 +1,12 @@
-"""How the published rows were trained: the sections of a recipe that a code base's rows share.
+"""Training procedures of the published rows: the recipe sections shared by the rows of a code base.
 
-Sources are named in the modules of the rows. A function returns keyword arguments of
+The sources are named in the modules of the rows. Each function returns keyword arguments of
 `pixelwise.recipes.published.rows.row`.
 
-What is known to differ, by less than a pixel each: zoomed sizes are rounded where United Perception, torchvision and
-SwiftNet drop the fraction; labels are taken at the centre of a pixel where OpenCV's nearest neighbour takes its corner;
-TensorFlow's own resizing aligns the corners. Hard pixels are chosen within the batch of one forward pass, on several
-GPUs of each one's, so `sampling.accumulate` or as many GPUs give the original's choice.
+Known differences, each by less than a pixel: zoomed sizes are rounded, while United Perception, torchvision and
+SwiftNet truncate them; labels are sampled at the centre of a pixel, while OpenCV's nearest neighbour samples its
+corner; TensorFlow's own resizing aligns the corners. Hard pixels are chosen within the batch of one forward pass, on
+several GPUs within each GPU's, so `sampling.accumulate` or the same number of GPUs reproduces the original choice.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Sections = dict[str, Any]
 
 
 def enet(size: Size, batch: int) -> Sections:
-    """PyTorch-ENet: Adam, coupled decay of everything, a tenth of the rate every 100 of 300 epochs, no augmentation.
+    """PyTorch-ENet: Adam with coupled weight decay of everything, a tenth of the rate after every 100 of 300 epochs.
 
-    The original networks carry one more output, "unlabelled", whose loss weight is 0; here void pixels are
-    ignored and never predicted.
+    There is no augmentation. The original networks have one more output, "unlabelled", with a loss weight of 0; here
+    void pixels are ignored and never predicted.
     """
     return {
         "batch": batch,
@@ -38,9 +38,9 @@ def enet(size: Size, batch: int) -> Sections:
 
 
 def sssegmentation(crop: Size, batch: int, epochs: int) -> Sections:
-    """SGD with decay of everything, poly 0.9 down to 1 % of the rate, last weights.
+    """sssegmentation: SGD with weight decay of everything, poly 0.9 down to 1 % of the rate, last weights.
 
-    Images are fitted to 2048x512, or 2048x1024 for crops of 1024x512, before they are zoomed.
+    Images are fitted to 2048x512, or to 2048x1024 for crops of 1024x512, before they are zoomed.
     """
     return {
         "batch": batch,
@@ -62,9 +62,9 @@ def sssegmentation(crop: Size, batch: int, epochs: int) -> Sections:
 
 
 def united_perception(**colors: Any) -> Sections:
-    """What SegFormer and HRNet share there: crops of 1024x1024, batch 8, the best of the evaluations.
+    """United Perception's SegFormer and HRNet both: crops of 1024x1024, batch size 8, the best evaluated weights.
 
-    An epoch is 372 steps of Cityscapes' 2975 images; in the last one the original repeats an image to have 8.
+    An epoch of Cityscapes' 2975 images has 372 steps; the original repeats an image to fill the last batch of 8.
     """
     return {
         "batch": 8,
@@ -83,10 +83,11 @@ def united_perception(**colors: Any) -> Sections:
 
 
 def segformer() -> Sections:
-    """AdamW, 160,000 iterations, linear decline; the head learns ten times as fast, norms within stages do not decay.
+    """SegFormer: AdamW, 160,000 iterations, linear decay, ten times the rate in the head.
 
-    The cross entropy is averaged over ignored pixels, too. The warm-up divides by its length less one and the
-    decline counts from the first step, as the code does.
+    Normalisation layers within stages have no weight decay. The cross entropy is averaged over all pixels, ignored
+    ones included. As in the original code, the warm-up divides by its length minus one, and the decay counts from the
+    first step.
     """
     within_stages = r"^encoder\.stages\.\d+\.(embedding|blocks)\..*norm"
     groups = (Group(pattern=r"^head\.", lr=10.0), Group(pattern=within_stages, weight_decay=0.0))
@@ -100,12 +101,13 @@ def segformer() -> Sections:
 
 
 def hrnet(*, averaged: bool) -> Sections:
-    """SGD, 180 epochs; a running average of the weights where the row says so.
+    """HRNet: SGD, 180 epochs; `averaged` adds a running average of the weights.
 
-    The table prints batch 8; the files leave open whether it was 16. The rate per image is the same either way.
+    The table states batch size 8; according to the files it may have been 16. The rate per image is the same either
+    way.
     """
     return united_perception(brightness_shift=10) | {
-        # 100,000 pixels of the 2 crops of each GPU.
+        # The original keeps 100,000 pixels of each GPU's 2 crops.
         "loss": Loss(auxiliary=0.4, ohem=Ohem(threshold=0.9, min_kept=100_000 / (2 * 1024 * 1024))),
         "optimizer": Optimizer(kind="sgd", lr=0.005, lr_batch=8, momentum=0.9, weight_decay=5e-4, decay_all=True),
         "schedule": Schedule(epochs=180, power=0.9, warmup_iterations=499, warmup_ratio=0.25, decay_from="start"),
@@ -116,11 +118,11 @@ def hrnet(*, averaged: bool) -> Sections:
 FLOAT_STAGE = (
     "quantization=none", "optimizer.lr=0.0004", "schedule.epochs=250", "sampling.batch_size=12",
 )  # fmt: skip
-"""What TI's float training of the quantization-aware rows has different."""
+"""Overrides of the quantization-aware rows for TI's float training that precedes them."""
 
 
 def edgeai(dataset: str, decoder: str, encoder: str, size: Size, *, quantized: bool) -> Sections:
-    """TI's script and logs; for COCOSeg21 no log is public, the settings are those of ADE20K32."""
+    """TI EdgeAI, from its script and logs; no log is public for COCOSeg21, which uses the settings of ADE20K32."""
     regnet = encoder.startswith("regnet")
     kind, lr, decay, course, epochs, batch = "sgd", 0.1, 1e-4, "cosine", 120, 32
     if quantized:
@@ -135,7 +137,7 @@ def edgeai(dataset: str, decoder: str, encoder: str, size: Size, *, quantized: b
         "batch": batch,
         "drop_last": False,
         "evaluation": {"input_size": size},
-        # The largest size trains on crops of 1024x512 of the enlarged images.
+        # The networks of the largest size are trained on 1024x512 crops of the enlarged images.
         "augment": Augment(
             fit=size,
             fit_by="stretch",
@@ -171,16 +173,16 @@ def edgeai(dataset: str, decoder: str, encoder: str, size: Size, *, quantized: b
 
 
 def _edgeai_loss(dataset: str) -> Loss:
-    """Averaged over ignored pixels, too; the data set's weights, where it has any, in a fifth of the steps."""
+    """The loss, averaged over all pixels including ignored ones; class weights, if any, apply in 20 % of the steps."""
     if dataset == "cocoseg21":
         return Loss(normalize="all")
     return Loss(normalize="all", class_weights=f"edgeai-{dataset}", class_weights_share=0.2)  # type: ignore[arg-type]
 
 
 def tf_deeplab(crop: Size, iterations: int) -> Sections:
-    """The code base's defaults, and its advice for VOC; those of the published runs are not known.
+    """TensorFlow's DeepLab: the code base's defaults and its advice for VOC; the published runs' are unknown.
 
-    Biases of convolutions learn twice as fast, depthwise convolutions do not decay.
+    Biases of convolutions have twice the learning rate, and depthwise convolutions no weight decay.
     """
     biases = r"(classifier|gate|\.se\.(reduce|expand))\.bias$"
     depthwise = r"(conv_dw|depthwise\.conv)\.weight$"
@@ -203,7 +205,7 @@ def tf_deeplab(crop: Size, iterations: int) -> Sections:
 
 
 def torchvision(crop: Size, *, mobile: bool, auxiliary: bool) -> Sections:
-    """The reference scripts; no procedure of the two Cityscapes rows is public, theirs is that of the others."""
+    """The reference scripts of torchvision; the two Cityscapes rows, whose procedure is not public, use the same."""
     groups = (Group(pattern=r"^auxiliary\.", lr=10.0),) if auxiliary else ()
     return {
         "batch": 32,
@@ -226,9 +228,9 @@ def torchvision(crop: Size, *, mobile: bool, auxiliary: bool) -> Sections:
 
 
 def erfnet(size: Size) -> Sections:
-    """Adam, first the encoder with a classifier of its own, then the whole network, 150 epochs each.
+    """ERFNet: Adam, first the encoder with a classifier of its own, then the whole network, 150 epochs each.
 
-    The encoder learns from labels shrunk to its own stride.
+    The encoder is trained on labels shrunk to its own stride.
     """
     return {
         "batch": 6,
@@ -254,7 +256,7 @@ def erfnet(size: Size) -> Sections:
 
 
 def swiftnet() -> Sections:
-    """Adam, cosine to 1e-6; the encoder learns and decays at a quarter."""
+    """SwiftNet: Adam, cosine to 1e-6; the encoder has a quarter of the learning rate and weight decay."""
     return {
         "batch": 14,
         "augment": Augment(

@@ -1,4 +1,4 @@
-"""The published ENet rows (davidtvs/PyTorch-ENet, MIT) and their successors of 2021."""
+"""The published ENet rows (davidtvs/PyTorch-ENet, MIT), and their successors from 2021."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LATER = "Not a row of the page: the code base's later graph and its later number
 
 
 def enet(name: str, graph: str, miou: float, counted: tuple[int, str, float], **printed: float) -> Recipe:
-    """One row of the page; `counted`: outputs, parameters, GMACs."""
+    """One row of the page; `counted` contains outputs, parameters and GMACs."""
     dataset = name.split("-")[1]
     size, batch, split, protocol, note = DATASETS[dataset]
     kind, revision = GRAPHS[graph]

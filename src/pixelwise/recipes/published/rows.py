@@ -1,4 +1,4 @@
-"""What the modules of published rows share: one call is one row of a page."""
+"""Recipes of published rows: one call per row of a page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pixelwise.recipes.schema.recipe import Data, Evaluation, Initialize, Origin
 
 
 class Origin(NamedTuple):
-    """Where rows come from: page id, its title, code base and revision, licence of the code and of the weights."""
+    """Origin of rows: id and title of the page, code base and revision, licences of code and weights."""
 
     page: str
     title: str
@@ -21,14 +21,14 @@ class Origin(NamedTuple):
 
 
 class Score(NamedTuple):
-    """What a page prints of a row, and what the original implementation counts.
+    """Published values of a row, and the counts of the original implementation.
 
     Attributes:
-        miou: In percent; None where the page prints none.
-        protocol: Named protocol that computes it the page's way.
+        miou: Published mIoU in percent; None if the page has none.
+        protocol: Name of the protocol that computes the mIoU as the page does.
         counted: Parameters and multiply-accumulates of the original implementation.
-        split: The split it was measured on.
-        printed: Further printed fields of `Published`.
+        split: Split that the mIoU was measured on.
+        printed: Further published values, as fields of `Published`.
     """
 
     miou: float | None
@@ -45,15 +45,15 @@ def row(
     """The recipe of a row.
 
     Args:
-        name: The row's id.
-        summary: One line.
-        model: Its network.
-        data: Its data set.
-        origin: Where it comes from.
-        score: What the page says of it.
-        weights: Encoder weights, their licence, what the authors began with.
-        **procedure: As a function of `procedures` returns it: `batch` and `drop_last` of `Sampling`, `evaluation`, the
-            further fields of `Evaluation`, and further sections of the recipe.
+        name: Id of the row.
+        summary: One-line description.
+        model: Spec of the network.
+        data: The `data` section.
+        origin: Origin of the row.
+        score: Published values, and the counts of the original implementation.
+        weights: Encoder weights, their licence, and the authors' initial weights.
+        **procedure: Result of a function of `procedures`: `batch` and `drop_last` for `Sampling`, further fields of
+            `Evaluation` in `evaluation`, and further sections of the recipe.
     """
     sampling = Sampling(batch_size=procedure.pop("batch"), drop_last=procedure.pop("drop_last", True))
     protocol, split = score.protocol, score.split

@@ -9,7 +9,7 @@ from pixelwise.recipes.published import procedures
 from pixelwise.recipes.published.rows import Origin, Score, row
 from pixelwise.recipes.schema.recipe import Data, Original, Recipe
 
-# Data set: classes, crop, batch size, epochs, train split, protocol.
+# By data set: classes, crop, batch size, epochs, train split, protocol.
 DATASETS = {
     "voc-aug": (21, (512, 512), 16, 60, "train_aug", "ssseg-2048x512"),
     "ade20k": (150, (512, 512), 16, 130, "train", "ssseg-2048x512"),
@@ -19,7 +19,7 @@ ORIGINS = {
     "fcn": Origin("001", "sssegmentation, FCN", "SegmentationBLWX/sssegmentation@7f4b9a1d", "Apache-2.0"),
     "pspnet": Origin("003", "sssegmentation, PSPNet", "SegmentationBLWX/sssegmentation@a21d066a", "Apache-2.0"),
 }
-# Network; for each data set in turn mIoU, GMACs and parameters (with the auxiliary head).
+# Network; then mIoU, GMACs and parameters (with the auxiliary head), each for the three data sets in turn.
 ROWS = """
 fcn-r50-d8      66.86  36.96  75.16   149.28  149.55   298.56   40.067M  40.199M  40.065M
 fcn-r50-d16     66.58  36.50  73.94    45.77   45.84    91.54   40.067M  40.199M  40.065M

@@ -16,9 +16,9 @@ RECONSTRUCTION = FIXED + "Reconstruction: the page counts with another tool."
 CROP_769 = FIXED + "The page's 769x769 is the training crop; its GMACs are at 2049x1025."
 FLOPS = CROP_769 + " Its 15.95 counts multiplications and additions apart; the published code gives this."
 
-# Encoder -> timm's weights that fit it.
+# Matching weights of timm by encoder.
 WEIGHTS = {"mobilenetv2_100": "mobilenetv2_100.ra_in1k", "xception65": "xception65.tf_in1k"}
-# id, encoder, output stride; mIoU and GMACs as printed; outputs, parameters, GMACs, note.
+# Id, encoder, output stride; published mIoU and GMACs; outputs, parameters and GMACs as counted; note.
 ROWS = (
     ("deeplabv3-mobilenetv2-050-voc", "mobilenetv2_050", 8, 66.94, 2.77, 21, "0.680M", 2.7353, RECONSTRUCTION),
     ("deeplabv3-mobilenetv2-voc", "mobilenetv2_100", 8, 72.66, 8.60, 21, "2.080M", 8.5649, RECONSTRUCTION),
@@ -30,7 +30,7 @@ ROWS = (
 
 
 def deeplab_row(name: str, encoder: str, stride: int, *numbers: Any) -> Recipe:
-    """One row of the page; `numbers` as in `ROWS`."""
+    """One row of the page; `numbers` are the remaining columns of `ROWS`."""
     miou, printed, outputs, count, gmacs, note = numbers
     voc = name.endswith("-voc")
     return row(

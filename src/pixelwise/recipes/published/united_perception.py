@@ -14,7 +14,7 @@ from pixelwise.recipes.schema.recipe import Data, Original, Recipe
 
 ORIGIN = Origin("002", "United Perception, semantic benchmark", "ModelTC/EOD@f7dd707", "Apache-2.0")
 NVIDIA = "NVIDIA Source Code License for SegFormer (non-commercial)"
-# Variant: timm's weights, their licence, what the authors began with.
+# By variant: timm's weights, their licence, the authors' initial weights.
 WEIGHTS = {
     "w18": ("hrnet_w18_ssld.paddle_in1k", "MIT", "HRNet_W18_C_ssld_pretrained, the same"),
     "w18-small-v1": ("hrnet_w18_small.ms_in1k", "MIT", "hrnet_w18_small_model_v1"),
@@ -24,7 +24,7 @@ WEIGHTS = {
 
 
 def cityscapes_row(name: str, summary: str, model: Spec, miou: float, parameters: str, gmacs: float, **rest: Any):
-    """One row of the page; `rest` are the parts that differ between its two halves."""
+    """One row of the page; `rest` are the arguments of `row` that differ between SegFormer and HRNet."""
     counted = Original(outputs=19, parameters=parameters, gmacs=gmacs, size=(1024, 2048))
     data = Data(dataset="cityscapes")
     score = Score(miou, "cityscapes-2048x1024", counted)
@@ -32,7 +32,7 @@ def cityscapes_row(name: str, summary: str, model: Spec, miou: float, parameters
 
 
 def segformer(size: str, miou: float, parameters: str, gmacs: float) -> Recipe:
-    """A SegFormer row: 256 channels in the head of every size."""
+    """A SegFormer row; the head of every size has 256 channels."""
     return cityscapes_row(
         f"segformer-{size}-cityscapes", f"SegFormer-{size.upper()}, the page's convolutional head",
         SegFormerSpec(encoder=f"mit_{size}", head="convolution", channels=256), miou, parameters, gmacs,
@@ -42,7 +42,7 @@ def segformer(size: str, miou: float, parameters: str, gmacs: float) -> Recipe:
 
 
 def hrnet(name: str, model: HRNetSpec | OCRNetSpec, miou: float, parameters: str, gmacs: float) -> Recipe:
-    """An HRNet or OCR row, with a running average where the name says so."""
+    """An HRNet or OCR row, with a running average if the name contains `-ema-`."""
     head = "OCR over HRNet" if isinstance(model, OCRNetSpec) else "HRNet"
     averaged = "-ema-" in name
     return cityscapes_row(

@@ -1,1 +1,1 @@
-"""What a recipe may say: one file per section."""
+"""The schema of recipes, with one module per section or group of sections."""

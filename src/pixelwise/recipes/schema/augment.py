@@ -1,4 +1,4 @@
-"""The `augment` section: random changes of training images and labels."""
+"""The `augment` section: random augmentation of training images and labels."""
 
 from __future__ import annotations
 
@@ -19,65 +19,66 @@ from pixelwise.recipes.sizes import Size
 
 
 class Augment(Part, frozen=True, kw_only=True):
-    """What happens to an image-label pair before it enters a training batch.
+    """Augmentation of an image-label pair before it enters a training batch.
 
-    The order: resize; turn; zoom, crop and flip as one step that computes only the crop; pad; translate;
-    photometric and brightness_shift; then, for the batch, mix; then brightness, contrast, saturation, hue and
+    The order: resize; rotate; zoom, crop and flip as one step that computes only the crop; pad; translate;
+    photometric and brightness_shift; then, on the batch, mix; then brightness, contrast, saturation, hue and
     channel_gain as one matrix. Labels are always resampled by nearest neighbour.
 
     Attributes:
-        resize: Fixed size every pair is brought to first (image bilinear, labels nearest).
-        fit: The size that the zoom starts from; None: the image's own. Unlike `resize`, nothing is resampled
-            for it alone: `fit` times the zoom is one step from the original pixels.
-        fit_by: `inside`: the image's own proportions, its shorter side at most the smaller number of `fit`, its
-            longer side at most the larger one, whichever way it lies (so for an upright image `fit` is
-            transposed); `stretch`: exactly `fit`, proportions change, and a zoomed pair is first cropped back
-            to `fit` at a random place; `short-side`: its own proportions, the shorter side is the smaller number.
-        scale: Range of the random zoom.
-        scale_law: Its distribution: `log-uniform`; `uniform`; `reciprocal`: 1 / zoom is uniform, as where the
-            size of the cropped box is drawn; `two-sided`: uniform below 1 or uniform above 1, one half each;
-            `steps`: smallest, smallest + `scale_step`, ... up to the largest, all alike.
-        scale_step: For `steps`.
+        resize: Fixed size that every pair is first resized to (image bilinear, labels nearest).
+        fit: Size that the zoom starts from; None uses the image's own. Unlike `resize` it is not a resampling step of
+            its own: `fit` and the zoom are applied to the original pixels in a single step.
+        fit_by: Relation between the image and `fit`. `inside` keeps the aspect ratio, with the shorter side at most the
+            smaller number and the longer side at most the larger one (so `fit` is transposed for a portrait image).
+            `stretch` gives exactly `fit`, changing the aspect ratio, and a zoomed pair is first cropped back to `fit`
+            at a random position. `short-side` keeps the aspect ratio; the shorter side becomes the smaller number.
+        scale: Range of the random zoom factor.
+        scale_law: Distribution of the zoom factor: `log-uniform`; `uniform`; `reciprocal` (1 / zoom is uniform, as when
+            the size of the cropped box is drawn); `two-sided` (uniform below 1 or uniform above 1, with probability
+            1/2 each); `steps` (smallest, smallest + `scale_step`, ... up to the largest, with equal probability).
+        scale_step: Difference between neighbouring zoom factors (`steps` only).
         scale_probability: Probability that a pair is zoomed at all.
-        scale_axes: `together`, or `independent`: height and width are zoomed by a factor each.
-        aspect: Random change of the aspect ratio by up to this share, 0.1 = up to 10 %.
-        rotate: Turned by an angle drawn uniformly from -rotate .. rotate degrees, about the centre.
-        rotate_probability: Probability that a pair is turned at all.
-        rotate_label: Label of the corners that turning brings in from outside: 255 ignores them, TI EdgeAI's
-            code calls them class 0.
+        scale_axes: `together`, or `independent`, which draws separate zoom factors for height and width.
+        aspect: Maximum random relative change of the aspect ratio; 0.1 is up to 10 %.
+        rotate: Maximum rotation in degrees; the angle is drawn uniformly from -rotate .. rotate, about the centre.
+        rotate_probability: Probability that a pair is rotated at all.
+        rotate_label: Label of the corners that a rotation brings in from outside the image: 255 ignores them; TI
+            EdgeAI's code labels them as class 0.
         crop: Size of the random crop; smaller pairs are padded (see `pad`).
-        class_crop: Share of crops that are centred on a pixel of a class drawn uniformly from
-            those present, so that rare classes are seen.
-        max_class_share: The crop's place is drawn again, up to ten draws in all of which the last one stays,
-            until it holds two classes or more and none has this share of its labelled pixels; None: one draw.
-        pad: Where a pair that is smaller than the crop lies in it: `random`; `center`; `end`: padded at the
-            bottom and on the right; `end-then-flip`: likewise, but before the flip, so that flipped pairs are
-            padded on the left (TensorFlow DeepLab).
-        fill: What is padded, turned and moved in: `black`, before photometric and brightness_shift; `mean`, the
-            network's mean colour rounded to whole values, after them: 0 after normalisation. Labels become 255.
-        resampling: How zoomed pixels are computed: `warp`: one bilinear map, any zoom and place, edges blend
-            with the fill; `bilinear`: like resizing to whole pixels with OpenCV's bilinear filter (no
-            antialiasing) and cropping at whole pixels; `antialiased`: likewise, with Pillow's bilinear filter,
-            which widens when it shrinks (that of torchvision); `bicubic`: likewise, with Pillow's bicubic filter;
-            `area`: likewise, with OpenCV's INTER_AREA where height or width shrinks, the average of the pixels
-            that each new one covers, else with its bilinear filter.
+        class_crop: Fraction of crops that are centred on a pixel of a class drawn uniformly from those in the image, so
+            that rare classes are seen.
+        max_class_share: The position of the crop is redrawn until the crop contains at least two classes and none has
+            this share of its labelled pixels, with at most ten draws, the last of which is kept; None draws once.
+        pad: Position in the crop of a pair that is smaller: `random`; `center`; `end` (padded at the bottom and on the
+            right); `end-then-flip` (likewise, but before the flip, so that flipped pairs are padded on the left, as in
+            TensorFlow's DeepLab).
+        fill: Colour of the pixels that padding, rotation and translation bring in: `black`, filled in before
+            photometric and brightness_shift, or `mean`, the network's mean colour rounded to integers, filled in after
+            them (0 after normalisation). Their labels are 255, or `rotate_label` after a rotation.
+        resampling: Interpolation of zoomed images. `warp` is one bilinear mapping with any zoom and position, in which
+            edges blend with the fill. The others resize to whole pixels and crop at whole pixels: `bilinear` with
+            OpenCV's bilinear filter (no antialiasing); `antialiased` with Pillow's bilinear filter, whose support
+            widens when shrinking (as in torchvision); `bicubic` with Pillow's bicubic filter; `area` with OpenCV's
+            INTER_AREA where height or width shrinks (the average of the covered pixels), else with its bilinear filter.
         flip: Probability of a horizontal flip.
-        translate: Moved by a whole number of pixels from -translate .. translate, drawn for each axis.
+        translate: Maximum translation in pixels, drawn for each axis from -translate .. translate.
         photometric: Distortion of uint8 colours, clipped after each step: brightness by -32..32, contrast by
-            0.5..1.5 before or after saturation by 0.5..1.5 and hue by 18 of 180 steps. `mmseg`: each with
-            probability 1/2; `united-perception`: each with probability 2/3, and in a third of the images
-            no contrast at all.
-        brightness_shift: With probability 1/2 a whole number from -shift .. shift is added to all values.
-        mix: `cutmix`: a random rectangle of half the area is replaced by that of the next pair of the batch
-            (Yun et al., arXiv:1905.04899, as French et al., arXiv:1906.01916, do for segmentation);
-            `classmix`: half of the classes of the next pair are pasted (Olsson et al., arXiv:2007.07936).
-        mix_probability: Share of the pairs that are mixed, where `mix` is set.
-        brightness: Factor drawn from 1 - brightness .. 1 + brightness.
-        contrast: Likewise, around mid-grey.
-        saturation: Likewise, towards grey; of RGB only.
-        hue: All colours turn by the same angle, drawn from -hue .. hue of a full circle, around the axis of greys
-            in YIQ: greys and luma stay. Not the hue of HSV, which no matrix can turn; of RGB only.
-        channel_gain: Factor of each colour channel, drawn as for brightness.
+            0.5..1.5 before or after saturation by 0.5..1.5 and hue by 18 of 180 steps. `mmseg` applies each with
+            probability 1/2; `united-perception` each with probability 2/3, and no contrast at all in a third of the
+            images.
+        brightness_shift: Maximum integer that is added to all values, drawn from -shift .. shift, with probability 1/2.
+        mix: `cutmix` replaces a random rectangle of half the area by that of the next pair in the batch (Yun et al.,
+            arXiv:1905.04899, as used for segmentation by French et al., arXiv:1906.01916); `classmix` pastes half of
+            the classes of the next pair (Olsson et al., arXiv:2007.07936).
+        mix_probability: Fraction of pairs that are mixed, if `mix` is set.
+        brightness: Maximum relative change of brightness: a factor drawn from 1 - brightness .. 1 + brightness.
+        contrast: Maximum relative change of contrast around mid-grey, drawn likewise.
+        saturation: Maximum relative change of saturation, drawn likewise; RGB only.
+        hue: Maximum rotation of all colours, as a fraction of a full circle, drawn from -hue .. hue. The rotation is
+            about the grey axis in YIQ, so greys and luma stay; it is not the hue of HSV, which no matrix can rotate.
+            RGB only.
+        channel_gain: Maximum relative change of each colour channel, drawn separately as for `brightness`.
     """
 
     resize: Size | None = None
@@ -122,7 +123,7 @@ class Augment(Part, frozen=True, kw_only=True):
             require_size(f"augment.{name}", getattr(self, name))
         for name, largest in (("rotate", 180), ("rotate_label", 255), ("brightness_shift", 255)):
             value = getattr(self, name)
-            require(0 <= value <= largest, f"augment.{name} is {value}; expected 0..{largest}", "0 is the least")
+            require(0 <= value <= largest, f"augment.{name} is {value}; expected 0..{largest}", "for example 0")
         require_at_least(0, "augment.translate", self.translate, "it is a number of pixels")
         require(
             self.max_class_share is None or 0 < self.max_class_share <= 1,
@@ -131,14 +132,14 @@ class Augment(Part, frozen=True, kw_only=True):
         )
         require(
             self.rotate_label == IGNORE or self.resampling != "warp",
-            "augment.rotate_label is set but augment.resampling=warp pads and turns in one step",
-            "set augment.resampling to any other",
+            "augment.rotate_label is set but augment.resampling=warp pads and rotates in one step",
+            "set augment.resampling to any other value, or leave out augment.rotate_label",
         )
         self._require_scale()
         uncropped = (self.scale, self.fit, self.max_class_share) == (None, None, None)
         require(
             self.crop is not None or (uncropped and not self.aspect and not self.class_crop and not self.rotate),
-            "augment.scale, aspect, class_crop, fit, rotate and max_class_share are parts of cropping but "
+            "augment.scale, aspect, class_crop, fit, rotate or max_class_share is set, which are part of cropping, but "
             "augment.crop is not set",
             "set augment.crop to the size of the training batches, for example [360, 480]",
         )

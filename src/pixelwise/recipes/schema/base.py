@@ -1,4 +1,4 @@
-"""What the parts of a recipe are made of: a frozen struct, and refusals with a sentence."""
+"""The base class of a recipe's sections, and the checks of their values."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def require_at_least(least: int, field: str, value: float | None, help: str) -> 
 
 
 def require_positive(field: str, value: float, help: str) -> None:
-    """Refuse 0 and less."""
+    """Refuse values of 0 or less."""
     require(value > 0, f"{field} is {value}; expected more than 0", help)
 
 
 def require_below_one(field: str, value: float, help: str) -> None:
-    """Refuse what is not in 0..1, and 1."""
+    """Refuse values below 0, and values of 1 or more."""
     require(0 <= value < 1, f"{field} is {value}; expected 0 or more and less than 1", help)
 
 
 def require_share(field: str, value: float, help: str) -> None:
-    """Refuse what is not in 0..1."""
+    """Refuse values outside 0..1."""
     require(0 <= value <= 1, f"{field} is {value}; expected 0..1", help)
 
 
@@ -46,4 +46,4 @@ def require_size(field: str, size: Size | None) -> None:
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of the parts of a recipe: immutable, unknown fields refused."""
+    """Base of a recipe's sections: immutable, unknown fields refused."""

@@ -1,4 +1,4 @@
-"""The parts of a recipe that say what is seen: images, labels and what happens to them."""
+"""The `data` section: images, labels and how they are read."""
 
 from __future__ import annotations
 
@@ -11,40 +11,42 @@ from pixelwise.recipes.sizes import Size
 
 
 class Data(Part, frozen=True, kw_only=True):
-    """Which images and labels.
+    """The data set, and how its images and labels are read.
 
     Attributes:
-        dataset: Name of a data format, such as `folder`, `coco` or `cityscapes`; `auto` looks at the folder and takes
-            the format that fits. docs/errors.md lists the formats under D222, installed packages may add others, and
-            the name is looked up when the data is opened.
-        classes: Class names in the order of their ids; None takes the data set's own, or for
-            `folder` what its `dataset.toml` or the masks themselves say.
+        dataset: Name of a data format, such as `folder`, `coco` or `cityscapes`; `auto` detects the format of the
+            folder. docs/errors.md lists the formats under D222, installed packages may add others, and the name is
+            looked up when the data is opened.
+        classes: Class names in the order of their ids; None uses those of the data set, or for `folder` those of its
+            `dataset.toml` or of the masks themselves.
         palette: One RGB colour (0..255) per class for overlays and masks.
-        label_map: Raw mask value (as text, TOML keys are text) -> class id or 255 (ignored).
-        colors: `#rrggbb` -> class id or 255, for masks that are RGB pictures.
-        labels: Label name -> class id or 255, for annotations that name their labels.
-        mask_threshold: Reads masks as black and white: values from here on (1..255) are 1, others 0.
-        multilabel: A pixel may belong to several classes, or to none: one black and white mask per class, in a folder
-            of its name (`masks/crack/0001.png`); a folder laid out like that is recognised without it.
-        instance_divisor: For masks that hold class * divisor + instance: values from the divisor on
-            are divided by it, smaller ones are classes already (Cityscapes: 1000).
-        channels: Which channels of an image the network gets, in which order, counted from 0; None
-            reads every image as RGB. For TIFF files and NumPy arrays with any number of bands. Where they are not
-            three and `model.preprocessing` is still for three, training measures each band's mean and deviation.
-        train_split: The split that is trained on; `train+val` is both as one, which by themselves are then gone;
+        label_map: Class id, or 255 (ignored), of each raw mask value; the values are written as text, because TOML
+            keys are text.
+        colors: Class id, or 255 (ignored), of each `#rrggbb` colour, for masks that are RGB images.
+        labels: Class id, or 255 (ignored), of each label name, for annotations with named labels.
+        mask_threshold: Threshold (1..255) for reading masks as binary: values from it on are 1, others 0.
+        multilabel: Whether a pixel can belong to several classes or to none, with one binary mask per class in a folder
+            of its name (`masks/crack/0001.png`); such a layout is also recognised without it.
+        instance_divisor: Divisor for masks that contain class * divisor + instance: values from the divisor on are
+            divided by it, smaller ones are class ids already (Cityscapes: 1000).
+        channels: Image channels that the network receives, in this order, counted from 0, for TIFF files and NumPy
+            arrays with any number of bands; None reads every image as RGB. If there are not three of them and
+            `model.preprocessing` still has three values, training measures the mean and standard deviation of each.
+        train_split: Split to train on. `train+val` merges the two, which are then not available separately;
             `drive-train` and `block-train` are parts of CamVid's train split, whose other parts, `drive-dev` and
-            `block-dev`, are for comparing recipes (see `pixelwise.datasets.formats.camvid`).
-        exif: Whether the EXIF orientation of images is applied (masks carry none).
-        alpha: What transparent pixels become: `drop` keeps their RGB, `black` blends onto black.
-        input_range: Values that become 0 and 255 for images with more than 8 bits per channel.
-        max_pixels: Larger images are refused before they are decoded.
-        mask_resize: `nearest` resizes a mask of another size than its image; `refuse` is an error.
-        cache: Keep decoded images: `memory`; `disk`: in a file of the cache folder that later runs use again (see
-            `pixelwise data cache`); `auto`: in memory when they fit a quarter of what is free.
-        workers: Data loading processes; None: 0 on CPU, up to 8 on a GPU.
+            `block-dev`, serve to compare recipes (see `pixelwise.datasets.formats.camvid`).
+        exif: Whether to apply the EXIF orientation of images (masks have none).
+        alpha: Treatment of transparent pixels: `drop` keeps their RGB values, `black` blends them onto black.
+        input_range: Values that are mapped to 0 and 255, for images with more than 8 bits per channel.
+        max_pixels: Maximum number of pixels; larger images are refused before they are decoded.
+        mask_resize: Treatment of a mask whose size differs from its image's: `nearest` resizes it, `refuse` raises an
+            error.
+        cache: Place for decoded images: `memory`; `disk`, a file in the cache folder that later runs reuse (see
+            `pixelwise data cache`); `auto`, in memory if they fit into a quarter of the free memory; `off`.
+        workers: Number of data loading processes; None: 0 on the CPU, up to 8 on a GPU.
         allow: Codes of data errors that do not stop training.
         town_images: Number of synthetic images per split (train, val, test), for `town`.
-        town_size: Their size.
+        town_size: (height, width) of the synthetic images.
         town_seed: Seed of the synthetic scenes.
     """
 
@@ -76,7 +78,7 @@ class Data(Part, frozen=True, kw_only=True):
             require(
                 len(self.classes) == len(self.palette),
                 f"data.palette has {len(self.palette)} colours for {len(self.classes)} classes",
-                "give one colour per class",
+                "give exactly one colour per class",
             )
         for label, class_id in (self.labels or {}).items():
             largest = len(self.classes) - 1 if self.classes is not None else IGNORE
@@ -116,27 +118,27 @@ class Data(Part, frozen=True, kw_only=True):
         require_at_least(0, "data.town_seed", self.town_seed, "for example 0")
 
     def _require_class_masks(self) -> None:
-        """What data of one mask per class excludes."""
+        """Refuse settings that conflict with one binary mask per class."""
         for name in ("label_map", "colors", "labels", "instance_divisor"):
             require(
                 getattr(self, name) is None,
-                f"data.{name} is set but data.multilabel is true: each class has a black and white mask of its own",
-                f"leave out data.{name}; the folders' names are the classes",
+                f"data.{name} is set but data.multilabel is true: each class has a binary mask of its own",
+                f"leave out data.{name}; the names of the folders are the classes",
             )
         number = len(self.classes or ())
         require(
             number <= MOST_LABELS,
             f"data.classes names {number} classes; multi-label data has at most {MOST_LABELS}",
-            "leave out the rarest, or train two networks",
+            "leave out the rarest ones, or train two networks",
         )
 
     @property
     def bands(self) -> int:
-        """How many channels an image has as the network gets it."""
+        """Number of image channels that the network receives."""
         return 3 if self.channels is None else len(self.channels)
 
     def class_names(self) -> tuple[str, ...] | None:
-        """The class names as far as they are known without looking at the data."""
+        """The class names, if they are known without reading the data; otherwise None."""
         if self.classes is not None:
             return self.classes
         known = CLASS_SETS.get(self.dataset)

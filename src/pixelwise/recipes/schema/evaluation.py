@@ -1,4 +1,4 @@
-"""The parts of a recipe that say how it is scored and what was published."""
+"""The sections on evaluation and on the published result."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pixelwise.recipes.sizes import Size
 
 
 class Evaluation(Part, frozen=True, kw_only=True):
-    """How the result of the run is scored.
+    """The evaluation of a run's result.
 
     Attributes:
-        protocols: Names of protocols; the first one is the headline.
-        split: The split that is scored.
-        input_size: Size the network sees where the protocol leaves it open; None: the image's own.
+        protocols: Names of evaluation protocols; the first one gives the headline score.
+        split: Split to evaluate.
+        input_size: Size of the network's input if the protocol does not define it; None uses each image's own size.
         batch_size: Images of equal size per forward pass.
     """
 
@@ -31,16 +31,16 @@ class Evaluation(Part, frozen=True, kw_only=True):
 
 
 class Original(Part, frozen=True, kw_only=True):
-    """What the original implementation counts: the facts that a network is verified against.
+    """Counts of the original implementation, against which a network is verified.
 
     Attributes:
-        outputs: Number of outputs it was counted with.
-        parameters: Their number, auxiliary heads included; as text with the digits that are known,
-            `2428976` or `40.067M`.
-        gmacs: Multiply-accumulates of inference, 10^9; None where unknown.
-        size: (height, width) of the image it was counted at.
-        tolerance: Largest relative difference of the GMACs that is not another network.
-        note: Why the page prints something else, or what is not known.
+        outputs: Number of output channels that it was counted with.
+        parameters: Number of parameters, including auxiliary heads, as text with the known digits: `2428976` or
+            `40.067M`.
+        gmacs: Multiply-accumulates of inference in units of 10^9; None if unknown.
+        size: (height, width) of the image that it was counted at.
+        tolerance: Largest accepted relative difference in GMACs.
+        note: Explanation of a different value on the page, or of what is unknown.
     """
 
     outputs: int
@@ -52,22 +52,22 @@ class Original(Part, frozen=True, kw_only=True):
 
 
 class Published(Part, frozen=True, kw_only=True):
-    """The published result that a recipe reproduces. Never overwritten by measurements.
+    """The published result that a recipe reproduces; measurements never overwrite it.
 
     Attributes:
         page: Id of the published page.
-        title: What the page is.
+        title: Short description of the page.
         source: Code base and revision.
-        miou_percent: The page's number; None where the page leaves it out.
-        split: The split it was measured on.
-        protocol: Named protocol that computes it the page's way.
-        gpu_memory_gib: As printed, where printed.
-        train_hours: As printed, where printed.
-        gmacs: As printed, where printed.
-        original: What the original implementation really counts.
-        note: What a reader has to know about the number.
-        code_licence: SPDX identifier.
-        weights_licence: SPDX identifier, or `unknown`.
+        miou_percent: Published mIoU in percent; None if the page has none.
+        split: Split that the mIoU was measured on.
+        protocol: Name of the protocol that computes the mIoU as the page does.
+        gpu_memory_gib: Published GPU memory in GiB; None if the page has none.
+        train_hours: Published training time in hours; None if the page has none.
+        gmacs: Published GMACs; None if the page has none.
+        original: Counts of the original implementation.
+        note: Remarks on the published values.
+        code_licence: SPDX identifier of the code's licence, or `unknown`.
+        weights_licence: SPDX identifier of the weights' licence, or `unknown`.
     """
 
     page: str

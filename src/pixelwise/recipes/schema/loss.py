@@ -1,4 +1,4 @@
-"""The part of a recipe that says what training minimises."""
+"""The `loss` section: the terms that training minimises."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pixelwise.recipes.schema.terms import TERMS, Term, term_from_plain
 class Ohem(Part, frozen=True, kw_only=True):
     """Online hard example mining: cross entropy over the pixels that are still difficult.
 
-    A pixel counts when the probability of its class is at most `threshold`. Where fewer than `min_kept` do, the
-    `min_kept` pixels of the lowest probabilities count; where fewer are labelled, all of them.
+    A pixel counts if the predicted probability of its class is at most `threshold`. If fewer than `min_kept` pixels
+    do, the `min_kept` pixels with the lowest probabilities count; if fewer are labelled, all of them.
 
     Attributes:
-        threshold: Probability of its own class from which on a pixel is easy.
-        min_kept: Number of pixels of a batch (of one forward pass); below 1 it is the share of the batch's
-            pixels, ignored ones included, and then means the same for every crop and batch size.
-        auxiliary: Whether each auxiliary head chooses its hard pixels, too, or counts all.
+        threshold: Probability of a pixel's own class above which the pixel is easy.
+        min_kept: Minimum number of pixels per batch (of one forward pass). Below 1 it is a fraction of the batch's
+            pixels, ignored ones included, which means the same for every crop and batch size.
+        auxiliary: Whether auxiliary heads use hard example mining too, each for itself, rather than all pixels.
     """
 
     threshold: float = 0.9
@@ -48,42 +48,42 @@ ClassWeights = (
 
 
 class Loss(Part, frozen=True, kw_only=True):
-    """What training minimises: the sum of terms, each times its weight; a weight of 0 is off.
+    """The training loss: a weighted sum of terms; a weight of 0 switches a term off.
 
-    The most used terms have fields of their own here: a weight, and options that begin with the term's name. Every
-    other one, those of other packages included, is a table with its weight and options: `[loss.terms.NAME]`.
+    The most common terms have fields of their own here: a weight, and options that begin with the term's name. Every
+    other term, including those of other packages, is a table with its weight and options: `[loss.terms.NAME]`.
 
-    All terms look at the main head; auxiliary heads have their cross entropy only. With `data.multilabel` each
-    class has a sigmoid of its own: cross entropy and focal term are binary and averaged over pixels and classes,
-    Dice and Tversky term over classes.
+    All terms apply to the main head; auxiliary heads have only a cross entropy. With `data.multilabel` each class has
+    its own sigmoid: the cross entropy and the focal term are binary and averaged over pixels and classes, the Dice and
+    Tversky terms over classes.
 
     Attributes:
         cross_entropy: Weight of the main head's cross entropy.
-        class_weights: `none`; `enet`: 1 / ln(1.02 + p) with p the share of all pixels, void
-            included (arXiv:1606.02147); `median-frequency`: median frequency / frequency, where a
-            frequency counts only images that hold the class (Eigen and Fergus, arXiv:1411.4734);
-            `inverse-sqrt`: 1 / sqrt(p), at most 6 times the smallest, mean 1; the published numbers of TI
-            (`edgeai-cityscapes`, `edgeai-ade20k32`) and of ERFNet's two stages (`erfnet-encoder`,
-            `erfnet-decoder`), see `recipes/published/class_weights.py`; or one number per class.
-            With `data.multilabel` a weight is that of the pixels that have the class, beside 1 of those that
-            do not: `inverse-sqrt`, sqrt(pixels without it / pixels with it), within 1/6..6; or one number per class.
-        class_weights_share: Share of the steps, drawn at random, in which the class weights count.
-        normalize: What the sum of the cross entropy (and of the focal term) is divided by. `valid`: the class
-            weights of the labelled pixels; `all`: the number of pixels, ignored ones included.
-        compare_at: Where logits are smaller than the labels: `labels` enlarges the logits (bilinear); `logits`
-            shrinks the labels (nearest), for every head to the size of its own.
-        label_smoothing: Share of the target spread over all classes.
-        ohem: Cross entropy over the hard pixels only; None: over all.
+        class_weights: Weights of the classes in the cross entropy and the focal term. `none`; `enet`:
+            1 / ln(1.02 + p), where p is the class's share of all pixels, void included (arXiv:1606.02147);
+            `median-frequency`: median frequency / frequency, where a frequency counts only images that contain the
+            class (Eigen and Fergus, arXiv:1411.4734); `inverse-sqrt`: 1 / sqrt(p), at most 6 times the smallest, with
+            mean 1; the published weights of TI (`edgeai-cityscapes`, `edgeai-ade20k32`) and of ERFNet's two stages
+            (`erfnet-encoder`, `erfnet-decoder`), see `recipes/published/class_weights.py`; or one number per class.
+            With `data.multilabel`, the weight of the pixels that have the class, relative to 1 for those that do not:
+            `inverse-sqrt`: sqrt(pixels without it / pixels with it), within 1/6..6; or one number per class.
+        class_weights_share: Fraction of the steps, drawn at random, in which the class weights apply.
+        normalize: Divisor of the summed cross entropy (and focal term): `valid`, the sum of the class weights of the
+            labelled pixels; `all`, the number of pixels, ignored ones included.
+        compare_at: Size at which logits that are smaller than the labels are compared: `labels` enlarges the logits
+            (bilinear); `logits` shrinks the labels (nearest), to the size of each head.
+        label_smoothing: Fraction of the target that is spread over all classes.
+        ohem: Online hard example mining for the cross entropy; None uses all pixels.
         dice: Weight of a soft Dice term (arXiv:1606.04797).
-        focal: Weight of a focal term (arXiv:1708.02002), whose alpha are the class weights.
+        focal: Weight of a focal term (arXiv:1708.02002), with the class weights as alpha.
         focal_gamma: Focusing exponent of the focal term: how strongly well-classified pixels are down-weighted.
         tversky: Weight of a Tversky term (arXiv:1706.05721).
         tversky_alpha: Cost of a false positive in the Tversky term.
         tversky_beta: Cost of a false negative in the Tversky term.
         lovasz: Weight of a Lovász-softmax term (arXiv:1705.08790), a surrogate of the mean IoU.
-        lovasz_per_image: Take the IoU of each image in the Lovász term instead of the batch's.
-        boundary: Weight of a second cross entropy, over the pixels near another class.
-        boundary_width: How near, in rows and columns.
+        lovasz_per_image: Whether the Lovász term uses the IoU of each image instead of the batch's.
+        boundary: Weight of a second cross entropy over the pixels near another class.
+        boundary_width: Maximum distance to another class, in rows and columns, of the pixels near it.
         terms: Further terms by their registered names, each with its weight and options.
         auxiliary: Weight of each auxiliary head's cross entropy.
     """
@@ -117,35 +117,35 @@ class Loss(Part, frozen=True, kw_only=True):
         require_at_least(0, "loss.auxiliary", self.auxiliary, "it is a weight; 0 is off")
         require(
             any(term.weight for term in all_terms.values()),
-            f"all of {', '.join(all_terms)} are 0; expected a term that the main head learns from",
+            f"all of {', '.join(all_terms)} are 0; expected a weight above 0 for at least one of them",
             "for example loss.cross_entropy=1",
         )
         self._require_possible_weights()
         self._require_possible_mining()
 
     def all_terms(self) -> dict[str, Term]:
-        """Every term that has a weight here, 0 included, by the path of its weight, in the order they are added."""
+        """Every term of this section, even with weight 0, by the path of its weight, in the order of addition."""
         found: dict[str, Term] = {}
         for kind, fields in _terms_with_fields():
             options = {option: getattr(self, field) for option, field in fields.items()}
             found[f"loss.{kind.name}"] = kind(weight=getattr(self, kind.name), **options)
-        # By name, so that the order of a file does not decide how numbers are rounded.
+        # Sorted by name, so that the order in a file does not affect rounding.
         for name, term in sorted((self.terms or {}).items()):
             found[f"loss.terms.{name}.weight"] = term
         return found
 
     def active_terms(self) -> list[Term]:
-        """The terms with a weight above 0, in the order they are added."""
+        """The terms with a weight above 0, in the order of addition."""
         return [term for term in self.all_terms().values() if term.weight]
 
     def require_labels(self, *, multilabel: bool) -> None:
-        """Refuse terms that are not defined for such labels.
+        """Refuse terms that are not defined for the labels.
 
         Args:
-            multilabel: Whether a pixel may have several classes, or none.
+            multilabel: Whether a pixel can have several classes, or none.
 
         Raises:
-            RecipeError: R203.
+            RecipeError: R203, an active term is not defined for such labels.
         """
         for path, term in self.all_terms().items():
             if term.weight and multilabel:
@@ -163,7 +163,7 @@ class Loss(Part, frozen=True, kw_only=True):
                 )
 
     def _read_terms(self, terms: dict[str, Any]) -> None:
-        """Turn the tables into terms: every option is then there, whether it was given or has its default."""
+        """Turn the tables into terms, which have every option, whether given or at its default."""
         for name in terms:
             require(
                 name not in self.__struct_fields__,
@@ -197,7 +197,7 @@ class Loss(Part, frozen=True, kw_only=True):
             require(
                 self.cross_entropy > 0,
                 "loss.ohem chooses the pixels of the cross entropy but loss.cross_entropy is 0",
-                "give the cross entropy a weight, or leave out loss.ohem",
+                "give loss.cross_entropy a weight, or leave out loss.ohem",
             )
             require(
                 self.normalize == "valid",
@@ -208,9 +208,9 @@ class Loss(Part, frozen=True, kw_only=True):
 
 @cache
 def _terms_with_fields() -> tuple[tuple[type[Term], dict[str, str]], ...]:
-    """Our terms whose weight is a field of `Loss`, in the order of these fields, and the fields of their options.
+    """The built-in terms whose weight is a field of `Loss`, in the order of the fields, with their options' fields.
 
-    Others of ours are in `Loss.terms`, like those of a stranger.
+    Other built-in terms are in `Loss.terms`, like those of other packages.
     """
     fields, own = Loss.__struct_fields__, TERMS.own()
     return tuple(
@@ -221,5 +221,5 @@ def _terms_with_fields() -> tuple[tuple[type[Term], dict[str, str]], ...]:
 
 
 def _field(term: str, option: str) -> str:
-    """The field of `Loss` that holds an option: `focal_gamma`, or `label_smoothing` where no other term has that."""
+    """The field of `Loss` for a term's option: `focal_gamma`, or `label_smoothing` without the prefix."""
     return f"{term}_{option}" if f"{term}_{option}" in Loss.__struct_fields__ else option

@@ -1,7 +1,7 @@
-"""What a network is: a frozen struct per model family, no torch.
+"""The base of network specs: one frozen struct per model family, without torch.
 
-A family registers its spec; the spec's tag (`family`) is what TOML says, and what selects the network in
-`pixelwise.models`. Ours are in `pixelwise.recipes.families`.
+A family registers its spec; the tag of the spec (`family`) identifies the family in TOML and selects the network in
+`pixelwise.models`. The built-in families are in `pixelwise.recipes.families`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
 
 
 class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a uint8 image becomes the network's input: `(image / 255 - mean) / std`.
+    """Normalisation of a uint8 image for the network: `(image / 255 - mean) / std`.
 
     Attributes:
-        mean: Per channel, of values in 0..1: RGB, or the channels that `data.channels` names. As many
-            numbers as the network has input channels.
-        std: Likewise.
+        mean: Mean of each input channel, for values in 0..1: RGB, or the channels listed in `data.channels`. Its
+            length is the number of the network's input channels.
+        std: Standard deviation of each input channel, on the same scale.
     """
 
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
@@ -38,7 +38,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise RecipeError(
                 "R203",
                 f"model.preprocessing has {len(self.mean)} means and {len(self.std)} standard deviations",
-                "give one of each per input channel, for example three for RGB",
+                "give one mean and one standard deviation per input channel, for example three of each for RGB",
             )
 
     @property
@@ -51,51 +51,51 @@ IMAGENET = Preprocessing(mean=IMAGENET_MEAN, std=IMAGENET_STD)
 
 
 class Described(Protocol):
-    """The recipe that a network is part of, as far as the network's own rules look at it."""
+    """The recipe that a network is part of, reduced to the sections that a family's rules can check."""
 
     @property
     def data(self) -> Data:
-        """Which images the network gets."""
+        """The `data` section."""
         ...
 
     @property
     def augment(self) -> Augment:
-        """What is done to them in training."""
+        """The `augment` section."""
         ...
 
     @property
     def sampling(self) -> Sampling:
-        """How many of them it gets at a time."""
+        """The `sampling` section."""
         ...
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="family"):
-    """Base of the specs: immutable, unknown fields refused, told apart by `family`.
+    """Base of the specs: immutable, unknown fields refused, identified by `family`.
 
-    A family is a subclass with a `tag`, registered by `register_spec`, and a function that builds its network,
-    registered by `pixelwise.models.building.builds`. A field `encoder` names one of `pixelwise.backbones.building`.
+    A family consists of a subclass with a `tag`, registered by `register_spec`, and a function that builds its network,
+    registered by `pixelwise.models.building.builds`. A field `encoder` names an encoder of
+    `pixelwise.backbones.building`.
 
     Attributes:
-        preprocessing: How a uint8 image becomes the network's input.
+        preprocessing: Normalisation of the input.
     """
 
     preprocessing: Preprocessing = IMAGENET
 
     @property
     def family(self) -> str:
-        """The tag of its class, such as `fcn`."""
+        """The tag of the family, such as `fcn`."""
         return family_of(type(self))
 
     @property
     def encoder_name(self) -> str | None:
-        """Name of the encoder, or of the variant of a network without one; None for a network of one piece."""
+        """Name of the encoder, or of the variant for a network without one; None if it has neither."""
         return getattr(self, "encoder", None) or getattr(self, "variant", None)
 
     def check(self, recipe: Described) -> None:
-        """Refuse a recipe that a network of this family cannot be trained with; a family without rules takes any.
+        """Refuse a recipe that a network of this family cannot be trained with; called whenever a recipe is created.
 
-        Args:
-            recipe: The whole recipe; called whenever one is made.
+        The default accepts any recipe.
 
         Raises:
             RecipeError: R203, with the field and a way out.
@@ -103,20 +103,20 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 SPECS: Registry[type[Spec]] = Registry("model family", RecipeError, "R235", built_in=("pixelwise.recipes.families",))
-"""Family -> type of its spec."""
+"""Spec types by family."""
 
 AnySpec = TypeVar("AnySpec", bound=Spec)
 
 
 def register_spec(spec: type[AnySpec]) -> type[AnySpec]:
-    """Register a model family: a decorator for its spec.
+    """Register a model family by decorating its spec.
 
     Raises:
-        TypeError: It is no subclass of `Spec`.
-        RecipeError: R234, the tag is another family's.
+        TypeError: The class is not a subclass of `Spec`.
+        RecipeError: R234, another family has the same tag.
     """
     if not (isinstance(spec, type) and issubclass(spec, Spec)):
-        raise TypeError(f"{spec!r} is no subclass of {Spec.__name__}")
+        raise TypeError(f"{spec!r} is not a subclass of {Spec.__name__}")
     SPECS.add(family_of(spec), spec)
     return spec
 

@@ -1,8 +1,7 @@
-"""Recipe: everything that decides what a run computes, as frozen data.
+"""The recipe: everything that determines what a run computes, as frozen data.
 
-All sizes are (height, width). A recipe is plain data: it can be listed, compared, hashed, written
-as TOML and read back without importing torch. Its parts are in the modules `*_parts` and are imported
-from here.
+All sizes are (height, width). A recipe is plain data: it can be listed, compared, hashed, written as TOML and read back
+without importing torch. Its sections are defined in the other modules of this package and re-exported here.
 """
 
 from __future__ import annotations
@@ -67,13 +66,13 @@ class Recipe(Part, frozen=True, kw_only=True):
     """A complete, resolved description of one run.
 
     Attributes:
-        name: Unique name; for a published row the id in the published table.
-        summary: One line.
-        quantization: Trained with 8-bit weights and activations: `edgeai-8bit` (TI's: symmetric, per tensor,
-            power-of-two scales), `x86-8bit` or `xnnpack-8bit` (per-channel weights, zero points); begin with a float
-            result, as a stage or with `--from RUN`.
-        stages: What is trained before, in this order.
-        notes: Deviations and remarks.
+        name: Unique name; for a published row, the id in the published table.
+        summary: One-line description.
+        quantization: Scheme of quantization-aware training with int8 weights and activations: `edgeai-8bit` (TI's:
+            symmetric, per tensor, power-of-two scales), `x86-8bit` or `xnnpack-8bit` (per-channel weights, zero
+            points). Begin with a float result: a stage, or the weights of another run.
+        stages: Trainings that precede this one, in order.
+        notes: Deviations from the source and other remarks.
     """
 
     name: Annotated[str, role(Role.NAME)]
@@ -100,24 +99,24 @@ class Recipe(Part, frozen=True, kw_only=True):
         names = [stage.name for stage in self.stages]
         require(
             len(set(names)) == len(names),
-            f"stages: the names are {', '.join(names)}; expected different ones",
-            "each stage has a folder of its own",
+            f"stages: the names are {', '.join(names)}; expected unique names",
+            "rename the stages, because each one has a folder of its own",
         )
         self._require_registered_family()
         self.model.check(self)
         if self.data.multilabel:
             self._require_binary_terms()
         bands, normalised = self.data.bands, self.model.preprocessing.in_channels
-        # Three are what every recipe begins with: for other bands they are measured when the data is opened.
+        # Every recipe begins with three values; for other bands they are measured when the data is opened.
         require(
             normalised in (bands, 3),
             f"{'images are read as RGB' if self.data.channels is None else f'data.channels takes {bands} bands'}, "
             f"model.preprocessing is for {normalised}",
-            "name as many bands in data.channels as model.preprocessing has values; left out, they are measured",
+            "give data.channels and model.preprocessing the same length; left out, the latter is measured",
         )
         require(
             bands == 3 or self.augment.photometric == "none",
-            f"augment.photometric is {self.augment.photometric}, which turns hues of RGB; the network gets {bands} "
+            f"augment.photometric is {self.augment.photometric}, which needs RGB; the network receives {bands} "
             f"channel{'s' if bands > 1 else ''}",
             "set augment.photometric=none; brightness, contrast and channel_gain work for any channels",
         )
@@ -131,24 +130,24 @@ class Recipe(Part, frozen=True, kw_only=True):
                 )
 
     def _require_registered_family(self) -> None:
-        """Without its family's name the recipe could be written to a file, and not be read again."""
+        """Refuse an unregistered family: the recipe could be written to a file but not read back."""
         spec = type(self.model)
         require(
             SPECS.get(self.model.family) is spec,
             f"model is a {spec.__module__}.{spec.__qualname__}, which is not registered as a model family",
-            "decorate its class with pixelwise.recipes.schema.model.register_spec, and give it a tag of its own",
+            "decorate the class with pixelwise.recipes.schema.model.register_spec and give it a tag of its own",
         )
 
     def _require_binary_terms(self) -> None:
-        """What has no meaning where a pixel may belong to several classes."""
+        """Refuse settings that are undefined if a pixel can belong to several classes."""
         self.loss.require_labels(multilabel=True)
         loss, augment = self.loss, self.augment
         named = isinstance(loss.class_weights, str) and loss.class_weights not in ("none", "inverse-sqrt")
         cases = (
-            (loss.ohem is not None, "loss.ohem", "loss.ohem=null; loss.focal is a milder kind of mining"),
+            (loss.ohem is not None, "loss.ohem", "loss.ohem=none; loss.focal is a milder alternative"),
             (named, f"loss.class_weights={loss.class_weights}", "loss.class_weights=inverse-sqrt, none or a list"),
             (augment.mix == "classmix", "augment.mix=classmix", "augment.mix=cutmix or none"),
-            (augment.max_class_share is not None, "augment.max_class_share", "augment.max_class_share=null"),
+            (augment.max_class_share is not None, "augment.max_class_share", "augment.max_class_share=none"),
             (augment.rotate_label != IGNORE, "augment.rotate_label", f"augment.rotate_label={IGNORE}"),
         )
         for wrong, name, instead in cases:
@@ -159,36 +158,36 @@ class Recipe(Part, frozen=True, kw_only=True):
             )
 
     def hash(self) -> str:
-        """SHA-256, hexadecimal, of the canonical JSON form of what decides the result.
+        """Hexadecimal SHA-256 of the canonical JSON of everything that determines the result.
 
-        Left out are texts, what was published, data loading, checkpoints, colours of overlays, fields that
-        have their default (so a new field changes no hash), and what a run fills in about a known data set:
+        It excludes texts, the published result, data loading, checkpoints, overlay colours, fields at their defaults
+        (so a new field does not change any hash), and the facts about a known data set that a run fills in, so that
         training an unmodified recipe keeps its hash.
         """
-        import hashlib  # 6 ms that listing recipes does not need
+        import hashlib  # takes 6 ms, which listing recipes can save
 
         return hashlib.sha256(msgspec.json.encode(_deciding(self), order="sorted")).hexdigest()
 
 
 def to_plain(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as nested dicts, lists and scalars, without unset (None) values: what TOML holds."""
+    """The recipe as nested dicts, lists and scalars without unset (None) values, as in TOML."""
     return without_unset(msgspec.to_builtins(recipe))
 
 
 def without_unset(plain: Any) -> Any:
-    """Plain data without the None values of its dicts: TOML has none."""
+    """Plain data without the None values of its dicts, which TOML cannot represent."""
     if isinstance(plain, dict):
         return {key: without_unset(item) for key, item in plain.items() if item is not None}
     return [without_unset(item) for item in plain] if isinstance(plain, (list, tuple)) else plain
 
 
 def fields_with(*roles: Role) -> tuple[str, ...]:
-    """Paths of the fields and sections of a recipe that have one of these roles, such as `data.workers`."""
+    """Paths of the fields and sections of a recipe that have at least one of these roles, such as `data.workers`."""
     return paths_with(Recipe, *roles)
 
 
 def with_fields_of(recipe: Recipe, other: Recipe, *roles: Role) -> Recipe:
-    """A recipe with another one's values of the fields that have one of these roles; no section may have one."""
+    """A recipe with another recipe's values in the fields that have these roles; no section may have one of them."""
     for path in fields_with(*roles):
         section, _, field = path.partition(".")
         value = getattr(getattr(other, section), field)
@@ -198,16 +197,16 @@ def with_fields_of(recipe: Recipe, other: Recipe, *roles: Role) -> Recipe:
 
 
 def changed_values(recipe: Recipe) -> dict[str, Any]:
-    """The plain recipe without what only repeats a default; each network has its family."""
+    """The plain recipe without values that equal their defaults; the family of the network is always included."""
     return _changed(recipe)
 
 
 def _deciding(recipe: Recipe) -> dict[str, Any]:
-    """The plain recipe without what changes no result or only repeats defaults or what the data set implies."""
+    """The plain recipe without values that do not affect the result, are defaults or follow from the data set."""
     plain = without(_changed(recipe), fields_with(Role.TEXT, Role.CLAIM, Role.OPERATIONAL, Role.DISPLAY))
     if "initialize" in plain:
         plain["initialize"] = recipe.initialize.encoder
-        # The path of a run says nothing about its weights; which recipe they come from does.
+        # The path of a run does not identify its weights, but their recipe does.
         if recipe.initialize.recipe is not None or recipe.initialize.run is not None:
             plain["initialize"] = [recipe.initialize.encoder, recipe.initialize.recipe or recipe.initialize.run]
     data = plain.setdefault("data", {})

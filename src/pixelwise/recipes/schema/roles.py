@@ -1,4 +1,4 @@
-"""What a field of a recipe is for: said at the field, read here by everything that treats fields unlike.
+"""Roles of recipe fields, which are declared in the fields' annotations and decide how the fields are treated.
 
 workers: Annotated[int | None, role(Role.OPERATIONAL)] = None
 """
@@ -15,58 +15,58 @@ import msgspec
 
 
 class Role(StrEnum):
-    """Why a field does not decide what is trained, or decides it in a way of its own.
+    """The reason why a field does not determine what is trained, or does so in a special way.
 
-    A field without a role decides what is trained. A role of a section is that of all its fields.
+    A field without a role determines what is trained. The role of a section applies to all its fields.
     """
 
     NAME = "name"
-    """What the recipe is called."""
+    """The name of the recipe."""
     TEXT = "text"
-    """Words for people."""
+    """Text for readers."""
     CLAIM = "claim"
-    """What was published of the recipe; a changed recipe loses it."""
+    """The published result of the recipe, which a changed recipe loses."""
     OPERATIONAL = "operational"
-    """How the machine is used: no number that is trained or scored depends on it."""
+    """Use of the machine, which affects neither weights nor scores."""
     DISPLAY = "display"
-    """How results look."""
+    """Appearance of results."""
     CHANCE = "chance"
-    """Which of many equally good runs it is."""
+    """Random choice among equally good runs."""
     TOLERANCE = "tolerance"
-    """Which faults of the data are let pass."""
+    """Errors of the data that are accepted."""
     LENGTH = "length"
-    """When training ends; a run may be continued with another one."""
+    """Length of training, which may be changed when a run is resumed."""
     START = "start"
-    """Where the weights come from."""
+    """Source of the initial weights."""
     PLACE = "place"
-    """Where something lies on this machine."""
+    """Path on this machine."""
     FROM_DATA = "from data"
-    """What a run fills in from its data where the recipe leaves it open."""
+    """Value that a run fills in from its data if the recipe leaves it open."""
 
 
 def role(*roles: Role) -> msgspec.Meta:
-    """What a field's annotation says of its roles."""
+    """Annotation that gives a field these roles."""
     return msgspec.Meta(extra={"roles": frozenset(roles)})
 
 
 @cache
 def paths_with(kind: type[msgspec.Struct], *roles: Role) -> tuple[str, ...]:
-    """Fields and sections of a struct that have one of these roles, as `data.workers` or `checkpoints`.
+    """Paths of a struct's fields and sections that have at least one of these roles: `data.workers`, `checkpoints`.
 
     Args:
-        kind: A recipe, or a section of one.
-        *roles: The roles.
+        kind: Type of a recipe or of a section.
+        *roles: Roles to look for.
     """
     return tuple(_paths(kind, frozenset(roles), ""))
 
 
 def is_in(path: str, paths: tuple[str, ...]) -> bool:
-    """Whether a field is one of `paths` or in one of the sections among them."""
+    """Whether a field is one of `paths` or belongs to a section among them."""
     return any(path == one or path.startswith(f"{one}.") for one in paths)
 
 
 def without(plain: dict[str, Any], paths: tuple[str, ...]) -> dict[str, Any]:
-    """A plain recipe, or a section of one, without the fields and sections at these paths."""
+    """A plain recipe or section without the fields and sections at these paths."""
     inner: dict[str, tuple[str, ...]] = {}
     for path in paths:
         head, _, rest = path.partition(".")
@@ -76,7 +76,7 @@ def without(plain: dict[str, Any], paths: tuple[str, ...]) -> dict[str, Any]:
 
 
 def bare(annotation: Any) -> Any:
-    """The type of a field without what else its annotation says."""
+    """The type in a field's annotation, without its metadata."""
     return typing.get_args(annotation)[0] if typing.get_origin(annotation) is typing.Annotated else annotation
 
 

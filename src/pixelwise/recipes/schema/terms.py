@@ -1,7 +1,7 @@
-"""What a term of the loss is: a frozen struct of its weight and its options, no torch.
+"""The base of loss terms: frozen structs of a weight and options, without torch.
 
-A term registers its struct; the name it registers is what TOML says. The function that computes it is registered for
-the struct by `pixelwise.losses.term.computes`, and is imported when a training begins. Ours are in
+A term registers its struct under the name used in TOML. The function that computes it is registered for the struct by
+`pixelwise.losses.term.computes`, and is imported when training begins. The built-in terms are in
 `pixelwise.recipes.terms`.
 """
 
@@ -23,13 +23,13 @@ class Term(Part, frozen=True, kw_only=True):
     """Base of the terms: immutable, unknown fields refused. A subclass adds its options, each with a default.
 
     Attributes:
-        weight: What the term is multiplied by before it is added to the others; 0 is off.
-        name: The name it is registered under.
-        single_label: Whether it is defined where a pixel has one class.
-        multi_label: Whether it is defined where a pixel may have several classes, or none (`data.multilabel`).
-        full_size: Whether it always compares at the size of the labels, whatever `loss.compare_at` says.
-        needs_classes: Whether it needs to know which classes each image of a batch holds. They are looked up by who
-            loads the batch, since asking for them later would wait for a GPU. Only for one class per pixel.
+        weight: Factor of the term in the sum of all terms; 0 is off.
+        name: Name under which the term is registered.
+        single_label: Whether the term is defined for pixels of exactly one class.
+        multi_label: Whether it is defined for pixels of several classes or none (`data.multilabel`).
+        full_size: Whether it is always computed at the size of the labels, regardless of `loss.compare_at`.
+        needs_classes: Whether it needs the set of classes in each image of a batch. The data loader determines them,
+            because looking them up later would have to wait for the GPU. Only for one class per pixel.
     """
 
     name: ClassVar[str] = ""
@@ -42,23 +42,25 @@ class Term(Part, frozen=True, kw_only=True):
 
 
 TERMS: Registry[type[Term]] = Registry("loss term", RecipeError, "R274", built_in=("pixelwise.recipes.terms",))
-"""Name -> struct of a term."""
+"""Term structs by name."""
 AnyTerm = TypeVar("AnyTerm", bound=Term)
 
 
 def register_term(name: str) -> Callable[[type[AnyTerm]], type[AnyTerm]]:
-    """Register a term under a name: a decorator for its struct.
+    """Register a loss term under a name by decorating its struct.
 
     Raises:
-        TypeError: It is no subclass of `Term`, an option has no default, or the name is no plain word.
+        TypeError: The class is not a subclass of `Term`, an option has no default, or the name is not a plain word.
         RecipeError: R234, another term has the name.
     """
 
     def register(term: type[AnyTerm]) -> type[AnyTerm]:
         if not (isinstance(term, type) and issubclass(term, Term)):
-            raise TypeError(f"{term!r} is no subclass of {Term.__name__}")
+            raise TypeError(f"{term!r} is not a subclass of {Term.__name__}")
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
-            raise TypeError(f"'{name}' cannot name a loss term; expected letters, digits, - and _")
+            raise TypeError(
+                f"loss term '{name}': expected a name of letters, digits, - and _ that starts with a letter"
+            )
         required = [field.name for field in msgspec.structs.fields(term) if field.required]
         if required:
             raise TypeError(f"{term.__name__}.{required[0]} has no default; every option of a loss term needs one")
@@ -70,14 +72,15 @@ def register_term(name: str) -> Callable[[type[AnyTerm]], type[AnyTerm]]:
 
 
 def term_from_plain(name: str, options: Any) -> Term:
-    """The term of that name with its weight and options.
+    """The term of this name with its weight and options.
 
     Args:
-        name: As it was registered.
-        options: A mapping as TOML gives it, or the struct itself.
+        name: Registered name of the term.
+        options: Mapping of options as read from TOML, or the term itself.
 
     Raises:
-        RecipeError: R274, there is no such term; R202, it has no such option; R203, an option is wrong.
+        RecipeError: R274, there is no such term; R202, the term has no such option; R203, the value of an option is
+            not valid.
     """
     kind, where = TERMS.find(name, f"loss.terms.{name}: "), f"loss.terms.{name}"
     if isinstance(options, kind):

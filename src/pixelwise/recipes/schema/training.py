@@ -1,4 +1,4 @@
-"""The parts of a recipe that say how weights come about: optimizer, schedule, sampling, selection, stages."""
+"""The sections on training, such as optimizer, schedule, precision, sampling, selection, checkpoints and stages."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from pixelwise.storage.names import problem_of
 
 
 class Group(Part, frozen=True, kw_only=True):
-    r"""Parameters that learn or decay at another rate than the others.
+    r"""A group of parameters with its own learning rate or weight decay.
 
     Attributes:
         pattern: Regular expression that is searched for in the names of the parameters, such as `^head\.`.
-        lr: Factor on the learning rate; 0 holds the parameters fixed (not the statistics of normalisations).
-        weight_decay: Theirs; None: the optimizer's. `decay_all` holds for it, too.
+        lr: Factor on the learning rate; 0 freezes the parameters (but not the statistics of normalisation layers).
+        weight_decay: Weight decay of the group; None uses the optimizer's. `decay_all` applies to it as well.
     """
 
     pattern: str
@@ -39,7 +39,7 @@ class Group(Part, frozen=True, kw_only=True):
         except re.error as error:
             raise RecipeError(
                 "R203",
-                f"optimizer.groups: '{self.pattern}' is no regular expression: {error}",
+                f"optimizer.groups: '{self.pattern}' is not a regular expression: {error}",
                 r"for example ^head\. for everything in the head",
             ) from error
         require_at_least(0, f"lr of the group '{self.pattern}'", self.lr, "it is a factor, for example 10")
@@ -47,22 +47,22 @@ class Group(Part, frozen=True, kw_only=True):
 
 
 class Optimizer(Part, frozen=True, kw_only=True):
-    """Optimizer and its settings.
+    """The optimizer and its settings.
 
     Attributes:
-        kind: `sgd` (with momentum), `adam` (weight decay coupled, as L2) or `adamw` (decoupled).
+        kind: `sgd` (with momentum), `adam` (coupled weight decay, as L2 penalty) or `adamw` (decoupled weight decay).
         lr: Base learning rate.
-        lr_batch: Images per step that `lr` is meant for: with another number it grows or shrinks in
-            proportion; None: `lr` is used as it is.
-        groups: Parameters with rates of their own; of several patterns that fit a name the first counts.
-        layer_decay: Factor on the learning rate per block of the encoder, counted from its end: the last
-            block's rate is the head's times this, the one's before times its square; 1 is off. Blocks of timm's
-            networks are those that timm itself counts for this.
-        momentum: For `sgd`.
-        betas: For `adam` and `adamw`.
-        weight_decay: Of all parameters, or of weights with two or more dimensions only, see next.
-        decay_all: Whether biases, normalisation and activation slopes decay too.
-        clip_norm: Largest L2 norm of the gradient; None: no clipping.
+        lr_batch: Images per step that `lr` refers to; for another effective batch size the rate is scaled in
+            proportion. None uses `lr` unchanged.
+        groups: Parameter groups with their own learning rate or weight decay; the first matching pattern counts.
+        layer_decay: Factor on the learning rate per block of the encoder, counted from its end: the last block has the
+            head's rate times this factor, the block before it times the square; 1 is off. Blocks of timm's networks
+            are those that timm itself defines for this purpose.
+        momentum: Momentum of `sgd`.
+        betas: Decay rates of the moment estimates of `adam` and `adamw`.
+        weight_decay: Weight decay, applied to weights with two or more dimensions, or to all parameters (`decay_all`).
+        decay_all: Whether biases, normalisation parameters and activation slopes decay too.
+        clip_norm: Maximum L2 norm of the gradient; None disables clipping.
     """
 
     kind: Literal["sgd", "adam", "adamw"] = "adamw"
@@ -93,32 +93,32 @@ class Optimizer(Part, frozen=True, kw_only=True):
 
 
 class Schedule(Part, frozen=True, kw_only=True):
-    """Length of training and the learning rate's course.
+    """Length of training and learning-rate schedule.
 
     Attributes:
         epochs: Passes over the training split; exactly one of `epochs` and `iterations` is set.
-        iterations: Optimizer steps.
-        kind: `constant`; `step`: times `gamma` at every milestone; `poly`: (1 - t)^power; `cosine`: half a
-            cosine; t runs from 0 to 1 over what `decay_from` says; `one-cycle`: half a cosine up from
-            1 / `start_divisor` over the first `rise` of all steps, another one down to 1 / (`start_divisor` x
-            `end_divisor`) at the last step (Smith, arXiv:1708.07120; momentum stays).
-        per: `iteration`: the rate follows its course at every step; `epoch`: it is constant within an epoch.
-        milestones: For `step`, in epochs; none: every `step_epochs`.
-        step_epochs: For `step`.
-        gamma: For `step`.
-        power: For `poly`.
-        rise: For `one-cycle`.
-        start_divisor: For `one-cycle`.
-        end_divisor: For `one-cycle`.
-        min_lr_ratio: `poly` and `cosine` end at this share of the base rate.
-        min_lr: They end at this rate, whatever the factor of a group of parameters; None: at `min_lr_ratio`.
-        warmup_iterations: Length of the rise at the start, in steps.
-        warmup_epochs: In epochs; at most one of the two is set.
-        warmup_ratio: Share of the base rate at which the rise starts.
-        warmup: Its form, r from 0 to 1: `linear`: ratio + (1 - ratio) r; `proportional`: r, at least the
-            ratio; `exponential`: ratio^(1 - r); `constant`: the ratio.
-        decay_from: `warm-up`: t starts where the warm-up ends; `start`: t counts the steps of the
-            warm-up, too, and the first step after it is the first one that decays.
+        iterations: Number of optimizer steps; exactly one of `epochs` and `iterations` is set.
+        kind: Shape of the schedule. `constant`; `step`: multiplied by `gamma` at every milestone; `poly`:
+            (1 - t)^power; `cosine`: half a cosine, where t runs from 0 to 1 from the point that `decay_from` names;
+            `one-cycle`: half a cosine up from 1 / `start_divisor` over the first `rise` of all steps, another one down
+            to 1 / (`start_divisor` x `end_divisor`) at the last step (Smith, arXiv:1708.07120; momentum is constant).
+        per: `iteration` updates the learning rate at every step; `epoch` keeps it constant within an epoch.
+        milestones: Epochs at which the rate of `step` drops; if empty, every `step_epochs`.
+        step_epochs: Epochs between two drops of `step`, if `milestones` is empty.
+        gamma: Factor of each drop of `step`.
+        power: Exponent of `poly`.
+        rise: Fraction of all steps in which `one-cycle` rises.
+        start_divisor: Base rate / initial rate of `one-cycle`.
+        end_divisor: Initial rate / final rate of `one-cycle`.
+        min_lr_ratio: Final rate of `poly` and `cosine` as a fraction of the base rate.
+        min_lr: Final rate of `poly` and `cosine`, the same for every parameter group; None uses `min_lr_ratio`.
+        warmup_iterations: Length of the warm-up in steps.
+        warmup_epochs: Length of the warm-up in epochs; at most one of the two lengths is set.
+        warmup_ratio: Fraction of the base rate at which the warm-up starts.
+        warmup: Shape of the warm-up, with r running from 0 to 1: `linear`: ratio + (1 - ratio) r; `proportional`: r,
+            but at least the ratio; `exponential`: ratio^(1 - r); `constant`: the ratio.
+        decay_from: Start of t in `kind`. `warm-up`: the end of the warm-up; `start`: the first step of training, so t
+            also counts the warm-up's steps, and the first step after the warm-up already decays.
     """
 
     epochs: Annotated[int | None, role(Role.LENGTH)] = None
@@ -152,7 +152,7 @@ class Schedule(Part, frozen=True, kw_only=True):
         require_at_least(1, name, length, "for example 100")
         require(
             all(later > earlier for earlier, later in itertools.pairwise((0, *self.milestones))),
-            f"schedule.milestones is {list(self.milestones)}; expected growing numbers of epochs",
+            f"schedule.milestones is {list(self.milestones)}; expected increasing epochs of 1 or more",
             "for example [100, 200]",
         )
         require_at_least(1, "schedule.step_epochs", self.step_epochs, "for example 100")
@@ -175,26 +175,28 @@ class Schedule(Part, frozen=True, kw_only=True):
             not (self.warmup_iterations and self.warmup_epochs),
             f"schedule.warmup_iterations is {self.warmup_iterations} and schedule.warmup_epochs is "
             f"{self.warmup_epochs}; expected at most one of them",
-            "set the other one to 0",
+            "set one of them to 0",
         )
         require(
             self.warmup != "exponential" or self.warmup_ratio > 0,
             f"schedule.warmup is exponential and schedule.warmup_ratio is {self.warmup_ratio}; expected more than 0",
-            "an exponential rise cannot start from nothing; for example 0.001",
+            "an exponential warm-up cannot start from 0; for example schedule.warmup_ratio=0.001",
         )
         require(
             self.kind != "one-cycle" or not (self.warmup_iterations or self.warmup_epochs),
-            "schedule.kind is one-cycle, which has a rise of its own, and a warm-up is set, too",
-            "leave the warm-up out; schedule.rise is the length of the rise",
+            "schedule.kind is one-cycle, which includes a warm-up, but schedule.warmup_iterations or "
+            "schedule.warmup_epochs is set too",
+            "leave them out; schedule.rise is the length of the one-cycle's warm-up",
         )
 
 
 class Ema(Part, frozen=True, kw_only=True):
-    """Exponential moving average of the weights, which is what gets evaluated and saved as result.
+    """Exponential moving average of the weights, which is evaluated and saved as the result.
 
     Attributes:
-        decay: After t steps the average keeps min(decay, (1 + t) / (10 + t)) of itself.
-        ramp: If set, it keeps decay * (1 - exp(-(t - 1) / ramp)) instead: nothing at the first step (ModelTC/EOD).
+        decay: Decay of the average; after t steps it is min(decay, (1 + t) / (10 + t)).
+        ramp: If set, the decay after t steps is decay * (1 - exp(-(t - 1) / ramp)) instead, which is 0 at the first
+            step (ModelTC/EOD).
     """
 
     decay: float = 0.999
@@ -207,17 +209,17 @@ class Ema(Part, frozen=True, kw_only=True):
 
 
 class Precision(Part, frozen=True, kw_only=True):
-    """Number formats and memory layout; none of them changes what is computed beyond rounding.
+    """Data type, memory layout and compilation, which change the results only by rounding.
 
     Attributes:
-        dtype: `float32`, or `bfloat16` autocast. `auto`: before the first step a few steps are timed in each format
-            and layout, and the run's recipe gets the fastest; on a CPU the fastest of float32, and the log says what
-            bfloat16 would save.
-        channels_last: Keep activations in NHWC layout; with `dtype` `auto` it is chosen.
-        compile: Compile the network with `torch.compile`, which takes minutes at the start.
-        cuda_graphs: Let the compiled network be recorded as CUDA graphs and replayed, so that small networks do not
-            wait for the host to launch their kernels. On GPUs only; every size of image is recorded once, so it
-            belongs to recipes with `augment.crop` or `augment.resize`.
+        dtype: `float32`, `bfloat16` (autocast) or `auto`, which times a few steps in each data type and layout before
+            training and writes the fastest into the run's recipe. On a CPU, `auto` chooses among the float32 layouts
+            only, and the log states what bfloat16 would save.
+        channels_last: Whether activations are in NHWC layout; chosen automatically if `dtype` is `auto`.
+        compile: Whether to compile the network with `torch.compile`, which takes minutes at the start.
+        cuda_graphs: Whether to record the compiled network as CUDA graphs and replay them, so that small networks do
+            not wait for the host to launch their kernels. GPUs only; each image size is recorded once, so it suits
+            recipes with `augment.crop` or `augment.resize`.
     """
 
     dtype: Literal["float32", "bfloat16", "auto"] = "float32"
@@ -228,7 +230,7 @@ class Precision(Part, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         require(
             self.compile or not self.cuda_graphs,
-            "precision.cuda_graphs is set without precision.compile; what is recorded is the compiled network",
+            "precision.cuda_graphs is set without precision.compile, but only a compiled network can be recorded",
             "set precision.compile=true too, or leave precision.cuda_graphs off",
         )
 
@@ -238,10 +240,10 @@ class Sampling(Part, frozen=True, kw_only=True):
 
     Attributes:
         batch_size: Images per forward pass.
-        accumulate: Forward passes per optimizer step; the effective batch is the product.
-        drop_last: Drop an incomplete last batch. A last batch of a single image is dropped anyway
-            (and said so): batch normalisation cannot learn from it.
-        seed: Of initial weights, order, augmentation and dropout.
+        accumulate: Forward passes per optimizer step; the effective batch size is the product of the two.
+        drop_last: Whether to drop an incomplete last batch. A last batch of a single image is always dropped (with a
+            message), because batch normalisation cannot be trained with it.
+        seed: Seed of initial weights, order, augmentation and dropout.
     """
 
     batch_size: int
@@ -256,17 +258,17 @@ class Sampling(Part, frozen=True, kw_only=True):
 
 
 class Selection(Part, frozen=True, kw_only=True):
-    """Which weights are the result of the run.
+    """Selection of the weights that are the result of the run, and early stopping.
 
     Attributes:
-        weights: `best` mIoU on `split`, or the `last` ones.
-        split: The split that is evaluated during training.
-        every_epochs: Evaluate after every so many epochs; 0: never.
-        protocol: Named protocol of these evaluations; None: the recipe's first.
-        patience: Training ends early after so many evaluations in a row without an improvement; None:
-            it never does.
-        min_delta: Percentage points of mIoU that an evaluation has to be above the last improvement to
-            be one itself. Which weights are the best does not depend on it.
+        weights: `best` selects the weights with the highest mIoU on `split`, `last` those of the last step.
+        split: Split to evaluate during training.
+        every_epochs: Epochs between two evaluations; 0 disables them.
+        protocol: Name of the protocol of these evaluations; None uses the recipe's first.
+        patience: Number of successive evaluations without an improvement after which training stops early; None
+            disables early stopping.
+        min_delta: Minimum gain over the last improvement, in percentage points of mIoU, for an evaluation to count as
+            an improvement. It does not affect which weights are the best.
     """
 
     weights: Literal["best", "last"] = "last"
@@ -280,27 +282,27 @@ class Selection(Part, frozen=True, kw_only=True):
         require_at_least(0, "selection.every_epochs", self.every_epochs, "0 never evaluates during training")
         require(
             self.weights == "last" or self.every_epochs > 0,
-            "selection.weights is 'best' but selection.every_epochs is 0: nothing is ever compared",
+            "selection.weights is 'best' but selection.every_epochs is 0, so there are no evaluations to compare",
             "set selection.every_epochs=1, or selection.weights=last",
         )
         require_at_least(1, "selection.patience", self.patience, "leave it out to train to the end")
         require_at_least(0, "selection.min_delta", self.min_delta, "percentage points, for example 0.1")
         require(
             self.patience is None or self.every_epochs > 0,
-            f"selection.patience is {self.patience} but selection.every_epochs is 0: nothing is ever compared",
-            "set selection.every_epochs=1",
+            f"selection.patience is {self.patience} but selection.every_epochs is 0, so there are no evaluations",
+            "set selection.every_epochs=1, or leave out selection.patience",
         )
         if self.protocol is not None:
             protocol(self.protocol)
 
 
 class Checkpoints(Part, frozen=True, kw_only=True):
-    """When the state of a run is saved. Saving changes no result.
+    """Saving of checkpoints, which does not affect the result.
 
     Attributes:
-        every_minutes: Save when so many minutes have passed since the last save.
-        every_steps: Save after every so many optimizer steps; None: by time only.
-        keep: How many of the newest to keep, besides the best one.
+        every_minutes: Minutes between two checkpoints.
+        every_steps: Optimizer steps between two checkpoints; None saves by time only.
+        keep: Number of latest checkpoints to keep, in addition to the best one.
     """
 
     every_minutes: float = 5.0
@@ -311,22 +313,22 @@ class Checkpoints(Part, frozen=True, kw_only=True):
         require(
             self.keep >= 2,
             f"checkpoints.keep is {self.keep}; expected 2 or more",
-            "the newest one may be damaged while it is being written; keep one before it",
+            "the latest checkpoint may be damaged while it is being written, so keep the one before it too",
         )
         require_positive("checkpoints.every_minutes", self.every_minutes, "for example 5")
         require_at_least(1, "checkpoints.every_steps", self.every_steps, "none saves by time only")
 
 
 class Initialize(Part, frozen=True, kw_only=True):
-    """Where the weights come from before the first step.
+    """Initial weights of the network.
 
     Attributes:
-        encoder: Pretrained weights of the encoder: timm's name with its tag (`resnet50c.gluon_in1k`), or a
-            model of the Hugging Face hub (`nvidia/mit-b0`); `none`: random.
-        licence: Of these weights, as their publisher states it.
-        original: What the authors of the published row began with, where that is something else.
-        recipe: Name of the recipe whose result the whole network begins with; None: of no recipe.
-        run: Folder of the run that the whole network begins with, of `recipe` where that is named.
+        encoder: Pretrained weights of the encoder: timm's name with its tag (`resnet50c.gluon_in1k`), or a model of the
+            Hugging Face hub (`nvidia/mit-b0`); `none` initialises randomly.
+        licence: Licence of these weights as stated by their publisher.
+        original: Initial weights of the published row's authors, if they differ.
+        recipe: Name of the recipe whose result initialises the whole network; None if there is none.
+        run: Folder of the run whose weights initialise the whole network; a run of `recipe`, if that is set.
     """
 
     encoder: str = "none"
@@ -337,11 +339,11 @@ class Initialize(Part, frozen=True, kw_only=True):
 
 
 class Stage(Part, frozen=True, kw_only=True):
-    """A complete training that comes before the recipe's own; what follows begins with its result.
+    """A complete training that precedes the recipe's own and initialises the next one with its result.
 
     Attributes:
-        name: Of its run folder, `stages/NAME` in that of the recipe.
-        overrides: How its recipe differs from the one it belongs to: `section.field=value`.
+        name: Name of the stage's run folder, `stages/NAME` in the recipe's run folder.
+        overrides: Changes that turn the recipe into the stage's own, of the form `section.field=value`.
     """
 
     name: str
@@ -350,6 +352,6 @@ class Stage(Part, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         require(
             re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.name) is not None and not problem_of(self.name),
-            f"stages: the name '{self.name}' cannot be that of a folder; expected small letters, digits and hyphens",
+            f"stages: '{self.name}' is not a valid folder name; expected lower-case letters, digits and hyphens",
             "for example encoder",
         )

@@ -1,4 +1,4 @@
-"""What the terms of the loss are: the options of each of ours, found by its name; no torch.
+"""The options of the built-in loss terms, without torch.
 
-The function of a term is in the module of the same name in `pixelwise.losses`.
+The function that computes a term is in the module of the same name in `pixelwise.losses`.
 """

@@ -11,7 +11,7 @@ class Boundary(Term, frozen=True, kw_only=True):
     """Cross entropy over the pixels near another class.
 
     Attributes:
-        width: A pixel counts if another class lies within this many rows and columns.
+        width: Maximum distance to another class, in rows and columns, of the pixels that count.
     """
 
     width: int = 3

@@ -11,11 +11,11 @@ from pixelwise.recipes.schema.terms import Term, register_term
 
 @register_term("cross_entropy")
 class CrossEntropy(Term, frozen=True, kw_only=True):
-    """Cross entropy over labelled pixels; of multi-label data the binary one, over pixels and classes.
+    """Cross entropy over labelled pixels; for multi-label data, binary cross entropy over pixels and classes.
 
     Attributes:
-        label_smoothing: Share of the target that is spread over all classes.
-        ohem: Over the hard pixels only; None: over all.
+        label_smoothing: Fraction of the target that is spread over all classes.
+        ohem: Online hard example mining; None uses all pixels.
     """
 
     multi_label: ClassVar[bool] = True

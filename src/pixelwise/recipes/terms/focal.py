@@ -10,7 +10,7 @@ from pixelwise.recipes.schema.terms import Term, register_term
 
 @register_term("focal")
 class Focal(Term, frozen=True, kw_only=True):
-    """Cross entropy in which well-classified pixels count less (arXiv:1708.02002); its alpha are the class weights.
+    """Cross entropy with down-weighted well-classified pixels (arXiv:1708.02002); the class weights serve as alpha.
 
     Attributes:
         gamma: Focusing exponent: how strongly well-classified pixels are down-weighted.

@@ -12,10 +12,10 @@ class Lovasz(Term, frozen=True, kw_only=True):
     """A surrogate of the mean IoU (arXiv:1705.08790).
 
     Attributes:
-        per_image: Take the IoU of each image instead of the batch's.
+        per_image: Whether to use the IoU of each image instead of the batch's.
     """
 
-    # Sorting for classes that are not there would cost far more than all else.
+    # Sorting for absent classes would cost far more than everything else.
     needs_classes: ClassVar[bool] = True
 
     per_image: bool = False
