@@ -86,7 +86,11 @@ class ArtefactModel(SegmentationModel):
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def failure(self, what: str) -> CheckpointError:
-        """Error K463 for an artefact whose runtime fails."""
+        """Error K463 for an artefact whose runtime fails.
+
+        Args:
+            what: What the runtime does, such as `fails on an input of (1, 3, 2, 3)`.
+        """
         return CheckpointError(
             "K463",
             f"{printable(self._path)}: {self.sidecar.runtime} {what}",
