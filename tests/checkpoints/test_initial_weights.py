@@ -56,7 +56,7 @@ else:
 
 
 class Hub(http.server.ThreadingHTTPServer):
-    """As much of the Hugging Face hub as downloading a file needs."""
+    """The part of the Hugging Face hub that downloading a file needs."""
 
     content: bytes = b""
 
@@ -200,7 +200,7 @@ Published = dict[str, dict[str, torch.Tensor]]
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Published:
-    """What timm gave as pretrained, by tag; random instead of downloaded."""
+    """Pretrained tensors from timm, by tag; random instead of downloaded."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     given: Published = {}
     create: Callable[..., torch.nn.Module] = timm.create_model

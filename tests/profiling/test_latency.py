@@ -8,7 +8,7 @@ from pixelwise.profiling.latency import Candidate, measure_latency
 
 
 class Watching(Observer):
-    """Notes the progress it is told."""
+    """Records the progress that it receives."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[int, int | None]] = []

@@ -1,4 +1,4 @@
-"""What `check_target` finds: targets that keep the network in memory, and do one thing wrong."""
+"""Faults that `check_target` finds in targets that keep the network in memory and do one thing wrong."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pixelwise.testing import check_target
 
 
 def in_memory(spoil: Callable[[np.ndarray], np.ndarray] = lambda outputs: outputs, extra: str = "") -> Target:
-    """A target whose file says nothing: the network stays where it is."""
+    """A target with an empty file: the network stays in memory."""
     kept: list[ExportedNetwork] = []
 
     def write(network: ExportedNetwork, folder: Path) -> list[Path]:

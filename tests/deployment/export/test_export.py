@@ -241,7 +241,7 @@ def test_an_artefact_that_differs_is_not_kept_unless_forced(tmp_path: Path, smal
 
 
 class Watching(Observer):
-    """Notes what it is told."""
+    """Records the phases that it receives."""
 
     def __init__(self) -> None:
         self.phases: list[str] = []

@@ -1,4 +1,4 @@
-"""Every family as an ONNX graph of any size; what cannot be one is said in a sentence."""
+"""Every family as a dynamic ONNX graph, and errors for networks that cannot be exported."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _(features: Tensor) -> Tensor:
 
 
 class Unknown(nn.Module):
-    """A layer that consists of it."""
+    """A layer that consists of the unknown operator."""
 
     def forward(self, features: Tensor) -> Tensor:
         """The same values."""

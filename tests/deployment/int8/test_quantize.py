@@ -164,7 +164,7 @@ def test_a_missing_package_names_the_extra(
 
 
 class Absent:
-    """A finder that says a package is not there."""
+    """A meta path finder that reports a package as missing."""
 
     def __init__(self, package: str) -> None:
         self.package = package

@@ -24,7 +24,7 @@ State = dict[str, Tensor]
 
 DEPTHS = {"resnet50c": (3, 4, 6, 3), "resnet101c": (3, 4, 23, 3)}
 CHANNELS = 8
-"""Of the heads here: the encoders are as large as they are."""
+"""Width of the heads in these tests; the encoders have their real size."""
 CLASSES = ("a", "b", "c")
 BINS = (1, 2, 3, 6)
 
