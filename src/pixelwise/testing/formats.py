@@ -69,7 +69,8 @@ def _check_recognition(format: Format, root: Path) -> None:
     if format.recognise is None:
         return
     tried = [one.name for one in recognised(root)]
-    _require(format.name in tried, format, f"does not recognise its own miniature; it is recognised by {tried}")
+    others = ", ".join(tried) or "none"
+    _require(format.name in tried, format, f"does not recognise its own miniature; formats that do: {others}")
     found = open_dataset(Data(), root).name
     _require(found == format.name, format, f"has a miniature that opens as '{found}' if no format is named")
     public = [name for name in tried if name != format.name and FORMATS[name].classes is not None]
