@@ -46,7 +46,7 @@ def test_equal_tensors_give_equal_files(tmp_path: Path):
 
 
 def test_a_file_the_checkpoint_lacks_is_named(tmp_path: Path):
-    with pytest.raises(CheckpointError, match=r"has no ema\.safetensors") as caught:
+    with pytest.raises(CheckpointError, match=r"step-00000001 .*ema\.safetensors.* model\.safetensors") as caught:
         save(tmp_path, 1).tensors("ema")
     assert caught.value.code == "K411"
 
@@ -78,10 +78,10 @@ def test_the_same_step_is_replaced_by_the_one_with_a_score(tmp_path: Path):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda path: (path / "model.safetensors").unlink(), r"model\.safetensors is missing"),
-        (lambda path: (path / "model.safetensors").write_bytes(b""), r"model\.safetensors has 0 bytes"),
-        (lambda path: (path / "manifest.json").unlink(), "writing it was never finished"),
-        (lambda path: (path / "manifest.json").write_text("{"), r"manifest\.json cannot be read"),
+        (lambda path: (path / "model.safetensors").unlink(), r"model\.safetensors"),
+        (lambda path: (path / "model.safetensors").write_bytes(b""), r"model\.safetensors .*\b0 bytes"),
+        (lambda path: (path / "manifest.json").unlink(), r"manifest\.json"),
+        (lambda path: (path / "manifest.json").write_text("{"), r"manifest\.json"),
     ],
 )
 def test_C4_damage_is_found_and_the_one_before_is_used(tmp_path: Path, damage, words: str):
@@ -94,7 +94,8 @@ def test_C4_damage_is_found_and_the_one_before_is_used(tmp_path: Path, damage, w
     newest = newest_checkpoint(tmp_path, lambda code, message: said.append(f"{code} {message}"))
     assert newest is not None
     assert newest.step == 1
-    assert "using step 1 instead" in said[0]
+    assert said[0].startswith("W401 ")
+    assert "step 1 " in said[0]
 
 
 def test_C4_one_flipped_bit_is_found(tmp_path: Path):
@@ -102,9 +103,9 @@ def test_C4_one_flipped_bit_is_found(tmp_path: Path):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"model\.safetensors has SHA-256 \w{12}\.\.\., expected"):
+    with pytest.raises(CheckpointError, match=r"model\.safetensors .*SHA-256 \w{12}\.\.\..* \w{12}\.\.\.\n"):
         open_checkpoint(path.parent)
-    with pytest.raises(CheckpointError, match="none of 1 checkpoints is intact") as caught:
+    with pytest.raises(CheckpointError, match="step-00000001") as caught:
         newest_checkpoint(tmp_path)
     assert caught.value.code == "K412"
 
@@ -114,8 +115,9 @@ def test_a_manifest_cannot_point_outside_its_folder(tmp_path: Path):
     manifest = json.loads((path / "manifest.json").read_text())
     manifest["files"]["../secret"] = {"sha256": "0" * 64, "bytes": 1}
     (path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(CheckpointError, match="not a plain file name"):
+    with pytest.raises(CheckpointError, match=r"'\.\./secret'") as caught:
         open_checkpoint(path)
+    assert caught.value.code == "K410"
 
 
 def test_no_checkpoint_is_none(tmp_path: Path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def test_a_folder_that_is_taken_is_left_alone(theirs: Path, tmp_path: Path) -> N
     import_weights_file(theirs, "enet-camvid", tmp_path / "enet", source="pytorch-enet")
     before = sha256_file(tmp_path / "enet" / "recipe.toml")
 
-    with pytest.raises(pixelwise.PixelwiseError, match="already holds a run or weights") as caught:
+    with pytest.raises(pixelwise.PixelwiseError, match=r"\benet\b") as caught:
         import_weights_file(theirs, "enet-camvid", tmp_path / "enet", source="pytorch-enet")
 
     assert getattr(caught.value, "code", "") == "R213"
@@ -53,8 +54,9 @@ def test_a_folder_that_is_taken_is_left_alone(theirs: Path, tmp_path: Path) -> N
 
 
 def test_weights_that_do_not_fit_leave_no_folder(theirs: Path, tmp_path: Path) -> None:
-    with pytest.raises(pixelwise.PixelwiseError, match="outputs"):
+    with pytest.raises(pixelwise.PixelwiseError, match=r"transposed_conv\.weight") as caught:
         import_weights_file(theirs, "enet-cityscapes", tmp_path / "enet", source="pytorch-enet")
+    assert getattr(caught.value, "code", "") == "K403"
     assert not (tmp_path / "enet").exists()
 
 
@@ -64,9 +66,10 @@ def test_the_verb_prints_what_became_of_every_tensor(theirs: Path, tmp_path: Pat
     code, stdout, _ = run_cli([*arguments, "--output", tmp_path / "enet", "--licence", "CC0-1.0"])
 
     assert code == 0
-    assert "tensors mapped, 1 dropped, 0 missing, 0 mismatched" in stdout
+    assert re.search(r"mapped, 1 dropped, 0 missing, 0 mismatched", stdout)
     assert "'unlabelled'" in stdout
     assert json.loads((tmp_path / "enet" / "provenance.json").read_text())["licence"] == "CC0-1.0"
     code, _, stderr = run_cli([*arguments[:-1], "pytorch_enet", "--output", tmp_path / "other"])
     assert code == 4
-    assert "did you mean 'pytorch-enet'" in stderr
+    assert "K401" in stderr
+    assert "'pytorch-enet'" in stderr

@@ -56,7 +56,7 @@ else:
 
 
 class Hub(http.server.ThreadingHTTPServer):
-    """As much of the Hugging Face hub as downloading a file needs."""
+    """The part of the Hugging Face hub that downloading a file needs."""
 
     content: bytes = b""
 
@@ -147,7 +147,7 @@ def test_without_a_network_the_error_says_how_to_go_on(tmp_path: Path) -> None:
 
     assert found["code"] == "K440"
     assert TAG in found["message"]
-    assert "--weights none" in found["help"]
+    assert "initialize.encoder=none" in found["help"]
 
 
 def test_random_weights_are_left_alone() -> None:
@@ -161,13 +161,13 @@ def test_random_weights_are_left_alone() -> None:
 def test_weights_that_timm_does_not_have_are_refused_with_those_it_has() -> None:
     model = build_model(UNetSpec(encoder="resnet18", decoder_channels=(8,)), 2)
 
-    with pytest.raises(CheckpointError, match=r"no such weights; it has resnet18\.a1_in1k") as caught:
+    with pytest.raises(CheckpointError, match=r"'resnet18\.imagenet'.* resnet18\.a1_in1k") as caught:
         initialize(model, Initialize(encoder="resnet18.imagenet"))
     assert caught.value.code == "K441"
 
 
 def test_a_network_without_an_encoder_takes_none() -> None:
-    with pytest.raises(CheckpointError, match="ENet has no encoder") as caught:
+    with pytest.raises(CheckpointError, match=r"'resnet18\.a1_in1k'.*\bENet\b") as caught:
         initialize(build_model(ENetSpec(), 2), Initialize(encoder="resnet18.a1_in1k"))
     assert caught.value.code == "K441"
 
@@ -200,7 +200,7 @@ Published = dict[str, dict[str, torch.Tensor]]
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Published:
-    """What timm gave as pretrained, by tag; random instead of downloaded."""
+    """Pretrained tensors from timm, by tag; random instead of downloaded."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     given: Published = {}
     create: Callable[..., torch.nn.Module] = timm.create_model
@@ -268,7 +268,7 @@ def test_default_weights_of_two_encoders_are_remembered_apart(published: Publish
 def test_weights_of_another_transformer_are_refused(published: Published) -> None:
     model = build_model(LinearSpec(encoder=VIT), 3)
 
-    with pytest.raises(CheckpointError, match=r"of the encoder's 150 pretrained tensors .* another shape") as caught:
+    with pytest.raises(CheckpointError, match=r"deit_small_patch16_224.*\b150 pretrained tensors") as caught:
         initialize(model, Initialize(encoder="deit_small_patch16_224"))
     assert caught.value.code == "K441"
 
@@ -277,7 +277,7 @@ def test_weights_that_cannot_be_fetched_are_named_in_full(monkeypatch: pytest.Mo
     model = build_model(LinearSpec(encoder="convnext_atto"), 3)
     monkeypatch.setattr(timm, "create_model", lambda *_, **__: (_ for _ in ()).throw(OSError("no route to host")))
 
-    with pytest.raises(CheckpointError, match=r"'default' \(convnext_atto\.d2_in1k\) cannot be fetched: no route") as e:
+    with pytest.raises(CheckpointError, match=r"'default' \(convnext_atto\.d2_in1k\) .*: no route to host") as e:
         initialize(model, Initialize(encoder="default"))
     assert e.value.code == "K440"
 

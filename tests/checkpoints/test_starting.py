@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import msgspec
@@ -36,7 +37,7 @@ def test_a_classifier_of_other_classes_stays_as_it_was_and_is_named(tiny_run: Pa
     assert start.random == ("classifier.weight",)
     assert torch.equal(model.state_dict()["classifier.weight"], before)
     assert [code for code, _ in said] == ["W450"]
-    assert "has 3 classes, not 5: classifier.weight start anew" in said[0][1]
+    assert re.search(r"\b3 classes.*\b5: classifier\.weight ", said[0][1])
 
 
 @pytest.mark.parametrize("partly", [False, True])
@@ -44,7 +45,7 @@ def test_another_network_is_refused_and_left_as_it_was(partly: bool, tiny_run: P
     model = torch.nn.Conv2d(1, 1, 1)
     model.num_classes = 3  # type: ignore[assignment]
     before = model.weight.detach().clone()
-    with pytest.raises(CheckpointError, match="0 of its 2 tensors agree") as caught:
+    with pytest.raises(CheckpointError, match=r"\b0 of its 2 tensors") as caught:
         begin_with_run(model, tiny_run, partly=partly)  # type: ignore[arg-type]
     assert caught.value.code == "K450"
     assert torch.equal(model.weight, before)
@@ -55,5 +56,6 @@ def test_what_agrees_in_name_and_shape_is_enough_where_that_is_asked_for(tiny_ru
     model.classifier = torch.nn.Conv2d(16, 3, kernel_size=1)
     start = begin_with_run(model, tiny_run, partly=True)
     assert start.random == ("classifier.weight", "classifier.bias")
-    with pytest.raises(CheckpointError, match=r"classifier\.weight, classifier\.bias do not"):
+    with pytest.raises(CheckpointError, match=r"classifier\.weight, classifier\.bias") as caught:
         begin_with_run(model, tiny_run)
+    assert caught.value.code == "K450"

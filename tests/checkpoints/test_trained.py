@@ -25,16 +25,17 @@ def test_the_result_of_a_run_is_its_best_average_in_evaluation_mode(tiny_run: Pa
 
 
 def test_a_folder_without_a_recipe_is_no_run(tmp_path: Path):
-    with pytest.raises(CheckpointError, match=r"has no recipe\.toml") as caught:
+    with pytest.raises(CheckpointError, match=r"recipe\.toml") as caught:
         load_trained(tmp_path)
     assert caught.value.code == "K420"
 
 
 def test_a_run_without_checkpoints_says_how_to_continue(tiny_run: Path, tmp_path: Path):
     shutil.copy(tiny_run / "recipe.toml", tmp_path)
-    with pytest.raises(CheckpointError, match="no checkpoint yet") as caught:
+    with pytest.raises(CheckpointError) as caught:
         load_trained(tmp_path)
-    assert caught.value.help == f"continue it with: pixelwise resume {tmp_path}"
+    assert caught.value.code == "K421"
+    assert caught.value.help.endswith(f"pixelwise resume {tmp_path}")
 
 
 def test_a_damaged_recipe_is_named(tmp_path: Path):
@@ -46,7 +47,7 @@ def test_a_damaged_recipe_is_named(tmp_path: Path):
 
 def test_weights_of_another_network_are_refused_with_the_differences(tiny_run: Path):
     checkpoint = load_trained(tiny_run).checkpoint
-    with pytest.raises(CheckpointError, match=r"classifier\.weight \(16, 3, 3, 3\) instead of \(16, 4") as caught:
+    with pytest.raises(CheckpointError, match=r"classifier\.weight \(16, 3, 3, 3\) .*\(16, 4") as caught:
         load_weights(build_model("enet-camvid-2021", num_classes=4), checkpoint, "model")
     assert caught.value.code == "K422"
 

@@ -26,7 +26,7 @@ SIZE = (48, 64)
 
 @pytest.fixture(scope="session")
 def small_recipe() -> Recipe:
-    """A ResNet-10 with one linear layer on the town's classes, its input normalised by odd numbers."""
+    """A ResNet-10 with one linear layer for the town's classes and an unusual normalisation of its input."""
     preprocessing = Preprocessing(mean=(0.45, 0.5, 0.4), std=(0.2, 0.25, 0.3))
     return msgspec.structs.replace(
         recipe("town-demo"),
@@ -38,13 +38,13 @@ def small_recipe() -> Recipe:
 
 @pytest.fixture(scope="session")
 def small_town(tmp_path_factory: pytest.TempPathFactory, small_recipe: Recipe) -> Path:
-    """Its data: one image, two to validate, one to test."""
+    """A town with one training image, two validation images and one test image."""
     return write_town(tmp_path_factory.mktemp("data") / "town", small_recipe.data)
 
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory, small_recipe: Recipe) -> Path:
-    """What training it would leave; do not write into it."""
+    """A run folder with random weights, as training would leave it; do not write into it."""
     folder = tmp_path_factory.mktemp("runs") / "small"
     torch.manual_seed(1)
     model = settled(build_model(small_recipe))
@@ -57,13 +57,13 @@ def small_run(tmp_path_factory: pytest.TempPathFactory, small_recipe: Recipe) ->
 
 @pytest.fixture(scope="session")
 def any_size(tmp_path_factory: pytest.TempPathFactory, small_run: Path) -> Exported:
-    """Bytes in, class ids out, any size; do not write into it."""
+    """Dynamic artefact from uint8 images to class ids; do not write into it."""
     output = tmp_path_factory.mktemp("artefacts") / "any"
     return export(small_run, output, uint8_input=True, argmax=True, dynamic=True, size=SIZE)
 
 
 @pytest.fixture(scope="session")
 def one_size(tmp_path_factory: pytest.TempPathFactory, small_run: Path) -> Exported:
-    """Normalised images of one size in, logits at the network's own stride out; do not write into it."""
+    """Artefact from normalised images of one size to logits at the network's own stride; do not write into it."""
     output = tmp_path_factory.mktemp("artefacts") / "one"
     return export(small_run, output, output_stride=None, size=SIZE)

@@ -1,4 +1,4 @@
-"""The scripts that make the records on CamVid, on a miniature of it."""
+"""The scripts that measure the CamVid records, run on a miniature of CamVid."""
 
 from __future__ import annotations
 

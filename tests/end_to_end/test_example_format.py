@@ -1,4 +1,4 @@
-"""The example plug-in's data format, installed from outside and driven through the command line."""
+"""The example plug-in's data format, installed as a package and used from the command line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Slices as a stranger has them: images of floating point, one channel."""
+    """Slices with floating-point images of one channel."""
     root = tmp_path_factory.mktemp("slices")
     random = np.random.default_rng(0)
     for split, count in (("train", 4), ("val", 2)):
@@ -70,7 +70,7 @@ def test_errors_know_it(site: Path, tmp_path: Path):
     wrong = run(site, "check", tmp_path, "data.dataset=npz-slice")
     assert wrong.returncode == 2
     assert "error[R203]" in wrong.stderr
-    assert "did you mean 'npz-slices'" in wrong.stderr
+    assert "'npz-slices'" in wrong.stderr
     empty = run(site, "check", tmp_path)
     assert empty.returncode == 3
     assert "NumPy archives of image and label" in empty.stderr

@@ -1,4 +1,4 @@
-"""The metric and the protocols of the example plug-in, installed from outside and driven through the command line."""
+"""The example plug-in's metric and protocols, installed as a package and used from the command line."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ for arguments in json.loads(sys.argv[1]):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the example is installed."""
+    """The folder that the example is installed in."""
     return install_example(tmp_path_factory.mktemp("example") / "site")
 
 
 def verbs(site: Path, *words: list[object]) -> subprocess.CompletedProcess[str]:
-    """Call verbs one after the other in one process."""
+    """Run verbs one after the other in one process."""
     return python("-c", VERBS, json.dumps([[str(word) for word in verb] for verb in words]), site=site)
 
 
 @pytest.fixture(scope="module")
 def scored(site: Path, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A run that was scored by the example's metric, protocol and family of protocols, and what was printed."""
+    """A run scored by the example's metric and protocols, and the printed output."""
     run = Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("scored") / "run"))
     protocols = ["--protocol", "shorter-32", "--protocol", "kitti-1242x375"]
     done = verbs(site, ["evaluate", run, *protocols, "--metric", "hausdorff95", "--group", "^0(.)"])

@@ -1,4 +1,4 @@
-"""The example plug-in's model family, encoder, recipes and importer, driven through the command line."""
+"""The example plug-in's model family, encoder, recipes and importer, used from the command line."""
 
 from __future__ import annotations
 

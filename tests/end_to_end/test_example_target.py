@@ -1,4 +1,4 @@
-"""The export target of the example plug-in, installed from outside and driven through the command line."""
+"""The example plug-in's export target, installed as a package and used from the command line."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ for arguments in json.loads(sys.argv[1]):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the example is installed."""
+    """The folder that the example is installed in."""
     return install_example(tmp_path_factory.mktemp("example") / "site")
 
 
 def run(site: Path, *verbs: list[object]) -> subprocess.CompletedProcess[str]:
-    """Call verbs one after the other in one process."""
+    """Run verbs one after the other in one process."""
     done = python("-c", VERBS, json.dumps([[str(word) for word in verb] for verb in verbs]), site=site)
     assert done.returncode == 0, done.stderr
     return done
@@ -34,7 +34,7 @@ def run(site: Path, *verbs: list[object]) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def exported(site: Path, tiny_run: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `export` wrote, after `predict` and `evaluate` took it like a run."""
+    """An exported artefact, already used by `predict` and `evaluate` like a run."""
     output = tmp_path_factory.mktemp("exported")
     run(
         site,

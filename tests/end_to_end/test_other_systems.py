@@ -1,6 +1,6 @@
-"""What Windows and macOS lack is not needed: Pixelwise at work in interpreters from which it was taken away.
+"""Pixelwise on simulated Windows and macOS, where modules and functions of Linux are missing.
 
-What is taken, from whom, and what stays, is said in `other_systems/sitecustomize.py`.
+`other_systems/sitecustomize.py` explains what the simulation removes.
 """
 
 from __future__ import annotations

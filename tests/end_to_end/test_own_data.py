@@ -1,4 +1,4 @@
-"""From a folder that nobody described to a report, by two commands."""
+"""A data folder without a description, from check and training to a report."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Folders as people have them: every layout in every encoding of masks is read right, without a false alarm."""
+"""Common folder layouts, each with every mask encoding: read correctly and without false alarms."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -57,12 +57,12 @@ def as_black_and_white(labels: np.ndarray) -> Image.Image:
 
 
 def labels_of(key: str) -> np.ndarray:
-    """uint8 (H, W) of the classes 0, 1, 2: another picture for every name."""
+    """Random uint8 (H, W) labels of the classes 0, 1, 2, different for every key."""
     return np.random.default_rng(list(key.encode())).integers(0, 3, SIZE, np.uint8)
 
 
 def write(root: Path, image: str, mask: str, splits: Sequence[str], encode: Encode) -> dict[Path, np.ndarray]:
-    """Image -> the labels of its mask."""
+    """Write images and masks; returns image path -> labels of its mask."""
     written = {}
     for split in splits:
         for i in range(COUNT):

@@ -1,4 +1,4 @@
-"""The example plug-in, installed from outside: its loss term and its tracker, from the command line."""
+"""The example plug-in's loss term and tracker, installed as a package and used from the command line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(site: Path, tiny_data: Path, tiny_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with the term and the tracker."""
+    """A run trained with the plug-in's loss term and tracker."""
     run = tmp_path_factory.mktemp("runs") / "poly"
     options = ("--data", str(tiny_data), "--output", str(run), "--threads", "1", "--track", "csv")
     done = python(*CLI, "train", str(tiny_recipe), *options, *POLY, "schedule.iterations=8", site=site)

@@ -1,4 +1,4 @@
-"""Published rows from end to end on miniatures: one row for each distinct pipeline."""
+"""Published rows from end to end on miniatures, one row per distinct pipeline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from pixelwise.testing.rows import distinct_pipelines, published_rows, try_row
 
-# Cheap to run, and between them every data set that rows name.
+# Rows that are cheap to run and together cover the data sets of all rows.
 QUICK = ("enet-camvid", "unetlite-mobilenetv2-ade20k32-512x512", "deeplabv3-mobilenetv2-050-voc")
 
 

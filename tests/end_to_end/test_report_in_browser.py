@@ -51,7 +51,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Opened:
-    """A page with everything it said and asked for."""
+    """An open page with its console messages and requests."""
 
     def __init__(self, browser, report: Path, width: int = 1280, **options) -> None:
         self.context = browser.new_context(viewport={"width": width, "height": 900}, **options)

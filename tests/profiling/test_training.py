@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -23,20 +24,20 @@ def test_shares_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "pattern"),
     [
-        ({"decode": 0.62, "forward": 0.38}, "decoding takes 62 % of each step: data.cache=memory"),
-        ({"read": 0.7, "forward": 0.3}, "reading the files takes 70 %"),
-        ({"augment": 0.5, "collate": 0.1, "forward": 0.4}, "augmentation takes 60 % of each step: data.workers=2"),
-        ({"forward": 0.3, "backward": 0.3, "loss": 0.4}, "forward and backward) takes 60 %"),
-        ({"loss": 0.6, "forward": 0.4}, "the loss takes 60 %"),
-        ({"optimizer": 0.3, "average": 0.3, "forward": 0.4}, "optimizer and average takes 60 %"),
-        ({"transfer": 0.9, "forward": 0.1}, "transfer and normalisation takes 90 %"),
-        ({"other": 0.9, "forward": 0.1}, "a larger sampling.batch_size"),
+        ({"decode": 0.62, "forward": 0.38}, r"decoding .*62 %.*: data\.cache=memory.* data\.workers=2"),
+        ({"read": 0.7, "forward": 0.3}, r"reading .*70 %.*: data\.cache=memory.* data\.workers=2"),
+        ({"augment": 0.5, "collate": 0.1, "forward": 0.4}, r"augmentation .*60 %.*: data\.workers=2"),
+        ({"forward": 0.3, "backward": 0.3, "loss": 0.4}, r"forward and backward\) .*60 %.*: .*precision\.dtype=auto"),
+        ({"loss": 0.6, "forward": 0.4}, r"loss .*60 %.*: .*augment\.crop.* \[loss\]"),
+        ({"optimizer": 0.3, "average": 0.3, "forward": 0.4}, r"60 %.*: .*sampling\.batch_size"),
+        ({"transfer": 0.9, "forward": 0.1}, r"transfer and normalisation .*90 %.*: .*augment\.crop"),
+        ({"other": 0.9, "forward": 0.1}, r"90 %.*: .*sampling\.batch_size"),
     ],
 )
-def test_the_bottleneck_is_named_with_what_to_do(given: dict[str, float], words: str):
-    assert words in bottleneck(parts(**given), TOWN, CPU, cached=False)
+def test_the_bottleneck_is_named_with_what_to_do(given: dict[str, float], pattern: str):
+    assert re.search(pattern, bottleneck(parts(**given), TOWN, CPU, cached=False))
 
 
 @pytest.mark.parametrize(("cache", "cached"), [("memory", True), ("off", False)])

@@ -1,4 +1,4 @@
-"""A description of an artefact that is no network."""
+"""Descriptions of artefacts, for tests that need no network."""
 
 from __future__ import annotations
 

@@ -39,10 +39,10 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(
 ) -> None:
     without(monkeypatch, package)
 
-    with pytest.raises(RecipeError, match=f"needs the package {package}, which is not installed") as caught:
+    with pytest.raises(RecipeError, match=rf"\b{package}\b") as caught:
         open_engine(runtime, tmp_path / "model")
     assert caught.value.code == "R240"
-    assert caught.value.help == f"install it: pip install 'pixelwise[{extra}]'"
+    assert f"pip install 'pixelwise[{extra}]'" in caught.value.help
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_file_that_the_runtime_refuses_is_one_sentence(tmp_path: Path, runtime
     file = tmp_path / name
     file.write_bytes(b"no graph at all")
 
-    with pytest.raises(CheckpointError, match=f"{runtime} refuses it: ") as caught:
+    with pytest.raises(CheckpointError, match=rf"{name}: {runtime} .*: ") as caught:
         open_engine(runtime, file)
     assert caught.value.code == "K463"
     assert "\n" not in caught.value.message

@@ -101,7 +101,7 @@ def test_the_graph_of_any_size_takes_other_sizes_than_its_example() -> None:
 
 
 class Undecided(Subsampled):
-    """Its path depends on the values that it sees."""
+    """A layer whose control flow depends on its input."""
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         return (self.classifier(images if cast("bool", images.sum() > 0) else -images),)

@@ -13,17 +13,17 @@ def test_a_missing_package_is_named_with_what_brings_it() -> None:
         require("not_installed_anywhere.part", "running")
     assert caught.value.code == "R240"
     assert "not_installed_anywhere" in caught.value.message
-    assert caught.value.help == "install it: pip install 'pixelwise[export]'"
+    assert "pip install 'pixelwise[export]'" in caught.value.help
 
 
 def test_a_package_whose_own_needs_are_missing_names_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "half_there.py").write_text("import not_installed_anywhere\n")
     monkeypatch.syspath_prepend(tmp_path)
 
-    words = "package half_there, which needs not_installed_anywhere, which is not installed"
-    with pytest.raises(RecipeError, match=words) as caught:
+    with pytest.raises(RecipeError, match=r"\bhalf_there\b.* not_installed_anywhere\b") as caught:
         require("half_there", "running", "acme-runtime")
-    assert (caught.value.code, caught.value.help) == ("R240", "install it: pip install 'acme-runtime'")
+    assert caught.value.code == "R240"
+    assert "pip install 'acme-runtime'" in caught.value.help
 
 
 def test_a_package_that_is_there_is_imported() -> None:

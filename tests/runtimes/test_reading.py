@@ -29,27 +29,28 @@ def test_the_recipe_comes_back(artefact: Path) -> None:
 def test_a_changed_byte_is_found(artefact: Path) -> None:
     (artefact / "model.onnx").write_bytes(CONTENT[:-1] + b"H")
 
-    with pytest.raises(CheckpointError, match=r"model\.onnx has SHA-256 .*, expected") as caught:
+    with pytest.raises(CheckpointError, match=r"model\.onnx .*SHA-256 \w{12}\.\.\.") as caught:
         read_sidecar(artefact)
     assert caught.value.code == "K462"
+    assert sha256_bytes(CONTENT)[:12] in caught.value.message
 
 
 def test_a_missing_file_is_named(artefact: Path) -> None:
     (artefact / "model.onnx").unlink()
 
-    with pytest.raises(CheckpointError, match=r"model\.onnx is missing"):
+    with pytest.raises(CheckpointError, match=r"K462.*: model\.onnx"):
         read_sidecar(artefact)
 
 
 def test_an_artefact_without_its_description_is_refused(artefact: Path) -> None:
     (artefact / "model.toml").unlink()
 
-    with pytest.raises(CheckpointError, match=r"model\.toml is not beside it"):
+    with pytest.raises(CheckpointError, match=r"K462.*model\.onnx .*: model\.toml"):
         read_sidecar(artefact / "model.onnx")
 
 
 def test_an_artefact_that_does_not_exist_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="there is no such file"):
+    with pytest.raises(CheckpointError, match=r"K462.*other\.onnx"):
         read_sidecar(tmp_path / "other.onnx")
 
 
@@ -57,34 +58,32 @@ def test_an_artefact_that_does_not_exist_is_said_so(tmp_path: Path) -> None:
 def test_a_description_that_cannot_be_read_is_refused(artefact: Path, text: str) -> None:
     (artefact / "model.toml").write_text(text, "utf-8")
 
-    with pytest.raises(CheckpointError, match=r"model\.toml cannot be read"):
+    with pytest.raises(CheckpointError, match=r"K462.*: model\.toml"):
         read_sidecar(artefact)
 
 
 def test_a_newer_description_is_refused(artefact: Path) -> None:
     write_sidecar(sidecar_of(format=2), artefact / "model.toml")
 
-    with pytest.raises(CheckpointError, match="has format 2, this version of pixelwise reads format 1"):
+    with pytest.raises(CheckpointError, match=r"K462.*model\.toml .*\bformat 2\b.* format 1\b"):
         read_sidecar(artefact)
 
 
 def test_a_name_that_leads_out_of_the_folder_is_refused(artefact: Path) -> None:
     write_sidecar(sidecar_of(files={"../model.onnx": sha256_bytes(CONTENT)}), artefact / "model.toml")
 
-    with pytest.raises(CheckpointError, match="not a plain file name"):
+    with pytest.raises(CheckpointError, match=r"K462.*model\.toml .*'\.\./model\.onnx'"):
         read_sidecar(artefact)
 
 
 def test_a_description_of_another_file_is_refused(artefact: Path) -> None:
     (artefact / "model.pt2").write_bytes(CONTENT)
 
-    with pytest.raises(CheckpointError, match=r"model\.toml beside it is of model\.onnx"):
+    with pytest.raises(CheckpointError, match=r"K462.*model\.pt2 .*model\.toml .*model\.onnx"):
         read_sidecar(artefact / "model.pt2")
 
 
-@pytest.mark.parametrize(
-    ("plugin", "help_"), [("acme-npz 1.2", "pip install 'acme-npz'"), (None, "update pixelwise, or export again")]
-)
+@pytest.mark.parametrize(("plugin", "help_"), [("acme-npz 1.2", "pip install 'acme-npz'"), (None, "torch-export")])
 def test_what_nothing_here_runs_names_the_package_that_does(artefact: Path, plugin: str | None, help_: str) -> None:
     write_sidecar(sidecar_of(runtime="acme-npz", plugin=plugin), artefact / "model.toml")
 

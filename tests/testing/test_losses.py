@@ -14,14 +14,14 @@ def valid(seen: SingleLabel) -> torch.Tensor:
 
 
 WRONG = {
-    "expected a scalar": lambda seen: (seen.logits * valid(seen)).sum((1, 2, 3)),
-    "it is nan": lambda seen: (seen.logits * valid(seen)).sum() * float("nan"),
-    "gradient at ignored pixels": lambda seen: seen.logits.sum(),
-    "gradient is 0 everywhere": lambda seen: (seen.logits * 0).sum(),
-    "the second time": lambda seen: (seen.logits * valid(seen)).sum() * torch.rand(()),
-    "without labels costs 1": lambda seen: (seen.logits * valid(seen)).sum() + (seen.labels == 255).all(),
-    "expected float32": lambda seen: (seen.logits.bfloat16() * valid(seen)).sum(),
-    "reads something back": lambda seen: (seen.logits * valid(seen)).sum() / max(1, int(valid(seen).sum())),
+    r"wrong: .*\(2,\).* scalar": lambda seen: (seen.logits * valid(seen)).sum((1, 2, 3)),
+    r"wrong .*\bnan\b": lambda seen: (seen.logits * valid(seen)).sum() * float("nan"),
+    r"wrong .*gradient .*ignored": lambda seen: seen.logits.sum(),
+    r"wrong .*gradient .*\b0 everywhere": lambda seen: (seen.logits * 0).sum(),
+    r"wrong .*: .*-?\d+\.\d+.* -?\d+\.\d+.* second": lambda seen: (seen.logits * valid(seen)).sum() * torch.rand(()),
+    r"wrong .*\b1\.0; .*\b0$": lambda seen: (seen.logits * valid(seen)).sum() + (seen.labels == 255).all(),
+    r"wrong .*torch\.bfloat16.* float32": lambda seen: (seen.logits.bfloat16() * valid(seen)).sum(),
+    r"wrong .*\bdevice": lambda seen: (seen.logits * valid(seen)).sum() / max(1, int(valid(seen).sum())),
 }
 
 
@@ -47,7 +47,7 @@ def test_a_promise_without_a_function_is_said():
         pass
 
     try:
-        with pytest.raises(AssertionError, match="nothing computes"):
+        with pytest.raises(AssertionError, match=r"\bempty\b"):
             check_term(Empty())
     finally:
         TERMS.discard("empty")

@@ -71,18 +71,18 @@ def test_a_metric_that_keeps_the_contract_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("accumulator", "sentence"),
+    ("accumulator", "pattern"),
     [
-        (Growing, "computed a second time"),
-        (Ranged, "fractions are 0..1"),
-        (Lonely, "1 numbers for 4 classes"),
-        (Merging, "merged from parts"),
-        (Writing, "changes an array"),
-        (Everywhere, "where nothing is labelled"),
+        (Growing, r"second time .*Value\("),
+        (Ranged, r"\d+\.\d+ .*0\.\.1"),
+        (Lonely, r"\b1 \w+ .*\b4 classes"),
+        (Merging, r"merged .*Value\("),
+        (Writing, "array"),
+        (Everywhere, r"unlabelled .*Value\("),
     ],
 )
-def test_each_fault_is_said(accumulator: type[Accumulator], sentence: str) -> None:
-    with pytest.raises(AssertionError, match=sentence):
+def test_each_fault_is_said(accumulator: type[Accumulator], pattern: str) -> None:
+    with pytest.raises(AssertionError, match=pattern):
         check_metric(metric(accumulator))
 
 
@@ -97,5 +97,5 @@ def test_what_cannot_be_pickled_fails() -> None:
 
 
 def test_texts_of_several_lines_are_refused() -> None:
-    with pytest.raises(AssertionError, match="one line"):
+    with pytest.raises(AssertionError, match=r"'a\\nb'"):
         check_metric(metric(Share, summary="a\nb"))

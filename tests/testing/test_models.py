@@ -33,15 +33,15 @@ class Sloppy(SegmentationModel):
 
 
 @pytest.mark.parametrize(
-    ("fault", "sentence"),
+    ("fault", "pattern"),
     [
-        ("nan", "not finite"),
-        ("auxiliary", "auxiliary logits in evaluation mode"),
-        ("batch", "depend on the rest of the batch"),
+        ("nan", r"\(1, 1\) .*finite"),
+        ("auxiliary", r"head_logits .*\b2\b.* 1$"),
+        ("batch", "batch"),
     ],
 )
-def test_a_fault_is_named(fault: str, sentence: str) -> None:
-    with pytest.raises(AssertionError, match=f"Sloppy: .*{sentence}"):
+def test_a_fault_is_named(fault: str, pattern: str) -> None:
+    with pytest.raises(AssertionError, match=f"Sloppy: .*{pattern}"):
         check_model(Sloppy(fault))
 
 
@@ -74,15 +74,15 @@ def test_a_third_partys_network_needs_no_builder() -> None:
 
 
 def test_what_a_network_raises_is_named_with_the_image() -> None:
-    with pytest.raises(AssertionError, match=r"Own: an image of \(1, 1\) fails: an odd width"):
+    with pytest.raises(AssertionError, match=r"Own: .*\(1, 1\) .*: an odd width"):
         check_model(Own(small_images=False))
 
 
 def test_a_parameter_that_nothing_reads_is_named() -> None:
-    with pytest.raises(AssertionError, match="Own: training does not reach unused"):
+    with pytest.raises(AssertionError, match=r"Own: .*\bunused\b"):
         check_model(Own(unused=True))
 
 
 def test_a_plain_module_is_refused() -> None:
-    with pytest.raises(AssertionError, match="Linear is no SegmentationModel"):
+    with pytest.raises(AssertionError, match=r"Linear .*\bSegmentationModel\b"):
         check_model(nn.Linear(1, 1))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What `check_target` finds: targets that keep the network in memory, and do one thing wrong."""
+"""Faults that `check_target` finds in targets that keep the network in memory and do one thing wrong."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pixelwise.testing import check_target
 
 
 def in_memory(spoil: Callable[[np.ndarray], np.ndarray] = lambda outputs: outputs, extra: str = "") -> Target:
-    """A target whose file says nothing: the network stays where it is."""
+    """A target with an empty file: the network stays in memory."""
     kept: list[ExportedNetwork] = []
 
     def write(network: ExportedNetwork, folder: Path) -> list[Path]:
@@ -50,8 +50,8 @@ def test_a_target_that_keeps_the_contract_passes() -> None:
         (in_memory(lambda outputs: outputs[..., :-1]), "PyTorch uint8"),
         (in_memory(lambda outputs: outputs.astype(np.float64)), "float64"),
         (in_memory(lambda outputs: (outputs + 1) % 5 if outputs.dtype == np.uint8 else outputs), "0.00 %"),
-        (in_memory(lambda outputs: outputs if outputs.dtype == np.uint8 else 1.1 * outputs), "a logit differs"),
-        (in_memory(lambda outputs: outputs if outputs.dtype == np.uint8 else outputs * np.nan), "a logit differs"),
+        (in_memory(lambda outputs: outputs if outputs.dtype == np.uint8 else 1.1 * outputs), r"logits .*\b0?\.\d+"),
+        (in_memory(lambda outputs: outputs if outputs.dtype == np.uint8 else outputs * np.nan), r"logits .*\bnan\b"),
     ],
 )
 def test_what_a_target_does_not_do_is_said(target: Target, words: str) -> None:
@@ -71,4 +71,5 @@ def test_a_missing_package_is_named() -> None:
     missing: dict[str, Any] = {"packages": ("not_installed_anywhere",), "install": "acme"}
     with pytest.raises(RecipeError) as caught:
         check_target(msgspec.structs.replace(in_memory(), **missing))
-    assert (caught.value.code, caught.value.help) == ("R240", "install it: pip install 'acme'")
+    assert caught.value.code == "R240"
+    assert "pip install 'acme'" in caught.value.help

@@ -39,11 +39,11 @@ class Random(Tracker):
 @pytest.mark.parametrize(
     ("tracker", "words"),
     [
-        (Norm, "told of a run"),
-        (Score, "told of a run"),
-        (Continued, "a run that is continued"),
-        (Closed, "fails at once"),
-        (Random, "random generator"),
+        (Norm, "wrong: .*complete.*: AssertionError"),
+        (Score, "wrong: .*complete.*: TypeError"),
+        (Continued, "wrong: .*continued.*: FileExistsError"),
+        (Closed, "wrong: .*without any step.*: AttributeError"),
+        (Random, "wrong: .*random generator"),
     ],
 )
 def test_what_a_tracker_does_not_bear_is_said(tracker: type[Tracker], words: str, tmp_path: Path):

@@ -1,1 +1,1 @@
-"""Weights on disk: our checkpoints, and the weights of other systems."""
+"""Weights on disk: checkpoints of runs, and weights imported from other systems."""

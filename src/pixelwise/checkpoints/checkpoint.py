@@ -1,9 +1,9 @@
-"""Checkpoints of a run: complete and verified, or not there at all.
+"""Checkpoints of a run: written atomically and verified on reading.
 
 A checkpoint is a folder `checkpoints/step-00001200/` with safetensors files, `state.json` and
 `manifest.json`, which holds the SHA-256 of every other file and is written last. The folder gets
-its final name only when everything in it is on the disk. Whatever lacks a manifest or differs from
-it is damaged and skipped: the newest *valid* checkpoint wins.
+its final name only when everything in it is on disk. A checkpoint that has no manifest or differs
+from it is damaged and is skipped: the newest *valid* checkpoint is used.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from pixelwise.storage.atomic import remove_folder
 MANIFEST = "manifest.json"
 STATE = "state.json"
 Warn = Callable[[str, str], None]
-"""Called with a code and a sentence."""
+"""Callback for warnings: takes the code and the message."""
 
 
 class FileRecord(msgspec.Struct, frozen=True):
-    """What a file of a checkpoint must be."""
+    """Expected hash and size of one file of a checkpoint."""
 
     sha256: str
     bytes: int
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The last file of a checkpoint.
+    """Content of `manifest.json`, the last file written to a checkpoint.
 
     Attributes:
         format: Version of the layout; 1.
-        step: Optimizer steps that were done.
-        miou: Of the evaluation at this very step (0..1), None if there was none.
-        files: Name -> what the file must be.
+        step: Number of optimizer steps completed.
+        miou: mIoU of the evaluation at exactly this step (0..1); None if there was none.
+        files: File name -> expected hash and size.
     """
 
     format: int = 1
@@ -58,7 +58,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def step(self) -> int:
-        """Optimizer steps that were done when it was written."""
+        """Number of optimizer steps completed when the checkpoint was written."""
         return self.manifest.step
 
     def tensors(self, name: str) -> dict[str, Tensor]:
@@ -77,7 +77,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         return safetensors.torch.load_file(self.path / file)
 
     def has(self, name: str) -> bool:
-        """Whether there is a `{name}.safetensors`."""
+        """Whether the checkpoint contains `{name}.safetensors`."""
         return f"{name}.safetensors" in self.manifest.files
 
     def state(self) -> dict[str, Any]:
@@ -98,23 +98,23 @@ def save_checkpoint(
     miou: float | None,
     metadata: Mapping[str, Any],
 ) -> Checkpoint:
-    """Write `folder/step-{step:08d}`, atomically.
+    """Write `folder/step-{step:08d}` atomically.
 
     Args:
         folder: The run's `checkpoints/`.
-        step: Optimizer steps done.
+        step: Number of optimizer steps completed.
         tensors: File name without suffix -> named tensors.
-        state: What `state.json` holds; JSON types only.
-        miou: Of the evaluation at this step, 0..1.
-        metadata: Travels inside each safetensors file, as JSON under the key `pixelwise`.
+        state: Content of `state.json`; JSON types only.
+        miou: mIoU of the evaluation at this step (0..1), if there was one.
+        metadata: Stored in the header of each safetensors file, as JSON under the key `pixelwise`.
 
     Raises:
         ResourceError: S601, the disk is full; nothing is left behind and older checkpoints stay.
     """
     final = folder / f"step-{step:08d}"
-    # The same step may be there already, without its evaluation.
+    # A checkpoint of the same step, saved before its evaluation, may already exist.
     with building_folder(final, existing="replace") as building:
-        # One entry: safetensors writes several in random order, and equal weights should be equal files.
+        # One entry only: safetensors writes several in random order, and equal weights should give identical files.
         header = {"pixelwise": msgspec.json.encode(metadata, order="sorted").decode()}
         contents = {
             f"{name}.safetensors": safetensors.torch.save(
@@ -135,12 +135,12 @@ def open_checkpoint(path: Path) -> Checkpoint:
     """Open one checkpoint and verify every file against the manifest.
 
     Raises:
-        CheckpointError: K410, naming the file that is missing or differs, with both hashes.
+        CheckpointError: K410, a file is missing or differs; the message names it, with both sizes or hashes.
     """
     manifest = _read_manifest(path)
     for name, record in manifest.files.items():
         file = path / name
-        # A name from a file must not lead out of the folder.
+        # A name read from the manifest must not lead out of the folder.
         if Path(name).name != name:
             raise _damaged(path, f"its manifest names '{printable(name)}', which is not a plain file name")
         if not file.is_file():
@@ -168,7 +168,7 @@ def newest_checkpoint(folder: Path, warn: Warn | None = None) -> Checkpoint | No
 
     Args:
         folder: The run's `checkpoints/`.
-        warn: Told of every damaged one that is passed over (W401).
+        warn: Receives a W401 for every damaged checkpoint that is skipped.
     """
     paths = sorted(folder.glob("step-*"), reverse=True) if folder.is_dir() else []
     return _first_valid(paths, warn)
@@ -190,15 +190,15 @@ def remove_old_checkpoints(folder: Path, keep: int) -> None:
         kept.add(max(scored)[2])
     for path, _ in listed:
         if path not in kept:
-            # On Windows one that another process reads cannot be removed; it goes with a later one.
+            # Windows refuses to remove a checkpoint that another process is reading; a later call removes it.
             with contextlib.suppress(PermissionError):
                 remove_folder(path)
 
 
 def remove_later_checkpoints(folder: Path, step: int) -> None:
-    """Delete checkpoints of steps after `step`, valid or not: a run that continues from `step` makes them anew.
+    """Delete checkpoints of steps after `step`, valid or not: a run that continues from `step` writes them again.
 
-    A damaged one would otherwise count as one of the newest that are kept.
+    A damaged one would otherwise count among the newest checkpoints that are kept.
     """
     for path in sorted(folder.glob("step-*")) if folder.is_dir() else []:
         if path.name > f"step-{step:08d}":
@@ -230,11 +230,11 @@ def _read_manifest(path: Path) -> Manifest:
     try:
         manifest = msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
     except FileNotFoundError:
-        raise _damaged(path, f"{MANIFEST} is missing, so writing it was never finished") from None
+        raise _damaged(path, f"{MANIFEST} is missing, so the checkpoint was never completed") from None
     except (OSError, msgspec.MsgspecError) as error:
         raise _damaged(path, f"{MANIFEST} cannot be read: {error}") from error
     if manifest.format != 1:
-        raise _damaged(path, f"its format is {manifest.format}, this version of pixelwise reads 1")
+        raise _damaged(path, f"its format is {manifest.format}; this version of pixelwise reads format 1")
     return manifest
 
 

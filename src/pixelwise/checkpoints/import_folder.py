@@ -1,4 +1,4 @@
-"""A file of another system's weights -> a folder in our format, with where it came from."""
+"""Conversion of another system's weights file to a folder in Pixelwise's format, with its provenance."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ def import_weights_file(
     overrides: Sequence[str] = (),
     **changes: Any,
 ) -> ImportReport:
-    """Write another system's file of weights as a folder that `load`, `predict` and `evaluate` take like a run.
+    """Convert another system's weights file to a folder that `load`, `predict` and `evaluate` accept like a run.
 
     The folder holds `recipe.toml`, one checkpoint of step 0 and `provenance.json`: the file's name,
-    size and SHA-256, the source, the licence and what became of every tensor.
+    size and SHA-256, the source, the licence and the fate of every tensor.
 
     Args:
-        file: Their file: `.safetensors`, or of `torch.save` (read with `weights_only=True`).
-        recipe: The recipe whose network the weights are of, its name, or a `.toml` file.
+        file: The weights file: `.safetensors`, or written by `torch.save` (read with `weights_only=True`).
+        recipe: The recipe whose network the weights belong to, its name, or a `.toml` file.
         output: Folder to create.
         options: Which system wrote the file, and the licence of the weights.
         overrides: `section.field=value` changes to the recipe.
         **changes: Single options by keyword, such as `source="torchvision"`.
 
     Returns:
-        What became of every tensor.
+        Report of which tensors were loaded, dropped or missing.
 
     Raises:
         CheckpointError: As `import_weights` and `load_state_file`.
-        RecipeError: R213, `output` holds a run or weights already.
+        RecipeError: R213, `output` already holds a run or weights.
     """
     options = chosen(ImportOptions, options, changes)
     source, licence = options.source, options.licence
@@ -83,5 +83,5 @@ def import_weights_file(
         metadata={"recipe": resolved.name, "classes": list(model.classes), "imported_from": source, "licence": licence},
     )
     write_text(folder / PROVENANCE, json_text(provenance))
-    write_recipe(folder, resolved)  # last: its presence says that the folder is complete
+    write_recipe(folder, resolved)  # last: its presence marks the folder as complete
     return report

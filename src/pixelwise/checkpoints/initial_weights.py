@@ -1,4 +1,4 @@
-"""The weights a network begins with: what `Recipe.initialize` names, downloaded once and checked ever after."""
+"""Pretrained encoder weights (`Recipe.initialize`), compared on every use with those of the first download."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ COUNTER = "num_batches_tracked"
 
 
 def initialize(model: SegmentationModel, description: Initialize) -> str | None:
-    """Load the encoder's pretrained weights into `model`, as far as the recipe names any.
+    """Load pretrained weights into the encoder of `model` if the recipe names any.
 
-    Where the images have other channels than RGB, the first convolution's weights are spread over them: see
+    If the images have other channels than RGB, the weights of the first convolution are adapted: see
     `for_channels`.
 
-    They come through timm or the Hugging Face hub, which keep what they downloaded. torch's random state
-    is left as it was, so what is drawn afterwards does not depend on it.
+    The weights are downloaded by timm or from the Hugging Face hub, both of which cache them. torch's random state
+    is left unchanged, so later random draws do not depend on the weights.
 
     Args:
-        model: Freshly built; only its encoder changes.
+        model: Freshly built model; only its encoder changes.
         description: The recipe's `initialize`.
 
     Returns:
-        SHA-256 of the published tensors (names and values), also of those that the encoder has no place for;
-        None when the weights stay random.
+        SHA-256 of the published tensors (names and values), including those that the encoder does not use;
+        None if the weights stay random.
 
     Raises:
-        CheckpointError: K440 they cannot be fetched, K441 they do not fit the encoder, K442 they are not
-            what they were the first time.
+        CheckpointError: K440 the weights cannot be downloaded, K441 they do not fit the encoder, K442 they
+            differ from those of the first download.
     """
     name = description.encoder
     if name == "none":
         return None
     encoder = getattr(model, "encoder", None)
     if not isinstance(encoder, Encoder):
-        raise _do_not_fit(f"'{name}'", f"{type(model).__name__} has no encoder that is pretrained by itself")
+        raise _do_not_fit(f"'{name}'", f"{type(model).__name__} has no encoder with pretrained weights of its own")
     with torch.random.fork_rng(devices=[]):
         if "/" in name:
             source, theirs = name, _from_hub(name, encoder)
@@ -66,7 +66,7 @@ def initialize(model: SegmentationModel, description: Initialize) -> str | None:
 
 
 def _timm_tag(name: str, encoder: Encoder) -> str:
-    """The full name of weights of timm, be it asked for by `default`, by the network's name or by itself."""
+    """Full timm name (`architecture.tag`) of weights given as `default`, as an architecture or in full."""
     import timm
 
     architecture = encoder.timm_name or encoder.name
@@ -79,14 +79,14 @@ def _timm_tag(name: str, encoder: Encoder) -> str:
 
 
 def _from_timm(name: str, tag: str, encoder: Encoder) -> dict[str, Tensor]:
-    """Tensors of timm by the keys of timm's encoder."""
+    """Pretrained tensors from timm, by the keys of timm's encoder."""
     import timm
 
     try:
         if isinstance(encoder, ViTEncoder):
             return pretrained_state(tag)
         return timm.create_model(tag, pretrained=True, features_only=True).state_dict()
-    except Exception as error:  # the hub's client raises whatever its transport raises
+    except Exception as error:  # the hub's client passes on whatever its transport raises
         raise _cannot_fetch(_both(name, tag), error) from error
 
 
@@ -95,14 +95,14 @@ def _from_hub(name: str, encoder: Encoder) -> dict[str, Tensor]:
     import huggingface_hub
 
     if encoder.name not in VARIANTS:
-        raise _do_not_fit(f"'{name}'", "only the encoders mit_b0 .. mit_b5 are read from the hub directly")
+        raise _do_not_fit(f"'{name}'", "only weights of the encoders mit_b0 .. mit_b5 are read from the hub directly")
     path: str | None = None
     failure: Exception | None = None
     for file in ("model.safetensors", "pytorch_model.bin"):
         try:
             path = huggingface_hub.hf_hub_download(name, file)
             break
-        except Exception as error:  # as above
+        except Exception as error:  # as in `_from_timm`
             failure = error
     if path is None:
         raise _cannot_fetch(f"'{name}'", failure)
@@ -113,12 +113,12 @@ def _from_hub(name: str, encoder: Encoder) -> dict[str, Tensor]:
 
 
 def _load(encoder: Encoder, theirs: Mapping[str, Tensor], name: str) -> None:
-    """Load what the encoder has a place for; what it names `untrained` stays as it is.
+    """Load the tensors that the encoder has; those that it lists in `untrained` keep their values.
 
     Args:
-        encoder: Where to.
-        theirs: Tensors by the keys of the encoder, or by those of its `network` if it is a shell around one.
-        name: Of the weights, for the error, quoted.
+        encoder: Encoder to fill.
+        theirs: Tensors by the keys of the encoder, or by those of its `network` if it wraps one.
+        name: Quoted name of the weights, for the error.
     """
     own = encoder.state_dict()
     pretrained = [key for key in own if not key.startswith(encoder.untrained) and not key.endswith(COUNTER)]
@@ -134,26 +134,26 @@ def _load(encoder: Encoder, theirs: Mapping[str, Tensor], name: str) -> None:
         example = (differing or missing)[0]
         raise _do_not_fit(
             name,
-            f"{len(missing)} of the encoder's {len(pretrained)} pretrained tensors are not among them and "
+            f"of the encoder's {len(pretrained)} pretrained tensors they lack {len(missing)}, and "
             f"{len(differing)} have another shape, for example {example}",
         )
     encoder.load_state_dict({**own, **theirs})
 
 
 def for_channels(theirs: Tensor, ours: Tensor) -> Tensor:
-    """Weights of a first convolution over RGB for images of C other channels, as timm's `adapt_input_conv` does it.
+    """Adapt the weights of a first convolution from RGB to C channels, as timm's `adapt_input_conv` does.
 
-    One channel gets the sum of the three, so a grey image answers as the same image in RGB. Of more channels the
-    first is taken for red, the next for green, blue, red again and so on, times 3 / C, so that an image with the
-    same value in all of them answers as a grey one in RGB. So with near infrared after red, green and blue it begins
-    with the weights of red.
+    A single channel gets the sum of the three, so a grey image gives the same output as the same image in RGB. With
+    more channels the weights of red, green and blue repeat in this order, times 3 / C, so that an image with equal
+    values in all channels gives the same output as a grey image in RGB. Near infrared after red, green and blue thus
+    starts with the weights of red.
 
     Args:
-        theirs: (O, 3, h, w), or any other weights, which stay as they are.
-        ours: What the network has in its place, (O, C, h, w).
+        theirs: (O, 3, h, w), or any other weights, which are returned unchanged.
+        ours: The network's weights of the same name, (O, C, h, w).
 
     Returns:
-        (O, C, h, w) where that is what differs, else `theirs`.
+        (O, C, h, w) if only the number of channels differs, else `theirs`.
     """
     if ours.ndim != 4 or theirs.shape == ours.shape or tuple(theirs.shape) != (len(ours), 3, *ours.shape[2:]):
         return theirs
@@ -173,7 +173,11 @@ def _sha256(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _compare_with_first_download(name: str, digest: str) -> None:
-    """No publisher states a hash of these tensors, so the first download is what later ones are held against."""
+    """Compare with the hash recorded at the first download, since no publisher states a hash of these tensors.
+
+    Raises:
+        CheckpointError: K442, the hashes differ.
+    """
     known = recall(INITIAL_WEIGHTS, "", dict[str, Any]) or {}
     first = known.get(name)
     if first is None:
@@ -181,13 +185,14 @@ def _compare_with_first_download(name: str, digest: str) -> None:
     elif first != digest:
         raise CheckpointError(
             "K442",
-            f"the initial weights '{name}' have SHA-256 {digest[:12]}..., the first time they had {first[:12]}...",
-            f"somebody changed them; if that is right, remove '{name}' from {printable(entry_path(INITIAL_WEIGHTS))}",
+            f"the initial weights '{name}' have SHA-256 {digest[:12]}..., at the first download it was {first[:12]}...",
+            f"the published weights have changed; to accept the new ones, remove '{name}' from "
+            f"{printable(entry_path(INITIAL_WEIGHTS))}",
         )
 
 
 def _both(name: str, tag: str) -> str:
-    """The name in the recipe, quoted, and the weights that it stands for."""
+    """The quoted name from the recipe and, if it differs, the full name of the weights."""
     return f"'{name}'" if name == tag else f"'{name}' ({tag})"
 
 
@@ -195,8 +200,8 @@ def _cannot_fetch(weights: str, error: Exception | None) -> CheckpointError:
     reason = str(error).strip().partition("\n")[0] or type(error).__name__
     return CheckpointError(
         "K440",
-        f"the initial weights {weights} cannot be fetched: {reason}",
-        "go online once (they are kept), or begin with random weights: --weights none",
+        f"the initial weights {weights} cannot be downloaded: {reason}",
+        "connect to the network once (downloads are cached), or start from random weights: initialize.encoder=none",
     )
 
 
@@ -204,5 +209,5 @@ def _do_not_fit(weights: str, reason: str) -> CheckpointError:
     return CheckpointError(
         "K441",
         f"the initial weights {weights} do not fit the encoder: {reason}",
-        "name others with --weights (timm's name with its tag, or default), or begin with random ones: --weights none",
+        "set initialize.encoder to other weights (default, or timm's name with its tag), or to none for random weights",
     )

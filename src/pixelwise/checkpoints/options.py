@@ -1,4 +1,4 @@
-"""Options of the verb `import-weights`."""
+"""Options of `import-weights`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _SOURCES = "pixelwise.checkpoints.importers.conversions:sources"
 
 
 class ImportOptions(Options, frozen=True, kw_only=True):
-    """What is known of a file of weights.
+    """Source and licence of a weights file.
 
     Attributes:
         source: The system that wrote the weights.
-        licence: Licence of the weights; left out, what the recipe's published row says of them.
+        licence: Licence of the weights; by default the one stated in the recipe's published row, or `unknown`.
     """
 
     source: Annotated[str, Meta(extra={"names": _SOURCES})]

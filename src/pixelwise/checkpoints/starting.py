@@ -1,4 +1,4 @@
-"""Beginning a training with the result of another run."""
+"""Initialization of a training run with the result of another run."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pixelwise.storage import printable
 
 
 class Start(NamedTuple):
-    """What a network was filled with.
+    """Record of the weights that a network was initialized with.
 
     Attributes:
         recipe: Name of the other run's recipe.
-        step: Of its checkpoint.
-        weights_sha256: Of the file of weights.
-        loaded: How many tensors were taken.
-        random: Names of those that stayed as they were.
+        step: Step of the checkpoint that was loaded.
+        weights_sha256: SHA-256 of the weights file.
+        loaded: Number of tensors that were loaded.
+        random: Names of the tensors that kept their values.
     """
 
     recipe: str
@@ -36,15 +36,15 @@ class Start(NamedTuple):
 def begin_with_run(
     model: SegmentationModel, run: Path, *, recipe: str | None = None, partly: bool = False, warn: Warn | None = None
 ) -> Start:
-    """Fill a network with the result of a run: its best or last weights, averaged ones where it kept an average.
+    """Load the result of another run into a network: its best or last weights, averaged if the run kept an average.
 
     Args:
-        model: Freshly built; changed in place.
+        model: Freshly built model; changed in place.
         run: The other run's folder.
         recipe: Name that the other run's recipe must have; None: any.
-        partly: Take whatever agrees in name and shape and leave the rest. Otherwise everything must agree
-            but for classifiers of another number of classes, which stay as they are (W450 names them).
-        warn: Told of damaged checkpoints and of classifiers that stay as they are.
+        partly: Load all tensors that agree in name and shape and leave the rest. If False, all tensors must agree
+            except classifiers for another number of classes, which keep their values (W450 names them).
+        warn: Receives warnings about damaged checkpoints and about classifiers that keep their values.
 
     Raises:
         CheckpointError: K420 not a run, K421 no checkpoint yet, K412 all damaged, K450 the weights do not
@@ -55,7 +55,7 @@ def begin_with_run(
         raise CheckpointError(
             "K451",
             f"{printable(run)} is a run of '{theirs.name}'; initialize.recipe is '{recipe}'",
-            f"train that one first: pixelwise train {recipe}",
+            f"train that recipe first: pixelwise train {recipe}",
         )
     checkpoint = best_checkpoint(run / CHECKPOINTS, warn) if theirs.selection.weights == "best" else None
     checkpoint = checkpoint or newest_checkpoint(run / CHECKPOINTS, warn)
@@ -74,13 +74,17 @@ def begin_with_run(
         refused = [key for key in rest if not _differs_in_classes(tensors.get(key), own[key], *classes)]
         refused += [key for key in tensors if key not in own]
         if rest and not refused and warn is not None:
-            warn("W450", f"{printable(run)} has {classes[0]} classes, not {classes[1]}: {', '.join(rest)} start anew")
+            warn(
+                "W450",
+                f"{printable(run)} has {classes[0]} classes, this network {classes[1]}: {', '.join(rest)} keep their "
+                "initial weights",
+            )
     if refused:
         raise CheckpointError(
             "K450",
             f"the weights of {printable(run)} do not fit this network: {len(fitting)} of its {len(own)} tensors agree "
-            f"in name and shape; {', '.join(refused[:3])}{', ...' if len(refused) > 3 else ''} do not",
-            "name a run of the same model in initialize.run",
+            f"in name and shape; these do not: {', '.join(refused[:3])}{', ...' if len(refused) > 3 else ''}",
+            "set initialize.run to a run of the same model",
         )
     with torch.no_grad():
         for key, value in fitting.items():
@@ -89,7 +93,7 @@ def begin_with_run(
 
 
 def _differs_in_classes(theirs: Tensor | None, own: Tensor, their_classes: int, own_classes: int) -> bool:
-    """Whether two tensors have the same shape but for the numbers of classes."""
+    """Whether the shapes of two tensors differ in the number of classes alone."""
     if theirs is None or theirs.ndim != own.ndim or their_classes == own_classes:
         return False
     sizes = zip(theirs.shape, own.shape, strict=True)

@@ -1,4 +1,4 @@
-"""The model that came out of a run, with its weights."""
+"""Loading of the trained model of a run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from pixelwise.storage import printable
 
 
 class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model with its weights and where they come from.
+    """A trained model with the origin of its weights.
 
     Attributes:
-        model: In evaluation mode, on the CPU.
+        model: The model, in evaluation mode on the CPU.
         recipe: The run's resolved recipe.
-        checkpoint: Where the weights were read.
-        weights: `ema` or `model`: which file of the checkpoint.
+        checkpoint: The checkpoint that the weights were read from.
+        weights: The checkpoint's file that was read: `ema` (averaged weights) or `model`.
         palette: One colour per class.
     """
 
@@ -42,7 +42,7 @@ class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
 def load_trained(run: Path, warn: Warn | None = None) -> TrainedModel:
     """Load the result of a run: the best or the last checkpoint, as its recipe says.
 
-    The averaged weights are taken where the run kept an average.
+    Averaged weights are preferred if the run kept an average.
 
     Raises:
         CheckpointError: K420 not a run, K421 no checkpoint yet, K412 all damaged.
@@ -70,10 +70,10 @@ def load_trained(run: Path, warn: Warn | None = None) -> TrainedModel:
 
 
 def load_weights(model: SegmentationModel, checkpoint: Checkpoint, name: str) -> None:
-    """Fill `model` with the tensors of `{name}.safetensors`.
+    """Load the tensors of the checkpoint's `{name}.safetensors` into `model`.
 
     Raises:
-        CheckpointError: K422, they are of another network.
+        CheckpointError: K422, the tensors are of another network.
     """
     tensors = checkpoint.tensors(name)
     own = model.state_dict()
@@ -94,6 +94,6 @@ def load_weights(model: SegmentationModel, checkpoint: Checkpoint, name: str) ->
             "K422",
             f"{printable(checkpoint.path)} holds the weights of another network: {'; '.join(differences[:3])}"
             + (f" and {len(differences) - 3} more" if len(differences) > 3 else ""),
-            "the recipe in the run folder must be the one the weights were trained with",
+            "the recipe in the run folder must be the one that the weights were trained with",
         )
     model.load_state_dict(tensors)

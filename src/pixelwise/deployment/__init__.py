@@ -1,1 +1,1 @@
-"""A run as a deployable artefact: export, int8, and the card that measures all of them."""
+"""Deployment of a run: export, int8 quantization, and the deploy card that compares all artefacts."""

@@ -1,1 +1,1 @@
-"""What a network costs: parameters and multiply-accumulates, time, and memory."""
+"""Profiling of networks: parameters, multiply-accumulates, latency, training time and memory."""

@@ -1,9 +1,9 @@
 """Parameters and multiply-accumulates (MACs) of a network, counted by running it on shapes alone.
 
-Counted are convolutions, transposed convolutions, matrix products and attention: what the published
-tables count, by the formulas of PyTorch's own counter (`torch.utils.flop_counter`), whose FLOPs are
-two per MAC. Biases, normalisation, activations, pooling and resizing are not, and
-`Complexity.uncounted` names them.
+MACs include convolutions, transposed convolutions, matrix products and attention, as in published
+tables, by the formulas of PyTorch's own counter (`torch.utils.flop_counter`), which counts two FLOPs
+per MAC. Biases, normalisation, activations, pooling and resizing are not included;
+`Complexity.uncounted` lists them.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _MOVING = frozenset(
 
 
 class Complexity(msgspec.Struct, frozen=True, kw_only=True):
-    """What a network costs at one image size.
+    """Size and computational cost of a network at one image size.
 
     Attributes:
         parameters: Number of parameters of the whole network, auxiliary heads included.
         auxiliary_parameters: Number of parameters in parts that inference does not run.
-        macs: Multiply-accumulates of one image in inference (auxiliary heads excluded).
+        macs: Multiply-accumulates for one image in inference (auxiliary heads excluded).
         height: Height of the image in pixels.
         width: Width of the image in pixels.
-        uncounted: Names of the arithmetic operations that inference ran and that are not in `macs`.
+        uncounted: Names of the arithmetic operations in inference that `macs` does not include.
     """
 
     parameters: int
@@ -60,7 +60,7 @@ def complexity(model: nn.Module | str | Any, height: int = 512, width: int = 102
     counting does not depend on the image size. The given network is not changed.
 
     Args:
-        model: A network, or what `pixelwise.build_model` takes: the name of a recipe, a recipe or a spec.
+        model: A network, or an argument of `pixelwise.build_model`: the name of a recipe, a recipe or a spec.
         height: Height of the image in pixels.
         width: Width of the image in pixels.
 
@@ -72,7 +72,7 @@ def complexity(model: nn.Module | str | Any, height: int = 512, width: int = 102
         RecipeError: As `build_model`.
     """
     if height < 1 or width < 1:
-        raise ValueError(f"the image size is {height}x{width} (HxW); expected 1 or more each")
+        raise ValueError(f"the image size is {height}x{width} (height x width); expected at least 1x1")
     if isinstance(model, nn.Module):
         network = _on_meta(model)
     else:
@@ -96,8 +96,8 @@ def complexity(model: nn.Module | str | Any, height: int = 512, width: int = 102
 
 
 def _on_meta(model: nn.Module) -> nn.Module:
-    """A copy of `model` without its values."""
-    # Every tensor is replaced before copying, so that copying a large network needs no memory.
+    """A copy of `model` on the `meta` device, without values."""
+    # Every tensor is replaced before the copy, so that copying a large network needs no memory.
     memo: dict[int, Any] = {}
     for parameter in model.parameters():
         memo[id(parameter)] = nn.Parameter(
@@ -119,7 +119,7 @@ def _dtype(network: nn.Module) -> torch.dtype:
 
 
 class _Counter(TorchDispatchMode):
-    """Looks at every operation that runs: its MACs, or its name, and the parameters that take part."""
+    """Records for every operation its FLOPs, or its name if it is not counted, and the parameters that it uses."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How long a network takes for an image, and how much memory."""
+"""Latency and memory of a network's forward pass on one image."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from pixelwise.recipes.default_sizes import seen_size
 from pixelwise.recipes.sizes import Size
 
 WARMUP = 3
-"""Images before the timed ones: the first calls choose algorithms and allocate."""
+"""Untimed warm-up images: the first calls choose algorithms and allocate memory."""
 RUNS = 20
 
 
 class ForwardProfile(msgspec.Struct, frozen=True, kw_only=True):
-    """What one image costs.
+    """Cost of a forward pass on one image.
 
     Attributes:
-        classes: Number of classes that the network tells apart.
+        classes: Number of classes of the network.
         complexity: Parameters and multiply-accumulates.
-        runtime: Name of the library that computed.
-        device: The device that it computed on, such as `cpu` or `cuda:0`.
+        runtime: Library that ran the network.
+        device: Device that ran the network, such as `cpu` or `cuda:0`.
         threads: Number of CPU threads.
         runs: Number of timed images.
-        median_ms: Median of their times in milliseconds.
-        p90_ms: Nine of ten were at least as fast.
-        peak_memory_bytes: On a GPU what the network needed; on a CPU the most that the whole process ever used.
+        median_ms: Median latency in milliseconds.
+        p90_ms: 90th percentile of the latency in milliseconds.
+        peak_memory_bytes: Peak GPU memory of the network; on a CPU the peak memory of the whole process.
     """
 
     classes: int
@@ -53,7 +53,7 @@ class ForwardProfile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measure_forward(model: str | os.PathLike[str], overrides: Sequence[str], options: ProfileOptions) -> ForwardProfile:
-    """Profile the network of a recipe, with random weights, on one image.
+    """Profile a recipe's network, with random weights, on one image.
 
     Args:
         model: Name of a recipe, a `.toml` file or a run folder.
@@ -71,12 +71,12 @@ def measure_forward(model: str | os.PathLike[str], overrides: Sequence[str], opt
 
 
 def profile_forward(model: SegmentationModel, size: Size, device: torch.device, runs: int = RUNS) -> ForwardProfile:
-    """Count a network's operations and time it on one random image, logits at the image's size included.
+    """Count a network's operations and time it on one random image, up to logits of the image's size.
 
     Args:
         model: The network; it is moved to the device and put into evaluation mode.
         size: (height, width) of the image.
-        device: The device that is measured.
+        device: Device to measure on.
         runs: Number of timed images.
     """
     counted = complexity(model, *size)
@@ -100,12 +100,12 @@ def profile_forward(model: SegmentationModel, size: Size, device: torch.device, 
 
 
 def time_calls(predict: Callable[[Tensor], object], images: Tensor, runs: int) -> list[float]:
-    """Seconds of each of `runs` calls, after `WARMUP` that do not count.
+    """Seconds of each of `runs` calls, after `WARMUP` untimed ones.
 
     Args:
         predict: The function to time.
-        images: Its argument; on a GPU the end of the work there is waited for.
-        runs: Number of calls, 1 or more.
+        images: Its argument; if it is on a GPU, each call is timed until the GPU has finished.
+        runs: Number of timed calls, 1 or more.
     """
     taken = []
     for number in range(WARMUP + runs):
@@ -119,6 +119,6 @@ def time_calls(predict: Callable[[Tensor], object], images: Tensor, runs: int) -
 
 
 def ninetieth(values: list[float]) -> float:
-    """The smallest value that nine of ten do not exceed."""
+    """90th percentile: the smallest value that at least nine tenths of the values do not exceed."""
     ordered = sorted(values)
     return ordered[-(-9 * len(ordered) // 10) - 1]

@@ -1,8 +1,8 @@
-"""How long one forward pass takes, in several runtimes, measured so that they can be compared.
+"""Latency of a forward pass in several runtimes, measured so that they can be compared.
 
-Every candidate (a network or an artefact, a runtime, a number of threads) lives in a process of its own, so that its
-peak memory is its own and no thread pool disturbs another. They take turns, one pass each and round after round:
-whatever else the machine does meanwhile, it does to all of them.
+Every candidate (a network or an artefact, a runtime, a number of threads) runs in a process of its own, so that its
+peak memory can be told apart and thread pools do not disturb each other. The candidates take turns, one pass each per
+round, so that other load on the machine affects all of them alike.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ WARM_UP = 3
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to measure.
+    """A network in one runtime with one number of threads, to be measured.
 
     Attributes:
         source: A run folder or the name of a recipe (random weights) for PyTorch; an artefact for other runtimes.
-        runtime: A name of `EAGER`, or that of an export target.
+        runtime: A key of `EAGER`, or the name of an export target.
         threads: Number of CPU threads for one pass.
-        num_classes: Number of classes of a recipe that leaves it to the data.
+        num_classes: Number of classes, for a recipe that leaves it to the data.
     """
 
     source: str
@@ -46,18 +46,18 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
-    """What measuring a candidate gave.
+    """Measured latency and memory of a candidate.
 
     Attributes:
-        runtime: A name of `EAGER`, or that of an export target.
+        runtime: A key of `EAGER`, or the name of an export target.
         threads: Number of CPU threads for one pass.
-        batch: Images per pass.
+        batch: Number of images per pass.
         size: (height, width) of the images.
-        rounds: Passes that were measured, after the warm-up.
-        median_seconds: Median duration of a pass.
-        p99_seconds: 99 of 100 passes took at most this; with fewer passes nearly the slowest.
+        rounds: Number of timed passes, after the warm-up.
+        median_seconds: Median latency of a pass.
+        p99_seconds: 99th percentile of the latency; with fewer than 100 passes close to the maximum.
         images_per_second: `batch / median_seconds`.
-        peak_memory_bytes: Peak memory of the process, its libraries and the weights included.
+        peak_memory_bytes: Peak memory of the process, including libraries and weights.
         loaded_memory_bytes: Peak memory of the process before the first pass.
     """
 
@@ -82,25 +82,26 @@ def measure_latency(
     warm_up: int = WARM_UP,
     observer: Observer = SILENT,
 ) -> list[Latency]:
-    """Measure candidates in turns.
+    """Measure the latency of candidates, which take turns.
 
     Args:
-        candidates: The candidates, which take turns.
+        candidates: Candidates to compare.
         size: (height, width) of the images.
-        batch: Images per pass.
-        rounds: Measured passes of each.
-        warm_up: Passes before them.
-        observer: Told how many rounds are done.
+        batch: Number of images per pass.
+        rounds: Number of timed passes per candidate.
+        warm_up: Number of untimed passes per candidate before them.
+        observer: Receives the number of finished rounds.
 
     Returns:
-        One per candidate, in their order.
+        One result per candidate, in the same order.
 
     Raises:
         PixelwiseError: Loading or running a candidate fails.
-        ValueError: Rounds, batch or threads below 1.
+        ValueError: `rounds`, `batch` or a number of threads is below 1.
     """
     if min(rounds, batch, *(candidate.threads for candidate in candidates)) < 1:
-        raise ValueError("rounds, batch and threads must be 1 or more")
+        threads = [candidate.threads for candidate in candidates]
+        raise ValueError(f"rounds is {rounds}, batch {batch}, threads {threads}; expected 1 or more of each")
     with contextlib.ExitStack() as stack:
         workers = [stack.enter_context(_worker(candidate, size, batch)) for candidate in candidates]
         loaded = [_answer(worker) for worker in workers]
@@ -135,11 +136,11 @@ def measure_latency(
 
 @contextlib.contextmanager
 def _worker(candidate: Candidate, size: Size, batch: int) -> Iterator[Connection]:
-    # A fork would inherit the parent's memory, and thread pools that do not survive it.
+    # A forked process would inherit the parent's memory, and thread pools that do not survive the fork.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, candidate, size, batch), daemon=True)
-    # Threads that wait for their next turn must sleep soon, whatever the user chose: another candidate is measured.
+    # Threads that wait for their next turn must sleep soon, whatever the user set: another candidate is being timed.
     variables = SHORT_WAITS | {"KMP_BLOCKTIME": "1", "OMP_NUM_THREADS": str(candidate.threads)}
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
@@ -163,14 +164,17 @@ def _answer(worker: Connection) -> float:
     try:
         answer = worker.recv()
     except EOFError:
-        raise RuntimeError("the process of a candidate died; memory may not be enough") from None
+        raise RuntimeError("the process of a candidate died; it may have run out of memory") from None
     if isinstance(answer, Exception):
         raise answer
     return answer
 
 
 def _serve(parent: Connection, candidate: Candidate, size: Size, batch: int) -> None:
-    """In the candidate's process: load, then one pass per request; its time, at the end the peak memory."""
+    """Serve a candidate in its own process.
+
+    Sends the peak memory after loading, then the seconds of one pass per request, finally the peak memory again.
+    """
     try:
         run = _prepared(candidate, size, batch)
         parent.send(peak_memory())
@@ -180,15 +184,15 @@ def _serve(parent: Connection, candidate: Candidate, size: Size, batch: int) -> 
             parent.send(time.perf_counter() - start)
         parent.send(peak_memory())
     except EOFError:
-        return  # the parent stopped
+        return  # the parent has stopped
     except PixelwiseError as error:
         parent.send(error)
-    except Exception as error:  # whatever it is, the parent must hear of it instead of waiting
+    except Exception as error:  # the parent must be told of any error, or it would wait forever
         parent.send(RuntimeError(f"{candidate.runtime}: {error}"))
 
 
 def _prepared(candidate: Candidate, size: Size, batch: int) -> Callable[[], object]:
-    """One pass over an image of random values, normalised or in bytes as the candidate wants it."""
+    """A function that runs one pass over random images, in the candidate's input format."""
     import torch
 
     torch.set_num_threads(candidate.threads)
@@ -201,8 +205,8 @@ def _prepared(candidate: Candidate, size: Size, batch: int) -> Callable[[], obje
     if model.fixed_size not in (None, size):
         raise RecipeError(
             "R245",
-            f"{candidate.source} takes images of one size, {model.fixed_size}; asked for is {size} (height, width)",
-            "measure at its size, or export it again: pixelwise export RUN --dynamic",
+            f"{candidate.source} takes only images of size {model.fixed_size}, not {size} (height, width)",
+            "measure at its size, or export it again with `dynamic`",
         )
     rng = np.random.default_rng(0)
     channels = len(model.preprocessing.mean)

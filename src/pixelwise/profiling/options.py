@@ -14,23 +14,23 @@ from pixelwise.recipes.sizes import Size
 
 
 class ProfileOptions(Options, frozen=True, kw_only=True):
-    """What is measured of a network, and how.
+    """What to measure, and how.
 
     Attributes:
-        train: Time the parts of training steps instead of one image.
-        runtimes: Time a forward pass in these runtimes in turns, each in a process of its own; a network that is not
-            run by PyTorch itself is exported first.
-        data: Folder of the data set for the training steps; by default that of the run, or the synthetic town.
-        size: Size of the image, or of the crop of training: (height, width) in Python, WIDTHxHEIGHT on the command
-            line; by default the size at which the recipe sees images.
-        steps: Number of timed images (20), or of timed training steps (5).
+        train: Time the parts of training steps instead of a forward pass.
+        runtimes: Compare the latency of a forward pass in these runtimes, interleaved, each in its own process; for
+            runtimes other than PyTorch the network is exported first.
+        data: Data set folder for the training steps; by default the run's, or the synthetic town.
+        size: Size of the image, or of the training crop: (height, width) in Python, WIDTHxHEIGHT on the command
+            line; by default the recipe's input size.
+        steps: Number of timed images (default 20) or training steps (default 5).
         device: `auto`, `cpu` or `cuda`.
-        threads: Number of CPU threads, by default OMP_NUM_THREADS or one per usable core; with runtimes one number or
-            several, by default 1.
+        threads: Number of CPU threads; by default OMP_NUM_THREADS or one per usable core. With runtimes one number or
+            several; by default 1.
         batch: Number of images per pass, with runtimes.
         rounds: Number of timed passes in each runtime.
-        num_classes: Number of classes of a network with random weights; by default that of the recipe, or 19.
-        output: Picture of the training steps to write, a file that ends in .png, .svg or .pdf.
+        num_classes: Number of classes of a network with random weights; by default the recipe's, or 19.
+        output: Chart of the training steps to write, a file that ends in .png, .svg or .pdf.
     """
 
     train: bool = False
@@ -48,18 +48,18 @@ class ProfileOptions(Options, frozen=True, kw_only=True):
     output: str | os.PathLike[str] | None = None
 
     def refuse_contradictions(self, overrides: Sequence[str] = ()) -> None:
-        """Accept options that belong to the same kind of profile.
+        """Check that all options apply to the kind of profile that they choose.
 
         Args:
             overrides: Changes to the recipe.
 
         Raises:
-            RecipeError: R251, one of them means nothing here.
+            RecipeError: R251, an option does not apply.
         """
         if self.runtimes:
             kind, foreign = "`runtimes`", ("train", "data", "steps", "device", "output")
             if overrides:
-                raise _contradiction("changes to the recipe do", kind, "write a recipe file with them")
+                raise _contradiction("changes to the recipe do", kind, "put them into a recipe file and profile that")
         elif self.train:
             kind, foreign = "`train`", ("batch", "rounds", "num_classes")
         else:
@@ -68,11 +68,11 @@ class ProfileOptions(Options, frozen=True, kw_only=True):
             if getattr(self, field) != getattr(_DEFAULTS, field):
                 raise _contradiction(f"`{field}` does", kind, f"leave `{field}` out")
         if len(self.threads) > 1 and not self.runtimes:
-            raise _contradiction("several numbers of `threads` do", kind, "give one number, or `runtimes`")
+            raise _contradiction("several values of `threads` do", kind, "give one value, or add `runtimes`")
 
 
 _DEFAULTS = ProfileOptions()
 
 
 def _contradiction(what: str, kind: str, remedy: str) -> RecipeError:
-    return RecipeError("R251", f"{what} not go with {kind}", remedy)
+    return RecipeError("R251", f"{what} not apply to {kind}", remedy)

@@ -1,4 +1,4 @@
-"""What latency is measured in: PyTorch itself, in three forms, or the runtime of an export target."""
+"""Runtimes that latency is measured in: PyTorch itself in three variants, and the runtimes of export targets."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class EagerForm(msgspec.Struct, frozen=True, kw_only=True):
     """A way to run a network in PyTorch without exporting it.
 
     Attributes:
-        label: What tables and charts call it.
+        label: Name in tables and charts.
         precision: Number format and memory layout.
-        marker: How its points look in charts: a marker of Matplotlib.
+        marker: Matplotlib marker of its points in charts.
     """
 
     label: str
@@ -31,19 +31,19 @@ EAGER = {
     ),
     "torch-bf16": EagerForm(label="PyTorch, bfloat16", precision=Precision(dtype="bfloat16"), marker="h"),
 }
-"""As users run it (eager, NCHW, float32), with channels last in memory, and in bfloat16."""
+"""Eager PyTorch with its defaults (NCHW, float32), with the channels-last memory layout, and in bfloat16."""
 
 
 def runtime_names() -> list[str]:
-    """The names of everything that latency can be measured in."""
+    """The names of all runtimes that latency can be measured in."""
     return [*EAGER, *target_names()]
 
 
 def refuse_unknown_runtime(name: str) -> None:
-    """Accept the names that `runtime_names` lists.
+    """Check that a name is one of `runtime_names`.
 
     Raises:
-        RecipeError: R250, it is none of them.
+        RecipeError: R250, there is no such runtime.
     """
     if name in EAGER:
         return
@@ -57,12 +57,12 @@ def refuse_unknown_runtime(name: str) -> None:
 
 
 def label_of(runtime: str) -> str:
-    """What tables and charts call a runtime."""
+    """Name of a runtime in tables and charts."""
     return EAGER[runtime].label if runtime in EAGER else find_target(runtime).label
 
 
 def marker_of(runtime: str) -> str:
-    """How points of a runtime look in charts, also of one whose package is no longer installed."""
+    """Matplotlib marker of a runtime in charts, even if its package is no longer installed."""
     if runtime in EAGER:
         return EAGER[runtime].marker
     return TARGETS[runtime].marker if runtime in TARGETS else "X"

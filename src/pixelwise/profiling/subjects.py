@@ -1,4 +1,4 @@
-"""What a name on the command line means for a profile: a recipe, a recipe file, or a run folder."""
+"""The recipe to profile, given as a recipe name, a recipe file or a run folder."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import is_run, read_recipe
 
 CLASSES = 19
-"""Classes where neither recipe nor user says how many: those of Cityscapes, for which most of the tables are."""
+"""Number of classes if neither recipe nor user states it: that of Cityscapes, which most published tables use."""
 
 
 def recipe_of(model: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe that a name, a `.toml` file or a run folder means.
+    """The recipe of a name, a `.toml` file or a run folder.
 
     Raises:
-        RecipeError: There is none, or `overrides` are wrong.
+        RecipeError: There is no such recipe, or `overrides` are invalid.
     """
     folder = Path(model)
     found = read_recipe(folder) if is_run(folder) else find(os.fspath(model))
@@ -27,5 +27,10 @@ def recipe_of(model: str | os.PathLike[str], overrides: Sequence[str] = ()) -> R
 
 
 def classes_of(recipe: Recipe, asked: int | None) -> int | None:
-    """How many classes a network has that is only timed; None where the recipe says it."""
+    """Number of classes to build a network with for profiling; None if the recipe states it.
+
+    Args:
+        recipe: The recipe to profile.
+        asked: Number that the user gave, if any.
+    """
     return CLASSES if asked is None and recipe.data.class_names() is None else asked

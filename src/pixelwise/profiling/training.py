@@ -1,4 +1,4 @@
-"""Where the time of training goes, measured in the functions that `pixelwise train` runs."""
+"""Time of each part of a training step, measured in the functions that `pixelwise train` runs."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ from pixelwise.transforms.augmentation import fixed_resize
 LOADING = ("read", "decode", "augment", "collate")
 NETWORK = ("forward", "backward")
 PARTS = (*LOADING, "transfer", "forward", "loss", "backward", "gradient norm", "optimizer", "average", "other")
-"""In the order of a step. `transfer` includes colour and normalisation, which run on the device."""
+"""Parts in the order of a step. `transfer` includes colour augmentation and normalisation, which run on the device."""
 WARMUP = 2
-"""Steps before the timed ones."""
+"""Untimed warm-up steps."""
 STEPS = 5
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A part of a step.
+    """Time of one part of a step.
 
     Attributes:
         name: One of `PARTS`.
-        milliseconds: Per step, the median.
+        milliseconds: Median over the timed steps.
         share: Share of the sum of all parts, 0..1.
     """
 
@@ -61,23 +61,23 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class TrainingProfile(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the time of a training step goes.
+    """Time of a training step by parts.
 
     Attributes:
         recipe: Name of the recipe.
-        device: The device that trained, such as `cpu` or `cuda:0`.
+        device: Device that ran the training, such as `cpu` or `cuda:0`.
         threads: Number of CPU threads.
-        precision: Number format and memory layout, in words.
+        precision: Number format and memory layout, such as `bfloat16, channels last`.
         images_per_step: Number of images per step, over all accumulated batches.
         height: Height of the network's input in pixels.
         width: Width of the network's input in pixels.
         steps: Number of timed steps.
-        cached: Whether training decodes every image once, before the first step; then nothing is read or decoded in
-            a step, and `decode_once_ms` is paid per image.
-        decode_once_ms: Reading and decoding one image with its mask; 0 where nothing is cached.
-        images_per_second: With loading and training one after the other, as with `data.workers=0`.
+        cached: Whether training decodes every image once, before the first step; the steps then read and decode
+            nothing, and every image costs `decode_once_ms` once.
+        decode_once_ms: Milliseconds for reading and decoding one image with its mask; 0 if nothing is cached.
+        images_per_second: Throughput when loading and training alternate, as with `data.workers=0`.
         parts: The parts in the order of a step.
-        bottleneck: What takes most, and what to do about it.
+        bottleneck: The part that takes longest, and what to do about it.
     """
 
     recipe: str
@@ -98,12 +98,12 @@ class TrainingProfile(msgspec.Struct, frozen=True, kw_only=True):
 def measure_training(
     model: str | os.PathLike[str], overrides: Sequence[str], options: ProfileOptions
 ) -> TrainingProfile:
-    """Profile the training of a recipe, on the data that is given or that a run began with.
+    """Profile the training of a recipe on the given data, or else on the data of the run.
 
     Args:
         model: Name of a recipe, a `.toml` file or a run folder.
         overrides: Changes to the recipe.
-        options: Data, size of the crop, device, threads and number of steps.
+        options: Data, crop size, device, threads and number of steps.
 
     Raises:
         PixelwiseError: As `profile_training`; the recipe or the device does not exist.
@@ -117,19 +117,19 @@ def measure_training(
 
 
 def profile_training(recipe: Recipe, root: Path | None, device: torch.device, steps: int = STEPS) -> TrainingProfile:
-    """Train a network of its own for a few steps and time the parts of each.
+    """Train a new network for a few steps and time the parts of each step.
 
-    Everything runs in this process, one after the other. Nothing is written.
+    Everything runs sequentially in this process. Nothing is written to disk.
 
     Args:
-        recipe: The recipe to train.
+        recipe: Recipe to train.
         root: Folder of the data set; None for synthetic data.
-        device: The device to train on.
+        device: Device to train on.
         steps: Number of timed steps.
 
     Raises:
         DataError: The data cannot be opened, or a file cannot be read.
-        RecipeError: The recipe cannot be trained on it.
+        RecipeError: The recipe cannot be trained on the data or the device.
         ResourceError: S605, a step does not fit into memory.
     """
     refuse_impossible(recipe.precision, device)
@@ -142,7 +142,7 @@ def profile_training(recipe: Recipe, root: Path | None, device: torch.device, st
         recipe = choose_format(recipe, largest, device).recipe
     images = recipe.sampling.batch_size * recipe.sampling.accumulate
     cached = recipe.data.cache == "disk" or fits_in_memory(samples, recipe, largest)
-    # No more images than the steps can see, from all over the split.
+    # No more images than the steps need, spread evenly over the split.
     needed = max(images, min(len(samples), (WARMUP + steps) * images))
     pairs = TrainingPairs(dataset, samples[:: max(1, len(samples) // needed)][:needed], recipe)
     decoding = _fill(pairs)
@@ -193,33 +193,33 @@ def _timed_steps(
 
 
 def _largest_of_a_few(samples: Sequence[Sample], dataset: Dataset) -> Size:
-    """(height, width) of the largest of five images: enough to decide whether decoded ones fit into memory."""
+    """(height, width) of the largest of at most five images, to decide whether the decoded split fits into memory."""
     shapes = [read_pair(sample, dataset)[1].shape for sample in samples[:: -(-len(samples) // 5)]]
     height, width = max(shapes, key=lambda shape: shape[0] * shape[1])
     return height, width
 
 
 def _fill(pairs: TrainingPairs) -> float:
-    """Seconds that decoding all pairs takes."""
+    """Decode all pairs into memory; returns the seconds that it took."""
     start = time.perf_counter()
     keep_in_memory(pairs)
     return time.perf_counter() - start
 
 
 def load(pairs: TrainingPairs, keys: Sequence[Key], clock: PartClock, cached: bool) -> Batch:
-    """A batch as the loader makes it, its parts timed.
+    """Load a batch as the data loader does and time each part.
 
     Args:
-        pairs: Decoded already, so that decoding and augmentation can be told apart.
+        pairs: Pairs that are already decoded, so that decoding and augmentation can be timed separately.
         keys: Keys of the images in the batch.
-        clock: Adds up the seconds.
-        cached: Whether training finds its images decoded; else they are read and decoded here once more.
+        clock: Accumulates the seconds of each part.
+        cached: Whether training uses cached decoded images; if not, the files are read and decoded here once more.
     """
     if not cached:
         for _, index in keys:
             with clock("read"):
                 _read_files(pairs.samples[index])
-            # The files lie in the system's page cache by now: this is decoding.
+            # The files are in the system's page cache by now, so this times decoding alone.
             with clock("decode"):
                 fixed_resize(*read_pair(pairs.samples[index], pairs.dataset), pairs.augment)
     with clock("augment"):
@@ -238,7 +238,7 @@ def step(
     batches: list[Batch],
     clock: PartClock,
 ) -> None:
-    """A training step, its parts timed; what they leave of the whole is `other`."""
+    """Run a training step and time its parts; the remaining time of the step is `other`."""
     start, before = time.perf_counter(), sum(clock.seconds.values())
     with memory_explained(recipe, state.device):
         train_step(recipe, state, network, batches, None, clock)
@@ -248,61 +248,64 @@ def step(
 
 
 def shares(timed: Sequence[dict[str, float]]) -> tuple[Part, ...]:
-    """Median milliseconds of each part over the steps, and its share of their sum."""
+    """Median milliseconds of each part and its share of the sum; parts that took no time are left out."""
     medians = {name: 1000 * statistics.median(one.get(name, 0.0) for one in timed) for name in PARTS}
     total = sum(medians.values()) or 1.0
     return tuple(Part(name, value, value / total) for name, value in medians.items() if value > 0)
 
 
 def bottleneck(parts: Sequence[Part], recipe: Recipe, device: torch.device, cached: bool) -> str:
-    """What takes most of a step and what to do about it, a sentence or two.
+    """Sentence that names the group of parts that takes longest, and what to do about it.
 
     Args:
-        parts: The parts of a step, as `shares` makes them.
-        recipe: Names the fields that may be changed.
+        parts: Parts of a step, as returned by `shares`.
+        recipe: The recipe that was profiled.
         device: The device that was measured.
         cached: Whether images are decoded before the first step.
     """
     share = {part.name: part.share for part in parts}
     groups = {
-        "reading the files": share.get("read", 0.0),
+        "file reading": share.get("read", 0.0),
         "decoding": share.get("decode", 0.0),
         "augmentation": share.get("augment", 0.0) + share.get("collate", 0.0),
         "transfer and normalisation": share.get("transfer", 0.0),
         "the network (forward and backward)": sum(share.get(name, 0.0) for name in NETWORK),
         "the loss": share.get("loss", 0.0),
-        "optimizer and average": sum(share.get(name, 0.0) for name in ("gradient norm", "optimizer", "average")),
-        "what is between the parts": share.get("other", 0.0),
+        "the weight update": sum(share.get(name, 0.0) for name in ("gradient norm", "optimizer", "average")),
+        "overhead between the parts": share.get("other", 0.0),
     }
     most = max(groups, key=lambda name: groups[name])
     return f"{most} takes {100 * groups[most]:.0f} % of each step: {_advice(most, recipe, device, cached)}"
 
 
 def _advice(most: str, recipe: Recipe, device: torch.device, cached: bool) -> str:
-    if most in ("reading the files", "decoding"):
-        return "data.cache=memory does it once, and data.workers=2 or more does it beside the training"
+    if most in ("file reading", "decoding"):
+        return "data.cache=memory does it only once, data.workers=2 or more does it in parallel with training"
     if most == "augmentation":
-        return "data.workers=2 or more does it beside the training" + (
-            "" if cached or recipe.augment.resize else "; a fixed augment.resize makes images smaller once"
+        return "data.workers=2 or more does it in parallel with training" + (
+            "" if cached or recipe.augment.resize else "; a fixed augment.resize makes the images smaller beforehand"
         )
     if most == "transfer and normalisation":
         return (
-            "data.workers=1 or more puts batches where a GPU reaches them"
+            "data.workers=1 or more puts batches into pinned memory, which transfers faster"
             if device.type == "cuda"
-            else ("it grows with the pixels: a smaller augment.crop")
+            else ("it grows with the number of pixels: use a smaller augment.crop")
         )
     if most == "the network (forward and backward)":
         if recipe.precision.dtype == "bfloat16":
-            return "the data is not in the way; precision.compile=true or a smaller network or crop would be faster"
+            return "data loading is not the limit; try precision.compile=true, or a smaller network or crop"
         return (
-            "the data is not in the way; precision.dtype=auto times the layouts, a smaller network or crop saves most"
+            "data loading is not the limit; precision.dtype=auto chooses the fastest number format, a smaller network "
+            "or crop saves most"
         )
     if most == "the loss":
-        return "it works at the size of the labels: a smaller augment.crop, or fewer terms in [loss]"
-    if most == "optimizer and average":
-        return "it grows with the parameters, not with the images: a larger sampling.batch_size does more per step"
-    return "steps are very short here: a larger sampling.batch_size does more in each" + (
-        ", precision.compile=true precision.cuda_graphs=true launches them at once" if device.type == "cuda" else ""
+        return "it runs at the size of the labels: use a smaller augment.crop or fewer terms in [loss]"
+    if most == "the weight update":
+        return "it grows with the number of parameters, not of images: a larger sampling.batch_size needs fewer updates"
+    return "steps are very short here: a larger sampling.batch_size makes fewer of them" + (
+        "; precision.compile=true precision.cuda_graphs=true launches their kernels all at once"
+        if device.type == "cuda"
+        else ""
     )
 
 

@@ -1,4 +1,4 @@
-"""Formats that networks are exported to, and exported artefacts as callables with a network's interface."""
+"""Export formats, and exported artefacts wrapped in the interface of a network."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NEED_TORCH = ("ArtefactModel", "load_artefact")
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs PyTorch when it is first used (PEP 562)."""
+    """Import names that need PyTorch on first use (PEP 562)."""
     if name not in _NEED_TORCH:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     return getattr(importlib.import_module("pixelwise.runtimes.artefact"), name)

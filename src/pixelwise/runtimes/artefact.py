@@ -1,4 +1,4 @@
-"""An artefact that is evaluated and predicts as the network that it was exported from."""
+"""Exported artefacts that evaluate and predict like the network that they were exported from."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from pixelwise.storage import printable
 
 
 class ArtefactModel(SegmentationModel):
-    """The interface of a network around an artefact: evaluation and prediction cannot tell the difference.
+    """Wraps an artefact in the interface of a network, so that evaluation and prediction treat both alike.
 
     Args:
-        sidecar: The artefact's description.
-        engine: The function that runs it.
-        path: The artefact's file, which errors name.
+        sidecar: Description of the artefact, from `model.toml`.
+        engine: Function that runs the artefact.
+        path: The artefact's file, for error messages.
 
     Attributes:
-        sidecar: The artefact's description.
+        sidecar: Description of the artefact, from `model.toml`.
     """
 
     def __init__(self, sidecar: Sidecar, engine: Engine, path: Path) -> None:
@@ -39,22 +39,22 @@ class ArtefactModel(SegmentationModel):
         self.gives_scores = sidecar.output.name == "logits"
         self._engine = engine
         self._path = path
-        # Says where inputs are expected, as the parameters of a network do: the runtimes here compute on the CPU.
+        # Shows callers the device of the inputs, as a network's parameters do: these runtimes compute on the CPU.
         self.place = nn.Parameter(torch.zeros(0), requires_grad=False)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The artefact's logits (B, K, h, w), alone; of one that gives class ids, 1 for the class and 0 for the others.
+        """The artefact's logits (B, K, h, w), as the only element; class ids are returned as one-hot values.
 
         Raises:
-            CheckpointError: K464, it takes images of another size; K463, the runtime fails.
+            CheckpointError: K464, the artefact takes images of another size; K463, the runtime fails.
         """
         size = (images.shape[-2], images.shape[-1])
         if self.fixed_size is not None and size != self.fixed_size:
             wanted = f"{self.fixed_size[1]}x{self.fixed_size[0]}"
             raise CheckpointError(
                 "K464",
-                f"{self._path.name} takes images of {wanted} only (width x height), not {size[1]}x{size[0]}",
-                f"export it again: pixelwise export RUN --dynamic, or --size {size[1]}x{size[0]}",
+                f"{self._path.name} takes only images of {wanted}, not {size[1]}x{size[0]} (width x height)",
+                f"export it again with `dynamic`, or with `size` {size[1]}x{size[0]}",
             )
         inputs = self._bytes(images) if self.sidecar.input.dtype == "uint8" else images.float()
         outputs = torch.from_numpy(self.run(inputs.cpu().contiguous().numpy())).to(images.device)
@@ -63,13 +63,13 @@ class ArtefactModel(SegmentationModel):
         return (F.one_hot(outputs.long(), self.num_classes).permute(0, 3, 1, 2).float(),)
 
     def run(self, inputs: np.ndarray) -> np.ndarray:
-        """The artefact itself, on any number of images.
+        """Run the artefact on any number of images.
 
         Args:
-            inputs: An array as `sidecar.input` says, but of any number of images.
+            inputs: Array as described by `sidecar.input`, but with any number of images.
 
         Returns:
-            An array as `sidecar.output` says.
+            Array as described by `sidecar.output`.
 
         Raises:
             CheckpointError: K463, the runtime fails.
@@ -86,15 +86,19 @@ class ArtefactModel(SegmentationModel):
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def failure(self, what: str) -> CheckpointError:
-        """The error for an artefact that does not do what it was made for."""
+        """Error K463 for an artefact whose runtime fails.
+
+        Args:
+            what: What the runtime does, such as `fails on an input of (1, 3, 2, 3)`.
+        """
         return CheckpointError(
             "K463",
             f"{printable(self._path)}: {self.sidecar.runtime} {what}",
-            "export it again; if that does not help, for one size of images",
+            "export it again; if that does not help, export it for one image size (without `dynamic`)",
         )
 
     def _bytes(self, images: Tensor) -> Tensor:
-        """Normalised images (B, 3, H, W) back as the uint8 (B, H, W, 3) that they were."""
+        """Undo the normalisation: images (B, 3, H, W) to the original uint8 (B, H, W, 3)."""
         mean, std = (
             torch.tensor(values, device=images.device)[:, None, None]
             for values in (self.preprocessing.mean, self.preprocessing.std)
@@ -107,13 +111,13 @@ def load_artefact(path: Path, threads: int | None = None) -> ArtefactModel:
     """Open an artefact.
 
     Args:
-        path: The artefact's folder, or the file of it that a runtime opens.
-        threads: Threads per call; None: as many as the runtime likes, within the cores that the process may use
-            (PyTorch's programs use PyTorch's threads).
+        path: The artefact's folder, or its file that the runtime opens.
+        threads: Threads per call; None: the runtime's default, limited to the cores that the process may use
+            (`torch.export` programs use PyTorch's threads).
 
     Raises:
-        CheckpointError: K462, a file of it is missing or differs from what was written; K463, the runtime refuses it;
-            K469, nothing that is installed runs it.
+        CheckpointError: K462, one of its files is missing or has changed; K463, the runtime cannot open it;
+            K469, no installed package has its target.
         RecipeError: R240, the runtime is not installed.
     """
     sidecar, file = read_sidecar(path)
@@ -121,16 +125,16 @@ def load_artefact(path: Path, threads: int | None = None) -> ArtefactModel:
 
 
 def open_engine(target: str, file: Path, threads: int | None = None) -> Engine:
-    """Let the runtime of a target open a file.
+    """Open a file with the runtime of a target.
 
     Args:
-        target: Name of the target.
+        target: Name of the export target.
         file: The artefact's file that the runtime opens.
-        threads: Threads per call; None: as many as the runtime likes.
+        threads: Threads per call; None: the runtime's default.
 
     Raises:
         RecipeError: R240, the runtime is not installed; R250, there is no such target.
-        CheckpointError: K463, the runtime refuses the file.
+        CheckpointError: K463, the runtime cannot open the file.
     """
     opened = find_target(target)
     try:
@@ -141,6 +145,6 @@ def open_engine(target: str, file: Path, threads: int | None = None) -> Engine:
         reason = (str(error).strip() or type(error).__name__).partition("\n")[0]
         raise CheckpointError(
             "K463",
-            f"{printable(file)}: {target} refuses it: {reason}",
-            "it was made by a newer version of the runtime, or files that belong to it are missing: export it again",
+            f"{printable(file)}: {target} cannot open it: {reason}",
+            "it was written by a newer version of the runtime, or some of its files are missing: export it again",
         ) from error

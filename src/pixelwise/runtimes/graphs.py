@@ -1,4 +1,4 @@
-"""What is put into an artefact: the network, and the steps before and after it that were asked for."""
+"""The graph that an artefact holds: the network with optional preprocessing and postprocessing."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from pixelwise.runtimes.sidecar import Input, Output
 
 INPUT = "images"
 PROBE = 64
-"""Side of the image from which the stride of the logits is read off; all strides divide it."""
+"""Side in pixels of the image used to find the stride of the logits; all strides divide it."""
 DYNAMIC_EXAMPLE = (2, 65, 98)
-"""Batch, height and width of the example that a network of any size is traced with: numbers that no stride divides
-and that occur nowhere in a network, so that nothing is taken for a constant."""
+"""Batch size, height and width of the example used to trace a dynamic network: values that no stride divides and
+that occur nowhere in a network, so that tracing mistakes none of them for a constant."""
 
 
 class NotOneGraphError(Exception):
-    """`torch.export` cannot turn a network into one graph; the cause says why."""
+    """Raised when `torch.export` cannot turn a network into one graph; `__cause__` holds the reason."""
 
 
 class GraphOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What an artefact does besides the network.
+    """Input and output formats of an exported graph.
 
     Attributes:
-        uint8_input: Takes uint8 (B, H, W, 3) RGB and normalises inside; otherwise normalised float32 (B, 3, H, W).
-        argmax: Gives uint8 class ids (B, h, w); otherwise float32 logits (B, K, h, w).
-        output_stride: h and w are the image's divided by it, rounded up; 1: logits are enlarged to the image's
-            size, before the best class is taken. None: the network's own stride, nothing is enlarged.
-        dynamic: Takes any number of images of any size; otherwise one image of `size`.
-        size: (height, width) of the images; where any size goes, the one at which the network is counted.
+        uint8_input: Take uint8 (B, H, W, 3) RGB and normalise in the graph; otherwise normalised float32 (B, 3, H, W).
+        argmax: Return uint8 class ids (B, h, w); otherwise float32 logits (B, K, h, w).
+        output_stride: h and w are the image's sides divided by this stride, rounded up; 1: logits are upsampled to
+            the image's size, before the argmax. None: the network's own stride, without upsampling.
+        dynamic: Take any number of images of any size; otherwise one image of `size`.
+        size: (height, width) of the images; for a dynamic graph the size at which MACs are counted.
     """
 
     uint8_input: bool = False
@@ -46,7 +46,7 @@ class GraphOptions(msgspec.Struct, frozen=True, kw_only=True):
     size: Size
 
     def example(self, channels: int) -> Tensor:
-        """An input to trace with: random values."""
+        """Random input of the right shape, for tracing."""
         batch, height, width = DYNAMIC_EXAMPLE if self.dynamic else (1, *self.size)
         generator = torch.Generator().manual_seed(0)
         if self.uint8_input:
@@ -55,21 +55,20 @@ class GraphOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExportedNetwork(nn.Module):
-    """A network with normalisation before it, and enlarging and the choice of the best class after it.
+    """A network with normalisation before it, and upsampling and argmax after it, as far as `options` ask for them.
 
     Args:
-        model: The network, in evaluation mode.
-        options: What is to be done before and after it.
+        model: The network; put into evaluation mode.
+        options: Input and output formats.
 
     Attributes:
         model: The network.
-        options: What is done before and after it.
-        stride: The image's sides divided by it are those of the result.
-        captured: What `program` gave; whoever has it written drops it again.
+        options: Input and output formats.
+        stride: Stride of the result: its sides are the image's divided by it, rounded up.
+        captured: Cached result of `program`; reset to None by the exporter once it is written.
 
     Raises:
-        RecipeError: R242, the output stride is not one this network can have; R244, the best class of a multi-label
-            network.
+        RecipeError: R242, the network cannot have this output stride; R244, argmax of a multi-label network.
     """
 
     mean: Tensor
@@ -81,7 +80,7 @@ class ExportedNetwork(nn.Module):
             raise RecipeError(
                 "R244",
                 "`argmax` gives one class per pixel, but the network is multi-label",
-                "leave `argmax` out: a class is there where its logit is above 0",
+                "leave `argmax` out: a pixel has every class whose logit is above 0",
             )
         self.model = model.eval()
         self.options = options
@@ -92,14 +91,14 @@ class ExportedNetwork(nn.Module):
             raise RecipeError(
                 "R242",
                 f"`output_stride` is {self.stride}; the logits of this network have stride {own}",
-                f"give 1 (the image's size) to {own} (nothing is enlarged)",
+                f"choose a value from 1 (the image's size) to {own} (no upsampling)",
             )
         for name in ("mean", "std"):
             values = torch.tensor(getattr(model.preprocessing, name), dtype=torch.float32)
             self.register_buffer(name, values[:, None, None], persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images as `options` says, to logits (B, K, h, w) float32 or class ids (B, h, w) uint8."""
+        """Map images in the format of `options` to float32 logits (B, K, h, w) or uint8 class ids (B, h, w)."""
         if self.options.uint8_input:
             images = (images.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
         logits = self.model.head_logits(images)[0]
@@ -109,15 +108,15 @@ class ExportedNetwork(nn.Module):
         return logits.argmax(1).to(torch.uint8) if self.options.argmax else logits
 
     def program(self) -> ExportedProgram:
-        """The network as one graph of PyTorch's own operators, for the one size or for any; captured once.
+        """The network as one graph of PyTorch's own operators, for a fixed or any size; captured on the first call.
 
         Raises:
-            NotOneGraphError: It cannot be one.
+            NotOneGraphError: The network cannot be captured as one graph.
         """
         if self.captured is None:
             example = self.options.example(len(self.model.preprocessing.mean))
             rows, columns = (1, 2) if self.options.uint8_input else (2, 3)
-            # Nothing is declared about the sizes: whatever the graph needs them to be is found out by tracing.
+            # The sizes are declared without constraints: tracing finds those that the graph needs.
             open_sizes = {0: Dim.DYNAMIC, rows: Dim.DYNAMIC, columns: Dim.DYNAMIC}
             shapes = (open_sizes,) if self.options.dynamic else None
             try:
@@ -128,7 +127,7 @@ class ExportedNetwork(nn.Module):
         return self.captured
 
     def input_facts(self) -> Input:
-        """What goes in."""
+        """Description of the graph's input."""
         options = self.options
         return Input(
             name=INPUT,
@@ -139,7 +138,7 @@ class ExportedNetwork(nn.Module):
         )
 
     def output_facts(self) -> Output:
-        """What comes out."""
+        """Description of the graph's output."""
         return Output(
             name="labels" if self.options.argmax else "logits",
             dtype="uint8" if self.options.argmax else "float32",
@@ -149,7 +148,7 @@ class ExportedNetwork(nn.Module):
 
 
 def head_stride(model: SegmentationModel) -> int:
-    """The stride of a network's main logits; found by asking it about one small image."""
+    """Stride of a network's main logits, found by running it on one small image."""
     parameter = next(model.parameters())
     with torch.no_grad():
         logits = model.head_logits(torch.zeros(1, len(model.preprocessing.mean), PROBE, PROBE).to(parameter))[0]

@@ -1,4 +1,4 @@
-"""Packages that only some targets need, imported when they are used."""
+"""Optional packages that only some targets need, imported on use."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pixelwise.errors import RecipeError
 from pixelwise.telemetry import switch_off_openvino
 
 EXPORT = "pixelwise[export]"
-"""What `pip install` needs to be given for ONNX and OpenVINO."""
+"""Requirement for `pip install` that brings the packages for ONNX and OpenVINO."""
 
 
 def require(package: str, purpose: str, install: str = EXPORT) -> ModuleType:
-    """Import a module of an optional package, its telemetry switched off.
+    """Import a module of an optional package, with its telemetry switched off.
 
     Args:
-        package: Name of the module.
-        purpose: What needs it, for the error.
-        install: What `pip install` needs to be given for it.
+        package: Full name of the module.
+        purpose: The action that needs it, for the error, such as `running an ONNX file`.
+        install: Requirement for `pip install` that brings the package.
 
     Raises:
-        RecipeError: R240, it is not installed, or something that it needs itself.
+        RecipeError: R240, the package or one of its own dependencies is not installed.
     """
     root = package.partition(".")[0]
     if root in ("openvino", "nncf"):

@@ -1,4 +1,4 @@
-"""Finding and reading `model.toml`: whether a path is an artefact, and whether its files are what was written."""
+"""Reading of `model.toml`: detection of artefacts and verification of their files."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from pixelwise.storage import printable, sha256_file
 
 
 def is_artefact(path: Path) -> bool:
-    """Whether that is an exported artefact: its folder, or the file of it that a runtime opens."""
+    """Whether a path is an exported artefact: its folder, or its file that a runtime opens."""
     if path.is_dir():
         return (path / DESCRIPTION).is_file()
-    # Other packages add endings of their own; what they write has its description beside it as well.
+    # Other packages add suffixes of their own; their artefacts also have a description beside them.
     known = any(path.suffix == target.suffixes[0] for target in TARGETS.own().values())
     return known or (path.name != DESCRIPTION and path.stem == NAME and path.with_name(DESCRIPTION).is_file())
 
 
 def holds_artefact(folder: Path) -> bool:
-    """Whether a folder has a file that an artefact of any target would have."""
+    """Whether a folder contains a file that an artefact of any target would have."""
     names = {DESCRIPTION} | {NAME + suffix for target in TARGETS.own().values() for suffix in target.suffixes}
     return any((folder / name).exists() for name in names)
 
 
 def read_sidecar(artefact: Path) -> tuple[Sidecar, Path]:
-    """What stands beside an artefact, after every one of its files was compared with its SHA-256.
+    """Read an artefact's description and verify the SHA-256 of each of its files.
 
     Args:
-        artefact: The folder, its `model.toml`, or the file that a runtime opens.
+        artefact: The artefact's folder, its `model.toml`, or its file that a runtime opens.
 
     Returns:
-        The content, and the file that the runtime opens.
+        The description, and the file that the runtime opens.
 
     Raises:
-        CheckpointError: K462, something is missing or differs; K469, nothing that is installed runs it.
+        CheckpointError: K462, a file is missing or differs; K469, no installed package has the artefact's target.
     """
     path = artefact / DESCRIPTION if artefact.is_dir() else artefact.with_suffix(".toml")
     if not artefact.exists():
@@ -47,7 +47,7 @@ def read_sidecar(artefact: Path) -> tuple[Sidecar, Path]:
     suffix = _target_of(sidecar, artefact).suffixes[0]
     for name, expected in sidecar.files.items():
         file = path.parent / name
-        # A name from a file must not lead out of the folder.
+        # A name read from `model.toml` must not lead out of the folder.
         if Path(name).name != name:
             raise damaged(artefact, f"{path.name} names '{printable(Path(name))}', which is not a plain file name")
         if not file.is_file():
@@ -58,7 +58,7 @@ def read_sidecar(artefact: Path) -> tuple[Sidecar, Path]:
     if not opened:
         raise damaged(artefact, f"{path.name} names no {suffix} file")
     if artefact.is_file() and artefact != path and artefact.name not in sidecar.files:
-        raise damaged(artefact, f"{path.name} beside it is of {', '.join(sidecar.files)}")
+        raise damaged(artefact, f"{path.name} beside it describes {', '.join(sidecar.files)}")
     return sidecar, path.parent / opened[0]
 
 
@@ -66,12 +66,12 @@ def _parsed(artefact: Path, path: Path) -> Sidecar:
     try:
         sidecar = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Sidecar)
     except FileNotFoundError:
-        raise damaged(artefact, f"{path.name} is not beside it, which says what goes in and what comes out") from None
+        raise damaged(artefact, f"{path.name}, which describes its input and output, is not beside it") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.MsgspecError) as error:
         raise damaged(artefact, f"{path.name} cannot be read: {error}") from error
     if sidecar.format != FORMAT:
         raise damaged(
-            artefact, f"{path.name} has format {sidecar.format}, this version of pixelwise reads format {FORMAT}"
+            artefact, f"{path.name} has format {sidecar.format}; this version of pixelwise reads format {FORMAT}"
         )
     return sidecar
 
@@ -81,7 +81,7 @@ def _target_of(sidecar: Sidecar, artefact: Path) -> Target:
         return find_target(sidecar.runtime)
     except RecipeError as error:
         package = (sidecar.plugin or "").partition(" ")[0]
-        known = f"which {sidecar.plugin} adds" if package else "which this version of pixelwise does not know"
+        known = f"a target of {sidecar.plugin}" if package else "which this version of pixelwise does not know"
         raise CheckpointError(
             "K469",
             f"{printable(artefact)} was exported for '{sidecar.runtime}', {known}",
@@ -90,7 +90,7 @@ def _target_of(sidecar: Sidecar, artefact: Path) -> Target:
 
 
 def damaged(artefact: Path, reason: str) -> CheckpointError:
-    """The error for an artefact that is not what it was when it was written."""
+    """Error K462 for an artefact with a missing or changed file."""
     return CheckpointError(
         "K462", f"{printable(artefact)} cannot be used: {reason}", "export it again, or copy all of its files again"
     )

@@ -1,8 +1,8 @@
-"""`model.toml`: what an exported network is, beside its files.
+"""`model.toml`: the description beside the files of an exported network.
 
-Everything that a program needs to run `model.onnx` right is here in plain text: which bytes go in, what comes out, the
-classes and their colours; and everything that says what the network is worth: where the weights come from, the score
-with its protocol, how far the artefact agrees with PyTorch, the licence, the SHA-256 of every file.
+It holds in plain text what a program needs to run the artefact correctly (input, output, classes and their colours)
+and what tells the quality and origin of the network: the weights' hash, the score with its protocol, the agreement of
+the artefact with PyTorch, the licences, and the SHA-256 of every file.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable, sha256_bytes, write_text
 
 NAME = "model"
-"""What the files of an artefact are called, but for their endings."""
+"""Name of an artefact's files, without their suffixes."""
 DESCRIPTION = f"{NAME}.toml"
 FORMAT = 1
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes into an artefact.
+    """Input of an artefact.
 
     Attributes:
         name: Name of the graph's input.
-        dtype: `uint8`: RGB as decoded, normalisation is in the graph; `float32`: normalised as `preprocessing` says.
+        dtype: `uint8`: decoded RGB, normalised in the graph; `float32`: already normalised as `preprocessing` says.
         layout: `NHWC` (uint8) or `NCHW` (float32).
-        size: (height, width) of the images; None: any.
-        batch: Images per call; None: any.
+        size: (height, width) of the images; None: any size.
+        batch: Number of images per call; None: any number.
     """
 
     name: str
@@ -46,13 +46,13 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
-    """What comes out of an artefact.
+    """Output of an artefact.
 
     Attributes:
         name: Name of the graph's output: `logits` or `labels`.
-        dtype: float32 logits (B, K, h, w), or uint8 class ids (B, h, w).
-        stride: h and w are the image's divided by it, rounded up.
-        align_corners: How logits or scores are to be enlarged bilinearly to the size of the image.
+        dtype: `float32` for logits (B, K, h, w), `uint8` for class ids (B, h, w).
+        stride: h and w are the image's sides divided by this stride, rounded up.
+        align_corners: Value of `align_corners` for bilinear upsampling of logits or scores to the image's size.
     """
 
     name: Literal["logits", "labels"]
@@ -62,12 +62,12 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Complexity(msgspec.Struct, frozen=True, kw_only=True):
-    """What the network costs.
+    """Size and computational cost of the network.
 
     Attributes:
         parameters: Number of parameters that inference uses.
-        macs: Multiply-accumulates of one image of `size`.
-        size: (height, width) of that image.
+        macs: Multiply-accumulates for one image of `size`.
+        size: (height, width) of the image that `macs` refers to.
     """
 
     parameters: int
@@ -76,12 +76,12 @@ class Complexity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
-    """What the weights reached in PyTorch.
+    """Score of the weights in PyTorch.
 
     Attributes:
         miou: Mean IoU, 0..1.
-        protocol: Name of the protocol.
-        split: Name of the split that was scored.
+        protocol: Name of the evaluation protocol.
+        split: Name of the evaluated split.
     """
 
     miou: float
@@ -90,18 +90,18 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """How far an artefact agrees with the network in PyTorch, on the same images.
+    """Agreement of an artefact with the network in PyTorch on the same images.
 
     Attributes:
         images: Number of images.
-        source: Which images they are, in words.
+        source: Description of the images.
         equal_pixels: Share of pixels with the same class, 0..1.
-        least_equal_pixels: Smallest share of equal pixels that was accepted, 0..1.
-        max_difference: Largest difference of any logit; None where the artefact gives class ids only.
-        logit_range: Largest minus smallest logit of PyTorch, to compare it with; None likewise.
-        miou_pytorch: Mean IoU of the network under the recipe's protocol, where there were labels.
-        miou_artefact: That of the artefact.
-        max_miou_drop: Largest loss of mean IoU that was accepted, 0..1; None: any.
+        least_equal_pixels: Smallest accepted share of equal pixels, 0..1.
+        max_difference: Largest absolute difference of a logit; None if the artefact returns class ids only.
+        logit_range: Largest minus smallest logit in PyTorch, as a scale for `max_difference`; None likewise.
+        miou_pytorch: Mean IoU of the network under the recipe's protocol (0..1); None without ground truth.
+        miou_artefact: Mean IoU of the artefact under the same protocol (0..1); None without ground truth.
+        max_miou_drop: Largest accepted loss of mean IoU, 0..1; None: any.
     """
 
     images: int
@@ -116,26 +116,26 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def miou_drop(self) -> float | None:
-        """What the artefact loses, 0..1; None: there were no labels."""
+        """Mean IoU that the artefact loses against PyTorch, 0..1; None without ground truth."""
         if self.miou_pytorch is None or self.miou_artefact is None:
             return None
         return self.miou_pytorch - self.miou_artefact
 
     @property
     def passed(self) -> bool:
-        """Whether `equal_pixels` and the mean IoU reach what was asked for."""
+        """Whether `equal_pixels` and the loss of mean IoU are within the accepted limits."""
         drop = self.miou_drop
         holds = self.max_miou_drop is None or (drop is not None and drop <= self.max_miou_drop)
         return holds and self.equal_pixels >= self.least_equal_pixels
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
-    """What the ranges of an artefact in int8 were found on.
+    """Calibration of an int8 artefact.
 
     Attributes:
-        images: Number of images.
-        source: Which images they are, in words.
-        ranges: How the range of an activation followed from them.
+        images: Number of calibration images.
+        source: Description of the calibration images.
+        ranges: Method that chose the range of each activation.
     """
 
     images: int
@@ -144,7 +144,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Licence(msgspec.Struct, frozen=True, kw_only=True):
-    """SPDX identifiers, `unknown`, or `none` where there is nothing to license.
+    """Licences of an artefact: SPDX identifiers, `unknown`, or `none` if there is nothing to license.
 
     Attributes:
         weights: Licence of the weights.
@@ -156,31 +156,31 @@ class Licence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything known about an artefact.
+    """Content of `model.toml`.
 
     Attributes:
         format: Version of this file; 1.
         runtime: Name of the target that it was exported to.
         plugin: Name and version of the installed package that adds this target; None for a built-in one.
-        precision: Number format of the weights in it.
+        precision: Number format of its weights.
         recipe_name: Name of the recipe.
         recipe_hash: SHA-256 of the recipe in `recipe`.
-        classes: Names; the position is the class id.
+        classes: Class names; the position is the class id.
         palette: One RGB colour per class.
-        preprocessing: `(image / 255 - mean) / std` per channel, RGB.
-        input: What goes in.
-        output: What comes out.
-        protocol: Name of the first protocol by which the recipe evaluates.
+        preprocessing: Normalisation: `(image / 255 - mean) / std` per channel, RGB.
+        input: Format of the input.
+        output: Format of the output.
+        protocol: Name of the recipe's first evaluation protocol.
         complexity: Parameters and multiply-accumulates of the network.
         licence: Licences of the weights and of the code.
-        weights_sha256: SHA-256 of the weights file it was made from; empty for random weights.
-        files: Name -> SHA-256 of every file beside this one that belongs to it.
-        versions: Versions of the packages that made it.
-        score: Score that its weights reached; None: not measured.
-        verification: How far it agrees with PyTorch; None: not verified.
-        calibration: What the ranges of an artefact in int8 come from; None: nothing was calibrated.
-        float_layers: Layers of an artefact in int8 that compute in float.
-        recipe: The recipe as nested tables.
+        weights_sha256: SHA-256 of the weights file that was exported; empty for random weights.
+        files: Name -> SHA-256 of every other file of the artefact.
+        versions: Versions of the packages that wrote it.
+        score: Score of the weights in PyTorch; None: not measured.
+        verification: Agreement with PyTorch; None: not verified.
+        calibration: Calibration of an int8 artefact; None: nothing was calibrated.
+        float_layers: Layers of an int8 artefact that compute in float.
+        recipe: The resolved recipe as nested tables.
     """
 
     format: int = FORMAT
@@ -208,23 +208,26 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def files_sha256(self) -> str:
-        """The SHA-256 of the one file, or that of the hashes of several."""
+        """SHA-256 of a single file, or of the concatenated hashes of several files."""
         hashes = list(self.files.values())
         return hashes[0] if len(hashes) == 1 else sha256_bytes("".join(hashes).encode())
 
     def resolved_recipe(self, where: Path) -> Recipe:
-        """The recipe.
+        """The recipe as a struct.
+
+        Args:
+            where: The artefact's file, for error messages.
 
         Raises:
-            RecipeError: R202 or R203, it is not one of this version.
+            RecipeError: R202 or R203, it is not a valid recipe of this version.
         """
         return from_plain(self.recipe, printable(where))
 
 
 def write_sidecar(sidecar: Sidecar, path: Path) -> None:
-    """Write it as TOML; what is None is an absent key."""
+    """Write the description as TOML; fields that are None are left out."""
     text = tomli_w.dumps(_without_none(msgspec.to_builtins(sidecar)))
-    # Lists of numbers, of which a palette has hundreds, on one line each.
+    # Lists of numbers (a palette has hundreds) go on one line each.
     numbers = re.compile(r"\[\s+((?:[-+.e\d]+,\s*)+)\]")
     write_text(path, numbers.sub(lambda found: f"[{' '.join(found[1].split()).removesuffix(',')}]", text))
 

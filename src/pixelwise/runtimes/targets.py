@@ -1,7 +1,7 @@
-"""Export targets: what a format can do, and the functions that write it and run it.
+"""Export targets: the capabilities of a format, and the functions that write and run it.
 
-A target is registered by the module that defines it. Built-in ones are the modules of `pixelwise.runtimes.formats`;
-installed packages name theirs in the entry point group `pixelwise.plugins`. Registering imports neither PyTorch nor a
+A target is registered by the module that defines it. Built-in targets are the modules of `pixelwise.runtimes.formats`;
+installed packages list theirs in the entry point group `pixelwise.plugins`. Registration imports neither PyTorch nor a
 runtime: the functions do that when they are called.
 """
 
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
     from pixelwise.runtimes.graphs import ExportedNetwork
 
 Engine: TypeAlias = "Callable[[np.ndarray], np.ndarray]"
-"""An artefact that was opened: its contiguous input to its output."""
+"""Function that runs an opened artefact: contiguous input array to output array."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """A format that networks are exported to, together with the runtime that runs it.
 
     Attributes:
-        name: What `--target`, `model.toml` and `card.json` call it: lower-case letters, digits and hyphens.
+        name: Name in options, `model.toml` and `card.json`: lower-case letters, digits and hyphens.
         label: Name of the runtime in tables and charts.
-        summary: What it is for, in a few words.
-        suffixes: Endings of an artefact's files, which are called `model`; the runtime opens the first one.
-        write: Writes the files into an existing folder and returns their paths, the one that is opened first. What it
-            raises is reported as K461.
-        open: Opens a file for a number of threads per call (None: as the runtime likes). What it raises, and what the
-            engine raises later, is reported as K463.
+        summary: Purpose of the target, in a few words.
+        suffixes: Suffixes of an artefact's files, which are named `model`; the runtime opens the first one.
+        write: Writes the files into an existing folder and returns their paths, first the one that the runtime opens.
+            Its exceptions are reported as K461.
+        open: Opens a file for a number of threads per call (None: the runtime's default). Its exceptions, and those
+            of the engine that it returns, are reported as K463.
         packages: Modules that must be importable for writing and running.
-        install: What `pip install` needs to be given for them.
+        install: Requirement for `pip install` that brings these packages.
         any_size: Whether one artefact can take any number of images of any size.
-        schemes: The schemes of quantization-aware training whose networks it can hold; None: all.
-        trained_int8: Whether it computes in int8 what was trained with 8-bit numbers.
-        quantizer: Where the `Quantizer` is that makes int8 artefacts after training, as `package.module:NAME`; empty:
+        schemes: Schemes of quantization-aware training whose networks the target supports; None: all.
+        trained_int8: Whether the target computes networks from quantization-aware training in int8.
+        quantizer: Location of the `Quantizer` for post-training quantization, as `package.module:NAME`; empty if
             there is none.
-        marker: How points of this runtime look in charts: a marker of Matplotlib.
+        marker: Matplotlib marker of this runtime in charts.
     """
 
     name: str
@@ -67,10 +67,10 @@ TARGETS: Registry[Target] = Registry("export target", RecipeError, "R250", built
 
 
 def register_target(target: Target) -> Target:
-    """Add an export target; call it where the target is defined, at the top level of its module.
+    """Register an export target; to be called at the top level of the module that defines it.
 
     Raises:
-        ValueError: The name is not one that files and command lines can use.
+        ValueError: The name has other characters than lower-case letters, digits and hyphens.
         RecipeError: R234, another target has that name.
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", target.name):
@@ -79,10 +79,10 @@ def register_target(target: Target) -> Target:
 
 
 def find_target(name: str) -> Target:
-    """The target of that name.
+    """The export target with a name.
 
     Raises:
-        RecipeError: R250, neither Pixelwise nor an installed package has it.
+        RecipeError: R250, neither Pixelwise nor an installed package has such a target.
     """
     return TARGETS.find(name)
 
@@ -93,15 +93,15 @@ def package_of(target: Target) -> str | None:
 
 
 def list_targets() -> list[Target]:
-    """All targets, those of installed packages included, by name."""
+    """All targets, including those of installed packages, sorted by name."""
     return [target for _, target in sorted(TARGETS.all().items())]
 
 
 def target_names() -> list[str]:
-    """The names of all targets."""
+    """Names of all targets, sorted."""
     return [target.name for target in list_targets()]
 
 
 def quantizable_names() -> list[str]:
-    """The names of the targets that can be quantized after training."""
+    """Names of the targets with post-training quantization, sorted."""
     return [target.name for target in list_targets() if target.quantizer]

@@ -1,4 +1,4 @@
-"""The contracts that our own tests run, as functions for everybody who adds something."""
+"""Contract checks for extensions, the same that Pixelwise's own tests run."""
 
 from pixelwise.testing.encoders import check_encoder
 from pixelwise.testing.formats import check_format

@@ -1,4 +1,4 @@
-"""What every encoder must do, whoever registers it: one function that says what it does not."""
+"""Contract check for encoders."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from pixelwise.backbones.building import build_encoder
 
 
 def check_encoder(name: str, in_channels: int = 3) -> None:
-    """Check that an encoder keeps the contract of `Encoder`.
+    """Check that an encoder fulfils the contract of `Encoder`.
 
-    It is built by its name; its strides are powers of two that do not shrink; of an image whose sides are multiples of
-    `multiple` (of any image, where that is 1) each feature map has its `channels` and ceil(side / stride) rows and
-    columns; images of one batch do not see each other in evaluation mode; equal weights give equal features.
+    It is built by its name; its strides are powers of two in ascending order; for an image whose sides are multiples of
+    `multiple` (for any image if that is 1) each feature map has its number of `channels` and ceil(side / stride) rows
+    and columns; in evaluation mode the images of a batch do not influence each other; equal weights give equal
+    features.
 
     Args:
-        name: As it was registered.
-        in_channels: Channels of the images.
+        name: Registered name of the encoder.
+        in_channels: Number of bands of the input images.
 
     Raises:
-        AssertionError: What it does not do, in a sentence.
+        AssertionError: The encoder breaks the contract; the message says where.
     """
     torch.manual_seed(0)
     encoder = build_encoder(name, in_channels=in_channels).eval()
     _require(
-        isinstance(encoder, Encoder), f"{name}: a {type(encoder).__name__} is no Encoder; derive it from that class"
+        isinstance(encoder, Encoder), f"{name}: {type(encoder).__name__} is not an Encoder; derive it from that class"
     )
     _check_attributes(name, encoder)
     sizes = ((1, 1), (33, 47)) if encoder.multiple == 1 else ()
@@ -38,24 +39,29 @@ def check_encoder(name: str, in_channels: int = 3) -> None:
         images = torch.rand(2, in_channels, 2 * encoder.strides[-1], 2 * encoder.strides[-1])
         together, alone = encoder(images), encoder(images[1:])
         same = all(torch.allclose(a[1:], b, atol=1e-4, rtol=1e-3) for a, b in zip(together, alone, strict=True))
-        _require(same, f"{name}: the features of an image depend on the rest of the batch")
+        _require(same, f"{name}: the features of an image depend on the other images of the batch")
         other = build_encoder(name, in_channels=in_channels).eval()
         other.load_state_dict(encoder.state_dict())
         equal = all(torch.equal(a, b) for a, b in zip(together, other(images), strict=True))
-        _require(equal, f"{name}: equal weights give other features")
+        _require(equal, f"{name}: equal weights give different features")
 
 
 def _check_attributes(name: str, encoder: Encoder) -> None:
     strides = encoder.strides
     _require(
-        bool(strides) and len(strides) == len(encoder.channels), f"{name}: as many channels as strides, at least one"
+        bool(strides) and len(strides) == len(encoder.channels),
+        f"{name}: {len(strides)} strides and {len(encoder.channels)} channels; expected as many of both, at least one",
     )
     _require(
-        all(stride & (stride - 1) == 0 for stride in strides), f"{name}: strides {strides}; expected powers of two"
+        all(stride & (stride - 1) == 0 for stride in strides),
+        f"{name}: the strides are {strides}; expected powers of two",
     )
     grow = all(fine <= coarse for fine, coarse in itertools.pairwise(strides))
-    _require(grow, f"{name}: strides {strides}; expected them from fine to coarse")
-    _require(strides[-1] % encoder.multiple == 0, f"{name}: stride {strides[-1]} is no multiple of {encoder.multiple}")
+    _require(grow, f"{name}: the strides are {strides}; expected ascending order")
+    _require(
+        strides[-1] % encoder.multiple == 0,
+        f"{name}: the last stride is {strides[-1]}; expected a multiple of `multiple`, {encoder.multiple}",
+    )
     _require(bool(encoder.name), f"{name}: it has no `name`")
 
 
@@ -66,7 +72,10 @@ def _check_shapes(name: str, encoder: Encoder, images: Tensor) -> None:
         (1, channels, -(-height // stride), -(-width // stride))
         for channels, stride in zip(encoder.channels, encoder.strides, strict=True)
     ]
-    _require(found == expected, f"{name}: an image of {height}x{width} (HxW) gives maps {found}; expected {expected}")
+    _require(
+        found == expected,
+        f"{name}: an image of {height}x{width} (height x width) gives maps {found}; expected {expected}",
+    )
 
 
 def _require(condition: bool, sentence: str) -> None:

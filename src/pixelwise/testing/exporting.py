@@ -1,4 +1,4 @@
-"""What checks of exported networks need: the networks of the catalogue, and weights that mean something."""
+"""Helpers for checks of exported networks: the catalogue's distinct networks, and calibrated normalisations."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pixelwise.recipes.catalog import list_recipes, recipe
 from pixelwise.recipes.schema.model import Spec
 
 SETTLING = (2, 96, 128)
-"""Batch, height and width of the noise that normalisations settle on."""
+"""Batch size, height and width of the random images for the statistics of normalisations."""
 
 
 def distinct_networks() -> list[str]:
-    """One recipe for each different network of the catalogue, in its order."""
+    """Names of one recipe per distinct network of the catalogue, in the catalogue's order."""
     seen: dict[Spec, str] = {}
     for name in list_recipes():
         seen.setdefault(recipe(name).model, name)
@@ -24,10 +24,10 @@ def distinct_networks() -> list[str]:
 
 
 def settled(model: SegmentationModel) -> SegmentationModel:
-    """A copy whose normalisations fit its activations, in evaluation mode.
+    """A copy in evaluation mode, with running statistics of batch normalisation that fit its activations.
 
-    In a new network they do nothing, so that the logits of a deep one vanish or explode, and a comparison of two
-    implementations of it says nothing.
+    In a new network the statistics are 0 and 1, so that the logits of a deep network vanish or explode, and comparing
+    two implementations of it is meaningless.
     """
     model = copy.deepcopy(model).train()
     norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]

@@ -1,4 +1,4 @@
-"""The contract of data formats: one function that says what a format does not do."""
+"""Contract check for data formats."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from pixelwise.recipes.schema.data import Data
 from pixelwise.testing.miniatures import miniature_of, miniature_scenes
 
 IMAGES = (3, 2)
-"""Training images of the miniature, and images of every other split."""
+"""Number of training images of the miniature, and of images of every other split."""
 SIZE = (96, 128)
-"""Height and width of its images: small, so that looking at them takes no time."""
+"""(height, width) of its images: small, so that reading them is fast."""
 
 
 def check_format(name: str, folder: Path | None = None) -> None:
-    """Check that a data format keeps its contract, on a miniature that it writes.
+    """Check that a data format fulfils its contract, on a miniature that it writes.
 
-    The folder is recognised as this format and as none that goes before it; it opens with the classes, the number of
-    images and exactly the labels that were written; the audit finds no error; a recipe with what opening found out
-    filled in opens it the same way; and an empty folder is not in this format.
+    The folder is recognised as this format, and no format tried before it claims the folder; it opens with the classes,
+    the number of images and exactly the labels that were written; the audit finds no error; it opens in the same way
+    with a recipe that states the classes and values found on opening; and an empty folder is not in this format.
 
     Args:
         name: Name of a registered format.
-        folder: An empty folder for the miniature; None: a temporary one.
+        folder: Empty folder for the miniature; None: a temporary folder.
 
     Raises:
-        AssertionError: What the format does not do, in a sentence.
+        AssertionError: The format breaks the contract; the message says where.
         RecipeError: R203, no format has this name, or it has no miniature.
     """
     format = format_of(name)
@@ -52,7 +52,7 @@ def _check(format: Format, folder: Path) -> None:
         path.mkdir(parents=True)
     scenes = miniature_scenes(format, IMAGES, SIZE)
     miniature_of(format).write(root, scenes)
-    _require(format.layout(empty) is None, format, "finds a layout in an empty folder; `layout` has to return None")
+    _require(format.layout(empty) is None, format, "finds a layout in an empty folder; `layout` must return None")
     _check_recognition(format, root)
     data = Data(dataset=format.name, train_split=miniature_of(format).train_split)
     dataset = open_dataset(data, root)
@@ -61,23 +61,24 @@ def _check(format: Format, folder: Path) -> None:
     _require(not wrong, format, f"writes a miniature with errors: {'; '.join(wrong)}")
     again = open_dataset(settled(data, dataset), root)
     same = (again.classes, again.palette, again.label_table) == (dataset.classes, dataset.palette, dataset.label_table)
-    _require(same, format, "opens another way once the recipe names its classes and values")
+    _require(same, format, "opens differently once the recipe states its classes and values")
 
 
 def _check_recognition(format: Format, root: Path) -> None:
-    """Nothing else goes first, and no public data set takes the folder for its own."""
+    """Check that no other format is tried first and that no public data set claims the folder."""
     if format.recognise is None:
         return
     tried = [one.name for one in recognised(root)]
-    _require(format.name in tried, format, f"does not recognise its own miniature; {tried} do")
+    others = ", ".join(tried) or "none"
+    _require(format.name in tried, format, f"does not recognise its own miniature; formats that do: {others}")
     found = open_dataset(Data(), root).name
-    _require(found == format.name, format, f"is opened as '{found}' where no format is named")
+    _require(found == format.name, format, f"has a miniature that opens as '{found}' if no format is named")
     public = [name for name in tried if name != format.name and FORMATS[name].classes is not None]
-    _require(not public, format, f"has a miniature that is taken for {', '.join(public)}")
+    _require(not public, format, f"has a miniature that is also recognised as {', '.join(public)}")
 
 
 def _check_content(format: Format, dataset: Dataset, scenes: Scenes) -> None:
-    """What was written is what is read."""
+    """Check that classes, images and labels are read as they were written."""
     _require(dataset.name == format.name, format, f"opens as '{dataset.name}'")
     found, expected = dataset.classes, scenes.classes
     _require(found == expected, format, f"opens with the classes {', '.join(found)}; expected {', '.join(expected)}")

@@ -1,4 +1,4 @@
-"""What every loss term must do, whoever registers it: one function that says what it does not."""
+"""Contract check for loss terms."""
 
 from __future__ import annotations
 
@@ -16,63 +16,70 @@ CLASSES = 4
 
 
 def check_term(term: str | Term) -> None:
-    """Check that a loss term keeps its contract, for every kind of labels that it says it is defined for.
+    """Check that a loss term fulfils its contract, for every kind of labels that it supports.
 
-    It gives a finite scalar, the same one twice; its gradient is finite, is not 0 everywhere, and is 0 at ignored
-    pixels; a batch without any label costs 0 and moves nothing; bfloat16 logits give a float32 loss; and it reads
-    nothing back from the device, for which a GPU would have to be waited for.
+    Its value is a finite scalar and reproducible; its gradient is finite, not 0 everywhere, and 0 at ignored pixels;
+    for a batch without any labelled pixel value and gradient are 0; bfloat16 logits give a float32 loss; and it reads
+    nothing back from the device, which would block until the GPU has finished.
 
     Args:
-        term: Name of a term, which is then checked with the defaults of its options, or a term.
+        term: The term, or the name of one to check with its default options.
 
     Raises:
-        AssertionError: What it does not do, in a sentence.
+        AssertionError: The term breaks the contract; the message says where.
     """
     chosen = TERMS.find(term)() if isinstance(term, str) else term
     _require(
-        chosen.weight > 0, f"{chosen.name}: its weight is {chosen.weight}; expected more than 0, so that it counts"
+        chosen.weight > 0,
+        f"{chosen.name}: its weight is {chosen.weight}; expected more than 0, or the term has no effect",
     )
-    _require(chosen.single_label or chosen.multi_label, f"{chosen.name}: it is defined for no kind of labels")
+    _require(
+        chosen.single_label or chosen.multi_label,
+        f"{chosen.name}: it supports no kind of labels; set single_label or multi_label",
+    )
     for multilabel in (False, True):
         if chosen.multi_label if multilabel else chosen.single_label:
             _check_labels(chosen, multilabel=multilabel)
 
 
 def _check_labels(term: Term, *, multilabel: bool) -> None:
-    name = f"{term.name} of {'multi-label data' if multilabel else 'one class per pixel'}"
+    name = f"{term.name} for {'multi-label data' if multilabel else 'one class per pixel'}"
     try:
         function_of(term, multilabel=multilabel)
     except RecipeError as error:
         raise AssertionError(f"{name}: {error.message}") from error
     logits, labels = _example(multilabel)
     value, gradient = _value_and_gradient(term, logits, labels, multilabel)
-    _require(value.isfinite(), f"{name}: it is {value.item()}")
+    _require(value.isfinite(), f"{name}: its value is {value.item()}; expected a finite one")
     _require(gradient.isfinite().all(), f"{name}: its gradient is not finite")
     _require(bool(gradient.any()), f"{name}: its gradient is 0 everywhere")
     ignored = labels == _void(multilabel)
-    _require(not gradient.movedim(1, -1)[ignored].any(), f"{name}: it has a gradient at ignored pixels")
+    _require(not gradient.movedim(1, -1)[ignored].any(), f"{name}: its gradient is not 0 at ignored pixels")
     again, _ = _value_and_gradient(term, logits, labels, multilabel)
-    _require(torch.equal(value, again), f"{name}: it is {value.item()}, and {again.item()} the second time")
+    _require(
+        torch.equal(value, again),
+        f"{name}: its value is {value.item()}, but {again.item()} when it is computed a second time",
+    )
     value, gradient = _value_and_gradient(term, logits, torch.full_like(labels, _void(multilabel)), multilabel)
-    _require(value == 0, f"{name}: a batch without labels costs {value.item()}; expected 0")
-    _require(not gradient.any(), f"{name}: a batch without labels has a gradient")
+    _require(value == 0, f"{name}: its value for a batch without labels is {value.item()}; expected 0")
+    _require(not gradient.any(), f"{name}: its gradient for a batch without labels is not 0")
     value, _ = _value_and_gradient(term, logits.to(torch.bfloat16), labels, multilabel)
-    _require(value.dtype == torch.float32, f"{name}: of bfloat16 logits it is a {value.dtype}; expected float32")
+    _require(value.dtype == torch.float32, f"{name}: its value for bfloat16 logits is {value.dtype}; expected float32")
     _check_waiting(term, name, multilabel)
 
 
 def _check_waiting(term: Term, name: str, multilabel: bool) -> None:
-    """On the device without values nothing can be read back."""
+    """Check on the `meta` device, where tensors have no values, that nothing is read back."""
     logits, labels = (tensor.to("meta") for tensor in _example(multilabel))
     try:
         _value_and_gradient(term, logits.detach(), labels, multilabel)
     except (RuntimeError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0]
-        raise AssertionError(f"{name}: it reads something back from the device, or mixes devices: {reason}") from error
+        raise AssertionError(f"{name}: it reads a value back from the device, or mixes devices: {reason}") from error
 
 
 def _example(multilabel: bool) -> tuple[Tensor, Tensor]:
-    """Logits (2, 4, 6, 7) and labels that leave out a class and some pixels."""
+    """Logits (2, 4, 6, 7) and labels in which one class is absent and some pixels are ignored."""
     random = torch.Generator().manual_seed(0)
     logits = torch.randn(2, CLASSES, 6, 7, generator=random)
     most, kind = (1 << (CLASSES - 1), torch.int32) if multilabel else (CLASSES - 1, torch.uint8)
@@ -86,9 +93,9 @@ def _void(multilabel: bool) -> int:
 
 
 def _value_and_gradient(term: Term, logits: Tensor, labels: Tensor, multilabel: bool) -> tuple[Tensor, Tensor]:
-    """The term alone, as the main head of a network has it in training."""
+    """Value and gradient of the term alone, computed as for the main head in training."""
     leaf = logits.clone().requires_grad_()
-    # As a loader gives them; what is on the device without values has none to count.
+    # As the data loader provides them, because tensors on the `meta` device have no values to find classes in.
     classes = [[0, 1, 2], [0, 1, 2]] if term.needs_classes and not multilabel else None
     loss = Loss(cross_entropy=0, terms={term.name: term}) if _is_table(term) else _with_field(term)
     weights = torch.ones(CLASSES, device=leaf.device)
@@ -104,7 +111,7 @@ def _is_table(term: Term) -> bool:
 
 
 def _with_field(term: Term) -> Loss:
-    """A loss of one of the terms that have fields of their own."""
+    """A loss with one of the terms that have fields of their own in `Loss`."""
     fields = {"cross_entropy": 0.0, term.name: term.weight}
     for option in term.__struct_fields__:
         prefixed = f"{term.name}_{option}"

@@ -1,8 +1,8 @@
-"""Data sets in miniature: a few drawn scenes in exactly the layout of a data format.
+"""Miniature data sets: a few drawn scenes in exactly the layout of a data format.
 
-For trying a whole pipeline (opening, audit, training, evaluation) without the real data. What is drawn are the street
-scenes of the synthetic town; its classes become classes of the data set, spread over all of them, so the pictures mean
-nothing. Formats of outlines get rectangles, whose pixels are known exactly.
+They serve to test a whole pipeline (opening, audit, training, evaluation) without the real data. The images are street
+scenes of the synthetic town, whose classes are mapped to arbitrary classes of the data set so that all of them occur.
+Formats with outlines get rectangles, whose pixels are known exactly.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from pixelwise.recipes.classes.tables import IGNORE
 from pixelwise.recipes.sizes import Size
 
 OWN_CLASSES = ("background", "car", "road", "tree")
-"""Classes of miniatures of own data: background first, the others in alphabetical order, as some formats list them."""
+"""Classes of a miniature in a format without fixed classes: background first, the others alphabetically, as some
+formats list them."""
 DRAWN_HEIGHT = 256
-"""Scenes are drawn at most this high and enlarged: drawing takes longer than everything else."""
+"""Largest height at which scenes are drawn; they are then enlarged, because drawing takes most of the time."""
 _VOID = LABEL["void"]
 _BOXES = 4
 
@@ -32,7 +33,7 @@ def write_miniature(dataset: str, root: Path, images: tuple[int, int] = (4, 2)) 
 
     Args:
         dataset: Name of a data format that has a miniature.
-        root: Folder to write into; created.
+        root: Folder to write into; created if it does not exist.
         images: Number of training images, and of images of every other split.
 
     Returns:
@@ -48,10 +49,10 @@ def write_miniature(dataset: str, root: Path, images: tuple[int, int] = (4, 2)) 
 
 
 def miniature_of(format: Format) -> Miniature:
-    """How a miniature is written in a format.
+    """The miniature of a format.
 
     Raises:
-        RecipeError: R203, the format does not say that.
+        RecipeError: R203, the format has no miniature.
     """
     if format.miniature is None:
         raise RecipeError(
@@ -63,12 +64,12 @@ def miniature_of(format: Format) -> Miniature:
 
 
 def miniature_scenes(format: Format, images: tuple[int, int] = (4, 2), size: Size | None = None) -> Scenes:
-    """What a miniature holds: the same scenes for the same arguments.
+    """The scenes of a miniature; equal arguments give equal scenes.
 
     Args:
-        format: The data format, which says classes, size and splits.
+        format: The data format, which determines classes, size and splits.
         images: Number of training images, and of images of every other split.
-        size: Height and width of the images; None: those of the format.
+        size: (height, width) of the images; None: the format's.
 
     Raises:
         RecipeError: R203, the format has no miniature.
@@ -86,7 +87,7 @@ def miniature_scenes(format: Format, images: tuple[int, int] = (4, 2), size: Siz
 
 
 def _scene(index: int, size: Size, num_classes: int) -> Scene:
-    """A street scene whose classes are spread over those of the data set: other ones in every scene."""
+    """A street scene with its classes mapped to classes of the data set, different ones in every scene."""
     height, width = size
     factor = max(1.0, height / DRAWN_HEIGHT)
     image, town = draw_scene(0, index, (round(height / factor), round(width / factor)))
@@ -99,7 +100,7 @@ def _scene(index: int, size: Size, num_classes: int) -> Scene:
 
 
 def _boxed(index: int, size: Size, num_classes: int) -> Scene:
-    """A street scene with rectangles side by side, each of another class, that have nothing to do with it."""
+    """A street scene whose labels are rectangles side by side, each of another class, unrelated to the image."""
     height, width = size
     step, margin = width // _BOXES, width // (8 * _BOXES)
     boxes = []

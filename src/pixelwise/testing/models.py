@@ -1,4 +1,4 @@
-"""What every network must do, whatever its family: one function that says what it does not."""
+"""Contract check for segmentation networks."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from pixelwise.training.state import TrainingState
 from pixelwise.training.step import train_step
 
 ODD_SIZES = ((33, 47), (250, 333))
-"""Heights and widths that no stride divides."""
+"""(height, width) of images that no stride divides."""
 CROP = (64, 64)
 
 
 def check_model(model: str | Recipe | Spec | SegmentationModel, num_classes: int = 5, *, heavy: bool = True) -> None:
-    """Check that a network keeps the contract of `SegmentationModel`.
+    """Check that a network fulfils the contract of `SegmentationModel`.
 
-    It builds; it says what it is; one image of any size gives finite logits of that size, alone or in a
-    batch; its heads cover the image at their stride; training on two crops of 64x64 reaches every
-    parameter; weights make another network of its kind give equal logits; `torch.export` takes it; two
-    training steps on drawn street scenes change the weights and end finite.
+    It can be built; its attributes agree with its spec; an image of any size gives finite logits of that size, alone or
+    in a batch; its heads cover the image at their stride; training on two crops of 64x64 gives every parameter a
+    gradient; another instance with the same weights gives equal logits; `torch.export` captures it; two training steps
+    on drawn street scenes change the weights and leave them finite.
 
     Args:
         model: Name of a recipe or its file, a recipe, a spec, or a network (which is not changed).
-        num_classes: Outputs to build it with; of a network its own count.
-        heavy: Also what takes seconds for a large network: 250x333 images, export and training.
+        num_classes: Number of classes to build the network with; ignored if `model` is a network.
+        heavy: Include checks that take seconds for a large network: 250x333 images, export and training.
 
     Raises:
-        AssertionError: What it does not do, in a sentence.
+        AssertionError: The network breaks the contract; the message says where.
     """
     if isinstance(model, nn.Module) and not isinstance(model, SegmentationModel):
-        raise AssertionError(f"{type(model).__name__} is no SegmentationModel; derive it from that class")
+        raise AssertionError(f"{type(model).__name__} is not a SegmentationModel; derive it from that class")
     torch.manual_seed(0)
     if isinstance(model, SegmentationModel):
-        built, other = copy.deepcopy(model), _drawn_anew(model)
+        built, other = copy.deepcopy(model), _with_other_weights(model)
     else:
         built = build_model(model, num_classes)
         torch.manual_seed(1)
@@ -51,10 +51,10 @@ def check_model(model: str | Recipe | Spec | SegmentationModel, num_classes: int
     name = type(built).__name__
     _check_identity(built, name)
     _check_logits(built.eval(), name, ODD_SIZES if heavy else ODD_SIZES[:1])
-    with _failures_named(f"{name}: loading its weights into another one of it"):
+    with _failures_named(f"{name}: loading its weights into another instance"):
         _check_round_trip(built, other.eval(), name)
     if heavy:
-        with _failures_named(f"{name}: torch.export of it"):
+        with _failures_named(f"{name}: torch.export"):
             _check_export(built, name)
     with _failures_named(f"{name}: training on crops of {CROP}"):
         _check_gradients(copy.deepcopy(built), name)
@@ -64,7 +64,7 @@ def check_model(model: str | Recipe | Spec | SegmentationModel, num_classes: int
 
 @contextlib.contextmanager
 def _failures_named(what: str) -> Iterator[None]:
-    """Turn whatever goes wrong into an AssertionError that says where."""
+    """Turn any exception into an AssertionError that names the failing step."""
     try:
         yield
     except AssertionError:
@@ -74,8 +74,8 @@ def _failures_named(what: str) -> Iterator[None]:
         raise AssertionError(f"{what} fails: {reason}") from error
 
 
-def _drawn_anew(model: SegmentationModel) -> SegmentationModel:
-    """A copy with other weights."""
+def _with_other_weights(model: SegmentationModel) -> SegmentationModel:
+    """A copy with other random weights."""
     other = copy.deepcopy(model)
     with torch.no_grad():
         for parameter in other.parameters():
@@ -90,9 +90,10 @@ def _require(condition: bool | Tensor, sentence: str) -> None:
 
 def _check_identity(model: SegmentationModel, name: str) -> None:
     _require(
-        model.num_classes == len(model.classes), f"{name}: num_classes is {model.num_classes}, classes name others"
+        model.num_classes == len(model.classes),
+        f"{name}: num_classes is {model.num_classes}, but classes has {len(model.classes)} names",
     )
-    _require(model.preprocessing == model.spec.preprocessing, f"{name}: preprocessing is not that of its spec")
+    _require(model.preprocessing == model.spec.preprocessing, f"{name}: preprocessing differs from that of its spec")
 
 
 @torch.no_grad()
@@ -107,21 +108,28 @@ def _check_logits(model: SegmentationModel, name: str, sizes: tuple[tuple[int, i
         )
         _require(logits.isfinite().all(), f"{name}: an image of {size} gives logits that are not finite")
     whole = model.head_logits(torch.rand(1, model.preprocessing.in_channels, *CROP))
-    _require(len(whole) == 1, f"{name}: auxiliary logits in evaluation mode")
+    _require(len(whole) == 1, f"{name}: head_logits returns {len(whole)} tensors in evaluation mode; expected 1")
     stride = CROP[1] // whole[0].shape[-1]
     odd = model.head_logits(torch.rand(1, model.preprocessing.in_channels, 33, 47))[0]
     expected = (1, outputs, -(-33 // stride), -(-47 // stride))
-    _require(odd.shape == expected, f"{name}: a head of stride {stride} gives {tuple(odd.shape)}; expected {expected}")
+    _require(
+        odd.shape == expected,
+        f"{name}: a head of stride {stride} gives logits {tuple(odd.shape)} for an image of (33, 47); "
+        f"expected {expected}",
+    )
     images = torch.rand(2, model.preprocessing.in_channels, 32, 48)
     together, alone = model(images)[1:], model(images[1:])
-    _require(torch.allclose(together, alone, atol=1e-4, rtol=1e-3), f"{name}: logits depend on the rest of the batch")
+    _require(
+        torch.allclose(together, alone, atol=1e-4, rtol=1e-3),
+        f"{name}: the logits of an image depend on the other images of the batch",
+    )
 
 
 @torch.no_grad()
 def _check_round_trip(model: SegmentationModel, other: SegmentationModel, name: str) -> None:
     other.load_state_dict(model.state_dict())
     images = torch.rand(1, model.preprocessing.in_channels, 40, 56)
-    _require(torch.equal(model(images), other(images)), f"{name}: equal weights give other logits")
+    _require(torch.equal(model(images), other(images)), f"{name}: equal weights give different logits")
 
 
 def _check_export(model: SegmentationModel, name: str) -> None:
@@ -129,11 +137,14 @@ def _check_export(model: SegmentationModel, name: str) -> None:
     exported = torch.export.export(model, (images,), strict=False).module()
     with torch.no_grad():
         expected, found = model(images), exported(images)
-    _require(torch.allclose(found, expected, atol=1e-4, rtol=1e-3), f"{name}: exported, it gives other logits")
+    _require(
+        torch.allclose(found, expected, atol=1e-4, rtol=1e-3),
+        f"{name}: the graph of torch.export gives different logits",
+    )
 
 
 def _check_gradients(model: SegmentationModel, name: str) -> None:
-    # A residual block may start with a normalisation whose weight is 0, which hides what is before it.
+    # The weight of a residual branch's last normalisation may start at 0, which blocks the gradient of the branch.
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.weight is not None:
             nn.init.constant_(module.weight, 1.0)
@@ -150,13 +161,13 @@ def _check_gradients(model: SegmentationModel, name: str) -> None:
         _require(gradient is not None, f"{name}: training does not reach {parameter_name}")
         if gradient is not None:
             _require(gradient.isfinite().all(), f"{name}: the gradient of {parameter_name} is not finite")
-            _require(gradient.abs().sum() > 0, f"{name}: the gradient of {parameter_name} is 0")
+            _require(gradient.abs().sum() > 0, f"{name}: the gradient of {parameter_name} is 0 everywhere")
 
 
 def _without_stochastic_depth(model: nn.Module) -> None:
-    """A residual branch that is dropped for the whole batch has no gradient, which is as it should be."""
+    """Switch off stochastic depth: a residual branch that is dropped for the whole batch rightly has no gradient."""
     for module in model.modules():
-        for name in ("drop_prob", "drop_path"):  # timm's, ours
+        for name in ("drop_prob", "drop_path"):  # in timm's layers, in Pixelwise's
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, 0.0)
 
@@ -180,13 +191,13 @@ def _check_training(model: SegmentationModel, name: str) -> None:
             outcome.kind == "done", f"{name}: training step {step + 1} was {outcome.kind}, loss {float(outcome.loss)}"
         )
     after = model.state_dict()
-    _require(any(not torch.equal(after[key], before[key]) for key in after), f"{name}: training changed no weight")
+    _require(any(not torch.equal(after[key], before[key]) for key in after), f"{name}: training changed no weights")
     for key, value in after.items():
         _require(value.isfinite().all(), f"{name}: after two training steps {key} is not finite")
 
 
 def _scenes(step: int, num_classes: int, channels: int) -> Batch:
-    """Two drawn street scenes of 64x64 with as many of their classes, and channels, as the network has."""
+    """Two drawn street scenes of 64x64; classes that the network lacks are ignored, channels repeat RGB."""
     colors = [channel % 3 for channel in range(channels)]
     pairs = [draw_scene(0, 2 * step + index, CROP) for index in range(2)]
     labels = torch.stack([torch.from_numpy(labels) for _, labels in pairs])

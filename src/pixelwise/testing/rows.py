@@ -1,4 +1,4 @@
-"""A published row from end to end on a miniature of its data: audit, two training steps, evaluation."""
+"""Trials of published rows on miniatures of their data sets: audit, two training steps, evaluation."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from pixelwise.training.runs import train
 from pixelwise.training.stages import stage_recipe
 
 CROP = 128
-"""Largest side of the training crops here; everything before the crop happens at the row's own sizes."""
+"""Largest side of the training crops in a trial; all steps before the crop run at the row's own sizes."""
 BATCH = 2
 STEPS = 2
 
 
 class RowTrial(msgspec.Struct, frozen=True, kw_only=True):
-    """What running a row on a miniature gave.
+    """Result of a trial of a published row.
 
     Attributes:
-        recipe: The row's id.
-        dataset: Its data set.
-        protocol: By which it was scored.
-        changes: What was changed for the trial.
-        stages: The trainings that came before the row's own.
-        quantization: What the row's own training imitates; `none`: floating point.
-        images: Scored.
-        miou: 0..1, of a network after two steps: it means nothing, but it is a number.
-        seconds: Everything, on whatever else the machine did.
+        recipe: Id of the row.
+        dataset: Name of the row's data set.
+        protocol: Name of the evaluation protocol.
+        changes: Changes to the recipe for the trial.
+        stages: Names of the training stages before the row's own.
+        quantization: Quantization scheme of the row's own training; `none` for floating point.
+        images: Number of images that were scored.
+        miou: Mean IoU of the network after two steps, 0..1; meaningless, but never NaN.
+        seconds: Wall-clock time of the trial; other load on the machine may have slowed it down.
     """
 
     recipe: str
@@ -51,13 +51,13 @@ class RowTrial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def published_rows() -> list[str]:
-    """The ids of the rows of the five pages, in the order of the catalogue."""
+    """Ids of the rows of all published pages, in the order of the catalogue."""
     on_pages = {row.recipe for page in PAGES for _, row in read_page(page).rows()}
     return [name for name in list_recipes() if name in on_pages]
 
 
 def trial_recipe(entry: Recipe) -> Recipe:
-    """A row made small enough to be tried: crop, batch and length, and no downloads; its stages likewise."""
+    """A row's recipe with smaller crop and batch size, few steps and no downloads, its stages included."""
     small = _shrunk(entry)
     stages = []
     for stage in entry.stages:
@@ -84,16 +84,16 @@ def try_row(name: str, miniatures: Path, output: Path) -> RowTrial:
     """Train a published row for two steps and score it by its protocol.
 
     Args:
-        name: The row's id.
-        miniatures: Folder of the miniatures; the one that is needed is drawn if it is not there.
+        name: Id of the row.
+        miniatures: Folder of the miniatures; the one of the row's data set is written there if it is missing.
         output: Run folder to create.
 
     Returns:
-        What came out; its result file lies in the run folder.
+        Result of the trial; its result file is in the run folder.
 
     Raises:
-        PixelwiseError: Something of it does not work.
-        AssertionError: The score is no number.
+        PixelwiseError: A step of the pipeline fails.
+        AssertionError: The mIoU is NaN.
     """
     began = time.monotonic()
     entry = recipe(name)
@@ -104,7 +104,7 @@ def try_row(name: str, miniatures: Path, output: Path) -> RowTrial:
     run = train(trial, data=data, output=output, threads=None)
     (result,) = score_by_name(run)
     if math.isnan(result.miou):
-        raise AssertionError(f"{name}: the mIoU is no number")
+        raise AssertionError(f"{name}: the mIoU is NaN")
     return RowTrial(
         recipe=name,
         dataset=entry.data.dataset,
@@ -119,10 +119,10 @@ def try_row(name: str, miniatures: Path, output: Path) -> RowTrial:
 
 
 def distinct_pipelines() -> dict[str, str]:
-    """One row for each distinct pipeline (everything but the network), the cheapest network of each.
+    """One row per distinct pipeline (recipe without the network), namely the one with the fewest MACs.
 
     Returns:
-        Row id -> the ids of the rows that share its pipeline, in one text.
+        Row id -> comma-separated ids of all rows with the same pipeline.
     """
     groups: dict[bytes, list[str]] = {}
     for name in published_rows():

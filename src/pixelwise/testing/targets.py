@@ -1,4 +1,4 @@
-"""What every export target must do: one function that says what it does not."""
+"""Contract check for export targets."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from pixelwise.testing.exporting import settled
 SIZE: Size = (48, 64)
 OTHER_SIZES: tuple[Size, ...] = ((64, 48), (65, 98))
 LEAST_EQUAL = 0.999
-"""Share of pixels of the same class; random weights leave a pixel or two undecided."""
+"""Smallest share of pixels with the same class; with random weights a few pixels have nearly equal logits."""
 
 
 def check_target(target: str | Target) -> None:
-    """Check that an export target keeps the contract of `Target`.
+    """Check that an export target fulfils the contract of `Target`.
 
-    A small network is written twice: bytes to class ids at the image's size, for one size of images, and normalised
-    images to logits at the network's own stride, for any size if the target can. The files have the names that the
-    target announces; opened again they give what PyTorch gives, where any size goes also for batches of other sizes.
+    A small network is exported twice: from uint8 images of one size to class ids at the image's size, and from
+    normalised images, of any size if the target supports that, to logits at the network's own stride. The files must
+    have the names that follow from the target's `suffixes`, and their outputs must agree with PyTorch's; for an
+    artefact of any size also with other image and batch sizes.
 
     Args:
         target: The target, or the name of a registered one.
 
     Raises:
         RecipeError: R240, a package that the target needs is not installed.
-        AssertionError: What it does not do, in a sentence.
+        AssertionError: The target breaks the contract; the message says where.
     """
     target = find_target(target) if isinstance(target, str) else target
     for package in target.packages:
@@ -58,7 +59,9 @@ def _check_form(target: Target, network: ExportedNetwork, folder: Path) -> None:
     promised, named = [f"model{suffix}" for suffix in target.suffixes], [file.name for file in files]
     left = sorted(file.name for file in folder.iterdir())
     if named != promised or left != sorted(promised):
-        raise AssertionError(f"{where}: it names {named} and leaves {left}; its suffixes promise {promised}")
+        raise AssertionError(
+            f"{where}: `write` returns {named} and the folder contains {left}; expected {promised}, as in `suffixes`"
+        )
     engine = target.open(files[0], 1)
     for size in (SIZE, *OTHER_SIZES) if options.dynamic else (SIZE,):
         for batch in (1, 3) if options.dynamic else (1,):
@@ -78,12 +81,17 @@ def _inputs(network: ExportedNetwork, batch: int, size: Size) -> np.ndarray:
 
 def _compare(where: str, found: np.ndarray, wanted: np.ndarray) -> None:
     if (found.shape, found.dtype) != (wanted.shape, wanted.dtype):
-        raise AssertionError(f"{where}: it gives {found.dtype} {found.shape}, PyTorch {wanted.dtype} {wanted.shape}")
+        raise AssertionError(f"{where}: it returns {found.dtype} {found.shape}, PyTorch {wanted.dtype} {wanted.shape}")
     if found.dtype == np.uint8:
         equal = float((found == wanted).mean())
         if equal < LEAST_EQUAL:
-            raise AssertionError(f"{where}: {100 * equal:.2f} % of the pixels have the same class as in PyTorch")
+            raise AssertionError(
+                f"{where}: {100 * equal:.2f} % of the pixels have the same class as in PyTorch, "
+                f"expected at least {100 * LEAST_EQUAL:.2f} %"
+            )
         return
     difference, extent = float(np.abs(found - wanted).max()), float(wanted.max() - wanted.min())
     if not difference < 1e-3 * extent:
-        raise AssertionError(f"{where}: a logit differs from PyTorch's by {difference:.2g}, of a range of {extent:.2g}")
+        raise AssertionError(
+            f"{where}: logits differ from PyTorch's by up to {difference:.2g} over a range of {extent:.2g}"
+        )

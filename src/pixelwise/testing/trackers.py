@@ -1,4 +1,4 @@
-"""What every tracker must bear, whoever registers it: one function that says what it does not."""
+"""Contract check for trackers."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ STEPS = 8
 
 
 def check_tracker(name: str, folder: Path) -> None:
-    """Check that a tracker bears whatever a run may tell it.
+    """Check that a tracker handles everything that a run may report.
 
-    A run that is told to its end; one that is stopped in the middle and continued by a new tracker; steps whose loss is
-    not finite or whose gradient norm is not recorded; scores that do not exist; a run that fails right after its start.
-    PyTorch's random generator stays as it is.
+    The check reports a complete run; a run that is stopped in the middle and continued with a new tracker; steps whose
+    loss is not finite or whose gradient norm is not recorded; missing scores; and a run that fails right after its
+    start. The tracker must leave PyTorch's random state unchanged.
 
     Args:
-        name: As it was registered.
-        folder: An empty folder, in which run folders are made.
+        name: Registered name of the tracker.
+        folder: Empty folder in which run folders are created.
 
     Raises:
-        AssertionError: What it does not bear, in a sentence.
+        AssertionError: The tracker fails or changes the random state; the message says where.
     """
     state = torch.get_rng_state()
     run = TrackedRun(
@@ -40,16 +40,16 @@ def check_tracker(name: str, folder: Path) -> None:
         steps=STEPS,
         done=0,
     )
-    _tell(name, run, range(1, STEPS + 1), "a run")
+    _report(name, run, range(1, STEPS + 1), "a complete run")
     interrupted = msgspec.structs.replace(run, folder=folder / "interrupted")
-    _tell(name, interrupted, range(1, 5), "a run that is stopped")
-    _tell(name, msgspec.structs.replace(interrupted, done=3), range(4, STEPS + 1), "a run that is continued")
-    _tell(name, msgspec.structs.replace(run, folder=folder / "failed"), range(0), "a run that fails at once")
+    _report(name, interrupted, range(1, 5), "a stopped run")
+    _report(name, msgspec.structs.replace(interrupted, done=3), range(4, STEPS + 1), "a continued run")
+    _report(name, msgspec.structs.replace(run, folder=folder / "failed"), range(0), "a run without any step")
     if not torch.equal(state, torch.get_rng_state()):
-        raise AssertionError(f"{name}: it draws from PyTorch's random generator, so a run with it is another one")
+        raise AssertionError(f"{name}: it draws from PyTorch's random generator, which changes the run that it tracks")
 
 
-def _tell(name: str, run: TrackedRun, steps: range, what: str) -> None:
+def _report(name: str, run: TrackedRun, steps: range, what: str) -> None:
     run.folder.mkdir(parents=True, exist_ok=True)
     tracker: Tracker = TRACKERS.find(name)()
     try:
@@ -71,4 +71,4 @@ def _tell(name: str, run: TrackedRun, steps: range, what: str) -> None:
         tracker.finish()
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        raise AssertionError(f"{name}: it fails when it is told of {what}: {reason}") from error
+        raise AssertionError(f"{name}: it fails for {what}: {reason}") from error

@@ -48,14 +48,14 @@ def test_a_source_is_registered_once_per_family() -> None:
 @pytest.mark.usefixtures("registered")
 def test_another_family_is_refused_with_those_that_are_read() -> None:
     register_importer("acme", "unet")
-    with pytest.raises(CheckpointError, match=r"read into linear or enet; .* the family fcn") as caught:
+    with pytest.raises(CheckpointError, match=r"acme .*linear or enet\b.* fcn") as caught:
         import_weights(build_model("generic-fcn", num_classes=2), {}, "acme")
     assert caught.value.code == "K402"
     assert "sssegmentation" in caught.value.help
 
 
 def test_an_unknown_source_lists_those_there_are() -> None:
-    with pytest.raises(CheckpointError, match="did you mean 'pytorch-enet'") as caught:
+    with pytest.raises(CheckpointError, match=r"'pytorch-ent'.* 'pytorch-enet'") as caught:
         import_weights(build_model(ENetSpec(), num_classes=2), {}, "pytorch-ent")
     assert caught.value.code == "K401"
     assert "mmsegmentation" in caught.value.help

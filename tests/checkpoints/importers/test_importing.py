@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,37 +92,37 @@ def without(state: State, key: str) -> State:
 REFUSED: dict[str, tuple[Callable[[State], State], str, str]] = {
     "another graph": (
         lambda state: replaced(state, "upsample4_0.ext_tconv1.weight", torch.zeros(32, 32, 2, 2)),
-        "K402", "checkpoint is of the graph 'any-size'.*the model of 'overlapping'",
+        "K402", "'any-size'.*'overlapping'",
     ),
     "another network": (
         lambda state: {"encoder.conv.weight": torch.zeros(1)},
-        "K402", "not the weights of a PyTorch-ENet.*encoder.conv.weight",
+        "K402", r"PyTorch-ENet.*'initial_block\.'.* encoder\.conv\.weight",
     ),
-    "nothing": (lambda state: {}, "K402", "none at all"),
+    "nothing": (lambda state: {}, "K402", r"'initial_block\.'"),
     "an unexplained number of outputs": (
         lambda state: replaced(state, HEAD, torch.zeros(16, 15, 3, 3)),
-        "K403", "has 15 outputs, the model 12 classes",
+        "K403", r"\b15 outputs.*\b12 classes",
     ),
     "one output more without an explanation": (
         lambda state: replaced(state, HEAD, torch.zeros(16, 13, 3, 3)),
-        "K403", "has 13 outputs, the model 12 classes",
+        "K403", r"\b13 outputs.*\b12 classes",
     ),
     "a head that is no convolution": (
         lambda state: replaced(state, HEAD, torch.zeros(5)),
-        "K403", "has 0 outputs",
+        "K403", r"\b0 outputs",
     ),
     "another shape": (
         lambda state: replaced(state, "regular1_1.ext_conv1.0.weight", torch.zeros(8, 64, 1, 1)),
-        "K403", r"regular1_1.ext_conv1.0.weight is \[8, 64, 1, 1\].*stage1.1.reduce.conv.weight \[16, 64",
+        "K403", r"regular1_1\.ext_conv1\.0\.weight .*\[8, 64, 1, 1\].*stage1\.1\.reduce\.conv\.weight \[16, 64",
     ),
     "a missing tensor": (
         lambda state: without(state, "regular2_5.ext_conv3.1.bias"),
-        "K404", "1 tensors of the model are not in the file: stage2.5.expand.norm.bias",
+        "K404", r": 1 tensors .*: stage2\.5\.expand\.norm\.bias",
     ),
     "a missing head": (lambda state: without(state, HEAD), "K404", "classifier.weight"),
     "an extra tensor": (
         lambda state: replaced(state, "initial_block.out_prelu.weight", torch.zeros(1)),
-        "K404", "1 keys have no place in the model: initial_block.out_prelu.weight",
+        "K404", r": 1 keys .*: initial_block\.out_prelu\.weight",
     ),
     "two keys for one tensor": (
         lambda state: replaced(state, "dilated1_1.ext_conv1.0.weight", torch.zeros(16, 64, 1, 1)),
@@ -151,14 +152,14 @@ def test_weights_that_do_not_fit_are_refused_and_the_model_is_untouched(
 def test_a_model_of_another_family_is_refused(state: State) -> None:
     unet = build_model(UNetSpec(decoder_channels=(8,)), num_classes=12)
 
-    with pytest.raises(CheckpointError, match="read into enet; this model is of the family unet") as caught:
+    with pytest.raises(CheckpointError, match=r"pytorch-enet .*\benet; .*\bunet\b") as caught:
         import_weights(unet, state)
 
     assert caught.value.code == "K402"
 
 
 def test_an_unknown_source_is_an_error_with_near_misses(model: SegmentationModel, state: State) -> None:
-    with pytest.raises(CheckpointError, match="weights of 'pytorch_enet'; did you mean 'pytorch-enet'") as caught:
+    with pytest.raises(CheckpointError, match=r"'pytorch_enet'.* 'pytorch-enet'") as caught:
         import_weights(model, state, source="pytorch_enet")
 
     assert caught.value.code == "K401"
@@ -200,7 +201,7 @@ class TestAnOptionalHead:
         state = {key: value for key, value in theirs.items() if ".auxiliary." not in key}
         report = import_weights(fcn, state, "own")
         assert all(key.startswith("auxiliary.") for key in report.missing)
-        assert "no auxiliary head" in report.notes[0]
+        assert "auxiliary head" in report.notes[0]
 
     def test_of_another_width_is_dropped_and_named(self, fcn: SegmentationModel, theirs: State) -> None:
         wider = build_model(FCNSpec(encoder="resnet18", convolutions=1, channels=16, auxiliary_channels=12), 3)
@@ -208,7 +209,7 @@ class TestAnOptionalHead:
             f"theirs.{key}": value for key, value in wider.state_dict().items() if key.startswith("auxiliary.")
         }
         report = import_weights(fcn, state, "own")
-        assert "is 12 wide, the model's 8" in report.notes[0]
+        assert re.findall(r"\d+", report.notes[0]) == ["12", "8"]
         assert "auxiliary.classifier.weight" in report.mismatched
         assert "theirs.auxiliary.classifier.weight" in report.dropped
 
@@ -221,8 +222,9 @@ class TestAnOptionalHead:
         else:
             theirs["theirs.auxiliary.classifier.weight"] = torch.zeros(7, 8, 1, 1)
             theirs["theirs.auxiliary.classifier.bias"] = torch.zeros(7)
-        with pytest.raises(CheckpointError, match="auxiliary"):
+        with pytest.raises(CheckpointError, match="auxiliary") as caught:
             import_weights(fcn, theirs, "own")
+        assert caught.value.code == ("K403" if fault == "other classes" else "K404")
 
 
 @pytest.mark.parametrize(
@@ -240,5 +242,6 @@ def test_what_is_put_around_weights_is_taken_off(model: SegmentationModel, state
 
 
 def test_something_that_is_no_dict_is_refused(model: SegmentationModel) -> None:
-    with pytest.raises(CheckpointError, match="a list; expected a dict"):
+    with pytest.raises(CheckpointError, match=r"\blist\b.* dict\b") as caught:
         import_weights(model, [], "pytorch-enet")  # type: ignore[arg-type]
+    assert caught.value.code == "K404"

@@ -30,6 +30,6 @@ def card(small_run: Path, small_town: Path, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def trained_in_8_bits(small_recipe: Recipe, tmp_path: Path) -> Path:
-    """A run folder as far as plans look at it."""
+    """A run folder with the files that plans read."""
     write_text(tmp_path / "8bit" / RECIPE, to_toml(msgspec.structs.replace(small_recipe, quantization="x86-8bit")))
     return tmp_path / "8bit"

@@ -16,7 +16,7 @@ SIZE = (48, 64)
 
 
 def measured(candidates: list[Candidate], size: tuple[int, int], *, rounds: int, **rest: object) -> list[Latency]:
-    """Takes a second per thread; what lies in `bad` fails, as in its own process."""
+    """Replaces the measurement: a pass takes a second per thread, and candidates in `bad` fail."""
     if any(candidate.source.endswith("bad") for candidate in candidates):
         raise CheckpointError("K463", "it fails")
     return [

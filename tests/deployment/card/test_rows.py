@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pixelwise.deployment.card.candidates import ArtefactPlan, Made
+from pixelwise.deployment.card.candidates import ArtefactPlan, PlanResult
 from pixelwise.deployment.card.rows import CardRow, artefact_row, with_drops
 from pixelwise.deployment.export.options import ExportOptions
 from pixelwise.observer import SILENT
@@ -29,7 +29,7 @@ def test_what_a_row_loses_is_against_the_first_one() -> None:
 )
 def test_what_could_not_be_made_is_a_row_with_the_reason(target: str, method, name: str, precision: str) -> None:
     plan = ArtefactPlan(name="folder", source="run", method=method, options=ExportOptions(target=target))
-    made = Made(plan=plan, exported=None, reason="[R240] because")
+    made = PlanResult(plan=plan, exported=None, reason="[R240] because")
     found = artefact_row(made, None, None, SILENT)  # type: ignore[arg-type]
     assert msgspec.structs.asdict(found) == msgspec.structs.asdict(
         CardRow(name=name, runtime=target, precision=precision, method=method, folder="folder", reason="[R240] because")

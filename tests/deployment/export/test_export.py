@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ def test_one_of_one_size_sees_every_image_at_that_size(one_size: Exported, small
 
 
 def test_class_ids_have_no_scores(any_size: Exported) -> None:
-    with pytest.raises(CheckpointError, match="gives class ids, no scores") as caught:
+    with pytest.raises(CheckpointError) as caught:
         load(any_size.path).predict(SCENE, scores=True)
     assert caught.value.code == "K466"
 
@@ -153,15 +154,18 @@ def test_images_of_a_folder_are_enough_to_verify(small_run: Path, small_town: Pa
 
 
 def test_a_folder_with_an_artefact_is_not_overwritten(any_size: Exported, small_run: Path) -> None:
-    with pytest.raises(RecipeError, match="already holds an artefact") as caught:
+    with pytest.raises(RecipeError, match=re.escape(any_size.path.parent.name)) as caught:
         export(small_run, any_size.path.parent, size=SIZE)
     assert caught.value.code == "R243"
+    assert "`output`" in caught.value.help
 
 
 def test_executorch_takes_one_size_only(tmp_path: Path, small_run: Path) -> None:
-    with pytest.raises(RecipeError, match="one size of images") as caught:
+    with pytest.raises(RecipeError, match=r"\bexecutorch\b") as caught:
         export(small_run, tmp_path / "out", "executorch", dynamic=True)
     assert caught.value.code == "R244"
+    assert "`dynamic`" in caught.value.help
+    assert "`size`" in caught.value.help
 
 
 @pytest.mark.heavy
@@ -185,9 +189,9 @@ def test_a_target_that_cannot_hold_a_scheme_refuses_what_was_trained_with_it(
 
 @pytest.mark.skipif(importlib.util.find_spec("executorch") is not None, reason="executorch is installed")
 def test_exporting_to_executorch_without_it_names_the_extra(tmp_path: Path, small_run: Path) -> None:
-    with pytest.raises(RecipeError, match="exporting to executorch needs the package executorch") as caught:
+    with pytest.raises(RecipeError, match=r"R240.*\bpackage executorch\b") as caught:
         export(small_run, tmp_path / "out", "executorch")
-    assert caught.value.help == "install it: pip install 'pixelwise[edge]'"
+    assert "pip install 'pixelwise[edge]'" in caught.value.help
     assert not (tmp_path / "out").exists()
 
 
@@ -220,7 +224,7 @@ def noisy(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_an_artefact_that_differs_is_not_kept_unless_forced(tmp_path: Path, small_run: Path, noisy: str) -> None:
-    with pytest.raises(CheckpointError, match=r"the artefact differs from PyTorch: .* of the pixels") as caught:
+    with pytest.raises(CheckpointError, match=r"PyTorch.* \d+\.\d{3} % .* 99\.990 %") as caught:
         export(small_run, tmp_path / "strict", noisy, size=SIZE)
     assert caught.value.code == "K465"
     assert list((tmp_path / "strict").iterdir()) == []
@@ -237,7 +241,7 @@ def test_an_artefact_that_differs_is_not_kept_unless_forced(tmp_path: Path, smal
 
 
 class Watching(Observer):
-    """Notes what it is told."""
+    """Records the phases that it receives."""
 
     def __init__(self) -> None:
         self.phases: list[str] = []
@@ -271,7 +275,7 @@ def test_openvino_keeps_two_files_and_both_hashes(tmp_path: Path, small_run: Pat
     labels = load(exported.path).predict(SCENE).labels
     assert labels.shape == (75, 110)
     (tmp_path / "out" / "model.bin").unlink()
-    with pytest.raises(CheckpointError, match=r"model\.bin is missing"):
+    with pytest.raises(CheckpointError, match=r"K462.*: model\.bin"):
         load(exported.path)
 
 
@@ -280,9 +284,10 @@ def test_weights_of_another_architecture_are_one_sentence(tmp_path: Path, small_
     shutil.copytree(small_run, copy)
     (copy / "recipe.toml").write_text(to_toml(pixelwise.recipe("town-demo")), "utf-8")
 
-    with pytest.raises(CheckpointError, match="holds the weights of another network") as caught:
+    with pytest.raises(CheckpointError) as caught:
         export(copy, tmp_path / "out", size=SIZE)
     assert caught.value.code == "K422"
+    assert "\n" not in caught.value.message
 
 
 def test_a_corrupted_artefact_is_one_sentence_on_the_command_line(
@@ -305,8 +310,8 @@ def test_the_command_line_says_how_far_it_agrees(tmp_path: Path, small_run: Path
     done = run_cli(["export", small_run, "--target", "torch-export", "--output", tmp_path / "out", "--size", "64x48"])
 
     assert done.code == 0, done.stderr
-    assert "float32 (N, C, H, W), normalised, 64x48" in done.stdout
-    assert "100.0000 % of the pixels have the same class" in done.stdout
+    assert re.search(r"float32 \(N, C, H, W\).* 64x48", done.stdout)
+    assert "100.0000 %" in done.stdout
 
 
 @pytest.mark.parametrize(

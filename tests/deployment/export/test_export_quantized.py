@@ -81,7 +81,7 @@ def test_the_scheme_for_pcs_is_exported_alike(run: Path, tmp_path: Path):
 
 
 def assert_computes_the_same(artefact: Path, run: Path) -> None:
-    """Operation by operation, as the file says it, without what a runtime fuses."""
+    """Run an ONNX graph operation by operation, without the fusions of a runtime."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -83,7 +83,7 @@ def test_the_snippet_refuses_a_damaged_file(any_size: Exported, photo: Path, tmp
     )
 
     assert done.returncode == 1
-    assert done.stderr.strip().endswith("model.onnx is damaged")
+    assert "model.onnx" in done.stderr.strip().splitlines()[-1]
 
 
 @pytest.mark.heavy

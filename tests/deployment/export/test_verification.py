@@ -1,4 +1,4 @@
-"""Networks and artefacts whose outputs are written down."""
+"""Verification of networks and artefacts with fixed outputs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IMAGE = np.zeros((1, 2, 3), np.uint8)
 
 
 class Fixed(nn.Module):
-    """Gives the same output whatever it sees; as much of an exported network as comparing needs."""
+    """An exported network that returns the same output for every input, as far as `compare` needs one."""
 
     def __init__(self, output: list, *, argmax: bool = False, multilabel: bool = False) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Fixed(nn.Module):
 
 
 class Artefact:
-    """Gives one output."""
+    """An artefact that returns a fixed output."""
 
     def __init__(self, output: Any) -> None:
         self.output = np.asarray(output)

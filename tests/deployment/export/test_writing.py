@@ -1,4 +1,4 @@
-"""Every family as an ONNX graph of any size; what cannot be one is said in a sentence."""
+"""Every family as a dynamic ONNX graph, and errors for networks that cannot be exported."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _(features: Tensor) -> Tensor:
 
 
 class Unknown(nn.Module):
-    """A layer that consists of it."""
+    """A layer that consists of the unknown operator."""
 
     def forward(self, features: Tensor) -> Tensor:
         """The same values."""
@@ -100,8 +100,7 @@ def test_an_unsupported_operator_is_named_with_its_layer(small_run: Path, tmp_pa
     model = open_source(str(small_run)).model
     model.classifier = nn.Sequential(model.classifier, Unknown())
 
-    sentence = r"no operator for pixelwise_tests\.unknown \(layer model\.classifier\.1\)"
-    with pytest.raises(CheckpointError, match=sentence) as caught:
+    with pytest.raises(CheckpointError, match=r"onnx .* pixelwise_tests\.unknown .*\bmodel\.classifier\.1\b") as caught:
         write_artefact(ExportedNetwork(model, GraphOptions(size=(48, 64))), find_target("onnx"), tmp_path)
     assert caught.value.code == "K461"
     assert list(tmp_path.iterdir()) == []
@@ -119,6 +118,6 @@ def test_a_network_that_cannot_be_one_graph_is_said_so(small_run: Path, tmp_path
     model = open_source(str(small_run)).model
     model.classifier = nn.Sequential(model.classifier, Undecided())
 
-    with pytest.raises(CheckpointError, match=r"torch\.export cannot hold this network: ") as caught:
+    with pytest.raises(CheckpointError, match=r"K461.* torch\.export .*: ") as caught:
         write_artefact(ExportedNetwork(model, GraphOptions(size=(48, 64))), find_target("onnx"), tmp_path)
     assert "\n" not in caught.value.message

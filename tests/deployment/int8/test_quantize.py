@@ -134,7 +134,9 @@ def test_without_images_to_calibrate_on_it_is_one_sentence(tmp_path: Path, run_c
     done = run_cli(["quantize", "town-demo", "--weights", "none", "--output", tmp_path / "out"])
 
     assert done.code == 2
-    assert done.stderr.startswith("error[R246]: int8 needs images")
+    assert done.stderr.startswith("error[R246]: ")
+    assert "'town-demo'" in done.stderr
+    assert "--images" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 2
     assert not (tmp_path / "out").exists()
 
@@ -154,7 +156,7 @@ def test_a_missing_package_names_the_extra(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Absent(package), *sys.meta_path])
 
-    with pytest.raises(RecipeError, match=f"needs the package {package}, which is not installed") as caught:
+    with pytest.raises(RecipeError, match=rf"\bpackage {package}\b") as caught:
         quantize(small_run, tmp_path / "out", target)
 
     assert caught.value.code == "R240"
@@ -162,7 +164,7 @@ def test_a_missing_package_names_the_extra(
 
 
 class Absent:
-    """A finder that says a package is not there."""
+    """A meta path finder that reports a package as missing."""
 
     def __init__(self, package: str) -> None:
         self.package = package
@@ -210,7 +212,7 @@ def test_layers_that_cost_are_kept_in_float(target: Any, fragile_run: Path, own_
 def test_a_drop_that_is_never_reached_is_an_error(fragile_run: Path, own_town: Path, tmp_path: Path) -> None:
     ranking = sensitivity(fragile_run, data=own_town, split="val", size=SIZE)[-1:]  # the one that costs nothing
 
-    with pytest.raises(CheckpointError, match=r"in int8 the mean IoU is .* points lower on val of town") as caught:
+    with pytest.raises(CheckpointError, match=r"int8 .* \d+\.\d\d points .*val of town.* at most 0\n") as caught:
         int8_artefact(
             fragile_run, tmp_path / "out", size=SIZE, data=own_town, split="val", max_miou_drop=0.0, ranking=ranking
         )
@@ -242,7 +244,7 @@ def test_a_target_without_a_quantizer_names_those_that_have_one(small_run: Path,
 def test_a_budget_of_miou_is_not_held_against_images_without_labels(
     small_run: Path, small_town: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(RecipeError, match="`max_miou_drop` needs labels") as caught:
+    with pytest.raises(RecipeError, match=r"`max_miou_drop`.*`images`") as caught:
         quantize(small_run, tmp_path / "out", images=small_town / "images" / "val", max_miou_drop=0.5)
     assert caught.value.code == "R247"
     assert not (tmp_path / "out").exists()

@@ -40,7 +40,8 @@ def test_the_package_of_a_strangers_quantizer_is_what_the_target_installs(monkey
     monkeypatch.setitem(TARGETS, "mine", mine)
     with pytest.raises(RecipeError) as caught:
         find_quantizer("mine")
-    assert (caught.value.code, caught.value.help) == ("R240", "install it: pip install 'acme-int8'")
+    assert caught.value.code == "R240"
+    assert "pip install 'acme-int8'" in caught.value.help
 
 
 def test_why_a_quantizer_refuses_is_one_line() -> None:

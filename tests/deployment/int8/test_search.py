@@ -1,4 +1,4 @@
-"""Which artefact a search ends with, where what each one scores is written down."""
+"""Result of a search for an int8 artefact, with fixed scores of the artefacts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LAYERS = [LayerCost(name=name, unequal_pixels=share) for name, share in (("c", 0
 
 
 class Written(Int8Search):
-    """A search whose artefact passes from a number of float layers on."""
+    """A search whose artefacts pass from a given number of float layers on."""
 
     def __init__(self, passes_from: int, always_float: tuple[str, ...] = ()) -> None:
         self.nodes = {name: f"node of {name}" for name in "abc"}

@@ -1,6 +1,6 @@
-"""The verbs on a small town, one after the other in one process: `python pipeline.py FOLDER RECIPE.toml`.
+"""Runs all verbs on a small town, one after the other in one process: `python pipeline.py FOLDER RECIPE.toml`.
 
-It exits with what the first verb that fails exits with. Weights, masks and an artefact are left in the folder.
+It stops at the first verb that fails. Weights, masks and an artefact are left in the folder.
 """
 
 import importlib.util
@@ -18,7 +18,7 @@ STOPPED = 130
 
 
 def verb(*arguments: object, code: int = 0) -> None:
-    """Run a verb, which has to exit with `code`."""
+    """Run a verb and check that it exits with `code`."""
     words = [str(argument) for argument in arguments]
     print("$ pixelwise", *words, flush=True)
     found = main(words)
@@ -27,7 +27,7 @@ def verb(*arguments: object, code: int = 0) -> None:
 
 
 def stop_after_a_checkpoint(run: Path) -> None:
-    """Press Ctrl-C when the first checkpoint is there."""
+    """Interrupt the process, as by Ctrl-C, as soon as the first checkpoint exists."""
     while not any((run / "checkpoints").glob("step-*")):
         time.sleep(0.005)
     signal.raise_signal(signal.SIGINT)
@@ -44,7 +44,7 @@ def use_cache() -> None:
 
 
 def pipeline(folder: Path, recipe: Path) -> None:
-    """Everything, from data to an artefact."""
+    """Run the whole pipeline, from data to an artefact."""
     town, run = folder / "town", folder / "run"
     verb("data", "town", town, "data.town_images=[6,2,2]", "data.town_size=[48,64]")
     verb("check", town)

@@ -1,11 +1,12 @@
-"""Makes Linux lack what Windows or macOS lack; Python imports it before anything else, in every child process, too.
+"""Simulates Windows or macOS on Linux; Python imports this file before anything else, in child processes as well.
 
-It begins where `PIXELWISE_SYSTEM` is set, to `win32` or `darwin`. For modules of Pixelwise, and for Python's library
-where it works for them, everything is missing that the other system lacks. Other packages keep what they need on Linux
-(PyTorch registers what happens at a fork, psutil reads `/proc`), as on another system they come with other parts; from
-them is taken what they can do without: fcntl and its like, `os.fork`, scheduling, users, and the start method `fork`.
-Native code is not blocked. With Windows come its ways: `os.name`, locks on ranges of bytes (`msvcrt.locking`, done by
-Linux's own on ranges), no folder that can be opened, and neither renaming nor removing of what is open or mapped.
+It is active if `PIXELWISE_SYSTEM` is `win32` or `darwin`. For Pixelwise's modules, and for Python's library when they
+call it, everything is missing that the other system lacks. Other packages keep what they need on Linux (PyTorch
+registers fork handlers, psutil reads `/proc`), since on another system they have other code for it; only what they can
+do without is removed: fcntl and similar modules, `os.fork`, scheduling, users, and the start method `fork`. Native code
+is not blocked. The simulated Windows also has that system's `os.name`, its locks on byte ranges (`msvcrt.locking`,
+implemented with Linux's range locks), and its restrictions: folders cannot be opened, and files that are open or
+memory-mapped can neither be renamed nor removed.
 """
 
 import builtins
@@ -18,12 +19,12 @@ import types
 
 SYSTEM = os.environ.get("PIXELWISE_SYSTEM")
 ROOT = os.path.realpath(os.environ.get("PIXELWISE_SYSTEM_ROOT", "/nowhere"))
-"""The folder in which renaming and removing what is open fails, as on Windows."""
+"""The folder in which renaming and removing open files fails, as on Windows."""
 WINDOWS = SYSTEM == "win32"
 
 LACKING_MODULES = {"fcntl", "grp", "pty", "pwd", "readline", "resource", "termios", "tty"} if WINDOWS else set()
 WITH_PARTS_FOR_LINUX = {"psutil", "sitecustomize"}
-"""Who may import them all the same: packages that have other parts of their own for other systems."""
+"""Modules that may still import the lacking ones: packages with separate code for other systems."""
 SCHEDULING = {name for name in dir(os) if name.startswith("sched_")}
 LACKING_IN_OS = SCHEDULING | {"O_DIRECT", "O_TMPFILE", "copy_file_range", "memfd_create", "posix_fadvise", "sendfile"}
 if WINDOWS:
@@ -36,7 +37,7 @@ if WINDOWS:
         "wait", "waitid", "waitpid",
     }  # fmt: skip
 TAKEN_FROM_ALL = {"fork", "forkpty", "getegid", "getgid", "getuid", *SCHEDULING} & LACKING_IN_OS
-"""Other packages, and Python's own library, do without these; the rest they need to run on Linux at all."""
+"""Functions of `os` removed for all packages; other packages and Python's library need the rest to run on Linux."""
 SIGNALS_OF_WINDOWS = {"SIGABRT", "SIGFPE", "SIGILL", "SIGINT", "SIGSEGV", "SIGTERM", "SIG_DFL", "SIG_IGN"}
 
 OURS = os.sep + "pixelwise" + os.sep
@@ -46,7 +47,7 @@ _busy = threading.local()
 
 
 def is_for_pixelwise(depth: int) -> bool:
-    """Whether a frame works for Pixelwise: of those around it, the first outside of Python's library is one of ours."""
+    """Whether a frame runs for Pixelwise: the nearest calling frame outside Python's library is in Pixelwise."""
     frame = sys._getframe(depth)
     while frame is not None:
         name = frame.f_code.co_filename
@@ -77,7 +78,7 @@ class View(types.ModuleType):
 
 
 def ranges_of_windows() -> types.ModuleType:
-    """`msvcrt.locking` by Linux's locks on ranges of bytes, which likewise belong to what was opened."""
+    """`msvcrt.locking` implemented with Linux's byte-range locks, which also belong to the open file description."""
     import fcntl
     import struct
 
@@ -98,7 +99,7 @@ def ranges_of_windows() -> types.ModuleType:
 
 
 def open_files() -> set[str]:
-    """What the processes of this session have open or mapped."""
+    """Paths of the files that processes of this session have open or memory-mapped."""
     found = set()
     for process in os.listdir("/proc"):
         try:
@@ -109,12 +110,12 @@ def open_files() -> set[str]:
             with open(f"/proc/{process}/maps", encoding="utf-8", errors="replace", newline="\n") as maps:
                 found |= {line[line.index("/") :].strip() for line in maps if "/" in line}
         except OSError:
-            continue  # it has ended
+            continue  # the process has ended
     return found
 
 
 def refuse_open(path: str) -> None:
-    """Raise what Windows does where a file, or one in a folder, is open; only within the folder of the test."""
+    """Raise the error of Windows if a file, or any file in a folder, is open; only within the test's folder."""
     place = os.path.realpath(path)
     if not place.startswith(ROOT + os.sep):
         return
@@ -130,7 +131,7 @@ def refuse_open(path: str) -> None:
 
 
 def as_on_windows(name: str) -> None:
-    """Let a function of `os` fail with what is open, or exists, as on Windows."""
+    """Let a function of `os` fail for open files and existing targets, as on Windows."""
     real = getattr(os, name)
 
     def function(path, *others, **options):  # type: ignore[no-untyped-def]
@@ -146,14 +147,14 @@ def as_on_windows(name: str) -> None:
 
 
 def open_of_windows(path, flags, *others, **options):  # type: ignore[no-untyped-def]
-    """`os.open`, which opens no folders there."""
+    """`os.open` as on Windows, where it cannot open folders."""
     if os.path.isdir(path):
         raise PermissionError(errno.EACCES, "a folder, as on Windows", path)
     return os.open(path, flags, *others, **options)
 
 
 def fsync_of_windows(descriptor: int) -> None:
-    """`os.fsync`, which there needs a file that was opened for writing."""
+    """`os.fsync` as on Windows, where it needs a file that was opened for writing."""
     import fcntl
 
     if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
@@ -162,7 +163,7 @@ def fsync_of_windows(descriptor: int) -> None:
 
 
 def hide_kernel_files() -> None:
-    """Let `/proc` and `/sys` be missing for Pixelwise."""
+    """Hide `/proc` and `/sys` from Pixelwise."""
     real_stat = os.stat
 
     def is_hidden(path: object) -> bool:
@@ -183,7 +184,7 @@ def hide_kernel_files() -> None:
 
 
 def begin() -> None:
-    """Take everything away, and note that it was taken from this process."""
+    """Start the simulation and log this process's id."""
     import multiprocessing
     import shutil
     import signal
@@ -200,7 +201,7 @@ def begin() -> None:
         lacking_signals |= {"pthread_kill", "pthread_sigmask", "setitimer", "alarm", "pause", "sigwait"}
         for name in ("rename", "replace", "remove", "unlink", "rmdir"):
             as_on_windows(name)
-        shutil._use_fd_functions = False  # or files are removed by names that say nothing of their folders
+        shutil._use_fd_functions = False  # otherwise files are removed by names relative to a folder's descriptor
     views |= {
         "os": View(os, LACKING_IN_OS, in_os),
         "signal": View(signal, lacking_signals, {}),

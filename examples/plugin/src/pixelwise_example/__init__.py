@@ -1,1 +1,1 @@
-"""One of each kind of thing that a package can add to Pixelwise."""
+"""Example plug-in with one extension of every kind that a package can add to Pixelwise."""

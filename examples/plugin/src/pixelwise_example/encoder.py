@@ -1,4 +1,4 @@
-"""An encoder that every decoder of Pixelwise takes: `model.encoder=example-tiny`."""
+"""An encoder that works with every decoder of Pixelwise: `model.encoder=example-tiny`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME = "example-tiny"
 
 @register_encoder(NAME)
 def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> Tiny:
-    """The one encoder there is; it gives all its maps."""
+    """Build the encoder; it always returns all of its feature maps."""
     from pixelwise_example.networks import Tiny
 
     expect_output_stride(name, output_stride, 16)

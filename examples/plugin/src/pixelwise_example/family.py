@@ -1,7 +1,7 @@
-"""A model family: what its networks are, and what builds them.
+"""A model family: the spec of its networks, and the function that builds them.
 
-Neither this module nor registering imports PyTorch, so `pixelwise recipes` and `pixelwise show` stay fast; the network
-is imported when one is built. Spec and network may as well stand in one module.
+Neither this module nor its registration imports PyTorch, so `pixelwise recipes` and `pixelwise show` stay fast; the
+network's module is imported when a network is built. Spec and network may also be in one module.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @register_spec
 class DilatedSpec(Spec, frozen=True, kw_only=True, tag="example-dilated"):
-    """Convolutions of growing dilation at stride 4.
+    """Convolutions with increasing dilation at stride 4.
 
     Attributes:
-        channels: Output channels of every convolution.
+        channels: Width of every convolution.
         dilations: Dilation of each convolution after the stem.
     """
 
@@ -29,18 +29,18 @@ class DilatedSpec(Spec, frozen=True, kw_only=True, tag="example-dilated"):
     dilations: tuple[int, ...] = (1, 2, 4)
 
     def check(self, recipe: Described) -> None:
-        """Refuse crops in which the largest dilation sees nothing but padding."""
+        """Refuse crops in which the largest dilation reaches only padding."""
         crop, reach = recipe.augment.crop, 4 * max(self.dilations, default=0)
         require(
             crop is None or min(crop) > reach,
-            f"augment.crop is {list(crop or ())}; model.dilations at stride 4 need more than {reach} pixels",
-            "make the crop larger, or model.dilations smaller",
+            f"augment.crop is {list(crop or ())}; model.dilations at stride 4 needs more than {reach} pixels per side",
+            "use a larger augment.crop or smaller model.dilations",
         )
 
 
 @builds(DilatedSpec)
 def build(spec: DilatedSpec, classes: tuple[str, ...]) -> Dilated:
-    """The network with PyTorch's own initial weights."""
+    """Build the network with PyTorch's default initialization."""
     from pixelwise_example.networks import Dilated
 
     return Dilated(spec, classes)

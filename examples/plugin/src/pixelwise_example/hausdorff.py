@@ -1,8 +1,8 @@
-"""A metric: how far the contours of labels and prediction lie apart, in pixels.
+"""A metric: the Hausdorff distance between the contours of ground truth and prediction, in pixels.
 
-The 95th percentile of the symmetric Hausdorff distance (Huttenlocher et al., TPAMI 1993; the percentile leaves out
-single pixels gone astray), per class and image, averaged over the images that hold the class. Where only labels or only
-the prediction have it, the distance is the diagonal of the image.
+It is the 95th percentile of the symmetric Hausdorff distance (Huttenlocher et al., TPAMI 1993; the percentile makes it
+robust against single outlier pixels), per class and image, averaged over the images that contain the class. If only the
+ground truth or only the prediction contains the class, the distance is the diagonal of the image.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PERCENTILE = 95
 
 
 class Hausdorff(Accumulator):
-    """Adds up distances, and counts the images that have one, per class."""
+    """Sum of the distances and number of images with a distance, per class."""
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
@@ -31,7 +31,7 @@ class Hausdorff(Accumulator):
         self.images = np.zeros(len(task.classes), np.int64)
 
     def update(self, image: ScoredImage) -> None:
-        """Add the distance of each class that labels or prediction of an image have."""
+        """Add the distance of each class that occurs in the labels or the prediction of an image."""
         void = image.labels == (IGNORE_BIT if self.task.multilabel else IGNORE)
         for class_id in range(len(self.task.classes)):
             truth, found = (self._mask(ids, class_id) & ~void for ids in (image.labels, image.prediction))
@@ -45,7 +45,7 @@ class Hausdorff(Accumulator):
         self.images += other.images
 
     def compute(self) -> Value:
-        """The mean of each class over its images, and the mean of the classes that have one."""
+        """Mean of each class over its images, and the mean of the classes that have one."""
         pairs = zip(self.distances.tolist(), self.images.tolist(), strict=True)
         per_class = tuple(total / images if images else math.nan for total, images in pairs)
         known = [value for value in per_class if not math.isnan(value)]
@@ -56,7 +56,7 @@ class Hausdorff(Accumulator):
 
 
 def distance(truth: np.ndarray, found: np.ndarray) -> float:
-    """The distance between the contours of two masks, bool (H, W), at least one of which is not empty."""
+    """Distance in pixels between the contours of two bool masks (H, W), at least one of which is not empty."""
     if not (truth.any() and found.any()):
         return math.hypot(*truth.shape)
     one, other = contour(truth), contour(found)
@@ -64,13 +64,13 @@ def distance(truth: np.ndarray, found: np.ndarray) -> float:
 
 
 def contour(mask: np.ndarray) -> np.ndarray:
-    """The pixels of a mask that touch its outside, or the border of the image."""
+    """The pixels of a mask that touch its outside or the border of the image."""
     inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return mask & (inside == 0)
 
 
 def away_from(pixels: np.ndarray) -> np.ndarray:
-    """Euclidean distance of every pixel from the nearest one that is set, float32 (H, W)."""
+    """Euclidean distance of every pixel to the nearest pixel that is set, float32 (H, W)."""
     return cv2.distanceTransform((~pixels).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
 
 
@@ -79,7 +79,7 @@ register(
         name="hausdorff95",
         title="mean Hausdorff distance",
         class_title="Hausdorff",
-        summary="How far contours lie apart: 95th percentile of the symmetric Hausdorff distance, a mean over images.",
+        summary="95th percentile of the symmetric Hausdorff distance between contours, averaged over images.",
         accumulator=Hausdorff,
         needs="labels",
         unit="px",

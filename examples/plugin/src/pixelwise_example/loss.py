@@ -1,7 +1,7 @@
 """A loss term: PolyLoss, cross entropy with a first-order correction.
 
-Leng et al., ICLR 2022, arXiv:2204.12511: `-ln p + epsilon (1 - p)`, p the probability of a pixel's class. It needs no
-PyTorch before it is computed, so that `pixelwise show` stays fast.
+Leng et al., ICLR 2022, arXiv:2204.12511: `-ln p + epsilon (1 - p)`, where p is the probability of a pixel's class.
+PyTorch is not imported before the loss is computed, so that `pixelwise show` stays fast.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Poly(Term, frozen=True, kw_only=True):
     """PolyLoss over labelled pixels.
 
     Attributes:
-        epsilon: Weight of the correction; 0 is cross entropy.
+        epsilon: Weight of the correction; 0 gives cross entropy.
     """
 
     epsilon: float = 1.0
@@ -31,14 +31,15 @@ class Poly(Term, frozen=True, kw_only=True):
         if self.epsilon < -1:
             raise RecipeError(
                 "R203",
-                f"loss.terms.poly.epsilon is {self.epsilon}; expected -1 or more, or wrong pixels would be rewarded",
-                "for example 1",
+                f"loss.terms.poly.epsilon is {self.epsilon}; expected -1 or more, since below it the loss rewards "
+                "misclassified pixels",
+                "use for example 1",
             )
 
 
 @computes(Poly)
 def poly_term(seen: SingleLabel, term: Poly) -> Tensor:
-    """Mean of `-ln p + epsilon (1 - p)` over labelled pixels; 0 where nothing is labelled."""
+    """Mean of `-ln p + epsilon (1 - p)` over labelled pixels; 0 if no pixel is labelled."""
     valid = seen.labels != IGNORE
     targets = seen.labels.long().where(valid, 0)
     log_probability = seen.logits.log_softmax(1).gather(1, targets.unsqueeze(1)).squeeze(1)

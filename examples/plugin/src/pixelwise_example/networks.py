@@ -1,4 +1,4 @@
-"""The networks of the example family and of the example encoder; imported when one of them is built."""
+"""Networks of the example family and of the example encoder; imported when one of them is built."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pixelwise_example.family import DilatedSpec
 
 
 def convolution(in_channels: int, channels: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """A 3x3 convolution with normalisation and ReLU that halves the size where it strides, rounded up."""
+    """A 3x3 convolution with batch normalisation and ReLU; stride 2 halves the size, rounded up."""
     return nn.Sequential(
         nn.Conv2d(in_channels, channels, 3, stride=stride, padding=dilation, dilation=dilation, bias=False),
         nn.BatchNorm2d(channels),
@@ -21,12 +21,7 @@ def convolution(in_channels: int, channels: int, stride: int = 1, dilation: int 
 
 
 class Dilated(SegmentationModel):
-    """A stem of stride 4, dilated convolutions, a classifier.
-
-    Args:
-        spec: Width and dilations.
-        classes: Class names.
-    """
+    """A stem of stride 4, dilated convolutions and a classifier."""
 
     def __init__(self, spec: DilatedSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
@@ -38,15 +33,15 @@ class Dilated(SegmentationModel):
         self.classifier = nn.Conv2d(width, self.num_classes, kernel_size=1)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, (B, K, ceil(H / 4), ceil(W / 4)), alone."""
+        """The logits (B, K, ceil(H / 4), ceil(W / 4)), as the only element."""
         return (self.classifier(self.body(self.stem(images))),)
 
 
 class Tiny(Encoder):
-    """Four convolutions that halve the size: maps of 8, 16, 32 and 64 channels at strides 2, 4, 8 and 16.
+    """Four convolutions of stride 2: feature maps of 8, 16, 32 and 64 channels at strides 2, 4, 8 and 16.
 
     Args:
-        in_channels: Channels of the images.
+        in_channels: Number of bands of the input images.
     """
 
     def __init__(self, in_channels: int) -> None:
@@ -60,7 +55,7 @@ class Tiny(Encoder):
         )
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(B, in_channels, H, W) float to one (B, C, ceil(H / s), ceil(W / s)) per stride s."""
+        """Map float images (B, in_channels, H, W) to one feature map (B, C, ceil(H / s), ceil(W / s)) per stride s."""
         maps = [images]
         for stage in self.stages:
             maps.append(stage(maps[-1]))

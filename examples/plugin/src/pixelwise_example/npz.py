@@ -1,6 +1,6 @@
-"""An export target: the weights as a NumPy archive beside what the network is, run by PyTorch.
+"""An export target: the weights and the spec of the network in a NumPy archive, run by PyTorch.
 
-`np.load("model.npz")` reads the weights anywhere; running them takes Pixelwise, which builds the network anew.
+`np.load("model.npz")` reads the weights anywhere; running the network needs Pixelwise, which builds it from the spec.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from pixelwise.runtimes.graphs import ExportedNetwork
 
 ABOUT = "about"
-"""Name of the array that holds the JSON text; no parameter of a network has a name without a dot."""
+"""Name of the array with the JSON description; it cannot clash with a weight, whose name starts with `model.`."""
 
 
 def write(network: ExportedNetwork, folder: Path) -> list[Path]:
-    """Save every parameter and buffer of the network, and what builds it: its spec, its classes, and the options."""
+    """Save every parameter and buffer of the network, and what is needed to build it: spec, classes and options."""
     import msgspec
     import numpy as np
 
@@ -34,7 +34,7 @@ def write(network: ExportedNetwork, folder: Path) -> list[Path]:
 
 
 def open_engine(file: Path, threads: int | None) -> Engine:
-    """Build the network anew, with the saved weights."""
+    """Build the network from the spec and load the saved weights."""
     import msgspec
     import numpy as np
     import torch
@@ -73,7 +73,7 @@ TARGET = register_target(
         write=write,
         open=open_engine,
         install="pixelwise-example",
-        # Of a network that was trained with simulated 8-bit numbers the spec does not say all.
+        # Networks from quantization-aware training are not supported: the spec does not describe them completely.
         schemes=(),
         marker="v",
     )

@@ -1,4 +1,4 @@
-"""Protocols: one with a name of its own, and a family whose names hold a number."""
+"""Evaluation protocols: a single one, and a family whose names contain a number."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ register(
 
 @register_family("shorter-N")
 def shorter(name: str) -> Protocol | None:
-    """Protocols that show every image with its shorter side at N pixels, its aspect ratio kept."""
+    """Protocols that resize every image so that its shorter side is N pixels, with its aspect ratio kept."""
     side = name.removeprefix("shorter-")
     if side == name or not side.isdecimal() or int(side) < 1:
         return None

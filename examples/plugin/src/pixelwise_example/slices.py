@@ -1,9 +1,9 @@
-"""A data format: slices of medical volumes as NumPy archives, one file for an image and its labels.
+"""A data format: slices of medical volumes as NumPy archives, one file per image with its labels.
 
     train/case0005_slice000.npz   val/case0008_slice012.npz      arrays `image` (H, W) or (H, W, 3) and `label` (H, W)
 
-Images of floating point are in 0..1, others in 0..255. Labels are class ids, 255 is ignored; `dataset.toml` names the
-classes. Pixelwise trains on ordinary files, so the arrays are written as PNG files into the cache folder, once.
+Floating-point images are in 0..1, others in 0..255. Labels are class ids, 255 is ignored; `dataset.toml` names the
+classes. Pixelwise trains on image files, so the arrays are converted once to PNG files in the cache folder.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from pixelwise.datasets.samples import Sample
 
 NAME = "npz-slices"
 LOOKED_AT = 5
-"""At most this many files are opened to find out whether they are slices."""
+"""Largest number of files that are opened to find out whether they are slices."""
 
 
 def slices_layout(root: Path) -> Layout | None:
-    """The slices below `root`; None if there are none."""
+    """Layout of the slices below `root`; None if there are none."""
     files = list_files(root, ".npz")
     if not any(is_slice(file) for file in files[:LOOKED_AT]):
         return None
@@ -55,7 +55,7 @@ def slices_layout(root: Path) -> Layout | None:
 
 
 def is_slice(file: Path) -> bool:
-    """Whether an archive holds an image and its labels; only the list of its content is read."""
+    """Whether an archive contains an image and its labels; only its list of arrays is read."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return {"image", "label"} <= set(arrays.files)
@@ -64,14 +64,14 @@ def is_slice(file: Path) -> bool:
 
 
 def write_pictures(root: Path, files: list[Path], folder: Path) -> None:
-    """Write images/ and masks/ of the archives that can be read."""
+    """Write `images/` and `masks/` from the archives that can be read."""
     for file in files:
         inside = file.relative_to(root).with_suffix(".png")
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 image, label = arrays["image"], arrays["label"]
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            continue  # the layout says which ones are missing
+            continue  # `slices_layout` reports archives without PNG files
         if image.dtype.kind == "f":
             image = np.clip(255 * image, 0, 255).round()
         write_image(folder / "images" / inside, image.astype(np.uint8))
@@ -79,7 +79,7 @@ def write_pictures(root: Path, files: list[Path], folder: Path) -> None:
 
 
 def problems(broken: list[Path]) -> tuple[Finding, ...]:
-    """What is said about archives that cannot be read."""
+    """Finding D230 for archives that cannot be read."""
     if not broken:
         return ()
     names = [str(file) for file in broken]
@@ -88,7 +88,7 @@ def problems(broken: list[Path]) -> tuple[Finding, ...]:
 
 
 def write_slices(root: Path, scenes: Scenes) -> None:
-    """Write a miniature, for tests."""
+    """Write a miniature data set, for tests."""
     for split, members in scenes.splits.items():
         (root / split).mkdir()
         for number, scene in enumerate(members):

@@ -1,4 +1,4 @@
-"""A tracker: the steps and evaluations of a run as tables, for a spreadsheet."""
+"""A tracker: writes the steps and evaluations of a run to CSV tables for a spreadsheet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class CsvTracker(Tracker):
     """Writes RUN/csv/steps.csv and RUN/csv/evaluations.csv."""
 
     def start(self, run: TrackedRun) -> None:
-        """Open the tables; of a run that goes on, rows of later steps are dropped."""
+        """Open the tables; if the run is resumed, rows of steps after the resumed one are dropped."""
         folder = run.folder / "csv"
         folder.mkdir(exist_ok=True)
         self._files = {
@@ -26,15 +26,15 @@ class CsvTracker(Tracker):
         }
 
     def step(self, step: StepRecord) -> None:
-        """Add a row."""
+        """Add a row for a step."""
         self._files[StepRecord].add(step)
 
     def evaluation(self, evaluation: EvaluationRecord) -> None:
-        """Add a row."""
+        """Add a row for an evaluation."""
         self._files[EvaluationRecord].add(evaluation)
 
     def flush(self) -> None:
-        """Let who reads the tables see the new rows."""
+        """Write the new rows to disk, so that readers of the tables see them."""
         for table in self._files.values():
             table.file.flush()
 
@@ -45,12 +45,12 @@ class CsvTracker(Tracker):
 
 
 class Table:
-    """A CSV file with a row per record.
+    """A CSV file with one row per record.
 
     Args:
-        path: The file; rows that it has already are kept up to the step `done`.
-        columns: Fields of the records.
-        done: The last step that counts.
+        path: The CSV file; its existing rows are kept up to step `done`.
+        columns: Fields of the records to write.
+        done: Last completed step of the run.
     """
 
     def __init__(self, path: Path, columns: tuple[str, ...], done: int) -> None:
@@ -62,6 +62,6 @@ class Table:
         self._writer.writerows([row[name] for name in columns] for row in rows if int(row["step"]) <= done)
 
     def add(self, record: StepRecord | EvaluationRecord) -> None:
-        """Add the row of a record; what does not exist is an empty cell."""
+        """Add the row of a record; values that are None become empty cells."""
         values = [getattr(record, name) for name in self.columns]
         self._writer.writerow("" if value is None else value for value in values)

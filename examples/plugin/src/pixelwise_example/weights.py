@@ -1,4 +1,4 @@
-"""An importer: weights that an imaginary training code wrote, whose networks are those of the example family."""
+"""An importer for weights of an imaginary training code whose networks are those of the example family."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ RULES = (
 
 @register_importer("example-trainer", "example-dilated")
 def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
-    """How to read `state` into `model`.
+    """Rules to load `state` into `model`.
 
     Raises:
-        CheckpointError: K402, no key begins as theirs do.
+        CheckpointError: K402, no key has the prefix of this training code.
     """
     if not any(key.startswith("context.") for key in state):
         raise refuse_architecture(
-            f"no key starts with 'context.'; the first keys: {', '.join(list(state)[:3]) or 'none at all'}",
+            f"no key starts with 'context.'; first keys: {', '.join(list(state)[:3]) or 'none'}",
             "name the system that wrote the file with `source`",
         )
     return Conversion(rules=RULES, classifiers=(("out.weight", 0), ("out.bias", 0)))

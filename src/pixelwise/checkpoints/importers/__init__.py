@@ -1,1 +1,1 @@
-"""Readers of other systems' weights: one file per key layout, and the translation they share."""
+"""Importers of other systems' weights: one file per key layout, and the translation that they share."""

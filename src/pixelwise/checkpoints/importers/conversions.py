@@ -1,6 +1,6 @@
-"""How the weights of another system are read: rules as data, which `pixelwise.checkpoints.importers.importing` applies.
+"""Conversion rules for the weights of other systems, applied by `pixelwise.checkpoints.importers.importing`.
 
-A module of keys, such as `pixelwise.checkpoints.importers.sources.enet`, registers a function that makes the rules:
+The module of a source, such as `pixelwise.checkpoints.importers.sources.enet`, registers a function that returns them:
 
     @register_importer("pytorch-enet", "enet")
     def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion: ...
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class Split(msgspec.Struct, frozen=True, kw_only=True):
-    """Their one tensor is several of ours, one after the other along the first axis.
+    """Splits one source tensor into several model tensors along the first axis.
 
     Attributes:
-        pattern: Regular expression of their whole key.
-        parts: (key it becomes as in `re.sub`, share of the rows) for each, in order.
+        pattern: Regular expression that matches the whole source key.
+        parts: (replacement for `re.sub` that gives the new key, share of the rows) of each part, in order.
     """
 
     pattern: str
@@ -33,12 +33,12 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Join(msgspec.Struct, frozen=True, kw_only=True):
-    """Several of their tensors are one of ours, one after the other along the first axis.
+    """Concatenates several source tensors to one model tensor along the first axis.
 
     Attributes:
-        pattern: Regular expression of the first one's whole key.
-        others: Keys of the others, in order, as replacements of the first one's.
-        key: Key of the joined tensor, likewise.
+        pattern: Regular expression that matches the whole key of the first tensor.
+        others: Replacements for `re.sub` that turn the first key into the keys of the others, in order.
+        key: Replacement that turns the first key into the key of the joined tensor.
     """
 
     pattern: str
@@ -47,11 +47,11 @@ class Join(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Regroup(msgspec.Struct, frozen=True, kw_only=True):
-    """Our tensor takes equal groups of input channels (axis 1) in another order.
+    """Reorders equal groups of input channels (axis 1).
 
     Attributes:
-        pattern: Regular expression of their whole key.
-        order: Their group at each of our places, for example (3, 2, 1, 0).
+        pattern: Regular expression that matches the whole source key.
+        order: Index of the source group for each group of the model, for example (3, 2, 1, 0).
     """
 
     pattern: str
@@ -59,18 +59,18 @@ class Regroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Conversion(msgspec.Struct, frozen=True, kw_only=True):
-    """How to read the weights of a source.
+    """Rules that translate the weights of a source to those of a model.
 
     Attributes:
         rules: (pattern, replacement) pairs for `re.sub`; each key passes through all, in order.
-        classifiers: (their key, axis of classes) of the tensors whose length is the number of
-            classes; the first one is the main classifier's weight.
-        unlabelled_output: Number of outputs -> the one that means "no class". It is dropped when
-            the model has one output less.
-        tensors: What is done to their tensors before the rules, in order.
-        left_out: (pattern of their key, why) of what no network of ours has.
-        optional: Prefixes of our keys, such as `auxiliary.`, that may be missing or of another
-            width in the file: then all below the prefix keeps its value and theirs is dropped.
+        classifiers: (source key, class axis) of the tensors with one entry per class along that
+            axis; the first one is the main classifier's weight.
+        unlabelled_output: Number of outputs -> index of the one that means "no class". It is dropped
+            when the model has one output less.
+        tensors: Operations on the source tensors before the keys are renamed, in order.
+        left_out: (pattern of the source key, reason) of tensors that no network here has.
+        optional: Prefixes of model keys, such as `auxiliary.`, that may be missing from the file or
+            have another width there: the model then keeps its values and the file's are dropped.
     """
 
     rules: tuple[tuple[str, str], ...]
@@ -82,23 +82,23 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def refuse_architecture(message: str, help: str) -> CheckpointError:
-    """The error for weights of another network than the model's; for the modules of sources."""
+    """The error (K402) that a source's module raises for weights of another network than the model's."""
     return CheckpointError("K402", message, help)
 
 
 Converter = Callable[[str, "SegmentationModel", Mapping[str, Any]], Conversion]
-"""(source, model, their tensors) -> how they are read into the model; raises K402 where they are of another network."""
+"""(source, model, source tensors) -> rules to load them into the model; raises K402 if they are of another network."""
 
 
 class Importer(NamedTuple):
-    """What reads the weights of a system into networks of a family.
+    """Importer of one system's weights into networks of one family.
 
     Attributes:
-        source: The system that wrote them.
-        family: The family of the networks.
-        conversion: Makes the rules.
-        swaps_average: Whether the system puts a running average under `state_dict` when it saves, and the other
-            weights where the average was.
+        source: The system that wrote the weights.
+        family: Model family.
+        conversion: Function that returns the rules.
+        swaps_average: Whether the system swaps the running average and the raw weights when it saves, so that the
+            average is under `state_dict` and the raw weights under the average's key.
     """
 
     source: str
@@ -114,15 +114,15 @@ IMPORTERS: Registry[Importer] = Registry(
 
 
 def register_importer(source: str, *families: str, swaps_average: bool = False) -> Callable[[Converter], Converter]:
-    """Register the decorated function for the weights of a system, as networks of some families.
+    """Register the decorated function as the importer of a system's weights into some model families.
 
     Args:
-        source: Name of the system.
-        *families: Tags of the specs.
+        source: Name of the system that writes the weights.
+        *families: Model families, as tagged in their specs.
         swaps_average: As in `Importer`.
 
     Raises:
-        RecipeError: R234, somebody reads weights of that system into that family already.
+        RecipeError: R234, an importer of that system into that family is registered already.
     """
 
     def register(conversion: Converter) -> Converter:
@@ -134,5 +134,5 @@ def register_importer(source: str, *families: str, swaps_average: bool = False) 
 
 
 def sources() -> list[str]:
-    """The systems whose weights can be read, in the order of the alphabet."""
+    """The systems whose weights can be imported, in alphabetical order."""
     return sorted({importer.source for importer in IMPORTERS.all().values()})

@@ -1,7 +1,7 @@
-"""Weights of other systems: read safely, translated by rules, refused as a whole if anything is unexplained.
+"""Import of other systems' weights into a model: translated by rules, refused as a whole if any key is unexplained.
 
-A module of keys (such as `pixelwise.checkpoints.importers.sources.enet`) says how they are renamed and what the
-outputs mean; what is done with it is the same for all and is here.
+The module of a source (such as `pixelwise.checkpoints.importers.sources.enet`) defines how keys are renamed and what
+the outputs mean; this module applies those rules, in the same way for every source.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ from pixelwise.models.base import SegmentationModel
 from pixelwise.suggestions import did_you_mean
 
 WRAPPERS = ("state_dict", "model", "model_state_dict", "model_state", "net")
-"""Keys under which training scripts keep the weights among other things."""
+"""Keys under which training scripts save the weights, beside other state."""
 
 AVERAGES = ("ema_state_dict", "state_dict_ema", "model_ema", "ema_model", "ema")
-"""Keys under which they keep a running average of the weights, which is what they score."""
+"""Keys under which training scripts save a running average of the weights, which is what they evaluate."""
 
 AVERAGE_COUNTERS = ("n_averaged", "steps")
-"""What averaging classes keep beside the weights."""
+"""Keys of the counters that averaging classes save beside the weights."""
 
 COUNTER = "num_batches_tracked"
-"""A counter of batch normalisation that old files lack and evaluation does not use."""
+"""Suffix of batch normalisation's step counters, which old files lack and evaluation does not use."""
 
 
 class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of every tensor. `str(report)` is for reading.
+    """Report of an import: which tensors were loaded, dropped or missing. `str(report)` is its readable form.
 
     Attributes:
-        source: Which system wrote the weights.
-        mapped: (their key, our key) of each tensor that was loaded.
-        dropped: Their tensors, or parts of them (`key[:, 11]`), that were left out on purpose.
-        missing: Our keys that were not loaded; they keep their value. Only counters of batch
+        source: The system that wrote the weights.
+        mapped: (source key, model key) of each tensor that was loaded.
+        dropped: Keys of source tensors, or parts of them (`key[:, 11]`), that were left out on purpose.
+        missing: Model keys that were not loaded; they keep their values. Only counters of batch
             normalisation and an auxiliary head may be missing.
-        mismatched: Those of them that the file has in another width; any other difference of shape is refused.
-        notes: Sentences about what to know when using the weights.
+        mismatched: The missing keys that the file has in another width; any other difference of shape is refused.
+        notes: Remarks for the user of the weights.
     """
 
     source: str
@@ -63,7 +63,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """A line of counts, then what was not simply mapped, then the notes."""
+        """A line of counts, then the keys that were not mapped, then the notes."""
         lines = [
             f"imported from {self.source}: {len(self.mapped)} tensors mapped, {len(self.dropped)} dropped, "
             f"{len(self.missing)} missing, {len(self.mismatched)} mismatched"
@@ -82,12 +82,12 @@ def import_weights(
 
     Args:
         model: A network of the same architecture; untouched if the weights are refused.
-        state_dict: Their tensors by their keys; what training scripts put around them
-            (`{"state_dict": ...}`, `{"model": ...}`, `module.` before each key) is taken off.
-        source: Which system wrote them.
+        state_dict: Source tensors by source key; the wrapping of training scripts
+            (`{"state_dict": ...}`, `{"model": ...}`, a `module.` prefix on every key) is removed.
+        source: The system that wrote the weights.
 
     Returns:
-        What became of every tensor.
+        Report of which tensors were loaded, dropped or missing.
 
     Raises:
         CheckpointError: K401 unknown source; K402 another architecture or graph; K403 a shape or
@@ -98,7 +98,7 @@ def import_weights(
         raise CheckpointError(
             "K404",
             f"the weights are a {type(state_dict).__name__}; expected a dict of named tensors",
-            "pass what torch.load(file, weights_only=True) or model.state_dict() gives",
+            "pass the result of torch.load(file, weights_only=True) or model.state_dict()",
         )
     theirs, notes = _unwrap(state_dict, () if importer.swaps_average else AVERAGES)
     return _import(model, source, theirs, importer.conversion(source, model, theirs), notes)
@@ -141,22 +141,23 @@ def _importer(source: str, family: str) -> Importer:
         raise CheckpointError(
             "K401",
             f"no importer for weights of '{source}'{did_you_mean(source, sources())}",
-            f"known sources: {', '.join(sources())}; one of another package needs that package installed",
+            f"known sources: {', '.join(sources())}; a source from another package needs that package installed",
         )
     readers = ", ".join(one.source for one in known if one.family == family) or "no source"
     raise refuse_architecture(
-        f"weights of {source} are read into {' or '.join(families)}; this model is of the family {family}",
-        f"build the model from a recipe of that family; {family} is read from: {readers}",
+        f"weights of {source} can be loaded into models of the family {' or '.join(families)}; "
+        f"this model is of the family {family}",
+        f"build the model from a recipe of that family; sources for {family}: {readers}",
     )
 
 
 def _unwrap(state: Mapping[str, Any], averages: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The tensors by plain keys, without the wrapping of training scripts, and what there is to say about it."""
+    """The tensors by plain keys, without the wrapping of training scripts, and notes about it."""
     for wrapper in averages:
         inner = state.get(wrapper)
         if isinstance(inner, Mapping) and inner:
             named, _ = _unwrap(inner, averages)
-            return named, (f"the file's running average of the weights ('{wrapper}') was taken",)
+            return named, (f"loaded the file's running average of the weights ('{wrapper}')",)
     for wrapper in WRAPPERS:
         inner = state.get(wrapper)
         if isinstance(inner, Mapping):
@@ -179,9 +180,9 @@ def _below(key: str, prefixes: tuple[str, ...]) -> bool:
 def _unused_options(
     weights: Mapping[str, Any], names: Mapping[str, str], ours: Mapping[str, Tensor], conversion: Conversion
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """The optional prefixes that the file lacks or has in another width, our keys that differ, a note on each.
+    """Optional prefixes that the file lacks or has in another width, the model keys that differ, and a note on each.
 
-    A part that is there but incomplete, or has what no rule explains, is not optional any more: it is refused later.
+    A part that is present but incomplete, or has keys that no rule explains, is not optional: it is refused later.
     """
     unused: list[str] = []
     mismatched: list[str] = []
@@ -194,14 +195,14 @@ def _unused_options(
         if not wanted and not found:
             continue
         if not found:
-            notes.append(f"the file has no {what} head; the model's keeps its initial weights (training only)")
+            notes.append(f"the file has no {what} head; the model's head keeps its initial weights (training only)")
         elif not wanted:
-            notes.append(f"the model has no {what} head; the file's was dropped (training only)")
+            notes.append(f"the model has no {what} head; the file's head was dropped (training only)")
         elif required <= set(found) <= set(wanted) and (widths := _other_width(found, wanted)):
             mismatched += [key for key in found if found[key] != wanted[key]]
             notes.append(
-                f"the file's {what} head is {widths[1]} wide, the model's {widths[0]}: it was dropped, and the model's "
-                "keeps its initial weights (training only)"
+                f"the file's {what} head has width {widths[1]}, the model's {widths[0]}: the file's head was dropped "
+                "and the model's keeps its initial weights (training only)"
             )
         else:
             continue
@@ -210,7 +211,7 @@ def _unused_options(
 
 
 def _other_width(found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> tuple[int, int] | None:
-    """(our, their) number of channels, if that is all that differs; None: nothing does, or something else."""
+    """(model's, file's) number of channels if that is the only difference; None if nothing or anything else differs."""
     pairs = set()
     for key, shape in found.items():
         if len(shape) != len(wanted[key]):
@@ -229,7 +230,7 @@ def _match(
     unused: tuple[str, ...],
     source: str,
 ) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """Pairs of their keys and ours, and our keys that they lack; everything must be explained."""
+    """Pairs of (source key, model key), and model keys that the file lacks; any unexplained key is an error."""
     pairs: list[tuple[str, str]] = []
     unexplained: list[str] = []
     taken: set[str] = set()
@@ -246,7 +247,7 @@ def _match(
     if unexplained or required:
         reasons = []
         if unexplained:
-            reasons.append(f"{len(unexplained)} keys have no place in the model: {some(unexplained)}")
+            reasons.append(f"{len(unexplained)} keys have no counterpart in the model: {some(unexplained)}")
         if required:
             reasons.append(f"{len(required)} tensors of the model are not in the file: {some(required)}")
         raise CheckpointError(
@@ -259,7 +260,7 @@ def _match(
 
 def _check_shapes(fitted: Mapping[str, Tensor], ours: Mapping[str, Tensor], pairs: tuple[tuple[str, str], ...]) -> None:
     differing = [
-        f"{their_key} is {list(fitted[our_key].shape)}, the model's {our_key} {list(ours[our_key].shape)}"
+        f"{their_key} has shape {list(fitted[our_key].shape)}, the model's {our_key} {list(ours[our_key].shape)}"
         for their_key, our_key in pairs
         if fitted[our_key].shape != ours[our_key].shape
     ]

@@ -1,4 +1,4 @@
-"""Files of weights, read without ever running code from them."""
+"""Safe reading of weights files: no code from a file is ever run."""
 
 from __future__ import annotations
 
@@ -20,20 +20,16 @@ from pixelwise.storage import printable
 
 
 def load_state_file(path: Path | str) -> dict[str, Any]:
-    """Read a file of weights without ever running code from it.
+    """Read a weights file without ever running code from it.
 
-    `.safetensors` files are read as such, everything else as a file of `torch.save`, with
-    `weights_only=True` and nothing looser.
-
-    Args:
-        path: The file.
+    `.safetensors` files are read as such, all others as files of `torch.save` with `weights_only=True`.
 
     Returns:
-        What the file holds, on the CPU; for a file of a training script more than weights.
+        The content of the file, on the CPU; a training script's file may hold more than weights.
 
     Raises:
-        CheckpointError: K405, there is no such file, it is damaged, it wants to run code (the
-            message names what), or it holds something other than named tensors.
+        CheckpointError: K405, the file does not exist, is damaged, tries to load a Python object
+            that could run code (the message names it), or holds something other than a dict.
     """
     path = Path(path)
     if not path.is_file():
@@ -58,7 +54,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 def _read_torch(path: Path) -> Any:
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(_numpy_scalars()):
-            warnings.simplefilter("ignore")  # what matters is raised
+            warnings.simplefilter("ignore")  # real problems are raised as errors
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         wanted = re.search(r"GLOBAL (\S+)", str(error))
@@ -66,9 +62,9 @@ def _read_torch(path: Path) -> Any:
             raise _unreadable(path, "it is not a file of torch.save", "copy or download it again") from error
         raise _unreadable(
             path,
-            f"it wants to load the Python object '{wanted[1]}', which can run code; only tensors, numbers, "
+            f"it tries to load the Python object '{wanted[1]}', which can run code; only tensors, numbers, "
             "strings and containers are read",
-            "save model.state_dict() from the system that wrote it, best as .safetensors",
+            "save model.state_dict() from the system that wrote it, preferably as .safetensors",
         ) from error
     except Exception as error:  # a damaged pickle can make the unpickler raise nearly anything
         if not zipfile.is_zipfile(path) and not isinstance(error, RuntimeError):
@@ -78,10 +74,10 @@ def _read_torch(path: Path) -> Any:
 
 
 def _numpy_scalars() -> list[Any]:
-    """What a number computed by numpy needs: training scripts save scores beside the weights.
+    """Globals needed to unpickle numpy scalars, which training scripts save as scores beside the weights.
 
-    These build a number from bytes and nothing else. The scalar's constructor moved between numpy's
-    versions; files name either place.
+    They build a number from bytes and do nothing else. The scalar's constructor moved between numpy
+    versions, so files may name either module.
     """
     scalar = np.float64(0).__reduce__()[0]
     return [

@@ -1,4 +1,4 @@
-"""Their tensors by our keys: what the rules of a `Conversion` make of a file, before it is compared with a model."""
+"""Translation of source tensors to model keys by the rules of a `Conversion`, before any comparison with a model."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from pixelwise.checkpoints.importers.conversions import Conversion, Regroup, Spl
 from pixelwise.errors import CheckpointError
 
 SHOWN = 5
-"""How many keys an error or a report names."""
+"""Maximum number of keys that an error or a report names."""
 
 
 def translate(theirs: Mapping[str, Any], conversion: Conversion) -> dict[str, Any]:
-    """Their tensors by our keys, as far as the rules go; nothing is compared with a model."""
+    """Source tensors by model key, according to the rules alone; nothing is compared with a model."""
     weights, _ = reshape(leave_out(theirs, conversion), conversion)
     return {name: weights[key] for key, name in rename(weights, conversion).items()}
 
 
 def as_convolution(theirs: Tensor, ours: Tensor) -> Tensor:
-    """A linear layer's (out, in) is a 1x1 convolution's (out, in, 1, 1), and the other way round."""
+    """Reshape a linear layer's (out, in) to a 1x1 convolution's (out, in, 1, 1) or back, if the model needs it."""
     if {theirs.ndim, ours.ndim} == {2, 4} and theirs.numel() == ours.numel() and theirs.shape[:2] == ours.shape[:2]:
         return theirs.reshape(ours.shape)
     return theirs
 
 
 def leave_out(theirs: Mapping[str, Any], conversion: Conversion) -> dict[str, Any]:
-    """Their tensors without those that no network of ours has."""
+    """Source tensors without those that no network here has (`Conversion.left_out`)."""
     patterns = [pattern for pattern, _ in conversion.left_out]
     return {key: value for key, value in theirs.items() if not any(re.fullmatch(p, key) for p in patterns)}
 
@@ -38,12 +38,19 @@ def leave_out(theirs: Mapping[str, Any], conversion: Conversion) -> dict[str, An
 def fit_classes(
     theirs: Mapping[str, Any], num_classes: int, conversion: Conversion
 ) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
-    """Their weights with the "unlabelled" output dropped if the model has none, what was dropped, notes."""
+    """Drop the "unlabelled" output if the model has none.
+
+    Returns:
+        The weights, the keys and indices that were dropped, and notes.
+
+    Raises:
+        CheckpointError: K403, the numbers of outputs and classes differ otherwise.
+    """
     weights = dict(theirs)
     key, axis = conversion.classifiers[0]
     classifier = weights.get(key)
     if classifier is None:
-        return weights, (), ()  # named with all other missing tensors later
+        return weights, (), ()  # reported later, with all other missing tensors
     outputs = classifier.shape[axis] if isinstance(classifier, Tensor) and classifier.ndim > axis else 0
     unlabelled = conversion.unlabelled_output.get(outputs)
     if outputs == num_classes:
@@ -55,7 +62,7 @@ def fit_classes(
         raise CheckpointError(
             "K403",
             f"{key} has {outputs} outputs, the model {num_classes} classes; "
-            "nothing says which output belongs to which class",
+            "which output belongs to which class is unknown",
             f"build the model with num_classes={outputs}, or choose a recipe of a data set with that many classes"
             if outputs
             else "the file is damaged",
@@ -67,14 +74,14 @@ def fit_classes(
             weights[name] = weights[name].index_select(class_axis, torch.tensor(kept, device=weights[name].device))
             dropped.append(f"{name}[{':, ' * class_axis}{unlabelled}]")
     note = (
-        f"output {unlabelled} of {outputs} ('unlabelled') was dropped: the model never predicts it, "
+        f"output {unlabelled} of {outputs} ('unlabelled') was dropped: the model never predicts it; "
         f"the other {num_classes} keep their order"
     )
     return weights, tuple(dropped), (note,)
 
 
 def reshape(weights: dict[str, Any], conversion: Conversion) -> tuple[dict[str, Any], dict[str, str]]:
-    """Their tensors split, joined and regrouped, and what each new key was made of."""
+    """Split, join and regroup source tensors; also returns new key -> source keys that it was made of."""
     weights = dict(weights)
     origins: dict[str, str] = {}
     for rule in conversion.tensors:
@@ -103,7 +110,7 @@ def reshape(weights: dict[str, Any], conversion: Conversion) -> tuple[dict[str, 
 
 
 def rename(weights: Mapping[str, Any], conversion: Conversion) -> dict[str, str]:
-    """Their keys -> what the rules make of them."""
+    """Source key -> key after all rules."""
     names = {}
     for key in weights:
         name = key
@@ -114,15 +121,15 @@ def rename(weights: Mapping[str, Any], conversion: Conversion) -> dict[str, str]
 
 
 def other_shape(differing: Sequence[str]) -> CheckpointError:
-    """K403: tensors of another shape, each described by one of `differing`."""
+    """Error K403 for tensors of another shape, each described by one entry of `differing`."""
     return CheckpointError(
         "K403",
-        f"{len(differing)} tensors have another shape: {some(differing)}",
+        f"{len(differing)} tensors have the wrong shape: {some(differing)}",
         "the file comes from a network of another width or version",
     )
 
 
 def some(keys: Sequence[str]) -> str:
-    """The first few keys, and how many more there are."""
+    """The first `SHOWN` keys and the number of the remaining ones, as text."""
     shown = ", ".join(keys[:SHOWN])
     return f"{shown} and {len(keys) - SHOWN} more" if len(keys) > SHOWN else shown

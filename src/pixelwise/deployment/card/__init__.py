@@ -1,1 +1,1 @@
-"""Every artefact of a run, scored and timed side by side."""
+"""Deploy card: the artefacts of a run, scored and timed side by side."""

@@ -1,4 +1,4 @@
-"""Which artefacts a deploy card compares, and how each comes to be."""
+"""Selection and creation of the artefacts that a deploy card compares."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from pixelwise.runtimes.targets import Target, find_target, list_targets, quanti
 from pixelwise.storage import printable
 
 Method = Literal["", "ptq", "qat"]
-"""How numbers came to be 8 bits wide: not at all, after training, or during it."""
+"""Quantization method: none, post-training quantization (PTQ), or quantization-aware training (QAT)."""
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """What all artefacts of a card take and give.
+    """Input and output formats of all artefacts of a card.
 
     Attributes:
-        size: (height, width) of the images; where any size goes, the one that latency is measured at.
-        dynamic: They take any number of images of any size.
-        uint8_input: They take RGB bytes.
-        argmax: They give class ids.
+        size: (height, width) of the images; for dynamic artefacts the size at which latency is measured.
+        dynamic: Whether artefacts take any number of images of any size.
+        uint8_input: Whether artefacts take uint8 RGB.
+        argmax: Whether artefacts return class ids.
     """
 
     size: Size
@@ -43,13 +43,13 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ArtefactPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """An artefact to be made.
+    """Plan of one artefact.
 
     Attributes:
-        name: Name of its folder in the card's folder.
-        source: The run folder that it is made from.
-        method: The way in which it is quantized.
-        options: How it is made: those of `quantize` where it is quantized after training, else those of `export`.
+        name: Name of the artefact's folder in the card's folder.
+        source: The run folder to export.
+        method: Quantization method.
+        options: Options of `quantize` for post-training quantization, otherwise those of `export`.
     """
 
     name: str
@@ -59,17 +59,17 @@ class ArtefactPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def runtime(self) -> str:
-        """Name of the target that it is exported to."""
+        """Name of the export target."""
         return self.options.target
 
 
-class Made(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a plan.
+class PlanResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Result of a plan: an artefact, or the reason why there is none.
 
     Attributes:
-        plan: The plan.
-        exported: The artefact; None: there is none.
-        reason: Why there is none.
+        plan: Plan of the artefact.
+        exported: The artefact; None if it could not be made.
+        reason: Why it could not be made; empty otherwise.
     """
 
     plan: ArtefactPlan
@@ -78,23 +78,23 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan_artefacts(run: str | os.PathLike[str], options: DeployOptions, shape: Shape) -> list[ArtefactPlan]:
-    """The artefacts of a card, in the order of its rows.
+    """Plan the artefacts of a card, in the order of its rows.
 
     Args:
         run: The run folder.
-        options: The targets and the kinds of int8 that are asked for.
-        shape: What all artefacts take and give.
+        options: Targets, quantization methods and calibration data.
+        shape: Input and output formats of all artefacts.
 
     Raises:
-        RecipeError: R248, something that is asked for cannot be planned; R250, there is no such target.
+        RecipeError: R248, the options contradict each other; R250, there is no such target.
     """
     targets = _targets(options)
     if options.qat_run is not None and "qat" not in options.int8:
         raise RecipeError(
-            "R248", "`qat_run` is given, but `int8` does not ask for qat", "add qat to `int8`, or leave `qat_run` out"
+            "R248", "`qat_run` is given, but `int8` does not contain qat", "add qat to `int8`, or leave `qat_run` out"
         )
     run, facts = os.fspath(run), msgspec.structs.asdict(shape)
-    # Of a run that was trained with 8-bit numbers some artefacts hold them already.
+    # If the run itself is from quantization-aware training, some of its plain exports are int8 already.
     own = trained_in_8_bits(run)
     plans = [
         _export_plan(run, target, facts, "qat" if own and target.trained_int8 else "", target.name)
@@ -103,7 +103,7 @@ def plan_artefacts(run: str | os.PathLike[str], options: DeployOptions, shape: S
     if "ptq" in options.int8:
         facts_of_images = {
             "data": options.data,
-            # Its ranges are those of training images; of the images here only where there are no others.
+            # Ranges come from training images; from the given images only if the training images are unknown.
             "images": None if knows_its_data(Path(run), read_recipe(Path(run))) else options.images,
             "calibration_images": options.calibration_images,
         }
@@ -125,55 +125,55 @@ def plan_artefacts(run: str | os.PathLike[str], options: DeployOptions, shape: S
     return plans
 
 
-def make_artefact(plan: ArtefactPlan, output: Path, observer: Observer = SILENT) -> Made:
-    """Make one artefact in `output/name`; where that cannot be, say why."""
+def make_artefact(plan: ArtefactPlan, output: Path, observer: Observer = SILENT) -> PlanResult:
+    """Make one artefact in `output/name`; if that fails, the result holds the reason instead."""
     folder = output / plan.name
     try:
         if isinstance(plan.options, QuantizeOptions):
             exported = int8_artefact(plan.source, folder, plan.options, observer=observer)
         else:
             exported = export(plan.source, folder, options=plan.options, observer=observer)
-        return Made(plan=plan, exported=exported)
+        return PlanResult(plan=plan, exported=exported)
     except PixelwiseError as error:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
-        return Made(plan=plan, exported=None, reason=reason_of(error))
+        return PlanResult(plan=plan, exported=None, reason=reason_of(error))
 
 
 def reason_of(error: PixelwiseError) -> str:
-    """An error as a remark in a table."""
+    """An error as one line of text, for a cell of a table."""
     return f"[{error.code}] {error.message}" + (f"; {error.help}" if error.help else "")
 
 
 def trained_in_8_bits(run: str | os.PathLike[str]) -> bool:
-    """Whether a run was trained with its numbers rounded to 8 bits.
+    """Whether a run is from quantization-aware training.
 
     Raises:
-        CheckpointError: K420, it is no run.
+        CheckpointError: K420, the folder is not a run.
     """
     return read_recipe(Path(run)).quantization != "none"
 
 
 def _targets(options: DeployOptions) -> list[Target]:
-    """The targets that are asked for, each once.
+    """The chosen targets, without duplicates.
 
     Raises:
-        RecipeError: R250, there is no such target; R248, there is none at all, or none that is quantized.
+        RecipeError: R250, there is no such target; R248, no target is chosen, or none that supports PTQ.
     """
     if not options.targets:
-        raise RecipeError("R248", "`targets` names no format", f"choose from: {', '.join(target_names())}")
+        raise RecipeError("R248", "`targets` is empty", f"choose from: {', '.join(target_names())}")
     targets = [find_target(name) for name in dict.fromkeys(options.targets)]
     if "ptq" in options.int8 and not any(target.quantizer for target in targets):
         raise RecipeError(
             "R248",
-            f"ptq quantizes {' and '.join(quantizable_names())}; `targets` is {','.join(options.targets)}",
-            "add one of them to `targets`",
+            f"ptq supports {' and '.join(quantizable_names())}; `targets` is {','.join(options.targets)}",
+            f"add one of {', '.join(quantizable_names())} to `targets`, or leave ptq out of `int8`",
         )
     return targets
 
 
 def _any_trained_int8() -> list[Target]:
-    """A target that computes in int8 what was trained so, where none of those that are asked for does."""
+    """The first target that computes networks from QAT in int8, used if none of the chosen targets does."""
     return [target for target in list_targets() if target.trained_int8][:1]
 
 
@@ -182,18 +182,18 @@ def _export_plan(source: str, target: Target, shape: dict[str, Any], method: Met
 
 
 def _trained_in_8_bits(run: str, qat_run: str | os.PathLike[str] | None) -> str:
-    """The run that was trained with 8-bit numbers: the one that is named, or `run` itself.
+    """The run from quantization-aware training: `qat_run` if it is given, otherwise `run` itself.
 
     Raises:
-        RecipeError: R248, it was not trained with them, or tells other classes apart.
+        RecipeError: R248, it is not from quantization-aware training, or has other classes than `run`.
     """
     trained = os.fspath(qat_run) if qat_run is not None else run
     if not trained_in_8_bits(trained):
         raise RecipeError(
             "R248",
-            f"{printable(Path(trained))} was not trained with 8-bit numbers, which qat in `int8` asks for",
-            f"pixelwise train RECIPE quantization=x86-8bit --from {printable(Path(run))} trains on with them; "
-            "name that run as `qat_run`",
+            f"qat in `int8` needs a run of quantization-aware training, and {printable(Path(trained))} is not one",
+            f"train one (pixelwise train RECIPE quantization=x86-8bit initialize.run={printable(Path(run))}) and give "
+            "it as `qat_run`",
         )
     ours, theirs = (read_recipe(Path(folder)).data.class_names() for folder in (run, trained))
     if ours is not None and theirs is not None and ours != theirs:
@@ -201,7 +201,7 @@ def _trained_in_8_bits(run: str, qat_run: str | os.PathLike[str] | None) -> str:
             "R248",
             f"`qat_run`: {printable(Path(trained))} has the classes {_few(theirs)}, {printable(Path(run))} has "
             f"{_few(ours)}",
-            f"name a run that began with {printable(Path(run))}",
+            f"choose a `qat_run` that was initialized from {printable(Path(run))}",
         )
     return trained
 

@@ -1,4 +1,4 @@
-"""The deploy card: a run in every form in which it could be delivered, scored and timed beside each other."""
+"""Deploy card: all deployable variants of a run, scored and timed side by side."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from pixelwise.checkpoints.trained import load_trained
-from pixelwise.deployment.card.candidates import Made, Shape, make_artefact, plan_artefacts
+from pixelwise.deployment.card.candidates import PlanResult, Shape, make_artefact, plan_artefacts
 from pixelwise.deployment.card.images import comparison_images
 from pixelwise.deployment.card.latencies import with_latencies
 from pixelwise.deployment.card.options import DeployOptions
@@ -27,26 +27,26 @@ FORMAT = 1
 
 
 class DeployCard(msgspec.Struct, frozen=True, kw_only=True):
-    """All forms of a network, and what they were measured with. The first row is the reference.
+    """All variants of a network and the conditions of their measurement. The first row is the reference.
 
     Attributes:
         format: Version of this file; 1.
         recipe: Name of the recipe.
-        recipe_hash: SHA-256 of it, resolved.
+        recipe_hash: SHA-256 of the resolved recipe.
         weights_sha256: SHA-256 of the run's weights file.
         weights: `ema` (averaged) or `model`.
-        source: The images that were scored and compared, in words.
-        split: Name of the split that was scored; empty: the images have no labels.
-        protocol: Name of the protocol; empty likewise.
+        source: Description of the images that were scored and compared.
+        split: Name of the evaluated split; empty if the images have no labels.
+        protocol: Name of the evaluation protocol; empty if the images have no labels.
         images: Number of images.
-        seen_size: (height, width) of the images as the networks saw them; None: the protocol's or their own.
-        shape: What the artefacts take and give, and the size that latency is measured at.
-        threads: Numbers of threads that were measured.
-        rounds: Measured passes of each row and number of threads; 0: latency was not measured.
-        max_miou_drop: Largest drop that is allowed, in points of mIoU (percent); None: any.
-        machine: The hardware that everything was measured on.
-        versions: Versions of Python and of the packages that matter.
-        rows: One row per form of the network.
+        seen_size: (height, width) of the network's input; None: the protocol's, or each image's own.
+        shape: Input and output formats of the artefacts, and the size at which latency is measured.
+        threads: Numbers of threads that latency was measured with.
+        rounds: Timed passes per row and number of threads; 0: latency was not measured.
+        max_miou_drop: Largest allowed drop in points of mIoU (percent); None: any.
+        machine: Hardware of all measurements.
+        versions: Versions of Python and the relevant packages.
+        rows: One row per variant of the network.
     """
 
     format: int = FORMAT
@@ -68,18 +68,18 @@ class DeployCard(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[CardRow, ...]
 
     def over_budget(self) -> tuple[CardRow, ...]:
-        """The rows whose mIoU drops by more than is allowed."""
+        """The rows whose mIoU drops by more than `max_miou_drop`."""
         allowed = self.max_miou_drop
         if allowed is None:
             return ()
-        # A drop of exactly what is allowed must not fail by rounding.
+        # A drop of exactly the allowed amount must not fail because of rounding.
         return tuple(row for row in self.rows if row.miou_drop is not None and 100 * row.miou_drop > allowed + 1e-9)
 
     def check_budget(self) -> None:
-        """Fail where a form loses more mIoU than is allowed.
+        """Raise an error if a variant loses more mIoU than `max_miou_drop`.
 
         Raises:
-            CheckpointError: K468, naming the rows.
+            CheckpointError: K468; the message names the rows.
         """
         broken = self.over_budget()
         if broken:
@@ -87,8 +87,9 @@ class DeployCard(msgspec.Struct, frozen=True, kw_only=True):
             raise CheckpointError(
                 "K468",
                 f"the mIoU drops by more than {self.max_miou_drop:g} points: {found}",
-                "deliver another row of the card, quantize with more `calibration_images`, or train with 8-bit numbers "
-                "(pixelwise train RECIPE quantization=x86-8bit --from RUN) and add qat to `int8` with that `qat_run`",
+                "deploy another row of the card, quantize with more `calibration_images`, or train with quantization "
+                "(pixelwise train RECIPE quantization=x86-8bit initialize.run=RUN), add qat to `int8` and give that "
+                "run as `qat_run`",
             )
 
 
@@ -100,20 +101,20 @@ def make_card(
     observer: Observer = SILENT,
     **changes: Any,
 ) -> DeployCard:
-    """Export a run to several formats, score and time all of them beside PyTorch.
+    """Export a run to several formats, and score and time all of them beside PyTorch.
 
-    What cannot be made (a package is missing, an operator has no place in a format) is a row with the reason.
+    If an artefact cannot be made (a package is missing, a format does not support an operator), its row has the reason.
 
     Args:
         run: The run folder.
-        output: Folder for the artefacts, one folder each; their results are kept in `evaluations` beside them.
-        options: Which forms are made, what they are scored on, and how they are timed.
-        observer: Told what is being done.
+        output: Folder for the artefacts, with one subfolder each, which also holds the artefact's `evaluations`.
+        options: Variants to make, images to score them on, and settings of the timing.
+        observer: Receives progress and warnings.
         changes: Fields of `DeployOptions` by name.
 
     Raises:
-        RecipeError: R243 `output` holds something, R248 or R249 a contradiction between options, R250 no such target.
-        CheckpointError: `run` is no run, or has no weights.
+        RecipeError: R243 `output` is not empty, R248 or R249 options contradict each other, R250 no such target.
+        CheckpointError: `run` is not a run, or has no weights.
         DataError: The data cannot be opened or read.
     """
     options = chosen(DeployOptions, options, changes)
@@ -156,19 +157,19 @@ def make_card(
 
 def _refuse(output: Path, options: DeployOptions) -> None:
     if not options.threads:
-        raise RecipeError("R248", "`threads` names no number of threads", "give one number or several, such as 1")
+        raise RecipeError("R248", "`threads` is empty", "give one or more numbers of threads, such as 1")
     if output.is_dir() and any(output.iterdir()):
         raise RecipeError("R243", f"{printable(output)} is not empty", "choose another `output`")
     if options.max_miou_drop is not None and options.images is not None:
         raise RecipeError(
             "R249",
             "`max_miou_drop` needs labels, and `images` has none",
-            "leave one of them out, or give labelled images as `data`",
+            "leave out `max_miou_drop` or `images`, or give labelled images as `data`",
         )
 
 
-def _versions_of(made: Sequence[Made]) -> dict[str, str]:
-    """The versions of the packages that made the artefacts."""
+def _versions_of(made: Sequence[PlanResult]) -> dict[str, str]:
+    """Versions of the packages that wrote the artefacts."""
     found: dict[str, str] = {}
     for one in made:
         if one.exported is not None:

@@ -1,4 +1,4 @@
-"""The images on which all forms of a network are compared."""
+"""Images on which a deploy card compares the variants of a network."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from pixelwise.storage import printable
 
 
 class ComparisonImages(msgspec.Struct, frozen=True, kw_only=True):
-    """The images on which all forms of a network are compared.
+    """Images on which the variants of a network are compared.
 
     Attributes:
-        read: Reads them anew: uint8 (H, W, C) each, as the network sees them.
-        source: Which images they are, in words.
+        read: Returns a new iterator over the images: uint8 (H, W, C) each, at the network's input size.
+        source: Description of the images.
         count: Number of images.
-        fixed: (height, width) that all are brought to; None: the protocol's or their own.
-        latency_size: (height, width) that latency is measured at.
-        dataset: The data set with their labels; None where there are no labels.
-        folder: Folder of the data set; None: the synthetic town, or no data set.
-        split: Name of the split; empty: no labels.
-        protocol: How predictions are scored.
-        input_size: (height, width) that the network sees where the protocol leaves it open.
-        batch_size: Images per forward pass of an evaluation.
+        fixed: (height, width) of all images; None: the protocol's size, or each image's own.
+        latency_size: (height, width) at which latency is measured.
+        dataset: Data set with the labels; None without labels.
+        folder: Folder of the data set; None for the synthetic town, or without a data set.
+        split: Name of the split; empty without labels.
+        protocol: Evaluation protocol.
+        input_size: (height, width) of the network's input if the protocol leaves it open.
+        batch_size: Number of images per forward pass in evaluation.
     """
 
     read: Callable[[], Iterable[np.ndarray]]
@@ -58,12 +58,12 @@ class ComparisonImages(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def comparison_images(run: Path, recipe: Recipe, options: DeployOptions) -> ComparisonImages:
-    """The images that were asked for: those of a folder without labels, or those of a split.
+    """The images that the options choose: a folder of images without labels, or a split of a data set.
 
     Args:
         run: The run folder.
         recipe: The recipe of the run.
-        options: Name the images and their size.
+        options: Choice of the images and their size.
 
     Raises:
         DataError: The images cannot be found or opened.
@@ -78,13 +78,14 @@ def images_of_folder(folder: Path, recipe: Recipe, size: Size | None, *, dynamic
     """The images in a folder, without labels.
 
     Args:
-        folder: Searched with its subfolders.
+        folder: Folder with images, searched recursively.
         recipe: The recipe of the run.
-        size: (height, width) that all are resized to; None: the recipe's.
-        dynamic: They keep their sizes, or the area that the recipe asks for; `size` is that of latency alone.
+        size: (height, width) that all images are resized to; None: the recipe's input size.
+        dynamic: Whether images keep their sizes, or are resized to the area that the recipe asks for, each with its
+            own aspect ratio; `size` is then used for latency alone.
 
     Raises:
-        DataError: D223, there is no image.
+        DataError: D223, the folder contains no image.
     """
     wanted = size or seen_size(recipe)
     fixed = None if dynamic else wanted
@@ -101,15 +102,15 @@ def images_of_folder(folder: Path, recipe: Recipe, size: Size | None, *, dynamic
 def images_of_split(run: Path, recipe: Recipe, options: DeployOptions) -> ComparisonImages:
     """A split with its labels.
 
-    Without a `size` the network sees exactly what the recipe's first protocol shows it. Where that is one size for
-    all images, artefacts of that one size are compared, otherwise artefacts of any size. With a `size` it sees all
-    images at that size, scored by the same protocol if that leaves the size open, otherwise by `native`. `dynamic`
-    artefacts have no one size, even where there is one; the `size` is then that of latency alone.
+    Without a `size` the network's inputs are exactly those of the recipe's first protocol. If they all have one size,
+    artefacts of this fixed size are compared, otherwise dynamic ones. With a `size` all images are resized to it and
+    scored by the same protocol if that leaves the size open, otherwise by `native`. With `dynamic` artefacts are
+    always dynamic, and `size` is used for latency alone.
 
     Args:
         run: The run folder.
         recipe: The recipe of the run.
-        options: Name the data, the split and the size.
+        options: Choice of the data, the split and the size.
 
     Raises:
         DataError: The data cannot be opened.
@@ -117,7 +118,9 @@ def images_of_split(run: Path, recipe: Recipe, options: DeployOptions) -> Compar
     """
     size, split = options.size, options.split or recipe.evaluation.split
     if options.data is None and not knows_its_data(run, recipe):
-        raise DataError("D222", f"{printable(run)} does not know its data", "name the folder with `data`")
+        raise DataError(
+            "D222", f"{printable(run)} does not record where its data is", "give the data set folder as `data`"
+        )
     folder = Path(options.data) if options.data is not None else read_environment(run).data_folder
     dataset = open_run_data(run, recipe, options.data)
     samples = dataset.samples(split)
@@ -125,7 +128,7 @@ def images_of_split(run: Path, recipe: Recipe, options: DeployOptions) -> Compar
     shown = _one_size(dataset, split, protocol, recipe.evaluation.input_size)
     fixed = None if options.dynamic else size or shown
     if fixed is not None and not _shows(protocol, fixed):
-        # Where the caller insists on a size, only another protocol can show it.
+        # The protocol cannot use this size: a size from the user takes precedence over the protocol.
         fixed, protocol = (fixed, PROTOCOLS["native"]) if size is not None else (None, protocol)
     seen = fixed or recipe.evaluation.input_size
 
@@ -149,12 +152,12 @@ def images_of_split(run: Path, recipe: Recipe, options: DeployOptions) -> Compar
 
 
 def _shows(protocol: Protocol, size: Size) -> bool:
-    """Whether the network sees a whole image at that size, once, when it is asked for."""
+    """Whether a protocol feeds each image whole, once and at that size, if asked to."""
     return protocol.one_look and protocol.pad_to is None and protocol.seen_size(size) == size
 
 
 def _one_size(dataset: Dataset, split: str, protocol: Protocol, wanted: Size | None) -> Size | None:
-    """The size at which the network sees every image of a split; None: there are several."""
+    """The network's input size if it is the same for every image of a split, otherwise None."""
     if (seen := protocol.seen_size(wanted)) is not None:
         return seen
     if protocol.fit is not None:
@@ -163,7 +166,7 @@ def _one_size(dataset: Dataset, split: str, protocol: Protocol, wanted: Size | N
     for sample in dataset.samples(split):
         try:
             sizes.add(image_sizes(sample.image_path)[1])
-        except DataError:  # a stack of bands has no such header; what is damaged is reported when it is read
+        except DataError:  # a stack of bands has no such header; damaged files are reported when they are read
             return None
         if len(sizes) > 1:
             return None

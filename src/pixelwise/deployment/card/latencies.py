@@ -1,4 +1,4 @@
-"""Latencies side by side: those of a card's rows, and the table of one model in several runtimes."""
+"""Latency of the rows of a deploy card, and of one model in several runtimes."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from pixelwise.runtimes import is_artefact, read_sidecar
 
 
 class LatencyTable(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a pass of one model takes in several runtimes.
+    """Latency of one model in several runtimes.
 
     Attributes:
-        model: The model, as it was named.
-        rows: One per runtime and number of threads.
-        machine: The hardware that was measured on.
-        versions: Versions of Python and the packages that matter.
+        model: The model as given by the user: a path or the name of a recipe.
+        rows: One row per runtime and number of threads.
+        machine: Hardware of the measurement.
+        versions: Versions of Python and the relevant packages.
     """
 
     model: str
@@ -43,19 +43,19 @@ class LatencyTable(msgspec.Struct, frozen=True, kw_only=True):
 def measure_runtimes(
     model: str | os.PathLike[str], options: ProfileOptions, observer: Observer = SILENT
 ) -> LatencyTable:
-    """Measure a model in several runtimes, each with several numbers of threads.
+    """Measure the latency of a model in several runtimes, each with several numbers of threads.
 
-    Logits come out everywhere, at the image's size.
+    In every runtime the network returns logits of the image's size, except that an artefact runs as it was exported.
 
     Args:
         model: A run folder, a folder of imported weights, the name of a recipe (random weights), or an artefact, which
             runs in its own runtime only.
-        options: Runtimes, numbers of threads, size and number of images, rounds, and the number of classes.
-        observer: Told how many rounds are done.
+        options: Runtimes, numbers of threads, image size, batch size, rounds, and number of classes.
+        observer: Receives the number of finished rounds.
 
     Raises:
-        RecipeError: R240 a package is missing; R245 an artefact cannot be measured so; R250 there is no such runtime;
-            as `export`.
+        RecipeError: R240 a package is missing; R245 the artefact was exported for another runtime or size; R250 there
+            is no such runtime; as `export`.
         CheckpointError: As `export`.
     """
     named, path = os.fspath(model), Path(model)
@@ -65,7 +65,9 @@ def measure_runtimes(
     exported = is_artefact(path)
     if exported and set(runtimes) != {own := read_sidecar(path)[0].runtime}:
         raise RecipeError(
-            "R245", f"{named} was exported for {own} and runs in nothing else", f"ask for {own}, or give the run"
+            "R245",
+            f"{named} was exported for {own} and runs in no other runtime; `runtimes` is {','.join(runtimes)}",
+            f"set `runtimes` to {own}, or give the run instead of the artefact",
         )
     size, classes = options.size or _usual_size(named), _number_of_classes(named, options.num_classes)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -80,7 +82,7 @@ def measure_runtimes(
                 observer=observer,
                 weights=None if path.is_dir() else "none",
                 num_classes=classes,
-                # Of one image or several: only a graph of any size takes a batch.
+                # Only a dynamic graph takes a batch of several images.
                 dynamic=options.batch > 1,
                 size=size,
             )
@@ -96,13 +98,13 @@ def measure_runtimes(
 
 
 def _number_of_classes(model: str, asked: int | None) -> int | None:
-    """As `classes_of`; what has weights has its own number."""
+    """As `classes_of`; runs and artefacts have their own number of classes."""
     path = Path(model)
     return asked if path.is_dir() or is_artefact(path) else classes_of(recipe_of(model), asked)
 
 
 def _usual_size(model: str) -> Size:
-    """The size an artefact takes or was counted at; that of a recipe as `seen_size` says it."""
+    """Default size: an artefact's input size, or the one its MACs refer to; for others the recipe's `seen_size`."""
     path = Path(model)
     if is_artefact(path):
         sidecar = read_sidecar(path)[0]
@@ -119,16 +121,16 @@ def with_latencies(
     rounds: int,
     observer: Observer = SILENT,
 ) -> list[CardRow]:
-    """The rows with their latencies, measured in turns; a row that cannot be measured says why.
+    """Add latencies, measured interleaved, to rows; a row that cannot be measured gets the reason.
 
     Args:
-        rows: The rows without latencies.
-        run: The run folder, for PyTorch.
-        output: The folder in which the artefacts' folders are.
+        rows: Rows without latencies.
+        run: The run folder, for the rows of PyTorch.
+        output: The card's folder, which contains the artefacts' folders.
         size: (height, width) of the images.
-        threads: Numbers of threads.
-        rounds: Measured passes of each; 0: latency is not measured.
-        observer: Told how many rounds are done.
+        threads: Numbers of threads to measure with.
+        rounds: Timed passes per row and number of threads; 0: latency is not measured.
+        observer: Receives the number of finished rounds.
     """
 
     def candidates(row: CardRow) -> list[Candidate]:
@@ -147,7 +149,7 @@ def with_latencies(
     try:
         found = measure(chosen, rounds)
     except (PixelwiseError, RuntimeError):
-        # One that fails must not take the others with it: each is asked alone, and those that answer take turns.
+        # One failing row must not stop the others: each is tried alone, and those that run are measured together.
         for index in tuple(chosen):
             try:
                 measure([index], 1)

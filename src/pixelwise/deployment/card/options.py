@@ -11,25 +11,25 @@ from pixelwise.deployment.export.options import ArtefactOptions
 
 
 class DeployOptions(ArtefactOptions, frozen=True, kw_only=True):
-    """Which forms of a run are compared, and how.
+    """Variants of a run to compare, and how to measure them.
 
     Attributes:
-        targets: Formats that the run is exported to.
-        int8: `ptq` adds artefacts that are quantized after training, `qat` one of a run that was trained with 8-bit
-            numbers.
-        qat_run: The run that was trained with 8-bit numbers, where it is another one.
-        argmax: Artefacts give class ids (uint8) instead of logits.
-        uint8_input: Artefacts take RGB bytes (N, H, W, 3) and normalise them inside.
-        dynamic: Artefacts take any number of images of any size, even where the protocol shows all images at one.
-        size: Size of all images: (height, width) in Python, WIDTHxHEIGHT on the command line; by default the one size
-            at which the network sees all images under the recipe's protocol, where there is one.
+        targets: Formats to export the run to.
+        int8: `ptq` adds artefacts from post-training quantization, `qat` those of a run of quantization-aware training.
+        qat_run: The run of quantization-aware training, if it is another run.
+        argmax: Artefacts return class ids (uint8) instead of logits.
+        uint8_input: Artefacts take uint8 RGB (N, H, W, 3) and normalise it in the graph.
+        dynamic: Artefacts take any number of images of any size, even if the protocol gives all images one size.
+        size: Size of all images: (height, width) in Python, WIDTHxHEIGHT on the command line; by default the input
+            size under the recipe's protocol, if it is the same for all images.
         data: Folder of the data set; by default the one that the run was trained on.
-        split: Split that all forms are scored on; by default the recipe's.
-        images: Folder of images without labels to compare on instead: agreement with PyTorch is measured, mIoU is not.
-        threads: Numbers of CPU threads that latency is measured with.
-        rounds: Number of timed passes of each form; with 0 latency is not measured.
-        max_miou_drop: Points of mIoU (0.5 is half a point) that a form may lose; one that loses more breaks the budget.
-        calibration_images: Number of training images, at most, from which the ranges of activations are read off.
+        split: Split to score all variants on; by default the recipe's evaluation split.
+        images: Folder of images without labels to compare on instead: measures agreement with PyTorch, but no mIoU.
+        threads: Numbers of CPU threads to measure latency with.
+        rounds: Number of timed passes per variant; 0 skips the measurement of latency.
+        max_miou_drop: Largest loss of mIoU that a variant may have, in points (0.5 is half a point); a larger loss is
+            an error.
+        calibration_images: Largest number of training images to calibrate the activation ranges on.
     """
 
     targets: Annotated[tuple[str, ...], Meta(extra={"names": "pixelwise.runtimes.targets:target_names"})] = (

@@ -1,4 +1,4 @@
-"""The rows of a deploy card: what each form of the network scores, and how far it agrees with PyTorch."""
+"""Rows of a deploy card: the score of each variant of the network, and its agreement with PyTorch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.checkpoints.trained import TrainedModel
-from pixelwise.deployment.card.candidates import Made, Method, reason_of
+from pixelwise.deployment.card.candidates import Method, PlanResult, reason_of
 from pixelwise.deployment.card.images import ComparisonImages
 from pixelwise.deployment.card.scoring import equal_pixels, score_artefact, score_pytorch
 from pixelwise.errors import CheckpointError
@@ -19,24 +19,24 @@ from pixelwise.profiling.runtimes import EAGER, label_of
 from pixelwise.runtimes import load_artefact
 
 METHODS: dict[Method, str] = {"": "", "ptq": ", int8 after training", "qat": ", int8 trained"}
-"""How a method stands behind the name of the runtime."""
+"""Quantization method -> suffix of the row's name, after the runtime."""
 
 
 class CardRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One form of the network.
+    """One variant of the network.
 
     Attributes:
-        name: What tables and charts call it.
-        runtime: `torch`, `torch-channels-last`, `torch-bf16`, or the name of the target that it was exported to.
-        precision: Number format of its weights.
-        method: How its numbers came to be 8 bits wide; empty: they are not.
+        name: Name in tables and charts.
+        runtime: `torch`, `torch-channels-last`, `torch-bf16`, or the name of the export target.
+        precision: Number format of the weights.
+        method: Quantization method; empty if it is not quantized.
         folder: Name of the artefact's folder in the card's folder; empty for PyTorch.
-        size_bytes: Size of its files, of PyTorch that of the weights file; None: there are none.
-        miou: 0..1; None: not measured, for want of labels or of the artefact.
-        miou_drop: The reference's mIoU minus this one, 0..1; below 0 where this is better.
-        equal_pixels: Share of pixels of the same class as in the reference, 0..1.
-        latencies: One per number of threads.
-        reason: Why there is no such artefact, or no latency; empty where all is well.
+        size_bytes: Size of the artefact's files, for PyTorch that of the weights file; None without an artefact.
+        miou: Mean IoU, 0..1; None without labels or without an artefact.
+        miou_drop: The reference's mIoU minus this one (0..1); negative if this one is better.
+        equal_pixels: Share of pixels with the same class as in the reference, 0..1.
+        latencies: One entry per number of threads.
+        reason: Why there is no artefact or no latency; empty otherwise.
     """
 
     name: str
@@ -53,20 +53,20 @@ class CardRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def eager_rows(trained: TrainedModel, images: ComparisonImages, output: Path, observer: Observer) -> list[CardRow]:
-    """PyTorch as users run it; the first row is the reference.
+    """The rows of PyTorch without export; the first one is the reference.
 
     Args:
         trained: The run's network.
-        images: The images to score it on.
-        output: The card's folder, where the results are kept.
-        observer: Told which form is scored.
+        images: Images to score it on.
+        output: The card's folder, where evaluation results are stored.
+        observer: Receives the name of the variant being scored.
     """
     quantized = trained.recipe.quantization != "none"
     file = trained.checkpoint.path / f"{trained.weights}.safetensors"
     rows = []
     for runtime, form in EAGER.items():
-        # The reference is always there. Of what was trained with 8-bit numbers it is the only form, and without
-        # instructions for bfloat16 that form would be slower than it for nothing.
+        # The reference is always included. It is the only variant of a network from QAT, and bfloat16 is left out
+        # on processors without instructions for it, where it would only be slower.
         if rows and (quantized or (form.precision.dtype == "bfloat16" and not computes_bfloat16())):
             continue
         observer.phase(f"scoring {form.label}")
@@ -84,14 +84,14 @@ def eager_rows(trained: TrainedModel, images: ComparisonImages, output: Path, ob
     return rows
 
 
-def artefact_row(made: Made, trained: TrainedModel, images: ComparisonImages, observer: Observer) -> CardRow:
-    """What an artefact scores; where there is none, or where it fails, the reason.
+def artefact_row(made: PlanResult, trained: TrainedModel, images: ComparisonImages, observer: Observer) -> CardRow:
+    """The row of an artefact with its score; if there is none, or if it fails, with the reason.
 
     Args:
-        made: The artefact, or why there is none.
+        made: The artefact, or the reason why there is none.
         trained: The run's network, to compare with.
-        images: The images to score it on.
-        observer: Told which artefact is scored.
+        images: Images to score the artefact on.
+        observer: Receives the name of the artefact being scored.
     """
     plan = made.plan
     row = CardRow(
@@ -123,7 +123,7 @@ def artefact_row(made: Made, trained: TrainedModel, images: ComparisonImages, ob
 
 
 def with_drops(rows: Sequence[CardRow]) -> list[CardRow]:
-    """The rows with what each loses against the first one."""
+    """Rows with `miou_drop` filled in, relative to the first row."""
     reference = rows[0].miou
     return [
         msgspec.structs.replace(row, miou_drop=reference - row.miou)

@@ -1,4 +1,4 @@
-"""Scores of a network's several forms on the same images: against the labels, and against PyTorch."""
+"""Scores of the variants of a network on the same images, against the labels and against PyTorch."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from pixelwise.storage import printable
 
 
 def score_pytorch(trained: TrainedModel, images: ComparisonImages, runtime: str, output: Path) -> float | None:
-    """The mIoU of the run's network on the CPU, its result kept in `output/RUNTIME/evaluations`.
+    """Score the run's network on the CPU and store the result in `output/RUNTIME/evaluations`.
 
     Args:
         trained: The run's network.
-        images: The images to score it on.
-        runtime: A name of `EAGER`: in which number format and memory layout.
+        images: Images to score it on.
+        runtime: Key of `EAGER`, which chooses the number format and memory layout.
         output: The card's folder.
 
     Returns:
-        0..1; None without labels.
+        Mean IoU, 0..1; None without labels.
     """
     subject = _subject(trained.model, origin_of(trained), images, output / runtime)
     if subject is None:
@@ -42,15 +42,15 @@ def score_pytorch(trained: TrainedModel, images: ComparisonImages, runtime: str,
 
 
 def score_artefact(artefact: ArtefactModel, folder: Path, images: ComparisonImages) -> float | None:
-    """The mIoU of an artefact, its result kept in its folder.
+    """Score an artefact and store the result in its folder.
 
     Args:
-        artefact: The artefact.
-        folder: Its folder.
-        images: The images to score it on.
+        artefact: Artefact to score.
+        folder: The artefact's folder.
+        images: Images to score it on.
 
     Returns:
-        0..1; None without labels.
+        Mean IoU, 0..1; None without labels.
 
     Raises:
         CheckpointError: K463, the runtime fails.
@@ -80,7 +80,7 @@ def _subject(model: SegmentationModel, origin: Origin, images: ComparisonImages,
         dataset=images.dataset,
         split=images.split,
         protocols=(images.protocol,),
-        # An artefact of one size sees nothing else.
+        # An artefact of a fixed size takes no other.
         input_size=model.fixed_size or images.input_size,
         batch_size=images.batch_size,
         folder=folder,
@@ -98,13 +98,13 @@ def equal_pixels(
     images: ComparisonImages,
     precision: Precision = Precision(),  # noqa: B008 (immutable)
 ) -> float:
-    """Share of the pixels of all images, as the network sees them, that two networks give the same class.
+    """Share of pixels, at the network's input size and over all images, to which two networks assign the same class.
 
     Args:
-        reference: The one network, in float32.
-        model: The other network.
-        images: The images to predict.
-        precision: Number format and memory layout of the other.
+        reference: Reference network, run in float32.
+        model: Network to compare with it.
+        images: Images to predict.
+        precision: Number format and memory layout of `model`.
 
     Raises:
         CheckpointError: K463, a runtime fails.

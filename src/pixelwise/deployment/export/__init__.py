@@ -1,1 +1,1 @@
-"""A run as ONNX, OpenVINO, ExecuTorch or torch.export, verified against PyTorch."""
+"""Export of a run to ONNX, OpenVINO, ExecuTorch or torch.export, verified against PyTorch."""

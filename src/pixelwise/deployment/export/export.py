@@ -1,4 +1,4 @@
-"""From a run, or a recipe, to an artefact that was verified, with everything known about it beside it."""
+"""Export of a run or a recipe to a verified artefact with its description."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         path: The file that the runtime opens.
-        sidecar: What stands in `model.toml`, its verification included.
+        sidecar: Content of `model.toml`, including the verification.
     """
 
     path: Path
@@ -61,14 +61,14 @@ def export(
     warn: Callable[[str, str], None] | None = None,
     **changes: Any,
 ) -> Exported:
-    """Write a network as an artefact, verify it, and keep it if it agrees with PyTorch.
+    """Export a network as an artefact, verify it, and keep it if it agrees with PyTorch.
 
     Args:
         source: A run folder, a folder of imported weights, or with `weights="none"` a recipe.
-        output: Folder for `model.onnx` (or the format's own ending) and `model.toml`.
-        target: Name of the format; None takes that of the options, which is `onnx` unless they say otherwise.
-        options: What the artefact takes and gives, and what it is verified on.
-        observer: Told what is being done.
+        output: Folder for `model.onnx` (or the files of another format) and `model.toml`.
+        target: Name of the format; None: `target` of the options, by default `onnx`.
+        options: Input and output formats of the artefact, and images to verify it on.
+        observer: Receives progress and warnings.
         warn: Called with the code and the message of a warning, instead of `observer.warn`.
         changes: Fields of `ExportOptions` by name.
 
@@ -76,9 +76,9 @@ def export(
         The artefact.
 
     Raises:
-        RecipeError: R240 a package is missing, R241 nothing to export, R242 output stride, R243 `output` is taken,
-            R244 the format cannot do that, R250 there is no such format.
-        CheckpointError: K461 an operator is not supported, K465 it differs from PyTorch too much.
+        RecipeError: R240 a package is missing, R241 nothing to export, R242 impossible output stride, R243 `output`
+            holds an artefact, R244 the format does not support an option, R250 there is no such format.
+        CheckpointError: K461 an operator is not supported, K465 the artefact differs too much from PyTorch.
         DataError: The images to verify on cannot be read.
     """
     if target is not None:
@@ -87,7 +87,9 @@ def export(
     kind = find_target(options.target)
     if options.dynamic and not kind.any_size:
         raise RecipeError(
-            "R244", f"{kind.name} plans its memory for one size of images", "leave `dynamic` out and give `size`"
+            "R244",
+            f"{kind.name} supports only artefacts of one image size, and `dynamic` is given",
+            "leave `dynamic` out and give `size`",
         )
     require_packages(kind)
     folder = free_folder(output)
@@ -112,10 +114,10 @@ def export(
 
 
 def free_folder(output: str | os.PathLike[str]) -> Path:
-    """The folder of a new artefact.
+    """Check that a folder is free for a new artefact.
 
     Raises:
-        RecipeError: R243, it holds one already.
+        RecipeError: R243, it already holds an artefact.
     """
     folder = Path(output)
     if holds_artefact(folder):
@@ -124,10 +126,10 @@ def free_folder(output: str | os.PathLike[str]) -> Path:
 
 
 def network_of(source: Source, options: ExportOptions) -> ExportedNetwork:
-    """The network with what is asked for before and after it.
+    """The network with the preprocessing and postprocessing that the options ask for.
 
     Raises:
-        RecipeError: R242, it cannot have this output stride; R244, it has no best class.
+        RecipeError: R242, the network cannot have this output stride; R244, argmax of a multi-label network.
     """
     graph = GraphOptions(
         uint8_input=options.uint8_input,
@@ -140,8 +142,8 @@ def network_of(source: Source, options: ExportOptions) -> ExportedNetwork:
 
 
 def keep(files: list[Path], folder: Path) -> None:
-    """Move the files of an artefact, and the description beside them, into their folder."""
-    # The description last: its presence says that the rest is complete.
+    """Move the files of an artefact and its description into their final folder."""
+    # The description comes last: its presence marks the artefact as complete.
     for file in (*files, files[0].with_name(DESCRIPTION)):
         replace_file(file, folder / file.name)
 
@@ -151,8 +153,8 @@ def _refuse_scheme(target: Target, source: Source) -> None:
     if isinstance(source.model, QuantizedModel) and target.schemes is not None and scheme not in target.schemes:
         raise RecipeError(
             "R244",
-            f"{target.name} cannot compute what was trained with {scheme}",
-            f"train with quantization={' or '.join(target.schemes)} for it, or export to onnx",
+            f"{target.name} does not support networks trained with quantization={scheme}",
+            f"train with quantization={' or '.join(target.schemes)}, or export to another `target`, such as onnx",
         )
 
 
@@ -164,14 +166,14 @@ def _acceptance(options: ExportOptions, sidecar: Sidecar) -> Acceptance:
 def describe(
     network: ExportedNetwork, source: Source, target: Target, files: list[Path], packages: tuple[str, ...] = ()
 ) -> Sidecar:
-    """What `model.toml` says, but for the verification.
+    """The content of `model.toml`, without the verification.
 
     Args:
-        network: The network with what is before and after it.
-        source: Where the network comes from.
-        target: The format.
-        files: The files that were written.
-        packages: Packages that helped to make it besides those that the format needs.
+        network: The network with its preprocessing and postprocessing.
+        source: Origin of the network.
+        target: Export target.
+        files: Files that were written.
+        packages: Packages to record besides those of the target.
     """
     size, recipe = network.options.size, source.recipe
     quantized = isinstance(network.model, QuantizedModel)
@@ -201,13 +203,13 @@ def describe(
 
 
 def _float_network(model: SegmentationModel) -> SegmentationModel:
-    """A network of the same spec, to count: 8 bits change neither parameters nor multiply-accumulates."""
+    """A float network of the same spec, for counting: int8 changes neither parameters nor multiply-accumulates."""
     with torch.device("meta"):
         return build_model(model.spec, model.num_classes)
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:
-    """The recipe without what a published page says: the artefact's own score and licence stand beside it."""
+    """The recipe without its `published` section: the artefact records its own score and licence."""
     return to_plain(msgspec.structs.replace(recipe, published=None))
 
 

@@ -1,4 +1,4 @@
-"""The images on which an artefact is compared with the network in PyTorch."""
+"""Images on which an artefact is compared with the network in PyTorch."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class VerificationImages(msgspec.Struct, frozen=True, kw_only=True):
     """Images on which an artefact is compared with the network in PyTorch.
 
     Attributes:
-        read: Reads them anew: uint8 (H, W, 3) each, at the size that the network sees.
-        source: Which images they are, in words.
-        dataset: The data set with their labels; None where there are no labels.
-        split: Name of the split of that data set.
-        protocol: How both are scored on the split.
-        input_size: (height, width) that the network sees where the protocol leaves it open.
+        read: Returns a new iterator over the images: uint8 (H, W, 3) each, at the network's input size.
+        source: Description of the images.
+        dataset: Data set with the labels; None without labels.
+        split: Name of the split of the data set.
+        protocol: Evaluation protocol for the split.
+        input_size: (height, width) of the network's input if the protocol leaves it open.
     """
 
     read: Callable[[], Iterable[np.ndarray]]
@@ -52,7 +52,7 @@ class VerificationImages(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def drawn_scenes(size: Size, *, dynamic: bool) -> VerificationImages:
-    """Street scenes drawn for the purpose: at one size, or where any size goes, at several that no stride divides."""
+    """Street scenes drawn for verification: of one size, or of several for a dynamic artefact, some of them odd."""
     height, width = (max(side, SMALLEST_SCENE) for side in size)
     several = (size, (width, height), (height // 2 + 9, width // 2 + 7), (height + 3, width // 2 + 8))
     sizes = several if dynamic else (size,) * SCENES
@@ -69,18 +69,18 @@ def folder_images(folder: Path, reading: Reading, fixed: Size | None, wanted: Si
     """The images in a folder, without labels.
 
     Args:
-        folder: Searched with its subfolders.
-        reading: How files become arrays.
-        fixed: The size that all are resized to; None: keep their aspect ratio.
-        wanted: The size whose area they are then brought to; None: their own.
+        folder: Folder with images, searched recursively.
+        reading: Settings for decoding the files.
+        fixed: (height, width) that all images are resized to; None: images keep their aspect ratio.
+        wanted: (height, width) whose area the images are resized to if `fixed` is None; None: their own size.
 
     Raises:
-        DataError: D223, there is no image.
+        DataError: D223, the folder contains no image.
     """
     paths = [entry.path for entry in list_images(folder).entries] if folder.is_dir() else []
     if not paths:
         raise DataError(
-            "D223", f"{printable(folder)}: no image in this folder or below it", "give a folder with images"
+            "D223", f"{printable(folder)}: no image in this folder or its subfolders", "give a folder with images"
         )
 
     def read() -> Iterable[np.ndarray]:
@@ -92,10 +92,10 @@ def folder_images(folder: Path, reading: Reading, fixed: Size | None, wanted: Si
 
 
 def split_images(dataset: Dataset, split: str, recipe: Recipe, fixed: Size | None) -> VerificationImages:
-    """A split with its labels, seen and scored as the recipe's first protocol says.
+    """A split with its labels, resized and scored according to the recipe's first protocol.
 
-    An artefact of one size sees all images at that size; where the protocol would show it others, both are scored
-    under `native` instead.
+    For an artefact of a fixed size all images are resized to that size; if the protocol would give other inputs, both
+    the artefact and PyTorch are scored under `native` instead.
     """
     samples = dataset.samples(split)
     protocol = find_protocol(recipe.evaluation.protocols[0])
@@ -120,7 +120,7 @@ def split_images(dataset: Dataset, split: str, recipe: Recipe, fixed: Size | Non
 
 
 def images_for(source: Source, graph: GraphOptions, options: ArtefactOptions) -> VerificationImages:
-    """The images that were asked for: a split of a data set, those of a folder, or drawn scenes.
+    """The images that the options choose: a split of a data set, a folder of images, or drawn scenes.
 
     Raises:
         DataError: The images cannot be found or read.
@@ -136,10 +136,10 @@ def images_for(source: Source, graph: GraphOptions, options: ArtefactOptions) ->
 
 
 def dataset_of(source: Source, data: str | os.PathLike[str] | None) -> Dataset:
-    """The data set in a folder; without a folder that of the run, but for the pairs that its training left out.
+    """The data set in a folder, or by default the run's, without the pairs that the run's training skipped.
 
     Raises:
-        DataError: D222 and others, it cannot be opened.
+        DataError: D222 and others, the data set cannot be opened.
     """
     if source.run is not None:
         return open_run_data(source.run, source.recipe, data)

@@ -1,4 +1,4 @@
-"""Options of `export`, and those that it shares with `quantize` and `deploy`."""
+"""Options of `export`, including those shared with `quantize` and `deploy`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from pixelwise.recipes.sizes import Size
 
 
 class ArtefactOptions(Options, frozen=True, kw_only=True):
-    """What artefacts take and give, and the images on which they are compared with PyTorch.
+    """Input and output formats of artefacts, and the images on which they are compared with PyTorch.
 
     Attributes:
-        argmax: Class ids (uint8) come out instead of logits.
-        uint8_input: RGB bytes (N, H, W, 3) go in and are normalised inside; otherwise normalised float32 (N, 3, H, W).
-        dynamic: Any number of images of any size go in; otherwise one image of one size.
-        size: That one size. (height, width) in Python, WIDTHxHEIGHT on the command line; by default the size at which
-            the recipe sees images.
+        argmax: Return class ids (uint8) instead of logits.
+        uint8_input: Take uint8 RGB (N, H, W, 3) and normalise it in the graph, instead of normalised float32
+            (N, 3, H, W).
+        dynamic: Take any number of images of any size instead of one image of one size.
+        size: Image size of an artefact that is not dynamic: (height, width) in Python, WIDTHxHEIGHT on the command
+            line; by default the recipe's input size.
         data: Folder of the data set that the split belongs to; by default the one that the run was trained on.
-        split: Split of the data on which PyTorch and the artefact are both scored.
+        split: Split of the data set on which PyTorch and the artefact are both scored.
         images: Folder of images without labels to compare on.
     """
 
@@ -35,19 +36,19 @@ class ArtefactOptions(Options, frozen=True, kw_only=True):
 
 
 class ExportOptions(ArtefactOptions, frozen=True, kw_only=True):
-    """How a network is exported.
+    """Format and verification of an exported network.
 
     Attributes:
-        target: The format.
-        output_stride: The sides of the result are those of the image divided by this number; 1 enlarges the logits to
-            the image's size. `head` on the command line and None in Python leave them at the network's own stride.
-        weights: `none` exports the network of a recipe with random weights, which is right for measuring time.
-        num_classes: Number of classes of a recipe that leaves it to the data.
-        split: Verify the artefact on this split of the data, with the mIoU of both.
+        target: Export format.
+        output_stride: Stride of the result: its sides are the image's divided by it. 1 upsamples the logits to the
+            image's size; `head` on the command line and None in Python keep the network's own stride.
+        weights: `none` exports a recipe's network with random weights, for example to measure latency.
+        num_classes: Number of classes, for a recipe that leaves it to the data.
+        split: Verify the artefact on this split of the data set, including the mIoU of both.
         images: Verify the artefact on the images in this folder; by default on drawn street scenes.
-        least_equal: Share of pixels, 0 to 1, that must get the same class as in PyTorch; by default 0.9999, or 0.97
-            for a network trained with 8-bit numbers, which runtimes round in another order.
-        force: Keep the artefact even if it differs from PyTorch; `model.toml` says how far.
+        least_equal: Smallest share of pixels, 0 to 1, that must get the same class as in PyTorch; by default 0.9999,
+            or 0.97 after quantization-aware training, whose simulated int8 runtimes round in another order.
+        force: Keep the artefact even if it differs from PyTorch; `model.toml` records by how much.
     """
 
     target: Annotated[str, Meta(extra={"names": "pixelwise.runtimes.targets:target_names"})] = "onnx"

@@ -1,4 +1,4 @@
-"""What is exported: the result of a run, or the network of a recipe with random weights."""
+"""Sources of an export: the result of a run, or the network of a recipe with random weights."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from pixelwise.runtimes.sidecar import Licence, Score
 from pixelwise.storage import printable
 
 SEED = 0
-"""Seed of random weights, so that two exports of the same recipe are the same."""
+"""Seed of random weights, so that two exports of the same recipe are identical."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """A network and where it comes from.
+    """A network to export, with its origin.
 
     Attributes:
-        model: The network, in evaluation mode and on the CPU.
+        model: The network, in evaluation mode on the CPU.
         recipe: Its resolved recipe.
         palette: One colour per class.
-        weights_sha256: SHA-256 of the weights file; empty: random weights.
-        licence: The licences of weights and code.
-        score: The score that the weights reached, as far as the run knows.
-        run: The run folder; None: random weights.
+        weights_sha256: SHA-256 of the weights file; empty for random weights.
+        licence: Licences of weights and code.
+        score: Score of the weights; None if the run records none.
+        run: The run folder; None for random weights.
     """
 
     model: SegmentationModel
@@ -51,29 +51,31 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 def open_source(
     source: str, weights: str | None = None, num_classes: int | None = None, warn: Warn | None = None
 ) -> Source:
-    """Find what is to be exported.
+    """Open the network to export.
 
     Args:
-        source: A run folder or folder of imported weights; with `weights="none"` a recipe's name or file.
-        weights: `none` draws random weights; None takes those of the run.
+        source: A run folder or a folder of imported weights; with `weights="none"` a recipe's name or file.
+        weights: `none` for random weights; None for those of the run.
         num_classes: Number of classes of a network with random weights whose recipe leaves it to the data.
-        warn: Told when a damaged checkpoint was passed over.
+        warn: Receives a warning for every damaged checkpoint that is skipped.
 
     Raises:
         RecipeError: R241, a recipe without `weights="none"`, or neither run nor recipe; R200, R206.
-        CheckpointError: K420 to K422, K412: as `load_trained`.
+        CheckpointError: K412, K420 to K422, as `load_trained`.
     """
     path = Path(source)
     if weights not in (None, "none"):
         raise RecipeError(
             "R241",
-            f"`weights` is '{weights}'; expected none, or nothing for the weights of a run",
-            "train a run, or import weights, and export its folder",
+            f"`weights` is '{weights}'; expected none for random weights, or to be left out for those of a run",
+            "train a run or import weights, and export that folder",
         )
     if weights == "none":
         if is_run(path):
             raise RecipeError(
-                "R241", f"{source} is a run, which has weights", "leave `weights` out, or name its recipe instead"
+                "R241",
+                f"`weights` is none, but {source} is a run, which has weights",
+                "leave `weights` out, or give its recipe instead of the run",
             )
         return _random(source, num_classes)
     if path.is_dir():
@@ -87,7 +89,7 @@ def open_source(
     raise RecipeError(
         "R241",
         f"'{recipe.name}' is a recipe, which has no weights",
-        f"train it first and give the run folder, or export random weights: pixelwise export {source} --weights none",
+        "train it and give the run folder, or set `weights` to none for random weights",
     )
 
 
@@ -111,7 +113,7 @@ def _random(name: str, num_classes: int | None) -> Source:
 def _of_run(trained: TrainedModel, run: Path) -> Source:
     published = trained.recipe.published
     imported = run / PROVENANCE
-    # Whoever trained the weights decides about them; of imported ones it is on record.
+    # The licence of weights is decided by whoever trained them; for imported weights it is on record.
     weights = msgspec.json.decode(imported.read_bytes())["licence"] if imported.is_file() else "unknown"
     model = trained.model
     return Source(
@@ -126,7 +128,7 @@ def _of_run(trained: TrainedModel, run: Path) -> Source:
 
 
 def _score(trained: TrainedModel, run: Path) -> Score | None:
-    """The newest result of these very weights under the recipe's protocols; else what was measured in training."""
+    """Result of an evaluation of these very weights under a protocol of the recipe, or else the score from training."""
     evaluation = trained.recipe.evaluation
     for protocol in evaluation.protocols:
         result = find_result(run, evaluation.split, protocol)

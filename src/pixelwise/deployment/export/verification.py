@@ -1,4 +1,4 @@
-"""The same images through PyTorch and through the artefact."""
+"""Verification of an artefact: its outputs and scores compared with PyTorch's on the same images."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from pixelwise.runtimes.graphs import ExportedNetwork
 from pixelwise.runtimes.sidecar import Verification
 
 LEAST_EQUAL = 0.9999
-"""Share of pixels on which an artefact in float32 must agree with PyTorch: rounding decides ties, nothing else."""
+"""Share of pixels on which a float32 artefact must agree with PyTorch: only ties may be decided differently."""
 LEAST_EQUAL_SIMULATED = 0.97
-"""The same for a network that was trained in simulated 8 bits, compared with that simulation: a runtime that fuses
+"""Likewise for a network from quantization-aware training, compared with its simulated int8: a runtime that fuses
 convolutions rounds at other places."""
 LEAST_EQUAL_QUANTIZED = 0.95
-"""The same for a network that was quantized after training, compared with itself in float32: what int8 costs counts."""
+"""Likewise for post-training quantization, compared with the network in float32: includes the loss through int8."""
 
 
 class Difference(NamedTuple):
-    """How far the outputs of a network and of its artefact differ.
+    """Difference between the outputs of a network and its artefact.
 
     Attributes:
         images: Number of images that were compared.
-        max_difference: Largest difference of any logit; None for class ids; infinite where either is not a number.
-        logit_range: Largest minus smallest logit of PyTorch; None for class ids.
-        equal_pixels: Share of pixels with the same class.
+        max_difference: Largest absolute difference of a logit; None for class ids; infinite if a logit is not finite.
+        logit_range: Largest minus smallest logit in PyTorch; None for class ids.
+        equal_pixels: Share of pixels with the same class, 0..1.
     """
 
     images: int
@@ -45,15 +45,15 @@ class Difference(NamedTuple):
 
 
 def compare(network: ExportedNetwork, artefact: ArtefactModel, images: Iterable[np.ndarray]) -> Difference:
-    """Run images through both and compare the outputs.
+    """Run images through a network and its artefact and compare the outputs.
 
     Args:
         network: The network in PyTorch.
-        artefact: The artefact that was made of it.
-        images: uint8 (H, W, 3) RGB, of the artefact's size where that is fixed.
+        artefact: The artefact exported from it.
+        images: uint8 (H, W, 3) RGB images, of the artefact's size if that is fixed.
 
     Raises:
-        CheckpointError: K463, the artefact fails on one of them, or gives something of another shape.
+        CheckpointError: K463, the artefact fails on an image, or its output has another shape.
     """
     count = equal = pixels = 0
     largest, lowest, highest = 0.0, np.inf, -np.inf
@@ -65,7 +65,7 @@ def compare(network: ExportedNetwork, artefact: ArtefactModel, images: Iterable[
         found = artefact.run(inputs.numpy())
         if found.shape != expected.shape:
             raise artefact.failure(
-                f"gives {found.shape} for an input of {tuple(inputs.shape)}, PyTorch {expected.shape}"
+                f"returns shape {found.shape} for an input of shape {tuple(inputs.shape)}, PyTorch {expected.shape}"
             )
         if labels_only:
             same = found == expected
@@ -84,17 +84,17 @@ def compare(network: ExportedNetwork, artefact: ArtefactModel, images: Iterable[
 
 
 def network_input(network: ExportedNetwork, image: np.ndarray) -> Tensor:
-    """What goes into a network, and into its artefact, for a uint8 (H, W, C) image: a batch of one."""
+    """Input of a network and its artefact for a uint8 (H, W, C) image, as a batch of one."""
     inputs = torch.from_numpy(np.array(image))[None]  # a copy: decoded images may be read-only
     return inputs if network.options.uint8_input else normalize(inputs, network.model.preprocessing)
 
 
 class Acceptance(msgspec.Struct, frozen=True, kw_only=True):
-    """What an artefact must reach to be kept.
+    """Criteria that an artefact must meet to be kept.
 
     Attributes:
         least_equal: Smallest share of pixels that must get the same class, 0..1.
-        max_miou_drop: Largest loss of mean IoU, 0..1; None: any.
+        max_miou_drop: Largest accepted loss of mean IoU, 0..1; None: any.
     """
 
     least_equal: float = LEAST_EQUAL
@@ -112,10 +112,10 @@ def verify(
 
     Args:
         network: The network in PyTorch.
-        artefact: The artefact that was made of it.
-        images: The images that both see.
-        acceptance: What the artefact must reach.
-        miou_pytorch: Mean IoU of the network in PyTorch, 0..1, where it is known already.
+        artefact: The artefact exported from it.
+        images: Images to run both on.
+        acceptance: Criteria that the artefact must meet.
+        miou_pytorch: Mean IoU of the network in PyTorch, 0..1, if it is already known.
 
     Raises:
         CheckpointError: K463, the artefact fails.
@@ -140,22 +140,22 @@ def verify(
 
 
 def miou_on(model: SegmentationModel, images: VerificationImages) -> float:
-    """The mean IoU, 0..1, on images with labels."""
+    """Mean IoU, 0..1, on images with labels."""
     if images.dataset is None:
-        raise AssertionError("there is no score without labels")
+        raise AssertionError("these images have no labels to score on")
     return evaluate_model(model, images.dataset, images.split, images.protocol, input_size=images.input_size).miou
 
 
 def differs(verification: Verification) -> CheckpointError:
-    """The error for an artefact that does not pass."""
+    """Error K465 for an artefact that does not pass verification."""
     difference = (
-        f"; logits differ by up to {verification.max_difference:.2g}, in a range of {verification.logit_range:.2g}"
+        f"; logits differ by up to {verification.max_difference:.2g} over a range of {verification.logit_range:.2g}"
         if verification.max_difference is not None and verification.logit_range is not None
         else ""
     )
     return CheckpointError(
         "K465",
-        f"the artefact differs from PyTorch: {100 * verification.equal_pixels:.3f} % of the pixels have the same class "
-        f"on {verification.source}, expected {100 * verification.least_equal_pixels:.3f} % or more{difference}",
-        "nothing was kept; `force` keeps it, another `target` or `size` may do better",
+        f"the artefact differs from PyTorch: on {verification.source} {100 * verification.equal_pixels:.3f} % of the "
+        f"pixels have the same class, expected at least {100 * verification.least_equal_pixels:.3f} %{difference}",
+        "the artefact was discarded; keep it with `force`, or try another `target` or `size`",
     )

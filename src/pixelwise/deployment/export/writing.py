@@ -1,4 +1,4 @@
-"""From a network to the files of a target, and what the user is told where that fails."""
+"""Writing of a network in the format of a target, with readable errors if that fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pixelwise.runtimes.targets import Target
 
 
 def require_packages(target: Target) -> None:
-    """Make sure that a target can be written and run here.
+    """Check that the packages for writing and running a target are installed.
 
     Raises:
         RecipeError: R240, a package is not installed.
@@ -31,15 +31,15 @@ def write_artefact(network: ExportedNetwork, target: Target, folder: Path) -> li
     """Write a network as the files of a target.
 
     Args:
-        network: The network with what is before and after it.
-        target: The target.
-        folder: An existing folder.
+        network: The network with its preprocessing and postprocessing.
+        target: Export target.
+        folder: Existing folder for the files.
 
     Returns:
-        The files, the one that the runtime opens first.
+        The files; first the one that the runtime opens.
 
     Raises:
-        CheckpointError: K461, the format has no such operator, or the network cannot be one graph.
+        CheckpointError: K461, the format lacks an operator, or the network cannot be captured as one graph.
     """
     try:
         with quiet():
@@ -55,7 +55,7 @@ def write_artefact(network: ExportedNetwork, target: Target, folder: Path) -> li
 
 
 def _unsupported(format_name: str, error: Exception, program: ExportedProgram | None) -> CheckpointError:
-    """The error for a network that a format has no place for, naming the layer where it is known."""
+    """Error K461 for a network that a format cannot represent; it names the layer if that is known."""
     texts, cause = [], error
     while cause is not None and len(texts) < 10:
         texts.append(re.sub(r"\x1b\[\d+m", "", str(cause)))
@@ -67,24 +67,24 @@ def _unsupported(format_name: str, error: Exception, program: ExportedProgram | 
     reason = f"it has no operator for {operator[1]}" if operator else _first_line(texts)
     return CheckpointError(
         "K461",
-        f"{format_name} cannot hold this network: {reason}" + (f" (layer {layer})" if layer else ""),
-        "try the `target` torch-export, which takes every operator of PyTorch, or one `size` instead of `dynamic`",
+        f"{format_name} cannot represent this network: {reason}" + (f" (layer {layer})" if layer else ""),
+        "try the `target` torch-export, which supports every operator of PyTorch, or a fixed `size` without `dynamic`",
     )
 
 
 def _first_line(texts: list[str]) -> str:
-    # The innermost exception says what happened; the outer ones that something did.
+    # The innermost exception states the cause; the outer ones only that there was an error.
     lines = [line.strip() for line in reversed(texts) for line in text_lines(line)]
     return lines[0] if lines else "no reason is given"
 
 
 def text_lines(text: str) -> list[str]:
-    """The lines of a text that are not empty."""
+    """The non-empty lines of a text."""
     return [line for line in text.splitlines() if line.strip()]
 
 
 def _layer_of(program: ExportedProgram | None, name: str) -> str | None:
-    """Which module of the network a node of its graph comes from."""
+    """Path of the module that a node of the graph comes from."""
     for node in program.graph.nodes if program is not None else ():
         if node.name == name and (stack := node.meta.get("nn_module_stack")):
             path, _ = list(stack.values())[-1]
@@ -94,7 +94,7 @@ def _layer_of(program: ExportedProgram | None, name: str) -> str | None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """The converters talk to their developers; what a user must know comes as an error."""
+    """Silence converters: their logs and warnings are for developers; real problems are raised as errors."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

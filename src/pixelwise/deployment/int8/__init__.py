@@ -1,1 +1,1 @@
-"""8-bit artefacts: calibration, sensitive layers, bias correction."""
+"""Post-training quantization to int8: calibration, sensitive layers, bias correction."""

@@ -1,7 +1,7 @@
-"""What rounding the weights of a layer adds to its output on average, taken off its bias.
+"""Bias correction: subtracts from a layer's bias the mean shift that rounding its weights causes.
 
-Depthwise convolutions have few weights per channel, so the errors of rounding them do not cancel: their sum, times the
-mean of the input, shifts a whole channel. The idea is that of Nagel et al. 2019, arXiv:1906.04721.
+Depthwise convolutions have few weights per channel, so their rounding errors do not cancel: the sum of the errors,
+times the mean of the input, shifts a whole channel. The idea is from Nagel et al. 2019, arXiv:1906.04721.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pixelwise.runtimes.packages import require
 def correct_biases(
     float_file: Path, result: Path, inputs: Callable[[], Iterable[np.ndarray]], keep: Collection[str]
 ) -> None:
-    """Write an ONNX graph whose convolutions have biases for weights that will be rounded to int8.
+    """Write an ONNX graph in which the biases of convolutions are corrected for rounding their weights to int8.
 
     Args:
-        float_file: The graph in float32.
-        result: The file to write; its graph is still in float32.
-        inputs: Makes the calibration inputs anew.
+        float_file: ONNX file of the float32 graph.
+        result: ONNX file to write; its graph is still in float32.
+        inputs: Returns a new iterator over the calibration inputs.
         keep: Names of nodes whose weights are not rounded.
     """
     import onnx
@@ -49,14 +49,14 @@ def correct_biases(
 
 
 def rounding_shift(weight: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """What rounding adds to each output channel on average; at the image's border, where zeros are read, it is less.
+    """Mean shift of each output channel by rounding; smaller at the image's border, where the padding is zero.
 
     Args:
-        weight: (O, I, h, w) of a convolution with C / I groups.
-        mean: (C,), the means of the channels of its input.
+        weight: (O, I, h, w), weights of a convolution with C / I groups.
+        mean: (C,), channel means of its input.
 
     Returns:
-        (O,).
+        (O,), to be subtracted from the bias.
     """
     outputs, per_group = weight.shape[:2]
     flat = weight.reshape(outputs, -1).astype(np.float64)
@@ -68,7 +68,7 @@ def rounding_shift(weight: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
 
 def channel_means(proto: Any, names: list[str], inputs: Callable[[], Iterable[np.ndarray]]) -> dict[str, np.ndarray]:
-    """The mean of every channel of some tensors (B, C, H, W) of a graph, over all inputs."""
+    """Channel means (C,) of the named tensors (B, C, H, W) of a graph, over all inputs."""
     import onnx
 
     if not names:  # a session without outputs cannot be run

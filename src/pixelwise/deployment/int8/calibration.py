@@ -1,4 +1,4 @@
-"""The images from which the ranges of activations are read off."""
+"""Images for calibrating the ranges of activations."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from pixelwise.runtimes.graphs import GraphOptions
 
 
 class Int8Images(msgspec.Struct, frozen=True, kw_only=True):
-    """What a network is quantized with.
+    """Images for post-training quantization.
 
     Attributes:
-        calibration: Images that the ranges of activations are read off.
+        calibration: Images to calibrate the ranges of activations on.
         verification: Images on which the artefact is compared with PyTorch.
     """
 
@@ -28,16 +28,16 @@ class Int8Images(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def int8_images(source: Source, graph: GraphOptions, options: ArtefactOptions, count: int) -> Int8Images:
-    """The images for quantizing.
+    """Choose the images for calibration and verification.
 
     Args:
-        source: The network and where it comes from.
-        graph: The size that artefacts take.
-        options: Name the data, the split or the folder.
-        count: Number of calibration images, at most; they are evenly spaced.
+        source: The network and its origin.
+        graph: Input format of the artefact, with its size.
+        options: Choice of the data, the split or the folder of images.
+        count: Largest number of calibration images; they are evenly spaced.
 
     Raises:
-        RecipeError: R246, there is nothing to calibrate on.
+        RecipeError: R246, there are no images to calibrate on.
         DataError: The images cannot be found.
     """
     verification = images_for(source, graph, options)
@@ -46,8 +46,8 @@ def int8_images(source: Source, graph: GraphOptions, options: ArtefactOptions, c
     if source.run is None and options.data is None:
         raise RecipeError(
             "R246",
-            f"int8 needs images to find the ranges of activations on, and '{source.recipe.name}' is a recipe, which "
-            "was trained on none",
+            f"int8 needs images to calibrate the ranges of activations on, and the recipe '{source.recipe.name}' has "
+            "none",
             "quantize a run, or give `data` or `images`",
         )
     dataset, training = dataset_of(source, options.data), source.recipe.data.train_split
@@ -58,7 +58,7 @@ def int8_images(source: Source, graph: GraphOptions, options: ArtefactOptions, c
 
 
 def _some(images: VerificationImages, count: int) -> VerificationImages:
-    """At most `count` of the images."""
+    """At most `count` of the images, evenly spaced."""
     total = sum(1 for _ in images.read())
     wanted = set(evenly_spaced(range(total), count))
 

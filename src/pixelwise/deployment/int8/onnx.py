@@ -1,4 +1,4 @@
-"""Int8 in ONNX files, made by ONNX Runtime."""
+"""Post-training quantization of ONNX files by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ QUANTIZED = (
     *WEIGHTED, "Add", "Concat", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Resize", "Pad",
     "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Split", "Slice",
 )  # fmt: skip
-"""What ONNX Runtime computes in int8, or passes on, between layers; sigmoids, HardSwish and products stay in float."""
+"""Operators that ONNX Runtime computes in int8, or passes int8 through; sigmoids, HardSwish and products stay float."""
 
 
 def quantize(job: Int8Job) -> list[Path]:
-    """Quantize to pairs of QuantizeLinear and DequantizeLinear, which runtimes fuse.
+    """Quantize by inserting pairs of QuantizeLinear and DequantizeLinear, which runtimes fuse.
 
-    What stands before the first layers (normalisation) and after the last ones (enlarging, the choice of a class)
-    stays in float, and the last layers with it: 256 levels per logit would make ties.
+    The nodes before the first layers (normalisation) and after the last ones (upsampling, argmax) stay in float, and
+    so do the last layers: with 256 levels, logits would have ties.
 
     Raises:
         CheckpointError: K467, ONNX Runtime cannot quantize this graph.
@@ -48,22 +48,22 @@ def quantize(job: Int8Job) -> list[Path]:
                 per_channel=True,
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
-                # Percentiles lost less (0.07 against 0.33 points of mIoU, FPNLite on the town), but ONNX Runtime keeps
-                # every activation of every image in memory for them.
+                # Percentile calibration lost less (0.07 against 0.33 points of mIoU, FPNLite on the town), but for it
+                # ONNX Runtime keeps every activation of every image in memory.
                 calibrate_method=quantization.CalibrationMethod.MinMax,
                 extra_options={"MatMulConstBOnly": True, "CalibMovingAverage": True},
             )
         quantized = onnx.load(result)
         _give_float(quantized, in_float)
         onnx.checker.check_model(quantized)
-    except Exception as error:  # the quantizer passes on whatever its parts raise
+    except Exception as error:  # the quantizer passes on whatever its components raise
         raise cannot_quantize("onnxruntime", error) from error
     result.write_bytes(quantized.SerializeToString(deterministic=True))
     return [result]
 
 
 class _Reader:
-    """What ONNX Runtime asks for the next input."""
+    """Data reader from which ONNX Runtime takes the calibration inputs."""
 
     def __init__(self, name: str, inputs: Iterable[np.ndarray]) -> None:
         self._name, self._inputs = name, iter(inputs)
@@ -74,9 +74,9 @@ class _Reader:
 
 
 def _give_float(proto: Any, names: Collection[str]) -> None:
-    """Let nodes in float read what was computed, not what was rounded for the int8 layers beside them.
+    """Connect float nodes to the original activations instead of those rounded for neighbouring int8 layers.
 
-    Pairs of QuantizeLinear and DequantizeLinear at their inputs are passed by, and removed if nothing else reads them.
+    Pairs of QuantizeLinear and DequantizeLinear at their inputs are bypassed, and removed if nothing else reads them.
     """
     producers = {name: node for node in proto.graph.node for name in node.output}
     for node in proto.graph.node:

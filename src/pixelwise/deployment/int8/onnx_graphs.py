@@ -1,4 +1,4 @@
-"""Looking at ONNX graphs: their layers, and what stands before, between and after these."""
+"""Analysis of ONNX graphs: their layers, and the nodes before, between and after them."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 from torch import nn
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-"""Operators that layers become."""
+"""ONNX operators of layers with weights."""
 
 
 def layer_nodes(proto: Any, network: nn.Module) -> dict[str, str]:
-    """Which node of a graph each layer became.
+    """Find the ONNX node of each layer of a network.
 
     Args:
         proto: The ONNX graph of `network`.
         network: The model that was exported.
 
     Returns:
-        Path of the layer in `network` -> name of the node; layers that share a node's weights count once.
+        Path of the layer in `network` -> name of the node; layers that share their weights are listed once.
     """
-    # In an exported network it is the part named `model`.
+    # `ExportedNetwork` holds the network as its attribute `model`.
     weights = {f"model.{path}.weight": path for path, module in network.named_modules() if hasattr(module, "weight")}
-    # The exporter turns the weights of a linear layer, and names the result by a number.
+    # The exporter transposes the weights of a linear layer and gives the result a numbered name.
     turned = {
         module.weight.detach().T.contiguous().numpy().tobytes(): path
         for path, module in network.named_modules()
@@ -42,7 +42,7 @@ def layer_nodes(proto: Any, network: nn.Module) -> dict[str, str]:
 
 
 def last_layers(proto: Any) -> set[str]:
-    """Names of the nodes with weights from which the output is reached without passing another one."""
+    """Names of the last nodes with weights: those from which no other such node lies on the way to the output."""
     producers = {name: node for node in proto.graph.node for name in node.output}
     stored = {tensor.name for tensor in proto.graph.initializer}
     found, seen = set(), set()
@@ -60,7 +60,7 @@ def last_layers(proto: Any) -> set[str]:
 
 
 def outside_layers(proto: Any) -> set[str]:
-    """The nodes before the first layers, the last layers, and the nodes after them."""
+    """Names of the nodes before the first layers, of the last layers, and of the nodes after them."""
     stored = {tensor.name for tensor in proto.graph.initializer}
     consumers: dict[str, list[Any]] = {}
     for node in proto.graph.node:
@@ -72,7 +72,7 @@ def outside_layers(proto: Any) -> set[str]:
     starts += [name for node in proto.graph.node if node.name in last for name in node.output]
     while starts:
         for node in consumers.get(starts.pop(), ()):
-            # Sizes that are read off an image lead to every Resize.
+            # The image's size, read by Shape, leads to every Resize, so this path is not followed.
             if node.op_type != "Shape" and node.name not in outside and not _is_layer(node, stored):
                 outside.add(node.name)
                 starts += node.output
@@ -80,7 +80,7 @@ def outside_layers(proto: Any) -> set[str]:
 
 
 def with_inputs(proto: Any, layers: Collection[str]) -> set[str]:
-    """Layers, and what stands between them and the layers before."""
+    """Names of the given layers, and of the nodes between them and the preceding layers."""
     producers = {name: node for node in proto.graph.node for name in node.output}
     found: set[str] = set()
     waiting = [node for node in proto.graph.node if node.name in layers]
@@ -97,5 +97,5 @@ def _is_layer(node: Any, stored: Collection[str]) -> bool:
 
 
 def _values(node: Any) -> list[str]:
-    """The inputs of a node that are images; not sizes, which are computed from shapes."""
+    """The inputs of a node that are activations or weights, without sizes, which are computed from shapes."""
     return list(node.input[:1] if node.op_type in ("Resize", "Reshape", "Slice", "Pad", "Split") else node.input)

@@ -1,4 +1,4 @@
-"""Int8 in OpenVINO's files, made by NNCF."""
+"""Post-training quantization of OpenVINO models by NNCF."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pixelwise.runtimes.packages import require
 
 
 def quantize(job: Int8Job) -> list[Path]:
-    """Quantize with symmetric weights and asymmetric activations, biases corrected on the calibration images.
+    """Quantize with symmetric weights and asymmetric activations, and correct biases on the calibration images.
 
     Raises:
         CheckpointError: K467, NNCF cannot quantize this graph.
@@ -27,7 +27,7 @@ def quantize(job: Int8Job) -> list[Path]:
     nncf = require("nncf", "quantizing to openvino")
     result = job.folder / "model.xml"
     try:
-        # Its progress bars go to where results are printed.
+        # NNCF prints its progress bars to stdout, where results are printed.
         with quiet(), contextlib.redirect_stdout(io.StringIO()):
             model = openvino.convert_model(job.float_file)
             proto = onnx.load(job.float_file)
@@ -35,26 +35,26 @@ def quantize(job: Int8Job) -> list[Path]:
             ignored = _operations(model, proto, in_float)
             quantized = nncf.quantize(
                 model,
-                nncf.Dataset(_Anew(job.inputs)),
+                nncf.Dataset(_Reiterable(job.inputs)),
                 preset=nncf.QuantizationPreset.MIXED,
                 subset_size=job.count,
                 ignored_scope=nncf.IgnoredScope(names=ignored, validate=False),
             )
             openvino.save_model(quantized, result, compress_to_fp16=False)
-    except Exception as error:  # the quantizer passes on whatever its parts raise
+    except Exception as error:  # the quantizer passes on whatever its components raise
         raise cannot_quantize("nncf", error) from error
     return [result, result.with_suffix(".bin")]
 
 
 def _operations(model: Any, proto: Any, names: Collection[str]) -> list[str]:
-    """What nodes of an ONNX graph are called in the OpenVINO model that was made from it.
+    """Names of ONNX nodes in the OpenVINO model converted from the graph.
 
     Args:
         model: The OpenVINO model.
-        proto: The ONNX graph.
+        proto: The ONNX graph that it was converted from.
         names: Names of ONNX nodes.
     """
-    # OpenVINO calls what gives the model's result by the result's name.
+    # OpenVINO gives the operation that returns the model's result the name of the result.
     results = {name for node in proto.graph.node if node.name in names for name in node.output}
     found = []
     for operation in model.get_ordered_ops():
@@ -66,8 +66,8 @@ def _operations(model: Any, proto: Any, names: Collection[str]) -> list[str]:
     return found
 
 
-class _Anew:
-    """An iterable that may be read more than once without keeping the images."""
+class _Reiterable:
+    """An iterable that can be read repeatedly without keeping the images in memory."""
 
     def __init__(self, make: Callable[[], Iterable[np.ndarray]]) -> None:
         self._make = make

@@ -1,4 +1,4 @@
-"""From a run to an artefact in int8, calibrated on its training images and verified against PyTorch in float32."""
+"""Post-training quantization of a run: calibrated on its training images, verified against PyTorch in float32."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from pixelwise.storage import scratch_folder
 
 
 class Quantized(msgspec.Struct, frozen=True, kw_only=True):
-    """What quantizing a network gave.
+    """Result of quantizing a network.
 
     Attributes:
-        artefact: The artefact in int8; None: only the layers were measured.
-        layers: What each layer costs, the worst first; empty where that was not asked for.
+        artefact: The int8 artefact; None if only the layers were measured.
+        layers: Cost of each layer in int8, highest first; empty if it was not asked for.
     """
 
     artefact: Exported | None = None
@@ -48,20 +48,20 @@ def quantize(
     observer: Observer = SILENT,
     **changes: Any,
 ) -> Quantized:
-    """Write a network as an artefact in int8, or list what each of its layers costs in int8, or both.
+    """Export a network as an int8 artefact, or list the cost of each of its layers in int8, or both.
 
     Args:
         source: A run folder, a folder of imported weights, or with `weights="none"` a recipe.
-        output: Folder for the artefact and `model.toml`; None with `sensitivity=True`: no artefact is made.
-        target: Name of the format; None takes that of the options, which is `onnx` unless they say otherwise.
-        options: What the artefact takes and gives, what it is calibrated and verified on, and what it may lose.
-        observer: Told what is being done.
+        output: Folder for the artefact and `model.toml`; may be None with `sensitivity=True`, then no artefact is made.
+        target: Name of the format; None: `target` of the options, by default `onnx`.
+        options: Formats of the artefact, images to calibrate and verify it on, and its accepted loss.
+        observer: Receives progress and warnings.
         changes: Fields of `QuantizeOptions` by name.
 
     Raises:
         RecipeError: R240 to R244 and R250, as `export`; R246, no images to calibrate on; R247, nothing to do, or no
-            labels for a largest drop of mIoU.
-        CheckpointError: K461; K465, it differs from PyTorch too much; K467, it cannot be quantized.
+            labels for `max_miou_drop`.
+        CheckpointError: K461; K465, the artefact differs too much from PyTorch; K467, it cannot be quantized.
         DataError: The images cannot be read.
     """
     if target is not None:
@@ -71,7 +71,7 @@ def quantize(
         raise RecipeError(
             "R247",
             "there is nothing to do: neither `output` nor `sensitivity` is given",
-            "give `output` for the artefact, or `sensitivity` for a list of the layers",
+            "give `output` to write an artefact, or `sensitivity` to list the cost of the layers",
         )
     layers = sensitivity(source, options, observer=observer) if options.sensitivity else None
     artefact = None
@@ -89,14 +89,14 @@ def int8_artefact(
     observer: Observer = SILENT,
     **changes: Any,
 ) -> Exported:
-    """Write a network as an artefact in int8, verify it, and keep it if it is good enough.
+    """Export a network as an int8 artefact, verify it, and keep it if it is good enough.
 
     Args:
         source: A run folder, a folder of imported weights, or with `weights="none"` a recipe.
         output: Folder for the artefact and `model.toml`.
-        options: What the artefact takes and gives, what it is calibrated and verified on, and what it may lose.
-        ranking: The layers, those that cost most first, as `sensitivity` finds them; None: measured if needed.
-        observer: Told what is being done.
+        options: Formats of the artefact, images to calibrate and verify it on, and its accepted loss.
+        ranking: The layers by descending cost, as `sensitivity` returns them; None: measured if needed.
+        observer: Receives progress and warnings.
         changes: Fields of `QuantizeOptions` by name.
 
     Raises:
@@ -136,16 +136,16 @@ def sensitivity(
     observer: Observer = SILENT,
     **changes: Any,
 ) -> list[LayerCost]:
-    """What each layer costs when it alone computes in int8, the worst first.
+    """Measure the cost of each layer when it alone is computed in int8, sorted by descending cost.
 
-    Without a `size` images are seen as the recipe's first protocol shows them; without a `split` and `images` they are
+    Without a `size` images are resized as in the recipe's first protocol; without a `split` and `images` they are
     those of the split that training selects its best checkpoint on.
 
     Args:
         source: A run folder, a folder of imported weights, or with `weights="none"` a recipe.
-        options: Which network and which images; what concerns the artefact is ignored.
-        measured_images: Number of images, at most, that are predicted with each layer; they are evenly spaced.
-        observer: Told which layer is measured.
+        options: Network and images; settings of the artefact are ignored.
+        measured_images: Largest number of images to predict for each layer; they are evenly spaced.
+        observer: Receives progress and warnings.
         changes: Fields of `QuantizeOptions` by name.
 
     Raises:
@@ -165,10 +165,10 @@ def sensitivity(
 
 
 def _with_labels(options: QuantizeOptions, source: Source) -> QuantizeOptions:
-    """With a split, where a largest drop of mIoU needs one.
+    """Add the default split to the options if `max_miou_drop` needs one.
 
     Raises:
-        RecipeError: R247, there are images without labels alone.
+        RecipeError: R247, only images without labels are given.
     """
     if options.max_miou_drop is None or options.split is not None:
         return options
@@ -184,7 +184,9 @@ def _with_labels(options: QuantizeOptions, source: Source) -> QuantizeOptions:
 def _refuse_without_labels(options: QuantizeOptions, images: VerificationImages) -> None:
     if options.max_miou_drop is not None and images.dataset is None:
         raise RecipeError(
-            "R247", "`max_miou_drop` needs labels to score on", "give `split`, and `data` where it lies elsewhere"
+            "R247",
+            "`max_miou_drop` needs labels to score on",
+            "give `split`, and `data` if the data set is not that of the run",
         )
 
 
@@ -199,7 +201,7 @@ def _acceptance(options: QuantizeOptions) -> Acceptance:
 
 def _not_good_enough(verification: Verification | None, float_layers: int) -> CheckpointError:
     if verification is None:
-        raise AssertionError("what was written is verified")
+        raise AssertionError("every written artefact has a verification")
     allowed, drop = verification.max_miou_drop, verification.miou_drop
     if allowed is None or drop is None or drop <= allowed:
         return differs(verification)
@@ -207,5 +209,6 @@ def _not_good_enough(verification: Verification | None, float_layers: int) -> Ch
         "K465",
         f"in int8 the mean IoU is {100 * drop:.2f} points lower on {verification.source} even with {float_layers} "
         f"layers in float, expected at most {100 * allowed:g}",
-        "nothing was kept; `force` keeps it, a larger `max_miou_drop` or more `calibration_images` may do",
+        "the artefact was discarded; keep it with `force`, or try a larger `max_miou_drop` or more "
+        "`calibration_images`",
     )

@@ -1,8 +1,8 @@
-"""What turns a graph in float32 into an artefact in int8: one quantizer per target that has one.
+"""Quantizers, which turn a float32 graph into an int8 artefact of a target.
 
-Weights become int8, symmetric, with one scale per output channel; activations uint8 with one scale and one zero point
-per tensor, found by running the graph over calibration images. Batch normalisation is folded into the convolutions
-already when the graph is written.
+Weights become symmetric int8 with one scale per output channel; activations become uint8 with one scale and one zero
+point per tensor, found by running the graph on calibration images. Batch normalisation has already been folded into
+the convolutions when the graph was written.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.runtimes.packages import require
 from pixelwise.runtimes.targets import Target, find_target, quantizable_names
 
-ACTIVATION_RANGE = "mean over the images of the least and of the largest value"
-"""How the range of an activation follows from the calibration images: a single outlier does not stretch it."""
+ACTIVATION_RANGE = "minimum and maximum per image, averaged over the images"
+"""Method that finds the range of an activation: because of the mean, a single outlier hardly stretches it."""
 
 
 class Int8Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A graph in float32 from which an artefact in int8 is made.
+    """A float32 graph to be quantized to an int8 artefact.
 
     Attributes:
-        float_file: The network as an ONNX file in float32.
+        float_file: The network as a float32 ONNX file.
         folder: Existing folder for the artefact's files.
-        inputs: Makes the calibration inputs anew, each as the graph takes it.
+        inputs: Returns a new iterator over the calibration inputs, each in the graph's input format.
         count: Number of calibration inputs.
-        float_nodes: Names of the nodes of those layers that are to stay in float.
+        float_nodes: Names of the nodes of the layers that stay in float.
     """
 
     float_file: Path
@@ -41,11 +41,11 @@ class Int8Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Quantizer(msgspec.Struct, frozen=True, kw_only=True):
-    """Makes int8 artefacts of one target.
+    """Post-training quantization for one target.
 
     Attributes:
-        package: The module that it needs besides those of the target.
-        quantize: Makes the files of the artefact, the one that the runtime opens first.
+        package: Module that it needs besides those of the target.
+        quantize: Writes the files of the artefact and returns them; first the one that the runtime opens.
         last_in_float: Whether it always leaves the last layers in float.
     """
 
@@ -55,19 +55,19 @@ class Quantizer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_quantizer(name: str) -> tuple[Target, Quantizer]:
-    """The target of a name, and what quantizes for it.
+    """The target with a name, and its quantizer.
 
     Raises:
-        RecipeError: R240, its package is not installed; R244, the target has no quantizer; R250, there is no such
-            target.
+        RecipeError: R240, the quantizer's package is not installed; R244, the target has no quantizer; R250, there is
+            no such target.
     """
     target = find_target(name)
     if not target.quantizer:
         raise RecipeError(
             "R244",
-            f"{name} is not quantized after training",
-            f"choose from: {', '.join(quantizable_names())}; or train with 8-bit numbers: "
-            "pixelwise train RECIPE quantization=x86-8bit --from RUN",
+            f"the target {name} does not support post-training quantization",
+            f"choose from: {', '.join(quantizable_names())}; or use quantization-aware training: "
+            "pixelwise train RECIPE quantization=x86-8bit initialize.run=RUN",
         )
     quantizer = pkgutil.resolve_name(target.quantizer)
     require(quantizer.package, f"quantizing to {name}", target.install)
@@ -75,8 +75,10 @@ def find_quantizer(name: str) -> tuple[Target, Quantizer]:
 
 
 def cannot_quantize(package: str, error: Exception) -> CheckpointError:
-    """The error for a network that a quantizer refuses."""
+    """Error K467 for a network that a quantizer cannot quantize."""
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return CheckpointError(
-        "K467", f"{package} cannot quantize this network: {reason}", "try another `target`, or one `size`"
+        "K467",
+        f"{package} cannot quantize this network: {reason}",
+        "try another `target`, or a fixed `size` without `dynamic`",
     )

@@ -1,4 +1,4 @@
-"""Artefacts in int8 of one network: with all layers in int8, and with those in float that cost most."""
+"""Search for an int8 artefact that is good enough, with the most costly layers kept in float."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ from pixelwise.runtimes.sidecar import DESCRIPTION, Calibration, write_sidecar
 from pixelwise.runtimes.targets import Target, find_target
 
 SENSITIVITY_IMAGES = 8
+"""Number of images on which the cost of each layer is measured."""
 RANGE_IMAGES = 16
-"""Calibration images that the ranges of `sensitivity` come from."""
+"""Number of calibration images for the input ranges of layers in `sensitivity`."""
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """A network that is quantized.
+    """A network to be quantized, with all that is needed for it.
 
     Attributes:
         network: The network in PyTorch, in float32.
-        source: Where it comes from.
-        target: The format of its artefacts.
-        quantizer: What makes them.
-        images: What the ranges are read off, and what artefacts are verified on.
-        threads: Threads of the runtime while an artefact is verified; None: as it likes.
+        source: Origin of the network.
+        target: Export target.
+        quantizer: Quantizer of the target.
+        images: Images for calibration and verification.
+        threads: Threads of the runtime while an artefact is verified; None: the runtime's default.
     """
 
     network: ExportedNetwork
@@ -50,16 +51,16 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Int8Search:
-    """Makes artefacts of one network, until one is good enough.
+    """Writes int8 artefacts of one network until one is good enough.
 
     Args:
-        subject: The network.
-        folder: Existing and empty; the artefacts are made there, each over the one before.
-        observer: Told what is being done.
+        subject: The network to quantize.
+        folder: Existing empty folder for the artefacts; each overwrites the previous one.
+        observer: Receives progress.
 
     Attributes:
         nodes: Path of each layer in the network -> name of its node in the graph.
-        always_float: Paths of the layers that the quantizer leaves in float anyway.
+        always_float: Paths of the layers that the quantizer always leaves in float.
     """
 
     def __init__(self, subject: Subject, folder: Path, observer: Observer) -> None:
@@ -78,11 +79,11 @@ class Int8Search:
         self._miou = miou_on(subject.network.model, seen) if seen.dataset is not None else None
 
     def best(self, acceptance: Acceptance, ranking: Sequence[LayerCost] | None) -> Exported:
-        """The first of 0, 1, 2, 4, ... layers in float, those that cost most, that passes; else the last one.
+        """Keep 0, 1, 2, 4, ... of the most costly layers in float; the first artefact that passes, else the last one.
 
         Args:
-            acceptance: What the artefact must reach.
-            ranking: The layers, those that cost most first; None: measured if they are needed.
+            acceptance: Criteria that the artefact must meet.
+            ranking: The layers by descending cost; None: measured if needed.
         """
         written = self.written(acceptance, ())
         if _passed(written):
@@ -99,11 +100,11 @@ class Int8Search:
         return written
 
     def written(self, acceptance: Acceptance, float_layers: Collection[str]) -> Exported:
-        """An artefact of which some layers stay in float, verified.
+        """Write and verify an artefact in which some layers stay in float; it is returned whether it passes or not.
 
         Args:
-            acceptance: What it must reach; what does not is returned nevertheless.
-            float_layers: Paths of the layers in the network.
+            acceptance: Criteria that the artefact is verified against.
+            float_layers: Paths of the layers that stay in float.
         """
         subject, kept = self._subject, {*self.always_float, *float_layers}
         self._observer.phase(f"quantizing for {subject.target.name}, {len(float_layers)} layers kept in float")

@@ -1,4 +1,4 @@
-"""What rounding costs, layer by layer: each layer of the network in PyTorch alone computes as in int8."""
+"""Sensitivity of layers to int8: in PyTorch, one layer at a time is rounded as in int8 and the loss is measured."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Item = TypeVar("Item")
 
 
 class LayerCost(msgspec.Struct, frozen=True, kw_only=True):
-    """What one layer in int8 costs while all others stay in float.
+    """Cost of one layer in int8 while all others stay in float.
 
     Attributes:
         name: Path of the layer in the network.
         unequal_pixels: Share of pixels whose class changes, 0..1.
-        miou_drop: What the mean IoU loses, 0..1, on the images that were measured; None: there are no labels.
+        miou_drop: Loss of mean IoU on the measured images, 0..1; None without labels.
     """
 
     name: str
@@ -40,12 +40,12 @@ class LayerCost(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rank(self) -> tuple[float, float]:
-        """The larger, the worse: mIoU first, then the pixels."""
+        """Sort key, larger for a higher cost: loss of mIoU first, then the share of changed pixels."""
         return (self.miou_drop or 0.0, self.unequal_pixels)
 
 
 class Range(NamedTuple):
-    """The least and the largest value of a layer's input, as means over images; 0 is always among them."""
+    """Minimum and maximum of a layer's input, averaged over images; the range always includes 0."""
 
     low: float
     high: float
@@ -58,20 +58,20 @@ def layer_costs(
     count: int,
     observer: Observer = SILENT,
 ) -> list[LayerCost]:
-    """Measure every layer.
+    """Measure the cost of every layer.
 
-    Weights are rounded to int8 per output channel, the layer's input to uint8, with the range that it has on the
-    calibration images; this is what both quantizers do, without the details in which they differ.
+    The weights are rounded to int8 per output channel, and the layer's input to uint8 over its range on the
+    calibration images; both quantizers do this, apart from details in which they differ.
 
     Args:
-        network: The network that is to be quantized.
-        calibration: uint8 (H, W, C) images of training.
-        images: The images that are predicted.
-        count: Number of images to measure, at most; they are evenly spaced.
-        observer: Told how many layers are done.
+        network: The network to be quantized.
+        calibration: uint8 (H, W, C) images to find the input ranges on.
+        images: Images to predict.
+        count: Largest number of images to predict; they are evenly spaced.
+        observer: Receives the number of finished layers.
 
     Returns:
-        The worst first.
+        The layers by descending cost.
 
     Raises:
         DataError: An image or a mask cannot be read.
@@ -95,11 +95,11 @@ def layer_costs(
 
 
 def input_ranges(model: SegmentationModel, images: Iterable[np.ndarray]) -> dict[str, Range]:
-    """The layers that prediction uses, in the order of the first image, with the ranges of their inputs.
+    """Input ranges of the layers that prediction uses, in the order in which they run.
 
     Args:
         model: The network.
-        images: uint8 (H, W, C).
+        images: uint8 (H, W, C) images.
     """
     seen: dict[str, list[tuple[float, float]]] = {}
 
@@ -121,11 +121,11 @@ def input_ranges(model: SegmentationModel, images: Iterable[np.ndarray]) -> dict
 
 @contextlib.contextmanager
 def rounded(module: nn.Module, limits: Range) -> Iterator[None]:
-    """A layer that computes as in int8, until the block ends.
+    """Let a layer compute as in int8 within the block.
 
     Args:
-        module: The layer; its weights are put back.
-        limits: The range of its input.
+        module: The layer; its weights are restored afterwards.
+        limits: Range of the layer's input.
     """
     weight = module.weight
     if not isinstance(weight, Tensor):
@@ -148,20 +148,20 @@ def rounded(module: nn.Module, limits: Range) -> Iterator[None]:
 
 
 def rounded_weights(weight: Tensor, axis: int) -> Tensor:
-    """Weights as int8 with one scale per slice of `axis` holds them, as float32."""
+    """Weights rounded to int8 with one scale per slice along `axis`, returned in their own dtype."""
     others = [dimension for dimension in range(weight.ndim) if dimension != axis]
     scale = weight.abs().amax(others, keepdim=True).clamp_min(torch.finfo(weight.dtype).tiny) / 127
     return (weight / scale).round() * scale
 
 
-class _Found(NamedTuple):
+class _Score(NamedTuple):
     labels: list[Tensor]
     miou: float | None
     unequal: float
 
 
 class _Scorer:
-    """Predicts the same few images again and again; they are read once."""
+    """Predicts the same few images repeatedly and scores them; the images are read only once."""
 
     def __init__(self, model: SegmentationModel, images: VerificationImages, count: int) -> None:
         self._model, self._seen = model, images
@@ -174,7 +174,7 @@ class _Scorer:
             read = read_split(samples, images.dataset, (images.protocol,), images.input_size, ahead=2)
             self._pairs = [pair for (pair,) in read]
 
-    def __call__(self, expected: Sequence[Tensor] | None = None) -> _Found:
+    def __call__(self, expected: Sequence[Tensor] | None = None) -> _Score:
         model, seen = self._model, self._seen
         if seen.dataset is None:
             labels, miou = [main_logits(model, [image])[0].argmax(0) for image in self._images], None
@@ -186,13 +186,13 @@ class _Scorer:
                 tally.add(pair, predicted)
             miou = tally.measurement().miou
         if expected is None:
-            return _Found(labels, miou, 0.0)
+            return _Score(labels, miou, 0.0)
         unequal = sum(int((one != other).sum()) for one, other in zip(labels, expected, strict=True))
-        return _Found(labels, miou, unequal / sum(one.numel() for one in labels))
+        return _Score(labels, miou, unequal / sum(one.numel() for one in labels))
 
 
 def evenly_spaced(items: Sequence[Item], count: int) -> list[Item]:
-    """At most `count` items, the first among them, equally far from each other."""
+    """At most `count` evenly spaced items, including the first one."""
     if len(items) <= count:
         return list(items)
     return [items[index * len(items) // count] for index in range(count)]

@@ -1,1 +1,1 @@
-"""One file per built-in export target, which registers it; adding a target is adding a file."""
+"""Built-in export targets, one per file; a new file adds a target."""

@@ -1,4 +1,4 @@
-"""`.pte`: a graph lowered for ExecuTorch with XNNPACK's kernels, for phones and boards."""
+"""`.pte`: a graph lowered for ExecuTorch with XNNPACK's kernels, for phones and embedded boards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INSTALL = "pixelwise[edge]"
 
 
 def write(network: ExportedNetwork, folder: Path) -> list[Path]:
-    """Lower the graph of `torch.export`."""
+    """Lower the graph of `torch.export` and write the program."""
     partitioners = require("executorch.backends.xnnpack.partition.xnnpack_partitioner", "exporting", INSTALL)
     lowering = require("executorch.exir", "exporting to executorch", INSTALL)
     lowered = lowering.to_edge_transform_and_lower(network.program(), partitioner=[partitioners.XnnpackPartitioner()])
@@ -25,11 +25,11 @@ def write(network: ExportedNetwork, folder: Path) -> list[Path]:
 
 
 def open_engine(file: Path, threads: int | None) -> Engine:
-    """Load the program; the runtime chooses its threads itself."""
+    """Load the program; the runtime chooses its number of threads itself and ignores `threads`."""
     runtime = require("executorch.runtime", "running an ExecuTorch file", INSTALL)
     import torch
 
-    # The method dies with its program.
+    # The program must be kept alive as long as its method is in use.
     program = runtime.Runtime.get().load_program(file)
     method = program.load_method("forward")
     return lambda images: method.execute([torch.from_numpy(images)])[0].numpy()
@@ -39,13 +39,13 @@ TARGET = register_target(
     Target(
         name="executorch",
         label="ExecuTorch",
-        summary="ExecuTorch, on phones and boards",
+        summary="ExecuTorch, on phones and embedded boards",
         suffixes=(".pte",),
         write=write,
         open=open_engine,
         packages=("executorch.exir",),
         install=INSTALL,
-        # It plans its memory beforehand.
+        # ExecuTorch plans its memory ahead of time.
         any_size=False,
         schemes=("xnnpack-8bit",),
         marker="D",

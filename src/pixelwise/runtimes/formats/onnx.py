@@ -1,4 +1,4 @@
-"""`.onnx`: the graph of `torch.export` in ONNX's operators, run by ONNX Runtime and by most other runtimes."""
+"""`.onnx`: the graph of `torch.export` as ONNX operators, for ONNX Runtime and most other runtimes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OPSET = 20
 
 
 def write(network: ExportedNetwork, folder: Path) -> list[Path]:
-    """Translate the graph of `torch.export`."""
+    """Translate the graph of `torch.export` to ONNX and write it."""
     import torch
 
     onnx = require("onnx", "exporting to onnx")
@@ -30,7 +30,7 @@ def write(network: ExportedNetwork, folder: Path) -> list[Path]:
         verbose=False,
     )
     if exported is None:
-        raise AssertionError("torch.onnx.export gives a program unless it is given a file")
+        raise AssertionError("torch.onnx.export returns a program unless it is given a file")
     proto = exported.model_proto
     _forget_origin(proto)
     if network.options.dynamic:
@@ -46,7 +46,7 @@ def open_engine(file: Path, threads: int | None) -> Engine:
     runtime = require("onnxruntime", "running an ONNX file")
     options = runtime.SessionOptions()
     options.log_severity_level = 3
-    # The runtime itself heeds neither an affinity mask nor a container's quota.
+    # The runtime itself respects neither an affinity mask nor a container's CPU quota.
     if (limited := threads or core_limit()) is not None:
         options.intra_op_num_threads = limited
     session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
@@ -55,7 +55,7 @@ def open_engine(file: Path, threads: int | None) -> Engine:
 
 
 def _forget_origin(proto: Any) -> None:
-    """Remove what the exporter noted about the source: stack traces with the paths of this machine."""
+    """Remove the exporter's records of the source code: stack traces with paths of this machine."""
     del proto.metadata_props[:]
     proto.doc_string = ""
     graphs = [proto.graph, *proto.functions]
@@ -76,7 +76,7 @@ def _forget_origin(proto: Any) -> None:
 
 
 def _name_dimensions(proto: Any, uint8_input: bool) -> None:
-    """Readable names for the sizes that are open; tracing gives them numbers."""
+    """Give dynamic dimensions readable names instead of the numbered ones from tracing."""
     places = {0: "batch", 1: "height", 2: "width"} if uint8_input else {0: "batch", 2: "height", 3: "width"}
     dimensions = proto.graph.input[0].type.tensor_type.shape.dim
     named = {dimensions[place].dim_param: name for place, name in places.items()}

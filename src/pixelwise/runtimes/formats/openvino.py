@@ -22,7 +22,7 @@ def write(network: ExportedNetwork, folder: Path) -> list[Path]:
         (source,) = onnx.write(network, Path(between))
         converted = openvino.convert_model(source)
         file = folder / "model.xml"
-        # By default weights would be halved to float16.
+        # By default the weights would be compressed to float16.
         openvino.save_model(converted, file, compress_to_fp16=False)
     return [file, file.with_suffix(".bin")]
 
@@ -33,13 +33,13 @@ def open_engine(file: Path, threads: int | None) -> Engine:
 
     openvino = require("openvino", "running an OpenVINO file")
     core = openvino.Core()
-    # Without the hint, processors with bfloat16 units would compute in it.
+    # Without the hint, processors with bfloat16 units would compute in bfloat16.
     settings: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "f32"}
-    # The runtime itself heeds an affinity mask, but no container's quota.
+    # The runtime itself respects an affinity mask, but not a container's CPU quota.
     if (limited := threads or core_limit()) is not None:
         settings["INFERENCE_NUM_THREADS"] = limited
     compiled = core.compile_model(str(file), "CPU", settings)
-    # The next call overwrites the runtime's own array.
+    # Copied, because the next call overwrites the runtime's own array.
     return lambda images: np.array(compiled(images)[0])
 
 
@@ -47,7 +47,7 @@ TARGET = register_target(
     Target(
         name="openvino",
         label="OpenVINO",
-        summary="OpenVINO, on processors of Intel",
+        summary="OpenVINO, on Intel processors",
         suffixes=(".xml", ".bin"),
         write=write,
         open=open_engine,

@@ -1,4 +1,4 @@
-"""`.pt2`: the graph of `torch.export` itself, run by PyTorch without the code of the network."""
+"""`.pt2`: the graph of `torch.export` itself, run by PyTorch without the network's source code."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def open_engine(file: Path, threads: int | None) -> Engine:
     """Load the graph; it uses PyTorch's threads."""
     import torch
 
-    # The guards describe the example that was traced, oddness of its sizes included, not what the graph can do;
-    # that it is right at other sizes was verified when it was exported.
+    # The guards describe the traced example, even that its sizes are odd or even, not what the graph can do;
+    # the graph was verified at other sizes when it was exported.
     module = torch.export.load(file).module(check_guards=False)
 
     def run(images: np.ndarray) -> np.ndarray:
@@ -47,7 +47,7 @@ TARGET = register_target(
     Target(
         name="torch-export",
         label="torch.export",
-        summary="PyTorch, without the code of the network",
+        summary="PyTorch, without the network's source code",
         suffixes=(".pt2",),
         write=write,
         open=open_engine,

@@ -179,7 +179,8 @@ def test_the_running_average_of_a_training_file_is_taken(hrnet_state: State) -> 
     report = import_weights(model, file, SOURCE)
 
     assert torch.equal(model.state_dict()["head.classifier.weight"], hrnet_state["decoder.last_layer.3.weight"])
-    assert "running average" in str(report)
+    (note,) = report.notes
+    assert "'ema_state_dict'" in note or "'ema'" in note
 
 
 def official(state: State) -> State:
@@ -210,29 +211,36 @@ def test_files_of_the_official_code_are_read_too(ocr_state: State) -> None:
 
 
 def test_weights_of_the_other_head_are_refused(hrnet_state: State) -> None:
-    with pytest.raises(CheckpointError, match="the weights have no OCR head") as error:
+    with pytest.raises(CheckpointError, match=r"OCR head.* ocrnet") as error:
         import_weights(build_model(OCR, CLASSES), hrnet_state, SOURCE)
 
     assert error.value.code == "K402"
+    assert "family hrnet" in error.value.help
 
 
 def test_weights_of_another_variant_are_refused_by_name(hrnet_state: State) -> None:
     with torch.device("meta"):
         model = build_model(HRNetSpec(variant="w18"), CLASSES)
 
-    with pytest.raises(CheckpointError, match="variant w18-small-v1, the model is w18"):
+    with pytest.raises(CheckpointError, match=r"w18-small-v1\W.* w18\n") as error:
         import_weights(model, hrnet_state, SOURCE)
+
+    assert error.value.code == "K402"
+    assert "model.variant=w18-small-v1" in error.value.help
 
 
 def test_other_weights_are_refused() -> None:
-    with pytest.raises(CheckpointError, match=r"not the weights of an HRNet.*backbone\.conv1"):
+    with pytest.raises(CheckpointError, match=r"HRNet.*'encoder\.transition1\.0\.0\.weight'.*backbone\.conv1") as error:
         import_weights(build_model(HRNET, CLASSES), {"backbone.conv1.weight": torch.zeros(1)}, SOURCE)
+
+    assert error.value.code == "K402"
+    assert "`source`" in error.value.help
 
 
 def test_weights_of_a_segformer_of_the_same_source_are_refused_with_the_way_out() -> None:
     state = {"encoder.layers.0.0.projection.weight": torch.zeros(1), "decoder.conv_seg.weight": torch.zeros(1)}
 
-    with pytest.raises(CheckpointError, match="not the weights of an HRNet") as error:
+    with pytest.raises(CheckpointError, match=r"HRNet.*'encoder\.transition1\.0\.0\.weight'") as error:
         import_weights(build_model(HRNET, CLASSES), state, SOURCE)
 
     assert error.value.code == "K402"

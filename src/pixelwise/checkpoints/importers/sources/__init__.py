@@ -1,1 +1,1 @@
-"""What the weights of other systems are called: one file per layout of keys. Importing them does not import torch."""
+"""Key layouts of other systems' weights, one per file. Importing these modules does not import torch."""

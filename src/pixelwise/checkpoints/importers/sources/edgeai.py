@@ -1,6 +1,6 @@
-"""What the weights of TexasInstruments/edgeai-torchvision's pixel2pixel networks are called; facts only.
+"""Key layout of the pixel2pixel networks of TexasInstruments/edgeai-torchvision; facts only, no code.
 
-DeepLabV3Lite, UNetLite and FPNLite, over MobileNetV2 (named as in torchvision) or RegNetX (as in pycls).
+DeepLabV3Lite, UNetLite and FPNLite on MobileNetV2 (keys as in torchvision) or RegNetX (keys as in pycls).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ CLASSIFIER = "decoders.0.pred.1.0.weight"
 CLASS_AXIS = 0
 
 EVIDENCE = {"deeplabv3lite": "decoders.0.aspp.", "unetlite": "decoders.0.unet.", "fpnlite": "decoders.0.fpn."}
-"""Family -> how some of its keys start, and no other family's."""
+"""Family -> key prefix that only this family has."""
 
 _MOBILENETV2_STAGES = (1, 2, 3, 4, 3, 3, 1)
-"""Blocks per stage: torchvision counts blocks through, timm within a stage."""
+"""Blocks per stage: torchvision numbers the blocks consecutively, timm within each stage."""
 _MOBILENETV2_BLOCKS = tuple((stage, block) for stage, count in enumerate(_MOBILENETV2_STAGES) for block in range(count))
 
 _MOBILENETV2 = (
@@ -82,7 +82,7 @@ DECODERS = {
     "deeplabv3lite": (*_aspp(r"decoders\.0\.aspp"), *_pointwise(r"decoders\.0\.shortcut", "shortcut"), *_PREDICTION),
     "unetlite": (
         *_aspp(r"decoders\.0\.rfblock"),
-        # Their lists start with an empty place, for the coarsest scale.
+        # Their lists start with an empty entry, for the coarsest scale.
         *(
             rule
             for n in (1, 2, 3, 4)
@@ -108,10 +108,10 @@ DECODERS = {
 
 @register_importer("edgeai", "deeplabv3lite", "unetlite", "fpnlite")
 def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
-    """How to read `state` into `model`; there is one source.
+    """Rules to load `state` into `model`; `source` is always `edgeai`.
 
     Raises:
-        CheckpointError: K402, the weights are of another family, or their encoder is not the model's.
+        CheckpointError: K402, the weights are of another family or have another encoder than the model.
     """
     spec = cast("DeepLabV3LiteSpec | UNetLiteSpec | FPNLiteSpec", model.spec)
     family = str(spec.__struct_config__.tag)
@@ -121,14 +121,14 @@ def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) 
         what = f"they are of the family {found[0]}" if found else f"no key starts with '{start}'"
         raise refuse_architecture(
             f"these are not the weights of a {family} network of edgeai-torchvision: {what}; "
-            f"the first keys: {', '.join(list(state)[:3]) or 'none at all'}",
+            f"first keys: {', '.join(list(state)[:3]) or 'none'}",
             f"build a model of the family {found[0]}" if found else "name the system that wrote the file with `source`",
         )
     regnet = any(key.startswith("encoder.features.stem.") for key in state)
     if regnet != spec.encoder.startswith("regnetx"):
         theirs = "RegNetX" if regnet else "MobileNetV2"
         raise refuse_architecture(
-            f"the weights are of a {theirs} encoder, the model has {spec.encoder}",
+            f"the weights are of a {theirs} encoder; the model's encoder is '{spec.encoder}'",
             "choose model.encoder accordingly",
         )
     encoder = _REGNETX if regnet else _MOBILENETV2

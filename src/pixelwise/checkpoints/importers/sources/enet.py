@@ -1,7 +1,7 @@
-"""What the weights of davidtvs/PyTorch-ENet are called and how its outputs are ordered; facts only.
+"""Key layout of davidtvs/PyTorch-ENet's weights and the order of its outputs; facts only, no code.
 
-Both graphs of the code base are known, see `pixelwise.models.enet`. Files from before 2019-07
-(`out_prelu`, slopes shared between layers) are another network and are refused by their keys.
+Both graphs of the code base are supported, see `pixelwise.models.enet`. Files from before 2019-07
+(`out_prelu`, slopes shared between layers) are of another network and are refused by their keys.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CLASS_AXIS = 1
 """A transposed convolution's weight is (in, out, height, width)."""
 
 UNLABELLED_OUTPUT = {12: 11, 20: 0}
-"""Number of outputs -> which of them is "unlabelled": CamVid's is the last, Cityscapes' the first."""
+"""Number of outputs -> index of "unlabelled": the last for CamVid, the first for Cityscapes."""
 
 _BLOCKS = (
     (r"^initial_block\.main_branch\.", "initial.conv."),
@@ -45,11 +45,11 @@ _PARTS = (
     (r"\.ext_conv3\.1\.", ".expand.norm."),
     (r"\.ext_conv3\.2\.", ".expand.activation."),
     (r"\.out_activation\.", ".activation."),
-    # The transposed convolution stands alone in the middle of an upsampling block.
+    # The middle of an upsampling block is a transposed convolution alone.
     (r"^(stage[45]\.0\.middle)\.0\.", r"\1."),
 )
 _UPSAMPLING_ANY_SIZE = (
-    # The expansion is the second `ext_conv` here, as the transposed convolution has its own names.
+    # The expansion is `ext_conv2` here, because the transposed convolution has its own names.
     (r"^(stage[45]\.0)\.ext_conv2\.", r"\1.ext_conv3."),
     (r"\.ext_tconv1\.", ".middle.conv."),
     (r"\.ext_tconv1_bnorm\.", ".middle.norm."),
@@ -63,16 +63,16 @@ RULES = {
 
 @register_importer("pytorch-enet", "enet")
 def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
-    """How to read `state` into `model`; there is one source.
+    """Rules to load `state` into `model`; `source` is always `pytorch-enet`.
 
     Raises:
-        CheckpointError: K402, one of the two is no ENet, or they are of different graphs.
+        CheckpointError: K402, the weights are not of an ENet, or are of its other graph.
     """
     if not any(key.startswith("initial_block.") for key in state):
-        shown = ", ".join(list(state)[:3]) or "none at all"
+        shown = ", ".join(list(state)[:3]) or "none"
         raise refuse_architecture(
             "these are not the weights of a PyTorch-ENet network: no key starts with 'initial_block.'; "
-            f"the first keys: {shown}",
+            f"first keys: {shown}",
             "name the system that wrote the file with `source`",
         )
     spec = cast(ENetSpec, model.spec)
@@ -80,8 +80,8 @@ def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) 
     if graph != spec.graph:
         evidence = "has" if graph == "any-size" else "has no"
         raise refuse_architecture(
-            f"the checkpoint is of the graph '{graph}' (it {evidence} 'upsample4_0.ext_tconv1'), "
-            f"the model of '{spec.graph}'",
+            f"the checkpoint is of the graph '{graph}' (it {evidence} 'upsample4_0.ext_tconv1'); "
+            f"the model is of the graph '{spec.graph}'",
             f"build the model with model.graph={graph}",
         )
     return Conversion(rules=RULES[graph], classifiers=((CLASSIFIER, CLASS_AXIS),), unlabelled_output=UNLABELLED_OUTPUT)

@@ -1,7 +1,7 @@
-"""What the weights of Eromera/erfnet_pytorch are called and how its outputs are ordered; facts only.
+"""Key layout of Eromera/erfnet_pytorch's weights and the order of its outputs; facts only, no code.
 
-A file always has the whole network, also the one that the encoder's own training writes: into a model of
-the encoder alone its part is read.
+A file always holds the whole network, even if it was written by the training of the encoder alone; a model of
+the encoder alone (`model.part=encoder`) loads only the encoder's part.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RULES = (
 """(pattern, replacement) pairs; each key passes through all of them, in this order."""
 
 UNLABELLED_OUTPUT = {20: 19}
-"""Number of outputs -> which of them is "void": Cityscapes' last."""
+"""Number of outputs -> index of "void": the last for Cityscapes."""
 
 # The weight of a transposed convolution is (in, out, height, width).
 _DECODER = (("decoder.output_conv.weight", 1), ("decoder.output_conv.bias", 0))
@@ -40,16 +40,15 @@ _ENCODER = (("encoder.output_conv.weight", 0), ("encoder.output_conv.bias", 0))
 
 @register_importer("erfnet-pytorch", "erfnet")
 def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
-    """How to read `state` into `model`; there is one source.
+    """Rules to load `state` into `model`; `source` is always `erfnet-pytorch`.
 
     Raises:
-        CheckpointError: K402, the weights are of no ERFNet, or of the encoder that classifies ImageNet.
+        CheckpointError: K402, the weights are not of an ERFNet, or are of its encoder alone and the model is not.
     """
     if not any(key.startswith("encoder.initial_block.") for key in state):
-        shown = ", ".join(list(state)[:3]) or "none at all"
+        shown = ", ".join(list(state)[:3]) or "none"
         raise refuse_architecture(
-            "these are not the weights of an ERFNet: no key starts with 'encoder.initial_block.'; "
-            f"the first keys: {shown}",
+            f"these are not the weights of an ERFNet: no key starts with 'encoder.initial_block.'; first keys: {shown}",
             "name the system that wrote the file with `source`",
         )
     if cast(ERFNetSpec, model.spec).part == "encoder":
@@ -57,17 +56,17 @@ def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) 
             rules=RULES,
             classifiers=_ENCODER,
             unlabelled_output=UNLABELLED_OUTPUT,
-            left_out=((r"decoder\..*", "the decoder, as the model is the encoder alone"),),
+            left_out=((r"decoder\..*", "the decoder, because the model is the encoder alone"),),
         )
     if "decoder.output_conv.weight" not in state:
         raise refuse_architecture(
-            "the weights are of ERFNet's encoder alone, or of the one that classifies ImageNet; the model is whole",
+            "the weights are of ERFNet's encoder alone, or of the one trained on ImageNet; the model has a decoder",
             "build the model with model.part=encoder",
         )
     return Conversion(
         rules=RULES,
         classifiers=(*_DECODER, *_ENCODER),
         unlabelled_output=UNLABELLED_OUTPUT,
-        # Whoever only predicts may have thrown it away.
+        # A file meant for prediction alone may lack it.
         optional=("encoder.classifier.",),
     )

@@ -1,7 +1,7 @@
-"""What the weights of United Perception's HRNet and OCR networks are called; facts only.
+"""Key layout of United Perception's HRNet and OCR networks; facts only, no code.
 
 Files of HRNet-Semantic-Segmentation, whose graph is the same, are read as well: there the encoder and the
-head have no prefix (or `model.` before everything), and some normalisations are wrapped with their ReLU.
+head have no prefix (or `model.` before every key), and some normalisations are wrapped with their ReLU.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _OFFICIAL = (
     (r"^model\.", ""),
     (r"^((?:conv|bn)[12]|layer1|transition\d|stage\d)\.", r"encoder.\1."),
     (r"^(last_layer|aux_head|conv3x3_ocr|ocr_distri_head|cls_head)\.", r"decoder.\1."),
-    # The second convolution follows a wrapped normalisation and ReLU there, so it is counted one lower.
+    # The second convolution follows a wrapped normalisation and ReLU there, so its index is one lower.
     (r"\.(f_pixel|f_object)\.3\.0\.", r".\1.4."),
     (r"\.(f_pixel|f_object)\.2\.", r".\1.3."),
     (r"\.(f_pixel|f_object|f_down|f_up|conv_bn_dropout)\.1\.0\.", r".\1.1."),
@@ -40,7 +40,7 @@ _OCR = (
     (r"^attention\.f_object\.", "attention.key."),
     (r"^attention\.f_down\.", "attention.value."),
     (r"^attention\.f_up\.", "attention.output."),
-    # Two convolutions in a row, then those that stand alone.
+    # First the pairs of consecutive convolutions, then the single ones.
     (r"^attention\.(query|key)\.0\.", r"attention.\1.0.conv."),
     (r"^attention\.(query|key)\.1\.", r"attention.\1.0.norm."),
     (r"^attention\.(query|key)\.3\.", r"attention.\1.1.conv."),
@@ -49,23 +49,23 @@ _OCR = (
     (r"^(pixels|fusion|attention\.value|attention\.output)\.1\.", r"\1.norm."),
 )
 RULES = _OFFICIAL + _HEADS + _OCR
-"""(pattern, replacement) pairs; each key passes through all of them, in this order. The encoder's keys are ours."""
+"""(pattern, replacement) pairs; each key passes through all of them, in this order. The encoder's keys are the same."""
 
 _CLASSIFIERS = {"hrnet": ("last_layer.3",), "ocrnet": ("cls_head", "aux_head.3")}
-"""Family -> names of the classifiers in the head, the main one first."""
+"""Family -> names of the classifiers in the head, main classifier first."""
 
 _SEGFORMER_EVIDENCE = "encoder.layers."
-"""How the keys of United Perception's SegFormers start, whose source is the same."""
+"""Key prefix of United Perception's SegFormers, which have the same source."""
 
 _LEFT_OUT = ((r"(model\.)?loss\..*", "the weights of the loss"),)
 
 
 @register_importer("united-perception", "hrnet", "ocrnet")
 def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
-    """How to read `state` into `model`; there is one source.
+    """Rules to load `state` into `model`; `source` is always `united-perception`.
 
     Raises:
-        CheckpointError: K402, the weights are of no HRNet, of the other head, or of another variant.
+        CheckpointError: K402, the weights are not of an HRNet, or have the other head or another variant.
     """
     spec = cast("HRNetSpec | OCRNetSpec", model.spec)
     family = "ocrnet" if isinstance(spec, OCRNetSpec) else "hrnet"
@@ -73,14 +73,14 @@ def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) 
     theirs = "ocrnet" if f"{head}cls_head.weight" in state else "hrnet"
     if theirs != family:
         raise refuse_architecture(
-            f"the weights have {'an OCR head' if theirs == 'ocrnet' else 'no OCR head'}, "
+            f"the weights have {'an OCR head' if theirs == 'ocrnet' else 'no OCR head'}; "
             f"the model is of the family {family}",
             f"build the model from a recipe of the family {theirs}",
         )
     variant = _variant(state, encoder)
     if variant is not None and variant != spec.variant:
         raise refuse_architecture(
-            f"the weights are of HRNet's variant {variant}, the model is {spec.variant}",
+            f"the weights are of HRNet's variant {variant}; the model is {spec.variant}",
             f"build the model with model.variant={variant}",
         )
     return Conversion(
@@ -91,7 +91,7 @@ def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) 
 
 
 def _prefixes(state: Mapping[str, Any]) -> tuple[str, str]:
-    """What stands before the names of the encoder and of the head."""
+    """Key prefixes of the encoder and the head."""
     for encoder, head in (("encoder.", "decoder."), ("", ""), ("model.", "model.")):
         if f"{encoder}transition1.0.0.weight" in state:
             return encoder, head
@@ -99,15 +99,15 @@ def _prefixes(state: Mapping[str, Any]) -> tuple[str, str]:
         help = "the keys are those of a SegFormer: build the model from a recipe of the family segformer"
     else:
         help = "name the system that wrote the file with `source`"
-    shown = ", ".join(list(state)[:3]) or "none at all"
+    shown = ", ".join(list(state)[:3]) or "none"
     raise refuse_architecture(
-        f"these are not the weights of an HRNet: no key is 'encoder.transition1.0.0.weight'; the first keys: {shown}",
+        f"these are not the weights of an HRNet: no key is 'encoder.transition1.0.0.weight'; first keys: {shown}",
         help,
     )
 
 
 def _variant(state: Mapping[str, Any], encoder: str) -> str | None:
-    """The variant of that width and those numbers of bottlenecks and exchanges; None: not one that is known."""
+    """The variant with the width and numbers of bottlenecks and exchanges of the weights; None if it is unknown."""
     from pixelwise.backbones.hrnet import VARIANTS
 
     width = len(state[f"{encoder}transition1.0.0.weight"])
@@ -120,7 +120,7 @@ def _variant(state: Mapping[str, Any], encoder: str) -> str | None:
 
 
 def _count(state: Mapping[str, Any], key: str) -> int:
-    """How many keys there are with 0, 1, 2, ... at the place of the braces."""
+    """Number of consecutive keys in `state` with 0, 1, 2, ... in place of the braces."""
     number = 0
     while key.format(number) in state:
         number += 1

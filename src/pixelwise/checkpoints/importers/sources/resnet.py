@@ -1,8 +1,8 @@
-"""What sssegmentation and mmsegmentation call the weights of FCN and PSPNet on a ResNet; facts only.
+"""Key layouts of FCN and PSPNet on a ResNet in sssegmentation and mmsegmentation; facts only, no code.
 
-Both have the ResNet with a stem of three 3x3 convolutions, `resnet50c` or `resnet101c` here. The
+Both use the ResNet with a stem of three 3x3 convolutions, `resnet50c` or `resnet101c` here. The
 output stride leaves no trace in the weights: a file of stride 16 loads into a model of stride 8.
-mmsegmentation's auxiliary head has 256 channels; in a model with 512 it keeps its initial weights.
+mmsegmentation's auxiliary head has 256 channels; in a model with 512 the head keeps its initial weights.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 Rules = tuple[tuple[str, str], ...]
 
 STAGE = 3
-"""The stage whose depth tells ResNets apart."""
+"""The stage whose depth distinguishes the ResNets."""
 
 _ENCODERS = {"sssegmentation": "backbone_net", "mmsegmentation": "backbone"}
-"""Source -> what it calls the encoder."""
+"""Source -> its name for the encoder."""
 
 _AUXILIARY: dict[str, Rules] = {
     "sssegmentation": (
@@ -62,10 +62,10 @@ _PSPNET_POOLING = {"sssegmentation": "ppm_net.", "mmsegmentation": "decode_head.
 @register_importer("sssegmentation", "fcn", "pspnet")
 @register_importer("mmsegmentation", "pspnet", swaps_average=True)
 def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
-    """How to read `state` of `source`, `sssegmentation` or `mmsegmentation`, into `model`.
+    """Rules to load `state` of `source`, `sssegmentation` or `mmsegmentation`, into `model`.
 
     Raises:
-        CheckpointError: K402, the weights are of another head or encoder than the model's.
+        CheckpointError: K402, the weights have another head or encoder than the model.
     """
     _check_head(source, model, state)
     _check_encoder(source, model, state)
@@ -82,7 +82,7 @@ def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) 
 
 
 def _encoder(theirs: str) -> Rules:
-    """The stem's sequence counts three convolutions; the normalisation of the last one is outside of ours."""
+    """Rules for the encoder: their stem includes all three normalisations; timm keeps the last one outside the stem."""
     return (
         (rf"^{theirs}\.stem\.([0134])\.", r"encoder.network.conv1.\1."),
         (rf"^{theirs}\.stem\.6\.", "encoder.network.conv1.6."),
@@ -92,7 +92,7 @@ def _encoder(theirs: str) -> Rules:
 
 
 def _fcn(convolutions: int) -> tuple[str, Rules]:
-    """Their sequence: convolution, normalisation and ReLU each, dropout, classifier."""
+    """Name of the classifier and rules for the head: n times convolution, normalisation, ReLU; dropout; classifier."""
     rules = []
     for index in range(convolutions):
         rules.append((rf"^decoder\.{3 * index}\.", f"head.convs.{index}.conv."))
@@ -104,18 +104,17 @@ def _fcn(convolutions: int) -> tuple[str, Rules]:
 def _check_head(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> None:
     encoder = f"{_ENCODERS[source]}."
     if not any(key.startswith(encoder) for key in state):
-        shown = ", ".join(list(state)[:3]) or "none at all"
+        shown = ", ".join(list(state)[:3]) or "none"
         raise refuse_architecture(
-            f"these are not the weights of an {source} network: no key starts with '{encoder}'; "
-            f"the first keys: {shown}",
+            f"these are not the weights of an {source} network: no key starts with '{encoder}'; first keys: {shown}",
             "name the system that wrote the file with `source`",
         )
     pooled = any(key.startswith(_PSPNET_POOLING[source]) for key in state)
     if pooled != isinstance(model.spec, PSPNetSpec):
-        theirs, ours = ("a PSPNet", "an FCN") if pooled else ("no PSPNet", "a PSPNet")
+        theirs, ours = ("a PSPNet", "an FCN") if pooled else ("not a PSPNet", "a PSPNet")
         evidence = "has" if pooled else "has no"
         raise refuse_architecture(
-            f"the checkpoint is of {theirs} (it {evidence} '{_PSPNET_POOLING[source]}'), the model is {ours}",
+            f"the checkpoint is {theirs} (it {evidence} '{_PSPNET_POOLING[source]}'); the model is {ours}",
             f"build the model from a recipe of the family {'pspnet' if pooled else 'fcn'}",
         )
 
@@ -125,13 +124,13 @@ def _check_encoder(source: str, model: SegmentationModel, state: Mapping[str, An
     stem = f"{_ENCODERS[source]}.stem.0.weight"
     if stem not in state:
         raise refuse_architecture(
-            f"the checkpoint's encoder is no ResNet with a stem of three convolutions: it has no '{stem}'",
-            f"of {source}, only networks on such a ResNet are read",
+            f"the checkpoint's encoder is not a ResNet with a stem of three convolutions: it has no '{stem}'",
+            f"only {source} networks on such a ResNet can be imported",
         )
     ours = model.state_dict()
     if "encoder.network.conv1.6.weight" not in ours:
         raise refuse_architecture(
-            f"the checkpoint's encoder is a ResNet with a stem of three convolutions, the model's is '{encoder}'",
+            f"the checkpoint's encoder is a ResNet with a stem of three convolutions; the model's is '{encoder}'",
             "build the model with model.encoder=resnet50c or resnet101c",
         )
     check_depth(f"{_ENCODERS[source]}.", state, encoder, ours)
@@ -141,10 +140,10 @@ def check_depth(prefix: str, theirs: Mapping[str, Any], encoder: str, ours: Mapp
     """Refuse a ResNet of another depth.
 
     Args:
-        prefix: Of the encoder in `theirs`.
-        theirs: Their weights.
+        prefix: Key prefix of the encoder in `theirs`.
+        theirs: Source weights.
         encoder: Name of the model's encoder, a ResNet of timm.
-        ours: The model's weights.
+        ours: The model's state dict.
 
     Raises:
         CheckpointError: K402, the third stages have different numbers of blocks.
@@ -154,7 +153,7 @@ def check_depth(prefix: str, theirs: Mapping[str, Any], encoder: str, ours: Mapp
     if found != expected:
         raise refuse_architecture(
             f"the third stage of the checkpoint's ResNet has {found} blocks, that of '{encoder}' {expected}",
-            "a ResNet-50 has 6, a ResNet-101 23; set model.encoder accordingly",
+            "a ResNet-50 has 6 blocks there, a ResNet-101 23; set model.encoder accordingly",
         )
 
 

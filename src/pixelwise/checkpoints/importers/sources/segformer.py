@@ -1,7 +1,7 @@
-"""What the weights of SegFormers are called in three systems; facts only.
+"""Key layouts of SegFormers in three systems; facts only, no code.
 
-`united-perception` and `mmsegmentation` have the head "convolution" and the same names below another
-prefix; `huggingface` (transformers' `SegformerForSemanticSegmentation`) has the head "mlp", and two
+`united-perception` and `mmsegmentation` have the head "convolution" and the same names below different
+prefixes; `huggingface` (transformers' `SegformerForSemanticSegmentation`) has the head "mlp" and two
 generations of names: those of the published files, and those of transformers 5 in memory.
 """
 
@@ -42,7 +42,7 @@ _OPENMMLAB_RULES = (
     (r"^(?:decoder|decode_head)\.conv_seg\.", "head.classifier."),
 )
 _OPENMMLAB_TENSORS = (
-    # nn.MultiheadAttention's one matrix: query, key, value.
+    # nn.MultiheadAttention keeps query, key and value in one matrix.
     Split(
         pattern=r"(.+)\.attn\.attn\.in_proj_(weight|bias)",
         parts=((r"\1.attention.query.\2", 1), (r"\1.attention.key_value.\2", 2)),
@@ -92,7 +92,7 @@ _HUGGINGFACE_TENSORS = (
         others=(r"\1.value.\2",),
         key=r"\1.key_value.\2",
     ),
-    # The scales are joined from coarse to fine there, from fine to coarse here.
+    # There the scales are concatenated from coarse to fine, here from fine to coarse.
     Regroup(pattern=r"decode_head\.linear_fuse\.weight", order=(3, 2, 1, 0)),
 )
 
@@ -101,14 +101,14 @@ CLASSIFIERS = {
     "mmsegmentation": "decode_head.conv_seg",
     "huggingface": "decode_head.classifier",
 }
-"""Source -> name of the last layer, whose outputs are the classes, in order."""
+"""Source -> name of the classifier; its outputs are the classes, in order."""
 
 PREFIXES = {
     "united-perception": ("encoder.layers.", "decoder."),
     "mmsegmentation": ("backbone.layers.", "decode_head."),
     "huggingface": ("segformer.", "decode_head."),
 }
-"""Source -> what the keys of encoder and head start with."""
+"""Source -> key prefixes of the encoder and the head."""
 
 HEADS = {"united-perception": "convolution", "mmsegmentation": "convolution", "huggingface": "mlp"}
 """Source -> `SegFormerSpec.head` of its networks."""
@@ -130,11 +130,11 @@ _HRNET_EVIDENCE = "encoder.transition1.0.0.weight"
 @register_importer("mmsegmentation", "segformer", swaps_average=True)
 @register_importer("huggingface", "segformer")
 def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
-    """How to read `state` into `model`.
+    """Rules to load `state` into `model`.
 
     Raises:
-        CheckpointError: K402, the weights are of no SegFormer of that source, or of one with another
-            encoder, or the model has the other head.
+        CheckpointError: K402, the weights are not of a SegFormer of that source, or have another
+            encoder or head than the model.
     """
     spec = model.spec
     if not isinstance(spec, SegFormerSpec):
@@ -142,8 +142,8 @@ def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) 
     _check_source(source, state)
     if spec.head != HEADS[source]:
         raise refuse_architecture(
-            f"weights of {source} have the head '{HEADS[source]}' of SegFormer; the model has the head '{spec.head}', "
-            "which is another network behind the encoder",
+            f"SegFormers of {source} have the head '{HEADS[source]}'; the model has the head '{spec.head}', "
+            "which has other layers",
             f"build the model with model.head={HEADS[source]}",
         )
     _check_encoder(source, spec, state)
@@ -151,7 +151,7 @@ def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) 
     width = getattr(state.get(f"{classifier}.weight"), "shape", (0, spec.channels))[1]
     if width != spec.channels:
         raise refuse_architecture(
-            f"the head of the weights has {width} channels, the model's {spec.channels}",
+            f"the head of the weights has {width} channels, the model's head {spec.channels}",
             f"build the model with model.channels={width}",
         )
     huggingface = source == "huggingface"
@@ -163,7 +163,7 @@ def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) 
 
 
 def encoder_conversion() -> Conversion:
-    """How to read the encoder out of a SegFormer of Hugging Face, classification networks included."""
+    """Rules to read the encoder of a Hugging Face SegFormer, including classification networks."""
     return Conversion(rules=_HUGGINGFACE_RULES, classifiers=(), tensors=_HUGGINGFACE_TENSORS)
 
 
@@ -182,10 +182,9 @@ def _check_source(source: str, state: Mapping[str, Any]) -> None:
         help = "the keys are those of an HRNet: build the model from a recipe of the family hrnet or ocrnet"
     else:
         help = "name the system that wrote the file with `source`"
-    shown = ", ".join(list(state)[:3]) or "none at all"
+    shown = ", ".join(list(state)[:3]) or "none"
     raise refuse_architecture(
-        f"these are not the weights of a SegFormer of {source}: no key starts with '{missing[0]}'; "
-        f"the first keys: {shown}",
+        f"these are not the weights of a SegFormer of {source}: no key starts with '{missing[0]}'; first keys: {shown}",
         help,
     )
 
@@ -195,8 +194,8 @@ def _check_encoder(source: str, spec: SegFormerSpec, state: Mapping[str, Any]) -
 
     if spec.encoder not in VARIANTS:
         raise refuse_architecture(
-            f"weights of {source} are of a SegFormer with a MiT encoder; the model's encoder is '{spec.encoder}'",
-            "build the model with model.encoder=mit_b0, or the one of mit_b1 .. mit_b5 that the file is of",
+            f"SegFormers of {source} have a MiT encoder; the model's encoder is '{spec.encoder}'",
+            "build the model with the file's encoder: model.encoder=mit_b0 .. mit_b5",
         )
     theirs = _variant(state)
     if theirs is not None and theirs != spec.encoder:
@@ -207,7 +206,7 @@ def _check_encoder(source: str, spec: SegFormerSpec, state: Mapping[str, Any]) -
 
 
 def _variant(state: Mapping[str, Any]) -> str | None:
-    """Which MiT the weights are of, by the blocks per stage and the first width; None: of none of ours."""
+    """Name of the MiT encoder with the weights' blocks per stage and first width; None if there is none."""
     from pixelwise.backbones.mit import VARIANTS
 
     blocks: set[tuple[int, int]] = set()

@@ -1,8 +1,8 @@
-"""What torchvision calls the weights of its segmentation networks; facts only.
+"""Key layout of torchvision's segmentation networks; facts only, no code.
 
-Its networks are FCN and DeepLabV3 on a ResNet of output stride 8, and DeepLabV3 and LR-ASPP on its
+The networks are FCN and DeepLabV3 on a ResNet of output stride 8, and DeepLabV3 and LR-ASPP on its
 dilated MobileNetV3-Large. The output stride and the atrous rates leave no trace in the weights, so
-the model must have torchvision's: others would compute something else from the same numbers.
+the model must have torchvision's: with other values the same weights would give other results.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MOBILENET_STEM = "backbone.0.0.weight"
 _ENCODER = "encoder.network."
 
 _HEADS = {"deeplabv3": "classifier.0.project.", "lraspp": "classifier.cbr.", "fcn": "classifier.0.weight"}
-"""Family -> a key, or how it begins, that only this family has."""
+"""Family -> a key or key prefix that only this family has."""
 
 _HEAD_RULES: dict[str, Rules] = {
     "fcn": (
@@ -39,7 +39,7 @@ _HEAD_RULES: dict[str, Rules] = {
         (r"^classifier\.4\.", "head.classifier."),
     ),
     "deeplabv3": (
-        # The last branch, that of the mean, begins with the pooling: its members count from 1.
+        # The last branch (global mean) begins with the pooling, so its layers are numbered from 1.
         (rf"^classifier\.0\.convs\.{len(RATES) + 1}\.1\.", "aspp.pooled.conv."),
         (rf"^classifier\.0\.convs\.{len(RATES) + 1}\.2\.", "aspp.pooled.norm."),
         (r"^classifier\.0\.convs\.(\d)\.0\.", r"aspp.branches.\1.conv."),
@@ -71,10 +71,10 @@ _AUXILIARY = (
 
 @register_importer("torchvision", "fcn", "deeplabv3", "lraspp")
 def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
-    """How to read `state` into `model`; there is one source.
+    """Rules to load `state` into `model`; `source` is always `torchvision`.
 
     Raises:
-        CheckpointError: K402, the weights are of another head or encoder than the model's, or the
+        CheckpointError: K402, the weights have another head or encoder than the model, or the
             model has another output stride or other rates than torchvision's networks.
     """
     spec = cast("FCNSpec | DeepLabV3Spec | LRASPPSpec", model.spec)
@@ -82,7 +82,7 @@ def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) 
     _check_head(family, state)
     if isinstance(spec, DeepLabV3Spec) and spec.rates != RATES:
         raise refuse_architecture(
-            f"torchvision's DeepLabV3 has the rates {list(RATES)}, the model {list(spec.rates)}",
+            f"torchvision's DeepLabV3 has the atrous rates {list(RATES)}, the model {list(spec.rates)}",
             f"build the model with 'model.rates={list(RATES)}'",
         )
     encoder = _resnet(model, spec.encoder, state) if _RESNET_STEM in state else _mobilenet(spec.encoder, state)
@@ -96,15 +96,15 @@ def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) 
 def _check_head(family: str, state: Mapping[str, Any]) -> None:
     found = [name for name, start in _HEADS.items() if any(key.startswith(start) for key in state)]
     if not found:
-        shown = ", ".join(list(state)[:3]) or "none at all"
+        shown = ", ".join(list(state)[:3]) or "none"
         raise refuse_architecture(
-            "these are not the weights of a segmentation network of torchvision: no key starts with "
-            f"{' or '.join(_HEADS.values())}; the first keys: {shown}",
+            "these are not the weights of a torchvision segmentation network: no key starts with "
+            f"{' or '.join(_HEADS.values())}; first keys: {shown}",
             "name the system that wrote the file with `source`",
         )
     if family not in found:
         raise refuse_architecture(
-            f"the checkpoint is of the family {found[0]} (it has '{_HEADS[found[0]]}'), the model of {family}",
+            f"the checkpoint is of the family {found[0]} (it has '{_HEADS[found[0]]}'); the model is of {family}",
             f"build the model from a recipe of the family {found[0]}",
         )
 
@@ -113,14 +113,14 @@ def _resnet(model: SegmentationModel, encoder: str, state: Mapping[str, Any]) ->
     ours = model.state_dict()
     if f"{_ENCODER}conv1.weight" not in ours:
         raise refuse_architecture(
-            f"the checkpoint's encoder is a ResNet, the model's is '{encoder}'",
+            f"the checkpoint's encoder is a ResNet; the model's is '{encoder}'",
             "build the model with model.encoder=resnet50",
         )
     check_depth("backbone.", state, encoder, ours)
     stride = cast("Encoder", model.encoder).strides[-1]
     if stride != RESNET_STRIDE:
         raise refuse_architecture(
-            f"torchvision's ResNets have output stride {RESNET_STRIDE}, the model's {stride}",
+            f"torchvision's ResNets have output stride {RESNET_STRIDE}, the model's encoder {stride}",
             f"build the model with model.output_stride={RESNET_STRIDE}",
         )
     return ((r"^backbone\.", _ENCODER),)
@@ -131,20 +131,24 @@ def _mobilenet(encoder: str, state: Mapping[str, Any]) -> Rules:
         raise refuse_architecture(
             f"the checkpoint's encoder is neither a ResNet nor a MobileNetV3: it has no '{_RESNET_STEM}' and no "
             f"'{_MOBILENET_STEM}'",
-            "of torchvision, only the networks on these two are read",
+            "only torchvision networks on these two encoders can be imported",
         )
     from pixelwise.backbones.mobilenetv3 import NAME
 
     if encoder != NAME:
         raise refuse_architecture(
-            f"the checkpoint's encoder is torchvision's dilated MobileNetV3-Large, the model's is '{encoder}'",
+            f"the checkpoint's encoder is torchvision's dilated MobileNetV3-Large; the model's is '{encoder}'",
             f"build the model with model.encoder={NAME}",
         )
     return _mobilenet_rules()
 
 
 def _mobilenet_rules() -> Rules:
-    """Theirs count layers: 0 is the stem, 1 to 15 are blocks, 16 is a convolution; timm counts in stages."""
+    """Rules for MobileNetV3.
+
+    torchvision numbers the layers: 0 is the stem, 1 to 15 are blocks, 16 is a convolution. timm numbers the stages
+    and the blocks within each.
+    """
     from pixelwise.backbones.mobilenetv3 import DEPTHS
 
     places = [f"{stage}.{block}" for stage, depth in enumerate(DEPTHS) for block in range(depth)]
@@ -156,8 +160,8 @@ def _mobilenet_rules() -> Rules:
         (rf"^backbone\.{len(places)}\.1\.", f"{_ENCODER}blocks.{last}.bn1."),
         *((rf"^backbone\.{index}\.block\.", f"{_ENCODER}blocks.{place}:") for index, place in enumerate(blocks, 1)),
     ]
-    # The first block does not expand; in the others, what follows the depthwise convolution is the
-    # projection or, before it, squeeze and excitation.
+    # The first block has no expansion; in the others the depthwise convolution is followed by the
+    # projection, in some with a squeeze-and-excitation layer in between.
     parts = [
         (r"(\.0\.0):0\.0\.", r"\1.conv_dw."),
         (r"(\.0\.0):0\.1\.", r"\1.bn1."),
