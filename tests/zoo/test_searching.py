@@ -15,7 +15,8 @@ from pixelwise.zoo.searching import check_values, explain_nothing, select, sort
 
 
 @pytest.mark.parametrize(
-    ("query", "nearest"), [("dataset=cityscape", "cityscapes"), ("encoder!=resnet51", "resnet50"), ("family=fcm", "fcn")]
+    ("query", "nearest"),
+    [("dataset=cityscape", "cityscapes"), ("encoder!=resnet51", "resnet50"), ("family=fcm", "fcn")],
 )
 def test_a_value_that_no_recipe_has_gets_near_misses(query, nearest):
     with pytest.raises(RecipeError) as caught:
@@ -40,7 +41,7 @@ def test_results_sort_by_any_field():
     assert sort(CANDIDATES, "measured")[0].recipe.name == "small-enet-qat"
     assert sort(CANDIDATES, "name")[0].recipe.name == "large-fcn"
     assert sort(CANDIDATES, "input")[-1].recipe.name == "large-fcn"
-    with pytest.raises(RecipeError, match="'gmac'.*'gmacs'") as caught:
+    with pytest.raises(RecipeError, match=r"'gmac'.*'gmacs'") as caught:
         sort([], "gmac")
     assert caught.value.code == "R208"
 

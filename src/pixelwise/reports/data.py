@@ -61,11 +61,7 @@ def print_written_data(written: WrittenData) -> None:
 
 
 def print_statistics(measured: Statistics, *, as_json: bool) -> None:
-    """Print the statistics of a data set.
-
-    Args:
-        as_json: Print one JSON document instead of tables.
-    """
+    """Print the statistics of a data set, as tables or as JSON."""
     if as_json:
         sys.stdout.write(json_text(measured.to_plain()))
         return

@@ -11,12 +11,7 @@ from pixelwise.storage import json_text, printable
 
 
 def show_summary(summary: PredictSummary, output: Path, *, as_json: bool = False) -> None:
-    """Print how many images were predicted, and where the problems of the failed ones are listed.
-
-    Args:
-        output: Folder the masks were written to.
-        as_json: Print the summary as JSON instead.
-    """
+    """Print how many images were predicted and where the failed ones are listed, or the summary as JSON."""
     if as_json:
         sys.stdout.write(json_text(summary))
         return

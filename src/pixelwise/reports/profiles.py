@@ -32,12 +32,7 @@ _WORDS = {
 
 
 def show_profile(name: str, profile: ForwardProfile | TrainingProfile | LatencyTable, *, as_json: bool) -> None:
-    """Print a profile of any kind as lines, as a table, or as JSON.
-
-    Args:
-        name: Name of the network as the user gave it.
-        as_json: Print JSON instead.
-    """
+    """Print a profile of any kind as lines, as a table, or as JSON."""
     if as_json:
         sys.stdout.write(json_text(profile))
     elif isinstance(profile, LatencyTable):
@@ -49,18 +44,14 @@ def show_profile(name: str, profile: ForwardProfile | TrainingProfile | LatencyT
 
 
 def forward_lines(name: str, profile: ForwardProfile) -> list[str]:
-    """Lines for a terminal: parameters, GMACs, latency and memory of a network.
-
-    Args:
-        name: Name of the network as the user gave it.
-    """
+    """Lines for a terminal: parameters, GMACs, latency and memory of a network."""
     counted = profile.complexity
     return [
         f"{printable(name)}, {profile.classes} classes, at {counted.width}x{counted.height}, {profile.runtime}, "
         f"{profile.device}, {threads_text(profile.threads)}",
         f"parameters   {counted.parameters / 1e6:.3f} M",
         f"GMACs        {counted.gmacs:.3f}",
-        f"one image    {profile.median_ms:.1f} ms (median of {profile.runs}), {profile.p90_ms:.1f} ms (90th percentile)",
+        f"one image    {profile.median_ms:.1f} ms (median of {profile.runs}), 90th percentile {profile.p90_ms:.1f} ms",
         f"peak memory  {memory(profile.peak_memory_bytes)}",
     ]
 

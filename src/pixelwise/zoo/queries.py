@@ -217,7 +217,9 @@ def parse_query(query: str) -> tuple[Condition, ...]:
 def _condition(field: str, sign: str, value: str, match: re.Match[str]) -> Condition:
     kind, text = FIELDS[field].kind, "".join(match.groups())
     if sign not in OPERATORS:
-        raise bad_query(f"'{sign}' in '{match[0].strip()}' is not an operator", f"the operators are {' '.join(OPERATORS)}")
+        raise bad_query(
+            f"'{sign}' in '{match[0].strip()}' is not an operator", f"the operators are {' '.join(OPERATORS)}"
+        )
     if sign not in kind.signs:
         help = f"operators of {field}: {' '.join(kind.signs)}"
         raise bad_query(f"'{text}': '{sign}' does not apply to {kind.name}", help)

@@ -21,7 +21,7 @@ from pixelwise.storage import printable
 TOLERATED_POINTS = 1.0
 """A result reproduces the published one if it is at most this many percentage points below it."""
 TRIED_SEEDS = 100
-"""A `result.json` outside a run folder identifies its recipe by hash alone; seeds below this one are tried to match it."""
+"""A result outside a run folder identifies its recipe by hash alone; seeds below this one are tried to match it."""
 DEFAULT_RESULTS = Path("benchmarks/results")
 
 
@@ -76,7 +76,9 @@ def read_results(paths: Iterable[Path]) -> list[Found]:
         files = _result_files(path)
         if not files:
             raise DataError(
-                "D240", f"{printable(path)}: no results in this folder", "give a run folder, or a folder of result files"
+                "D240",
+                f"{printable(path)}: no results in this folder",
+                "give a run folder, or a folder of result files",
             )
         for file in files:
             one = _read(file)

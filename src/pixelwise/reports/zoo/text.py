@@ -16,8 +16,8 @@ from pixelwise.zoo.rows import EXPLANATION, LEGEND, OUR_COLUMNS, ZooClasses, Zoo
 
 TITLE = "Published models, verified"
 INTRODUCTION = (
-    "Five published pages, word for word; beside each row stands what was counted and measured here. Columns in italics "
-    "and lettered footnotes are ours; everything else is the page's own."
+    "Five published pages, word for word; beside each row stands what was counted and measured here. Columns in "
+    "italics and lettered footnotes are ours; everything else is the page's own."
 )
 _ALIGN = {"l": ":--", "c": ":-:", "r": "--:"}
 
