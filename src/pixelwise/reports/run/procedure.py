@@ -88,11 +88,11 @@ def schedule_in_words(schedule: Schedule) -> str:
         start = f"{100 * schedule.warmup_ratio:g} % of the rate" if schedule.warmup_ratio else "0"
         kind = {
             "linear": f"a linear warm-up of {steps} from {start}",
-            "proportional": f"a proportional warm-up of {steps}, at least {start}",
+            "proportional": f"a proportional warm-up of {steps} from at least {start}",
             "exponential": f"an exponential warm-up of {steps} from {start}",
             "constant": f"{steps} at {start}",
         }[schedule.warmup]
-        words += f", after {kind}" + (" (part of the decay)" if schedule.decay_from == "start" else "")
+        words += f", after {kind}" + (" (counted as part of the decay)" if schedule.decay_from == "start" else "")
     return words
 
 
