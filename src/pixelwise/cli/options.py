@@ -1,7 +1,7 @@
 """Command line options from option structs: `takes(ExportOptions)` gives a verb one option per field.
 
 `msgspec.Meta(extra={...})` of a field adjusts its option: `flag` (a name other than the field's), `metavar`, `many`
-(the option may be repeated as well as take a comma-separated list), `hidden`, `none` (the word for None, if None is not
+(the option is repeated instead of taking a comma-separated list), `hidden`, `none` (the word for None, if None is not
 the default) and `names` (a function, as `package.module:name`, that lists the accepted values; called when the help is
 shown).
 """
