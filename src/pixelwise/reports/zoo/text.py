@@ -14,7 +14,7 @@ from pixelwise.storage import json_text
 from pixelwise.zoo.results import Measured
 from pixelwise.zoo.rows import EXPLANATION, LEGEND, OUR_COLUMNS, ZooClasses, ZooPage, ZooRow, ZooTable, our_cells
 
-TITLE = "Published models, verified"
+TITLE = "Published models and their verification"
 INTRODUCTION = (
     "Five published pages, word for word; beside each row stands what was counted and measured here. Columns in "
     "italics and lettered footnotes are ours; everything else is the page's own."
