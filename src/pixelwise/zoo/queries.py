@@ -116,7 +116,7 @@ class Kind(NamedTuple):
     """Type of a field's values: how they are written and compared.
 
     Attributes:
-        name: Name of the type in messages, with its article.
+        name: Name of the type as messages use it, such as `a number`.
         signs: Operators that the type supports.
         read: Parses a written value; raises ValueError.
         compare: (value, operator, wanted value) -> whether the condition is met.

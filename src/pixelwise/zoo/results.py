@@ -30,7 +30,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         source: Name of the result file, or of the run folder.
-        recipe: Recipe of the run, if the result lies in a run folder.
+        recipe: Recipe of the run; None for a file outside a run folder, or if the run's recipe is not the one scored.
     """
 
     result: Result
