@@ -17,7 +17,7 @@ class EveryKind(Options, frozen=True, kw_only=True):
     Attributes:
         target: Export format.
         argmax: Return class ids instead of logits.
-        boundary: Also compute boundary IoU.
+        boundary: Add boundary IoU.
         size: Size that all images are resized to.
         threads: Numbers of threads, separated by commas.
         names: Names that may be repeated or separated by commas.
@@ -105,7 +105,7 @@ def test_an_invalid_value_is_a_usage_error(arguments: list[str]):
 
 def test_help_says_what_the_struct_says():
     shown = " ".join(parse(["--help"]).split())
-    assert "Also compute boundary IoU." in shown
+    assert "Add boundary IoU." in shown
     assert "--json" in shown
 
 
