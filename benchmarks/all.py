@@ -1,11 +1,11 @@
-"""Every speed benchmark, one after the other, and the table and plots of README.md made from what they measured.
+"""Runs every speed benchmark in turn and makes the table and plots of README.md from the results.
 
     python benchmarks/all.py --data CamVid             # all of them: about half an hour on two free cores
     python benchmarks/all.py --data CamVid --only training,starting
-    python benchmarks/all.py --tables                  # measures nothing, only makes table and plots again
+    python benchmarks/all.py --tables                  # measures nothing, only regenerates the table and plots
 
 Needs `pip install 'pixelwise[benchmark]'`. Ratios are between contenders that took turns on one machine in one run;
-the figures beside them are that machine's own.
+absolute figures hold for that machine only.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
 OURS, PEER = "#0072b2", "#999999"
 
 Measured = Mapping[str, Any]
-"""What a benchmark wrote."""
+"""Decoded result file of a benchmark."""
 
 
 class Row(NamedTuple):
     """A line of the table.
 
     Attributes:
-        what: Is measured.
-        against: The peer.
-        aim: What is asked for: at least so many times as fast or, of `seconds`, at most so many.
-        found: Median, least and most.
+        what: Name of the measurement.
+        against: Name of the peer.
+        aim: Target value: a lower bound, or an upper bound if the unit is `s`.
+        found: Median, minimum and maximum.
         unit: `x`, `s` or `%`.
     """
 
@@ -49,11 +49,11 @@ class Row(NamedTuple):
 
     @property
     def reached(self) -> bool:
-        """Whether the median is what is asked for."""
+        """Whether the median meets the target."""
         return self.found[0] <= self.aim if self.unit == "s" else self.found[0] >= self.aim
 
     def words(self) -> tuple[str, str]:
-        """Aim and finding."""
+        """Target and measured value as texts."""
         if self.unit == "s":
             return f"< {self.aim:g} s", "{:.2f} s ({:.2f} to {:.2f})".format(*self.found)
         if self.unit == "%":
@@ -69,11 +69,13 @@ class Bar(NamedTuple):
 
 
 def main() -> int:
-    """Run what is asked for, then make the table and the plots."""
+    """Run the chosen benchmarks, then make the table and the plots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder of CamVid")
-    parser.add_argument("--only", default=",".join(COMMANDS), help=f"some of {', '.join(COMMANDS)}")
-    parser.add_argument("--tables", action="store_true", help="measure nothing")
+    parser.add_argument(
+        "--only", default=",".join(COMMANDS), help=f"benchmarks to run, separated by commas: {', '.join(COMMANDS)}"
+    )
+    parser.add_argument("--tables", action="store_true", help="measure nothing; regenerate the table and the plots")
     options = parser.parse_args()
     chosen = [] if options.tables else options.only.split(",")
     if unknown := sorted(set(chosen) - set(COMMANDS)):
@@ -101,20 +103,24 @@ COMMANDS: dict[str, Callable[[Path], list[str]]] = {
     "steps": lambda data: ["--data", str(data)],
     "int8": lambda data: [],
 }
-"""The benchmarks in the order in which they run, and their arguments."""
+"""Benchmarks in running order, each with a function that gives its arguments."""
 
 
 def write_readme() -> None:
-    """The part of README.md between the marks, and the plots it shows."""
+    """Write the part of README.md between the markers, and the plots it shows."""
     files = {name: RESULTS / f"{name}.json" for name in ROWS}
     found = {name: msgspec.json.decode(path.read_bytes()) for name, path in files.items() if path.is_file()}
-    lines = ["| what | against | aim | measured | |", "|---|---|---|---|---|"]
+    lines = ["| what | against | target | measured | |", "|---|---|---|---|---|"]
     for row in rows(found):
         aim, measured = row.words()
         mark = "reached" if row.reached else "not reached"
         lines.append(f"| {row.what} | {row.against} | {aim} | {measured} | {mark} |")
     machines = sorted({f"{one['machine']['cpu']}, {one['machine']['cores']} cores" for one in found.values()})
-    lines += ["", f"Medians (least to most). Machine: {'; '.join(machines)}; versions are in the files.", ""]
+    lines += [
+        "",
+        f"Medians (minimum to maximum). Machine: {'; '.join(machines)}; the result files give the versions.",
+        "",
+    ]
     PLOTS.mkdir(exist_ok=True)
     for name, title, unit, bars in plots(found):
         draw(PLOTS / f"{name}.svg", title, unit, bars)
@@ -126,18 +132,18 @@ def write_readme() -> None:
 
 
 def rows(found: Mapping[str, Measured]) -> list[Row]:
-    """The lines of what was measured."""
+    """The lines of the table for the results that exist."""
     return [row for name, make in ROWS.items() if name in found for row in make(found[name])]
 
 
 def triple(summary: Mapping[str, float]) -> tuple[float, float, float]:
-    """Of a `measuring.Summary`."""
+    """Median, minimum and maximum of an encoded `measuring.Summary`."""
     return summary["median"], summary["low"], summary["high"]
 
 
 def data_path_rows(measured: Measured) -> list[Row]:
-    """Augmented samples per second of one core."""
-    what = "augmented samples, colours with hue"
+    """Rows for augmented samples per second of one core."""
+    what = "augmented samples, colour jitter with hue"
     times = measured["times_faster_by_cpu_time"]
     return [
         Row(
@@ -153,20 +159,20 @@ def data_path_rows(measured: Measured) -> list[Row]:
 
 
 def evaluation_rows(measured: Measured) -> list[Row]:
-    """From logits to the confusion matrix."""
+    """Rows for evaluation, from logits to the confusion matrix."""
     made = []
     for case in measured["rows"]:
         what = f"logits to confusion matrix, {case['classes']} classes, stride {case['stride']}"
         for peer in ("torchvision", "torchmetrics"):
             made.append(Row(what, peer, 6, tuple(case["contenders"][peer]["times_pixelwise"])))
-        # The peers take the same memory: their logits at full size.
+        # Both peers need the same memory, for logits at full size.
         theirs, ours = (case["contenders"][name]["peak_mib"] for name in ("torchvision", "pixelwise"))
         made.append(Row(f"{what}, memory", "torchvision", 4, (theirs / ours,) * 3))
     return made
 
 
 def training_rows(measured: Measured) -> list[Row]:
-    """Whole loops with their data."""
+    """Rows for complete training loops, data included."""
     aims = {"pixelwise bfloat16": 3, "pixelwise float32": 1.3}
     made = []
     for name, summary in measured["times_faster"].items():
@@ -176,7 +182,7 @@ def training_rows(measured: Measured) -> list[Row]:
 
 
 def starting_rows(measured: Measured) -> list[Row]:
-    """Seconds until something happens."""
+    """Rows for start-up times."""
     aims = {"pixelwise --help": 0.3, "import pixelwise": 0.1}
     return [
         Row(name, "-", aims.get(name, 8), triple(summary), unit="s")
@@ -186,16 +192,16 @@ def starting_rows(measured: Measured) -> list[Row]:
 
 
 def contention_rows(measured: Measured) -> list[Row]:
-    """Training beside other processes, and what that costs where there are none."""
+    """Rows for training with and without competing processes."""
     return [
-        Row(f"training {measured['recipe']}, {place}", "OpenMP's own waiting", aim, tuple(times))
+        Row(f"training {measured['recipe']}, {place}", "default OpenMP waiting", aim, tuple(times))
         for place, aim in (("alone", 0.97), ("beside 2 busy loops", 5))
         for times in [measured["beside"][place.removeprefix("beside ")]["pixelwise"]["times_spinning"]]
     ]
 
 
 def steps_rows(measured: Measured) -> list[Row]:
-    """Training on a GPU; what was measured on a CPU has no aim and stays on its page."""
+    """Rows for training steps on a GPU; results from a CPU have no target and appear only in steps.md."""
     if not measured["gpu"]:
         return []
     made = []
@@ -231,7 +237,7 @@ def plots(found: Mapping[str, Measured]) -> list[tuple[str, str, str, list[Bar]]
             for name in ("pixelwise", "albumentations", "torchvision v2")
             for place in ("memory", "files")
         ]
-        made.append(("data_path", "Augmented samples, colours with hue", "samples per second of one core", bars))
+        made.append(("data_path", "Augmented samples, colour jitter with hue", "samples per second of one core", bars))
     if "evaluation" in found:
         case = next(row for row in found["evaluation"]["rows"] if (row["classes"], row["stride"]) == (19, 4))
         bars = [Bar(name, tuple(one["cpu_ms"])) for name, one in case["contenders"].items()]
@@ -246,7 +252,7 @@ def plots(found: Mapping[str, Measured]) -> list[tuple[str, str, str, list[Bar]]
 
 
 def draw(path: Path, title: str, unit: str, bars: Sequence[Bar]) -> None:
-    """Horizontal bars with their spread, as SVG; the same numbers give the same file."""
+    """Draw horizontal bars with their spread as SVG; the same values give the same file."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

@@ -1,11 +1,11 @@
-"""How long looking at a data set takes: `pixelwise check` on generated pairs, cold and then from its cache.
+"""Time of `pixelwise check` on generated image-mask pairs, cold and then from its cache.
 
     python benchmarks/audit.py [--pairs 10000] [--size 360 480] [--work FOLDER]
 
-The pairs are crops of street scenes (`pixelwise.datasets.town.scenes`) at random places, mirrored, brightened and with
-noise, so that files compress like photographs and no two are alike; half of the images are JPEG, half PNG, as both
-are common. 80 % are train, 20 % val. Each run is a process of its own, from the start of Python to its end. Writes
-benchmarks/measurements/audit.json; how busy the machine was is in it, and CPU seconds besides those of the clock.
+The pairs are random crops of street scenes (`pixelwise.datasets.town.scenes`), mirrored, brightened and with added
+noise, so that the files compress like photographs and no two are alike. Half of the images are JPEG, half PNG, as both
+are common; 80 % are train, 20 % val. Each run is a separate process, timed from the start of Python to its end. Writes
+benchmarks/measurements/audit.json with wall and CPU seconds and the load of the machine.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pixelwise.machine.facts import Machine, machine_facts, version_facts
 
 HERE = Path(__file__).resolve().parent
 SCENES = 24
-"""Distinct scenes that the pairs are cut from, at one and a half times their size."""
+"""Number of distinct scenes that the pairs are cropped from, each 1.5 times the size of a pair."""
 JPEG_QUALITY = 92
 _COMMAND = "import sys; from pixelwise.cli import entry; sys.argv[0] = 'pixelwise'; sys.exit(entry())"
 
@@ -39,13 +39,13 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the command.
 
     Attributes:
-        wall_seconds: By the clock.
-        cpu_seconds: Of all its threads, user and system.
-        pairs_per_second: By the clock.
-        pairs_per_cpu_second: What one free core does.
-        peak_memory_bytes: The most memory of this and the runs before it.
-        load_before: The machine's load average (1 minute) as it began.
-        load_after: As it ended.
+        wall_seconds: Wall-clock time.
+        cpu_seconds: User and system CPU time of all threads.
+        pairs_per_second: Pairs per second of wall-clock time.
+        pairs_per_cpu_second: Pairs per second of CPU time.
+        peak_memory_bytes: Peak memory of this run and the ones before it.
+        load_before: Load average of the machine (1 minute) at the start.
+        load_after: Load average of the machine (1 minute) at the end.
     """
 
     wall_seconds: float
@@ -61,16 +61,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The result file.
 
     Attributes:
-        command: That makes it again.
+        command: Command that repeats the measurement.
         pairs: Number of images with masks.
-        size: (height, width) of all of them.
+        size: (height, width) of every image.
         image_bytes: Mean size of an image file.
         mask_bytes: Mean size of a mask file.
-        machine: Where it was measured.
-        versions: Of the packages.
-        cold: The first look: every file is read, hashed and decoded.
-        warm: The second: nothing has changed.
-        cold_two_core_seconds: CPU seconds of the cold run, divided by two: two free cores, perfectly shared.
+        machine: Hardware and system.
+        versions: Package versions.
+        cold: First run: every file is read, hashed and decoded.
+        warm: Second run: nothing has changed.
+        cold_two_core_seconds: CPU seconds of the cold run divided by two: the ideal time on two free cores.
     """
 
     command: str
@@ -86,11 +86,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def main() -> int:
-    """Generate, measure, write."""
+    """Generate the pairs, measure, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=10_000)
     parser.add_argument("--size", type=int, nargs=2, default=(360, 480), metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--work", type=Path, help="folder for the pairs, kept; default: a temporary one")
+    parser.add_argument("--work", type=Path, help="folder in which the pairs are kept; default: a temporary one")
     parser.add_argument("--output", type=Path, default=HERE / "measurements" / "audit.json")
     options = parser.parse_args()
     work = options.work or Path(tempfile.mkdtemp(prefix="pixelwise-audit-"))
@@ -99,7 +99,7 @@ def main() -> int:
     try:
         if not data.is_dir():
             write_pairs(data, options.pairs, size)
-        # The audit does not remember files that are younger than two seconds.
+        # The audit does not cache files that are younger than two seconds.
         time.sleep(3)
         cache = Path(tempfile.mkdtemp(prefix="cache-", dir=work))
         cold = measure(data, cache, options.pairs)
@@ -127,7 +127,7 @@ def main() -> int:
 
 
 def write_pairs(root: Path, pairs: int, size: tuple[int, int]) -> None:
-    """Write `images/{train,val}` and `masks/{train,val}`; a folder that exists is complete."""
+    """Write `images/{train,val}` and `masks/{train,val}` under `root`, which appears only when complete."""
     large = (size[0] * 3 // 2, size[1] * 3 // 2)
     scenes = [draw_scene(0, index, large) for index in range(SCENES)]
     rng = np.random.default_rng(0)
@@ -155,7 +155,7 @@ def write_pairs(root: Path, pairs: int, size: tuple[int, int]) -> None:
 def _variant(
     index: int, scenes: list[tuple[np.ndarray, np.ndarray]], noise: np.ndarray, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A crop of a scene: uint8 (H, W, 3) RGB and uint8 (H, W) raw ids, a function of `index`."""
+    """A crop of a scene as uint8 (H, W, 3) RGB and uint8 (H, W) raw ids; depends only on `index`."""
     rng = np.random.default_rng([1, index])
     scene, labels = scenes[int(rng.integers(len(scenes)))]
     top, left, y, x = (int(rng.integers(size[axis] // 2)) for axis in (0, 1, 0, 1))
@@ -169,7 +169,7 @@ def _variant(
 
 
 def measure(data: Path, cache: Path, pairs: int) -> Measured:
-    """Run `pixelwise check` in a process of its own."""
+    """Run `pixelwise check` in a separate process."""
     load, before, begin = os.getloadavg()[0], resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
     done = subprocess.run(

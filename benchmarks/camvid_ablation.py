@@ -1,11 +1,11 @@
-"""What each part of the recipes `camvid-scratch-*` is worth, without looking at test.
+"""Ablation of the recipes `camvid-scratch-*`, without using the test split.
 
     python benchmarks/camvid_ablation.py --data CamVid [--recipe NAME] [--iterations 6000] [--seeds 0 1] [--jobs 3]
 
-Parts are added one after the other, each variant with the same length, seeds and network. Training sees a part of the
-train split, scores are of its other part: a drive that is held out, or with --division block the ends of all drives
-(see `pixelwise.datasets.formats.camvid`). Val is scored too; it is 6.7 seconds of one drive and decides nothing. Writes
-results to --work and the table to camvid_ablation.json and camvid_ablation.md once all variants are finished.
+Parts are added one by one; every variant has the same length, seeds and network. Training uses one part of the train
+split, and scores come from the rest: a held-out drive, or with --division block the ends of all drives (see
+`pixelwise.datasets.formats.camvid`). Val is scored too, but it is 6.7 seconds of one drive and decides nothing. Writes
+results to --work and, once all variants are finished, the table to camvid_ablation.json and camvid_ablation.md.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ PARTS = {
     "crops on rare classes, class weights, Lovász": (
         "augment.class_crop=0", "loss.class_weights=none", "loss.lovasz=0",
     ),
-    "average of the weights": ("ema=none",),
+    "moving average of the weights": ("ema=none",),
     "ClassMix: the recipe": ("augment.mix=none",),
 }  # fmt: skip
-"""What is added, in this order -> the changes that leave it out."""
+"""Parts in the order in which they are added -> the overrides that leave a part out."""
 
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """A variant of the recipe and its scores.
 
     Attributes:
-        letter: A, B, ...
-        words: What it adds to the one before.
-        overrides: How it differs from the recipe.
+        letter: Letter of the variant: A, B, ...
+        words: Description of what it adds to the variant before.
+        overrides: Changes to the recipe.
         development: mIoU of each seed on the held-out part of train, 0..1.
-        val: Likewise on val.
-        seconds: Of each training.
+        val: mIoU of each seed on val, 0..1.
+        seconds: Training time of each seed.
     """
 
     letter: str
@@ -61,19 +61,21 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train what is not finished, then write; 1 if a run did not end."""
+    """Train the unfinished variants, then write the table; returns 1 if a run did not finish."""
     names = [entry.name for entry in RECIPES if entry.data.train_split == "train"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of CamVid")
     parser.add_argument("--recipe", choices=names, default="camvid-scratch-swiftnet-r18", metavar="NAME")
-    parser.add_argument("--division", choices=("drive", "block"), default="drive", help="what is held out of train")
+    parser.add_argument("--division", choices=("drive", "block"), default="drive", help="what to hold out of train")
     parser.add_argument("--iterations", type=int, default=6000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--jobs", type=int, default=1, help="runs at once, which share the GPU; default: 1")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="number of concurrent runs, which share the GPU; default: 1"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--work", type=Path, default=Path("runs/camvid-ablation"), help="folder of the runs")
-    parser.add_argument("--output", type=Path, default=HERE, help="where the table goes")
-    parser.add_argument("--limit-seconds", type=float, help="stop then; the same command goes on")
+    parser.add_argument("--output", type=Path, default=HERE, help="folder for the table")
+    parser.add_argument("--limit-seconds", type=float, help="stop after this time; the same command continues")
     parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=VALUE", help="further changes to all variants")
     options = parser.parse_args(arguments)
     found, jobs = [], []
@@ -90,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def variants() -> list[Variant]:
-    """Everything left out, then one part after the other added until it is the recipe."""
+    """The variants, from no parts at all to the complete recipe."""
     parts = list(PARTS.items())
     words = ["flips and cross entropy", *(name for name, _ in parts)]
     return [
@@ -104,7 +106,7 @@ def variants() -> list[Variant]:
 
 
 def make_job(variant: Variant, seed: int, options: argparse.Namespace) -> Job:
-    """The run of a variant with a seed: trained and scored on parts of train, and on val."""
+    """The run of a variant with a seed, trained on one part of train and scored on the other and on val."""
     held_out = f"{options.division}-dev"
     return Job(
         name=f"{options.recipe}-{options.division}-{options.iterations}-{variant.letter}-seed{seed}",
@@ -126,7 +128,7 @@ def make_job(variant: Variant, seed: int, options: argparse.Namespace) -> Job:
 
 
 def scored(variant: Variant, jobs: Sequence[Job], options: argparse.Namespace) -> Variant:
-    """The variant with what its runs reached."""
+    """The variant with the scores and times of its runs."""
     development, val = (
         [result_of(job, options.work, split, PROTOCOL) for job in jobs] for split, _ in (jobs[0].scores)
     )
@@ -139,7 +141,7 @@ def scored(variant: Variant, jobs: Sequence[Job], options: argparse.Namespace) -
 
 
 def write(found: Sequence[Variant], options: argparse.Namespace) -> None:
-    """The table and the numbers behind it."""
+    """Write the table and the data behind it."""
     machine = machine_facts()
     facts = {
         "recipe": options.recipe,
@@ -155,12 +157,12 @@ def write(found: Sequence[Variant], options: argparse.Namespace) -> None:
     content = msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n"
     write_bytes(options.output / "camvid_ablation.json", content)
     lines = [
-        "# What each part of the CamVid recipes is worth",
+        "# Ablation of the CamVid recipes",
         "",
         f"`python benchmarks/camvid_ablation.py`: `{options.recipe}`, {options.iterations} iterations, trained on "
-        f"{options.division}-train, mIoU (%) on {options.division}-dev and val at 480x360, mean and every one of seeds "
-        f"{', '.join(map(str, options.seeds))}. Test is never looked at. {machine.cpu}, {machine.gpu or 'no GPU'}, "
-        f"{options.jobs} runs at once{'; with ' + ' '.join(options.set) if options.set else ''}.",
+        f"{options.division}-train, mIoU (%) on {options.division}-dev and val at 480x360, mean and single values of "
+        f"seeds {', '.join(map(str, options.seeds))}. Test is never used. {machine.cpu}, {machine.gpu or 'no GPU'}, "
+        f"{options.jobs} concurrent runs{'; with ' + ' '.join(options.set) if options.set else ''}.",
         "",
         f"| variant | adds | {options.division}-dev | gain | val | training (min) |",
         "|---|---|---|---|---|---|",

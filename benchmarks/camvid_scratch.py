@@ -1,11 +1,11 @@
-"""The recipes `camvid-scratch-*`: trained, scored on test with and without views, tables.
+"""Trains the recipes `camvid-scratch-*`, scores them on test with and without test-time augmentation, makes tables.
 
     python benchmarks/camvid_scratch.py --data CamVid [--recipes NAME ...] [--seeds 0 1] [--jobs 2] [--train-and-val]
 
-Runs go to --work; what was stopped goes on, what is finished is not done again. A run that has done all steps of its
-unchanged recipe becomes a record: its results in results/, a line in camvid_scratch.json and the tables of
-camvid_scratch.md; no other leaves a trace. On one GPU a recipe takes from a quarter of an hour to more than an hour,
-and small networks leave most of it idle, which is what --jobs is for.
+Runs go to --work; stopped runs are continued, finished ones are not repeated. Only a run that has done all steps of
+its unchanged recipe becomes a record: its results in results/, an entry in camvid_scratch.json and a row in the tables
+of camvid_scratch.md. On one GPU a recipe takes from a quarter of an hour to more than an hour; small networks leave
+most of the GPU idle, so several can run at once (--jobs).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HERE = Path(__file__).resolve().parent
 SINGLE, VIEWS = "camvid-480x360", "camvid-480x360-tta"
 SCORES = (("test", SINGLE), ("test", VIEWS))
 LARGEST_WEIGHTS = 3_000_000
-"""Bytes up to which weights are kept in the repository."""
+"""Largest weights, in bytes, that are kept in the repository."""
 MARKS = (
     ("ENet as published (PyTorch-ENet)", 53.12, "train"),
     ("a good result without pretraining", 60.0, "train"),
@@ -49,13 +49,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """A finished run.
 
     Attributes:
-        recipe: Its recipe, unchanged but for the seed.
-        seed: Of the run.
-        recipe_hash: Of the recipe with this seed.
-        train_split: What it was trained on.
-        parameters: Of the network.
-        images_per_second: Training, everything included.
-        runs_at_once: How many runs shared the machine, at most; seconds and images per second suffer from it.
+        recipe: Name of the recipe, which is unchanged except for the seed.
+        seed: Seed of the run.
+        recipe_hash: Hash of the recipe with this seed.
+        train_split: Split used for training.
+        parameters: Number of parameters of the network.
+        images_per_second: Training speed over the whole run.
+        runs_at_once: Largest number of runs that shared the machine, which slows each of them down.
         results: Protocol -> file in results/.
     """
 
@@ -70,23 +70,33 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train what is not finished, then write; 1 if a run did not end."""
+    """Train the unfinished runs, then write the tables; returns 1 if a run did not finish."""
     names = [entry.name for entry in RECIPES]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of CamVid")
-    parser.add_argument("--recipes", nargs="+", choices=names, metavar="NAME", help="default: those on train")
-    parser.add_argument("--train-and-val", action="store_true", help="the recipes on train and val instead")
+    parser.add_argument(
+        "--recipes", nargs="+", choices=names, metavar="NAME", help="default: the recipes trained on train"
+    )
+    parser.add_argument("--train-and-val", action="store_true", help="use the recipes trained on train and val instead")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--jobs", type=int, default=1, help="runs at once, which share the GPU; default: 1")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="number of concurrent runs, which share the GPU; default: 1"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--work", type=Path, default=Path("runs/camvid-scratch"), help="folder of the runs")
-    parser.add_argument("--output", type=Path, default=HERE, help="where results/ and the tables go")
-    parser.add_argument("--limit-seconds", type=float, help="stop then; the same command goes on")
-    parser.add_argument("--keep-weights", action="store_true", help="of each recipe's first seed, where they are small")
-    parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=VALUE", help="to try the script; no records")
+    parser.add_argument("--output", type=Path, default=HERE, help="folder for results/ and the tables")
+    parser.add_argument("--limit-seconds", type=float, help="stop after this time; the same command continues")
+    parser.add_argument("--keep-weights", action="store_true", help="keep small weights of each recipe's first seed")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change the recipes to try the script; writes no records",
+    )
     options = parser.parse_args(arguments)
     if options.set and options.output.resolve() == HERE:
-        parser.error("--set changes the recipes, and what is changed is no record: give --output another folder")
+        parser.error("--set changes the recipes, so the runs are not records: give --output another folder")
     wanted = options.recipes or [name for name in names if name.endswith("-trainval") == options.train_and_val]
     jobs = [
         make_job(name, seed, options.set, device=options.device, at_once=options.jobs)
@@ -120,12 +130,12 @@ def make_job(name: str, seed: int, changes: Sequence[str], *, device: str, at_on
 
 
 def collect(jobs: Sequence[Job], work: Path, output: Path, changes: Sequence[str]) -> list[Record]:
-    """The records of finished jobs, and those in `output` of other runs whose recipes are still the same."""
+    """The records of finished jobs, and those already in `output` whose recipes have not changed."""
     records = {(record.recipe, record.seed): record for record in stored(output) if is_current(record, changes)}
     for job in jobs:
         files = {}
         for split, protocol in job.scores:
-            result_of(job, work, split, protocol)  # refuses a score of other weights
+            result_of(job, work, split, protocol)  # refuses a score of different weights
             files[protocol] = f"{job.name}{'-tta' if protocol == VIEWS else ''}.json"
             source = evaluation_folder(work / job.name, split, protocol) / RESULT
             write_bytes(output / "results" / files[protocol], source.read_bytes())
@@ -147,22 +157,22 @@ def collect(jobs: Sequence[Job], work: Path, output: Path, changes: Sequence[str
 
 
 def stored(output: Path) -> list[Record]:
-    """The records that are there already."""
+    """The records already in `output`."""
     path = output / "camvid_scratch.json"
     return msgspec.json.decode(path.read_bytes(), type=list[Record]) if path.is_file() else []
 
 
 def is_current(record: Record, changes: Sequence[str]) -> bool:
-    """Whether the recipe of a record is still what it was; says so if not."""
+    """Whether the recipe of a record is unchanged; prints a note if it is not."""
     recipe = apply_overrides(find_recipe(record.recipe), [*changes, f"sampling.seed={record.seed}"])
     same = recipe.hash() == record.recipe_hash
     if not same:
-        print(f"{record.recipe}, seed {record.seed}: the recipe has changed since, the record is dropped")
+        print(f"{record.recipe}, seed {record.seed}: the recipe has changed, so the record is dropped")
     return same
 
 
 def write(records: Sequence[Record], output: Path) -> None:
-    """The records and the page."""
+    """Write the records and the page."""
     write_bytes(output / "camvid_scratch.json", msgspec.json.format(msgspec.json.encode(records), indent=1) + b"\n")
     results = {
         (record.recipe, record.seed, protocol): load_result(output / "results" / file)
@@ -173,18 +183,18 @@ def write(records: Sequence[Record], output: Path) -> None:
 
 
 def page(records: Sequence[Record], results: dict[tuple[str, int, str], Result]) -> str:
-    """The tables: one for what was trained on train, one for train and val, which are not comparable."""
+    """The page with separate tables for training on train and on train and val, which are not comparable."""
     any_result = next(iter(results.values()))
     machines = sorted({f"{r.machine.cpu}, {r.machine.gpu or 'no GPU'}" for r in results.values()})
     lines = [
         "# CamVid from scratch at 480x360",
         "",
         f"`python benchmarks/camvid_scratch.py`: mean IoU (%) of {len(any_result.per_class)} classes on the "
-        f"{any_result.images} test images, one confusion matrix, last averaged weights, nothing chosen on test. Views "
-        "(TTA): 0.75, 1, 1.25 and 1.5 times the size, each also mirrored. Machine: "
+        f"{any_result.images} test images, one confusion matrix, last averaged weights, nothing selected on test. "
+        "Views (TTA): 0.75, 1, 1.25 and 1.5 times the size, each also mirrored. Machine: "
         f"{'; '.join(machines)}; PyTorch {any_result.versions['torch']}.",
         "",
-        "| to compare with | mIoU | trained on |",
+        "| for comparison | mIoU | trained on |",
         "|---|---|---|",
         *(f"| {name} | {mark:g} | {split} |" for name, mark, split in MARKS),
     ]
@@ -202,7 +212,7 @@ def _tables(records: Sequence[Record], results: dict[tuple[str, int, str], Resul
     names = list(dict.fromkeys(record.recipe for record in records))
     lines = [
         "", "| recipe | parameters (M) | seeds | single scale | with views | training (min) | images/s | peak memory | "
-        "runs at once | scoring images/s | with views |",
+        "concurrent runs | scoring images/s | with views |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for name in names:
@@ -256,13 +266,13 @@ def _mean_and_all(scores: Sequence[float]) -> str:
 
 
 def keep_weights(run: Path, folder: Path) -> None:
-    """Write the result's weights as a folder that `evaluate` and `predict` take like a run, if they are small."""
+    """Write small weights as a folder that `evaluate` and `predict` accept like a run."""
     trained = load_trained(run)
     tensors = trained.model.state_dict()
     size = sum(tensor.nbytes for tensor in tensors.values())
     if size > LARGEST_WEIGHTS:
         print(
-            f"{trained.recipe.name}: {size / 1e6:.1f} MB of weights are not kept, {LARGEST_WEIGHTS / 1e6:g} MB would be"
+            f"{trained.recipe.name}: {size / 1e6:.1f} MB of weights not kept; the limit is {LARGEST_WEIGHTS / 1e6:g} MB"
         )
         return
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,20 +1,20 @@
-"""Training images per second beside other busy processes, with OpenMP threads that spin and that sleep, in turns.
+"""Training speed beside other busy processes, with OpenMP threads that spin or sleep while they wait.
 
     python benchmarks/contention.py [--rounds 9] [--seconds 2] [--patience 600]
 
-Contenders, each a process of its own that runs the steps of `pixelwise train town-demo` with one thread per core:
+Each contender is a separate process that runs the steps of `pixelwise train town-demo` with one thread per core:
 
-- `spinning`: waiting threads spin as GNU's runtime lets them where nobody says anything (300,000 times): the default
-  of PyTorch for Linux, and that of Pixelwise before.
-- `pixelwise`: as `import pixelwise` sets it, that is spin shortly, then sleep.
-- `passive`: `OMP_WAIT_POLICY=PASSIVE`, never spin.
+- `spinning`: waiting threads spin 300,000 times, the default of GNU's OpenMP runtime and so of PyTorch on Linux (and of
+  earlier versions of Pixelwise).
+- `pixelwise`: the setting that `import pixelwise` makes, which is to spin briefly and then sleep.
+- `passive`: `OMP_WAIT_POLICY=PASSIVE`, which never spins.
 
-Each is measured alone, beside one and two processes that do nothing but burn a core (`while True: pass`), and beside
-two trainings of the same recipe with one thread per core each: such that spin, and such as the contender itself.
-Neighbours are stopped (SIGSTOP) while they are not wanted, contenders wait for a line on their standard input.
+Each is measured alone, beside one and two processes that only burn a core (`while True: pass`), and beside two training
+runs of the same recipe with one thread per core each: runs that spin, and runs with the contender's own setting.
+Neighbours are stopped (SIGSTOP) while they are not needed; contenders wait for a line on their standard input.
 
-Whoever else uses the machine spoils a turn: before each the benchmark waits until everybody else takes less than a
-tenth of a core, and it repeats the turns of all contenders if they took more during one. Needs Linux (`/proc`).
+Other users of the machine spoil a turn: before each turn the benchmark waits until all other processes use less than a
+tenth of a core, and if they used more during a turn, it repeats the turns of all contenders. Needs Linux (`/proc`).
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ POLICIES: dict[str, dict[str, str]] = {
     OURS: {},
     "passive": {"OMP_WAIT_POLICY": "PASSIVE"},
 }
-"""Contender -> the variables it is started with."""
+"""Contender -> environment variables it is started with."""
 OPENMP = ("OMP_", "GOMP_", "KMP_", "MKL_")
-"""How variables begin that would disturb them."""
+"""Prefixes of environment variables that would interfere with `POLICIES`."""
 ALONE, ONE, TWO = "alone", "1 busy loop", "2 busy loops"
 SPINNING_TRAININGS, OWN_TRAININGS = "2 trainings that spin", "2 trainings like itself"
 SITUATIONS = (ALONE, ONE, TWO, SPINNING_TRAININGS, OWN_TRAININGS)
@@ -54,13 +54,13 @@ QUIET, SPOILT = 0.1, 0.1
 
 
 class Turn(NamedTuple):
-    """What a contender did in a turn.
+    """Measurement of one turn of a contender.
 
     Attributes:
-        images: That it trained on.
-        seconds: That it took, on the wall.
-        cores: Cores it used on average.
-        others: Cores that processes outside of this benchmark used on average.
+        images: Number of images trained on.
+        seconds: Wall-clock time.
+        cores: Average number of cores used by the contender.
+        others: Average number of cores used by processes outside this benchmark.
     """
 
     images: int
@@ -70,23 +70,23 @@ class Turn(NamedTuple):
 
 
 Turns = dict[str, dict[str, list[Turn]]]
-"""By situation and contender, a turn per round."""
+"""Situation -> contender -> one turn per round."""
 
 
 class Process(NamedTuple):
-    """A contender or a neighbour."""
+    """A contender or a neighbour process."""
 
     popen: subprocess.Popen[str]
 
     def say(self, line: str) -> str:
-        """Its answer to a line."""
+        """Send a line and return the answer."""
         assert self.popen.stdin is not None  # noqa: S101
         self.popen.stdin.write(line + "\n")
         self.popen.stdin.flush()
         return self.answer()
 
     def answer(self) -> str:
-        """Its next line that is meant for this process; libraries may print others."""
+        """The next line addressed to this process; libraries may print others."""
         assert self.popen.stdout is not None  # noqa: S101
         for line in self.popen.stdout:
             if line.startswith(ANSWER):
@@ -94,17 +94,19 @@ class Process(NamedTuple):
         raise RuntimeError(f"a process ended with status {self.popen.wait()}")
 
     def cpu_seconds(self) -> float:
-        """CPU time of all its threads so far."""
+        """CPU time of all threads of the process so far."""
         fields = Path(f"/proc/{self.popen.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> int:
-    """Measure and write the result; with `--train` be one of those measured."""
+    """Measure and write the result; with `--train`, act as a contender."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of a turn at least; a step is not cut short")
-    parser.add_argument("--patience", type=float, default=600.0, help="seconds to wait for a quiet machine, in all")
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, help="minimum length of a turn; its last step is completed"
+    )
+    parser.add_argument("--patience", type=float, default=600.0, help="total seconds to wait for a quiet machine")
     parser.add_argument("--train", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.train:
@@ -121,7 +123,7 @@ def main() -> int:
 
 
 def measure(rounds: int, seconds: float, patience: float) -> Turns:
-    """Every contender in every situation in every round, after turns alone that do not count."""
+    """Measure every contender in every situation in every round, after one warm-up turn each."""
     turns: Turns = {place: {name: [] for name in POLICIES} for place in SITUATIONS}
     with contextlib.ExitStack() as stack:
         contenders = {name: stack.enter_context(trainer(name)) for name in POLICIES}
@@ -135,7 +137,7 @@ def measure(rounds: int, seconds: float, patience: float) -> Turns:
         end = time.monotonic() + patience
         for number in range(rounds):
             for place in SITUATIONS:
-                # Whoever comes first in a round is another one each time.
+                # The order of the contenders rotates from round to round.
                 names = list(POLICIES)[number % len(POLICIES) :] + list(POLICIES)[: number % len(POLICIES)]
                 beside = {
                     ALONE: [],
@@ -151,7 +153,7 @@ def measure(rounds: int, seconds: float, patience: float) -> Turns:
 
 
 def quiet_turns(pairs: Sequence[tuple[Process, Sequence[Process]]], seconds: float, end: float) -> list[Turn]:
-    """A turn of each contender beside its neighbours, in which nobody else disturbs; after `end` whatever they are."""
+    """One undisturbed turn of each contender beside its neighbours; after `end`, disturbed turns are accepted."""
     while True:
         turns: list[Turn] = []
         for contender, neighbours in pairs:
@@ -165,7 +167,7 @@ def quiet_turns(pairs: Sequence[tuple[Process, Sequence[Process]]], seconds: flo
 
 
 def take_turn(contender: Process, neighbours: Sequence[Process], seconds: float) -> Turn:
-    """Let a contender train beside its neighbours."""
+    """Let a contender train beside its neighbours for one turn."""
     with running(neighbours):
         time.sleep(0.3)
         ours = [contender, *neighbours]
@@ -179,7 +181,7 @@ def take_turn(contender: Process, neighbours: Sequence[Process], seconds: float)
 
 @contextlib.contextmanager
 def running(neighbours: Sequence[Process]) -> Iterator[None]:
-    """Let stopped processes go on for a while."""
+    """Context in which stopped processes run."""
     for one in neighbours:
         one.popen.send_signal(signal.SIGCONT)
     try:
@@ -190,14 +192,14 @@ def running(neighbours: Sequence[Process]) -> Iterator[None]:
 
 
 def others_now() -> float:
-    """Cores that are busy while this benchmark does nothing."""
+    """Number of cores that are busy while this benchmark is idle."""
     busy, start = busy_seconds(), time.perf_counter()
     time.sleep(0.25)
     return (busy_seconds() - busy) / (time.perf_counter() - start)
 
 
 def busy_seconds() -> float:
-    """CPU time of all processes since the machine was started."""
+    """CPU time of all processes since the machine booted."""
     user, nice, system, _, _, interrupt, soft_interrupt, *_ = map(
         int, Path("/proc/stat").read_text("ascii").splitlines()[0].split()[1:]
     )
@@ -206,7 +208,7 @@ def busy_seconds() -> float:
 
 @contextlib.contextmanager
 def started(command: Sequence[str], variables: dict[str, str]) -> Iterator[Process]:
-    """A process in an environment in which nobody chose anything but `variables`."""
+    """A process whose environment has no OpenMP settings except `variables`."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(OPENMP)}
     with subprocess.Popen(
         command, env=clean | variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -219,7 +221,7 @@ def started(command: Sequence[str], variables: dict[str, str]) -> Iterator[Proce
 
 @contextlib.contextmanager
 def trainer(policy: str) -> Iterator[Process]:
-    """A process that has taken its first step and waits."""
+    """A training process that has taken its first step and waits."""
     with started([sys.executable, __file__, "--train"], POLICIES[policy]) as process:
         process.answer()
         yield process
@@ -227,14 +229,14 @@ def trainer(policy: str) -> Iterator[Process]:
 
 @contextlib.contextmanager
 def busy_loop() -> Iterator[Process]:
-    """A stopped process that burns a core when it goes on."""
+    """A stopped process that burns a core while it runs."""
     with started([sys.executable, "-c", "while True: pass"], {}) as process:
         process.popen.send_signal(signal.SIGSTOP)
         yield process
 
 
 def neighbour(process: Process) -> None:
-    """Make a waiting training one that goes on for ever, and stop it."""
+    """Let a waiting training process run without end, and stop it."""
     assert process.popen.stdin is not None  # noqa: S101
     process.popen.stdin.write("inf\n")
     process.popen.stdin.flush()
@@ -242,7 +244,7 @@ def neighbour(process: Process) -> None:
 
 
 def train() -> None:
-    """For every number on standard input take steps for as many seconds, and say how many images that were."""
+    """For every number of seconds read from standard input, train that long and print the number of images."""
     import torch
     from training import pixelwise_steps
 
@@ -273,18 +275,18 @@ def rate(turn: Turn) -> float:
 
 
 def spread(values: Iterable[float]) -> Summary:
-    """Median, least and most."""
+    """Median, minimum and maximum."""
     found = sorted(values)
     return Summary(statistics.median(found), found[0], found[-1])
 
 
 def overall(turns: Sequence[Turn]) -> float:
-    """Images per second of all turns together: a turn that got stuck counts for as long as it took."""
+    """Images per second over all turns together, in which a stalled turn counts with its full length."""
     return sum(turn.images for turn in turns) / sum(turn.seconds for turn in turns)
 
 
 def summaries(turns: Turns) -> dict[str, dict[str, dict[str, Summary | float]]]:
-    """What is told of every situation and contender."""
+    """The reported values of every situation and contender."""
     return {
         place: {
             name: {
@@ -308,7 +310,7 @@ def page(command: str, found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> 
         "# Beside other processes",
         "",
         f"`{command}` on {machine.cores} cores ({machine.cpu}): images per second of `{RECIPE}` with a thread per "
-        "core, contenders in turns: median of the rounds (least to most). `spinning` is what PyTorch does by itself.",
+        "core, contenders in turns: median of the rounds (minimum to maximum). `spinning` is PyTorch's default.",
         "",
         f"| beside | {' | '.join(POLICIES)} | {OURS} / {SPINNING} |",
         "|---|" + "---|" * (len(POLICIES) + 1),
@@ -319,7 +321,7 @@ def page(command: str, found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> 
         lines.append(f"| {place} | {' | '.join(cells)} |")
     lines += [
         "",
-        "All turns together, images over seconds, so that a turn that got stuck counts for as long as it took:",
+        "All turns together, images divided by seconds, so that a stalled turn counts with its full length:",
         "",
         f"| beside | {' | '.join(POLICIES)} | {OURS} / {SPINNING} |",
         "|---|" + "---|" * (len(POLICIES) + 1),
@@ -328,7 +330,7 @@ def page(command: str, found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> 
         cells = [f"{one['overall']:.1f}" for one in by.values()] + [f"{by[OURS]['times_spinning_overall']:.2f}x"]
         lines.append(f"| {place} | {' | '.join(cells)} |")
     others = max(one["others"] for by in found.values() for one in by.values())
-    lines += ["", f"Others took at most {others:.2f} cores during the median turn."]
+    lines += ["", f"Other processes used at most {others:.2f} cores during the median turn."]
     return "\n".join(lines) + "\n"
 
 

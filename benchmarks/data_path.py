@@ -2,10 +2,10 @@
 
     python benchmarks/data_path.py [--images N] [--rounds N]
 
-Every contender does in every round what its users do: decode image and mask (or take them from its cache), scale
-0.5 to 2, crop 360x480, flip, change colours, normalise, stack batches of 8. Needs `pip install 'pixelwise[benchmark]'`.
-CamVid is taken from PIXELWISE_CAMVID or ../shared/camvid; without it, town images of the same size. Writes
-benchmarks/measurements/data_path.json and benchmarks/data_path.md.
+In every round every contender does what its users do: decode image and mask (or take them from a cache), scale by 0.5
+to 2, crop to 360x480, flip, change colours, normalise, stack batches of 8. Needs `pip install 'pixelwise[benchmark]'`.
+CamVid is read from PIXELWISE_CAMVID or ../shared/camvid; without it, synthetic town images of the same size are used.
+Writes benchmarks/measurements/data_path.json and benchmarks/data_path.md.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ BATCH = 8
 AMOUNT, HUE = 0.4, 0.1
 JITTERS = ("hue", "no hue", "none")
 PUBLISHED = "published"
-"""Colours with hue as `augment.photometric=mmseg` changes them: step by step on uint8, like the peers."""
+"""Colour jitter with hue by `augment.photometric=mmseg`: step by step on uint8, like the peers."""
 SOURCES = {"off": "files", "memory": "memory", "disk": "memory map"}
-"""`data.cache` and where a sample then comes from."""
+"""Value of `data.cache` -> where samples come from."""
 
 
 def main() -> int:
     """Measure and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=48, help="per round; a multiple of 8")
+    parser.add_argument("--images", type=int, default=48, help="images per round; a multiple of 8")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     if options.images < BATCH or options.images % BATCH:
@@ -62,11 +62,11 @@ def main() -> int:
     except ImportError as error:
         print(f"{error.name} is missing: pip install 'pixelwise[benchmark]'", file=sys.stderr)
         return 1
-    # One core is measured; every library would use more of them otherwise.
+    # One core is measured, but by default every library would use more.
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     with tempfile.TemporaryDirectory(prefix="pixelwise-data-path-") as folder:
-        # Nor must a cache of earlier runs be used, or be left behind.
+        # A cache of earlier runs must not be used, and none must be left behind.
         os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"
         root, source = png_images(Path(folder) / "data", options.images)
         files = [(path, root / "masks" / "train" / path.name) for path in sorted((root / "images" / "train").iterdir())]
@@ -79,7 +79,7 @@ def main() -> int:
 
 
 def png_images(root: Path, count: int) -> tuple[Path, str]:
-    """A folder with `count` training pairs as PNG, as CamVid is distributed, and what they are."""
+    """(folder with `count` training pairs as PNG, the format of CamVid; name of their source)."""
     named = os.environ.get("PIXELWISE_CAMVID")
     camvid = Path(named) if named else HERE.parents[1] / "shared" / "camvid"
     if not (camvid / "images" / "train").is_dir():
@@ -89,7 +89,7 @@ def png_images(root: Path, count: int) -> tuple[Path, str]:
         return write_town(root, data), "town"
     images = sorted((camvid / "images" / "train").iterdir())[:count]
     masks = {path.stem: path for path in (camvid / "masks" / "train").iterdir()}
-    for split in ("train", "val"):  # of val, one pair that nothing looks at
+    for split in ("train", "val"):  # val has one pair, which is never used
         for part in ("images", "masks"):
             (root / part / split).mkdir(parents=True)
         for path in images if split == "train" else images[:1]:
@@ -100,7 +100,7 @@ def png_images(root: Path, count: int) -> tuple[Path, str]:
 
 
 def our_recipe(dataset: str, jitter: str, cache: str) -> Recipe:
-    """The documented chain; colours are one matrix per image, but for the published ones."""
+    """The documented augmentation; colour jitter is one matrix per image, except for `PUBLISHED`."""
     amount = AMOUNT if jitter in ("hue", "no hue") else 0.0
     augment = Augment(
         scale=(0.5, 2.0), scale_law="uniform", crop=SIZE, flip=0.5, brightness=amount, contrast=amount,
@@ -112,7 +112,7 @@ def our_recipe(dataset: str, jitter: str, cache: str) -> Recipe:
 
 
 def our_contenders(root: Path, source: str, count: int) -> dict[str, Callable[[], None]]:
-    """What `pixelwise train` does between the files and the network."""
+    """Contenders that do what `pixelwise train` does between the files and the network."""
     dataset_name = "camvid" if source == "camvid" else "folder"
     contenders = {}
     for cache, place in SOURCES.items():
@@ -126,7 +126,7 @@ def our_contenders(root: Path, source: str, count: int) -> dict[str, Callable[[]
 
 
 def epochs(pairs: TrainingPairs, chosen: Recipe, batches: int) -> Callable[[], None]:
-    """A function that works through the next epoch whenever it is called."""
+    """A function that processes the next epoch on each call."""
     position = 0
 
     def warn(code: str, message: str) -> None:
@@ -143,7 +143,7 @@ def epochs(pairs: TrainingPairs, chosen: Recipe, batches: int) -> Callable[[], N
 
 
 def torchvision_contenders(files: Sequence[tuple[Path, Path]], *, cached: bool) -> dict[str, Callable[[], None]]:
-    """As torchvision's documentation of v2 does it: tensors, `tv_tensors`, one Compose."""
+    """Contenders as in torchvision's v2 documentation: tensors, `tv_tensors`, one Compose."""
     from torchvision import tv_tensors
     from torchvision.io import decode_image
     from torchvision.transforms import v2
@@ -174,7 +174,7 @@ def torchvision_contenders(files: Sequence[tuple[Path, Path]], *, cached: bool) 
 
 
 def albumentations_contenders(files: Sequence[tuple[Path, Path]], *, cached: bool) -> dict[str, Callable[[], None]]:
-    """As the documentation of albumentations does it: cv2.imread and one Compose."""
+    """Contenders as in the documentation of albumentations: cv2.imread and one Compose."""
     import albumentations
     from albumentations.pytorch import ToTensorV2
 
@@ -214,7 +214,7 @@ def albumentations_contenders(files: Sequence[tuple[Path, Path]], *, cached: boo
 def loaded(
     files: Sequence[tuple[Path, Path]], read: Callable[[Path, Path], tuple[Any, Any]], cached: bool
 ) -> Callable[[], Iterator[tuple[Any, Any]]]:
-    """All pairs, from their files every time or decoded once."""
+    """A function that iterates over all pairs, decoding them on each pass or only once."""
     if cached:
         pairs = [read(*paths) for paths in files]
         return lambda: iter(pairs)
@@ -224,7 +224,7 @@ def loaded(
 def batches_of(
     pairs: Callable[[], Iterator[tuple[Any, Any]]], change: Callable[[Any, Any], tuple[Any, Any]]
 ) -> Callable[[], None]:
-    """A function that works through all pairs whenever it is called."""
+    """A function that processes all pairs on each call."""
 
     def work() -> None:
         changed = []
@@ -239,7 +239,7 @@ def batches_of(
 
 
 def write(samples: dict[str, list[Sample]], source: str, images: int, rounds: int) -> None:
-    """The numbers and the tables."""
+    """Write the data and the tables."""
     comparisons = {}
     for jitter, place, peer, theirs in itertools.product(
         (*JITTERS, PUBLISHED), SOURCES.values(), ("torchvision v2", "albumentations"), ("files", "memory")
@@ -261,7 +261,7 @@ def write(samples: dict[str, list[Sample]], source: str, images: int, rounds: in
 
 
 def page(content: dict[str, Any]) -> list[str]:
-    """Lines of data_path.md."""
+    """The lines of data_path.md."""
     speeds, times = content["samples_per_cpu_second"], content["times_faster_by_cpu_time"]
     what = "CamVid's training images" if content["data"] == "camvid" else "images of the synthetic town"
     peers = " and ".join(f"{name} {number}" for name, number in content["peers"].items())
@@ -275,13 +275,13 @@ def page(content: dict[str, Any]) -> list[str]:
     return [
         "# From files to batches",
         "",
-        f"`python benchmarks/data_path.py`: samples per second of CPU time, one thread; median, least and most of "
+        f"`python benchmarks/data_path.py`: samples per second of CPU time, one thread; median, minimum and maximum of "
         f"{content['rounds']} rounds of {content['images_per_round']} samples, all contenders in turns in one process. "
         f"Data: {what}, PNG, {SIZE[0]}x{SIZE[1]}. Peers: {peers}. A sample is decoded (or taken from memory), "
-        f"scaled by 0.5 to 2, cropped to {SIZE[0]}x{SIZE[1]}, flipped, changed in colour, normalised and stacked into "
+        f"scaled by 0.5 to 2, cropped to {SIZE[0]}x{SIZE[1]}, flipped, colour-jittered, normalised and stacked into "
         f"a float batch of {BATCH}. Machine and versions: [measurements/data_path.json](measurements/data_path.json).",
         "",
-        "| contender | colours with hue | colours without hue | no colours | published colours |",
+        "| contender | jitter with hue | jitter without hue | no jitter | published jitter |",
         "|---|---|---|---|---|",
         *(
             f"| {name}, from {place} | "
@@ -292,9 +292,9 @@ def page(content: dict[str, Any]) -> list[str]:
             if speed(f"{name}, none, {place}")
         ),
         "",
-        "How many times faster pixelwise is, median of the rounds:",
+        "Speed-up of pixelwise over its peers, median of the rounds:",
         "",
-        "| pixelwise | peer | colours with hue | colours without hue | no colours | published colours |",
+        "| pixelwise | peer | jitter with hue | jitter without hue | no jitter | published jitter |",
         "|---|---|---|---|---|---|",
         *(
             f"| from {ours} | {peer}, from {theirs} | "
@@ -306,12 +306,13 @@ def page(content: dict[str, Any]) -> list[str]:
             )
         ),
         "",
-        "The colours are not the same everywhere. Pixelwise draws brightness, contrast, saturation and hue as one "
-        "matrix per image, clamped once and applied to the batch with normalisation: hue turns in YIQ, contrast "
-        "around mid-grey. The peers clamp after every step; hue turns in HSV, contrast around the image's mean. The "
-        "published colours are `augment.photometric=mmseg`, which many rows name: each of four steps on uint8 with "
-        "probability 1/2, hue in OpenCV's HSV, measured against the peers' colours with hue, which take all of their "
-        "steps. The peers have no cache of their own: `from memory` is what they would reach with one.",
+        "The colour jitter is not the same everywhere. Pixelwise combines brightness, contrast, saturation and hue in "
+        "one random matrix per image, clamped once and applied to the batch together with normalisation; hue is "
+        "rotated in YIQ, contrast scaled around mid-grey. The peers clamp after every step; hue is rotated in HSV, "
+        "contrast scaled around the image's mean. The published jitter is `augment.photometric=mmseg`, which many rows "
+        "use: each of four steps on uint8 with probability 1/2, hue in OpenCV's HSV. It is compared with the peers' "
+        "jitter with hue, which always applies all steps. The peers have no cache of their own: `from memory` is what "
+        "they would reach with one.",
     ]  # fmt: skip
 
 

@@ -1,10 +1,11 @@
-"""From logits to the confusion matrix: Pixelwise against torchvision's reference way and torchmetrics.
+"""Evaluation speed from logits to the confusion matrix: Pixelwise, torchvision's reference code and torchmetrics.
 
     python benchmarks/evaluation.py [--rounds 5] [--scenes 2]
 
-Images of 1024x2048; logits at stride 4 and 8 with 19 and 150 classes, made of the label maps of the synthetic town:
-every class's share of a cell, softened, plus smooth and fine noise. One thread; contenders in turns; peak memory of
-each in a process of its own. All must count the same integers. Writes measurements/evaluation.json and evaluation.md.
+Images of 1024x2048; logits at stride 4 and 8 with 19 and 150 classes, made from the label maps of the synthetic town:
+the share of each class in a cell, blurred, plus smooth and fine noise. One thread; contenders take turns; peak memory
+is measured in separate processes. All must count the same integers. Writes measurements/evaluation.json and
+evaluation.md.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ Count = Callable[[Tensor, Tensor, int], Tensor]
 
 
 def pixelwise(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """What `evaluate_model` does with the logits of an image."""
+    """Count the way `evaluate_model` does."""
     return confusion_matrix(labels, upsampled_argmax(logits, SIZE)[0], num_classes)
 
 
 def torchvision_reference(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Interpolate, argmax, mask, count int64: what torchvision's segmentation reference does."""
+    """Interpolate, argmax, mask, count in int64, as torchvision's segmentation reference does."""
     predicted = F.interpolate(logits, SIZE, mode="bilinear", align_corners=False).argmax(1).flatten()
     truth = labels.long().flatten()
     kept = (truth >= 0) & (truth < num_classes)
@@ -51,7 +52,7 @@ def torchvision_reference(logits: Tensor, labels: Tensor, num_classes: int) -> T
 
 
 def torchmetrics_default(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Interpolate, argmax, torchmetrics' confusion matrix with default validation."""
+    """Interpolate, argmax, then torchmetrics' confusion matrix with default validation."""
     from torchmetrics.classification import MulticlassConfusionMatrix
 
     predicted = F.interpolate(logits, SIZE, mode="bilinear", align_corners=False).argmax(1)
@@ -85,7 +86,7 @@ def example(num_classes: int, stride: int, scene: int) -> tuple[Tensor, Tensor]:
 
 
 def undecided_share(logits: Tensor) -> float:
-    """Share of source cells whose own best class is not that of all three neighbours right and below."""
+    """Share of source cells whose best class differs from that of a neighbour to the right, below or diagonal."""
     best = logits.argmax(1)[0]
     corner = best[:-1, :-1]
     differs = (corner != best[1:, :-1]) | (corner != best[:-1, 1:]) | (corner != best[1:, 1:])
@@ -93,15 +94,15 @@ def undecided_share(logits: Tensor) -> float:
 
 
 def peak_mib() -> float:
-    """Largest resident memory of this process since it began, MiB (Linux)."""
+    """Peak resident memory of this process in MiB (Linux)."""
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def memory_of_one(name: str, num_classes: int, saved: Path) -> None:
-    """Print how much the peak of this process grows while one image is counted."""
+    """Print by how many MiB the peak memory of this process grows while one image is counted."""
     torch.set_num_threads(1)
     count = CONTENDERS[name]
-    # Loads what is loaded at the first call only.
+    # The first call loads libraries.
     count(torch.zeros(1, 2, 4, 8), torch.zeros(SIZE, dtype=torch.uint8), 2)
     logits, labels = torch.load(saved, weights_only=True)
     Path("/proc/self/clear_refs").write_text("5")  # the peak so far is that of loading
@@ -111,13 +112,13 @@ def memory_of_one(name: str, num_classes: int, saved: Path) -> None:
 
 
 def peak_memory(name: str, num_classes: int, saved: Path) -> float:
-    """MiB above the logits and labels, in a process of its own."""
+    """Peak memory in MiB above logits and labels, measured in a separate process."""
     command = [sys.executable, __file__, "--memory-of", name, str(num_classes), str(saved)]
     return float(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
 
 def measure(num_classes: int, stride: int, rounds: int, scenes: int, work: Path) -> dict[str, object]:
-    """One row of the table."""
+    """Measure one row of the table."""
     examples = [example(num_classes, stride, scene) for scene in range(scenes)]
     for logits, labels in examples:
         found = [count(logits, labels, num_classes) for count in CONTENDERS.values()]
@@ -144,15 +145,15 @@ def measure(num_classes: int, stride: int, rounds: int, scenes: int, work: Path)
 
 
 def write(rows: list[dict], rounds: int, scenes: int) -> None:
-    """The numbers and the table."""
+    """Write the data and the table."""
     content = {"size": SIZE, "rounds": rounds, "scenes": scenes, "threads": 1, "identical_integers": True, "rows": rows}
     measuring.write_result("evaluation", content)
     lines = [
         "# From logits to the confusion matrix",
         "",
         f"`python benchmarks/evaluation.py --rounds {rounds} --scenes {scenes}`: {SIZE[0]}x{SIZE[1]}, one thread, "
-        "milliseconds of CPU time per image: median (least to most) of the rounds; memory above logits and labels. "
-        "All contenders count the same integers. Undecided: source cells between corners of different classes.",
+        "milliseconds of CPU time per image: median (minimum to maximum) of the rounds; memory above logits and "
+        "labels. All contenders count the same integers. Undecided: source cells whose corners have different classes.",
         "",
         "| classes, stride | undecided | contender | CPU ms | wall ms | times Pixelwise's time | peak MiB |",
         "|---|---|---|---|---|---|---|",

@@ -1,10 +1,10 @@
-"""Every distinct network as an ONNX graph of any size, run in ONNX Runtime at several sizes beside PyTorch.
+"""Exports every distinct network to a dynamic ONNX graph and compares ONNX Runtime with PyTorch at several sizes.
 
     python benchmarks/export_sweep.py [--only NAME ...] [--largest 12e6]
 
-Each network has random weights, and normalisations that fit its activations: with those of a new network the logits of
-a deep one are all but equal, and comparing them would say nothing. Results are added to
-benchmarks/measurements/export_sweep.json as they come (one that is there already is not made again without --again);
+Each network has random weights and normalisation statistics that fit its activations: with the statistics of a new
+network, the logits of a deep one are almost equal, and comparing them would mean nothing. Results are added to
+benchmarks/measurements/export_sweep.json as they arrive (existing ones are repeated only with --again);
 benchmarks/export.md is written from that file.
 """
 
@@ -69,7 +69,7 @@ def sweep_one(name: str) -> dict:
 
 
 def table(results: dict) -> str:
-    """The page made from the results."""
+    """The page for the results."""
     networks, versions = results["networks"], results["versions"]
     sizes = ", ".join(f"{height}x{width}" for height, width in SIZES)
     lines = [
@@ -77,10 +77,10 @@ def table(results: dict) -> str:
         "",
         f"`python benchmarks/export_sweep.py`: torch {versions['torch']}, onnxruntime {versions['onnxruntime']},",
         "one thread of a CPU. Each network is exported once, for any batch and size, and compared with PyTorch on a",
-        f"drawn street scene at {sizes} (height x width); {CLASSES} classes, random weights. The",
-        "differences are the largest of the sizes, in parts of the range of the logits; the share of equal pixels is",
+        f"synthetic street scene at {sizes} (height x width); {CLASSES} classes, random weights.",
+        "Differences are the largest over the sizes, relative to the range of the logits; the share of equal pixels is",
         f"the smallest. {len(networks)} of {len(distinct_networks())} distinct networks have been run. One pixel of",
-        "64x96 is 0.016 %: random weights leave a few pixels so undecided that rounding decides them.",
+        "64x96 is 0.016 %: random weights leave a few pixels so close to a tie that rounding decides them.",
         "",
         "| recipe | network | MB | largest difference / range | equal pixels |",
         "|---|---|---:|---:|---:|",
@@ -93,17 +93,17 @@ def table(results: dict) -> str:
 
 
 def parameters(name: str) -> int:
-    """Of the network of a recipe."""
+    """Number of parameters of a recipe's network."""
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in build_model(name, CLASSES).parameters())
 
 
 def main() -> int:
-    """Run what is asked for, smallest first."""
+    """Run the chosen networks, smallest first."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", help="names of recipes")
-    parser.add_argument("--largest", type=float, default=float("inf"), help="leave out networks of more parameters")
-    parser.add_argument("--again", action="store_true", help="also what is there already")
+    parser.add_argument("--largest", type=float, default=float("inf"), help="skip networks with more parameters")
+    parser.add_argument("--again", action="store_true", help="repeat networks that already have a result")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {"networks": {}}
@@ -118,7 +118,7 @@ def main() -> int:
             continue
         try:
             results["networks"][name] = sweep_one(name)
-        except Exception as error:  # the others go on
+        except Exception as error:  # continue with the other networks
             failed += 1
             print(f"{name}: {error}", file=sys.stderr)
             continue

@@ -1,10 +1,11 @@
-"""What int8 costs and gains: a network trained on the synthetic town is exported, quantized, scored and timed.
+"""Accuracy and speed of int8: a network trained on the synthetic town is exported, quantized, scored and timed.
 
     python benchmarks/int8.py [--work runs/int8] [--rounds 30] [--latency-only]
 
-Writes results/town-fpnlite-*.json (mean IoU on the test split) and int8.md. About twenty minutes on two CPU cores,
-most of it training: in float, then on with 8 bits in two schemes. Runs in --work are trained once; --latency-only
-keeps the artefacts and scores in --work as well and times them anew, a minute on a quiet machine.
+Writes results/town-fpnlite-*.json (mean IoU on the test split) and int8.md. Takes about twenty minutes on two CPU
+cores, most of it training: first in float, then quantization-aware in two schemes. Runs in --work are trained only
+once; --latency-only also keeps the artefacts and scores in --work and repeats only the timing, which takes a minute on
+a quiet machine.
 """
 
 from __future__ import annotations
@@ -37,10 +38,15 @@ EIGHT_BIT = ("optimizer.lr=1e-5", "schedule.iterations=100", "selection.every_ep
 SIZE = (144, 192)
 
 
-class Form(NamedTuple):
-    """A form of the network: its name in --work and in results, and how it comes to be.
+class Variant(NamedTuple):
+    """A variant of the network that is scored and timed.
 
-    Without a `scheme` it is the float run's, else that of a run trained on with 8 bits; `ptq`: quantized afterwards.
+    Attributes:
+        name: Name in --work and of the result file.
+        words: Name in the table.
+        runtime: Name of the runtime.
+        ptq: Whether it is quantized after training.
+        scheme: Quantization scheme of the quantization-aware run it comes from; empty for the float run.
     """
 
     name: str
@@ -51,30 +57,30 @@ class Form(NamedTuple):
 
     @property
     def run(self) -> str:
-        """The folder of its run."""
+        """Name of the folder of its run."""
         return f"run-{self.scheme}" if self.scheme else "run"
 
 
 EAGER = (
-    Form("pytorch", "PyTorch, float32 (NCHW)", "torch"),
-    Form("pytorch-channels-last", "PyTorch, float32, channels last", "torch-channels-last"),
-    Form("pytorch-bf16", "PyTorch, bfloat16, channels last", "torch-bf16"),
+    Variant("pytorch", "PyTorch, float32 (NCHW)", "torch"),
+    Variant("pytorch-channels-last", "PyTorch, float32, channels last", "torch-channels-last"),
+    Variant("pytorch-bf16", "PyTorch, bfloat16, channels last", "torch-bf16"),
 )
-"""Networks and their timing; only the first one is scored, as its result is what the others are compared with."""
+"""PyTorch variants. Only the first is scored: its result is the reference for all others."""
 ARTEFACTS = (
-    Form("onnx", "ONNX Runtime, float32", "onnx"),
-    Form("onnx-int8", "ONNX Runtime, int8 after training", "onnx", ptq=True),
-    Form("onnx-int8-qat", "ONNX Runtime, int8 trained (x86-8bit)", "onnx", scheme="x86-8bit"),
-    Form("onnx-int8-edgeai", "ONNX Runtime, int8 trained (edgeai-8bit)", "onnx", scheme="edgeai-8bit"),
-    Form("openvino", "OpenVINO, float32", "openvino"),
-    Form("openvino-int8", "OpenVINO, int8 after training", "openvino", ptq=True),
+    Variant("onnx", "ONNX Runtime, float32", "onnx"),
+    Variant("onnx-int8", "ONNX Runtime, int8 after training", "onnx", ptq=True),
+    Variant("onnx-int8-qat", "ONNX Runtime, int8 trained (x86-8bit)", "onnx", scheme="x86-8bit"),
+    Variant("onnx-int8-edgeai", "ONNX Runtime, int8 trained (edgeai-8bit)", "onnx", scheme="edgeai-8bit"),
+    Variant("openvino", "OpenVINO, float32", "openvino"),
+    Variant("openvino-int8", "OpenVINO, int8 after training", "openvino", ptq=True),
 )
 
 
 class Row(NamedTuple):
-    """One line of the table."""
+    """A row of the table."""
 
-    form: Form
+    variant: Variant
     result: Result | None
     latency: Latency
     sidecar: Sidecar | None
@@ -82,29 +88,29 @@ class Row(NamedTuple):
 
 
 def main() -> int:
-    """Train what is not trained, and measure everything anew."""
+    """Train missing runs, then measure everything again."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("runs/int8"), help="folder of the runs and the artefacts")
-    parser.add_argument("--rounds", type=int, default=30, help="measured passes of each")
+    parser.add_argument("--rounds", type=int, default=30, help="measured passes of each candidate")
     parser.add_argument("--latency-only", action="store_true", help="keep the artefacts and scores that are in --work")
     options = parser.parse_args()
     work = options.work
     if not options.latency_only:
         train_runs(work)
-        for form in ARTEFACTS:
-            make(form, work)
-        for form in (EAGER[0], *ARTEFACTS):
-            evaluate(place(form, work), split="test")
-            write_bytes(HERE / "results" / f"{NAME}-{form.name}.json", stored_result(form, work).read_bytes())
+        for variant in ARTEFACTS:
+            make(variant, work)
+        for variant in (EAGER[0], *ARTEFACTS):
+            evaluate(place(variant, work), split="test")
+            write_bytes(HERE / "results" / f"{NAME}-{variant.name}.json", stored_result(variant, work).read_bytes())
     load = os.getloadavg()[0]
     eager = EAGER if computes_bfloat16() else EAGER[:-1]
-    forms = (*eager, *ARTEFACTS)
+    variants = (*eager, *ARTEFACTS)
     latencies = measure_latency(
-        [Candidate(source=str(place(form, work)), runtime=form.runtime, threads=1) for form in forms],
+        [Candidate(source=str(place(variant, work)), runtime=variant.runtime, threads=1) for variant in variants],
         SIZE,
         rounds=options.rounds,
     )
-    rows = [row(form, work, latency) for form, latency in zip(forms, latencies, strict=True)]
+    rows = [row(variant, work, latency) for variant, latency in zip(variants, latencies, strict=True)]
     text = page(rows, options.rounds, load)
     write_text(HERE / "int8.md", text)
     print(text)
@@ -112,8 +118,8 @@ def main() -> int:
 
 
 def train_runs(work: Path) -> None:
-    """The float run, and those that begin with its result and go on with 8 bits."""
-    schemes = sorted({form.scheme for form in ARTEFACTS if form.scheme})
+    """Train the float run and, starting from its result, the quantization-aware ones."""
+    schemes = sorted({variant.scheme for variant in ARTEFACTS if variant.scheme})
     changes: dict[str, Sequence[str]] = {"run": FLOAT}
     for scheme in schemes:
         beginning = f"initialize.run={(work / 'run').resolve()}"
@@ -123,47 +129,47 @@ def train_runs(work: Path) -> None:
             train(apply_overrides(recipe("town-demo"), list(overrides)), output=work / name)
 
 
-def make(form: Form, work: Path) -> None:
-    """An artefact, anew."""
-    folder = work / form.name
+def make(variant: Variant, work: Path) -> None:
+    """Make an artefact, replacing an existing one."""
+    folder = work / variant.name
     shutil.rmtree(folder, ignore_errors=True)
-    write = quantize if form.ptq else export
-    write(work / form.run, folder, form.runtime, size=SIZE, split="val")
+    write = quantize if variant.ptq else export
+    write(work / variant.run, folder, variant.runtime, size=SIZE, split="val")
 
 
-def place(form: Form, work: Path) -> Path:
-    """What is opened: the run, or the folder of the artefact."""
-    return work / (form.name if form in ARTEFACTS else form.run)
+def place(variant: Variant, work: Path) -> Path:
+    """Folder of the run or of the artefact."""
+    return work / (variant.name if variant in ARTEFACTS else variant.run)
 
 
-def stored_result(form: Form, work: Path) -> Path:
-    """Where `evaluate` keeps the score."""
-    return place(form, work) / "evaluations" / "test-native" / "result.json"
+def stored_result(variant: Variant, work: Path) -> Path:
+    """Path of the result that `evaluate` writes."""
+    return place(variant, work) / "evaluations" / "test-native" / "result.json"
 
 
-def row(form: Form, work: Path, latency: Latency) -> Row:
-    """What is known of a form."""
-    if form in EAGER:
-        scored = form is EAGER[0]
-        return Row(form, load_result(stored_result(form, work)) if scored else None, latency, None, 0.0)
-    sidecar, _ = read_sidecar(place(form, work))
-    size = sum((place(form, work) / name).stat().st_size for name in sidecar.files) / 1e6
-    return Row(form, load_result(stored_result(form, work)), latency, sidecar, size)
+def row(variant: Variant, work: Path, latency: Latency) -> Row:
+    """Collect the result, latency and size of a variant."""
+    if variant in EAGER:
+        scored = variant is EAGER[0]
+        return Row(variant, load_result(stored_result(variant, work)) if scored else None, latency, None, 0.0)
+    sidecar, _ = read_sidecar(place(variant, work))
+    size = sum((place(variant, work) / name).stat().st_size for name in sidecar.files) / 1e6
+    return Row(variant, load_result(stored_result(variant, work)), latency, sidecar, size)
 
 
 def page(rows: list[Row], rounds: int, load: float) -> str:
-    """The table, and how it was made; `load`: the machine's, just before it was timed."""
+    """The page with the table; `load` is the machine's load average just before timing."""
     first, reference = rows[0], rows[0].result
     if reference is None:
-        raise ValueError("the first row is the one that the others are compared with")
+        raise ValueError("the first row is the reference and needs a score")
     machine = reference.machine
     lines = [
         "# int8",
         "",
         f"`python benchmarks/int8.py`: FPNLite over MobileNetV2 (ReLU), trained for 400 steps on the synthetic town at "
         f"{SIZE[1]}x{SIZE[0]}, seed 0; mean IoU (%) by `evaluate` on the {reference.images} test images, protocol "
-        "native. After training: calibrated on 128 training images. Trained: 100 more steps with 8 bits, beginning "
-        "with the float result, learning rate 1e-5; so a gain over PyTorch is also one of more training. Latency: one "
+        "native. After training: calibrated on 128 training images. Trained: 100 more quantization-aware steps from "
+        "the float result, learning rate 1e-5, so a gain over PyTorch also reflects the longer training. Latency: one "
         f"image, one thread, candidates take turns, median of {rounds} passes after a warm-up; the ratio is to eager "
         f"PyTorch (NCHW, float32) in the same run. Machine: {machine.cpu}, {machine.cores} cores, "
         f"{', '.join(processor_features()) or 'instructions unknown'}; load average just before timing {load:.1f}.",
@@ -171,10 +177,10 @@ def page(rows: list[Row], rounds: int, load: float) -> str:
         "| | mIoU (%) | against PyTorch | equal pixels on val (%) | files (MB) | ms | times as fast |",
         "|---|---|---|---|---|---|---|",
     ]
-    for form, result, latency, sidecar, megabytes in rows:
+    for variant, result, latency, sidecar, megabytes in rows:
         verification = sidecar.verification if sidecar is not None else None
         cells = [
-            form.words,
+            variant.words,
             f"{100 * result.miou:.2f}" if result else "-",
             f"{100 * (result.miou - reference.miou):+.2f}" if result else "-",
             f"{100 * verification.equal_pixels:.2f}" if verification is not None else "-",
@@ -183,7 +189,10 @@ def page(rows: list[Row], rounds: int, load: float) -> str:
             f"{first.latency.median_seconds / latency.median_seconds:.1f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "Equal pixels: of the artefact and the network in PyTorch that it was made from."]
+    lines += [
+        "",
+        "Equal pixels: share of pixels that get the same class from the artefact and from its network in PyTorch.",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: contenders measured in turns in one process, medians with spread, result files."""
+"""Helpers of the benchmarks: interleaved measurement in one process, medians with spread, result files."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ RESULTS = HERE / "measurements"
 
 
 class Sample(NamedTuple):
-    """What one round of a contender took: CPU time of all threads of the process, and time on the wall."""
+    """Time of one round of a contender: CPU time of all threads of the process, and wall-clock time."""
 
     cpu_seconds: float
     wall_seconds: float
 
 
 class Summary(NamedTuple):
-    """Of all rounds of a contender."""
+    """Median, minimum and maximum over the rounds of a contender."""
 
     median: float
     low: float
@@ -32,12 +32,12 @@ class Summary(NamedTuple):
 
 
 def interleave(contenders: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 1) -> dict[str, list[Sample]]:
-    """Measure all contenders in every round, so that a busy minute of the machine meets all of them.
+    """Measure all contenders in every round, so that a busy minute of the machine affects all of them.
 
     Args:
-        contenders: Name -> what one round of it does.
-        rounds: How often each is measured.
-        warmup: Rounds before those, which are not counted.
+        contenders: Name -> function that runs one round.
+        rounds: Number of measured rounds.
+        warmup: Number of rounds before them that are not counted.
     """
     samples: dict[str, list[Sample]] = {name: [] for name in contenders}
     for number in range(-warmup, rounds):
@@ -51,25 +51,25 @@ def interleave(contenders: Mapping[str, Callable[[], object]], rounds: int, warm
 
 
 def summary(samples: Sequence[Sample], per: int = 1, clock: str = "cpu") -> Summary:
-    """Median, least and most of seconds per item.
+    """Median, minimum and maximum of seconds per item.
 
     Args:
         samples: The rounds of a contender.
-        per: Items (images, steps, ...) that a round works through.
-        clock: `cpu` or `wall`.
+        per: Number of items (images, steps, ...) processed in a round.
+        clock: `cpu` for CPU time or `wall` for wall-clock time.
     """
     seconds = [(sample.cpu_seconds if clock == "cpu" else sample.wall_seconds) / per for sample in samples]
     return Summary(statistics.median(seconds), min(seconds), max(seconds))
 
 
 def rates(samples: Sequence[Sample], per: int = 1, clock: str = "cpu") -> Summary:
-    """Median, least and most of items per second; see `summary`."""
+    """Median, minimum and maximum of items per second; see `summary`."""
     seconds = summary(samples, per, clock)
     return Summary(1 / seconds.median, 1 / seconds.high, 1 / seconds.low)
 
 
 def ratios(ours: Sequence[Sample], theirs: Sequence[Sample], clock: str = "cpu") -> Summary:
-    """How many times faster `ours` is than `theirs`, round by round."""
+    """Speed-up of `ours` over `theirs`, round by round."""
     found = [
         their.cpu_seconds / our.cpu_seconds if clock == "cpu" else their.wall_seconds / our.wall_seconds
         for our, their in zip(ours, theirs, strict=True)

@@ -1,9 +1,9 @@
-"""Seconds until the command line answers and until training takes its first step, each in a process of its own.
+"""Start-up time of the command line and of training to its first step, each in a new process.
 
     python benchmarks/starting.py [--rounds 5] [--data CamVid]
 
-`train` is measured to the end of a run of a single step whose checkpoint is saved, so a little more than its first
-step; without `--data` on the synthetic town, which is drawn before the rounds.
+`train` is measured to the end of a run of a single step, including its checkpoint, so slightly beyond the first step.
+Without `--data` it runs on the synthetic town, which is drawn before the rounds.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def main() -> int:
     lines = [
         "# Starting",
         "",
-        f"`{command}`: seconds on the wall, each in a new process; median (least to most). The files of the programs "
-        "are in the system's page cache.",
+        f"`{command}`: wall-clock seconds, each in a new process; median (minimum to maximum). The program files are "
+        "in the page cache.",
         "",
         "| | seconds |",
         "|---|---|",
@@ -65,7 +65,7 @@ def main() -> int:
 
 
 def run(arguments: list[str]) -> None:
-    """A Python process, to its end."""
+    """Run Python with the given arguments until it ends."""
     subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
 
 

@@ -1,19 +1,19 @@
-"""How near training steps come to what the device could do, and the published row against a plain loop.
+"""Training steps compared with the limits of the device, and the published row with a plain loop.
 
     python benchmarks/steps.py --data CamVid [--device cuda] [--rounds 5] [--steps 20] [--recipes NAME,NAME]
 
-For each recipe, as `pixelwise train` runs it with its data:
+For each recipe, run with its data as by `pixelwise train`:
 
-- images per second; where there is a GPU also with the network compiled, and recorded as CUDA graphs, and the share
-  of the time in which the GPU computes (kernels of PyTorch's profiler over the time on the wall);
-- the floor: the time that the arithmetic of forward and backward pass needs (three times that of a forward pass, at
-  the rate of a large matrix product in the same number format) or the time in which its activations are moved (each
-  passes the memory six times, at the rate of a large copy), whichever is longer. Both rates are measured first, on
-  the same device. A network can hardly train faster than that, so floor / measured says what is left to gain.
+- images per second; on a GPU also with the network compiled and with CUDA graphs, and the share of the time in which
+  the GPU computes (kernel time of PyTorch's profiler divided by wall-clock time);
+- the floor: the time for the arithmetic of the forward and backward pass (three times that of a forward pass, at the
+  rate of a large matrix product with the same dtype) or the time for moving its activations (six memory passes each,
+  at the rate of a large copy), whichever is longer. Both rates are measured first, on the same device. A network can
+  hardly train faster than its floor, so floor / measured shows how much could still be gained.
 
-`enet-camvid`, the published row, runs as published and with `precision.dtype=auto`, beside the same network in the
-loop that a user writes: Pillow, torchvision v2, DataLoader, Adam, float32. (On a CPU that loop shares what Pixelwise
-does about freed memory, being in its process.)
+`enet-camvid`, the published row, runs as published and with `precision.dtype=auto`, beside the same network in a loop
+that a user would write: Pillow, torchvision v2, DataLoader, Adam, float32. (On a CPU that loop also benefits from
+Pixelwise's handling of freed memory, because it runs in the same process.)
 """
 
 from __future__ import annotations
@@ -52,21 +52,21 @@ from pixelwise.training.setup import use_processor
 ROW = "enet-camvid"
 NAMES = (ROW, *(entry.name for entry in RECIPES if entry.data.train_split == "train"))
 PASSES = 6
-"""How often training moves an activation: forward it is written and read, by a normalisation twice; backward it is
-read, and its gradient written and read."""
+"""Memory passes per activation in training: forward it is written and read, twice by a normalisation; backward it is
+read, and its gradient is written and read."""
 FORWARD_AND_BACKWARD = 3
-"""Arithmetic of both passes in that of a forward pass: the gradients of input and weights cost as much each."""
+"""Arithmetic of both passes relative to a forward pass: the gradients of input and weights each cost as much."""
 GRAPHS = ("precision.compile=true", "precision.cuda_graphs=true")
 PLAIN = "plain PyTorch"
 AUTO = "pixelwise, precision.dtype=auto"
 
 
 class Ceilings(NamedTuple):
-    """What the device does at most.
+    """Peak rates of the device.
 
     Attributes:
-        copied: Bytes read plus bytes written per second of a large copy.
-        multiplied: Number format -> multiply-accumulates per second of a large matrix product.
+        copied: Bytes read plus bytes written per second in a large copy.
+        multiplied: dtype -> multiply-accumulates per second in a large matrix product.
     """
 
     copied: float
@@ -74,7 +74,7 @@ class Ceilings(NamedTuple):
 
 
 class Floor(NamedTuple):
-    """The least seconds of a step, by what they are needed for."""
+    """Lower bounds on the seconds of a step, for arithmetic and for memory traffic."""
 
     arithmetic: float
     memory: float
@@ -86,14 +86,14 @@ class Floor(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, write the result and the page."""
+    """Measure, then write the result and the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of CamVid")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--recipes", default=",".join(NAMES), help="which, separated by commas")
-    parser.add_argument("--rounds", type=int, help="5 on a GPU, else 3")
-    parser.add_argument("--steps", type=int, help="per round; 20 on a GPU, else 2")
-    parser.add_argument("--threads", type=int, default=2, help="of the CPU, where that is the device")
+    parser.add_argument("--recipes", default=",".join(NAMES), help="names of recipes, separated by commas")
+    parser.add_argument("--rounds", type=int, help="measured rounds; default: 5 on a GPU, else 3")
+    parser.add_argument("--steps", type=int, help="steps per round; default: 20 on a GPU, else 2")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads, if the device is the CPU")
     parser.add_argument("--workers", type=int, default=0, help="loader processes")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change every recipe")
     options = parser.parse_args(arguments)
@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(name: str, ceilings: Ceilings, device: torch.device, options: argparse.Namespace) -> dict[str, Any]:
-    """Everything about a recipe."""
+    """Measure a recipe."""
     recipe, dataset = opened(options.data, apply_overrides(find_recipe(name), options.set))
     size = recipe.augment.crop or recipe.augment.resize or (360, 480)
     images = recipe.sampling.batch_size
@@ -178,7 +178,7 @@ def measure(name: str, ceilings: Ceilings, device: torch.device, options: argpar
 
 
 def _round(loop: Iterator[object], steps: int, device: torch.device) -> Callable[[], None]:
-    """So many steps of a loop, until the device has done them."""
+    """A function that takes `steps` steps of a loop and waits for the device."""
 
     def work() -> None:
         for _ in range(steps):
@@ -194,7 +194,7 @@ def _wait(device: torch.device) -> None:
 
 
 def measure_ceilings(device: torch.device) -> Ceilings:
-    """Rates of a large copy and of large matrix products."""
+    """Measure the rates of a large copy and of large matrix products."""
     large = torch.rand(2**26 if device.type == "cpu" else 2**29, device=device)
     target = torch.empty_like(large)
     copied = 2 * large.numel() * large.element_size() / _least_seconds(lambda: target.copy_(large), device)
@@ -218,7 +218,7 @@ def _least_seconds(work: Callable[[], object], device: torch.device, rounds: int
 
 
 def count_floor(recipe: Recipe, size: tuple[int, int], ceilings: Ceilings) -> Floor:
-    """The least seconds of a step of a recipe whose crops have a size of (height, width)."""
+    """Lower bounds on the time of a training step at a crop of (height, width)."""
     images, bytes_each = recipe.sampling.batch_size, 2 if recipe.precision.dtype == "bfloat16" else 4
     macs = FORWARD_AND_BACKWARD * complexity(recipe, *size).macs * images
     with torch.device("meta"):
@@ -227,7 +227,7 @@ def count_floor(recipe: Recipe, size: tuple[int, int], ceilings: Ceilings) -> Fl
 
 
 def count_activations(model: SegmentationModel, size: tuple[int, int]) -> int:
-    """Values that the layers of a network put out for one image of (height, width) in training."""
+    """Number of output values of all layers of a network for one image of (height, width) in training."""
     total = 0
 
     def count(layer: nn.Module, given: object, result: object) -> None:
@@ -238,7 +238,7 @@ def count_activations(model: SegmentationModel, size: tuple[int, int]) -> int:
     for layer in model.modules():
         if not list(layer.children()):
             layer.register_forward_hook(count)
-    # Two images, because batch normalisation of one has nothing to average where the map is a single value.
+    # Two images, because batch normalisation cannot normalise one image whose feature map is a single value.
     device = next(model.parameters()).device
     model.train().head_logits(torch.empty(2, model.preprocessing.in_channels, *size, device=device))
     return total // 2
@@ -257,7 +257,7 @@ def device_share(work: Callable[[], None]) -> float:
 
 
 class PlainRow(Dataset[tuple[Tensor, Tensor]]):
-    """What the published row's own code does with its data: open, resize, to numbers between 0 and 1."""
+    """The data loading of the published row's own code: open, resize, scale to 0..1."""
 
     def __init__(self, pairs: Sequence[Pair], size: tuple[int, int]) -> None:
         from torchvision.transforms import v2
@@ -280,7 +280,7 @@ class PlainRow(Dataset[tuple[Tensor, Tensor]]):
 def plain_steps(
     recipe: Recipe, pairs: Sequence[Pair], size: tuple[int, int], device: torch.device, workers: int
 ) -> Iterator[float]:
-    """The same network in a plain float32 loop with a standard loader."""
+    """Steps of the same network in a plain float32 loop with a standard loader."""
     torch.manual_seed(0)
     model = build_model(recipe).to(device).train()
     loader = DataLoader(
@@ -307,7 +307,7 @@ def page(measured: dict[str, Any]) -> str:
         "# Training steps and their floor",
         "",
         f"`{measured['command']}` on {measured['device']} ({machine_facts().cpu}): median over the rounds. "
-        f"A large copy moves {ceilings['copied'] / 1e9:.3g} GB/s, large matrix products reach {products}.",
+        f"A large copy moves {ceilings['copied'] / 1e9:.3g} GB/s; large matrix products reach {products}.",
         "",
         "| recipe | batch | format | images/s | ms per step | floor: arithmetic, memory (ms) | share of the floor |",
         "|---|---|---|---|---|---|---|",
@@ -342,7 +342,7 @@ def _of_row(measured: dict[str, Any]) -> list[str]:
             minutes = one["all_steps_seconds"][variant] / 60
             if not lines:
                 lines += [
-                    "| the published row | times as fast as a plain loop | minutes of all its steps |",
+                    "| published row | times as fast as a plain loop | minutes for all its steps |",
                     "|---|---|---|",
                 ]
             words = f"{times['median']:.2f} ({times['low']:.2f} to {times['high']:.2f})"

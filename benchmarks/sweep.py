@@ -1,10 +1,10 @@
-"""Every published row from end to end on a miniature of its data set.
+"""Runs every published row end to end on a miniature of its data set.
 
     python benchmarks/sweep.py [--rows PATTERN] [--work FOLDER]
 
-Audit, two training steps with the row's own pipeline (crop and batch made small, as the table says), evaluation by
-the row's protocol, result file. Writes benchmarks/measurements/sweep.json and benchmarks/sweep.md. A sweep that was
-interrupted goes on where it ended when it gets the same --work again.
+Each row gets an audit, two training steps with its own pipeline (with a small crop and batch, as the page says), an
+evaluation with its protocol, and a result file. Writes benchmarks/measurements/sweep.json and benchmarks/sweep.md. An
+interrupted sweep continues when it is given the same --work.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ HERE = Path(__file__).resolve().parent
 
 
 def main() -> int:
-    """Run the sweep; 1 if a row failed."""
+    """Run the sweep; returns 1 if a row failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", default="", help="only rows whose id contains this text; writes no table")
+    parser.add_argument("--rows", default="", help="only rows whose name contains this text; writes no table")
     parser.add_argument("--work", type=Path, help="folder for miniatures and runs; default: a temporary one")
     options = parser.parse_args()
     work = options.work or Path(tempfile.mkdtemp(prefix="pixelwise-sweep-"))
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def write(trials: list[RowTrial]) -> None:
-    """The table and the numbers behind it."""
+    """Write the table and the data behind it."""
     facts = {"machine": msgspec.to_builtins(machine_facts()), "versions": version_facts()}
     content = facts | {"trials": msgspec.to_builtins(trials)}
     (HERE / "measurements" / "sweep.json").write_bytes(
@@ -67,11 +67,11 @@ def write(trials: list[RowTrial]) -> None:
         "# All published rows on miniatures",
         "",
         f"`python benchmarks/sweep.py`: each row with its own data layout, transforms, loss, optimizer and protocol, "
-        f"from random weights; {STEPS} steps of {BATCH} crops of at most {CROP}x{CROP}, and as many of a stage before. "
-        "The mIoU of such a network means nothing; that there is one means that the row runs from end to end. The "
-        "seconds are those of a shared machine.",
+        f"from random weights; {STEPS} steps of {BATCH} crops of at most {CROP}x{CROP}, and as many for an earlier "
+        "stage. The mIoU of such a network means nothing, but that there is one shows that the row runs end to end. "
+        "Seconds were measured on a shared machine.",
         "",
-        "| recipe | data | stage before | trained as | protocol | images scored | seconds |",
+        "| recipe | data | earlier stage | trained as | protocol | images scored | seconds |",
         "|---|---|---|---|---|---|---|",
         *(
             f"| {trial.recipe} | {trial.dataset} | {', '.join(trial.stages) or '-'} | "

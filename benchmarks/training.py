@@ -1,23 +1,23 @@
-"""Training images per second on the CPU: whole loops with their data, measured in turns.
+"""Training speed on the CPU: complete loops with their data, measured in turns.
 
     python benchmarks/training.py --data CamVid [--rounds 5] [--steps 2] [--threads 2]
 
-Contenders, all on CamVid's train split, batch 4, with as many threads:
+Contenders, all on CamVid's train split with batch size 4 and the same number of threads:
 
-- `pixelwise float32`: the batches and steps that `pixelwise train unet-resnet18` runs at a crop of 360x480, its
-  layout chosen by `precision.dtype=auto`; with the recipe's moving average and gradient clipping.
-- `pixelwise bfloat16`: the same with `precision.dtype=bfloat16`, channels last; left out where the processor has no
+- `pixelwise float32`: the batches and steps of `pixelwise train unet-resnet18` at a crop of 360x480, with the memory
+  layout chosen by `precision.dtype=auto` and the recipe's moving average and gradient clipping.
+- `pixelwise bfloat16`: the same with `precision.dtype=bfloat16`, channels last; skipped if the processor has no
   instructions for it.
-- `plain PyTorch`: the same network, its decoder enlarging and joining maps as everybody writes it, in the loop that a
-  user writes: Pillow, torchvision v2 transforms with the same kinds of augmentation, DataLoader, cross entropy, AdamW;
-  float32, contiguous.
+- `plain PyTorch`: the same network, with its decoder upsampling and concatenating feature maps in the usual way, in a
+  loop that a user would write: Pillow, torchvision v2 transforms with the same kinds of augmentation, DataLoader, cross
+  entropy, AdamW; float32, contiguous.
 - `segmentation-models-pytorch`: its Unet over the same encoder without pretrained weights, with the loss, optimizer
-  and albumentations of its CamVid example; its network takes multiples of 32 only, so its crop is 352x480, a little
-  smaller.
+  and albumentations of its CamVid example; its network only takes multiples of 32, so its crop is slightly smaller,
+  352x480.
 
-The peers load their data in the training process (`num_workers=0`): with all threads in use by the network, loader
-processes would only take them away. Every contender has a process of its own, which waits while another one works:
-Pixelwise sets how its process keeps freed memory, and the others do not.
+The peers load their data in the training process (`num_workers=0`): the network uses all threads, and loader processes
+would only compete for them. Every contender has its own process, which waits while another one works, because Pixelwise
+configures how its process keeps freed memory and the others do not.
 """
 
 from __future__ import annotations
@@ -70,17 +70,17 @@ FLOAT32, BFLOAT16 = "pixelwise float32", "pixelwise bfloat16"
 PLAIN, SMP = "plain PyTorch", "segmentation-models-pytorch"
 NAMES = (FLOAT32, BFLOAT16, PLAIN, SMP)
 ANSWER = "contender: "
-"""How a contender's lines for the measuring process begin."""
+"""Prefix of a contender's lines for the measuring process."""
 Pair = tuple[Path, Path]
 """An image file and a PNG file of its class ids."""
 
 
 def main() -> int:
-    """Measure and write the result; with `--contender` be one of those measured."""
+    """Measure and write the result; with `--contender`, act as a contender."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of CamVid")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=2, help="per contender and round")
+    parser.add_argument("--steps", type=int, default=2, help="steps per contender and round")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--contender", choices=NAMES, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -95,7 +95,7 @@ def main() -> int:
         f"--threads {options.threads}",
         "batch": BATCH,
         "images_per_round": per_round,
-        "bfloat16": "measured" if BFLOAT16 in names else "left out: this processor has no instructions for it",
+        "bfloat16": "measured" if BFLOAT16 in names else "skipped: this processor has no instructions for it",
         "format": notes[FLOAT32],
         "images_per_second": {name: rates(taken, per_round, "wall") for name, taken in samples.items()},
         "images_per_cpu_second": {name: rates(taken, per_round, "cpu") for name, taken in samples.items()},
@@ -115,7 +115,7 @@ def main() -> int:
 
 
 def measure(names: Sequence[str], options: argparse.Namespace) -> tuple[dict[str, list[Sample]], dict[str, str]]:
-    """All contenders in every round, after a round that does not count; and what each of them said at its start."""
+    """Measure all contenders in every round after a warm-up round; also returns the note each printed at its start."""
     shared = ["--data", str(options.data), "--steps", str(options.steps), "--threads", str(options.threads)]
     samples: dict[str, list[Sample]] = {name: [] for name in names}
     notes: dict[str, str] = {}
@@ -139,7 +139,7 @@ def measure(names: Sequence[str], options: argparse.Namespace) -> tuple[dict[str
 
 
 def _answer(process: subprocess.Popen[str]) -> str:
-    """The next line of a contender that is meant for this process; libraries may print others."""
+    """The next line of a contender addressed to this process; libraries may print others."""
     for line in _pipe(process.stdout):
         if line.startswith(ANSWER):
             return line.removeprefix(ANSWER).strip()
@@ -153,7 +153,7 @@ def _pipe(stream: IO[str] | None) -> IO[str]:
 
 
 def contend(name: str, data: Path, steps: int, threads: int) -> None:
-    """Take `steps` steps for every line on standard input and say what they took."""
+    """Take `steps` steps for every line on standard input and print their time."""
     torch.set_num_threads(threads)
     cv2.setNumThreads(0)
     recipe, dataset = opened(data, measured_recipe())
@@ -181,7 +181,7 @@ def contend(name: str, data: Path, steps: int, threads: int) -> None:
 
 
 def measured_recipe() -> Recipe:
-    """What is trained."""
+    """The recipe that is measured."""
     return apply_overrides(
         find_recipe("unet-resnet18"),
         ["data.dataset=camvid", f"augment.crop=[{CROP[0]},{CROP[1]}]", f"sampling.batch_size={BATCH}"],
@@ -189,14 +189,14 @@ def measured_recipe() -> Recipe:
 
 
 def opened(data: Path, recipe: Recipe) -> tuple[Recipe, OpenedDataset]:
-    """The recipe with CamVid's classes, and CamVid."""
+    """(recipe with CamVid's classes, CamVid)."""
     dataset = open_dataset(recipe.data, data)
     recipe = msgspec.structs.replace(recipe, data=settled(recipe.data, dataset))
     return recipe, open_dataset(recipe.data, data)
 
 
 def plain_files(recipe: Recipe, dataset: OpenedDataset, folder: Path) -> list[Pair]:
-    """Masks as PNG files of class ids, so that no peer has to convert colours."""
+    """Write masks as PNG files of class ids, so that no peer has to convert colours."""
     pairs = []
     for sample in dataset.samples(recipe.data.train_split):
         path = folder / f"{sample.id.replace('/', '_')}.png"
@@ -208,7 +208,7 @@ def plain_files(recipe: Recipe, dataset: OpenedDataset, folder: Path) -> list[Pa
 def pixelwise_steps(
     recipe: Recipe, dataset: OpenedDataset, device: torch.device = CPU, size: Size = CROP, workers: int = 0
 ) -> Iterator[Tensor]:
-    """The steps of `train_loop`, with what surrounds them left out: evaluations, checkpoints, the display."""
+    """The steps of `train_loop` without evaluations, checkpoints and display."""
     samples = dataset.samples(recipe.data.train_split)
     pairs = TrainingPairs(dataset, samples, recipe)
     keep_decoded(pairs, recipe, size, lambda what, done, total: None)
@@ -235,7 +235,7 @@ def pixelwise_steps(
 
 
 class PlainData(Dataset[tuple[Tensor, Tensor]]):
-    """What the tutorials write: open with Pillow, transform with torchvision v2."""
+    """Data loading as in tutorials: open with Pillow, transform with torchvision v2."""
 
     def __init__(self, pairs: Sequence[Pair], recipe: Recipe) -> None:
         from torchvision.transforms import v2
@@ -269,7 +269,7 @@ class PlainData(Dataset[tuple[Tensor, Tensor]]):
 
 
 def plain_steps(recipe: Recipe, pairs: Sequence[Pair]) -> Iterator[float]:
-    """The same network in a plain float32 loop, its decoder in its plain form."""
+    """Steps of the same network, with a plain decoder, in a plain float32 loop."""
     unet.can_convolve_repeated = lambda size, result: False
     torch.manual_seed(0)
     model = build_model(recipe).train()
@@ -285,10 +285,10 @@ def plain_steps(recipe: Recipe, pairs: Sequence[Pair]) -> Iterator[float]:
 
 
 class ExampleData(Dataset[tuple[np.ndarray, np.ndarray]]):
-    """As the CamVid example of segmentation-models-pytorch: OpenCV and albumentations."""
+    """Data loading of the CamVid example of segmentation-models-pytorch: OpenCV and albumentations."""
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
-        # It asks PyPI for a newer version as it is imported.
+        # albumentations asks PyPI for a newer version when it is imported.
         os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
         import albumentations as A
 
@@ -320,7 +320,7 @@ class ExampleData(Dataset[tuple[np.ndarray, np.ndarray]]):
 
 
 def smp_steps(classes: int, pairs: Sequence[Pair]) -> Iterator[float]:
-    """The loop of its example, without the Lightning around it."""
+    """Steps of the loop of that example, without Lightning."""
     import segmentation_models_pytorch as smp
 
     torch.manual_seed(0)
@@ -340,7 +340,7 @@ def smp_steps(classes: int, pairs: Sequence[Pair]) -> Iterator[float]:
 
 
 def plain(value: Any) -> Any:
-    """Named tuples as mappings."""
+    """Convert named tuples to mappings, recursively."""
     if hasattr(value, "_asdict"):
         return value._asdict()
     if isinstance(value, dict):
@@ -353,7 +353,7 @@ def table(result: dict[str, Any]) -> str:
     lines = [
         "# Training on the CPU",
         "",
-        f"`{result['command']}`: median over the rounds (least to most). {result['format']}. bfloat16: "
+        f"`{result['command']}`: median over the rounds (minimum to maximum). {result['format']}. bfloat16: "
         f"{result['bfloat16']}.",
         "",
         "| loop | images/s | images per second of CPU time |",
@@ -361,7 +361,7 @@ def table(result: dict[str, Any]) -> str:
     ]
     for name, rate in result["images_per_second"].items():
         lines.append(f"| {name} | {spread(rate)} | {spread(result['images_per_cpu_second'][name])} |")
-    lines += ["", "| times faster, round by round | |", "|---|---|"]
+    lines += ["", "| speed-up, round by round | |", "|---|---|"]
     lines += [f"| {name} | {spread(ratio)} |" for name, ratio in result["times_faster"].items()]
     return "\n".join(lines) + "\n"
 

@@ -1,6 +1,6 @@
-"""Several trainings and their scores, each a process of its own, so many at once; what is done is not done again.
+"""Trains and scores several runs in separate processes, several at once; finished runs are not repeated.
 
-Shared by the scripts beside it. Each run folder is an ordinary one: a stopped run goes on where it was.
+Used by `camvid_scratch.py` and `camvid_ablation.py`. The run folders are ordinary ones: a stopped run is resumed.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from pixelwise.records.run_folder import CHECKPOINTS, RECIPE, read_recipe
 from pixelwise.training.runs import resume, train
 
 SIDE_BY_SIDE = "side_by_side.json"
-"""In the run folder: how many runs shared the machine, at most."""
+"""File in the run folder with the largest number of runs that shared the machine."""
 SEQUENCES = "^[^_]+"
-"""What names the drive of a CamVid frame."""
+"""Regular expression for the drive in the name of a CamVid frame."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A training and what its result is scored on.
+    """A run and the evaluations of its result.
 
     Attributes:
-        name: Of its run folder.
-        recipe: Name of the recipe, or a file.
-        overrides: Changes to it.
-        scores: Splits and protocols. Each is a pass of its own: seconds of a shared pass belong to none.
-        device: As `--device`.
-        workers: Data loading processes; None: as the recipe says.
-        at_once: How many runs share the machine.
+        name: Name of the run folder.
+        recipe: Name of the recipe, or a recipe file.
+        overrides: Changes to the recipe.
+        scores: Splits and protocols. Each is scored in a separate pass, so that each has its own timing.
+        device: Device, as in `--device`.
+        workers: Data loading processes; None: those of the recipe.
+        at_once: Number of runs that share the machine.
     """
 
     name: str
@@ -56,21 +56,21 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     at_once: int = 1
 
     def resolved(self) -> Recipe:
-        """The recipe with its changes."""
+        """The recipe with the overrides applied."""
         return apply_overrides(find_recipe(self.recipe), self.overrides)
 
 
 def run_jobs(jobs: Sequence[Job], data: Path, work: Path, *, limit_seconds: float | None = None) -> list[str]:
-    """Bring every job to its end, `job.at_once` of them at a time.
+    """Finish every job, `job.at_once` of them at a time.
 
     Args:
-        jobs: In the order in which they begin.
+        jobs: Jobs in the order in which they start.
         data: Folder of the data set.
-        work: Run folders are made in it, and a log of each process beside its folder.
-        limit_seconds: When so much time has passed, runs are asked to save and stop; None: never.
+        work: Folder for the run folders and the log of each process.
+        limit_seconds: Time after which runs are asked to save and stop; None: no limit.
 
     Returns:
-        Names of the jobs that did not end.
+        Names of the jobs that are not finished.
     """
     deadline = time.monotonic() + limit_seconds if limit_seconds is not None else None
     work.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def run_jobs(jobs: Sequence[Job], data: Path, work: Path, *, limit_seconds: floa
                 break
             while waiting and len(running) < waiting[0].at_once:
                 job = waiting.pop(0)
-                print(f"{job.name}: begins", flush=True)
+                print(f"{job.name}: started", flush=True)
                 running[job.name] = _start(job, data, work)
             time.sleep(0.2)
             for name in [name for name, process in running.items() if process.poll() is not None]:
@@ -90,24 +90,24 @@ def run_jobs(jobs: Sequence[Job], data: Path, work: Path, *, limit_seconds: floa
                 print(f"{name}: {'done' if code == 0 else f'ended with status {code}, see {name}.log'}", flush=True)
     finally:
         for process in running.values():
-            process.send_signal(signal.SIGTERM)  # the run saves its state
+            process.send_signal(signal.SIGTERM)  # makes the run save its state
         for process in running.values():
             process.wait()
     return [job.name for job in jobs if not is_finished(job, work)]
 
 
 def is_finished(job: Job, work: Path) -> bool:
-    """Whether the run in `work` has done all steps of exactly this recipe, and every score is there.
+    """Whether the run in `work` has done all steps of exactly this recipe and has every score.
 
     Raises:
-        SystemExit: Its folder holds a run of another recipe.
+        SystemExit: The folder holds a run of another recipe.
     """
     run = work / job.name
     if not (run / RECIPE).is_file():
         return False
     wanted = job.resolved()
     if read_recipe(run).hash() != wanted.hash():
-        raise SystemExit(f"{run} holds a run of another recipe than {job.recipe} {' '.join(job.overrides)}")
+        raise SystemExit(f"{run} holds a run of a recipe other than {job.recipe} {' '.join(job.overrides)}")
     newest = newest_checkpoint(run / CHECKPOINTS)
     if newest is None or wanted.schedule.iterations is None or newest.step < wanted.schedule.iterations:
         return False
@@ -118,22 +118,22 @@ def result_of(job: Job, work: Path, split: str, protocol: str) -> Result:
     """A score of a finished job.
 
     Raises:
-        SystemExit: It is not that of the run's last step.
+        SystemExit: The score does not belong to the run's last step.
     """
     result = load_result(evaluation_folder(work / job.name, split, protocol))
     if result.step != job.resolved().schedule.iterations or result.recipe_hash != job.resolved().hash():
-        raise SystemExit(f"{work / job.name}: the score by {protocol} is not of the finished run; remove it")
+        raise SystemExit(f"{work / job.name}: the {protocol} score does not belong to the finished run; remove it")
     return result
 
 
 def side_by_side(run: Path) -> int:
-    """How many runs shared the machine, at most."""
+    """Largest number of runs that shared the machine."""
     path = run / SIDE_BY_SIDE
     return msgspec.json.decode(path.read_bytes(), type=int) if path.is_file() else 1
 
 
 def loading_workers(device: str, at_once: int) -> int | None:
-    """Data loading processes of each of several runs on one GPU; None where the recipe's own rule will do."""
+    """Data loading processes for each of several runs on one GPU; None to leave the choice to the recipe."""
     if at_once == 1 or choose_device(device).type == "cpu":
         return None
     return max(1, machine_facts().cores // at_once - 1)
@@ -148,7 +148,7 @@ def _start(job: Job, data: Path, work: Path) -> subprocess.Popen[bytes]:
 
 
 def work_on(job: Job, data: Path, work: Path) -> None:
-    """Train, or go on training, then score; in this process."""
+    """Train or resume, then score, in this process."""
     run = work / job.name
     loading = () if job.workers is None else (f"data.workers={job.workers}",)
     if (run / RECIPE).is_file():

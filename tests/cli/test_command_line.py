@@ -1,7 +1,11 @@
+import inspect
 import json
+import textwrap
 from collections.abc import Callable
 
 import pytest
+
+from pixelwise.cli import check
 
 
 def test_help_names_every_verb(run_cli: Callable):
@@ -43,31 +47,29 @@ def test_train_takes_another_run_to_begin_with(run_cli: Callable, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     found = run_cli(["train", "town-demo", "--from", "nowhere"])
     assert found.code == 4
-    assert "error[K420]: nowhere is not a run folder" in found.stderr
+    assert "error[K420]: nowhere" in found.stderr
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["show", "enet-camvit"], 2, "error[R200]: no recipe is named 'enet-camvit'; did you mean 'enet-camvid'"),
-        (["show", "enet-camvid", "optimizer.lrr=1"], 2, "did you mean 'lr'"),
-        (["train", "enet-camvid", "--data", "/nowhere"], 3, "error[D222]: /nowhere: does not exist"),
-        (["train", "enet-camvid"], 3, "--data"),
-        (["train", "missing.toml"], 2, "error[R205]: missing.toml: there is no such file"),
-        (["resume", "/nowhere"], 4, "error[K420]: /nowhere is not a run folder: it does not exist"),
-        (["resume", "."], 4, "error[K420]: . is not a run folder: it has no recipe.toml"),
-        (["trian"], 2, "No such command 'trian'"),
-        (["evaluate"], 2, "Missing argument"),
+        (["show", "enet-camvit"], 2, ("error[R200]", "'enet-camvit'", "'enet-camvid'")),
+        (["show", "enet-camvid", "optimizer.lrr=1"], 2, ("lrr", "'lr'")),
+        (["train", "enet-camvid", "--data", "/nowhere"], 3, ("error[D222]", "/nowhere")),
+        (["train", "enet-camvid"], 3, ("--data",)),
+        (["train", "missing.toml"], 2, ("error[R205]", "missing.toml")),
+        (["resume", "/nowhere"], 4, ("error[K420]", "/nowhere")),
+        (["resume", "."], 4, ("error[K420]", "recipe.toml")),
+        (["trian"], 2, ("'trian'",)),
+        (["evaluate"], 2, ("'run'",)),
     ],
 )
-def test_mistakes_end_with_their_status_and_a_sentence(
-    run_cli: Callable, tmp_path, monkeypatch, arguments, code, words
-):
+def test_mistakes_end_with_their_status_and_a_message(run_cli: Callable, tmp_path, monkeypatch, arguments, code, words):
     monkeypatch.chdir(tmp_path)
     found = run_cli(arguments)
     assert found.code == code
-    assert words in found.stderr
+    assert [word for word in words if word not in found.stderr] == []
     assert "Traceback" not in found.stderr
 
 
@@ -88,6 +90,6 @@ def test_the_town_can_be_drawn(run_cli: Callable, tmp_path):
 
 def test_help_fills_the_lines_of_a_narrow_terminal(run_cli: Callable, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    words = run_cli(["check", "--help"]).stdout.splitlines()
-    line = next(line for line in words if "Nothing is written" in line)
-    assert "Nothing is written into the data folder." in line
+    paragraph = " ".join((inspect.getdoc(check.run) or "").split("\n\n")[1].split())
+    shown = run_cli(["check", "--help"]).stdout
+    assert [line for line in textwrap.wrap(paragraph, 78) if line not in shown] == []

@@ -1,4 +1,4 @@
-"""What is printed where the console cannot print everything: Windows's code page, by its name in Python."""
+"""Output on a console that cannot print every character: Windows code page 1252."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ for words in sys.argv[1].split(";"):
 
 
 def printed(*commands: list[str]) -> tuple[str, list[int]]:
-    """What commands print in cp1252, and how they end."""
+    """Output of commands in cp1252, and their exit statuses."""
     script = ";".join("|".join(words) for words in commands)
     done = subprocess.run(
         [sys.executable, "-c", COMMANDS, script],
@@ -44,7 +44,7 @@ def test_tables_of_models_are_printed():
 
 @pytest.fixture
 def far_away(tmp_path: Path) -> Path:
-    """Data whose names are in no code page of the West, one image without a mask."""
+    """Data with Japanese names, which cp1252 cannot encode; one image has no mask."""
     root = tmp_path / "データ"
     for split in ("train", "val"):
         for kind in ("images", "masks"):

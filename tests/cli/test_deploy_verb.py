@@ -22,8 +22,8 @@ def test_the_card_is_printed_and_written(run_cli: Callable, tiny_run: Path, tmp_
     [
         (["--targets", "tflite"], "error[R250]"),
         (["--int8", "qat"], "quantization=x86-8bit"),
-        (["--int8", "qat"], "as --qat-run"),
-        (["--threads", "0"], "error[R260]: --threads is"),
+        (["--int8", "qat"], "--qat-run"),
+        (["--threads", "0"], "error[R260]: --threads"),
         (["--size", "12"], "error[R223]"),
     ],
 )
@@ -85,10 +85,10 @@ def test_an_artefact_is_timed_at_its_own_size(run_cli: Callable, tiny_run: Path,
     ("arguments", "words"),
     [
         (["--runtime", "tensorrt"], "error[R250]"),
-        (["--runtime", ","], "names nothing"),
+        (["--runtime", ","], "','"),
         (["--runtime", "torch", "--threads", "1,x"], "'1,x'"),
-        (["--runtime", "torch", "--steps", "3"], "error[R251]: --steps does not go with --runtime"),
-        (["--threads", "1,2"], "error[R251]: several numbers of --threads"),
+        (["--runtime", "torch", "--steps", "3"], "error[R251]: --steps"),
+        (["--threads", "1,2"], "error[R251]"),
     ],
 )
 def test_mistakes_with_runtimes_are_explained(run_cli: Callable, arguments: list[str], words: str):

@@ -1,4 +1,4 @@
-"""The flags that version 0.1.0 had are still there, whatever struct they come from now."""
+"""The flags of version 0.1.0 still exist, whichever struct they come from now."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def test_candidates_are_printed_with_their_cost(run_cli: Callable):
     assert lines[0] == ["recipe", "data", "mIoU", "measured", "params", "(M)", "GMACs", "at"]
     assert ["enet-cityscapes", "cityscapes", "60.94", "-", "0.358", "4.140", "1024x512"] in lines
     assert ["enet-camvid", "camvid", "53.12", "-", "0.357", "1.315", "480x360"] in lines
-    assert "compare GMACs at one size only" in stdout
+    assert f"{sum(line[0].startswith('enet-') for line in lines if line)} found" in stdout
 
 
 def test_conditions_may_be_separate_arguments_and_results_sorted(run_cli: Callable):
@@ -50,17 +50,20 @@ def test_measured_scores_can_be_asked_for(run_cli: Callable, tmp_path):
 def test_nothing_found_says_why_and_is_no_error(run_cli: Callable):
     code, stdout, _ = run_cli(["models", "search", "gmacs<1000000 miou>99"])
     assert code == 0
-    assert f"None of {len(list_recipes())} recipes meets all conditions:" in stdout
-    assert f"miou>99 excludes {len(list_recipes())} of {len(list_recipes())}" in stdout
+    number = len(list_recipes())
+    summary, _, condition = stdout.splitlines()
+    assert str(number) in summary
+    assert condition.strip().startswith("miou>99 ")
+    assert condition.count(str(number)) >= 2
     assert json.loads(run_cli(["models", "search", "miou>99", "--json"]).stdout) == []
 
 
 @pytest.mark.parametrize(
     ("query", "code", "words"),
     [
-        ("miuo>3", "R208", "did you mean 'miou'"),
-        ("dataset=camvit", "R208", "did you mean 'camvid'"),
-        ("page=enett", "R209", "did you mean 'enet'"),
+        ("miuo>3", "R208", "'miou'"),
+        ("dataset=camvit", "R208", "'camvid'"),
+        ("page=enett", "R209", "'enet'"),
     ],
 )
 def test_mistakes_in_a_query_get_near_misses(run_cli: Callable, query, code, words):

@@ -11,20 +11,20 @@ from pixelwise.errors import RecipeError
 from pixelwise.options import Options
 
 
-class Wish(Options, frozen=True, kw_only=True):
-    """What is wanted.
+class EveryKind(Options, frozen=True, kw_only=True):
+    """One field of every kind that a verb can have.
 
     Attributes:
-        target: The format.
-        argmax: Class ids come out.
-        boundary: Boundary IoU too.
-        size: Size of all images.
-        threads: Numbers of threads.
-        names: Names of things.
-        drop: Points of mIoU.
-        folder: Where it goes.
-        kind: What masks hold.
-        stride: Stride of the result.
+        target: Export format.
+        argmax: Return class ids instead of logits.
+        boundary: Add boundary IoU.
+        size: Size that all images are resized to.
+        threads: Numbers of threads, separated by commas.
+        names: Names that may be repeated or separated by commas.
+        drop: Largest accepted loss of mIoU, in points.
+        folder: Folder to write to.
+        kind: Format of the masks.
+        stride: Output stride of the result.
         animal: Kind of animal.
     """
 
@@ -46,15 +46,15 @@ def animals() -> list[str]:
     return ["cat", "dog"]
 
 
-def parse(arguments: list[str]) -> tuple[Wish, dict]:
+def parse(arguments: list[str]) -> tuple[EveryKind, dict]:
     app, caught = typer.Typer(), []
 
     @app.command()
-    @takes(Wish)
+    @takes(EveryKind)
     def run(
         source: str = typer.Argument(...),
         *,
-        options: Wish,
+        options: EveryKind,
         json: bool = typer.Option(False, "--json", help="Print JSON."),
     ) -> None:
         """Do it."""
@@ -84,7 +84,7 @@ def parse(arguments: list[str]) -> tuple[Wish, dict]:
 )
 def test_every_kind_of_field_is_read(arguments: list[str], expected: dict):
     options, rest = parse(["run-folder", *arguments])
-    assert options == Wish(**expected)
+    assert options == EveryKind(**expected)
     assert rest == {"source": "run-folder", "json": False}
 
 
@@ -92,12 +92,12 @@ def test_every_kind_of_field_is_read(arguments: list[str], expected: dict):
     "arguments",
     [["--target", "tflite"], ["--drop", "-1"], ["--threads", "two"], ["--threads", ","], ["--stride", "half"]],
 )
-def test_what_is_no_value_is_a_usage_error(arguments: list[str]):
+def test_an_invalid_value_is_a_usage_error(arguments: list[str]):
     app = typer.Typer()
 
     @app.command()
-    @takes(Wish)
-    def run(*, options: Wish) -> None:
+    @takes(EveryKind)
+    def run(*, options: EveryKind) -> None:
         """Do it."""
 
     assert CliRunner().invoke(app, arguments).exit_code == 2
@@ -105,12 +105,12 @@ def test_what_is_no_value_is_a_usage_error(arguments: list[str]):
 
 def test_help_says_what_the_struct_says():
     shown = " ".join(parse(["--help"]).split())
-    assert "Boundary IoU too." in shown
+    assert "Add boundary IoU." in shown
     assert "--json" in shown
 
 
 def test_flags_are_named_after_fields():
-    assert [flag.flags for flag in flags_of(Wish)] == [
+    assert [flag.flags for flag in flags_of(EveryKind)] == [
         "--target", "--argmax", "--boundary/--no-boundary", "--size", "--threads", "--name", "--drop", "--folder",
         "--format", "--stride", "--animal",
     ]  # fmt: skip
@@ -126,8 +126,8 @@ def test_help_lists_names_when_it_is_shown(monkeypatch: pytest.MonkeyPatch):
     app = typer.Typer()
 
     @app.command(cls=Verb)
-    @takes(Wish)
-    def run(*, options: Wish) -> None:
+    @takes(EveryKind)
+    def run(*, options: EveryKind) -> None:
         """Do it."""
 
     monkeypatch.setattr("cli.test_options.animals", lambda: ["ape", "bee"])
@@ -140,8 +140,8 @@ def test_an_error_names_the_flags_of_the_verb_that_ran():
     app = typer.Typer()
 
     @app.command(cls=Verb)
-    @takes(Wish)
-    def run(source: str = typer.Argument(...), *, options: Wish) -> None:
+    @takes(EveryKind)
+    def run(source: str = typer.Argument(...), *, options: EveryKind) -> None:
         """Do it."""
         raise RecipeError("R200", "`kind` and `source` of `unknown`", "leave `argmax` out")
 

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def test_the_training_of_a_run_is_profiled_on_its_own_data(run_cli: Callable, ti
     found = run_cli(["profile", tiny_run, "--train", "--steps", "2", "--output", tmp_path / "profile.png"])
     assert found.code == 0, found.stderr
     assert "backward" in found.stdout
-    assert "of each step: " in found.stdout.splitlines()[-1]
+    assert re.search(r"\d+ %", found.stdout.splitlines()[-1])  # the share of the slowest part
     assert (tmp_path / "profile.png").stat().st_size > 5000
 
 
@@ -30,7 +31,7 @@ def test_the_crop_of_training_can_be_given(run_cli: Callable, tiny_recipe: Path,
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["profile", "town-demo", "--size", "32"], "write WIDTHxHEIGHT"),
+        (["profile", "town-demo", "--size", "32"], "WIDTHxHEIGHT"),
         (["profile", "town-demo", "--output", "a.png"], "error[R251]: --output"),
         (["profile", "town-demo", "--train", "--output", "a.txt"], "error[R217]: --output"),
         (["profile", "town-dem"], "error[R200]"),
@@ -45,4 +46,4 @@ def test_mistakes_are_explained(run_cli: Callable, arguments: list[str], words: 
 def test_training_takes_the_number_of_classes_from_its_data(run_cli: Callable):
     found = run_cli(["profile", "town-demo", "--train", "--classes", "5"])
     assert found.code == 2
-    assert "error[R251]: --classes does not go with --train" in found.stderr
+    assert "error[R251]: --classes" in found.stderr

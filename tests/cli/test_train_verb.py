@@ -1,4 +1,4 @@
-"""`pixelwise train` and `pixelwise report`: where they end."""
+"""`pixelwise train` and `pixelwise report` from the command line."""
 
 import shutil
 from collections.abc import Callable

@@ -127,7 +127,7 @@ def test_finished_runs_become_records_and_are_not_done_again(
 
     capsys.readouterr()
     assert scratch.main(words) == 0
-    assert "begins" not in capsys.readouterr().out
+    assert "started" not in capsys.readouterr().out
 
 
 @pytest.mark.heavy

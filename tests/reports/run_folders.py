@@ -1,4 +1,4 @@
-"""A complete run folder, made in half a second: four small scored images and an invented log."""
+"""Writes a complete run folder in half a second: four small scored images and an invented log."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.result import Result, save_result
 
 EVIL = '<img src=x onerror="document.title=1">&amp;</script>'
-"""A file name that tries to become part of the page."""
+"""A file name that tries to inject markup into the page."""
 
 
 def blocks(seed: int, wrong_rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -48,10 +48,10 @@ def write_run_folder(
 
     Args:
         run: Folder to create.
-        base: Recipe.
-        overrides: Changes to it.
+        base: Name of the recipe.
+        overrides: Changes to the recipe.
         names: Ids of the images.
-        steps: Logged training steps.
+        steps: Number of training steps in the log.
         changes: Fields of the result to replace.
     """
     run.mkdir(parents=True)

@@ -36,7 +36,7 @@ def test_a_training_profile_in_lines():
     lines = training_lines(PROFILE)
     assert lines[0] == ("mine: 4 images of 480x360 per step, float32, channels last, cpu, 2 threads; median of 5 steps")
     assert lines[3].split() == ["backward", "1194.0", "ms", "59.7", "%", "█" * 24]
-    assert lines[-2] == "decoding, once per image before the first step: 4.5 ms"
+    assert lines[-2].endswith(": 4.5 ms")
     assert lines[-1] == PROFILE.bottleneck
 
 
@@ -57,8 +57,8 @@ def test_a_training_profile_is_drawn(ending: str, tmp_path: Path):
         assert "<svg" in path.read_text()
 
 
-def test_a_picture_of_an_unknown_kind_is_refused():
-    with pytest.raises(RecipeError, match=r"cannot be written as '\.txt'") as caught:
+def test_a_chart_of_an_unknown_format_is_refused():
+    with pytest.raises(RecipeError, match=r"profile\.txt.*'\.txt'") as caught:
         refuse_picture_format(Path("profile.txt"))
     assert caught.value.code == "R217"
 
@@ -76,4 +76,5 @@ def test_a_forward_profile_in_lines():
     assert "mine, 11 classes, at 480x360, pytorch, cpu, 1 thread" in text
     assert "1.500 M" in text
     assert "2.500" in text
-    assert "12.3 ms (median of 20), 15.0 ms" in text
+    assert "12.3 ms (median of 20)" in text
+    assert "15.0 ms" in text

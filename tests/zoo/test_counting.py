@@ -36,10 +36,9 @@ def test_the_original_network_disagrees_in_nothing():
 
 def test_other_parameters_and_gmacs_are_both_named():
     other = msgspec.structs.replace(COUNT, parameters=357053, gmacs=1.4)
-    assert disagreements(ORIGINAL, other) == [
-        "The original has 357052 parameters, the network here 357053.",
-        "The original has 1.315 GMACs, the network here 1.4.",
-    ]
+    parameters, gmacs = disagreements(ORIGINAL, other)
+    assert ("357052" in parameters, "357053" in parameters) == (True, True)
+    assert ("1.315" in gmacs, "1.4" in gmacs) == (True, True)
 
 
 def test_gmacs_may_differ_by_the_originals_tolerance():
@@ -56,8 +55,8 @@ def test_unknown_gmacs_leave_the_parameters_to_decide():
     assert disagreements(unknown, msgspec.structs.replace(COUNT, parameters=1)) != []
 
 
-def test_nothing_agrees_with_what_is_unknown_or_cannot_be_built():
-    assert disagreements(None, COUNT) == ["What the original implementation counts is not known."]
+def test_an_unknown_original_or_a_network_that_cannot_be_built_is_not_verified():
+    assert len(disagreements(None, COUNT)) == 1
     assert disagreements(ORIGINAL, Count(problem="No.")) == ["No."]
 
 
@@ -98,4 +97,6 @@ def test_a_count_is_kept_and_read_again_by_the_same_code_only(monkeypatch, tmp_p
 def test_own_recipes_are_counted_with_their_own_classes_and_size():
     assert counted_at(recipe("camvid-cpu-15min")) == (11, (192, 256))
     assert counted_at(recipe("town-demo")) == (11, (144, 192))
-    assert count_recipe(recipe("unet-resnet18")).problem == "The number of classes depends on the data."
+    undecided = count_recipe(recipe("unet-resnet18"))
+    assert (undecided.parameters, undecided.gmacs) == (None, None)
+    assert "number of classes" in undecided.problem

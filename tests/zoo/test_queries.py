@@ -51,36 +51,36 @@ def test_conditions_pick_what_they_say(query, names):
 @pytest.mark.parametrize(
     ("query", "message", "help"),
     [
-        ("mioo>3", "no field is called 'mioo'; did you mean 'miou'", "the fields are name, family"),
-        ("gmacs=>3", "'=>' in 'gmacs=>3' is no operator", "the operators are < <= > >= = != ~"),
-        ("gmacs", "cannot read 'gmacs' as a condition", "gmacs<5 miou>65"),
-        ("miou>1 and gmacs<5", "cannot read 'and gmacs<5' as a condition", "field, operator, value"),
-        ("gmacs<", "cannot read 'gmacs<'", "for example"),
-        ("gmacs<5miou>6", "cannot read 'gmacs<5miou>6'", "for example"),
-        ("gmacs<many", "'gmacs<many': expected a number, got 'many'", "gmacs<65"),
-        ("params<5T", "expected a number, got '5T'", "params<65"),
-        ("gmacs~3", "'gmacs~3': '~' does not go with a number", "gmacs goes with < <= > >= = !="),
-        ("dataset<camvid", "'<' does not go with a text", "dataset goes with = != ~"),
-        ("qat=maybe", "expected yes or no, got 'maybe'", "qat=yes"),
-        ("qat~yes", "'~' does not go with yes or no", "qat goes with = !="),
-        ("input=big", "expected a size (width x height), got 'big'", "input=1024x512"),
+        ("mioo>3", ("'mioo'", "'miou'"), "name, family"),
+        ("gmacs=>3", ("'=>'", "'gmacs=>3'"), " < <= > >= = != ~"),
+        ("gmacs", ("'gmacs'",), "gmacs<5 miou>65"),
+        ("miou>1 and gmacs<5", ("'and gmacs<5'",), "gmacs<5 miou>65"),
+        ("gmacs<", ("'gmacs<'",), "gmacs<5 miou>65"),
+        ("gmacs<5miou>6", ("'gmacs<5miou>6'",), "gmacs<5 miou>65"),
+        ("gmacs<many", ("'gmacs<many'", "'many'"), "gmacs<65"),
+        ("params<5T", ("'params<5T'", "'5T'"), "params<65"),
+        ("gmacs~3", ("'gmacs~3'", "'~'"), "gmacs: < <= > >= = !="),
+        ("dataset<camvid", ("'dataset<camvid'", "'<'"), "dataset: = != ~"),
+        ("qat=maybe", ("'qat=maybe'", "'maybe'"), "qat=yes"),
+        ("qat~yes", ("'qat~yes'", "'~'"), "qat: = !="),
+        ("input=big", ("'input=big'", "'big'"), "input=1024x512"),
     ],
 )
 def test_a_query_that_cannot_be_read_says_why(query, message, help):
     with pytest.raises(RecipeError) as caught:
         parse_query(query)
     assert caught.value.code == "R208"
-    assert message in caught.value.message
+    assert [part for part in message if part not in caught.value.message] == []
     assert help in caught.value.help
 
 
 def test_an_unknown_page_in_a_query_is_the_pages_error():
-    with pytest.raises(RecipeError, match="did you mean 'edgeai'") as caught:
+    with pytest.raises(RecipeError, match="'edgeai'") as caught:
         parse_query("page=edgai")
     assert caught.value.code == "R209"
 
 
-def test_what_is_missing_meets_no_condition():
+def test_a_missing_value_meets_no_condition():
     assert "unscored-fcn" not in found("miou>0")
     assert "unscored-fcn" not in found("miou<=0")
     assert "unscored-fcn" not in found("miou!=1")
@@ -94,7 +94,7 @@ def test_numbers_may_carry_units(text, value):
 
 
 @pytest.mark.parametrize("text", ["", "-3", "1e3", "5MM", "nan", "1,5"])
-def test_other_texts_are_no_numbers(text):
+def test_other_texts_are_not_numbers(text):
     with pytest.raises(ValueError):
         number(text)
 

@@ -31,24 +31,25 @@ def test_seeds_are_averaged_and_not_chosen():
     measured = summarize(RECIPE, [make_result(RECIPE, 61.0), make_result(second, 55.0, "b.json")])
     assert measured is not None
     assert measured.percent == pytest.approx(58.0)
-    assert measured.remarks == ("Mean of 2 runs: 55.00, 61.00.",)
+    assert len(measured.remarks) == 1
+    assert "2 runs: 55.00, 61.00" in measured.remarks[0]
     assert not reproduces(RECIPE, measured)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"split": "val"}, "split val instead of test"),
-        ({"protocol": "native"}, "protocol native instead of camvid-480x360"),
-        ({"input_size": (180, 240)}, "input 240x180 instead of 480x360"),
-        ({"input_size": None}, "input of each image's own size instead of 480x360"),
+        ({"split": "val"}, ("split val", "test")),
+        ({"protocol": "native"}, ("protocol native", "camvid-480x360")),
+        ({"input_size": (180, 240)}, ("input 240x180", "480x360")),
+        ({"input_size": None}, ("input of each image's own size", "480x360")),
     ],
 )
 def test_another_split_protocol_or_size_is_shown_and_reproduces_nothing(changes, words):
     measured = summarize(RECIPE, [make_result(RECIPE, 99.0, **changes)])
     assert measured is not None
     assert measured.kind == "trained"
-    assert words in measured.remarks[0]
+    assert [part for part in words if part not in measured.remarks[0]] == []
     assert not reproduces(RECIPE, measured)
 
 
@@ -78,14 +79,16 @@ def test_a_changed_recipe_says_nothing_about_the_published_one():
     measured = summarize(RECIPE, [make_result(changed, 99.0)])
     assert measured is not None
     assert measured.kind == "other"
-    assert measured.remarks == ("The recipe was changed, so this says nothing about the published one.",)
+    assert len(measured.remarks) == 1
+    assert "recipe" in measured.remarks[0]
     assert not reproduces(RECIPE, measured)
 
 
 def test_weights_that_were_not_trained_here_reproduce_nothing():
     measured = summarize(RECIPE, [make_result(RECIPE, 60.0, step=0)])
     assert measured is not None
-    assert (measured.kind, measured.remarks) == ("other", ("The weights were not trained here.",))
+    assert (measured.kind, len(measured.remarks)) == ("other", 1)
+    assert "weights" in measured.remarks[0]
 
 
 def test_results_of_other_recipes_and_without_a_score_do_not_count():
@@ -133,19 +136,20 @@ def test_a_run_folder_with_a_large_seed_is_still_the_same_recipe(tmp_path):
     assert measured.kind == "other"
 
 
-@pytest.mark.parametrize(("content", "words"), [('{"miou": 1}', "not a result"), ("no", "not a result")])
-def test_a_file_that_is_no_result_is_an_error(tmp_path, content, words):
+@pytest.mark.parametrize("content", ['{"miou": 1}', "no"])
+def test_a_file_that_is_not_a_result_is_an_error(tmp_path, content):
     (tmp_path / "a.json").write_text(content)
-    with pytest.raises(DataError, match=words) as caught:
+    with pytest.raises(DataError, match=r"a\.json") as caught:
         read_results([tmp_path])
     assert caught.value.code == "D240"
 
 
 def test_a_path_without_results_is_an_error(tmp_path):
-    with pytest.raises(DataError, match="no results in it"):
-        read_results([tmp_path])
-    with pytest.raises(DataError, match="No such file"):
-        read_results([tmp_path / "nothing"])
+    for path in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(DataError) as caught:
+            read_results([path])
+        assert caught.value.code == "D240"
+        assert str(path) in caught.value.message
 
 
 def test_results_are_looked_for_in_the_benchmarks_by_default(tmp_path, monkeypatch):

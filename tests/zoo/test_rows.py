@@ -28,7 +28,8 @@ def test_another_network_is_published_only_and_says_why():
     page = make_zoo(count=Count(parameters=1001, gmacs=2.0, outputs=3, size=(360, 480)))
     row = page.rows()[0]
     assert row.state == "published only"
-    assert ("state", "The original has 1000 parameters, the network here 1001.") in row.remarks
+    [reason] = [text for column, text in row.remarks if column == "state"]
+    assert ("1000" in reason, "1001" in reason) == (True, True)
 
 
 def test_results_raise_the_state():
@@ -64,9 +65,8 @@ def test_what_could_not_be_counted_is_a_dash():
 
 
 def test_another_printed_complexity_gets_a_footnote():
-    remarks = dict(make_zoo().rows()[0].remarks)
     # The page prints 2.1, the original counts 2.0.
-    assert remarks["GMACs"] == "The page prints another number than the original implementation counts."
+    assert "GMACs" in dict(make_zoo().rows()[0].remarks)
     assert "GMACs" not in dict(make_zoo().rows()[1].remarks)
 
 
@@ -80,11 +80,11 @@ def test_footnotes_are_lettered_once_each_in_the_order_of_the_rows():
     page = make_zoo(make_result(RECIPE, 40.0, split="val"))
     assert [letter for letter, _ in page.footnotes] == ["a", "b", "c", "d"]
     texts = dict(page.footnotes)
-    assert texts["a"].startswith("The page prints another number")
-    assert texts["b"].startswith("Not comparable")
-    assert texts["c"].startswith("What the original implementation counts is not known")
-    assert texts["d"] == "Not a row of the page."
     first, second, later = page.rows()
+    assert texts["a"] == dict(first.remarks)["GMACs"]
+    assert texts["b"] == dict(first.remarks)["measured mIoU (%)"]
+    assert texts["c"] == dict(second.remarks)["state"]
+    assert texts["d"] == dict(later.remarks)["recipe"] == "Not a row of the page."
     assert (page.marks(first, "GMACs"), page.marks(first, "measured mIoU (%)")) == ("a", "b")
     assert page.marks(second, "state") == "c"
     # The footnote about GMACs belongs to the page's own rows: this one prints none.

@@ -1,3 +1,5 @@
+import re
+
 import msgspec
 import pytest
 from reports.zoo_cases import make_result, write_result
@@ -12,12 +14,16 @@ from pixelwise.zoo.queries import Candidate, parse_query
 from pixelwise.zoo.searching import check_values, explain_nothing, select, sort
 
 
-@pytest.mark.parametrize("query", ["dataset=cityscape", "encoder!=resnet51", "family=fcm"])
-def test_a_value_that_no_recipe_has_gets_near_misses(query):
-    with pytest.raises(RecipeError, match=r"no recipe has the .*did you mean") as caught:
+@pytest.mark.parametrize(
+    ("query", "nearest"),
+    [("dataset=cityscape", "cityscapes"), ("encoder!=resnet51", "resnet50"), ("family=fcm", "fcn")],
+)
+def test_a_value_that_no_recipe_has_gets_near_misses(query, nearest):
+    with pytest.raises(RecipeError) as caught:
         check_values(parse_query(query), CANDIDATES)
     assert caught.value.code == "R208"
-    assert "there are: " in caught.value.help
+    assert f"'{nearest}'" in caught.value.message
+    assert nearest in caught.value.help
 
 
 def test_values_that_some_recipe_has_pass():
@@ -35,17 +41,17 @@ def test_results_sort_by_any_field():
     assert sort(CANDIDATES, "measured")[0].recipe.name == "small-enet-qat"
     assert sort(CANDIDATES, "name")[0].recipe.name == "large-fcn"
     assert sort(CANDIDATES, "input")[-1].recipe.name == "large-fcn"
-    with pytest.raises(RecipeError, match="no field is called 'gmac'; did you mean 'gmacs'"):
+    with pytest.raises(RecipeError, match=r"'gmac'.*'gmacs'") as caught:
         sort([], "gmac")
+    assert caught.value.code == "R208"
 
 
 def test_nothing_found_says_which_condition_excludes_how_many():
     conditions = parse_query("gmacs<5 miou>60")
     assert select(CANDIDATES, conditions) == []
-    assert explain_nothing(CANDIDATES, conditions) == [
-        "gmacs<5 excludes 2 of 4; without it there would be 1",
-        "miou>60 excludes 3 of 4; without it there would be 2",
-    ]
+    lines = [re.findall(r"gmacs<5|miou>60|\b\d\b", line) for line in explain_nothing(CANDIDATES, conditions)]
+    # The condition, how many it excludes, of how many, and how many match without it.
+    assert lines == [["gmacs<5", "2", "4", "1"], ["miou>60", "3", "4", "2"]]
 
 
 def test_only_recipes_without_an_original_are_counted_and_only_when_asked():
@@ -87,7 +93,7 @@ def test_a_search_without_matches_has_reasons(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = pixelwise.search("miou>99 family=enet")
     assert found.matches == ()
-    assert found.reasons[0].startswith("miou>99 excludes ")
+    assert found.reasons[0].startswith("miou>99 ")
 
 
 def test_mistakes_of_a_search_are_errors(tmp_path):

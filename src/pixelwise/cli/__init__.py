@@ -1,4 +1,4 @@
-"""The command line: one file per verb, nothing heavy imported before a verb needs it."""
+"""The command line: one file per verb; heavy packages are imported only by the verbs that need them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From labelled images to a measured, deployable semantic-segmentation model.",
     epilog="Errors end with a code such as D202 (explained in docs/errors.md) and an exit status: 2 usage or recipe, "
-    "3 data, 4 weights, 5 diverged, 6 disk or memory, 7 folder in use, 75 stopped and resumable, 130 Ctrl-C.",
+    "3 data, 4 weights, 5 training diverged, 6 disk or memory, 7 folder in use, 75 stopped but resumable, 130 Ctrl-C.",
 )
 for verb in (
     recipes,
@@ -66,13 +66,13 @@ app.add_typer(models.app, name="models")
 
 
 _debug = False
-"""Whether errors show their traceback; set by `--debug` for the verb that follows it."""
+"""Whether errors print a traceback; set by `--debug`, which stands before the verb."""
 
 
 @app.callback(invoke_without_command=True)
 def _options(
-    version: bool = typer.Option(False, "--version", help="Print the version and stop."),
-    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    debug: bool = typer.Option(False, "--debug", help="Print a traceback with errors."),
 ) -> None:
     global _debug
     _debug = debug
@@ -87,10 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status.
 
     Args:
-        arguments: Without the program's name; None takes `sys.argv`.
+        arguments: Arguments without the program's name; None: those of `sys.argv`.
     """
     with warnings.catch_warnings():
-        # What Pillow says of damaged files reaches the user as a finding or an error with a code.
+        # Problems that Pillow warns about are reported as findings or errors with a code.
         warnings.filterwarnings("ignore", module="PIL")
         warnings.showwarning = functools.partial(_show_warning, warnings.showwarning)
         return _run(arguments)
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _show_warning(
     plainly: Callable[..., None], message: Warning | str, category: type[Warning], *where: Any, **options: Any
 ) -> None:
-    """Print our own warnings as errors are printed, without the line of code that raised them."""
+    """Print Pixelwise's own warnings like errors, without the line of code that raised them."""
     if isinstance(message, PixelwiseWarning):
         print(message, file=sys.stderr)
     else:
@@ -122,6 +122,6 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def entry() -> None:
-    """What the `pixelwise` script calls."""
+    """Entry point of the `pixelwise` script."""
     print_anything()
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""`pixelwise check PATH`: is anything wrong with the data?"""
+"""`pixelwise check PATH`: find problems in a data set."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pixelwise.datasets.auditing.options import CheckOptions
 @takes(CheckOptions)
 def run(
     path: Path = typer.Argument(..., help="Folder of the data set."),
-    overrides: list[str] = typer.Argument(None, help="How to read the data, such as data.exif=ignore."),
+    overrides: list[str] = typer.Argument(None, help="Settings for reading the data, such as data.exif=ignore."),
     *,
     options: CheckOptions,
     json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
 ) -> None:
-    """Find out what is wrong with a data set.
+    """Find problems in a data set.
 
-    Looks at every image and mask and says what is wrong, in which file, and how to mend it. Nothing is written
-    into the data folder. Besides, it measures class shares, colours, images that look alike in two splits, and the
-    best mIoU that a network with coarse output can reach. Exit status 3 if there are errors to fix before training.
+    Reads every image and mask and reports each problem with the file and how to fix it. Nothing is written into the
+    data folder. Also measures class shares, colours, near-duplicate images across splits, and an upper bound on the
+    mIoU for each output stride. The exit status is 3 if there are errors to fix before training.
     """
     import pixelwise
     from pixelwise.reports.audit.terminal import print_check, print_written

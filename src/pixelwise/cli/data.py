@@ -1,4 +1,4 @@
-"""`pixelwise data ...`: getting, making, dividing, converting and measuring data sets; the cache."""
+"""`pixelwise data ...`: download, generate, split, convert and measure data sets; show the cache."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import typer
 from pixelwise.cli.options import Verb, takes
 from pixelwise.datasets.preparing.options import ConvertOptions, PrepareOptions, SplitOptions
 
-app = typer.Typer(no_args_is_help=True, help="Get, make, divide, convert and measure data sets.")
+app = typer.Typer(no_args_is_help=True, help="Download, generate, split, convert and measure data sets.")
 
 
 @app.callback()
 def _group() -> None:
-    """Get, make, divide, convert and measure data sets."""
+    """Download, generate, split, convert and measure data sets."""
 
 
 @app.command(cls=Verb)
@@ -22,19 +22,19 @@ def _group() -> None:
 def prepare(
     name: str = typer.Argument(
         None,
-        help="Name of a public data set: {names of pixelwise.datasets.preparing.fetching:list_public_data}. Without it "
-        "they are listed with their terms.",
+        help="Name of a public data set: {names of pixelwise.datasets.preparing.fetching:list_public_data}. Without a "
+        "name, lists them with their terms.",
     ),
     root: Path = typer.Option(
-        None, "--root", help="Folder of the data set; archives that lie in it are used. Without it: data/NAME."
+        None, "--root", help="Folder for the data set; archives already in it are used. Default: data/NAME."
     ),
     *,
     options: PrepareOptions,
 ) -> None:
-    """Bring a public data set into a folder: download, check, unpack, convert.
+    """Prepare a public data set: download, verify, unpack and convert it.
 
-    An interrupted download is continued by the same command. Archives are checked by SHA-256 and refused as a whole
-    if they hold anything but plain files. Data behind a login is named with what to put where.
+    The same command continues an interrupted download. Archives are verified by SHA-256 and refused as a whole if
+    they contain anything but plain files. For data behind a login, the message says which file to put where.
     """
     import pixelwise
     from pixelwise.reports.data import print_prepared, print_public_data
@@ -52,14 +52,14 @@ def prepare(
 @takes(SplitOptions)
 def split(
     root: Path = typer.Argument(..., help="Folder of the data set."),
-    overrides: list[str] = typer.Argument(None, help="How to read the data, such as data.dataset=folder."),
+    overrides: list[str] = typer.Argument(None, help="Settings for reading the data, such as data.dataset=folder."),
     *,
     options: SplitOptions,
 ) -> None:
-    """Divide a data set into train, val and test: writes lists, moves no file.
+    """Split a data set into train, val and test by writing lists; no file is moved.
 
-    What decides is the hash of the names alone, so it is the same everywhere. Frames of a video belong together:
-    --group '^[^_]+' keeps what comes before the first underscore in one split.
+    The split depends only on a hash of the file names, so it is the same on every machine. Frames of a video belong
+    together: --group '^[^_]+' keeps images with the same text before the first underscore in one split.
     """
     import pixelwise
     from pixelwise.reports.data import print_division
@@ -72,11 +72,11 @@ def split(
 def convert(
     root: Path = typer.Argument(..., help="Folder of the data set."),
     output: Path = typer.Argument(..., help="Folder to create."),
-    overrides: list[str] = typer.Argument(None, help="How to read the data, such as 'data.allow=[\"D220\"]'."),
+    overrides: list[str] = typer.Argument(None, help="Settings for reading the data, such as 'data.allow=[\"D220\"]'."),
     *,
     options: ConvertOptions,
 ) -> None:
-    """Write any readable data set as images and masks of class ids."""
+    """Write a data set of any supported format as images and masks of class ids."""
     import pixelwise
     from pixelwise.reports.data import print_written_data
     from pixelwise.reports.displays import display
@@ -89,10 +89,10 @@ def convert(
 @app.command(cls=Verb)
 def stats(
     root: Path = typer.Argument(..., help="Folder of the data set."),
-    overrides: list[str] = typer.Argument(None, help="How to read the data, such as data.channels=[3,2,1]."),
+    overrides: list[str] = typer.Argument(None, help="Settings for reading the data, such as data.channels=[3,2,1]."),
     json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
 ) -> None:
-    """Measure a data set: pixels and images by class, sizes, colours, class weights."""
+    """Measure a data set: pixels and images per class, image sizes, colours and class weights."""
     import pixelwise
     from pixelwise.reports.data import print_statistics
     from pixelwise.reports.displays import display
@@ -104,16 +104,16 @@ def stats(
 
 @app.command(cls=Verb)
 def cache(
-    clear: bool = typer.Option(False, "--clear", help="Remove what can be computed again and no process uses."),
+    clear: bool = typer.Option(False, "--clear", help="Remove entries that can be recomputed and are not in use."),
     kinds: list[str] = typer.Option(
         None,
         "--kind",
-        help="Look at this kind only, entry by entry; may be repeated. Kinds that cannot be computed again are removed "
-        "only where they are named here.",
+        help="Show only this kind, entry by entry; may be repeated. Kinds that cannot be recomputed are cleared only "
+        "if they are named here.",
     ),
     json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
 ) -> None:
-    """Show what Pixelwise keeps in the cache folder: every kind, its entries, their size, and what they are for."""
+    """Show the contents of the cache folder: every kind with its number of entries, size and purpose."""
     import pixelwise
     from pixelwise.reports.caching import print_cache
 
@@ -124,10 +124,10 @@ def cache(
 def town(
     output: Path = typer.Argument(..., help="Folder to create: images/ and masks/ with train, val and test."),
     overrides: list[str] = typer.Argument(
-        None, help="Changes of the town-demo recipe's data, such as data.town_images=[100,20,20]."
+        None, help="Changes to the data section of the town-demo recipe, such as data.town_images=[100,20,20]."
     ),
 ) -> None:
-    """Draw the synthetic town: street scenes with exact labels in CamVid's 11 classes."""
+    """Draw the synthetic town: street scenes with exact labels for CamVid's 11 classes."""
     import pixelwise
     from pixelwise.reports.data import print_written_data
     from pixelwise.reports.displays import display

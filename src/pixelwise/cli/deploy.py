@@ -1,4 +1,4 @@
-"""`pixelwise deploy RUN --output DIR`: a run in every form in which it could be delivered, compared."""
+"""`pixelwise deploy RUN --output DIR`: export a run to several formats and compare them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def run(
 ) -> None:
     """Export a run to several formats, score and time all of them beside PyTorch, and write the card.
 
-    What cannot be made here is a row with the reason. With --max-miou-drop the exit status is 4 where a row loses more;
-    the card is written anyway.
+    An artefact that cannot be made here gets a row with the reason. With --max-miou-drop, the exit status is 4 if a
+    row loses more; the card is written anyway.
     """
     import pixelwise
     from pixelwise.reports.card.terminal import show_card

@@ -1,4 +1,4 @@
-"""`pixelwise evaluate RUN`: a score with its protocol."""
+"""`pixelwise evaluate RUN`: score a run with one or more protocols."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from pixelwise.evaluation.options import EvaluateOptions
 @takes(EvaluateOptions)
 def run(
     run: Path = typer.Argument(..., help="Run folder, or an exported model.onnx."),
-    data: Path = typer.Option(None, "--data", help="Folder of the data set; default: the one it was trained on."),
-    split: str = typer.Option(None, "--split", help="Name of the split; default: the recipe's."),
+    data: Path = typer.Option(None, "--data", help="Folder of the data set; default: the one used for training."),
+    split: str = typer.Option(None, "--split", help="Split to score; default: that of the recipe."),
     protocol: list[str] = typer.Option(
         None,
         "--protocol",
-        help="Name of a protocol; default: the recipe's first. Give it several times to score them in one pass.",
+        help="Name of a protocol; default: the recipe's first. May be repeated to score several in one pass.",
     ),
     *,
     options: EvaluateOptions,
     json: bool = typer.Option(False, "--json", help="Print the result as JSON instead of a table."),
 ) -> None:
-    """Score a run.
+    """Score a run on a labelled split.
 
-    Each result, with its tables and pictures, is kept in RUN/evaluations/SPLIT-PROTOCOL; the report is renewed.
+    Each result is stored with its tables and sample images in RUN/evaluations/SPLIT-PROTOCOL, and RUN/report.html is
+    updated.
     """
     import pixelwise
     from pixelwise.reports.displays import display

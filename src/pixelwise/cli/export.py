@@ -1,4 +1,4 @@
-"""`pixelwise export RUN --target onnx --output DIR`: a network for other runtimes."""
+"""`pixelwise export RUN --target onnx --output DIR`: export a network for other runtimes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pixelwise.deployment.export.options import ExportOptions
 
 @takes(ExportOptions)
 def run(
-    source: str = typer.Argument(..., metavar="RUN|RECIPE", help="Run folder; with --weights none a recipe."),
+    source: str = typer.Argument(..., metavar="RUN|RECIPE", help="Run folder; with --weights none, a recipe."),
     output: Path = typer.Option(..., "--output", help="Folder for the artefact's files and model.toml."),
     *,
     options: ExportOptions,
-    json: bool = typer.Option(False, "--json", help="Print what model.toml says, without the recipe, as JSON."),
+    json: bool = typer.Option(False, "--json", help="Print model.toml as JSON, without the recipe."),
 ) -> None:
     """Export a network and verify the artefact against PyTorch.
 
-    Without --split and --images it is verified on drawn street scenes. It is kept only if 99.99 % of the pixels have
-    the same class. `pixelwise predict` and `evaluate` take it like a run.
+    Without --split and --images, the artefact is verified on synthetic street scenes. It is kept only if at least
+    99.99 % of the pixels get the same class as in PyTorch. `pixelwise predict` and `evaluate` accept it like a run.
     """
     import pixelwise
     from pixelwise.reports.artefacts import show_exported

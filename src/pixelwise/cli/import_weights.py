@@ -1,4 +1,4 @@
-"""`pixelwise import-weights FILE`: another system's weights in our format."""
+"""`pixelwise import-weights FILE`: convert weights of another system."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pixelwise.cli.options import takes
 
 @takes(ImportOptions)
 def run(
-    file: Path = typer.Argument(..., help="Their file: .pth, .pt, .bin or .safetensors."),
-    overrides: list[str] = typer.Argument(None, help="Changes to the recipe such as model.head=mlp."),
-    recipe: str = typer.Option(..., "--recipe", help="The recipe whose network the weights are of."),
+    file: Path = typer.Argument(..., help="Weights file: .pth, .pt, .bin or .safetensors."),
+    overrides: list[str] = typer.Argument(None, help="Changes to the recipe, such as model.head=mlp."),
+    recipe: str = typer.Option(..., "--recipe", help="Recipe of the network that the weights belong to."),
     output: Path = typer.Option(..., "--output", help="Folder to create."),
     *,
     options: ImportOptions,
@@ -22,8 +22,8 @@ def run(
 ) -> None:
     """Convert weights of another system.
 
-    Every tensor has to be explained, or nothing is written. The folder can be given to `predict` and `evaluate` like
-    a run; its provenance.json says where the weights came from.
+    Nothing is written unless every tensor is accounted for. `predict` and `evaluate` accept the folder like a run; its
+    provenance.json records where the weights came from.
     """
     import pixelwise
     from pixelwise.reports.importing import show_import

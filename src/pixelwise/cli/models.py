@@ -1,4 +1,4 @@
-"""`pixelwise models ...`: looking for a network."""
+"""`pixelwise models ...`: search for a network."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import typer
 from pixelwise.cli.options import Verb, takes
 from pixelwise.zoo.options import SearchOptions
 
-app = typer.Typer(no_args_is_help=True, help="Look for a network.")
+app = typer.Typer(no_args_is_help=True, help="Search for a network.")
 
 
 @app.callback()
 def _group() -> None:
-    """Look for a network."""
+    """Search for a network."""
 
 
 @app.command(
     cls=Verb,
-    help="Pick recipes by what they score and cost.\n\n"
+    help="Find recipes by score and cost.\n\n"
     "Fields: {names of pixelwise.zoo.queries:field_words}. "
-    "Operators: < <= > >= = != and ~ (contains); texts may hold * "
-    "and ?. All conditions have to hold. Quotes keep the shell from taking < and > for files.",
+    "Operators: < <= > >= = != and ~ (contains); texts may contain the wildcards * and ?. "
+    "All conditions have to hold. Quote the query: the shell would read < and > as redirections.",
 )
 @takes(SearchOptions)
 def search(
@@ -31,7 +31,7 @@ def search(
     options: SearchOptions,
     json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
 ) -> None:
-    """Pick recipes by what they score and cost."""
+    """Find recipes by score and cost."""
     import pixelwise
     from pixelwise.reports.displays import display
     from pixelwise.reports.zoo.matches import show_matches

@@ -1,9 +1,9 @@
-"""From option structs to the command line: `takes(ExportOptions)` gives a verb one option per field.
+"""Command line options from option structs: `takes(ExportOptions)` gives a verb one option per field.
 
-A field may say in `msgspec.Meta(extra={...})` how it looks there: `flag` (another name than the field's), `metavar`,
-`many` (the option may be given several times instead of once with commas), `hidden`, `none` (the word that means None
-where that is not the default), `names` (a function, as `package.module:name`, that lists what may be given; the help
-asks it when it is shown).
+`msgspec.Meta(extra={...})` of a field adjusts its option: `flag` (a name other than the field's), `metavar`, `many`
+(the option is repeated instead of taking a comma-separated list), `hidden`, `none` (the word for None, if None is not
+the default) and `names` (a function, as `package.module:name`, that lists the accepted values; called when the help is
+shown).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from pixelwise.options import Options, constraints, field_texts
 
 
 class Verb(TyperCommand):
-    """A command whose help lists what registries hold, and whose errors name flags instead of parameters."""
+    """A command whose help lists the names in registries, and whose errors name flags instead of parameters."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help text, with the names that options may have."""
+        """Write the help text, with `{names of ...}` filled in."""
         self.help = self.help and with_names(self.help)
         for parameter in self.params:
             text = getattr(parameter, "help", None)
@@ -38,7 +38,7 @@ class Verb(TyperCommand):
         super().format_help(ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the verb."""
+        """Run the verb; in its errors, parameters become flags."""
         try:
             return super().invoke(ctx)
         except PixelwiseError as error:
@@ -48,13 +48,13 @@ class Verb(TyperCommand):
 
 
 class Flag(typing.NamedTuple):
-    """How a field of an option struct is given on the command line.
+    """Command line option of a field of an option struct.
 
     Attributes:
         field: Name of the field.
-        flags: `--max-miou-drop`; for a switch that is on by default `--boundary/--no-boundary`.
-        parameter: What Typer makes the option from.
-        parse: Turns what Typer read into the field's value.
+        flags: Name of the option: `--max-miou-drop`, or `--boundary/--no-boundary` for a switch that is on by default.
+        parameter: Function parameter that Typer makes the option from.
+        parse: Converts the value that Typer read into the field's value.
     """
 
     field: str
@@ -75,7 +75,7 @@ def flags_of(options: type[Options]) -> tuple[Flag, ...]:
 
 
 def takes(options: type[Options]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorate a verb: its parameter `options` is filled from one command line option per field of `options`."""
+    """Decorator for a verb: one command line option per field of the struct `options` fills its parameter `options`."""
 
     def decorate(verb: Callable[..., Any]) -> Callable[..., Any]:
         flags = flags_of(options)
@@ -87,13 +87,13 @@ def takes(options: type[Options]) -> Callable[[Callable[..., Any]], Callable[...
             values = {flag.field: flag.parse(given.pop(flag.field)) for flag in flags}
             return verb(**given, options=options(**values))
 
-        # Arguments and the verb's own options first, switches about the output (`--json`) last, as they are declared.
+        # The help lists the verb's own arguments and options first and `--json` last.
         first = [p for p in before if not _is_late(p)]
         last = [p for p in before if _is_late(p)]
         parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in (*first, *(flag.parameter for flag in flags), *last)]
         run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
-        del run.__wrapped__  # type: ignore[attr-defined]  # Typer would look at its annotations instead
+        del run.__wrapped__  # type: ignore[attr-defined]  # Typer would read its annotations instead
         return run
 
     return decorate
@@ -144,7 +144,7 @@ def _flag(options: type[Options], field: msgspec.structs.FieldInfo, hint: Any) -
 
 
 def _base(hint: Any) -> tuple[Any, bool]:
-    """A type without its marks, and whether it may be None."""
+    """A type without `Annotated` and None, and whether it may be None."""
     if typing.get_origin(hint) is typing.Annotated:
         hint = typing.get_args(hint)[0]
     parts = typing.get_args(hint)
@@ -155,7 +155,7 @@ def _base(hint: Any) -> tuple[Any, bool]:
 
 
 def _conversion(base: Any, many: bool) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
-    """What Typer should read, how that becomes the field's value, and how a default is shown."""
+    """(type that Typer reads, conversion to the field's value, conversion of a default for display)."""
     if base == tuple[int, int]:  # (height, width) in code, WIDTHxHEIGHT on the command line
         from pixelwise.recipes.sizes import parse_size
 
@@ -170,30 +170,30 @@ def _conversion(base: Any, many: bool) -> tuple[Any, Callable[[Any], Any], Calla
 
 
 def _separated(kind: type, text: str) -> tuple[Any, ...]:
-    """`1,2` -> (1, 2): what stands between commas, each once.
+    """`1,2` -> (1, 2): the comma-separated values without duplicates.
 
     Raises:
-        typer.BadParameter: One of them is no number where numbers are wanted, or nothing stands there.
+        typer.BadParameter: There is no value, or one that is not a number although `kind` is numeric.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts:
-        raise typer.BadParameter(f"'{text}' names nothing; leave the option out, or give one value or several")
+        raise typer.BadParameter(f"'{text}' contains no value; leave the option out, or give one or more values")
     try:
         return tuple(dict.fromkeys(kind(part) for part in parts))
     except ValueError:
-        raise typer.BadParameter(f"'{text}'; expected numbers with commas between them, such as 1,2") from None
+        raise typer.BadParameter(f"'{text}' is not a list of numbers separated by commas, such as 1,2") from None
 
 
 def _word_or(word: str, kind: type, text: str) -> Any:
-    """None where the word that means it was given, else the number.
+    """None if `text` is the word that stands for it, otherwise the number.
 
     Raises:
-        typer.BadParameter: It is neither.
+        typer.BadParameter: The text is neither.
     """
     try:
         return None if text == word else kind(text)
     except ValueError:
-        raise typer.BadParameter(f"'{text}'; expected a number or {word}") from None
+        raise typer.BadParameter(f"'{text}' is neither a number nor {word}") from None
 
 
 def _limits(options: type[Options], field: str, base: Any) -> dict[str, Any]:
@@ -204,15 +204,15 @@ def _limits(options: type[Options], field: str, base: Any) -> dict[str, Any]:
 
 
 def with_names(text: str) -> str:
-    """A help text with the names that its functions list, instead of `{names of package.module:function}`."""
+    """Replace each `{names of package.module:function}` in a help text by the names that the function lists."""
     return re.sub(r"\{names of ([\w.:]+)\}", lambda found: ", ".join(pkgutil.resolve_name(found[1])()), text)
 
 
 def with_flags(text: str, names: typing.Mapping[str, str]) -> str:
-    """A message as a command line user reads it: `max_miou_drop` in backticks becomes --max-miou-drop.
+    """Replace parameters in a message by flags: `max_miou_drop` in backticks becomes --max-miou-drop.
 
     Args:
-        text: The message; parameters of functions are in backticks.
-        names: Parameter -> flag, of the verb that ran. Other words in backticks stay as they are.
+        text: The message, with parameters of functions in backticks.
+        names: Parameter -> flag of the verb that ran; other words in backticks stay unchanged.
     """
     return re.sub(r"`(\w+)`", lambda found: names.get(found[1], found[0]), text)

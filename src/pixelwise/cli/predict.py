@@ -1,4 +1,4 @@
-"""`pixelwise predict RUN PATH...`: masks and overlays for images."""
+"""`pixelwise predict RUN PATH...`: write masks and overlays for images."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def run(
 ) -> None:
     """Write masks and overlays for images.
 
-    Masks are indexed PNG files (pixel value = class id) of the image's own size. Images are seen at the size at which
-    the network was evaluated; very large ones through windows. Bad files are skipped and listed
-    in problems.jsonl; the exit status is 3 when there was one.
+    Masks are indexed PNG files (pixel value = class id) of the same size as the image. Images are resized to the size
+    at which the network was evaluated; very large ones are processed in windows. Files with problems are skipped and
+    listed in problems.jsonl; the exit status is then 3.
     """
     import pixelwise
     from pixelwise.reports.displays import display

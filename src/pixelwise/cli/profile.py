@@ -1,4 +1,4 @@
-"""`pixelwise profile MODEL`: what a network costs, in which runtime, and where the time of its training goes."""
+"""`pixelwise profile MODEL`: cost of a network, its latency per runtime, and the time of a training step."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ def run(
     model: str = typer.Argument(
         ...,
         metavar="MODEL",
-        help="A recipe, a file ending in .toml or a run folder; with --runtime also a folder of imported weights or an "
-        "artefact.",
+        help="Recipe, .toml file or run folder; with --runtime also a folder of imported weights or an artefact.",
     ),
-    overrides: list[str] = typer.Argument(None, help="Changes such as sampling.batch_size=4 or precision.dtype=auto."),
+    overrides: list[str] = typer.Argument(None, help="Changes to the recipe, such as precision.dtype=auto."),
     *,
     options: ProfileOptions,
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Parameters, MACs, milliseconds and memory of a network; with --train, where the time of its training goes.
+    """Measure parameters, MACs, latency and memory of a network, or with --train the time of a training step.
 
-    Training is timed in the functions that `pixelwise train` runs, on a network and in a process of its own; nothing
-    is saved. It names the part that takes most and what to do about it.
+    --train times the functions that `pixelwise train` uses, in a separate process and without saving anything, and
+    reports the slowest part with advice.
 
-    With --runtime: the table of latencies, one process each, pass by pass in turns; what is not PyTorch is exported
-    first. A recipe has random weights.
+    --runtime prints a table of latencies. Each runtime gets its own process and they take turns, pass by pass; for
+    runtimes other than PyTorch the network is exported first. A recipe gets random weights.
     """
     import pixelwise
     from pixelwise.reports.displays import display

@@ -1,4 +1,4 @@
-"""`pixelwise recipes`: what there is."""
+"""`pixelwise recipes`: list the recipes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import typer
 
 
 def run(
-    pattern: str = typer.Argument("", help="Only names that contain this text."),
+    pattern: str = typer.Argument("", help="List only names that contain this text."),
     json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
 ) -> None:
-    """List the recipes: published rows and our own."""
+    """List the recipes: rows of the published pages, and Pixelwise's own."""
     import pixelwise
     from pixelwise.reports.recipes import show_recipes
 

@@ -1,4 +1,4 @@
-"""`pixelwise report RUN`: the run as one HTML file."""
+"""`pixelwise report RUN`: write a run's report as one HTML file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 
 def run(run: Path = typer.Argument(..., help="Run folder.")) -> None:
-    """Write RUN/report.html again."""
+    """Write RUN/report.html from the files in the run folder."""
     import pixelwise
 
     print(pixelwise.write_report(run))

@@ -1,4 +1,4 @@
-"""`pixelwise resume RUN`: continue where it stopped."""
+"""`pixelwise resume RUN`: continue a stopped run."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def run(
     *,
     options: ResumeOptions,
 ) -> None:
-    """Continue a stopped or killed run; where it has stages, the one that is not over.
+    """Continue a stopped or killed run; if it has stages, with the unfinished one.
 
-    On the CPU in float32 the result is, bit for bit, that of a run that was never interrupted.
+    On the CPU in float32, the result is bit for bit that of a run that was never interrupted.
     """
     import pixelwise
     from pixelwise.reports.displays import display

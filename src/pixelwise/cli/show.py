@@ -1,4 +1,4 @@
-"""`pixelwise show NAME`: a recipe, fully resolved."""
+"""`pixelwise show NAME`: print a recipe, fully resolved."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import typer
 
 
 def run(
-    recipe: str = typer.Argument(..., help="Name of a recipe, or a file ending in .toml."),
-    overrides: list[str] = typer.Argument(None, help="Changes such as optimizer.lr=0.02."),
+    recipe: str = typer.Argument(..., help="Name of a recipe, or a .toml file."),
+    overrides: list[str] = typer.Argument(None, help="Changes to the recipe, such as optimizer.lr=0.02."),
     json: bool = typer.Option(False, "--json", help="Print JSON instead of TOML."),
-    explain: bool = typer.Option(False, "--explain", help="Say behind each value where it comes from."),
+    explain: bool = typer.Option(False, "--explain", help="Add a comment to each value that says where it comes from."),
 ) -> None:
     """Print a recipe in full.
 
-    The output is TOML with every field's value; `train` reads it back from a file. With --explain, comments say which
-    values are a published row's, a file's, the data set's, defaults, or changed on this command line.
+    The output is TOML with the value of every field; saved to a file, it can be given to `train`. With --explain,
+    comments say whether a value comes from a published row, a file, the data set, a default or this command line.
     """
     import pixelwise
     from pixelwise.reports.recipes import show_recipe
 
     if explain:
         if json:
-            raise typer.BadParameter("--explain writes comments, which JSON cannot hold; leave out --json")
+            raise typer.BadParameter("--explain writes comments, which JSON cannot contain; leave out --json")
         print(pixelwise.explain(recipe, overrides or ()), end="")
         return
     show_recipe(pixelwise.recipe(recipe, overrides or ()), as_json=json)

@@ -1,4 +1,4 @@
-"""`pixelwise table [PAGE]`: the published pages with what holds here beside every row."""
+"""`pixelwise table [PAGE]`: the published pages, each row beside what was counted and measured here."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from pixelwise.zoo.options import TableOptions
 @takes(TableOptions)
 def run(
     page: str = typer.Argument(
-        None, help="000 .. 004, or a name such as enet, fcn, pspnet, edgeai; all when left out."
+        None, help="Page number 000 to 004, or a name such as enet, fcn, pspnet or edgeai; default: all."
     ),
-    output: Path = typer.Option(None, "--output", "-o", help="Write to this file instead of printing."),
+    output: Path = typer.Option(None, "--output", "-o", help="File to write instead of printing."),
     *,
     options: TableOptions,
-    json: bool = typer.Option(False, "--json", help="The same as --format json."),
+    json: bool = typer.Option(False, "--json", help="Same as --format json."),
 ) -> None:
     """Print the published pages, each row beside what was counted and measured here.
 
-    A row is published only, architecture verified, trained here or reproduced; the legend says what that means.
+    Each row is "published only", "architecture verified", "trained here" or "reproduced"; the legend explains these.
     """
     import pixelwise
     from pixelwise.reports.displays import display

@@ -1,4 +1,4 @@
-"""`pixelwise train RECIPE`: from images to a scored model."""
+"""`pixelwise train RECIPE`: train, score and report."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pixelwise.training.options import TrainOptions
 
 @takes(TrainOptions)
 def run(
-    recipe: str = typer.Argument(..., help="Name of a recipe (see `pixelwise recipes`) or a file ending in .toml."),
-    overrides: list[str] = typer.Argument(None, help="Changes such as optimizer.lr=0.02 or schedule.epochs=10."),
+    recipe: str = typer.Argument(..., help="Name of a recipe (see `pixelwise recipes`), or a .toml file."),
+    overrides: list[str] = typer.Argument(None, help="Changes to the recipe, such as schedule.epochs=10."),
     data: Path = typer.Option(None, "--data", help="Folder of the data set; not needed for the synthetic town."),
     output: Path = typer.Option(None, "--output", help="Run folder to create; default: runs/RECIPE-1, -2, ..."),
     *,
     options: TrainOptions,
 ) -> None:
-    """Train, score the result, write the report.
+    """Train a network, score it and write a report.
 
-    The data is looked at first. A recipe's stages, where it has any, are trained before it, in RUN/stages. The run
-    folder holds everything: the resolved recipe, checkpoints, the log, results and report.html. Interrupt it at any
-    time (Ctrl-C); `pixelwise resume` continues it.
+    The data set is checked first. If the recipe has stages, they are trained first, in RUN/stages. The run folder
+    holds everything: the resolved recipe, checkpoints, log, results and report.html. Training can be interrupted at
+    any time (Ctrl-C); `pixelwise resume` continues it.
     """
     import pixelwise
     from pixelwise.reports.displays import display

@@ -1,1 +1,1 @@
-"""Tables, plots and pages, generated from results and run folders."""
+"""Tables, plots, pages and terminal output, generated from results and run folders."""

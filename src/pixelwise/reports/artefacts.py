@@ -1,4 +1,4 @@
-"""What exporting and quantizing gave, for a terminal or as JSON."""
+"""Exported and quantized artefacts, for a terminal or as JSON."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pixelwise.storage import json_text, printable
 
 
 def show_exported(exported: Exported, *, as_json: bool) -> None:
-    """Print what was written and how far it agrees with PyTorch, or all that `model.toml` says without the recipe."""
+    """Print what was written and how closely it agrees with PyTorch, or as JSON `model.toml` without the recipe."""
     sys.stdout.write(json_text(_plain(exported)) if as_json else describe_export(exported))
 
 
 def show_quantized(found: Quantized, *, as_json: bool) -> None:
-    """Print what the layers cost and what was written, or all of it as JSON."""
+    """Print the cost of the layers and what was written, or all of it as JSON."""
     if as_json:
         plain: dict[str, Any] = {"sensitivity": msgspec.to_builtins(found.layers)} if found.layers else {}
         sys.stdout.write(json_text(plain | (_plain(found.artefact) if found.artefact is not None else {})))
@@ -34,7 +34,7 @@ def show_quantized(found: Quantized, *, as_json: bool) -> None:
 
 
 def describe_export(exported: Exported) -> str:
-    """What was written and how far it agrees with PyTorch, in a few lines of text."""
+    """A few lines of text: what was written and how closely it agrees with PyTorch."""
     sidecar = exported.sidecar
     size = "any size" if sidecar.input.size is None else f"{sidecar.input.size[1]}x{sidecar.input.size[0]}"
     shape = {
@@ -50,27 +50,27 @@ def describe_export(exported: Exported) -> str:
         f"output    {sidecar.output.name}: {result}, stride {sidecar.output.stride}",
     ]
     if (found := sidecar.verification) is not None:
-        lines.append(f"verified  on {found.source}: {100 * found.equal_pixels:.4f} % of the pixels have the same class")
+        lines.append(f"verified  on {found.source}: {100 * found.equal_pixels:.4f} % of pixels get the same class")
         if found.max_difference is not None:
             lines.append(
-                f"          largest difference of a logit {found.max_difference:.2g} of {found.logit_range:.2g}"
+                f"          largest logit difference {found.max_difference:.2g} (logit range {found.logit_range:.2g})"
             )
         if found.miou_pytorch is not None and found.miou_artefact is not None:
             lines.append(
                 f"          mIoU {100 * found.miou_pytorch:.2f} in PyTorch, {100 * found.miou_artefact:.2f} exported"
             )
         if not found.passed:
-            lines.append(f"          kept although less than {100 * found.least_equal_pixels:.2f} % are equal")
+            lines.append(f"          kept although fewer than {100 * found.least_equal_pixels:.2f} % agree")
     return "\n".join(lines) + "\n"
 
 
 SHOWN_LAYERS = 20
-"""On a terminal; JSON has all of them."""
+"""Number of layers listed on a terminal; JSON has all of them."""
 
 
 def describe_costs(costs: Sequence[LayerCost]) -> str:
-    """A table of the layers that cost most."""
-    table = Table(title="each layer alone in int8, the worst first", title_justify="left", box=None)
+    """A table of the layers that cost most in int8."""
+    table = Table(title="each layer alone in int8, worst first", title_justify="left", box=None)
     table.add_column("layer")
     table.add_column("mIoU lost (points)", justify="right")
     table.add_column("pixels changed (%)", justify="right")
@@ -82,12 +82,12 @@ def describe_costs(costs: Sequence[LayerCost]) -> str:
         console.print(table)
     lines = [line.rstrip() for line in captured.get().splitlines()]
     if len(costs) > SHOWN_LAYERS:
-        lines.append(f"and {len(costs) - SHOWN_LAYERS} more that cost less; --json lists all")
+        lines.append(f"and {len(costs) - SHOWN_LAYERS} more that cost less; --json lists them all")
     return "\n".join(lines) + "\n"
 
 
 def describe_quantized(exported: Exported) -> str:
-    """As `describe_export`, with what the ranges come from and which layers stayed in float."""
+    """Like `describe_export`, plus the source of the int8 ranges and the layers that stayed in float."""
     sidecar = exported.sidecar
     text = describe_export(exported)
     if (calibration := sidecar.calibration) is not None:
@@ -98,5 +98,5 @@ def describe_quantized(exported: Exported) -> str:
 
 
 def _plain(exported: Exported) -> dict[str, Any]:
-    """What `model.toml` says, without the recipe."""
+    """The content of `model.toml` without the recipe."""
     return {key: value for key, value in msgspec.to_builtins(exported.sidecar).items() if key != "recipe"}

@@ -1,4 +1,4 @@
-"""The verb `data cache`, on a terminal."""
+"""Terminal output of the verb `data cache`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pixelwise.storage.cache_contents import CacheContents, CacheUse, Cleared
 
 
 def print_cache(contents: CacheContents, chosen: Collection[str], *, as_json: bool) -> None:
-    """Print what lies in the cache folder, and what clearing did to it.
+    """Print the contents of the cache folder, and what clearing removed from it.
 
     Args:
-        contents: What lay there before anything was removed.
-        chosen: Kinds that were named: their entries are listed one by one.
+        contents: Contents of the folder before anything was removed.
+        chosen: Kinds named by the user; their entries are listed one by one.
         as_json: Print one JSON document instead.
     """
     if as_json:
@@ -41,7 +41,7 @@ def _table(contents: CacheContents) -> Table:
     table.add_column("kind", no_wrap=True)
     table.add_column("entries", justify="right")
     table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("what it is for")
+    table.add_column("purpose")
     for use in contents.kinds:
         table.add_row(use.kind, count(len(use.entries)), _megabytes(use.bytes), use.purpose)
     return table
@@ -60,7 +60,7 @@ def _print_cleared(cleared: Cleared, contents: CacheContents, chosen: Collection
         _say(console, f"  left: {name} {reason}")
     for use in contents.kinds:
         if use.permanent and use.entries and not chosen:
-            _say(console, f"  left: {use.kind}, which cannot be computed again; --kind {use.kind} clears it, too")
+            _say(console, f"  left: {use.kind}, which cannot be recomputed; --kind {use.kind} clears it too")
 
 
 def _entries(number: int) -> str:

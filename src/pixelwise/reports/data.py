@@ -1,4 +1,4 @@
-"""Getting, dividing, converting and measuring data sets, on a terminal."""
+"""Terminal output of the `data` verbs that prepare, split, convert and measure data sets."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from pixelwise.reports.numbers import count, share
 from pixelwise.storage import json_text, printable
 
 _NAMED_FILES = 5
-"""A list of files that were left out names this many."""
+"""Number of skipped files listed by name; the rest are counted."""
 
 
 def print_public_data(known: Mapping[str, Publication]) -> None:
     """Print a table of the data sets that can be prepared."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("name", "what it is", "terms"):
+    for heading in ("name", "description", "terms"):
         table.add_column(heading, overflow="fold")
     for name, publication in known.items():
         table.add_row(name, publication.summary, publication.terms)
@@ -33,7 +33,7 @@ def print_public_data(known: Mapping[str, Publication]) -> None:
 
 
 def print_prepared(prepared: Prepared) -> None:
-    """Say what of a public data set is there, and what comes next."""
+    """Print which files of a public data set are there, and the next command."""
     _say(f"{prepared.publication.name}: {prepared.publication.summary}")
     _say(f"terms: {prepared.publication.terms}")
     for pattern, (found, number) in prepared.counts.items():
@@ -42,16 +42,16 @@ def print_prepared(prepared: Prepared) -> None:
 
 
 def print_division(division: Division) -> None:
-    """Say which lists a data set was divided into."""
+    """Print the lists that a data set was split into."""
     total = sum(division.pairs.values())
     for name, path in division.lists.items():
         pairs = division.pairs[name]
         _say(f"{printable(path)}: {name}, {count(pairs)} pairs, {share(pairs / total)} %")
-    _say("no file was moved; `pixelwise check` opens the lists and finds images that look alike in two of them")
+    _say("no file was moved; `pixelwise check` reads the lists and finds near-duplicate images across splits")
 
 
 def print_written_data(written: WrittenData) -> None:
-    """Say what was written, and what was left out of it."""
+    """Print how many pairs were written, and which were left out."""
     pairs = ", ".join(f"{number} {split}" for split, number in written.pairs.items())
     _say(f"{printable(written.root)}: {pairs}, {len(written.classes)} classes")
     for file, code in list(written.left_out.items())[:_NAMED_FILES]:
@@ -61,12 +61,7 @@ def print_written_data(written: WrittenData) -> None:
 
 
 def print_statistics(measured: Statistics, *, as_json: bool) -> None:
-    """Print the numbers about a data set.
-
-    Args:
-        measured: Statistics of the data set.
-        as_json: Print one JSON document instead of tables.
-    """
+    """Print the statistics of a data set, as tables or as JSON."""
     if as_json:
         sys.stdout.write(json_text(measured.to_plain()))
         return
@@ -87,7 +82,7 @@ def _table(measured: Statistics) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("id", justify="right")
     table.add_column("class", no_wrap=True)
-    # Two lines for long names: eighty columns are wide enough for all of it then.
+    # Long headings are broken into two lines, so that the table fits 80 columns.
     for heading in (*(f"{split} px" for split in found.statistics), "images", *weights):
         table.add_column(heading.replace("-", "-\n"), justify="right")
     for class_id, name in enumerate(found.classes):

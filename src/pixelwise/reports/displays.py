@@ -1,4 +1,4 @@
-"""What a person sees while work goes on: bars on a terminal or in a notebook, a line now and then elsewhere."""
+"""Progress displays: bars on a terminal or in a notebook, occasional lines elsewhere."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from rich.progress import (
 from pixelwise.observer import Observer, TrainingStatus
 
 QUIET_SECONDS = 30.0
-"""Without a terminal, a line is written this often."""
+"""Interval between progress lines without a terminal."""
 TRAINING = "training"
-"""The phase that steps belong to."""
+"""Name of the phase whose progress is reported in steps."""
 
 
 class Display(Observer):
-    """An observer that shows what it is told; use it in a `with` block, which gives the observer."""
+    """An observer that displays what it receives; use it as a context manager."""
 
     def __enter__(self) -> Self:
         return self
@@ -39,13 +39,13 @@ class Display(Observer):
 
 
 def display(*, phases: bool = False) -> Display:
-    """The display that suits where standard error leads to, as a context manager that gives an observer.
+    """A display suited to standard error, as a context manager that returns the observer.
 
-    It shows bars on a terminal and in a notebook; elsewhere a line for every better score of a training, and one
-    every half a minute.
+    It shows bars on a terminal and in a notebook. Elsewhere it writes a line every 30 seconds and whenever the score of
+    a training run improves.
 
     Args:
-        phases: Write a line for each phase, too, where there is no bar that shows it.
+        phases: Without bars, also write a line for each phase.
     """
     if _in_notebook():
         return NotebookDisplay()
@@ -57,7 +57,7 @@ class PlainDisplay(Display):
     """Lines for pipes and log files.
 
     Args:
-        console: Where to write; None: standard error.
+        console: Console to write to; None: standard error.
         phases: Write a line for each phase.
     """
 
@@ -71,20 +71,20 @@ class PlainDisplay(Display):
         self._pace = _Pace()
 
     def phase(self, name: str, unit: str = "") -> None:
-        """Name the work, once."""
+        """Write the name of the phase, once per name."""
         self._phase, self._unit, self._last_line = name, unit, time.monotonic()
         if self._phases and name not in self._said:
             self._said.add(name)
             self._print(f"{name} ...")
 
     def progress(self, done: int, total: int | None) -> None:
-        """Say how much is done every half a minute."""
+        """Write the progress every 30 seconds."""
         if time.monotonic() - self._last_line >= QUIET_SECONDS:
             self._last_line = time.monotonic()
             self._print(f"{self._phase} {_amount(done, total, self._unit)}")
 
     def step(self, status: TrainingStatus) -> None:
-        """Say where the training is: at first, at the end, with every better score and every half a minute."""
+        """Write a line for the first and the last step, for every better score, and every 30 seconds."""
         first = not self._pace.begun
         eta = self._pace.remaining(status)
         waited = time.monotonic() - self._last_line >= QUIET_SECONDS
@@ -101,10 +101,10 @@ class PlainDisplay(Display):
 
 
 class TerminalDisplay(Display):
-    """A bar for the work in hand, and a line for every better score of a training.
+    """A bar for the current phase, and a line whenever the score of a training run improves.
 
     Args:
-        console: Where to draw; None: standard error.
+        console: Console to draw on; None: standard error.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -134,7 +134,7 @@ class TerminalDisplay(Display):
         self._bars.stop()
 
     def phase(self, name: str, unit: str = "") -> None:
-        """Begin a bar of unknown length in place of the one before."""
+        """Replace the current bar by one of unknown length."""
         self._end_work()
         self._unit = unit
         if self._training is not None:
@@ -143,14 +143,14 @@ class TerminalDisplay(Display):
             self._work = self._bars.add_task(name, total=None, facts="")
 
     def progress(self, done: int, total: int | None) -> None:
-        """Move the bar; it goes when all is done."""
+        """Advance the bar; it is removed when everything is done."""
         if self._work is not None:
             self._bars.update(self._work, completed=done, total=total, facts=_amount(done, total, self._unit))
             if total is not None and done >= total:
                 self._end_work()
 
     def step(self, status: TrainingStatus) -> None:
-        """Move the bar of the training."""
+        """Advance the training bar."""
         self._end_work()
         if self._training is None:
             self._training = self._bars.add_task(TRAINING, total=status.steps, facts="")
@@ -165,7 +165,7 @@ class TerminalDisplay(Display):
             self._console.print(_line(status), soft_wrap=True, markup=False)
 
     def warn(self, code: str, message: str) -> None:
-        """Write the warning above the bar."""
+        """Print the warning above the bar."""
         _print_warning(self._console, code, message)
 
     def _end_work(self) -> None:
@@ -175,14 +175,14 @@ class TerminalDisplay(Display):
 
 
 class NotebookDisplay(Display):
-    """Bars of tqdm, which are widgets in a notebook.
+    """Bars drawn by tqdm, which are widgets in a notebook.
 
     Args:
-        file: Where to write if it is no notebook; None: standard error.
+        file: Stream to write to outside a notebook; None: standard error.
     """
 
     def __init__(self, file: IO[str] | None = None) -> None:
-        from tqdm.auto import tqdm  # looks for the notebook's widgets
+        from tqdm.auto import tqdm  # detects the notebook's widgets when it is imported
 
         self._bars: Any = tqdm
         self._file = file
@@ -198,7 +198,7 @@ class NotebookDisplay(Display):
             self._training.close()
 
     def phase(self, name: str, unit: str = "") -> None:
-        """Begin a bar of unknown length in place of the one before."""
+        """Replace the current bar by one of unknown length."""
         self._close()
         if name != TRAINING:
             scaled = unit == "bytes"
@@ -207,7 +207,7 @@ class NotebookDisplay(Display):
             )
 
     def progress(self, done: int, total: int | None) -> None:
-        """Move the bar; it goes when all is done."""
+        """Advance the bar; it is removed when everything is done."""
         if self._bar is None:
             return
         self._bar.total = total
@@ -216,7 +216,7 @@ class NotebookDisplay(Display):
             self._close()
 
     def step(self, status: TrainingStatus) -> None:
-        """Move the bar of the training, which stays."""
+        """Advance the training bar, which is never removed."""
         self._close()
         if self._training is None:
             self._training = self._bars(total=status.steps, initial=status.step - 1, unit="step", file=self._file)
@@ -227,7 +227,7 @@ class NotebookDisplay(Display):
             self._bars.write(_line(status), file=self._file)
 
     def warn(self, code: str, message: str) -> None:
-        """Write the warning beside the bars."""
+        """Print the warning without breaking the bars."""
         self._bars.write(f"warning[{code}]: {message}", file=self._file)
 
     def _close(self) -> None:
@@ -237,13 +237,13 @@ class NotebookDisplay(Display):
 
 
 class _Scores:
-    """Which score of a training is the best so far."""
+    """Tracks the best score of a training run so far."""
 
     def __init__(self) -> None:
         self._best: float | None = None
 
     def is_better(self, status: TrainingStatus) -> bool:
-        """Whether a score is new and the best."""
+        """Whether a new score is the best so far."""
         if status.miou is None or status.best_miou == self._best:
             return False
         self._best = status.best_miou
@@ -251,18 +251,18 @@ class _Scores:
 
 
 class _Pace:
-    """Steps per second since the first step that was seen."""
+    """Estimates the remaining time from the pace since the first observed step."""
 
     def __init__(self) -> None:
         self._first: tuple[float, int] | None = None
 
     @property
     def begun(self) -> bool:
-        """Whether there was a step."""
+        """Whether a step has been observed."""
         return self._first is not None
 
     def remaining(self, status: TrainingStatus) -> float | None:
-        """Seconds to go; None while there is no pace."""
+        """Estimated seconds to go; None at the first step."""
         now = time.monotonic()
         if self._first is None:
             self._first = (now, status.step)
@@ -290,7 +290,7 @@ def _facts(status: TrainingStatus) -> str:
 
 
 def _amount(done: int, total: int | None, unit: str) -> str:
-    """`120/233`, `1.2 GB/19.0 GB`, or what is done alone."""
+    """`120/233`, `1.2 GB/19.0 GB`; without a total, only the amount done."""
     shown = [str(count) if unit != "bytes" else decimal(count) for count in (done, total) if count is not None]
     return "/".join(shown)
 
@@ -312,15 +312,15 @@ def _in_notebook() -> bool:
 
 
 def warn(code: str, message: str) -> None:
-    """Say on standard error that something is not as it should be."""
+    """Print a warning on standard error."""
     sys.stderr.write(f"warning[{code}]: {message}\n")
 
 
 class CountDisplay:
-    """A bar for a known number of images; silent when standard error is no terminal.
+    """A bar that counts images; silent when standard error is not a terminal.
 
     Args:
-        what: What is being done.
+        what: Description shown beside the bar.
     """
 
     def __init__(self, what: str) -> None:
@@ -346,5 +346,5 @@ class CountDisplay:
         self._progress.stop()
 
     def __call__(self, done: int, total: int) -> None:
-        """Show that `done` of `total` are done."""
+        """Advance the bar to `done` of `total`."""
         self._progress.update(self._task, completed=done, total=total)

@@ -1,4 +1,4 @@
-"""What became of the tensors of an imported file, on the terminal or as JSON."""
+"""Report of a weights import, on the terminal or as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pixelwise.storage import json_text
 
 
 def show_import(report: ImportReport, output: Path, *, as_json: bool = False) -> None:
-    """Print the report, and how to use the folder that was written."""
+    """Print the report and the command that uses the imported weights."""
     if as_json:
         sys.stdout.write(json_text(report))
         return

@@ -1,4 +1,4 @@
-"""Numbers as people read them. Rounding happens here and nowhere else."""
+"""Formatting of numbers for readers; the only place where they are rounded."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ NOT_AVAILABLE = "n/a"
 
 
 def percent(fraction: float, digits: int = 2) -> str:
-    """`0.5312` -> `53.12`; `n/a` for NaN. The unit is left to the heading."""
+    """`0.5312` -> `53.12`; `n/a` for NaN. The heading gives the unit."""
     return NOT_AVAILABLE if math.isnan(fraction) else f"{100 * fraction:.{digits}f}"
 
 
 def share(fraction: float) -> str:
-    """A share of something in percent with two significant digits at least: `26.8`, `0.66`, `0.007`."""
+    """A share in percent with at least two significant digits: `26.8`, `0.66`, `0.0070`."""
     value = 100 * fraction
     if math.isnan(value):
         return NOT_AVAILABLE
@@ -40,10 +40,10 @@ def duration(seconds: float) -> str:
 
 
 def memory(size: int) -> str:
-    """`1610612736` -> `1.5 GiB`; MiB below one GiB."""
+    """`1610612736` -> `1.5 GiB`; in MiB below 1 GiB."""
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
 def speed(per_second: float) -> str:
-    """`14.23` -> `14.2`; three significant digits."""
+    """`14.23` -> `14.2`: three significant digits."""
     return f"{per_second:.0f}" if per_second >= 100 else f"{per_second:.3g}"

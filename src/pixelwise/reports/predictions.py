@@ -1,4 +1,4 @@
-"""What became of the images of a prediction, as lines for a terminal or as JSON."""
+"""Summary of a prediction, as lines for a terminal or as JSON."""
 
 from __future__ import annotations
 
@@ -11,13 +11,7 @@ from pixelwise.storage import json_text, printable
 
 
 def show_summary(summary: PredictSummary, output: Path, *, as_json: bool = False) -> None:
-    """Print how many images became masks, and where to read what was wrong with the others.
-
-    Args:
-        summary: What `pixelwise.predict` returned.
-        output: The folder that was written to.
-        as_json: Print JSON.
-    """
+    """Print how many images were predicted and where the failed ones are listed, or the summary as JSON."""
     if as_json:
         sys.stdout.write(json_text(summary))
         return
@@ -27,4 +21,4 @@ def show_summary(summary: PredictSummary, output: Path, *, as_json: bool = False
         f"{images} images, {summary.ok} ok, {summary.failed} failed, {speed:.1f} img/s -> {printable(output)}\n"
     )
     if summary.failed:
-        sys.stdout.write(f"the failed ones and why: {printable(output / PROBLEMS)}\n")
+        sys.stdout.write(f"failed images, with reasons: {printable(output / PROBLEMS)}\n")

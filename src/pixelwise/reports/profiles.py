@@ -1,4 +1,4 @@
-"""Profiles of a network as lines for a terminal, as JSON, and as a picture."""
+"""Profiles of a network as lines for a terminal, as JSON and as a chart."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pixelwise.storage import json_text, printable
 
 FORMATS = (".png", ".svg", ".pdf")
 LEAST_SHARE = 0.005
-"""Smaller parts of a step are drawn as one."""
+"""Parts of a step with a smaller share are drawn as one bar."""
 _DATA, _NETWORK, _REST = "#c7761f", "#2f6f9f", "#7f8a93"
 _WORDS = {
     "read": "read files",
@@ -32,13 +32,7 @@ _WORDS = {
 
 
 def show_profile(name: str, profile: ForwardProfile | TrainingProfile | LatencyTable, *, as_json: bool) -> None:
-    """Print a profile of any kind as lines, as a table, or as JSON.
-
-    Args:
-        name: The network, as it was named.
-        profile: What was measured.
-        as_json: Whether to print JSON.
-    """
+    """Print a profile of any kind as lines, as a table, or as JSON."""
     if as_json:
         sys.stdout.write(json_text(profile))
     elif isinstance(profile, LatencyTable):
@@ -50,25 +44,20 @@ def show_profile(name: str, profile: ForwardProfile | TrainingProfile | LatencyT
 
 
 def forward_lines(name: str, profile: ForwardProfile) -> list[str]:
-    """What a network costs, for a terminal.
-
-    Args:
-        name: The network, as it was named.
-        profile: What was measured.
-    """
+    """Lines for a terminal: parameters, GMACs, latency and memory of a network."""
     counted = profile.complexity
     return [
         f"{printable(name)}, {profile.classes} classes, at {counted.width}x{counted.height}, {profile.runtime}, "
         f"{profile.device}, {threads_text(profile.threads)}",
         f"parameters   {counted.parameters / 1e6:.3f} M",
         f"GMACs        {counted.gmacs:.3f}",
-        f"one image    {profile.median_ms:.1f} ms (median of {profile.runs}), {profile.p90_ms:.1f} ms (9 of 10 within)",
+        f"one image    {profile.median_ms:.1f} ms (median of {profile.runs}), 90th percentile {profile.p90_ms:.1f} ms",
         f"peak memory  {memory(profile.peak_memory_bytes)}",
     ]
 
 
 def training_lines(profile: TrainingProfile) -> list[str]:
-    """Where the time of training goes, for a terminal."""
+    """Lines for a terminal: the time of each part of a training step, and the bottleneck."""
     lines = [
         f"{printable(profile.recipe)}: {profile.images_per_step} images of {profile.width}x{profile.height} per step, "
         f"{profile.precision}, {profile.device}, {threads_text(profile.threads)}; median of {profile.steps} steps",
@@ -80,7 +69,7 @@ def training_lines(profile: TrainingProfile) -> list[str]:
         lines.append(
             f"{words(part.name):<{width}}  {part.milliseconds:9.1f} ms  {100 * part.share:5.1f} %  {bar}".rstrip()
         )
-    lines.append(f"{speed(profile.images_per_second)} images/s with loading and training one after the other")
+    lines.append(f"{speed(profile.images_per_second)} images/s if loading and training run one after the other")
     if profile.cached:
         lines.append(f"decoding, once per image before the first step: {profile.decode_once_ms:.1f} ms")
     lines.append(profile.bottleneck)
@@ -88,7 +77,7 @@ def training_lines(profile: TrainingProfile) -> list[str]:
 
 
 def words(part: str) -> str:
-    """A part of a step in words."""
+    """The label of a part of a step."""
     return _WORDS.get(part, part)
 
 
@@ -98,7 +87,7 @@ def threads_text(count: int) -> str:
 
 
 def drawn_parts(parts: Sequence[Part]) -> list[Part]:
-    """The parts that are large enough to see, in the order of a step, and the sum of the others as the last one."""
+    """The parts large enough to see, in the order of a step, then the sum of the others."""
     large = [part for part in parts if part.share >= LEAST_SHARE and part.name != "other"]
     rest = [part for part in parts if part not in large]
     if rest:
@@ -107,22 +96,22 @@ def drawn_parts(parts: Sequence[Part]) -> list[Part]:
 
 
 def refuse_picture_format(path: Path) -> None:
-    """Refuse a picture file whose name has no known ending.
+    """Refuse a chart file whose extension is not one of `FORMATS`.
 
     Raises:
-        RecipeError: R217.
+        RecipeError: R217, the extension is unknown.
     """
     if path.suffix.lower() not in FORMATS:
         raise RecipeError(
             "R217",
-            f"`output` {printable(path)}: a picture cannot be written as '{path.suffix}'",
-            f"end the name with one of {', '.join(FORMATS)}",
+            f"`output` {printable(path)}: a chart cannot be written as '{path.suffix}'",
+            f"use one of the extensions {', '.join(FORMATS)}",
         )
 
 
 def draw_training(profile: TrainingProfile, path: Path) -> None:
-    """Write the parts of a step as a bar each, in the order of a step, to a PNG, SVG or PDF file."""
-    # Matplotlib takes a quarter of a second to import: only where a picture is drawn.
+    """Write a bar chart of the parts of a step, in their order, to a PNG, SVG or PDF file."""
+    # Importing Matplotlib takes a quarter of a second, so only drawing pays for it.
     from matplotlib.figure import Figure
 
     parts = drawn_parts(profile.parts)

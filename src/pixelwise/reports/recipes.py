@@ -1,4 +1,4 @@
-"""Recipes on the terminal: the list of them, and one in full."""
+"""Terminal output of recipes: a list of them, or one in full."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pixelwise.storage import json_text
 
 
 def show_recipe(recipe: Recipe, *, as_json: bool = False) -> None:
-    """Print every field of a recipe, as TOML that reads back, or as JSON."""
+    """Print every field of a recipe, as TOML that can be read back, or as JSON."""
     sys.stdout.write(json_text(to_plain(recipe)) if as_json else to_toml(recipe))
 
 
 def show_recipes(names: Sequence[str], *, as_json: bool = False) -> None:
-    """Print recipes with their data sets and published scores, one a line, or as JSON."""
+    """Print recipes with their data sets and published scores, as a table or as JSON."""
     entries = [find_recipe(name) for name in names]
     if as_json:
         rows = [
@@ -31,14 +31,14 @@ def show_recipes(names: Sequence[str], *, as_json: bool = False) -> None:
         ]
         sys.stdout.write(json_text(rows))
         return
-    from rich.console import Console  # 50 ms that JSON does not need
+    from rich.console import Console  # takes 50 ms, which JSON does not need
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("recipe", no_wrap=True)
     table.add_column("data")
     table.add_column("published mIoU", justify="right")
-    table.add_column("what it is")
+    table.add_column("description")
     for entry in entries:
         percent = _published(entry)
         table.add_row(entry.name, entry.data.dataset, "-" if percent is None else f"{percent:.2f}", entry.summary)

@@ -1,4 +1,4 @@
-"""The pages' templates, which lie beside this module as `*.html`."""
+"""The page templates in `pages/*.html`, and the filters they use."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _BACKTICKS = re.compile(r"`([^`]+)`")
 def templates() -> Environment:
     """The templates of all pages: everything is escaped, and a missing value is an error instead of a gap.
 
-    In them `value is block("Name")` asks for the value's type, which decides how a page's block is drawn, and
-    `{{ text | commands }}` sets what stands between backticks as code.
+    Two additions for templates: the test `value is block("Name")` compares the name of the value's type, and the filter
+    `{{ text | commands }}` marks up text in backticks as code.
     """
     environment = Environment(
         loader=PackageLoader("pixelwise.reports", "pages"),
@@ -31,5 +31,5 @@ def templates() -> Environment:
 
 
 def commands(text: str) -> Markup:
-    """The text for a page: escaped, and `what stands between backticks` as code."""
+    """Escaped text for a page, with `text in backticks` as code."""
     return Markup(_BACKTICKS.sub(r"<code>\1</code>", str(escape(text))))

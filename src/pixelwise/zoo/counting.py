@@ -1,8 +1,8 @@
-"""Whether a network built here is the original one: its parameters and GMACs, counted here.
+"""Parameters and GMACs of the networks built here, compared with those of the original implementations.
 
-Counting takes about half a second per network, so counts are kept in the cache folder under a hash of
-all that decides them: the code of the networks and of the counter, torch, timm, the spec, the number of
-outputs and the image size. What is read from there was counted by exactly this code.
+Counting takes about half a second per network, so counts are kept in the cache folder under a hash of everything that
+determines them: the code of the networks and of the counter, the versions of torch and timm, the spec, the number of
+outputs and the image size. A cached count was therefore made by exactly this code.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ UNITS = {"k": 10**3, "m": 10**6, "g": 10**9}
 
 
 class Count(msgspec.Struct, frozen=True, kw_only=True):
-    """What a network costs.
+    """Parameters and GMACs of a network.
 
     Attributes:
-        parameters: Auxiliary heads included; None where it could not be counted.
-        gmacs: Multiply-accumulates of inference on one image, 10^9.
-        outputs: Number of outputs it was built with.
+        parameters: Number of parameters, including auxiliary heads; None if the network could not be counted.
+        gmacs: Multiply-accumulates for inference on one image, in units of 10^9.
+        outputs: Number of output channels the network was built with.
         size: (height, width) of the image.
-        problem: Why it could not be counted, as a sentence; empty where it was.
+        problem: Why the network could not be counted, as a sentence; empty if it could.
     """
 
     parameters: int | None = None
@@ -45,9 +45,9 @@ class Count(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def count_recipe(recipe: Recipe) -> Count:
-    """Count a recipe's network with the original's outputs and image size, else with its own.
+    """Count a recipe's network at the original's number of outputs and image size, or else at its own.
 
-    Nothing is computed: the network is built and run on shapes alone.
+    The network is built on the meta device, so no values are computed.
     """
     outputs, size = counted_at(recipe)
     if outputs is None or size is None:
@@ -57,7 +57,7 @@ def count_recipe(recipe: Recipe) -> Count:
 
 
 def counted_at(recipe: Recipe) -> tuple[int | None, Size | None]:
-    """(outputs, (height, width)) with which a recipe's network is counted; None where the data decide them."""
+    """(outputs, (height, width)) at which a recipe's network is counted; None for what depends on the data."""
     original = recipe.published.original if recipe.published else None
     if original is not None:
         return original.outputs, input_size(recipe)
@@ -67,7 +67,7 @@ def counted_at(recipe: Recipe) -> tuple[int | None, Size | None]:
 
 @cache
 def _count(spec: Spec, outputs: int, size: Size) -> Count:
-    """Count a network, or read what was counted before by the same code."""
+    """Count a network, or read the count that the same code made before."""
     described = msgspec.json.encode((msgspec.to_builtins(spec), outputs, size), order="sorted")
     key = hashlib.sha256(_code() + described).hexdigest()
     return remembered(
@@ -97,7 +97,7 @@ def _count_now(spec: Spec, outputs: int, size: Size) -> Count:
 
 @cache
 def _code() -> bytes:
-    """A hash of everything besides the spec that decides a count."""
+    """SHA-256 digest of the code and the package versions that determine a count."""
     from importlib.metadata import version
 
     package = Path(__file__).resolve().parent.parent
@@ -110,14 +110,14 @@ def _code() -> bytes:
 
 
 def disagreements(original: Original | None, counted: Count) -> list[str]:
-    """Why `counted` is not shown to be the original network, as sentences; empty where it is.
+    """Why `counted` does not verify the network as the original one, as sentences; empty if it does.
 
-    Parameters have to agree in every digit that `original` has, GMACs within its tolerance.
+    Parameters have to agree in every digit that `original` gives, GMACs within its tolerance.
     """
     if counted.problem or counted.parameters is None or counted.gmacs is None:
         return [counted.problem or "Nothing was counted."]
     if original is None:
-        return ["What the original implementation counts is not known."]
+        return ["The counts of the original implementation are not known."]
     found = []
     if not same_digits(original.parameters, counted.parameters):
         found.append(f"The original has {original.parameters} parameters, the network here {counted.parameters}.")
@@ -127,7 +127,7 @@ def disagreements(original: Original | None, counted: Count) -> list[str]:
 
 
 def same_digits(text: str, count: int) -> bool:
-    """Whether `count` rounds to the number written in `text`: `2428976`, or `40.067M` to its last digit."""
+    """Whether `count` agrees with `text`: exactly for `2428976`, to the last written digit for `40.067M`."""
     unit = UNITS.get(text[-1].lower(), 1)
     number = Decimal(text.rstrip("kKmMgG"))
     last_digit = Decimal(1).scaleb(int(number.as_tuple().exponent))

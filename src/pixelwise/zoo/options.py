@@ -13,11 +13,11 @@ TableFormat = Literal["terminal", "md", "html", "csv", "json"]
 
 
 class TableOptions(Options, frozen=True, kw_only=True):
-    """How the published pages are written, and which results stand beside them.
+    """Output format of the published pages, and the results shown beside them.
 
     Attributes:
-        format: How the pages are written; left out, what the output file ends in decides, else the terminal's format.
-        results: A folder of results, a run folder, or a result file; left out, benchmarks/results is taken.
+        format: Output format; by default that of the output file's extension, or `terminal` without a file.
+        results: A folder of results, a run folder or a result file; by default benchmarks/results.
     """
 
     format: TableFormat | None = None
@@ -25,11 +25,11 @@ class TableOptions(Options, frozen=True, kw_only=True):
 
 
 class SearchOptions(Options, frozen=True, kw_only=True):
-    """How the matches of a search are sorted, and which results count.
+    """Sort order of the matches of a search, and the results they are searched by.
 
     Attributes:
-        sort: The field to sort by; left out, the best mIoU comes first, then the fewest GMACs.
-        results: A folder of results, a run folder, or a result file; left out, benchmarks/results is taken.
+        sort: Field to sort by; by default the best mIoU comes first, then the fewest GMACs.
+        results: A folder of results, a run folder or a result file; by default benchmarks/results.
     """
 
     sort: str | None = None

@@ -1,8 +1,8 @@
-"""The language of `pixelwise models search`: `gmacs<5 miou>65 dataset=cityscapes`.
+"""Query language of `pixelwise models search`: `gmacs<5 miou>65 dataset=cityscapes`.
 
-A query is conditions; a candidate has to meet all of them. Numbers compare as numbers, sizes by their
-pixels, texts as a whole or with `*` and `?`, `~` finds a part of a text. What a candidate does not
-have (`None`) meets no condition.
+A query is a list of conditions, and a candidate has to meet all of them. Numbers are compared by value, sizes by their
+number of pixels, texts as a whole or with the wildcards `*` and `?`; `~` finds part of a text. A value that a
+candidate does not have (`None`) meets no condition.
 """
 
 from __future__ import annotations
@@ -36,13 +36,12 @@ _EXAMPLE = 'for example "gmacs<5 miou>65 dataset=cityscapes"'
 
 
 class Candidate:
-    """A recipe as the search sees it.
+    """A recipe with the values that a search compares.
 
     Args:
-        recipe: The recipe.
-        measured: mIoU measured here, percent.
-        count: Counts parameters and GMACs where the recipe does not say what the original has; called
-            at most once, and only when they are asked for.
+        measured: mIoU measured here, in percent.
+        count: Counts parameters and GMACs of recipes that do not give the original's; called at most once, and only
+            if a condition needs them.
     """
 
     def __init__(self, recipe: Recipe, measured: float | None = None, count: Counter | None = None) -> None:
@@ -51,12 +50,12 @@ class Candidate:
         self._count = count
 
     def __getitem__(self, field: str) -> Value:
-        """The value of a field of `FIELDS`; None where there is none."""
+        """The value of a field of `FIELDS`; None if the recipe has none."""
         return FIELDS[field].value(self)
 
     @cached_property
     def complexity(self) -> tuple[float | None, float | None]:
-        """(parameters, GMACs): the original's where they are known, else counted."""
+        """(parameters, GMACs): the original's if they are known, otherwise counted here."""
         published = self.recipe.published
         original = published.original if published else None
         if original is not None and original.gmacs is not None:
@@ -69,7 +68,7 @@ def number(text: str) -> float:
     """`5M` -> 5000000.0, `65%` -> 65.0.
 
     Raises:
-        ValueError: The text is no number.
+        ValueError: The text is not a number.
     """
     match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([kmg]?)%?", text.strip().lower())
     if match is None:
@@ -95,7 +94,7 @@ def _compare_texts(text: str, sign: str, wanted: str) -> bool:
 
 
 def _compare_names(text: str, sign: str, wanted: str) -> bool:
-    """A name is found by its parts, unless the query has a pattern."""
+    """A name matches if it contains the wanted text, unless that is a pattern."""
     return _compare_texts(text, sign, wanted) if _is_pattern(wanted) else (wanted in text.lower()) != (sign == "!=")
 
 
@@ -105,7 +104,7 @@ def _compare_sizes(size: Size, sign: str, wanted: Size) -> bool:
 
 
 def same_text(text: str, wanted: str) -> bool:
-    """Whether a text is the wanted one, which is in small letters and may have `*` and `?`."""
+    """Whether a text equals or matches the wanted one, which is lower case and may contain `*` and `?`."""
     return fnmatchcase(text.lower(), wanted) if _is_pattern(wanted) else text.lower() == wanted
 
 
@@ -114,14 +113,14 @@ def _is_pattern(text: str) -> bool:
 
 
 class Kind(NamedTuple):
-    """How the values of a field are written and compared.
+    """Type of a field's values: how they are written and compared.
 
     Attributes:
-        name: What a value is called, with its article.
-        signs: The operators that it goes with.
-        read: A value as it is written -> as it is compared; raises ValueError.
+        name: Name of the type as messages use it, such as `a number`.
+        signs: Operators that the type supports.
+        read: Parses a written value; raises ValueError.
         compare: (value, operator, wanted value) -> whether the condition is met.
-        example: A value, with an operator.
+        example: An operator and a value, such as `<65`.
     """
 
     name: str
@@ -131,7 +130,7 @@ class Kind(NamedTuple):
     example: str
 
 
-TEXT = Kind("a text", ("=", "!=", "~"), str.lower, _compare_texts, "=cityscapes")
+TEXT = Kind("text", ("=", "!=", "~"), str.lower, _compare_texts, "=cityscapes")
 NAME = TEXT._replace(compare=_compare_names)
 FLAG = Kind("yes or no", ("=", "!="), _flag, lambda value, sign, wanted: _ORDER[sign](value, wanted), "=yes")
 NUMBER = Kind("a number", tuple(_ORDER), number, lambda value, sign, wanted: _ORDER[sign](value, wanted), "<65")
@@ -139,13 +138,13 @@ SIZE = Kind("a size (width x height)", tuple(_ORDER), _size, _compare_sizes, "=1
 
 
 class Field(NamedTuple):
-    """What a query can ask for.
+    """A field that a query can ask for.
 
     Attributes:
-        kind: How it is written and compared.
-        value: Reads it off a candidate; None where there is none.
-        note: What a reader has to know about its values.
-        choices: Whether only values that some candidate has make sense.
+        kind: Type of its values.
+        value: Reads the field of a candidate; None if the candidate has none.
+        note: Unit or examples of its values, for the help text.
+        choices: Whether a value that no candidate has is an error.
     """
 
     kind: Kind
@@ -172,11 +171,11 @@ FIELDS = {
     "params": Field(NUMBER, lambda one: one.complexity[0], "5M, 350k"),
     "input": Field(SIZE, lambda one: input_size(one.recipe), "1024x512"),
 }
-"""What there is to ask for."""
+"""The fields that a query can ask for, by name."""
 
 
 def field_words() -> list[str]:
-    """The fields as the command line explains them: `miou (published, %)`."""
+    """The fields as the help text lists them, such as `miou (published, %)`."""
     return [f"{name} ({field.note})" if field.note else name for name, field in FIELDS.items()]
 
 
@@ -186,8 +185,8 @@ class Condition(NamedTuple):
     Attributes:
         field: A key of `FIELDS`.
         sign: One of `OPERATORS`.
-        value: As the field is compared.
-        text: As it was written.
+        value: Wanted value, parsed.
+        text: The condition as the user wrote it.
     """
 
     field: str
@@ -200,7 +199,8 @@ def parse_query(query: str) -> tuple[Condition, ...]:
     """The conditions of a query.
 
     Raises:
-        RecipeError: R208, it cannot be read; the nearest names where a name is unknown. R209, no such page.
+        RecipeError: R208, the query cannot be read; the message suggests the nearest names for an unknown one. R209,
+            there is no such page.
     """
     found, end = [], 0
     text = query.rstrip()
@@ -208,7 +208,7 @@ def parse_query(query: str) -> tuple[Condition, ...]:
         match = _CONDITION.match(text, end)
         if match is None:
             said = text[end:].strip()
-            raise bad_query(f"cannot read '{said}' as a condition", f"write field, operator, value: {_EXAMPLE}")
+            raise bad_query(f"'{said}' is not a condition", f"write field, operator and value: {_EXAMPLE}")
         found.append(_condition(field_named(match[1]), "=" if match[2] == "==" else match[2], match[3], match))
         end = match.end()
     return tuple(found)
@@ -217,9 +217,12 @@ def parse_query(query: str) -> tuple[Condition, ...]:
 def _condition(field: str, sign: str, value: str, match: re.Match[str]) -> Condition:
     kind, text = FIELDS[field].kind, "".join(match.groups())
     if sign not in OPERATORS:
-        raise bad_query(f"'{sign}' in '{match[0].strip()}' is no operator", f"the operators are {' '.join(OPERATORS)}")
+        raise bad_query(
+            f"'{sign}' in '{match[0].strip()}' is not an operator", f"the operators are {' '.join(OPERATORS)}"
+        )
     if sign not in kind.signs:
-        raise bad_query(f"'{text}': '{sign}' does not go with {kind.name}", f"{field} goes with {' '.join(kind.signs)}")
+        help = f"operators of {field}: {' '.join(kind.signs)}"
+        raise bad_query(f"'{text}': '{sign}' does not apply to {kind.name}", help)
     if field == "page" and sign != "~" and not _is_pattern(value):
         return Condition(field, sign, find_page(value), text)
     try:
@@ -231,16 +234,16 @@ def _condition(field: str, sign: str, value: str, match: re.Match[str]) -> Condi
 
 
 def field_named(name: str) -> str:
-    """The field of that name or alias.
+    """The field with that name or alias.
 
     Raises:
-        RecipeError: R208, there is none.
+        RecipeError: R208, there is no such field.
     """
     wanted = name.lower()
     field = ALIASES.get(wanted, wanted)
     if field not in FIELDS:
         nearest = did_you_mean(wanted, [*FIELDS, *ALIASES])
-        raise bad_query(f"no field is called '{name}'{nearest}", f"the fields are {', '.join(FIELDS)}")
+        raise bad_query(f"there is no field '{name}'{nearest}", f"the fields are {', '.join(FIELDS)}")
     return field
 
 
@@ -251,5 +254,5 @@ def meets(candidate: Candidate, condition: Condition) -> bool:
 
 
 def bad_query(message: str, help: str) -> RecipeError:
-    """R208, a query that means nothing."""
+    """Error R208: a query that cannot be read or asks for a value that no recipe has."""
     return RecipeError("R208", message, help)

@@ -1,4 +1,4 @@
-"""Results on disk, and what they say about a published row."""
+"""Results on disk, and how they relate to a published row."""
 
 from __future__ import annotations
 
@@ -19,19 +19,18 @@ from pixelwise.records.run_folder import is_run, read_recipe
 from pixelwise.storage import printable
 
 TOLERATED_POINTS = 1.0
-"""A result at most so many percentage points below the published one reproduces it."""
+"""A result reproduces the published one if it is at most this many percentage points below it."""
 TRIED_SEEDS = 100
-"""A lone `result.json` names its recipe by hash; seeds below this are recognised as the same recipe."""
+"""A result outside a run folder identifies its recipe by hash alone; seeds below this one are tried to match it."""
 DEFAULT_RESULTS = Path("benchmarks/results")
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A result and where it was.
+    """A result and where it was found.
 
     Attributes:
-        result: The result.
-        source: Name of its file, or of its run folder.
-        recipe: The run's own recipe, where a run folder has it.
+        source: Name of the result file, or of the run folder.
+        recipe: Recipe of the run; None for a file outside a run folder, or if the run's recipe is not the one scored.
     """
 
     result: Result
@@ -40,14 +39,14 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured for one row.
+    """The measured mIoU of one row.
 
     Attributes:
-        percent: Mean of the mIoU of `runs`, in percent.
-        runs: The results behind it, all of one split, protocol and kind.
-        kind: `comparable`: this recipe, trained here, scored as published; `trained`: this recipe, scored
-            otherwise; `other`: a changed recipe, or weights that were not trained here.
-        remarks: What a reader has to know, as sentences.
+        percent: Mean mIoU of `runs`, in percent.
+        runs: The results averaged, all with the same split, protocol, input size and kind.
+        kind: `comparable`: this recipe, trained here and scored as published; `trained`: this recipe, scored
+            differently; `other`: a changed recipe, or weights that were not trained here.
+        remarks: Caveats, as sentences.
     """
 
     percent: float
@@ -57,27 +56,29 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def results_folders(given: Sequence[Path] | None) -> list[Path]:
-    """Where to look for results: the given paths, else `benchmarks/results` where it exists."""
+    """The paths to read results from: the given ones, or else `benchmarks/results` if it exists."""
     if given:
         return list(given)
     return [DEFAULT_RESULTS] if DEFAULT_RESULTS.is_dir() else []
 
 
 def read_results(paths: Iterable[Path]) -> list[Found]:
-    """All results below the given paths, each weights file once.
+    """All results below the given paths; the same weights scored the same way count once.
 
     Args:
-        paths: A `result.json`, a folder of such files, a run folder, or a folder of run folders.
+        paths: Each one a `result.json`, a folder of such files, a run folder, or a folder of run folders.
 
     Raises:
-        DataError: D240, a path does not exist, holds no result, or a file in it is not one.
+        DataError: D240, a path does not exist or holds no results, or a file in it is not a result.
     """
     found: dict[tuple, Found] = {}
     for path in paths:
         files = _result_files(path)
         if not files:
             raise DataError(
-                "D240", f"{printable(path)}: no results in it", "give a run folder, or a folder of result files"
+                "D240",
+                f"{printable(path)}: no results in this folder",
+                "give a run folder, or a folder of result files",
             )
         for file in files:
             one = _read(file)
@@ -107,7 +108,7 @@ def _read(file: Path) -> Found:
 
 
 def _recipe_of(run: Path, result: Result) -> Recipe | None:
-    """The recipe of a run folder, if it is readable and the one that was scored."""
+    """The recipe of a run folder, if it can be read and is the one that was scored."""
     try:
         recipe = read_recipe(run)
     except RecipeError:
@@ -116,10 +117,10 @@ def _recipe_of(run: Path, result: Result) -> Recipe | None:
 
 
 def summarize(recipe: Recipe, results: Sequence[Found]) -> Measured | None:
-    """What `results` say about a recipe's row; None where there is none of it.
+    """Average the results that belong to a recipe's row; None if there are none.
 
-    Results that can be compared with the published number come first, then other ones of the unchanged
-    recipe, then any. Several are averaged, never chosen by their score.
+    Results comparable with the published score are preferred, then other results of the unchanged recipe, then any.
+    Several results are averaged, never selected by score.
     """
     ours = [one for one in results if one.result.recipe == recipe.name and not math.isnan(one.result.miou)]
     for kind, belongs in (("comparable", _is_comparable), ("trained", _is_trained), ("other", _is_any)):
@@ -128,7 +129,7 @@ def summarize(recipe: Recipe, results: Sequence[Found]) -> Measured | None:
             if belongs(recipe, one):
                 groups.setdefault((one.result.split, one.result.protocol, one.result.input_size), []).append(one)
         if groups:
-            # The nearest to the published conditions.
+            # Of several conditions, the ones nearest to the published conditions.
             runs = groups[
                 min(groups, key=lambda group: (len(_differences(recipe, groups[group][0].result)), str(group)))
             ]
@@ -143,11 +144,11 @@ def summarize(recipe: Recipe, results: Sequence[Found]) -> Measured | None:
 
 
 def reproduces(recipe: Recipe, measured: Measured | None) -> bool:
-    """Whether a comparable result is at most `TOLERATED_POINTS` below the published one, or better."""
+    """Whether a comparable result is better than the published one, or at most `TOLERATED_POINTS` below it."""
     published = recipe.published.miou_percent if recipe.published else None
     if measured is None or published is None or measured.kind != "comparable":
         return False
-    # In the digits that the table shows, so that it never contradicts itself.
+    # Rounded as the table shows them, so that the table never contradicts itself.
     return round(measured.percent, 2) >= round(published - TOLERATED_POINTS, 2)
 
 
@@ -167,7 +168,7 @@ def _is_any(recipe: Recipe, one: Found) -> bool:
 
 
 def _is_same_recipe(recipe: Recipe, one: Found) -> bool:
-    """Whether a result is of this very recipe; no page names a seed, so any seed is the same one."""
+    """Whether a result belongs to this very recipe; no page gives a seed, so the seed is ignored."""
     if one.result.recipe_hash == recipe.hash():
         return True
     if one.recipe is not None:
@@ -180,7 +181,7 @@ def _with_seed(recipe: Recipe, seed: int) -> Recipe:
 
 
 def _differences(recipe: Recipe, score: Result) -> list[str]:
-    """In what a score was made otherwise than the published one."""
+    """How the conditions of a score differ from those of the published one."""
     published = recipe.published
     if published is None:
         return []
@@ -200,7 +201,7 @@ def _remarks(recipe: Recipe, runs: Sequence[Found], scores: Sequence[float], kin
     found = []
     differences = _differences(recipe, runs[0].result)
     if differences:
-        found.append(f"Not comparable with the published number: {', '.join(differences)}.")
+        found.append(f"Not comparable with the published score: {', '.join(differences)}.")
     if kind == "other":
         changed = not all(_is_same_recipe(recipe, one) for one in runs)
         found.append(

@@ -1,7 +1,7 @@
-"""The published pages with what was counted and measured here beside every row.
+"""The published pages, each row joined with what was counted and measured here.
 
 `read_zoo` joins a page's transcription, the recipes and the results into a `ZooPage`; `pixelwise.reports.zoo` only
-lays that out.
+lays it out.
 """
 
 from __future__ import annotations
@@ -35,55 +35,54 @@ from pixelwise.zoo.results import TOLERATED_POINTS, Found, Measured, reproduces,
 State = Literal["published only", "architecture verified", "trained here", "reproduced"]
 
 OUR_COLUMNS = ("recipe", "parameters (M)", "GMACs", "measured mIoU (%)", "state")
-"""What is added to the page's own columns."""
+"""Columns added to those of the page."""
 
 LEGEND = (
     (
         "published only",
-        "the number stands on the page; nothing of it is confirmed here, for the reason in the footnote.",
+        "the score is quoted from the page; nothing about it is confirmed here, for the reason given in the footnote.",
     ),
     (
         "architecture verified",
-        "the network built here has the parameters and the GMACs that the original implementation counts, with as many "
-        "outputs and at the same image size: parameters in every digit that is known, GMACs within 0.1 % unless the "
-        "recipe names another tolerance.",
+        "the network built here has the parameters and the GMACs of the original implementation, counted with the same "
+        "number of outputs and at the same image size: parameters agree in every known digit, GMACs within 0.1 % "
+        "unless the recipe sets another tolerance.",
     ),
     (
         "trained here",
-        "there is a result of the unchanged recipe (with any seed), but scored with another split or protocol, or more "
-        f"than {TOLERATED_POINTS:.2f} points below the published mIoU.",
+        "there is a result of the unchanged recipe (with any seed), but it was scored on another split or with another "
+        f"protocol, or is more than {TOLERATED_POINTS:.2f} points below the published mIoU.",
     ),
     (
         "reproduced",
-        "the mean of the results of the unchanged recipe (with any seed), scored with the published split and "
-        f"protocol, is at most {TOLERATED_POINTS:.2f} points below the published mIoU, or above it.",
+        "the mean of the results of the unchanged recipe (with any seed), scored on the published split with the "
+        f"published protocol, is at most {TOLERATED_POINTS:.2f} points below the published mIoU, or above it.",
     ),
 )
-"""The states, in rising order, and what they mean."""
+"""The states in ascending order, each with its meaning."""
 
 EXPLANATION = (
-    "GMACs are multiply-accumulates of one image in inference, 10^9, at the image size that the row prints; where it "
-    "is another, it stands beside them (width x height). Parameters include auxiliary heads, GMACs do not."
+    "GMACs are multiply-accumulates (in units of 10^9) for inference on one image of the size that the row prints; any "
+    "other size is given beside them (width x height). Parameters include auxiliary heads; GMACs do not."
 )
 FAR = 0.005
-"""Relative difference from which a page's GMACs are said to be others than the original's."""
+"""Relative difference above which a footnote says that the page's GMACs differ from the original's."""
 
 
 class ZooRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One published row and what is known of it here.
+    """One published row and what is known about it here.
 
     Attributes:
         page: Id of the page.
         section: The headings above the row.
-        group: The line inside the table above it.
-        cells: What the page prints.
-        recipe: The row's recipe.
-        on_page: False for a recipe that goes with the page without being a row of it.
-        counted: Parameters and GMACs.
-        measured: Results; None where there are none.
-        state: How far the row is confirmed.
+        group: The group line above the row inside its table.
+        cells: The row's cells as the page prints them.
+        on_page: False for a recipe that belongs to the page but is not one of its rows.
+        counted: Parameters and GMACs counted here.
+        measured: Results measured here; None if there are none.
+        state: How far the row is confirmed; `LEGEND` defines the states.
         remarks: Footnotes, as pairs of one of `OUR_COLUMNS` and a text.
-        per_class: (class, published IoU as printed, measured IoU in percent), where the page prints them.
+        per_class: (class, published IoU as printed, measured IoU in percent), if the page prints them.
     """
 
     page: str
@@ -103,9 +102,9 @@ class ZooTable(msgspec.Struct, frozen=True, kw_only=True):
     """A table of a page.
 
     Attributes:
-        columns: The page's own.
-        align: One letter per column.
-        rows: Rows, and texts that stand alone in a line.
+        columns: Headings of the page's own columns.
+        align: One letter per column: `l`, `c` or `r`.
+        rows: Rows, and the texts of group lines.
     """
 
     columns: tuple[str, ...]
@@ -114,11 +113,11 @@ class ZooTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ZooClasses(msgspec.Struct, frozen=True, kw_only=True):
-    """A per-class table.
+    """A table of per-class scores.
 
     Attributes:
-        label: What the page calls its row.
-        row: The row that it belongs to, with `per_class`.
+        label: Label that the page prints for the scores.
+        row: The row it belongs to; its `per_class` holds the scores.
     """
 
     label: str
@@ -126,13 +125,13 @@ class ZooClasses(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ZooPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A page with everything beside it.
+    """A page joined with the recipes, counts and results of its rows.
 
     Attributes:
-        page: The transcription.
-        blocks: Its content, tables filled in.
-        extra: Recipes that go with the page without being rows of it.
-        footnotes: (letter, text), ours; the page's own are among its blocks.
+        page: Transcription of the page.
+        blocks: The page's content, with the tables filled in.
+        extra: Recipes that belong to the page but are not rows of it.
+        footnotes: (letter, text) of our footnotes; the page's own are among its blocks.
     """
 
     page: Page
@@ -141,7 +140,7 @@ class ZooPage(msgspec.Struct, frozen=True, kw_only=True):
     footnotes: tuple[tuple[str, str], ...]
 
     def rows(self) -> list[ZooRow]:
-        """All rows in the page's order, then the extra ones."""
+        """All rows in the order of the page, then the extra ones."""
         tables = [block for block in (*self.blocks, self.extra) if isinstance(block, ZooTable)]
         return [row for table in tables for row in table.rows if isinstance(row, ZooRow)]
 
@@ -163,15 +162,15 @@ def read_zoo(
     """Join pages, recipes and results.
 
     Args:
-        pages: The transcriptions.
-        results: What was measured.
-        find: Name -> recipe.
-        names: Names of all recipes; None: the catalogue's.
-        count: Recipe -> parameters and GMACs.
-        observer: Told how many networks have been counted.
+        pages: Transcriptions of the pages.
+        results: Results measured here.
+        find: Looks up a recipe by name.
+        names: Names of all recipes; None: those of the catalogue.
+        count: Counts parameters and GMACs of a recipe.
+        observer: Receives the number of networks counted so far.
 
     Raises:
-        RecipeError: R200, a row's recipe does not exist.
+        RecipeError: R200, the recipe of a row does not exist.
     """
     known = [find(name) for name in (list_recipes() if names is None else names)]
     observer.phase("counting parameters and GMACs")
@@ -186,7 +185,7 @@ def read_zoo(
 
 
 class _Join:
-    """Walks through one page."""
+    """Joins the blocks of one page in their order, keeping track of the headings above each row."""
 
     def __init__(
         self, page: Page, results: Sequence[Found], find: Callable[[str], Recipe], count: Callable[[Recipe], Count]
@@ -276,7 +275,7 @@ def _state(recipe: Recipe, measured: Measured | None, problems: Sequence[str]) -
 def _remarks(
     recipe: Recipe, printed: float | None, measured: Measured | None, problems: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """Footnotes of a row, each with the column that it belongs to."""
+    """Footnotes of a row, each with the column it belongs to."""
     published = recipe.published
     original = published.original if published else None
     found = []
@@ -287,9 +286,9 @@ def _remarks(
         if original.note:
             found.append(("GMACs", original.note))
         elif far:
-            found.append(("GMACs", "The page prints another number than the original implementation counts."))
+            found.append(("GMACs", "The page prints a value other than the original implementation's."))
         if original.gmacs is None:
-            found.append(("GMACs", "The GMACs of the original are not known; its parameters are."))
+            found.append(("GMACs", "Only the parameters of the original are known, not its GMACs."))
     if measured is not None:
         found += [("measured mIoU (%)", remark) for remark in measured.remarks]
     return found + [("state", problem) for problem in problems]
@@ -308,7 +307,7 @@ def _per_class(block: PerClass | None, measured: Measured | None) -> tuple[tuple
 
 
 def our_cells(row: ZooRow) -> tuple[str, ...]:
-    """The texts of `OUR_COLUMNS` without footnote letters; `-` where there is nothing."""
+    """The cells of `OUR_COLUMNS` without footnote letters; `-` where there is no value."""
     return (
         row.recipe.name,
         "-" if row.counted.parameters is None else f"{row.counted.parameters / 1e6:.3f}",

@@ -1,4 +1,4 @@
-"""Looking for a network: all recipes with what they score and cost, and those that meet a query."""
+"""Search for recipes by score and cost."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from pixelwise.zoo.results import read_results, results_folders, summarize
 
 
 class SearchResult(NamedTuple):
-    """What a search found.
+    """Matches of a search.
 
     Attributes:
         matches: The recipes that meet all conditions, sorted.
-        searched: How many recipes there are.
-        reasons: Where there are no matches: per condition how many recipes it excludes.
+        searched: Number of recipes searched.
+        reasons: One line per condition with the number of recipes it excludes; empty if there are matches.
     """
 
     matches: tuple[Candidate, ...]
@@ -45,18 +45,18 @@ class SearchResult(NamedTuple):
 def search(
     query: str, options: SearchOptions | None = None, *, observer: Observer = SILENT, **changes: Any
 ) -> SearchResult:
-    """The recipes that meet a query, such as `gmacs<5 miou>65 dataset=cityscapes`.
+    """Find the recipes that meet a query, such as `gmacs<5 miou>65 dataset=cityscapes`.
 
     Args:
-        query: Conditions of field, operator and value; all of them have to hold. `FIELDS` of `pixelwise.zoo.queries`
-            are the fields; the operators are < <= > >= = != and ~ (contains); texts may hold * and ?.
-        options: How the matches are sorted, and where results are.
-        observer: Told how many recipes have been looked at.
+        query: Conditions, each a field, an operator and a value; all of them have to hold. The fields are those of
+            `pixelwise.zoo.queries.FIELDS`, the operators < <= > >= = != and ~ (contains); texts may contain * and ?.
+        options: Sort order and paths of results.
+        observer: Receives the number of recipes searched so far.
         **changes: Single options by keyword.
 
     Raises:
-        RecipeError: R208, the query cannot be read, or asks for a value that no recipe has; R209, no such page.
-        DataError: D240, a path of results holds none.
+        RecipeError: R208, the query cannot be read or asks for a value that no recipe has; R209, there is no such page.
+        DataError: D240, a path given for results holds none.
     """
     options = chosen(SearchOptions, options, changes)
     conditions = parse_query(query)
@@ -65,7 +65,7 @@ def search(
     found = read_results(results_folders(options.results))
     names = list_recipes()
     candidates = []
-    observer.phase("looking at recipes")
+    observer.phase("searching recipes")
     for done, entry in enumerate(map(find_recipe, names), start=1):
         measured = summarize(entry, found)
         percent = measured.percent if measured is not None and measured.kind != "other" else None
@@ -83,10 +83,10 @@ def _count(recipe: Recipe) -> tuple[int | None, float | None]:
 
 
 def check_values(conditions: Iterable[Condition], candidates: Sequence[Candidate]) -> None:
-    """Refuse a text that no candidate has: it is a slip, not a search without results.
+    """Refuse a value that no candidate has: that is a typing error, not a search without matches.
 
     Raises:
-        RecipeError: R208, with the nearest values and all of them.
+        RecipeError: R208; the message suggests the nearest values, the help lists all of them.
     """
     for condition in conditions:
         if not FIELDS[condition.field].choices or condition.sign == "~":
@@ -96,24 +96,24 @@ def check_values(conditions: Iterable[Condition], candidates: Sequence[Candidate
             nearest = did_you_mean(condition.value, known)
             raise bad_query(
                 f"'{condition.text}': no recipe has the {condition.field} '{condition.value}'{nearest}",
-                f"there are: {', '.join(known)}",
+                f"the values are {', '.join(known)}",
             )
 
 
 def select(candidates: Sequence[Candidate], conditions: Sequence[Condition]) -> list[Candidate]:
-    """The candidates that meet all conditions, in their order."""
-    # What has to be counted comes last, for as few candidates as possible.
+    """The candidates that meet all conditions, in their given order."""
+    # Counting is slow: conditions that need it come last, so that it is done for as few candidates as possible.
     ordered = sorted(conditions, key=lambda condition: condition.field in ("params", "gmacs"))
     return [one for one in candidates if all(meets(one, condition) for condition in ordered)]
 
 
 def sort(candidates: Sequence[Candidate], field: str | None = None) -> list[Candidate]:
-    """Sorted by a field, scores from the largest, everything else from the smallest; None: by `miou`, then `gmacs`.
+    """Sort by a field, scores in descending and everything else in ascending order; None: by `miou`, then `gmacs`.
 
-    What does not have the field comes last.
+    Candidates without the field come last.
 
     Raises:
-        RecipeError: R208, no such field.
+        RecipeError: R208, there is no such field.
     """
     fields = ("miou", "gmacs") if field is None else (field_named(field), "miou", "gmacs")
     return sorted(candidates, key=lambda one: (*(_sort_key(one, name) for name in fields), one.recipe.name))
@@ -129,11 +129,11 @@ def _sort_key(candidate: Candidate, field: str) -> tuple[bool, Any]:
 
 
 def explain_nothing(candidates: Sequence[Candidate], conditions: Sequence[Condition]) -> list[str]:
-    """Why nothing was found: per condition how many it excludes, and how many there would be without it."""
+    """Explain an empty result: how many candidates each condition excludes, and how many would match without it."""
     lines = []
     for condition in conditions:
         excluded = sum(not meets(one, condition) for one in candidates)
         without = len(select(candidates, [other for other in conditions if other is not condition]))
-        rest = f"; without it there would be {without}" if len(conditions) > 1 else ""
+        rest = f"; without it {without} would match" if len(conditions) > 1 else ""
         lines.append(f"{condition.text} excludes {excluded} of {len(candidates)}{rest}")
     return lines

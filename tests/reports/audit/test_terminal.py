@@ -67,8 +67,8 @@ def test_without_a_split_to_score_the_command_names_another(run_cli: Callable, t
     data = copied(tiny_data, tmp_path / "data", without=("test",))
     code, stdout, _ = run_cli(["check", data, "--recipe", "town-demo", "data.dataset=folder", "evaluation.split=test"])
     assert code == 0
-    assert "hint  evaluation.split is 'test', which has no usable pair" in stdout
-    assert "splits that have some: train (8), val (3)" in stdout
+    hint = next(line for line in stdout.splitlines() if line.startswith("hint  evaluation.split is 'test'"))
+    assert hint.endswith("train (8), val (3)")
     ready = f"ready with other splits: pixelwise train town-demo --data {data} data.dataset=folder evaluation.split=val"
     assert stdout.splitlines()[-1] == ready
 
@@ -77,7 +77,7 @@ def test_with_a_training_split_alone_dividing_it_is_proposed(run_cli: Callable, 
     data = copied(tiny_data, tmp_path / "data", without=("val", "test"))
     code, stdout, _ = run_cli(["check", data])
     assert code == 0
-    assert f"that scores what was trained on; to keep a part for scoring: pixelwise data split {data}" in stdout
+    assert f"pixelwise data split {data}" in stdout
 
 
 def test_weights_are_not_chosen_on_the_test_split(run_cli: Callable, tiny_data: Path, tmp_path: Path):
@@ -98,9 +98,8 @@ def test_nothing_to_train_on_fails(run_cli: Callable, tiny_data: Path, tmp_path:
     code, stdout, _ = run_cli(["check", data])
     assert code == 3
     assert run_cli(["check", data, "--json"]).code == 3
-    assert "error D221  data.train_split is 'train', which has no usable pair" in stdout
-    assert "fix: add images with masks to split 'train', or name another split" in stdout
-    assert "1 error type" in stdout
+    assert "error D221  data.train_split is 'train'" in stdout
+    assert stdout.splitlines()[-1].startswith("1 error type")
     assert "ready" not in stdout
 
 
@@ -110,7 +109,8 @@ def test_without_any_usable_pair_no_other_split_is_proposed(run_cli: Callable, t
         mask.write_bytes(b"broken")
     code, stdout, _ = run_cli(["check", data, 'data.classes=["a", "b", "c"]', 'data.allow=["D102"]'])
     assert code == 3
-    assert "error D221  data.train_split is 'train', which has no usable pair; splits that have some: none" in stdout
+    error = next(line for line in stdout.splitlines() if line.startswith("error D221  data.train_split is 'train'"))
+    assert error.endswith(": none")
     assert "hint" not in stdout
 
 
@@ -121,7 +121,8 @@ def test_lists_of_files_elsewhere_are_said_to_be_such(run_cli: Callable, tiny_da
         (tmp_path / f"{split}.txt").write_text("\n".join(lines) + "\n")
     code, stdout, _ = run_cli(["check", tmp_path])
     assert code == 0
-    assert "layout    its images lie elsewhere; no other layout fits" in stdout
+    layout = next(line for line in stdout.splitlines() if line.startswith("layout  "))
+    assert "%" not in layout  # no share of the folder's own images
 
 
 def test_json_holds_what_was_measured_besides(run_cli: Callable, tiny_data: Path):
@@ -171,7 +172,7 @@ def test_a_split_whose_pairs_are_all_wrong_is_one_kind_of_errors(run_cli: Callab
     # Allowed, the pairs are left out, and nothing is left.
     code, stdout, _ = run_cli(["check", tmp_path, 'data.allow=["D201"]'])
     assert code == 3
-    assert "error D221  data.train_split is 'train', which has no usable pair" in stdout
+    assert "error D221  data.train_split is 'train'" in stdout
 
 
 def test_other_splits_to_train_on_are_named(run_cli: Callable, tmp_path: Path):

@@ -41,10 +41,10 @@ def counts(images: int, repeated: int) -> SplitStatistics:
 
 def test_sizes_are_width_times_height():
     one = ImageSizes(most_common=(360, 480), most_common_images=5, smallest=(360, 480), largest=(360, 480), distinct=1)
-    assert sizes_in_words(msgspec.structs.replace(EMPTY, sizes=one)) == "480x360 (WxH), all"
+    assert sizes_in_words(msgspec.structs.replace(EMPTY, sizes=one)).startswith("480x360 (WxH)")
     more = msgspec.structs.replace(one, smallest=(10, 20), distinct=3)
     words = sizes_in_words(msgspec.structs.replace(EMPTY, sizes=more))
-    assert "5 of them" in words
+    assert words.startswith("480x360 (WxH), 5 ")
     assert "20x10 to 480x360" in words
 
 
@@ -56,7 +56,7 @@ def test_channels_are_named(channels: tuple[int, ...] | None, words: str):
 def test_the_share_of_files_is_exact_at_both_ends():
     assert "100\u00a0%" in layout_in_words([score("folder", 8, 8)])
     assert "99.9\u00a0%" in layout_in_words([score("folder", 999, 1000)])
-    assert "elsewhere" in layout_in_words([score("lists", 4, 0)])
+    assert "%" not in layout_in_words([score("lists", 4, 0)])  # no images of its own to have a share of
     second = layout_in_words([score("lists", 4, 8), score("folder", 8, 8)])
     assert "data.dataset=folder" in second
 

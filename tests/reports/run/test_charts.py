@@ -26,8 +26,8 @@ def test_loss_validation_and_learning_rate_are_drawn(charts):
 
 def test_each_chart_is_said_in_a_sentence(charts):
     assert "in 60 steps" in charts[0].summary
-    assert charts[1].summary == "mIoU on val (native) during training; best 59.50 % at step 60."
-    assert charts[2].summary == "Learning rate, at most 0.001."
+    assert all(part in charts[1].summary for part in ("val", "native", "59.50 %", "step 60"))
+    assert "0.001" in charts[2].summary
 
 
 def test_charts_are_elements_in_the_colours_and_font_of_the_page(charts):

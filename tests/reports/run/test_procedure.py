@@ -11,10 +11,10 @@ from pixelwise.reports.run.procedure import decay_in_words, optimizer_in_words, 
     ("schedule", "words"),
     [
         (Schedule(epochs=8, kind="constant"), "8 epochs, a constant rate"),
-        (Schedule(epochs=300, kind="step", step_epochs=100), "300 epochs, times 0.1 every 100 epochs"),
+        (Schedule(epochs=300, kind="step", step_epochs=100), "300 epochs, rate multiplied by 0.1 every 100 epochs"),
         (
             Schedule(epochs=120, kind="step", milestones=(60, 90), gamma=0.25, per="epoch"),
-            "120 epochs, times 0.25 at epoch 60 and 90, changing once per epoch",
+            "120 epochs, rate multiplied by 0.25 at epoch 60 and 90, changing once per epoch",
         ),
         (Schedule(iterations=500, power=1.0), "500 steps, linearly down to 0"),
         (Schedule(iterations=500, min_lr_ratio=0.01), "500 steps, (1 - t)^0.9 down to 1 % of the rate"),
@@ -29,7 +29,8 @@ from pixelwise.reports.run.procedure import decay_in_words, optimizer_in_words, 
         ),
         (
             Schedule(epochs=9, kind="cosine", warmup="proportional", warmup_epochs=5, warmup_ratio=1e-3),
-            "9 epochs, half a cosine down to 0, after a warm-up of 5 epochs in proportion, at least 0.1 % of the rate",
+            "9 epochs, half a cosine down to 0, after a proportional warm-up of 5 epochs from at least 0.1 % of the "
+            "rate",
         ),
         (
             Schedule(epochs=9, kind="constant", warmup="constant", warmup_epochs=1, warmup_ratio=0.1),
@@ -37,8 +38,8 @@ from pixelwise.reports.run.procedure import decay_in_words, optimizer_in_words, 
         ),
         (
             Schedule(epochs=9, power=1, warmup_iterations=9, warmup_ratio=0.25, decay_from="start"),
-            "9 epochs, linearly down to 0, after a linear warm-up of 9 steps from 25 % of the rate (which count as "
-            "part of the course)",
+            "9 epochs, linearly down to 0, after a linear warm-up of 9 steps from 25 % of the rate (counted as part of "
+            "the decay)",
         ),
     ],
 )
@@ -54,30 +55,30 @@ def test_the_learning_rate_is_that_of_the_whole_batch():
 def test_weight_decay_says_what_decays():
     assert decay_in_words(Optimizer(lr=1)) == "none"
     alone = Optimizer(lr=1, weight_decay=0.05)
-    assert decay_in_words(alone) == "0.05 of weights; not of biases, normalisations and slopes"
+    assert decay_in_words(alone) == "0.05 on weights, but not on biases, normalisation or slopes"
     coupled = Optimizer(kind="sgd", lr=1, weight_decay=5e-4, decay_all=True)
-    assert decay_in_words(coupled) == "0.0005 of all parameters, added to the gradient"
-    assert decay_in_words(Optimizer(lr=1, groups=(Group(pattern="x", weight_decay=0.1),))).startswith("0 of weights")
+    assert decay_in_words(coupled) == "0.0005 on all parameters, added to the gradient"
+    assert decay_in_words(Optimizer(lr=1, groups=(Group(pattern="x", weight_decay=0.1),))).startswith("0 on weights")
 
 
 def test_groups_have_their_rates_and_the_rest_comes_last():
     (one,) = procedures(recipe("segformer-b0-cityscapes"))
     assert one.name == ""
     head, norms, others = one.groups
-    assert tuple(head) == (r"names that ^head\. fits", "10", "0.0006", "0.01")
+    assert tuple(head) == (r"names that match ^head\.", "10", "0.0006", "0.01")
     assert norms.decay == "0"
     assert tuple(others) == ("all others", "1", "6e-05", "0.01")
 
 
-def test_parameters_without_a_rate_are_held_fixed():
+def test_parameters_without_a_learning_rate_are_frozen():
     still = msgspec.structs.replace(
         recipe("unet-resnet18"), optimizer=Optimizer(lr=1, groups=(Group(pattern="e", lr=0.0),))
     )
-    assert procedures(still)[0].groups[0].rate == "held fixed"
+    assert procedures(still)[0].groups[0].rate == "frozen"
 
 
 def test_stages_come_before_what_begins_with_them():
     first, second = procedures(recipe("erfnet-cityscapes"))
-    assert (first.name, second.name) == ("Stage 1: encoder", "Stage 2, from the result of encoder")
-    assert "model.part=encoder" in dict(first.facts)["Its own"]
-    assert "Its own" not in dict(second.facts)
+    assert (first.name, second.name) == ("Stage 1: encoder", "Stage 2, starting from the result of encoder")
+    assert "model.part=encoder" in dict(first.facts)["Overrides"]
+    assert "Overrides" not in dict(second.facts)

@@ -56,19 +56,19 @@ def test_conventions_of_other_pages_are_shown_where_their_number_is_another(resu
     # IoU 3/4 and 4/5; the third class occurs nowhere.
     matrix = ((3, 1, 0), (0, 4, 0), (0, 0, 0))
     left_out = msgspec.structs.replace(result, confusion_matrix=matrix, miou=0.775)
-    line = "mIoU as the pages compute it: united-perception 51.67, edgeai 51.67"
-    assert other_conventions(left_out) == line
+    line = other_conventions(left_out)
+    assert line.endswith(": united-perception 51.67, edgeai 51.67")
     assert line in printed(left_out)
     zero = other_conventions(msgspec.structs.replace(left_out, miou=1.55 / 3))
-    assert zero == "mIoU as the pages compute it: cityscapes 77.50, pytorch-enet 77.50, sssegmentation 77.50"
+    assert zero.endswith(": cityscapes 77.50, pytorch-enet 77.50, sssegmentation 77.50")
     assert other_conventions(msgspec.structs.replace(result, confusion_matrix=((3, 1), (0, 4)), miou=0.775)) == ""
 
 
 def test_a_class_in_one_image_is_marked(result):
-    text = printed(with_class(result, images=1))
+    lines = printed(with_class(result, images=1)).splitlines()
 
-    assert "1 !" in text.splitlines()[1]
-    assert "! only one image holds this class" in text
+    assert "1 !" in lines[1]
+    assert any(line.startswith("! ") for line in lines)
 
 
 def test_a_class_in_several_images_is_not_marked(result):

@@ -1,10 +1,12 @@
 import io
+import re
 
 import pytest
 from reports.zoo_cases import make_recipe, make_result, make_zoo
 from rich.console import Console
 
 from pixelwise.reports.zoo.terminal import folded, print_pages
+from pixelwise.zoo.rows import LEGEND
 
 RECIPE = make_recipe()
 
@@ -49,12 +51,12 @@ def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut(width):
 
 def test_texts_footnotes_and_the_legend_are_there():
     text = printed(120)
+    notes = make_zoo().footnotes
     assert "*- ¹ At <b>half</b> size, see https://x.y/z." in text
     assert "On roads¹" in text
     assert "- Small ones" in text
-    assert "a  The page prints another number than the original implementation counts." in text
-    assert "architecture verified  the network built here" in text
-    assert "Not on the page, of the same code base" in text
+    assert all(f"{letter}  {note}"[:60] in text for letter, note in notes)
+    assert all(re.search(rf"^{state} +\w", text, re.MULTILINE) for state, _ in LEGEND)
 
 
 def test_measured_classes_stand_beside_the_published_ones():

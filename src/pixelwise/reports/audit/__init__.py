@@ -1,1 +1,1 @@
-"""The audit of a data set, drawn."""
+"""Output of `check`: the audit of a data set on a terminal and as an HTML page."""

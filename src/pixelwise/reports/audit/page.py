@@ -1,4 +1,4 @@
-"""The audit of a data set as one HTML file that opens from disk and asks nothing of any network."""
+"""The audit of a data set as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _THUMBNAIL_WIDTH = 320
 
 
 class Overlay(NamedTuple):
-    """An image, as `as_picture` shows it, with its labels; both data URIs of one size."""
+    """An image as drawn by `as_picture`, and its labels; both are data URIs of the same size."""
 
     split: str
     id: str
@@ -50,7 +50,7 @@ class Overlay(NamedTuple):
 
 
 class Twin(NamedTuple):
-    """Two images of different splits that look alike."""
+    """Two near-duplicate images from different splits."""
 
     files: tuple[str, str]
     splits: tuple[str, str]
@@ -69,7 +69,7 @@ def write_check_page(checked: Checked, path: Path) -> Path:
 
 
 def render_check_page(checked: Checked) -> str:
-    """The page as text."""
+    """The page as HTML."""
     environment = templates()
     loader = environment.loader
     if loader is None:
@@ -124,7 +124,7 @@ def _facts(checked: Checked) -> list[tuple[str, str]]:
 
 
 def _class_rows(checked: Checked) -> list[dict[str, Any]]:
-    """One row per class: colour, shares and images by split, suggested weights."""
+    """One row per class: colour, pixel share and image count per split, suggested weights."""
     found = checked.audit
     shares = {split: np.array(c.pixels) / max(1, c.labelled_pixels) for split, c in found.statistics.items()}
     largest = max((float(values.max()) for values in shares.values() if values.size), default=0) or 1.0
@@ -159,7 +159,7 @@ def _void_shares(checked: Checked) -> list[str]:
 
 
 def _ceiling(checked: Checked) -> list[dict[str, Any]]:
-    """Per stride both scores, and the classes that lose most."""
+    """One row per output stride: both upper bounds, and the classes that lose most."""
     rows = []
     for one in checked.ceiling:
         known = [(iou, name) for iou, name in zip(one.per_class, checked.audit.classes, strict=True) if iou == iou]
@@ -176,14 +176,14 @@ def _ceiling(checked: Checked) -> list[dict[str, Any]]:
 
 
 def _overlays(checked: Checked) -> list[Overlay]:
-    """Evenly spread over every split; most of them from the largest."""
+    """Up to `OVERLAYS` images, evenly spaced within each split; the first split gets most."""
     found = checked.audit
     usable = {
         split: [s for s in samples if s.mask_path is not None and s.id not in set(found.unusable.get(split, ()))]
         for split, samples in checked.dataset.splits.items()
     }
     usable = {split: samples for split, samples in usable.items() if samples}
-    # Multiples of three fill the rows of the page.
+    # The page shows three per row.
     parts = {1: (12,), 2: (9, 3), 3: (6, 3, 3)}.get(len(usable), (3,) * len(usable))
     overlays = []
     for (split, samples), number in zip(usable.items(), parts, strict=True):
@@ -198,7 +198,7 @@ def _overlay(checked: Checked, split: str, sample: Sample) -> Overlay | None:
     try:
         image, labels = read_pair(sample, checked.dataset)
     except DataError:
-        return None  # changed since it was examined
+        return None  # the file has changed since the audit
     height, width = labels.shape
     scale = min(1.0, _WIDTH / width)
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
@@ -206,7 +206,7 @@ def _overlay(checked: Checked, split: str, sample: Sample) -> Overlay | None:
     if checked.dataset.multilabel:
         (shown,), combinations = indexed([shown])
         palette = mixed_colors(combinations, palette)
-        shown = np.where(shown == 0, np.uint8(IGNORE), shown)  # the photo shows where there is no class
+        shown = np.where(shown == 0, np.uint8(IGNORE), shown)  # show the photo where there is no class
     return Overlay(split, sample.id, _jpeg(resize_image(as_picture(image), size)), _layer(shown, palette))
 
 
@@ -216,7 +216,7 @@ def _twins(checked: Checked) -> list[Twin]:
         try:
             photos = [read_image(checked.dataset.root / file, checked.dataset.reading) for file in pair.files]
         except DataError:
-            continue  # a name that had to be escaped, or a file that is gone
+            continue  # the file is gone, or its name had to be escaped
         first, second = (_jpeg(_shrunk(as_picture(photo))) for photo in photos)
         twins.append(Twin(pair.files, pair.splits, pair.distance, (first, second)))
     return twins

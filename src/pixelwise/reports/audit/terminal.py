@@ -1,4 +1,4 @@
-"""The check of a data set on a terminal, or as JSON."""
+"""Result of `check` on a terminal or as JSON."""
 
 from __future__ import annotations
 
@@ -25,16 +25,11 @@ from pixelwise.reports.numbers import percent
 from pixelwise.storage import json_text, printable
 
 BAR_WIDTH = 16
-"""Characters of a bar that stands for all labelled pixels."""
+"""Width in characters of a bar for 100 % of the labelled pixels."""
 
 
 def print_check(checked: Checked, *, as_json: bool) -> None:
-    """Print what a check found: layout, classes, measurements, findings, and the next command.
-
-    Args:
-        checked: Result of the check.
-        as_json: Print one JSON document instead.
-    """
+    """Print the result of a check: layout, classes, measurements, findings and the next command."""
     if as_json:
         sys.stdout.write(json_text(checked.to_plain()))
         return
@@ -46,12 +41,12 @@ def print_check(checked: Checked, *, as_json: bool) -> None:
 
 
 def print_written(checked: Checked, page: Path | None, recipe: Path | None) -> None:
-    """Say on standard error which files a check has written, so that `--json > file` stays JSON.
+    """Print which files a check wrote, on standard error so that `--json > file` remains JSON.
 
     Args:
         checked: Result of the check.
-        page: The page; None where none was written.
-        recipe: The recipe file; None where none was written.
+        page: HTML page; None if none was written.
+        recipe: Recipe file; None if none was written.
     """
     notes = Console(stderr=True)
     if page is not None:
@@ -62,13 +57,13 @@ def print_written(checked: Checked, page: Path | None, recipe: Path | None) -> N
 
 
 def print_audit(found: Audit, path: Path, console: Console, others: Mapping[str, int] | None = None) -> None:
-    """Layout, pairs, sizes, and classes with their share.
+    """Print layout, pairs, image sizes, and classes with their shares.
 
     Args:
         found: Result of the audit.
-        path: Folder of the data set, as it was named.
-        console: The terminal.
-        others: Pairs of the splits that could be trained on instead.
+        path: Folder of the data set as the user gave it.
+        console: Console to print on.
+        others: Number of pairs in each split that could be trained on instead.
     """
     _say(console, f"{printable(path)}: {found.dataset}, {found.layout}")
     pairs = ", ".join(f"{count} {split}" for split, count in found.splits.items())
@@ -128,7 +123,7 @@ def _print_finding(finding: Finding, console: Console) -> None:
 
 
 def _print_verdict(checked: Checked, console: Console) -> None:
-    """The splits that are missing, and whether training can begin."""
+    """Print which splits are missing, and whether training can start."""
     for field, split in checked.missing_splits.items():
         training = field == "data.train_split"
         if training and checked.explained:
@@ -137,12 +132,12 @@ def _print_verdict(checked: Checked, console: Console) -> None:
         sign, color = ("error D221", "red") if training else ("hint", "yellow")
         console.print(sign, style=f"bold {color}", end="  ")
         present = ", ".join(f"{name} ({pairs})" for name, pairs in checked.usable_pairs.items() if pairs)
-        _say(console, f"{field} is '{split}', which has no usable pair; splits that have some: {present or 'none'}")
+        _say(console, f"{field} is '{split}', which has no usable pairs; splits with usable pairs: {present or 'none'}")
         _say(console, f"  fix: {' '.join(checked.split_fix(field))}")
         only = [name for name in checked.audit.splits if checked.usable_pairs[name]]
         if field == "evaluation.split" and only == [checked.recipe.data.train_split]:
             path = shlex.quote(printable(checked.path))
-            _say(console, f"  that scores what was trained on; to keep a part for scoring: pixelwise data split {path}")
+            _say(console, f"  that scores the training images; to hold some out: pixelwise data split {path}")
     console.print()
     next_step = " (docs/errors.md)" if checked.refused else f": {checked.train_command}"
     _say(console, f"{checked.verdict}{next_step}")
@@ -164,7 +159,7 @@ def _class_table(found: Audit) -> Table:
             cells.append(f"{100 * counts.pixels[class_id] / totals[split]:.2f}")
             cells.append(str(counts.images_with_class[class_id]))
         share = sum(counts.pixels[class_id] for counts in found.statistics.values()) / overall
-        bar = "█" * round(BAR_WIDTH * share) or ("▏" if share else "")  # of the labelled pixels
+        bar = "█" * round(BAR_WIDTH * share) or ("▏" if share else "")
         table.add_row(str(class_id), name, *cells, bar)
     voids: list[str] = []
     for counts in found.statistics.values():
@@ -175,5 +170,5 @@ def _class_table(found: Audit) -> Table:
 
 
 def _say(console: Console, text: str) -> None:
-    # File names may hold what rich would take for markup.
+    # File names may contain what rich would read as markup.
     console.print(text, markup=False, highlight=False, soft_wrap=True)

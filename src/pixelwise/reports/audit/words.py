@@ -1,4 +1,4 @@
-"""Sentences about an audit that the terminal and the page share."""
+"""Sentences about an audit, shared by the terminal and the page."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ def other_splits_in_words(others: Mapping[str, int]) -> str:
 
 
 def sizes_in_words(found: Audit) -> str:
-    """`480x360 (WxH), all`, or the most common one and the range."""
+    """`480x360 (WxH), all`, or the most common size and the range."""
     sizes = found.sizes
     common, smallest, largest = (f"{w}x{h}" for h, w in (sizes.most_common, sizes.smallest, sizes.largest))
-    other = "all" if sizes.distinct == 1 else f"{sizes.most_common_images} of them, {smallest} to {largest} in all"
+    other = "all" if sizes.distinct == 1 else f"{sizes.most_common_images} of them; sizes from {smallest} to {largest}"
     return f"{common} (WxH), {other}"
 
 
 def channels_in_words(channels: Sequence[int] | None, rgb: str = "RGB") -> str:
-    """`RGB`, or which bands values are of."""
+    """`RGB`, or the band numbers: `bands 3, 2, 1`."""
     return rgb if channels is None else f"band{'s' if len(channels) > 1 else ''} {', '.join(map(str, channels))}"
 
 
 def layout_in_words(scores: Sequence[LayoutScore]) -> str:
-    """How much of the folder the layout explains, and which one comes second; lists may name files elsewhere."""
+    """How many of the folder's files the layout uses, and the second-best layout; lists may name files elsewhere."""
     first, *others = scores
-    used = f"uses {_share(first)} of {first.files} image files" if first.files else "its images lie elsewhere"
+    used = f"uses {_share(first)} of {first.files} image files" if first.files else "its images are in other folders"
     if not others:
         return f"{used}; no other layout fits"
-    return f"{used}; the next best would be data.dataset={others[0].name} with {_share(others[0])}"
+    return f"{used}; next best: data.dataset={others[0].name} with {_share(others[0])}"
 
 
 def _share(score: LayoutScore) -> str:
@@ -41,7 +41,7 @@ def _share(score: LayoutScore) -> str:
 
 
 def class_files_in_words(dataset: Dataset) -> str:
-    """How many images have a mask of each class of multi-label data."""
+    """How many images of multi-label data have a mask for each class."""
     samples = [sample for found in dataset.splits.values() for sample in found]
     numbers = [
         f"{name} {sum(sample.class_masks[class_id] is not None for sample in samples)}"
@@ -53,10 +53,10 @@ def class_files_in_words(dataset: Dataset) -> str:
 
 
 def videos_in_words(found: Audit) -> list[str]:
-    """One sentence per split of which a tenth or more looks like an image before it."""
+    """One sentence for each split in which at least a tenth of the images repeat one shortly before them."""
     return [
-        f"{split}: {counts.repeated} of {counts.images} images look like one shortly before them, "
-        f"so it says about as much as {max(1, counts.images - counts.repeated)} images"
+        f"{split}: {counts.repeated} of {counts.images} images resemble an image shortly before them, "
+        f"so the split is worth about {max(1, counts.images - counts.repeated)} images"
         for split, counts in found.statistics.items()
         if counts.images and counts.repeated >= 0.1 * counts.images
     ]

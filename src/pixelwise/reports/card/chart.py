@@ -1,6 +1,6 @@
-"""mIoU against latency: one chart per number of threads, every point with its name beside it.
+"""Charts of mIoU against latency, one per number of threads.
 
-The shape of a point tells the runtime, its colour float from int8, and the name beside it everything.
+The marker of a point shows the runtime, its colour whether the row is int8, and its label gives the full name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pixelwise.reports.run.charts import ACCENT, CONTRAST, GRID, INK, Chart, inl
 WIDTH, HEIGHT = 6.4, 3.4
 """Size of a chart in inches; the page scales it."""
 LETTER, LINE = 0.6, 1.25
-"""Width of a letter on average and height of a line of text, in font sizes."""
+"""Average width of a letter and height of a line of text, in font sizes."""
 FONT = 8.5
 
 
@@ -26,10 +26,9 @@ class Point(NamedTuple):
     """A row in a chart.
 
     Attributes:
-        name: What stands beside the point.
-        milliseconds: Median latency of one image.
+        name: Label beside the point.
+        milliseconds: Median latency for one image.
         percent: Mean IoU in percent.
-        row: The row that it stands for.
     """
 
     name: str
@@ -47,14 +46,14 @@ class Box(NamedTuple):
     top: float
 
     def overlaps(self, other: Box) -> bool:
-        """Whether they share some area."""
+        """Whether the two boxes share some area."""
         return (
             self.left < other.right and other.left < self.right and self.bottom < other.top and other.bottom < self.top
         )
 
 
 def card_charts(card: DeployCard) -> list[Chart]:
-    """One chart per number of threads; none without labels."""
+    """One chart per number of threads; empty if the images have no labels."""
     charts = []
     for index, threads in enumerate(card.threads):
         points = [
@@ -67,7 +66,7 @@ def card_charts(card: DeployCard) -> list[Chart]:
         fastest = min(points, key=lambda point: point.milliseconds)
         words = "1 thread" if threads == 1 else f"{threads} threads"
         summary = (
-            f"mIoU against median latency of {len(points)} forms with {words}; "
+            f"mIoU against median latency of {len(points)} artefacts with {words}; "
             f"fastest {fastest.name}, {fastest.milliseconds:.3g} ms at {fastest.percent:.2f} %."
         )
         charts.append(Chart(f"mIoU against latency, {words}", summary, _draw(points, card, f"card-{threads}")))
@@ -77,20 +76,20 @@ def card_charts(card: DeployCard) -> list[Chart]:
 def place_labels(
     places: Sequence[tuple[float, float]], texts: Sequence[str], area: Box, font: float = FONT
 ) -> list[tuple[float, float]]:
-    """Where texts go so that none covers a point or another text.
+    """Place labels so that none covers a point or another label.
 
     Args:
-        places: The points, in the same unit as `area`.
-        texts: One per point.
-        area: That they must not leave.
-        font: Size of a letter.
+        places: (x, y) of the points, in the unit of `area`.
+        texts: One label per point.
+        area: Box that the labels must stay inside.
+        font: Font size, in the unit of `area`.
 
     Returns:
-        The middle of each text's left side. Where nothing is free, the nearest place inside the area.
+        The middle of each label's left edge; if no place is free, the nearest place inside the area.
     """
     taken = [Box(x - font / 2, y - font / 2, x + font / 2, y + font / 2) for x, y in places]
     found = []
-    # From the right: a text that hangs over the left side of its point is the exception.
+    # From right to left, so that few labels have to go to the left of their point.
     for index in sorted(range(len(places)), key=lambda index: (-places[index][0], places[index][1])):
         width, height = LETTER * font * len(texts[index]), LINE * font
         tried = [
@@ -105,7 +104,7 @@ def place_labels(
 
 
 def _around(place: tuple[float, float], width: float, height: float, font: float) -> list[tuple[float, float]]:
-    """Places for a text, from the best to the worst: beside the point, then above and below, farther and farther."""
+    """Candidate places for a label, best first: beside the point, then above and below it at growing distance."""
     x, y = place
     sides = [(x + 0.8 * font, y), (x - 0.8 * font - width, y)]
     for step in range(1, 12):
@@ -119,7 +118,7 @@ def _inside(box: Box, area: Box) -> bool:
 
 
 def _draw(points: Sequence[Point], card: DeployCard, name: str) -> Any:
-    # Matplotlib takes a quarter of a second to import: only where a chart is drawn.
+    # Importing Matplotlib takes a quarter of a second, so only drawing pays for it.
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -153,7 +152,7 @@ def _draw(points: Sequence[Point], card: DeployCard, name: str) -> Any:
 
 
 def _scale(axes: Any, points: Sequence[Point], card: DeployCard) -> None:
-    """Room on all sides; a scale of mIoU that does not blow rounding up into a difference."""
+    """Leave room on all sides, and keep the mIoU axis coarse enough not to magnify rounding differences."""
     slowest = max(point.milliseconds for point in points)
     axes.set_xlim(0, 1.3 * slowest)
     heights = [point.percent for point in points]
@@ -169,7 +168,7 @@ def _scale(axes: Any, points: Sequence[Point], card: DeployCard) -> None:
 
 
 def _write_names(axes: Any, points: Sequence[Point]) -> None:
-    """Names beside the points, a thin line to those that had to go elsewhere."""
+    """Write the labels, with a thin line from each one that does not fit beside its point."""
     bounds = axes.get_position()
     width, height = 72 * WIDTH * bounds.width, 72 * HEIGHT * bounds.height
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
@@ -180,7 +179,7 @@ def _write_names(axes: Any, points: Sequence[Point]) -> None:
     labels = place_labels(places, [point.name for point in points], Box(0, 0, width, height))
     for point, place, label in zip(points, places, labels, strict=True):
         beside = label[1] == place[1]
-        # The page's font decides how wide a text is: one before its point must end there, not begin somewhere.
+        # The width of a label depends on the page's font, so one left of its point is aligned at its right end.
         before = beside and label[0] < place[0]
         start = label[0] + LETTER * FONT * len(point.name) if before else label[0]
         axes.annotate(

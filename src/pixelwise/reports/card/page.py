@@ -1,4 +1,4 @@
-"""A deploy card as HTML, Markdown and JSON: one table, whichever way it is written."""
+"""The deploy card as HTML, Markdown and JSON, all with the same table."""
 
 from __future__ import annotations
 
@@ -32,19 +32,18 @@ COLUMNS = (
     "peak memory",
 )
 TEXTS = 2
-"""So many columns hold text; the others hold numbers."""
+"""Number of leading columns that hold text; the others hold numbers."""
 NONE = "-"
 
 
 class Line(NamedTuple):
-    """A line of the table: a row with one number of threads.
+    """A line of the table: one row of the card at one number of threads.
 
     Attributes:
-        row: The row.
         cells: One text per column.
-        first: Whether it is the row's first.
-        continues: Whether another line of the row follows.
-        over: Whether the row breaks the budget.
+        first: Whether this is the first line of its row.
+        continues: Whether another line of the same row follows.
+        over: Whether the row exceeds the budget.
     """
 
     row: CardRow
@@ -58,7 +57,7 @@ def write_card(card: DeployCard, folder: Path) -> list[Path]:
     """Write `card.html`, `card.md` and `card.json`.
 
     Returns:
-        Their paths.
+        The paths of the three files.
 
     Raises:
         ResourceError: S601, the disk is full.
@@ -70,7 +69,7 @@ def write_card(card: DeployCard, folder: Path) -> list[Path]:
 
 
 def table_lines(card: DeployCard) -> list[Line]:
-    """The table: of every row one line per number of threads, one without any where it was not measured."""
+    """The table: one line per row and number of threads; one line for a row without latencies."""
     over = card.over_budget()
     lines = []
     for row in card.rows:
@@ -91,38 +90,38 @@ def table_lines(card: DeployCard) -> list[Line]:
 
 
 def remarks(card: DeployCard) -> list[str]:
-    """What has to be known to read the table right."""
+    """Notes that are needed to read the table correctly."""
     shape = card.shape
     notes = [
-        "The loss is the mIoU of PyTorch in float32 minus that of the row; a negative one is a gain. Equal pixels have "
+        "The loss is the mIoU of PyTorch in float32 minus that of the row; a negative loss is a gain. Equal pixels get "
         "the same class as in PyTorch.",
     ]
     if card.rounds:
         notes += [
-            f"Latency is that of one image of {size_text(shape.size)}, the median and the 99th percentile of "
-            f"{card.rounds} passes. All rows take turns, pass by pass, each in a process of its own.",
-            "Peak memory is that of this process with all its libraries, of which PyTorch is always one here; a "
-            "program that needs the runtime alone takes less.",
+            f"Latency is for one image of {size_text(shape.size)}: the median and the 99th percentile of {card.rounds} "
+            "passes. The rows take turns, pass by pass, each in its own process.",
+            "Peak memory is that of the row's process with all its libraries, which here always include PyTorch; a "
+            "program that uses the runtime alone needs less.",
         ]
     if shape.uint8_input or shape.argmax:
         does = [
             *(["take RGB bytes and normalise them"] if shape.uint8_input else []),
-            *(["give class ids"] if shape.argmax else []),
+            *(["return class ids"] if shape.argmax else []),
         ]
         notes.append(f"Artefacts {' and '.join(does)}; PyTorch is timed from normalised images to logits.")
     else:
-        notes.append("Everything is timed from normalised images to logits of the image's size.")
+        notes.append("All rows are timed from normalised images to logits of the image's size.")
     if card.seen_size is not None:
-        notes.append(f"Artefacts take images of one size, at which the networks saw all images of {card.source}.")
+        notes.append(f"Artefacts take images of one size, that at which the networks saw every image of {card.source}.")
     else:
-        notes.append("Artefacts take images of any size; what takes one size only can be faster (`size`).")
+        notes.append("Artefacts take images of any size; fixing one size (`size`) can make them faster.")
     if not card.split:
-        notes.append("The images have no labels: there is no mIoU, only agreement with PyTorch.")
+        notes.append("The images have no labels, so there is no mIoU, only agreement with PyTorch.")
     return notes
 
 
 def facts_of(card: DeployCard) -> list[tuple[str, str]]:
-    """What was measured with what."""
+    """Conditions of the measurement, as (name, value)."""
     machine = card.machine
     facts = [("Recipe", f"{card.recipe} ({card.recipe_hash[:16]})")]
     facts.append(
@@ -136,7 +135,7 @@ def facts_of(card: DeployCard) -> list[tuple[str, str]]:
         known = known_protocol(card.protocol)
         facts.append(("Protocol", f"{card.protocol}: {known.summary}" if known else card.protocol))
     if card.seen_size is not None:
-        facts.append(("Seen at", size_text(card.seen_size)))
+        facts.append(("Input size", size_text(card.seen_size)))
     if card.max_miou_drop is not None:
         facts.append(("Budget", f"at most {card.max_miou_drop:g} points of mIoU"))
     facts.append(("Hardware", f"{machine.cpu}, {machine.cores} cores, {memory(machine.memory_bytes)}"))
@@ -148,7 +147,7 @@ def facts_of(card: DeployCard) -> list[tuple[str, str]]:
 
 
 def verdict(card: DeployCard) -> str:
-    """Whether the budget holds, in a sentence; empty without a budget."""
+    """Whether every row is within the budget, as a sentence; empty without a budget."""
     if card.max_miou_drop is None:
         return ""
     over = card.over_budget()
@@ -159,7 +158,7 @@ def verdict(card: DeployCard) -> str:
 
 
 def render_html(card: DeployCard) -> str:
-    """The card as one file that loads nothing."""
+    """The card as one self-contained HTML file."""
     reference = card.rows[0]
     return (
         templates()
@@ -180,7 +179,7 @@ def render_html(card: DeployCard) -> str:
 
 
 def render_markdown(card: DeployCard) -> str:
-    """The card as Markdown, without the chart."""
+    """The card as Markdown, without the charts."""
     align = [":--"] * TEXTS + ["--:"] * (len(COLUMNS) - TEXTS)
     parts = [f"# Deploy card: {_escape(card.recipe)}"]
     if text := verdict(card):
@@ -206,7 +205,7 @@ def render_json(card: DeployCard) -> str:
 
 
 def megabytes(size: int) -> str:
-    """`1496112` -> `1.50 MB`; whole ones from 100 on."""
+    """`1496112` -> `1.50 MB`; without decimals from 100 MB on."""
     return f"{size / 1e6:.2f} MB" if size < 1e8 else f"{size / 1e6:.0f} MB"
 
 
@@ -222,10 +221,10 @@ def size_text(size: Size) -> str:
 
 
 def _scores(row: CardRow, *, reference: bool) -> tuple[str, str, str]:
-    """mIoU, its loss and the agreement."""
+    """mIoU, its loss and the agreement with PyTorch."""
     drop = NONE
     if row.miou_drop is not None and not reference:
-        points = round(100 * row.miou_drop, 2) + 0.0  # no minus zero
+        points = round(100 * row.miou_drop, 2) + 0.0  # turns -0.0 into 0.0
         drop = f"{points:.2f}".replace("-", "\u2212")
     return (
         NONE if row.miou is None else _percent(row.miou),
@@ -235,7 +234,7 @@ def _scores(row: CardRow, *, reference: bool) -> tuple[str, str, str]:
 
 
 def _agreement(share: float) -> str:
-    # Rounded up it would claim that nothing differs.
+    # Rounded down: rounding up could claim that nothing differs.
     return "100" if share == 1 else f"{math.floor(1e5 * share) / 1e3:.3f}"
 
 

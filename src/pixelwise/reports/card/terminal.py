@@ -1,4 +1,4 @@
-"""Deploy cards and tables of latencies on a terminal."""
+"""Deploy cards and latency tables on a terminal."""
 
 from __future__ import annotations
 
@@ -16,20 +16,14 @@ from pixelwise.reports.numbers import memory, speed
 from pixelwise.storage import printable
 
 WIDE = 110
-"""Columns of a terminal from which on there is room between those of the table."""
+"""Terminal width from which on the columns of the table are spaced more widely."""
 HEADINGS = (
     "size", "mIoU,\n%", "loss,\npoints", "equal,\n%", "thr.", "median,\nms", "p99,\nms", "images\n/s", "peak\nmemory",
 )  # fmt: skip
 
 
 def show_card(card: DeployCard, folder: Path, *, as_json: bool) -> None:
-    """Print a card and where it was written, or what `card.json` says.
-
-    Args:
-        card: The card.
-        folder: Its folder.
-        as_json: Whether to print JSON.
-    """
+    """Print a card and the path of its page in `folder`, or the content of `card.json`."""
     if as_json:
         sys.stdout.write(render_json(card))
         return
@@ -38,9 +32,9 @@ def show_card(card: DeployCard, folder: Path, *, as_json: bool) -> None:
 
 
 def print_card(card: DeployCard, console: Console) -> None:
-    """The table, and below it what could not be made, on a terminal."""
+    """Print the table, the rows that could not be made, and the verdict."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2 if console.width >= WIDE else 1, 0, 0))
-    # The name says int8 or bfloat16: without the precision, and with headings of two lines, 80 columns are enough.
+    # Names include the precision, so its column is left out; with two-line headings the table fits 80 characters.
     table.add_column(COLUMNS[0], overflow="fold")
     for heading in HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)
@@ -60,7 +54,7 @@ def print_card(card: DeployCard, console: Console) -> None:
 
 
 def print_latencies(found: LatencyTable, console: Console) -> None:
-    """The table on a terminal, and what it was measured with."""
+    """Print the table and the conditions of the measurement."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("runtime")
     for heading in ("threads", "median, ms", "p99, ms", "images/s", "peak memory"):

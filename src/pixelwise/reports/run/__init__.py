@@ -1,1 +1,1 @@
-"""A run and its scores, drawn."""
+"""Output for runs: scores on a terminal and the HTML report."""

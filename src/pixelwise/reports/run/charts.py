@@ -1,4 +1,4 @@
-"""Curves of a training run as small inline SVG, in the colours of the page around them."""
+"""Curves of a training run as inline SVG, in the colours of the page around them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pixelwise.records.log import EvaluationRecord, ResumeRecord, StepRecord
 from pixelwise.reports.run.records import RunRecords
 
 POINTS = 400
-"""Points per curve: more than there are pixels for them."""
-# Matplotlib wants real colours; these stand for the page's custom properties, so that the curves
+"""Maximum number of points per curve, more than the page has pixels for."""
+# Matplotlib needs real colours. These are placeholders for the page's custom properties, through which the curves
 # follow light and dark mode.
 INK, GRID, ACCENT, FAINT, CONTRAST = "#010101", "#020202", "#030303", "#040404", "#050505"
 _VARIABLES = {
@@ -31,9 +31,9 @@ class Chart(NamedTuple):
     """A chart.
 
     Attributes:
-        title: What it shows.
-        summary: The same in a sentence, for those who cannot see it.
-        svg: An `<svg>` element.
+        title: Caption of the chart.
+        summary: Content of the chart as a sentence, for screen readers.
+        svg: The chart as an `<svg>` element.
     """
 
     title: str
@@ -42,7 +42,7 @@ class Chart(NamedTuple):
 
 
 def training_charts(run: RunRecords) -> list[Chart]:
-    """Loss, validation mIoU and learning rate over the steps; what was not logged is left out."""
+    """Charts of loss, validation mIoU and learning rate over the steps, as far as they were logged."""
     steps = run.log.of(StepRecord)
     evaluations = run.log.of(EvaluationRecord)
     marks = [record.step for record in run.log.of(ResumeRecord)]
@@ -67,7 +67,7 @@ def training_charts(run: RunRecords) -> list[Chart]:
 
 
 def downsampled(points: Sequence[tuple[int, float]], limit: int = POINTS) -> list[tuple[float, float]]:
-    """At most `limit` points: means of consecutive groups of equal length."""
+    """At most `limit` points, each the mean of a group of consecutive points."""
     size = math.ceil(len(points) / limit)
     groups = [points[start : start + size] for start in range(0, len(points), size)]
     return [
@@ -76,7 +76,7 @@ def downsampled(points: Sequence[tuple[int, float]], limit: int = POINTS) -> lis
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
-    """Running mean over a twentieth of the values, centred, shorter at both ends."""
+    """Centred running mean over a twentieth of the values, over fewer at both ends."""
     half = max(1, len(values) // 40)
     total = [0.0]
     for value in values:
@@ -96,7 +96,7 @@ def _plot(
     smooth: Sequence[float] | None = None,
     best: tuple[int, float] | None = None,
 ) -> Markup:
-    # Matplotlib takes a quarter of a second to import: only where a curve is drawn.
+    # Importing Matplotlib takes a quarter of a second, so only drawing pays for it.
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -131,19 +131,19 @@ def _plot(
 
 
 def inline_svg(document: str, prefix: str) -> Markup:
-    """The `<svg>` element alone, its size and font left to the page, its colours custom properties.
+    """The `<svg>` element alone; size and font are left to the page, and colours are its custom properties.
 
     Args:
-        document: What matplotlib writes.
-        prefix: Of its ids; another one for every chart of a page.
+        document: SVG document written by Matplotlib.
+        prefix: Prefix of the element's ids; has to differ between the charts of a page.
     """
     svg = document[document.index("<svg") :]
-    # Nothing of this is drawn: a description, and a style that would hold for the whole page.
+    # Neither is drawn: metadata, and a style sheet that would apply to the whole page.
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1 aria-hidden="true"', svg, count=1)
     svg = re.sub(r"(font-family: |font: [\d.]+px )[^;\"]*", r"\1var(--sans)", svg)
-    # Matplotlib gives the same ids in every figure, and an id must be unique in a page.
+    # Matplotlib uses the same ids in every figure, but ids have to be unique within a page.
     svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{prefix}-", svg)
     for color, variable in _VARIABLES.items():
         svg = svg.replace(color, variable)

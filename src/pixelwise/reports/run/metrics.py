@@ -1,4 +1,4 @@
-"""What metrics found, as texts: each under its title and in its unit, whichever metrics a result holds."""
+"""Metric values as text, with titles and units, for whichever metrics a result holds."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pixelwise.records.result import RESULT_FIELDS, GroupResult, MetricValue, Re
 from pixelwise.reports.numbers import percent
 
 HEADLINE = ("iou", "pixel_accuracy")
-"""Metrics that every table shows anyway, at its head."""
+"""Metrics that every table shows first and that are not repeated among the further ones."""
 
 
-class Shown(NamedTuple):
-    """A number under its title.
+class MetricText(NamedTuple):
+    """A metric value as text.
 
     Attributes:
-        title: What the metric is called.
-        text: The number with its unit, but for percent, which goes without saying in a terminal.
-        unit: Its unit.
+        title: Title of the metric.
+        text: The value with its unit; without the unit for percent, the default on a terminal.
+        unit: Unit of the value.
     """
 
     title: str
@@ -29,12 +29,12 @@ class Shown(NamedTuple):
 
     @property
     def with_unit(self) -> str:
-        """The text, and the unit in any case: `53.12 %`, `4.20 px`."""
+        """The text, with the unit for percent too: `53.12 %`, `4.20 px`."""
         return f"{self.text} {PERCENT}" if self.unit == PERCENT else self.text
 
 
 class Column(NamedTuple):
-    """What a metric found per class.
+    """The per-class values of a metric.
 
     Attributes:
         title: Heading of the column.
@@ -45,8 +45,8 @@ class Column(NamedTuple):
     cells: tuple[str, ...]
 
 
-def further_values(result: Result) -> list[Shown]:
-    """What was measured of the split besides mIoU and pixel accuracy, in a fixed order."""
+def further_values(result: Result) -> list[MetricText]:
+    """Metrics of the split other than mIoU and pixel accuracy, in a fixed order."""
     found = [
         _shown(result, name, MetricValue(value=getattr(result, field)))
         for name, field in RESULT_FIELDS.items()
@@ -55,13 +55,13 @@ def further_values(result: Result) -> list[Shown]:
     return [*found, *(_shown(result, name, value) for name, value in result.metrics.items() if _has_one(value))]
 
 
-def group_values(result: Result, group: GroupResult) -> list[Shown]:
-    """What was measured of a group besides mIoU and pixel accuracy."""
+def group_values(result: Result, group: GroupResult) -> list[MetricText]:
+    """Metrics of a group other than mIoU and pixel accuracy."""
     return [_shown(result, name, value) for name, value in group.metrics.items() if _has_one(value)]
 
 
 def class_columns(result: Result) -> list[Column]:
-    """What metrics without a column of their own found per class."""
+    """Per-class values of the metrics that have no fixed column in the class table."""
     return [
         Column(found.class_title or found.title, tuple(amount(value, found.unit) for value in found.per_class))
         for found in result.metrics.values()
@@ -76,12 +76,12 @@ def amount(value: float, unit: str) -> str:
     return f"{value:.2f} {unit}".strip()
 
 
-def _shown(result: Result, name: str, found: MetricValue) -> Shown:
+def _shown(result: Result, name: str, found: MetricValue) -> MetricText:
     title, unit = _described(result, name)
     if found.interval is not None and math.isnan(found.value):
-        return Shown(title, _interval(found.interval, unit), unit)
+        return MetricText(title, _interval(found.interval, unit), unit)
     text = amount(found.value, unit)
-    return Shown(title, text if found.interval is None else f"{text} ({_interval(found.interval, unit)})", unit)
+    return MetricText(title, text if found.interval is None else f"{text} ({_interval(found.interval, unit)})", unit)
 
 
 def _interval(ends: tuple[float, float], unit: str) -> str:
@@ -89,7 +89,7 @@ def _interval(ends: tuple[float, float], unit: str) -> str:
 
 
 def _described(result: Result, name: str) -> tuple[str, str]:
-    """Title and unit of a metric: those of the result's file, which also knows metrics that are not installed here."""
+    """Title and unit of a metric, from the result itself if it has them: the metric may not be installed here."""
     written = result.metrics.get(name)
     if written is not None:
         return written.title, written.unit

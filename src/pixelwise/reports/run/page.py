@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that opens from disk and asks nothing of any network."""
+"""The report of a run as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def write_report(run: Path) -> Path:
         run: The run folder; a run that is not finished or not scored gets a shorter report.
 
     Raises:
-        CheckpointError: K420, `run` is not a run folder; K423, a file of it is damaged.
+        CheckpointError: K420, `run` is not a run folder; K423, one of its files is damaged.
         DataError: D240, a file of an evaluation is damaged.
         ResourceError: S601, the disk is full.
     """
@@ -57,7 +57,7 @@ def write_report(run: Path) -> Path:
 
 
 def render_report(run: RunRecords) -> str:
-    """The page as text."""
+    """The page as HTML."""
     headline = run.evaluations[0] if run.evaluations else None
     script = _source("report_script.html")
     page = templates().get_template("report.html")
@@ -78,7 +78,7 @@ def render_report(run: RunRecords) -> str:
 
 
 def _headline(run: RunRecords, evaluated: Evaluated) -> dict[str, Any]:
-    """Everything about the evaluation that the page is about."""
+    """Everything the page shows about the headline evaluation."""
     result = evaluated.result
     pictures, legend = [], []
     if evaluated.samples is not None:
@@ -122,12 +122,12 @@ def _line(result: Result) -> dict[str, str]:
 
 
 def _interval(result: Result) -> str:
-    """`50.1 to 56.0`, or nothing."""
+    """`50.1 to 56.0`; empty if there is no interval."""
     return " to ".join(percent(end, 1) for end in result.miou_interval or ())
 
 
 def _published(run: RunRecords, result: Result) -> dict[str, Any] | None:
-    """The published value beside ours, where both were computed the same way on the same split."""
+    """The published score beside ours; `comparable` says whether split and protocol are the same."""
     published: Published | None = run.recipe.published
     if published is None or published.miou_percent is None or math.isnan(result.miou):
         return None
@@ -147,7 +147,7 @@ def _published(run: RunRecords, result: Result) -> dict[str, Any] | None:
 
 def _result_facts(result: Result) -> list[Fact]:
     size = (
-        "each image's own, or as the protocol fits it"
+        "each image's own, or as the protocol resizes it"
         if result.input_size is None
         else f"{result.input_size[1]} x {result.input_size[0]} (W x H)"
     )
@@ -159,14 +159,14 @@ def _result_facts(result: Result) -> list[Fact]:
         Fact("Images", count(result.images)),
         Fact("Input size", size),
         Fact("Weights", f"step {count(result.step)}, {weights}"),
-        Fact("Speed", f"{speed(result.images_per_second)} images/s, {duration(result.seconds)} in all"),
+        Fact("Speed", f"{speed(result.images_per_second)} images/s, {duration(result.seconds)} in total"),
         Fact("Peak memory", memory(result.peak_memory_bytes)),
         Fact("Hardware", result.machine.gpu or f"{result.machine.cpu}, CPU threads: {result.machine.threads}"),
     ]
 
 
 def _run_facts(run: RunRecords) -> list[Fact]:
-    """How the weights came about."""
+    """Facts about the training run that produced the weights."""
     recipe, steps = run.recipe, run.log.of(StepRecord)
     facts = [Fact("Recipe hash", recipe.hash()[:16])]
     if steps:
@@ -200,7 +200,7 @@ def _data(run: RunRecords) -> dict[str, Any]:
 
 
 def _commands(run: RunRecords, headline: Evaluated | None) -> list[Fact]:
-    """The commands that make this page's numbers again."""
+    """The commands that reproduce the scores on the page."""
     commands = []
     if run.environment.command:
         commands.append(Fact("Train", run.environment.command))
@@ -210,12 +210,12 @@ def _commands(run: RunRecords, headline: Evaluated | None) -> list[Fact]:
 
 
 def _script_safe(json_text: str) -> Markup:
-    """JSON that can stand inside a `<script>` element: equal when parsed, and without any `<`."""
+    """JSON that is safe inside a `<script>` element: the same when parsed, but without any `<`."""
     return Markup(json_text.replace("<", "\\u003c"))
 
 
 def _csp_hash(script: str) -> str:
-    """What the content security policy calls the only script that may run."""
+    """Hash by which the content security policy allows this one script."""
     return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
 
 

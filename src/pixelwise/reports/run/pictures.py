@@ -1,4 +1,4 @@
-"""The saved images of an evaluation as data URIs: photo, truth, prediction and error map."""
+"""The saved images of an evaluation as data URIs: photo, ground truth, prediction and error map."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ from pixelwise.recipes.classes.tables import IGNORE, Color
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
 WIDTH = 640
-"""Wider pictures are shrunk: the page shows them at most about so wide."""
+"""Wider pictures are downscaled to this width, about the widest that the page shows."""
 BORDER = 5
-"""Within so many pixels of a true class border an error is one of precision, not of recognition."""
+"""An error within this many pixels of a true class border counts as a misplaced border, not as a wrong region."""
 HATCH_PERIOD = 8
-# Values of the palette pictures beside class ids 0..253, which is why 254 and 255 are free: a hatch
-# line, and pixels that are fully transparent.
+# Class ids end at 253, so the palette pictures use 254 for hatch lines and 255 for transparent pixels.
 _LINE, _CLEAR = 254, 255
 _LINE_COLOR: Color = (128, 128, 128)
 ERROR_COLOR: Color = (230, 97, 1)
 BORDER_COLOR: Color = (43, 131, 222)
-"""Orange for a wrong region, blue for a border in the wrong place: told apart by everybody."""
+"""Orange for a wrong region, blue for a misplaced border: distinguishable with colour blindness too."""
 _WRONG, _BORDER = 0, 1
 
 
@@ -40,14 +39,14 @@ class Picture(NamedTuple):
     Attributes:
         kind: `worst`, `median` or `best`.
         id: Sample id.
-        miou: Of this image, 0..1.
-        pixel_accuracy: Of this image, 0..1.
-        height: Of all pictures.
-        width: Of all pictures.
-        photo: JPEG.
-        truth: Labels in official and in colour-blind-safe colours; ignored pixels hatched.
-        prediction: Likewise.
-        errors: Wrong pixels in `ERROR_COLOR` and `BORDER_COLOR`, ignored ones hatched, the rest clear.
+        miou: mIoU of this image, 0..1.
+        pixel_accuracy: Pixel accuracy of this image, 0..1.
+        height: Height of every layer in pixels.
+        width: Width of every layer in pixels.
+        photo: The image as JPEG.
+        truth: Ground truth in official and in colour-blind-safe colours; ignored pixels are hatched.
+        prediction: Prediction in the same two palettes.
+        errors: Wrong pixels in `ERROR_COLOR` and `BORDER_COLOR`; ignored pixels are hatched, the rest transparent.
     """
 
     kind: Kind
@@ -74,8 +73,8 @@ def load_pictures(folder: Path, saved: SavedSamples) -> tuple[list[Picture], lis
     """All pictures, and a legend of the classes that occur in them.
 
     Args:
-        folder: Where `samples.json` lies.
-        saved: Its content. A picture whose files are missing is left out.
+        folder: Folder that contains `samples.json`.
+        saved: Content of `samples.json`. Samples whose files are missing are left out.
     """
     palettes = (saved.palette, colorblind_palette(len(saved.classes)))
     pictures, seen = [], np.zeros(256, dtype=bool)
@@ -100,7 +99,7 @@ def load_pictures(folder: Path, saved: SavedSamples) -> tuple[list[Picture], lis
 
 
 def _classes_in(combinations: Sequence[int], values: np.ndarray) -> np.ndarray:
-    """Which classes occur, bool (256,), of which combinations do."""
+    """Which classes occur, bool (256,), given which combinations of classes do."""
     bits = 0
     for combination, occurs in zip(combinations, values, strict=False):
         bits |= combination if occurs else 0
@@ -108,19 +107,19 @@ def _classes_in(combinations: Sequence[int], values: np.ndarray) -> np.ndarray:
 
 
 def error_map(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Which pixels are wrong, and how.
+    """Which pixels are wrong, and whether they are near a border.
 
     Args:
-        truth: uint8 (H, W), 255 = ignored.
-        prediction: uint8 (H, W).
+        truth: Ground truth, uint8 (H, W); 255 = ignored.
+        prediction: Predicted class ids, uint8 (H, W).
 
     Returns:
-        uint8 (H, W): 0 wrong, 1 wrong within `BORDER` pixels of a border between two true classes,
-        254 a hatch line over ignored pixels, 255 right or between hatch lines.
+        uint8 (H, W): 0 wrong; 1 wrong, but within `BORDER` pixels of a border between two true classes; 254 a hatch
+        line over ignored pixels; 255 correct, or between hatch lines.
     """
     size = 2 * BORDER + 1
     window = np.ones((size, size), np.uint8)
-    # Where ignored pixels meet a class there is no true border, so they take the neighbouring ids.
+    # The edge of an ignored region is not a class border, so ignored pixels must not affect the maximum and minimum.
     largest = cv2.dilate(np.where(truth == IGNORE, 0, truth).astype(np.uint8), window)
     smallest = cv2.erode(truth, window)
     near_border = (largest != smallest) & (smallest != IGNORE)
@@ -140,7 +139,7 @@ def hexadecimal(color: Color) -> str:
 def _read(folder: Path, sample: SavedSample) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     arrays = []
     for name in (sample.photo, sample.truth, sample.prediction):
-        # The names come from a file: only the last part counts, so nothing outside is opened.
+        # The names come from a file: only the last component is used, so that nothing outside the folder is opened.
         with Image.open(folder / Path(name).name, formats=("JPEG", "PNG")) as picture:
             arrays.append(np.asarray(picture))
     photo, truth, prediction = arrays
@@ -161,7 +160,7 @@ def _picture(
     official, safe = palettes
     shown, found = _hatched(truth), prediction
     if sample.combinations:
-        # Index 0 is no class at all: there the photo shows.
+        # Index 0 means no class: show the photo there.
         shown, found = (np.where(values == 0, np.uint8(_CLEAR), values) for values in (shown, found))
     return Picture(
         kind=sample.kind,
@@ -178,7 +177,7 @@ def _picture(
 
 
 def _hatch(truth: np.ndarray) -> np.ndarray:
-    """Diagonal lines over ignored pixels: bool (H, W)."""
+    """Diagonal hatch lines over ignored pixels, bool (H, W)."""
     rows, columns = np.indices(truth.shape)
     return (truth == IGNORE) & ((rows + columns) % HATCH_PERIOD < 2)
 
@@ -188,7 +187,7 @@ def _hatched(truth: np.ndarray) -> np.ndarray:
 
 
 def _layer(values: np.ndarray, palette: Sequence[Color]) -> str:
-    """A palette PNG in which 255 is transparent and 254 the colour of hatch lines."""
+    """A palette PNG in which 255 is transparent and 254 has the colour of hatch lines."""
     colors = [*palette[:_LINE], *[(0, 0, 0)] * (_LINE - len(palette)), _LINE_COLOR, (0, 0, 0)]
     picture = Image.fromarray(values)
     picture.putpalette(np.asarray(colors, np.uint8).tobytes())

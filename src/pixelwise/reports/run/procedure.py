@@ -1,4 +1,4 @@
-"""How weights came about, in words: optimizer, groups of parameters, schedule, and the stages before."""
+"""The training procedure of a recipe in words: stages, optimizer, parameter groups and schedule."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pixelwise.training.stages import stage_recipe
 
 
 class GroupRow(NamedTuple):
-    """Parameters that learn or decay at one rate.
+    """Parameters that share a learning rate and a weight decay; all fields are text.
 
     Attributes:
-        parameters: Which ones.
-        factor: On the learning rate, as text.
-        rate: The highest one that the schedule gives them, as text.
-        decay: Weight decay, as text.
+        parameters: Description of the parameters.
+        factor: Factor on the base learning rate.
+        rate: Peak learning rate over the schedule.
+        decay: Weight decay.
     """
 
     parameters: str
@@ -28,12 +28,12 @@ class GroupRow(NamedTuple):
 
 
 class Procedure(NamedTuple):
-    """One training.
+    """One stage of training.
 
     Attributes:
-        name: Of the stage; empty for a recipe without stages.
-        facts: Name and value.
-        groups: What each group of parameters gets, the rest last; empty where all are treated alike.
+        name: Name of the stage; empty for a recipe without stages.
+        facts: Settings, as (name, value).
+        groups: One row per parameter group, then the rest; empty if there is only one group.
     """
 
     name: str
@@ -42,17 +42,17 @@ class Procedure(NamedTuple):
 
 
 def procedures(recipe: Recipe) -> list[Procedure]:
-    """The trainings of a recipe in their order: its stages, then its own."""
+    """The stages of a recipe in order, ending with the recipe's own training."""
     stages = [
         _procedure(f"Stage {number}: {stage.name}", stage_recipe(recipe, stage), stage.overrides)
         for number, stage in enumerate(recipe.stages, start=1)
     ]
-    own = f"Stage {len(stages) + 1}, from the result of {recipe.stages[-1].name}" if stages else ""
+    own = f"Stage {len(stages) + 1}, starting from the result of {recipe.stages[-1].name}" if stages else ""
     return [*stages, _procedure(own, recipe)]
 
 
 def optimizer_in_words(recipe: Recipe) -> str:
-    """`sgd, momentum 0.9, learning rate 0.01`; the rate is that of the whole batch."""
+    """`sgd, momentum 0.9, learning rate 0.01`; the learning rate is the one scaled to the recipe's batch size."""
     optimizer = recipe.optimizer
     settings = {
         "sgd": f"momentum {optimizer.momentum:g}",
@@ -68,12 +68,12 @@ def optimizer_in_words(recipe: Recipe) -> str:
 
 
 def decay_in_words(optimizer: Optimizer) -> str:
-    """`0.0005 of all parameters`."""
+    """`0.0005 on all parameters`."""
     if not optimizer.weight_decay and not any(group.weight_decay for group in optimizer.groups):
         return "none"
-    which = "all parameters" if optimizer.decay_all else "weights; not of biases, normalisations and slopes"
+    which = "all parameters" if optimizer.decay_all else "weights, but not on biases, normalisation or slopes"
     coupled = "" if optimizer.kind == "adamw" else ", added to the gradient"
-    return f"{optimizer.weight_decay:g} of {which}{coupled}"
+    return f"{optimizer.weight_decay:g} on {which}{coupled}"
 
 
 def schedule_in_words(schedule: Schedule) -> str:
@@ -88,11 +88,11 @@ def schedule_in_words(schedule: Schedule) -> str:
         start = f"{100 * schedule.warmup_ratio:g} % of the rate" if schedule.warmup_ratio else "0"
         kind = {
             "linear": f"a linear warm-up of {steps} from {start}",
-            "proportional": f"a warm-up of {steps} in proportion, at least {start}",
+            "proportional": f"a proportional warm-up of {steps} from at least {start}",
             "exponential": f"an exponential warm-up of {steps} from {start}",
             "constant": f"{steps} at {start}",
         }[schedule.warmup]
-        words += f", after {kind}" + (" (which count as part of the course)" if schedule.decay_from == "start" else "")
+        words += f", after {kind}" + (" (counted as part of the decay)" if schedule.decay_from == "start" else "")
     return words
 
 
@@ -110,7 +110,7 @@ def _course(schedule: Schedule) -> str:
         when = f"every {schedule.step_epochs} epochs"
         if schedule.milestones:
             when = "at epoch " + " and ".join(str(epoch) for epoch in schedule.milestones)
-        return f"times {schedule.gamma:g} {when}"
+        return f"rate multiplied by {schedule.gamma:g} {when}"
     if schedule.kind == "one-cycle":
         lowest, last = schedule.start_divisor, schedule.start_divisor * schedule.end_divisor
         return f"one cycle: up from 1/{lowest:g} within {100 * schedule.rise:g} % of the steps, down to 1/{last:g}"
@@ -128,11 +128,11 @@ def _procedure(name: str, recipe: Recipe, differences: Sequence[str] = ()) -> Pr
         ("Batch", _many(batch, "image")),
     ]
     if recipe.ema is not None:
-        facts.append(("Running average", f"of the weights, {recipe.ema.decay:g} per step"))
+        facts.append(("Moving average", f"of the weights, decay {recipe.ema.decay:g} per step"))
     if optimizer.layer_decay != 1:
-        facts.append(("Encoder's blocks", f"each learns {optimizer.layer_decay:g} times as fast as the next one"))
+        facts.append(("Layer decay", f"each encoder block learns {optimizer.layer_decay:g} times as fast as the next"))
     if differences:
-        facts.append(("Its own", ", ".join(differences)))
+        facts.append(("Overrides", ", ".join(differences)))
     return Procedure(name, tuple(facts), _groups(recipe))
 
 
@@ -141,9 +141,9 @@ def _groups(recipe: Recipe) -> tuple[GroupRow, ...]:
     base = base_learning_rate(optimizer, recipe.sampling)
     rows = [
         GroupRow(
-            f"names that {group.pattern} fits",
+            f"names that match {group.pattern}",
             f"{group.lr:g}",
-            f"{base * group.lr:g}" if group.lr else "held fixed",
+            f"{base * group.lr:g}" if group.lr else "frozen",
             f"{optimizer.weight_decay if group.weight_decay is None else group.weight_decay:g}",
         )
         for group in optimizer.groups

@@ -1,4 +1,4 @@
-"""What a report says of a run: its records, with the pictures and the time that other files hold."""
+"""Everything a report needs from a run folder, read in one go."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
     """An evaluation of a run.
 
     Attributes:
-        folder: The folder below `evaluations/` that holds it.
-        result: Its result.
+        folder: Its folder below `evaluations/`.
         per_image: The score of each image.
-        samples: Its pictures; None when there are none.
+        samples: The saved sample images; None if there are none.
     """
 
     folder: Path
@@ -35,16 +34,14 @@ class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunRecords(msgspec.Struct, frozen=True, kw_only=True):
-    """A run folder, read.
+    """The records of a run folder.
 
     Attributes:
-        folder: The run folder.
-        recipe: Its resolved recipe.
-        environment: With what it was made.
-        data: What it was trained on.
-        log: What happened in it.
-        evaluations: The headline first, the others by name.
-        training_seconds: Time spent training, over all resumes; None when no checkpoint tells.
+        recipe: Resolved recipe.
+        environment: Command, machine and package versions of the training run.
+        data: Facts about the training data.
+        evaluations: The headline evaluation first, then the others by name.
+        training_seconds: Training time including all resumes; None if no checkpoint records it.
     """
 
     folder: Path
@@ -60,9 +57,9 @@ def read_run(folder: Path) -> RunRecords:
     """Read a run folder, finished or not.
 
     Raises:
-        CheckpointError: K420, it is not a run folder; K423, a file of it is damaged.
+        CheckpointError: K420, `folder` is not a run folder; K423, one of its files is damaged.
         DataError: D240, a file of an evaluation is damaged.
-        RecipeError: Its recipe is not one of this version.
+        RecipeError: The run's recipe is not valid in this version.
     """
     recipe = read_recipe(folder)
     return RunRecords(

@@ -18,13 +18,13 @@ from pixelwise.reports.run.records import RunRecords
 
 FEW_IMAGES = 30
 SHOWN_CONFUSIONS = 8
-# Strength of a cell's background from which its text must change colour to keep a contrast of 4.5,
-# in the dark and in the light theme.
+# Strength of a cell's background above which its text has to change colour to keep a contrast of 4.5, in the dark and
+# in the light theme.
 _MEDIUM, _STRONG = 0.58, 0.85
 
 
 class ClassRow(NamedTuple):
-    """A class in the table, everything but the bar's width as text."""
+    """A class in the table; everything is text except the width of the bar and `single`."""
 
     name: str
     iou: str
@@ -41,15 +41,12 @@ class ClassRow(NamedTuple):
 
 
 class GroupRow(NamedTuple):
-    """A group of images, everything as text.
+    """A group of images; all fields are text.
 
     Attributes:
-        name: The group's name.
-        images: Number of its images.
-        miou: Mean IoU.
-        classes: How many classes have an IoU, of how many.
-        pixel_accuracy: Pixel accuracy.
-        further: What other metrics found, in the order of the headings.
+        images: Number of images in the group.
+        classes: Number of classes with an IoU, such as `9 of 11`.
+        further: Values of other metrics, in the order of the headings.
     """
 
     name: str
@@ -64,8 +61,8 @@ class Cell(NamedTuple):
     """A cell of the confusion matrix.
 
     Attributes:
-        text: Percent of the row; a dot for less than half a percent, empty for nothing.
-        title: The exact count in words.
+        text: Percent of the row; a dot for less than half a percent, empty for zero.
+        title: Tooltip with the exact count.
         part: Strength of the background in percent.
         style: CSS classes.
     """
@@ -77,7 +74,7 @@ class Cell(NamedTuple):
 
 
 class Confusion(NamedTuple):
-    """A frequent mistake: `truth` taken for `prediction` in `share` of its pixels."""
+    """A frequent confusion: `share` percent of the pixels of class `truth` were predicted as `prediction`."""
 
     truth: str
     prediction: str
@@ -86,18 +83,18 @@ class Confusion(NamedTuple):
 
 
 class BinaryRow(NamedTuple):
-    """A class of multi-label data: F1 in percent, and its pixels by what became of them, all as text."""
+    """F1 in percent and binary pixel counts of a class of multi-label data; all fields are text."""
 
     name: str
     f1: str
-    found: str
-    missed: str
-    invented: str
-    left_out: str
+    true_positives: str
+    false_negatives: str
+    false_positives: str
+    true_negatives: str
 
 
 def class_rows(result: Result) -> list[ClassRow]:
-    """Classes by IoU, the best first; those without one last."""
+    """Classes by descending IoU; classes without an IoU come last."""
     labelled, columns = result.labelled_pixels, class_columns(result)
     further = [tuple(column.cells[class_id] for column in columns) for class_id in range(len(result.per_class))]
     pairs = zip(result.per_class, further, strict=True)
@@ -106,13 +103,13 @@ def class_rows(result: Result) -> list[ClassRow]:
 
 
 def group_headings(result: Result) -> list[str]:
-    """Titles of what further metrics found of any group."""
+    """Titles of the further metrics that at least one group has."""
     shown = (value.title for group in result.groups for value in group_values(result, group))
     return list(dict.fromkeys(shown))
 
 
 def group_rows(result: Result) -> list[GroupRow]:
-    """The groups of images in the order of their names; empty where none were scored."""
+    """The groups of images in the order of the result; empty if none were scored."""
     headings, rows = group_headings(result), []
     for group in result.groups:
         found = {value.title: value.text for value in group_values(result, group)}
@@ -147,7 +144,7 @@ def _class_row(entry: ClassResult, labelled: int, further: tuple[str, ...]) -> C
 
 
 def confusion_cells(result: Result) -> list[list[Cell]]:
-    """The confusion matrix, each row divided by its sum."""
+    """The confusion matrix with each row normalised by its sum."""
     names = [entry.name for entry in result.per_class]
     return [
         [
@@ -160,21 +157,21 @@ def confusion_cells(result: Result) -> list[list[Cell]]:
 
 def _cell(pixels: int, total: int, truth: str, prediction: str, *, hit: bool) -> Cell:
     part = pixels / total if total else 0.0
-    # The square root lets mistakes of a few percent, which are the interesting ones, be seen.
+    # The square root makes confusions of a few percent, the interesting ones, visible.
     strength = math.sqrt(part)
     style = ["cell", *(["hit"] if hit else [])]
     style += [name for name, limit in (("medium", _MEDIUM), ("strong", _STRONG)) if strength >= limit]
-    share_of = f"{share(part)} % of its pixels" if total else "it has no labelled pixel"
+    share_of = f"{share(part)} % of its pixels" if total else "the class has no labelled pixels"
     return Cell(
         text=f"{100 * part:.0f}" if part >= 0.005 else "·" if pixels else "",
-        title=f"{truth} taken for {prediction}: {count(pixels)} px, {share_of}",
+        title=f"{truth} predicted as {prediction}: {count(pixels)} px, {share_of}",
         part=round(100 * strength, 1),
         style=" ".join(style),
     )
 
 
 def frequent_confusions(result: Result) -> list[Confusion]:
-    """The mistakes that take the largest share of a class, most severe first."""
+    """The confusions that affect the largest share of a class, largest first."""
     names = [entry.name for entry in result.per_class]
     found = []
     for truth, row in enumerate(result.confusion_matrix):
@@ -190,7 +187,7 @@ def frequent_confusions(result: Result) -> list[Confusion]:
 
 
 def binary_rows(result: Result) -> list[BinaryRow]:
-    """The counts of each class of multi-label data, by IoU as `class_rows`; empty for others."""
+    """Binary counts per class of multi-label data, in the order of `class_rows`; empty for other data."""
     if not result.multilabel:
         return []
     pairs = zip(result.per_class, result.binary_counts, strict=True)
@@ -209,7 +206,7 @@ def binary_rows(result: Result) -> list[BinaryRow]:
 
 
 def remarks(run: RunRecords, result: Result) -> list[str]:
-    """What a reader has to know before believing the number, as sentences."""
+    """Caveats about a result, as sentences."""
     found = [*_remarks_on_classes(result)]
     if result.multilabel:
         found.append(
@@ -217,20 +214,20 @@ def remarks(run: RunRecords, result: Result) -> list[str]:
             "above 0.5, and pixel accuracy is the mean over pixels and classes, so it is high where classes are rare."
         )
     if result.images < FEW_IMAGES:
-        found.append(f"Only {result.images} images were scored: others may give quite another number.")
-    found.append(f"One run, seed {run.recipe.sampling.seed}: other seeds give other numbers.")
+        found.append(f"Only {result.images} images were scored: the score may be very different on others.")
+    found.append(f"One run, seed {run.recipe.sampling.seed}: other seeds give other scores.")
     if run.recipe.selection.weights == "best":
-        selected = f"The weights are the best of the evaluations on {run.recipe.selection.split}"
+        selected = f"The weights are those of the best evaluation on {run.recipe.selection.split}"
         same = run.recipe.selection.split == result.split
         found.append(
-            f"{selected}, which is the split scored here: the number is optimistic." if same else f"{selected}."
+            f"{selected}, which is the split scored here, so the score is optimistic." if same else f"{selected}."
         )
     changes = changed_fields(run.recipe)
     if changes:
         found.append(f"This run changes the recipe “{run.recipe.name}”: {'; '.join(changes)}.")
     skipped, resumes = len(run.log.of(SkippedRecord)), len(run.log.of(ResumeRecord))
     if skipped:
-        found.append(f"Training steps that changed nothing (non-finite, or nothing labelled): {skipped}.")
+        found.append(f"Training steps skipped (non-finite values, or no labelled pixels): {skipped}.")
     if resumes:
         found.append(f"Training was interrupted and resumed. Resumes: {resumes}.")
     found += [note for note in (run.recipe.notes, run.recipe.published.note if run.recipe.published else "") if note]
@@ -243,18 +240,18 @@ def _remarks_on_classes(result: Result) -> list[str]:
     rare = [entry.name for entry in result.per_class if entry.images == 1]
     found = []
     if absent:
-        found.append(f"In neither labels nor predictions, so without an IoU: {', '.join(absent)}.")
+        found.append(f"In neither the labels nor the predictions, so without an IoU: {', '.join(absent)}.")
     if invented:
-        found.append(f"Predicted although no label has it, which counts as IoU 0: {', '.join(invented)}.")
+        found.append(f"Predicted but never labelled, which counts as IoU 0: {', '.join(invented)}.")
     if rare:
-        found.append(f"Labelled in one image only, so their scores say little: {', '.join(rare)}.")
+        found.append(f"Labelled in one image only, so the score means little: {', '.join(rare)}.")
     return found
 
 
 def changed_fields(recipe: Recipe) -> list[str]:
-    """How a run's recipe differs from the catalogue's of the same name: `optimizer.lr 0.01 instead of 0.001`.
+    """How a run's recipe differs from the one of the same name in the catalogue: `optimizer.lr 0.01 instead of 0.001`.
 
-    What a run fills in from its data, and the published result that a changed recipe no longer claims, are no change.
+    Fields filled in from the data, and the published result that a changed recipe drops, do not count as changes.
     """
     try:
         original = flat_fields(find_recipe(recipe.name))

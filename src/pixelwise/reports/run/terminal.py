@@ -1,4 +1,4 @@
-"""A result as a table in the terminal."""
+"""Results as tables on a terminal."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from pixelwise.reports.run.metrics import class_columns, further_values, group_v
 from pixelwise.storage import json_text, printable
 
 LONGEST_NAME = 24
-"""Longer class names are cut in the table."""
+"""Longer class names are truncated in the table."""
 _HEADINGS = ("   IoU", "accuracy", "precision", "% of px", "images")
 _WORST = "worst image (IoU)"
 
 
 def show_results(results: Sequence[Result], run: Path, *, as_json: bool = False) -> None:
-    """Print what an evaluation found to standard output: tables and where the report is, or JSON.
+    """Print the results of an evaluation as tables with the path of the report, or as JSON.
 
     Args:
-        results: One per protocol.
-        run: The run folder or artefact that was scored.
-        as_json: Print JSON: one result as its file holds it, several as a list.
+        results: One result per protocol.
+        run: Run folder or artefact that was scored.
+        as_json: Print JSON instead: a single result as in its file, several as a list.
     """
     if as_json:
         sys.stdout.write(to_json(results[0]).decode() if len(results) == 1 else json_text(results))
@@ -45,12 +45,7 @@ def show_results(results: Sequence[Result], run: Path, *, as_json: bool = False)
 
 
 def print_result(result: Result, console: Console) -> None:
-    """Print the per-class table and the line with the totals.
-
-    Args:
-        result: What was measured.
-        console: Where to; its width decides how much of the image ids is shown.
-    """
+    """Print the per-class table and the totals; the console's width determines how much of the image ids is shown."""
     console.print(result_table(result, console.width))
     console.print(Text(totals(result), style="bold"), soft_wrap=True)
     if further := further_totals(result):
@@ -60,16 +55,11 @@ def print_result(result: Result, console: Console) -> None:
     for group in result.groups:
         console.print(Text(group_line(result, group)), soft_wrap=True)
     if any(entry.images == 1 for entry in result.per_class):
-        console.print(Text("! only one image holds this class: its score says little"), soft_wrap=True)
+        console.print(Text("! only one image contains this class, so its score means little"), soft_wrap=True)
 
 
 def print_run(run: Path, *, scored: bool) -> None:
-    """Print how a run that was trained to its end scored, and where it is.
-
-    Args:
-        run: The run folder.
-        scored: Whether it was scored under every protocol of its recipe.
-    """
+    """Print the paths of a finished run, and its scores if it was scored with every protocol of its recipe."""
     console = Console()
     if not scored:
         console.print(f"{run}: trained. Score it with: pixelwise evaluate {run}", markup=False, soft_wrap=True)
@@ -83,12 +73,10 @@ def print_run(run: Path, *, scored: bool) -> None:
 
 
 def result_table(result: Result, width: int) -> Table:
-    """One row per class, in the order of class ids; fractions in percent, `n/a` where there is none.
+    """One row per class, in the order of class ids; fractions in percent, `n/a` for undefined values.
 
-    Args:
-        result: What was measured.
-        width: Characters per line. Numbers are never cut: the names of the worst images are, and left out where there
-            is no room, as are numbers of metrics that have no column of their own.
+    Numbers are never truncated to fit `width`: instead the columns of further metrics and of the worst images are left
+    out, and the names of the worst images are truncated.
     """
     names = [printable(entry.name) for entry in result.per_class]
     class_width = min(max(map(cell_len, [*names, "class"])), LONGEST_NAME)
@@ -135,23 +123,23 @@ def totals(result: Result) -> str:
 
 
 def other_conventions(result: Result) -> str:
-    """`mIoU as the pages compute it: united-perception 38.61, edgeai 38.61`, of those that get another number.
+    """`mIoU by other conventions: united-perception 38.61, edgeai 38.61`, for conventions that give another value.
 
-    Empty where all agree, as they do when every class is labelled, and of multi-label data, which they have none of.
+    Empty if all agree, as they do if every class is labelled, and for multi-label data, to which none of them apply.
     """
     if result.multilabel:
         return ""
     matrix = np.array(result.confusion_matrix)
     means = {name: percent(miou(matrix, name)) for name in CONVENTIONS}
     others = [f"{name} {mean}" for name, mean in means.items() if mean != percent(result.miou)]
-    return f"mIoU as the pages compute it: {', '.join(others)}" if others else ""
+    return f"mIoU by other conventions: {', '.join(others)}" if others else ""
 
 
 def group_line(result: Result, group: GroupResult) -> str:
     """`Seq05VD: mIoU 51.20 (11 of 11 classes)  pixel accuracy 85.10  boundary mIoU 30.12  171 images`.
 
     Args:
-        result: The result of the whole split.
+        result: Result of the whole split.
         group: One of its groups.
     """
     present = sum(iou is not None for iou in group.iou)
@@ -164,7 +152,7 @@ def group_line(result: Result, group: GroupResult) -> str:
 
 
 def further_totals(result: Result) -> str:
-    """`mIoU 95 % over images 50.10 to 56.04  mean accuracy 66.02  ...`; empty where nothing of it was measured."""
+    """`mIoU 95 % over images 50.10 to 56.04  mean accuracy 66.02  ...`; empty if none was measured."""
     parts = []
     if result.miou_interval is not None:
         lower, upper = result.miou_interval

@@ -1,1 +1,1 @@
-"""The published pages with our results beside them, drawn."""
+"""Renderings of the published pages with our results beside every row."""

@@ -1,4 +1,4 @@
-"""What a search among the recipes found, on the terminal or as JSON."""
+"""Matches of a recipe search, on the terminal or as JSON."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from pixelwise.zoo.rows import gmacs_text
 from pixelwise.zoo.searching import SearchResult
 
 _OTHER_COLUMNS = 62
-"""Characters that the table takes besides the names of recipes."""
+"""Characters that the columns other than the recipe names take."""
 _WIDE = 130
-"""Characters from which on the encoders have a column, too."""
+"""Terminal width from which on the table also has a column for the encoder."""
 
 
 def show_matches(found: SearchResult, *, as_json: bool = False) -> None:
-    """Print the matches, or what excludes every recipe."""
+    """Print the matches, or why there are none."""
     if as_json:
         sys.stdout.write(json_text([record(one) for one in found.matches]))
     elif found.matches:
         _print_table(found.matches, Console(highlight=False))
     else:
-        lines = [f"None of {found.searched} recipes meets all conditions:", *(f"  {why}" for why in found.reasons)]
+        lines = [f"None of the {found.searched} recipes meets every condition:", *(f"  {why}" for why in found.reasons)]
         sys.stdout.write("\n".join(lines) + "\n")
 
 
 def record(candidate: Candidate) -> dict[str, Any]:
-    """Every field of a candidate as plain data, sizes as width x height."""
+    """Every field of a candidate as plain data; sizes as `WIDTHxHEIGHT`."""
     fields: dict[str, Any] = {field: candidate[field] for field in FIELDS}
     return {**fields, "input": _size(candidate["input"], None), "summary": candidate.recipe.summary}
 
@@ -64,9 +64,9 @@ def _print_table(matches: Sequence[Candidate], console: Console) -> None:
     console.print(table)
     console.print(
         Text(
-            f"{len(matches)} found. GMACs and parameters are the original implementation's, or counted here where "
-            "there is none, at the size under 'at' (width x height): compare GMACs at one size only. mIoU as "
-            "published, by each page's own protocol.",
+            f"{len(matches)} found. Parameters and GMACs are the original implementation's, or counted here where it "
+            "gives none; GMACs at the size under 'at' (width x height), so compare them at equal sizes only. mIoU is "
+            "as published, by each page's own protocol.",
             style="dim",
         )
     )

@@ -1,4 +1,4 @@
-"""The published pages as one HTML file that opens from disk and asks nothing of any network."""
+"""The published pages as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ALIGN = {"l": "", "c": "center", "r": "right"}
 
 
 def render_html(pages: Sequence[ZooPage]) -> str:
-    """The pages as one document."""
+    """The pages as one HTML document."""
     rows = [row for page in pages for row in page.rows() if row.on_page]
     return (
         templates()
@@ -37,7 +37,7 @@ def render_html(pages: Sequence[ZooPage]) -> str:
 
 
 def _our_cells(page: ZooPage, row: ZooRow) -> list[tuple[str, str, str]]:
-    """(text, footnote letters, CSS classes) of our columns."""
+    """(text, footnote letters, CSS classes) for each of our columns."""
     styles = ("name", "number right", "number right", "number right", f"state {row.state.replace(' ', '-')}")
     return [
         (text, page.marks(row, column), style)
@@ -46,7 +46,7 @@ def _our_cells(page: ZooPage, row: ZooRow) -> list[tuple[str, str, str]]:
 
 
 def _markup(text: str) -> Markup:
-    """A page's text with its links, footnote marks and bare addresses."""
+    """A page's text as HTML, with its links, footnote marks and bare addresses."""
     made = Markup()
     for piece in pieces(text):
         match piece.kind:

@@ -17,7 +17,7 @@ from pixelwise.zoo.options import TableFormat
 from pixelwise.zoo.rows import ZooPage
 
 _WIDTH = 120
-"""Columns of a text file, which nobody can make wider."""
+"""Width of a text file in characters."""
 
 
 def _terminal_text(pages: Sequence[ZooPage]) -> str:
@@ -33,20 +33,20 @@ RENDERERS: dict[TableFormat, Callable[[Sequence[ZooPage]], str]] = {
     "csv": render_csv,
     "json": render_json,
 }
-"""Format -> pages to text."""
+"""Format -> function that renders the pages."""
 ENDINGS: dict[str, TableFormat] = {".txt": "terminal", **{f".{name}": name for name in RENDERERS if name != "terminal"}}
 
 
 def render(pages: Sequence[ZooPage], format: TableFormat) -> str:
-    """The pages as one text."""
+    """The pages in one of the text formats."""
     return RENDERERS[format](pages)
 
 
 def format_of(output: Path | None) -> TableFormat:
-    """What a file's ending asks for; the terminal's format where nothing is written.
+    """The format that a file's extension stands for; `terminal` if no file is written.
 
     Raises:
-        RecipeError: R260, the ending says nothing.
+        RecipeError: R260, the extension is not that of a known format.
     """
     if output is None:
         return "terminal"
@@ -54,14 +54,14 @@ def format_of(output: Path | None) -> TableFormat:
     if found is None:
         raise RecipeError(
             "R260",
-            f"`output` is '{output.name}'; expected a name that ends in {', '.join(ENDINGS)}",
-            "rename it, or choose the `format`",
+            f"`output` is '{output.name}'; expected a name ending in {', '.join(ENDINGS)}",
+            "rename it, or give the `format`",
         )
     return found
 
 
 def show_table(pages: Sequence[ZooPage], output: Path | None, format: TableFormat | None) -> None:
-    """Print the pages, or where they were written."""
+    """Print the pages, or the path of the file they were written to."""
     if output is not None:
         sys.stdout.write(f"{output}\n")
     elif format in (None, "terminal"):

@@ -16,10 +16,10 @@ from pixelwise.zoo.rows import EXPLANATION, LEGEND, OUR_COLUMNS, ZooClasses, Zoo
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _JUSTIFY = {"l": "left", "c": "left", "r": "right"}
 _HEADINGS = ("recipe", "params\n(M)", "GMACs", "measured\nmIoU (%)", "state")
-"""Of our columns, broken so that names of recipes have room."""
+"""Headings of our columns, with line breaks that leave room for the recipe names."""
 _OUR_JUSTIFY = ("left", "right", "right", "right", "left")
 _OTHER_COLUMNS = 70
-"""Characters that our columns take besides the names of recipes, where nothing in them is broken."""
+"""Characters that our columns other than the recipe names take without line breaks."""
 _STYLES = {
     "reproduced": "bold green",
     "trained here": "green",
@@ -28,14 +28,13 @@ _STYLES = {
 }
 _TEXT_WIDTH = 100
 LONGEST_NAME = 48
-"""Of a built-in recipe."""
+"""Length of the longest name among the built-in recipes."""
 
 
 def print_pages(pages: Sequence[ZooPage], console: Console) -> None:
-    """Print the pages, then what the states mean.
+    """Print the pages, then the meaning of the states.
 
-    A table whose page's columns and ours do not fit side by side is printed as two, their rows
-    numbered alike.
+    Where a page's columns and ours do not fit side by side, they are printed as two tables with the same row numbers.
     """
     for page in pages:
         _print_page(page, console)
@@ -72,7 +71,7 @@ def _print_page(page: ZooPage, console: Console) -> None:
                 _print_classes(block, console)
     if page.extra is not None:
         console.print()
-        console.print(Text("Not on the page, of the same code base", style="bold"))
+        console.print(Text("Not on the page, from the same code base", style="bold"))
         _print_table(page, page.extra, console)
     if page.footnotes:
         console.print()
@@ -82,7 +81,7 @@ def _print_page(page: ZooPage, console: Console) -> None:
 
 
 def _print_text(console: Console, text: Text, indent: int = 0) -> None:
-    """A paragraph no wider than can be read, its further lines indented."""
+    """Print a paragraph at a readable width, with a hanging indent."""
     width = min(console.width, _TEXT_WIDTH)
     for number, line in enumerate(text.wrap(console, max(width - indent, 20))):
         line.rstrip()
@@ -100,7 +99,7 @@ def _print_table(page: ZooPage, table: ZooTable, console: Console) -> None:
 
 
 def _table(page: ZooPage, table: ZooTable, *, theirs: bool, ours: bool, width: int) -> Table:
-    """The page's columns, ours with the published number, or both; rows numbered where they are apart."""
+    """The page's columns, ours, or both; apart, rows are numbered and ours include the published score."""
     made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
     apart = not (theirs and ours)
     if apart:
@@ -129,7 +128,7 @@ def _table(page: ZooPage, table: ZooTable, *, theirs: bool, ours: bool, width: i
 
 
 def _ours(page: ZooPage, row: ZooRow, width: int, *, with_published: bool) -> list[Text]:
-    # Where the state does not fit on one line either, 9 more characters are free.
+    # If the state has to be broken into two lines as well, that frees 9 more characters.
     room = width - _OTHER_COLUMNS
     room = max(room if room >= LONGEST_NAME else room + 9, 20)
     cells = []
@@ -147,7 +146,7 @@ def _ours(page: ZooPage, row: ZooRow, width: int, *, with_published: bool) -> li
 
 
 def folded(name: str, width: int) -> str:
-    """A name broken after hyphens into lines of at most `width`, where it has hyphens."""
+    """A name broken into lines of at most `width` characters, after hyphens only."""
     lines = [""]
     for part in name.replace("-", "-\n").split("\n"):
         if lines[-1] and len(lines[-1]) + len(part) > width:
@@ -157,7 +156,7 @@ def folded(name: str, width: int) -> str:
 
 
 def _print_classes(block: ZooClasses, console: Console) -> None:
-    """Classes side by side where they fit, else below each other."""
+    """Print classes as columns if they fit, otherwise as rows."""
     rows = block.row.per_class
     measured = any(value is not None for *_, value in rows)
     wide = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
@@ -181,7 +180,7 @@ def _print_classes(block: ZooClasses, console: Console) -> None:
 
 
 def _fits(table: Table, console: Console) -> bool:
-    """Whether a table needs no line break inside its cells."""
+    """Whether a table fits the console without line breaks inside its cells."""
     unlimited = console.options.update_width(10_000)
     return Measurement.get(console, unlimited, table).maximum <= console.width
 
@@ -191,5 +190,5 @@ def _percent(value: float | None) -> str:
 
 
 def _plain(text: str) -> str:
-    """A page's text with small figures for its footnote marks, without addresses of links."""
+    """A page's text with superscript digits as footnote marks and without link addresses."""
     return "".join(piece.text.translate(_RAISED) if piece.kind == "raised" else piece.text for piece in pieces(text))

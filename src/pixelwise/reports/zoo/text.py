@@ -14,16 +14,16 @@ from pixelwise.storage import json_text
 from pixelwise.zoo.results import Measured
 from pixelwise.zoo.rows import EXPLANATION, LEGEND, OUR_COLUMNS, ZooClasses, ZooPage, ZooRow, ZooTable, our_cells
 
-TITLE = "Published models, and what holds here"
+TITLE = "Published models and their verification"
 INTRODUCTION = (
-    "Five published pages, word for word, with what was counted and measured here beside each row. Columns in italics "
-    "and footnotes with letters are ours; everything else is the page's own."
+    "Five published pages, word for word; beside each row stands what was counted and measured here. Columns in "
+    "italics and lettered footnotes are ours; everything else is the page's own."
 )
 _ALIGN = {"l": ":--", "c": ":-:", "r": "--:"}
 
 
 def render_markdown(pages: Sequence[ZooPage]) -> str:
-    """The pages as one Markdown document (GitHub's flavour)."""
+    """The pages as one document in GitHub-flavoured Markdown."""
     parts = [f"# {TITLE}", INTRODUCTION, "\n".join(f"- **{state}**: {meaning}" for state, meaning in LEGEND)]
     parts += [EXPLANATION, _overview(pages)]
     for page in pages:
@@ -66,7 +66,7 @@ def _markdown_page(page: ZooPage) -> list[str]:
             case ZooClasses():
                 parts.append(_markdown_classes(block))
     if page.extra is not None:
-        parts += ["*Not on the page, of the same code base:*", _markdown_table(page, page.extra)]
+        parts += ["*Not on the page, from the same code base:*", _markdown_table(page, page.extra)]
     if page.footnotes:
         parts.append("\n".join(f"- <sup>{letter}</sup> {_escape(text)}" for letter, text in page.footnotes))
     return parts
@@ -124,7 +124,7 @@ def _escape(text: str) -> str:
 
 
 def render_json(pages: Sequence[ZooPage]) -> str:
-    """The pages as JSON: their content in its order, and one record per row."""
+    """The pages as JSON: their content in order, and one record per row."""
     plain = {
         "states": dict(LEGEND),
         "pages": [
@@ -151,7 +151,7 @@ def _content(block: Any) -> Any:
 
 
 def record(row: ZooRow) -> dict[str, Any]:
-    """Everything known of a row as plain data; None where there is nothing."""
+    """Everything known about a row as plain data; None for a missing value."""
     recipe, published, counted = row.recipe, row.recipe.published, row.counted
     original = published.original if published else None
     fields: dict[str, Any] = {
@@ -207,7 +207,7 @@ def _measured(measured: Measured | None) -> dict[str, Any]:
 
 
 def render_csv(pages: Sequence[ZooPage]) -> str:
-    """One line per row: the page's own columns (`printed: ...`), then everything else that is known."""
+    """The pages as CSV, one line per row: the page's own columns (`printed: ...`), then the fields of `record`."""
     printed: dict[str, None] = {}
     lines: list[dict[str, Any]] = []
     for page in pages:
@@ -243,7 +243,7 @@ def _csv_item(item: Any) -> str:
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """The names, a repeated one with its number: `model`, `model (2)`."""
+    """The names, with a number added to repeated ones: `model`, `model (2)`."""
     return [
         name if name not in names[:index] else f"{name} ({names[: index + 1].count(name)})"
         for index, name in enumerate(names)
@@ -251,5 +251,5 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def plain_text(text: str) -> str:
-    """A page's text without footnote marks and addresses."""
+    """A page's text without footnote marks and link addresses."""
     return "".join(piece.text for piece in pieces(text) if piece.kind != "raised").strip()
