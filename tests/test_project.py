@@ -107,6 +107,16 @@ def test_torch_load_is_called_with_weights_only():
     assert all(call.get("weights_only") == "True" for call in calls)
 
 
+def test_thread_pools_are_those_of_machine():
+    # A pool whose threads are still ending when loader processes are forked can block these for ever.
+    made = []
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and re.search(r"\b(ThreadPoolExecutor|ThreadPool)$", ast.unparse(node.func)):
+                made.append(path.relative_to(SOURCE).as_posix())
+    assert made == ["machine/threads.py"]
+
+
 def test_every_error_code_is_explained():
     documented = set(re.findall(r"^### ([A-Z]\d{3})", (ROOT / "docs" / "errors.md").read_text("utf-8"), re.M))
     used = set()

@@ -13,10 +13,8 @@ from pixelwise.models import build_model
 
 @pytest.fixture
 def run(tiny_run: Path, tmp_path: Path) -> Path:
-    """A finished run without a report that may be written into."""
-    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
-    (run / "report.html").unlink(missing_ok=True)
-    return run
+    """A finished run without scores and report that may be written into."""
+    return Path(shutil.copytree(tiny_run, tmp_path / "run", ignore=shutil.ignore_patterns("evaluations", "report.html")))
 
 
 def test_the_report_of_a_run_shows_its_new_score(run: Path):

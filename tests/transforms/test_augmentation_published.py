@@ -1,4 +1,4 @@
-"""The training transforms of the published rows, against statements of them that share no code with ours."""
+"""The training transforms of the published rows, against independent implementations that share no code with ours."""
 
 import cv2
 import msgspec
@@ -220,7 +220,7 @@ def test_colours_leave_a_cached_image_alone():
 
 
 def street() -> tuple[np.ndarray, np.ndarray]:
-    """A smooth picture of Cityscapes' size, its labels in blocks of 64 pixels."""
+    """A smooth image of Cityscapes' size with labels in blocks of 64 pixels."""
     blocks = random(4).integers(0, 256, (16, 32, 3), dtype=np.uint8)
     image = cv2.resize(blocks, (2048, 1024), interpolation=cv2.INTER_CUBIC)
     labels = np.kron(random(5).integers(0, 19, (16, 32)), np.ones((64, 64))).astype(np.uint8)
@@ -228,7 +228,7 @@ def street() -> tuple[np.ndarray, np.ndarray]:
 
 
 def sssegmentation(image: np.ndarray, labels: np.ndarray, base: tuple[int, int], crop: tuple[int, int], draws):
-    """The code base's steps one after the other on whole arrays, colours left out, given the same draws."""
+    """The code base's steps one after the other on whole arrays, without colours, from the same draws."""
     flip, zoom, _ = draws.random() < 0.5, draws.uniform(0.5, 2.0), draws.uniform(-1, 1)
     factor = min(max(base) * zoom / max(labels.shape), min(base) * zoom / min(labels.shape))
     height, width = (int(side * factor + 0.5) for side in labels.shape)
@@ -309,7 +309,7 @@ def test_edgeai_at_its_true_sizes():
 
 
 def edgeai(image: np.ndarray, labels: np.ndarray, size: tuple[int, int], crop: tuple[int, int], draws):
-    """TI's steps one after the other on whole arrays, without turning, given the same draws."""
+    """TI's steps one after the other on whole arrays, without rotation, from the same draws."""
     flip, zoom = draws.random() < 0.5, [1.0, 1.0]
     if draws.random() < 0.5:
         zoom = [draws.uniform(1.0, 2.0), draws.uniform(1.0, 2.0)]
@@ -439,20 +439,20 @@ def test_swiftnet_at_its_true_size():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"fit": (512, 2048)}, "augment.crop is not set"),
-        ({"rotate": 5.0}, "augment.crop is not set"),
-        ({"max_class_share": 0.75}, "augment.crop is not set"),
-        ({"max_class_share": 0.0, "crop": (4, 4)}, "expected more than 0 and at most 1"),
-        ({"scale": (1.5, 2.0), "crop": (4, 4), "scale_law": "two-sided"}, "expects smallest <= 1 <= largest"),
-        ({"scale_step": 0.0}, "expected more than 0"),
-        ({"rotate": 200.0, "crop": (4, 4)}, r"expected 0\.\.180"),
-        ({"rotate_label": 0, "rotate": 5.0, "crop": (4, 4)}, "augment.rotate_label .* augment.resampling=warp"),
-        ({"brightness_shift": -1}, r"expected 0\.\.255"),
-        ({"translate": -1}, "expected 0 or more"),
-        ({"mix_probability": 1.5}, r"expected 0\.\.1"),
+        ({"fit": (512, 2048)}, r"\bfit\b.*augment\.crop\b"),
+        ({"rotate": 5.0}, r"\brotate\b.*augment\.crop\b"),
+        ({"max_class_share": 0.75}, r"\bmax_class_share\b.*augment\.crop\b"),
+        ({"max_class_share": 0.0, "crop": (4, 4)}, r"augment\.max_class_share is 0\.0\b"),
+        ({"scale": (1.5, 2.0), "crop": (4, 4), "scale_law": "two-sided"}, r"\[1\.5, 2\.0\].*scale_law=two-sided"),
+        ({"scale_step": 0.0}, r"augment\.scale_step is 0\.0\b"),
+        ({"rotate": 200.0, "crop": (4, 4)}, r"augment\.rotate is 200\.0; .*\b0\.\.180\b"),
+        ({"rotate_label": 0, "rotate": 5.0, "crop": (4, 4)}, r"augment\.rotate_label\b.*augment\.resampling=warp\b"),
+        ({"brightness_shift": -1}, r"augment\.brightness_shift is -1; .*\b0\.\.255\b"),
+        ({"translate": -1}, r"augment\.translate is -1\b"),
+        ({"mix_probability": 1.5}, r"augment\.mix_probability is 1\.5; .*\b0\.\.1\b"),
     ],
 )
-def test_settings_that_cannot_be_meant_are_refused(settings: dict, message: str):
+def test_contradictory_or_out_of_range_settings_are_refused(settings: dict, message: str):
     with pytest.raises(RecipeError, match=message) as caught:
         Augment(**settings)
     assert caught.value.code == "R203"

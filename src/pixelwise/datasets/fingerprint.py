@@ -6,13 +6,12 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 
 from pixelwise.datasets.samples import Dataset, Sample
-from pixelwise.machine.threads import reading_threads
+from pixelwise.machine.threads import reading_threads, thread_pool
 from pixelwise.storage import sha256_bytes, sha256_file
 from pixelwise.storage.cache_kinds import HASHES
 from pixelwise.storage.caches import recall, remember
@@ -90,7 +89,7 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
     samples = [(name, sample) for name in names for sample in dataset.splits.get(name, ())]
     cache = HashCache(dataset.root)
     paths = [path for _, sample in samples for path in (sample.image_path, *sample.mask_files)]
-    with ThreadPoolExecutor(reading_threads()) as pool:
+    with thread_pool(reading_threads()) as pool:
         digests = dict(zip(paths, pool.map(lambda path: _digest(cache, path, fresh), paths), strict=True))
     cache.save()
     content = [(name, sample.id, digests[sample.image_path], _of_masks(sample, digests)) for name, sample in samples]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sys
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pixelwise.machine.quotas import ROOT, cpu_quota
+
+LONGEST_END = 0.5
+"""Seconds that threads of a pool may take to end after they were joined."""
 
 
 def usable_cores(root: Path = ROOT) -> int:
@@ -65,3 +72,25 @@ def reading_threads() -> int:
     Even on a single core one thread reads while the other decodes; more than eight mostly cost memory.
     """
     return max(2, min(8, usable_cores()))
+
+
+@contextlib.contextmanager
+def thread_pool(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Executor whose threads have ended, for the operating system too, once the block is left.
+
+    Before Python 3.13, a thread that was joined may still be destroying its thread-local storage. OpenCV takes a lock
+    for that; a loader process forked at that moment inherits the lock and waits for it for ever.
+
+    Args:
+        threads: Number of threads.
+    """
+    started: list[int] = []
+    try:
+        with ThreadPoolExecutor(threads, "pixelwise", lambda: started.append(threading.get_native_id())) as pool:
+            yield pool
+    finally:
+        tasks = [Path("/proc/self/task", str(thread)) for thread in started]
+        # Without /proc nothing is forked. The deadline is for numbers that were given to other threads meanwhile.
+        deadline = time.monotonic() + LONGEST_END
+        while any(task.exists() for task in tasks) and time.monotonic() < deadline:
+            time.sleep(0.0001)

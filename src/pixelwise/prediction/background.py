@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TypeVar
 
-from pixelwise.machine.threads import reading_threads
+from pixelwise.machine.threads import reading_threads, thread_pool
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -24,7 +24,7 @@ def in_background(
     """
     remaining = iter(items)
     pending: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(reading_threads(), thread_name_prefix="pixelwise-read") as pool:
+    with thread_pool(reading_threads()) as pool:
         try:
             for item in itertools.islice(remaining, max(ahead, 1)):
                 pending.append(pool.submit(function, item))

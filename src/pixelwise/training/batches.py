@@ -8,7 +8,6 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
 import cv2
@@ -25,7 +24,7 @@ from pixelwise.losses.segmentation import needs_classes
 from pixelwise.machine.memory import available_memory
 from pixelwise.machine.processes import FORKS, GUARD, START_METHOD
 from pixelwise.machine.signals import leave_signals_to_parent, own_child_handler
-from pixelwise.machine.threads import reading_threads, usable_cores
+from pixelwise.machine.threads import reading_threads, thread_pool, usable_cores
 from pixelwise.recipes.schema.recipe import Augment, Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable
@@ -102,7 +101,7 @@ class TrainingPairs:
         """Images and labels as a cache holds them, in the order of `indices`; few of them at a time."""
         done = 0
         threads = reading_threads()
-        with ThreadPoolExecutor(threads) as pool:
+        with thread_pool(threads) as pool:
             for start in range(0, len(indices), 4 * threads):
                 for pair in pool.map(self.read, indices[start : start + 4 * threads]):
                     yield pair
@@ -299,9 +298,10 @@ def _loader(pairs: TrainingPairs, batches: BatchPlan, workers: int, pin: bool) -
     )
     # PyTorch's own handler raises wherever the main thread happens to be, for example in the middle of a
     # training step. Without it the loader notices a dead worker when it waits for the next batch.
-    # A thread of OpenCV's pool may hold its lock at the moment of a fork, and the child would wait for it for ever.
+    # A thread of OpenCV's pool may hold a lock at the moment of a fork, and the child would wait for it for ever.
+    # One thread ends the pool; zero would leave its threads waiting.
     threads = cv2.getNumThreads()
-    cv2.setNumThreads(0)
+    cv2.setNumThreads(1)
     with own_child_handler():
         started = iter(loader)
     cv2.setNumThreads(threads)

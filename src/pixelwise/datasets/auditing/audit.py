@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import numpy as np
@@ -20,7 +19,7 @@ from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import HashCache, stat_signature
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
-from pixelwise.machine.threads import reading_threads
+from pixelwise.machine.threads import reading_threads, thread_pool
 from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.classes.tables import IGNORE
 from pixelwise.storage import printable, remembered, sha256_bytes
@@ -231,7 +230,7 @@ def _examine_all(
 
     examinations: list[Examination] = []
     try:
-        with ThreadPoolExecutor(reading_threads()) as pool:
+        with thread_pool(reading_threads()) as pool:
             for done, examination in enumerate(pool.map(examined, pairs), start=1):
                 examinations.append(examination)
                 observer.progress(done, len(pairs))

@@ -7,7 +7,6 @@ features are, thin objects such as poles are lost. The ceiling says how much mIo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import msgspec
@@ -17,7 +16,7 @@ from pixelwise.datasets.fingerprint import stat_signature
 from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
-from pixelwise.machine.threads import reading_threads
+from pixelwise.machine.threads import reading_threads, thread_pool
 from pixelwise.recipes.classes.tables import IGNORE
 from pixelwise.storage import remembered, sha256_bytes
 from pixelwise.storage.cache_kinds import CEILING
@@ -75,7 +74,7 @@ def _measure(dataset: Dataset, chosen: Sequence[Sample]) -> tuple[Ceiling, ...]:
     if first is not None:
         chosen = _evenly(chosen, max(4, _MOST_PIXELS // max(1, first.size)))
     num_classes = len(dataset.classes)
-    with ThreadPoolExecutor(reading_threads()) as pool:
+    with thread_pool(reading_threads()) as pool:
         counts = [count for count in pool.map(lambda s: _count_sample(s, dataset), chosen) if count is not None]
     total = sum(counts, np.zeros((len(STRIDES), 2, 3, num_classes), np.int64))
     return tuple(_ceiling(stride, total[index], len(counts)) for index, stride in enumerate(STRIDES))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -19,7 +18,7 @@ from pixelwise.datasets.fingerprint import stat_signature
 from pixelwise.datasets.labels import LabelTable, color_codes, count_values, semantic_ids
 from pixelwise.datasets.reading.masks import load_mask
 from pixelwise.errors import DataError
-from pixelwise.machine.threads import reading_threads
+from pixelwise.machine.threads import reading_threads, thread_pool
 from pixelwise.recipes.classes.tables import IGNORE, Color
 from pixelwise.storage import printable, remembered
 from pixelwise.storage.cache_kinds import MASK_IDS
@@ -90,7 +89,7 @@ def _read_mask_ids(masks: Sequence[Path], max_pixels: int, divisor: int | None) 
     colors: Counter[int] = Counter()
     colored: list[str] = []
     without_colors = 0
-    with ThreadPoolExecutor(reading_threads()) as pool:
+    with thread_pool(reading_threads()) as pool:
         contents = pool.map(lambda path: _examine(path, max_pixels, divisor), masks)
         for path, found in zip(masks, contents, strict=True):
             palette = palette or found.palette

@@ -15,7 +15,6 @@ import shutil
 import struct
 import zlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from PIL import Image
 
 from pixelwise.datasets.layouts.named_images import file_name
 from pixelwise.errors import DataError, RecipeError
-from pixelwise.machine.threads import reading_threads
+from pixelwise.machine.threads import reading_threads, thread_pool
 from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.classes.tables import IGNORE
 from pixelwise.storage import printable, write_text, writing
@@ -87,7 +86,7 @@ def write_augmented(voc: Path, sbd: Path, *, observer: Observer = SILENT) -> tup
         return source.exists()
 
     of_voc = 0
-    with ThreadPoolExecutor(reading_threads()) as pool:
+    with thread_pool(reading_threads()) as pool:
         for done, is_own in enumerate(pool.map(work, wanted), start=1):
             of_voc += is_own
             observer.progress(done, len(wanted))

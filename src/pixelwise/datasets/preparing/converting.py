@@ -22,7 +22,7 @@ from pixelwise.datasets.reading.images import load_image
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
-from pixelwise.machine.threads import reading_threads
+from pixelwise.machine.threads import reading_threads, thread_pool
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.storage import building_folder, portable, printable
@@ -99,7 +99,7 @@ def convert_to_folder(
             "train on it as it is, with the masks of each class in a folder of their own",
         )
     pairs = [(split, sample) for split, samples in dataset.splits.items() for sample in samples if sample.mask_path]
-    with building_folder(output) as unfinished, ThreadPoolExecutor(reading_threads()) as pool:
+    with building_folder(output) as unfinished, thread_pool(reading_threads()) as pool:
         errors = _write_all(_Target(dataset, unfinished, size), pairs, allow, observer, pool)
         write_description(unfinished, dataset.classes, [format_color(color) for color in dataset.palette])
     written = Counter(folder_of_split(split) for split, sample in pairs if (split, sample.id) not in errors)
