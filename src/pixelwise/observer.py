@@ -21,7 +21,7 @@ class TrainingStatus(msgspec.Struct, frozen=True, kw_only=True):
         steps: Total number of steps.
         epoch: The current epoch, from 1.
         epochs: Total number of epochs.
-        loss: Loss of a recent step (losses are copied from the device a few dozen at a time); None before the first copy.
+        loss: Loss of a recent step, since losses are copied from the device a few dozen at a time; None before that.
         lr: Learning rate of this step.
         images_per_second: Training speed over recent steps, without evaluations; None until it is known.
         data_wait_share: Share of the time of these steps that was spent waiting for data, 0..1.
