@@ -1,4 +1,4 @@
-"""The books of a run on hand-made steps and scores; whole runs are in test_runs.py and test_stages.py."""
+"""Bookkeeping of a run on hand-made steps and scores; whole runs are in test_runs.py and test_stages.py."""
 
 from __future__ import annotations
 

@@ -46,8 +46,8 @@ def test_what_bfloat16_would_save_on_a_cpu_is_said_and_left_to_the_user(
     chosen = choose_format(RECIPE, (1, 1), CPU, measure=lambda formats: [0.2, 0.1, bfloat16])
     assert chosen.recipe.precision == Precision(dtype="float32", channels_last=True)
     assert chosen.milliseconds["bfloat16 channels-last"] == 1000 * bfloat16
-    advice = "precision.dtype=bfloat16 precision.channels_last=true would take 50% of the time"
-    assert (advice in chosen.message) is suggested
+    assert ("precision.dtype=bfloat16 precision.channels_last=true" in chosen.message) is suggested
+    assert ("50%" in chosen.message) is suggested
 
 
 def test_other_fields_of_the_precision_stay():

@@ -112,8 +112,8 @@ def test_of_several_patterns_the_first_counts_and_without_decay_all_vectors_neve
 @pytest.mark.parametrize(
     ("groups", "words"),
     [
-        ((Group(pattern="^heda"),), "'\\^heda' fits the name of no parameter; did you mean 'head'"),
-        ((Group(pattern="head"), Group(pattern="^head\\.classifier")), "head.classifier.weight, belongs to an earlier"),
+        ((Group(pattern="^heda"),), "'\\^heda'.*did you mean 'head'"),
+        ((Group(pattern="head"), Group(pattern="^head\\.classifier")), "classifier'.*head.classifier.weight"),
     ],
 )
 def test_a_group_without_a_parameter_is_a_mistake(groups: tuple[Group, ...], words: str):
@@ -124,7 +124,7 @@ def test_a_group_without_a_parameter_is_a_mistake(groups: tuple[Group, ...], wor
 
 
 def test_a_pattern_that_is_none_is_refused_at_once():
-    with pytest.raises(RecipeError, match="no regular expression"):
+    with pytest.raises(RecipeError, match=r"R203.*optimizer\.groups: '\('"):
         Group(pattern="(")
 
 
@@ -196,7 +196,7 @@ def test_blocks_are_counted_in_the_names_of_every_kind_of_encoder(names: list[st
 
 
 def test_layers_of_a_network_without_an_encoder_cannot_be_told():
-    with pytest.raises(RecipeError, match="has no encoder with blocks") as caught:
+    with pytest.raises(RecipeError, match=r"optimizer\.layer_decay is 0\.5.*Sequential") as caught:
         build_optimizer(MODEL, Optimizer(lr=1.0, layer_decay=0.5))
     assert caught.value.code == "R231"
 

@@ -148,17 +148,17 @@ def test_forms_of_the_warm_up():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"milestones": (10, 10)}, "expected growing numbers"),
-        ({"milestones": (0, 10)}, "expected growing numbers"),
-        ({"warmup_iterations": 1, "warmup_epochs": 1}, "at most one of them"),
-        ({"kind": "one-cycle", "warmup_epochs": 1}, "a rise of its own"),
-        ({"warmup": "exponential"}, "expected more than 0"),
-        ({"rise": 1.0}, "less than 1"),
-        ({"min_lr": -1.0}, "expected 0 or more"),
+        ({"milestones": (10, 10)}, r"schedule\.milestones is \[10, 10\]"),
+        ({"milestones": (0, 10)}, r"schedule\.milestones is \[0, 10\]"),
+        ({"warmup_iterations": 1, "warmup_epochs": 1}, r"schedule\.warmup_iterations is 1.*schedule\.warmup_epochs"),
+        ({"kind": "one-cycle", "warmup_epochs": 1}, r"schedule\.kind is one-cycle"),
+        ({"warmup": "exponential"}, r"schedule\.warmup_ratio is 0\.0"),
+        ({"rise": 1.0}, r"schedule\.rise is 1\.0"),
+        ({"min_lr": -1.0}, r"schedule\.min_lr is -1\.0"),
     ],
 )
 def test_schedules_that_cannot_be_meant_are_refused(settings: dict, words: str):
-    with pytest.raises(RecipeError, match=words):
+    with pytest.raises(RecipeError, match=f"R203.*{words}"):
         Schedule(epochs=10, **settings)
 
 
