@@ -149,10 +149,10 @@ def test_a_stage_with_a_wrong_override_is_refused_before_anything_is_written(
 ):
     run = tmp_path / "run"
     change = 'stages=[{name="first", overrides=["optimizer.lrr=1"]}]'
-    with pytest.raises(RecipeError, match="R202.*'lrr'"):
+    with pytest.raises(RecipeError, match=r"R202.*'lrr'"):
         train(str(staged_recipe), data=tiny_data, output=run, overrides=[change])
     assert not run.exists()
-    with pytest.raises(RecipeError, match="R203.*stages.* a, a"):
+    with pytest.raises(RecipeError, match=r"R203.*stages.* a, a"):
         train(str(staged_recipe), data=tiny_data, output=run, overrides=['stages=[{name="a"}, {name="a"}]'])
     with pytest.raises(RecipeError, match=r"R203.*stages.*'\.\./a'"):
         train(str(staged_recipe), data=tiny_data, output=run, overrides=['stages=[{name="../a"}]'])
