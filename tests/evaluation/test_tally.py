@@ -3,7 +3,6 @@ from __future__ import annotations
 import copy
 import math
 import pickle
-import re
 
 import msgspec
 import numpy as np
@@ -162,15 +161,15 @@ class Faulty(CountsAccumulator):
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("update", "at image a: ZeroDivisionError: nothing to divide"),
-        ("compute", "KeyError: 'lost'"),
-        ("classes", "1 numbers for 3 classes"),
+        ("update", r"image a: ZeroDivisionError: nothing to divide"),
+        ("compute", r"KeyError: 'lost'"),
+        ("classes", r"ValueError: .*\b1 .*\b3 classes"),
     ],
 )
 def test_a_metric_of_another_package_that_fails_is_named(how: str, said: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Faulty, "how", how)
     found = tally(metrics=[Metric(name="faulty", title="x", summary="x", accumulator=Faulty)])
-    with pytest.raises(RecipeError, match=re.escape(said)) as caught:
+    with pytest.raises(RecipeError, match=said) as caught:
         _ = found.add(pair("a", ids("01")), torch.from_numpy(ids("01"))), found.measurement()
     assert caught.value.code == "R226"
     assert "'faulty'" in caught.value.message
@@ -183,5 +182,5 @@ def test_numbers_of_any_kind_become_floats():
 
 
 def test_a_prediction_outside_of_the_classes_is_no_fault_of_a_metric():
-    with pytest.raises(ValueError, match=r"expected 0\.\.2"):
+    with pytest.raises(ValueError, match=r"\b0\.\.2"):
         tally().add(pair("a", ids("01")), torch.from_numpy(ids("03")))

@@ -8,7 +8,7 @@ from evaluation.color_model import GREY, GreyModel, image_of
 from torch import Tensor
 
 from pixelwise.prediction.network import (
-    Answer,
+    NetworkOutput,
     decide,
     main_logits,
     padded_size,
@@ -105,7 +105,7 @@ def test_there_is_a_view_per_scale_and_mirrored():
     assert [view.size for view in views] == [(2, 3), (2, 3), (4, 6), (4, 6)]
 
 
-def answer(model: GreyModel, image: np.ndarray, protocol: Protocol) -> Answer:
+def answer(model: GreyModel, image: np.ndarray, protocol: Protocol) -> NetworkOutput:
     if protocol.one_look:
         return main_logits(model, [image], pad_to=protocol.pad_to)
     return views_of(model, seen_images(image, protocol, None)[1], protocol, keep=True)
