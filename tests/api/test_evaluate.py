@@ -57,5 +57,5 @@ def test_a_model_in_memory_writes_nothing(tiny_data: Path, tmp_path: Path, monke
 
 
 def test_no_protocols_are_a_mistake(run: Path):
-    with pytest.raises(ValueError, match="empty"):
+    with pytest.raises(ValueError, match="protocols"):
         pixelwise.evaluate(run, protocol=[])
