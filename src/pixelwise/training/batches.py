@@ -183,7 +183,7 @@ def _may_pass(error: DataError) -> bool:
 
 
 def fits_in_memory(samples: Sequence[Sample], recipe: Recipe, largest: Size) -> bool:
-    """Whether to keep decoded pairs in memory: as `data.cache` says; if `auto`, in a quarter of the available memory.
+    """Whether to keep decoded pairs in memory: `data.cache` decides; `auto` allows a quarter of the available memory.
 
     Args:
         samples: Samples of the training split.

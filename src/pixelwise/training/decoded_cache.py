@@ -132,7 +132,7 @@ def keep_decoded(pairs: TrainingPairs, recipe: Recipe, largest: Size, observer: 
 
     Raises:
         DataError: A pair cannot be read.
-        ResourceError: S601 or S602, the disk has not enough space for the cache.
+        ResourceError: S601 or S602, there is not enough disk space for the cache.
     """
     if recipe.data.cache == "disk":
         pairs.use_cache(kept_pairs(pairs, recipe, observer))
@@ -162,7 +162,7 @@ def kept_pairs(pairs: TrainingPairs, recipe: Recipe, observer: Observer) -> Kept
 
     Raises:
         DataError: A pair cannot be read.
-        ResourceError: S601 or S602, the disk has not enough space for the cache.
+        ResourceError: S601 or S602, there is not enough disk space for the cache.
     """
     observer.phase("comparing the data with the cache")
     subject = _subject(pairs, recipe)
