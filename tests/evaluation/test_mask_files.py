@@ -36,7 +36,7 @@ def test_void_predictions_are_misses_or_ignored_by_name(tmp_path):
     assert ignored.scores.iou == (2 / 3, 2 / 3)
 
 
-def test_a_prediction_of_255_is_void_and_never_booked_in_another_cell(tmp_path):
+def test_a_prediction_of_255_is_void_and_never_counted_in_another_cell(tmp_path):
     truth = write(tmp_path, "truth.png", np.array([[26, 33]]))
     found = write(tmp_path, "found.png", np.array([[255, 255]]))
 

@@ -116,7 +116,7 @@ def test_B2_black_and_white_masks_are_d206_with_a_fix_that_works(write: Write, c
     assert check(root, classes, override(findings["D206"], "data.label_map"))[0] == 0
 
 
-def test_B2_black_and_white_masks_without_named_classes_are_read_and_said_so(write: Write, check: Check):
+def test_B2_black_and_white_masks_without_named_classes_are_read_with_w217(write: Write, check: Check):
     root = write({"train/a": np.where(MASK == 1, 255, 0).astype(np.uint8)})
     code, findings, _ = check(root)
     assert code == 0

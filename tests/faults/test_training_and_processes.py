@@ -62,7 +62,7 @@ def test_C4_a_truncated_newest_checkpoint_is_passed_over(keep_share: float, run_
     assert "step 15" in warning
 
 
-def test_C4_when_all_are_damaged_nothing_is_guessed(run_cli: Callable, copied_run: Path):
+def test_C4_when_all_checkpoints_are_damaged_the_run_is_refused(run_cli: Callable, copied_run: Path):
     for path, _ in list_checkpoints(copied_run / "checkpoints"):
         (path / "model.safetensors").unlink()
     code, _, stderr = run_cli(["resume", copied_run])

@@ -167,7 +167,7 @@ def test_values_are_resized_by_floor_where_ids_are():
     assert resized_by_floor(values, (1, 3), (1, 6), Protocol(name="x", summary="")) is values
 
 
-def test_a_view_of_known_logits_asks_the_network_nothing():
+def test_a_view_of_known_logits_makes_no_forward_pass():
     def fail(images: list[np.ndarray]) -> Tensor:
         raise AssertionError("asked")
 

@@ -156,7 +156,7 @@ def test_the_input_is_left_as_it_was(segmenter, photos, tmp_path):
     assert {path: path.read_bytes() for path in photos.rglob("*.png")} == before
 
 
-def test_predicting_here_into_here_predicts_no_prediction(segmenter, photos):
+def test_predictions_below_the_input_folder_are_not_predicted_again(segmenter, photos):
     predict_paths(segmenter, [photos], photos / "out")
 
     summary = predict_paths(segmenter, [photos], photos / "out")
@@ -216,7 +216,7 @@ def test_a_format_of_other_classes_is_refused_before_anything_is_written(segment
     assert not (tmp_path / "out").exists()
 
 
-def test_masks_are_called_so_that_every_system_accepts_them(segmenter, tmp_path):
+def test_mask_names_are_valid_on_every_system(segmenter, tmp_path):
     for name in ("aux.png", "12:30.png", "plain.png"):
         Image.fromarray(image_of(LABELS)).save(tmp_path / name)
     summary = predict_paths(segmenter, [tmp_path], tmp_path / "out", overlay=False)

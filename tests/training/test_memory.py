@@ -13,7 +13,7 @@ NO_MEMORY = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate mem
     ("error", "expected"),
     [(torch.OutOfMemoryError("CUDA out of memory"), True), (NO_MEMORY, True), (RuntimeError("shape mismatch"), False)],
 )
-def test_what_says_that_memory_is_exhausted(error: RuntimeError, expected: bool):
+def test_errors_of_exhausted_memory_are_recognised(error: RuntimeError, expected: bool):
     assert is_out_of_memory(error) == expected
 
 

@@ -43,7 +43,7 @@ def test_a_plan_from_the_middle_is_the_tail_of_the_whole_plan(start: int, accumu
     assert list(BatchPlan(n, sampling, start, 20)) == whole[start * accumulate :]
 
 
-def test_a_plan_that_advanced_goes_on_where_it_stands():
+def test_a_plan_continues_from_its_position():
     plan = BatchPlan(10, Sampling(batch_size=2), 0, 9)
     whole = list(plan)
     for _ in range(4):

@@ -14,7 +14,7 @@ from pixelwise.training.runs import train
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
-def test_only_bfloat16_on_a_cpu_without_it_needs_caution(monkeypatch: pytest.MonkeyPatch):
+def test_only_bfloat16_on_a_cpu_without_its_instructions_is_a_warning(monkeypatch: pytest.MonkeyPatch):
     for can in (True, False):
         monkeypatch.setattr(precision, "computes_bfloat16", lambda can=can: can)
         assert bfloat16_caution(Precision(), CPU) is None

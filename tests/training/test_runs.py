@@ -150,7 +150,9 @@ def test_stopped_during_an_evaluation_it_is_done_again(
     assert [record["step"] for record in records(run, "evaluation")] == [8, 16]
 
 
-def test_who_watches_an_evaluation_can_stop_the_run_there(tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path):
+def test_an_observer_can_stop_the_run_during_an_evaluation(
+    tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path
+):
     def stop(what: str, done: int, total: int | None) -> None:
         if what == "evaluating":
             raise StoppedError("I130", "enough", exit_code=130)
@@ -383,7 +385,7 @@ def test_accumulation_uses_the_same_images_in_fewer_steps(tiny_data: Path, tiny_
     assert sorted(step_losses(run)) == [1, 2, 3, 4]
 
 
-def test_a_missing_gpu_is_said(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
+def test_a_missing_device_is_named(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
     with pytest.raises(RecipeError, match="'tpu'") as caught:
         train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", device="tpu")
     assert caught.value.code == "R214"
@@ -427,7 +429,7 @@ def test_bfloat16_trains_to_finite_weights(tiny_data: Path, tiny_recipe: Path, t
     assert {tensor.dtype for tensor in tensors} == {torch.float32, torch.int64}
 
 
-def test_a_new_run_gets_a_folder_that_is_free_and_can_be_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_new_run_gets_a_free_folder_with_a_valid_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "enet-1").mkdir(parents=True)
     assert new_run_folder("enet") == Path("runs/enet-2")

@@ -267,7 +267,7 @@ def test_early_stopping_resumes_exactly(
     assert [record["step"] for record in records(run, "finished")] == [16]
 
 
-def test_what_ended_early_stays_ended_and_goes_on_without_patience(impatient_run: Path, tmp_path: Path):
+def test_a_run_that_ended_early_stays_ended_until_patience_is_lifted(impatient_run: Path, tmp_path: Path):
     run = tmp_path / "run"
     shutil.copytree(impatient_run, run)
     resume(run)

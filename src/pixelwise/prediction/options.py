@@ -21,7 +21,7 @@ class PredictOptions(Options, frozen=True, kw_only=True):
     """Options of `predict`.
 
     Attributes:
-        overlay: Also write overlays of images and masks.
+        overlay: Write overlays (the image with the class colours) beside the masks.
         alpha: Opacity of the colours in overlays, from 0 (image only) to 1 (colours only).
         palette: Colours of overlays and of masks of class ids: the data set's own (`official`), or colours that
             colour-blind people can tell apart (`cvd`).

@@ -50,7 +50,7 @@ def test_the_largest_divisor_that_runs_is_taken():
     assert largest_that_runs(12, memory_for(0)) is None
 
 
-def test_other_errors_of_a_step_are_not_taken_for_missing_memory():
+def test_other_errors_of_a_step_are_raised():
     def step(batch_size: int) -> int:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
@@ -58,7 +58,7 @@ def test_other_errors_of_a_step_are_not_taken_for_missing_memory():
         largest_that_runs(4, step)
 
 
-def test_on_the_cpu_two_small_steps_tell_what_any_batch_needs():
+def test_on_the_cpu_memory_is_extrapolated_from_two_small_steps():
     asked: list[int] = []
 
     def step(batch_size: int) -> int:
@@ -71,7 +71,7 @@ def test_on_the_cpu_two_small_steps_tell_what_any_batch_needs():
     assert set(asked) == {2, 3}
 
 
-def test_the_images_per_step_stay_the_recipes():
+def test_the_images_per_step_do_not_change():
     recipe = apply_overrides(RECIPE, ["sampling.batch_size=6", "sampling.accumulate=2"])
     chosen, message = auto_batch(recipe, (8, 8), GPU, step=memory_for(4))
     assert (chosen.sampling.batch_size, chosen.sampling.accumulate) == (4, 3)
