@@ -9,7 +9,7 @@ def test_an_observer_is_silent_until_something_is_overridden():
     SILENT.warn("W1", "x")
 
 
-def test_functions_become_an_observer_and_leave_the_options():
+def test_functions_become_an_observer_and_are_removed_from_the_options():
     said: list[object] = []
     keywords: dict[str, Any] = {"progress": lambda *counts: said.append(counts), "boundary": False}
 

@@ -56,7 +56,7 @@ def test_without_a_struct_the_rest_is_default():
     assert chosen(Shape, None, {"color": "green"}) == Shape(color="green")
 
 
-@pytest.mark.parametrize(("name", "hint"), [("side", "sides"), ("zzz", "known are sides, color")])
+@pytest.mark.parametrize(("name", "hint"), [("side", "sides"), ("zzz", "sides, color")])
 def test_an_unknown_keyword_is_named_with_the_nearest(name: str, hint: str):
     with pytest.raises(TypeError, match=f"'{name}'.*{hint}"):
         chosen(Shape, None, {name: 1})

@@ -46,13 +46,13 @@ def host(site: Path) -> Path:
     return site
 
 
-def test_our_own_are_found_without_importing_plug_ins(tmp_path: Path):
+def test_built_in_names_are_found_without_importing_plug_ins(tmp_path: Path):
     install(host(tmp_path), "acme", entry("acme"), GREEN)
     found = ask(tmp_path, "[COLOURS.find('red')(), 'acme' in sys.modules]")
     assert found == {"answer": ["ours", False], "warnings": []}
 
 
-def test_a_plug_in_is_imported_for_a_name_that_is_not_ours(tmp_path: Path):
+def test_a_plug_in_is_imported_for_a_name_that_is_not_built_in(tmp_path: Path):
     install(host(tmp_path), "acme", entry("acme"), GREEN)
     found = ask(tmp_path, "[COLOURS.find('green')(), COLOURS.module_of('green'), sorted(COLOURS), list(COLOURS.own())]")
     assert found == {"answer": ["theirs", "acme", ["green", "red"], ["red"]], "warnings": []}
@@ -66,7 +66,7 @@ def test_an_unknown_name_is_the_kinds_own_error_with_the_nearest_ones(tmp_path: 
     assert ask(tmp_path, "COLOURS.look_up('gren')")["answer"] is None
 
 
-def test_a_taken_name_is_refused_with_both_places_and_ours_stays(tmp_path: Path):
+def test_a_taken_name_is_refused_with_both_places_and_the_built_in_one_stays(tmp_path: Path):
     # Although the module of ours that has the name was not needed, and so not imported, before.
     install(host(tmp_path), "acme", entry("acme"), GREEN.replace("green", "red"))
     found = ask(tmp_path, "[list(COLOURS.all()), COLOURS['red']()]")
@@ -78,7 +78,7 @@ def test_a_taken_name_is_refused_with_both_places_and_ours_stays(tmp_path: Path)
     assert "acme 1.2" in message
 
 
-def test_a_heavy_registry_holds_names_against_ours_when_they_are_looked_up(tmp_path: Path):
+def test_a_heavy_registry_compares_names_with_built_in_ones_on_look_up(tmp_path: Path):
     install(host(tmp_path), "acme", entry("acme"), GREEN + GREEN.replace("green", "red"))
     (tmp_path / "host.py").write_text(HOST.replace('("own_colours",)', '("own_colours",), heavy=True'), "utf-8")
     question = "[COLOURS.look_up('no'), 'own_colours' in sys.modules, COLOURS.find('green')(), COLOURS.find('red')()]"
@@ -101,7 +101,7 @@ def test_of_two_plug_ins_with_one_name_the_first_keeps_it(tmp_path: Path):
     assert found["answer"][0] in ("acme", "zenith")
 
 
-def test_what_a_plug_in_registered_before_it_failed_is_taken_out_again(tmp_path: Path):
+def test_what_a_plug_in_registered_before_it_failed_is_removed(tmp_path: Path):
     install(host(tmp_path), "acme", entry("acme"), f"{GREEN}\nraise RuntimeError('half way')")
     found = ask(tmp_path, "list(COLOURS.all())")
     assert found["answer"] == ["red"]

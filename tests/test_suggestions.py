@@ -5,6 +5,6 @@ def test_the_nearest_names_come_first():
     assert did_you_mean("unett", ["unet", "unetlite", "fcn"]) == "; did you mean 'unet' or 'unetlite'?"
 
 
-def test_nothing_is_said_where_nothing_is_near():
+def test_there_is_no_suggestion_if_no_name_is_near():
     assert did_you_mean("xyz", ["unet", "fcn"]) == ""
     assert did_you_mean("xyz", []) == ""

@@ -199,7 +199,7 @@ def test_a_runtime_sends_nothing(watch: Watch, tmp_path: Path, packages: str):
     assert (found.opened, found.written) == ([], [])
 
 
-def test_who_opted_in_still_sends(watch: Watch, tmp_path: Path):
+def test_telemetry_is_sent_after_opting_in(watch: Watch, tmp_path: Path):
     if not importlib.util.find_spec("openvino"):
         pytest.skip("pip install 'pixelwise[export]'")
     choice = tmp_path / "home" / "intel" / "openvino_telemetry"
@@ -228,7 +228,7 @@ def test_only_a_yes_keeps_openvino_s_telemetry(
     assert modules.get("openvino_telemetry") is None
 
 
-def test_on_windows_the_choice_is_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_on_windows_the_choice_is_in_another_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
     modules = {name: module for name, module in sys.modules.items() if not name.startswith("openvino_telemetry")}
@@ -249,7 +249,7 @@ def test_a_package_that_the_program_uses_itself_stays(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("chosen", "kept"), [("0", "0"), ("1", "1"), ("", "1")])
-def test_variables_that_say_something_stay(monkeypatch: pytest.MonkeyPatch, chosen: str, kept: str):
+def test_variables_that_are_set_keep_their_values(monkeypatch: pytest.MonkeyPatch, chosen: str, kept: str):
     monkeypatch.setenv("ORT_DISABLE_TELEMETRY", chosen)
     monkeypatch.delenv("HF_HUB_DISABLE_TELEMETRY", raising=False)
     telemetry.switch_off()

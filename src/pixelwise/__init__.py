@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 _openmp.configure()  # before anything imports torch
 
-# Where a name is, as `module`, or `module:name` where it has another name there.
+# Where each public name is defined: `module`, or `module:name` where it has another name there.
 _HOMES = {
     "Audit": "pixelwise.datasets.auditing.audit",
     "Complexity": "pixelwise.profiling.complexity",
@@ -143,7 +143,7 @@ __all__ = [
     "write_report",
 ]
 
-# Here, because whatever is imported later may import what listens to it.
+# Before any further import, since a dependency reads these variables when it is imported.
 _switch_off()
 
 

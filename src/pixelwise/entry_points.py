@@ -1,4 +1,4 @@
-"""The entry points of installed packages, loaded so that a broken one can harm nobody."""
+"""Loading of the entry points of installed packages; a broken one is reported and does no harm."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
 
 TAKEN = "R234"
-"""Code of the error for a name that is registered a second time."""
+"""Error code for a name that is registered twice."""
 
 
 class Plugin(NamedTuple):
-    """One entry point of an installed distribution. `str(plugin)` says where it comes from.
+    """One entry point of an installed distribution; `str(plugin)` describes it with its origin.
 
     Attributes:
-        name: The entry point's name.
-        value: What it refers to: `package.module` or `package.module:attribute`.
-        package: The distribution's name, empty if its metadata is missing.
-        version: The distribution's version, empty if its metadata is missing.
-        folder: The folder the distribution is installed in.
+        name: Name of the entry point.
+        value: Object reference: `package.module` or `package.module:attribute`.
+        package: Name of the distribution, empty if its metadata is missing.
+        version: Version of the distribution, empty if its metadata is missing.
+        folder: Folder the distribution is installed in.
     """
 
     name: str
@@ -44,12 +44,12 @@ class Plugin(NamedTuple):
 
     @property
     def removal(self) -> str:
-        """What to do about a plug-in that is wrong."""
+        """Help for a faulty plug-in: how to update, repair or remove it."""
         return f"update it, or remove it: pip uninstall {self.package}" if self.package else "repair or remove it"
 
 
 class Loaded(NamedTuple):
-    """A plug-in and the object that its entry point refers to: a module, or an attribute of one."""
+    """A plug-in and the object its entry point refers to: a module or one of its attributes."""
 
     plugin: Plugin
     value: Any
@@ -58,7 +58,7 @@ class Loaded(NamedTuple):
 current: Plugin | None = None
 """The plug-in whose module is being imported."""
 undo: list[Callable[[Plugin], None]] = []
-"""Called with a plug-in that failed, to take out what it registered before."""
+"""Functions called with a plug-in whose import failed, to remove what it had registered until then."""
 
 
 @cache
@@ -66,24 +66,25 @@ def load_plugins(group: str) -> tuple[Loaded, ...]:
     """Import everything that installed packages register under `group`, once per process.
 
     Args:
-        group: An entry point group, such as `pixelwise.recipes`.
+        group: Entry point group, such as `pixelwise.recipes`.
 
     Returns:
-        What could be imported, in the order of `sys.path`. Each entry point that could not is a warning (W240).
+        The plug-ins that could be imported, in the order of `sys.path`. Each of the others is reported as a warning:
+        W241 if a name it registers is taken, else W240.
     """
     global current
     loaded = []
-    for plugin, point in _found(group):
+    for plugin, point in _plugins_of(group):
         current = plugin
         try:
             loaded.append(Loaded(plugin, point.load()))
-        except (Exception, SystemExit) as error:  # whatever a stranger's module does when it is imported
+        except (Exception, SystemExit) as error:  # importing third-party code can raise anything
             for take_out in undo:
                 take_out(plugin)
             if isinstance(error, PixelwiseError) and error.code == TAKEN:
                 warn("W241", f"{plugin} is not used: {error.message}", plugin.removal)
             else:
-                refuse(plugin, f"cannot be imported: {_said(error)}")
+                refuse(plugin, f"cannot be imported: {_one_line(error)}")
         finally:
             current = None
     return tuple(loaded)
@@ -94,18 +95,18 @@ def refuse(plugin: Plugin, reason: str) -> None:
 
     Args:
         plugin: The plug-in.
-        reason: Completes the sentence "entry point ... of ...".
+        reason: Predicate of the sentence that begins with "entry point ... of ...", such as `cannot be imported`.
     """
     warn("W240", f"{plugin} {reason}; it is not used", plugin.removal)
 
 
 def warn(code: str, message: str, help: str) -> None:
-    """Show a warning with a code; the command line prints it like an error."""
-    # The place that counts is in the message, and no line of the caller's.
+    """Issue a warning with a code; the command line prints it like an error."""
+    # The message itself names the place that matters, so the caller's line is irrelevant.
     warnings.warn(PixelwiseWarning(code, message, help), stacklevel=2)
 
 
-def _found(group: str) -> Iterator[tuple[Plugin, EntryPoint]]:
+def _plugins_of(group: str) -> Iterator[tuple[Plugin, EntryPoint]]:
     seen = set()
     for distribution, text in _distributions():
         if group not in text:
@@ -113,13 +114,13 @@ def _found(group: str) -> Iterator[tuple[Plugin, EntryPoint]]:
         package, version, folder = _identity(distribution)
         key = package.lower().replace("-", "_").replace(".", "_") or folder
         if key in seen:
-            continue  # hidden by the one before on `sys.path`, as for Python
+            continue  # shadowed by an earlier entry of `sys.path`, as in Python's imports
         seen.add(key)
         try:
             points = list(distribution.entry_points.select(group=group))
-        except Exception as error:  # the parser's own errors differ between versions of Python
+        except Exception as error:  # the parser raises other errors in other versions of Python
             plugin = Plugin(group, "entry_points.txt", package, version, folder)
-            refuse(plugin, f"cannot be read: {_said(error)}")
+            refuse(plugin, f"cannot be read: {_one_line(error)}")
             continue
         for point in points:
             yield Plugin(point.name, point.value, package, version, folder), point
@@ -127,17 +128,17 @@ def _found(group: str) -> Iterator[tuple[Plugin, EntryPoint]]:
 
 @cache
 def _distributions() -> tuple[tuple[Distribution, str], ...]:
-    """Every installed distribution that has a group of entry points of ours, with its `entry_points.txt`."""
-    # Importing it takes 15 ms, which only those pay who look for plug-ins.
+    """Every installed distribution with an entry point group of Pixelwise, and the text of its `entry_points.txt`."""
+    # Imported here because it takes 15 ms, which only a search for plug-ins should cost.
     from importlib.metadata import distributions
 
     found = []
-    # Not `entry_points(group=...)`: one file that cannot be parsed would hide those of all packages.
+    # Not `entry_points(group=...)`: one file that cannot be parsed would hide the entry points of all packages.
     for distribution in distributions():
         try:
             text = distribution.read_text("entry_points.txt") or ""
         except UnicodeDecodeError:
-            continue  # no installer wrote that, and no loader reads it
+            continue  # no installer writes such a file, and no loader reads it
         if "pixelwise." in text:
             found.append((distribution, text))
     return tuple(found)
@@ -148,11 +149,11 @@ def _identity(distribution: Distribution) -> tuple[str, str, str]:
     folder = str(distribution.locate_file(""))
     try:
         return distribution.metadata["Name"] or "", distribution.metadata["Version"] or "", folder
-    except Exception:  # a folder without METADATA raises another error in each version of Python
+    except Exception:  # a folder without METADATA raises different errors in different versions of Python
         return "", "", folder
 
 
-def _said(error: BaseException) -> str:
-    """An error of foreign code in one line."""
+def _one_line(error: BaseException) -> str:
+    """Type and message of an error of third-party code, in one line."""
     reason = " ".join(str(error).split())
     return f"{type(error).__name__}: {reason}" if reason else type(error).__name__

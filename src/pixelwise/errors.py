@@ -1,4 +1,4 @@
-"""Every exception a user can see.
+"""The exceptions and warnings a user can see.
 
 ::
 
@@ -6,14 +6,14 @@
     ├── RecipeError        R...  exit 2   a recipe, an override or a command line is wrong
     ├── DataError          D...  exit 3   the user's images or masks are wrong
     ├── CheckpointError    K...  exit 4   weights or a checkpoint cannot be used
-    ├── DivergedError      T...  exit 5   training produced non-finite values again and again
-    ├── ResourceError      S...  exit 6   disk or memory is not enough
-    ├── RunLockedError     L...  exit 7   another process works in the run folder
-    └── StoppedError       I...  exit 75 or 130   asked to stop before the end; a run can be resumed
+    ├── DivergedError      T...  exit 5   training produced non-finite values several times in a row
+    ├── ResourceError      S...  exit 6   not enough disk space or memory
+    ├── RunLockedError     L...  exit 7   another process is using the run folder
+    └── StoppedError       I...  exit 75 or 130   stopped on request before the end; a run can be resumed
 
-`PixelwiseWarning` is for what is wrong outside the work that was asked for, such as a broken plug-in.
+`PixelwiseWarning` reports faults outside the requested work, such as a broken plug-in.
 
-Every code is explained in `docs/errors.md`. A message says where, what was found against what was
+Every code is explained in `docs/errors.md`. A message says where the fault is and what was found against what was
 expected; `help` says what to do.
 """
 
@@ -21,12 +21,12 @@ from __future__ import annotations
 
 
 class PixelwiseError(ValueError):
-    """Base of all errors that are the user's to solve.
+    """Base class of all errors that the user can resolve.
 
     Args:
-        code: Stable identifier such as `D202`; `docs/errors.md` explains each.
-        message: Where, and what was found against what was expected; one or two sentences.
-        help: What to do about it; one sentence or a command.
+        code: Stable identifier such as `D202`, explained in `docs/errors.md`.
+        message: One or two sentences: the place, and what was found against what was expected.
+        help: The way out: one sentence or a command.
     """
 
     exit_code = 1
@@ -38,8 +38,7 @@ class PixelwiseError(ValueError):
         self.help = help
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
-        # The default would call the class with `args`, the message alone, when a worker process
-        # hands the error over.
+        # Unpickling an error from a worker process would by default call the class with `args`, the message alone.
         return type(self), (self.code, self.message, self.help)
 
     def __str__(self) -> str:
@@ -49,12 +48,12 @@ class PixelwiseError(ValueError):
 
 
 class PixelwiseWarning(UserWarning):
-    """Something is not as it should be, and the work goes on without it.
+    """Something is wrong, and the work goes on without it.
 
     Args:
-        code: Stable identifier such as `W240`; `docs/errors.md` explains each.
-        message: Where, and what was found; one or two sentences.
-        help: What to do about it; one sentence or a command.
+        code: Stable identifier such as `W240`, explained in `docs/errors.md`.
+        message: One or two sentences: the place, and what was found.
+        help: The way out: one sentence or a command.
     """
 
     def __init__(self, code: str, message: str, help: str = "") -> None:
@@ -76,7 +75,7 @@ class RecipeError(PixelwiseError):
 
 
 class DataError(PixelwiseError):
-    """The user's images or masks are wrong, not our code."""
+    """The user's images or masks are wrong."""
 
     exit_code = 3
 
@@ -94,21 +93,21 @@ class DivergedError(PixelwiseError):
 
 
 class ResourceError(PixelwiseError):
-    """Disk or memory is not enough."""
+    """There is not enough disk space or memory."""
 
     exit_code = 6
 
 
 class RunLockedError(PixelwiseError):
-    """Another process works in the run folder."""
+    """Another process is using the run folder."""
 
     exit_code = 7
 
 
 class StoppedError(PixelwiseError):
-    """Somebody asked the work to stop before its end; a run has saved its state and can be resumed.
+    """The work was stopped on request before its end; a training run has saved its state and can be resumed.
 
-    `exit_code` is 75 (EX_TEMPFAIL, what batch schedulers requeue) or 130 for Ctrl-C.
+    `exit_code` is 75 (EX_TEMPFAIL, which makes batch schedulers requeue a job), or 130 after Ctrl-C.
     """
 
     def __init__(self, code: str, message: str, help: str = "", exit_code: int = 75) -> None:

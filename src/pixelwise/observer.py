@@ -1,7 +1,7 @@
-"""Watching work that takes a while: one kind of observer for every function of the public API.
+"""Observers of long-running work: one interface for every function of the public API.
 
 A function calls `phase` when a piece of work begins, `progress` while it goes on, `step` after every training step, and
-`warn` when something is not as it should be. `Observer` itself is silent, so it is the default everywhere; displays for
+`warn` when something is wrong. `Observer` itself does nothing, so it is the default everywhere; displays for
 terminals, pipes and notebooks are in `pixelwise.reports.displays`.
 """
 
@@ -14,19 +14,19 @@ import msgspec
 
 
 class TrainingStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a training run is after a step.
+    """State of a training run after a step.
 
     Attributes:
-        step: Steps done.
-        steps: Steps in all.
+        step: Number of steps done.
+        steps: Total number of steps.
         epoch: The current epoch, from 1.
-        epochs: Epochs in all.
-        loss: Loss of a recent step, since losses are brought from the device a few dozen at a time; None before that.
+        epochs: Total number of epochs.
+        loss: Loss of a recent step, since losses are copied from the device a few dozen at a time; None before that.
         lr: Learning rate of this step.
-        images_per_second: Training speed over recent steps, evaluations left out; None before there is one.
-        data_wait_share: Share of the time of these steps that was spent waiting for the data, 0..1.
-        miou: Of the newest evaluation, 0..1; None before the first one.
-        best_miou: Of the best evaluation, 0..1; None before the first one.
+        images_per_second: Training speed over recent steps, without evaluations; None until it is known.
+        data_wait_share: Share of the time of these steps that was spent waiting for data, 0..1.
+        miou: Mean IoU of the latest evaluation, 0..1; None before the first one.
+        best_miou: Mean IoU of the best evaluation, 0..1; None before the first one.
     """
 
     step: int
@@ -42,36 +42,39 @@ class TrainingStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Observer:
-    """Told what goes on, and silent: override what you want to see. Nothing an observer does changes the work."""
+    """Receives the events of a piece of work and ignores them; override the methods of interest.
+
+    Nothing an observer does changes the result of the work.
+    """
 
     def phase(self, name: str, unit: str = "") -> None:
-        """A piece of work begins, such as `looking at the data`; the one before it is over.
+        """A piece of work begins, such as `looking at the data`; the previous one is over.
 
         Args:
-            name: The work, in a few words.
-            unit: `bytes` if progress will count bytes, which displays show as MB and GB; else it counts things.
+            name: Name of the work, in a few words.
+            unit: `bytes` if progress counts bytes, which displays show as MB and GB; empty if it counts items.
         """
 
     def progress(self, done: int, total: int | None) -> None:
-        """`done` of `total` images, bytes or layers of the current phase are finished; None: nobody knows how many."""
+        """`done` of `total` images, bytes or layers of the current phase are finished; None: the total is unknown."""
 
     def step(self, status: TrainingStatus) -> None:
         """A training step is finished."""
 
     def warn(self, code: str, message: str) -> None:
-        """Something is not as it should be, and the work goes on; `code` is explained in docs/errors.md."""
+        """Something is wrong, and the work goes on; `code` is explained in docs/errors.md."""
 
 
 SILENT = Observer()
-"""The default of every `observer` parameter."""
+"""Default of every `observer` parameter."""
 
 
 class Callbacks(Observer):
-    """Hands on what goes on to plain functions.
+    """Observer that passes progress and warnings to plain functions.
 
     Args:
-        progress: Called as `Observer.progress`.
-        warn: Called as `Observer.warn`.
+        progress: Called with the number of finished items and their total.
+        warn: Called with the code and the message of a warning.
     """
 
     def __init__(
@@ -80,7 +83,7 @@ class Callbacks(Observer):
         self._progress, self._warn = progress, warn
 
     def progress(self, done: int, total: int | None) -> None:
-        """Call the function for progress, which does not hear of work of unknown length."""
+        """Call the function for progress, unless the total is unknown."""
         if self._progress is not None and total is not None:
             self._progress(done, total)
 
@@ -91,14 +94,14 @@ class Callbacks(Observer):
 
 
 def observing(observer: Observer, keywords: dict[str, Any]) -> Observer:
-    """The observer of a call whose further keywords may be `progress` and `warn`, functions that came before observers.
+    """The observer of a call that may also pass functions as `progress` and `warn`, the interface before observers.
 
     Args:
         observer: The observer of the call.
-        keywords: Loses these two, so that what is left are options.
+        keywords: Further keywords of the call; the two functions are removed, so that only options remain.
 
     Returns:
-        `observer`, or a `Callbacks` where one of the two was given.
+        A `Callbacks` where one of the two functions was given, else `observer`.
     """
     found = {name: keywords.pop(name) for name in ("progress", "warn") if name in keywords}
     return Callbacks(**found) if any(function is not None for function in found.values()) else observer

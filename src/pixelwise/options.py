@@ -1,7 +1,7 @@
 """Options of the public functions: a frozen struct per verb, declared once for Python and for the command line.
 
-A field's text in the class's `Attributes:` section is also what `--help` prints of it, its default is that of the
-option, and its bounds (`Annotated[int, Meta(ge=1)]`, `Literal[...]`) are checked here for both.
+`--help` prints the text of a field from the class's `Attributes:` section; the field's default is that of the
+command-line option, and its bounds (`Annotated[int, Meta(ge=1)]`, `Literal[...]`) are checked here for both.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pixelwise.errors import RecipeError
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of the options of a verb.
+    """Base class of the options of a verb.
 
     Raises:
-        RecipeError: R260, a value is outside its bounds or not one of its choices.
+        RecipeError: R260, a value is outside its bounds or not among its choices.
     """
 
     def __post_init__(self) -> None:
@@ -31,13 +31,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """What a field may be.
+    """Values that a field accepts.
 
     Attributes:
-        least: Smallest value; None: no bound.
-        most: Largest value; None: no bound.
-        choices: The only values; empty: any.
-        each: Whether the field holds several values, each of which is meant.
+        least: Smallest accepted value; None for no bound.
+        most: Largest accepted value; None for no bound.
+        choices: The accepted values; empty if any value is.
+        each: Whether the field holds several values, to each of which the bounds apply.
     """
 
     least: float | None = None
@@ -46,7 +46,7 @@ class Bounds(msgspec.Struct, frozen=True):
     each: bool = False
 
     def violated_by(self, value: Any) -> str | None:
-        """What was expected instead of `value`; None where it is allowed."""
+        """What is expected instead of `value`; None if it is accepted."""
         for one in value if self.each else (value,):
             if self.choices and one not in self.choices:
                 return f"one of {', '.join(map(str, self.choices))}"
@@ -63,7 +63,7 @@ class Bounds(msgspec.Struct, frozen=True):
 
 @cache
 def constraints(options: type[Options]) -> dict[str, Bounds]:
-    """The bounds of every field that has any."""
+    """Field name -> bounds, for every field that has any."""
     found = {}
     for name, hint in typing.get_type_hints(options, include_extras=True).items():
         if (bounds := _bounds(hint)) != Bounds():
@@ -97,27 +97,27 @@ def chosen(kind: type[AnyOptions], options: AnyOptions | None, changes: dict[str
     """The options of a call: a struct, single fields by keyword, or both, in which case the keywords win.
 
     Args:
-        kind: The verb's options.
-        options: As given; None: the defaults.
+        kind: Options class of the verb.
+        options: Options as given by the caller; None for the defaults.
         changes: Keywords of the call.
 
     Raises:
-        TypeError: `changes` names no field of `kind`; the message names the nearest one.
-        RecipeError: R260, as `Options`.
+        TypeError: `changes` names a field that `kind` lacks; the message suggests the nearest one.
+        RecipeError: R260, a value is outside its bounds or not among its choices.
     """
     unknown = [name for name in changes if name not in kind.__struct_fields__]
     if unknown:
         import difflib
 
         near = difflib.get_close_matches(unknown[0], kind.__struct_fields__, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(kind.__struct_fields__)}"
+        hint = f"; did you mean {near[0]!r}?" if near else f"; expected one of {', '.join(kind.__struct_fields__)}"
         raise TypeError(f"unexpected keyword argument {unknown[0]!r}{hint}")
     return kind(**changes) if options is None else msgspec.structs.replace(options, **changes)
 
 
 @cache
 def field_texts(options: type[Options]) -> dict[str, str]:
-    """What the `Attributes:` section of the class (and of the classes it extends) says of each field, in one line."""
+    """Field name -> its text in the `Attributes:` section of the class or of a base class, joined into one line."""
     texts: dict[str, str] = {}
     for base in reversed(options.__mro__):
         lines = inspect.cleandoc(base.__doc__ or "").partition("Attributes:\n")[2].splitlines()

@@ -1,13 +1,13 @@
-"""What can be extended: registries by name, filled by our own modules and by those of other packages alike.
+"""Registries of everything that can be extended, filled by built-in modules and by plug-ins of other packages alike.
 
-A package of kinds (model families, encoders, formats, loss terms, ...) owns one `Registry`:
+Every package of interchangeable parts (model families, encoders, formats, loss terms, ...) owns one `Registry`:
 
     TERMS: Registry[Term] = Registry("loss term", LossError, "R299", built_in=("pixelwise.losses",))
 
-Every module that defines one registers it when it is imported, ours and a stranger's by the same call, and whoever
-needs one by its name asks `TERMS.find(name)`. That imports our own modules first, then, if the name is still unknown,
-the modules that installed packages name under the entry point group `pixelwise.plugins`. A package that is wrong is
-named in a `PixelwiseWarning`, and everything else works on without it.
+A module registers what it defines when it is imported; built-in modules and plug-ins use the same call.
+`TERMS.find(name)` looks a part up by its name. It imports the built-in modules first and then, if the name is still
+unknown, the modules that installed packages list under the entry point group `pixelwise.plugins`. A broken package is
+named in a `PixelwiseWarning`, and everything else works without it.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from pixelwise.errors import PixelwiseError, RecipeError
 from pixelwise.suggestions import did_you_mean
 
 GROUP = "pixelwise.plugins"
-"""Entry point group of modules that register something when they are imported."""
+"""Entry point group of the modules that register something when they are imported."""
 
-_RENAME = "choose another name; the package's own in front of it is always free"
+_RENAME = "choose another name; one that begins with the name of your package is always free"
 
 Value = TypeVar("Value")
 _loading = threading.RLock()
 
 
 class _Place(NamedTuple):
-    """Where something was registered: the module, and the plug-in that it was imported for, if any."""
+    """The module that registered something, and the plug-in for which that module was imported, if any."""
 
     module: str
     plugin: entry_points.Plugin | None
@@ -47,16 +47,19 @@ _registries: list[Registry[Any]] = []
 
 
 class Registry(dict[str, Value], Generic[Value]):
-    """Name -> one thing of a kind. As a dict it holds what has been registered so far; `find` and `all` look further.
+    """Name -> value, for the values of one kind.
+
+    As a dict it holds what has been registered so far; `find` and `all` also import what has not been imported yet.
 
     Args:
-        kind: What one of them is called in messages, such as `loss term`.
+        kind: Name of the kind in messages, such as `loss term`.
         error: Class of the error for an unknown name, a `PixelwiseError`.
-        code: Its code, explained in docs/errors.md.
-        built_in: Our own modules, or packages all of whose modules, register some; imported when a name is looked for.
-        help: The way out of an unknown name; left out, the known names are listed.
-        heavy: Whether importing ours loads torch. Then a stranger's name is held against ours only when it is looked
-            up, and loses with a warning (W241); otherwise it is refused at once.
+        code: Code of that error, explained in docs/errors.md.
+        built_in: Built-in modules that register values, or packages of such modules; imported when a name is looked up.
+        help: Help of the error for an unknown name; left out, it lists the known names.
+        heavy: Whether importing the built-in modules loads torch. If so, a plug-in's name is compared with the built-in
+            ones only when it is looked up, and the built-in one wins with a warning (W241); otherwise a name that is
+            taken is refused at once.
     """
 
     def __init__(
@@ -82,24 +85,24 @@ class Registry(dict[str, Value], Generic[Value]):
         entry_points.undo.append(self.discard_all_of)
 
     def add(self, name: str, value: Value) -> Value:
-        """Register something; the module that calls, directly or through a decorator, is where it comes from.
+        """Register a value; its origin is the module that calls this, directly or through a decorator.
 
-        A class or function that is defined again by the same module, as a notebook's cell does, replaces the former.
+        A class or function that the same module defines again, as re-running a notebook cell does, replaces the former.
 
         Args:
-            name: Its name, as recipes and the command line say it.
-            value: The thing itself.
+            name: Name of the value in recipes and on the command line.
+            value: What is registered, often a class or a function.
 
         Returns:
             `value`.
 
         Raises:
-            RecipeError: R234, the name is taken; both places are named.
+            RecipeError: R234, the name is taken; the message names both modules.
         """
         place = _place(self._caller())
         own = self._is_own(place.module)
         if not own and not self._heavy:
-            self._import_built_in()  # a name of ours is taken, whether or not its module has been needed yet
+            self._import_built_in()  # built-in names are taken even if their modules have not been needed yet
         before = self._places.get(name)
         if name in self and not (before is not None and _defined_again(before, self[name], place, value)):
             if before is None or not own or self._is_own(before.module):
@@ -109,14 +112,14 @@ class Registry(dict[str, Value], Generic[Value]):
                     _RENAME,
                 )
             entry_points.warn(
-                "W241", f"the {self.kind} '{name}' of {before} is not used: {place} has that name", _RENAME
+                "W241", f"the {self.kind} '{name}' of {before} is not used: {place} has the same name", _RENAME
             )
         self[name] = value
         self._places[name] = place
         return value
 
     def look_up(self, name: str) -> Value | None:
-        """What has that name: ours, else a plug-in's, which are then imported; None where there is none."""
+        """The value of that name, or None; plug-ins are imported only if it is not a built-in name."""
         if name not in self or self._heavy:
             self._import_built_in(name)
         if name not in self:
@@ -124,14 +127,14 @@ class Registry(dict[str, Value], Generic[Value]):
         return self.get(name)
 
     def find(self, name: str, where: str = "") -> Value:
-        """What has that name: ours, else a plug-in's, which are then imported.
+        """The value of that name; plug-ins are imported only if it is not a built-in name.
 
         Args:
-            name: As it was registered.
-            where: Begins the message of the error, such as `recipe.toml: model.family: `.
+            name: Name under which the value was registered.
+            where: Beginning of the error message, such as `recipe.toml: model.family: `.
 
         Raises:
-            PixelwiseError: The registry's own error, with the nearest names: nothing has that name.
+            PixelwiseError: The registry's own error, with the nearest names: the name is unknown.
         """
         found = self.look_up(name)
         if found is None:
@@ -141,46 +144,46 @@ class Registry(dict[str, Value], Generic[Value]):
     def unknown(self, name: str, where: str = "") -> PixelwiseError:
         """The error for a name that `look_up` does not know."""
         message = f"{where}no {self.kind} is named '{name}'{did_you_mean(name, self)}"
-        known = f"known are {', '.join(sorted(self))}" if self else "there are none"
+        known = f"choose one of {', '.join(sorted(self))}" if self else "none is registered"
         return self._error(
-            self._code, message, self._help or f"{known}; one of another package needs that package installed"
+            self._code, message, self._help or f"{known}; one from another package needs that package installed"
         )
 
     def own(self) -> dict[str, Value]:
-        """Ours alone, in the order of the modules that register them, whichever was needed first."""
+        """The built-in values alone, always in the order of the modules that register them."""
         self._import_built_in()
         names = [name for name in self if self._is_own(self.module_of(name))]
         places = {module: place for place, module in enumerate(self._modules or ())}
         return {name: self[name] for name in sorted(names, key=lambda name: places.get(self.module_of(name), -1))}
 
     def all(self) -> dict[str, Value]:
-        """Ours, as `own` has them, then those of others, among them every plug-in's, which are then imported."""
+        """The built-in values in the order of `own`, then all others; every plug-in is imported."""
         own = self.own()
         import_plugins()
         return {**own, **self}
 
     def module_of(self, name: str) -> str:
-        """Name of the module that registered it; empty if nobody did by `add`."""
+        """Name of the module that registered the value; empty if it was not registered with `add`."""
         place = self._places.get(name)
         return place.module if place else ""
 
     def discard(self, name: str) -> None:
-        """Take something out again, as a test does with what it registered."""
+        """Remove a value, as tests do with what they registered."""
         self.pop(name, None)
         self._places.pop(name, None)
 
     def discard_all_of(self, plugin: entry_points.Plugin) -> None:
-        """Take out what a plug-in registered before its import failed."""
+        """Remove everything a plug-in registered before its import failed."""
         for name in [name for name, place in self._places.items() if place.plugin == plugin]:
             self.discard(name)
 
     def packages(self) -> Iterator[tuple[str, str]]:
-        """Name and version of the distribution behind everything that is not ours; see `packages_in_use`."""
+        """Name and version of the distribution of every value that is not built in; see `packages_in_use`."""
         for name in self._places:
             yield from self.packages_of(name)
 
     def packages_of(self, name: str) -> tuple[tuple[str, str], ...]:
-        """Name and version of the distribution that registered something: one, or none for ours and for a script's."""
+        """Name and version of the distribution that registered the value; empty for a built-in or a script's one."""
         place = self._places.get(name)
         if place is None or self._is_own(place.module):
             return ()
@@ -192,7 +195,7 @@ class Registry(dict[str, Value], Generic[Value]):
         return module == self._home or any(module == own or module.startswith(f"{own}.") for own in self._built_in)
 
     def _caller(self) -> str:
-        """The module nearest in the stack that is neither this one nor the registry's own, if there is one."""
+        """The nearest module in the call stack other than this one and the registry's own, which is the fallback."""
         frame = sys._getframe(2)
         while frame is not None:
             module = frame.f_globals.get("__name__", "")
@@ -202,11 +205,11 @@ class Registry(dict[str, Value], Generic[Value]):
         return self._home
 
     def _import_built_in(self, until: str | None = None) -> None:
-        """Import our own modules that register something, one by one, as far as the one that registers `until`."""
+        """Import the built-in modules one by one, stopping after the one that registers `until`."""
         if self._modules is None:
             self._modules = [module for name in self._built_in for module in _modules_of(name)]
             self._pending = list(self._modules)
-        if until is not None:  # most often the module's name has a word in common with it
+        if until is not None:  # the module's name usually shares a word with it
             words = set(until.replace("-", "_").split("_"))
             self._pending.sort(key=lambda module: -len(words & set(module.rpartition(".")[2].split("_"))))
         while self._pending and not (until in self and self._is_own(self.module_of(until or ""))):
@@ -216,21 +219,21 @@ class Registry(dict[str, Value], Generic[Value]):
 def import_plugins() -> None:
     """Import what installed packages register under `pixelwise.plugins`, once per process."""
     with _loading:
-        # A plug-in that looks for a name while it is imported does not wait for itself.
+        # A plug-in that looks up a name while it is being imported must not wait for itself.
         if entry_points.current is None:
             entry_points.load_plugins(GROUP)
 
 
 def packages_in_use() -> dict[str, str]:
-    """Name -> version of the distributions that registered anything in this process: what a run has to name.
+    """Name -> version of the distributions that registered anything in this process, which a run has to record.
 
-    A module that no distribution brought, such as a script, is not among them.
+    A module that belongs to no distribution, such as a script, is not included.
     """
     return dict(sorted({package for registry in _registries for package in registry.packages()}))
 
 
 def missing_packages(packages: Mapping[str, str]) -> list[str]:
-    """Those of a run's `packages_in_use` that are not installed here, as `pip install` takes them (`acme==1.2`)."""
+    """Requirements for `pip install` (`acme==1.2`): those of a run's `packages_in_use` that are not installed here."""
     from importlib.metadata import PackageNotFoundError, version
 
     missing = []
@@ -243,14 +246,14 @@ def missing_packages(packages: Mapping[str, str]) -> list[str]:
 
 
 def _place(module: str) -> _Place:
-    """Where a module is from; one that another plug-in's module imports is not that plug-in's."""
+    """Origin of a module; the plug-in being imported is named only if the module belongs to its package."""
     plugin = entry_points.current
     mine = plugin is not None and plugin.value.partition(":")[0].partition(".")[0] == module.partition(".")[0]
     return _Place(module, plugin if mine else None)
 
 
 def _modules_of(name: str) -> list[str]:
-    """A module, or the modules of a package and of its folders, in the order of the alphabet."""
+    """The module itself, or all public modules below a package, in alphabetical order."""
     module = importlib.import_module(name)
     if not hasattr(module, "__path__"):
         return [name]
@@ -259,14 +262,14 @@ def _modules_of(name: str) -> list[str]:
 
 
 def _defined_again(before: _Place, old: Any, place: _Place, new: Any) -> bool:
-    """Whether a module registers a class or function of the same name again, as on being reloaded."""
+    """Whether a module registers a class or function of the same name again, as when it is reloaded."""
     same = getattr(old, "__qualname__", old), getattr(new, "__qualname__", new)
     return before.module == place.module and (same[0] == same[1] or place.module == "__main__")
 
 
 @cache
 def _distributions_of(module: str) -> tuple[tuple[str, str], ...]:
-    """Names and versions of the distributions that a module belongs to: one, or none."""
+    """Names and versions of the distributions that provide the module's top-level package; usually one or none."""
     from importlib.metadata import packages_distributions, version
 
     names = packages_distributions().get(module.partition(".")[0], [])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`"; did you mean 'a' or 'b'?"` for the nearest known names, or an empty string."""
-    import difflib  # only mistakes pay for it
+    import difflib  # imported only after a mistake
 
     nearest = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
     if not nearest:

@@ -1,9 +1,9 @@
-"""Usage statistics that dependencies send unless they are told otherwise: off, unless the user chose to send them.
+"""Telemetry of dependencies, switched off unless the user opted in.
 
 ONNX Runtime (1.29 and later, on Linux and macOS) reports the machine, every session and the model's hashes to
 Microsoft from native code, under an identifier that it keeps in the user's cache folder. `import openvino`,
 `openvino.convert_model` and `nncf.quantize` report to Google Analytics from child processes, under an identifier in
-`~/intel`. huggingface_hub tells with each download which program makes it. Pixelwise itself sends nothing.
+`~/intel`. huggingface_hub names the calling program in every download request. Pixelwise itself sends nothing.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ _OPENVINO = "openvino_telemetry"
 
 
 def switch_off() -> None:
-    """Switch off what listens to the environment, for this process and its children; needed before they are imported.
+    """Set the environment variables that disable telemetry, for this process and its children.
 
-    A variable that says something already stays as it is.
+    Dependencies read them when they are imported, so call this first. A variable that is already set, and not empty,
+    keeps its value.
     """
     for name, value in _OFF.items():
         if not os.environ.get(name):
@@ -29,20 +30,20 @@ def switch_off() -> None:
 
 
 def switch_off_openvino() -> None:
-    """Let OpenVINO and NNCF take their telemetry package for not installed; needed before their first import.
+    """Make OpenVINO and NNCF believe that their telemetry package is not installed; call it before their first import.
 
-    They know no other switch that is neither a file in the home folder nor the claim to run in CI (NNCF's own
-    `NNCF_CI` comes after the identifier was written and says nothing to OpenVINO). Nothing changes where the user
-    opted in (`opt_in_out --opt_in`), or where the program has imported one of the packages itself.
+    Their only other switches are a file in the home folder and the claim to run in CI (NNCF's own `NNCF_CI` takes
+    effect only after the identifier was written, and not in OpenVINO). Nothing changes where the user opted in
+    (`opt_in_out --opt_in`), or where the program has already imported the telemetry package itself.
     """
     if _OPENVINO not in sys.modules and not _opted_in():
-        # What Python asks for in order to raise ModuleNotFoundError; both packages have a stub for that case.
+        # A None here makes the import raise ModuleNotFoundError; both packages have a stub for that case.
         modules: dict[str, ModuleType | None] = sys.modules  # pyright: ignore[reportAssignmentType]
         modules[_OPENVINO] = None
 
 
 def _opted_in() -> bool:
-    """Whether the file in which `opt_in_out` notes the user's choice says yes."""
+    """Whether the file in which `opt_in_out` records the user's choice says yes."""
     try:
         return (intel_folder() / _OPENVINO).read_text("ascii").strip() == "1"
     except (OSError, KeyError, RuntimeError, UnicodeDecodeError):

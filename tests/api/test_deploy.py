@@ -36,7 +36,7 @@ def test_the_card_is_written_whether_its_budget_holds_or_not(tiny_run: Path, tmp
     assert {"reading the run", "writing torch-export", "scoring torch.export"} <= set(observer.phases)
 
 
-def test_options_that_are_none_of_it_are_refused(tiny_run: Path, tmp_path: Path) -> None:
+def test_unknown_options_are_refused(tiny_run: Path, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="'targets'"):
         pixelwise.deploy(tiny_run, tmp_path / "card", target="onnx")
     with pytest.raises(RecipeError) as caught:

@@ -14,7 +14,9 @@ from pixelwise.models import build_model
 @pytest.fixture
 def run(tiny_run: Path, tmp_path: Path) -> Path:
     """A finished run without scores and report that may be written into."""
-    return Path(shutil.copytree(tiny_run, tmp_path / "run", ignore=shutil.ignore_patterns("evaluations", "report.html")))
+    return Path(
+        shutil.copytree(tiny_run, tmp_path / "run", ignore=shutil.ignore_patterns("evaluations", "report.html"))
+    )
 
 
 def test_the_report_of_a_run_shows_its_new_score(run: Path):
@@ -39,7 +41,7 @@ def test_options_are_a_struct_or_keywords_and_keywords_win(run: Path):
         pixelwise.evaluate(run, boundry=False)
 
 
-def test_an_observer_or_the_functions_of_before_are_told(run: Path):
+def test_an_observer_or_progress_functions_are_called(run: Path):
     seen: list[tuple[int, int]] = []
     told: list[tuple[str, int, int | None]] = []
     pixelwise.evaluate(run, progress=lambda done, total: seen.append((done, total)))
@@ -54,6 +56,6 @@ def test_a_model_in_memory_writes_nothing(tiny_data: Path, tmp_path: Path, monke
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_protocols_are_a_mistake(run: Path):
-    with pytest.raises(ValueError, match="empty"):
+def test_an_empty_list_of_protocols_is_refused(run: Path):
+    with pytest.raises(ValueError, match="protocols"):
         pixelwise.evaluate(run, protocol=[])

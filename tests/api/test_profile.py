@@ -12,7 +12,7 @@ from pixelwise.profiling.options import ProfileOptions
 from pixelwise.profiling.training import TrainingProfile
 
 
-def test_one_image_is_measured_unless_more_is_asked_for() -> None:
+def test_by_default_one_image_is_measured() -> None:
     found = pixelwise.profile("town-demo", size=(32, 48), steps=2, threads=(1,))
     assert isinstance(found, ForwardProfile)
     assert (found.complexity.height, found.complexity.width, found.runs, found.threads) == (32, 48, 2, 1)
@@ -35,7 +35,7 @@ def test_runtimes_are_measured_in_turns() -> None:
     assert found.model == "town-demo"
 
 
-def test_what_cannot_be_drawn_or_does_not_go_together_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+def test_contradictory_options_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
     for options, code in (
         ({"train": True, "output": tmp_path / "profile.txt"}, "R217"),
         ({"output": tmp_path / "profile.png"}, "R251"),

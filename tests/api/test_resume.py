@@ -7,7 +7,7 @@ from pixelwise.records.evaluations import find_result
 from pixelwise.records.log import FinishedRecord, read_log
 
 
-def test_a_run_that_goes_on_is_scored_again(tiny_run: Path, tmp_path: Path):
+def test_a_resumed_run_is_scored_again(tiny_run: Path, tmp_path: Path):
     run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
     assert pixelwise.resume(run, overrides=["schedule.iterations=18"]) == run
     assert [record.step for record in read_log(run).of(FinishedRecord)] == [16, 18]

@@ -205,20 +205,25 @@ def test_an_unreadable_image_ends_the_evaluation_with_its_name(tmp_path):
 
 
 def test_a_missing_split_is_named(two_images):
-    with pytest.raises(DataError, match="split 'test' does not exist"):
+    with pytest.raises(DataError, match="'test'") as caught:
         evaluate_model(GreyModel(), two_images, "test", NATIVE)
+
+    assert caught.value.code == "D221"
 
 
 def test_a_model_of_other_classes_is_refused(two_images):
-    with pytest.raises(CheckpointError, match=r"predicts 2 classes .* but the data set has 4") as caught:
+    with pytest.raises(CheckpointError, match=r"2 classes \(a, b, .*\b4 \(") as caught:
         evaluate_model(GreyModel(("a", "b")), two_images, "val", NATIVE)
 
     assert caught.value.code == "K406"
 
 
 def test_the_same_classes_in_another_order_are_refused(two_images):
-    with pytest.raises(CheckpointError, match="another order"):
+    backwards, order = ", ".join(CLASSES[::-1]), ", ".join(CLASSES)
+    with pytest.raises(CheckpointError, match=f"{backwards}.*{order}") as caught:
         evaluate_model(GreyModel(CLASSES[::-1]), two_images, "val", NATIVE)
+
+    assert caught.value.code == "K406"
 
 
 def test_the_same_number_of_classes_under_other_names_is_fine(two_images):
@@ -336,7 +341,7 @@ def test_the_score_is_taken_where_the_network_sees_it(tmp_path):
 def test_images_of_other_channels_than_the_model_s_are_refused(two_images):
     model = GreyModel()
     model.preprocessing = Preprocessing(mean=(0.0,) * 4, std=(1.0,) * 4)
-    with pytest.raises(CheckpointError, match="takes 4 channels, the images are read as RGB") as caught:
+    with pytest.raises(CheckpointError, match=r"\b4 channels.*\bRGB") as caught:
         measure(model, two_images, "val", NATIVE)
     assert caught.value.code == "K407"
 

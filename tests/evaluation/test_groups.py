@@ -58,7 +58,7 @@ def test_the_scores_of_groups_do_not_change_those_of_the_split(two_images):
     assert (alone.groups, len(grouped.groups)) == ((), 2)
 
 
-def test_a_metric_that_is_none_of_groups_is_left_out_there(two_images):
+def test_a_metric_that_is_not_for_groups_is_left_out_of_them(two_images):
     (group,) = group_results(
         measured(two_images, dict.fromkeys(("image-00", "image-01"), "a"), metrics=("miou_interval",))
     )

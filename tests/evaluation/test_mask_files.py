@@ -36,7 +36,7 @@ def test_void_predictions_are_misses_or_ignored_by_name(tmp_path):
     assert ignored.scores.iou == (2 / 3, 2 / 3)
 
 
-def test_a_prediction_of_255_is_void_and_never_booked_in_another_cell(tmp_path):
+def test_a_prediction_of_255_is_void_and_never_counted_in_another_cell(tmp_path):
     truth = write(tmp_path, "truth.png", np.array([[26, 33]]))
     found = write(tmp_path, "found.png", np.array([[255, 255]]))
 
@@ -58,13 +58,13 @@ def test_images_add_up(tmp_path):
 def test_values_without_meaning_and_other_sizes_are_errors_with_the_file(tmp_path):
     good = write(tmp_path, "good.png", np.ones((2, 2)))
 
-    with pytest.raises(DataError, match=r"strange\.png: mask contains 7") as caught:
+    with pytest.raises(DataError, match=r"strange\.png: .*\b7\b") as caught:
         score_files([write(tmp_path, "strange.png", np.full((2, 2), 7))], [good], TWO)
     assert caught.value.code == "D202"
-    with pytest.raises(DataError, match=r"small\.png: the prediction is 1x2 \(HxW\) but .*good\.png is 2x2") as caught:
+    with pytest.raises(DataError, match=r"small\.png: .*\b1x2 \(HxW\).*good\.png .*\b2x2") as caught:
         score_files([write(tmp_path, "small.png", np.ones((1, 2)))], [good], TWO)
     assert caught.value.code == "D201"
-    with pytest.raises(ValueError, match="1 predictions for 2 true masks"):
+    with pytest.raises(ValueError, match=r"\b1 predictions .*\b2 "):
         score_files([good], [good, good], TWO)
 
 

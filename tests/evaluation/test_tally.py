@@ -3,7 +3,6 @@ from __future__ import annotations
 import copy
 import math
 import pickle
-import re
 
 import msgspec
 import numpy as np
@@ -116,7 +115,7 @@ def test_tallies_of_parts_merge_into_that_of_the_split(parts: int, grouped: bool
     assert all(np.array_equal(one, other.total) for one, other in zip(before, others, strict=True))
 
 
-def test_groups_hold_what_their_images_hold_alone():
+def test_groups_score_like_their_images_alone():
     labels = [ids("0011", "0011"), ids("1111", "0000"), ids("2222", "2222")]
     predictions = [ids("0111", "0011"), ids("1111", "0100"), ids("2222", "2211")]
     found = tally(metrics=METRICS_OF_ALL_KINDS, groups={"0": "b", "1": "a", "2": "b"})
@@ -134,7 +133,7 @@ def test_groups_hold_what_their_images_hold_alone():
             assert repr(value) == repr(alone[group.name].measurement().values[name])
 
 
-def test_nothing_added_has_no_score():
+def test_an_empty_tally_has_no_score():
     measured = tally(metrics=METRICS_OF_ALL_KINDS).measurement()
     assert math.isnan(measured.miou)
     assert measured.values["miou_interval"].interval is None
@@ -162,15 +161,15 @@ class Faulty(CountsAccumulator):
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("update", "at image a: ZeroDivisionError: nothing to divide"),
-        ("compute", "KeyError: 'lost'"),
-        ("classes", "1 numbers for 3 classes"),
+        ("update", r"image a: ZeroDivisionError: nothing to divide"),
+        ("compute", r"KeyError: 'lost'"),
+        ("classes", r"ValueError: .*\b1 .*\b3 classes"),
     ],
 )
 def test_a_metric_of_another_package_that_fails_is_named(how: str, said: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Faulty, "how", how)
     found = tally(metrics=[Metric(name="faulty", title="x", summary="x", accumulator=Faulty)])
-    with pytest.raises(RecipeError, match=re.escape(said)) as caught:
+    with pytest.raises(RecipeError, match=said) as caught:
         _ = found.add(pair("a", ids("01")), torch.from_numpy(ids("01"))), found.measurement()
     assert caught.value.code == "R226"
     assert "'faulty'" in caught.value.message
@@ -182,6 +181,6 @@ def test_numbers_of_any_kind_become_floats():
     assert [type(number) for number in (value.value, *value.per_class)] == [float] * 4
 
 
-def test_a_prediction_outside_of_the_classes_is_no_fault_of_a_metric():
-    with pytest.raises(ValueError, match=r"expected 0\.\.2"):
+def test_a_prediction_outside_the_classes_is_not_blamed_on_a_metric():
+    with pytest.raises(ValueError, match=r"\b0\.\.2"):
         tally().add(pair("a", ids("01")), torch.from_numpy(ids("03")))

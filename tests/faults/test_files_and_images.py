@@ -78,7 +78,7 @@ def test_A1_a_truncated_image_is_d101_with_its_size(root: Path, check: Check, ki
     assert f"({int(len(data) * share)} bytes)" in findings["D101"]["message"]
 
 
-@pytest.mark.parametrize(("content", "says"), [(b"", "0 bytes"), (b"<html>404</html>", "starts with `<html>404")])
+@pytest.mark.parametrize(("content", "says"), [(b"", "0 bytes"), (b"<html>404</html>", "`<html>404")])
 def test_A2_what_is_no_image_is_d102_and_says_how_it_starts(root: Path, check: Check, content: bytes, says: str):
     image(root).write_bytes(content)
     code, findings, _ = check(root)
@@ -279,7 +279,7 @@ def test_A12_names_that_differ_in_case_only_are_d130(root: Path, check: Check):
         shutil.copy(root / kind / "train" / "b.png", root / kind / "train" / "B.png")
     code, findings, _ = check(root)
     assert code == 3
-    assert findings["D130"]["total"] == 2
+    assert {Path(name).name for name in findings["D130"]["files"]} == {"b.png", "B.png"}
 
 
 def test_A12_the_same_image_in_two_splits_is_d133(root: Path, check: Check):
@@ -378,6 +378,6 @@ def test_A14_the_watch_sees_a_write(root: Path, writes_below: list[tuple[str, st
 def test_A15_a_file_that_vanishes_after_the_check_is_d131_by_name(root: Path):
     dataset = open_dataset(Data(classes=("a", "b")), root)
     image(root).unlink()
-    with pytest.raises(DataError, match=r"b\.png: cannot be read") as caught:
+    with pytest.raises(DataError, match=r"b\.png") as caught:
         read_pair(dataset.samples("train")[1], dataset)
     assert (caught.value.code, caught.value.exit_code) == ("D131", 3)

@@ -4,6 +4,7 @@ Every test is named after its row. What training does with ignored masks is test
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_B1_a_smaller_mask_is_d201_with_both_sizes_and_nearest_on_request(write:
     assert findings["D201"]["files"] == ["masks/train/a.png"]
     assert "8x8" in findings["D201"]["message"]
     assert "16x16" in findings["D201"]["message"]
-    assert "2 times smaller" in findings["D201"]["message"]
+    assert "data.mask_resize=nearest" in findings["D201"]["fix"]
     assert check(root, CLASSES, "data.mask_resize=nearest")[0] == 0
 
 
@@ -85,8 +86,7 @@ def test_B2_ids_out_of_range_are_d202_with_ids_counts_files_and_a_fix_that_works
     code, findings, _ = check(root, CLASSES)
     assert code == 3
     assert findings["D202"]["files"] == ["masks/train/a.png", "masks/train/b.png"]
-    assert "7 (10 px)" in findings["D202"]["message"]
-    assert "0..2 or 255 (ignored)" in findings["D202"]["message"]
+    assert re.search(r"\b7 \(10 px\).*\b0\.\.2\b.*\b255\b", findings["D202"]["message"])
     assert check(root, CLASSES, override(findings["D202"], "data.label_map"))[0] == 0
 
 
@@ -94,8 +94,9 @@ def test_B2_ids_that_count_from_1_are_recognised(write: Write, check: Check):
     root = write({"train/a": np.minimum(MASK, 2) + np.uint8(1)})
     code, findings, _ = check(root, CLASSES)
     assert code == 3
-    assert "count from 1" in findings["D202"]["fix"]
-    assert check(root, CLASSES, override(findings["D202"], "data.label_map"))[0] == 0
+    proposal = override(findings["D202"], "data.label_map")
+    assert tomllib.loads(proposal.replace("data.", ""))["label_map"] == {"1": 0, "2": 1, "3": 2}
+    assert check(root, CLASSES, proposal)[0] == 0
 
 
 def test_B2_full_cityscapes_ids_are_recognised(write: Write, check: Check):
@@ -103,7 +104,7 @@ def test_B2_full_cityscapes_ids_are_recognised(write: Write, check: Check):
     root = write({"train/a": np.array([[7, 8, 11, 21, 23, 26, 4, 0]], np.uint8)})
     code, findings, _ = check(root, f"data.classes={names}")
     assert code == 3
-    assert "full Cityscapes ids" in findings["D202"]["fix"]
+    assert "Cityscapes" in findings["D202"]["fix"]
 
 
 def test_B2_black_and_white_masks_are_d206_with_a_fix_that_works(write: Write, check: Check):
@@ -115,7 +116,7 @@ def test_B2_black_and_white_masks_are_d206_with_a_fix_that_works(write: Write, c
     assert check(root, classes, override(findings["D206"], "data.label_map"))[0] == 0
 
 
-def test_B2_black_and_white_masks_without_named_classes_are_read_and_said_so(write: Write, check: Check):
+def test_B2_black_and_white_masks_without_named_classes_are_read_with_w217(write: Write, check: Check):
     root = write({"train/a": np.where(MASK == 1, 255, 0).astype(np.uint8)})
     code, findings, _ = check(root)
     assert code == 0
@@ -141,7 +142,7 @@ def test_B3_colour_masks_are_d205_with_the_palette_recognised_and_a_fix_that_wor
     assert code == 3
     assert findings["D205"]["files"] == ["masks/train/a.png"]
     assert f"{len(palette)} colours" in findings["D205"]["message"]
-    assert f"100.0 % of the pixels have colours of the {name} palette" in findings["D205"]["message"]
+    assert re.search(rf"\b100\.0 % .*\b{name}\b", findings["D205"]["message"])
     proposal = override(findings["D205"], "data.colors")
     assert check(root, classes, proposal)[0] == 0
     colors = tomllib.loads(proposal.replace("data.colors", "colors"))["colors"]
@@ -164,8 +165,8 @@ def test_B4_smoothed_colours_are_d203_with_their_share(write: Write, check: Chec
     code, findings, _ = check(root, CLASSES, table)
     assert code == 3
     assert findings["D203"]["files"] == ["masks/train/a.png"]
-    assert "% of the pixels are not in the colour table" in findings["D203"]["message"]
-    assert "resized with interpolation" in findings["D203"]["message"]
+    assert re.search(r"\d %", findings["D203"]["message"])
+    assert "interpolat" in findings["D203"]["message"]
 
 
 def test_B5_palette_masks_give_indices_and_their_colours_become_the_palette(write: Write, check: Check):
@@ -199,8 +200,7 @@ def test_B8_a_class_missing_in_a_split_is_w210_by_name(write: Write, check: Chec
     root = write({"train/a": MASK, "val/b": np.minimum(MASK, 1)})
     code, findings, _ = check(root, CLASSES)
     assert code == 0
-    assert findings["W210"]["message"].startswith("val: c ")
-    assert "2 of 3 classes" in findings["W210"]["message"]
+    assert re.search(r"\bval\b.*\bc\b.*\b2 of 3 classes", findings["W210"]["message"])
 
 
 def test_B9_a_single_class_is_w211(write: Write, check: Check):
@@ -215,8 +215,8 @@ def test_B10_an_image_without_a_mask_is_d220_with_the_nearest_name(write: Write,
     (root / "masks/train/street_2.png").rename(root / "masks/train/street-two.png")
     code, findings, printed = check(root, CLASSES)
     assert code == 3
-    assert "1 of 2 images have no mask, e.g. street_2.png; nearest name: street-two.png" in printed
-    assert "1 of 2 masks have no image, e.g. street-two.png; nearest name: street_2.png" in printed
+    assert re.search(r"\b1 of 2 images .*street_2\.png.*street-two\.png", printed)
+    assert re.search(r"\b1 of 2 masks .*street-two\.png.*street_2\.png", printed)
     assert findings["D220"]["total"] == 1
     assert check(root, CLASSES, 'data.allow=["D220"]')[0] == 0
 
@@ -235,11 +235,11 @@ def test_B10_an_empty_split_is_d221(write: Write, check: Check):
         (root / kind / "val").mkdir()
     code, findings, _ = check(root, CLASSES)
     assert code == 3
-    assert "split 'val' is empty" in findings["D221"]["message"]
+    assert "'val'" in findings["D221"]["message"]
 
 
 def test_B10_a_folder_without_any_layout_is_d222(tmp_path: Path, check: Check):
     code, _, printed = check(tmp_path)
     assert code == 3
     assert "error[D222]" in printed
-    assert "help: expected images/ and masks/" in printed
+    assert re.search(r"help: .*\bimages/ .*\bmasks/", printed)

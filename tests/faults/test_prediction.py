@@ -122,14 +122,14 @@ def write_non_images(folder: Path) -> None:
         (folder / hidden).write_bytes(b"\0\5\x16\7")
 
 
-def test_A2_what_is_no_image_is_said_and_hidden_files_are_not(folder: Path, output: Path):
+def test_A2_files_that_are_no_images_are_reported_and_hidden_files_are_not(folder: Path, output: Path):
     write_non_images(folder)
 
     summary = predict(folder, output)
 
     assert (summary.ok, summary.failed) == (1, 2)
     assert "0 bytes" in problems(output)["empty.png"]["message"]
-    assert "starts with `<html" in problems(output)["page.jpg"]["message"]
+    assert "`<html" in problems(output)["page.jpg"]["message"]
 
 
 def test_A2_no_image_on_the_command_line(run_cli: Callable, tiny_run: Path, folder: Path, output: Path):
@@ -488,14 +488,14 @@ def test_A14_nothing_is_written_beside_the_photos(run_cli: Callable, tiny_run: P
     assert [event for event, *_ in writes.seen] == ["open"]
 
 
-def test_a_path_that_means_nothing_is_said_before_any_work(
+def test_a_path_without_images_is_refused_before_any_work(
     run_cli: Callable, tiny_run: Path, folder: Path, output: Path
 ):
     code, _, stderr = run_cli(["predict", tiny_run, folder, folder / "missing.png", "--output", output])
 
     assert code == 3
     assert "error[D223]" in stderr
-    assert "missing.png: no such file or folder" in stderr
+    assert "missing.png" in stderr
     assert not output.exists()
 
 

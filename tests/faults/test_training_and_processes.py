@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import resource
 import shutil
 import signal
@@ -43,9 +44,9 @@ def test_C1_nan_in_five_steps_exits_5(
     )
     code, _, stderr = run_cli(["train", tiny_recipe, "--data", tiny_data, "--output", tmp_path / "run"])
     assert code == 5
-    assert "error[T501]: 5 steps in a row had a non-finite loss or gradient, up to step 5" in stderr
+    assert re.search(r"error\[T501\]: 5 steps .*\bstep 5 ", stderr)
     assert "bad_batch.safetensors" in stderr
-    assert "with a lower optimizer.lr" in stderr
+    assert "optimizer.lr" in stderr
 
 
 @pytest.mark.parametrize("keep_share", [0.0, 0.5, 0.999])
@@ -55,18 +56,19 @@ def test_C4_a_truncated_newest_checkpoint_is_passed_over(keep_share: float, run_
     weights.write_bytes(weights.read_bytes()[: int(keep_share * weights.stat().st_size)])
     code, _, stderr = run_cli(["resume", copied_run])
     assert code == 0, stderr
-    assert "warning[W401]" in stderr
-    assert f"{newest.name} is damaged: training.safetensors has" in stderr
-    assert "using step 15 instead" in stderr
+    (warning,) = [line for line in stderr.splitlines() if "warning[W401]" in line]
+    assert newest.name in warning
+    assert "training.safetensors" in warning
+    assert "step 15" in warning
 
 
-def test_C4_when_all_are_damaged_nothing_is_guessed(run_cli: Callable, copied_run: Path):
+def test_C4_when_all_checkpoints_are_damaged_the_run_is_refused(run_cli: Callable, copied_run: Path):
     for path, _ in list_checkpoints(copied_run / "checkpoints"):
         (path / "model.safetensors").unlink()
     code, _, stderr = run_cli(["resume", copied_run])
     assert code == 4
     assert "error[K412]" in stderr
-    assert "model.safetensors is missing" in stderr
+    assert "model.safetensors" in stderr
 
 
 def test_C5_a_full_disk_keeps_the_old_checkpoint_and_exits_6(
@@ -88,7 +90,7 @@ def test_C5_a_full_disk_keeps_the_old_checkpoint_and_exits_6(
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert code == 6
     assert "error[S601]" in stderr
-    assert "not enough space: needs 1.5 MB" in stderr
+    assert "1.5 MB" in stderr
     newest = newest_checkpoint(run / "checkpoints")
     assert newest is not None
     assert newest.step == 3
@@ -103,8 +105,7 @@ def test_C5_a_disk_too_small_for_three_checkpoints_is_refused_before_training(
     code, _, stderr = run_cli(["train", tiny_recipe, "--data", tiny_data, "--output", tmp_path / "run"])
     assert code == 6
     assert "error[S602]" in stderr
-    assert "3 checkpoints needs" in stderr
-    assert "1.0 MB free" in stderr
+    assert re.search(r"3 checkpoints .*\b1\.0 MB", stderr)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)])
@@ -127,8 +128,8 @@ def test_C6_signals_save_and_exit_with_their_status(
     monkeypatch.setattr(loop, "train_step", step)
     code, _, stderr = run_cli(["train", tiny_recipe, "--data", tiny_data, "--output", tmp_path / "run"])
     assert code == status
-    assert f"stopped by {number.name} after step 2; the state is saved" in stderr
-    assert f"help: continue with: pixelwise resume {tmp_path / 'run'}" in stderr
+    assert re.search(rf"error\[{'I130' if status == 130 else 'I075'}\]: .*\b{number.name} .*\bstep 2\b", stderr)
+    assert f"pixelwise resume {tmp_path / 'run'}" in stderr
     newest = newest_checkpoint(tmp_path / "run" / "checkpoints")
     assert newest is not None
     assert newest.step == 2
@@ -186,7 +187,7 @@ def test_C9_a_killed_loader_process_is_replaced_and_the_run_stays_the_same(
     died = [text for text in said if text.startswith("W603")]
     assert len(died) == 2
     assert "images/train/03.png" in died[0]
-    assert "replaced (1 of 3)" in died[0]
+    assert "1 of 3" in died[0]
     first, second = (newest_checkpoint(folder / "checkpoints") for folder in (run, tiny_run))
     assert first is not None
     assert second is not None
@@ -271,7 +272,7 @@ def test_C12_a_folder_in_use_exits_7_and_says_by_whom(
         code, _, stderr = run_cli(["train", tiny_recipe, "--data", tiny_data, "--output", tmp_path / "run"])
     assert code == 7
     assert "error[L701]" in stderr
-    assert f"process {os.getpid()} on " in stderr
+    assert f"process {os.getpid()} " in stderr
 
 
 def test_C14_a_batch_of_one_on_a_tiny_map_says_what_to_change(run_cli: Callable, tiny_data: Path, tmp_path: Path):
@@ -283,7 +284,7 @@ def test_C14_a_batch_of_one_on_a_tiny_map_says_what_to_change(run_cli: Callable,
     )
     assert code == 2
     assert "error[R212]" in stderr
-    assert "batch of 1 at 32x32" in stderr
+    assert re.search(r"\bbatch .*\b1 .*\b32x32\b", stderr)
     assert "sampling.batch_size" in stderr
 
 
@@ -302,7 +303,7 @@ def test_a_run_cannot_be_shortened_below_what_it_did(run_cli: Callable, copied_r
     code, _, stderr = run_cli(["resume", copied_run, "schedule.iterations=5"])
     assert code == 4
     assert "error[K430]" in stderr
-    assert "has done 16 steps, the changed schedule ends after 5" in stderr
+    assert re.search(r"\b16 steps\b.*\b5\b", stderr)
     assert (copied_run / "recipe.toml").read_text() == before
 
 
@@ -326,7 +327,8 @@ def test_C14_images_of_different_sizes_need_a_crop(
     changes = ["augment.crop=none", "augment.scale=none", "augment.class_crop=0"]
     code, _, stderr = run_cli(["train", tiny_recipe, "--data", copied_data, "--output", tmp_path / "run", *changes])
     assert code == 2
-    assert "error[R210]: a batch would hold images of different sizes: 40x40, 48x64" in stderr
+    assert re.search(r"error\[R210\]: .*\b40x40, 48x64\b", stderr)
+    assert "augment.crop" in stderr
 
 
 def test_C14_more_images_per_batch_than_there_are_says_the_largest_size(
@@ -335,8 +337,8 @@ def test_C14_more_images_per_batch_than_there_are_says_the_largest_size(
     changes = ["sampling.batch_size=9", "sampling.drop_last=true"]
     code, _, stderr = run_cli(["train", tiny_recipe, "--data", tiny_data, "--output", tmp_path / "run", *changes])
     assert code == 2
-    assert "error[R211]: 8 training images give no complete step of sampling.batch_size=9" in stderr
-    assert "at most 8" in stderr
+    assert re.search(r"error\[R211\]: 8 .*sampling\.batch_size=9", stderr)
+    assert re.search(r"help: .*sampling\.batch_size .*\b8\b", stderr)
 
 
 def test_a_run_logs_what_it_ran_with(tiny_run: Path):

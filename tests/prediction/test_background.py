@@ -45,5 +45,5 @@ def test_closing_ends_the_threads():
     assert threading.active_count() == before
 
 
-def test_nothing_in_gives_nothing_out():
+def test_no_items_give_no_results():
     assert list(in_background(str, [], ahead=3)) == []

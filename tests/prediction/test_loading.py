@@ -17,8 +17,10 @@ def test_a_run_predicts(tiny_run: Path, tiny_data: Path):
 
 
 def test_a_folder_that_is_no_run_is_an_error(tmp_path: Path):
-    with pytest.raises(CheckpointError, match="not a run folder"):
+    with pytest.raises(CheckpointError) as caught:
         load(tmp_path)
+    assert caught.value.code == "K420"
+    assert str(tmp_path) in caught.value.message
 
 
 def test_a_run_predicts_as_its_first_protocol_evaluates(tiny_run: Path, tmp_path: Path):

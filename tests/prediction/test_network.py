@@ -8,7 +8,7 @@ from evaluation.color_model import GREY, GreyModel, image_of
 from torch import Tensor
 
 from pixelwise.prediction.network import (
-    Answer,
+    NetworkOutput,
     decide,
     main_logits,
     padded_size,
@@ -105,7 +105,7 @@ def test_there_is_a_view_per_scale_and_mirrored():
     assert [view.size for view in views] == [(2, 3), (2, 3), (4, 6), (4, 6)]
 
 
-def answer(model: GreyModel, image: np.ndarray, protocol: Protocol) -> Answer:
+def answer(model: GreyModel, image: np.ndarray, protocol: Protocol) -> NetworkOutput:
     if protocol.one_look:
         return main_logits(model, [image], pad_to=protocol.pad_to)
     return views_of(model, seen_images(image, protocol, None)[1], protocol, keep=True)
@@ -167,7 +167,7 @@ def test_values_are_resized_by_floor_where_ids_are():
     assert resized_by_floor(values, (1, 3), (1, 6), Protocol(name="x", summary="")) is values
 
 
-def test_a_view_of_known_logits_asks_the_network_nothing():
+def test_a_view_of_known_logits_makes_no_forward_pass():
     def fail(images: list[np.ndarray]) -> Tensor:
         raise AssertionError("asked")
 

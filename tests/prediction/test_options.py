@@ -7,7 +7,7 @@ from pixelwise.prediction.options import PredictOptions
 @pytest.mark.parametrize(
     ("field", "value"), [("alpha", -0.1), ("alpha", 1.5), ("palette", "pretty"), ("mask_format", "coco")]
 )
-def test_what_is_outside_of_its_bounds_is_refused_by_name(field: str, value: object):
+def test_a_value_out_of_bounds_is_refused_by_name(field: str, value: object):
     with pytest.raises(RecipeError) as caught:
         PredictOptions(**{field: value})
     assert caught.value.code == "R260"

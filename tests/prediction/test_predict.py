@@ -139,10 +139,11 @@ def test_masks_of_the_user_are_never_written_over(segmenter, tmp_path):
     Image.fromarray(image_of(LABELS)).save(data / "images" / "a.png")
     (data / "masks" / "a.png").write_bytes(b"weeks of work")
 
-    with pytest.raises(RecipeError, match="not predictions") as caught:
+    with pytest.raises(RecipeError, match=r"classes\.json") as caught:
         predict_paths(segmenter, [data / "images"], data)
 
     assert caught.value.code == "R221"
+    assert str(data / "masks") in caught.value.message
     assert (data / "masks" / "a.png").read_bytes() == b"weeks of work"
     assert written(data) == ["images/a.png", "masks/a.png"]
 
@@ -155,7 +156,7 @@ def test_the_input_is_left_as_it_was(segmenter, photos, tmp_path):
     assert {path: path.read_bytes() for path in photos.rglob("*.png")} == before
 
 
-def test_predicting_here_into_here_predicts_no_prediction(segmenter, photos):
+def test_predictions_below_the_input_folder_are_not_predicted_again(segmenter, photos):
     predict_paths(segmenter, [photos], photos / "out")
 
     summary = predict_paths(segmenter, [photos], photos / "out")
@@ -179,8 +180,10 @@ def test_a_full_disk_ends_the_work_with_what_is_missing(segmenter, photos, tmp_p
     segmenter.predict(image_of(LABELS))
     monkeypatch.setattr("pixelwise.prediction.predict.write_bytes", full)
 
-    with pytest.raises(ResourceError, match="not enough space"):
+    with pytest.raises(ResourceError) as caught:
         predict_paths(segmenter, [photos], tmp_path / "out")
+
+    assert caught.value.code == "S601"
 
 
 @pytest.mark.parametrize("options", [{"alpha": 2.0}, {"palette": "neon"}])
@@ -206,13 +209,14 @@ def test_masks_can_be_written_for_a_benchmarks_server(photos, tmp_path):
 
 
 def test_a_format_of_other_classes_is_refused_before_anything_is_written(segmenter, photos, tmp_path):
-    with pytest.raises(RecipeError, match="'voc' has 21 classes"):
+    with pytest.raises(RecipeError, match="'voc'") as caught:
         predict_paths(segmenter, [photos], tmp_path / "out", mask_format="voc")
 
+    assert caught.value.code == "R222"
     assert not (tmp_path / "out").exists()
 
 
-def test_masks_are_called_so_that_every_system_accepts_them(segmenter, tmp_path):
+def test_mask_names_are_valid_on_every_system(segmenter, tmp_path):
     for name in ("aux.png", "12:30.png", "plain.png"):
         Image.fromarray(image_of(LABELS)).save(tmp_path / name)
     summary = predict_paths(segmenter, [tmp_path], tmp_path / "out", overlay=False)

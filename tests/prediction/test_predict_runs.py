@@ -53,7 +53,7 @@ def test_every_file_is_told_and_a_bad_one_is_skipped_or_raised(tiny_run: Path, t
     assert caught.value.code == summary.problems[0].code
 
 
-def test_what_is_no_option_is_named(tiny_run: Path, tiny_data: Path, tmp_path: Path):
+def test_an_unknown_option_is_named(tiny_run: Path, tiny_data: Path, tmp_path: Path):
     with pytest.raises(TypeError, match="overlay"):
         pixelwise.predict(tiny_run, tiny_data, tmp_path / "out", overlays=False)
     with pytest.raises(RecipeError) as caught:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -47,8 +49,9 @@ def test_a_pillow_image_of_any_8_bit_mode_is_understood(segmenter, mode):
 
 
 def test_a_pillow_image_of_more_bits_is_refused_instead_of_clipped(segmenter):
-    with pytest.raises(DataError, match="mode 'I;16'"):
+    with pytest.raises(DataError, match="'I;16'") as caught:
         segmenter.predict(Image.fromarray(np.zeros((4, 4), np.uint16)))
+    assert caught.value.code == "D104"
 
 
 def test_the_exif_orientation_of_a_pillow_image_is_applied(segmenter):
@@ -68,7 +71,7 @@ def test_the_exif_orientation_of_a_pillow_image_is_applied(segmenter):
     ],
 )
 def test_an_array_of_another_kind_is_refused_with_its_kind(segmenter, image):
-    with pytest.raises(ValueError, match=rf"image is {image.dtype} .*expected uint8"):
+    with pytest.raises(ValueError, match=rf"{image.dtype} {re.escape(str(image.shape))}.*uint8 \(H, W, 3\)"):
         segmenter.predict(image)
 
 
@@ -129,9 +132,12 @@ def test_overlays_mix_the_colours_of_the_chosen_palette(segmenter):
     assert prediction.overlay(alpha=0.0)[0, 0].tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize(("alpha", "palette"), [(1.5, "official"), (-0.1, "official"), (0.5, "neon")])
-def test_an_overlay_that_does_not_exist_is_refused(segmenter, alpha, palette):
-    with pytest.raises(ValueError, match=r"alpha is|no palette is named 'neon'"):
+@pytest.mark.parametrize(
+    ("alpha", "palette", "named"),
+    [(1.5, "official", r"alpha.*1\.5"), (-0.1, "official", r"alpha.*-0\.1"), (0.5, "neon", "palette.*'neon'")],
+)
+def test_an_overlay_that_does_not_exist_is_refused(segmenter, alpha, palette, named):
+    with pytest.raises(ValueError, match=named):
         segmenter.predict(image_of(LABELS)).overlay(alpha, palette)
 
 
@@ -140,9 +146,9 @@ def test_without_a_palette_the_colours_are_safe_for_colour_blind_eyes():
 
 
 def test_names_and_colours_must_be_as_many_as_classes():
-    with pytest.raises(ValueError, match="3 class names for a model of 4 classes"):
+    with pytest.raises(ValueError, match=r"\b3 class names .*\b4 classes"):
         Segmenter(GreyModel(), classes=("a", "b", "c"))
-    with pytest.raises(ValueError, match="1 palette colours for a model of 4"):
+    with pytest.raises(ValueError, match=r"\b1 palette .*\b4 classes"):
         Segmenter(GreyModel(), palette=((0, 0, 0),))
 
 
@@ -249,9 +255,9 @@ def test_arrays_and_files_of_other_bands_are_segmented(tmp_path, count, window):
 
 def test_other_channels_than_the_network_s_are_refused_by_name():
     segmenter = bands_segmenter((3, 2, 1, 7))
-    with pytest.raises(ValueError, match=r"expected uint8 \(H, W, 4\), the channels \[3, 2, 1, 7\] in this order"):
+    with pytest.raises(ValueError, match=r"uint8 \(H, W, 4\).*\[3, 2, 1, 7\]"):
         segmenter.predict(image_of(LABELS))
-    with pytest.raises(ValueError, match=r"expected uint8 \(H, W, 4\)"):
+    with pytest.raises(ValueError, match=r"uint8 \(H, W, 4\)"):
         segmenter.predict(Image.fromarray(image_of(LABELS)))
 
 

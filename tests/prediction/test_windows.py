@@ -73,7 +73,7 @@ def test_windows_see_every_pixel_and_never_leave_the_image(height, width, window
 
 
 @pytest.mark.parametrize("stride", [(4, 5), (3, 2), (1, 1), None])
-def test_a_network_that_says_what_it_sees_says_exactly_that_after_blending(stride):
+def test_blending_the_windows_of_an_identity_network_changes_nothing(stride):
     image = pixels(11, 13)
 
     blended = full([View(Mirror(), image, slide((4, 5), stride), align_corners=False)], (11, 13))
@@ -155,7 +155,7 @@ def test_bands_of_any_height_give_the_same(monkeypatch, size, band_values):
     assert torch.allclose(blended, expected, atol=1e-3)
 
 
-def test_a_mirrored_network_of_a_symmetric_kind_says_the_same():
+def test_a_mirror_symmetric_network_predicts_the_same_mirrored():
     image = pixels(6, 8)
 
     mirrored = View(Mirror(), image, slide((4, 4), (2, 3)), align_corners=False, mirrored=True)
@@ -163,7 +163,7 @@ def test_a_mirrored_network_of_a_symmetric_kind_says_the_same():
     assert torch.equal(full([mirrored], (6, 8)), as_logits(image))
 
 
-def test_the_mirrored_image_is_what_the_network_sees_and_its_answer_is_turned_back():
+def test_the_network_sees_the_mirrored_image_and_its_logits_are_flipped_back():
     image = np.zeros((1, 3, 3), np.uint8)
     image[0, 0] = 9  # only the left pixel is bright
     seen = []
@@ -180,7 +180,7 @@ def test_the_mirrored_image_is_what_the_network_sees_and_its_answer_is_turned_ba
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("size", [(12, 20), (24, 40), (31, 57), (7, 9)])
-def test_turning_band_by_band_equals_turning_the_whole(monkeypatch, size, dtype):
+def test_flipping_band_by_band_equals_flipping_the_whole(monkeypatch, size, dtype):
     logits = torch.randn(1, 3, 12, 20, generator=torch.Generator().manual_seed(2)).to(dtype)
     protocol, image = Protocol(name="x", summary="", flip=True), pixels(12, 20)
     turned = View(lambda _: logits, image, protocol, align_corners=False, mirrored=True)
@@ -266,7 +266,7 @@ def test_windows_are_predicted_when_needed_and_forgotten_afterwards(monkeypatch)
     assert max(known) <= 3  # of 19
 
 
-def test_views_that_are_kept_answer_again():
+def test_kept_views_can_be_read_again():
     look = Mirror()
     image = pixels(9, 9)
     view = View(look, image, slide((4, 4), (3, 3)), align_corners=False, keep=True)

@@ -30,7 +30,7 @@ def test_pairs_are_stacked_in_order_as_uint8():
     assert batch.colors is None
 
 
-def test_the_first_error_is_handed_on_instead_of_a_batch():
+def test_the_first_error_is_returned_instead_of_a_batch():
     error = DataError("D101", "a.png: truncated")
     assert collate([pair(), error, pair()]) is error
 
@@ -50,7 +50,7 @@ def test_errors_survive_the_way_from_a_worker_process():
 
 
 @pytest.mark.parametrize(("number", "attempts"), [(errno.EIO, 3), (errno.ENOENT, 1)])
-def test_only_failures_that_may_pass_are_tried_again(
+def test_only_transient_failures_are_tried_again(
     number: int, attempts: int, monkeypatch: pytest.MonkeyPatch, tiny_data: Path
 ):
     dataset = open_dataset(Data(), tiny_data)
@@ -107,7 +107,7 @@ def test_mixed_batches_do_not_depend_on_workers_or_on_where_a_run_was_resumed(mi
     assert len(unmixed) == len(whole)
 
 
-def test_pairs_are_mixed_with_the_next_one_as_it_was():
+def test_pairs_are_mixed_with_the_unmixed_next_pair():
     augment = Augment(mix="cutmix", mix_probability=1.0)
     items = [
         (np.full((40, 40, 3), value, np.uint8), np.full((40, 40), value, np.uint8), None, f"{value}")
@@ -137,7 +137,7 @@ def test_the_share_of_mixed_pairs_is_their_probability_and_sizes_must_agree():
         assert np.array_equal(before, after)
 
 
-def test_an_error_in_a_mixed_batch_is_handed_on(monkeypatch: pytest.MonkeyPatch, tiny_data: Path):
+def test_an_error_in_a_mixed_batch_is_returned(monkeypatch: pytest.MonkeyPatch, tiny_data: Path):
     dataset = open_dataset(Data(), tiny_data)
     settings = apply_overrides(recipe("unet-resnet18"), ["augment.mix=cutmix"])
     pairs = loading.TrainingPairs(dataset, dataset.samples("train"), settings)
@@ -160,7 +160,7 @@ def test_padding_has_the_mean_colour_of_the_networks_preprocessing(tiny_data: Pa
 
 
 @pytest.mark.parametrize("cached", ["no", "memory", "shared"])
-def test_a_spawned_process_gets_pairs_that_give_the_same(cached: str, tiny_data: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_spawned_process_reads_the_same_pairs(cached: str, tiny_data: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(decoded_cache, "FORKS", cached != "shared")
     dataset = open_dataset(Data(), tiny_data)
     pairs = loading.TrainingPairs(dataset, dataset.samples("train"), recipe("unet-resnet18"))
@@ -192,7 +192,7 @@ def test_batches_of_spawned_processes_are_the_same(cached: bool, tiny_data: Path
 
 
 @pytest.mark.parametrize("forks", [True, False])
-def test_where_processes_are_spawned_a_script_is_told_of_its_guard(
+def test_where_processes_are_spawned_the_help_names_the_main_guard(
     forks: bool, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(loading, "FORKS", forks)

@@ -1,4 +1,4 @@
-"""The books of a run on hand-made steps and scores; whole runs are in test_runs.py and test_stages.py."""
+"""Bookkeeping of a run on hand-made steps and scores; whole runs are in test_runs.py and test_stages.py."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_the_best_score_and_the_last_improvement_are_remembered(tmp_path: Path):
     assert newest.manifest.miou == 0.51
 
 
-def test_an_end_before_the_schedules_is_a_warning(tmp_path: Path):
+def test_an_early_end_is_a_warning(tmp_path: Path):
     said: list[str] = []
     made = books(tmp_path, "selection.patience=1", said=said)
     made.progress.step, made.progress.stale_evaluations, made.progress.improved_miou = 8, 1, 0.5

@@ -154,7 +154,7 @@ def test_augmentation_makes_no_other_file(data: Path):
 
 
 @pytest.mark.parametrize("damage", ["short", "empty", "leftover"])
-def test_a_file_that_is_not_whole_is_made_anew(damage: str, data: Path):
+def test_an_incomplete_file_is_rewritten(damage: str, data: Path):
     kept_pairs(pairs_of(data, settings()), settings(), SILENT)
     path = only_folder() / DECODED_FILE
     whole = path.read_bytes()
@@ -169,7 +169,7 @@ def test_a_file_that_is_not_whole_is_made_anew(damage: str, data: Path):
     assert not leftover.exists()
 
 
-def test_a_damaged_pair_is_read_from_its_own_files_and_the_next_run_makes_the_file_anew(data: Path):
+def test_a_damaged_pair_is_decoded_from_its_own_files_and_the_next_run_rewrites_the_cache(data: Path):
     pairs = pairs_of(data, settings())
     kept_pairs(pairs, settings(), SILENT)
     path = only_folder() / DECODED_FILE
@@ -227,9 +227,7 @@ def test_of_two_processes_one_makes_the_file_and_the_other_waits_for_it(
     assert sum(int(kept[index][0].sum()) for index in range(len(pairs))) == pipe.recv()
 
 
-def test_a_killed_process_leaves_nothing_that_is_taken_for_whole(
-    data: Path, other_process: tuple[BaseProcess, Connection]
-):
+def test_a_killed_process_leaves_no_file_that_looks_complete(data: Path, other_process: tuple[BaseProcess, Connection]):
     process, _ = other_process
     folder = only_folder()
     # What a process is making stays.
@@ -246,16 +244,16 @@ def test_a_killed_process_leaves_nothing_that_is_taken_for_whole(
     assert all(np.array_equal(kept[index][0], pairs.read(index)[0]) for index in range(len(pairs)))
 
 
-def test_a_full_disk_is_said_before_anything_is_written(data: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_full_disk_is_an_error_before_anything_is_written(data: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(atomic.shutil, "disk_usage", lambda path: SimpleNamespace(free=20_000))
-    with pytest.raises(ResourceError, match=r"keeping 8 decoded pairs .* needs 0\.1 MB, 0\.0 MB free") as caught:
+    with pytest.raises(ResourceError, match=r"\b8 decoded pairs .*data\.cache=disk.* 0\.1 MB.* 0\.0 MB") as caught:
         kept_pairs(pairs_of(data, settings()), settings(), SILENT)
     assert caught.value.code == "S602"
     assert "data.cache=off" in (caught.value.help or "")
     assert {path.name for path in only_folder().iterdir()} <= {"lock"}
 
 
-def test_the_cache_is_cleared_and_who_reads_it_goes_on(data: Path):
+def test_clearing_the_cache_does_not_disturb_its_readers(data: Path):
     pairs = pairs_of(data, settings())
     kept = kept_pairs(pairs, settings(), SILENT)
     assert clear_cache(["decoded"]).entries == 1

@@ -30,7 +30,7 @@ def test_pairs_come_back_as_they_were_however_large_the_blocks_are(block: int, m
             np.testing.assert_array_equal(array, expected)
 
 
-def test_views_are_kept_as_what_they_show():
+def test_views_of_arrays_are_stored_by_their_content():
     image = np.arange(24, dtype=np.uint8).reshape(4, 6)
     found, labels = SharedPairs([(image[:, ::-1], image.T)])[0]
     assert found.tolist() == image[:, ::-1].tolist()

@@ -80,7 +80,7 @@ def test_gradients_are_those_of_float32_but_for_rounding(channels, groups, kerne
 
 
 @fast_bfloat16
-def test_memory_that_nobody_has_written_has_no_influence():
+def test_uninitialised_memory_has_no_influence():
     torch.manual_seed(0)
     conv = nn.Conv2d(64, 64, 5, padding=4, dilation=2, groups=64, bias=False).to(memory_format=torch.channels_last)
     features = torch.randn(4, 64, 23, 30).to(memory_format=torch.channels_last)

@@ -6,7 +6,7 @@ from pixelwise.training.guard import Verdict, decides_on_device, restore_unless,
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
-def test_tensors_of_any_shape_and_type_come_back_only_where_something_was_wrong():
+def test_tensors_of_any_shape_and_type_are_restored_only_if_a_step_was_not_finite():
     before = [torch.zeros(2, 3), torch.tensor(5), torch.ones(4)]
     for finite in (True, False):
         now = [torch.full((2, 3), float("nan")), torch.tensor(6), torch.arange(4.0)]
@@ -15,7 +15,7 @@ def test_tensors_of_any_shape_and_type_come_back_only_where_something_was_wrong(
         torch.testing.assert_close(now, expected, equal_nan=True)
 
 
-def test_an_optimizer_takes_no_step_and_counts_none_where_something_was_wrong():
+def test_an_optimizer_takes_and_counts_no_step_that_was_not_finite():
     weight = nn.Parameter(torch.ones(3))
     optimizer = torch.optim.AdamW([weight], lr=0.1, fused=True)
     weight.grad = torch.ones(3)
@@ -41,6 +41,6 @@ def test_the_device_decides_on_a_gpu_after_the_first_step():
     assert not decides_on_device(optimizer, CPU)
 
 
-def test_a_verdict_is_the_truth_of_its_number():
+def test_a_verdict_is_true_if_the_step_was_finite():
     assert Verdict(torch.tensor(True))
     assert not Verdict(torch.tensor(False))

@@ -91,7 +91,7 @@ def test_losses_are_brought_from_the_device_a_few_at_a_time(tmp_path: Path, monk
     assert log.latest_loss == 5.0
 
 
-def test_a_run_that_goes_on_forgets_what_was_never_saved(tmp_path: Path):
+def test_a_resumed_run_discards_records_after_the_last_checkpoint(tmp_path: Path):
     log = RunLog(tracked(tmp_path), SILENT)
     log.start(-1)
     for number in (1, 2, 3):
@@ -104,7 +104,7 @@ def test_a_run_that_goes_on_forgets_what_was_never_saved(tmp_path: Path):
     assert [record["step"] for record in lines(tmp_path)] == [1, 2, 3]
 
 
-def test_a_warning_is_logged_and_said(tmp_path: Path):
+def test_a_warning_is_logged_and_reaches_the_observer(tmp_path: Path):
     said: list[tuple[str, str]] = []
     log = RunLog(tracked(tmp_path), Told(warn=lambda *warning: said.append(warning)))
     log.start(-1)
@@ -141,7 +141,7 @@ def test_a_tracker_that_fails_is_a_warning_and_the_others_go_on(fails_at: str, t
     ]  # fmt: skip
 
 
-def test_C5_a_full_disk_is_said_as_such(tmp_path: Path):
+def test_C5_a_full_disk_is_s601(tmp_path: Path):
     log = RunLog(tracked(tmp_path), SILENT)
     log.start(-1)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

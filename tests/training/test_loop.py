@@ -18,7 +18,7 @@ from pixelwise.training.loop import saved_on_failure
         (KeyboardInterrupt(), 0),
     ],
 )
-def test_what_a_user_can_solve_is_saved_before_it_is_said(error: BaseException, saves: int):
+def test_the_state_is_saved_before_an_error_that_the_user_can_resolve(error: BaseException, saves: int):
     saved: list[Path] = []
     with pytest.raises(type(error)), saved_on_failure(lambda: saved.append(Path())):
         raise error

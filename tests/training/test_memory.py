@@ -13,7 +13,7 @@ NO_MEMORY = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate mem
     ("error", "expected"),
     [(torch.OutOfMemoryError("CUDA out of memory"), True), (NO_MEMORY, True), (RuntimeError("shape mismatch"), False)],
 )
-def test_what_says_that_memory_is_exhausted(error: RuntimeError, expected: bool):
+def test_errors_of_exhausted_memory_are_recognised(error: RuntimeError, expected: bool):
     assert is_out_of_memory(error) == expected
 
 
@@ -22,7 +22,8 @@ def test_the_error_names_the_batch_and_the_images_that_stay():
     with pytest.raises(ResourceError, match="batch_size=6") as caught, memory_explained(chosen, torch.device("cpu")):
         raise NO_MEMORY
     assert caught.value.code == "S605"
-    assert "12 images" in caught.value.help
+    assert "`auto_batch`" in caught.value.help
+    assert " 12 " in caught.value.help
 
 
 def test_other_errors_pass():

@@ -6,7 +6,7 @@ from pixelwise.options import field_texts
 from pixelwise.training.options import ResumeOptions, TrainOptions
 
 
-def test_flags_of_before_keep_their_names():
+def test_existing_flags_keep_their_names():
     assert [flag.flags for flag in flags_of(TrainOptions)] == [
         "--weights", "--from", "--auto-batch", "--device", "--threads", "--track", "--evaluate/--no-evaluate",
     ]  # fmt: skip

@@ -14,12 +14,12 @@ from pixelwise.training.runs import train
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
-def test_only_bfloat16_on_a_cpu_without_it_needs_caution(monkeypatch: pytest.MonkeyPatch):
+def test_only_bfloat16_on_a_cpu_without_its_instructions_is_a_warning(monkeypatch: pytest.MonkeyPatch):
     for can in (True, False):
         monkeypatch.setattr(precision, "computes_bfloat16", lambda can=can: can)
         assert bfloat16_caution(Precision(), CPU) is None
         assert bfloat16_caution(Precision(dtype="bfloat16"), GPU) is None
-        assert ("no instructions" in str(bfloat16_caution(Precision(dtype="bfloat16"), CPU))) is not can
+        assert ("precision.dtype=float32" in str(bfloat16_caution(Precision(dtype="bfloat16"), CPU))) is not can
 
 
 def test_compiling_without_a_compiler_is_refused_before_anything_is_written(
@@ -28,7 +28,7 @@ def test_compiling_without_a_compiler_is_refused_before_anything_is_written(
     monkeypatch.setenv("CXX", "no-such-compiler")
     refuse_impossible(Precision(), CPU)
     refuse_impossible(Precision(compile=True), GPU)
-    with pytest.raises(RecipeError, match="'no-such-compiler' was not found") as caught:
+    with pytest.raises(RecipeError, match="'no-such-compiler'") as caught:
         train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", overrides=["precision.compile=true"])
     assert caught.value.code == "R216"
     assert not (tmp_path / "run").exists()
@@ -49,14 +49,15 @@ def test_cuda_graphs_without_a_gpu_are_refused(run_cli, tiny_recipe: Path, tiny_
     code, _, error = run_cli(command)
     assert code == 2
     assert "R224" in error
-    assert "would happen on 'cpu'" in error
+    assert "'cpu'" in error
     assert not (tmp_path / "run").exists()
     refuse_impossible(Precision(compile=True, cuda_graphs=True), GPU)
 
 
 def test_cuda_graphs_belong_to_a_compiled_network():
-    with pytest.raises(RecipeError, match=r"without precision\.compile"):
+    with pytest.raises(RecipeError, match=r"precision\.cuda_graphs.*precision\.compile") as caught:
         Precision(cuda_graphs=True)
+    assert caught.value.code == "R203"
 
 
 def test_only_what_is_asked_for_is_compiled(monkeypatch: pytest.MonkeyPatch):

@@ -115,7 +115,7 @@ def test_C6_ctrl_c_at_any_step_resumes_exactly(
             os.kill(os.getpid(), signal.SIGINT)
 
     run = tmp_path / "run"
-    with pytest.raises(StoppedError, match=f"SIGINT after step {stop_at}") as caught:
+    with pytest.raises(StoppedError, match=rf"SIGINT .*step {stop_at}\b") as caught:
         train(
             str(tiny_recipe),
             data=tiny_data,
@@ -123,7 +123,7 @@ def test_C6_ctrl_c_at_any_step_resumes_exactly(
             threads=1,
             observer=Told(step=interrupt),
         )
-    assert caught.value.exit_code == 130
+    assert (caught.value.code, caught.value.exit_code) == ("I130", 130)
     resume(run)
     assert_same_run(run, tiny_run)
 
@@ -136,7 +136,7 @@ def test_stopped_during_an_evaluation_it_is_done_again(
             os.kill(os.getpid(), signal.SIGTERM)
 
     run = tmp_path / "run"
-    with pytest.raises(StoppedError, match="SIGTERM after step 8"):
+    with pytest.raises(StoppedError, match=r"SIGTERM .*step 8\b") as caught:
         train(
             str(tiny_recipe),
             data=tiny_data,
@@ -144,12 +144,15 @@ def test_stopped_during_an_evaluation_it_is_done_again(
             threads=1,
             observer=Told(progress=interrupt),
         )
+    assert caught.value.code == "I075"
     resume(run)
     assert_same_run(run, tiny_run)
     assert [record["step"] for record in records(run, "evaluation")] == [8, 16]
 
 
-def test_who_watches_an_evaluation_can_stop_the_run_there(tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path):
+def test_an_observer_can_stop_the_run_during_an_evaluation(
+    tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path
+):
     def stop(what: str, done: int, total: int | None) -> None:
         if what == "evaluating":
             raise StoppedError("I130", "enough", exit_code=130)
@@ -193,7 +196,9 @@ def test_C4_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(tiny_run: 
     said: list[tuple[str, str]] = []
     resume(run, observer=Told(warn=lambda code, message: said.append((code, message))))
     assert said[0][0] == "W401"
-    assert "step-00000016 is damaged: model.safetensors has SHA-256" in said[0][1]
+    assert "step-00000016" in said[0][1]
+    assert "model.safetensors" in said[0][1]
+    assert "SHA-256" in said[0][1]
     assert_same_run(run, tiny_run)
 
 
@@ -223,15 +228,18 @@ def test_other_data_is_refused_on_resume(tiny_run: Path, tiny_data: Path, tmp_pa
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(tiny_run: Path, tiny_data: Path, tiny_recipe: Path):
-    with pytest.raises(RecipeError, match="already holds a run") as caught:
+    with pytest.raises(RecipeError) as caught:
         train(str(tiny_recipe), data=tiny_data, output=tiny_run)
     assert caught.value.code == "R213"
+    assert str(tiny_run) in caught.value.message
+    assert "`output`" in caught.value.help
 
 
 def test_a_folder_that_is_no_run_cannot_be_resumed(tmp_path: Path):
-    with pytest.raises(CheckpointError, match="not a run folder") as caught:
+    with pytest.raises(CheckpointError) as caught:
         resume(tmp_path)
     assert caught.value.code == "K420"
+    assert str(tmp_path) in caught.value.message
 
 
 def poisoned(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
@@ -277,7 +285,7 @@ def test_C1_five_in_a_row_end_the_run_and_keep_the_batch(
     monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
     poisoned(monkeypatch, set(range(8, 99)))
-    with pytest.raises(DivergedError, match="up to step 12") as caught:
+    with pytest.raises(DivergedError, match=r"step 12\b") as caught:
         train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1)
     assert (caught.value.code, caught.value.exit_code) == ("T501", 5)
     assert (tmp_path / "run" / "bad_batch.safetensors").is_file()
@@ -313,7 +321,7 @@ def test_C1_five_in_a_row_end_the_run_where_the_device_judges_too(
 ):
     poisoned(monkeypatch, set(range(8, 99)))
     monkeypatch.setattr(one_step, "decides_on_device", lambda optimizer, device: bool(optimizer.state))
-    with pytest.raises(DivergedError, match="up to step 12"):
+    with pytest.raises(DivergedError, match=r"step 12\b"):
         train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1)
     assert (tmp_path / "run" / "bad_batch.safetensors").is_file()
     newest = newest_checkpoint(tmp_path / "run" / "checkpoints")
@@ -377,8 +385,8 @@ def test_accumulation_uses_the_same_images_in_fewer_steps(tiny_data: Path, tiny_
     assert sorted(step_losses(run)) == [1, 2, 3, 4]
 
 
-def test_a_missing_gpu_is_said(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
-    with pytest.raises(RecipeError, match="device 'tpu' cannot be used") as caught:
+def test_a_missing_device_is_named(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
+    with pytest.raises(RecipeError, match="'tpu'") as caught:
         train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", device="tpu")
     assert caught.value.code == "R214"
 
@@ -421,7 +429,7 @@ def test_bfloat16_trains_to_finite_weights(tiny_data: Path, tiny_recipe: Path, t
     assert {tensor.dtype for tensor in tensors} == {torch.float32, torch.int64}
 
 
-def test_a_new_run_gets_a_folder_that_is_free_and_can_be_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_new_run_gets_a_free_folder_with_a_valid_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "enet-1").mkdir(parents=True)
     assert new_run_folder("enet") == Path("runs/enet-2")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -132,10 +133,10 @@ def test_stopped_in_any_stage_and_resumed_equals_uninterrupted(
 
     run = tmp_path / "run"
     observer = Told(phase=phase, step=interrupt)
-    with pytest.raises(StoppedError, match=f"after step {step}") as caught:
+    with pytest.raises(StoppedError, match=rf"step {step}\b") as caught:
         train(str(staged_recipe), data=tiny_data, output=run, threads=1, observer=observer)
-    assert caught.value.help == f"continue with: pixelwise resume {run}"
-    assert caught.value.exit_code == 130
+    assert caught.value.help.endswith(f"pixelwise resume {run}")
+    assert (caught.value.code, caught.value.exit_code) == ("I130", 130)
     assert stage in caught.value.message
     resume(run)
     for name in order:
@@ -148,12 +149,12 @@ def test_a_stage_with_a_wrong_override_is_refused_before_anything_is_written(
 ):
     run = tmp_path / "run"
     change = 'stages=[{name="first", overrides=["optimizer.lrr=1"]}]'
-    with pytest.raises(RecipeError, match="no field 'lrr'"):
+    with pytest.raises(RecipeError, match=r"R202.*'lrr'"):
         train(str(staged_recipe), data=tiny_data, output=run, overrides=[change])
     assert not run.exists()
-    with pytest.raises(RecipeError, match=r"stages: .* a, a;"):
+    with pytest.raises(RecipeError, match=r"R203.*stages.* a, a"):
         train(str(staged_recipe), data=tiny_data, output=run, overrides=['stages=[{name="a"}, {name="a"}]'])
-    with pytest.raises(RecipeError, match=r"stages: .*'\.\./a'"):
+    with pytest.raises(RecipeError, match=r"R203.*stages.*'\.\./a'"):
         train(str(staged_recipe), data=tiny_data, output=run, overrides=['stages=[{name="../a"}]'])
 
 
@@ -188,21 +189,21 @@ def test_a_run_begins_with_the_result_of_another_one(
     ended = weights(run)
     learned = [name for name in began if name.endswith((".weight", ".bias"))]
     assert all(torch.equal(began[name], ended[name]) for name in learned)
-    assert any(what.startswith(f"beginning with {len(began)} of {len(began)} tensors") for what in said)
+    assert any(f"{len(began)} of {len(began)} " in what and str(tiny_run) in what for what in said)
 
 
 def test_a_run_of_another_recipe_or_network_is_refused(
     tiny_run: Path, staged_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
     for overrides, code, words in [
-        ([f"initialize.run={staged_run}"], "K450", "0 of its"),
-        ([f"initialize.run={tiny_run}", "initialize.recipe=enet-camvid"], "K451", "is a run of 'tiny'"),
-        ([f"initialize.run={tmp_path}"], "K420", "not a run folder"),
+        ([f"initialize.run={staged_run}"], "K450", r"\b0 of "),
+        ([f"initialize.run={tiny_run}", "initialize.recipe=enet-camvid"], "K451", "'tiny'.*'enet-camvid'"),
+        ([f"initialize.run={tmp_path}"], "K420", re.escape(str(tmp_path))),
     ]:
         with pytest.raises(CheckpointError, match=words) as caught:
             train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", overrides=overrides)
         assert caught.value.code == code
-    with pytest.raises(RecipeError, match="begins with the result of 'enet-camvid'") as refused:
+    with pytest.raises(RecipeError, match="'enet-camvid'") as refused:
         train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", overrides=["initialize.recipe=enet-camvid"])
     assert refused.value.code == "R232"
     assert not (tmp_path / "run").exists()
@@ -246,7 +247,8 @@ def test_training_ends_after_so_many_evaluations_without_an_improvement(impatien
     assert [record["step"] for record in records(impatient_run, "finished")] == [16]
     warnings = records(impatient_run, "warning")
     assert [(record["code"], record["step"]) for record in warnings] == [("W502", 16)]
-    assert "2 evaluations in a row were not above 20.00 % mIoU by more than 5 points" in warnings[0]["message"]
+    message = warnings[0]["message"]
+    assert all(value in message for value in ("2 evaluations", "20.00 % mIoU", "5 points", "selection.patience"))
     newest = newest_checkpoint(impatient_run / "checkpoints")
     assert newest is not None
     # The best weights are those of the highest score, whatever counts as an improvement.
@@ -258,14 +260,14 @@ def test_early_stopping_resumes_exactly(
     stop_at: int, impatient_run: Path, tiny_recipe: Path, tiny_data: Path, tmp_path: Path
 ):
     run = tmp_path / "run"
-    with pytest.raises(StoppedError, match=f"after step {stop_at}"):
+    with pytest.raises(StoppedError, match=rf"step {stop_at}\b"):
         patient(run, tiny_recipe, tiny_data, stop_at)
     patient(run, tiny_recipe, tiny_data, stop_at, overrides=[])
     assert content(run) == content(impatient_run)
     assert [record["step"] for record in records(run, "finished")] == [16]
 
 
-def test_what_ended_early_stays_ended_and_goes_on_without_patience(impatient_run: Path, tmp_path: Path):
+def test_a_run_that_ended_early_stays_ended_until_patience_is_lifted(impatient_run: Path, tmp_path: Path):
     run = tmp_path / "run"
     shutil.copytree(impatient_run, run)
     resume(run)

@@ -108,7 +108,7 @@ def test_recorded_graphs_are_told_once_where_a_step_begins(cuda_graphs: bool, mo
     assert told == ["begin"] * 2 * cuda_graphs
 
 
-def test_a_dropped_step_puts_the_statistics_of_normalisation_back():
+def test_a_dropped_step_restores_the_statistics_of_normalisation():
     class Normalised(Linear):
         def __init__(self) -> None:
             super().__init__()
@@ -128,7 +128,7 @@ def test_a_dropped_step_puts_the_statistics_of_normalisation_back():
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adam", "adamw"])
-def test_what_the_device_decides_is_what_the_host_decides(kind: str, monkeypatch: pytest.MonkeyPatch):
+def test_device_and_host_decide_alike(kind: str, monkeypatch: pytest.MonkeyPatch):
     class Normalised(Linear):
         def __init__(self) -> None:
             super().__init__()

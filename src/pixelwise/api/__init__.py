@@ -1,1 +1,1 @@
-"""Public functions whose work ends in a page, a picture or a report."""
+"""Public functions that end with a page, a picture or a report."""

@@ -1,4 +1,4 @@
-"""`pixelwise.check`: whether a data set can be trained on, with a page and a recipe file on request."""
+"""`pixelwise.check`: audit of a data set before training, on request with a page and a recipe file."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def check(
     observer: Observer = SILENT,
     **changes: Any,
 ) -> Checked:
-    """Look at every image and mask of a data set, and say what is wrong, in which files, and how to mend it.
+    """Examine every image and mask of a data set, and report what is wrong, in which files, and how to fix it.
 
-    Nothing is written into the data's folder.
+    Nothing is written into the folder of the data set.
 
     Args:
         path: Folder of the data set.
-        overrides: How to read the data, such as `data.exif=ignore`: changes of the recipe that it is checked against.
-        options: See `CheckOptions`; single ones can be given by keyword.
-        observer: Told how many images have been looked at.
-        **changes: Fields of `CheckOptions`.
+        overrides: Changes to the recipe that the data is checked against, such as `data.exif=ignore`.
+        options: Options of the check; None for the defaults.
+        observer: Receives the number of images examined so far.
+        **changes: Single fields of `CheckOptions`.
 
     Returns:
-        What was found; `refused` says whether there are errors to fix before training.
+        The findings; `refused` says whether there are errors to fix before training.
 
     Raises:
-        DataError: D222, there is no data set in the folder; what opening it raises.
+        DataError: D222, there is no data set in the folder; others, it cannot be opened.
         RecipeError: The recipe or an override is wrong.
         ResourceError: S601, the disk is full.
     """

@@ -20,24 +20,25 @@ def deploy(
     observer: Observer = SILENT,
     **changes: Any,
 ) -> DeployCard:
-    """Export a run to several formats, score and time all of them beside PyTorch, and write the card.
+    """Export a run to several formats, score and time all of them and PyTorch, and write the deploy card.
 
-    What cannot be made (a package is missing, an operator has no place in a format) is a row with the reason. Whether
-    a row breaks `max_miou_drop` is for `DeployCard.check_budget` and `over_budget` to say: the card is written anyway.
+    An artefact that cannot be made (a package is missing, a format lacks an operator) becomes a row with the reason.
+    The card is written even if a row exceeds `max_miou_drop`; see `DeployCard.check_budget` and `over_budget`.
 
     Args:
         run: The run folder.
-        output: Empty folder for the artefacts, one folder each, and `card.html`, `card.md` and `card.json`.
-        options: Which forms are made, what they are scored on, and how they are timed.
-        observer: Told what is being done.
-        changes: Fields of `DeployOptions` by name.
+        output: Empty folder for `card.html`, `card.md`, `card.json` and the artefacts, each in its own subfolder.
+        options: Options of the deployment; None for the defaults.
+        observer: Receives phases, progress and warnings.
+        changes: Single fields of `DeployOptions`.
 
     Returns:
-        The card.
+        The deploy card.
 
     Raises:
-        RecipeError: R243 `output` holds something, R248 or R249 a contradiction between options, R250 no such target.
-        CheckpointError: `run` is no run, or has no weights.
+        RecipeError: R243, `output` is not empty; R248 or R249, options contradict each other; R250, there is no such
+            target.
+        CheckpointError: `run` is not a run or has no weights.
         DataError: The data cannot be opened or read.
         ResourceError: S601, the disk is full.
     """

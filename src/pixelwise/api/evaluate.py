@@ -1,4 +1,4 @@
-"""`pixelwise.evaluate`: a run, an artefact or a model in memory is scored, and the report of a run renewed."""
+"""`pixelwise.evaluate`: scores of a run, an artefact or a model in memory, and an updated report of a run."""
 
 from __future__ import annotations
 
@@ -49,32 +49,32 @@ def evaluate(
     observer: Observer = SILENT,
     **changes: Any,
 ) -> Result | list[Result]:
-    """Score a run, an artefact or a model.
+    """Score a run, an artefact or a model in memory.
 
-    The result of a run, with its per-class and per-image tables and pictures of its worst, middle and best images, is
-    kept in `RUN/evaluations/SPLIT-PROTOCOL/`, and the report of the run is renewed. Results of an artefact are kept in
-    its folder, those of a model in memory nowhere.
+    The result of a run, with tables per class and per image and pictures of the worst, middle and best images, is saved
+    in `RUN/evaluations/SPLIT-PROTOCOL/`, and the report of the run is rewritten. Results of an artefact are saved in
+    its folder, those of a model in memory are only returned.
 
     Args:
         model_or_run: A run folder, an exported artefact (its folder or its file), or a model in memory.
-        data: Folder of the data set; None: where the run was trained.
-        split: Name of the split; None: the recipe's `evaluation.split`; for a model in memory `val`.
-        protocol: Name of a protocol; None: the recipe's first; for a model in memory `native`. A list of
-            names is scored in one pass: images are decoded once, and predicted once for all protocols
-            under which the network sees the same. A name given twice counts once.
-        options: What is measured, and where.
-        observer: Told of every batch, and when a damaged checkpoint was passed over.
-        changes: Single fields of `EvaluateOptions`, such as `boundary=False`; `progress` and `warn`, functions that are
-            called as the methods of an observer.
+        data: Folder of the data set; None for the data the run was trained on.
+        split: Name of the split; None for the recipe's `evaluation.split`, or `val` for a model in memory.
+        protocol: Name of a protocol; None for the recipe's first, or `native` for a model in memory. A list of names is
+            scored in one pass: images are decoded once, and predicted once for all protocols with the same network
+            input. A name given twice counts once.
+        options: Options of the evaluation; None for the defaults.
+        observer: Receives progress after every batch, and a warning if a damaged checkpoint was skipped.
+        changes: Single fields of `EvaluateOptions`, such as `boundary=False`; also `progress` and `warn`, functions
+            that are called like the methods of an observer.
 
     Returns:
-        The result; for a list of protocols one for each.
+        The result; for a list of protocols, a list with the result of each.
 
     Raises:
-        CheckpointError: The folder is no run, has no valid checkpoint, or predicts other classes.
+        CheckpointError: The folder is not a run or has no valid checkpoint, or the network predicts other classes.
         DataError: The data cannot be opened or read.
-        RecipeError: R204, there is no such protocol; R225, nor such a metric. R203, `group` is no regular expression,
-            or a metric is not defined for this network. R214, the device cannot be used.
+        RecipeError: R203, `group` is not a regular expression or a metric is not defined for this network; R204, there
+            is no such protocol; R214, the device cannot be used; R225, there is no such metric.
         ValueError: The list of protocols is empty.
     """
     observer = observing(observer, changes)

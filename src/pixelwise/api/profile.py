@@ -1,4 +1,4 @@
-"""`pixelwise.profile`: what a network costs, in which runtime, or where the time of its training goes."""
+"""`pixelwise.profile`: cost of a network's forward pass, its latency per runtime, or the time of its training steps."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def profile(
     observer: Observer = SILENT,
     **changes: Any,
 ) -> ForwardProfile | TrainingProfile | LatencyTable:
-    """Measure a network on one image; with `train=True` its training steps, with `runtimes=` its forward pass in each.
+    """Measure a network on one image, its training steps (`train=True`), or its latency per runtime (`runtimes=`).
 
     Args:
-        model: Name of a recipe, a `.toml` file or a run folder; with runtimes also a folder of imported weights or an
-            exported artefact. A recipe's network has random weights.
-        overrides: Changes to the recipe such as `sampling.batch_size=4`; not with runtimes.
-        options: What is measured, and how.
-        observer: Told what is being done.
-        changes: Fields of `ProfileOptions` by name.
+        model: Name of a recipe, a `.toml` file or a run folder; with `runtimes` also a folder of imported weights or an
+            exported artefact. The network of a recipe has random weights.
+        overrides: Changes to the recipe, such as `sampling.batch_size=4`; not with `runtimes`.
+        options: Options of the measurement; None for the defaults.
+        observer: Receives phases, progress and warnings.
+        changes: Single fields of `ProfileOptions`.
 
     Returns:
-        The table of latencies with runtimes, the profile of the training steps with `train`, else that of one image.
+        With `runtimes` the table of latencies, with `train` the profile of the training steps, else that of one image.
 
     Raises:
-        RecipeError: R251, options that do not go together; R217, `output` names no kind of picture; R250, there is no
-            such runtime; as `train` and `export`.
+        RecipeError: R217, `output` is not the name of a picture file; R250, there is no such runtime; R251, options
+            exclude each other; others as in `train` and `export`.
         DataError: The data of the training steps cannot be opened or read.
     """
     options = chosen(ProfileOptions, options, changes)

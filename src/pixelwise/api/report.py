@@ -1,4 +1,4 @@
-"""`pixelwise.write_report`: a run as one HTML file."""
+"""`pixelwise.write_report`: the report of a run as one HTML file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def write_report(run: str | os.PathLike[str]) -> Path:
         run: The run folder.
 
     Returns:
-        The path of the report.
+        Path of the report.
 
     Raises:
         CheckpointError: K420, `run` is not a run folder.

@@ -18,24 +18,25 @@ def resume(
 ) -> Path:
     """Continue a run from its newest valid checkpoint, then score it and write its report as `train` does.
 
-    Without any checkpoint it begins at step 0. On the CPU in float32 with the same number of threads the result
-    equals, bit for bit, that of a run that was never interrupted.
+    A run without checkpoints begins at step 0. On the CPU in float32, with the same number of threads, the result is
+    bit for bit that of an uninterrupted run.
 
     Args:
         run: The run folder.
-        options: What is to be different from before.
-        observer: Told what is being done; `pixelwise.display()` shows it.
-        changes: Fields of `ResumeOptions` by name, such as `data="elsewhere"`.
+        options: Settings that change from here on; None for no change.
+        observer: Receives phases, progress, the status after every step, and warnings; `pixelwise.display()` shows
+            them.
+        changes: Single fields of `ResumeOptions`, such as `data="elsewhere"`.
 
     Returns:
         The run folder.
 
     Raises:
-        CheckpointError: K420, it is not a run; K412, all checkpoints are damaged; K423, a file of the folder is; K430,
-            a change would make it another experiment, or end it before the steps it has done; K431, the data is not
-            the data the run began with.
+        CheckpointError: K412, all checkpoints are damaged; K420, the folder is not a run; K423, a file of the folder is
+            damaged; K430, a change would make it another experiment or end it before the steps it has done; K431, the
+            data is not the data the run began with.
         RecipeError: A change, the device or a tracker cannot be used.
-        StoppedError: A signal stopped it again.
+        StoppedError: A signal stopped the run again.
         DivergedError: T501, five non-finite steps in a row.
     """
     wanted = chosen(ResumeOptions, options, changes)

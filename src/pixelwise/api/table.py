@@ -1,4 +1,4 @@
-"""`pixelwise.table`: the published pages with what holds here beside every row."""
+"""`pixelwise.table`: the pages of published results, with the state of every row here."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def table(
     observer: Observer = SILENT,
     **changes: Any,
 ) -> list[ZooPage]:
-    """The published pages, each row beside what was counted and measured here.
+    """The pages of published results, each row with what was counted and measured here.
 
     Args:
-        page: A page's number or name, such as `000` or `enet`; None: all pages.
-        output: File to write them to; None: they are only returned.
-        options: The format of the file, and where results are.
-        observer: Told how many networks have been counted.
-        **changes: Single options by keyword.
+        page: Number or name of a page, such as `000` or `enet`; None for all pages.
+        output: File to write the pages to; None to only return them.
+        options: Format of the file and folders of results; None for the defaults.
+        observer: Receives the number of networks counted so far.
+        **changes: Single fields of `TableOptions`.
 
     Returns:
         The pages, with the state of every row: published only, architecture verified, trained here or reproduced.
 
     Raises:
-        RecipeError: R209, no such page; R260, nothing says what the format of `output` is.
+        RecipeError: R209, there is no such page; R260, the format of `output` is not known.
         DataError: D240, a path of results holds none.
     """
     options = chosen(TableOptions, options, changes)

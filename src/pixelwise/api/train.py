@@ -1,4 +1,4 @@
-"""`pixelwise.train`: from images to a scored run with its report."""
+"""`pixelwise.train`: training of a recipe, followed by its scores and its report."""
 
 from __future__ import annotations
 
@@ -28,23 +28,24 @@ def train(
     """Train a recipe, its stages first, score the result under every protocol of the recipe, and write the report.
 
     Args:
-        recipe: A recipe, its name, or a `.toml` file.
+        recipe: A recipe, its name, or the path of a `.toml` file.
         data: Folder of the data set; None for synthetic data.
-        output: Run folder to create; None: `runs/NAME-1`, `-2`, ...
-        options: How to train.
-        observer: Told what is being done; `pixelwise.display()` shows it.
-        changes: Fields of `TrainOptions` by name, such as `overrides=["optimizer.lr=0.02"]` or `evaluate=False`.
+        output: Run folder to create; None for the first free one of `runs/NAME-1`, `-2`, ...
+        options: Options of the training; None for the defaults.
+        observer: Receives phases, progress, the status after every step, and warnings; `pixelwise.display()` shows
+            them.
+        changes: Single fields of `TrainOptions`, such as `overrides=["optimizer.lr=0.02"]` or `evaluate=False`.
 
     Returns:
         The run folder. It holds the resolved recipe, checkpoints, the log, results and report.html.
 
     Raises:
         RecipeError: The recipe, an option or the output folder cannot be used.
-        CheckpointError: K440 to K451, the initial weights cannot be had or do not fit.
-        DataError: The data would make training wrong; see `pixelwise check`.
-        ResourceError: S601 or S602, not enough disk space; S605, not enough memory for a step.
-        RunLockedError: Another process works in `output`.
-        StoppedError: A signal stopped it; `resume` continues.
+        CheckpointError: K440 to K451, the initial weights are not available or do not fit.
+        DataError: The data is faulty, so that training on it would be wrong; see `pixelwise check`.
+        ResourceError: S601 or S602, there is not enough disk space; S605, there is not enough memory for a step.
+        RunLockedError: Another process is using `output`.
+        StoppedError: A signal stopped the training; `resume` continues it.
         DivergedError: T501, five non-finite steps in a row.
     """
     wanted = chosen(TrainOptions, options, changes)
@@ -55,6 +56,6 @@ def train(
 
 
 def conclude(run: Path, observer: Observer) -> None:
-    """Score a finished run under every protocol of its recipe, on the device it trained on, and write its report."""
+    """Score a finished run under every protocol of its recipe, on its training device, and write its report."""
     protocols = read_recipe(run).evaluation.protocols
     evaluate(run, protocol=protocols, device=read_environment(run).arguments.device, observer=observer)

@@ -1,4 +1,4 @@
-"""A measurement and where its weights and data come from, made into a result."""
+"""Results assembled from a measurement and the origin of its weights and data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pixelwise.records.result import (
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """Where weights come from; the fields mean what they mean in `Result`."""
+    """Origin of the weights; the fields are those of `Result`."""
 
     recipe: str
     recipe_hash: str
@@ -34,20 +34,21 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provenance(Origin, frozen=True, kw_only=True):
-    """What a measurement cannot know about itself; the fields mean what they mean in `Result`."""
+    """Origin of the weights, the data and the command of a measurement; the fields are those of `Result`."""
 
     data_fingerprint: str
     command: str
 
 
 def make_result(measurement: Measurement, provenance: Provenance) -> Result:
-    """Join a measurement with where its weights and data come from, on this machine.
+    """Join a measurement with its provenance and the facts of this machine.
 
-    Values of metrics go where `RESULT_FIELDS` and `CLASS_FIELDS` say, all others into `Result.metrics`.
+    Metrics listed in `RESULT_FIELDS` and `CLASS_FIELDS` get the fields named there; all others go into
+    `Result.metrics`.
 
     Args:
-        measurement: What was found.
-        provenance: What it cannot know.
+        measurement: The measurement.
+        provenance: Origin of its weights, data and command.
     """
     values, task, counts = measurement.values, measurement.task, measurement.counts.tolist()
     iou = values["iou"].per_class

@@ -1,8 +1,8 @@
-"""Model + data set + protocol -> measurement.
+"""Evaluation of a model on a split of a data set under one or more protocols.
 
-Images are decoded in background threads and move as uint8; the logits of the main head go straight
-to class ids at the score size, so no full-size float tensor is built; counting is exact integers in
-one confusion matrix over the whole split. Windows, scales and mirrored images are in `prediction.windows`.
+Images are decoded in background threads and moved to the device as uint8. The logits of the main head are turned
+directly into class ids at the score size, so no full-size float tensor is built. Pixels are counted as integers in one
+confusion matrix over the whole split. Sliding windows, scales and flips are in `prediction.windows`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from pixelwise.models import SegmentationModel
 from pixelwise.observer import SILENT, Observer, observing
 from pixelwise.options import Options, chosen
 from pixelwise.prediction.network import (
-    Answer,
-    Decided,
+    Decision,
+    NetworkOutput,
     decide,
     main_logits,
     prediction_mode,
@@ -42,15 +42,16 @@ from pixelwise.recipes.sizes import Size
 
 
 class ScoringOptions(Options, frozen=True, kw_only=True):
-    """How one pass over a split is made, and what is measured in it.
+    """Options of one pass over a split.
 
     Attributes:
-        input_size: (height, width) that the network sees where the protocol leaves it open; None: the image's own.
-        batch_size: Consecutive images of equal size per forward pass.
-        device: Where the network computes; None: where the model is.
-        precision: Number format (an autocast around the call is respected anyway) and layout.
-        metrics: Names of metrics that are measured besides `pixelwise.metrics.SCORES`.
-        groups: Sample id -> name of its group, for every image of the split; None: no groups are scored.
+        input_size: (height, width) of the network's input if the protocol leaves it open; None for the image's own
+            size.
+        batch_size: Largest number of consecutive images of equal size per forward pass.
+        device: Device to run on; None for that of the model.
+        precision: Number format and memory layout; an autocast around the call applies in any case.
+        metrics: Names of metrics to measure in addition to `pixelwise.metrics.SCORES`.
+        groups: Sample id -> name of its group, for every image of the split; None to score no groups.
     """
 
     input_size: Size | None = None
@@ -74,24 +75,26 @@ def evaluate_model(
 ) -> Measurement:
     """Score `model` on `split` of `dataset` under `protocol`.
 
-    The model is moved to the device; the mode of each of its modules is put back at the end. On a GPU
-    the peak memory statistics are reset.
+    The model is moved to the device; the training or evaluation mode of each of its modules is restored at the end. On
+    a GPU the peak memory statistics are reset.
 
     Args:
         model: The network.
-        dataset: The opened data.
-        split: Name of a split.
-        protocol: Where and how predictions and labels are compared.
-        options: How the pass is made and what is measured.
-        observer: Told of every batch.
-        should_stop: Asked before every batch; True ends the evaluation with `StoppedError`.
+        dataset: The opened data set.
+        split: Name of the split.
+        protocol: Size and rules by which predictions and labels are compared.
+        options: Options of the pass; None for the defaults.
+        observer: Receives progress after every batch.
+        should_stop: Called before every batch; True ends the evaluation with `StoppedError`.
         changes: Single fields of `ScoringOptions`.
 
     Raises:
-        DataError: D221 no such split; an image or mask is missing or wrong.
-        CheckpointError: K406, the model's classes are not the data set's; K407, nor its channels the images'.
-        RecipeError: R225, there is no such metric; R203, a metric is not defined for this network.
-        StoppedError: I074, `should_stop` said so: the score of some of the images must not be mistaken for a result.
+        DataError: D221, there is no such split; others, an image or a mask is missing or faulty.
+        CheckpointError: K406, the classes of the model are not those of the data set; K407, its channels are not those
+            of the images.
+        RecipeError: R203, a metric is not defined for this network; R225, there is no such metric.
+        StoppedError: I074, `should_stop` returned True; there is no result, since a score of some of the images must
+            not be mistaken for one.
     """
     (measurement,) = evaluate_protocols(
         model, dataset, split, (protocol,), options, observer=observer, should_stop=should_stop, **changes
@@ -112,10 +115,8 @@ def evaluate_protocols(
 ) -> list[Measurement]:
     """Score `model` under several protocols in one pass over the data.
 
-    Each image is decoded once, and predicted once for all protocols under which the network sees the same.
-
-    Arguments and errors are those of `evaluate_model`, but for `protocols`: where and how predictions and
-    labels are compared.
+    Each image is decoded once, and predicted once for all protocols with the same network input. Arguments and errors
+    are those of `evaluate_model`.
 
     Returns:
         One measurement per protocol.
@@ -128,7 +129,7 @@ def evaluate_protocols(
     device = torch.device(options.device) if options.device is not None else next(model.parameters()).device
     model.to(device)
     metrics = _metrics(model, options.metrics)
-    wanted = _Wanted(*(any(metric.needs == need for metric in metrics) for need in _Wanted._fields))
+    needs = _Needs(*(any(metric.needs == need for metric in metrics) for need in _Needs._fields))
     tallies = [_tally(model, dataset, split, protocol, options, metrics) for protocol in protocols]
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -142,34 +143,34 @@ def evaluate_protocols(
                 )
             for indices in _sharing(batch, protocols):
                 columns, shared = [[pairs[i] for pairs in batch] for i in indices], [protocols[i] for i in indices]
-                for row in _predicted(model, columns, shared, options.precision, wanted):
+                for row in _predicted(model, columns, shared, options.precision, needs):
                     for index, found in zip(indices, row, strict=True):
-                        tallies[index].add(found.pair, *found.decided, found.probabilities)
+                        tallies[index].add(found.pair, *found.decision, found.probabilities)
             done += len(batch)
             observer.progress(done, len(samples))
     return [tally.measurement(peak_memory_bytes(device)) for tally in tallies]
 
 
-class _Wanted(NamedTuple):
-    """What metrics want of an image besides class ids; the fields are named as in `pixelwise.metrics.metric.Needs`."""
+class _Needs(NamedTuple):
+    """Outputs that metrics need besides class ids; the fields are named as in `pixelwise.metrics.metric.Needs`."""
 
     confidence: bool = False
     probabilities: bool = False
 
 
-class _Found(NamedTuple):
-    """What one protocol scores of an image."""
+class _Scored(NamedTuple):
+    """Labels and prediction of an image under one protocol."""
 
     pair: EvaluationPair
-    decided: Decided
+    decision: Decision
     probabilities: Bands | None
 
 
 def _metrics(model: SegmentationModel, names: Sequence[str]) -> list[Metric]:
-    """The metrics of these names, but those that are measured anyway.
+    """The metrics of these names, without those that are always measured.
 
     Raises:
-        RecipeError: R225, there is no such metric; R203, one is not defined for this network.
+        RecipeError: R203, a metric is not defined for this network; R225, there is no such metric.
     """
     metrics = [METRICS.find(name) for name in dict.fromkeys(names) if name not in SCORES]
     for metric in metrics:
@@ -180,10 +181,10 @@ def _metrics(model: SegmentationModel, names: Sequence[str]) -> list[Metric]:
                 "once per pixel",
                 "leave that metric out",
             )
-        if metric.needs in _Wanted._fields and not model.gives_scores:
+        if metric.needs in _Needs._fields and not model.gives_scores:
             raise RecipeError(
                 "R203",
-                f"{metric.title} ({metric.name}) needs probabilities; this artefact gives class ids only",
+                f"{metric.title} ({metric.name}) needs probabilities, but this artefact outputs class ids only",
                 "leave that metric out, or export the run again without `argmax`",
             )
     return metrics
@@ -202,9 +203,9 @@ def _tally(
 
 
 def _sharing(batch: Sequence[Sequence[EvaluationPair]], protocols: Sequence[Protocol]) -> list[list[int]]:
-    """The protocols under which the network sees the same of every image of a batch, by their positions.
+    """Groups of protocols, by position, that give the network the same input for every image of a batch.
 
-    What counts are the arrays, not the settings: an image that has the wanted size already is the same under all.
+    The arrays are compared, not the settings: an image that already has the required size is the same under all.
     """
     groups: dict[tuple[object, ...], list[int]] = {}
     for index, protocol in enumerate(protocols):
@@ -219,54 +220,54 @@ def _predicted(
     columns: Sequence[Sequence[EvaluationPair]],
     protocols: Sequence[Protocol],
     precision: Precision,
-    wanted: _Wanted,
-) -> Iterator[list[_Found]]:
-    """For each image of a batch what every protocol of the same input scores.
+    needs: _Needs,
+) -> Iterator[list[_Scored]]:
+    """For each image of a batch, its labels and prediction under every protocol.
 
     Args:
-        model: In evaluation mode.
-        columns: Per protocol the batch's pairs.
-        protocols: All with the same input.
-        precision: Number format and layout.
-        wanted: What is wanted besides class ids.
+        model: The network, in evaluation mode.
+        columns: The pairs of the batch, for each protocol.
+        protocols: Protocols with the same network input.
+        precision: Number format and memory layout.
+        needs: Outputs that are needed besides class ids.
     """
     first = protocols[0]
     if first.one_look:
         logits = main_logits(model, [pair.image for pair in columns[0]], precision, pad_to=first.pad_to)
-        answers: Iterator[Answer] = iter(logits.split(1))
+        outputs: Iterator[NetworkOutput] = iter(logits.split(1))
     else:
-        keep = len(protocols) > 1 or wanted.probabilities
-        answers = (views_of(model, pair.scaled, first, precision, keep=keep) for pair in columns[0])
-    for answer, pairs in zip(answers, zip(*columns, strict=True), strict=True):
-        yield [_found(model, answer, pair, protocol, wanted) for pair, protocol in zip(pairs, protocols, strict=True)]
+        keep = len(protocols) > 1 or needs.probabilities
+        outputs = (views_of(model, pair.scaled, first, precision, keep=keep) for pair in columns[0])
+    for output, pairs in zip(outputs, zip(*columns, strict=True), strict=True):
+        yield [_scored(model, output, pair, protocol, needs) for pair, protocol in zip(pairs, protocols, strict=True)]
 
 
-def _found(
-    model: SegmentationModel, answer: Answer, pair: EvaluationPair, protocol: Protocol, wanted: _Wanted
-) -> _Found:
+def _scored(
+    model: SegmentationModel, output: NetworkOutput, pair: EvaluationPair, protocol: Protocol, needs: _Needs
+) -> _Scored:
     (height, width), (seen_height, seen_width) = pair.labels.shape, pair.image.shape[:2]
     sizes = (seen_height, seen_width), (height, width)
-    decided = decide(model, answer, *sizes, protocol, confidence=wanted.confidence)
-    bands = functools.partial(probability_bands, model, answer, *sizes, protocol) if wanted.probabilities else None
-    return _Found(pair, decided, bands)
+    decision = decide(model, output, *sizes, protocol, confidence=needs.confidence)
+    bands = functools.partial(probability_bands, model, output, *sizes, protocol) if needs.probabilities else None
+    return _Scored(pair, decision, bands)
 
 
 def predict_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Protocol) -> Tensor:
     """Class ids (H, W) of one image at the size of its labels, as `evaluate_model` scores them.
 
     Args:
-        model: In evaluation mode.
-        pair: The image as the protocol wants it.
-        protocol: How it is predicted.
+        model: The network, in evaluation mode.
+        pair: The image and its labels, resized as the protocol requires.
+        protocol: Protocol by which the image is predicted.
     """
-    ((found,),) = _predicted(model, [[pair]], [protocol], Precision(), _Wanted())
-    return found.decided.labels
+    ((found,),) = _predicted(model, [[pair]], [protocol], Precision(), _Needs())
+    return found.decision.labels
 
 
 def _check_classes(model: SegmentationModel, dataset: Dataset) -> None:
     """Raise K406 unless model and data set have the same number of classes.
 
-    Renamed classes are accepted; the same names in another order are not.
+    Renamed classes are accepted; the same names in a different order are not.
     """
     if model.multilabel != dataset.multilabel:
         kinds = {True: "several classes per pixel (multi-label)", False: "one class per pixel"}
@@ -280,9 +281,9 @@ def _check_classes(model: SegmentationModel, dataset: Dataset) -> None:
     if model.num_classes == len(theirs) and not reordered:
         return
     difference = (
-        f"the same classes in another order ({', '.join(ours[:4])}, ... against {', '.join(theirs[:4])}, ...)"
+        f"the classes {', '.join(ours[:4])}, ..., but the data set has them in the order {', '.join(theirs[:4])}, ..."
         if reordered
-        else f"{model.num_classes} classes ({', '.join(ours[:4])}, ...) but the data set has {len(theirs)} "
+        else f"{model.num_classes} classes ({', '.join(ours[:4])}, ...), but the data set has {len(theirs)} "
         f"({', '.join(theirs[:4])}, ...)"
     )
     raise CheckpointError(
@@ -293,13 +294,13 @@ def _check_classes(model: SegmentationModel, dataset: Dataset) -> None:
 
 
 def _check_channels(model: SegmentationModel, dataset: Dataset) -> None:
-    """Refuse images of other channels than the model's input."""
+    """Raise K407 unless the images have as many channels as the input of the model."""
     expected, channels = model.preprocessing.in_channels, dataset.reading.channels
     found = 3 if channels is None else len(channels)
     if found != expected:
         read = "as RGB" if channels is None else f"with the channels {list(channels)}"
         raise CheckpointError(
             "K407",
-            f"the model takes {expected} channel{'s' if expected > 1 else ''}, the images are read {read}",
-            "evaluate the run, whose recipe says which channels, or open the data with its data.channels",
+            f"the model takes {expected} channel{'s' if expected > 1 else ''}, but the images are read {read}",
+            "evaluate the run, whose recipe names the channels, or open the data with the same data.channels",
         )

@@ -1,7 +1,7 @@
-"""The pictures of an evaluation: its worst, middle and best images, predicted once more and kept.
+"""Pictures of the worst, middle and best images of an evaluation.
 
-Only a few images are worth looking at, and which ones is known when all are scored; predicting
-them again is cheaper than keeping every prediction.
+Which images are of interest is known only after all are scored, and predicting these few again is cheaper than keeping
+every prediction.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ from pixelwise.transforms.resizing import resize_image, resize_labels
 
 SAMPLES = "samples.json"
 LONGEST_SIDE = 1280
-"""Pictures are for looking at: larger ones are shrunk."""
+"""Longest side of a picture in pixels; larger ones are shrunk."""
 
 Kind = Literal["worst", "median", "best"]
 
 
 class SavedSample(msgspec.Struct, frozen=True, kw_only=True):
-    """One image of an evaluation with its pictures, as `samples.json` lists it.
+    """One image of an evaluation with its pictures, as listed in `samples.json`.
 
     Attributes:
-        kind: Why it was chosen.
-        score: Its scores.
-        height: Of the pictures.
-        width: Of the pictures.
-        photo: File name of the photo (JPEG); of other bands than RGB a picture as `as_picture` makes it.
-        truth: File name of the labels (palette PNG, 255 = ignored).
+        kind: Reason why the image was chosen.
+        score: Scores of the image.
+        height: Height of the pictures.
+        width: Width of the pictures.
+        photo: File name of the image (JPEG); images that are not RGB are converted by `as_picture`.
+        truth: File name of the ground truth (palette PNG, 255 = ignored).
         prediction: File name of the prediction (palette PNG).
-        combinations: Of multi-label data what the two pictures' values mean: bit k of the number at that place says
-            whether class k is there. Empty: values are class ids.
+        combinations: For multi-label data, the class set of each value in `truth` and `prediction`, as a bit field:
+            bit k is set if class k is present. Empty if the values are class ids.
     """
 
     kind: Kind
@@ -62,12 +62,12 @@ class SavedSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SavedSamples(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of `samples.json`.
+    """Content of `samples.json`.
 
     Attributes:
-        classes: Class names.
-        palette: Their official colours.
-        samples: Worst first, then the middle, then the best.
+        classes: Names of the classes.
+        palette: Official colour of each class.
+        samples: The worst images first, then the middle and the best ones.
     """
 
     classes: tuple[str, ...]
@@ -78,13 +78,13 @@ class SavedSamples(msgspec.Struct, frozen=True, kw_only=True):
 def choose_samples(
     per_image: Sequence[ImageScore], *, worst: int = 6, median: int = 3, best: int = 3
 ) -> list[tuple[Kind, ImageScore]]:
-    """The images that are worth looking at, by mIoU; each at most once.
+    """Choose the worst, middle and best images by mIoU, each image at most once.
 
     Args:
-        per_image: All scores; images without labelled pixels are left out.
-        worst: How many from the lower end; at most half of the images.
-        median: How many from the middle.
-        best: How many from the upper end.
+        per_image: Scores of all images; images without labelled pixels are left out.
+        worst: Number of images with the lowest mIoU, limited to half of all images.
+        median: Number of images around the median.
+        best: Number of images with the highest mIoU.
     """
     ordered = sorted(
         (score for score in per_image if not math.isnan(score.miou)), key=lambda score: (score.miou, score.id)
@@ -107,15 +107,15 @@ def save_samples(model: SegmentationModel, dataset: Dataset, measurement: Measur
 
     Args:
         model: The model that was measured, on its device.
-        dataset: The data it was measured on.
-        measurement: What `evaluate_model` found.
-        folder: Where `samples.json` and the pictures go; created when missing.
+        dataset: The data set it was measured on.
+        measurement: The measurement by `evaluate_model`.
+        folder: Folder for `samples.json` and the pictures; created if missing.
 
     Returns:
         The content of `samples.json`, which is written last.
 
     Raises:
-        DataError: An image cannot be read any more.
+        DataError: An image can no longer be read.
         ResourceError: S601, the disk is full.
     """
     by_id = {sample.id: sample for sample in dataset.samples(measurement.split)}
@@ -152,7 +152,7 @@ def save_samples(model: SegmentationModel, dataset: Dataset, measurement: Measur
 
 
 def load_samples(folder: Path) -> SavedSamples | None:
-    """Read `samples.json` in `folder`; None when there is none."""
+    """Content of `samples.json` in `folder`; None if there is no such file."""
     path = folder / SAMPLES
     return msgspec.json.decode(path.read_bytes(), type=SavedSamples) if path.is_file() else None
 
@@ -160,7 +160,7 @@ def load_samples(folder: Path) -> SavedSamples | None:
 def _predict(
     model: SegmentationModel, sample: Sample, image: np.ndarray, labels: np.ndarray, measurement: Measurement
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Photo, truth and prediction at the score size, or smaller where that is larger than a screen."""
+    """Image, ground truth and prediction at the score size, shrunk to at most `LONGEST_SIDE`."""
     protocol = measurement.protocol
     (pair,) = pairs_of(sample, image, labels, (protocol,), measurement.input_size)
     truth = pair.labels

@@ -1,6 +1,6 @@
-"""The score of parts of a split: of each sequence, site or patient.
+"""Scores of groups of images within a split, such as sequences, sites or patients.
 
-One confusion matrix over a whole split hides that one of its sequences may be far worse than the others.
+The confusion matrix of the whole split can hide that one group is far worse than the others.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from pixelwise.evaluation.tally import GroupMeasurement, Measurement
 from pixelwise.records.result import GroupResult, MetricValue
 
 _OWN_FIELDS = ("iou", "pixel_accuracy")
-"""Metrics that have fields of their own in `GroupResult`."""
+"""Metrics with their own fields in `GroupResult`."""
 
 
 def group_results(measurement: Measurement) -> tuple[GroupResult, ...]:
-    """The score of every group, in the order of their names."""
+    """The scores of every group, in the order of their names."""
     return tuple(map(_group_result, measurement.groups))
 
 

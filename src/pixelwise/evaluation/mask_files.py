@@ -1,4 +1,4 @@
-"""Scoring masks that were made elsewhere."""
+"""Scoring of mask files, from any source, against ground-truth masks."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from pixelwise.storage import printable
 
 
 class FileScores(msgspec.Struct, frozen=True, kw_only=True):
-    """What `score_files` found.
+    """Result of `score_files`.
 
     Attributes:
-        classes: Class names.
-        confusion_matrix: int64, rows truth, columns prediction; (K, K + 1) where void predictions are
-            misses, the last column, else (K, K).
-        scores: Computed from it.
+        classes: Names of the classes.
+        confusion_matrix: int64, rows ground truth, columns prediction; (K, K + 1) if void predictions are misses,
+            counted in the last column, else (K, K).
+        scores: Scores computed from the confusion matrix.
         images: Number of pairs.
     """
 
@@ -43,24 +43,24 @@ def score_files(
     void_prediction: Literal["miss", "ignore"] = "miss",
     absent: Literal["skip", "zero"] = "skip",
 ) -> FileScores:
-    """Score mask files against mask files, both in the raw ids of a data set.
+    """Score predicted mask files against ground-truth mask files, both in the raw ids of a data set.
 
     Args:
-        predictions: Predicted masks.
-        labels: True masks, in the same order.
-        classes: What raw values mean, in both; `pixelwise.recipes.classes.tables.CITYSCAPES` for `*_labelIds.png`.
-        void_prediction: What a labelled pixel is that was predicted as an ignored value: `miss`, as in the
-            Cityscapes scripts, or `ignore`: it counts nowhere, which flatters predictions that leave out
-            what is difficult.
-        absent: What a class without IoU counts in the mean.
+        predictions: Files of the predicted masks.
+        labels: Files of the ground-truth masks, in the same order.
+        classes: Meaning of the raw values in both; `pixelwise.recipes.classes.tables.CITYSCAPES` for `*_labelIds.png`.
+        void_prediction: Treatment of a labelled pixel that was predicted as an ignored value: `miss` counts it as a
+            miss, as in the Cityscapes scripts; `ignore` does not count it, which favours predictions that leave out
+            difficult regions.
+        absent: Treatment of a class without IoU in the mean: `skip` leaves it out, `zero` counts it as 0.
 
     Raises:
-        DataError: D201, two masks differ in size; D202 and others of `pixelwise.datasets.reading.images`: a mask
-            cannot be read, or holds a value without meaning, which is never booked as another.
-        ValueError: There is not one true mask per prediction, or there is none at all.
+        DataError: D201, two masks differ in size; D202 and others, a mask cannot be read or contains a value without
+            meaning, which is never counted as a class.
+        ValueError: The numbers of predictions and ground-truth masks differ, or there are none.
     """
     if len(predictions) != len(labels) or not labels:
-        raise ValueError(f"{len(predictions)} predictions for {len(labels)} true masks; expected one for each")
+        raise ValueError(f"{len(predictions)} predictions for {len(labels)} ground-truth masks; expected one for each")
     dataset = Dataset(
         name="folder",
         root=Path(),
@@ -77,7 +77,7 @@ def score_files(
         if truth.shape != found.shape:
             raise DataError(
                 "D201",
-                f"{printable(predicted)}: the prediction is {found.shape[0]}x{found.shape[1]} (HxW) but "
+                f"{printable(predicted)}: the prediction is {found.shape[0]}x{found.shape[1]} (HxW), but "
                 f"{printable(true)} is {truth.shape[0]}x{truth.shape[1]}",
                 "write predictions at the size of the label files",
             )

@@ -1,4 +1,4 @@
-"""What `pixelwise.evaluate` and the verb `evaluate` can be asked for; never imports torch."""
+"""Options of `pixelwise.evaluate` and of the verb `evaluate`; never imports torch."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pixelwise.options import Options
 
 
 class EvaluateOptions(Options, frozen=True, kw_only=True):
-    """What is measured, and where.
+    """Options of `evaluate`.
 
     Attributes:
         boundary: Measure boundary IoU, the IoU of the bands along the contours of each class.
-        calibration: Measure the expected calibration error. It takes every pixel's probabilities, so evaluation is
-            slower; neither a multi-label network nor an artefact that gives class ids has them.
-        metrics: Measure a further metric.
-        group: Score groups of images, too: a regular expression that is searched in every image's id. Its first group,
-            or all that it matches, names the image's group: `^[^_]+` for sequences such as 0001TP and Seq05VD.
-        device: Where the network computes: `auto` takes a GPU where there is one, else `cpu`. Artefacts compute on the
-            CPU.
+        calibration: Measure the expected calibration error. This needs the probabilities of every pixel, which slows
+            evaluation down; multi-label networks and artefacts that output class ids do not provide them.
+        metrics: Measure an additional metric; may be given several times.
+        group: Also score groups of images. This regular expression is searched in every image's id; its first capture
+            group, or else its whole match, names the group: `^[^_]+` for sequences such as 0001TP and Seq05VD.
+        device: Device to run on: `auto` (a GPU if there is one, else `cpu`), `cpu`, `cuda` or `cuda:N`. Artefacts
+            always run on the CPU.
     """
 
     boundary: bool = True
@@ -33,7 +33,7 @@ class EvaluateOptions(Options, frozen=True, kw_only=True):
     device: str = "auto"
 
     def words(self) -> list[str]:
-        """The words of a command line that ask for the same measurement."""
+        """Command-line arguments that request the same measurement."""
         words = [] if self.boundary else ["--no-boundary"]
         words += ["--calibration"] if self.calibration else []
         words += [word for name in self.metrics for word in ("--metric", name)]

@@ -1,7 +1,7 @@
-"""Images and labels for evaluation: decoded and resized in background threads, in order.
+"""Images and labels for evaluation, decoded and resized in order by background threads.
 
-Decoding releases the interpreter lock, so a few threads keep the network busy; how far they run
-ahead is bounded, so memory does not grow with the data set.
+Decoding releases the interpreter lock, so a few threads keep the network busy. The number of images read ahead is
+bounded, so memory does not grow with the data set.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from pixelwise.transforms.resizing import resize_labels
 
 
 class EvaluationPair(NamedTuple):
-    """One image as the network sees it, and its labels as they are scored.
+    """An image as the network sees it, and its labels as they are scored.
 
     Attributes:
-        sample: The sample it was read from.
+        sample: The sample that was read.
         image: uint8 (h, w, C) at the input size, not yet padded.
-        labels: uint8 (H, W) at the score size, 255 = ignore.
-        scaled: `image` at each of the protocol's scales, resized from the image's own size.
+        labels: uint8 (H, W) at the score size, 255 = ignored.
+        scaled: The image at each of the protocol's scales, resized from its own size.
     """
 
     sample: Sample
@@ -41,9 +41,9 @@ def scored_labels(labels: np.ndarray, seen: Size, protocol: Protocol) -> np.ndar
     """Labels at the score size, by nearest neighbour.
 
     Args:
-        labels: uint8 (H, W).
+        labels: Labels uint8 (H, W).
         seen: (height, width) of the image as the network sees it.
-        protocol: Gives the score size.
+        protocol: Protocol with the score size.
     """
     if protocol.score_size == "native":
         return labels
@@ -59,17 +59,17 @@ def _resize_by_floor(labels: np.ndarray, size: Size) -> np.ndarray:
 def read_split(
     samples: Sequence[Sample], dataset: Dataset, protocols: Sequence[Protocol], input_size: Size | None, ahead: int
 ) -> Generator[tuple[EvaluationPair, ...], None, None]:
-    """Yield all samples in order, as each protocol wants them, while the next ones are read in the background.
+    """Yield all samples in order, resized for each protocol, while the next ones are read in the background.
 
     Args:
         samples: The samples to read.
         dataset: The data set they belong to.
-        protocols: Protocols with the same input share the image's memory.
-        input_size: Input size where a protocol leaves it open; None: the image's own.
-        ahead: Number of pairs that are read ahead at most.
+        protocols: Protocols to resize for; those with the same input share the memory of the image.
+        input_size: Input size if a protocol leaves it open; None for the image's own size.
+        ahead: Largest number of pairs that are read ahead.
 
     Raises:
-        DataError: As `pixelwise.datasets.reading.pairs.read_pair`, at the pair that is wrong.
+        DataError: As `pixelwise.datasets.reading.pairs.read_pair`, when the faulty pair is reached.
     """
 
     def read(sample: Sample) -> tuple[EvaluationPair, ...]:
@@ -82,14 +82,14 @@ def read_split(
 def pairs_of(
     sample: Sample, image: np.ndarray, labels: np.ndarray, protocols: Sequence[Protocol], input_size: Size | None
 ) -> tuple[EvaluationPair, ...]:
-    """One image as each protocol wants it.
+    """One image and its labels, resized for each protocol.
 
     Args:
         sample: The sample that image and labels were read from.
-        image: uint8 (H, W, C).
-        labels: uint8 (H, W).
-        protocols: Protocols with the same input get the same arrays.
-        input_size: Input size where a protocol leaves it open; None: the image's own.
+        image: Image uint8 (H, W, C).
+        labels: Labels uint8 (H, W).
+        protocols: Protocols to resize for; those with the same input share their arrays.
+        input_size: Input size if a protocol leaves it open; None for the image's own size.
     """
     known: dict[tuple[object, ...], tuple[np.ndarray, tuple[np.ndarray, ...]]] = {}
     pairs = []
@@ -104,7 +104,7 @@ def pairs_of(
 
 
 def batches_alike(items: Iterable[Item], batch_size: int, key: Callable[[Item], object]) -> Iterator[list[Item]]:
-    """Group consecutive items of equal `key`, at most `batch_size` of them."""
+    """Group consecutive items of equal `key` into batches of at most `batch_size`."""
     for _, group in itertools.groupby(items, key=key):
         while batch := list(itertools.islice(group, batch_size)):
             yield batch

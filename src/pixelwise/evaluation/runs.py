@@ -1,4 +1,4 @@
-"""Scoring a run, or a model in memory, by name of split and protocol."""
+"""Scoring of runs, artefacts and models in memory, by the names of split and protocols."""
 
 from __future__ import annotations
 
@@ -35,17 +35,18 @@ def score_by_name(
     options: EvaluateOptions = EvaluateOptions(),  # noqa: B008 (immutable)
     observer: Observer = SILENT,
 ) -> list[Result]:
-    """Score a run, an artefact or a model in memory, and keep the results where they belong.
+    """Score a run, an artefact or a model in memory, and save the results of a run or an artefact in its folder.
 
-    Arguments and errors are those of `pixelwise.evaluate`, which also renews the report of a run.
+    Arguments and errors are those of `pixelwise.evaluate`, which also rewrites the report of a run.
 
     Args:
         model_or_run: A run folder, an exported artefact (its folder or its file), or a model in memory.
-        data: Folder of the data set; None: where the run was trained.
-        split: Name of the split; None: the recipe's `evaluation.split`; for a model in memory `val`.
-        protocols: Names of protocols, which are scored in one pass; None: the recipe's first, or `native`.
-        options: What is measured, and where.
-        observer: Told of every batch, and when a damaged checkpoint was passed over.
+        data: Folder of the data set; None for the data the run was trained on.
+        split: Name of the split; None for the recipe's `evaluation.split`, or `val` for a model in memory.
+        protocols: Names of protocols, scored in one pass; None for the recipe's first, or `native` for a model in
+            memory.
+        options: Options of the evaluation.
+        observer: Receives progress after every batch, and a warning if a damaged checkpoint was skipped.
 
     Returns:
         One result per protocol.
@@ -92,7 +93,9 @@ def _artefact_subject(
     model = load_artefact(path)
     sidecar, recipe = model.sidecar, model.sidecar.resolved_recipe(path)
     if data is None and recipe.data.dataset != "town":
-        raise DataError("D222", f"{printable(path)} does not know its data", "name its folder in `data`")
+        raise DataError(
+            "D222", f"{printable(path)}: an artefact does not say where its data is", "name the folder in `data`"
+        )
     return Subject(
         model=model,
         origin=Origin(
@@ -105,7 +108,7 @@ def _artefact_subject(
         dataset=open_dataset(recipe.data, Path(data) if data is not None else None),
         split=split or recipe.evaluation.split,
         protocols=_protocols(names or recipe.evaluation.protocols[:1]),
-        # An artefact of one size sees nothing else, whatever the recipe says.
+        # An artefact of a fixed size accepts no other, whatever the recipe says.
         input_size=model.fixed_size or recipe.evaluation.input_size,
         batch_size=recipe.evaluation.batch_size,
         command=_named(path, data),
@@ -117,7 +120,7 @@ def _memory_subject(
     model: SegmentationModel, data: str | os.PathLike[str] | None, split: str | None, names: list[str] | None
 ) -> Subject:
     if data is None:
-        raise DataError("D222", "a model in memory does not know its data", "name its folder in `data`")
+        raise DataError("D222", "a model in memory does not say where its data is", "name the folder in `data`")
     weights = safetensors.torch.save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
     return Subject(
         model=model,
@@ -134,17 +137,17 @@ def _protocols(names: Sequence[str]) -> tuple[Protocol, ...]:
 
 
 def _named(path: Path, data: str | os.PathLike[str] | None) -> tuple[str, ...]:
-    """The words of a command line that evaluate what lies at `path`."""
+    """The first arguments of a command line that evaluates the run or artefact at `path`."""
     words = ("pixelwise", "evaluate", printable(path))
     return words if data is None else (*words, "--data", printable(Path(data)))
 
 
 def origin_of(trained: TrainedModel, training: TrainingCost | None = None) -> Origin:
-    """Where the weights of a run come from.
+    """Origin of the weights of a run.
 
     Args:
-        trained: The run's network.
-        training: What the run took, where that is wanted in the result.
+        trained: Trained network of the run.
+        training: Cost of the training, to be included in the result; None to leave it out.
     """
     return Origin(
         recipe=trained.recipe.name,
@@ -157,7 +160,7 @@ def origin_of(trained: TrainedModel, training: TrainingCost | None = None) -> Or
 
 
 def _training_cost(run: Path) -> TrainingCost | None:
-    """From the newest checkpoint: the best one knows only the time up to itself."""
+    """Cost of the training, from the newest checkpoint: the best one records only the time until itself."""
     newest = newest_checkpoint(run / CHECKPOINTS)
     if newest is None:
         return None

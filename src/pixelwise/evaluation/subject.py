@@ -1,7 +1,7 @@
-"""What is scored, and the one function that scores it.
+"""Subjects of an evaluation, and the function that scores them.
 
-A run, an exported artefact and a model in memory differ in where their weights, their data and their recipe are
-found. Once that is known each of them is a `Subject`, and `score` does the same with all of them.
+A run, an exported artefact and a model in memory differ in where their weights, data and recipe are found. Once that is
+known, each of them is a `Subject`, and `score` treats all of them alike.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         model: The network.
-        origin: Where its weights come from.
-        dataset: The opened data.
-        split: Name of the split that is scored.
-        protocols: The protocols, which are scored in one pass.
-        input_size: (height, width) that the network sees where a protocol leaves it open; None: the image's own.
-        batch_size: Images of equal size per forward pass.
-        precision: Number format and layout.
-        command: The words of the command line that names it; empty: no command can measure it again.
-        folder: Where results are kept; None: nowhere.
-        pictures: Whether pictures of the worst, middle and best images are kept beside them.
+        origin: Origin of the network's weights.
+        dataset: The opened data set.
+        split: Name of the split to score.
+        protocols: Protocols to score, all in one pass.
+        input_size: (height, width) of the network's input if a protocol leaves it open; None for the image's own size.
+        batch_size: Largest number of images of equal size per forward pass.
+        precision: Number format and memory layout.
+        command: First arguments of a command line that evaluates the subject; empty if no command can.
+        folder: Folder in which results are saved; None to save nothing.
+        pictures: Whether to save pictures of the worst, middle and best images with the results.
     """
 
     model: SegmentationModel
@@ -63,20 +63,20 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILENT) -> list[Result]:
-    """Measure a subject and keep the results in `subject.folder/evaluations/SPLIT-PROTOCOL/`.
+    """Score a subject and save the results in `subject.folder/evaluations/SPLIT-PROTOCOL/`.
 
     Args:
-        subject: What is scored.
-        options: What is measured, and where.
-        observer: Told of every batch.
+        subject: The subject to score.
+        options: Options of the evaluation.
+        observer: Receives the phase, and progress after every batch.
 
     Returns:
         One result per protocol.
 
     Raises:
-        DataError: D221, there is no such split; an image or mask is missing or wrong.
-        CheckpointError: The network does not fit the data; an artefact fails.
-        RecipeError: R203, `group` is no regular expression or a metric is not defined for this network; R214, the
+        DataError: D221, there is no such split; others, an image or a mask is missing or faulty.
+        CheckpointError: The network does not fit the data, or an artefact fails.
+        RecipeError: R203, `group` is not a regular expression or a metric is not defined for this network; R214, the
             device cannot be used; R225, there is no such metric.
         ResourceError: S601, the disk is full.
     """
@@ -117,7 +117,7 @@ def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILEN
 
 
 def measured_metrics(options: EvaluateOptions) -> tuple[str, ...]:
-    """The metrics that are measured: the usual ones, those of installed plug-ins included, and those asked for."""
+    """Names of the metrics to measure: the default ones, including those of plug-ins, and the requested ones."""
     asked = [*(["calibration_error"] if options.calibration else []), *options.metrics]
     usual = [name for name, metric in METRICS.all().items() if metric.default]
     if not options.boundary:
@@ -128,11 +128,11 @@ def measured_metrics(options: EvaluateOptions) -> tuple[str, ...]:
 def _device(subject: Subject, options: EvaluateOptions) -> torch.device:
     if not isinstance(subject.model, ArtefactModel):
         return choose_device(options.device)
-    # The runtimes here compute on the CPU, in the artefact's own number format.
+    # Artefacts run on the CPU here, in their own number format.
     if options.device not in (None, "auto") and choose_device(options.device).type != "cpu":
         raise RecipeError(
             "R214",
-            f"device '{options.device}' cannot be used: {subject.model.sidecar.runtime} artefacts compute on the CPU; "
+            f"device '{options.device}' cannot be used: {subject.model.sidecar.runtime} artefacts run on the CPU; "
             "found: cpu",
             "leave `device` out, or evaluate the run that the artefact was exported from",
         )
@@ -140,7 +140,7 @@ def _device(subject: Subject, options: EvaluateOptions) -> torch.device:
 
 
 def _command(subject: Subject, protocol: Protocol, options: EvaluateOptions) -> str:
-    """The command line that measures the same again."""
+    """The command line that repeats the measurement; empty if there is none."""
     if not subject.command:
         return ""
     return shlex.join([*subject.command, "--split", subject.split, "--protocol", protocol.name, *options.words()])

@@ -1,4 +1,4 @@
-"""What one evaluation found: the counts of its images and its metrics, added up."""
+"""Accumulation of counts and metrics over the images of an evaluation."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ from pixelwise.storage import printable
 
 
 class ClassExtent(msgspec.Struct, frozen=True, kw_only=True):
-    """In which images a class occurs.
+    """Occurrence of a class in the images of a split.
 
     Attributes:
-        images: Images whose labels hold the class.
-        worst_image: Id of the one with the lowest IoU of this class, the first of several; None without any.
-        worst_image_iou: That IoU; NaN without any.
+        images: Number of images whose labels contain the class.
+        worst_image: Id of the image with the lowest IoU of this class, the first of several; None if no image contains
+            it.
+        worst_image_iou: IoU of the class in `worst_image`; NaN if no image contains it.
     """
 
     images: int = 0
@@ -37,12 +38,12 @@ class ClassExtent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GroupMeasurement(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found in a group of images.
+    """Measurement of a group of images.
 
     Attributes:
-        name: The group's name.
-        images: Number of its images.
-        values: Per metric that is given for groups, by name.
+        name: Name of the group.
+        images: Number of images in the group.
+        values: Metric name -> value, for the metrics that are computed for groups.
     """
 
     name: str
@@ -51,21 +52,21 @@ class GroupMeasurement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
-    """What `evaluate_model` found; `pixelwise.evaluation.assembling` adds where the weights come from.
+    """Result of `evaluate_model`; `pixelwise.evaluation.assembling` adds the origin of the weights.
 
     Attributes:
-        task: The classes, and how they were scored.
-        split: The split that was scored.
-        protocol: The protocol by which it was scored.
-        input_size: The size that the network saw, padding left out; None when every image had its own.
-        counts: int64 over the whole split, (K, K) with rows truth and columns prediction; of multi-label data, where no
-            class excludes another, (K, 4): TP, FP, FN, TN of each class.
-        values: What each metric found, by name; those of `pixelwise.metrics.SCORES` are always there.
-        class_extents: One per class.
-        per_image: One score per image, in the order of the split.
-        groups: One per group of images, in the order of their names; empty where groups were not asked for.
-        seconds: Wall time, decoding included; that of the whole pass, which several protocols may share.
-        peak_memory_bytes: On a GPU of this evaluation, else of the process so far.
+        task: The classes, and the rules by which they were scored.
+        split: Name of the split that was scored.
+        protocol: Protocol by which it was scored.
+        input_size: (height, width) of the network's input without padding; None if every image had its own size.
+        counts: int64 over the whole split: (K, K), rows ground truth, columns prediction; for multi-label data (K, 4),
+            the true positives, false positives, false negatives and true negatives of each class.
+        values: Metric name -> value; those of `pixelwise.metrics.SCORES` are always present.
+        class_extents: Occurrence of each class.
+        per_image: Score of each image, in the order of the split.
+        groups: Measurement of each group of images, in the order of their names; empty if groups were not requested.
+        seconds: Wall time including decoding, of the whole pass, which several protocols may share.
+        peak_memory_bytes: Peak memory of this evaluation on a GPU, else of the process so far.
     """
 
     task: Task
@@ -82,42 +83,42 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def images(self) -> int:
-        """Number of images."""
+        """Number of scored images."""
         return len(self.per_image)
 
     @property
     def totals(self) -> ClassTotals:
-        """The sums of the counts."""
+        """Totals per class, computed from `counts`."""
         return totals_of(self.counts, multilabel=self.task.multilabel)
 
     @property
     def miou(self) -> float:
-        """Mean IoU, 0..1; NaN where nothing is labelled."""
+        """Mean IoU, 0..1; NaN if nothing is labelled."""
         return self.values["iou"].value
 
     @property
     def pixel_accuracy(self) -> float:
-        """Share of the labelled pixels that are right; NaN where nothing is labelled."""
+        """Share of labelled pixels that are predicted correctly; NaN if nothing is labelled."""
         return self.values["pixel_accuracy"].value
 
     @property
     def per_class_iou(self) -> list[float | None]:
-        """IoU of each class, None where it has none: what a JSON log holds."""
+        """IoU of each class, with None instead of NaN as in a JSON log."""
         return [None if math.isnan(iou) else iou for iou in self.values["iou"].per_class]
 
 
 class Tally:
-    """Adds up images: their counts, one score each, the worst image of each class, and every metric.
+    """Accumulates over images: their counts, one score each, the worst image of each class, and every metric.
 
     Tallies of parts of a split can be merged, in any order.
 
     Args:
-        task: What is scored; see `task_of`.
-        split: The split that is scored.
-        protocol: The protocol by which it is scored.
-        input_size: (height, width) that the network sees where the protocol leaves it open.
-        metrics: What is measured besides the scores of the counts (`pixelwise.metrics.SCORES`).
-        groups: Sample id -> name of its group; None: no groups are scored.
+        task: The classes, and the rules by which they are scored; see `task_of`.
+        split: Name of the split to score.
+        protocol: Protocol by which it is scored.
+        input_size: (height, width) of the network's input if the protocol leaves it open.
+        metrics: Metrics in addition to the scores computed from the counts (`pixelwise.metrics.SCORES`).
+        groups: Sample id -> name of its group; None to score no groups.
     """
 
     def __init__(
@@ -151,14 +152,14 @@ class Tally:
         *,
         index: int | None = None,
     ) -> None:
-        """Count one image.
+        """Add one image.
 
         Args:
-            pair: Its labels are at the score size.
-            prediction: (H, W) class ids or bit fields, on any device.
-            confidence: (H, W) float32, probability of each of them, where a metric needs it.
-            probabilities: Gives those of all classes, where a metric needs them.
-            index: Position of the image in the split; None: images are added in order, none left out.
+            pair: The image and its labels at the score size.
+            prediction: Class ids or bit fields (H, W), on any device.
+            confidence: Probability of each predicted class, float32 (H, W), if a metric needs it.
+            probabilities: Computes the probabilities of all classes, if a metric needs them.
+            index: Position of the image in the split; None if all images are added in order.
         """
         image = ScoredImage(
             pair.sample.id,
@@ -183,14 +184,14 @@ class Tally:
         if group is None or name not in group.accumulators:
             self.accumulators[name].update(image)
             return
-        # Measured once, added twice.
+        # Measured once, then added both to the split and to the group.
         one = self.metrics[name].accumulator(self.task)
         one.update(image)
         self.accumulators[name].merge(one)
         group.accumulators[name].merge(one)
 
     def merge(self, other: Tally) -> None:
-        """Add the images of another part of the same split, measured in the same way; `other` is not changed."""
+        """Add the images of another part of the same split, measured with the same settings; `other` is unchanged."""
         self.total += other.total
         self.scores |= other.scores
         self.extents = [ours.plus(theirs) for ours, theirs in zip(self.extents, other.extents, strict=True)]
@@ -226,10 +227,10 @@ class Tally:
         return _Group({name: metric.accumulator(self.task) for name, metric in self.metrics.items() if metric.groups})
 
     def measurement(self, peak_memory_bytes: int = 0) -> Measurement:
-        """Everything that was added up.
+        """The measurement of all added images.
 
         Args:
-            peak_memory_bytes: The evaluation's.
+            peak_memory_bytes: Peak memory of the evaluation.
         """
         return Measurement(
             task=self.task,
@@ -256,49 +257,49 @@ class Tally:
             except Exception as error:
                 if _is_our_own(name, error):
                     raise
-                raise _failure(name, "in the end", error) from error
+                raise _failure(name, "at the end", error) from error
         return values
 
 
 def task_of(classes: tuple[str, ...], protocol: Protocol, *, multilabel: bool = False) -> Task:
-    """What is scored under a protocol.
+    """The classes, and the rules by which a protocol scores them.
 
     Args:
-        classes: Class names.
-        protocol: Says what absent classes count.
-        multilabel: Whether labels and predictions are bit fields; each class then has counts of its own.
+        classes: Names of the classes.
+        protocol: Protocol that defines the treatment of absent classes.
+        multilabel: Whether labels and predictions are bit fields, so that each class has its own binary counts.
     """
     return Task(classes=classes, multilabel=multilabel, absent=protocol.absent)
 
 
 def _plain(found: Value, num_classes: int) -> Value:
-    """The value in floats of Python, whatever kind of number the metric computes with.
+    """The value as Python floats, whatever numeric type the metric uses.
 
     Raises:
-        ValueError: It has neither no number per class nor one for each.
+        ValueError: The number of per-class values is neither 0 nor that of the classes.
     """
     if len(found.per_class) not in (0, num_classes):
-        raise ValueError(f"it gives {len(found.per_class)} numbers for {num_classes} classes")
+        raise ValueError(f"it returned {len(found.per_class)} per-class values for {num_classes} classes")
     interval = None if found.interval is None else (float(found.interval[0]), float(found.interval[1]))
     return Value(value=float(found.value), per_class=tuple(map(float, found.per_class)), interval=interval)
 
 
 def _is_our_own(name: str, error: Exception) -> bool:
-    """Whether an error says all there is to say, or is that of a metric of ours."""
+    """Whether an error explains itself, or comes from a built-in metric."""
     return isinstance(error, PixelwiseError) or name in METRICS.own()
 
 
 def _failure(name: str, where: str, error: Exception) -> RecipeError:
-    """The error of a plug-in's metric, with the metric and its module by name."""
+    """The error for a plug-in's metric that failed, naming the metric and its module."""
     return RecipeError(
         "R226",
         f"metric '{name}' of {METRICS.module_of(name)} failed {where}: {type(error).__name__}: {error}",
-        "leave that metric out, or repair it; `pixelwise.testing.check_metric` says what a metric must do",
+        "leave that metric out, or repair it with the help of `pixelwise.testing.check_metric`",
     )
 
 
 class _Group:
-    """The images of a group so far."""
+    """Images of a group so far: their number and their metrics."""
 
     def __init__(self, accumulators: dict[str, Accumulator]) -> None:
         self.images = 0
@@ -306,7 +307,7 @@ class _Group:
 
 
 class _Extent(NamedTuple):
-    """The images that hold a class so far; the worst one as (IoU, position in the split, id)."""
+    """Number of images so far that contain a class, and the worst one as (IoU, position in the split, id)."""
 
     images: int = 0
     worst: tuple[float, int, str] | None = None

@@ -1,1 +1,1 @@
-"""Images, folders and patterns -> class ids, masks and overlays."""
+"""Prediction of class ids, masks and overlays for images, folders and patterns."""

@@ -1,4 +1,4 @@
-"""Work done in background threads, in order and a bounded distance ahead."""
+"""Ordered work in background threads, a bounded number of items ahead."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Result = TypeVar("Result")
 def in_background(
     function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int
 ) -> Generator[Result, None, None]:
-    """`map` whose calls run in threads for reading, at most `ahead` before the one that is waited for.
+    """`map` whose calls run in background threads, at most `ahead` of the result that is waited for.
 
-    An exception of `function` is raised where its result would have been yielded. Closing the
-    generator cancels what has not begun.
+    An exception of `function` is raised in place of its result. Closing the generator cancels the calls that have not
+    begun.
     """
     remaining = iter(items)
     pending: deque[Future[Result]] = deque()

@@ -1,4 +1,4 @@
-"""Bit fields as pictures: every combination of classes that occurs is an index with a colour of its own."""
+"""Pictures of multi-label bit fields, in which every combination of classes has its own index and colour."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pixelwise.prediction.overlays import VOID, as_picture
 from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT, Color
 
 MOST_COMBINATIONS = 254
-"""So many fit beside 254 and 255, which pictures of the report use otherwise."""
+"""Largest number of indices; 254 and 255 have other meanings in the pictures of reports."""
 _TABLE_BITS = 16
 
 
 def packed(present: np.ndarray) -> np.ndarray:
-    """(K, H, W), not 0 where a class is, as int32 (H, W) bit fields."""
+    """Bit fields int32 (H, W) from planes (K, H, W) that are non-zero where a class is present."""
     bits = np.zeros(present.shape[1:], np.int32)
     for class_id, plane in enumerate(present):
         np.bitwise_or(bits, 1 << class_id, out=bits, where=plane != 0)
@@ -23,7 +23,7 @@ def packed(present: np.ndarray) -> np.ndarray:
 
 
 def unpacked(bits: np.ndarray, num_classes: int) -> np.ndarray:
-    """int32 (H, W) bit fields as uint8 (K, H, W) of 0 and 1."""
+    """Planes uint8 (K, H, W) of 0 and 1 from bit fields int32 (H, W)."""
     planes = np.empty((num_classes, *bits.shape), np.uint8)
     for class_id in range(num_classes):
         planes[class_id] = bits >> class_id & 1
@@ -31,14 +31,15 @@ def unpacked(bits: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def indexed(fields: Sequence[np.ndarray]) -> tuple[list[np.ndarray], tuple[int, ...]]:
-    """Several bit fields as indices into one list of combinations.
+    """Convert several bit fields to indices into one list of combinations.
 
     Args:
-        fields: int32 (H, W) each, `IGNORE_BIT` where ignored.
+        fields: Bit fields int32 (H, W), `IGNORE_BIT` where ignored.
 
     Returns:
-        uint8 (H, W) each, 255 where ignored; and the bit field of every index, "no class" first and then the most
-        frequent ones. Of more than `MOST_COMBINATIONS` the rarest become the kept one that differs least.
+        The indices of each field, uint8 (H, W), 255 where ignored; and the bit field of every index: "no class" first,
+        then the others by decreasing frequency. If there are more than `MOST_COMBINATIONS`, each of the rarest is
+        replaced by the most similar one that is kept.
     """
     values = np.concatenate([field.ravel() for field in fields])
     ignored = values == IGNORE_BIT
@@ -58,7 +59,7 @@ def indexed(fields: Sequence[np.ndarray]) -> tuple[list[np.ndarray], tuple[int, 
 
 
 def mixed_colors(combinations: Sequence[int], palette: Sequence[Color]) -> tuple[Color, ...]:
-    """For each combination the mean of its classes' colours; black where it is none."""
+    """Mean colour of the classes of each combination; black for "no class"."""
     colors: list[Color] = []
     for combination in combinations:
         members = [color for class_id, color in enumerate(palette) if combination >> class_id & 1]
@@ -71,16 +72,16 @@ def mixed_colors(combinations: Sequence[int], palette: Sequence[Color]) -> tuple
 
 
 def blend_classes(image: np.ndarray, bits: np.ndarray, palette: Sequence[Color], alpha: float) -> np.ndarray:
-    """The image with the mean colour of each pixel's classes laid over it.
+    """Overlay an image with the mean colour of each pixel's classes.
 
     Args:
-        image: uint8 (H, W, C), shown as `pictures.as_picture` does.
-        bits: int32 (H, W) bit fields; pixels of no class, and ignored ones, show the image.
-        palette: One colour per class.
+        image: Image uint8 (H, W, C), converted by `overlays.as_picture`.
+        bits: Bit fields int32 (H, W); pixels without a class, and ignored ones, show the image.
+        palette: Colour of each class.
         alpha: Opacity of the colours, 0..1.
 
     Returns:
-        uint8 (H, W, 3).
+        The picture, uint8 (H, W, 3).
     """
     image = as_picture(image)
     found, places, _ = _distinct(np.where(bits == IGNORE_BIT, 0, bits))
@@ -94,10 +95,10 @@ def blend_classes(image: np.ndarray, bits: np.ndarray, palette: Sequence[Color],
 
 
 def _distinct(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The different values, the place of each value among them (flat), and how often each occurs."""
+    """The distinct values in ascending order, the index of each flattened value among them, and their counts."""
     flat = values.ravel()
     if flat.size and int(flat.max()) < 1 << _TABLE_BITS:
-        histogram = np.bincount(flat)  # twenty times faster than sorting
+        histogram = np.bincount(flat)  # 20 times as fast as sorting
         found = np.flatnonzero(histogram)
         place = np.zeros(len(histogram), np.intp)
         place[found] = np.arange(len(found))

@@ -1,7 +1,7 @@
-"""Which images a command line means, and what the files made from them are called.
+"""Input images from files, folders and patterns, and the names of the files predicted from them.
 
-Output names depend on the inputs alone. They mirror the folders that were given; two images that
-would share a name (`a.jpg`, `a.png`) keep their endings (`a.jpg.png`, `a.png.png`).
+Output names depend on the inputs alone. They mirror the structure of the given folders; two images that would share a
+name (`a.jpg`, `a.png`) keep their extensions (`a.jpg.png`, `a.png.png`).
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from pixelwise.storage import printable
 from pixelwise.storage.names import distinct, folded
 
 ENDINGS = (".png", ".jpg")
-"""What may follow the name of an output."""
+"""File extensions of outputs."""
 
 
 class Input(NamedTuple):
-    """An image and the name of what is made from it.
+    """An image and the name of its outputs.
 
     Attributes:
-        path: The image file.
-        name: Path of the output below `masks/` or `overlays/`, without its ending.
+        path: Path of the image file.
+        name: Path of the output below `masks/` or `overlays/`, without its extension.
     """
 
     path: Path
@@ -37,10 +37,10 @@ class Input(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """Everything that was found.
+    """All inputs of a call.
 
     Attributes:
-        images: In the order they were given, folders sorted.
+        images: Images in the given order, those of folders sorted.
         problems: Entries of folders that cannot be read (D131).
     """
 
@@ -49,17 +49,17 @@ class Inputs(NamedTuple):
 
 
 def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path]) -> Inputs:
-    """All images that `paths` mean.
+    """All images given by `paths`.
 
     Args:
-        paths: Image files (taken whatever they are called), folders (searched with their
-            subfolders; hidden files are left out, loops of links are no danger) and patterns such
-            as `photos/**/*.jpg`. A path that exists is never read as a pattern.
-        outputs: Folders that predictions are written to; what lies there is not an input.
+        paths: Image files (with any name), folders (searched with their subfolders, without hidden files and without
+            following loops of links) and patterns such as `photos/**/*.jpg`. A path that exists is never treated as a
+            pattern.
+        outputs: Folders to which predictions are written; files inside them are not inputs.
 
     Raises:
-        DataError: D223, one of `paths` means no image.
-        RecipeError: R220, one of `paths` lies in an output folder.
+        DataError: D223, one of `paths` yields no image.
+        RecipeError: R220, one of `paths` is inside an output folder.
     """
     written = [os.path.realpath(folder) for folder in outputs]
     found: dict[str, tuple[Path, Path]] = {}
@@ -69,7 +69,7 @@ def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path]
         if _is_inside(path, written):
             raise RecipeError(
                 "R220",
-                f"{printable(path)} lies in a folder that predictions are written to",
+                f"{printable(path)} is inside a folder to which predictions are written",
                 "choose another `output`, so that no input is overwritten",
             )
         images, unreadable = _images_of(path)
@@ -84,14 +84,14 @@ def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path]
 
 
 def output_names(relative: Sequence[Path]) -> list[Path]:
-    """A name for the output of each image, all different even where case does not count.
+    """Distinct output names for the images, distinct even on case-insensitive file systems.
 
     Args:
-        relative: Paths of the images below the folder that was given.
+        relative: Paths of the images relative to the given folders.
 
     Returns:
-        The same paths without their ending where that is unique; with it otherwise, and numbered
-        where even that is not enough. Every system accepts them with one of `ENDINGS` after them.
+        The same paths without their extensions if that is unique, else with them, and numbered if even that is not
+        unique. With any of `ENDINGS` appended they are valid on every system.
     """
     stems = [path.with_suffix("").as_posix() for path in relative]
     shared = Counter(folded(stem) for stem in stems)
@@ -100,10 +100,10 @@ def output_names(relative: Sequence[Path]) -> list[Path]:
 
 
 def _images_of(path: Path) -> tuple[list[tuple[Path, Path]], list[Finding]]:
-    """Images with their paths below what was given, and entries that cannot be read."""
+    """Images with their paths relative to what was given, and entries that cannot be read."""
     if path.is_dir():
         return _images_in(path, path)
-    # A dangling link or an unreadable file is somebody's image too: reading it tells what is wrong.
+    # A dangling link or an unreadable file counts as an image: reading it reports what is wrong.
     if os.path.lexists(path):
         return [(path, Path(path.name))], []
     if not glob.has_magic(os.fspath(path)):
@@ -143,13 +143,13 @@ def _nothing(path: Path) -> DataError:
     if path.is_dir():
         return DataError(
             "D223",
-            f"{where}: no image in this folder or below it; looked for names that end in {endings}",
-            "give a folder with images, or name the files themselves",
+            f"{where}: no image in this folder or below it; looked for names ending in {endings}",
+            "give a folder that contains images, or name the files themselves",
         )
     if glob.has_magic(os.fspath(path)):
         return DataError(
             "D223",
-            f"{where}: no file has such a name; looked for names that end in {endings}",
+            f"{where}: no image matches this pattern; looked for names ending in {endings}",
             "`**` stands for any number of folders, as in 'photos/**/*.jpg'; quote the pattern",
         )
     return DataError("D223", f"{where}: no such file or folder", "check the spelling")

@@ -1,4 +1,4 @@
-"""From a run folder or an exported artefact to something that predicts."""
+"""Loading of run folders and exported artefacts for prediction."""
 
 from __future__ import annotations
 
@@ -27,19 +27,18 @@ def load(
     observer: Observer = SILENT,
     warn: Callable[[str, str], None] | None = None,
 ) -> Segmenter:
-    """Load the result of a run, ready to predict as its recipe's first protocol evaluates.
+    """Load the result of a run, ready to predict images as its recipe's first protocol evaluates them.
 
     Args:
-        run: A run folder, or an exported artefact: its folder or its file such as `model.onnx`. An artefact of one
-            size sees every image resized to that size.
-        device: Where the network computes; None: on a GPU where there is one. Artefacts compute on the CPU.
-        window: (height, width) of windows through which images are seen, overlapping by a quarter; None: as
-            the protocol says.
-        observer: Told when a damaged checkpoint was passed over.
-        warn: A function that is told instead, with a code and a message.
+        run: A run folder, or an exported artefact: its folder or its file, such as `model.onnx`. For an artefact of a
+            fixed size, every image is resized to that size.
+        device: Device to run on; None for a GPU if there is one. Artefacts always run on the CPU.
+        window: (height, width) of sliding windows that overlap by a quarter; None to do as the protocol says.
+        observer: Receives a warning if a damaged checkpoint was skipped.
+        warn: Function that receives the code and message of this warning instead.
 
     Raises:
-        CheckpointError: The folder is no run, or it has no valid checkpoint; K462, K463: the artefact is damaged.
+        CheckpointError: The folder is not a run or has no valid checkpoint; K462 or K463, the artefact is damaged.
         RecipeError: R240, the package that runs the artefact is not installed.
     """
     if is_artefact(Path(run)):

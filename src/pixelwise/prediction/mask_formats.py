@@ -1,7 +1,7 @@
-"""Masks in the values that benchmark servers and other programs read, instead of class ids.
+"""Mask formats of benchmark servers and other programs, with other values than class ids.
 
-File names are the images' own: Cityscapes' server and scripts look for `<city>_123456_123456*.png`, VOC's and
-ADE20K's for the name of the image with the ending `.png`.
+Masks have the names of their images: the Cityscapes server and scripts look for `<city>_123456_123456*.png`, those of
+VOC and ADE20K for the name of the image with the extension `.png`.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ _TARGETS = {
 
 
 def mask_encoder(name: str, classes: Sequence[str], palette: Sequence[Color]) -> Callable[[np.ndarray], bytes]:
-    """How class ids become the bytes of a PNG file.
+    """Encoder from class ids to the bytes of a PNG file.
 
     Args:
-        name: A `MaskFormat`.
-        classes: The model's class names.
-        palette: Its colours, used for `ids` only: the others have official ones or none.
+        name: Name of a `MaskFormat`.
+        classes: Class names of the model.
+        palette: Colours of the classes, used for `ids` only; the other formats have official colours or none.
 
     Returns:
-        A function of uint8 (H, W) class ids, 255 where ignored.
+        A function of class ids uint8 (H, W), 255 where ignored.
 
     Raises:
-        RecipeError: R222, there is no such format, or it is of a data set with other classes.
+        RecipeError: R222, there is no such format, or it belongs to a data set with other classes.
     """
     if name == "ids":
         return lambda labels: indexed_png(labels, palette)
@@ -57,9 +57,9 @@ def mask_encoder(name: str, classes: Sequence[str], palette: Sequence[Color]) ->
     if tuple(classes) != expected:
         raise RecipeError(
             "R222",
-            f"format '{name}' has {len(expected)} classes ({', '.join(expected[:3])}, ...) but the model has "
+            f"format '{name}' has {len(expected)} classes ({', '.join(expected[:3])}, ...), but the model has "
             f"{len(classes)} ({', '.join(classes[:3])}, ...)",
-            "masks of its own class ids are written with `mask_format` ids",
+            "set `mask_format` to ids, which writes the model's own class ids",
         )
     table = table_of(target.classes.label_table)
     if target.palette:
@@ -71,8 +71,8 @@ def mask_values(name: str, num_classes: int) -> tuple[list[int], int]:
     """The pixel value of each class, and that of ignored pixels, in masks of a format.
 
     Args:
-        name: A `MaskFormat`.
-        num_classes: K.
+        name: Name of a `MaskFormat`.
+        num_classes: Number of classes of the model.
     """
     if name not in _TARGETS:
         return list(range(num_classes)), IGNORE
@@ -82,7 +82,7 @@ def mask_values(name: str, num_classes: int) -> tuple[list[int], int]:
 
 
 def grey_png(values: np.ndarray) -> bytes:
-    """uint8 (H, W) as a PNG of one channel."""
+    """Encode values uint8 (H, W) as a single-channel PNG."""
     stream = io.BytesIO()
     Image.fromarray(values).save(stream, "PNG")
     return stream.getvalue()
@@ -92,7 +92,7 @@ def _palette_png(values: np.ndarray, classes: ClassSet) -> bytes:
     colors = color_table(classes.palette)
     colors[IGNORE] = classes.unlabelled_color
     picture = Image.fromarray(values)
-    # Attaching a palette turns mode L into mode P and leaves every value as it is.
+    # Attaching a palette turns mode L into mode P and changes no value.
     picture.putpalette(colors.tobytes())
     stream = io.BytesIO()
     picture.save(stream, "PNG")

@@ -1,4 +1,4 @@
-"""Images through a network: logits of the main head, and from them class ids and probabilities at any size."""
+"""Forward passes for prediction: logits of the main head, and class ids and probabilities from them at any size."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def views_of(
     *,
     keep: bool = False,
 ) -> list[View]:
-    """Everything the network is asked about one image: at each scale, and mirrored.
+    """The views of one image under a protocol: at each scale and, with `flip`, mirrored too.
 
     Args:
-        model: In evaluation mode.
-        scaled: uint8 (h, w, C), the image at each of the protocol's scales.
-        protocol: Says which windows, and whether mirrored too.
-        precision: Number format and layout.
-        keep: Whether several protocols look at the answers.
+        model: The network, in evaluation mode.
+        scaled: The image at each of the protocol's scales, uint8 (h, w, C).
+        protocol: Protocol that defines the windows and whether there are mirrored views.
+        precision: Number format and memory layout.
+        keep: Whether to keep all windows, so that rows can be read more than once.
     """
     look = functools.partial(main_logits, model, precision=precision)
     return [
@@ -57,7 +57,7 @@ def views_of(
 
 @contextlib.contextmanager
 def prediction_mode(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode and no gradients; afterwards every module is in the mode it was in."""
+    """Context in evaluation mode and without gradients; afterwards the mode of every module is restored."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -74,14 +74,14 @@ def main_logits(
     precision: Precision = Precision(),  # noqa: B008 (immutable)
     pad_to: Size | None = None,
 ) -> Tensor:
-    """The main head's logits for uint8 (H, W, C) images of equal size: (B, K, h, w).
+    """Logits (B, K, h, w) of the main head.
 
     Args:
-        model: On its device, in evaluation mode.
-        images: Of equal size.
-        precision: Number format and layout.
-        pad_to: Normalised images are padded by zeros at the right and bottom to at least this size,
-            and the logits cover the padding too.
+        model: The network, on its device and in evaluation mode.
+        images: Images uint8 (H, W, C) of equal size.
+        precision: Number format and memory layout.
+        pad_to: Size to which normalised images are at least padded with zeros at the right and bottom; the logits cover
+            the padding too.
     """
     device = next(model.parameters()).device
     stacked = torch.from_numpy(np.stack(images)).to(device, non_blocking=True)
@@ -103,16 +103,16 @@ def padded_size(size: Size, pad_to: Size | None) -> Size:
     return size if pad_to is None else (max(size[0], pad_to[0]), max(size[1], pad_to[1]))
 
 
-Answer = Tensor | list[View]
-"""What a network says about one image: the logits (1, K, h, w) of the whole and its padding, or several views of it."""
+NetworkOutput = Tensor | list[View]
+"""Output of a network for one image: the logits (1, K, h, w) of the whole image with its padding, or several views."""
 
 
-class Decided(NamedTuple):
-    """What an answer means for every pixel.
+class Decision(NamedTuple):
+    """Predicted class of every pixel.
 
     Attributes:
-        labels: (H, W) class ids, uint8 up to 255 classes; of multi-label networks int32 bit fields.
-        confidence: (H, W) float32, the probability of each of these classes, where it was asked for.
+        labels: Class ids (H, W), uint8 up to 255 classes; int32 bit fields for multi-label networks.
+        confidence: Probability of each predicted class, float32 (H, W), if it was requested.
     """
 
     labels: Tensor
@@ -121,56 +121,57 @@ class Decided(NamedTuple):
 
 def decide(
     model: SegmentationModel,
-    answer: Answer,
+    output: NetworkOutput,
     seen_size: Size,
     score_size: Size,
     protocol: Protocol,
     *,
     confidence: bool = False,
-) -> Decided:
-    """Class ids at the score size, and where it is wanted the probability of each.
+) -> Decision:
+    """Class ids at the score size and, on request, the probability of each.
 
     Args:
-        model: The network that gave the answer.
-        answer: About one image.
+        model: The network.
+        output: Output of the network for one image.
         seen_size: (height, width) of the image as the network saw it, without padding.
-        score_size: (H, W).
-        protocol: Says at which size the best class is taken, and what was padded.
-        confidence: Whether probabilities are wanted too; only of a network of one class per pixel.
+        score_size: (height, width) of the result.
+        protocol: Protocol that defines the size at which the argmax is taken, and the padding.
+        confidence: Whether to return probabilities too; for networks with one class per pixel only.
     """
     labels = None
-    if isinstance(answer, Tensor):
+    if isinstance(output, Tensor):
         labels = predicted_labels(
-            answer, seen_size, score_size, protocol, model.align_corners, multilabel=model.multilabel
+            output, seen_size, score_size, protocol, model.align_corners, multilabel=model.multilabel
         )
         if not confidence:
-            return Decided(labels)
-    at, views = _decision_size(seen_size, score_size, protocol), _views(model, answer, seen_size, protocol)
+            return Decision(labels)
+    at, views = _decision_size(seen_size, score_size, protocol), _views(model, output, seen_size, protocol)
     found, sure = best_classes(views, at, model.num_classes, confidence=confidence, multilabel=model.multilabel)
     if labels is None:
         labels = resized_by_floor(found, seen_size, score_size, protocol)
-    return Decided(labels, None if sure is None else resized_by_floor(sure, seen_size, score_size, protocol))
+    return Decision(labels, None if sure is None else resized_by_floor(sure, seen_size, score_size, protocol))
 
 
 def probability_bands(
-    model: SegmentationModel, answer: Answer, seen_size: Size, score_size: Size, protocol: Protocol
+    model: SegmentationModel, output: NetworkOutput, seen_size: Size, score_size: Size, protocol: Protocol
 ) -> Iterator[tuple[int, Tensor]]:
-    """Probabilities of all classes at the score size, from top to bottom, never those of the whole image together.
+    """Yield the probabilities of all classes at the score size in bands of rows, from top to bottom.
 
-    Arguments are those of `decide`; views must have been made to keep their windows.
+    The probabilities of the whole image are never in memory at once. Arguments are those of `decide`; views must have
+    been made with `keep`.
 
     Yields:
-        The first row of a band, and its probabilities, float32 (K, R, W).
+        The first row of a band, and its probabilities float32 (K, R, W).
     """
     at = _decision_size(seen_size, score_size, protocol)
-    views = _views(model, answer, seen_size, protocol)
+    views = _views(model, output, seen_size, protocol)
     logits = len(views) == 1 and not views[0].are_probabilities
     for first, values in bands(views, at, model.num_classes):
         found = views[0].probabilities(values) if logits else values
         if protocol.argmax_at == "score":
             yield first, found
             continue
-        # Rows of the image at the score size that lie in this band; the padding below and beside it is left out.
+        # The rows of the image at the score size that lie in this band, without the padding below and beside it.
         rows, columns = (floor_index(*lengths) for lengths in zip(seen_size, score_size, strict=True))
         inside = np.flatnonzero((rows >= first) & (rows < first + found.shape[1]))
         if len(inside):
@@ -179,17 +180,17 @@ def probability_bands(
 
 
 def _decision_size(seen_size: Size, score_size: Size, protocol: Protocol) -> Size:
-    """The size at which the best class is taken."""
+    """The size at which the argmax is taken."""
     return score_size if protocol.argmax_at == "score" else padded_size(seen_size, protocol.pad_to)
 
 
-def _views(model: SegmentationModel, answer: Answer, seen_size: Size, protocol: Protocol) -> list[View]:
-    """An answer as views; the whole is one view whose logits are known already."""
-    if not isinstance(answer, Tensor):
-        return answer
+def _views(model: SegmentationModel, output: NetworkOutput, seen_size: Size, protocol: Protocol) -> list[View]:
+    """The output as views; logits of the whole image become a single view."""
+    if not isinstance(output, Tensor):
+        return output
     seen = np.empty((*seen_size, 0), np.uint8)
     aligned, several = model.align_corners, model.multilabel
-    return [View(lambda _: answer, seen, protocol, align_corners=aligned, multilabel=several)]
+    return [View(lambda _: output, seen, protocol, align_corners=aligned, multilabel=several)]
 
 
 def predicted_labels(
@@ -204,12 +205,12 @@ def predicted_labels(
     """Class ids (H, W) at the score size, on the device of the logits; int32 bit fields if `multilabel`.
 
     Args:
-        logits: (1, K, h, w), covering the whole image and its padding.
+        logits: Logits (1, K, h, w) of the whole image with its padding.
         seen_size: (height, width) of the image as the network saw it, without padding.
-        score_size: (H, W).
-        protocol: Says at which size the best class is taken, and what was padded.
-        align_corners: How the model's logits are enlarged.
-        multilabel: Whether every class with a logit above 0 is wanted instead of the best one.
+        score_size: (height, width) of the result.
+        protocol: Protocol that defines the size at which the argmax is taken, and the padding.
+        align_corners: Convention for upsampling the model's logits, as in `torch.nn.functional.interpolate`.
+        multilabel: Whether to return every class with a logit above 0 instead of the argmax.
     """
     decide = upsampled_bits if multilabel else upsampled_argmax
     if protocol.argmax_at == "score":
@@ -219,7 +220,7 @@ def predicted_labels(
 
 
 def resized_by_floor(values: Tensor, seen_size: Size, score_size: Size, protocol: Protocol) -> Tensor:
-    """(H, W) values at the score size, of values at the size at which the best class is taken."""
+    """Values (H, W) resized, by nearest neighbour, from the size at which the argmax is taken to the score size."""
     if protocol.argmax_at == "score":
         return values
     seen = values[: seen_size[0], : seen_size[1]]

@@ -1,4 +1,4 @@
-"""What `pixelwise.predict` and the verb `predict` can be asked for; never imports torch."""
+"""Options of `pixelwise.predict` and of the verb `predict`; never imports torch."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from pixelwise.options import Options
 from pixelwise.recipes.sizes import Size
 
 PaletteName = Literal["official", "cvd"]
-"""The data set's own colours, or colours that colour-blind eyes can tell apart."""
+"""`official`: the data set's own colours; `cvd`: colours that colour-blind people can tell apart."""
 
 MaskFormat = Literal["ids", "cityscapes", "voc", "ade20k"]
 """`ids`: class ids in the model's own order, with a palette; `cityscapes`: 8-bit labelIds (road is 7);
-`voc`: class ids with VOC's palette; `ade20k`: 8-bit, class id + 1. Ignored is 255, 0, 255 and 0."""
+`voc`: class ids with VOC's palette; `ade20k`: 8-bit, class id + 1. Ignored pixels are 255, 0, 255 and 0."""
 
 
 class PredictOptions(Options, frozen=True, kw_only=True):
-    """What is written, and how images are seen.
+    """Options of `predict`.
 
     Attributes:
-        overlay: Write overlays beside the masks.
-        alpha: Opacity of the colours in overlays, from 0 (the image only) to 1 (the colours only).
+        overlay: Write overlays (the image with the class colours) beside the masks.
+        alpha: Opacity of the colours in overlays, from 0 (image only) to 1 (colours only).
         palette: Colours of overlays and of masks of class ids: the data set's own (`official`), or colours that
-            colour-blind eyes can tell apart (`cvd`).
-        mask_format: What masks hold: class ids, or the values that a benchmark's server reads.
-        window: Size of overlapping windows through which images are seen, for example 1024x1024; left out, the protocol
+            colour-blind people can tell apart (`cvd`).
+        mask_format: Pixel values of the masks: class ids, or the values expected by a benchmark server.
+        window: Size of overlapping sliding windows for prediction, for example 1024x1024. Left out, the protocol
             decides.
         strict: Stop at the first bad file instead of skipping it.
-        device: Where the network computes: `auto` takes a GPU where there is one, else `cpu`. Artefacts compute on the
-            CPU.
+        device: Device to run on: `auto` (a GPU if there is one, else `cpu`), `cpu`, `cuda` or `cuda:N`. Artefacts
+            always run on the CPU.
     """
 
     overlay: bool = True

@@ -1,4 +1,4 @@
-"""Images and class ids as pictures: bands as colours, indexed PNG files, overlays."""
+"""Pictures of images and class ids: bands as colours, indexed PNG files, overlays."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ VOID: Color = (0, 0, 0)
 """Colour of ignored pixels in pictures of labels."""
 
 STRETCHED_SHARE = 0.02
-"""This share of a band's pixels becomes black in a picture, and as many become white."""
+"""Share of a band's pixels that becomes black in a picture; an equal share becomes white."""
 
 
 def as_picture(image: np.ndarray) -> np.ndarray:
-    """An image of any channels as people look at it.
+    """Convert an image with any number of channels to RGB for display.
 
-    Three channels are taken for red, green and blue and stay as they are. Of more, the first three of
-    `data.channels` are shown, in that order, as red, green and blue; of one or two the first, as grey. Each of
-    these bands is stretched: its darkest 2 % become 0, its brightest 2 % 255. Only pictures are, never what the
-    network sees.
+    Three channels are taken as red, green and blue and are not changed. Of more than three, the first three of
+    `data.channels` are shown, in that order, as red, green and blue; of one or two, the first is shown as grey. Each of
+    these bands is stretched: its darkest 2 % become 0, its brightest 2 % become 255. This affects only pictures, never
+    the input of the network.
 
     Args:
-        image: uint8 (H, W, C).
+        image: Image uint8 (H, W, C).
 
     Returns:
-        uint8 (H, W, 3); `image` itself if it has three channels.
+        The picture, uint8 (H, W, 3); `image` itself if it has three channels.
     """
     channels = image.shape[2]
     if channels == 3:
@@ -39,7 +39,7 @@ def as_picture(image: np.ndarray) -> np.ndarray:
 
 
 def _stretched(band: np.ndarray) -> np.ndarray:
-    """uint8 (H, W) from its dark to its bright end; a band of one value stays as it is."""
+    """A band uint8 (H, W) stretched to the full range; a constant band is not changed."""
     shares = np.cumsum(np.bincount(band.ravel(), minlength=256)) / band.size
     low, high = (int(np.searchsorted(shares, share)) for share in (STRETCHED_SHARE, 1 - STRETCHED_SHARE))
     if high <= low:
@@ -49,7 +49,7 @@ def _stretched(band: np.ndarray) -> np.ndarray:
 
 
 def color_table(palette: Sequence[Color]) -> np.ndarray:
-    """uint8 (256, 3): the colour of every value a uint8 label can have; `VOID` beyond the palette."""
+    """Colour of every uint8 label, as uint8 (256, 3); `VOID` beyond the palette."""
     table = np.full((256, 3), VOID, np.uint8)
     colors = np.asarray(palette[:IGNORE], np.uint8).reshape(-1, 3)
     table[: len(colors)] = colors
@@ -57,34 +57,34 @@ def color_table(palette: Sequence[Color]) -> np.ndarray:
 
 
 def colorize(labels: np.ndarray, palette: Sequence[Color]) -> np.ndarray:
-    """uint8 (H, W) class ids as uint8 (H, W, 3) colours."""
+    """Convert class ids uint8 (H, W) to colours uint8 (H, W, 3)."""
     return color_table(palette)[labels]
 
 
 def blend(image: np.ndarray, labels: np.ndarray, palette: Sequence[Color], alpha: float) -> np.ndarray:
-    """The image with the class colours laid over it.
+    """Overlay an image with the class colours.
 
     Args:
-        image: uint8 (H, W, C), shown as `as_picture` does.
-        labels: uint8 (H, W) class ids; ignored pixels show the image.
-        palette: One colour per class.
+        image: Image uint8 (H, W, C), converted by `as_picture`.
+        labels: Class ids uint8 (H, W); ignored pixels show the image.
+        palette: Colour of each class.
         alpha: Opacity of the colours, 0 (image only) to 1 (colours only).
 
     Returns:
-        uint8 (H, W, 3).
+        The picture, uint8 (H, W, 3).
     """
     image = as_picture(image)
     colors = colorize(labels, palette)
-    # Integer arithmetic in 1/256: a float picture of 10 megapixels would take 240 MB on the way.
+    # Integer arithmetic in 1/256: intermediate float pictures of 10 megapixels would take 240 MB.
     weight = round(alpha * 256)
     mixed = (image.astype(np.uint16) * (256 - weight) + colors.astype(np.uint16) * weight + 128) >> 8
     return np.where((labels == IGNORE)[..., None], image, mixed.astype(np.uint8))
 
 
 def indexed_png(labels: np.ndarray, palette: Sequence[Color]) -> bytes:
-    """uint8 (H, W) class ids as a palette PNG: pixel value = class id, colours for the eye only."""
+    """Encode class ids uint8 (H, W) as a palette PNG: pixel value = class id, colours for display only."""
     picture = Image.fromarray(labels, mode="L")
-    # Attaching a palette turns mode L into mode P and leaves every value as it is.
+    # Attaching a palette turns mode L into mode P and changes no value.
     picture.putpalette(color_table(palette).tobytes())
     stream = io.BytesIO()
     picture.save(stream, "PNG")
@@ -92,7 +92,7 @@ def indexed_png(labels: np.ndarray, palette: Sequence[Color]) -> bytes:
 
 
 def jpeg(image: np.ndarray, quality: int = 90) -> bytes:
-    """uint8 (H, W, 3) as JPEG without chroma subsampling, which would smear colours over edges."""
+    """Encode an image uint8 (H, W, 3) as JPEG without chroma subsampling, which would smear colours over edges."""
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=quality, subsampling=0)
     return stream.getvalue()

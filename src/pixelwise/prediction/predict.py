@@ -1,4 +1,4 @@
-"""Images, folders and patterns in; masks and overlays out; bad files skipped and written down."""
+"""Prediction of masks and overlays for images, folders and patterns, with a record of bad files."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ MASKS = "masks"
 OVERLAYS = "overlays"
 CLASSES = "classes.json"
 AHEAD = 2
-"""Images read before, and written after, the one that is predicted: five in memory at most."""
+"""Number of images read ahead of, and written behind, the one being predicted: at most five are in memory."""
 
 
 class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the images.
+    """Summary of a prediction.
 
     Attributes:
-        ok: Number of images with a mask.
-        failed: Number of files without.
-        problems: What was wrong with each of them.
-        seconds: Wall time.
+        ok: Number of images for which masks were written.
+        failed: Number of files that failed.
+        problems: The error of each failed file.
+        seconds: Wall time of the call.
     """
 
     ok: int
@@ -52,7 +52,7 @@ class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Outcome(NamedTuple):
-    """An input that was read and then predicted; once there is an error it holds the error only."""
+    """An input with its pixels once it was read, its prediction once it was predicted, or the error that occurred."""
 
     source: Input
     value: np.ndarray | Prediction | DataError
@@ -69,25 +69,26 @@ def predict(
 ) -> PredictSummary:
     """Write masks and overlays for images.
 
-    Images are seen at the size at which the network was evaluated, very large ones through windows. A bad file is
-    skipped and listed in `problems.jsonl`. What is written is said at `predict_paths`.
+    Images are resized to the size at which the network was evaluated; very large ones are predicted by windows. A bad
+    file is skipped and listed in `problems.jsonl`. `predict_paths` describes the files that are written.
 
     Args:
         run: A run folder, or an exported artefact (its folder or its file).
         paths: An image file, a folder or a pattern such as `photos/**/*.jpg`, or several of them.
-        output: Folder for everything that is written.
-        options: What is written, and how images are seen.
-        observer: Told of every file, and when a damaged checkpoint was passed over.
+        output: Folder for all files that are written.
+        options: Options of the prediction; None for the defaults.
+        observer: Receives progress after every file, and a warning if a damaged checkpoint was skipped.
         changes: Single fields of `PredictOptions`, such as `overlay=False`.
 
     Returns:
-        How many files became masks, and which did not.
+        The number of files that were predicted, and the errors of the others.
 
     Raises:
-        CheckpointError: The folder is no run, or it has no valid checkpoint; the artefact is damaged.
-        DataError: D223, one of `paths` means no image; with `strict`, the first bad file's error.
-        RecipeError: R220, an input lies where predictions go; R221, others' masks do; R222, another data set's format;
-            R260, an option is not one of its choices.
+        CheckpointError: The folder is not a run or has no valid checkpoint, or the artefact is damaged.
+        DataError: D223, one of `paths` yields no image; with `strict`, the error of the first bad file.
+        RecipeError: R220, an input is inside an output folder; R221, an output folder holds files that are not
+            predictions; R222, the mask format belongs to a data set with other classes; R260, an option is not one of
+            its choices.
         ResourceError: S601, the disk is full.
     """
     observer = observing(observer, changes)
@@ -106,27 +107,28 @@ def predict_paths(
     observer: Observer = SILENT,
     **changes: Any,
 ) -> PredictSummary:
-    """Predict every image that `paths` mean.
+    """Predict every image given by `paths`.
 
     Writes `masks/NAME.png` (pixel value = class id, or as `mask_format` says), `overlays/NAME.jpg` and `classes.json`
-    below `output`, at the upright image's own size. NAME is the image's own, with `_` for what some system does not
-    accept in names. Files that cannot be read are listed in `problems.jsonl`.
+    below `output`, at the size of the upright image. NAME is the name of the image, with `_` in place of characters
+    that some system does not accept. Files that cannot be read are listed in `problems.jsonl`.
 
-    A multi-label network's masks are one per class, `masks/CLASS/NAME.png`, 255 where the class is and else 0, which
-    can be trained on as they are.
+    A multi-label network has one mask per class, `masks/CLASS/NAME.png`, 255 where the class is present and 0
+    elsewhere; these masks can be used for training as they are.
 
     Args:
-        segmenter: Predicts; its device and windows are its own, whatever the options say.
+        segmenter: Segmenter that predicts; the options do not change its device and windows.
         paths: Image files, folders and patterns.
-        output: Folder for everything that is written.
-        options: What is written.
-        observer: Told of every file.
+        output: Folder for all files that are written.
+        options: Options of the prediction; None for the defaults.
+        observer: Receives progress after every file.
         changes: Single fields of `PredictOptions`.
 
     Raises:
-        DataError: D223, one of `paths` means no image; with `strict`, the first bad file's error.
-        RecipeError: R220, an input lies where predictions go; R221, others' masks do; R222, another data set's format;
-            R260, an option is not one of its choices.
+        DataError: D223, one of `paths` yields no image; with `strict`, the error of the first bad file.
+        RecipeError: R220, an input is inside an output folder; R221, an output folder holds files that are not
+            predictions; R222, the mask format belongs to a data set with other classes; R260, an option is not one of
+            its choices.
         ResourceError: S601, the disk is full.
     """
     start = time.monotonic()
@@ -142,7 +144,8 @@ def predict_paths(
     total = len(inputs.images) + len(inputs.problems)
     predictions = _predictions(segmenter, inputs.images)
     written = in_background(write, predictions, ahead=AHEAD)
-    # Closed here: after an error the garbage collector might do it in one of their threads, which cannot await itself.
+    # Closed here because after an error the garbage collector might do so in one of their threads, which cannot wait
+    # for itself.
     with contextlib.closing(predictions), contextlib.closing(written):
         for done, (source, value) in enumerate(written, len(inputs.problems) + 1):
             if isinstance(value, DataError):
@@ -154,7 +157,7 @@ def predict_paths(
 
 
 class _Problems:
-    """Files that could not be predicted, written down as they are met; if `strict`, the first one is raised."""
+    """Errors of bad files, appended to `problems.jsonl` as they occur; if `strict`, the first one is raised."""
 
     def __init__(self, output: Path, *, strict: bool) -> None:
         self._output, self._strict = output, strict
@@ -168,10 +171,10 @@ class _Problems:
 
 
 def _writer(segmenter: Segmenter, output: Path, options: PredictOptions) -> Callable[[_Outcome], _Outcome]:
-    """What writes one outcome.
+    """The function that writes one outcome.
 
     Raises:
-        RecipeError: R222, the masks' format is that of another data set.
+        RecipeError: R222, the mask format belongs to a data set with other classes, or has no multi-label masks.
     """
     if segmenter.model.multilabel and options.mask_format != "ids":
         raise RecipeError(
@@ -185,7 +188,7 @@ def _writer(segmenter: Segmenter, output: Path, options: PredictOptions) -> Call
 
 
 def _predictions(segmenter: Segmenter, images: Sequence[Input]) -> Generator[_Outcome, None, None]:
-    """Predict every image that can be read, while the next ones are read in the background."""
+    """Yield the outcome of every image, while the next ones are read in the background."""
 
     def read(source: Input) -> _Outcome:
         try:
@@ -205,7 +208,7 @@ def _write(
     encode: Callable[[np.ndarray], bytes],
     draw: Callable[[Prediction], np.ndarray] | None,
 ) -> _Outcome:
-    """Write what was predicted; hands the outcome on."""
+    """Write the masks and overlay of an outcome, if it has a prediction; returns the outcome."""
     if isinstance(outcome.value, Prediction):
         name, labels = outcome.source.name, outcome.value.labels
         if outcome.value.multilabel:
@@ -220,15 +223,14 @@ def _write(
 
 @functools.cache
 def class_folders(classes: tuple[str, ...]) -> list[str]:
-    """The folder of each class's masks: its name, as far as every system accepts that for a folder."""
+    """Name of the mask folder of each class: the class name, changed where some system would not accept it."""
     return distinct([portable(name) for name in classes])
 
 
 def _begin(output: Path, segmenter: Segmenter, options: PredictOptions) -> None:
-    """Claim the output folder with `classes.json`, and forget the problems of an earlier call.
+    """Claim the output folder by writing `classes.json`, and clear the problems of an earlier call.
 
-    Masks are what people make by hand for weeks: a folder of them that is not ours (no
-    `classes.json` beside it) is never written to.
+    A folder of masks without `classes.json` beside it may hold weeks of manual labelling, so it is never written to.
     """
     for folder in (output / MASKS, output / OVERLAYS):
         if not (output / CLASSES).is_file() and folder.is_dir() and any(folder.iterdir()):
@@ -251,5 +253,5 @@ def _begin(output: Path, segmenter: Segmenter, options: PredictOptions) -> None:
 
 
 def _below(folder: Path, name: Path, ending: str) -> Path:
-    # Not with_suffix: the name may have a dot of its own.
+    # Not with_suffix, since the name itself may contain a dot.
     return folder / name.with_name(name.name + ending)

@@ -1,4 +1,4 @@
-"""One image in, class ids of the same size out."""
+"""Prediction of single images: class ids of the same size as the image."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pixelwise.errors import CheckpointError, DataError
 from pixelwise.models import SegmentationModel
 from pixelwise.prediction.combinations import blend_classes, packed, unpacked
 from pixelwise.prediction.network import (
-    Answer,
+    NetworkOutput,
     decide,
     main_logits,
     padded_size,
@@ -39,22 +39,22 @@ from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.sizes import Size
 
 WHOLE_PIXELS = 1 << 24
-"""An image that the network would see at more pixels than this is predicted by windows."""
+"""Number of input pixels above which an image is predicted by windows."""
 WINDOW: Size = (1024, 1024)
-"""Their size where nothing else is said."""
+"""(height, width) of these windows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What a network sees in one image.
+    """Prediction of a network for one image.
 
     Attributes:
         image: The image, uint8 (H, W, C), upright.
-        labels: Class ids, uint8 (H, W). Of a multi-label network uint8 (K, H, W), 1 where the class is, else 0.
-        scores: Softmax over the classes, float32 (K, H, W), where it was asked for; of a multi-label network the
-            probability of each class.
+        labels: Class ids, uint8 (H, W). For a multi-label network uint8 (K, H, W), 1 where a class is present, else 0.
+        scores: Softmax over the classes, float32 (K, H, W), or the sigmoid of each class for a multi-label network;
+            None unless requested.
         classes: Class names; the position is the class id.
-        palette: One official colour per class.
+        palette: Official colour of each class.
         multilabel: Whether a pixel may belong to several classes.
     """
 
@@ -66,13 +66,13 @@ class Prediction:
     multilabel: bool = False
 
     def overlay(self, alpha: float = 0.5, palette: PaletteName = "official") -> np.ndarray:
-        """The image with the class colours laid over it, their mean where classes overlap: uint8 (H, W, 3).
+        """The image overlaid with the class colours, or their mean where classes overlap: uint8 (H, W, 3).
 
-        Of other channels than RGB the first three are shown, or the first as grey, stretched from dark to bright.
+        If the image is not RGB, its first three channels are shown, or the first as grey, stretched to the full range.
 
         Args:
-            alpha: Opacity of the colours, 0..1.
-            palette: Which colours.
+            alpha: Opacity of the colours, 0 (image only) to 1 (colours only).
+            palette: Colours of the classes: `official` or `cvd`.
 
         Raises:
             ValueError: `alpha` is outside 0..1, or there is no such palette.
@@ -85,20 +85,20 @@ class Prediction:
 
 
 class Segmenter:
-    """A network that is ready to be asked.
+    """A network that is ready to predict.
 
     Args:
         model: The network with its weights; moved to `device` and put into evaluation mode.
-        classes: Class names; None: the model's.
-        palette: One colour per class; None: colour-blind-safe ones.
-        input_size: (height, width) the network was trained for: images are brought to that area,
-            their aspect ratio kept. None: every image at its own size.
-        device: None: where the model is.
-        reading: How image files become arrays.
-        protocol: How the network was evaluated. Images are resized as there (`fit` and `resampling`), padded
-            as there, and seen through its windows; scales and mirrored images, which cost several times as
-            much, are left out. Without windows images of more than `WHOLE_PIXELS` pixels are seen through
-            windows of `WINDOW` that overlap by a quarter, so that memory stays bounded.
+        classes: Class names; None for those of the model.
+        palette: Colour of each class; None for colours that colour-blind people can tell apart.
+        input_size: (height, width) the network was trained for: images are resized to that area with their aspect
+            ratio kept. None keeps the size of every image.
+        device: Device to run on; None for that of the model.
+        reading: Rules for reading image files.
+        protocol: Protocol by which the network was evaluated. Its resizing (`fit` and `resampling`), padding and
+            windows are applied; its scales and flips, which cost several times as much, are not. Without windows,
+            images of more than `WHOLE_PIXELS` input pixels are predicted by windows of size `WINDOW` that overlap by a
+            quarter, so that memory stays bounded.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Segmenter:
         self.palette = tuple(palette if palette is not None else colorblind_palette(len(self.classes)))
         self.input_size = input_size
         self.reading = reading
-        self.protocol = _asked_once(protocol)
+        self.protocol = _single_pass(protocol)
         for name, values in (("class names", self.classes), ("palette colours", self.palette)):
             if len(values) != model.num_classes:
                 raise ValueError(f"{len(values)} {name} for a model of {model.num_classes} classes")
@@ -125,20 +125,20 @@ class Segmenter:
         """Segment one image.
 
         Args:
-            image: A file, a uint8 (H, W, 3) RGB array, or a Pillow image; for a network of C other channels a
-                file that has them, or a uint8 (H, W, C) array of `data.channels` in their order, brought to
-                bytes by the same `data.input_range`. The EXIF orientation of files and Pillow images is
-                applied, so the result is upright.
-            scores: Also give the softmax: 4 bytes per class and pixel.
+            image: A file, a uint8 (H, W, 3) RGB array, or a Pillow image. For a network with C other channels, a file
+                that contains them, or a uint8 (H, W, C) array of `data.channels` in their order, scaled to 8 bits by
+                the same `data.input_range`. The EXIF orientation of files and Pillow images is applied, so that the
+                result is upright.
+            scores: Whether to return the scores too, which take 4 bytes per class and pixel.
 
         Raises:
-            CheckpointError: K466, `scores` of an exported artefact that gives class ids only.
-            DataError: The file cannot be read, or its values have no plain meaning as 8-bit RGB.
-            ValueError: The array is not uint8 (H, W, C), C the channels of the network.
+            CheckpointError: K466, `scores` of an exported artefact that outputs class ids only.
+            DataError: The file cannot be read, or the meaning of its values as 8-bit RGB is not clear.
+            ValueError: The array is not uint8 (H, W, C) with the C channels of the network.
         """
         if scores and not self.model.gives_scores:
             raise CheckpointError(
-                "K466", "the artefact gives class ids, no scores", "export the run again without `argmax`"
+                "K466", "the artefact outputs class ids, not scores", "export the run again without `argmax`"
             )
         pixels = self._pixels(image)
         size = (pixels.shape[0], pixels.shape[1])
@@ -147,7 +147,7 @@ class Segmenter:
         if protocol.window is None and seen.shape[0] * seen.shape[1] > WHOLE_PIXELS:
             protocol = through_windows(protocol, WINDOW)
         with prediction_mode(self.model):
-            labels, softmax = self._decided(seen, size, protocol, scores)
+            labels, softmax = self._labels_and_scores(seen, size, protocol, scores)
         several = self.model.multilabel
         return Prediction(
             image=pixels,
@@ -159,32 +159,32 @@ class Segmenter:
         )
 
     def seen_size(self, size: Size) -> Size:
-        """(height, width) at which the network sees an image of that size, padding left out."""
+        """(height, width) of the network's input for an image of that size, without padding."""
         if self.model.fixed_size is not None:
             return self.model.fixed_size
         if self.protocol.fit is not None:
             return fitted_size(size, *self.protocol.fit)
         return same_area(size, self.input_size)
 
-    def _decided(
+    def _labels_and_scores(
         self, seen: np.ndarray, size: Size, protocol: Protocol, scores: bool
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Class ids or bit fields (H, W) of an image as the network sees it, and where they are wanted its scores."""
+        """Class ids or bit fields (H, W) at `size` for an image at the input size, and on request its scores."""
         seen_size = (seen.shape[0], seen.shape[1])
         if protocol.one_look:
-            answer: Answer = main_logits(self.model, [seen], pad_to=protocol.pad_to)
+            output: NetworkOutput = main_logits(self.model, [seen], pad_to=protocol.pad_to)
         else:
-            answer = views_of(self.model, [seen], protocol, keep=scores)
-        labels = decide(self.model, answer, seen_size, size, protocol).labels.cpu().numpy()
+            output = views_of(self.model, [seen], protocol, keep=scores)
+        labels = decide(self.model, output, seen_size, size, protocol).labels.cpu().numpy()
         if not scores:
             return labels, None
-        if isinstance(answer, Tensor):
-            return labels, self._softmax(answer, seen_size, size, protocol.pad_to)
-        parts = [values for _, values in probability_bands(self.model, answer, seen_size, size, protocol)]
+        if isinstance(output, Tensor):
+            return labels, self._softmax(output, seen_size, size, protocol.pad_to)
+        parts = [values for _, values in probability_bands(self.model, output, seen_size, size, protocol)]
         return labels, torch.cat(parts, 1).cpu().numpy()
 
     def _softmax(self, logits: Tensor, seen_size: Size, size: Size, pad_to: Size | None) -> np.ndarray:
-        """float32 (K, H, W) of logits of the whole image and its padding."""
+        """Scores float32 (K, H, W) from the logits of the whole image with its padding."""
         enlarge = functools.partial(F.interpolate, mode="bilinear", align_corners=self.model.align_corners)
         full = logits.float()
         if pad_to is not None:
@@ -200,10 +200,10 @@ class Segmenter:
         return self._checked(read_image(Path(image), self.reading))
 
     def _checked(self, image: np.ndarray) -> np.ndarray:
-        """The image itself.
+        """The image itself, if it fits the network.
 
         Raises:
-            ValueError: It is not what the network takes.
+            ValueError: The dtype, the shape or the number of channels is wrong.
         """
         channels = self.model.preprocessing.in_channels
         if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == channels and image.size:
@@ -215,7 +215,7 @@ class Segmenter:
 
 
 def choose_palette(official: Sequence[Color], name: PaletteName) -> tuple[Color, ...]:
-    """The colours of that name for the classes that `official` has colours for.
+    """The palette of that name, with as many colours as `official`.
 
     Raises:
         ValueError: There is no such palette.
@@ -228,24 +228,24 @@ def choose_palette(official: Sequence[Color], name: PaletteName) -> tuple[Color,
 
 
 def through_windows(protocol: Protocol, window: Size) -> Protocol:
-    """The protocol with windows of that size, which overlap by a quarter, instead of the whole image."""
+    """The protocol with sliding windows of that size, which overlap by a quarter, and without padding."""
     stride = tuple(max(1, side * 3 // 4) for side in window)
-    return _asked_once(msgspec.structs.replace(protocol, window=window, window_stride=stride, pad_to=None))
+    return _single_pass(msgspec.structs.replace(protocol, window=window, window_stride=stride, pad_to=None))
 
 
-def _asked_once(protocol: Protocol) -> Protocol:
-    """The protocol without scales and mirrored images; class ids are taken at the image's own size.
+def _single_pass(protocol: Protocol) -> Protocol:
+    """The protocol without scales and flips; the argmax is taken at the image's own size.
 
-    Padding can be cut off only from class ids, so with padding these are taken at the size that the network sees.
+    Padding can be cut off only from class ids, so with padding the argmax is taken at the input size.
     """
     at = "score" if protocol.pad_to is None else "input"
     return msgspec.structs.replace(protocol, scales=(1.0,), flip=False, argmax_at=at)
 
 
 def same_area(size: Size, wanted: Size | None) -> Size:
-    """The size with the aspect ratio of `size` and the area of `wanted`; `size` where that is None.
+    """The size with the aspect ratio of `size` and the area of `wanted`; `size` itself if `wanted` is None.
 
-    A network sees objects at the scale it was trained on, whatever the shape of the photo.
+    The network thus sees objects at the scale it was trained on, whatever the aspect ratio of the image.
     """
     if wanted is None:
         return size
@@ -258,7 +258,7 @@ def _from_pillow(image: Image.Image, reading: Reading) -> np.ndarray:
         raise DataError(
             "D104",
             f"the Pillow image has mode '{image.mode}' with more than 8 bits per channel",
-            "convert it to 8-bit RGB with the range you mean; clipping would destroy it",
+            "convert it to 8-bit RGB with the intended range of values; clipping would destroy it",
         )
     upright = ImageOps.exif_transpose(image) if reading.exif == "apply" else image
     pixels = np.array(upright.convert("RGB"))

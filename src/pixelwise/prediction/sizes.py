@@ -1,4 +1,4 @@
-"""The size at which a network sees an image under a protocol, and resizing to it."""
+"""Input size of an image under a protocol, and resizing to it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pixelwise.transforms.resizing import resize_image
 def seen_images(
     image: np.ndarray, protocol: Protocol, input_size: Size | None
 ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    """An image at the input size, and at each of the protocol's scales of it.
+    """An image at the input size, and at each of the protocol's scales of that size.
 
     Args:
-        image: uint8 (H, W, C).
-        protocol: Says which size, how images are resized, and which scales.
-        input_size: Input size where the protocol leaves it open; None: the image's own.
+        image: Image uint8 (H, W, C).
+        protocol: Protocol that defines the input size, the resampling and the scales.
+        input_size: Input size if the protocol leaves it open; None for the image's own size.
     """
     height, width = protocol.seen_size(input_size) or image.shape[:2]
     if protocol.fit is not None:
@@ -27,7 +27,7 @@ def seen_images(
     resize = RESIZE[protocol.resampling]
     seen = resize(image, (height, width))
     scaled = (
-        # Rounded as mmcv does.
+        # Rounded as in mmcv.
         seen if scale == 1 else resize(image, (max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))))
         for scale in protocol.scales
     )
@@ -35,7 +35,7 @@ def seen_images(
 
 
 def same_resizing(protocol: Protocol, input_size: Size | None) -> tuple[object, ...]:
-    """Equal for protocols that resize every image alike."""
+    """Key that is equal for protocols that resize every image in the same way."""
     return protocol.seen_size(input_size), protocol.fit, protocol.resampling, protocol.scales
 
 
@@ -43,11 +43,10 @@ def fitted_size(size: Size, shorter: int, longer: int | None) -> Size:
     """The size of the same aspect ratio that fits into limits for its sides.
 
     Args:
-        size: (height, width).
+        size: (height, width) of the image.
         shorter: Limit of the shorter side.
-        longer: Limit of the longer side. With it sides are rounded to the nearest pixel (as mmcv and
-            sssegmentation do); None: the shorter side becomes `shorter` and the longer one is rounded
-            down (as torchvision does).
+        longer: Limit of the longer side; sides are then rounded to the nearest pixel (as in mmcv and sssegmentation).
+            None makes the shorter side `shorter` and rounds the longer one down (as in torchvision).
     """
     small, large = sorted(size)
     if longer is None:
@@ -57,7 +56,7 @@ def fitted_size(size: Size, shorter: int, longer: int | None) -> Size:
 
 
 def floor_index(length: int, output_length: int) -> np.ndarray:
-    """int64 (output_length,): `floor(i * length / output_length)`, OpenCV's and PyTorch's `nearest`."""
+    """Indices int64 (output_length,) `floor(i * length / output_length)`, as in OpenCV's and PyTorch's `nearest`."""
     return np.arange(output_length) * length // output_length
 
 
@@ -70,7 +69,7 @@ def _opencv(interpolation: int) -> Callable[[np.ndarray, Size], np.ndarray]:
         method = interpolation if shrinks else cv2.INTER_LINEAR
         if image.shape[2] == 3:
             return cv2.resize(image, (width, height), interpolation=method)
-        # OpenCV averages at most four channels, and drops the axis of a single one.
+        # OpenCV resizes at most four channels at once by area, and drops the axis of a single one.
         planes = (np.ascontiguousarray(image[..., channel]) for channel in range(image.shape[2]))
         return np.stack([cv2.resize(plane, (width, height), interpolation=method) for plane in planes], axis=2)
 
@@ -82,4 +81,4 @@ RESIZE: dict[str, Callable[[np.ndarray, Size], np.ndarray]] = {
     "linear": _opencv(cv2.INTER_LINEAR),
     "area": _opencv(cv2.INTER_AREA),
 }
-"""How images are resized, by the name a protocol gives it."""
+"""Name of a protocol's resampling -> function that resizes an image."""

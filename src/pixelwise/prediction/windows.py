@@ -1,10 +1,10 @@
-"""What a network says about an image that it does not see once and as a whole: windows, scales, mirrored.
+"""Prediction with sliding windows, several scales and flips, in bounded memory.
 
-A `View` is one version of the image (its scale, mirrored or not), seen through windows. Nothing of the
-image's own size is kept except class ids: views are asked for rows from top to bottom, windows are predicted
-when the first of their rows is needed and dropped after the last one, and the logits that are kept in between
-are the head's own, at its stride. So the memory is bounded by K x (two rows of windows at the head's stride),
-plus bands of `BAND_VALUES` values, whatever the height of the image.
+A `View` is one version of the image (at one scale, mirrored or not), predicted by windows. Only class ids are kept at
+the size of the image: rows of views are read from top to bottom, windows are predicted when the first of their rows is
+needed and dropped after the last one, and the logits kept in between are those of the head, at its output stride. So
+memory is bounded by K x (two rows of windows at the output stride), plus bands of `BAND_VALUES` values, whatever the
+height of the image.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.sizes import Size
 
 BAND_VALUES = 1 << 22
-"""Values of a band of rows: 16 MB per float32 temporary."""
+"""Number of values in a band of rows: 16 MB per float32 temporary."""
 
-Look = Callable[[Sequence[np.ndarray]], Tensor]
-"""uint8 (h, w, C) images of equal size -> main logits (B, K, ...)."""
+Forward = Callable[[Sequence[np.ndarray]], Tensor]
+"""Images uint8 (h, w, C) of equal size -> logits (B, K, ...) of the main head."""
 
 
 class Window(NamedTuple):
-    """A rectangle of a view, and what the network says about it once it was asked.
+    """A rectangle of a view, and its logits once it was predicted.
 
     Attributes:
-        top: First row.
-        left: First column.
-        height: Rows.
-        width: Columns.
-        logits: (K, h, w) covering the rectangle, mirrored where the network saw it mirrored.
+        top: Index of the first row.
+        left: Index of the first column.
+        height: Number of rows.
+        width: Number of columns.
+        logits: Logits (K, h, w) of the rectangle, mirrored if the view is; None before the prediction.
     """
 
     top: int
@@ -57,18 +57,18 @@ class View:
     """One version of an image, predicted window by window from top to bottom.
 
     Args:
-        look: Asks the network.
-        image: uint8 (H, W, C), upright.
-        protocol: Says which windows, how many per call, and how they are blended.
-        align_corners: How the network's logits are enlarged.
-        mirrored: Whether the network sees it mirrored.
-        keep: Whether rows are asked for more than once, so that no window may be dropped.
-        multilabel: Whether probabilities are the classes' own sigmoids instead of a softmax over them.
+        forward: Forward pass of the network.
+        image: Image uint8 (H, W, C), not mirrored.
+        protocol: Protocol that defines the windows, their number per call, and their blending.
+        align_corners: Convention for upsampling the network's logits, as in `torch.nn.functional.interpolate`.
+        mirrored: Whether the network sees the image mirrored.
+        keep: Whether to keep all windows, so that rows can be read more than once.
+        multilabel: Whether probabilities are a sigmoid per class instead of a softmax over the classes.
     """
 
     def __init__(
         self,
-        look: Look,
+        forward: Forward,
         image: np.ndarray,
         protocol: Protocol,
         *,
@@ -78,7 +78,7 @@ class View:
         multilabel: bool = False,
     ) -> None:
         self.size: Size = (image.shape[0], image.shape[1])
-        self._look, self._image = look, image
+        self._forward, self._image = forward, image
         self._align_corners, self._mirrored, self._keep = align_corners, mirrored, keep
         self._multilabel = multilabel
         self._batch = protocol.window_batch
@@ -88,12 +88,10 @@ class View:
         self._whole = len(self._waiting) == 1
 
     def rows(self, first: int, last: int, size: Size) -> Tensor:
-        """Rows `first` to `last - 1` of the view resized to `size`: (K, last - first, W).
-
-        Ask from top to bottom.
+        """Rows `first` to `last - 1` of the view resized to `size`; call it from top to bottom.
 
         Returns:
-            float32 logits, or where windows are blended as probabilities and there are several, these.
+            Values float32 (K, last - first, W): probabilities if `are_probabilities`, else logits.
         """
         if self._whole:
             (window,) = self._windows(0, self.size[0])
@@ -109,16 +107,16 @@ class View:
         return _widened(mixed, size[1], self._align_corners)
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """What logits (K, ...) mean."""
+        """Probabilities of logits (K, ...)."""
         return logits.sigmoid() if self._multilabel else logits.softmax(0)
 
     @property
     def are_probabilities(self) -> bool:
-        """Whether `rows` gives probabilities."""
+        """Whether `rows` returns probabilities, because several windows are blended as such."""
         return not (self._whole or self._blends_logits)
 
     def _blended(self, first: int, last: int) -> Tensor:
-        """Uniform average of all windows over rows of the view: (K, last - first, W)."""
+        """Unweighted average of the windows over rows of the view: (K, last - first, W)."""
         total, count = torch.zeros(()), torch.zeros(())
         for number, window in enumerate(self._windows(first, last)):
             begin, end = max(first, window.top), min(last, window.bottom)
@@ -135,12 +133,12 @@ class View:
         return total.div_(count)
 
     def _rows_of(self, window: Window, size: Size, first: int, last: int) -> Tensor:
-        """Rows of a window resized to `size`, upright."""
+        """Rows of a window resized to `size`, not mirrored."""
         logits = _logits(window)
         return interpolated_rows(logits, size, first, last, self._align_corners, mirrored=self._mirrored)
 
     def _windows(self, first: int, last: int) -> list[Window]:
-        """The windows that hold one of these rows; predicts those that are not known yet."""
+        """The windows that contain one of these rows, predicted if they are not yet."""
         if not self._keep:
             self._known = [window for window in self._known if window.bottom > first]
         due = [window for window in self._waiting if window.top < last]
@@ -154,7 +152,7 @@ class View:
         parts = [
             self._image[window.top : window.bottom, window.left : window.left + window.width] for window in windows
         ]
-        logits = self._look([part[:, ::-1] for part in parts] if self._mirrored else parts)
+        logits = self._forward([part[:, ::-1] for part in parts] if self._mirrored else parts)
         return [window._replace(logits=entry) for window, entry in zip(windows, logits, strict=True)]
 
 
@@ -163,9 +161,9 @@ def windows_of(size: Size, window: Size | None, stride: Size | None, *, mirrored
 
     Args:
         size: (height, width) of the image.
-        window: Their size, cut to the image's; None: one for the whole image.
-        stride: Their distance; None: that of their size.
-        mirrored: Whether they are laid out from the right, as they are on a mirrored image.
+        window: (height, width) of the windows, clipped to that of the image; None for one window over the whole image.
+        stride: (vertical, horizontal) distance between windows; None for their size.
+        mirrored: Whether to lay the windows out from the right, as for a mirrored image.
     """
     height, width = (min(pair) for pair in zip(size, window or size, strict=True))
     steps = stride or (height, width)
@@ -176,7 +174,7 @@ def windows_of(size: Size, window: Size | None, stride: Size | None, *, mirrored
 
 
 def window_starts(length: int, window: int, stride: int) -> list[int]:
-    """Where windows begin: every `stride`, the last one moved back to end with the image."""
+    """Start positions of the windows: one every `stride`, the last one moved back to end with the image."""
     count = -(-(length - window) // stride) + 1
     return [min(index * stride, length - window) for index in range(count)]
 
@@ -184,18 +182,18 @@ def window_starts(length: int, window: int, stride: int) -> list[int]:
 def interpolated_rows(
     logits: Tensor, size: Size, first: int, last: int, align_corners: bool, *, mirrored: bool = False
 ) -> Tensor:
-    """Rows `first` to `last - 1` of the logits, enlarged bilinearly to `size`, without the other rows.
+    """Rows `first` to `last - 1` of the logits upsampled bilinearly to `size`, without computing the other rows.
 
     Args:
-        logits: (K, h, w), any floating type.
-        size: (H, W) of the whole.
-        first: First row.
-        last: The row after the last one.
-        align_corners: As in `torch.nn.functional.interpolate`.
-        mirrored: Whether the logits are to be turned over, left to right.
+        logits: Logits (K, h, w) of any floating-point type.
+        size: (height, width) of the upsampled logits.
+        first: Index of the first row.
+        last: Index of the row after the last one.
+        align_corners: Convention of `torch.nn.functional.interpolate`.
+        mirrored: Whether to flip the logits left to right.
 
     Returns:
-        (K, last - first, W) float32.
+        Upsampled logits float32 (K, last - first, W).
     """
     h = logits.shape[1]
     if h == size[0]:
@@ -210,20 +208,21 @@ def interpolated_rows(
 
 
 def _upright(rows: Tensor, mirrored: bool) -> Tensor:
-    """(K, R, w) float32. Only rows that are needed are converted and turned: nothing of the whole is built."""
+    """The rows as float32 (K, R, w), not mirrored; only the needed rows are converted, never the whole."""
     return rows.float().flip(2) if mirrored else rows.float()
 
 
 def bands(views: Sequence[View], size: Size, num_classes: int) -> Iterator[tuple[int, Tensor]]:
-    """The average of all views at `size`, band by band from top to bottom.
+    """Yield the average of all views at `size`, in bands of rows from top to bottom.
 
     Args:
-        views: Of one image.
-        size: (H, W).
-        num_classes: K.
+        views: Views of one image.
+        size: (height, width) of the result.
+        num_classes: Number of classes of the network.
 
     Yields:
-        The first row and (K, R, W) float32: probabilities; logits where there is one view that gives them.
+        The first row of a band, and its values float32 (K, R, W): probabilities, but logits if a single view has
+        logits.
     """
     height = max(1, BAND_VALUES // (num_classes * size[1]))
     for first in range(0, size[0], height):
@@ -240,24 +239,25 @@ def bands(views: Sequence[View], size: Size, num_classes: int) -> Iterator[tuple
 def best_classes(
     views: Sequence[View], size: Size, num_classes: int, *, confidence: bool = False, multilabel: bool = False
 ) -> tuple[Tensor, Tensor | None]:
-    """Class ids at `size`, and how sure the average of the views is of them.
+    """Class ids at `size` from the average of the views, and on request their probabilities.
 
     Args:
-        views: Of one image.
-        size: (H, W).
-        num_classes: K.
-        confidence: Whether the largest probabilities are wanted; single-label networks only.
-        multilabel: Whether every class with a probability above 0.5 is wanted instead.
+        views: Views of one image.
+        size: (height, width) of the result.
+        num_classes: Number of classes of the network.
+        confidence: Whether to return the largest probabilities too; for single-label networks only.
+        multilabel: Whether to return every class with a probability above 0.5 instead of the most probable one.
 
     Returns:
-        (H, W) uint8, or int64 above 255 classes, or int32 bit fields; and (H, W) float32 or None.
+        Class ids (H, W), uint8 or above 255 classes int64, or bit fields int32 (H, W); and the largest probabilities
+        float32 (H, W), or None.
     """
     probabilities = len(views) > 1 or views[0].are_probabilities
     small = torch.uint8 if num_classes <= 255 else torch.int64
     labels = sure = torch.empty(0)
     for first, values in bands(views, size, num_classes):
         if first == 0:
-            # Written into one piece: a small tensor kept per band would leave holes where the bands' own were.
+            # Written into one tensor: keeping a small tensor per band would fragment the memory freed by the bands.
             labels = values.new_empty(size, dtype=torch.int32 if multilabel else small)
             sure = values.new_empty(size if confidence else 0)
         rows = slice(first, first + values.shape[1])
@@ -276,7 +276,7 @@ def _probabilities(view: View, first: int, last: int, size: Size) -> Tensor:
 
 
 def _widened(rows: Tensor, width: int, align_corners: bool) -> Tensor:
-    """(K, R, w) enlarged to (K, R, width); the rows stay as they are."""
+    """Values (K, R, w) upsampled to (K, R, width); the number of rows does not change."""
     if rows.shape[2] == width:
         return rows
     return F.interpolate(rows[None], (rows.shape[1], width), mode="bilinear", align_corners=align_corners)[0]

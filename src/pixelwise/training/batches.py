@@ -1,4 +1,4 @@
-"""Samples to training batches: uint8 on the CPU, in a fixed order, with honest failures."""
+"""Training batches from samples: uint8 on the CPU, in a fixed order, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ RETRY_SECONDS = 0.2
 WORKER_RESTARTS = 3
 WORKER_DEATH = re.compile(r"DataLoader worker .*(exited unexpectedly|is killed by signal)")
 PREFETCH_FACTOR = 2
-# A random stream of its own beside those of `order`.
+# A random stream separate from those of `order`.
 MIXING_STREAM = 2
 
 Item = tuple[np.ndarray, np.ndarray, np.ndarray | None, str]
-"""Image, labels, colour matrix or None, sample id."""
+"""(image, labels, colour matrix or None, sample id)"""
 
 
 class DecodedPairs(Protocol):
-    """Image and labels by index, as `TrainingPairs.read` gives them."""
+    """Index -> (image, labels), as `TrainingPairs.read` returns them."""
 
     def __getitem__(self, index: int, /) -> tuple[np.ndarray, np.ndarray]: ...
 
@@ -57,10 +57,10 @@ class Batch(NamedTuple):
 
     Attributes:
         images: uint8 (B, H, W, C).
-        labels: uint8 (B, H, W), class ids or 255; of multi-label data int32 bit fields.
-        colors: float32 (B, C, C + 1) colour matrices, or None when colours stay.
+        labels: uint8 (B, H, W), class ids or 255; int32 bit fields for multi-label data.
+        colors: float32 (B, C, C + 1) colour matrices, or None without colour augmentation.
         ids: Sample ids, for messages.
-        classes: The classes that the labels of each image hold, where a term of the loss needs to know them.
+        classes: Ids of the classes present in each image's labels, if a term of the loss needs them.
     """
 
     images: Tensor
@@ -71,12 +71,12 @@ class Batch(NamedTuple):
 
 
 class TrainingPairs:
-    """Augmented training pairs by (epoch, index); what the loader's workers run.
+    """(epoch, index) -> augmented training pair; the data set that the loader's worker processes read.
 
     Args:
-        dataset: The opened data.
-        samples: The training split.
-        recipe: Its `augment`, `loss`, `sampling.seed` and the mean of its preprocessing are used.
+        dataset: The opened data set.
+        samples: Samples of the training split.
+        recipe: Only its `augment`, `loss`, `sampling.seed` and the mean of its preprocessing are used.
     """
 
     def __init__(self, dataset: Dataset, samples: Sequence[Sample], recipe: Recipe) -> None:
@@ -92,13 +92,13 @@ class TrainingPairs:
         return len(self.samples)
 
     def use_cache(self, cached: DecodedPairs) -> None:
-        """Take decoded pairs from `cached` instead of decoding them."""
+        """Take decoded pairs from `cached` from now on."""
         self._cached = cached
 
     def decoded(
         self, indices: Sequence[int], progress: Callable[[int, int], None]
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Images and labels as a cache holds them, in the order of `indices`; few of them at a time."""
+        """Decode the pairs of `indices` in their order, only a few at a time in memory, as a cache stores them."""
         done = 0
         threads = reading_threads()
         with thread_pool(threads) as pool:
@@ -109,7 +109,7 @@ class TrainingPairs:
                     progress(done, len(indices))
 
     def __getitem__(self, key: Key) -> Item | PixelwiseError:
-        """The augmented pair; a failure is returned, not raised, so that it reaches the user unwrapped."""
+        """The augmented pair; an error is returned, not raised, so that PyTorch's loader does not wrap it."""
         epoch, index = key
         try:
             image, labels = self.read(index) if self._cached is None else self._cached[index]
@@ -121,7 +121,7 @@ class TrainingPairs:
         return image, labels, color, self.samples[index].id
 
     def __getitems__(self, keys: Sequence[Key]) -> Sequence[Item | PixelwiseError]:
-        """The items of a batch, mixed with each other where `augment.mix` says so; PyTorch's loader calls this."""
+        """The items of a batch, mixed with each other as `augment.mix` says; called by PyTorch's loader."""
         items = [self[key] for key in keys]
         whole = [item for item in items if not isinstance(item, PixelwiseError)]
         if self.augment.mix == "none" or len(whole) < len(items):
@@ -132,7 +132,8 @@ class TrainingPairs:
         """Image and labels from their files, after the fixed resize.
 
         Raises:
-            DataError: As `datasets.reading.read_pair`; D135 after three attempts where that may help.
+            DataError: As `datasets.reading.pairs.read_pair`; D135, three attempts failed with an error of the disk or
+                the network.
         """
         sample = self.samples[index]
         for attempt in range(READ_ATTEMPTS):
@@ -152,16 +153,16 @@ class TrainingPairs:
 
 
 def mix_items(items: Sequence[Item], keys: Sequence[Key], augment: Augment, seed: int) -> list[Item]:
-    """Paste a part of the next pair of the batch into a pair, the first following the last.
+    """Paste a part of the next pair of the batch into each pair; the last pair is followed by the first.
 
-    What is pasted is the next pair as it was before mixing. Every pair keeps its id and its colour matrix,
-    which is applied to the mixed picture.
+    The pasted part comes from the next pair before mixing. Every pair keeps its id and its colour matrix, which is
+    applied to the mixed image.
 
     Args:
-        items: A batch; pairs of different sizes are left as they are.
-        keys: Their (epoch, index), which with the seed decide what is pasted.
-        augment: Its `mix` and `mix_probability`.
-        seed: The run's.
+        items: Pairs of a batch; pairs of different sizes are not mixed.
+        keys: The (epoch, index) of each pair, which together with the seed decide what is pasted.
+        augment: Only its `mix` and `mix_probability` are used.
+        seed: Seed of the run.
     """
     mixed: list[Item] = []
     for position, (item, key) in enumerate(zip(items, keys, strict=True)):
@@ -175,29 +176,29 @@ def mix_items(items: Sequence[Item], keys: Sequence[Key], augment: Augment, seed
 
 
 def _may_pass(error: DataError) -> bool:
-    """Whether a failure is one that network file systems recover from."""
+    """Whether an error is one that disks and network file systems recover from."""
     cause = error.__cause__
     return isinstance(cause, OSError) and cause.errno in (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
 
 
 def fits_in_memory(samples: Sequence[Sample], recipe: Recipe, largest: Size) -> bool:
-    """Whether the decoded split takes at most a quarter of the available memory.
+    """Whether to keep decoded pairs in memory: `data.cache` decides; `auto` allows a quarter of the available memory.
 
     Args:
-        samples: The training split.
+        samples: Samples of the training split.
         recipe: Its `data.cache` decides unless it is `auto`.
         largest: Size of the largest image.
     """
     if recipe.data.cache != "auto":
         return recipe.data.cache == "memory"
     height, width = recipe.augment.resize or largest
-    # Labels are a byte, or a bit field of four.
+    # A label is one byte, or a bit field of four.
     per_pixel = recipe.data.bands + (4 if recipe.data.multilabel else 1)
     return len(samples) * height * width * per_pixel <= available_memory() / 4
 
 
 def loader_processes(recipe: Recipe, device: torch.device) -> int:
-    """How many processes load the data: `data.workers`, or what suits the device; 0: this one."""
+    """Number of processes that load the data: `data.workers`, or one that suits the device; 0 loads in this process."""
     if recipe.data.workers is not None:
         return recipe.data.workers
     # On the CPU the network needs every core; a GPU leaves them to the data.
@@ -216,22 +217,22 @@ def training_batches(
 ) -> Generator[Batch]:
     """Yield the batches of optimizer steps `start` to `steps` - 1, `sampling.accumulate` for each.
 
-    A worker process that dies is replaced up to three times and the batches go on where they
-    stopped; the data cannot change by that.
+    Worker processes that die are replaced up to three times, and the batches continue where they stopped, with the
+    same data.
 
     Args:
-        pairs: The data.
+        pairs: The training pairs.
         recipe: Its `sampling` decides the order.
-        start: The first step whose batches are wanted; nothing before it is loaded.
+        start: First step whose batches are loaded.
         steps: Total number of steps.
-        workers: Loader processes; 0 loads in this one.
-        warn: Told when workers were replaced (W603).
-        pin: Put batches into page-locked memory, from where they reach a GPU without waiting.
+        workers: Number of loader processes; 0 loads in this process.
+        warn: Called with code and message (W603) when workers were replaced.
+        pin: Whether batches are put into page-locked memory, from which they are copied to a GPU asynchronously.
 
     Raises:
-        DataError: A file cannot be read or is wrong; the message names it.
+        DataError: A file cannot be read or is faulty; the message names it.
         RecipeError: R210, images of different sizes in one batch.
-        ResourceError: S603, workers keep dying; the message names the files they worked on.
+        ResourceError: S603, workers keep dying; the message names the files they were working on.
     """
     plan = BatchPlan(len(pairs), recipe.sampling, start, steps)
     deaths = 0
@@ -251,11 +252,11 @@ def training_batches(
 
 
 def collate(items: Sequence[Item | PixelwiseError], *, needs_classes: bool = False) -> Batch | PixelwiseError:
-    """Stack pairs into a `Batch`, or hand on the first error among them.
+    """Stack pairs into a `Batch`, or return the first error among them.
 
     Args:
-        items: The pairs.
-        needs_classes: Whether the batch has to say which classes each image holds.
+        items: Pairs of the batch, or the errors that took their places.
+        needs_classes: Whether the batch has to list the classes of each image.
     """
     pairs = []
     for item in items:
@@ -292,13 +293,13 @@ def _loader(pairs: TrainingPairs, batches: BatchPlan, workers: int, pin: bool) -
         prefetch_factor=PREFETCH_FACTOR,
         pin_memory=pin,
         worker_init_fn=_begin_worker,
-        # The loader draws a seed for its workers; from the global generator it would shift dropout.
+        # The loader draws a seed for its workers; drawing it from the global generator would change dropout.
         generator=torch.Generator(),
         multiprocessing_context=START_METHOD,
     )
     # PyTorch's own handler raises wherever the main thread happens to be, for example in the middle of a
     # training step. Without it the loader notices a dead worker when it waits for the next batch.
-    # A thread of OpenCV's pool may hold a lock at the moment of a fork, and the child would wait for it for ever.
+    # A thread of OpenCV's pool may hold a lock at the moment of a fork, and the child would wait for it forever.
     # One thread ends the pool; zero would leave its threads waiting.
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -312,7 +313,7 @@ def _begin_worker(_: int) -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     leave_signals_to_parent()
-    # The parent's lock must not outlive it.
+    # The lock of the parent must not outlive it.
     release_inherited_locks()
 
 
@@ -325,13 +326,13 @@ def _handle_worker_death(
 ) -> None:
     names = [printable(pairs.samples[index].image_path) for index in indices]
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    facts = f"a data loading process died ({error}); in work were {shown}"
+    facts = f"a data loading process died ({error}) while working on {shown}"
     if deaths > WORKER_RESTARTS:
         raise ResourceError(
             "S603",
             f"{facts}; it was replaced {WORKER_RESTARTS} times",
-            "most often memory ran out: lower data.workers, or set data.workers=0 and data.cache=off; "
-            "if it is always the same file, look at that file"
+            "memory has probably run out: lower data.workers, or set data.workers=0 and data.cache=off; "
+            "if the same file is named every time, inspect that file"
             + ("" if FORKS else f"; a script that trains needs `{GUARD}` around its calls"),
         ) from error
     warn("W603", f"{facts}; replaced ({deaths} of {WORKER_RESTARTS})")

@@ -1,4 +1,4 @@
-"""What a training run writes down: which steps were good, how evaluations compare, when to save."""
+"""Bookkeeping of a training run: which steps were good, how evaluations compare, when to save."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from pixelwise.training.step import Outcome
 MAX_BAD_STEPS = 5
 
 
-class Taken(NamedTuple):
+class _Step(NamedTuple):
     """A step that was taken.
 
     Attributes:
-        step: Its number, from 1.
-        lr: Its base learning rate.
-        outcome: What it did.
-        batches: What it learned from.
+        step: Number of the step, from 1.
+        lr: Base learning rate of the step.
+        outcome: Loss, gradient norm and whether the weights changed.
+        batches: Micro-batches of the step.
     """
 
     step: int
@@ -45,12 +45,12 @@ class Taken(NamedTuple):
 
 
 class Books:
-    """The books of a run: its progress, its log and its checkpoints.
+    """Progress, log and checkpoints of a run.
 
     Args:
         recipe: The resolved recipe.
         state: Model, optimizer and progress, fresh or restored.
-        log: The run's log.
+        log: Log of the run.
         images: Number of images in the training split.
     """
 
@@ -61,11 +61,11 @@ class Books:
         self.per_epoch = steps_per_epoch(images, recipe.sampling)
         self.steps = total_steps(recipe.schedule, self.per_epoch)
         self.speed = SpeedMeter(recipe.sampling.batch_size * recipe.sampling.accumulate)
-        self._unjudged: deque[Taken] = deque()
+        self._unjudged: deque[_Step] = deque()
 
     @property
     def progress(self) -> Progress:
-        """How far the run has come."""
+        """Progress of the run."""
         return self.state.progress
 
     @property
@@ -74,7 +74,7 @@ class Books:
         return self.log.run.folder
 
     def begin(self) -> None:
-        """Begin the log, or continue it where the state is."""
+        """Begin the log, or continue it from the step of the state."""
         self.log.start(self.progress.evaluated_step)
         if self.progress.resumes and not self.at_end():
             self.log.record(ResumeRecord(step=self.progress.step))
@@ -87,17 +87,20 @@ class Books:
         self.log.warn(code, message, self.progress.step)
 
     def at_end(self) -> bool:
-        """Whether no step follows."""
+        """Whether training is over."""
         return self.progress.step >= self.steps or out_of_patience(self.recipe.selection, self.progress)
 
     def evaluation_due(self) -> bool:
-        """Whether the network is evaluated before the next step."""
+        """Whether the network has to be evaluated before the next step."""
         progress, every = self.progress, self.recipe.selection.every_epochs * self.per_epoch
         due = every > 0 and progress.step > 0 and (progress.step % every == 0 or progress.step == self.steps)
         return due and progress.evaluated_step < progress.step
 
     def save_due(self) -> bool:
-        """Whether the state is saved now. An evaluation saves it, too: only with its score can it become the best."""
+        """Whether the state has to be saved now.
+
+        Not when an evaluation is due: it saves the state itself, with the score that can make it the best checkpoint.
+        """
         if self.evaluation_due():
             return False
         every = self.recipe.checkpoints.every_steps
@@ -106,27 +109,27 @@ class Books:
         return by_time or by_step or self.progress.step == self.steps
 
     def took(self, lr: float, outcome: Outcome, batches: list[Batch]) -> None:
-        """Write down a step.
+        """Record a step.
 
         Raises:
             DivergedError: T501, five non-finite steps in a row; the batch is saved.
         """
         self.progress.step += 1
-        self._unjudged.append(Taken(self.progress.step, lr, outcome, batches))
-        # The device may still be computing this one; asking for its verdict would wait for it.
+        self._unjudged.append(_Step(self.progress.step, lr, outcome, batches))
+        # The device may still be computing this step; asking for its verdict would wait for it.
         self.judge(pending=0 if outcome.verdict is None else 1)
 
     def judge(self, pending: int = 0) -> None:
-        """Judge the steps taken, but for the last `pending`."""
+        """Judge all recorded steps except the last `pending`."""
         while len(self._unjudged) > pending:
             self._judge(self._unjudged.popleft())
 
     def note_memory(self) -> None:
-        """Remember the most memory used so far; an evaluation resets the statistics of a GPU."""
+        """Record the peak memory so far, since an evaluation resets the statistics of a GPU."""
         self.progress.peak_memory_bytes = max(self.progress.peak_memory_bytes, peak_memory_bytes(self.state.device))
 
     def evaluated(self, evaluation: EvaluationRecord) -> None:
-        """Write down an evaluation and save the state with its score."""
+        """Record an evaluation and save the state with its score."""
         progress, miou = self.progress, evaluation.miou if evaluation.miou is not None else float("nan")
         progress.evaluated_step, progress.miou = progress.step, miou
         if progress.best_miou is None or miou > progress.best_miou:
@@ -140,10 +143,10 @@ class Books:
         self.save()
 
     def save(self) -> None:
-        """Judge every step and write a checkpoint.
+        """Judge every recorded step and write a checkpoint.
 
         Raises:
-            DivergedError: T501, as `took`.
+            DivergedError: T501, five non-finite steps in a row; the batch is saved.
             ResourceError: S601, the disk is full.
         """
         self.judge()
@@ -153,7 +156,7 @@ class Books:
         self.state.save(self.run / CHECKPOINTS, self.recipe)
 
     def end(self) -> None:
-        """Write down what the training took."""
+        """Record the end of the training and what it took."""
         progress, selection = self.progress, self.recipe.selection
         if progress.step < self.steps:
             self.warn("W502", _early_end(selection, progress))
@@ -169,7 +172,7 @@ class Books:
         )
 
     def status(self, lr: float) -> TrainingStatus:
-        """Where the run is after a step of that learning rate."""
+        """Status of the run after a step of that learning rate."""
         progress = self.progress
         return TrainingStatus(
             step=progress.step,
@@ -187,8 +190,8 @@ class Books:
     def _epoch(self, step: int) -> int:
         return (step - 1) // self.per_epoch + 1
 
-    def _judge(self, taken: Taken) -> None:
-        """Log a step; count and judge the ones that changed nothing."""
+    def _judge(self, taken: _Step) -> None:
+        """Log a step, and count it if it changed nothing; too many such steps in a row end the run."""
         progress, outcome = self.progress, taken.outcome.judged()
         if outcome.kind == "done":
             progress.bad_in_a_row = 0
@@ -209,16 +212,16 @@ class Books:
 
 
 def out_of_patience(selection: Selection, progress: Progress) -> bool:
-    """Whether the evaluations so far end the training early.
+    """Whether `selection.patience` is exhausted, which ends the training early.
 
-    It follows from the saved state, so a run that ended early and is resumed with a larger `patience`, or none,
-    goes on where it ended.
+    This follows from the saved state alone, so a run that ended early and is resumed with a larger `patience`, or
+    none, continues where it ended.
     """
     return selection.patience is not None and progress.stale_evaluations >= selection.patience
 
 
 def save_batches(run: Path, batches: list[Batch]) -> Path:
-    """Keep the batches of a step that diverged, with the ids of their images; returns the file."""
+    """Save the batches of a step that diverged, with the ids of their images; returns the file."""
     path = run / "bad_batch.safetensors"
     tensors = {}
     for index, batch in enumerate(batches):
@@ -230,7 +233,7 @@ def save_batches(run: Path, batches: list[Batch]) -> Path:
     return path
 
 
-def _diverged(taken: Taken, reason: str, batches: Path) -> DivergedError:
+def _diverged(taken: _Step, reason: str, batches: Path) -> DivergedError:
     return DivergedError(
         "T501",
         f"{MAX_BAD_STEPS} steps in a row had a non-finite loss or gradient, up to step {taken.step} "
@@ -243,6 +246,6 @@ def _diverged(taken: Taken, reason: str, batches: Path) -> DivergedError:
 def _early_end(selection: Selection, progress: Progress) -> str:
     least = f" by more than {selection.min_delta:g} points" if selection.min_delta else ""
     return (
-        f"training ended early after step {progress.step}: {progress.stale_evaluations} evaluations in a row were not "
-        f"above {100 * (progress.improved_miou or 0):.2f} % mIoU{least} (selection.patience)"
+        f"training ended early after step {progress.step}: {progress.stale_evaluations} evaluations in a row did not "
+        f"exceed {100 * (progress.improved_miou or 0):.2f} % mIoU{least} (selection.patience)"
     )

@@ -1,4 +1,4 @@
-"""Where the time of training goes: images per second, waiting for data, and the parts of a step."""
+"""Timing of training: images per second, the wait for data, and the parts of a step."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from collections.abc import Callable, Iterator
 import torch
 
 Clock = Callable[[str], contextlib.AbstractContextManager[object]]
-"""Given the name of a part, a context that times what runs in it."""
+"""Takes the name of a part of a step and returns a context manager that times it."""
 
 
 def untimed(part: str) -> contextlib.AbstractContextManager[object]:
-    """The clock of ordinary training: none."""
+    """The clock of ordinary training, which measures nothing."""
     return contextlib.nullcontext()
 
 
 class PartClock:
     """Adds up the seconds of each part.
 
-    A GPU works behind the program's back, so the clock waits for it at both ends of a part; that makes the whole
-    slower than it is without a clock.
+    A GPU works asynchronously, so the clock waits for it at both ends of a part, which makes a step slower than it is
+    without a clock.
 
     Args:
-        device: Where the work happens.
+        device: The device that does the work.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -51,7 +51,7 @@ class SpeedMeter:
     """Images per second and the share of time spent waiting for data, smoothed over recent steps.
 
     Args:
-        images: Images per step.
+        images: Number of images per step.
     """
 
     SMOOTHING = 0.05
@@ -64,15 +64,15 @@ class SpeedMeter:
         self._step_seconds: float | None = None
 
     def waiting(self) -> None:
-        """Waiting for a batch begins."""
+        """Mark the beginning of the wait for a batch."""
         self._wait_start = time.monotonic()
 
     def working(self) -> None:
-        """The batch is here."""
+        """Mark the arrival of the batch."""
         self._work_start = time.monotonic()
 
     def done(self) -> None:
-        """The step is over; what follows until the next `waiting` (evaluations, saving) is not counted."""
+        """Mark the end of the step; what follows until the next `waiting` (evaluations, saving) is not counted."""
         wait, work = self._work_start - self._wait_start, time.monotonic() - self._work_start
         seconds, share = wait + work, wait / max(wait + work, 1e-9)
         if self._step_seconds is None:
@@ -87,7 +87,7 @@ class SpeedMeter:
         return time.monotonic() - self._lap
 
     def lap(self) -> float:
-        """Seconds since the last call."""
+        """Seconds since the last call, or since the meter was made."""
         now = time.monotonic()
         seconds, self._lap = now - self._lap, now
         return seconds

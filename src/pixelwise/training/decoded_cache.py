@@ -1,4 +1,4 @@
-"""Decoded training pairs, kept in memory that processes share, or in a file that later runs use again, too."""
+"""Cache of decoded training pairs, in memory that processes share or in a file that later runs reuse."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from pixelwise.storage.locks import work_lock
 from pixelwise.training.batches import TrainingPairs, fits_in_memory
 
 _PROBED = 8
-"""Pairs that are decoded to estimate how much space all of them take."""
+"""Number of pairs that are decoded to estimate the size of all of them."""
 _MARGIN = 1.1
 _BLOCK_BYTES = 1 << 26
-"""Pairs lie together in blocks of about this size: systems allow a process only so many shared blocks."""
+"""Approximate size of a shared block, which holds many pairs: systems limit the number of blocks per process."""
 _ALIGNMENT = 64
 _HELP = "free some space, point XDG_CACHE_HOME to a larger disk, or set data.cache=off"
 _DECODING = "decoding the images"
@@ -45,10 +45,10 @@ class _Place(NamedTuple):
 
 
 class SharedPairs:
-    """Decoded pairs by index. A spawned process that gets them pickled maps the same memory.
+    """Index -> decoded pair, in shared memory: a spawned process that receives them pickled maps the same memory.
 
     Args:
-        pairs: Image and labels, of any sizes; taken one at a time.
+        pairs: Images and labels of any sizes, taken one pair at a time.
     """
 
     def __init__(self, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
@@ -74,7 +74,7 @@ class SharedPairs:
         return len(self._places)
 
     def __getitem__(self, index: int, /) -> tuple[np.ndarray, np.ndarray]:
-        """Image and labels; nothing is copied."""
+        """Image and labels, without copying."""
         image, labels = self._places[index]
         return self._array(image), self._array(labels)
 
@@ -83,7 +83,7 @@ class SharedPairs:
 
 
 def _shared(arrays: Iterable[np.ndarray], size: int) -> torch.Tensor:
-    """One block of shared memory, uint8 (size,), with the arrays one after the other."""
+    """A block of shared memory, uint8 (size,), that holds the arrays one after the other."""
     block = torch.empty(size, dtype=torch.uint8).share_memory_()
     offset = 0
     for array in arrays:
@@ -93,15 +93,15 @@ def _shared(arrays: Iterable[np.ndarray], size: int) -> torch.Tensor:
 
 
 class KeptPairs:
-    """The decoded pairs of a file; one that was damaged on the disk is read from its own files instead.
+    """Index -> decoded pair, from a cache file; a pair that is damaged on the disk is decoded again from its own files.
 
     Args:
-        pairs: Where they come from.
-        path: The file.
+        pairs: The training pairs whose decoded form the file holds.
+        path: The cache file.
 
     Raises:
-        ValueError: The file is not whole.
-        OSError: It cannot be read.
+        ValueError: The file is incomplete.
+        OSError: The file cannot be read.
     """
 
     def __init__(self, pairs: TrainingPairs, path: Path) -> None:
@@ -114,7 +114,7 @@ class KeptPairs:
         try:
             image, labels = self._file[index]
         except DamagedArrayError:
-            # Who has it open keeps it; the next run builds a new one. Windows removes no file that is open.
+            # Processes that have the file open keep it; the next run builds a new one. Windows removes no open file.
             with contextlib.suppress(PermissionError):
                 self._path.unlink(missing_ok=True)
             return self._pairs.read(index)
@@ -122,17 +122,17 @@ class KeptPairs:
 
 
 def keep_decoded(pairs: TrainingPairs, recipe: Recipe, largest: Size, observer: Observer) -> None:
-    """Decode the pairs once, as `data.cache` says.
+    """Decode the pairs once and cache them as `data.cache` says.
 
     Args:
-        pairs: Told to use what was decoded.
-        recipe: Its `data.cache`, `data.train_split` and `augment.resize` are used.
+        pairs: The training pairs, which use the cache from then on.
+        recipe: Only its `data` and its `augment.resize` are used.
         largest: Size of the largest image.
-        observer: Told of the work.
+        observer: Receives phases and progress.
 
     Raises:
         DataError: A pair cannot be read.
-        ResourceError: S601, S602, the disk has no room for it.
+        ResourceError: S601 or S602, there is not enough disk space for the cache.
     """
     if recipe.data.cache == "disk":
         pairs.use_cache(kept_pairs(pairs, recipe, observer))
@@ -145,8 +145,8 @@ def keep_in_memory(pairs: TrainingPairs, observer: Observer = SILENT) -> None:
     """Decode the pairs once and keep them as uint8, after the fixed resize if there is one.
 
     Args:
-        pairs: Told to use what was decoded.
-        observer: Told how many pairs are done.
+        pairs: The training pairs, which use the cache from then on.
+        observer: Receives progress.
 
     Raises:
         DataError: A pair cannot be read.
@@ -156,13 +156,13 @@ def keep_in_memory(pairs: TrainingPairs, observer: Observer = SILENT) -> None:
 
 
 def kept_pairs(pairs: TrainingPairs, recipe: Recipe, observer: Observer) -> KeptPairs:
-    """The pairs from their file in the cache folder, which is made where it is missing or not whole.
+    """The pairs from their file in the cache folder, which is written first if it is missing or incomplete.
 
-    Of several processes that need the same file one makes it and the others wait.
+    If several processes need the same file, one writes it and the others wait.
 
     Raises:
         DataError: A pair cannot be read.
-        ResourceError: S601, S602, the disk has no room for it.
+        ResourceError: S601 or S602, there is not enough disk space for the cache.
     """
     observer.phase("comparing the data with the cache")
     subject = _subject(pairs, recipe)
@@ -191,7 +191,7 @@ def _key(pairs: TrainingPairs, recipe: Recipe) -> str:
 
 
 def _subject(pairs: TrainingPairs, recipe: Recipe) -> str:
-    """What the pairs are of and how they are read, whatever the files hold at the moment."""
+    """Key of the data folder and the way it is read, independent of the present content of the files."""
     data = msgspec.structs.replace(recipe.data, workers=None)
     return subject_of(pairs.dataset.root.absolute(), data, recipe.augment.resize, _versions())
 
@@ -201,7 +201,7 @@ def _versions() -> tuple[int, str, str]:
 
 
 def _require_space(pairs: TrainingPairs, folder: Path) -> None:
-    """Refuse early what will not fit, by the sizes of a few pairs from all over the split."""
+    """Refuse early if the pairs will not fit on the disk, judging by the sizes of a few from all over the split."""
     probed = range(0, len(pairs), max(1, len(pairs) // _PROBED))
     sizes = [sum(array.nbytes for array in pair) for pair in pairs.decoded(probed, lambda done, total: None)]
     needed = int(_MARGIN * sum(sizes) / len(sizes) * len(pairs))

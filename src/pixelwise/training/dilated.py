@@ -1,10 +1,10 @@
-"""Dilated convolutions in bfloat16 on a CPU, whose gradient PyTorch gets wrong.
+"""Workaround for the gradients of dilated bfloat16 convolutions, which PyTorch computes wrongly on a CPU.
 
-oneDNN 3.12, the library in which PyTorch 2.14 convolves on x86 processors, reads memory that nobody has written when it
-computes the gradient of the weights of a convolution that is dilated (vertically, stride 1) in bfloat16 and channels
-last, unless channels and groups fill its blocks of 16 (kernel `jit_bf16:avx512_core_bf16`, `backward_weights`). The
-gradient is then unrelated to the right one, different in every run, now and then NaN. In float32 the kernels are
-right, and for depthwise convolutions, the usual case, no slower. `docs/performance.md` has the measurements.
+oneDNN 3.12, the library in which PyTorch 2.14 convolves on x86 processors, reads uninitialised memory when it computes
+the weight gradient of a dilated convolution (vertically dilated, stride 1) in bfloat16 and channels-last, unless
+channels and groups fill its blocks of 16 (kernel `jit_bf16:avx512_core_bf16`, `backward_weights`). That gradient is
+unrelated to the correct one, differs in every run and is sometimes NaN. The float32 kernels are correct and, for
+depthwise convolutions, the usual case, no slower. `docs/performance.md` has the measurements.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 BLOCK = 16
-"""Channels that oneDNN's kernels for bfloat16 take at once."""
+"""Number of channels that oneDNN's bfloat16 kernels process at once."""
 
 
 class DilatedInFloat32(TorchFunctionMode):
-    """Inside this context, `autocast` leaves in float32 what the CPU gets wrong in bfloat16; the result is bfloat16.
+    """Context that computes in float32 the convolutions whose bfloat16 gradient is wrong; their results are bfloat16.
 
-    It belongs inside a CPU's `torch.autocast(..., dtype=torch.bfloat16)`, and changes nothing else.
+    Enter it inside `torch.autocast("cpu", dtype=torch.bfloat16)`. It changes no other function.
     """
 
     def __torch_function__(
@@ -33,7 +33,7 @@ class DilatedInFloat32(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Every function of PyTorch that is called, with its arguments."""
+        """Replace `torch.conv2d`; PyTorch calls this for each of its functions inside the context."""
         if func is torch.conv2d:
             return _convolved(*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
@@ -48,7 +48,7 @@ def _convolved(
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
 ) -> Tensor:
-    """`torch.conv2d`, whose parameters these are."""
+    """Replacement for `torch.conv2d`, with the same parameters."""
     if not is_wrong_in_bfloat16(weight, dilation, groups):
         return torch.conv2d(input, weight, bias, stride, padding, dilation, groups)  # type: ignore[arg-type]
     with torch.autocast("cpu", enabled=False):
@@ -58,12 +58,12 @@ def _convolved(
 
 
 def is_wrong_in_bfloat16(weight: Tensor, dilation: int | Sequence[int], groups: int) -> bool:
-    """Whether a convolution may be one of those whose gradient is wrong.
+    """Whether the bfloat16 gradient of a convolution may be wrong.
 
     Args:
-        weight: (C', C / groups, h, w).
-        dilation: One number for both directions, or vertical and horizontal.
-        groups: Of the channels.
+        weight: Weights (C', C / groups, h, w).
+        dilation: One value for both directions, or (vertical, horizontal).
+        groups: Number of channel groups.
     """
     dilated = max(dilation) > 1 if isinstance(dilation, Sequence) else dilation > 1
     fills_blocks = groups == 1 and weight.shape[0] % BLOCK == 0 and weight.shape[1] % BLOCK == 0

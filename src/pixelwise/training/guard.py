@@ -1,8 +1,8 @@
-"""A step changes something only if its loss and its gradient are finite; where that is decided.
+"""Guard against non-finite steps: a step takes effect only if its loss and its gradient are finite.
 
-On the CPU the host knows as soon as it asks. A GPU is still at work when it is asked, and would stand still after the
-answer until the host has sent it more: so there nobody asks. Every part of a step that changes something takes the
-answer as a number on the device, and the host reads it a step later, for its records.
+On the CPU the host checks this directly. A GPU would still be computing when asked, and would then stand idle until the
+host has sent it more work. So on a GPU the host does not ask: every part of a step that changes something takes the
+verdict as a tensor on the device, and the host reads it one step later, for its records.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ class Verdict:
             self._arrived.record()
 
     def __bool__(self) -> bool:
-        """The answer; waits until the step has been computed."""
+        """Whether both were finite; waits until the step has been computed."""
         if self._arrived is not None:
             self._arrived.synchronize()
         return bool(self._host)
 
 
 def decides_on_device(optimizer: torch.optim.Optimizer, device: torch.device) -> bool:
-    """Whether the host leaves the decision to the device.
+    """Whether the host leaves the decision to the device, which it does on a GPU after the first step.
 
-    Never in the first step: an optimizer that makes its moments in a step without effect leaves them undefined.
+    An optimizer allocates its moments in the first step, and a first step without effect would leave them undefined.
     """
     return device.type == "cuda" and len(optimizer.state) > 0
 
 
 def step_if(finite: Tensor, optimizer: torch.optim.Optimizer) -> None:
-    """A step of a fused optimizer that changes nothing, its counters included, where `finite` is false.
+    """Take a step of a fused optimizer that changes nothing, not even its counters, if `finite` is false.
 
-    Fused optimizers look for these two attributes: it is how `torch.amp.GradScaler` makes them skip a step.
+    Fused optimizers read the attributes `grad_scale` and `found_inf`; `torch.amp.GradScaler` skips steps in this way.
     """
     optimizer.grad_scale, optimizer.found_inf = None, (~finite).float()  # type: ignore[attr-defined]
     try:
@@ -58,7 +58,7 @@ def step_if(finite: Tensor, optimizer: torch.optim.Optimizer) -> None:
 
 @torch.no_grad()
 def restore_unless(finite: Tensor, tensors: Sequence[Tensor], before: Sequence[Tensor]) -> None:
-    """Put `tensors` back to what they were before where `finite` is false; a few launches for all of them."""
+    """Restore `tensors` to their values in `before` if `finite` is false, with a few kernel launches for all."""
     for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
         pairs = [(tensor, old) for tensor, old in zip(tensors, before, strict=True) if tensor.dtype == dtype]
         now, then = (torch.cat([pair[which].flatten() for pair in pairs]) for which in (0, 1))
@@ -69,6 +69,6 @@ def restore_unless(finite: Tensor, tensors: Sequence[Tensor], before: Sequence[T
 
 @torch.no_grad()
 def copy_all(targets: Sequence[Tensor], sources: Sequence[Tensor]) -> None:
-    """Copy tensors onto others, on a GPU with one launch for all of them."""
+    """Copy `sources` into `targets`, on a GPU with one kernel launch for all of them."""
     if targets:
         torch._foreach_copy_(list(targets), list(sources))  # pyright: ignore[reportPrivateImportUsage]

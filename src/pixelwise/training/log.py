@@ -1,4 +1,4 @@
-"""What happens in a run, told to its log and its trackers."""
+"""The log of a run, which passes every event on to the run's own file and to the user's trackers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pixelwise.training.trackers.tracker import TrackedRun, Tracker
 
 FLUSH_STEPS = 20
 FLUSH_SECONDS = 2.0
-"""Losses stay on the device until this many steps or seconds have passed, so logging waits for nothing."""
+"""Losses stay on the device until this many steps or seconds have passed, so that logging does not wait for it."""
 
 
 class _Step(NamedTuple):
@@ -28,15 +28,14 @@ class _Step(NamedTuple):
 
 
 class RunLog:
-    """Tells the run's own log, and trackers that a user chose, what happens in a run.
+    """Passes the events of a run to its own log and to the trackers that the user chose.
 
-    The run cannot do without its own log, so what that raises ends the run. A tracker that fails is dropped with a
-    warning.
+    An error in the run's own log ends the run. A tracker that fails is dropped with a warning.
 
     Args:
-        run: The run; what was logged after `run.done` steps is forgotten.
-        observer: Told of warnings.
-        trackers: Name -> tracker, of those that a user chose.
+        run: The run; records of steps after `run.done` are discarded.
+        observer: Receives warnings.
+        trackers: Name -> tracker, for the trackers that the user chose.
     """
 
     def __init__(self, run: TrackedRun, observer: Observer, trackers: dict[str, Tracker] | None = None) -> None:
@@ -50,53 +49,53 @@ class RunLog:
         self._step = run.done
 
     def start(self, evaluated_step: int) -> None:
-        """Begin, or continue after `run.done` steps: a killed run may have logged more than it saved.
+        """Begin the log, or continue it after `run.done` steps: a killed run may have logged more than it saved.
 
         Args:
-            evaluated_step: Step of the last evaluation that counts.
+            evaluated_step: Step of the last evaluation that is kept.
         """
         rewind_log(self.run.folder, self.run.done, evaluated_step)
         self._tell(lambda tracker: tracker.start(self.run))
 
     def step(self, step: int, epoch: int, lr: float, loss: Tensor, grad_norm: Tensor) -> None:
-        """Remember a step; it is told with the next flush."""
+        """Record a step; trackers receive it with the next flush."""
         self._step = step
         self._pending.append(_Step(step, epoch, lr, loss, grad_norm))
         if len(self._pending) >= FLUSH_STEPS or time.monotonic() - self._flushed >= FLUSH_SECONDS:
             self.flush()
 
     def evaluation(self, evaluation: EvaluationRecord) -> None:
-        """Tell of an evaluation, after the steps before it."""
+        """Record an evaluation, after the steps before it."""
         self._tell_steps()
         self._tell(lambda tracker: tracker.evaluation(evaluation))
         self._tell(lambda tracker: tracker.flush())
 
     def record(self, record: AnyRecord) -> None:
-        """Tell of anything else, after the steps before it."""
+        """Record anything else, after the steps before it."""
         self._tell_steps()
         self._tell(lambda tracker: tracker.record(record))
         self._tell(lambda tracker: tracker.flush())
 
     def warn(self, code: str, message: str, step: int | None = None) -> None:
-        """Log a warning and tell the observer.
+        """Log a warning and pass it to the observer.
 
         Args:
-            code: Code that docs/errors.md explains.
-            message: One sentence.
-            step: Steps that are done; None: as many as were logged.
+            code: Code of the warning, explained in docs/errors.md.
+            message: One sentence: the place, and what was found.
+            step: Number of steps done; None for that of the last recorded step.
         """
         self.record(WarningRecord(step=self._step if step is None else step, code=code, message=message))
         self.observer.warn(code, message)
 
     def flush(self) -> None:
-        """Tell of the remembered steps."""
+        """Pass on the steps recorded since the last flush."""
         if self._pending:
             self._tell_steps()
             self._tell(lambda tracker: tracker.flush())
         self._flushed = time.monotonic()
 
     def finish(self) -> None:
-        """Tell the trackers that nothing more comes."""
+        """Tell the trackers that the run is over."""
         self._tell(lambda tracker: tracker.finish())
 
     def _tell_steps(self) -> None:
@@ -117,10 +116,10 @@ class RunLog:
         for name, tracker in list(self._trackers.items()):
             try:
                 what(tracker)
-            except Exception as error:  # whatever a stranger's code raises must not end a training
+            except Exception as error:  # an error of third-party code must not end the training
                 del self._trackers[name]
                 reason = f"{type(error).__name__}: {error}"
-                self.warn("W504", f"tracker '{name}' failed and is told nothing more: {reason}")
+                self.warn("W504", f"tracker '{name}' failed and is no longer used: {reason}")
 
 
 def _tell_all(tracker: Tracker, records: Sequence[StepRecord]) -> None:

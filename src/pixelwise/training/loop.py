@@ -1,8 +1,8 @@
 """The training loop, readable from top to bottom.
 
-A step with a non-finite loss or gradient changes nothing: no weight, no batch-norm statistic, no
-average. Five in a row end the run. Everything that happens is a function of the recipe, the data and
-the state, so a run that was killed and resumed computes what an uninterrupted one computes.
+A step with a non-finite loss or gradient changes nothing: no weight, no batch-norm statistic, no moving average. Five
+such steps in a row end the run. Everything is a function of the recipe, the data and the state, so a run that was
+killed and resumed computes the same as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -44,20 +44,20 @@ def train_loop(
 
     Args:
         recipe: The resolved recipe.
-        state: Fresh or restored; its model's device is where training happens.
-        pairs: The training split.
-        log: The log of the run; checkpoints go into its run folder.
-        class_weights: (K,) on the model's device, or None.
-        evaluate: Scores a model on the selection split; its second argument is the number of steps done. Raises
-            `StoppedError` when it was stopped on the way.
-        stop: Set by signals; honoured at step boundaries, after saving.
-        observer: Told of every step.
+        state: State of the run, fresh or restored; training runs on the device of its model.
+        pairs: Pairs of the training split.
+        log: Log of the run; checkpoints go into its run folder.
+        class_weights: Class weights (K,) on the model's device, or None.
+        evaluate: Scores a model on the selection split, given the number of steps done and the stop request. Raises
+            `StoppedError` if it was stopped before its end.
+        stop: Set by signals; obeyed at step boundaries, after saving.
+        observer: Receives the status after every step.
 
     Raises:
-        StoppedError: A signal asked for it; the state is saved.
+        StoppedError: The run was asked to stop; the state is saved.
         DivergedError: T501, five non-finite steps in a row; the batch is saved.
-        DataError: A training file cannot be read any more.
-        ResourceError: S605, a step needs more memory than there is.
+        DataError: A training file can no longer be read.
+        ResourceError: S605, a step needs more memory than is available.
     """
     books = Books(recipe, state, log, len(pairs))
     progress, device = state.progress, state.device
@@ -74,10 +74,10 @@ def train_loop(
     was_over = books.at_end() and not books.evaluation_due()
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(log.finish)
-        # Ends the loader's processes whatever happens.
+        # Ends the loader's processes in every case.
         cleanup.callback(batches.close)
         books.begin()
-        # Whatever ends the loop early, what was learned so far is saved first.
+        # If an error ends the loop early, the state is saved first.
         cleanup.enter_context(saved_on_failure(books.save))
         while True:
             if books.evaluation_due() and not stop:
@@ -86,7 +86,7 @@ def train_loop(
                 try:
                     books.evaluated(evaluate(state.average or state.model, progress.step, stop))
                 except StoppedError:
-                    if not stop:  # no signal, but somebody who watches the run
+                    if not stop:  # raised by the observer, not by a signal
                         books.save()
                         raise
             if stop:
@@ -112,11 +112,11 @@ def train_loop(
 
 @contextlib.contextmanager
 def saved_on_failure(save: Callable[[], None]) -> Iterator[None]:
-    """Call `save` when the block fails with an error that a user can solve and then resume."""
+    """Call `save` when the block fails with an error that the user can resolve before resuming."""
     try:
         yield
     except (StoppedError, ResourceError):
-        raise  # saved already, or there is no room to save
+        raise  # already saved, or there is no space to save
     except PixelwiseError:
         save()
         raise

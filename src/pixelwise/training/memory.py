@@ -1,4 +1,4 @@
-"""Running out of memory in a training step, explained."""
+"""Error message for training steps that run out of memory."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pixelwise.recipes.schema.recipe import Recipe
 
 @contextlib.contextmanager
 def memory_explained(recipe: Recipe, device: torch.device) -> Iterator[None]:
-    """Turn "out of memory" of a training step into an error that says what to do.
+    """Turn an out-of-memory error of a training step into one that says what to do.
 
     Raises:
-        ResourceError: S605.
+        ResourceError: S605, the step does not fit into memory.
     """
     try:
         yield
@@ -29,12 +29,12 @@ def memory_explained(recipe: Recipe, device: torch.device) -> Iterator[None]:
         raise ResourceError(
             "S605",
             f"a training step with sampling.batch_size={batch_size} does not fit into the memory of {device} "
-            f"({reason}; {peak_memory_bytes(device) / 2**30:.1f} GiB were in use at most)",
-            f"start a new run with `auto_batch`, which keeps the {batch_size * accumulate} images per step by "
-            "accumulating smaller batches, or with precision.dtype=bfloat16, or a smaller augment.crop",
+            f"({reason}; peak memory {peak_memory_bytes(device) / 2**30:.1f} GiB)",
+            f"start a new run with `auto_batch`, which keeps {batch_size * accumulate} images per step by "
+            "accumulating smaller batches, or with precision.dtype=bfloat16 or a smaller augment.crop",
         ) from error
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error of PyTorch says that memory is exhausted, of a GPU or of the machine."""
+    """Whether PyTorch's error says that the memory of the GPU or the machine is exhausted."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -15,14 +15,14 @@ class TrainOptions(Options, frozen=True, kw_only=True):
 
     Attributes:
         overrides: Changes to the recipe, such as `optimizer.lr=0.02`.
-        weights: Initial weights of the encoder: `none`, `default` (those that timm prefers), or timm's name for them
+        weights: Initial weights of the encoder: `none`, `default` (timm's default weights), or their name in timm
             with its tag. Left out, the recipe decides.
-        begin: Run folder whose result the whole network begins with.
-        auto_batch: Choose the largest batch that fits into memory; smaller batches are accumulated, so the number of
-            images per step stays that of the recipe.
-        device: Where to train: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
-        threads: CPU threads of one computation. Left out, OMP_NUM_THREADS decides, else one per usable core.
-        track: Tracker that is told of every step and evaluation, such as `tensorboard`; may be given several times.
+        begin: Run folder whose trained weights initialise the whole network.
+        auto_batch: Choose the largest batch size that fits into memory; gradients of smaller batches are accumulated,
+            so the number of images per step stays that of the recipe.
+        device: Device to train on: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
+        threads: Number of CPU threads per operation. Left out, OMP_NUM_THREADS decides, else one per usable core.
+        track: Tracker that records every step and evaluation, such as `tensorboard`; may be given several times.
             The run's own log, RUN/log.jsonl, is always written.
         evaluate: Score the result under every protocol of the recipe and write RUN/report.html at the end.
     """
@@ -43,9 +43,9 @@ class ResumeOptions(Options, frozen=True, kw_only=True):
     Attributes:
         overrides: Changes that keep the run comparable, such as `schedule.epochs=400` or `data.workers=4`.
         data: Folder of the data set, if it was moved since the run began.
-        device: Where to train: `auto`, `cpu`, `cuda` or `cuda:N`. Left out, where the run began.
-        track: Tracker that is told of every step and evaluation; may be given several times. Left out, the trackers
-            that the run began with.
+        device: Device to train on: `auto`, `cpu`, `cuda` or `cuda:N`. Left out, the device the run last used.
+        track: Tracker that records every step and evaluation; may be given several times. Left out, the trackers of
+            the run so far.
         evaluate: Score the result under every protocol of the recipe and write RUN/report.html at the end.
     """
 

@@ -1,6 +1,6 @@
-"""Which image is seen when: a pure function of (seed, epoch, position).
+"""Order of the training images, a pure function of (seed, epoch, position).
 
-Nothing is replayed on resume and nothing depends on the number of workers.
+A resumed run replays nothing, and the order does not depend on the number of workers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pixelwise.recipes.schema.recipe import Sampling
 Key = tuple[int, int]
 """(epoch, sample index)"""
 
-# Separate random streams from one seed; the numbers only have to differ.
+# Separate random streams from one seed; the values only have to differ.
 ORDER_STREAM = 0
 AUGMENTATION_STREAM = 1
 
@@ -29,8 +29,8 @@ def batches_per_epoch(num_samples: int, sampling: Sampling) -> int:
 def epoch_batches(num_samples: int, sampling: Sampling, epoch: int) -> list[np.ndarray]:
     """The sample indices of every batch of an epoch, in order.
 
-    An incomplete last batch is kept unless `drop_last`; a last batch of one image is dropped when
-    others are larger, because batch normalisation over one image of a small map is undefined or noise.
+    An incomplete last batch is kept unless `drop_last` is set. A last batch of one image is dropped if the others are
+    larger, because the statistics of batch normalisation over one image of a small map are undefined or noise.
     """
     random = np.random.default_rng([sampling.seed, ORDER_STREAM, epoch])
     order = random.permutation(num_samples)
@@ -39,21 +39,21 @@ def epoch_batches(num_samples: int, sampling: Sampling, epoch: int) -> list[np.n
 
 
 def augmentation_random(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """The generator that decides how sample `index` is augmented in `epoch`."""
+    """Random generator that decides how sample `index` is augmented in `epoch`."""
     return np.random.default_rng([seed, AUGMENTATION_STREAM, epoch, index])
 
 
 def steps_per_epoch(num_samples: int, sampling: Sampling) -> int:
-    """Optimizer steps in an epoch; batches that do not fill the last step are left out.
+    """Number of optimizer steps in an epoch; batches that do not fill the last step are dropped.
 
     Raises:
-        RecipeError: R211, there is no complete step.
+        RecipeError: R211, the images do not fill one step.
     """
     count = batches_per_epoch(num_samples, sampling) // sampling.accumulate
     if count == 0:
         raise RecipeError(
             "R211",
-            f"{num_samples} training images give no complete step of sampling.batch_size={sampling.batch_size} "
+            f"{num_samples} training images do not fill one step of sampling.batch_size={sampling.batch_size} "
             f"x sampling.accumulate={sampling.accumulate}" + (" with sampling.drop_last" if sampling.drop_last else ""),
             f"lower sampling.batch_size to at most {max(1, num_samples // sampling.accumulate)}",
         )
@@ -61,12 +61,12 @@ def steps_per_epoch(num_samples: int, sampling: Sampling) -> int:
 
 
 class BatchPlan:
-    """The batches of a run from some step on, as lists of keys; iterating starts where it stands.
+    """The batches of a run from some step on, as lists of keys; iteration starts at the current position.
 
     Args:
-        num_samples: Size of the training split.
-        sampling: Decides the order.
-        start_step: First optimizer step.
+        num_samples: Number of samples in the training split.
+        sampling: Batch size, accumulation and seed, which decide the order.
+        start_step: First optimizer step of the plan.
         steps: Total number of optimizer steps.
     """
 
@@ -79,11 +79,11 @@ class BatchPlan:
 
     @property
     def remaining(self) -> int:
-        """Batches that are still to come."""
+        """Number of batches still to come."""
         return self.end - self.position
 
     def advance(self) -> None:
-        """Note that the next batch was delivered."""
+        """Move past the next batch, which was delivered."""
         self.position += 1
 
     def __iter__(self) -> Iterator[list[Key]]:

@@ -1,4 +1,4 @@
-"""Number formats and memory layouts: what to say of them, and what compiling them needs."""
+"""Checks of the training precision, and compilation of the network."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pixelwise.recipes.schema.recipe import Precision
 
 
 def bfloat16_caution(precision: Precision, device: torch.device) -> str | None:
-    """What a user who trains in bfloat16 on a CPU should know, a sentence; None where there is nothing."""
+    """Warning for training in bfloat16 on a CPU without bfloat16 instructions; None if it does not apply."""
     if precision.dtype != "bfloat16" or device.type != "cpu" or computes_bfloat16():
         return None
     return (
-        "training in bfloat16, for which this processor has no instructions: a step takes two to fifty times as long "
-        "as in float32; set precision.dtype=float32"
+        "this processor has no instructions for bfloat16: a training step takes two to fifty times as long as in "
+        "float32; set precision.dtype=float32"
     )
 
 
@@ -29,27 +29,27 @@ def refuse_impossible(precision: Precision, device: torch.device) -> None:
     """Refuse `precision.compile` on a CPU without a C++ compiler, and `precision.cuda_graphs` without a GPU.
 
     Raises:
-        RecipeError: R216, R224.
+        RecipeError: R216, the compiler is missing; R224, there is no GPU.
     """
     if not precision.compile or device.type == "cuda":
         return
     if precision.cuda_graphs:
         raise RecipeError(
             "R224",
-            f"precision.cuda_graphs is set, and training would happen on '{device}'; CUDA graphs need an NVIDIA GPU",
+            f"precision.cuda_graphs is set, but training would run on '{device}'; CUDA graphs need an NVIDIA GPU",
             "set precision.cuda_graphs=false, or train on a machine with a GPU",
         )
     wanted = cpp_compiler()
     if shutil.which(wanted) is None:
         raise RecipeError(
             "R216",
-            f"precision.compile is set, and there is no C++ compiler: '{wanted}' was not found",
+            f"precision.compile is set, but there is no C++ compiler: '{wanted}' was not found",
             f"install {wanted}, name another compiler in the environment variable CXX, or set precision.compile=false",
         )
 
 
 def head_logits(model: SegmentationModel, precision: Precision) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """`model.head_logits`, compiled where `precision` says so."""
+    """`model.head_logits`, compiled if `precision.compile` is set."""
     if not precision.compile:
         return model.head_logits
     return torch.compile(model.head_logits, mode="reduce-overhead" if precision.cuda_graphs else "default")

@@ -1,4 +1,4 @@
-"""A run from its recipe to its last checkpoint: `train` starts one, `resume` continues it."""
+"""Training runs from the recipe to the last checkpoint: `train` starts a run, `resume` continues it."""
 
 from __future__ import annotations
 
@@ -55,21 +55,22 @@ from pixelwise.training.stages import last_stage, run_stages, stage_recipe
 from pixelwise.training.trackers.tracker import make_trackers
 
 RESUMABLE_CHANGES = fields_with(Role.LENGTH, Role.OPERATIONAL)
-"""Fields that may differ when a run is continued; anything else would make it another experiment."""
+"""Fields that may change when a run is resumed; changing any other would make it another experiment."""
 
 
 class _Plan(NamedTuple):
-    """What a run is made from.
+    """The request for a run.
 
     Attributes:
         recipe: The recipe with its overrides.
-        words: Recipe and overrides as they were given, for the record.
-        data: Folder of the data set; None: synthetic data.
-        device: The device to train on.
-        threads: CPU threads of one computation.
-        auto_batch: Whether the batch size is chosen.
+        words: Recipe and overrides as they were given, for the recorded command.
+        data: Folder of the data set; None for synthetic data.
+        device: Device to train on.
+        threads: Number of CPU threads per operation.
+        auto_batch: Whether to choose the batch size.
         trackers: Names of the trackers.
-        begins_with: Folder, relative to the run's, of the run whose weights this one begins with, as far as they fit.
+        begins_with: Folder, relative to the run folder, of the run whose weights initialise this one as far as they
+            fit; None for no other run.
     """
 
     recipe: Recipe
@@ -91,24 +92,24 @@ def train(
     observer: Observer = SILENT,
     **changes: Any,
 ) -> Path:
-    """Train a recipe, its stages first; returns the run folder. `evaluate` has no effect here.
+    """Train a recipe, its stages first; returns the run folder. The option `evaluate` has no effect here.
 
     Args:
-        recipe: A recipe, its name, or a `.toml` file.
+        recipe: A recipe, its name, or the path of a `.toml` file.
         data: Folder of the data set; None for synthetic data.
-        output: Run folder to create; None: `runs/NAME-1`, `-2`, ...
-        options: How to train.
-        observer: Told what is being done.
+        output: Run folder to create; None for the first free one of `runs/NAME-1`, `-2`, ...
+        options: Options of the training; None for the defaults.
+        observer: Receives phases, progress, the status after every step, and warnings.
         changes: Single fields of `options`.
 
     Raises:
         RecipeError: The recipe, an option or the output folder cannot be used.
-        CheckpointError: K440 to K451, the initial weights cannot be had or do not fit.
-        DataError: The data would make training wrong; see `pixelwise check`.
-        ResourceError: Not enough disk space for the checkpoints, or S605, not enough memory for a step.
-        RunLockedError: Another process works in `output`.
-        StoppedError: A signal stopped it; `resume` continues.
-        DivergedError: Five non-finite steps in a row.
+        CheckpointError: K440 to K451, the initial weights are not available or do not fit.
+        DataError: The data is faulty, so that training on it would be wrong; see `pixelwise check`.
+        ResourceError: There is not enough disk space for the checkpoints, or (S605) not enough memory for a step.
+        RunLockedError: Another process is using `output`.
+        StoppedError: A signal stopped the training; `resume` continues it.
+        DivergedError: T501, five non-finite steps in a row.
     """
     wanted = chosen(TrainOptions, options, changes)
     overrides = list(wanted.overrides)
@@ -116,8 +117,8 @@ def train(
     overrides += [f"initialize.run={os.fspath(wanted.begin)}"] if wanted.begin is not None else []
     resolved = apply_overrides(find_recipe(recipe) if isinstance(recipe, str) else recipe, overrides)
     if resolved.quantization != "none" and resolved.initialize.run is not None:
-        resolved = msgspec.structs.replace(resolved, stages=())  # what they would train is at hand
-    make_trackers(wanted.track)  # what is wrong with them is said now, not after the data was looked at
+        resolved = msgspec.structs.replace(resolved, stages=())  # the network they would train is already there
+    make_trackers(wanted.track)  # their errors are raised now, not after the data was examined
     run = Path(output) if output is not None else new_run_folder(resolved.name)
     plan = _Plan(
         recipe=resolved,
@@ -134,7 +135,7 @@ def train(
 
 
 def _begin(plan: _Plan, run: Path, observer: Observer) -> None:
-    """Make the run folder and train in it."""
+    """Create the run folder and train in it."""
     refuse_without_run(plan.recipe)
     refuse_impossible(plan.recipe.precision, plan.device)
     with run_lock(run):
@@ -148,10 +149,10 @@ def _begin(plan: _Plan, run: Path, observer: Observer) -> None:
         if settled.choice is not None:
             choice = PrecisionRecord(step=0, chosen=settled.choice.message, milliseconds=settled.choice.milliseconds)
             append_log(run, [choice])
-        write_recipe(run, prepared.recipe)  # last: its presence says that the run has begun
+        write_recipe(run, prepared.recipe)  # last, since its presence means that the run has begun
         if prepared.recipe.stages:
             _train_stages(prepared.recipe, run, environment, observer)
-            # What comes before this run was not trained yet: until here it was only found possible.
+            # The run was prepared before its stages were trained; now it begins with the weights of the last one.
             begin = run / str(plan.begins_with)
             prepared = prepare_run(prepared.recipe, settled.dataset, facts, run, plan.device, observer, begin)
             environment = msgspec.structs.replace(environment, initial_weights=prepared.initial_weights)
@@ -160,13 +161,13 @@ def _begin(plan: _Plan, run: Path, observer: Observer) -> None:
 
 
 class _Settled(NamedTuple):
-    """A plan after the data was looked at.
+    """A plan after the data was examined and the machine's choices were made.
 
     Attributes:
         prepared: The run before its first step.
-        dataset: The opened data.
+        dataset: The opened data set.
         asked: The recipe before anything was chosen on this machine.
-        choice: The number format that was chosen, if it was.
+        choice: The chosen number format, or None if the recipe names one.
     """
 
     prepared: PreparedRun
@@ -176,7 +177,7 @@ class _Settled(NamedTuple):
 
 
 def _settle(plan: _Plan, run: Path, observer: Observer) -> _Settled:
-    """Look at the data, choose what the recipe leaves open, and build the run."""
+    """Examine the data, choose what the recipe leaves open, and build the run."""
     for stage in plan.recipe.stages:
         stage_recipe(plan.recipe, stage)
     dataset, facts, asked = look_at_data(plan.recipe, plan.data, observer)
@@ -192,7 +193,7 @@ def _settle(plan: _Plan, run: Path, observer: Observer) -> _Settled:
 
 
 def _environment(plan: _Plan, settled: _Settled, run: Path) -> Environment:
-    # Repeating the run repeats what was chosen on this machine, too.
+    # The recorded command repeats the choices made on this machine, too.
     words = (*plan.words, *changes_between(settled.asked, settled.prepared.recipe))
     return Environment(
         command=_command(words, plan.data, run),
@@ -209,7 +210,7 @@ def _environment(plan: _Plan, settled: _Settled, run: Path) -> Environment:
 
 
 def _command(words: tuple[str, ...], data: Path | None, run: Path) -> str:
-    """The command line that does the same, quoted for a shell; `words` are the recipe and its overrides."""
+    """The command line of the run, quoted for a shell; `words` are the recipe and its overrides."""
     recipe, *overrides = words
     options = ["--data", str(data)] if data is not None else []
     return shlex.join(["pixelwise", "train", recipe, *options, "--output", str(run), *overrides])
@@ -225,7 +226,7 @@ def _refuse_occupied(run: Path) -> None:
 
 
 def _train_stages(recipe: Recipe, run: Path, environment: Environment, observer: Observer) -> None:
-    """Bring the stages of a run to their end, with its data, device, threads and trackers."""
+    """Train the stages of a run to their end, with the run's data, device, threads and trackers."""
 
     def begin(recipe: Recipe, folder: Path, before: str | None) -> None:
         observer.phase(f"stage {folder.name}")
@@ -252,24 +253,24 @@ def _train_stages(recipe: Recipe, run: Path, environment: Environment, observer:
 def resume(
     run: str | os.PathLike[str], options: ResumeOptions | None = None, *, observer: Observer = SILENT, **changes: Any
 ) -> Path:
-    """Continue a run from its newest valid checkpoint, or from step 0 where there is none.
+    """Continue a run from its newest valid checkpoint, or from step 0 if there is none.
 
-    On the CPU in float32 with the same number of threads the result equals, bit for bit, that of a
-    run that was never interrupted. `evaluate` has no effect here.
+    On the CPU in float32, with the same number of threads, the result is bit for bit that of an uninterrupted run. The
+    option `evaluate` has no effect here.
 
     Args:
         run: The run folder.
-        options: What is to be different.
-        observer: Told what is being done.
+        options: Settings that change from here on; None for no change.
+        observer: Receives phases, progress, the status after every step, and warnings.
         changes: Single fields of `options`.
 
     Returns:
         The run folder.
 
     Raises:
-        CheckpointError: K420 not a run, K412 all checkpoints damaged, K423 a file of the folder is damaged, K430 a
-            change that would make it another experiment or end it before the steps it has done, K431 the data is not
-            the data the run began with.
+        CheckpointError: K412, all checkpoints are damaged; K420, the folder is not a run; K423, a file of the folder is
+            damaged; K430, a change would make it another experiment or end it before the steps it has done; K431, the
+            data is not the data the run began with.
     """
     wanted = chosen(ResumeOptions, options, changes)
     run = Path(run)
@@ -299,8 +300,9 @@ def resume(
 
 
 def _continued(environment: Environment, wanted: ResumeOptions) -> Environment:
-    """The environment of a run that goes on where, and watched by whom, the options say."""
-    make_trackers(wanted.track or ())  # one that cannot be had and that only the run names is a warning later
+    """The environment of a run with the data, device and trackers of the options."""
+    # Trackers that only the run names cause a warning later, not an error, if they are not available.
+    make_trackers(wanted.track or ())
     arguments = Arguments(
         data=str(Path(wanted.data).resolve()) if wanted.data is not None else environment.arguments.data,
         device=str(choose_device(wanted.device or environment.arguments.device)),
@@ -314,7 +316,7 @@ def _refuse_other_data(dataset: Dataset, facts: DataFacts, run: Path) -> None:
     if found != facts.fingerprint:
         raise CheckpointError(
             "K431",
-            f"the data in {printable(dataset.root)} is not what {printable(run)} began with: fingerprint "
+            f"the data in {printable(dataset.root)} is not the data {printable(run)} began with: fingerprint "
             f"{found[:12]}..., expected {facts.fingerprint[:12]}...",
             "restore the data, or start a new run",
         )
@@ -330,20 +332,20 @@ def _refuse_other_experiment(recipe: Recipe, changed: Recipe) -> None:
         raise CheckpointError(
             "K430",
             f"these changes would make it another experiment: {shown}",
-            f"resume may change {', '.join(RESUMABLE_CHANGES)}; for anything else start a new run",
+            f"`resume` can change {', '.join(RESUMABLE_CHANGES)}; start a new run to change anything else",
         )
 
 
 def _restore(prepared: PreparedRun, run: Path, observer: Observer) -> None:
-    """Bring the state to the newest valid checkpoint, if there is one."""
+    """Restore the state from the newest valid checkpoint, if there is one."""
     checkpoint = newest_checkpoint(run / CHECKPOINTS, observer.warn)
     if checkpoint is None:
         return
     if checkpoint.step > prepared.steps:
         raise CheckpointError(
             "K430",
-            f"{printable(run)} has done {checkpoint.step} steps, the changed schedule ends after {prepared.steps}",
-            "give a length of at least the steps that are done",
+            f"{printable(run)} has done {checkpoint.step} steps, but the changed schedule ends after {prepared.steps}",
+            "choose a schedule that is at least as long as the steps already done",
         )
     prepared.state.restore(checkpoint)
     prepared.state.progress.resumes += 1

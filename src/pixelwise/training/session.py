@@ -1,4 +1,4 @@
-"""From a prepared run to its last checkpoint."""
+"""The training of a prepared run, to its last checkpoint."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def work(prepared: PreparedRun, run: Path, environment: Environment, observer: O
 
     Args:
         prepared: The run, at its beginning or restored.
-        run: Its folder, which this process has locked.
-        environment: What is recorded of it.
-        observer: Told what is being done.
+        run: The run folder, locked by this process.
+        environment: The recorded environment of the run.
+        observer: Receives phases, progress, the status after every step, and warnings.
 
     Raises:
         As `train_loop`.
@@ -56,7 +56,7 @@ def work(prepared: PreparedRun, run: Path, environment: Environment, observer: O
         done=state.progress.step,
     )
     weights = facts.class_weights
-    # From here on a signal means: finish the step and save. Before, there was nothing to save.
+    # From here on a signal means "finish the step and save"; until now there was nothing to save.
     with stop_on_signals() as stop:
         train_loop(
             recipe,
@@ -71,13 +71,13 @@ def work(prepared: PreparedRun, run: Path, environment: Environment, observer: O
 
 
 def _trackers(names: tuple[str, ...], observer: Observer) -> dict[str, Tracker]:
-    """The trackers that a run was begun with; one that is not there any more is a warning."""
+    """The trackers of a run; one that is no longer available causes a warning."""
     found: dict[str, Tracker] = {}
     for name in names:
         try:
             found |= make_trackers([name])
         except PixelwiseError as error:
-            observer.warn("W504", f"tracker '{name}' is told nothing: {error.message}; {error.help}")
+            observer.warn("W504", f"tracker '{name}' is not used: {error.message}; {error.help}")
     return found
 
 
@@ -90,7 +90,7 @@ def _evaluator(
     def evaluate(model: SegmentationModel, step: int, stop: StopRequest) -> EvaluationRecord:
         def progress(done: int, total: int) -> None:
             observer.progress(done, total)
-            if stop:  # the score of some of the images must not be mistaken for a result
+            if stop:  # the score of a part of the images must not be mistaken for a result
                 raise StoppedError("I074", f"the evaluation of {split} was stopped after {done} of {total} images")
 
         observer.phase("evaluating")

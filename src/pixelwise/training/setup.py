@@ -1,4 +1,4 @@
-"""Before the first step: look at the data, choose the batch, build the network, refuse what cannot work."""
+"""Preparation of a run before its first step: examine the data, choose the batch size, build and check the network."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ from pixelwise.training.stages import naming_stage, stage_recipe
 from pixelwise.training.state import TrainingState, begin_state
 
 FREE_SPACE_FACTOR = 3
-"""A run starts only when this many checkpoints fit on the disk: the newest, the one before it, the best."""
+"""A run starts only if this many checkpoints fit on the disk: the newest, the one before it, and the best."""
 
 
 def use_processor(device: torch.device, threads: int) -> None:
-    """Prepare this process for training: its threads, and memory that stays where it is.
+    """Prepare this process for training: set its number of threads, and on the CPU keep freed memory for reuse.
 
     Args:
-        device: The device the network trains on.
-        threads: CPU threads of one computation.
+        device: Device to train on.
+        threads: Number of CPU threads per operation.
     """
     torch.set_num_threads(threads)
     if device.type == "cpu":
@@ -52,20 +52,20 @@ def use_processor(device: torch.device, threads: int) -> None:
 
 
 def look_at_data(recipe: Recipe, root: Path | None, observer: Observer) -> tuple[Dataset, DataFacts, Recipe]:
-    """Open and audit the data, and settle what the recipe left open about it.
+    """Open and audit the data, and fill in what the recipe left open about it.
 
     Returns:
-        The data set, what is recorded of it, and the recipe with classes, palette and, where `data.channels`
-        names other than three bands, their normalisation filled in.
+        The data set, the facts to be recorded about it, and the recipe with its classes, palette and, if
+        `data.channels` names a number of bands other than three, their normalisation.
 
     Raises:
-        DataError: An error that `data.allow` does not name; D107, a band is constant.
+        DataError: The audit found an error that `data.allow` does not name; D107, a band is constant.
     """
     observer.phase("opening the data")
     dataset = open_dataset(recipe.data, root)
     if dataset.multilabel and not recipe.data.multilabel:
         observer.phase("multi-label data: a sigmoid per class, binary cross entropy (data.multilabel=true)")
-        # What does not go with it is refused here, before every file is looked at.
+        # Settings that are incompatible with it are refused here, before every file is examined.
         recipe = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, multilabel=True))
     recipe.loss.require_labels(multilabel=dataset.multilabel)
     wanted = [recipe.data.train_split, recipe.evaluation.split]
@@ -73,7 +73,7 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: Observer) -> tuple
         wanted.append(recipe.selection.split)
     splits = list(dict.fromkeys(wanted))
     for split in splits:
-        dataset.samples(split)  # a missing split is said now, not after the training
+        dataset.samples(split)  # a missing split is an error now, not after the training
     observer.phase("looking at the data")
     found = audit(dataset, splits=splits, progress=observer.progress)
     raise_for_errors(found, recipe.data.allow)
@@ -81,7 +81,7 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: Observer) -> tuple
         observer.warn(finding.code, finding.message)
     recipe = _normalised(recipe, found, observer)
     data = settled(recipe.data, dataset)
-    # Opened as every later verb opens it, so that all of them see the same fingerprint.
+    # Opened in the same way as by every later verb, so that all of them see the same fingerprint.
     dataset = open_dataset(data, root)
     counts = found.statistics[recipe.data.train_split]
     weights = class_weights(recipe.loss.class_weights, counts, multilabel=dataset.multilabel)
@@ -92,7 +92,7 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: Observer) -> tuple
         fingerprint=fingerprint(dataset, splits),
         class_weights=tuple(weights) if weights is not None else None,
         classes=tuple(dataset.classes),
-        # Pairs whose errors `data.allow` names are left out instead of failing in the middle of a run.
+        # Pairs whose errors `data.allow` accepts are left out instead of failing in the middle of a run.
         unusable={split: tuple(ids) for split, ids in found.unusable.items() if ids},
         largest_image=found.sizes.largest,
         statistics=msgspec.convert(found.statistics, dict[str, SplitFacts], from_attributes=True),
@@ -102,29 +102,29 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: Observer) -> tuple
 
 
 def _normalised(recipe: Recipe, found: Audit, observer: Observer) -> Recipe:
-    """The recipe with the normalisation of its bands, measured and said if it was not given."""
+    """The recipe with the normalisation of its bands, measured (with a warning) if it was not given."""
     changed = with_measured_bands(recipe, found.statistics[recipe.data.train_split])
     if changed != recipe:
         used = changed.model.preprocessing
         mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (used.mean, used.std))
         observer.warn(
             "W108",
-            f"model.preprocessing was for {recipe.model.preprocessing.in_channels} channels, the network gets "
-            f"{used.in_channels}: measured on {recipe.data.train_split}, mean [{mean}], std [{std}]",
+            f"model.preprocessing was for {recipe.model.preprocessing.in_channels} channels, but the network gets "
+            f"{used.in_channels}; measured on {recipe.data.train_split}: mean [{mean}], std [{std}]",
         )
     return changed
 
 
 class PreparedRun(NamedTuple):
-    """Everything the loop needs, built and found possible.
+    """Everything the training loop needs, built and checked.
 
     Attributes:
         recipe: The resolved recipe.
         dataset: The data set without its unusable pairs.
-        facts: What is recorded of the data.
-        state: Model, average and optimizer before the first step.
+        facts: Recorded facts about the data.
+        state: Model, moving average and optimizer before the first step.
         steps: Number of steps from the beginning of the training to its end.
-        initial_weights: What is recorded of the weights of step 0.
+        initial_weights: Recorded origin of the weights of step 0.
     """
 
     recipe: Recipe
@@ -136,7 +136,7 @@ class PreparedRun(NamedTuple):
 
     @property
     def device(self) -> torch.device:
-        """The device that training happens on."""
+        """Device to train on."""
         return self.state.device
 
 
@@ -153,12 +153,13 @@ def prepare_run(
 
     Args:
         recipe: The resolved recipe.
-        dataset: The opened data.
-        facts: What is recorded of it.
+        dataset: The opened data set.
+        facts: Recorded facts about the data.
         run: The run folder.
-        device: The device that training happens on.
-        observer: Told what is being done.
-        begin: The run that this one begins with as far as names and shapes agree; None: no other run.
+        device: Device to train on.
+        observer: Receives phases and warnings.
+        begin: Folder of a run whose weights initialise this one as far as names and shapes agree; None for no other
+            run.
     """
     observer.phase("building the network")
     dataset = dataset.without(facts.unusable)
@@ -168,14 +169,14 @@ def prepare_run(
             planned_steps(stage_recipe(recipe, stage), dataset)
     torch.manual_seed(recipe.sampling.seed)
     model = build_model(recipe)
-    # A run that has a checkpoint takes everything from there.
+    # A run that has a checkpoint takes all its weights from there.
     begins = not has_checkpoints(run)
     if begins and recipe.initialize.encoder != "none":
         observer.phase(f"loading the initial weights {recipe.initialize.encoder}")
     sha256 = initialize(model, recipe.initialize) if begins else None
     start = _begin_with(model, recipe, begin, observer) if begins else None
     if recipe.quantization != "none":
-        observer.phase("preparing the network for 8 bits")
+        observer.phase("preparing the network for int8")
         if begins and start is None and not recipe.stages:
             observer.warn(
                 "W219",
@@ -192,19 +193,19 @@ def prepare_run(
 
 
 def planned_steps(recipe: Recipe, dataset: Dataset) -> int:
-    """How many steps training takes.
+    """Total number of training steps.
 
     Raises:
-        RecipeError: R211, the training split does not fill a step.
+        RecipeError: R211, the training split does not fill one step.
     """
     samples = dataset.samples(recipe.data.train_split)
     return total_steps(recipe.schedule, steps_per_epoch(len(samples), recipe.sampling))
 
 
 def _begin_with(model: SegmentationModel, recipe: Recipe, begin: Path | None, observer: Observer) -> Start | None:
-    """Fill the network with the weights of the run it begins with, if there is one, and say how many fit."""
+    """Load the weights of the run that the network begins with, if there is one, and report how many fit."""
     start = None
-    # Weights that the recipe names come first, so that a stage's, which learned from them, have the last word.
+    # The weights that the recipe names come first, so that those of a stage, trained from them, overwrite them.
     for run, partly in ((recipe.initialize.run, False), (begin, True)):
         if run is None:
             continue
@@ -217,30 +218,30 @@ def _begin_with(model: SegmentationModel, recipe: Recipe, begin: Path | None, ob
 
 
 def refuse_without_run(recipe: Recipe) -> None:
-    """Refuse a recipe that begins with another one's result where no run of that is named, or what is named is none.
+    """Refuse a recipe that begins with the result of another one, if no run of that is given or it is not a run.
 
     Raises:
-        RecipeError: R232.
-        CheckpointError: K420.
+        RecipeError: R232, `initialize.run` is missing.
+        CheckpointError: K420, `initialize.run` is not a run folder.
     """
     named = recipe.initialize.recipe
     if named is not None and recipe.initialize.run is None:
         raise RecipeError(
             "R232",
-            f"recipe '{recipe.name}' begins with the result of '{named}', and no run of that is named",
-            f"train it first (pixelwise train {named}), then add initialize.run=RUN to this one",
+            f"recipe '{recipe.name}' begins with the result of '{named}', but no run of '{named}' is given",
+            f"train it first (pixelwise train {named}), then add initialize.run=RUN to this recipe",
         )
     if recipe.initialize.run is not None:
-        read_recipe(Path(recipe.initialize.run))  # said now, not after the data was looked at
+        read_recipe(Path(recipe.initialize.run))  # its errors are raised now, not after the data was examined
 
 
 def with_auto_batch(recipe: Recipe, facts: DataFacts, device: torch.device, observer: Observer) -> Recipe:
-    """The recipe with the largest batch that fits.
+    """The recipe with the largest batch size that fits into memory.
 
     Raises:
         ResourceError: S605, not even the smallest batch fits.
     """
-    observer.phase("looking for the largest batch that fits")
+    observer.phase("searching for the largest batch that fits")
     changed, message = auto_batch(recipe, facts.largest_image, device)
     if changed == recipe:
         observer.phase(message)
@@ -250,7 +251,7 @@ def with_auto_batch(recipe: Recipe, facts: DataFacts, device: torch.device, obse
 
 
 def with_chosen_format(recipe: Recipe, facts: DataFacts, device: torch.device, observer: Observer) -> FormatChoice:
-    """The recipe with the fastest number format and layout, and what each of them takes.
+    """The recipe with the fastest number format and memory layout, and the time that each of them takes.
 
     Raises:
         ResourceError: S605, a step does not fit into memory.

@@ -1,4 +1,4 @@
-"""Signals ask; the loop answers at the next step boundary."""
+"""Signals that stop a run at the next step boundary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pixelwise.machine.signals import stop_signals
 
 
 class StopRequest:
-    """Whether, and by which signal, the run was asked to stop."""
+    """Flag that is true once a signal has asked the run to stop; remembers which signal it was."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
@@ -22,7 +22,7 @@ class StopRequest:
         return self.signal is not None
 
     def error(self, run: str, step: int) -> StoppedError:
-        """What the command ends with: exit code 130 after Ctrl-C, 75 after the other signals."""
+        """The error that ends the command, with exit code 130 after Ctrl-C and 75 after other signals."""
         name = self.signal.name if self.signal else "no signal"
         interrupted = self.signal is signal.SIGINT
         return StoppedError(
@@ -48,7 +48,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
     before = {}
     try:
         for number in stop_signals():
-            # Only the main thread may set handlers; elsewhere the run is simply not interruptible.
+            # Only the main thread may set handlers; in other threads the run cannot be stopped by signals.
             with contextlib.suppress(ValueError):
                 before[number] = signal.signal(number, ask)
         yield request

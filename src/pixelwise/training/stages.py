@@ -1,4 +1,4 @@
-"""Trainings that come before a recipe's own, each in a run folder of its own: RUN/stages/NAME."""
+"""Training stages before that of the recipe itself, each with its own run folder: RUN/stages/NAME."""
 
 from __future__ import annotations
 
@@ -35,32 +35,32 @@ def stage_recipe(recipe: Recipe, stage: Stage) -> Recipe:
 
 @contextmanager
 def naming_stage(name: str) -> Iterator[None]:
-    """Let errors of a stage's recipe say which stage it is."""
+    """Name the stage in errors of its recipe."""
     try:
         yield
     except RecipeError as error:
         raise RecipeError(
             error.code,
             f"stage '{name}': {error.message}",
-            f"{error.help}; what a stage has of its own is in `stages`",
+            f"{error.help}; the settings of a stage are in `stages`",
         ) from error
 
 
 def last_stage(recipe: Recipe) -> str | None:
-    """The folder, relative to the run's, of the stage that the recipe itself begins with; None: it has no stages."""
+    """Folder, relative to the run folder, of the stage whose weights the run begins with; None without stages."""
     return f"{STAGES}/{recipe.stages[-1].name}" if recipe.stages else None
 
 
 def run_stages(
     recipe: Recipe, run: Path, begin: Callable[[Recipe, Path, str | None], object], go_on: Callable[[Path], object]
 ) -> None:
-    """Bring every stage to its end; those that are over only find that out.
+    """Train every stage to its end; a finished one is only resumed, which finds nothing left to do.
 
     Args:
-        recipe: With its stages.
-        run: Its run folder.
-        begin: Starts a stage: its recipe, its folder and the one, relative to that, whose result it begins with.
-        go_on: Continues a stage that has begun.
+        recipe: The resolved recipe with its stages.
+        run: The run folder.
+        begin: Starts a stage, given its recipe, its folder and, relative to that, the folder of the stage before it.
+        go_on: Continues a stage that has begun, given its folder.
 
     Raises:
         StoppedError: A signal stopped a stage; resuming `run` continues it.

@@ -1,4 +1,4 @@
-"""The state of a run: everything that resuming bit for bit needs."""
+"""The state of a run: everything needed to resume it bit for bit."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from pixelwise.training.optimization.optimizers import build_optimizer
 
 
 class Progress(msgspec.Struct):
-    """How far a run has come.
+    """Progress of a run.
 
     Attributes:
-        step: Optimizer steps done, skipped ones included.
-        evaluated_step: Step of the last evaluation, -1 before the first.
-        miou: Of the evaluation at `evaluated_step`, 0..1.
-        best_miou: Highest so far.
-        best_step: Its step.
-        improved_miou: Of the last evaluation that was an improvement in the sense of `selection.min_delta`.
-        stale_evaluations: Evaluations since then.
-        skipped: Steps that changed no weight because the loss or a gradient was not finite.
-        void: Steps that changed no weight because no pixel was labelled.
-        bad_in_a_row: Non-finite steps since the last good one.
+        step: Number of optimizer steps done, including skipped ones.
+        evaluated_step: Step of the last evaluation; -1 before the first.
+        miou: Mean IoU of the evaluation at `evaluated_step`, 0..1.
+        best_miou: Highest mean IoU so far, 0..1.
+        best_step: Step of the evaluation with `best_miou`; -1 before the first.
+        improved_miou: Mean IoU of the last evaluation that was an improvement in the sense of `selection.min_delta`.
+        stale_evaluations: Number of evaluations since `improved_miou`.
+        skipped: Number of steps that changed no weight because the loss or a gradient was not finite.
+        void: Number of steps that changed no weight because no pixel was labelled.
+        bad_in_a_row: Number of non-finite steps since the last good one.
         seconds: Time spent training and evaluating, over all resumes.
-        resumes: How often the run was continued.
-        peak_memory_bytes: Most memory used in training, on a GPU or by the process.
+        resumes: Number of times the run was resumed.
+        peak_memory_bytes: Peak memory in training, of the GPU or of the process.
     """
 
     step: int = 0
@@ -54,9 +54,9 @@ class TrainingState:
     """Model, average, optimizer and progress of a run, saved and restored together.
 
     Args:
-        model: On its device.
-        average: The moving average, or None.
-        optimizer: Over `model`'s parameters.
+        model: The network, on its device.
+        average: Moving average of its weights, or None.
+        optimizer: Optimizer of the parameters of `model`.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class TrainingState:
         self.progress = Progress()
 
     def save(self, folder: Path, recipe: Recipe) -> Checkpoint:
-        """Write a checkpoint, then delete the ones that are no longer kept."""
+        """Write a checkpoint, then delete the old ones that `checkpoints.keep` does not retain."""
         tensors = {"model": self.model.state_dict(), "training": self._training_tensors()}
         if self.average is not None:
             tensors["ema"] = self.average.state_dict()
@@ -92,10 +92,10 @@ class TrainingState:
         return checkpoint
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Bring everything, the random generators included, to the checkpoint's state.
+        """Restore everything, including the random generators, from a checkpoint.
 
         Raises:
-            CheckpointError: K411 or K422, the checkpoint is of another network.
+            CheckpointError: K411 or K422, the checkpoint belongs to another network.
         """
         load_weights(self.model, checkpoint, "model")
         if self.average is not None:
@@ -123,8 +123,8 @@ class TrainingState:
         for name, tensor in tensors.items():
             _, key, parameter_name = name.split(".", 2)
             parameter = parameters[parameter_name]
-            # Fused optimizers walk through parameter and moments in memory order, so their layouts must agree,
-            # and want the step counter beside its parameter.
+            # Fused optimizers traverse parameter and moments in memory order, so their layouts must agree, and expect
+            # the step counter on the parameter's device.
             value = tensor.to(parameter.device)
             if key != "step":
                 value = torch.empty_like(parameter, dtype=tensor.dtype).copy_(value)
@@ -132,12 +132,12 @@ class TrainingState:
 
 
 def begin_state(model: SegmentationModel, recipe: Recipe, device: torch.device) -> TrainingState:
-    """The state before the first step: the network on its device in its layout, its average and optimizer.
+    """The state before the first step: the network on its device and in its memory layout, its average and optimizer.
 
     Args:
-        model: With its initial weights.
-        recipe: Its `precision.channels_last`, `ema` and `optimizer` decide.
-        device: Where training happens.
+        model: The network with its initial weights.
+        recipe: Only its `precision.channels_last`, `ema` and `optimizer` are used.
+        device: Device to train on.
     """
     model = model.to(device)
     if recipe.precision.channels_last:

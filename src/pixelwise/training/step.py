@@ -1,4 +1,4 @@
-"""One optimizer step: forward, backward, and the changes that follow if everything is finite."""
+"""One optimizer step: forward pass, backward pass, and the update, which takes effect if everything is finite."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Outcome(NamedTuple):
 
     Attributes:
         kind: `done`, `void` (nothing labelled) or `bad` (non-finite).
-        loss: Scalar tensor, detached.
-        grad_norm: L2 norm before clipping.
-        verdict: Where the device decides: false makes a `done` step a `bad` one.
+        loss: Loss of the step, a detached scalar.
+        grad_norm: L2 norm of the gradient before clipping, a scalar.
+        verdict: Pending decision of the device, which if false makes a `done` step a `bad` one; None if settled.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
     verdict: Verdict | None = None
 
     def judged(self) -> Outcome:
-        """The outcome with what the device decided; waits for it."""
+        """The outcome with the decision of the device, for which it waits."""
         if self.verdict is None:
             return self
         return self._replace(kind=self.kind if self.verdict else "bad", verdict=None)
@@ -59,13 +59,13 @@ def train_step(
     model, optimizer = state.model, state.optimizer
     device = next(model.parameters()).device
     void = IGNORE_BIT if recipe.data.multilabel else IGNORE
-    # Batches are still on the CPU, so looking at them waits for nothing.
+    # The batches are still on the CPU, so reading them does not wait for the device.
     if all(bool((batch.labels == void).all()) for batch in micro_batches):
         nothing = torch.zeros((), device=device)
         return Outcome("void", nothing, nothing)
     model.train()
     if recipe.precision.cuda_graphs:
-        # Tells recorded graphs that the gradients of the last step are no longer needed, and accumulated ones are.
+        # Tells recorded graphs that the gradients of the last step are no longer needed; accumulated ones still are.
         torch.compiler.cudagraph_mark_step_begin()
     buffers = list(model.buffers())
     before = [torch.empty_like(buffer) for buffer in buffers]
@@ -104,10 +104,10 @@ def add_gradients(
     class_weights: Tensor | None,
     clock: Clock = untimed,
 ) -> Tensor:
-    """Forward and backward over `micro_batches`.
+    """Forward and backward pass over `micro_batches`.
 
     Returns:
-        The mean of their losses, a scalar, detached; its gradients are added to those of the parameters.
+        The mean of their losses, a detached scalar; its gradients are added to those of the parameters.
     """
     device = next(model.parameters()).device
     total = torch.zeros((), device=device)
@@ -129,10 +129,10 @@ def add_gradients(
 def prepare(
     batch: Batch, preprocessing: Preprocessing, device: torch.device, channels_last: bool
 ) -> tuple[Tensor, Tensor]:
-    """Move a batch to the device as uint8; there apply colour and normalisation.
+    """Move a batch to the device as uint8, then apply colour augmentation and normalisation there.
 
     Returns:
-        Images float32 (B, 3, H, W) normalised, labels (B, H, W) as they are in the batch.
+        Normalised images float32 (B, C, H, W) and labels (B, H, W) as they are in the batch.
     """
     images = batch.images.to(device, non_blocking=True)
     if batch.colors is not None:
@@ -146,7 +146,7 @@ def prepare(
 
 @contextlib.contextmanager
 def autocast(recipe: Recipe, device: torch.device) -> Iterator[None]:
-    """The recipe's number format for the forward pass."""
+    """Context of the forward pass in the recipe's number format."""
     with contextlib.ExitStack() as formats:
         if recipe.precision.dtype == "bfloat16":
             formats.enter_context(torch.autocast(device.type, dtype=torch.bfloat16))

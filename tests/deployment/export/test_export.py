@@ -114,6 +114,7 @@ def test_class_ids_have_no_scores(any_size: Exported) -> None:
     with pytest.raises(CheckpointError) as caught:
         load(any_size.path).predict(SCENE, scores=True)
     assert caught.value.code == "K466"
+    assert "`argmax`" in caught.value.help
 
 
 def test_evaluating_it_gives_the_score_of_the_run(

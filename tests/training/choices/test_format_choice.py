@@ -39,15 +39,15 @@ def test_on_a_cpu_only_the_layouts_of_float32_are_chosen_from():
 
 
 @pytest.mark.parametrize(("bfloat16", "suggested"), [(0.05, True), (0.099, False)])
-def test_what_bfloat16_would_save_on_a_cpu_is_said_and_left_to_the_user(
+def test_bfloat16_on_a_cpu_is_suggested_but_not_chosen(
     bfloat16: float, suggested: bool, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(format_choice, "computes_bfloat16", lambda: True)
     chosen = choose_format(RECIPE, (1, 1), CPU, measure=lambda formats: [0.2, 0.1, bfloat16])
     assert chosen.recipe.precision == Precision(dtype="float32", channels_last=True)
     assert chosen.milliseconds["bfloat16 channels-last"] == 1000 * bfloat16
-    advice = "precision.dtype=bfloat16 precision.channels_last=true would take 50% of the time"
-    assert (advice in chosen.message) is suggested
+    assert ("precision.dtype=bfloat16 precision.channels_last=true" in chosen.message) is suggested
+    assert ("50%" in chosen.message) is suggested
 
 
 def test_other_fields_of_the_precision_stay():
@@ -61,7 +61,7 @@ def test_a_difference_within_the_margin_does_not_count():
 
 
 @pytest.mark.parametrize(("seconds", "channels_last"), [([0.2, 0.1], True), ([0.1, 0.2], False)])
-def test_the_faster_layout_is_chosen_and_the_reason_said(seconds: list[float], channels_last: bool):
+def test_the_faster_layout_is_chosen_with_a_reason(seconds: list[float], channels_last: bool):
     chosen = choose_format(RECIPE, (1, 1), CPU, measure=lambda formats: seconds)
     assert chosen.recipe.precision == Precision(dtype="float32", channels_last=channels_last)
     assert chosen.milliseconds == {"float32 contiguous": 1000 * seconds[0], "float32 channels-last": 1000 * seconds[1]}

@@ -23,7 +23,7 @@ def test_otherwise_only_weights_with_two_or_more_dimensions_decay():
     assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(1, 0.1), (4, 0.0)]
 
 
-def test_kinds_and_settings_arrive():
+def test_kind_and_settings_reach_the_optimizer():
     sgd = build_optimizer(MODEL, Optimizer(kind="sgd", lr=0.5, momentum=0.8))
     adam = build_optimizer(MODEL, Optimizer(kind="adam", lr=0.5, betas=(0.7, 0.8)))
     adamw = build_optimizer(MODEL, Optimizer(kind="adamw", lr=0.5))
@@ -101,7 +101,7 @@ def test_tensorflows_biases_learn_twice_as_fast_and_depthwise_weights_do_not_dec
     assert normalizations == ({(0.007, 0.0)} if changes else set())
 
 
-def test_of_several_patterns_the_first_counts_and_without_decay_all_vectors_never_decay():
+def test_the_first_matching_pattern_decides_and_without_decay_all_vectors_never_decay():
     groups = (Group(pattern="weight", lr=2.0, weight_decay=0.5), Group(pattern="^0", lr=3.0, weight_decay=0.7))
     built = build_optimizer(MODEL, Optimizer(kind="sgd", lr=1.0, weight_decay=0.1, groups=groups)).param_groups
     found = {(group["lr"], group["weight_decay"]): [p.ndim for p in group["params"]] for group in built}
@@ -112,8 +112,8 @@ def test_of_several_patterns_the_first_counts_and_without_decay_all_vectors_neve
 @pytest.mark.parametrize(
     ("groups", "words"),
     [
-        ((Group(pattern="^heda"),), "'\\^heda' fits the name of no parameter; did you mean 'head'"),
-        ((Group(pattern="head"), Group(pattern="^head\\.classifier")), "head.classifier.weight, belongs to an earlier"),
+        ((Group(pattern="^heda"),), "'\\^heda'.*did you mean 'head'"),
+        ((Group(pattern="head"), Group(pattern="^head\\.classifier")), "classifier'.*head.classifier.weight"),
     ],
 )
 def test_a_group_without_a_parameter_is_a_mistake(groups: tuple[Group, ...], words: str):
@@ -123,12 +123,12 @@ def test_a_group_without_a_parameter_is_a_mistake(groups: tuple[Group, ...], wor
     assert caught.value.help
 
 
-def test_a_pattern_that_is_none_is_refused_at_once():
-    with pytest.raises(RecipeError, match=r"optimizer\.groups"):
+def test_an_invalid_pattern_is_refused_at_once():
+    with pytest.raises(RecipeError, match=r"R203.*optimizer\.groups: '\('"):
         Group(pattern="(")
 
 
-def test_layers_learn_the_slower_the_farther_they_are_from_the_head():
+def test_layers_farther_from_the_head_learn_more_slowly():
     found = rates("segformer-b0-cityscapes", Optimizer(lr=1.0, layer_decay=0.5))
     # Eight blocks; what lies between two of them counts with the one before.
     expected = {
@@ -145,7 +145,7 @@ def test_layers_learn_the_slower_the_farther_they_are_from_the_head():
     assert {name: found[name][0] for name in expected} == expected
 
 
-def test_the_layers_of_timms_networks_are_timms_and_what_is_new_learns_like_the_head():
+def test_timms_networks_have_timms_layers_and_new_layers_learn_like_the_head():
     optimizer = Optimizer(lr=1.0, layer_decay=0.5)
     # ConvNeXt's stages have 2, 2, 6 and 2 blocks; a halving belongs to the stage behind it.
     found = rates("generic-fpn", optimizer, "model.encoder=convnext_atto")
@@ -195,13 +195,13 @@ def test_blocks_are_counted_in_the_names_of_every_kind_of_encoder(names: list[st
     assert [found[id(parameter)] for parameter in net.parameter.values()] == expected
 
 
-def test_layers_of_a_network_without_an_encoder_cannot_be_told():
-    with pytest.raises(RecipeError, match="has no encoder with blocks") as caught:
+def test_layer_decay_without_an_encoder_is_refused():
+    with pytest.raises(RecipeError, match=r"optimizer\.layer_decay is 0\.5.*Sequential") as caught:
         build_optimizer(MODEL, Optimizer(lr=1.0, layer_decay=0.5))
     assert caught.value.code == "R231"
 
 
-def test_the_rate_is_in_proportion_to_the_images_per_step_where_it_is_meant_so():
+def test_lr_batch_scales_the_rate_with_the_images_per_step():
     assert base_learning_rate(Optimizer(lr=0.005), Sampling(batch_size=3)) == 0.005
     scaled = Optimizer(lr=0.005, lr_batch=8)
     assert base_learning_rate(scaled, Sampling(batch_size=8)) == 0.005

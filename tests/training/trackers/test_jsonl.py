@@ -34,7 +34,7 @@ def test_records_are_appended_in_order_with_each_flush(tmp_path: Path):
     assert read_log(tmp_path).records == (step, evaluation, ResumeRecord(step=1))
 
 
-def test_before_its_start_it_would_not_know_where_to_write():
+def test_a_flush_before_the_start_is_an_error():
     tracker = JsonlTracker()
     tracker.record(ResumeRecord(step=1))
     with pytest.raises(RuntimeError, match="started"):

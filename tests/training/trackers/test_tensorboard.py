@@ -57,7 +57,7 @@ def test_curves_of_steps_and_evaluations_are_read_by_tensorboard(tmp_path: Path)
     }
 
 
-def test_a_run_that_goes_on_hides_the_steps_that_count_no_longer(tmp_path: Path):
+def test_a_resumed_run_hides_later_steps_of_the_interrupted_one(tmp_path: Path):
     pytest.importorskip("tensorboard")
     for done, numbers in ((0, (1, 2, 3, 4)), (2, (3, 4, 5))):
         tracker = TensorBoardTracker()

@@ -5,12 +5,12 @@ from pixelwise.training.trackers.jsonl import JsonlTracker
 from pixelwise.training.trackers.tracker import OWN_LOG, TRACKERS, Tracker, make_trackers, register_tracker
 
 
-def test_ours_are_registered_by_name():
+def test_built_in_trackers_are_registered_by_name():
     assert {"jsonl", "tensorboard"} <= set(TRACKERS.own())
     assert TRACKERS.find("jsonl") is JsonlTracker
 
 
-def test_each_name_is_one_tracker_and_the_own_log_is_there_anyway():
+def test_each_name_is_one_tracker_and_the_own_log_is_left_out():
     class Silent(Tracker):
         pass
 
@@ -30,7 +30,7 @@ def test_an_unknown_name_is_an_error_with_the_nearest():
     assert caught.value.code == "R270"
 
 
-def test_a_name_of_ours_is_taken():
+def test_a_built_in_name_is_taken():
     with pytest.raises(RecipeError) as caught:
         register_tracker("tensorboard")(type("Mine", (Tracker,), {}))
     assert caught.value.code == "R234"

@@ -1,1 +1,1 @@
-"""What a run chooses by trying it on its machine: the batch that fits, the number format that is fastest."""
+"""Settings chosen by trials on the machine: the largest batch that fits and the fastest number format."""

@@ -1,7 +1,7 @@
-"""The largest batch that fits into memory, without changing how many images a step learns from.
+"""Choice of the largest batch size that fits into memory, for a constant number of images per step.
 
-`sampling.batch_size` becomes a divisor of the recipe's images per step, and `sampling.accumulate` the rest. What
-changes is what batch normalisation sees: its statistics are those of the smaller batch.
+`sampling.batch_size` becomes a divisor of the recipe's images per step, and `sampling.accumulate` the quotient. Only
+batch normalisation is affected: its statistics are those of the smaller batch.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from pixelwise.training.state import TrainingState
 from pixelwise.training.step import train_step
 
 MEASURED = (2, 3)
-"""Batches that are measured on the CPU. Not one image: batch normalisation of a pooled map cannot learn from it."""
+"""Batch sizes measured on the CPU. A size of 1 would fail: batch normalisation of a pooled map needs two images."""
 HEADROOM = 1.5
-"""What the backward pass needs for itself, over what the forward pass keeps for it: a generous guess."""
+"""Memory of a step relative to the tensors that the forward pass keeps for the backward pass: a generous guess."""
 
 
 class AutoBatch(NamedTuple):
-    """What was chosen.
+    """The chosen batch size.
 
     Attributes:
-        recipe: With `sampling.batch_size` and `sampling.accumulate` changed, if they had to be.
-        message: What was chosen and why, a sentence.
+        recipe: The recipe, with `sampling.batch_size` and `sampling.accumulate` changed if necessary.
+        message: The choice and its reason, in one sentence.
     """
 
     recipe: Recipe
@@ -55,17 +55,17 @@ def auto_batch(
     step: Callable[[int], int] | None = None,
     available: Callable[[], int] = available_memory,
 ) -> AutoBatch:
-    """Choose the largest batch that fits, out of the divisors of the images per step.
+    """Choose the largest batch size that fits, out of the divisors of the images per step.
 
-    On a GPU steps are tried, from the largest batch down. On the CPU, where the system would kill the process
-    instead of refusing memory, two small steps are measured and the rest is computed.
+    On a GPU, steps are tried from the largest batch down. On the CPU, where the system would kill the process instead
+    of refusing memory, two small steps are measured and the memory of larger ones is extrapolated.
 
     Args:
-        recipe: The resolved recipe; its classes are known.
-        largest_image: (height, width) of the largest image; counts where nothing resizes or crops.
-        device: Where training will happen.
-        step: Does a training step with so many images and returns the bytes it needs; None: a real one.
-        available: Bytes that may still be used, on the CPU.
+        recipe: The resolved recipe with its classes.
+        largest_image: (height, width) of the largest image, used if the recipe neither resizes nor crops.
+        device: Device to train on.
+        step: Takes a training step of the given batch size and returns the bytes it needs; None for a real step.
+        available: Returns the number of bytes available on the CPU.
 
     Raises:
         ResourceError: S605, not even the smallest batch fits.
@@ -96,7 +96,7 @@ def auto_batch(
 
 
 def largest_that_runs(images: int, step: Callable[[int], int]) -> int | None:
-    """The largest divisor of `images` for which `step` does not run out of memory; None: there is none."""
+    """The largest divisor of `images` for which `step` does not run out of memory, or None."""
     for batch_size in divisors(images):
         try:
             step(batch_size)
@@ -109,12 +109,15 @@ def largest_that_runs(images: int, step: Callable[[int], int]) -> int | None:
 
 
 def largest_within(images: int, step: Callable[[int], int], available: int) -> tuple[int | None, str]:
-    """The largest divisor of `images` whose step needs at most `available` bytes, computed from two small steps."""
+    """The largest divisor of `images` whose step needs at most `available` bytes, or None; and the reason.
+
+    The need is extrapolated from two small steps.
+    """
     fewer, more = MEASURED
     small, large = step(fewer), step(more)
     per_image = max(0, (large - small) // (more - fewer))
     fixed = max(0, small - fewer * per_image)
-    reason = f"{per_image / 2**20:.0f} MiB per image of {available / 2**20:.0f} MiB that are free"
+    reason = f"{per_image / 2**20:.0f} MiB per image, {available / 2**20:.0f} MiB free"
     for batch_size in divisors(images):
         if fixed + batch_size * per_image <= available:
             return batch_size, reason
@@ -122,17 +125,17 @@ def largest_within(images: int, step: Callable[[int], int], available: int) -> t
 
 
 def divisors(number: int) -> list[int]:
-    """All divisors, from the largest down."""
+    """All divisors, in descending order."""
     return [divisor for divisor in range(number, 0, -1) if number % divisor == 0]
 
 
 def trial(recipe: Recipe, size: Size, device: torch.device) -> Callable[[int], int]:
-    """A function that trains a network of its own on random images and says how many bytes that takes.
+    """A function that trains a new network on a batch of random images and returns the bytes it needs.
 
     Args:
-        recipe: The network, its loss, optimizer and precision.
-        size: Of the images.
-        device: Where.
+        recipe: Recipe of the network, loss, optimizer and precision.
+        size: Size of the random images.
+        device: Device to train on.
     """
 
     def step(batch_size: int) -> int:
@@ -155,7 +158,7 @@ def trial(recipe: Recipe, size: Size, device: torch.device) -> Callable[[int], i
             return tensor
 
         weights = torch.ones(model.num_classes, device=device)
-        # Twice: the optimizer makes its moments in the first step and has them in every later one.
+        # Twice: the optimizer allocates its moments in the first step and holds them in every later one.
         for _ in range(2):
             kept.clear()
             with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
@@ -170,7 +173,7 @@ def trial(recipe: Recipe, size: Size, device: torch.device) -> Callable[[int], i
 def random_batch(
     batch_size: int, size: Size, num_classes: int, channels: int = 3, *, multilabel: bool = False
 ) -> Batch:
-    """Random uint8 images (B, H, W, C) and labels (B, H, W) of all classes; bit fields if `multilabel`."""
+    """Random uint8 images (B, H, W, C) with labels (B, H, W) of all classes: uint8 ids, or int32 bit fields."""
     random = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (batch_size, *size, channels), generator=random, dtype=torch.uint8)
     values, kind = (1 << num_classes, torch.int32) if multilabel else (num_classes, torch.uint8)

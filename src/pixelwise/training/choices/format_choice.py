@@ -1,7 +1,7 @@
-"""The fastest number format and memory layout for a network on a device, found by timing its own training.
+"""Choice of the fastest number format and memory layout for a network on a device, by timing its training.
 
-Nothing else tells: channels-last convolutions are faster than others on processors with AVX-512 and slower on some
-without, bfloat16 pays for dense convolutions and not for depthwise ones.
+No rule replaces the timing: channels-last convolutions are faster on processors with AVX-512 and slower on some
+without it, and bfloat16 pays off for dense convolutions but not for depthwise ones.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from pixelwise.training.memory import memory_explained
 from pixelwise.training.step import add_gradients
 
 ROUNDS = 5
-"""Each format is timed so often, in turns."""
+"""Timed rounds per format, interleaved."""
 BUDGET_SECONDS = 20.0
-"""No further round begins after so long."""
+"""Time after which no further round begins."""
 MARGIN = 1.03
-"""So much faster than one before it a format has to be, or chance would choose."""
+"""Speed-up that a format needs over an earlier one to be preferred; smaller differences may be noise."""
 
 
 class FormatChoice(NamedTuple):
-    """What was chosen.
+    """The chosen number format and memory layout.
 
     Attributes:
-        recipe: With `precision.dtype` and `precision.channels_last` as chosen.
-        milliseconds: Median of a forward and backward pass, by the name of the format.
-        message: What was chosen and why, a sentence.
+        recipe: The recipe with the chosen `precision.dtype` and `precision.channels_last`.
+        milliseconds: Format name -> median time of a forward and backward pass.
+        message: The choice and its reason, in one sentence.
     """
 
     recipe: Recipe
@@ -53,13 +53,13 @@ def choose_format(
 ) -> FormatChoice:
     """Choose number format and layout for a recipe whose `precision.dtype` is `auto`.
 
-    A network of its own is timed, so neither weights nor statistics nor random generators of the run change.
+    A separate network is timed, so the run's weights, statistics and random generators do not change.
 
     Args:
-        recipe: The resolved recipe; its classes are known.
-        largest_image: (height, width) of the largest image; counts where nothing resizes or crops.
-        device: Where training will happen.
-        measure: Seconds of a forward and backward pass in each of the formats; None: measured.
+        recipe: The resolved recipe with its classes.
+        largest_image: (height, width) of the largest image, used if the recipe neither resizes nor crops.
+        device: Device to train on.
+        measure: Returns the seconds of a forward and backward pass in each format; None for a real measurement.
 
     Raises:
         ResourceError: S605, a step does not fit into memory.
@@ -79,15 +79,15 @@ def choose_format(
         if value * MARGIN < seconds[best]:
             message += (
                 f"; precision.dtype={precision.dtype} precision.channels_last={str(precision.channels_last).lower()} "
-                f"would take {value / seconds[best]:.0%} of the time, and rounds to about 3 digits inside the network"
+                f"would take {value / seconds[best]:.0%} of the time, with about 3 digits of precision in the network"
             )
     return FormatChoice(msgspec.structs.replace(recipe, precision=formats[best]), milliseconds, message)
 
 
 def candidates(precision: Precision, device: torch.device) -> list[Precision]:
-    """The formats that may be chosen, the most ordinary first.
+    """Formats that may be chosen, the most common first.
 
-    bfloat16 on a CPU is not among them: CPUs train in float32 unless a user says otherwise.
+    bfloat16 on a CPU is not among them: CPUs train in float32 unless the user sets another format.
     """
     kinds = ["float32"]
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
@@ -100,7 +100,7 @@ def candidates(precision: Precision, device: torch.device) -> list[Precision]:
 
 
 def only_suggested(precision: Precision, device: torch.device) -> list[Precision]:
-    """The formats that are timed to tell the user what they would save, and never chosen."""
+    """Formats that are timed only to tell the user what they would save, and never chosen."""
     if device.type != "cpu" or not computes_bfloat16():
         return []
     return [msgspec.structs.replace(precision, dtype="bfloat16", channels_last=True)]
@@ -112,7 +112,7 @@ def name(precision: Precision) -> str:
 
 
 def fastest(seconds: Sequence[float]) -> int:
-    """Index of the fastest; the earlier one where the difference is within `MARGIN`."""
+    """Index of the fastest format; the earlier of two if their difference is within `MARGIN`."""
     best = 0
     for index, value in enumerate(seconds):
         if value * MARGIN < seconds[best]:
@@ -121,13 +121,13 @@ def fastest(seconds: Sequence[float]) -> int:
 
 
 def time_formats(recipe: Recipe, formats: Sequence[Precision], size: Size, device: torch.device) -> list[float]:
-    """Median seconds of a forward and backward pass of the recipe's batch in each format.
+    """Median seconds of a forward and backward pass in each format, interleaved, after one uncounted warm-up pass each.
 
     Args:
-        recipe: The network, its loss and batch size.
-        formats: What to time, in turns, after one pass each that does not count.
-        size: Of the images.
-        device: Where.
+        recipe: Recipe of the network, loss and batch size.
+        formats: Formats to time.
+        size: Size of the random images.
+        device: Device to train on.
     """
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):

@@ -1,1 +1,1 @@
-"""How weights follow from gradients: optimizers, learning rates over time, the moving average."""
+"""Optimizers, learning-rate schedules and the moving average of the weights."""

@@ -15,7 +15,7 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def build_average(model: Model) -> Model:
-    """A copy of `model` that holds the average; never trained, always in evaluation mode."""
+    """A copy of `model` that holds the average: without gradients, always in evaluation mode."""
     return copy.deepcopy(model).requires_grad_(False).eval()
 
 
@@ -23,10 +23,10 @@ def build_average(model: Model) -> Model:
 def update_average(average: nn.Module, model: nn.Module, ema: Ema, step: int, finite: Tensor | None = None) -> None:
     """Move the average towards `model` after optimizer step number `step` (counted from 1).
 
-    The average keeps min(decay, (1 + step) / (10 + step)) of itself, or what `ema.ramp` says: early
-    weights, which are mostly the random start, are forgotten quickly, with a ramp in the first step already. Batch-norm
-    statistics are averaged too; counters are copied. Where `finite`, a boolean scalar on the device, is false, the
-    average stays.
+    The average keeps the share min(decay, (1 + step) / (10 + step)) of itself, or with `ema.ramp` the share
+    decay * (1 - exp(-(step - 1) / ramp)), which is 0 in the first step. So it quickly forgets early weights, which are
+    mostly the random initialisation. Batch-norm statistics are averaged too; counters are copied. If `finite`, a
+    boolean scalar on the device, is false, the average does not change.
     """
     keep = min(ema.decay, (1 + step) / (10 + step))
     if ema.ramp is not None:

@@ -1,4 +1,4 @@
-"""Optimizers from their description: which parameters learn and decay at which rate."""
+"""Optimizers and their parameter groups: learning rates and weight decay."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from pixelwise.recipes.suggestions import did_you_mean
 from pixelwise.training.optimization.schedules import learning_rate
 
 FACTOR = "lr_factor"
-"""Key of a parameter group: factor of its learning rate."""
+"""Key of a parameter group for the factor of its learning rate."""
 _CONTAINER = re.compile(r"(?:stages?|layers?|blocks?|features)(?:_?\d+)?|[sb]\d+")
-"""Part of a name that counts the blocks of an encoder: `blocks`, `stages_0`, `layer1`, RegNet's `s1.b2`."""
+"""Part of a parameter's name that stands for stages or blocks: `blocks`, `stages_0`, `layer1`, RegNet's `s1.b2`."""
 
 
 def build_optimizer(model: nn.Module, optimizer: Optimizer) -> torch.optim.Optimizer:
     """The optimizer over all parameters of `model` that require gradients.
 
-    Without `decay_all`, parameters with fewer than two dimensions (biases, normalisation, activation
-    slopes) have no weight decay. Each group of the result has its `lr_factor`, see `set_learning_rates`.
+    Without `decay_all`, parameters with fewer than two dimensions (biases, normalisation, activation slopes) have no
+    weight decay. Each parameter group of the result has an `lr_factor`, see `set_learning_rates`.
 
     Args:
-        model: Its parameters' names are what the patterns of `optimizer.groups` are searched in.
-        optimizer: The recipe's section.
+        model: The network; the patterns of `optimizer.groups` are searched in the names of its parameters.
+        optimizer: Section `optimizer` of the recipe.
 
     Raises:
-        RecipeError: R230, a group gets no parameter; R231, `layer_decay` for a network without an encoder
-            whose blocks can be counted.
+        RecipeError: R230, a group gets no parameter; R231, `layer_decay` is set for a network without an encoder whose
+            blocks can be counted.
     """
     named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     groups = _groups_of(named, optimizer.groups)
@@ -60,23 +60,23 @@ def build_optimizer(model: nn.Module, optimizer: Optimizer) -> torch.optim.Optim
 
 
 def base_learning_rate(optimizer: Optimizer, sampling: Sampling) -> float:
-    """The learning rate before schedule and groups: `lr`, in proportion to the images per step if it says so."""
+    """The learning rate before schedule and groups: `lr`, scaled by images per step / `lr_batch` if that is set."""
     if optimizer.lr_batch is None:
         return optimizer.lr
     return optimizer.lr * (sampling.batch_size * sampling.accumulate / optimizer.lr_batch)
 
 
 def set_learning_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, step: int, steps_per_epoch: int) -> float:
-    """Give every group of parameters its rate for a step.
+    """Set the learning rate of every parameter group for a step.
 
     Args:
-        optimizer: As `build_optimizer` makes it.
-        recipe: Its `optimizer`, `schedule` and `sampling` decide.
-        step: Steps done before this one.
-        steps_per_epoch: Optimizer steps per epoch.
+        optimizer: Optimizer built by `build_optimizer`.
+        recipe: Only its `optimizer`, `schedule` and `sampling` are used.
+        step: Number of steps done before this one.
+        steps_per_epoch: Number of optimizer steps per epoch.
 
     Returns:
-        The rate of parameters without a factor of their own.
+        The learning rate of parameters whose factor is 1.
     """
     base = base_learning_rate(recipe.optimizer, recipe.sampling)
     for group in optimizer.param_groups:
@@ -85,7 +85,7 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, step: i
 
 
 def _groups_of(named: dict[str, nn.Parameter], groups: Iterable[Group]) -> dict[str, Group]:
-    """The group of each parameter that has one."""
+    """Parameter name -> its group, for the parameters that have one."""
     found: dict[str, Group] = {}
     for group in groups:
         fitting = [name for name in named if re.search(group.pattern, name)]
@@ -100,9 +100,9 @@ def _without_parameters(group: Group, fitting: list[str], named: dict[str, nn.Pa
     if fitting:
         return RecipeError(
             "R230",
-            f"optimizer.groups: every parameter that '{group.pattern}' fits, for example {fitting[0]}, belongs to an "
-            "earlier group",
-            "of several patterns that fit a name the first counts: put the narrower one first",
+            f"optimizer.groups: every parameter that '{group.pattern}' matches, for example {fitting[0]}, belongs to "
+            "an earlier group",
+            "the first pattern that matches a name decides: put the narrower one first",
         )
     plain = group.pattern.replace("\\", "").strip("^$")
     prefixes = dict.fromkeys(
@@ -111,16 +111,16 @@ def _without_parameters(group: Group, fitting: list[str], named: dict[str, nn.Pa
     outermost = dict.fromkeys(name.partition(".")[0] for name in named)
     return RecipeError(
         "R230",
-        f"optimizer.groups: '{group.pattern}' fits the name of no parameter{did_you_mean(plain, prefixes)}",
-        f"names begin with {', '.join(outermost)}; for example {next(iter(named), 'none')}",
+        f"optimizer.groups: '{group.pattern}' matches the name of no parameter{did_you_mean(plain, prefixes)}",
+        f"parameter names begin with {', '.join(outermost)}; for example {next(iter(named), 'none')}",
     )
 
 
 def _depth_factors(model: nn.Module, named: dict[str, nn.Parameter], decay: float) -> dict[str, float]:
-    """Learning-rate factors of the encoder's parameters: `decay` once per layer between a parameter and the head.
+    """Learning-rate factors of the encoder's parameters: `decay` to the power of their distance from the head.
 
-    timm says in which layer of its networks a parameter is; in those of other encoders blocks are counted. Layers
-    that an encoder adds behind a pretrained network are new and have the head's factor, 1.
+    For timm's networks the layer of each parameter is known; in other encoders blocks are counted. Layers that an
+    encoder adds after a pretrained network are new and have the factor of the head, 1.
     """
     if decay == 1:
         return {}
@@ -135,23 +135,23 @@ def _depth_factors(model: nn.Module, named: dict[str, nn.Parameter], decay: floa
         raise RecipeError(
             "R231",
             f"optimizer.layer_decay is {decay}, but {type(model).__name__} has no encoder with blocks to count",
-            "leave optimizer.layer_decay out, or give rates to optimizer.groups",
+            "leave out optimizer.layer_decay, or set the learning rates of optimizer.groups",
         )
     return {name: decay**distance for name, distance in distances.items()}
 
 
 def _counted_by_name(encoder: object, named: dict[str, nn.Parameter]) -> dict[str, int]:
-    """How many layers before the head each parameter of an encoder is, by the blocks in its parameters' names.
+    """Distance in layers between each encoder parameter and the head, from the blocks in the parameters' names.
 
-    Blocks are counted in the order of their definition, over all stages. What comes before the first block is
-    layer 0; what lies between two blocks (a smaller resolution, a normalisation) counts with the one before.
+    Blocks are counted in the order of their definition, over all stages. Everything before the first block is layer 0;
+    modules between two blocks (downsampling, normalisation) belong to the layer of the block before them.
 
     Args:
-        encoder: The encoder; what it keeps in `network`, if anything, is what was pretrained.
-        named: The trainable parameters of the whole model.
+        encoder: The encoder; its attribute `network`, if any, is the pretrained part.
+        named: Name -> trainable parameter, of the whole model.
 
     Returns:
-        Empty if no name counts blocks.
+        Parameter name -> distance; empty if no name contains numbered blocks.
     """
     network = getattr(encoder, "network", encoder)
     own = {id(parameter) for parameter in network.parameters()} if isinstance(network, nn.Module) else set()
@@ -160,7 +160,7 @@ def _counted_by_name(encoder: object, named: dict[str, nn.Parameter]) -> dict[st
     layers: dict[str, int] = {}
     last, count = "", 0
     for name, block in numbered.items():
-        # A stage that is made of blocks is none itself.
+        # A stage that consists of blocks is not a block itself.
         innermost = not any(other.startswith(f"{block}.") for other in blocks)
         if block not in ("", last) and innermost:
             last, count = block, count + 1
@@ -169,7 +169,7 @@ def _counted_by_name(encoder: object, named: dict[str, nn.Parameter]) -> dict[st
 
 
 def _numbered(name: str) -> str:
-    """A parameter's name up to its innermost number of a stage or block; empty without one."""
+    """A parameter's name up to its innermost stage or block number; empty without one."""
     parts = name.split(".")
     block, at = "", 0
     while at < len(parts) and (_CONTAINER.fullmatch(parts[at]) or not block):

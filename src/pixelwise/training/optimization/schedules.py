@@ -1,8 +1,8 @@
-"""Learning-rate schedules as pure functions of the step: nothing to save, nothing to restore.
+"""Learning-rate schedules as pure functions of the step, with no state to save or restore.
 
-A warm-up begins at its ratio: step 0 of a linear one has `warmup_ratio` of the rate. With a ratio of 0, as in the
-recipes for own data, the first step moves no weight, only the statistics of normalisations and the optimizer's
-moments. The published procedures that have a warm-up begin above 0, and so do their recipes:
+A warm-up begins at its ratio: step 0 of a linear one has `warmup_ratio` of the full rate. With a ratio of 0, as in the
+recipes for own data, the first step changes no weight, only normalisation statistics and the optimizer's moments. The
+published procedures that have a warm-up begin above 0, and so do their recipes:
 
 - United Perception, SegFormer: 1e-6 of the rate at step 0, the full rate at step 1499 of a warm-up "of 1500".
 - United Perception, HRNet: 0.25 of the rate at step 0, the full rate at step 499 of "500".
@@ -21,41 +21,41 @@ from pixelwise.recipes.schema.recipe import Schedule
 
 
 def total_steps(schedule: Schedule, steps_per_epoch: int) -> int:
-    """Optimizer steps of the whole run."""
+    """Total number of optimizer steps of the run."""
     if schedule.iterations is not None:
         return schedule.iterations
     return (schedule.epochs or 0) * steps_per_epoch
 
 
 def learning_rate(schedule: Schedule, base: float, step: int, steps_per_epoch: int) -> float:
-    """The learning rate of optimizer step `step` for parameters whose base rate is `base`.
+    """The learning rate of optimizer step `step` (0, 1, ...) for parameters whose base rate is `base`.
 
     Args:
-        schedule: The recipe's section.
-        base: The rate that the schedule's factors refer to.
-        step: Steps done before this one.
-        steps_per_epoch: Optimizer steps per epoch.
+        schedule: Section `schedule` of the recipe.
+        base: Base learning rate, to which the schedule's factors refer.
+        step: Number of steps done before this one.
+        steps_per_epoch: Number of optimizer steps per epoch.
 
     Returns:
-        The rate, 0 or more.
+        The learning rate, 0 or more.
     """
     ratio = schedule.min_lr_ratio
     if schedule.min_lr is not None:
-        # A base rate below the smallest one stays as it is; that of parameters held fixed is 0.
+        # A base rate below `min_lr` does not decay; that of frozen parameters is 0.
         ratio = min(1.0, schedule.min_lr / base) if base > 0 else 0.0
     return base * _factor(schedule, step, steps_per_epoch, ratio)
 
 
 def lr_factor(schedule: Schedule, step: int, steps_per_epoch: int) -> float:
-    """Share of the base learning rate that optimizer step `step` (0, 1, ...) uses, `min_lr` left aside.
+    """Factor on the base learning rate in optimizer step `step` (0, 1, ...), without regard to `min_lr`.
 
     Args:
-        schedule: The recipe's section.
-        step: Steps done before this one.
-        steps_per_epoch: Optimizer steps per epoch.
+        schedule: Section `schedule` of the recipe.
+        step: Number of steps done before this one.
+        steps_per_epoch: Number of optimizer steps per epoch.
 
     Returns:
-        A number in 0..1 for every schedule with gamma and ratios in 0..1.
+        The factor, in 0..1 for every schedule whose gamma and ratios are in 0..1.
     """
     return _factor(schedule, step, steps_per_epoch, schedule.min_lr_ratio)
 
@@ -71,7 +71,8 @@ def _factor(schedule: Schedule, step: int, steps_per_epoch: int, min_ratio: floa
     else:
         warm = schedule.warmup_epochs * steps_per_epoch / unit
         rise = now / warm if warm else math.inf
-    # Decaying from the start, the warm-up ends with a step at the full rate; otherwise that is t = 0.
+    # If the decay counts from the start, the warm-up ends with a step at the full rate; otherwise that step is the
+    # first of the decay.
     if rise < 1 or (rise == 1 and schedule.decay_from == "start"):
         return _warm_up(schedule, rise)
     if schedule.kind == "constant":
@@ -81,7 +82,7 @@ def _factor(schedule: Schedule, step: int, steps_per_epoch: int, min_ratio: floa
     if schedule.kind == "one-cycle":
         return _one_cycle(schedule, now, length)
     begin = 0.0 if schedule.decay_from == "start" else warm
-    # The decay takes at least one step or epoch, also where the warm-up is as long as the run.
+    # The decay takes at least one step or epoch, even if the warm-up is as long as the run.
     done = min(1.0, max(0.0, now - begin) / max(1.0, length - begin))
     shape = (1 - done) ** schedule.power if schedule.kind == "poly" else 0.5 * (1 + math.cos(math.pi * done))
     return min_ratio + (1 - min_ratio) * shape
@@ -105,7 +106,7 @@ def _milestones_passed(schedule: Schedule, epoch: int) -> int:
 
 
 def _one_cycle(schedule: Schedule, now: float, length: float) -> float:
-    """As PyTorch's OneCycleLR: the peak at `rise` of all steps less one, the bottom at the last step."""
+    """Factor of PyTorch's OneCycleLR: the peak at step `rise` * length - 1, the minimum at the last step."""
     peak, last = max(0.0, schedule.rise * length - 1), length - 1
     lowest = 1 / schedule.start_divisor
     if now < peak:
@@ -114,5 +115,5 @@ def _one_cycle(schedule: Schedule, now: float, length: float) -> float:
 
 
 def _between(start: float, end: float, share: float) -> float:
-    """From `start` to `end` on half a cosine."""
+    """Value between `start` (share 0) and `end` (share 1) on half a cosine."""
     return end + (start - end) / 2 * (1 + math.cos(math.pi * share))

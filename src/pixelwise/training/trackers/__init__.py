@@ -1,1 +1,1 @@
-"""Who is told what happens in a run: its own log always, others by name."""
+"""Trackers, which record what happens in a run: its own log always, others by name."""

@@ -1,4 +1,4 @@
-"""The run's own log, `log.jsonl`: reports are made from it, and a resumed run continues it."""
+"""The run's own log, `log.jsonl`, from which reports are made and which a resumed run continues."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class JsonlTracker(Tracker):
         self._pending.append(record)
 
     def flush(self) -> None:
-        """Write the records that were kept.
+        """Write the records kept since the last flush.
 
         Raises:
             ResourceError: S601, the disk is full.

@@ -1,4 +1,4 @@
-"""TensorBoard: curves in the browser, with `tensorboard --logdir runs`."""
+"""Tracker for TensorBoard, which shows curves in the browser: `tensorboard --logdir runs`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TensorBoardTracker(Tracker):
 
     def __init__(self) -> None:
         try:
-            from torch.utils.tensorboard import SummaryWriter  # a second to import, for those who chose it
+            from torch.utils.tensorboard import SummaryWriter  # importing takes a second, so only on request
         except ImportError as error:
             raise RecipeError(
                 "R272",
@@ -34,23 +34,23 @@ class TensorBoardTracker(Tracker):
         self._classes: tuple[str, ...] = ()
 
     def start(self, run: TrackedRun) -> None:
-        """Open the event file; what an interrupted run wrote of later steps is hidden."""
+        """Open the event file; later steps that an interrupted run wrote are hidden."""
         self._writer = self._make(str(run.folder / FOLDER), purge_step=run.done + 1 if run.done else None)
         self._classes = run.data.classes
         if not run.done:
             self._writer.add_text("command", run.environment.command, 0)
 
     def step(self, step: StepRecord) -> None:
-        """Loss, learning rate and gradient norm."""
+        """Write loss, learning rate and gradient norm."""
         for name in ("loss", "lr", "grad_norm"):
             value = getattr(step, name)
             if value is not None:
                 self._writer.add_scalar(f"train/{name}", value, step.step)
 
     def evaluation(self, evaluation: EvaluationRecord) -> None:
-        """Mean IoU, pixel accuracy and the IoU of each class."""
+        """Write mean IoU, pixel accuracy and the IoU of each class."""
         values = {"miou": evaluation.miou, "pixel_accuracy": evaluation.pixel_accuracy}
-        with contextlib.suppress(ValueError):  # another number of classes: nothing is said of them
+        with contextlib.suppress(ValueError):  # another number of classes: per-class values are left out
             per_class = zip(self._classes, evaluation.per_class_iou, strict=True)
             values |= {f"iou/{name}": value for name, value in per_class}
         for name, value in values.items():
@@ -58,7 +58,7 @@ class TensorBoardTracker(Tracker):
                 self._writer.add_scalar(f"{evaluation.split}-{evaluation.protocol}/{name}", value, evaluation.step)
 
     def flush(self) -> None:
-        """Let a TensorBoard that is open see what was told."""
+        """Write pending events to the file, where an open TensorBoard sees them."""
         self._writer.flush()
 
     def finish(self) -> None:

@@ -1,11 +1,11 @@
-"""What a tracker is, and the names by which trackers are chosen. Never imports torch.
+"""Interface and registry of trackers. Never imports torch.
 
-A tracker is a class without arguments that is registered under a name, by whoever writes it:
+A tracker is a class whose constructor takes no arguments, registered under a name by the module that defines it:
 
     @register_tracker("csv")
     class CsvTracker(Tracker): ...
 
-Built-in ones are registered in the same way, in the modules beside this one.
+The built-in trackers, in the modules beside this one, are registered in the same way.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ OWN_LOG = "jsonl"
 
 
 class TrackedRun(msgspec.Struct, frozen=True, kw_only=True):
-    """The run that a tracker is told of.
+    """The run that a tracker records.
 
     Attributes:
-        folder: The run folder. A tracker that writes files makes a folder of its own in it.
+        folder: The run folder. A tracker that writes files creates its own subfolder.
         recipe: The resolved recipe.
-        environment: The command, the machine and the versions.
-        data: The data set.
+        environment: Command, machine and versions of the run.
+        data: Recorded facts about the data set.
         steps: Number of steps from the beginning of the training to its end.
-        done: Steps that are done already: 0 for a new run, else the run is continued after that step. What a tracker
-            was told of later steps counts no longer.
+        done: Number of steps already done: 0 for a new run, else the run continues after that step. Records of later
+            steps are no longer valid.
     """
 
     folder: Path
@@ -49,9 +49,9 @@ class TrackedRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tracker:
-    """Told what happens in a run; override what is of interest.
+    """Receives the events of a run; override the methods of interest.
 
-    An exception that a tracker raises becomes a warning (W504), the tracker is told nothing more, and the training
+    An exception raised by a tracker becomes a warning (W504), the tracker receives nothing more, and the training
     goes on. A tracker must not change the state of PyTorch's random generators.
     """
 
@@ -59,7 +59,7 @@ class Tracker:
         """The first step is about to begin."""
 
     def step(self, step: StepRecord) -> None:
-        """A step changed the weights. Steps are told in their order, a few seconds after they were done."""
+        """A step changed the weights. Steps arrive in order, a few seconds after they were done."""
 
     def evaluation(self, evaluation: EvaluationRecord) -> None:
         """An evaluation between two steps is finished."""
@@ -68,7 +68,7 @@ class Tracker:
         """Anything else happened: a warning, a step that changed nothing, a resume, the end of the training."""
 
     def flush(self) -> None:
-        """Nothing more comes for a few seconds: what was told so far may be written."""
+        """A good moment to write what was received: nothing more arrives for a few seconds."""
 
     def finish(self) -> None:
         """The training ended, was stopped or failed; called once, after `start`."""
@@ -80,7 +80,7 @@ AnyTracker = TypeVar("AnyTracker", bound=type[Tracker])
 
 
 def register_tracker(name: str) -> Callable[[AnyTracker], AnyTracker]:
-    """Register a tracker under a name, by which `track` chooses it: a decorator for its class.
+    """Decorator that registers a tracker class under a name, by which the option `track` selects it.
 
     Raises:
         RecipeError: R234, another tracker has the name.
@@ -94,9 +94,9 @@ def register_tracker(name: str) -> Callable[[AnyTracker], AnyTracker]:
 
 
 def make_trackers(names: Sequence[str]) -> dict[str, Tracker]:
-    """The trackers of these names, each once; the run's own log is there anyway.
+    """Name -> new tracker for each of the names, without that of the run's own log, which every run has anyway.
 
     Raises:
-        RecipeError: R270, there is no such tracker; R272 and others, a tracker cannot be used here.
+        RecipeError: R270, no tracker has that name; R272 and others, a tracker cannot be used here.
     """
     return {name: TRACKERS.find(name)() for name in dict.fromkeys(names) if name != OWN_LOG}
