@@ -95,10 +95,10 @@ def test_files_are_read_by_two_to_eight_threads(monkeypatch: pytest.MonkeyPatch,
 def test_threads_of_a_pool_have_ended_when_it_is_left(fails: bool):
     # Without waiting, one of a few hundred pools leaves a thread that is still ending.
     for _ in range(300):
-        threads: set[int] = set()
+        threads = set()
         try:
             with thread_pool(4) as pool:
-                list(pool.map(lambda _: threads.add(threading.get_native_id()), range(16)))
+                threads = set(pool.map(lambda _: threading.get_native_id(), range(16)))
                 if fails:
                     raise InterruptedError
         except InterruptedError:
