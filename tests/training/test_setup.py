@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -21,8 +22,10 @@ from pixelwise.models.quantization.aware import QuantizationAwareModel
 from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.schema.loss import Loss
 from pixelwise.recipes.schema.model import SPECS, Spec, register_spec
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.schema.terms import TERMS, Term, register_term
 from pixelwise.records.data_facts import DataFacts
 from pixelwise.records.run_folder import CHECKPOINTS, write_recipe
 from pixelwise.training.setup import (
@@ -228,6 +231,24 @@ def test_a_loss_that_does_not_go_with_the_labels_is_refused_before_files_are_loo
     assert "looking at the data" not in said
 
 
+def test_a_loss_for_several_labels_is_refused_where_a_pixel_has_one(tiny: Recipe, tiny_data: Path):
+    @register_term("several")
+    class Several(Term, frozen=True, kw_only=True):
+        single_label: ClassVar[bool] = False
+        multi_label: ClassVar[bool] = True
+
+    said: list[str] = []
+    try:
+        recipe = msgspec.structs.replace(tiny, loss=Loss(terms={"several": Several()}))
+        with pytest.raises(RecipeError) as caught:
+            look_at_data(recipe, tiny_data, Told(phase=said.append))
+    finally:
+        TERMS.discard("several")
+    assert caught.value.code == "R203"
+    assert "loss.terms.several" in caught.value.message
+    assert said == ["opening the data"]
+
+
 @pytest.mark.parametrize(
     ("changes", "steps"),
     [
@@ -338,6 +359,19 @@ def test_what_has_a_checkpoint_begins_with_nothing_else(looked: Looked, tmp_path
     prepared = prepare(looked, tmp_path / "run", f"initialize.run={tmp_path / 'first'}", begin=tmp_path / "first")
     assert prepared.initial_weights.run is None
     assert not all((parameter == 0.5).all() for parameter in prepared.state.model.parameters())
+
+
+def test_published_weights_are_for_the_beginning_alone(looked: Looked, tmp_path: Path):
+    wanted = "initialize.encoder=resnet18.tv_in1k"
+    with pytest.raises(CheckpointError) as caught:
+        prepare(looked, tmp_path / "run", wanted)
+    assert caught.value.code == "K441"  # ENet has no encoder for them
+    assert "'resnet18.tv_in1k'" in caught.value.message
+    finished(looked, tmp_path / "run")
+    said: list[str] = []
+    prepared = prepare(looked, tmp_path / "run", wanted, observer=Told(phase=said.append))
+    assert prepared.initial_weights.sha256 is None
+    assert said == ["building the network"]
 
 
 class Enough(Exception):

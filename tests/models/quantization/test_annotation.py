@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.fx import GraphModule
+from torch.utils._pytree import tree_leaves
 
 from pixelwise.layers.fake_quantization import SCHEMES, FakeQuantization, Rounding
 from pixelwise.models.quantization.annotation import annotate, aten, quantizer_of, tensor_of
@@ -45,7 +46,7 @@ def image(graph: GraphModule) -> Any:
 def result(graph: GraphModule) -> Any:
     """The operation whose result is the graph's."""
     last = next(one for one in reversed(graph.graph.nodes) if one.op == "output")
-    return torch.utils._pytree.tree_leaves(last.args[0])[0]
+    return tree_leaves(last.args[0])[0]
 
 
 def result_of(one: Any) -> Any:
@@ -144,6 +145,7 @@ COMBINATIONS: dict[str, tuple[Callable[[Tensor, Tensor, Tensor], Tensor], tuple[
     "mean": (lambda a, b, c: c.mean((2, 3), keepdim=True), SIGNED),
     "after dropout": (lambda a, b, c: F.dropout(a) + b, UNSIGNED),
     "resized sum": (lambda a, b, c: F.max_pool2d(a + c, 2), SIGNED),
+    "normalised once more": (lambda a, b, c: F.max_pool2d(F.batch_norm(a, None, None, training=True), 2), SIGNED),
     "difference": (lambda a, b, c: a - b, None),
     "sum that is no map": (lambda a, b, c: a.flatten(1) + b.flatten(1), None),
     "pooled and no map": (lambda a, b, c: a.mean((2, 3)), None),
@@ -221,7 +223,9 @@ def test_with_one_scale_what_is_joined_is_rounded_as_the_first_of_it():
 def test_with_one_scale_what_is_joined_with_itself_is_rounded_once():
     graph = annotated(Branches(lambda a, b, c: torch.cat([a, a], 1)), "xnnpack-8bit")
     joined = node(graph, aten.cat.default)
-    assert list(inputs_of(joined)) == [joined.args[0][0]]
+    (first, again) = joined.args[0]
+    assert first is again
+    assert inputs_of(joined) == {first: result_of(first)}
 
 
 @pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(1)])
@@ -232,6 +236,13 @@ def test_with_one_scale_pooling_gives_what_it_gets(pool: nn.Module):
     assert inputs_of(pooled) == {conv: result_of(conv)}
     own = annotated(nn.Sequential(nn.Conv2d(3, 4, 1), pool), "x86-8bit")
     assert integers(result_of(result(own))) == UNSIGNED
+
+
+def test_behind_dropout_a_convolution_gets_the_scale_that_was_shared():
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.MaxPool2d(2), nn.Dropout(0.5), nn.Conv2d(4, 2, 1))
+    graph = annotated(module, "xnnpack-8bit")
+    last, pooled = node(graph, aten.conv2d.default, 1), node(graph, aten.max_pool2d.default)
+    assert inputs_of(last)[last.args[0]] is result_of(pooled)
 
 
 def test_equal_roundings_are_one_object_and_others_are_not():
@@ -256,9 +267,8 @@ def test_a_rounding_is_computed_as_it_is_described():
     assert isinstance(module, FakeQuantization)
     assert (module.dtype, module.quant_min, module.quant_max, module.ch_axis) == (torch.int8, -128, 127, -1)
     # The largest is 1, so that a step is 1/128; 0.3 is 38.4 steps.
-    rounded = module(torch.tensor([-1.0, 0.3, 0.5]))
-    assert rounded.tolist() == [-1.0, 38 / 128, 0.5]
-    scale, zero_point = module.calculate_qparams()
+    assert module(torch.tensor([-1.0, 0.3, 0.5])).tolist() == [-1.0, 38 / 128, 0.5]
+    scale, zero_point = module.calculate_qparams()  # type: ignore[operator]
     assert (scale.tolist(), zero_point.tolist()) == ([1 / 128], [0])
 
 

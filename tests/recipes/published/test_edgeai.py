@@ -57,7 +57,8 @@ def test_small_objects_are_left_out_of_ti_s_coco():
 )
 def test_encoders_have_widths_weights_and_licences_of_their_own(name: str, encoder: str, channels: int, licence: str):
     row = recipe(name)
-    assert row.model == FPNLiteSpec(encoder=encoder, channels=channels)
+    assert isinstance(row.model, FPNLiteSpec)
+    assert (row.model.encoder, row.model.channels) == (encoder, channels)
     assert row.initialize.encoder.startswith(f"{encoder}.")
     assert row.initialize.licence == licence
 
