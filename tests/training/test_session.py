@@ -92,7 +92,7 @@ def test_evaluations_are_of_the_split_and_the_protocol_of_the_selection(
 def test_class_weights_of_the_data_weigh_the_loss(prepared, run: Path):
     losses = []
     for weights in (None, (1.0, 1.0, 1.0), (0.0, 0.0, 1.0)):
-        ready = prepared("selection.every_epochs=0", "selection.weights=last")
+        ready = prepared("schedule.iterations=1", "selection.every_epochs=0", "selection.weights=last")
         facts = msgspec.structs.replace(ready.facts, class_weights=weights)
         trained(ready._replace(facts=facts), run)
         losses.append([record.loss for record in read_log(run).of(StepRecord)])
@@ -132,7 +132,7 @@ def test_what_a_killed_process_left_behind_is_removed(prepared, run: Path):
     leftovers[0].write_text("half a file", "utf-8")
     leftovers[1].mkdir()
     (run / "notes.txt").write_text("mine", "utf-8")
-    trained(prepared(), run)
+    trained(prepared("schedule.iterations=1"), run)
     assert [path for path in leftovers if path.exists()] == []
     assert (run / "notes.txt").read_text("utf-8") == "mine"
 
