@@ -166,6 +166,38 @@ def test_tests_mirror_the_source():
     assert strangers == []
 
 
+BRANCHES = (
+    ast.If, ast.IfExp, ast.For, ast.While, ast.Try, ast.Match, ast.BoolOp,
+    ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp,
+)  # fmt: skip
+LOGIC = 3
+"""A module with so many branches is tested by itself."""
+TESTED_AS = {
+    # Files of packages themselves, whose tests go by what they offer.
+    "__init__": "test_project.py",
+    "cli/__init__": "cli/test_command_line.py",
+}
+"""Module -> the file that tests it, where that cannot have its name."""
+
+
+def branches(module: str) -> int:
+    """How many places of a module may go one way or another."""
+    tree = ast.parse((SOURCE / f"{module}.py").read_text("utf-8"))
+    return sum(isinstance(node, BRANCHES) for node in ast.walk(tree))
+
+
+def test_every_module_that_holds_logic_has_a_test_file_of_its_own():
+    known, tested = modules(), set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        name = path.relative_to(ROOT / "tests").with_name(path.stem.removeprefix("test_")).as_posix()
+        # The longest name that fits: test_unet_lite.py would be of `unet_lite`, if there is one, and not of `unet`.
+        tested.add(max((module for module in known if f"{name}_".startswith(f"{module}_")), key=len, default=""))
+    logic = {module for module in known if branches(module) >= LOGIC}
+    assert sorted(logic - tested - set(TESTED_AS)) == []
+    assert set(TESTED_AS) <= logic - tested
+    assert [file for file in TESTED_AS.values() if not (ROOT / "tests" / file).is_file()] == []
+
+
 # One file per family, however many there are.
 ROOMS = {"models"}
 LONGEST_FILE = 412

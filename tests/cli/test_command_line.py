@@ -22,27 +22,6 @@ def test_recipes_can_be_listed_and_filtered(run_cli: Callable):
     assert "53.12" in run_cli(["recipes"]).stdout
 
 
-def test_show_prints_toml_that_reads_back(run_cli: Callable, tmp_path):
-    code, stdout, _ = run_cli(["show", "enet-camvid", "optimizer.lr=0.02"])
-    assert code == 0
-    (tmp_path / "again.toml").write_text(stdout)
-    again = run_cli(["show", tmp_path / "again.toml"])
-    assert again.stdout == stdout
-    assert "lr = 0.02" in stdout
-
-
-def test_show_explains_where_values_come_from_in_toml_that_reads_back(run_cli: Callable, tmp_path):
-    code, stdout, _ = run_cli(["show", "enet-camvid", "optimizer.lr=0.02", "--explain"])
-    assert code == 0
-    assert "lr = 0.02 # changed here (was 0.0005)" in stdout
-    (tmp_path / "again.toml").write_text(stdout)
-    assert (
-        run_cli(["show", tmp_path / "again.toml"]).stdout
-        == run_cli(["show", "enet-camvid", "optimizer.lr=0.02"]).stdout
-    )
-    assert run_cli(["show", "enet-camvid", "--explain", "--json"]).code == 2
-
-
 def test_train_takes_another_run_to_begin_with(run_cli: Callable, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = run_cli(["train", "town-demo", "--from", "nowhere"])

@@ -6,12 +6,10 @@ import pytest
 from PIL import Image
 
 from pixelwise.datasets.formats.camvid import camvid_layout, development_divisions, looks_like_camvid, standard_split
-from pixelwise.datasets.labels import format_color
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Sample
-from pixelwise.recipes.classes.camvid import CAMVID_COLORS
-from pixelwise.recipes.classes.tables import CAMVID, CAMVID32
+from pixelwise.recipes.classes.tables import CAMVID
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.testing.miniatures import write_miniature
 
@@ -114,13 +112,6 @@ def test_the_original_may_come_in_folders_of_splits(original: Path):
             (original / source / name).rename(original / f"{split}{folder}" / name)
     dataset = open_dataset(Data(dataset="camvid32"), original)
     assert {split: len(samples) for split, samples in dataset.splits.items()} == {"train": 1, "val": 1}
-
-
-def test_the_32_labels_fall_into_11_groups():
-    assert len(CAMVID_COLORS) == 32
-    assert sorted(set(CAMVID_COLORS.values())) == [*range(11), 255]
-    assert [color for color, class_id in CAMVID_COLORS.items() if class_id == 255] == ["#000000"]
-    assert {CAMVID_COLORS[format_color(color)] for color in CAMVID32.palette} == set(range(11))
 
 
 def frames(*names: str) -> dict[str, tuple[Sample, ...]]:

@@ -14,7 +14,7 @@ from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.parsing import from_plain
 from pixelwise.recipes.schema.base import require
 from pixelwise.recipes.schema.model import SPECS, Described
-from pixelwise.recipes.schema.recipe import Recipe, Sampling, Stage, changed_values, without_unset
+from pixelwise.recipes.schema.recipe import Recipe, Sampling, changed_values, without_unset
 
 
 def test_the_resolved_recipes_are_the_committed_ones():
@@ -132,11 +132,3 @@ def test_the_rules_of_a_family_see_the_whole_recipe(monkeypatch: pytest.MonkeyPa
     entry = msgspec.structs.replace(recipe("generic-linear"), model=PairsSpec(), sampling=Sampling(batch_size=2))
     with pytest.raises(RecipeError, match="batch 3"):
         msgspec.structs.replace(entry, sampling=Sampling(batch_size=3))
-
-
-@pytest.mark.parametrize("name", ["aux", "com1", "../a", "a/b", "A", ""])
-def test_a_stage_has_a_name_that_a_folder_can_have_on_every_system(name: str):
-    with pytest.raises(RecipeError) as caught:
-        Stage(name=name)
-    assert caught.value.code == "R203"
-    assert Stage(name="encoder-1").name == "encoder-1"
