@@ -31,7 +31,7 @@ SLOWEST = 1e-3
 SHRINK = 1e-4
 """Share of an activation's values, at either end, that its range leaves out."""
 SAMPLE = 1 << 16
-"""About how many values of an activation its range is estimated from; sorting all of them in every step is slow."""
+"""Approximate number of values that the range of an activation is estimated from; sorting all of them is slow."""
 SMALLEST_RANGE = 1e-6
 LARGE_WEIGHT = 15.0
 """Weights have outliers if their largest magnitude exceeds both this and `OUTLIER_RATIO` times their median."""
