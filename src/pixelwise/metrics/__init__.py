@@ -1,4 +1,4 @@
-"""Labels and predictions -> numbers. Knows no data set and no model."""
+"""Metrics of predictions against labels, independent of data sets and models."""
 
 from pixelwise.metrics.argmax import upsampled_argmax
 from pixelwise.metrics.bootstrap import miou_interval

@@ -80,7 +80,8 @@ def index_of_stride(encoder: Encoder, stride: int, family: str) -> int:
     raise RecipeError(
         "R207",
         f"{family} needs a feature map of stride {stride}; those of '{encoder.name}' have strides {strides}",
-        "choose an encoder that has one, for example resnet18, or a family that reads only the coarsest map, as fcn",
+        "choose an encoder that has one, for example resnet18, or a family that reads only the coarsest map, for "
+        "example fcn",
     )
 
 
