@@ -36,7 +36,7 @@ def test_an_output_stride_reaches_the_encoder() -> None:
 
 
 def test_mit_has_no_dilated_form() -> None:
-    with pytest.raises(RecipeError, match="'mit_b0'.* 32, not 16") as caught:
+    with pytest.raises(RecipeError, match=r"'mit_b0'.* 32, not 16") as caught:
         build_encoder("mit_b0", 16)
 
     assert caught.value.code == "R207"

@@ -59,7 +59,7 @@ def test_probing_the_encoder_draws_no_random_numbers() -> None:
 
 
 def test_an_unknown_name_is_an_error_with_near_misses() -> None:
-    with pytest.raises(RecipeError, match="'resnet-18'.*'resnet18'") as caught:
+    with pytest.raises(RecipeError, match=r"'resnet-18'.*'resnet18'") as caught:
         TimmEncoder("resnet-18")
 
     assert caught.value.code == "R207"

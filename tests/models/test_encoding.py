@@ -107,7 +107,7 @@ def test_it_can_be_exported(family: str) -> None:
 def test_an_auxiliary_head_needs_its_feature_map() -> None:
     spec = DeepLabV3Spec(encoder="resnet18", auxiliary_channels=8, auxiliary_feature=5)
 
-    with pytest.raises(RecipeError, match="feature map 5.*'resnet18' has 5") as caught:
+    with pytest.raises(RecipeError, match=r"feature map 5.*'resnet18' has 5") as caught:
         build_model(spec, 3)
 
     assert caught.value.code == "R203"
