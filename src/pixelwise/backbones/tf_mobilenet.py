@@ -119,12 +119,9 @@ class SameConv(nn.Conv2d):
     The result has the size ceil(size / stride); where the padding is odd, the extra row or column is at the end.
 
     Args:
-        in_channels: Input channels.
-        out_channels: Output channels.
-        kernel_size: Odd kernel size.
-        stride: Stride, 1 or 2.
-        dilation: Dilation; it may exceed 1 only with stride 1.
-        groups: Number of groups of channels.
+        kernel_size: Side of the square kernel, odd.
+        stride: Stride of the convolution, 1 or 2.
+        dilation: Dilation of the kernel, above 1 only with stride 1.
     """
 
     def __init__(

@@ -15,8 +15,6 @@ class SeparableConv(nn.Module):
     """A depthwise 3x3 convolution, then a 1x1 convolution; normalisation and ReLU after each of the two.
 
     Args:
-        in_channels: Input channels.
-        out_channels: Output channels.
         dilation: Dilation of the 3x3 convolution.
         eps: Epsilon of both batch normalisations.
         momentum: Momentum of both batch normalisations.
@@ -43,7 +41,6 @@ class ASPP(nn.Module):
     concatenated in the order 1x1, rates as given, mean. Initial weights are PyTorch's defaults.
 
     Args:
-        in_channels: Input channels.
         channels: Output channels of each branch and of the result.
         rates: Dilations of the 3x3 branches; empty: no such branch.
         separable: Whether the 3x3 branches are separable convolutions.

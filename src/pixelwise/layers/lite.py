@@ -48,8 +48,6 @@ class GroupedSeparableConv(nn.Module):
     """A grouped 3x3 convolution, then a 1x1 convolution; normalisation and activation after each of the two.
 
     Args:
-        in_channels: Input channels.
-        out_channels: Output channels.
         group_size: Channels per group of the 3x3 convolution.
         activation: Class of the activation modules.
         dilation: Dilation of the 3x3 convolution.

@@ -165,7 +165,7 @@ def size_at(images: Tensor, stride: int) -> Size:
 
 
 def crop_to_image(logits: Tensor, images: Tensor, stride: int) -> Tensor:
-    """Crop the logits of the padding that `encode` adds.
+    """Crop logits to the extent of the images, without the padding that `encode` adds.
 
     Args:
         logits: (B, K, h, w).
