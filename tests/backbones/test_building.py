@@ -36,7 +36,7 @@ def test_an_output_stride_reaches_the_encoder() -> None:
 
 
 def test_mit_has_no_dilated_form() -> None:
-    with pytest.raises(RecipeError, match="'mit_b0' has output stride 32, not 16") as caught:
+    with pytest.raises(RecipeError, match=r"'mit_b0'.* 32, not 16") as caught:
         build_encoder("mit_b0", 16)
 
     assert caught.value.code == "R207"
@@ -52,7 +52,7 @@ def test_mit_has_no_dilated_form() -> None:
     ],
 )
 def test_a_mistyped_name_is_an_error_with_near_misses_of_all_kinds(name: str, nearest: str) -> None:
-    with pytest.raises(RecipeError, match=f"no encoder is named '{name}'; did you mean '{nearest}'") as caught:
+    with pytest.raises(RecipeError, match=f"'{name}'.*'{nearest}'") as caught:
         build_encoder(name)
 
     assert caught.value.code == "R207"
@@ -73,7 +73,7 @@ class Tiny(Encoder):
 
 @pytest.fixture
 def registered() -> Iterator[None]:
-    """A test's own encoders are taken out after it."""
+    """Unregisters the encoders that a test registers."""
     before = set(ENCODERS.all()), set(SOURCES.all())
     yield
     for registry, names in zip((ENCODERS, SOURCES), before, strict=True):
@@ -102,7 +102,7 @@ def test_a_source_builds_every_name_that_it_recognises() -> None:
         return Tiny(in_channels)
 
     assert isinstance(build_encoder("acme/anything"), Tiny)
-    with pytest.raises(RecipeError, match="did you mean 'acme/tiny'"):
+    with pytest.raises(RecipeError, match="'acme/tiny'"):
         build_encoder("acm/tiny")
 
 
@@ -117,7 +117,7 @@ def test_a_recipe_means_the_same_whatever_others_register() -> None:
     assert [warned.message.code for warned in caught] == ["W241"]
 
 
-def test_timm_s_models_are_told_by_their_names() -> None:
+def test_timm_s_models_are_recognised_by_their_names() -> None:
     assert is_model("resnet18")
     assert not is_model("mit_b0")
     assert "resnet18" in models()

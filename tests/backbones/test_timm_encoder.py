@@ -59,22 +59,22 @@ def test_probing_the_encoder_draws_no_random_numbers() -> None:
 
 
 def test_an_unknown_name_is_an_error_with_near_misses() -> None:
-    with pytest.raises(RecipeError, match="no model named 'resnet-18'; did you mean 'resnet18'") as caught:
+    with pytest.raises(RecipeError, match=r"'resnet-18'.*'resnet18'") as caught:
         TimmEncoder("resnet-18")
 
     assert caught.value.code == "R207"
     assert "list_models" in caught.value.help
 
 
-def test_a_network_without_growing_strides_says_so() -> None:
-    with pytest.raises(RecipeError, match=r"vit_tiny_patch16_224.*strides 16, 16, 16; expected growing") as caught:
+def test_a_network_without_increasing_strides_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"'vit_tiny_patch16_224'.*strides 16, 16, 16;") as caught:
         TimmEncoder("vit_tiny_patch16_224")
 
     assert caught.value.code == "R207"
 
 
-def test_a_network_for_one_image_size_says_so() -> None:
-    with pytest.raises(RecipeError, match=r"does not take images of any size; tried with 64x96 \(HxW\)") as caught:
+def test_a_network_for_one_image_size_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"'efficientformer_l1'.*64x96 \(HxW\)") as caught:
         TimmEncoder("efficientformer_l1")
 
     assert caught.value.code == "R207"
@@ -82,7 +82,7 @@ def test_a_network_for_one_image_size_says_so() -> None:
 
 @pytest.mark.parametrize("name", ["levit_128s", "hiera_tiny_224"])
 def test_a_network_with_a_fixed_grid_says_which_size_it_is_made_for(name: str) -> None:
-    with torch.device("meta"), pytest.raises(RecipeError, match="its layers are made for images of 224x224") as caught:
+    with torch.device("meta"), pytest.raises(RecipeError, match=f"'{name}'.*images of 224x224") as caught:
         TimmEncoder(name)
 
     assert caught.value.code == "R207"

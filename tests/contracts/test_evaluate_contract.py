@@ -64,7 +64,7 @@ def small() -> Recipe:
 
 @pytest.fixture(scope="module")
 def subjects(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path) -> Callable[[str], Any]:
-    """What `evaluate` is given, by kind; made when it is first asked for."""
+    """Subjects of `evaluate` by kind, created on first use."""
     root = tmp_path_factory.mktemp("kinds")
     recipe = small()
     torch.manual_seed(1)
@@ -226,7 +226,7 @@ def test_the_result_is_kept_with_the_command_that_measures_it_again(
 
 
 def same(result: Result) -> tuple[object, ...]:
-    """What must not change from one measurement to the next."""
+    """The part of a result that must not change between measurements."""
     scores = (result.miou, result.confusion_matrix, result.groups, result.miou_interval, result.data_fingerprint)
     return (*scores, result.recipe_hash, result.weights_sha256, result.weights, result.step, result.training)
 

@@ -1,4 +1,4 @@
-"""What every data format must do, for all that are registered: see `pixelwise.testing.check_format`."""
+"""The contract of every registered data format, see `pixelwise.testing.check_format`."""
 
 from pathlib import Path
 

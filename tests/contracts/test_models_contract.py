@@ -1,4 +1,4 @@
-"""What every network of the catalogue must do, and one of every other registered family."""
+"""The contract of every network in the catalogue, and of one network of every other registered family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every registered export target keeps the contract, and says of itself what tables, help texts and errors need."""
+"""Every registered export target keeps the contract, and provides the texts that tables, help and errors need."""
 
 from __future__ import annotations
 

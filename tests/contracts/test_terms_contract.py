@@ -1,4 +1,4 @@
-"""What every loss term must do, whoever registers it."""
+"""The contract of every loss term, built-in or of another package."""
 
 from __future__ import annotations
 

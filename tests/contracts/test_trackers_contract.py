@@ -1,4 +1,4 @@
-"""What every tracker must bear, whoever registers it."""
+"""The contract of every tracker, built-in or of another package."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ DEVICE = torch.device("meta")
 
 
 def different() -> dict[str, Recipe]:
-    """A recipe of every network and loss there is, by name."""
+    """One recipe for every network and loss, by name."""
     found = {}
     for name in list_recipes():
         recipe = find_recipe(name)

@@ -54,7 +54,7 @@ def test_the_range_of_activations_is_the_average_over_the_batches():
     assert int(rounding.batches) == 3
 
 
-def test_the_range_of_weights_is_what_they_are_now():
+def test_the_range_of_weights_is_that_of_their_current_values():
     rounding = FakeQuantization(Rounding("weights", -127, 127))
     rounding.observing = False
     for largest in (1.0, 3.0, 0.5):

@@ -6,7 +6,7 @@ from torch import nn
 from pixelwise.layers.heads import ConvolutionalHead
 
 
-def test_a_head_has_so_many_convolutions_then_dropout_then_the_classifier() -> None:
+def test_a_head_has_the_given_number_of_convolutions_then_dropout_then_the_classifier() -> None:
     dropout = nn.Dropout2d(0.1)
     head = ConvolutionalHead(6, 4, 2, 3, dropout)
 

@@ -20,7 +20,7 @@ def test_the_number_of_groups_is_rounded_down_as_in_the_original() -> None:
 
 @pytest.mark.parametrize(("channels", "group_size"), [(256, 24), (8, 16)])
 def test_channels_that_cannot_be_grouped_are_refused(channels: int, group_size: int) -> None:
-    with pytest.raises(RecipeError, match=rf"{channels} channels cannot have groups of {group_size}") as raised:
+    with pytest.raises(RecipeError, match=rf" {channels} channels.* {group_size} channels") as raised:
         grouped3x3(channels, group_size)
 
     assert raised.value.code == "R203"

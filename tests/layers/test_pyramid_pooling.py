@@ -8,7 +8,7 @@ from pixelwise.layers.pyramid_pooling import PyramidPooling
 
 
 def levels(pooling: PyramidPooling, features: Tensor) -> Tensor:
-    """What the joining convolution receives."""
+    """Input of the fusing convolution."""
     seen: list[Tensor] = []
     pooling.project.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
     with torch.no_grad():

@@ -63,7 +63,7 @@ def test_it_equals_pytorchs_own_over_the_labelled_pixels():
     truth = torch.stack([labels[kept] >> k & 1 for k in range(3)], dim=1).float()
     expected = F.binary_cross_entropy_with_logits(pixels, truth, pos_weight=weights)
     torch.testing.assert_close(multilabel_loss([logits], labels, Loss(), weights), expected)
-    # Divided by all pixels, a picture with few labels weighs less.
+    # Divided by all pixels, an image with few labels weighs less.
     share = kept.float().mean()
     torch.testing.assert_close(multilabel_loss([logits], labels, Loss(normalize="all"), weights), expected * share)
 
@@ -127,6 +127,6 @@ def test_certain_predictions_have_finite_gradients():
     assert bool(torch.isfinite(logits.grad).all())
 
 
-def test_no_logits_are_refused():
-    with pytest.raises(ValueError, match="main logits"):
+def test_empty_head_logits_are_refused():
+    with pytest.raises(ValueError, match="head_logits"):
         multilabel_loss([], torch.zeros(1, 1, 1, dtype=torch.int32), Loss())

@@ -36,16 +36,16 @@ def test_what_metrics_share_is_computed_once():
     assert image.prediction is image.prediction
 
 
-def test_only_what_was_announced_is_there():
+def test_inputs_that_were_not_declared_are_refused():
     sure = torch.full((1, 4), 0.5)
     bare = ScoredImage("x", LABELS, PREDICTION, TASK)
     full = ScoredImage("x", LABELS, PREDICTION, TASK, confidence=sure, probabilities=lambda: iter([(0, sure[None])]))
     assert full.confidence.tolist() == [[0.5] * 4]
     assert [first for first, _ in full.probabilities()] == [0]
     assert [first for first, _ in full.probabilities()] == [0]
-    with pytest.raises(ValueError, match="confidence"):
+    with pytest.raises(ValueError, match="needs='confidence'"):
         bare.confidence  # noqa: B018
-    with pytest.raises(ValueError, match="probabilities"):
+    with pytest.raises(ValueError, match="needs='probabilities'"):
         bare.probabilities()
 
 

@@ -12,7 +12,7 @@ from pixelwise.metrics.metric import names
 
 
 class Trace(CountsAccumulator):
-    """Number of right pixels."""
+    """Number of correctly predicted pixels."""
 
     def compute(self) -> Value:
         return Value(value=float(np.trace(self.counts)))
@@ -61,13 +61,13 @@ def test_a_metric_is_known_once_it_is_registered_and_its_name_is_taken():
         del METRICS["trace"]
 
 
-def test_the_names_of_ours_are_taken():
+def test_names_of_built_in_metrics_are_taken():
     with pytest.raises(RecipeError, match=r"pixelwise\.metrics\.scores") as caught:
         register(metric(name="iou"))
     assert caught.value.code == "R234"
 
 
-def test_an_unknown_name_is_told_the_nearest():
+def test_an_unknown_name_is_refused_with_the_nearest_name():
     with pytest.raises(RecipeError, match="'boundary_iou'") as caught:
         METRICS.find("boundry_iou")
     assert caught.value.code == "R225"

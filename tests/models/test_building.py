@@ -63,7 +63,7 @@ def test_the_spec_s_options_reach_the_network() -> None:
 
 
 def test_an_unknown_number_of_classes_is_asked_for() -> None:
-    with pytest.raises(RecipeError, match="'unet-resnet18' does not say how many classes") as caught:
+    with pytest.raises(RecipeError, match="'unet-resnet18'") as caught:
         build_model("unet-resnet18")
 
     assert caught.value.code == "R206"
@@ -71,7 +71,7 @@ def test_an_unknown_number_of_classes_is_asked_for() -> None:
 
 
 def test_names_and_number_that_contradict_each_other_are_refused() -> None:
-    with pytest.raises(RecipeError, match=r"num_classes is 3 but 2 class names are given \(cat, dog\)") as caught:
+    with pytest.raises(RecipeError, match=r"num_classes is 3\b.*\b2\b.*\(cat, dog\)") as caught:
         build_model(ENetSpec(), num_classes=3, classes=["cat", "dog"])
 
     assert caught.value.code == "R206"
@@ -79,24 +79,25 @@ def test_names_and_number_that_contradict_each_other_are_refused() -> None:
 
 @pytest.mark.parametrize("num_classes", [-1, 0, 256])
 def test_numbers_of_classes_that_labels_cannot_hold_are_refused(num_classes: int) -> None:
-    with pytest.raises(RecipeError, match=f"{num_classes} classes; expected 1..255") as caught:
+    with pytest.raises(RecipeError, match=rf"{num_classes} classes; expected 1\.\.255") as caught:
         build_model(ENetSpec(), num_classes=num_classes)
 
     assert caught.value.code == "R206"
 
 
 def test_an_unknown_recipe_is_an_error_with_near_misses() -> None:
-    with pytest.raises(RecipeError, match="did you mean 'enet-camvid'"):
+    with pytest.raises(RecipeError, match="'enet-camvid'") as caught:
         build_model("enet-camvit")
+    assert caught.value.code == "R200"
 
 
-def test_something_that_is_no_recipe_names_what_can_be_built() -> None:
+def test_an_argument_that_is_no_recipe_is_refused_with_the_types_that_are() -> None:
     with pytest.raises(TypeError, match=r"DeepLabV3LiteSpec, .* UNetSpec; got int"):
         build_model(42)  # type: ignore[arg-type]
 
 
 def test_a_family_has_one_builder() -> None:
-    with pytest.raises(RecipeError, match=r"'enet' is registered by pixelwise\.models\.enet and again by") as caught:
+    with pytest.raises(RecipeError, match=rf"'enet'.*pixelwise\.models\.enet\b.*{__name__}") as caught:
         builds(ENetSpec)(lambda spec, classes: ENet(spec, classes))
     assert caught.value.code == "R234"
 
@@ -110,12 +111,12 @@ def test_only_registered_specs_have_builders() -> None:
             builds(wrong)
 
 
-def test_a_family_without_a_network_says_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_family_without_a_builder_is_refused_with_its_module(monkeypatch: pytest.MonkeyPatch) -> None:
     class LonelySpec(Spec, frozen=True, kw_only=True, tag="lonely"):
         pass
 
     monkeypatch.setitem(SPECS, "lonely", LonelySpec)
-    with pytest.raises(RecipeError, match=f"'lonely', which is from {__name__}") as caught:
+    with pytest.raises(RecipeError, match=rf"'lonely'.*\b{__name__}\b.*\n.*builds\(LonelySpec\)") as caught:
         build_model(LonelySpec(), num_classes=2)
     assert caught.value.code == "R235"
 
@@ -154,7 +155,8 @@ def test_recipes_are_listed_without_importing_torch() -> None:
     assert result.stdout.split() == ["True", "False"]
 
 
-def test_a_recipe_whose_bands_are_not_normalised_yet_builds_no_network():
+def test_a_recipe_with_more_bands_than_statistics_builds_no_network():
     waiting = apply_overrides(recipe("unet-resnet18"), ["data.channels=[0,1,2,3,4]"])
-    with pytest.raises(RecipeError, match=r"takes 5 bands, model\.preprocessing is still for 3"):
+    with pytest.raises(RecipeError, match=r"data\.channels.* 5 .*model\.preprocessing.* 3\n") as caught:
         build_model(waiting, 2)
+    assert caught.value.code == "R203"

@@ -1,4 +1,4 @@
-"""The families that put a head on any encoder: what they have in common."""
+"""Common behaviour of the families that put a head on any encoder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PADDED = {
     "deeplabv3plus": DeepLabV3PlusSpec(encoder="convnext_atto", output_stride=None, channels=8),
     "lraspp": LRASPPSpec(encoder="convnext_atto", channels=8),
 }
-"""Over an encoder that takes multiples of 32 only."""
+"""The same families on an encoder that requires multiples of 32."""
 
 
 def test_each_spec_builds_its_family() -> None:
@@ -107,7 +107,7 @@ def test_it_can_be_exported(family: str) -> None:
 def test_an_auxiliary_head_needs_its_feature_map() -> None:
     spec = DeepLabV3Spec(encoder="resnet18", auxiliary_channels=8, auxiliary_feature=5)
 
-    with pytest.raises(RecipeError, match="reads feature map 5 of 'resnet18', which has 5") as caught:
+    with pytest.raises(RecipeError, match=r"feature map 5.*'resnet18' has 5") as caught:
         build_model(spec, 3)
 
     assert caught.value.code == "R203"
@@ -116,13 +116,13 @@ def test_an_auxiliary_head_needs_its_feature_map() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (FCNSpec(encoder="resnet18", convolutions=-1), "model.convolutions is -1"),
-        (PSPNetSpec(encoder="resnet18", bins=(1, 0)), r"model.bins is \[1, 0\]"),
-        (DeepLabV3Spec(encoder="resnet18", rates=(0,)), r"model.rates is \[0\]"),
-        (DeepLabV3PlusSpec(encoder="resnet18", rates=(-6,)), r"model.rates is \[-6\]"),
+        (FCNSpec(encoder="resnet18", convolutions=-1), r"model\.convolutions is -1"),
+        (PSPNetSpec(encoder="resnet18", bins=(1, 0)), r"model\.bins is \[1, 0\]"),
+        (DeepLabV3Spec(encoder="resnet18", rates=(0,)), r"model\.rates is \[0\]"),
+        (DeepLabV3PlusSpec(encoder="resnet18", rates=(-6,)), r"model\.rates is \[-6\]"),
     ],
 )
-def test_impossible_numbers_are_refused(spec: Spec, message: str) -> None:
+def test_values_out_of_range_are_refused(spec: Spec, message: str) -> None:
     with pytest.raises(RecipeError, match=message) as caught:
         build_model(spec, 3)
 
@@ -164,7 +164,7 @@ def test_features_of_the_needed_stride_must_exist(monkeypatch: pytest.MonkeyPatc
         ("lraspp", LRASPPSpec(encoder="coarse"), 8),
     ):
         monkeypatch.setattr(f"pixelwise.models.{family}.build_encoder", lambda *_, **__: Coarse())
-        with pytest.raises(RecipeError, match=f"needs feature maps of stride {stride}; .* strides 16, 32") as caught:
+        with pytest.raises(RecipeError, match=f"stride {stride};.*'coarse'.* 16, 32") as caught:
             build_model(spec, 3)
         assert caught.value.code == "R207"
 

@@ -74,7 +74,7 @@ def test_features_of_resnet_are_those_after_the_last_activation_of_each_stage() 
         assert all(feature.min() >= 0 for feature in model.encoder(torch.rand(1, 3, 64, 96)))
 
 
-def test_the_way_up_adds_the_encoder_s_features_scale_by_scale() -> None:
+def test_the_decoder_adds_the_encoder_s_features_scale_by_scale() -> None:
     model = build()
     images = torch.rand(1, 3, 33, 47)
 

@@ -53,6 +53,7 @@ def test_a_scale_has_at_least_two_channels_per_class(num_classes: int, widths: l
 
 
 def test_a_number_of_classes_that_does_not_fit_the_groups_is_refused() -> None:
-    # 25 classes need 50 channels at stride 2, which are no three groups.
-    with torch.device("meta"), pytest.raises(RecipeError, match="cannot have groups of 16"):
+    # 25 classes need 50 channels at stride 2, which cannot be divided into three groups.
+    with torch.device("meta"), pytest.raises(RecipeError, match=r"50 channels.* 16 channels") as caught:
         network(25, UNetLiteSpec(encoder="regnetx_008"))
+    assert caught.value.code == "R203"

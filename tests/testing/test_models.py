@@ -53,6 +53,13 @@ class OwnSpec(Spec, frozen=True, kw_only=True, tag="own"):
     """A spec that no builder is registered for."""
 
 
+@pytest.fixture
+def own_family() -> Iterator[None]:
+    register_spec(OwnSpec)
+    yield
+    SPECS.discard("own")
+
+
 class Own(SegmentationModel):
     """A third party's network, with a normalisation that learns nothing."""
 
@@ -69,8 +76,14 @@ class Own(SegmentationModel):
         return (self.conv(self.norm(images)),)
 
 
+@pytest.mark.usefixtures("own_family")
 def test_a_third_partys_network_needs_no_builder() -> None:
     check_model(Own())
+
+
+def test_a_network_whose_family_is_unknown_cannot_be_trained() -> None:
+    with pytest.raises(AssertionError, match=r"Own: .*R203.*OwnSpec"):
+        check_model(Own())
 
 
 def test_what_a_network_raises_is_named_with_the_image() -> None:

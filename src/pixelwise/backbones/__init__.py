@@ -1,1 +1,1 @@
-"""Image to a list of feature maps, from fine to coarse."""
+"""Encoders: networks that turn images into a list of feature maps, from fine to coarse."""

@@ -1,4 +1,4 @@
-"""The contract that every encoder keeps."""
+"""The base class of all encoders: `Encoder`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pixelwise.backbones.timm_layers import layers_from_head
 
 
 class Encoder(nn.Module, ABC):
-    """Images in, a list of feature maps out, from fine to coarse.
+    """An encoder: images in, a list of feature maps out, from fine to coarse.
 
-    An encoder that is a shell around a network of timm keeps that network in `network`.
+    An encoder that wraps a timm network keeps that network in `network`.
 
     Attributes:
-        name: Its name in recipes.
-        timm_name: timm's name of the network whose pretrained weights fit; empty: timm has none.
-        untrained: How the keys of the state dict begin that no pretrained weights are for.
-        channels: C of each feature map.
-        strides: Stride of each feature map; powers of two that do not shrink.
-        multiple: Input sizes have to be multiples of this; 1 if any size is right.
+        name: Name of the encoder in recipes.
+        timm_name: timm's name of the model whose pretrained weights fit; empty if there is none.
+        untrained: Prefixes of state-dict keys for which there are no pretrained weights.
+        channels: Number of channels of each feature map.
+        strides: Stride of each feature map: powers of two in non-decreasing order.
+        multiple: Number that input heights and widths have to be multiples of; 1 if any size is accepted.
     """
 
     name: str
@@ -38,11 +38,11 @@ class Encoder(nn.Module, ABC):
         """
 
     def layers_from_head(self) -> dict[str, int] | None:
-        """How many layers before the head each pretrained parameter is, as timm counts them.
+        """The distance of each pretrained parameter from the head, in layers as timm counts them.
 
         Returns:
-            Name of a parameter -> its distance: 1 for the last block, more towards the image, 0 for what learns
-            like the head. None: the network is not timm's, or timm does not know its blocks.
+            Name of a parameter -> its distance: 1 for the last block, more towards the image, 0 for parameters that
+            learn like the head. None if the network is not timm's, or if timm does not know its blocks.
         """
         network = getattr(self, "network", None)
         if not self.timm_name or not isinstance(network, nn.Module):

@@ -1,12 +1,12 @@
-"""From an encoder's name to the encoder: a registry that ours and those of other packages are in.
+"""The registry of encoders, of this package and of others, and building an encoder by its name.
 
-A module registers what builds its encoders when it is imported, by their names, or as a source of many whose names it
-recognises:
+When it is imported, a module registers the builder of its encoders under their names, or a source of many encoders
+whose names it recognises:
 
     @register_encoder("mine_small", "mine_large")
     def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> Encoder: ...
 
-Registering imports no torch: a function that imports its network inside keeps listing recipes fast.
+Registering does not import torch: a builder that imports its network inside the function keeps listing recipes fast.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 
 class EncoderBuilder(Protocol):
-    """What builds encoders, with random weights."""
+    """A function that builds encoders with random weights."""
 
     def __call__(self, name: str, output_stride: int | None, maps: int | None, in_channels: int) -> Encoder:
-        """The encoder of that name.
+        """Build the encoder of the given name.
 
         Args:
-            name: One that this was registered for.
-            output_stride: Stride of the coarsest feature maps; None: the network's own.
-            maps: How many of the feature maps are needed, counted from the coarsest; None: all. Layers that
-                exist for others only may be left out; more maps may be given.
-            in_channels: Channels of the images.
+            name: A name that this function is registered for.
+            output_stride: Stride of the coarsest feature maps; None: the network's default.
+            maps: Number of feature maps needed, counted from the coarsest; None: all. Layers that serve only the
+                other maps may be left out; the encoder may return more maps.
+            in_channels: Number of bands of the input images.
 
         Raises:
-            RecipeError: R207, it cannot have that output stride.
+            RecipeError: R207, the encoder cannot have that output stride.
         """
         ...
 
@@ -46,12 +46,12 @@ AnyBuilder = TypeVar("AnyBuilder", bound=EncoderBuilder)
 
 
 class Source(NamedTuple):
-    """Many encoders, told by their names.
+    """A family of encoders, recognised by their names.
 
     Attributes:
-        matches: Whether an encoder is one of them.
-        names: Lists them, for near misses.
-        build: Builds one of them.
+        matches: Returns whether an encoder of the given name belongs to this source.
+        names: Lists the names, for suggestions when a name is misspelt.
+        build: Builds an encoder of this source.
     """
 
     matches: Callable[[str], bool]
@@ -61,16 +61,16 @@ class Source(NamedTuple):
 
 _OURS = ("pixelwise.backbones",)
 ENCODERS: Registry[EncoderBuilder] = Registry("encoder", RecipeError, "R207", built_in=_OURS, heavy=True)
-"""Name -> what builds the encoder."""
+"""Name -> function that builds the encoder."""
 SOURCES: Registry[Source] = Registry("source of encoders", RecipeError, "R207", built_in=_OURS, heavy=True)
-"""Name of a library or a publisher -> its encoders. They come after those that are registered by name."""
+"""Name of a library or publisher -> its encoders; encoders registered by name take precedence."""
 
 
 def register_encoder(*names: str) -> Callable[[AnyBuilder], AnyBuilder]:
-    """Register the decorated function as what builds the encoders of these names.
+    """Register the decorated function as the builder of the encoders of these names.
 
     Raises:
-        RecipeError: R234, a name is taken.
+        RecipeError: R234, a name is already registered.
     """
 
     def register(build: AnyBuilder) -> AnyBuilder:
@@ -84,15 +84,15 @@ def register_encoder(*names: str) -> Callable[[AnyBuilder], AnyBuilder]:
 def register_encoders(
     source: str, *, matches: Callable[[str], bool], names: Callable[[], Iterable[str]] = tuple
 ) -> Callable[[AnyBuilder], AnyBuilder]:
-    """Register the decorated function as what builds all encoders whose names `matches` recognises.
+    """Register the decorated function as the builder of all encoders whose names `matches` recognises.
 
     Args:
-        source: Name of the library or the publisher.
-        matches: Whether an encoder is one of them; asked for every name that nobody has registered.
-        names: Lists them, for near misses.
+        source: Name of the library or publisher.
+        matches: Returns whether an encoder belongs to this source; called for every name that is not registered.
+        names: Lists the names, for suggestions when a name is misspelt.
 
     Raises:
-        RecipeError: R234, the source is registered already.
+        RecipeError: R234, the source is already registered.
     """
 
     def register(build: AnyBuilder) -> AnyBuilder:
@@ -105,14 +105,14 @@ def register_encoders(
 def build_encoder(
     name: str, output_stride: int | None = None, *, maps: int | None = None, in_channels: int = 3
 ) -> Encoder:
-    """The encoder of that name, with random weights.
+    """Build the encoder of the given name, with random weights.
 
     Args:
-        name: One of `ENCODERS`, or one of a source such as timm.
-        output_stride: Stride of the coarsest feature maps; None: the network's own.
-        maps: How many of the feature maps are needed, counted from the coarsest; None: all. Layers that
-            exist for others only are left out; maps that come anyway are given.
-        in_channels: Channels of the images.
+        name: A name in `ENCODERS`, or a name of a source such as timm.
+        output_stride: Stride of the coarsest feature maps; None: the network's default.
+        maps: Number of feature maps needed, counted from the coarsest; None: all. Layers that serve only the
+            other maps may be left out; the encoder may return more maps.
+        in_channels: Number of bands of the input images.
 
     Raises:
         RecipeError: R207, there is no such encoder, or it cannot have that output stride.
@@ -124,12 +124,16 @@ def _builder_of(name: str) -> EncoderBuilder:
     ours = ENCODERS.own()
     if name in ours:
         return ours[name]
-    # Before those of other packages, which would else change what a recipe means depending on what is installed.
+    # Built-in encoders first: otherwise the meaning of a recipe would depend on the packages that are installed.
     for label, source in SOURCES.own().items():
         if source.matches(name):
             if name in ENCODERS:
                 other = ENCODERS.module_of(name)
-                warn("W241", f"the encoder '{name}' of {other} is not used: {label} has that name", "rename it")
+                warn(
+                    "W241",
+                    f"the encoder '{name}' of {other} is ignored: {label} has an encoder of the same name",
+                    "register it under another name",
+                )
             return source.build
     others = ENCODERS.all()
     if name in others:
@@ -141,26 +145,29 @@ def _builder_of(name: str) -> EncoderBuilder:
     raise RecipeError(
         "R207",
         f"no encoder is named '{name}'{did_you_mean(name, known)}",
-        f"known are {', '.join(sorted(others))} and timm's models (`timm.list_models()`), of which resnet18 and "
-        "mobilenetv3_large_100 are good small ones; one of another package needs that package installed",
+        f"choose one of {', '.join(sorted(others))}, or a timm model (`timm.list_models()`), of which resnet18 and "
+        "mobilenetv3_large_100 are good small ones; an encoder of another package needs that package installed",
     )
 
 
 def expect_output_stride(name: str, output_stride: int | None, *choices: int) -> int:
-    """The output stride of an encoder.
+    """Check the output stride of an encoder, and fill in its default.
 
     Args:
         name: Name of the encoder.
-        output_stride: The one asked for; None: the network's own, which is the last of `choices`.
-        *choices: Those that it can have.
+        output_stride: Requested output stride; None: the default, which is the last of `choices`.
+        *choices: Output strides that the encoder supports.
+
+    Returns:
+        The output stride.
 
     Raises:
-        RecipeError: R207, it cannot have that one.
+        RecipeError: R207, the encoder does not support that output stride.
     """
     if output_stride is not None and output_stride not in choices:
         raise RecipeError(
             "R207",
-            f"the encoder '{name}' has output stride {' or '.join(map(str, choices))}, not {output_stride}",
+            f"the encoder '{name}' supports output stride {' or '.join(map(str, choices))}, not {output_stride}",
             "leave model.output_stride out, or choose another encoder",
         )
     return output_stride or choices[-1]

@@ -1,13 +1,13 @@
-"""HRNet: four scales side by side, from stride 4 to 32, that exchange their features again and again.
+"""HRNet: four parallel scales, from stride 4 to 32, that exchange their features repeatedly.
 
-Wang et al., TPAMI 2020, arXiv:1908.07919. Written from the paper and from the graph of United
-Perception (Apache-2.0), which is that of HRNet-Semantic-Segmentation (MIT). Modules are named as
-there and in timm, so timm's ImageNet weights fit as they are.
+Wang et al., TPAMI 2020, arXiv:1908.07919. Implemented from the paper and from the graph of United
+Perception (Apache-2.0), which is that of HRNet-Semantic-Segmentation (MIT). Modules have the same names
+as there and in timm, so that timm's ImageNet weights fit unchanged.
 
-Scales are enlarged bilinearly with corners aligned, to the size of the map that they are added to:
-any image size is right. (timm's network of the same layers repeats pixels instead and needs
-multiples of 32.) The layers that only classify images are left out. Initial weights are PyTorch's
-default ones, as there: every recipe begins with pretrained weights.
+Scales are upsampled bilinearly with aligned corners to the size of the map that they are added to, so
+any image size works. (timm's network of the same layers uses nearest neighbour instead and needs
+multiples of 32.) The layers that serve only image classification are left out. As in the original,
+initial weights are PyTorch's defaults: every recipe starts from pretrained weights.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pixelwise.layers.resizing import resize_to
 
 STEM_CHANNELS = 64
 EXPANSION = 4
-"""Channels of a bottleneck / channels inside it."""
+"""Ratio of a bottleneck's output channels to its inner channels."""
 STRIDES = (4, 8, 16, 32)
 
 
@@ -33,11 +33,11 @@ class Variant(NamedTuple):
 
     Attributes:
         timm_name: timm's name of the network with the same layers.
-        bottlenecks: Number of bottlenecks before the scales part.
-        bottleneck_channels: Inside each of them.
-        channels: Of the scales, from fine to coarse.
-        exchanges: How often two, three and four scales exchange their features.
-        blocks: Residual blocks of each scale before an exchange.
+        bottlenecks: Number of bottlenecks before the network branches into scales.
+        bottleneck_channels: Inner channels of each bottleneck.
+        channels: Channels of the scales, from fine to coarse.
+        exchanges: Number of exchanges between two, three and four scales.
+        blocks: Number of residual blocks of each scale before an exchange.
     """
 
     timm_name: str
@@ -54,11 +54,11 @@ VARIANTS = {
     "w18-small-v2": Variant("hrnet_w18_small_v2", 2, 64, (18, 36, 72, 144), (1, 3, 2), 2),
     "w48": Variant("hrnet_w48", 4, 64, (48, 96, 192, 384), (1, 4, 3), 4),
 }
-"""Name -> variant; "small-v1" is narrower than its name says."""
+"""Name -> variant; "w18-small-v1" has a width of 16, not 18."""
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions with normalisation, added to the input; keeps size and channels."""
+    """Residual block of two 3x3 convolutions with normalisation; keeps size and channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -74,11 +74,11 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolution with normalisation, added to the input, which is projected if it is narrower.
+    """Residual block of a 1x1, a 3x3 and a 1x1 convolution with normalisation; its input is projected where narrower.
 
     Args:
-        in_channels: Of the input.
-        channels: Of the convolutions inside; the result has four times as many.
+        in_channels: Channels of the input features.
+        channels: Channels of the inner convolutions; the result has four times as many.
     """
 
     def __init__(self, in_channels: int, channels: int) -> None:
@@ -100,11 +100,11 @@ class Bottleneck(nn.Module):
 
 
 class Exchange(nn.Module):
-    """Residual blocks on every scale, then every scale becomes the sum of all, brought to its size and channels.
+    """Residual blocks on every scale, then every scale becomes the sum of all scales at its size and channels.
 
     Args:
-        channels: Of each scale, from fine to coarse; each has half the size of the one before.
-        blocks: Residual blocks on each scale.
+        channels: Channels of each scale, from fine to coarse; each scale has half the size of the one before.
+        blocks: Number of residual blocks on each scale.
     """
 
     def __init__(self, channels: tuple[int, ...], blocks: int) -> None:
@@ -129,18 +129,11 @@ class Exchange(nn.Module):
 
 
 class HRNetEncoder(Encoder):
-    """HRNet without its head.
+    """HRNet without its head, for images of any size.
 
     Args:
-        variant: One of `VARIANTS`.
-        in_channels: Of the images.
-
-    Attributes:
-        name: Of the encoder.
-        timm_name: timm's name of the network with the same layers.
-        channels: Of each scale.
-        strides: Of each scale.
-        multiple: 1: images of any size are right.
+        variant: A name in `VARIANTS`.
+        in_channels: Number of bands of the input images.
     """
 
     def __init__(self, variant: str, in_channels: int = 3) -> None:
@@ -163,8 +156,8 @@ class HRNetEncoder(Encoder):
             nn.Sequential(*(Exchange(spec.channels[:scales], spec.blocks) for _ in range(exchanges)))
             for scales, exchanges in zip((2, 3, 4), spec.exchanges, strict=True)
         )
-        # In the order of the state dicts of timm and of the original. Of the later transitions only
-        # what makes the new scale has weights; the places of the others are kept.
+        # In the order of the state dicts of timm and of the original. In the later transitions only the
+        # layer that creates the new scale has weights; the other entries are placeholders.
         self.transition1 = nn.ModuleList([_conv3x3_norm_relu(wide, c1), _halving(wide, c2)])
         self.stage2 = stage2
         self.transition2 = nn.ModuleList([nn.Identity(), nn.Identity(), _halving(c2, c3)])
@@ -173,7 +166,7 @@ class HRNetEncoder(Encoder):
         self.stage4 = stage4
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(B, in_channels, H, W), any H and W from 1 on, to one (B, C, ceil(H / s), ceil(W / s)) per stride s."""
+        """(B, in_channels, H, W), H and W 1 or more, to one (B, C, ceil(H / s), ceil(W / s)) per stride s."""
         features = F.relu(self.bn1(self.conv1(images)), inplace=True)
         features = F.relu(self.bn2(self.conv2(features)), inplace=True)
         features = self.layer1(features)
@@ -183,18 +176,18 @@ class HRNetEncoder(Encoder):
 
 
 def join(scales: list[Tensor]) -> Tensor:
-    """All scales, enlarged to the finest one's size, in one map: (B, sum of C, H, W)."""
+    """Concatenate all scales, upsampled to the size of the finest: (B, sum of C, H, W)."""
     finest = scales[0]
     return torch.cat([resize_to(scale, finest, align_corners=True) for scale in scales], dim=1)
 
 
 def _path(channels: tuple[int, ...], source: int, target: int) -> nn.Module:
-    """From one scale to another one's channels, and to its size if that is smaller."""
+    """Layers that bring one scale to the channels of another, and to its size if that is smaller."""
     if source == target:
         return nn.Identity()
     if source > target:
         return _conv1x1_norm(channels[source], channels[target])
-    # One halving per scale on the way; the last one changes the channels and is not rectified, as it is summed.
+    # One halving per scale in between; the last one changes the channels and has no ReLU, because it is summed.
     halvings: list[nn.Module] = [
         _conv3x3_norm_relu(channels[source], channels[source], stride=2) for _ in range(target - source - 1)
     ]
@@ -225,6 +218,6 @@ def _conv1x1_norm(in_channels: int, out_channels: int) -> nn.Sequential:
 
 @register_encoder(*(f"hrnet-{variant}" for variant in VARIANTS))
 def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> HRNetEncoder:
-    """One of the variants, which have no output stride but 32; it gives all maps."""
+    """Build a variant; the only output stride is 32, and all feature maps are returned."""
     expect_output_stride(name, output_stride, STRIDES[-1])
     return HRNetEncoder(name.removeprefix("hrnet-"), in_channels)

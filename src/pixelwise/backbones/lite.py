@@ -1,8 +1,8 @@
-"""The encoders of TI's Lite networks: timm's MobileNetV2 and RegNetX, with TI's activations and strides.
+"""Encoders of TI's Lite networks: timm's MobileNetV2 and RegNetX, with TI's activations and strides.
 
 MobileNetV2: Sandler et al. 2018, arXiv:1801.04381. RegNetX: Radosavovic et al. 2020, arXiv:2003.13678.
 timm's graphs are those of torchvision and pycls, which TI uses: 3x3 kernels padded by one on every
-side, batch normalisation with eps 1e-5. TI replaces ReLU6 by ReLU, except in the width of 1.4.
+side, batch normalisation with eps 1e-5. TI replaces ReLU6 by ReLU, except in MobileNetV2 of width 1.4.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ GROUP_SIZES = {
     "regnetx_016": 24,
     "regnetx_032": 48,
 }
-"""Name of the encoder -> input channels per group of its 3x3 convolutions; decoders take the same."""
+"""Name of the encoder -> input channels per group of its 3x3 convolutions; decoders use the same group size."""
 
 _COARSEST = {"mobilenetv2": "blocks.5.0.", "regnetx": "s4.b1."}
-"""Where the last halving is, by the first part of the name."""
+"""First part of the encoder's name -> module in which the last stride of 2 is."""
 
 
 class LiteEncoder(TimmEncoder):
     """Feature maps of a MobileNetV2 or RegNetX at strides 2, 4, 8, 16 and 32; images of any size.
 
     Args:
-        name: One of `GROUP_SIZES`.
-        output_stride: Stride of the coarsest feature maps. At 16 the last halving is left out and
-            nothing is dilated in its place, which is what TI's S16 encoders do.
-        in_channels: Of the images.
+        name: A name in `GROUP_SIZES`.
+        output_stride: Stride of the coarsest feature maps. At 16 the last stride of 2 becomes 1 without any
+            dilation in its place, as in TI's S16 encoders.
+        in_channels: Number of bands of the input images.
 
     Attributes:
         group_size: Input channels per group of the 3x3 convolutions.
-        activation: The type of the activations.
+        activation: Class of the activation modules.
     """
 
     def __init__(self, name: str, output_stride: Literal[16, 32] = 32, in_channels: int = 3) -> None:
@@ -56,12 +56,12 @@ class LiteEncoder(TimmEncoder):
 
 
 PREFIX = "edgeai/"
-"""Tells the names of these encoders from those of timm's networks, which have other activations."""
+"""Prefix that distinguishes these encoders from timm's networks of the same names, which have other activations."""
 
 
 @register_encoder(*(PREFIX + name for name in GROUP_SIZES))
 def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> LiteEncoder:
-    """One of TI's encoders, at output stride 32 unless 16 is asked for; it gives all maps."""
+    """Build one of TI's encoders; the default output stride is 32, and all feature maps are returned."""
     return LiteEncoder(
         name.removeprefix(PREFIX), 16 if expect_output_stride(name, output_stride, 16, 32) == 16 else 32, in_channels
     )

@@ -1,15 +1,15 @@
 """MiT, the Mix Transformer: the hierarchical encoder of SegFormer.
 
-Xie et al., NeurIPS 2021, arXiv:2105.15203. Written from the paper and from the graph of its Apache-2.0
+Xie et al., NeurIPS 2021, arXiv:2105.15203. Implemented from the paper and from the graph of its Apache-2.0
 implementations (mmsegmentation, United Perception, Hugging Face transformers), whose weights fit.
 Deviations:
 
-- Maps are (B, H, W, C) between the layers: linear layers and normalisations read them as they lie, and
-  convolutions see the same memory as channels-last maps, so nothing is copied between the two.
-- Keys and values come from one linear layer, and attention runs in PyTorch's fused kernel. The numbers
-  are those of separate layers, up to rounding.
-- A map smaller than the window of the sequence reduction is enlarged to one window by repeating its last
-  row and column; the originals fail there. Every size that they accept gives what they give.
+- Feature maps are (B, H, W, C) between the layers: linear layers and normalisations read them as they are
+  stored, and convolutions see the same memory as channels-last maps, so nothing is copied between the two.
+- Keys and values come from one linear layer, and attention runs in PyTorch's fused kernel. The results
+  equal those of separate layers up to rounding.
+- A map smaller than the window of the sequence reduction is padded to one window by repeating its last
+  row and column; the originals fail there. For every size that they accept, the results are the same.
 - Linear layers start from a truncated normal distribution (0.02), convolutions from a normal one with
   variance 2 / fan-out: the published initialisation, also for the linear layers that mmsegmentation and
   United Perception write as 1x1 convolutions.
@@ -49,23 +49,23 @@ VARIANTS = {
 STRIDES = (4, 8, 16, 32)
 HEADS = (1, 2, 5, 8)
 REDUCTIONS = (8, 4, 2, 1)
-"""Side of the window of which one key and one value are made, per stage."""
+"""Side of the window that is reduced to one key and one value, per stage."""
 EXPANSION = 4
-"""Channels inside a feed-forward part / outside."""
+"""Ratio of a feed-forward part's inner channels to its input channels."""
 DROP_PATH = 0.1
-"""Probability that the last block is skipped in training; it grows linearly from 0 at the first."""
+"""Probability that the last block is skipped in training; it grows linearly from 0 at the first block."""
 INITIAL_STD = 0.02
 
 
 class OverlappingPatches(nn.Module):
-    """Strided convolution with overlapping windows, then normalisation.
+    """Overlapping patch embedding: a strided convolution with overlapping windows, then normalisation.
 
     Args:
-        in_channels: Of the input.
-        channels: Of the result.
-        kernel_size: Odd, above the stride.
-        stride: Of the windows.
-        eps: Of the normalisation.
+        in_channels: Channels of the input features.
+        channels: Output channels.
+        kernel_size: Odd kernel size, larger than the stride.
+        stride: Stride of the convolution.
+        eps: Epsilon of the layer normalisation.
     """
 
     def __init__(self, in_channels: int, channels: int, kernel_size: int, stride: int, eps: float) -> None:
@@ -79,13 +79,13 @@ class OverlappingPatches(nn.Module):
 
 
 class EfficientAttention(nn.Module):
-    """Self-attention of all places to a grid of windows that are reduced to one place each.
+    """Self-attention from every position to a grid of windows, each of which is reduced to one position.
 
     Args:
-        channels: Of input and result.
-        heads: Divides `channels`.
-        reduction: Side of a window; 1: every place is a key and a value of its own.
-        eps: Of the normalisation after the reduction.
+        channels: Input and output channels.
+        heads: Number of attention heads, a divisor of `channels`.
+        reduction: Side of a window; 1: every position has its own key and value.
+        eps: Epsilon of the layer normalisation after the reduction.
     """
 
     def __init__(self, channels: int, heads: int, reduction: int, eps: float) -> None:
@@ -100,7 +100,7 @@ class EfficientAttention(nn.Module):
             self.reduction_norm = nn.LayerNorm(channels, eps=eps)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, H, W, C) to the same shape; a last row or column that fills no window is no key."""
+        """(B, H, W, C) to the same shape; last rows and columns that do not fill a window are not used as keys."""
         batch, height, width, channels = features.shape
         query = self.query(features).reshape(batch, height * width, self.heads, -1).transpose(1, 2)
         reduced = self._reduce(features).flatten(1, 2)
@@ -120,10 +120,12 @@ class EfficientAttention(nn.Module):
 
 
 class MixFeedForward(nn.Module):
-    """Linear, depthwise 3x3 (which tells places apart: MiT has no position embedding), GELU, linear.
+    """Linear layer, depthwise 3x3 convolution, GELU, linear layer.
+
+    The convolution conveys the position, as MiT has no position embedding.
 
     Args:
-        channels: Of input and result.
+        channels: Input and output channels.
     """
 
     def __init__(self, channels: int) -> None:
@@ -140,14 +142,14 @@ class MixFeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and feed-forward part, each normalised before and added to its input.
+    """Attention and feed-forward part, each on the normalised input and added to it.
 
     Args:
-        channels: Of input and result.
-        heads: Of the attention.
+        channels: Input and output channels.
+        heads: Number of attention heads, a divisor of `channels`.
         reduction: Side of the attention's windows.
         drop_path: Probability that an image skips a part in training.
-        eps: Of the normalisations.
+        eps: Epsilon of all layer normalisations.
     """
 
     def __init__(self, channels: int, heads: int, reduction: int, drop_path: float, eps: float) -> None:
@@ -171,13 +173,13 @@ class Block(nn.Module):
 
 
 class Stage(nn.Module):
-    """Patches, blocks, normalisation.
+    """Patch embedding, transformer blocks, normalisation.
 
     Args:
-        embedding: Makes the patches.
-        blocks: The blocks.
-        channels: Of the result.
-        eps: Of the normalisation.
+        embedding: Patch embedding of the stage.
+        blocks: Transformer blocks of the stage.
+        channels: Channels of the embedding, the blocks and the result.
+        eps: Epsilon of the last layer normalisation.
     """
 
     def __init__(self, embedding: OverlappingPatches, blocks: list[Block], channels: int, eps: float) -> None:
@@ -192,19 +194,13 @@ class Stage(nn.Module):
 
 
 class MiT(Encoder):
-    """Feature maps at strides 4, 8, 16 and 32 of images of any size.
+    """Mix Transformer: feature maps at strides 4, 8, 16 and 32, for images of any size.
 
     Args:
-        name: `mit_b0` to `mit_b5`.
-        eps: Of every layer normalisation. mmsegmentation and United Perception have 1e-6, Hugging
-            Face's transformers 1e-5.
-        in_channels: Of the images.
-
-    Attributes:
-        name: As given.
-        channels: Of each feature map, from fine to coarse.
-        strides: 4, 8, 16, 32.
-        multiple: 1: any size is right.
+        name: Name of the variant, `mit_b0` to `mit_b5`.
+        eps: Epsilon of every layer normalisation: 1e-6 in mmsegmentation and United Perception, 1e-5 in Hugging
+            Face transformers.
+        in_channels: Number of bands of the input images.
 
     Raises:
         RecipeError: R207, there is no such variant.
@@ -255,6 +251,6 @@ def _initialise(module: nn.Module) -> None:
 
 @register_encoder(*VARIANTS)
 def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> MiT:
-    """A MiT, which has one output stride; it gives all maps."""
+    """Build a MiT; the only output stride is 32, and all feature maps are returned."""
     expect_output_stride(name, output_stride, STRIDES[-1])
     return MiT(name, in_channels=in_channels)

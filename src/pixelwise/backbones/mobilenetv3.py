@@ -1,10 +1,10 @@
-"""MobileNetV3-Large as torchvision dilates it for segmentation.
+"""MobileNetV3-Large with torchvision's dilation for segmentation.
 
 Howard et al. 2019, arXiv:1905.02244. The blocks are timm's; the graph is that of torchvision's
-`mobilenet_v3_large(dilated=True)` (BSD-3-Clause), which differs from timm's with output stride 16:
+`mobilenet_v3_large(dilated=True)` (BSD-3-Clause), which differs from timm's at output stride 16:
 
-- the first block of the last stage is dilated, too;
-- features are taken after the block that strides, not after the last one of that stride;
+- the first block of the last stage is dilated as well;
+- feature maps are taken after the strided block, not after the last block of that stride;
 - batch normalisation has eps 0.001 and momentum 0.01.
 """
 
@@ -24,31 +24,24 @@ OUTPUT_STRIDE = 16
 EPS = 1e-3
 MOMENTUM = 0.01
 DEPTHS = (1, 2, 3, 4, 2, 3, 1)
-"""Blocks of each of timm's stages; the last one is a plain 1x1 convolution."""
-TAKEN = ((1, 0), (2, 0), (3, 0), (5, 0), (6, 0))
-"""(stage, block) after which features are taken, next to those of the stem."""
+"""Number of blocks of each of timm's stages; the last stage is a plain 1x1 convolution."""
+TAPS = ((1, 0), (2, 0), (3, 0), (5, 0), (6, 0))
+"""(stage, block) pairs after which feature maps are taken, in addition to that of the stem."""
 DILATED_STAGE = 5
 DILATION = 2
 
 
 class MobileNetV3LargeDilated(Encoder):
-    """Features of 16, 24, 40, 80, 160 and 960 channels at strides 2, 4, 8, 16, 16 and 16, of any image size.
+    """Feature maps of 16, 24, 40, 80, 160 and 960 channels at strides 2, 4, 8, 16, 16 and 16, for any image size.
 
-    Initial weights are drawn as torchvision does.
+    Initial weights are drawn as in torchvision.
 
     Args:
-        output_stride: Of the coarsest features, 16 or None, which means 16.
-        in_channels: Of the images.
-
-    Attributes:
-        name: `mobilenet_v3_large_dilated`.
-        timm_name: Name of timm's model whose weights fit.
-        channels: Of each feature map.
-        strides: Of each feature map.
-        multiple: 1: any image size is right.
+        output_stride: Stride of the coarsest feature map: 16, or None, which means 16.
+        in_channels: Number of bands of the input images.
 
     Raises:
-        RecipeError: R207, another output stride.
+        RecipeError: R207, the output stride is not 16.
     """
 
     def __init__(self, output_stride: int | None = None, in_channels: int = 3) -> None:
@@ -56,10 +49,10 @@ class MobileNetV3LargeDilated(Encoder):
         if output_stride not in (None, OUTPUT_STRIDE):
             raise RecipeError(
                 "R207",
-                f"the encoder '{NAME}' has output stride {OUTPUT_STRIDE}, not {output_stride}",
+                f"the encoder '{NAME}' supports output stride {OUTPUT_STRIDE}, not {output_stride}",
                 "leave model.output_stride out, or choose mobilenetv3_large_100",
             )
-        # Importing timm takes longer than building a small network: only who needs it pays.
+        # Imported here, because importing timm takes longer than building a small network.
         import timm
 
         self.name = NAME
@@ -84,22 +77,22 @@ class MobileNetV3LargeDilated(Encoder):
         """(B, in_channels, H, W) float to one (B, C, ceil(H / stride), ceil(W / stride)) per stride."""
         network = self.network
         features = network.act1(network.bn1(network.conv_stem(images)))
-        taken = [features]
+        maps = [features]
         for stage, blocks in enumerate(network.blocks):
             for place, block in enumerate(blocks):
                 features = block(features)
-                if (stage, place) in TAKEN:
-                    taken.append(features)
-        return taken
+                if (stage, place) in TAPS:
+                    maps.append(features)
+        return maps
 
 
 def _dilate(conv: nn.Conv2d) -> None:
-    """Set the dilation, and the padding that keeps the size."""
+    """Set the dilation of a convolution, and the padding that keeps the size."""
     reach = DILATION * (conv.kernel_size[0] // 2)
     conv.dilation, conv.padding = (DILATION, DILATION), (reach, reach)
 
 
 @register_encoder(NAME)
 def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> MobileNetV3LargeDilated:
-    """The one network there is; it gives all maps."""
+    """Build the encoder; the only output stride is 16, and all feature maps are returned."""
     return MobileNetV3LargeDilated(output_stride, in_channels)

@@ -1,10 +1,10 @@
-"""TensorFlow's MobileNetV2 and MobileNetV3-Large as its DeepLab uses them.
+"""TensorFlow's MobileNetV2 and MobileNetV3-Large as used in its DeepLab.
 
 MobileNetV2: Sandler et al. 2018, arXiv:1801.04381. MobileNetV3: Howard et al. 2019, arXiv:1905.02244.
-Follows tensorflow/models, research/slim/nets/mobilenet and research/deeplab (Apache-2.0), written
-anew. They differ from timm's networks of these names in what TensorFlow does and PyTorch does not
-("SAME" padding; halves that are not rounded to multiples of 8), in the halved last stage of the
-MobileNetV3 for segmentation and in the dilation of the first block behind the output stride.
+Reimplements tensorflow/models, research/slim/nets/mobilenet and research/deeplab (Apache-2.0). The networks
+differ from timm's of the same names in TensorFlow's conventions ("SAME" padding; halved widths that are
+not rounded to multiples of 8), in the halved last stage of the MobileNetV3 for segmentation, and in the
+dilation of the first block after the output stride is reached.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from pixelwise.layers.initialisation import truncated_normal
 
 EPS = 1e-3
 MOMENTUM = 0.003
-"""The original's decay of 0.997, as PyTorch counts it."""
+"""PyTorch's momentum for the original's decay of 0.997."""
 STDDEV = 0.09
-"""Of the initial weights."""
+"""Standard deviation of the initial weights."""
 SQUEEZE_FACTOR = 4
 FINE = (2, 2)
-"""(stage, block) within which the features of stride 8 are taken: `layer_7/depthwise_output` of the original."""
+"""(stage, block) from inside which the features of stride 8 come: `layer_7/depthwise_output` of the original."""
 
 
 @dataclasses.dataclass(frozen=True)
 class BlockSpec:
-    """One inverted residual block.
+    """Specification of an inverted residual block.
 
     Attributes:
-        expanded: Channels of the depthwise convolution; those of the input: there is no expansion.
-        channels: Of the result.
-        kernel_size: Of the depthwise convolution.
-        stride: Of the depthwise convolution.
-        squeeze: Whether its result is gated by squeeze and excitation.
-        activation: After expansion and depthwise convolution.
+        expanded: Channels of the depthwise convolution; if equal to the input channels, there is no expansion.
+        channels: Output channels of the block.
+        kernel_size: Kernel size of the depthwise convolution.
+        stride: Stride of the depthwise convolution.
+        squeeze: Whether squeeze and excitation gates the result of the depthwise convolution.
+        activation: Class of the activations after the expansion and the depthwise convolution.
     """
 
     expanded: int
@@ -52,13 +52,13 @@ class BlockSpec:
 
 @dataclasses.dataclass(frozen=True)
 class MobileNetSpec:
-    """A whole network without its classifier.
+    """Specification of a network without its classifier.
 
     Attributes:
         stem: Channels of the first convolution, which has stride 2.
-        stages: The blocks that follow, counted as timm does.
+        stages: Blocks of each stage, with stages counted as in timm.
         last: Channels of a 1x1 convolution at the end; None: there is none.
-        activation: Of the first and the last convolution.
+        activation: Class of the activations of the first and the last convolution.
     """
 
     stem: int
@@ -68,7 +68,7 @@ class MobileNetSpec:
 
 
 def _mobilenetv2(*widths: int) -> MobileNetSpec:
-    """From the channels of the stem and of the seven stages; blocks after the first expand by 6."""
+    """The MobileNetV2 with the given channels of stem and seven stages; all blocks but the first expand by 6."""
     repeats, strides = (1, 2, 3, 4, 3, 3, 1), (1, 2, 2, 2, 1, 2, 1)
     channels, stages = widths[0], []
     for width, repeat, stride in zip(widths[1:], repeats, strides, strict=True):
@@ -110,19 +110,18 @@ SPECS = {
         activation=_SWISH,
     ),
 }
-"""Name -> network. The MobileNetV3's last stage is half as wide as the classification network's."""
+"""Name -> network. The last stage of the MobileNetV3 is half as wide as in the classification network."""
 
 
 class SameConv(nn.Conv2d):
-    """A convolution without bias that pads as TensorFlow's "SAME": to ceil(size / stride), rather at the end.
+    """A convolution without bias and with TensorFlow's "SAME" padding.
+
+    The result has the size ceil(size / stride); where the padding is odd, the extra row or column is at the end.
 
     Args:
-        in_channels: Of the input.
-        out_channels: Of the result.
-        kernel_size: Odd.
-        stride: 1 or 2.
-        dilation: Greater than 1 with stride 1 only.
-        groups: Of the channels.
+        kernel_size: Side of the square kernel, odd.
+        stride: Stride of the convolution, 1 or 2.
+        dilation: Dilation of the kernel, above 1 only with stride 1.
     """
 
     def __init__(
@@ -135,7 +134,7 @@ class SameConv(nn.Conv2d):
         dilation: int = 1,
         groups: int = 1,
     ) -> None:
-        # With stride 1 it pads alike on all sides, which the convolution itself can do.
+        # With stride 1 the padding is the same on all sides, so the convolution itself can do it.
         padding = dilation * (kernel_size // 2) if stride == 1 else 0
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias=False)
 
@@ -150,10 +149,10 @@ class SameConv(nn.Conv2d):
 
 
 class SqueezeExcitation(nn.Module):
-    """Channels scaled by what two 1x1 convolutions make of their means; the gate is a piecewise linear sigmoid.
+    """Squeeze and excitation: two 1x1 convolutions of the channel means and a hard sigmoid scale the channels.
 
     Args:
-        channels: Of input and result.
+        channels: Input and output channels.
     """
 
     def __init__(self, channels: int) -> None:
@@ -169,13 +168,13 @@ class SqueezeExcitation(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Expand, a convolution per channel, project; added to the input where the shapes are the same.
+    """Expansion, depthwise convolution, projection; added to the input where the shapes are the same.
 
     Args:
-        in_channels: Of the input.
-        spec: The block.
-        stride: In place of the spec's.
-        dilation: Of the depthwise convolution.
+        in_channels: Channels of the input features.
+        spec: Specification of the block.
+        stride: Stride that replaces the one in `spec`.
+        dilation: Dilation of the depthwise convolution.
     """
 
     def __init__(self, in_channels: int, spec: BlockSpec, stride: int, dilation: int) -> None:
@@ -184,7 +183,7 @@ class InvertedResidual(nn.Module):
         self.expands: bool = expanded != in_channels
         depthwise = SameConv(expanded, expanded, spec.kernel_size, stride=stride, dilation=dilation, groups=expanded)
         project = SameConv(expanded, spec.channels, 1)
-        # timm's names, which differ in blocks without expansion: its weights fit by them.
+        # timm's names, which differ in blocks without expansion, so that its weights fit.
         if self.expands:
             self.conv_pw, self.bn1 = SameConv(in_channels, expanded, 1), _norm(expanded)
             self.conv_dw, self.bn2 = depthwise, _norm(expanded)
@@ -197,7 +196,7 @@ class InvertedResidual(nn.Module):
         self.residual: bool = stride == 1 and in_channels == spec.channels
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W) float to the block's result and, before the gate, that of its depthwise convolution."""
+        """(B, C, H, W) float to the result of the block and that of its depthwise convolution, before the gate."""
         if self.expands:
             expanded = self.activation(self.bn1(self.conv_pw(features)))
             depthwise = self.activation(self.bn2(self.conv_dw(expanded)))
@@ -209,19 +208,13 @@ class InvertedResidual(nn.Module):
 
 
 class TFMobileNet(Encoder):
-    """Features of stride 8 from within a block, and the coarsest ones, of images of any size.
+    """Two feature maps, one of stride 8 from inside a block and the coarsest one, for images of any size.
 
     Args:
-        name: One of `SPECS`.
-        output_stride: Of the coarsest features, 8, 16 or 32; strides beyond become dilations, of the
-            blocks that follow the one which would have had the stride.
-        in_channels: Of the images.
-
-    Attributes:
-        name: One of `SPECS`.
-        channels: Of the two feature maps.
-        strides: Of the two feature maps.
-        multiple: 1: any image size is right.
+        name: A name in `SPECS`.
+        output_stride: Stride of the coarsest feature map, 8, 16 or 32. A further stride becomes a dilation of the
+            blocks after the one that would have had the stride.
+        in_channels: Number of bands of the input images.
     """
 
     def __init__(self, name: str, output_stride: int, in_channels: int = 3) -> None:
@@ -268,7 +261,7 @@ class TFMobileNet(Encoder):
 def round_to_8(channels: float) -> int:
     """The nearest multiple of 8, at least 8.
 
-    So the published count of 1.488M parameters; TensorFlow's own rule would take 24 in place of 16 for 18.
+    This rule gives the published count of 1.488M parameters; TensorFlow's own rule would round 18 to 24, not to 16.
     """
     return max(8, int(channels + 4) // 8 * 8)
 
@@ -278,10 +271,10 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 PREFIX = "tensorflow/"
-"""Tells the names of these encoders from those of timm's networks, which pad otherwise."""
+"""Prefix that distinguishes these encoders from timm's networks of the same names, which pad differently."""
 
 
 @register_encoder(*(PREFIX + name for name in SPECS))
 def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> TFMobileNet:
-    """One of the MobileNets, at output stride 32 unless another one is asked for; it gives both maps."""
+    """Build a MobileNet; the default output stride is 32, and both feature maps are returned."""
     return TFMobileNet(name.removeprefix(PREFIX), expect_output_stride(name, output_stride, 8, 16, 32), in_channels)

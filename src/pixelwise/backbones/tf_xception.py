@@ -1,9 +1,9 @@
-"""TensorFlow's modified aligned Xception-65 as its DeepLab uses it.
+"""TensorFlow's modified aligned Xception-65 as used in its DeepLab.
 
 Chen et al. 2018, arXiv:1802.02611. Follows tensorflow/models, research/deeplab (Apache-2.0). The
-layers are timm's, whose graph is the original's: symmetric padding, eps 0.001, blocks behind the
-output stride dilated from the second on. Only the features of stride 4 differ: the original takes
-them before the activation, timm after it.
+layers are timm's, whose graph is the original's: symmetric padding, eps 0.001, and dilation from the
+second block on once the output stride is reached. Only the features of stride 4 differ: the original
+takes them before the activation, timm after it.
 """
 
 from __future__ import annotations
@@ -19,28 +19,22 @@ from pixelwise.backbones.tf_mobilenet import PREFIX
 from pixelwise.layers.initialisation import truncated_normal
 
 MOMENTUM = 0.0003
-"""The original's decay of 0.9997, as PyTorch counts it."""
+"""PyTorch's momentum for the original's decay of 0.9997."""
 STDDEV = 0.09
-"""Of the initial weights."""
+"""Standard deviation of the initial weights."""
 
 
 class TFXception65(Encoder):
-    """Features of stride 4 from within the second block, and the coarsest ones, of images of any size.
+    """Two feature maps, one of stride 4 from inside the second block and the coarsest one, for images of any size.
 
     Args:
-        output_stride: Of the coarsest features, 8, 16 or 32.
-        in_channels: Of the images.
-
-    Attributes:
-        name: `xception65`.
-        channels: Of the two feature maps.
-        strides: Of the two feature maps.
-        multiple: 1: any image size is right.
+        output_stride: Stride of the coarsest feature map, 8, 16 or 32.
+        in_channels: Number of bands of the input images.
     """
 
     def __init__(self, output_stride: int, in_channels: int = 3) -> None:
         super().__init__()
-        # Importing timm takes longer than building a small network: only who needs it pays.
+        # Imported here, because importing timm takes longer than building a small network.
         import timm
 
         self.name = self.timm_name = "xception65"
@@ -48,7 +42,7 @@ class TFXception65(Encoder):
         network: Any = timm.create_model(
             "xception65", pretrained=False, num_classes=0, output_stride=output_stride, in_chans=in_channels
         )
-        # The names of timm's feature extractor: its weights fit by them.
+        # The names of timm's feature extractor, so that its weights fit.
         self.network = nn.ModuleDict(
             {
                 f"{part}_{index}": module
@@ -69,7 +63,7 @@ class TFXception65(Encoder):
         features = first(stem2(stem(images)))
         layers = second.stack
         fine = layers.conv2(layers.act2(layers.conv1(layers.act1(features))))
-        # Not `act3`: it works in place.
+        # Not `act3`, which works in place and would change `fine`.
         features = layers.conv3(F.relu(fine)) + second.shortcut(features)
         for block in others:
             features = block(features)
@@ -78,5 +72,5 @@ class TFXception65(Encoder):
 
 @register_encoder(f"{PREFIX}xception65")
 def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> TFXception65:
-    """The one network there is, at output stride 32 unless another one is asked for; it gives both maps."""
+    """Build the Xception-65; the default output stride is 32, and both feature maps are returned."""
     return TFXception65(expect_output_stride(name, output_stride, 8, 16, 32), in_channels)

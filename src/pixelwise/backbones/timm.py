@@ -1,4 +1,4 @@
-"""Any timm model that gives feature maps, as an encoder. Random weights; nothing is downloaded."""
+"""Encoders from any timm model that provides feature maps, with random weights; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ from pixelwise.suggestions import did_you_mean
 Size = tuple[int, int]
 
 REFUSALS = (AssertionError, AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError)
-"""What timm's constructors raise when they cannot do what they are asked to."""
+"""Exceptions that timm's constructors raise for options that they do not support."""
 
 
 class TimmEncoder(Encoder):
-    """Feature maps of a timm model.
+    """Encoder that returns the feature maps of a timm model.
 
-    Transformers over windows (Swin and others) that timm builds for one size of images, but can build
-    for any, are built for any; their weights are the same.
+    Window transformers (Swin and others) that timm builds for one image size by default, but can build for any,
+    are built for any size; their weights are the same.
 
     Args:
         name: timm's name of the model.
-        output_stride: Stride of the coarsest feature maps; what the network would stride beyond
-            becomes dilation. None: the network's own.
-        in_channels: Of the images.
-        **options: For the network's constructor, such as `act_layer`.
+        output_stride: Stride of the coarsest feature maps; further strides become dilations. None: the network's
+            default.
+        in_channels: Number of bands of the input images.
+        **options: Further arguments of the network's constructor, such as `act_layer`.
 
     Attributes:
         name: timm's name of the model.
-        in_channels: Of the images.
-        channels: Of each feature map, from fine to coarse.
-        strides: Likewise; a power of two each, growing (with an `output_stride` the last ones repeat it).
-        multiple: Input sizes have to be multiples of this; 1 if any size is right. Only then is a
-            feature map of stride s exactly ceil(H / s) x ceil(W / s).
+        in_channels: Number of bands of the input images.
+        channels: Channels of each feature map, from fine to coarse.
+        strides: Stride of each feature map: increasing powers of two (the last ones repeat a given `output_stride`).
+        multiple: Number that input heights and widths have to be multiples of; 1 if any size is accepted. Only with
+            1 does a feature map of stride s have exactly ceil(H / s) x ceil(W / s) pixels.
 
     Raises:
-        RecipeError: R207, timm has no such model, or it gives no feature maps that a decoder can
-            use: (B, C, H, W) at growing strides, for any image size.
+        RecipeError: R207, timm has no such model, or the model does not provide feature maps that a decoder can
+            use: (B, C, H, W) at increasing strides, for any image size.
     """
 
     def __init__(self, name: str, output_stride: int | None = None, in_channels: int = 3, **options: Any) -> None:
         super().__init__()
-        # Importing timm takes longer than building a small network: only who needs it pays.
+        # Imported here, because importing timm takes longer than building a small network.
         import timm
 
         if not is_model(name):
             raise RecipeError(
                 "R207",
                 f"timm {timm.__version__} has no model named '{name}'{did_you_mean(name, models())}",
-                "`timm.list_models()` names its models; resnet18 and mobilenetv3_large_100 are good small ones",
+                "`timm.list_models()` lists its models; resnet18 and mobilenetv3_large_100 are good small ones",
             )
         if output_stride is not None:
             options["output_stride"] = output_stride
@@ -64,7 +64,7 @@ class TimmEncoder(Encoder):
             network = _create(name, options)
         except REFUSALS as error:
             if output_stride is not None and "output_stride" in str(error):
-                raise _cannot_dilate(name, output_stride, "timm's code for it has no dilated form") from error
+                raise _cannot_dilate(name, output_stride, "timm does not implement dilation for it") from error
             raise unusable(name, f"timm cannot extract feature maps from it ({error})") from error
         self.name = self.timm_name = name
         self.in_channels = in_channels
@@ -75,12 +75,12 @@ class TimmEncoder(Encoder):
         self.strides: tuple[int, ...] = tuple(cast("list[int]", info.reduction()))
         if not _grow_as_powers_of_two(self.strides, dilated=output_stride is not None):
             strides = ", ".join(str(stride) for stride in self.strides)
-            raise unusable(name, f"its feature maps have strides {strides}; expected growing powers of two")
+            raise unusable(name, f"its feature maps have strides {strides}; expected increasing powers of two")
         if output_stride is not None and self.strides[-1] != output_stride:
             raise _cannot_dilate(name, output_stride, f"its coarsest feature maps have stride {self.strides[-1]}")
         multiple = self._probe()
         if isinstance(multiple, str):
-            # Not asked for at once: few constructors know the option, and none says so beforehand.
+            # Only on the second try: few constructors have this option, and none tells in advance.
             try:
                 self.network = _create(name, {**options, "strict_img_size": False})
             except REFUSALS:
@@ -96,12 +96,12 @@ class TimmEncoder(Encoder):
         return [feature.permute(0, 3, 1, 2) for feature in features] if self.channels_last else features
 
     def _probe(self) -> int | str:
-        """Find out by running it which sizes the network takes, as timm does not say: `multiple`, or what is wrong."""
+        """Run the network to find out which sizes it accepts, which timm does not tell: `multiple`, or the problem."""
         coarsest = self.strides[-1]
         training = self.training
         self.eval()
         try:
-            # An encoder that rounds up at every stride is right for all sizes, down to one pixel.
+            # An encoder that rounds up at every stride accepts all sizes, down to one pixel.
             if all(self._complaint(size) is None for size in ((1, 1), (coarsest + 1, 2 * coarsest - 1))):
                 return 1
             return self._complaint((2 * coarsest, 3 * coarsest)) or coarsest
@@ -109,7 +109,7 @@ class TimmEncoder(Encoder):
             self.train(training)
 
     def _complaint(self, size: Size) -> str | None:
-        """What is wrong with the feature maps of an image of `size`; None: nothing."""
+        """The problem with the feature maps of an image of `size`; None if there is none."""
         height, width = size
         try:
             with torch.no_grad():
@@ -127,9 +127,9 @@ class TimmEncoder(Encoder):
 
 
 def other_channels(in_channels: int) -> dict[str, Any]:
-    """What timm's constructors are told about the channels of the images: nothing where they are three.
+    """The option of timm's constructors for the number of input channels; empty for three.
 
-    Not every constructor knows the option, so that those which do not stay usable for RGB.
+    Some constructors do not have the option, and they stay usable for RGB.
     """
     return {} if in_channels == 3 else {"in_chans": in_channels}
 
@@ -150,14 +150,7 @@ def models() -> list[str]:
 
 @cache
 def has_one_stride(name: str) -> bool:
-    """Whether timm's model of that name gives feature maps of one and the same stride only.
-
-    Args:
-        name: timm's name of a model.
-
-    Returns:
-        False also if it gives none at all.
-    """
+    """Whether all feature maps of a timm model have the same stride; False for a model without feature maps."""
     import timm
 
     try:
@@ -189,15 +182,15 @@ def _cannot_dilate(name: str, output_stride: int, reason: str) -> RecipeError:
 
 
 def wrong_size(name: str, size: Size, error: Exception) -> str:
-    """Why a model that cannot be run on images of some size is no encoder.
+    """The reason why a model that fails on images of some size cannot be an encoder.
 
     Args:
         name: timm's name of the model.
         size: (height, width) of the images.
-        error: What came of it; often no more than that shapes in the depth of the network do not agree.
+        error: Exception that the model raised; often it only tells that two shapes inside the network do not match.
 
     Returns:
-        A part of a sentence about the model.
+        Part of a sentence about the model, for `unusable`.
     """
     import timm
 
@@ -205,22 +198,22 @@ def wrong_size(name: str, size: Size, error: Exception) -> str:
     made_for = "{1}x{2}".format(*cfg.input_size) if cfg is not None and cfg.input_size else "one size"
     reason = str(error).strip().partition("\n")[0] or type(error).__name__
     return (
-        f"it does not take images of any size; tried with {size[0]}x{size[1]} (HxW), but its layers are made for "
+        f"it does not accept images of any size; it failed with {size[0]}x{size[1]} (HxW), as its layers are made for "
         f"images of {made_for} ({reason})"
     )
 
 
 def unusable(name: str, reason: str) -> RecipeError:
-    """The error for a model of timm that cannot be an encoder."""
+    """The error for a timm model that cannot be an encoder."""
     return RecipeError(
         "R207",
         f"the timm model '{name}' cannot be an encoder: {reason}",
-        "choose one that takes images of any size and gives feature maps: convolutional networks such as resnet18, "
-        "plain transformers such as vit_small_patch16_dinov3, or mit_b0",
+        "choose a model that accepts images of any size and provides feature maps: a convolutional network such as "
+        "resnet18, a plain transformer such as vit_small_patch16_dinov3, or mit_b0",
     )
 
 
 @register_encoders("timm", matches=lambda name: is_model(name) and not has_one_stride(name), names=models)
 def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> TimmEncoder:
-    """A model of timm, which gives all its maps."""
+    """Build a timm model; all its feature maps are returned."""
     return TimmEncoder(name, output_stride, in_channels)

@@ -1,7 +1,7 @@
-"""In which layer of its network timm counts each parameter, for learning rates that differ by layer.
+"""Layer numbers of the parameters of timm networks, for layer-wise learning-rate decay.
 
-Every architecture of timm has a `group_matcher`, which knows its blocks; timm's own layer-wise decay uses it. It is
-written for the names of the whole network, and timm's feature extractors rename the blocks that they take out of it.
+Every timm architecture has a `group_matcher`, which knows its blocks; timm's own layer-wise decay uses it. It expects
+the parameter names of the whole network, but timm's feature extractors rename the blocks that they take out of it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 HEAD = "head"
-"""The module that classifies, where timm does not say its name; no matcher knows it, as none knows a decoder."""
+"""Name for the classifier where timm does not give one; no matcher knows it, just as none knows a decoder."""
 
 
 class _Named(NamedTuple):
-    """What timm's grouping asks of a network: its parameters by name. Here the values are other names."""
+    """Stand-in for a network in timm's grouping, which needs only named parameters; here their values are names."""
 
     pairs: list[tuple[str, str]]
 
@@ -26,15 +26,15 @@ class _Named(NamedTuple):
 
 
 def layers_from_head(name: str, network: nn.Module) -> dict[str, int] | None:
-    """How many layers before the head each parameter of a network of timm is, as timm counts them.
+    """The distance of each parameter of a timm network from the head, in layers as timm counts them.
 
     Args:
         name: timm's name of the network.
-        network: The network, or a feature extractor that timm made of it.
+        network: The network, or a feature extractor that timm built from it.
 
     Returns:
-        Name of a parameter of `network` -> its distance: 1 for the last block, 0 for what timm counts with the
-        head. None: timm does not know the blocks of this architecture.
+        Name of a parameter of `network` -> its distance: 1 for the last block, 0 for parameters that timm assigns to
+        the head. None if timm does not know the blocks of this architecture.
     """
     import timm
     from timm.models import group_parameters
@@ -44,7 +44,7 @@ def layers_from_head(name: str, network: nn.Module) -> dict[str, int] | None:
     if not hasattr(whole, "group_matcher"):
         return None
     known = {key for key, _ in whole.named_parameters()}
-    # What stands in for the classifier, our decoder, is one layer behind the last block.
+    # The decoder, which replaces the classifier, is one layer after the last block.
     classifier = getattr(whole, "pretrained_cfg", {}).get("classifier") or HEAD
     head = f"{classifier if isinstance(classifier, str) else classifier[0]}.weight"
     pairs = [(original_name(key, known), key) for key, _ in network.named_parameters()]
@@ -55,22 +55,22 @@ def layers_from_head(name: str, network: nn.Module) -> dict[str, int] | None:
     )
     layers = {key: layer for layer, keys in groups.items() for key in keys}
     last = layers.pop("")
-    # Without a matcher's knowledge all is one layer, or all is the head's.
+    # Where the matcher knows nothing, all parameters are in one layer, or all belong to the head.
     return {key: last - layer for key, layer in layers.items()} if len(set(layers.values())) > 1 else None
 
 
 def original_name(key: str, known: Iterable[str]) -> str:
-    """The name that a feature extractor's parameter has in the network it was taken from.
+    """The name that a parameter of a feature extractor has in the original network.
 
-    timm's extractors put the network into `model`, or join the names of a container and of its parts:
+    timm's extractors put the network into `model`, or join the names of a container and its parts:
     `stages.0.blocks.1.norm.weight` becomes `stages_0.blocks.1.norm.weight`.
 
     Args:
-        key: In the extractor.
-        known: All names in the network.
+        key: Name of the parameter in the extractor.
+        known: All parameter names of the original network.
 
     Returns:
-        That name; `key` itself if the network has nothing of the kind.
+        The original name; `key` itself if the network has no matching parameter.
     """
     module = key.partition(".")[0]
     parted = (f"{key[:place]}.{key[place + 1 :]}" for place, letter in enumerate(module) if letter == "_")

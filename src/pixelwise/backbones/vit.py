@@ -1,15 +1,15 @@
-"""Plain vision transformers of timm as encoders: one scale in, several out.
+"""Encoders from timm's plain vision transformers, with a feature pyramid built from their single scale.
 
 A plain transformer (ViT, DeiT, DINOv2, DINOv3, EVA-02, ...) keeps one stride from its patches to its last
-block. The other scales are made from the last block's map, its final normalisation included, by the
-simple feature pyramid of ViTDet (Li et al., ECCV 2022, arXiv:2203.16527): each doubling of the resolution is
-a transposed convolution 2x2 that halves the channels, with normalisation and GELU between two of them;
+block. The other scales are computed from the map of the last block, including its final normalisation, by
+the simple feature pyramid of ViTDet (Li et al., ECCV 2022, arXiv:2203.16527): each doubling of the resolution
+is a 2x2 transposed convolution that halves the channels, with normalisation and GELU between two of them;
 the transformer's own scale is passed through; each halving is a 2x2 max pooling. Deviation: the 1x1 and
-3x3 convolutions after it, which bring all scales to 256 channels, are left to the decoder, whatever it is.
+3x3 convolutions after it, which bring all scales to 256 channels, are left to the decoder.
 
-Patches of 14 pixels would give strides that are no power of two. There, the image is resized by 14/16
-(bilinearly, sizes being multiples of 16), so that one patch covers exactly 16x16 pixels of the image,
-and likewise for other sizes of patches: each becomes the nearest power of two.
+Patches of 14 pixels would lead to strides that are not powers of two. For them, the image is resized by 14/16
+(bilinearly, input sizes being multiples of 16), so that one patch covers exactly 16x16 pixels of the image;
+likewise, any other patch size becomes a stride of the nearest power of two.
 """
 
 from __future__ import annotations
@@ -34,32 +34,32 @@ _OPTIONS: tuple[dict[str, Any], ...] = tuple(
     {**size, **pooling}
     for size, pooling in itertools.product(({"dynamic_img_size": True}, {}), ({"global_pool": ""}, {}))
 )
-"""What timm's constructors are given, the first that one takes: position embeddings that follow the size
-of the image where it has to be asked for, and no pooling, which would move the final normalisation behind it."""
+"""Options of timm's constructors, of which the first set that works is used: position embeddings that follow the
+image size, where that is an option, and no pooling, which would move the final normalisation behind it."""
 
 
 class ViTEncoder(Encoder):
-    """A plain transformer of timm and a simple feature pyramid. Random weights; nothing is downloaded.
+    """A plain timm transformer and a simple feature pyramid, with random weights; nothing is downloaded.
 
     Args:
         name: timm's name of the model.
-        output_stride: Stride of the coarsest feature map, one of 4, 8, 16, 32; None: 32, or the patches'
-            own if it is the only map that is needed.
-        maps: How many feature maps, counted from the coarsest; None: all from stride 4 on.
-        in_channels: Of the images.
+        output_stride: Stride of the coarsest feature map, one of 4, 8, 16, 32; None: 32, or the stride of the
+            patches if only one map is needed.
+        maps: Number of feature maps, counted from the coarsest; None: all from stride 4 on.
+        in_channels: Number of bands of the input images.
 
     Attributes:
         name: timm's name of the model.
-        in_channels: Of the images.
-        untrained: How the keys of the state dict begin that no pretrained weights are for: those of the pyramid.
-        channels: Of each feature map, from fine to coarse: the transformer's at its own stride and
-            above, halved at each doubling of the resolution.
-        strides: Likewise; growing powers of two.
-        multiple: The stride of the patches, of which input sizes have to be multiples.
+        in_channels: Number of bands of the input images.
+        untrained: Prefix of the state-dict keys of the pyramid, for which there are no pretrained weights.
+        channels: Channels of each feature map, from fine to coarse: the transformer's width at its own stride and
+            coarser, halved at each doubling of the resolution.
+        strides: Stride of each feature map, increasing powers of two.
+        multiple: Stride of the patches, which has to divide input heights and widths.
 
     Raises:
-        RecipeError: R207, the transformer takes images of one size only, or cannot give its last map,
-            or there is no such output stride.
+        RecipeError: R207, the transformer accepts images of one size only, does not provide its last map,
+            or does not support the output stride.
     """
 
     untrained = ("enlarging.",)
@@ -102,7 +102,7 @@ class ViTEncoder(Encoder):
         return maps
 
     def _last_map(self, images: Tensor) -> Tensor:
-        """(B, C, H / multiple, W / multiple): the last block's patches, normalised."""
+        """(B, C, H / multiple, W / multiple): the normalised patch features of the last block."""
         if self.patch != self.multiple:
             height, width = (length // self.multiple * self.patch for length in images.shape[-2:])
             images = F.interpolate(images, size=(height, width), mode="bilinear", align_corners=False)
@@ -111,7 +111,7 @@ class ViTEncoder(Encoder):
         )[-1]
 
     def _probe(self) -> int:
-        """Channels of the last map; found by running it, as is that it takes any size: timm does not say."""
+        """Channels of the last map, found by running the transformer, which also checks that it accepts any size."""
         training = self.training
         self.eval()
         width = 0
@@ -136,13 +136,13 @@ class ViTEncoder(Encoder):
 
 
 def pretrained_state(tag: str) -> dict[str, Tensor]:
-    """Pretrained weights of a plain transformer by the keys of `ViTEncoder.network`, and those of its classifier.
+    """Pretrained weights of a plain transformer, classifier included, under the keys of `ViTEncoder.network`.
 
-    timm loads them into the network that they are published for, without any of this encoder's options:
-    only then does it insist on every single one.
+    timm loads them into the network that they were published for, without any options of this encoder, because only
+    then does it require every weight.
 
     Args:
-        tag: timm's name of the model, with or without that of the weights.
+        tag: timm's name of the model, with or without the name of its weights.
 
     Returns:
         The state dict.
@@ -152,7 +152,7 @@ def pretrained_state(tag: str) -> dict[str, Tensor]:
     state = timm.create_model(tag, pretrained=True).state_dict()
     if "norm.weight" in state:
         return state
-    # A transformer that classifies by the mean of its patches normalises that mean, not the patches.
+    # A transformer that classifies the mean of its patches normalises that mean, not the patches.
     return {re.sub(r"^fc_norm\.", "norm.", key): value for key, value in state.items()}
 
 
@@ -173,7 +173,7 @@ def _create(name: str, in_channels: int) -> nn.Module:
             network: Any = timm.create_model(
                 name, pretrained=False, num_classes=0, **options, **other_channels(in_channels)
             )
-            # What is behind the last block, but for its normalisation, is for classes only.
+            # Everything after the last block, except its normalisation, serves classification only.
             network.prune_intermediate_layers(1, prune_norm=False, prune_head=True)
             return network
         except REFUSALS as error:
@@ -194,5 +194,5 @@ def _enlarging(width: int, doublings: int) -> nn.Sequential:
 
 @register_encoders("timm's plain transformers", matches=lambda name: is_model(name) and has_one_stride(name))
 def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> ViTEncoder:
-    """A plain transformer of timm with the feature pyramid that is needed."""
+    """Build a plain timm transformer with a feature pyramid of the requested maps."""
     return ViTEncoder(name, output_stride, maps, in_channels)

@@ -1,1 +1,1 @@
-"""Blocks that two or more model families use."""
+"""Layers shared by two or more model families."""

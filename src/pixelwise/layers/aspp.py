@@ -1,4 +1,4 @@
-"""Atrous spatial pyramid pooling (ASPP): the same features seen at several dilations, and as a whole.
+"""Atrous spatial pyramid pooling (ASPP): parallel convolutions of several dilations, and global average pooling.
 
 Chen et al. 2017, arXiv:1706.05587; with separable convolutions: Chen et al. 2018, arXiv:1802.02611.
 """
@@ -12,14 +12,12 @@ from pixelwise.layers.convolutions import ConvNormActivation, conv_norm_relu
 
 
 class SeparableConv(nn.Module):
-    """A 3x3 convolution per channel, then a 1x1 convolution; normalisation and ReLU after each of the two.
+    """A depthwise 3x3 convolution, then a 1x1 convolution; normalisation and ReLU after each of the two.
 
     Args:
-        in_channels: Of the input.
-        out_channels: Of the result.
-        dilation: Of the 3x3 convolution.
-        eps: Of the batch normalisations.
-        momentum: Of the batch normalisations.
+        dilation: Dilation of the 3x3 convolution.
+        eps: Epsilon of both batch normalisations.
+        momentum: Momentum of both batch normalisations.
     """
 
     def __init__(
@@ -37,26 +35,25 @@ class SeparableConv(nn.Module):
 
 
 class ASPP(nn.Module):
-    """A 1x1 convolution, one dilated 3x3 convolution per rate and the mean of the whole map, joined by a 1x1.
+    """A 1x1 convolution, one dilated 3x3 convolution per rate and the mean of the map, fused by a 1x1 convolution.
 
-    All convolutions are without bias and followed by batch normalisation and ReLU. They are joined
-    in the order 1x1, rates as given, mean. Weights are PyTorch's default initial ones.
+    No convolution has a bias; batch normalisation and ReLU follow each of them. The branches are
+    concatenated in the order 1x1, rates as given, mean. Initial weights are PyTorch's defaults.
 
     Args:
-        in_channels: Of the input.
-        channels: Of each branch and of the result.
-        rates: Dilations of the 3x3 branches; none: no such branch.
+        channels: Output channels of each branch and of the result.
+        rates: Dilations of the 3x3 branches; empty: no such branch.
         separable: Whether the 3x3 branches are separable convolutions.
-        image_pooling: Whether there is a branch for the mean of the whole map. In training it needs
-            two images or more: the normalisation sees one value per image.
+        image_pooling: Whether there is a branch for the mean of the whole map. In training it needs batches of
+            two or more images, because its normalisation sees one value per image.
         dropout: Probability that an element of the result is dropped in training.
-        eps: Of all batch normalisations.
-        momentum: Of all batch normalisations.
+        eps: Epsilon of all batch normalisations.
+        momentum: Momentum of all batch normalisations.
 
     Attributes:
         branches: The 1x1 convolution, then one branch per rate.
-        pooled: The 1x1 convolution of the mean; None: there is no such branch.
-        project: Joins the branches.
+        pooled: The 1x1 convolution of the mean; None if there is no such branch.
+        project: The 1x1 convolution that fuses the branches.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A convolution with its normalisation and activation."""
+"""Convolutions followed by normalisation and activation."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ class ConvNormActivation(nn.Module):
     """Convolution -> batch normalisation -> activation.
 
     Args:
-        conv: A convolution, normally without bias: the normalisation shifts anyway.
-        activation: What follows the normalisation; `nn.Identity()` for nothing.
-        eps: Of the normalisation.
-        momentum: Of the normalisation.
+        conv: A convolution, normally without bias, as the normalisation adds its own shift.
+        activation: Activation after the normalisation; `nn.Identity()` for none.
+        eps: Epsilon of the batch normalisation.
+        momentum: Momentum of the batch normalisation.
     """
 
     def __init__(self, conv: nn.Conv2d, activation: nn.Module, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
@@ -22,7 +22,7 @@ class ConvNormActivation(nn.Module):
         self.activation = activation
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) float to the convolution's (B, C', H', W')."""
+        """(B, C, H, W) float to (B, C', H', W'), the shape that the convolution returns."""
         return self.activation(self.norm(self.conv(features)))
 
 
@@ -38,17 +38,7 @@ def conv_norm_relu(
 ) -> ConvNormActivation:
     """A convolution without bias that keeps the size, batch normalisation, ReLU.
 
-    Args:
-        in_channels: Of the input.
-        out_channels: Of the result.
-        kernel_size: Odd.
-        dilation: Of the convolution.
-        groups: Of the convolution.
-        eps: Of the normalisation.
-        momentum: Of the normalisation.
-
-    Returns:
-        (B, C, H, W) float to (B, C', H, W).
+    The kernel size has to be odd. The module maps (B, C, H, W) float to (B, C', H, W).
     """
     padding = dilation * (kernel_size // 2)
     conv = nn.Conv2d(

@@ -12,15 +12,15 @@ from pixelwise.layers.convolutions import conv_norm_relu
 from pixelwise.layers.resizing import resize_to
 
 DROPOUT = 0.1
-"""After the pyramid pooling; the paper is silent, its code has it."""
+"""Dropout after the pyramid pooling; not in the paper, but in its code."""
 
 
 class NormConstants(NamedTuple):
-    """Constants of batch normalisation, PyTorch's where nothing else is said.
+    """Constants of batch normalisation; the defaults are PyTorch's.
 
     Attributes:
-        eps: Added to the variance.
-        momentum: Share of a new batch in the running statistics.
+        eps: Constant added to the variance.
+        momentum: Weight of a new batch in the running statistics.
     """
 
     eps: float = 1e-5
@@ -31,18 +31,18 @@ PYTORCH_NORM = NormConstants()
 
 
 class DeepLabDecoder(nn.Module):
-    """Separable atrous pyramid pooling, joined with finer features by two separable convolutions, classified.
+    """Separable atrous pyramid pooling, fused with finer features by two separable convolutions, and a classifier.
 
-    Weights are PyTorch's default initial ones.
+    Initial weights are PyTorch's defaults.
 
     Args:
-        fine_channels: Of the finer features.
-        in_channels: Of the coarsest features.
+        fine_channels: Channels of the finer features.
+        in_channels: Channels of the coarsest features.
         rates: Dilations of the pyramid pooling.
-        num_classes: Number of outputs.
-        channels: Of the pyramid pooling and of the two convolutions.
-        low_level_channels: To which the finer features are reduced.
-        align_corners: Whether the coarse features are enlarged with aligned corners.
+        num_classes: Number of outputs of the classifier.
+        channels: Output channels of the pyramid pooling and of the two convolutions.
+        low_level_channels: Channels to which the finer features are reduced.
+        align_corners: Whether the coarse features are upsampled with aligned corners.
         norm: Constants of all batch normalisations.
     """
 

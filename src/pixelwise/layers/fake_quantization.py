@@ -1,21 +1,21 @@
-"""Rounding to 8 bits inside a network that computes in float, so that it learns to live with it.
+"""Fake quantization: rounding to 8 bits inside a float network, which learns to compensate for it in training.
 
 The schemes:
 
-- `edgeai-8bit`: TI's for its accelerators (TexasInstruments/edgeai-torchvision r8.2, BSD-3-Clause, written anew;
-  docs/pixel2pixel/Quantization.md): symmetric, one scale per tensor, scales are powers of two for weights and
-  activations. Activations that cannot be negative have 0..255, others -128..127. The range of activations is a
-  running average over the batches, each without the outermost 0.01 % of its values. Before training, weights are
-  clipped where a few are so large that the one scale of their tensor leaves nothing of the others.
-- `x86-8bit`: one scale per output channel of the weights (symmetric), activations 0..255 with a zero point: what
-  ONNX Runtime and OpenVINO compute fastest on a PC. Weights are -64..63: PC processors without VNNI add two products
-  of 8 bits in 16, which a larger weight would overflow.
-- `xnnpack-8bit`: weights are -127..127, activations -128..127, and what is concatenated, pooled or resized keeps its
-  scale, as XNNPACK (ExecuTorch on ARM) wants them.
+- `edgeai-8bit`: TI's scheme for its accelerators (TexasInstruments/edgeai-torchvision r8.2, BSD-3-Clause,
+  reimplemented; docs/pixel2pixel/Quantization.md): symmetric, one scale per tensor, power-of-two scales for weights and
+  activations. Activations that cannot be negative use 0..255, others -128..127. The range of activations is a running
+  average over the batches, each without the outermost 0.01 % of its values at either end. Before training, outlier
+  weights are clipped where they are so large that the single scale of their tensor leaves no precision for the others.
+- `x86-8bit`: one symmetric scale per output channel of the weights, activations 0..255 with a zero point, which ONNX
+  Runtime and OpenVINO compute fastest on a PC. Weights are limited to -63..63, because PC processors without VNNI add
+  two 8-bit products in 16 bits, which larger weights would overflow.
+- `xnnpack-8bit`: weights -127..127, activations -128..127; concatenation, pooling and resizing keep the scale of their
+  input, as XNNPACK (ExecuTorch on ARM) requires.
 
-Deviations from TI's code: halves are rounded to even; biases are left to the runtime, which keeps 32 bits; the weights
-that training begins with are not rounded themselves, only what is computed with them; and training normalises by the
-statistics of the batch, as it does in float, where TI's computes with the running ones.
+Deviations from TI's code: halves are rounded to even; biases are left to the runtime, which stores them in 32 bits; the
+initial weights are not rounded themselves, only in the forward pass; and training normalises with the statistics of the
+batch, as in float training, where TI's code uses the running statistics.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ import torch
 from torch import Tensor, nn
 
 SLOWEST = 1e-3
-"""Least weight of a new batch in the running average of a range; before, the n-th batch weighs 1 / n."""
+"""Smallest weight of a batch in the running average of a range; until it is reached, the n-th batch weighs 1 / n."""
 SHRINK = 1e-4
 """Share of an activation's values, at either end, that its range leaves out."""
 SAMPLE = 1 << 16
-"""Values of an activation that its range is estimated from: sorting millions in every step would cost more."""
+"""Approximate number of values that the range of an activation is estimated from; sorting all of them is slow."""
 SMALLEST_RANGE = 1e-6
 LARGE_WEIGHT = 15.0
-"""Tensors whose largest weight is above this, and above `OUTLIER_RATIO` times their median, have outliers."""
+"""Weights have outliers if their largest magnitude exceeds both this and `OUTLIER_RATIO` times their median."""
 OUTLIER_RATIO = 16.0
 CLIP_MARGIN = 8
-"""How many of 128 steps a clipped weight stays below the range, so that training does not double the range at once."""
+"""Steps of 128 between the clipping bound and the end of the range, so that training does not double it at once."""
 
 
 class QuantizationScheme(NamedTuple):
-    """How numbers become 8 bits.
+    """Rules for quantizing weights and activations to 8 bits.
 
     Attributes:
-        power_of_two: Scales are powers of two.
-        per_channel: Weights have a scale per output channel.
-        zero_point: Activations have a zero point, so that their range may lie anywhere around 0.
-        largest_weight: The integers of weights are about -largest..largest.
-        unsigned: Activations are 0..255 where that fits: always with a zero point, else if never negative.
+        power_of_two: Whether scales are powers of two.
+        per_channel: Whether weights have one scale per output channel.
+        zero_point: Whether activations have a zero point, so that their range need not be symmetric about 0.
+        largest_weight: Largest integer of a weight; the smallest is its negative, or one less with `power_of_two`.
+        unsigned: Whether activations use 0..255 where possible: always with a zero point, else if never negative.
         shrink: Share of an activation's values that its range leaves out at either end.
-        clip_outliers: Weights are clipped to `outlier_bound` before training.
-        shared: Concatenation, pooling and resizing give numbers of the scale and zero point of what goes in, which
-            for a concatenation is the same for all of it.
+        clip_outliers: Whether weights are clipped to `outlier_bound` before training.
+        shared: Whether results of concatenation, pooling and resizing have the scale and zero point of their input;
+            all inputs of a concatenation then share one scale and zero point.
     """
 
     power_of_two: bool
@@ -91,16 +91,16 @@ SCHEMES: dict[str, QuantizationScheme] = {
 
 
 class Rounding(NamedTuple):
-    """The integers that one tensor is rounded to.
+    """Quantization of one tensor: its integers and how its scale is determined.
 
     Attributes:
-        of: `weights`, whose range is what they are now; or `activations`, whose range is a running average.
-        low: Smallest integer.
-        high: Largest integer.
+        of: `weights`, whose range is that of their current values; or `activations`, whose range is a running average.
+        low: Smallest integer that a value is rounded to.
+        high: Largest integer that a value is rounded to.
         channels: Number of scales; 1: one for the whole tensor, else one for each index of its first dimension.
-        symmetric: 0 is the middle (or the lower end, if `low` is 0); else there is a zero point.
-        power_of_two: The scale is a power of two.
-        shrink: As in `QuantizationScheme`.
+        symmetric: Whether the zero point is 0 (the middle of the range, or its lower end if `low` is 0).
+        power_of_two: Whether the scale is a power of two.
+        shrink: Share of an activation's values that its range leaves out at either end.
     """
 
     of: Literal["weights", "activations"]
@@ -113,16 +113,16 @@ class Rounding(NamedTuple):
 
 
 class FakeQuantization(nn.Module):
-    """Rounds a tensor to at most 256 values and gives it back as float; gradients pass where it is not clipped.
+    """Rounds a tensor to at most 256 values and returns it as float; gradients pass where it is not clipped.
 
     Args:
-        rounding: To which values.
+        rounding: Integers and range of the quantized tensor.
 
     Attributes:
-        minimum: (C,) float, lower end of the range.
-        maximum: (C,) float, upper end.
-        batches: Batches seen, int64.
-        observing: Whether the range of activations follows the batches; of weights it always does.
+        minimum: Lower end of the range, (C,) float.
+        maximum: Upper end of the range, (C,) float.
+        batches: Number of batches observed, int64.
+        observing: Whether the range of activations follows the batches; the range of weights is always updated.
     """
 
     minimum: Tensor
@@ -149,7 +149,7 @@ class FakeQuantization(nn.Module):
 
     @torch.no_grad()
     def observe(self, values: Tensor) -> None:
-        """Let the range follow `values`."""
+        """Update the range from `values`."""
         if self.rounding.of == "weights":
             low, high = values.float().reshape(self.rounding.channels, -1).aminmax(dim=1)
             weight: Tensor | float = 1.0
@@ -163,7 +163,7 @@ class FakeQuantization(nn.Module):
     def scale_and_zero_point(self) -> tuple[Tensor, Tensor]:
         """Float scales and int32 zero points, (C,): value = scale * (integer - zero point)."""
         rounding = self.rounding
-        # Zero must be an integer exactly: it is what padding and ReLU write.
+        # Zero must be represented exactly, because padding and ReLU produce it.
         low, high = self.minimum.clamp(max=0), self.maximum.clamp(min=0)
         if rounding.symmetric:
             reach = high if rounding.low == 0 else torch.maximum(-low, high)
@@ -181,11 +181,11 @@ def trimmed_range(values: Tensor, share: float) -> tuple[Tensor, Tensor]:
     """Smallest and largest value without the outermost `share` at either end, estimated from evenly spaced values.
 
     Args:
-        values: Float, of any shape.
-        share: 0..1; 0 looks at every value.
+        values: Float tensor of any shape.
+        share: Share of the values left out at either end, 0 or more and below 0.5; 0 uses every value.
 
     Returns:
-        Two float scalars.
+        Two float scalars, the lower and the upper end.
     """
     if share == 0:
         low, high = values.float().aminmax()
@@ -197,14 +197,14 @@ def trimmed_range(values: Tensor, share: float) -> tuple[Tensor, Tensor]:
 
 
 def outlier_bound(weight: Tensor) -> float | None:
-    """To which magnitude TI's scheme clips the weights of a layer before training; None: it leaves them.
+    """The magnitude to which TI's scheme clips the weights of a layer before training; None: no clipping.
 
     Args:
-        weight: As the layer computes with it, normalisation included; of any shape.
+        weight: Weights of any shape, with the batch normalisation after the layer folded in.
     """
     magnitudes = weight.detach().float().abs()
     largest, usual = float(magnitudes.max()), OUTLIER_RATIO * float(magnitudes.median())
-    # Where more than half of the weights are 0 the median says nothing of the others.
+    # If more than half of the weights are 0, the median says nothing about the others.
     if largest <= max(LARGE_WEIGHT, usual) or usual == 0:
         return None
     reach = 2.0 ** math.ceil(math.log2(usual))

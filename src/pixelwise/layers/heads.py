@@ -1,4 +1,4 @@
-"""Parts of heads that several families put on feature maps."""
+"""Segmentation heads shared by several model families."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from torch import Tensor, nn
 from pixelwise.layers.convolutions import conv_norm_relu
 
 DROPOUT = 0.1
-"""Before the classifiers of FCN and PSPNet, and of all auxiliary heads."""
+"""Dropout before the classifiers of FCN and PSPNet and of all auxiliary heads."""
 
 
 class ConvolutionalHead(nn.Module):
     """3x3 convolutions, each with normalisation and ReLU, then dropout and a 1x1 classifier.
 
-    Weights are PyTorch's default initial ones.
+    Initial weights are PyTorch's defaults.
 
     Args:
-        in_channels: Of the features.
-        channels: Of each convolution.
-        convolutions: Number of convolutions, 0 or more.
-        num_classes: Number of outputs.
-        dropout: The dropout; `nn.Identity()` for none.
+        in_channels: Channels of the input features.
+        channels: Output channels of each 3x3 convolution.
+        convolutions: Number of 3x3 convolutions, 0 or more.
+        num_classes: Number of outputs of the classifier.
+        dropout: Dropout before the classifier; `nn.Identity()` for none.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Initial weights that several families draw."""
+"""Weight initialisation shared by several model families."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Part = TypeVar("Part", bound=nn.Module)
 
 
 def he_normal(part: Part, mode: Literal["fan_in", "fan_out"] = "fan_out") -> Part:
-    """Draw the convolutions of a part as He et al. do where a ReLU follows (2015, arXiv:1502.01852); biases are 0.
+    """Draw the weights of convolutions as He et al. (2015, arXiv:1502.01852) do before a ReLU; set biases to 0.
 
     Args:
-        part: A convolution, or a module with convolutions in it.
-        mode: What variances are kept of: "fan_in" of the features, "fan_out" of their gradients.
+        part: A convolution, or a module that contains convolutions.
+        mode: "fan_in" preserves the variance of the features, "fan_out" that of their gradients.
 
     Returns:
         `part`.
@@ -27,11 +27,11 @@ def he_normal(part: Part, mode: Literal["fan_in", "fan_out"] = "fan_out") -> Par
 
 
 def truncated_normal(part: nn.Module, stddev: float) -> None:
-    """Draw the convolutions of a part from a normal distribution cut at two standard deviations; biases are 0.
+    """Draw the weights of convolutions from a normal distribution truncated at two standard deviations; biases are 0.
 
     Args:
-        part: A convolution, or a module with convolutions in it.
-        stddev: Of the distribution before it is cut.
+        part: A convolution, or a module that contains convolutions.
+        stddev: Standard deviation before truncation.
     """
     for module in part.modules():
         if isinstance(module, nn.Conv2d):
@@ -40,7 +40,7 @@ def truncated_normal(part: nn.Module, stddev: float) -> None:
 
 
 def small_normal(classifier: nn.Conv2d) -> None:
-    """Draw a classifier from a normal distribution of standard deviation 0.01; its bias is 0."""
+    """Draw the weights of a classifier from a normal distribution of standard deviation 0.01; set its bias to 0."""
     nn.init.normal_(classifier.weight, std=0.01)
     _zero_bias(classifier)
 

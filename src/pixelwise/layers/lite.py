@@ -1,8 +1,8 @@
-"""What the decoders of TI's Lite networks are made of: convolutions of small groups, as their encoders have.
+"""Decoder layers of TI's Lite networks: grouped convolutions with the same group size as in the encoder.
 
-Follows TexasInstruments/edgeai-torchvision (BSD-3-Clause), written anew. A group of one channel is a
-depthwise convolution (over MobileNetV2); over RegNetX groups are larger, which embedded accelerators
-compute as fast. No convolution has a bias.
+Reimplements TexasInstruments/edgeai-torchvision (BSD-3-Clause). With MobileNetV2 a group has one channel,
+which makes the convolution depthwise; with RegNetX groups are larger, which embedded accelerators compute
+just as fast. No convolution has a bias.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pixelwise.layers.convolutions import ConvNormActivation
 from pixelwise.layers.initialisation import he_normal
 
 RATES = (6, 12, 18)
-"""Dilations of the ASPP, whatever the stride of its input."""
+"""Dilations of the ASPP at every stride of its input."""
 DROPOUT = 0.2
 NORM_WEIGHT = 1 - 1e-5
-"""Initial weight of every batch normalisation; why not 1 the original does not say."""
+"""Initial weight of every batch normalisation; the original gives no reason why it is not 1."""
 
 
 def pointwise(in_channels: int, out_channels: int, activation: type[nn.Module]) -> ConvNormActivation:
@@ -36,9 +36,10 @@ def grouped3x3(channels: int, group_size: int, dilation: int = 1) -> nn.Conv2d:
     if groups == 0 or channels % groups:
         raise RecipeError(
             "R203",
-            f"a decoder convolution of {channels} channels cannot have groups of {group_size}, as the encoder has",
-            "choose other model.channels; the published networks have 256 for regnetx_004 and regnetx_008, "
-            "264 for regnetx_016, 288 for regnetx_032",
+            f"a decoder convolution of {channels} channels cannot be divided into groups of {group_size} channels, the "
+            "group size of the encoder",
+            "choose another value for model.channels; the published networks have 256 for regnetx_004 and "
+            "regnetx_008, 264 for regnetx_016, 288 for regnetx_032",
         )
     return nn.Conv2d(channels, channels, kernel_size=3, padding=dilation, dilation=dilation, groups=groups, bias=False)
 
@@ -47,11 +48,9 @@ class GroupedSeparableConv(nn.Module):
     """A grouped 3x3 convolution, then a 1x1 convolution; normalisation and activation after each of the two.
 
     Args:
-        in_channels: Of the input.
-        out_channels: Of the result.
-        group_size: Channels per group.
-        activation: Type of the activations.
-        dilation: Of the 3x3 convolution.
+        group_size: Channels per group of the 3x3 convolution.
+        activation: Class of the activation modules.
+        dilation: Dilation of the 3x3 convolution.
     """
 
     def __init__(
@@ -67,12 +66,12 @@ class GroupedSeparableConv(nn.Module):
 
 
 class LitePrediction(nn.Module):
-    """The classifier: a grouped 3x3 convolution with normalisation only, then a plain 1x1 convolution.
+    """The classifier: a grouped 3x3 convolution with normalisation but no activation, then a 1x1 convolution.
 
     Args:
-        channels: Of the input.
-        num_classes: Of the result.
-        group_size: Channels per group.
+        channels: Channels of the input features.
+        num_classes: Number of outputs.
+        group_size: Channels per group of the 3x3 convolution.
     """
 
     def __init__(self, channels: int, num_classes: int, group_size: int) -> None:
@@ -86,13 +85,13 @@ class LitePrediction(nn.Module):
 
 
 class LiteASPP(nn.Module):
-    """Atrous spatial pyramid pooling of grouped separable convolutions, without a branch for the whole map.
+    """Atrous spatial pyramid pooling of grouped separable convolutions, without image pooling.
 
     Args:
-        in_channels: Of the input.
-        channels: Of each branch and of the result.
+        in_channels: Channels of the input features.
+        channels: Output channels of each branch and of the result.
         group_size: Channels per group of the 3x3 convolutions.
-        activation: Type of the activations.
+        activation: Class of the activation modules.
     """
 
     def __init__(self, in_channels: int, channels: int, group_size: int, activation: type[nn.Module]) -> None:

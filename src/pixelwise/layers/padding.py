@@ -1,4 +1,4 @@
-"""Making an image large enough for a network, inside the network."""
+"""Padding of images inside a network, for architectures that need a minimum size or multiples."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from pixelwise.layers.sizes import ceil_divide, surely_equal
 
 
 def pad_to(images: Tensor, height: int, width: int) -> Tensor:
-    """Extend images at the bottom and on the right by repeating their last row and column.
+    """Pad images at the bottom and on the right by repeating their last row and column.
 
-    Repeating, because zeros would draw an edge that is not in the image (and in a network without
-    mean normalisation they are black, the colour of an object). At the bottom and on the right,
-    because then every pixel keeps its coordinates and cropping the logits undoes the padding.
+    The border is repeated, because zeros would add an edge that is not in the image (and without mean
+    normalisation zero is black, which may be the colour of an object). Padding at the bottom and on the
+    right keeps the coordinates of every pixel, so that cropping the logits undoes it.
 
     Args:
-        images: (B, C, H, W), H <= height and W <= width, float.
-        height: Height of the result.
-        width: Width of the result.
+        images: (B, C, H, W) float, H <= height and W <= width.
+        height: Height of the padded images.
+        width: Width of the padded images.
 
     Returns:
-        (B, C, height, width); `images` itself where nothing is to be added.
+        (B, C, height, width); `images` itself if no padding is needed.
     """
     missing_rows, missing_columns = height - images.shape[-2], width - images.shape[-1]
-    # While a network is exported for any size, the question stays open, so the graph pads always: perhaps by nothing.
+    # In an export for any size the answer is unknown, so the graph always pads, possibly by 0.
     if surely_equal(missing_rows, 0) and surely_equal(missing_columns, 0):
         return images
     return F.pad(images, (0, missing_columns, 0, missing_rows), mode="replicate")
 
 
 def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
-    """Extend images, as `pad_to` does, to the next multiples of `multiple`.
+    """Pad images by `pad_to` to the next multiples of `multiple`.
 
     Args:
         images: (B, C, H, W) float.
-        multiple: Of height and width.
+        multiple: Number that divides the height and width of the result.
 
     Returns:
-        (B, C, H', W'); `images` itself where nothing is to be added.
+        (B, C, H', W'); `images` itself if no padding is needed.
     """
     height, width = images.shape[-2:]
     return pad_to(images, round_up(height, multiple), round_up(width, multiple))

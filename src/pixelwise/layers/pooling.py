@@ -1,8 +1,8 @@
-"""Means over regions whose number or size depends on the size of the map.
+"""Average pooling over regions whose number or size depends on the size of the feature map.
 
-PyTorch's own kernels compute them. While a network is exported for images of any size, neither ONNX nor
-`torch.export` can hold such a kernel, because its regions would be fixed. There the mean is written as two matrix
-products, whose matrices are made from the size: equal up to rounding, and slower only where maps are large.
+PyTorch's kernels compute it, except while a network is exported for images of any size: neither ONNX nor
+`torch.export` can represent such a kernel, because its regions would be fixed. There the mean is written as two matrix
+products, whose matrices are built from the size: equal up to rounding, and slower only for large maps.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ def grid_means(features: Tensor, rows: int, columns: int) -> Tensor:
 
     Args:
         features: (B, C, H, W) float.
-        rows: Of the grid.
-        columns: Of the grid.
+        rows: Number of rows of the grid.
+        columns: Number of columns of the grid.
 
     Returns:
-        (B, C, rows, columns), as `torch.nn.functional.adaptive_avg_pool2d`.
+        (B, C, rows, columns), as from `torch.nn.functional.adaptive_avg_pool2d`.
     """
     if not torch.compiler.is_exporting():
         return F.adaptive_avg_pool2d(features, (rows, columns))
@@ -30,15 +30,16 @@ def grid_means(features: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def window_means(features: Tensor, window: tuple[int, int], stride: tuple[int, int]) -> Tensor:
-    """Means over windows that lie in the map as a whole.
+    """Means over the windows that lie completely inside the map.
 
     Args:
         features: (B, C, H, W) float.
-        window: Height and width of a window, at most those of the map.
-        stride: Distance of neighbouring windows.
+        window: (height, width) of a window, at most those of the map.
+        stride: Vertical and horizontal distance between neighbouring windows.
 
     Returns:
-        (B, C, (H - height) // stride + 1, likewise), as `torch.nn.functional.avg_pool2d`.
+        (B, C, (H - window[0]) // stride[0] + 1, (W - window[1]) // stride[1] + 1), as from
+        `torch.nn.functional.avg_pool2d`.
     """
     if not torch.compiler.is_exporting():
         return F.avg_pool2d(features, window, stride=stride)

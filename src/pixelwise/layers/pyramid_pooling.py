@@ -1,4 +1,4 @@
-"""Pyramid pooling: every position sees the means of the regions it lies in, from a sixth of the map to all of it.
+"""Pyramid pooling: every position receives the means of the regions that contain it, at several scales.
 
 Zhao et al. 2017, arXiv:1612.01105.
 """
@@ -14,15 +14,15 @@ from pixelwise.layers.resizing import resize_to
 
 
 class PyramidPooling(nn.Module):
-    """Means over grids of regions, each grid through a 1x1 convolution, joined with the input by a 3x3 convolution.
+    """Means over grids of regions, a 1x1 convolution per grid, and a 3x3 convolution that fuses them with the input.
 
-    Weights are PyTorch's default initial ones. In training it needs two images or more if there is
-    a grid of 1x1: the normalisation sees one value per image.
+    Initial weights are PyTorch's defaults. With a grid of 1x1, training needs batches of two or more images,
+    because the normalisation of that grid sees one value per image.
 
     Args:
-        in_channels: Of the features.
-        channels: Of each grid's convolution and of the result.
-        bins: Sides of the grids, 1 or more each.
+        in_channels: Channels of the input features.
+        channels: Output channels of each grid's convolution and of the result.
+        bins: Rows (and columns) of each grid, 1 or more.
     """
 
     def __init__(self, in_channels: int, channels: int, bins: tuple[int, ...]) -> None:
@@ -32,7 +32,7 @@ class PyramidPooling(nn.Module):
         self.project = conv_norm_relu(in_channels + len(bins) * channels, channels, 3)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) float, any H and W from 1 on, to (B, C', H, W)."""
+        """(B, C, H, W) float, H and W 1 or more, to (B, C', H, W)."""
         levels = [features]
         for side, branch in zip(self.bins, self.branches, strict=True):
             levels.append(resize_to(branch(grid_means(features, side, side)), features))

@@ -1,4 +1,4 @@
-"""Feature maps at the size of others."""
+"""Resizing of feature maps to the size of others."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pixelwise.layers.sizes import surely_equal
 def same_size(features: Tensor, other: Tensor) -> bool:
     """Whether two maps are known to have the same height and width.
 
-    Unknown, as sizes may be while a network is exported, counts as no: resizing to the size that a map has
-    changes nothing.
+    Sizes that are unknown, as they may be in an export, count as different: resizing a map to its own size changes
+    nothing.
     """
     return all(
         surely_equal(length, wanted) for length, wanted in zip(features.shape[-2:], other.shape[-2:], strict=True)
@@ -23,12 +23,12 @@ def resize_to(features: Tensor, other: Tensor, *, align_corners: bool = False) -
     """Interpolate bilinearly to the size of another map.
 
     Args:
-        features: (B, C, h, w).
-        other: (B, D, H, W).
-        align_corners: Whether the centres of the corner pixels of both maps lie on each other, not their outer edges.
+        features: (B, C, h, w) float.
+        other: (B, D, H, W); only its size is used.
+        align_corners: Whether the centres of the corner pixels of both maps coincide, rather than their outer edges.
 
     Returns:
-        (B, C, H, W); `features` itself if it has that size.
+        (B, C, H, W); `features` itself if it already has that size.
     """
     size = other.shape[-2:]
     if same_size(features, other):

@@ -1,4 +1,4 @@
-"""Transposed convolutions to a given size."""
+"""Transposed convolutions with a given output size."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 
 def transposed_to(conv: nn.ConvTranspose2d, features: Tensor, size: tuple[int, int]) -> Tensor:
-    """The transposed convolution of that size, one of the two per side that a stride of 2 allows.
+    """Apply a transposed convolution so that its result has a given size; stride 2 allows two sizes per side.
 
-    An exported graph has no place for an output padding that depends on the size of the image. There, the larger
-    size is computed and cropped: the smaller one is its upper left part.
+    An exported graph cannot represent an output padding that depends on the size of the image. There, the larger
+    size is computed and cropped: the smaller result is its upper left part.
 
     Args:
-        conv: Of stride 2, without output padding.
-        features: (B, C, h, w).
+        conv: Transposed convolution with stride 2 and no output padding.
+        features: (B, C, h, w) float.
         size: Height and width of the result.
 
     Returns:

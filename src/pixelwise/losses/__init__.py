@@ -1,1 +1,1 @@
-"""Losses on logits and labels. Functions first; ignored pixels (255) never count."""
+"""Loss functions of logits and labels; ignored pixels (255) never count."""

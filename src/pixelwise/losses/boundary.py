@@ -1,8 +1,8 @@
 """Cross entropy along the boundaries between classes.
 
-Not the boundary loss of Kervadec et al. (arXiv:1812.07032): its distance maps take a pass over every class on the
-CPU and its value has neither a lower bound nor a scale, so its weight needs a schedule. What it is used for, more
-weight on outlines, costs two poolings here and needs neither.
+This is not the boundary loss of Kervadec et al. (arXiv:1812.07032), whose distance maps need a pass over every class on
+the CPU, and whose value has neither a lower bound nor a scale, so that its weight needs a schedule. The cross entropy
+here serves the same purpose, more weight on boundaries, at the cost of two poolings and without a schedule.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ def boundary_cross_entropy(
     Args:
         logits: (B, K, H, W).
         labels: (B, H, W) uint8 or int64, 0..K-1 or 255.
-        width: As for `boundary_labels`.
+        width: Distance in rows and columns within which another class has to lie, as in `boundary_labels`.
         class_weights: (K,), or None for equal weights.
 
     Returns:
-        Scalar, at least 0; 0 with zero gradients when no two classes meet.
+        Scalar, at least 0; 0 with zero gradients if no two classes meet.
     """
     return cross_entropy(logits, boundary_labels(labels, width), class_weights=class_weights)
 
 
 @torch.no_grad()
 def boundary_labels(labels: Tensor, width: int) -> Tensor:
-    """The labels with everything ignored that is not near another class.
+    """The labels, with all pixels ignored that are not near another class.
 
     Args:
         labels: (B, H, W) uint8 or int64, 0..K-1 or 255.
-        width: A pixel stays if another class lies within this many rows and columns. The border of an ignored
-            region is no boundary: what lies behind it is unknown.
+        width: A pixel is kept if another class lies within this many rows and columns. The border of an ignored
+            region is not a boundary, because the class inside it is unknown.
 
     Returns:
-        (B, H, W), the labels' dtype.
+        (B, H, W), dtype of `labels`.
     """
     ignored = labels == IGNORE
     ids = labels.float()
@@ -54,7 +54,7 @@ def boundary_labels(labels: Tensor, width: int) -> Tensor:
 
 
 def _window_maximum(values: Tensor, width: int) -> Tensor:
-    """Maximum over a square of 2 width + 1 pixels around each; (B, H, W)."""
+    """Maximum over the square with a side of 2 width + 1 around each pixel; (B, H, W)."""
     side = 2 * width + 1
     rows = F.max_pool2d(values, (side, 1), stride=1, padding=(width, 0))
     return F.max_pool2d(rows, (1, side), stride=1, padding=(0, width))
@@ -62,5 +62,5 @@ def _window_maximum(values: Tensor, width: int) -> Tensor:
 
 @computes(Boundary)
 def boundary_term(seen: SingleLabel, term: Boundary) -> Tensor:
-    """Cross entropy of a head along boundaries."""
+    """Cross entropy of a head along class boundaries."""
     return boundary_cross_entropy(seen.logits, seen.labels, width=term.width, class_weights=seen.class_weights)

@@ -23,16 +23,16 @@ def cross_entropy(
 ) -> Tensor:
     """Cross entropy, averaged over labelled pixels with their class weights.
 
-    Equals `F.cross_entropy(..., ignore_index=255)` except that a batch without any labelled pixel
-    gives 0 with zero gradients instead of NaN.
+    Equals `F.cross_entropy(..., ignore_index=255)`, except that a batch without labelled pixels
+    results in 0 with zero gradients instead of NaN.
 
     Args:
         logits: (B, K, H, W).
         labels: (B, H, W) uint8 or int64, 0..K-1 or 255.
         class_weights: (K,), or None for equal weights.
         label_smoothing: Share of the target spread over all classes, 0..1.
-        normalize: `valid` divides by the weights of the labelled pixels; `all` by the number of pixels, ignored
-            ones included, so that an image with few labels weighs little.
+        normalize: `valid` divides by the sum of the weights of the labelled pixels; `all` by the number of pixels,
+            including ignored ones, so that an image with few labels has little weight.
 
     Returns:
         Scalar, at least 0.
@@ -52,7 +52,7 @@ def cross_entropy(
 
 @computes(CrossEntropy)
 def cross_entropy_term(seen: SingleLabel, term: CrossEntropy) -> Tensor:
-    """Cross entropy of a head, over its hard pixels where the term says so."""
+    """Cross entropy of a head; over its hard pixels only if the term has `ohem`."""
     labels = seen.labels
     if term.ohem is not None:
         labels = hard_labels(seen.logits, labels, threshold=term.ohem.threshold, min_kept=term.ohem.min_kept)

@@ -18,10 +18,10 @@ def soft_dice(logits: Tensor, labels: Tensor, *, epsilon: float = 1e-6) -> Tenso
     Args:
         logits: (B, K, H, W).
         labels: (B, H, W) uint8 or int64, 0..K-1 or 255 (ignored).
-        epsilon: Keeps the quotient finite.
+        epsilon: Added to numerator and denominator, to keep the quotient finite.
 
     Returns:
-        Scalar in 0..1; 0 with zero gradients when every pixel is ignored.
+        Scalar in 0..1; 0 with zero gradients if every pixel is ignored.
 
     Reference:
         Milletari et al., 3DV 2016, arXiv:1606.04797, with probabilities summed instead of squared.
@@ -45,5 +45,5 @@ def dice_term(seen: SingleLabel, term: Dice) -> Tensor:
 
 @computes(Dice, multilabel=True)
 def binary_dice_term(seen: MultiLabel, term: Dice) -> Tensor:
-    """Soft Dice loss of a head's sigmoids."""
+    """Soft Dice loss of a head with one sigmoid per class."""
     return binary_tversky(seen.logits, seen.targets, seen.valid)

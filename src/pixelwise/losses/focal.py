@@ -1,4 +1,4 @@
-"""Focal loss: cross entropy in which certain pixels count less."""
+"""Focal loss: cross entropy in which well-classified pixels count less."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pixelwise.losses.term import MultiLabel, SingleLabel, computes
 from pixelwise.recipes.classes.tables import IGNORE
 from pixelwise.recipes.terms.focal import Focal
 
-# Below this 1 - p has no gradient: that of its power is infinite at 0 for gamma < 1, and the loss vanishes anyway.
+# Below this, 1 - p has no gradient: for gamma < 1 that of its power is infinite at 0, and the loss vanishes anyway.
 _LEAST_DOUBT = 1e-6
 
 
@@ -24,17 +24,17 @@ def focal(
     class_weights: Tensor | None = None,
     normalize: Normalize = "valid",
 ) -> Tensor:
-    """Mean of -alpha (1 - p)^gamma ln p, p the probability of a pixel's class.
+    """Mean of -alpha (1 - p)^gamma ln p, where p is the probability of a pixel's class.
 
     With gamma 0 it is the cross entropy.
 
     Args:
         logits: (B, K, H, W).
         labels: (B, H, W) uint8 or int64, 0..K-1 or 255.
-        gamma: How fast pixels fade that are recognised; 0 or more.
-        class_weights: The paper's alpha, (K,), or None for equal weights. One number for all classes is the weight
-            of the whole term.
-        normalize: As for `cross_entropy`.
+        gamma: Focusing exponent, 0 or more: how strongly well-classified pixels are down-weighted.
+        class_weights: The paper's alpha, (K,), or None for equal weights. A single alpha for all classes would be
+            the weight of the whole term.
+        normalize: `valid` divides by the sum of the weights of the labelled pixels, `all` by the number of pixels.
 
     Returns:
         Scalar, at least 0.
@@ -44,7 +44,7 @@ def focal(
     """
     logits = at_least_float32(logits)
     targets = labels.long()
-    # -ln p, and 0 where ignored.
+    # -ln p; 0 for ignored pixels.
     loss = F.nll_loss(logits.log_softmax(1), targets, ignore_index=IGNORE, reduction="none")
     doubt = -torch.expm1(-loss)  # 1 - p, exact where p is close to 1
     weights = pixel_weights(targets, logits.shape[1], class_weights, logits.dtype)
@@ -60,7 +60,7 @@ def focal_term(seen: SingleLabel, term: Focal) -> Tensor:
 
 @computes(Focal, multilabel=True)
 def binary_focal_term(seen: MultiLabel, term: Focal) -> Tensor:
-    """Focal loss of a head's sigmoids."""
+    """Focal loss of a head with one sigmoid per class."""
     return binary_cross_entropy(
         seen.logits,
         seen.targets,

@@ -1,4 +1,4 @@
-"""Lovász-softmax: a surrogate of the mean intersection over union itself."""
+"""Lovász-softmax loss: a direct surrogate of the mean intersection over union."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ def lovasz_softmax(
 ) -> Tensor:
     """Mean over present classes of the Lovász extension of the Jaccard loss, 1 - IoU.
 
-    For certain predictions it equals 1 - mean IoU over the classes that are labelled.
+    If all probabilities are 0 or 1, it equals 1 - mean IoU over the labelled classes.
 
     Args:
         logits: (B, K, H, W).
         labels: (B, H, W) uint8 or int64, 0..K-1 or 255 (ignored).
-        per_image: Take the IoU of every image and average over the images with labels, instead of the IoU of the
+        per_image: Whether to average the loss of each image over the images with labels, instead of treating the
             batch as one image.
-        classes: `labelled_classes(labels)` where the labels are on the CPU, too: sorting for classes that are not
-            there costs far more than all else here. None: the labels are read back, which waits for a GPU.
+        classes: `labelled_classes(labels)`, computed where the labels are still on the CPU: sorting for absent
+            classes would cost more than everything else. None: the labels are copied from the device, which
+            synchronises with a GPU.
 
     Returns:
-        Scalar in 0..1; 0 with zero gradients when every pixel is ignored.
+        Scalar in 0..1; 0 with zero gradients if every pixel is ignored.
 
     Reference:
         Berman et al., CVPR 2018, arXiv:1705.08790, algorithm 1.
@@ -43,10 +44,10 @@ def lovasz_softmax(
 
 
 def _linear_pieces(probabilities: Tensor, labels: Tensor, groups: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """The loss around `probabilities`, where it is linear, as slopes (B, K, H, W) and a constant.
+    """The loss near `probabilities`, where it is linear, as slopes (B, K, H, W) and a constant.
 
-    Autograd then keeps the slopes only, not a sorted order of 8 bytes a pixel for every class. `groups` has the
-    classes of each image, or those of the batch as one.
+    Autograd then stores only the slopes, not a sorted order of 8 bytes per pixel for every class. `groups` has the
+    classes of each image, or a single list for the batch as one image.
     """
     slopes = torch.zeros_like(probabilities)
     constant = probabilities.new_zeros(())
@@ -59,20 +60,20 @@ def _linear_pieces(probabilities: Tensor, labels: Tensor, groups: Sequence[Seque
             errors = torch.where(truth, 1 - probabilities[images, class_id], probabilities[images, class_id])
             weights = _error_weights(errors.flatten(), truth.flatten(), valid.flatten()).view_as(errors)
             weights /= labelled * len(classes)
-            # An error is 1 - p on the class and p elsewhere.
+            # The error is 1 - p for pixels of the class and p for the others.
             slopes[images, class_id] = torch.where(truth, -weights, weights)
             constant += (weights * truth).sum()
     return slopes, constant
 
 
 def _error_weights(errors: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
-    """What each pixel's error adds to the Jaccard loss once all larger errors are counted; all (N,).
+    """The increase of the Jaccard loss by each pixel's error, once all larger errors are counted; all (N,).
 
-    With the first i errors counted as wrong pixels, the intersection is I = labelled - class pixels among them,
-    the union U = labelled + other pixels among them. The next pixel adds 1 / U if it is of the class, otherwise
-    I / (U - 1) - I / U. Written so, nothing cancels in large images.
+    If the i largest errors are counted as wrong pixels, the intersection is I = labelled - class pixels among them,
+    the union U = labelled + other pixels among them. The i-th pixel adds 1 / U if it is of the class, otherwise
+    I / (U - 1) - I / U. In this form, no digits cancel in large images.
     """
-    # Ignored pixels come after everything else.
+    # Ignored pixels come last.
     order = errors.masked_fill(~valid, -1.0).argsort(descending=True, stable=True)
     truth = truth[order]
     counted = truth.cumsum(0)
@@ -88,5 +89,5 @@ def _error_weights(errors: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
 
 @computes(Lovasz)
 def lovasz_term(seen: SingleLabel, term: Lovasz) -> Tensor:
-    """Lovász-softmax of a head."""
+    """Lovász-softmax loss of a head."""
     return lovasz_softmax(seen.logits, seen.labels, per_image=term.per_image, classes=seen.classes)

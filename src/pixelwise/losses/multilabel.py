@@ -1,4 +1,4 @@
-"""Losses where a pixel may belong to several classes, or to none: one sigmoid per class."""
+"""Losses for multi-label data, where a pixel may belong to several classes or to none: one sigmoid per class."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pixelwise.recipes.classes.tables import IGNORE_BIT
 
 
 def expanded(labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
-    """Bit fields as truth values.
+    """Expand bit fields into one boolean mask per class.
 
     Args:
-        labels: (B, H, W) integers, bit k is class k, `IGNORE_BIT` alone where ignored.
-        num_classes: K.
+        labels: (B, H, W) integers, bit k is class k; ignored pixels are `IGNORE_BIT`.
+        num_classes: Number of classes K.
 
     Returns:
-        Which pixels have which class, bool (B, K, H, W), and which count at all, bool (B, 1, H, W).
+        The pixels of each class, bool (B, K, H, W), and the pixels that are not ignored, bool (B, 1, H, W).
     """
     bits = 1 << torch.arange(num_classes, device=labels.device, dtype=labels.dtype)
     targets = (labels.unsqueeze(1) & bits.view(1, -1, 1, 1)) != 0
@@ -37,17 +37,19 @@ def binary_cross_entropy(
 ) -> Tensor:
     """Binary cross entropy of every class, averaged over labelled pixels and classes.
 
-    Equals `F.binary_cross_entropy_with_logits(..., pos_weight=...)` over the labelled pixels, except that without any
-    it is 0 with zero gradients.
+    Equals `F.binary_cross_entropy_with_logits(..., pos_weight=...)` over the labelled pixels, except that a batch
+    without labelled pixels results in 0 with zero gradients.
 
     Args:
         logits: (B, K, H, W).
-        targets: bool (B, K, H, W).
-        valid: bool (B, 1, H, W).
-        positive_weights: (K,), of the pixels that have the class; None: 1.
-        label_smoothing: The target is moved this share of the way to 1/2.
-        gamma: Of the focal loss (arXiv:1708.02002): a value counts (1 - p)^gamma, p the probability of what is true.
-        normalize: `valid` divides by the labelled pixels, `all` by all pixels, times the classes.
+        targets: bool (B, K, H, W), the pixels of each class.
+        valid: bool (B, 1, H, W), the pixels that are not ignored.
+        positive_weights: (K,), weights of the pixels that have the class; None: 1.
+        label_smoothing: Share of the way that each target is moved to 1/2, 0..1.
+        gamma: Focusing exponent of the focal loss (arXiv:1708.02002): each value is multiplied by (1 - p)^gamma,
+            where p is the probability of the correct answer; 0: none.
+        normalize: `valid` divides by the number of labelled pixels times classes, `all` by that of all pixels times
+            classes.
 
     Returns:
         Scalar, at least 0.
@@ -59,7 +61,7 @@ def binary_cross_entropy(
     weights = None if positive_weights is None else positive_weights.to(logits.dtype).view(1, -1, 1, 1)
     values = F.binary_cross_entropy_with_logits(logits, wanted, pos_weight=weights, reduction="none")
     if gamma:
-        # 1 - p from the logit itself, exact where p is close to 1.
+        # 1 - p is computed from the logit, to be exact where p is close to 1.
         doubt = torch.sigmoid(torch.where(targets, -logits, logits))
         values = values * doubt.clamp(min=1e-6) ** gamma
     total = values.masked_fill(~valid, 0.0).sum()
@@ -76,14 +78,14 @@ def binary_tversky(
 
     Args:
         logits: (B, K, H, W).
-        targets: bool (B, K, H, W).
-        valid: bool (B, 1, H, W).
-        alpha: Cost of a false positive.
-        beta: Cost of a false negative.
-        epsilon: Keeps the quotient finite.
+        targets: bool (B, K, H, W), the pixels of each class.
+        valid: bool (B, 1, H, W), the pixels that are not ignored.
+        alpha: Cost of a false positive, 0 or more.
+        beta: Cost of a false negative, 0 or more.
+        epsilon: Added to numerator and denominator, to keep the quotient finite.
 
     Returns:
-        Scalar in 0..1; 0 with zero gradients where no class occurs.
+        Scalar in 0..1; 0 with zero gradients if no class occurs.
     """
     probabilities = at_least_float32(logits).sigmoid()
     truth = targets & valid

@@ -1,4 +1,4 @@
-"""Online hard example mining: which pixels a head still finds difficult."""
+"""Online hard example mining: selection of the pixels that a head still finds difficult."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from pixelwise.recipes.classes.tables import IGNORE
 
 @torch.no_grad()
 def hard_labels(logits: Tensor, labels: Tensor, *, threshold: float = 0.9, min_kept: float = 100_000) -> Tensor:
-    """The labels with the easy pixels ignored.
+    """The labels, with easy pixels ignored.
 
-    A pixel stays when the probability of its class is at most the larger of `threshold` and the `min_kept`-th
-    smallest probability of the batch. Where fewer pixels are labelled than `min_kept`, all of them stay.
+    A pixel is kept if the probability of its class is at most the larger of `threshold` and the `min_kept`-th
+    smallest probability of the batch. If fewer pixels than `min_kept` are labelled, all of them are kept.
 
     Args:
         logits: (B, K, H, W).
         labels: (B, H, W) uint8 or int64, 0..K-1 or 255.
-        threshold: 0..1.
-        min_kept: Number of pixels; below 1 the share of the B*H*W pixels, ignored ones included.
+        threshold: Probability of a pixel's class above which the pixel is easy, 0..1.
+        min_kept: Number of pixels; below 1, share of all B*H*W pixels, including ignored ones.
 
     Returns:
-        (B, H, W), the labels' dtype; 255 where ignored or easy.
+        (B, H, W), dtype of `labels`; 255 for ignored and easy pixels.
 
     Reference:
         Shrivastava et al., CVPR 2016, arXiv:1604.03540; over pixels as in ModelTC/EOD's `seg_ohem`.
@@ -34,11 +34,11 @@ def hard_labels(logits: Tensor, labels: Tensor, *, threshold: float = 0.9, min_k
     pixels = labels.numel()
     wanted = min(pixels, int(min_kept) if min_kept >= 1 else math.ceil(min_kept * pixels))
     loss = F.cross_entropy(at_least_float32(logits), labels.long(), ignore_index=IGNORE, reduction="none")
-    # Ignored pixels come last: when they are needed to reach `min_kept`, the limit is infinite.
+    # Ignored pixels come last: if they are needed to reach `min_kept`, the limit is infinite.
     probability = torch.exp(-loss).masked_fill(labels == IGNORE, math.inf)
     limit = torch.full((), threshold, dtype=probability.dtype, device=probability.device)
     if wanted:
-        # The value stays on the device: reading it would wait for the GPU.
+        # The value stays on the device, because reading it would synchronise with the GPU.
         limit = probability.flatten().kthvalue(wanted).values.clamp(min=threshold)
-    # A NaN is greater than nothing, so a broken pixel stays and the step is recognised as broken.
+    # No comparison with NaN is true, so a pixel with NaN is kept and the training step is recognised as broken.
     return labels.masked_fill(probability > limit, IGNORE)

@@ -1,4 +1,4 @@
-"""Which pixels count how much, and in which number format: what the losses share."""
+"""Helpers of the losses: precision, resizing, weights and averages of pixels."""
 
 from __future__ import annotations
 
@@ -14,27 +14,30 @@ from pixelwise.recipes.classes.tables import IGNORE
 
 
 def at_least_float32(logits: Tensor) -> Tensor:
-    """The logits in float32, or as they are where they are more precise; a loss in bfloat16 would hardly move."""
+    """The logits in float32, or unchanged if they are more precise; a loss in bfloat16 would be too coarse."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def same_size(
     logits: Tensor, labels: Tensor, compare_at: Literal["labels", "logits"], *, align_corners: bool
 ) -> tuple[Tensor, Tensor]:
-    """Logits and labels of one size.
+    """Bring logits and labels to the same size.
 
     Args:
-        logits: (B, K, h, w), floating.
-        labels: (B, H, W), any integers.
-        compare_at: `labels` resizes the logits, bilinearly; `logits` resizes the labels: of the pixels that a
-            smaller one covers it takes the one at the centre, of an even number the one after it, as Pillow does.
-        align_corners: Of the bilinear one.
+        logits: (B, K, h, w), floating point.
+        labels: (B, H, W), any integer type.
+        compare_at: `labels` resizes the logits, bilinearly; `logits` resizes the labels by taking the centre of the
+            pixels that the new one covers, and for an even number the pixel after the centre, as Pillow does.
+        align_corners: Whether the bilinear interpolation aligns corners.
+
+    Returns:
+        Logits and labels, of which one is unchanged.
     """
     size = labels.shape[-2:]
     if logits.shape[-2:] == size:
         return logits, labels
     if compare_at == "labels":
-        # The softmax over classes wants each of them in one piece, and the small logits are cheaper to rearrange.
+        # The softmax needs each class contiguous in memory, and the small logits are cheaper to rearrange.
         return F.interpolate(logits.contiguous(), size, mode="bilinear", align_corners=align_corners), labels
     rows, columns = (
         ((torch.arange(fewer, device=labels.device) + 0.5) * (length / fewer)).long()
@@ -44,13 +47,13 @@ def same_size(
 
 
 def pixel_weights(targets: Tensor, num_classes: int, class_weights: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """The class weight of every pixel, 0 where it is ignored.
+    """The class weight of every pixel; 0 for ignored pixels.
 
     Args:
         targets: (B, H, W) int64, 0..K-1 or 255.
-        num_classes: K.
+        num_classes: Number of classes K.
         class_weights: (K,), or None for equal weights.
-        dtype: Of the result.
+        dtype: Data type of the result.
 
     Returns:
         (B, H, W).
@@ -61,12 +64,12 @@ def pixel_weights(targets: Tensor, num_classes: int, class_weights: Tensor | Non
 
 
 def average(total: Tensor, weights: Tensor, normalize: Normalize) -> Tensor:
-    """A sum over pixels as a mean.
+    """Turn a sum over pixels into a mean.
 
     Args:
         total: Scalar, the weighted sum over the labelled pixels.
-        weights: (B, H, W), of every pixel, 0 where it is ignored.
-        normalize: `valid` divides by the sum of the weights, `all` by the number of pixels, ignored ones included.
+        weights: (B, H, W), weight of every pixel, 0 for ignored ones.
+        normalize: `valid` divides by the sum of the weights, `all` by the number of pixels, including ignored ones.
 
     Returns:
         Scalar; 0 if every weight is 0.
@@ -74,15 +77,18 @@ def average(total: Tensor, weights: Tensor, normalize: Normalize) -> Tensor:
     if normalize == "all":
         return total / weights.numel()
     normaliser = weights.sum()
-    # The sum is exactly 0 when the normaliser is, so any positive divisor is right there.
+    # If the normaliser is 0, the sum is exactly 0, so that any positive divisor is right.
     return total / torch.where(normaliser > 0, normaliser, torch.ones_like(normaliser))
 
 
 def labelled_classes(labels: Tensor) -> list[list[int]]:
-    """The classes of every image, in their order.
+    """The classes of every image, in ascending order.
 
     Args:
         labels: (B, H, W) uint8 or int64 on the CPU, 0..254 or 255 (ignored).
+
+    Returns:
+        One list of class ids per image.
     """
     images = labels.to(torch.uint8).numpy()
     counts = [cv2.calcHist([image], [0], None, [IGNORE], [0, IGNORE]) for image in images]

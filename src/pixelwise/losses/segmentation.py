@@ -1,4 +1,4 @@
-"""The loss of a recipe: what `Loss` describes, as one number."""
+"""The total loss that the `Loss` section of a recipe describes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from pixelwise.recipes.schema.loss import Loss
 from pixelwise.recipes.schema.terms import Term
 from pixelwise.recipes.terms.cross_entropy import CrossEntropy
 
-# The random stream of `uses_class_weights`; those of the data order and of augmentation have smaller numbers.
+# Random stream of `uses_class_weights`; the streams of data order and augmentation have smaller numbers.
 CLASS_WEIGHTS_STREAM = 16
 
 
 class Truth(NamedTuple):
-    """What a batch is compared with.
+    """The ground truth of a batch.
 
     Attributes:
-        labels: (B, H, W): 0..K-1 or 255; of multi-label data int32, bit k is class k, `IGNORE_BIT` alone where ignored.
-        classes: The classes of each image, where a term needs to know them.
+        labels: (B, H, W), 0..K-1 or 255; for multi-label data int32, bit k is class k, ignored pixels are `IGNORE_BIT`.
+        classes: The classes of each image, if a term needs to know them.
         multilabel: Whether a pixel may have several classes, or none.
     """
 
@@ -43,25 +43,25 @@ def segmentation_loss(
     *,
     align_corners: bool = False,
 ) -> Tensor:
-    """Loss of the main head plus the weighted cross entropy of the auxiliary ones.
+    """Loss of the main head plus the weighted cross entropy of the auxiliary heads.
 
     Args:
-        head_logits: Main logits first, then auxiliary ones; each (B, K, h, w), brought to the labels' size here, or
-            the labels to theirs, see `loss.compare_at`.
-        truth: What they are compared with; labels alone have one class per pixel.
-        loss: The recipe's section.
-        class_weights: (K,) for the terms that weigh classes; see `uses_class_weights`. Of multi-label data the weights
-            of the pixels that have a class.
-        align_corners: The model's, for the upsampling.
+        head_logits: Main logits first, then auxiliary ones; each (B, K, h, w). They are resized to the labels, or the
+            labels to them, see `loss.compare_at`.
+        truth: Ground truth; a tensor is taken for labels with one class per pixel.
+        loss: Loss section of the recipe.
+        class_weights: (K,) for the terms that weight classes, see `uses_class_weights`; for multi-label data, the
+            weights of the pixels that have a class.
+        align_corners: Whether logits are upsampled with aligned corners, `SegmentationModel.align_corners`.
 
     Returns:
         Scalar.
 
     Raises:
-        RecipeError: R275, nothing computes a term of the loss.
+        RecipeError: R275, a term of the loss has no registered function.
     """
     if not head_logits:
-        raise ValueError("head_logits is empty; expected the main logits at least")
+        raise ValueError("head_logits is empty; expected at least the main logits")
     truth = truth if isinstance(truth, Truth) else Truth(truth)
     targets: dict[torch.Size, tuple[Tensor, Tensor]] = {}
     values: list[Tensor] = []
@@ -75,15 +75,14 @@ def segmentation_loss(
 
 
 def uses_class_weights(loss: Loss, seed: int, step: int) -> bool:
-    """Whether the class weights count in this step: `loss.class_weights_share` of all steps, drawn at random.
+    """Whether class weights are applied in this step: in `loss.class_weights_share` of all steps, drawn at random.
+
+    The answer depends on the arguments only, so a resumed run draws the same steps as an uninterrupted one.
 
     Args:
-        loss: The recipe's section.
-        seed: The recipe's.
-        step: Optimizer steps before this one.
-
-    Returns:
-        The same for the same arguments, so a resumed run draws what an uninterrupted one draws.
+        loss: Loss section of the recipe.
+        seed: Seed of the recipe.
+        step: Number of optimiser steps before this one.
     """
     if loss.class_weights_share >= 1:
         return True
@@ -91,20 +90,20 @@ def uses_class_weights(loss: Loss, seed: int, step: int) -> bool:
 
 
 def needs_classes(loss: Loss) -> bool:
-    """Whether a term needs to know which classes each image of a batch holds."""
+    """Whether a term needs to know which classes occur in each image of a batch."""
     return any(term.needs_classes for term in loss.active_terms())
 
 
 class _Head:
-    """What the terms see of one head, made when the first of them looks.
+    """The inputs of the loss terms for one head, computed on first use.
 
     Args:
         logits: (B, K, h, w).
-        truth: What they are compared with.
-        loss: The recipe's section.
-        class_weights: (K,), or None.
-        align_corners: The model's, for the upsampling.
-        targets: Bit fields by the size of the labels, as truth values; shared by all heads.
+        truth: Ground truth of the batch.
+        loss: Loss section of the recipe.
+        class_weights: (K,), or None for equal weights.
+        align_corners: Whether logits are upsampled with aligned corners.
+        targets: Cache shared by all heads: size of the labels -> `expanded` bit fields.
     """
 
     def __init__(
@@ -118,20 +117,20 @@ class _Head:
     ) -> None:
         self._logits, self._truth, self._loss = logits, truth, loss
         self._class_weights, self._align_corners, self._targets = class_weights, align_corners, targets
-        self._seen: dict[str, SingleLabel | MultiLabel] = {}
+        self._inputs: dict[str, SingleLabel | MultiLabel] = {}
 
     def value(self, term: Term) -> Tensor:
-        """A term of this head, without its weight."""
+        """The value of a term for this head, without its weight."""
         compare_at = "labels" if term.full_size else self._loss.compare_at
-        if compare_at not in self._seen:
-            self._seen[compare_at] = self._look(compare_at)
-        return function_of(term, multilabel=self._truth.multilabel)(self._seen[compare_at], term)
+        if compare_at not in self._inputs:
+            self._inputs[compare_at] = self._inputs_at(compare_at)
+        return function_of(term, multilabel=self._truth.multilabel)(self._inputs[compare_at], term)
 
-    def _look(self, compare_at: Literal["labels", "logits"]) -> SingleLabel | MultiLabel:
+    def _inputs_at(self, compare_at: Literal["labels", "logits"]) -> SingleLabel | MultiLabel:
         truth, loss = self._truth, self._loss
         logits, labels = same_size(self._logits, truth.labels, compare_at, align_corners=self._align_corners)
         if not truth.multilabel:
-            # Labels that were made smaller may have lost a class.
+            # Labels that were reduced in size may have lost a class.
             classes = truth.classes if labels is truth.labels else None
             return SingleLabel(logits, labels, self._class_weights, loss.normalize, classes)
         if labels.shape not in self._targets:
@@ -140,10 +139,10 @@ class _Head:
 
 
 def _auxiliary(loss: Loss) -> CrossEntropy:
-    """The cross entropy of auxiliary heads, which have it whatever its weight in the main head."""
+    """The cross entropy of auxiliary heads, which is used whatever its weight in the main head."""
     term = loss.all_terms()["loss.cross_entropy"]
     if not isinstance(term, CrossEntropy):
-        raise TypeError(f"loss.cross_entropy is a {type(term).__name__}")
+        raise TypeError(f"loss.cross_entropy is a {type(term).__name__}; expected a CrossEntropy")
     mined = term.ohem is not None and term.ohem.auxiliary
     return term if mined else msgspec.structs.replace(term, ohem=None)
 

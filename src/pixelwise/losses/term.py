@@ -1,4 +1,4 @@
-"""What computes the terms of a loss: functions that are registered for the structs of terms. Never imports torch.
+"""The registry of functions that compute loss terms; each is registered for the struct of its term. No torch import.
 
 @computes(Focal)
 def focal_term(seen: SingleLabel, term: Focal) -> Tensor: ...
@@ -25,15 +25,15 @@ Normalize = Literal["valid", "all"]
 
 
 class SingleLabel(NamedTuple):
-    """What a term sees of a head where a pixel has one class.
+    """Inputs of a loss term for one head, if each pixel has one class.
 
     Attributes:
         logits: (B, K, H, W), float32 or more precise.
-        labels: (B, H, W), 0..K-1 or 255 where ignored; of the logits' size.
-        class_weights: (K,), or None where all classes weigh the same.
-        normalize: What a sum over pixels is divided by, see `Loss.normalize`.
-        classes: The classes of each image, for terms that say `needs_classes`; None: nobody looked them up, or the
-            labels were made smaller and may have lost some.
+        labels: (B, H, W), 0..K-1 or 255 (ignored); of the same size as the logits.
+        class_weights: (K,), or None for equal weights.
+        normalize: Divisor of a sum over pixels, see `Loss.normalize`.
+        classes: The classes of each image, for terms with `needs_classes`; None: they were not determined, or the
+            labels were reduced in size and may have lost some.
     """
 
     logits: Tensor
@@ -44,14 +44,14 @@ class SingleLabel(NamedTuple):
 
 
 class MultiLabel(NamedTuple):
-    """What a term sees of a head where a pixel may have several classes, or none.
+    """Inputs of a loss term for one head, if a pixel may have several classes, or none.
 
     Attributes:
         logits: (B, K, H, W), float32 or more precise.
-        targets: bool (B, K, H, W), which pixels have which class.
-        valid: bool (B, 1, H, W), false where ignored.
-        class_weights: (K,), of the pixels that have a class; None where they are all 1.
-        normalize: What a sum over pixels and classes is divided by, see `Loss.normalize`.
+        targets: bool (B, K, H, W), the pixels of each class.
+        valid: bool (B, 1, H, W), the pixels that are not ignored.
+        class_weights: (K,), weights of the pixels that have a class; None if all are 1.
+        normalize: Divisor of a sum over pixels and classes, see `Loss.normalize`.
     """
 
     logits: Tensor
@@ -62,44 +62,45 @@ class MultiLabel(NamedTuple):
 
 
 Function = Callable[[Any, Any], "Tensor"]
-"""From what a term sees and the term's own struct to a scalar: 0 with zero gradients where nothing is labelled."""
+"""(Inputs, struct of the term) -> scalar, which is 0 with zero gradients if nothing is labelled."""
 AnyFunction = TypeVar("AnyFunction", bound=Function)
 
 FUNCTIONS: dict[tuple[str, bool], Function] = {}
-"""(Name of a term, whether a pixel may have several classes) -> its function, of all that were needed so far.
+"""(Name of a term, whether a pixel may have several classes) -> function, for all terms needed so far.
 
-No `Registry`, which would import all of ours to see whether a name is taken: that of a term is, by the term.
+Not a `Registry`, which would import all built-in modules to see whether a name is taken: names are already unique among
+terms.
 """
 _OURS = "pixelwise.losses"
-"""The package whose modules hold the functions of our terms, each in the module of the term's name."""
+"""Package with the functions of the built-in terms, each in the module of the term's name."""
 
 
 def computes(term: type[Term], *, multilabel: bool = False) -> Callable[[AnyFunction], AnyFunction]:
-    """Register the decorated function as what computes a term.
+    """Register the decorated function as the one that computes a term.
 
     Args:
-        term: The struct of the term.
-        multilabel: Where a pixel may have several classes, or none; else where it has one.
+        term: Struct of the term.
+        multilabel: Whether the function is for data where a pixel may have several classes, or none.
 
     Raises:
-        TypeError: `term` is not registered by `register_term`, or says that it is not defined for such labels.
-        RecipeError: R234, the term has a function already.
+        TypeError: `term` is not registered by `register_term`, or is not defined for such labels.
+        RecipeError: R234, the term already has a function.
     """
     if not (isinstance(term, type) and issubclass(term, Term)) or TERMS.get(term.name) is not term:
         raise TypeError(
-            f"{term!r} is no loss term; decorate its class with pixelwise.recipes.schema.terms.register_term"
+            f"{term!r} is not a loss term; decorate its class with pixelwise.recipes.schema.terms.register_term"
         )
     if not (term.multi_label if multilabel else term.single_label):
         field = "multi_label" if multilabel else "single_label"
-        raise TypeError(f"{term.__name__}.{field} is False, so nothing computes it there")
+        raise TypeError(f"{term.__name__}.{field} is False; set it to True to register a function for such labels")
 
     def register(function: AnyFunction) -> AnyFunction:
         before = FUNCTIONS.get((term.name, multilabel))
         if before is not None and _place(before) != _place(function):
             raise RecipeError(
                 TAKEN,
-                f"the loss term '{term.name}' is computed by {_place(before)} and again by {_place(function)}",
-                "take one of them away",
+                f"the loss term '{term.name}' has two functions, {_place(before)} and {_place(function)}",
+                "register only one of them",
             )
         FUNCTIONS[term.name, multilabel] = function
         return function
@@ -108,10 +109,10 @@ def computes(term: type[Term], *, multilabel: bool = False) -> Callable[[AnyFunc
 
 
 def function_of(term: Term, *, multilabel: bool) -> Function:
-    """What computes a term; its module is imported when it is needed first.
+    """The function that computes a term; its module is imported on first use.
 
     Raises:
-        RecipeError: R275, nothing does.
+        RecipeError: R275, the term has no registered function.
     """
     key = term.name, multilabel
     if key not in FUNCTIONS:
@@ -123,13 +124,14 @@ def function_of(term: Term, *, multilabel: bool) -> Function:
         kind = type(term)
         raise RecipeError(
             "R275",
-            f"nothing computes the loss term '{term.name}', which is from {kind.__module__}"
-            + (", of multi-label data" if multilabel else ""),
-            f"import the module where a function is decorated with pixelwise.losses.term.computes({kind.__name__})",
+            f"the loss term '{term.name}', defined in {kind.__module__}, has no registered function"
+            + (" for multi-label data" if multilabel else ""),
+            "import the module in which a function is decorated with "
+            f"pixelwise.losses.term.computes({kind.__name__}{', multilabel=True' if multilabel else ''})",
         )
     return FUNCTIONS[key]
 
 
 def _place(function: Function) -> str:
-    """Where a function is defined; equal for one that is defined again, as a notebook's cell does."""
+    """The qualified name of a function; equal for one that is defined again, as by rerunning a notebook cell."""
     return f"{function.__module__}.{getattr(function, '__qualname__', '')}"

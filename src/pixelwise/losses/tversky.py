@@ -1,4 +1,4 @@
-"""Tversky loss: soft overlap that treats false positives and false negatives apart."""
+"""Tversky loss: a soft overlap with separate costs for false positives and false negatives."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ def tversky(logits: Tensor, labels: Tensor, *, alpha: float = 0.3, beta: float =
         logits: (B, K, H, W).
         labels: (B, H, W) uint8 or int64, 0..K-1 or 255 (ignored).
         alpha: Cost of a false positive; 0 or more.
-        beta: Cost of a false negative; larger finds more of rare classes. alpha + beta is more than 0.
-        epsilon: Keeps the quotient finite.
+        beta: Cost of a false negative, 0 or more; a larger value finds more pixels of rare classes. alpha + beta has
+            to be above 0.
+        epsilon: Added to numerator and denominator, to keep the quotient finite.
 
     Returns:
-        Scalar in 0..1; 0 with zero gradients when every pixel is ignored.
+        Scalar in 0..1; 0 with zero gradients if every pixel is ignored.
 
     Reference:
         Salehi et al., MLMI 2017, arXiv:1706.05721.
     """
     probabilities = at_least_float32(logits).softmax(1)
     classes = torch.arange(probabilities.shape[1], device=labels.device, dtype=labels.dtype)
-    # Truth values, a byte each, are all that the backward pass keeps besides the probabilities.
+    # Besides the probabilities, the backward pass stores only these booleans of one byte each.
     truth = labels.unsqueeze(1) == classes.view(1, -1, 1, 1)
     valid = (labels != IGNORE).unsqueeze(1)
     hit = (probabilities * truth).sum((0, 2, 3))
@@ -52,5 +53,5 @@ def tversky_term(seen: SingleLabel, term: Tversky) -> Tensor:
 
 @computes(Tversky, multilabel=True)
 def binary_tversky_term(seen: MultiLabel, term: Tversky) -> Tensor:
-    """Tversky loss of a head's sigmoids."""
+    """Tversky loss of a head with one sigmoid per class."""
     return binary_tversky(seen.logits, seen.targets, seen.valid, alpha=term.alpha, beta=term.beta)

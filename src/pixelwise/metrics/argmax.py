@@ -1,11 +1,11 @@
 """Full-size argmax of small logits without ever building the full-size logits.
 
 A bilinearly interpolated value is a convex combination of the four source cells around it. A class
-that has the largest logit at all four therefore has the largest one everywhere between them, so the
-class can be copied there, and only between corners that disagree (4 to 15 % of the cells on trained
-networks) is anything interpolated. There, too, most classes are out from the start: one that stays
-below the lowest corner of another at all four corners is ahead of it nowhere in between. Two to four
-are left on average, and only these are interpolated.
+that has the largest logit at all four corners therefore has the largest one everywhere between them and
+is simply copied; only between corners that disagree (4 to 15 % of the cells with trained networks) are
+values interpolated. Even there most classes can be excluded: a class whose highest corner is below the
+lowest corner of another class is below it everywhere in between. Two to four classes are left on
+average, and only these are interpolated.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import torch
 from torch import Tensor
 
 CHUNK_VALUES = 1 << 19
-"""Source logits of undecided cells looked at together, per corner: 2 MB of float32, whatever the image size."""
+"""Source logits of undecided cells processed together, per corner: 2 MB of float32 for every image size."""
 ACCELERATOR_CHUNK_VALUES = 1 << 22
-"""The same where each operation has to be worth its launch."""
+"""The same for accelerators, where a chunk has to be large enough to be worth the kernel launches."""
 BAND_BLOCKS = 1 << 17
 """Blocks of output pixels whose corners are compared together."""
 BAND_CELLS = 1 << 14
-"""Source cells whose best class is searched together: what fits into a core's own cache."""
+"""Source cells whose best class is searched together, as many as fit into the cache of a core."""
 LONGEST_BLOCK = 16
-"""Output pixels along a side of a block at most."""
+"""Largest side of a block in output pixels."""
 
 
 class _Spans(NamedTuple):
@@ -34,9 +34,9 @@ class _Spans(NamedTuple):
     Attributes:
         cell: (L,) int64, the first source cell of each output position.
         first: (N,) int64, the first source cell of each block.
-        second: (N,) int64, the second one.
-        outputs: (G, N) int64, the positions in a block; shorter blocks repeat their last one.
-        weight: (G, N), that of the second source cell at each.
+        second: (N,) int64, the second source cell of each block.
+        outputs: (G, N) int64, the output positions in each block; shorter blocks repeat their last position.
+        weight: (G, N), the weight of the second source cell at each position.
     """
 
     cell: Tensor
@@ -49,16 +49,16 @@ class _Spans(NamedTuple):
 def upsampled_argmax(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
     """`F.interpolate(logits.float(), size, mode="bilinear", align_corners=...).argmax(1)`, exactly.
 
-    Where two classes have the same interpolated logit up to rounding, either may be given. Shrinking
-    works too: an output pixel still lies between four source cells (there is no antialiasing).
+    Where two classes have the same interpolated logit up to rounding, the result may be either. Downsampling
+    works as well: an output pixel still lies between four source cells (there is no antialiasing).
 
     Args:
         logits: (B, K, h, w), finite, float32, float64, bfloat16 or float16 (interpolated in float32).
         size: (H, W) of the result.
-        align_corners: As in `torch.nn.functional.interpolate`.
+        align_corners: Whether corners are aligned, as in `torch.nn.functional.interpolate`.
 
     Returns:
-        (B, H, W) class ids, uint8 up to 255 classes and int64 above.
+        (B, H, W) class ids, uint8 for up to 255 classes, otherwise int64.
     """
     logits = logits.detach()
     B, K, h, w = logits.shape
@@ -87,17 +87,17 @@ def upsampled_argmax(logits: Tensor, size: tuple[int, int], align_corners: bool 
 def source_cells(
     length: int, output_length: int, align_corners: bool, exact: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """For each output position the first of its two source cells and the weight of the second.
+    """The first of the two source cells of each output position, and the weight of the second.
+
+    The arithmetic is that of PyTorch's kernels, in the same precision, so that cells and weights are
+    identical to theirs.
 
     Args:
         length: Number of source cells.
         output_length: Number of output positions.
-        align_corners: As in `torch.nn.functional.interpolate`.
-        exact: float32 or float64, what the weights are computed in.
-        device: Of the result.
-
-    The arithmetic is that of PyTorch's kernels, in the same precision, so that cells and weights are
-    the same numbers.
+        align_corners: Whether corners are aligned, as in `torch.nn.functional.interpolate`.
+        exact: Data type in which the weights are computed, float32 or float64.
+        device: Device of the result.
     """
     position = torch.arange(output_length, dtype=exact, device=device)
     if align_corners:
@@ -112,14 +112,14 @@ def source_cells(
 
 
 def _spans(length: int, output_length: int, align_corners: bool, exact: torch.dtype, device: torch.device) -> _Spans:
-    """Cut the output positions into blocks, as long as wastes least."""
+    """Cut the output positions into blocks of the length with the least overhead."""
     cell, weight = source_cells(length, output_length, align_corners, exact, torch.device("cpu"))
-    # What lies before the middle of the first cell is a block of its own, half as long as the others.
+    # The positions before the centre of the first cell form a separate block, half as long as the others.
     before = (cell == 0) & (weight == 0)
     key = torch.where(before, -1, cell).numpy()
     starts = np.flatnonzero(np.diff(key, prepend=-2))
     counts = np.diff(starts, append=output_length)
-    # A block costs something of its own besides its positions, those that are only repeated included.
+    # The cost of a block is its positions, repeated ones included, plus a constant overhead.
     longest = min(range(1, LONGEST_BLOCK + 1), key=lambda block: int((-(-counts // block)).sum()) * (block + 2))
     parts = -(-counts // longest)
     number = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
@@ -131,9 +131,9 @@ def _spans(length: int, output_length: int, align_corners: bool, exact: torch.dt
 
 
 def _winners(logits: Tensor) -> Tensor:
-    """(B, h, w): the first of the best classes of each source cell, uint8 or above 255 classes int64.
+    """(B, h, w): the first of the best classes of each source cell; uint8 for up to 255 classes, otherwise int64.
 
-    On a CPU PyTorch's argmax over any but the last dimension takes about ten times as long as this.
+    On a CPU, PyTorch's argmax over any dimension but the last takes about ten times as long.
     """
     B, K, h, w = logits.shape
     kind = torch.uint8 if K <= 255 else torch.int64
@@ -164,7 +164,7 @@ def _first_of_best(values: np.ndarray) -> np.ndarray:
     ahead, update = np.empty(ids.shape, np.bool_), np.empty(ids.shape, kind)
     for class_id in range(1, len(values)):
         np.greater(values[class_id], best, out=ahead)
-        # Ids only grow, so the class that was ahead last is the largest; uint8 products are faster than a mask.
+        # Class ids increase, so the maximum is the class that was ahead last; uint8 products are faster than a mask.
         np.multiply(ahead.view(np.uint8), kind(class_id), out=update)
         np.maximum(ids, update, out=ids)
         np.maximum(best, values[class_id], out=best)
@@ -172,7 +172,7 @@ def _first_of_best(values: np.ndarray) -> np.ndarray:
 
 
 def _undecided(winners: Tensor, rows: _Spans, columns: _Spans, first: int, last: int) -> tuple[Tensor, Tensor]:
-    """Numbers of the blocks among block rows `first` to `last - 1` whose corners have different winners: y and x."""
+    """Indices y and x of the blocks in block rows `first` to `last - 1` whose corners have different winners."""
     upper, lower = winners.index_select(0, rows.first[first:last]), winners.index_select(0, rows.second[first:last])
     corner = upper.index_select(1, columns.first)
     differs = corner != upper.index_select(1, columns.second)
@@ -183,9 +183,9 @@ def _undecided(winners: Tensor, rows: _Spans, columns: _Spans, first: int, last:
 
 
 def _corners(logits: Tensor, rows: _Spans, columns: _Spans, y: Tensor, x: Tensor) -> Tensor:
-    """(4, n, K): the logits (K, h, w) at the corners of n blocks, upper left, upper right, lower left, lower right.
+    """(4, n, K): the logits (K, h, w) at the corners of n blocks: upper left, upper right, lower left, lower right.
 
-    The layout in memory follows that of the logits.
+    The memory layout follows that of the logits.
     """
     K, _, w = logits.shape
     left, right = columns.first[x], columns.second[x]
@@ -200,14 +200,14 @@ def _decide(prediction: Tensor, corners: Tensor, rows: _Spans, columns: _Spans, 
     """Write the class ids of n blocks into `prediction` (H, W).
 
     Args:
-        prediction: Is changed.
+        prediction: (H, W) class ids, modified in place.
         corners: (4, n, K) logits, without gaps in memory.
-        rows: Of the output.
-        columns: Of the output.
-        y: (n,) number of each block in `rows`.
-        x: (n,) number of each block in `columns`.
+        rows: Blocks of the output rows.
+        columns: Blocks of the output columns.
+        y: (n,) index of each block in `rows`.
+        x: (n,) index of each block in `columns`.
     """
-    # Everywhere in the block the best value is at least the largest of all classes' lowest corners.
+    # Everywhere in a block, the best value is at least the largest of the classes' lowest corners.
     lowest = torch.minimum(torch.minimum(corners[0], corners[1]), torch.minimum(corners[2], corners[3]))
     highest = torch.maximum(torch.maximum(corners[0], corners[1]), torch.maximum(corners[2], corners[3]))
     possible = highest >= lowest.amax(1, keepdim=True)  # (n, K)
@@ -218,7 +218,7 @@ def _decide(prediction: Tensor, corners: Tensor, rows: _Spans, columns: _Spans, 
     across, down = columns.weight[:, x[order]], rows.weight[:, None, y[order]]
     across0, down0 = 1 - across, 1 - down
     best = ids = torch.empty(0)
-    # Blocks with many possible classes come first, so those that have a further one are a prefix.
+    # Blocks are sorted by their number of possible classes, so those with a further class are a prefix.
     per_block = counts.cpu().numpy()
     for place in range(int(per_block[0])):
         m = int(np.searchsorted(-per_block, -place))

@@ -1,4 +1,4 @@
-"""How much a mean IoU would vary over other images of the same kind: the bootstrap over images."""
+"""Bootstrap interval of the mean IoU over images: its uncertainty from the choice of images."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ def miou_interval(
 ) -> tuple[float, float] | None:
     """Confidence interval of the mean IoU of a split (percentiles of a bootstrap over its images).
 
-    Each resample draws as many images as there are, with replacement, and adds up their counts as the
-    score of the split does. It answers how far the number depends on which images were in the split, not
-    on seeds or training. Images of one video are alike, so for them the interval is too narrow.
+    Each resample draws as many images as the split has, with replacement, and adds up their counts as for the
+    score of the split. The interval is the uncertainty from the choice of images, not from training seeds.
+    Images of one video are similar, so for them the interval is too narrow.
 
     Args:
-        intersections: (N, K) integers, per image and class TP.
-        unions: (N, K) integers, TP + FP + FN.
-        absent: As in `pixelwise.metrics.scores`.
-        resamples: Their number.
-        level: Share of the resamples that lies inside.
-        seed: The same seed gives the same interval.
+        intersections: (N, K) integers, TP per image and class.
+        unions: (N, K) integers, TP + FP + FN per image and class.
+        absent: Treatment of a class without IoU in the mean: left out (`skip`) or counted as 0 (`zero`).
+        resamples: Number of bootstrap resamples.
+        level: Share of the resamples inside the interval, 0..1.
+        seed: Seed of the resampling; the same seed gives the same interval.
 
     Returns:
-        Lower and upper end, 0..1; None for fewer than two images that hold a class.
+        Lower and upper end, 0..1; None if fewer than two images contain a class.
     """
     useful = unions.sum(1) > 0
     count, classes = int(useful.sum()), unions.shape[1]
     if count < 2:
         return None
-    # Products of integers below 2^53 are exact in float64, so the interval does not depend on threads.
+    # Integers below 2^53 are exact in float64, so the interval does not depend on the number of threads.
     parts = np.concatenate([intersections[useful], unions[useful]], axis=1).astype(np.float64)
     random = np.random.default_rng(seed)
     means = []
@@ -65,22 +65,22 @@ def miou_interval(
 
 
 class IntervalAccumulator(Accumulator):
-    """Keeps the counts of every image by its position, so that the parts of a split may come in any order."""
+    """Stores the counts of every image by its position, so that the parts of a split may be merged in any order."""
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         self.images: dict[int, np.ndarray] = {}
 
     def update(self, image: ScoredImage) -> None:
-        """Keep right pixels and union of each class of one image."""
+        """Store the correct pixels and the union of each class in one image."""
         self.images[image.index] = np.stack([image.totals.right, image.totals.unions])
 
     def merge(self, other: Self) -> None:
-        """Keep the images of another part, too."""
+        """Add the images of another part."""
         self.images |= other.images
 
     def compute(self) -> Value:
-        """The interval of the mean IoU; None for fewer than two images that hold a class."""
+        """The interval of the mean IoU; None if fewer than two images contain a class."""
         if not self.images:
             return Value()
         counts = np.stack([self.images[index] for index in sorted(self.images)])
@@ -91,7 +91,8 @@ register(
     Metric(
         name="miou_interval",
         title="mIoU 95 % over images",
-        summary="95 % confidence interval of the mean IoU as far as the choice of images goes: bootstrap over images.",
+        summary="95 % bootstrap interval of the mean IoU: uncertainty from the choice of images, not from training "
+        "seeds.",
         accumulator=IntervalAccumulator,
         needs="counts",
         default=True,

@@ -1,9 +1,9 @@
-"""Boundary IoU (Cheng et al., CVPR 2021, arXiv:2103.16562): the IoU of the bands along the contours.
+"""Boundary IoU (Cheng et al., CVPR 2021, arXiv:2103.16562): the IoU of bands along the contours.
 
-The band of a class is the part of its mask that lies within a distance of the mask's contour, which the
-border of the image belongs to. A pixel lies deeper exactly where the whole square around it has one
-class, so one erosion and one dilation of the class ids find the bands of all classes at once: on one core
-6 ms per image of 360x480 and 90 ms per image of 1024x2048, whatever the number of classes.
+The band of a class is the part of its mask within a given distance of the mask's contour, which includes
+the border of the image. A pixel lies outside the band exactly if the whole square around it has one class,
+so one erosion and one dilation of the class ids find the bands of all classes at once: on one core in 6 ms
+for an image of 360x480 and 90 ms for one of 1024x2048, with any number of classes.
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ class BoundaryCounts(NamedTuple):
     """Pixels in the bands of each class, int64 (K,); they add up over images.
 
     Attributes:
-        intersections: In the band of the labels and in the band of the prediction.
-        unions: In one of them or both.
+        intersections: Pixels in both the band of the labels and the band of the prediction.
+        unions: Pixels in the band of the labels, the band of the prediction, or both.
     """
 
     intersections: np.ndarray
     unions: np.ndarray
 
     def __add__(self, other: tuple) -> BoundaryCounts:  # type: ignore[override]
-        """The counts of both."""
+        """The sum of both counts."""
         return BoundaryCounts(self.intersections + other[0], self.unions + other[1])
 
     @property
     def iou(self) -> tuple[float, ...]:
-        """Boundary IoU of each class; NaN where there is neither band."""
+        """Boundary IoU of each class; NaN for a class with neither band."""
         pairs = zip(self.intersections.tolist(), self.unions.tolist(), strict=True)
         return tuple(above / below if below else math.nan for above, below in pairs)
 
 
 def boundary_counts(labels: np.ndarray, prediction: np.ndarray, num_classes: int) -> BoundaryCounts:
-    """Count the bands of one image.
+    """Count the pixels in the bands of one image.
 
-    Where nothing is labelled the prediction does not count either, and both have a contour around it: a
-    prediction that equals the labels wherever they say something has an IoU of 1.
+    Ignored pixels are ignored in the prediction as well, and both have a contour around them: a prediction that
+    equals the labels on all labelled pixels has an IoU of 1.
 
     Args:
         labels: uint8 (H, W), 0..K-1 or 255 (ignored).
         prediction: uint8 (H, W), 0..K-1.
-        num_classes: K.
+        num_classes: Number of classes K.
     """
     from pixelwise.metrics.confusion import confusion_matrix  # imports torch
 
@@ -66,7 +66,7 @@ def boundary_counts(labels: np.ndarray, prediction: np.ndarray, num_classes: int
     found = _bands(np.where(void, np.uint8(IGNORE), prediction), distance, num_classes)
     ignore = IGNORE
     if num_classes == IGNORE:
-        # K, which stands for "elsewhere", must count, and 256 classes need more than uint8 to be compared with.
+        # K, the id of pixels outside all bands, has to be counted, and 256 ids plus `ignore` exceed uint8.
         truth, found, ignore = truth.astype(np.int16), found.astype(np.int16), -1
     counts = confusion_matrix(truth, found, num_classes + 1, ignore).numpy()
     both = counts.diagonal()[:num_classes]
@@ -74,12 +74,12 @@ def boundary_counts(labels: np.ndarray, prediction: np.ndarray, num_classes: int
 
 
 def multilabel_boundary_counts(labels: np.ndarray, prediction: np.ndarray, num_classes: int) -> BoundaryCounts:
-    """The bands along the contours of each class, counted as `boundary_counts` does for two classes.
+    """Count the pixels in the bands of each class of multi-label data, as `boundary_counts` does for two classes.
 
     Args:
-        labels: int32 (H, W) bit fields, `IGNORE_BIT` where ignored.
+        labels: int32 (H, W) bit fields; ignored pixels are `IGNORE_BIT`.
         prediction: int32 (H, W) bit fields.
-        num_classes: K.
+        num_classes: Number of classes K.
     """
     void = labels == IGNORE_BIT
     intersections, unions = np.zeros(num_classes, np.int64), np.zeros(num_classes, np.int64)
@@ -91,10 +91,10 @@ def multilabel_boundary_counts(labels: np.ndarray, prediction: np.ndarray, num_c
 
 
 def _bands(labels: np.ndarray, distance: int, num_classes: int) -> np.ndarray:
-    """Class ids within `distance` of a contour of their class, K elsewhere and where nothing is labelled."""
+    """Class ids within `distance` of a contour of their class; K elsewhere and for ignored pixels."""
     square = np.ones((2 * distance + 1, 2 * distance + 1), np.uint8)
     deep = cv2.erode(labels, square) == cv2.dilate(labels, square)
-    # OpenCV's morphology takes what lies outside of the image for more of the same.
+    # OpenCV's morphology does not treat the border of the image as a contour.
     deep[:distance] = deep[-distance:] = False
     deep[:, :distance] = deep[:, -distance:] = False
     return np.where(deep | (labels == IGNORE), np.uint8(num_classes), labels)
@@ -118,7 +118,7 @@ class BoundaryAccumulator(Accumulator):
         self.counts += other.counts
 
     def compute(self) -> Value:
-        """The IoU of the bands; its mean leaves out classes that have none."""
+        """The IoU of the bands; the mean leaves out classes without one."""
         iou = self.counts.iou
         return Value(value=mean_of(iou, "skip"), per_class=iou)
 

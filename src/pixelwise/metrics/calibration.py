@@ -1,8 +1,8 @@
-"""Whether a network is right as often as it is sure: the expected calibration error.
+"""Expected calibration error: the difference between the confidence of predictions and their accuracy.
 
 Guo et al., ICML 2017, arXiv:1706.04599: pixels are sorted into bins of equal width by their confidence (the
-largest probability); the error is the mean distance between a bin's confidence and its accuracy, weighted
-by its pixels.
+largest probability); the error is the mean absolute difference between a bin's confidence and its accuracy,
+weighted by its number of pixels.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ BINS = 15
 
 
 class CalibrationCounts(NamedTuple):
-    """What adds up over images, per bin of confidence, (BINS,).
+    """Counts per confidence bin, (BINS,); they add up over images.
 
     Attributes:
-        pixels: int64, labelled pixels in the bin.
-        right: int64, how many of them are predicted right.
+        pixels: int64, number of labelled pixels in the bin.
+        right: int64, number of correctly predicted pixels among them.
         confidence: float64, sum of their confidences.
     """
 
@@ -35,7 +35,7 @@ class CalibrationCounts(NamedTuple):
     confidence: np.ndarray
 
     def __add__(self, other: tuple) -> CalibrationCounts:  # type: ignore[override]
-        """The counts of both."""
+        """The sum of both counts."""
         return CalibrationCounts(*(ours + theirs for ours, theirs in zip(self, other, strict=True)))
 
     @property
@@ -49,10 +49,10 @@ def calibration_counts(labels: np.ndarray, prediction: np.ndarray, confidence: n
     """Sort the labelled pixels of one image into bins.
 
     Args:
-        labels: uint8 (H, W), 255 = ignored.
-        prediction: uint8 (H, W).
-        confidence: float32 (H, W), probability of the predicted class, above 0 and at most 1. A bin holds its
-            upper end and not its lower one.
+        labels: uint8 (H, W) class ids, 255 = ignored.
+        prediction: uint8 (H, W) class ids.
+        confidence: float32 (H, W), probability of the predicted class, above 0 and at most 1. A bin includes its
+            upper end but not its lower end.
     """
     valid = labels != IGNORE
     sure = confidence[valid]
@@ -90,8 +90,8 @@ register(
     Metric(
         name="calibration_error",
         title="calibration error",
-        summary="Expected calibration error in 15 bins of confidence (arXiv:1706.04599): 0 where a network is right as "
-        "often as it is sure.",
+        summary="Expected calibration error over 15 confidence bins (arXiv:1706.04599); 0 if the accuracy of every bin "
+        "equals its confidence.",
         accumulator=CalibrationAccumulator,
         needs="confidence",
         multilabel=False,

@@ -1,10 +1,10 @@
 """Confusion matrix of class ids: exact integers, counted from uint8 without a boolean mask.
 
 Neighbouring pixels mostly have the same label and the same prediction, so on a CPU runs of equal pairs are
-counted, not pixels: comparing each pair with the next one is vectorised, adding up one by one is not. Where
-there are few long runs, and on a GPU, whose adders work side by side, every pixel is counted; ignored ones
-in a row of their own that is cut off afterwards. That `bincount` over an int16 index takes a quarter of the
-time of masking and counting int64.
+counted instead of pixels: comparing each pair with the next one is vectorised, incrementing counters is not.
+If long runs are rare, and on a GPU, which counts in parallel, every pixel is counted, with ignored pixels in
+an extra row that is cut off afterwards. Such a `bincount` over an int16 index takes a quarter of the time of
+masking and counting int64.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pixelwise.recipes.classes.tables import IGNORE
 
 _BAND = 1 << 20
 _LONG_RUNS = 10
-"""Pixels in an average run from which on counting runs is faster."""
+"""Average length of a run in pixels from which counting runs is faster than counting pixels."""
 
 
 def confusion_matrix(
@@ -30,25 +30,25 @@ def confusion_matrix(
     ignore: int = IGNORE,
     void_prediction: Literal["miss", "ignore"] | None = None,
 ) -> Tensor:
-    """How often each class was taken for each class.
+    """Count the pixels of each pair of labelled and predicted class.
 
     Args:
-        labels: True class ids, any shape and integer type (uint8 is fastest), 0..K-1 or `ignore`.
-        prediction: Predicted class ids of the same shape, 0..K-1. A pixel that is ignored in
-            `labels` counts nowhere, whatever was predicted for it.
-        num_classes: K.
-        ignore: Label value of pixels that do not count.
-        void_prediction: What a labelled pixel is whose prediction is `ignore`, as masks made elsewhere may
-            have it: `miss`, an error of its class as in the Cityscapes scripts; `ignore`, it counts nowhere;
-            None: like every value outside of 0..K-1, an error.
+        labels: Class ids of the ground truth, any shape and integer type (uint8 is fastest), 0..K-1 or `ignore`.
+        prediction: Predicted class ids of the same shape, 0..K-1. A pixel that is ignored in `labels` is not
+            counted, whatever its prediction.
+        num_classes: Number of classes K.
+        ignore: Label value of ignored pixels.
+        void_prediction: Treatment of labelled pixels whose prediction is `ignore`, which occur in masks from other
+            software: `miss` counts them as misses of their class, as in the Cityscapes scripts; `ignore` does not
+            count them; None raises an error, as for any other value outside 0..K-1.
 
     Returns:
-        (K, K) int64 on the device of `labels`; rows are the truth, columns the prediction. With
-        `void_prediction="miss"` (K, K + 1): the last column counts the pixels that were predicted as void.
+        (K, K) int64 on the device of `labels`; rows are the ground truth, columns the prediction. With
+        `void_prediction="miss"`, (K, K + 1): the last column counts the pixels that were predicted as void.
 
     Raises:
-        ValueError: Shapes differ, the values are not integers, or a value is outside its range:
-            nothing is ever booked in a wrong cell.
+        ValueError: Shapes differ, values are not integers, or a value is outside its range; no pixel is ever
+            counted in a wrong cell.
     """
     labels, prediction = torch.as_tensor(labels), torch.as_tensor(prediction)
     _check_kind(labels, prediction)
@@ -75,7 +75,7 @@ def confusion_matrix(
 
 
 def _holding(values: Tensor, num_classes: int, ignore: int) -> Tensor:
-    """The values in a type that holds K and `ignore`, too: compared with what theirs cannot hold, PyTorch wraps it."""
+    """The values in a dtype that can hold K and `ignore`: PyTorch would wrap a number that the dtype cannot hold."""
     held = torch.iinfo(values.dtype)
     return values if held.min <= ignore <= held.max and num_classes <= held.max else values.long()
 
@@ -87,7 +87,7 @@ def _with_void(labels: Tensor, prediction: Tensor, num_classes: int, ignore: int
         return confusion_matrix(kept, torch.where(void, torch.zeros_like(prediction), prediction), num_classes, ignore)
     if void_prediction != "miss":
         raise ValueError(f"void_prediction is '{void_prediction}'; expected 'miss' or 'ignore'")
-    # Counted as a class of its own behind the others: no label has it, which leaves its row empty.
+    # Void is counted as an additional class after the others; no label has it, so its row stays empty.
     K = num_classes
     if bool((labels == K).any()) and ignore != K:
         raise ValueError(f"labels contain {_values(labels[labels == K])}; expected 0..{K - 1} or {ignore} (ignored)")
@@ -98,19 +98,19 @@ def _with_void(labels: Tensor, prediction: Tensor, num_classes: int, ignore: int
 
 
 def _pairs_by_runs(labels: Tensor, prediction: Tensor) -> Tensor | None:
-    """(256, 256) int64, how often each label meets each prediction; None where counting pixels is the better way."""
+    """(256, 256) int64, pixels of each pair of label and prediction; None if counting pixels is faster or necessary."""
     if not all(values.dtype == torch.uint8 and values.device.type == "cpu" for values in (labels, prediction)):
         return None
     truth, guess = labels.reshape(-1).numpy(), prediction.reshape(-1).numpy()
     counts = np.zeros(1 << 16, np.int64)
     for start in range(0, len(truth), _BAND):
-        # Both bytes of a pixel side by side are one number.
+        # Label and prediction of a pixel, side by side in memory, are read as one uint16.
         pairs = cv2.merge([guess[start : start + _BAND], truth[start : start + _BAND]]).view("<u2").reshape(-1)
         ends = pairs[1:] != pairs[:-1]
         if np.count_nonzero(ends) * _LONG_RUNS > len(pairs):
             return None
         last = np.append(np.flatnonzero(ends), len(pairs) - 1)
-        # Its sums are float64, exact up to 2^53.
+        # `bincount` with weights adds in float64, which is exact up to 2^53.
         counts += np.bincount(pairs[last], np.diff(last, prepend=-1), minlength=1 << 16).astype(np.int64)
     return torch.from_numpy(counts.reshape(256, 256))
 
@@ -124,7 +124,7 @@ def _misplaced(pairs: Tensor, num_classes: int, ignore: int) -> bool:
 
 
 def _rows(labels: Tensor, num_classes: int, ignore: int) -> Tensor:
-    """Row of each pixel: 0 for ignored ones, class id + 1 for the others."""
+    """Row of each pixel: 0 for ignored pixels, class id + 1 for the others."""
     if ignore == 255 and labels.numel() and int(labels.min()) >= 0 and int(labels.max()) <= 255:
         labels = labels.to(torch.uint8)
     if ignore == 255 and labels.dtype == torch.uint8:
@@ -146,12 +146,12 @@ def _outside(labels: Tensor, num_classes: int, ignore: int) -> Tensor:
 def _check_kind(labels: Tensor, prediction: Tensor) -> None:
     if labels.shape != prediction.shape:
         raise ValueError(
-            f"labels are {tuple(labels.shape)} but the prediction is {tuple(prediction.shape)}; "
-            "bring both to the size at which they are compared"
+            f"labels have shape {tuple(labels.shape)}, but the prediction has shape {tuple(prediction.shape)}; "
+            "resize one of them to the size of the other"
         )
     for name, values in (("labels", labels), ("prediction", prediction)):
         if values.is_floating_point() or values.dtype == torch.bool:
-            raise ValueError(f"{name} are {values.dtype}; expected integer class ids")
+            raise ValueError(f"{name}: dtype is {values.dtype}; expected integer class ids")
 
 
 def _values(wrong: Tensor) -> str:

@@ -1,7 +1,7 @@
-"""The published pages' ways to make one mIoU of a confusion matrix, by name.
+"""Conventions of published code for computing the mIoU of a confusion matrix, by name.
 
-They agree where every class is labelled and nothing is predicted as void; where that is not so, the same
-predictions get different numbers.
+They agree if every class is labelled and no pixel is predicted as void; otherwise the same predictions get
+different scores.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ if TYPE_CHECKING:
 
 CONVENTIONS = {
     "cityscapes": "a pixel predicted as void is a miss; classes without labels and predictions are left out",
-    "pytorch-enet": "a pixel predicted as void counts nowhere; classes without labels and predictions are left out",
+    "pytorch-enet": "a pixel predicted as void is not counted; classes without labels and predictions are left out",
     "sssegmentation": "as cityscapes",
-    "united-perception": "TP / (union + 1e-10); classes without labels and predictions count 0",
-    "edgeai": "TP / (union + float32's epsilon); classes without labels and predictions count 0",
+    "united-perception": "TP / (union + 1e-10); classes without labels and predictions count as 0",
+    "edgeai": "TP / (union + float32's epsilon); classes without labels and predictions count as 0",
 }
-"""Name -> what it does."""
+"""Name -> description of the convention."""
 
 
 def miou(confusion: np.ndarray | Tensor, convention: str) -> float:
-    """The mean IoU as `convention` computes it, 0..1.
+    """The mean IoU as `convention` computes it.
 
     Args:
-        confusion: (K, K), or (K, K + 1) where the last column holds what was predicted as void; rows truth.
+        confusion: (K, K), rows ground truth, columns prediction; or (K, K + 1), whose last column counts the pixels
+            predicted as void.
         convention: A key of `CONVENTIONS`.
 
     Returns:
-        The mean; NaN where every class is left out.
+        The mean IoU, 0..1; NaN if every class is left out.
 
     Raises:
         ValueError: There is no such convention, or the matrix has another shape.
@@ -52,7 +53,7 @@ def _mean_of_present(counts: np.ndarray) -> float:
 
 
 def _without_void_predictions(counts: np.ndarray) -> float:
-    # The row and the column of the unlabelled class are set to 0 before anything is added up.
+    # PyTorch-ENet sets the row and the column of the unlabelled class to 0 before it computes sums.
     return _mean_of_present(counts[:, : len(counts)])
 
 

@@ -1,4 +1,4 @@
-"""One image as metrics see it: labels and prediction at the score size, and what can be computed from them."""
+"""The input of metrics: labels and prediction of one image at the scored size, and values derived from them."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from pixelwise.metrics.multilabel import multilabel_counts
 from pixelwise.metrics.scores import ClassTotals, totals_of
 
 Bands = Callable[[], Iterator[tuple[int, Tensor]]]
-"""Gives probabilities from top to bottom: the first row of a band, and float32 (K, R, W)."""
+"""Function that yields probabilities in bands from top to bottom: the first row of a band, and float32 (K, R, W)."""
 
 
 class ScoredImage:
-    """An image of the split that is scored. What metrics share is computed when the first of them asks for it.
+    """One image of the scored split. Values that several metrics share are computed once, on first use.
 
     Args:
         id: Sample id.
-        labels: (H, W), uint8 class ids, 255 = ignored; of multi-label data int32 bit fields, `IGNORE_BIT` = ignored.
+        labels: (H, W), uint8 class ids, 255 = ignored; for multi-label data int32 bit fields, `IGNORE_BIT` = ignored.
         prediction: (H, W) class ids or bit fields, on any device.
-        task: What is scored.
+        task: Classes and rules of the scored task.
         index: Position of the image in its split.
-        confidence: (H, W) float32, probability of the predicted class; None where no metric needs it.
-        probabilities: Gives those of all classes; None where no metric needs them.
+        confidence: (H, W) float32, probability of the predicted class; None if no metric needs it.
+        probabilities: Function that yields the probabilities of all classes; None if no metric needs them.
     """
 
     def __init__(
@@ -47,36 +47,39 @@ class ScoredImage:
 
     @cached_property
     def prediction(self) -> np.ndarray:
-        """(H, W) class ids, uint8 up to 255 classes; of multi-label data int32 bit fields."""
+        """(H, W) class ids, uint8 for up to 255 classes; for multi-label data int32 bit fields."""
         return self._prediction.cpu().numpy()
 
     @cached_property
     def counts(self) -> np.ndarray:
-        """int64, rows truth and columns prediction (K, K); of multi-label data (K, 4): TP, FP, FN, TN per class."""
-        # Counted where the prediction is: of a GPU only the counts come back.
+        """int64 (K, K), rows ground truth, columns prediction; for multi-label data (K, 4), TP, FP, FN, TN per row."""
+        # Counted on the device of the prediction, so that only the counts are copied back from a GPU.
         labels = torch.from_numpy(self.labels).to(self._prediction.device)
         count = multilabel_counts if self.task.multilabel else confusion_matrix
         return count(labels, self._prediction, len(self.task.classes)).cpu().numpy()
 
     @cached_property
     def totals(self) -> ClassTotals:
-        """The sums of `counts` that IoU, accuracy, precision and F1 are made of."""
+        """The sums of `counts` from which IoU, accuracy, precision and F1 are computed."""
         return totals_of(self.counts, multilabel=self.task.multilabel)
 
     @cached_property
     def confidence(self) -> np.ndarray:
-        """(H, W) float32, probability of the predicted class. For metrics that declare `needs="confidence"`."""
+        """(H, W) float32, probability of the predicted class; for metrics that declare `needs="confidence"`."""
         if self._confidence is None:
-            raise ValueError("this metric needs the confidence of predictions; declare it with needs='confidence'")
+            raise ValueError("the metric reads `confidence` without declaring it; declare it with needs='confidence'")
         return self._confidence.cpu().numpy()
 
     def probabilities(self) -> Iterator[tuple[int, Tensor]]:
-        """Probabilities of all classes, from top to bottom. For metrics that declare `needs="probabilities"`.
+        """Probabilities of all classes in bands from top to bottom; for metrics that declare `needs="probabilities"`.
+
+        The probabilities of the whole image are never in memory at once.
 
         Yields:
-            The first row of a band, and its probabilities, float32 (K, R, W) on the device of the network. Those of the
-            whole image are never in memory together.
+            The first row of a band, and its probabilities, float32 (K, R, W) on the device of the network.
         """
         if self._probabilities is None:
-            raise ValueError("this metric needs the probabilities of classes; declare it with needs='probabilities'")
+            raise ValueError(
+                "the metric reads `probabilities` without declaring them; declare it with needs='probabilities'"
+            )
         return self._probabilities()

@@ -1,8 +1,8 @@
-"""What a metric is, and the registry of all of them.
+"""The definition of a metric, and the registry of metrics.
 
-A metric adds up over the images of a split in an `Accumulator`: one object per metric and part of the data, which
-takes image after image, can be merged with that of another part, and computes its `Value` in the end. So the same
-metric serves a split, groups of its images and several processes. A module registers its metrics when it is imported:
+A metric is accumulated over the images of a split by an `Accumulator`: one object per metric and part of the data that
+is updated image by image, can be merged with that of another part, and finally computes its `Value`. The same metric
+thus serves a split, groups of its images and several processes. A module registers its metrics when it is imported:
 
     register(Metric(name="dice", title="mean Dice", summary="...", accumulator=Dice))
 """
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from pixelwise.metrics.image import ScoredImage
 
 Needs = Literal["counts", "labels", "confidence", "probabilities"]
-"""What a metric asks of an image, from cheap to expensive: its confusion matrix; the labels and the prediction; the
-probability of each pixel's predicted class, too; or the probabilities of all classes."""
+"""Inputs that a metric needs from an image, from cheap to expensive: its confusion matrix; labels and prediction; also
+the probability of each pixel's predicted class; or the probabilities of all classes."""
 
 PERCENT = "%"
-"""Unit of metrics that are fractions: 0..1 in Python and in files, percent wherever people read them."""
+"""Unit of metrics that are fractions: 0..1 in Python and in files, percent in everything that people read."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """What is scored: all that an accumulator knows before the first image.
+    """The classes and rules of the scored task, known to an accumulator before the first image.
 
     Attributes:
         classes: Class names; the position is the class id.
-        multilabel: Whether a pixel may belong to several classes. Labels and predictions are then bit fields.
-        absent: What a class in no label and no prediction counts in a mean: it is left out (`skip`) or 0 (`zero`).
+        multilabel: Whether a pixel may belong to several classes; labels and predictions are then bit fields.
+        absent: Treatment in a mean of a class without labels and predictions: left out (`skip`) or 0 (`zero`).
     """
 
     classes: tuple[str, ...]
@@ -46,12 +46,12 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):
-    """What a metric found; a number that does not exist is NaN.
+    """The result of a metric; undefined values are NaN.
 
     Attributes:
-        value: The one number that tables show; NaN for a metric that has none.
-        per_class: One number per class; empty for a metric that does not tell classes apart.
-        interval: Lower and upper end of a confidence interval; None for a metric that has none.
+        value: The overall value, which tables show; NaN for a metric without one.
+        per_class: One value per class; empty for a metric without values per class.
+        interval: Lower and upper end of a confidence interval; None for a metric without one.
     """
 
     value: float = math.nan
@@ -60,12 +60,12 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Accumulator(abc.ABC):
-    """Adds up what a metric needs, image by image. The order of images and merges must not change the value.
+    """Accumulates a metric image by image. The order of images and merges must not change the value.
 
-    Objects move between processes, so they can be pickled.
+    Accumulators are passed between processes, so they have to be picklable.
 
     Args:
-        task: What is scored.
+        task: Classes and rules of the scored task.
     """
 
     def __init__(self, task: Task) -> None:
@@ -81,14 +81,15 @@ class Accumulator(abc.ABC):
 
     @abc.abstractmethod
     def compute(self) -> Value:
-        """The value over all images so far, also where there were none."""
+        """The value over all images so far; it has to work without any image, too."""
 
 
 class CountsAccumulator(Accumulator):
-    """Base of metrics that are computed from the counts of the whole split: such a metric adds `compute` only.
+    """Base class for metrics that are computed from the counts of the whole split; they implement `compute` only.
 
     Attributes:
-        counts: int64, rows truth and columns prediction (K, K); of multi-label data (K, 4): TP, FP, FN, TN per class.
+        counts: int64 (K, K), rows ground truth, columns prediction; for multi-label data (K, 4): TP, FP, FN, TN per
+            class.
     """
 
     def __init__(self, task: Task) -> None:
@@ -106,19 +107,19 @@ class CountsAccumulator(Accumulator):
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
-    """A metric by its name.
+    """Definition of a metric.
 
     Attributes:
-        name: A Python identifier: the key in results and what the command line calls it.
-        title: What tables call it, in lower case but for abbreviations: `mean Dice`.
-        summary: What it measures, as one sentence for lists of metrics.
-        accumulator: The class of its accumulators, or a function that makes one from a `Task`; must be picklable.
-        needs: What it asks of an image.
-        unit: `%` for fractions, which are 0..1 in files and shown in percent; any other unit is shown as it is.
-        class_title: What tables call its values per class: `Dice`; empty: `title`.
-        default: Whether it is measured without being asked for.
-        groups: Whether it is also given for groups of images, where groups are scored.
-        multilabel: Whether it is defined where a pixel may belong to several classes.
+        name: Name in results and on the command line, a Python identifier.
+        title: Name in tables, in lower case except for abbreviations: `mean Dice`.
+        summary: One sentence that describes the metric in lists.
+        accumulator: Class of its accumulators, or a function that creates one from a `Task`; has to be picklable.
+        needs: Inputs that the metric needs from an image.
+        unit: `%` for fractions, which are 0..1 in files and shown in percent; any other unit is shown unchanged.
+        class_title: Name of the values per class in tables: `Dice`; empty: `title`.
+        default: Whether the metric is measured without being requested.
+        groups: Whether the metric is also computed for groups of images, if groups are scored.
+        multilabel: Whether the metric is defined for data where a pixel may belong to several classes.
     """
 
     name: str
@@ -134,11 +135,11 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
-            raise ValueError(f"the metric's name is {self.name!r}; expected a Python identifier such as 'boundary_iou'")
+            raise ValueError(f"the metric name is {self.name!r}; expected a Python identifier such as 'boundary_iou'")
         if self.multilabel and self.needs == "confidence":
             raise ValueError(
-                f"metric '{self.name}' needs the probability of the one class that was predicted, which multi-label "
-                "networks do not have; declare it with multilabel=False"
+                f"metric '{self.name}' needs the probability of the single predicted class, which multi-label networks "
+                "do not have; declare it with multilabel=False"
             )
 
 
@@ -150,14 +151,14 @@ METRICS: Registry[Metric] = Registry("metric", RecipeError, "R225", built_in=_BU
 
 
 def register(metric: Metric) -> Metric:
-    """Make a metric known by its name.
+    """Register a metric under its name.
 
     Raises:
-        RecipeError: R234, the name is taken.
+        RecipeError: R234, the name is already registered.
     """
     return METRICS.add(metric.name, metric)
 
 
 def names() -> list[str]:
-    """Names of all metrics, those of installed plug-ins included."""
+    """Names of all metrics, including those of installed plug-ins."""
     return list(METRICS.all())

@@ -1,7 +1,7 @@
-"""Scores where a pixel may belong to several classes: every class is a question of its own, yes or no.
+"""Scores for multi-label data, where a pixel may belong to several classes and each class is a binary decision.
 
-A pixel's classes are a bit field: bit k is class k. A class is predicted where its probability is above 0.5, which
-is where its logit is above 0.
+The classes of a pixel are a bit field: bit k is class k. A class is predicted if its probability is above 0.5, that is,
+if its logit is above 0.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pixelwise.recipes.classes.tables import IGNORE_BIT
 
 
 def upsampled_bits(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
-    """Which classes have a logit above 0 once the logits are enlarged bilinearly.
+    """Bit fields of the classes whose bilinearly upsampled logits are above 0.
 
-    One class after the other, so the full-size logits never exist together.
+    Classes are upsampled one after the other, so the full-size logits of all classes never exist at once.
 
     Args:
-        logits: (B, K, h, w), any floating type.
+        logits: (B, K, h, w), any floating-point type.
         size: (H, W) of the result.
-        align_corners: As in `torch.nn.functional.interpolate`.
+        align_corners: Whether corners are aligned, as in `torch.nn.functional.interpolate`.
 
     Returns:
         (B, H, W) int32 bit fields.
@@ -41,7 +41,7 @@ def upsampled_bits(logits: Tensor, size: tuple[int, int], align_corners: bool = 
 
 
 def bits_of(present: Tensor) -> Tensor:
-    """Truth values (K, ...) as bit fields (...) int32."""
+    """Convert booleans (K, ...) into int32 bit fields (...)."""
     found = torch.zeros(present.shape[1:], dtype=torch.int32, device=present.device)
     for k, plane in enumerate(present):
         found |= plane.int() << k
@@ -49,30 +49,30 @@ def bits_of(present: Tensor) -> Tensor:
 
 
 def multilabel_counts(labels: Tensor | np.ndarray, prediction: Tensor | np.ndarray, num_classes: int) -> Tensor:
-    """How often each class was found, invented, missed and rightly left out.
+    """Count the true and false positives and negatives of each class.
 
     Args:
-        labels: Bit fields of any shape, int32 or int64; `IGNORE_BIT` where a pixel counts nowhere.
+        labels: Bit fields of any shape, int32 or int64; ignored pixels are `IGNORE_BIT`.
         prediction: Bit fields of the same shape.
-        num_classes: K.
+        num_classes: Number of classes K.
 
     Returns:
         (K, 4) int64 on the device of `labels`: TP, FP, FN, TN.
 
     Raises:
-        ValueError: Shapes differ, or a bit is set that is no class.
+        ValueError: Shapes differ, or a bit is set that does not belong to a class.
     """
     labels, prediction = torch.as_tensor(labels), torch.as_tensor(prediction)
     if labels.shape != prediction.shape:
         raise ValueError(
-            f"labels are {tuple(labels.shape)} but the prediction is {tuple(prediction.shape)}; "
-            "bring both to the size at which they are compared"
+            f"labels have shape {tuple(labels.shape)}, but the prediction has shape {tuple(prediction.shape)}; "
+            "resize one of them to the size of the other"
         )
     valid = labels != IGNORE_BIT
     truth, found = labels[valid], prediction[valid]
     for name, values in (("labels", truth), ("prediction", found)):
         if bool((values >> num_classes != 0).any()):
-            raise ValueError(f"{name} contain bits of {num_classes} and above; expected 0..{num_classes - 1}")
+            raise ValueError(f"{name}: bit {num_classes} or above is set; expected bits 0..{num_classes - 1}")
     both = truth & found
     hits, true, predicted = (
         torch.stack([(values >> k & 1).sum() for k in range(num_classes)]) for values in (both, truth, found)
@@ -81,11 +81,11 @@ def multilabel_counts(labels: Tensor | np.ndarray, prediction: Tensor | np.ndarr
 
 
 def multilabel_scores(counts: np.ndarray | Tensor, absent: Literal["skip", "zero"] = "skip") -> Scores:
-    """All scores of `multilabel_counts`.
+    """Compute all scores from `multilabel_counts`.
 
     Args:
         counts: (K, 4): TP, FP, FN, TN.
-        absent: As in `pixelwise.metrics.scores`.
+        absent: Treatment of a class without IoU in the mean: left out (`skip`) or counted as 0 (`zero`).
 
     Returns:
         The scores; `pixel_accuracy` is the mean over pixels and classes, so it is high where classes are rare.

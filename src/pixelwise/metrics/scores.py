@@ -1,4 +1,4 @@
-"""From a confusion matrix to scores: IoU, accuracy, precision, F1 and their means.
+"""Scores of a confusion matrix: IoU, accuracy, precision, F1 and their means.
 
 A class that occurs neither in the labels nor in the predictions has no IoU (0 / 0): it is NaN here,
 `n/a` in tables and null in JSON. A class that is predicted somewhere but occurs in no label has an
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
-    """All scores of one confusion matrix, as fractions 0..1; NaN where there is nothing to divide.
+    """All scores of one confusion matrix, as fractions 0..1; NaN if the denominator is 0.
 
     Attributes:
-        iou: Per class, TP / (TP + FP + FN).
-        accuracy: Per class, TP / labelled pixels (recall).
-        precision: Per class, TP / predicted pixels.
-        f1: Per class, 2 TP / (2 TP + FP + FN); the Dice coefficient is the same number.
-        pixels: Per class, labelled pixels.
+        iou: IoU of each class, TP / (TP + FP + FN).
+        accuracy: Accuracy (recall) of each class, TP / labelled pixels.
+        precision: Precision of each class, TP / predicted pixels.
+        f1: F1 of each class, 2 TP / (2 TP + FP + FN), which equals the Dice coefficient.
+        pixels: Labelled pixels of each class.
         miou: Mean IoU under the rule for absent classes.
-        pixel_accuracy: Share of labelled pixels that are right.
-        mean_accuracy: Mean accuracy of the classes that are labelled.
+        pixel_accuracy: Share of the labelled pixels that are predicted correctly.
+        mean_accuracy: Mean accuracy of the labelled classes.
         frequency_weighted_iou: Mean IoU weighted by the labelled pixels of each class.
         classes_present: Number of classes that have an IoU.
     """
@@ -51,14 +51,14 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClassTotals(NamedTuple):
-    """The sums of a confusion matrix that all `Scores` are made of; they add up over images.
+    """The sums of a confusion matrix from which all `Scores` are computed; they add up over images.
 
     Attributes:
-        right: int64 (K,), pixels of each class that were found.
+        right: int64 (K,), correctly predicted pixels of each class (TP).
         labelled: int64 (K,), labelled pixels of each class.
         predicted: int64 (K,), labelled pixels that were predicted as each class.
-        correct: Right decisions, of all classes together.
-        decisions: All decisions: one per labelled pixel, or of multi-label data one per labelled pixel and class.
+        correct: Number of correct decisions over all classes.
+        decisions: Number of decisions: one per labelled pixel; for multi-label data one per labelled pixel and class.
     """
 
     right: np.ndarray
@@ -73,7 +73,7 @@ class ClassTotals(NamedTuple):
         return self.labelled + self.predicted - self.right
 
     def plus(self, other: ClassTotals) -> ClassTotals:
-        """The sums of both."""
+        """The sums of both added."""
         return ClassTotals(
             self.right + other.right,
             self.labelled + other.labelled,
@@ -83,7 +83,7 @@ class ClassTotals(NamedTuple):
         )
 
     def scores(self, absent: Literal["skip", "zero"] = "skip") -> Scores:
-        """All scores of these sums, as `pixelwise.metrics.scores.scores` describes them."""
+        """Compute all scores from these sums, as `pixelwise.metrics.scores.scores` does."""
         iou = _ratio(self.right, self.unions)
         accuracy = _ratio(self.right, self.labelled)
         pixels = tuple(self.labelled.tolist())
@@ -103,11 +103,11 @@ class ClassTotals(NamedTuple):
 
 
 def totals_of(counts: np.ndarray | Tensor, *, multilabel: bool = False) -> ClassTotals:
-    """The sums of one confusion matrix.
+    """Compute the sums of one confusion matrix.
 
     Args:
-        counts: (K, K) or (K, K + 1) as `scores` takes it; of multi-label data (K, 4): TP, FP, FN, TN per class.
-        multilabel: Which of the two it is.
+        counts: (K, K) or (K, K + 1) as for `scores`; for multi-label data (K, 4): TP, FP, FN, TN per class.
+        multilabel: Whether `counts` are those of multi-label data.
 
     Raises:
         ValueError: The matrix has another shape.
@@ -126,13 +126,12 @@ def scores(matrix: np.ndarray | Tensor, absent: Literal["skip", "zero"] = "skip"
     """Compute all scores of a confusion matrix.
 
     Args:
-        matrix: (K, K) non-negative integers, rows truth, columns prediction; or (K, K + 1), where the
-            last column holds pixels that were predicted as void: misses of their class, and no class's
-            false positives.
-        absent: What a class without IoU counts in the mean: it is left out (`skip`) or 0 (`zero`).
+        matrix: (K, K) non-negative integers, rows ground truth, columns prediction; or (K, K + 1), whose last
+            column counts the pixels that were predicted as void: misses of their class, but false positives of none.
+        absent: Treatment of a class without IoU in the mean: left out (`skip`) or counted as 0 (`zero`).
 
     Returns:
-        The scores. With `skip` and nothing labelled at all, `miou` is NaN.
+        The scores. With `skip` and no labelled pixels at all, `miou` is NaN.
 
     Raises:
         ValueError: The matrix has another shape.
@@ -141,33 +140,35 @@ def scores(matrix: np.ndarray | Tensor, absent: Literal["skip", "zero"] = "skip"
 
 
 def mean_of(values: tuple[float, ...], absent: Literal["skip", "zero"]) -> float:
-    """Mean of the numbers among `values`; NaN is left out (`skip`) or 0 (`zero`)."""
+    """Mean of `values`, in which NaN is left out (`skip`) or counted as 0 (`zero`)."""
     present = [value for value in values if not math.isnan(value)]
     divisor = len(present) if absent == "skip" else len(values)
     return math.fsum(present) / divisor if divisor else math.nan
 
 
 def as_counts(matrix: np.ndarray | Tensor) -> np.ndarray:
-    """A confusion matrix as int64 NumPy array.
+    """A confusion matrix as an int64 NumPy array.
 
     Raises:
         ValueError: It is neither (K, K) nor (K, K + 1).
     """
     counts = _array(matrix)
     if counts.ndim != 2 or counts.shape[1] - counts.shape[0] not in (0, 1):
-        raise ValueError(f"the confusion matrix is {counts.shape}; expected (K, K), or (K, K + 1) with a void column")
+        raise ValueError(
+            f"the confusion matrix has shape {counts.shape}; expected (K, K), or (K, K + 1) with a void column"
+        )
     return counts.astype(np.int64)
 
 
 def as_table(counts: np.ndarray | Tensor) -> np.ndarray:
-    """The counts of multi-label data as int64 NumPy array.
+    """The counts of multi-label data as an int64 NumPy array.
 
     Raises:
         ValueError: They are not (K, 4).
     """
     table = _array(counts)
     if table.ndim != 2 or table.shape[1] != 4:
-        raise ValueError(f"the counts are {table.shape}; expected (K, 4): TP, FP, FN, TN of each class")
+        raise ValueError(f"the counts have shape {table.shape}; expected (K, 4): TP, FP, FN, TN of each class")
     return table.astype(np.int64)
 
 
@@ -182,12 +183,12 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> tuple[float, ...]:
 
 
 class ScoresAccumulator(Accumulator):
-    """Adds up `ClassTotals`, a few numbers per class whatever the number of images and groups.
+    """Adds up `ClassTotals`, a few values per class for any number of images and groups.
 
     Args:
-        task: What is scored.
-        value: The attribute of `Scores` that is the metric's value; empty: it has none.
-        per_class: The attribute that is its value per class; empty: it has none.
+        task: Classes and rules of the scored task.
+        value: Attribute of `Scores` with the overall value of the metric; empty: there is none.
+        per_class: Attribute of `Scores` with the values per class; empty: there are none.
     """
 
     def __init__(self, task: Task, *, value: str = "", per_class: str = "") -> None:
@@ -205,7 +206,7 @@ class ScoresAccumulator(Accumulator):
         self.totals = self.totals.plus(other.totals)
 
     def compute(self) -> Value:
-        """The metric's part of all scores."""
+        """The scores that belong to this metric."""
         found = self.totals.scores(self.task.absent)
         return Value(
             value=getattr(found, self._value) if self._value else math.nan,
@@ -237,14 +238,14 @@ _PARTS = (
     _part(
         "pixel_accuracy",
         "pixel accuracy",
-        "Share of the labelled pixels that are predicted right.",
+        "Share of the labelled pixels that are predicted correctly.",
         value="pixel_accuracy",
         groups=True,
     ),
     _part(
         "accuracy",
         "mean accuracy",
-        "Share of each class's labelled pixels that are predicted right (recall), and its mean over classes.",
+        "Share of each class's labelled pixels that are predicted correctly (recall), and its mean over classes.",
         value="mean_accuracy",
         per_class="accuracy",
     ),
@@ -257,7 +258,7 @@ _PARTS = (
     _part(
         "precision",
         "precision",
-        "Share of the pixels predicted as each class that are right.",
+        "Share of the pixels predicted as each class that are correct.",
         per_class="precision",
     ),
     _part(
@@ -268,4 +269,4 @@ _PARTS = (
     ),
 )
 SCORES = tuple(register(part).name for part in _PARTS)
-"""Metrics that every evaluation measures, by name: they cost nothing once the confusion matrix is counted."""
+"""Names of the metrics that every evaluation measures; once the confusion matrix is counted, they cost nothing."""

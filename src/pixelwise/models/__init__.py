@@ -1,4 +1,4 @@
-"""Complete networks: one file per family, imported when a network of that family is first built.
+"""Complete networks, one file per family; a file is imported when the first network of its family is built.
 
 Importing this package, or `pixelwise.models.building` to register a family, does not import torch.
 """
@@ -20,7 +20,7 @@ _HOMES = {"SegmentationModel": "pixelwise.models.base", "normalize": "pixelwise.
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch when it is first used (PEP 562)."""
+    """Import the names that need torch on first use (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module 'pixelwise.models' has no attribute '{name}'")
     value = getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,4 +1,4 @@
-"""The contract that every network of every family keeps."""
+"""The base class of all networks: `SegmentationModel`."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from pixelwise.recipes.schema.model import Preprocessing, Spec
 
 
 class SegmentationModel(nn.Module, ABC):
-    """Images in, one logit per class and pixel out, at any image size.
+    """A segmentation network: images of any size in, one logit per class and pixel out.
 
-    A network has one output per class. Pixels that belong to no class are ignored by the loss (255)
-    and never predicted.
+    A network has one output per class. Pixels that belong to no class are labelled 255: the loss ignores them, and
+    no pixel is ever predicted as 255.
 
     Args:
-        spec: What the network is.
+        spec: Description of the architecture.
         classes: Class names; the position is the class id.
 
     Attributes:
-        spec: What the network is.
+        spec: Description of the architecture.
         classes: Class names; the position is the class id.
         num_classes: K, the number of class names.
-        preprocessing: How a uint8 image becomes this network's input.
-        multilabel: Whether a pixel may belong to several classes: each logit is that of a sigmoid of its own.
-        align_corners: How the logits are enlarged to the size of the images: True where the original code does so.
-        fixed_size: The one (height, width) that an exported network may be limited to; None: any.
-        gives_scores: False for an exported network that gives class ids: its logits are 1 and 0.
+        preprocessing: Normalisation that turns a uint8 image into the input of this network.
+        multilabel: Whether a pixel may belong to several classes; each logit then goes through its own sigmoid.
+        align_corners: Whether logits are upsampled to the image size with aligned corners, as some original code does.
+        fixed_size: The only (height, width) that an exported network accepts; None: any size.
+        gives_scores: False for an exported network that returns class ids only: its logits are 1 and 0.
     """
 
     align_corners: bool = False
@@ -49,26 +49,25 @@ class SegmentationModel(nn.Module, ABC):
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """Logits at the strides of the network's heads.
 
-        Padding the input and cropping the logits, where an architecture needs it, happens in here:
-        logits always cover exactly the extent of the images. A head of stride s gives
-        ceil(H / s) x ceil(W / s) logits.
+        Where an architecture has to pad its input and crop its logits, it does so here: logits always cover exactly
+        the extent of the images. A head of stride s returns ceil(H / s) x ceil(W / s) logits.
 
         Args:
-            images: (B, C, H, W) float, preprocessed, C = `preprocessing.in_channels`; any H and W from 1 on in
-                evaluation mode.
+            images: (B, C, H, W) float, preprocessed, C = `preprocessing.in_channels`; in evaluation mode any H and W
+                of 1 or more.
 
         Returns:
-            The main logits (B, K, h, w) first; in training mode those of auxiliary heads follow.
+            The main logits (B, K, h, w) first; in training mode, those of the auxiliary heads follow.
         """
 
     def forward(self, images: Tensor) -> Tensor:
-        """Main logits at the size of the images.
+        """Main logits at the image size.
 
         Args:
             images: (B, C, H, W) float, preprocessed.
 
         Returns:
-            (B, K, H, W), interpolated bilinearly if the head has a stride.
+            (B, K, H, W), upsampled bilinearly if the stride of the head is above 1.
         """
         logits = self.head_logits(images)[0]
         size = images.shape[-2:]

@@ -1,12 +1,12 @@
-"""From a recipe's name, a recipe or a spec to a network with random weights.
+"""Building a network with random weights from a recipe, its name, or a model spec.
 
-A family registers what builds its networks by the type of its spec:
+A family registers the builder of its networks under the type of its spec:
 
     @builds(ENetSpec)
     def build(spec: ENetSpec, classes: tuple[str, ...]) -> ENet: ...
 
-Registering imports no torch: a function that imports its network inside keeps listing recipes fast. Which recipes exist
-is answered by `pixelwise.recipes.catalog` alone.
+Registering does not import torch: a builder that imports its network inside the function keeps listing recipes fast.
+The list of recipes itself is in `pixelwise.recipes.catalog`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AnyBuilder = TypeVar("AnyBuilder", bound=Builder)
 BUILDERS: Registry[Builder] = Registry(
     "network of the family", RecipeError, "R235", built_in=("pixelwise.models",), heavy=True
 )
-"""Family -> what makes its network of a spec and class names."""
+"""Family -> function that builds its network from a spec and class names."""
 
 
 def builds(spec_type: type[Spec]) -> Callable[[AnyBuilder], AnyBuilder]:
@@ -38,11 +38,11 @@ def builds(spec_type: type[Spec]) -> Callable[[AnyBuilder], AnyBuilder]:
 
     Raises:
         TypeError: `spec_type` is not registered by `register_spec`.
-        RecipeError: R234, the family has a builder already.
+        RecipeError: R234, the family already has a builder.
     """
     if not (isinstance(spec_type, type) and issubclass(spec_type, Spec)) or _registered(spec_type) is not spec_type:
         raise TypeError(
-            f"{spec_type!r} is no model family; decorate its class with pixelwise.recipes.schema.model.register_spec"
+            f"{spec_type!r} is not a model family; decorate its class with pixelwise.recipes.schema.model.register_spec"
         )
 
     def register(builder: AnyBuilder) -> AnyBuilder:
@@ -63,16 +63,16 @@ def build_model(
 
     Args:
         model: Name of a recipe, path of a recipe file, a recipe, or a model spec.
-        num_classes: Number of outputs; None: that of `classes`, or of the recipe's data set.
-        classes: Class names; None: the data set's own if their number fits, else class_0, class_1, ...
+        num_classes: Number of outputs; None: the number of `classes`, or of classes in the recipe's data set.
+        classes: Class names; None: those of the data set if there are `num_classes` of them, else class_0, class_1, ...
 
     Returns:
         The network, in training mode, on torch's default device.
 
     Raises:
-        RecipeError: R200 unknown name; R206 the number of classes is unknown, contradictory or out
-            of 1..255; R203 or R207 the spec cannot be built; R235 nothing builds networks of its family.
-        TypeError: `model` is something else.
+        RecipeError: R200, unknown name; R206, the number of classes is unknown, contradictory or outside
+            1..255; R203 or R207, the spec cannot be built; R235, its family has no builder.
+        TypeError: `model` is of another type.
     """
     if isinstance(model, str):
         model = find(model)
@@ -81,10 +81,10 @@ def build_model(
     if isinstance(model, Recipe) and model.data.bands != spec.preprocessing.in_channels:
         raise RecipeError(
             "R203",
-            f"recipe '{model.name}': data.channels takes {model.data.bands} bands, model.preprocessing is still for "
-            f"{spec.preprocessing.in_channels}",
-            "training measures mean and standard deviation of each band; elsewhere set model.preprocessing.mean and "
-            ".std to one value per band",
+            f"recipe '{model.name}': data.channels selects {model.data.bands} bands, but model.preprocessing has "
+            f"values for {spec.preprocessing.in_channels}",
+            "training measures the mean and standard deviation of each band; without training, set "
+            "model.preprocessing.mean and model.preprocessing.std to one value per band",
         )
     known_names = model.data.class_names() if isinstance(model, Recipe) else None
     source = f"recipe '{model.name}'" if isinstance(model, Recipe) else type(spec).__name__
@@ -101,8 +101,8 @@ def _builder_of(spec: Any) -> Builder:
     if builder is None:
         raise RecipeError(
             "R235",
-            f"nothing builds networks of the family '{spec.family}', which is from {type(spec).__module__}",
-            "import the module with its network, where a function is decorated with "
+            f"the model family '{spec.family}', defined in {type(spec).__module__}, has no registered builder",
+            "import the module of its network, in which a function is decorated with "
             f"pixelwise.models.building.builds({type(spec).__name__})",
         )
     return builder
@@ -114,14 +114,14 @@ def _class_names(
     if given is not None and num_classes is not None and len(given) != num_classes:
         raise RecipeError(
             "R206",
-            f"{source}: num_classes is {num_classes} but {len(given)} class names are given ({', '.join(given)})",
-            "give one name per class, or leave num_classes out",
+            f"{source}: num_classes is {num_classes}, but there are {len(given)} class names ({', '.join(given)})",
+            "pass one name per class, or leave num_classes out",
         )
     names = given if given is not None else known
     if num_classes is None and names is None:
         raise RecipeError(
             "R206",
-            f"{source} does not say how many classes there are; its data set decides that",
+            f"{source} does not define the number of classes, which depends on the data set",
             "pass num_classes, for example build_model(..., num_classes=5), or classes",
         )
     count = num_classes if num_classes is not None else len(names or ())
@@ -129,7 +129,7 @@ def _class_names(
         raise RecipeError(
             "R206",
             f"{source}: {count} classes; expected 1..{IGNORE}",
-            f"class ids are stored as 0..{IGNORE - 1}, and {IGNORE} means ignored",
+            f"class ids are stored as 0..{IGNORE - 1}, and {IGNORE} marks ignored pixels",
         )
     if names is not None and len(names) == count:
         return tuple(names)

@@ -1,11 +1,11 @@
 """DeepLabV3: Rethinking Atrous Convolution for Semantic Image Segmentation.
 
-Chen, Papandreou, Schroff, Adam 2017, arXiv:1706.05587. Follows torchvision (BSD-3-Clause), written
-anew. torchvision's differences to the paper: one more 3x3 convolution before the classifier, the
-rates 12, 24, 36 at whatever output stride, and an auxiliary head.
+Chen, Papandreou, Schroff, Adam 2017, arXiv:1706.05587. Reimplements torchvision's network (BSD-3-Clause),
+which differs from the paper in three points: one more 3x3 convolution before the classifier, the rates
+12, 24, 36 at every output stride, and an auxiliary head.
 
-Deviation: timm's initial weights of a ResNet differ from torchvision's in that the last
-normalisation of each residual block starts at 0.
+Deviation: timm initialises a ResNet differently from torchvision: the last normalisation of each residual
+block starts at 0.
 """
 
 from __future__ import annotations
@@ -30,12 +30,8 @@ class DeepLabV3(SegmentationModel):
 
     The logits have the stride of the coarsest features.
 
-    Args:
-        spec: Encoder and head.
-        classes: Class names.
-
     Raises:
-        RecipeError: R203, the head is impossible on this encoder; R207, the encoder is.
+        RecipeError: R203, the head cannot be built on this encoder; R207, the encoder cannot be built.
     """
 
     def __init__(self, spec: DeepLabV3Spec, classes: Sequence[str]) -> None:
@@ -52,7 +48,7 @@ class DeepLabV3(SegmentationModel):
         )
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits at the stride of the coarsest features; in training those of the auxiliary head, if any."""
+        """Logits at the stride of the coarsest features; in training mode, those of an auxiliary head follow."""
         auxiliary = self.auxiliary if self.training else None
         return head_and_auxiliary(self.encoder, images, self._classify, auxiliary, self.auxiliary_feature)
 
@@ -62,5 +58,5 @@ class DeepLabV3(SegmentationModel):
 
 @builds(DeepLabV3Spec)
 def build(spec: DeepLabV3Spec, classes: tuple[str, ...]) -> DeepLabV3:
-    """DeepLabV3 with the encoder's own initial weights and PyTorch's in the heads."""
+    """DeepLabV3 with the encoder's default initial weights, and PyTorch's in the heads."""
     return DeepLabV3(spec, classes)

@@ -1,12 +1,12 @@
-"""DeepLabV3Lite: DeepLabV3+ (Chen et al. 2018, arXiv:1802.02611) as TI makes it for embedded accelerators.
+"""DeepLabV3Lite: TI's variant of DeepLabV3+ (Chen et al. 2018, arXiv:1802.02611) for embedded accelerators.
 
-Follows TexasInstruments/edgeai-torchvision r8.2, `deeplabv3plus_*_edgeailite` (BSD-3-Clause), written
-anew. From DeepLabV3+ it differs, as the original does, in an encoder of stride 16 that dilates
-nothing, an ASPP of grouped convolutions without image pooling, and a decoder that is a single
-grouped separable convolution, the classifier.
+Reimplements TexasInstruments/edgeai-torchvision r8.2, `deeplabv3plus_*_edgeailite` (BSD-3-Clause). Like
+the original, it differs from DeepLabV3+ in three points: an encoder of stride 16 without dilation, an ASPP
+of grouped convolutions without image pooling, and a decoder that is a single grouped separable
+convolution, the classifier.
 
-Deviation, which changes no logit of an input that the original accepts (multiples of 16): features
-are enlarged to the size of the finer ones instead of by a factor, so any size will do.
+Deviation, which changes no logit for inputs that the original accepts (multiples of 16): features are
+upsampled to the size of the finer ones instead of by a fixed factor, so any image size works.
 """
 
 from __future__ import annotations
@@ -24,17 +24,13 @@ from pixelwise.models.building import builds
 from pixelwise.recipes.families.lite import DeepLabV3LiteSpec
 
 FINE = 1
-"""Which of the encoder's features the shortcut reads: those of stride 4."""
+"""Index of the feature map that the shortcut reads, the one of stride 4."""
 SHORTCUT_CHANNELS = {"mobilenetv2_140": 64}
-"""Encoder -> channels to which they are reduced, where it is not 48."""
+"""Encoder -> channels to which that feature map is reduced, where it is not 48."""
 
 
 class DeepLabV3Lite(SegmentationModel):
     """ASPP at stride 16, joined with a shortcut at stride 4; logits at stride 4.
-
-    Args:
-        spec: Encoder and width of the ASPP.
-        classes: Class names.
 
     Raises:
         RecipeError: R203, the width does not fit the encoder's group size.
@@ -50,7 +46,7 @@ class DeepLabV3Lite(SegmentationModel):
         self.prediction = LitePrediction(spec.channels + reduced, self.num_classes, group_size)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, (B, K, ceil(H / 4), ceil(W / 4)), alone."""
+        """Logits (B, K, ceil(H / 4), ceil(W / 4)); there are no auxiliary heads."""
         encoded = self.encoder(images)
         shortcut = self.shortcut(encoded[FINE])
         features = resize_to(self.aspp(encoded[-1]), shortcut)
@@ -59,7 +55,7 @@ class DeepLabV3Lite(SegmentationModel):
 
 @builds(DeepLabV3LiteSpec)
 def build(spec: DeepLabV3LiteSpec, classes: tuple[str, ...]) -> DeepLabV3Lite:
-    """DeepLabV3Lite with the initial weights of the original's network without an ImageNet encoder."""
+    """DeepLabV3Lite, initialised as the original without an ImageNet encoder."""
     model = DeepLabV3Lite(spec, classes)
     initialise(model)
     return model

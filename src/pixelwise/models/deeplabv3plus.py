@@ -1,12 +1,12 @@
 """DeepLabV3+: Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation.
 
-Chen, Zhu, Papandreou, Schroff, Adam 2018 (ECCV), arXiv:1802.02611. Follows the paper; where it is
-silent (ReLU after both halves of a separable convolution, dropout 0.1 after the pyramid pooling) its
-code, tensorflow/models research/deeplab (Apache-2.0); written anew.
+Chen, Zhu, Papandreou, Schroff, Adam 2018 (ECCV), arXiv:1802.02611. Implemented from the paper; details
+that it leaves open (ReLU after both halves of a separable convolution, dropout 0.1 after the pyramid
+pooling) are taken from its code, tensorflow/models research/deeplab (Apache-2.0).
 
-Deviations: the encoder is any that has features of stride 4, initial weights are He's
-(arXiv:1502.01852), batch normalisation has PyTorch's eps and momentum, and nothing is interpolated
-with aligned corners, which at PyTorch's padding would shift features against each other.
+Deviations: any encoder with features of stride 4 can be used, initial weights are He's
+(arXiv:1502.01852), batch normalisation has PyTorch's eps and momentum, and corners are never aligned in
+interpolation, because with PyTorch's padding that would shift feature maps against each other.
 """
 
 from __future__ import annotations
@@ -24,18 +24,14 @@ from pixelwise.models.encoding import crop_to_image, encode, expect_positive, in
 from pixelwise.recipes.families.deeplabv3plus import DeepLabV3PlusSpec
 
 STRIDE = 4
-"""Of the decoder and of the logits."""
+"""Stride of the decoder and of the logits."""
 
 
 class DeepLabV3Plus(SegmentationModel):
     """Encoder, separable atrous pyramid pooling, a decoder that joins the features of stride 4; logits at stride 4.
 
-    Args:
-        spec: Encoder, pyramid pooling and decoder.
-        classes: Class names.
-
     Raises:
-        RecipeError: R203, a rate is not positive; R207, the encoder is unknown, cannot be one, or has
+        RecipeError: R203, a rate is not positive; R207, the encoder is unknown, cannot be built, or has
             no features of stride 4.
     """
 
@@ -54,11 +50,11 @@ class DeepLabV3Plus(SegmentationModel):
             low_level_channels=spec.low_level_channels,
         )
         for part in (self.head.aspp, self.head.reduce, self.head.decoder):
-            # Fan in, as the depthwise convolutions' fan out is not what PyTorch takes it for.
+            # Fan-in, because PyTorch computes a wrong fan-out for depthwise convolutions.
             he_normal(part, "fan_in")
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, (B, K, ceil(H / 4), ceil(W / 4)), alone."""
+        """Logits (B, K, ceil(H / 4), ceil(W / 4)); there are no auxiliary heads."""
         features = encode(self.encoder, images)
         logits = self.head(features[self.low_level], features[-1])
         return (crop_to_image(logits, images, STRIDE),)
@@ -66,5 +62,5 @@ class DeepLabV3Plus(SegmentationModel):
 
 @builds(DeepLabV3PlusSpec)
 def build(spec: DeepLabV3PlusSpec, classes: tuple[str, ...]) -> DeepLabV3Plus:
-    """DeepLabV3+ with the encoder's own initial weights and He's in the decoder."""
+    """DeepLabV3+ with the encoder's default initial weights, and He's in the decoder."""
     return DeepLabV3Plus(spec, classes)

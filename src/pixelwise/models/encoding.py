@@ -1,4 +1,4 @@
-"""What all networks with a head on an encoder's features need: any image size, auxiliary heads, errors."""
+"""Helpers of networks that put heads on an encoder: padding and cropping, auxiliary heads, checks of the spec."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from pixelwise.layers.sizes import ceil_divide
 Size = tuple[int, int]
 
 AUXILIARY_FEATURE = -2
-"""Which feature map the auxiliary heads of FCN and PSPNet read: the one before the coarsest."""
+"""Index of the feature map that the auxiliary heads of FCN and PSPNet read, the second coarsest."""
 
 
 def auxiliary_head(
     encoder: Encoder, feature: int, channels: int | None, num_classes: int, dropout: nn.Module
 ) -> ConvolutionalHead | None:
-    """A head of one convolution on a feature map before the coarsest, for training.
+    """A head with one 3x3 convolution on an intermediate feature map, for training.
 
     Args:
-        encoder: Gives the features.
-        feature: Which of them, counted as in a list.
-        channels: Of the convolution; None: no head.
-        num_classes: Number of outputs.
-        dropout: Before the classifier.
+        encoder: Encoder whose features the head reads.
+        feature: List index of the feature map; -1 is the coarsest.
+        channels: Output channels of the 3x3 convolution; None: no head.
+        num_classes: Number of outputs of the classifier.
+        dropout: Dropout before the classifier.
 
     Returns:
-        The head; None: `channels` is None.
+        The head, or None if `channels` is None.
 
     Raises:
         RecipeError: R203, the encoder has no such feature map.
@@ -42,21 +42,21 @@ def auxiliary_head(
     if not -count <= feature < count:
         raise RecipeError(
             "R203",
-            f"the auxiliary head reads feature map {feature} of '{encoder.name}', which has {count}",
+            f"the auxiliary head reads feature map {feature}, but '{encoder.name}' has {count} feature maps",
             "leave model.auxiliary_channels out, or choose an encoder with more feature maps",
         )
     return ConvolutionalHead(encoder.channels[feature], channels, 1, num_classes, dropout)
 
 
 def maps_read(auxiliary_channels: int | None, feature: int) -> int | None:
-    """How many feature maps a head on the coarsest one and an auxiliary head read, counted from the coarsest.
+    """The number of feature maps, counted from the coarsest, that a main and an auxiliary head need.
 
     Args:
-        auxiliary_channels: Of the auxiliary head; None: there is none.
-        feature: The feature map that it reads, counted as in a list.
+        auxiliary_channels: Channels of the auxiliary head; None: there is no auxiliary head.
+        feature: List index of the feature map that the auxiliary head reads.
 
     Returns:
-        Their number; None: that depends on how many there are.
+        The number; None if `feature` counts from the finest map, so that it depends on the encoder.
     """
     if auxiliary_channels is None:
         return 1
@@ -64,69 +64,67 @@ def maps_read(auxiliary_channels: int | None, feature: int) -> int | None:
 
 
 def index_of_stride(encoder: Encoder, stride: int, family: str) -> int:
-    """Which feature map is the first of that stride.
+    """The index of the encoder's first feature map of the given stride.
 
     Args:
-        encoder: Gives the features.
-        stride: The stride looked for.
-        family: Of the network that needs it, for the error.
-
-    Returns:
-        Its index.
+        encoder: Encoder whose feature maps are searched.
+        stride: Required stride of the feature map.
+        family: Model family that needs the feature map, named in the error.
 
     Raises:
-        RecipeError: R207, the encoder has none.
+        RecipeError: R207, the encoder has no feature map of that stride.
     """
     if stride in encoder.strides:
         return encoder.strides.index(stride)
     strides = ", ".join(str(stride) for stride in encoder.strides)
     raise RecipeError(
         "R207",
-        f"{family} needs feature maps of stride {stride}; those of '{encoder.name}' have strides {strides}",
-        "choose an encoder that has them, for example resnet18, or a family that reads the coarsest only, such as fcn",
+        f"{family} needs a feature map of stride {stride}; those of '{encoder.name}' have strides {strides}",
+        "choose an encoder that has one, for example resnet18, or a family that reads only the coarsest map, for "
+        "example fcn",
     )
 
 
 def expect_positive(field: str, numbers: tuple[int, ...], published: str) -> None:
-    """Refuse numbers of a recipe that are not 1 or more.
+    """Check that all values of a recipe's field are 1 or more.
 
     Args:
-        field: Of the model in the recipe.
-        numbers: What it has.
-        published: What to write instead, for the error.
+        field: Name of the field under `model` in the recipe.
+        numbers: Values of the field.
+        published: Hint of the error: the published values.
 
     Raises:
-        RecipeError: R203, one of them is below 1.
+        RecipeError: R203, a value is below 1.
     """
     if any(number < 1 for number in numbers):
-        raise RecipeError("R203", f"model.{field} is {list(numbers)}; expected 1 or more each", published)
+        raise RecipeError("R203", f"model.{field} is {list(numbers)}; expected values of 1 or more", published)
 
 
 def expect_room_for_image(in_channels: int, stem_channels: int) -> None:
-    """Refuse images that fill a stem which joins them, pooled, to what it convolves.
+    """Check that a stem which concatenates the pooled image and a convolution has channels left for the convolution.
 
     Args:
-        in_channels: Of the images.
-        stem_channels: Of what the stem gives.
+        in_channels: Number of bands of the input images.
+        stem_channels: Output channels of the stem.
 
     Raises:
-        RecipeError: R203, nothing would be convolved.
+        RecipeError: R203, the image fills all channels of the stem.
     """
     if in_channels >= stem_channels:
         raise RecipeError(
             "R203",
-            f"the network's first block has {stem_channels} channels, those of the image among them; the image has "
-            f"{in_channels}",
+            f"the first block of the network has {stem_channels} channels, which include those of the image; the image "
+            f"has {in_channels}",
             f"name at most {stem_channels - 1} bands in data.channels, or choose another network such as unet-resnet18",
         )
 
 
 def encode(encoder: Encoder, images: Tensor) -> list[Tensor]:
-    """The encoder's feature maps of images of any size; padded, as `pad_to_multiple` does, if it needs that.
+    """Encode images of any size, padded by `pad_to_multiple` where the encoder needs multiples.
 
     Args:
-        encoder: The encoder.
-        images: (B, C, H, W) float, any H and W from 1 on.
+        encoder: Encoder that computes the feature maps.
+        images: (B, C, H, W) float, H and W 1 or more.
 
     Returns:
         One (B, C, h, w) per stride s, h >= ceil(H / s), w >= ceil(W / s).
@@ -141,17 +139,17 @@ def head_and_auxiliary(
     auxiliary: nn.Module | None,
     feature: int = AUXILIARY_FEATURE,
 ) -> tuple[Tensor, ...]:
-    """The logits of a head on the coarsest features, and of an auxiliary head on others if there is one.
+    """The logits of a head on the coarsest feature map, and of an auxiliary head on another one.
 
     Args:
-        encoder: The encoder.
-        images: (B, C, H, W) float, any H and W from 1 on.
-        head: Coarsest features to logits of their size.
-        auxiliary: Another feature map to logits of its size; None: not wanted.
-        feature: Which one.
+        encoder: Encoder whose features the heads read.
+        images: (B, C, H, W) float, H and W 1 or more.
+        head: Maps the coarsest features to logits of the same size.
+        auxiliary: Maps the features of another stride to logits of the same size; None: no auxiliary logits.
+        feature: List index of the feature map that the auxiliary head reads.
 
     Returns:
-        (B, K, ceil(H / s), ceil(W / s)) per head, s being the stride of its features.
+        (B, K, ceil(H / s), ceil(W / s)) per head, where s is the stride of its features.
     """
     features = encode(encoder, images)
     logits = crop_to_image(head(features[-1]), images, encoder.strides[-1])
@@ -161,18 +159,18 @@ def head_and_auxiliary(
 
 
 def size_at(images: Tensor, stride: int) -> Size:
-    """(ceil(H / stride), ceil(W / stride)) of maps (B, C, H, W)."""
+    """(ceil(H / stride), ceil(W / stride)) for a tensor (B, C, H, W)."""
     height, width = images.shape[-2:]
     return ceil_divide(height, stride), ceil_divide(width, stride)
 
 
 def crop_to_image(logits: Tensor, images: Tensor, stride: int) -> Tensor:
-    """The logits that cover the images, without those of `encode`'s padding.
+    """Crop logits to the extent of the images, without the padding that `encode` adds.
 
     Args:
         logits: (B, K, h, w).
-        images: (B, C, H, W).
-        stride: Of the logits.
+        images: (B, C, H, W), before padding.
+        stride: Stride of the logits.
 
     Returns:
         (B, K, ceil(H / stride), ceil(W / stride)).

@@ -1,9 +1,9 @@
 """ENet: A Deep Neural Network Architecture for Real-Time Semantic Segmentation.
 
-Paszke, Chaurasia, Kim, Culurciello 2016, arXiv:1606.02147. Follows davidtvs/PyTorch-ENet (MIT),
-written anew. Blocks are named as in table 1 of the paper: `stage2[3]` is bottleneck2.3.
+Paszke, Chaurasia, Kim, Culurciello 2016, arXiv:1606.02147. Reimplements davidtvs/PyTorch-ENet (MIT).
+Blocks are named as in table 1 of the paper: `stage2[3]` is bottleneck2.3.
 
-The code base has two graphs, and `ENetSpec.graph` says which one:
+Two revisions of that code base have different graphs; `ENetSpec.graph` selects one:
 
 ==================================  ====================  =======================
                                     `overlapping`         `any-size`
@@ -14,12 +14,12 @@ ReLU after their expansion          yes                   no
 parameters, 12 / 20 outputs         357,052 / 358,204     350,652 / 351,804
 ==================================  ====================  =======================
 
-Both differ from the paper, as the code base does: an activation follows each expansion, PReLU has
-one slope per layer, and dropout acts before the sum.
+Like the code base, both differ from the paper: an activation follows each expansion, PReLU has
+one slope per layer, and dropout is applied before the sum.
 
-Deviations from the code base, none of which changes a logit of an input it accepts:
+Deviations from the code base, none of which changes a logit for inputs that it accepts:
 
-- `overlapping` needs multiples of 8; other sizes are padded inside and cropped back.
+- `overlapping` needs multiples of 8; images of other sizes are padded inside and their logits cropped.
 - `any-size` needs 7 pixels; shorter sides are padded to 7.
 - Unpooling of overlapping windows is deterministic (see `pixelwise.layers.unpooling`).
 """
@@ -50,24 +50,24 @@ from pixelwise.recipes.families.enet import ENetSpec
 Size = tuple[int, int]
 
 STRIDE = 8
-"""Of the deepest features."""
+"""Stride of the deepest features."""
 SMALLEST_ANY_SIZE = 7
-"""Three halvings, the first rounding up, leave one row of it."""
+"""Smallest side that three halvings, the first of which rounds up, reduce to one row."""
 INTERNAL_RATIO = 4
 """Channels of a block / channels of its convolutions between reduction and expansion."""
 STEM_CHANNELS = 16
-"""Of the initial block: those of the image, pooled, and the rest from a convolution."""
+"""Channels of the initial block: the pooled image, and a convolution for the rest."""
 DROPOUT_STAGE_1 = 0.01
 DROPOUT = 0.1
 DILATED_SEQUENCE = (1, 2, "asymmetric", 4, 1, 8, "asymmetric", 16)
-"""Middles of bottleneck2.1 to 2.8, and again of stage 3: a 3x3 of that dilation, or 5x1 and 1x5."""
+"""Middle convolutions of bottleneck2.1 to 2.8 and of stage 3: a 3x3 of that dilation, or a 5x1 and a 1x5."""
 
 
 class InitialBlock(nn.Module):
-    """A strided convolution beside a max pooling of the image, joined: (B, C, H, W) to (B, 16, H/2, W/2).
+    """A strided convolution and a max pooling of the image, concatenated: (B, C, H, W) to (B, 16, H/2, W/2).
 
     Args:
-        in_channels: Of the image, 1..15: with more of them fewer of the 16 are convolved.
+        in_channels: Number of bands of the images, 1..15; the convolution computes the rest of the 16 channels.
     """
 
     def __init__(self, in_channels: int = 3) -> None:
@@ -78,18 +78,18 @@ class InitialBlock(nn.Module):
         self.activation = nn.PReLU()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Sizes are rounded up."""
+        """(B, C, H, W) to (B, 16, ceil(H / 2), ceil(W / 2))."""
         pooled = F.max_pool2d(images, kernel_size=3, stride=2, padding=1)
         return self.activation(self.norm(torch.cat((self.conv(images), pooled), dim=1)))
 
 
 class Bottleneck(nn.Module):
-    """Reduce, convolve, expand; added to the input. Keeps size and channels.
+    """Residual block: reduce, convolve, expand, add to the input. Keeps size and channels.
 
     Args:
-        channels: Of input and output.
+        channels: Input and output channels.
         middle: `asymmetric` for a 5x1 and a 1x5 convolution, or the dilation of one 3x3.
-        dropout: Probability that a channel of the extension is dropped.
+        dropout: Probability that a channel of the residual is dropped.
         activation: `nn.PReLU` (encoder) or `nn.ReLU` (decoder).
     """
 
@@ -117,7 +117,7 @@ class Bottleneck(nn.Module):
 
 
 class Downsampling(nn.Module):
-    """Bottleneck that halves the size; its shortcut is max pooling and channels of zeros."""
+    """Bottleneck that halves the size; its shortcut is max pooling, with channels of zeros appended."""
 
     def __init__(self, in_channels: int, out_channels: int, dropout: float, *, overlapping: bool) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class Downsampling(nn.Module):
         self.activation = nn.PReLU()
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W) to (B, C', H // 2, W // 2) and the places of the maxima, (B, C, H // 2, W // 2)."""
+        """(B, C, H, W) to (B, C', H // 2, W // 2) and the indices of the maxima, (B, C, H // 2, W // 2)."""
         pooled, indices = self.pool(features)
         extension = self.dropout(self.expand(self.middle(self.reduce(features))))
         new_channels = extension.shape[1] - pooled.shape[1]
@@ -156,7 +156,7 @@ class TransposedConvNormActivation(nn.Module):
 
 
 class Upsampling(nn.Module):
-    """Bottleneck that doubles the size; its shortcut is max unpooling to the places of an earlier pooling."""
+    """Bottleneck that doubles the size; its shortcut is max unpooling with the indices of an earlier pooling."""
 
     def __init__(self, in_channels: int, out_channels: int, *, overlapping: bool) -> None:
         super().__init__()
@@ -173,19 +173,14 @@ class Upsampling(nn.Module):
         self.activation = nn.ReLU()
 
     def forward(self, features: Tensor, indices: Tensor, size: Size) -> Tensor:
-        """(B, C, h, w) and the places (B, C', h, w) to (B, C', *size)."""
+        """(B, C, h, w) and the indices (B, C', h, w) to (B, C', *size)."""
         shortcut = self.unpool(self.main(features), indices, size)
         extension = self.dropout(self.expand(self.middle(self.reduce(features), size)))
         return self.activation(shortcut + extension)
 
 
 class ENet(SegmentationModel):
-    """Encoder of stride 8 with pooling indices, small decoder, logits at stride 1.
-
-    Args:
-        spec: Which of the two graphs.
-        classes: Class names.
-    """
+    """Encoder of stride 8 that keeps its pooling indices, small decoder, logits at stride 1."""
 
     def __init__(self, spec: ENetSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
@@ -216,7 +211,7 @@ class ENet(SegmentationModel):
         self.classifier = nn.ConvTranspose2d(16, self.num_classes, kernel_size=3, stride=2, padding=1, bias=False)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, (B, K, H, W), alone."""
+        """Logits (B, K, H, W); there are no auxiliary heads."""
         height, width = images.shape[-2:]
         padded = pad_to(images, self._padded(height), self._padded(width))
         features, sizes, indices = self._encode(padded)
@@ -229,7 +224,7 @@ class ENet(SegmentationModel):
         return (logits[..., :height, :width],)
 
     def _encode(self, images: Tensor) -> tuple[Tensor, list[Size], list[Tensor]]:
-        """Stages 1 to 3: features (B, 128, H/8, W/8); sizes and indices that stages 4 and 5 unpool to."""
+        """Run stages 1 to 3: features (B, 128, H/8, W/8), and the sizes and indices for unpooling in stages 4 and 5."""
         features = self.initial(images)
         sizes: list[Size] = []
         indices: list[Tensor] = []
@@ -255,5 +250,5 @@ def _size(features: Tensor) -> Size:
 
 @builds(ENetSpec)
 def build(spec: ENetSpec, classes: tuple[str, ...]) -> ENet:
-    """ENet with PyTorch's default initial weights: those of the code base after the same seed."""
+    """ENet with PyTorch's default initial weights: the same as in the code base after the same seed."""
     return ENet(spec, classes)

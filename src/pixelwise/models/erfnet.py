@@ -1,17 +1,16 @@
 """ERFNet: Efficient Residual Factorized ConvNet for Real-Time Semantic Segmentation.
 
 Romera, Alvarez, Bergasa, Arroyo, IEEE Transactions on Intelligent Transportation Systems 2018,
-doi:10.1109/TITS.2017.2750080. Written from the paper; its authors' PyTorch code
-(Eromera/erfnet_pytorch) is licensed CC BY-NC 4.0 and none of it is used, only facts: which layers
-have biases, epsilon 0.001, 2x2 transposed convolution at the end, initial weights PyTorch's default
-ones.
+doi:10.1109/TITS.2017.2750080. Implemented from the paper. The authors' PyTorch code
+(Eromera/erfnet_pytorch) is licensed CC BY-NC 4.0, so none of it is used, only facts: which layers have
+biases, the epsilon of 0.001, the 2x2 transposed convolution at the end, PyTorch's default initial weights.
 
-It is trained in two stages: the `encoder` with a classifier of its own at stride 8, then the `whole`
-network, which begins with that encoder. The encoder's state dict has the same keys in both. In the
+It is trained in two stages: first the `encoder` with its own classifier at stride 8, then the `whole`
+network, which starts from that encoder. The encoder's state dict has the same keys in both. In the
 whole network the encoder's classifier is an auxiliary head.
 
-Deviation: sizes that are no multiples of 8, which the original refuses, are padded inside and cropped
-back.
+Deviation: images whose sides are not multiples of 8, which the original refuses, are padded inside and
+their logits cropped.
 """
 
 from __future__ import annotations
@@ -29,20 +28,20 @@ from pixelwise.models.encoding import expect_room_for_image
 from pixelwise.recipes.families.erfnet import ERFNetSpec
 
 STRIDE = 8
-"""Of the encoder's features."""
+"""Stride of the encoder's features."""
 STEM_CHANNELS = 16
-"""Of the first block: those of the image, pooled, and the rest from a convolution."""
+"""Channels of the first block: the pooled image, and a convolution for the rest."""
 EPS = 1e-3
 DROPOUT_64 = 0.03
-"""In the encoder's blocks of 64 channels."""
+"""Dropout in the encoder's blocks of 64 channels."""
 DROPOUT_128 = 0.3
-"""In those of 128 channels."""
+"""Dropout in the encoder's blocks of 128 channels."""
 DILATIONS = (2, 4, 8, 16, 2, 4, 8, 16)
-"""Of the blocks of 128 channels."""
+"""Dilations of the encoder's blocks of 128 channels."""
 
 
 class Downsampling(nn.Module):
-    """A strided 3x3 convolution beside a 2x2 max pooling, joined: half the size."""
+    """A strided 3x3 convolution and a 2x2 max pooling, concatenated: half the size."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -56,11 +55,11 @@ class Downsampling(nn.Module):
 
 
 class FactorizedConv(nn.Module):
-    """A 3x1 convolution, ReLU, a 1x3 convolution, normalisation: a 3x3 convolution in two one-dimensional ones.
+    """A 3x3 convolution factorised into a 3x1 and a 1x3: 3x1 convolution, ReLU, 1x3 convolution, normalisation.
 
     Args:
-        channels: Of input and result.
-        dilation: Of both.
+        channels: Input and output channels.
+        dilation: Dilation of both convolutions.
     """
 
     def __init__(self, channels: int, dilation: int) -> None:
@@ -77,12 +76,12 @@ class FactorizedConv(nn.Module):
 
 
 class NonBottleneck1D(nn.Module):
-    """Two factorised convolutions, the second one dilated, added to the input; keeps size and channels.
+    """Residual block of two factorised convolutions, the second one dilated; keeps size and channels.
 
     Args:
-        channels: Of input and result.
+        channels: Input and output channels.
         dropout: Probability that a channel of the residual is dropped.
-        dilation: Of the second convolution.
+        dilation: Dilation of the second factorised convolution.
     """
 
     def __init__(self, channels: int, dropout: float = 0.0, dilation: int = 1) -> None:
@@ -111,11 +110,11 @@ class Upsampling(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Features of stride 8, and their classifier.
+    """Encoder of stride 8 with its own classifier.
 
     Args:
-        num_classes: Of the classifier, which `forward` leaves out.
-        in_channels: Of the images, which are joined to what is convolved: 1..15.
+        num_classes: Number of outputs of the classifier, which `forward` does not apply.
+        in_channels: Number of bands of the images, 1..15; a convolution computes the rest of the stem's 16 channels.
     """
 
     def __init__(self, num_classes: int, in_channels: int = 3) -> None:
@@ -137,16 +136,12 @@ class Encoder(nn.Module):
 class ERFNet(SegmentationModel):
     """Encoder of stride 8 and a decoder with logits at stride 1, or the encoder alone.
 
-    Args:
-        spec: Which part.
-        classes: Class names.
-
     Raises:
         RecipeError: R203, more than 15 input channels.
 
     Attributes:
-        decoder: None: the network is the encoder alone.
-        classifier: At the decoder's end; likewise.
+        decoder: The decoder without its classifier; None if the network is the encoder alone.
+        classifier: The classifier of the decoder; None if the network is the encoder alone.
     """
 
     def __init__(self, spec: ERFNetSpec, classes: Sequence[str]) -> None:
@@ -165,9 +160,9 @@ class ERFNet(SegmentationModel):
             self.classifier = nn.ConvTranspose2d(16, self.num_classes, kernel_size=2, stride=2)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, (B, K, H, W); in training mode the encoder's, (B, K, ceil(H / 8), ceil(W / 8)), follow.
+        """Logits (B, K, H, W); in training mode, those of the encoder, (B, K, ceil(H / 8), ceil(W / 8)), follow.
 
-        Of the encoder alone: its logits alone.
+        A network that is the encoder alone returns only the encoder's logits.
         """
         height, width = images.shape[-2:]
         # Padding adds less than one position of stride 8, so the encoder's logits need no cropping.

@@ -1,9 +1,9 @@
 """FCN: Fully Convolutional Networks for Semantic Segmentation.
 
 Long, Shelhamer, Darrell 2015 (CVPR), arXiv:1411.4038: convolutions and a classifier on the coarsest
-features. No skip connections: these are the FCNs of today's tables, on dilated encoders.
+features. There are no skip connections: this is the FCN of current benchmark tables, on a dilated encoder.
 
-Two code bases have this network, and both are followed, written anew:
+The networks of two code bases are reimplemented:
 
 =========================  ====================================  ============================
                            sssegmentation (Apache-2.0)           torchvision (BSD-3-Clause)
@@ -13,11 +13,12 @@ encoder                    `resnet50c`: a stem of three 3x3      `resnet50`
 auxiliary head             512 channels                          256 channels
 =========================  ====================================  ============================
 
-The number of convolutions decides on the dropout. The encoders are timm's with the same graph:
-strides in the 3x3 convolutions, and the first block of a dilated stage keeps the dilation before it.
+The number of convolutions decides the kind of dropout. The encoders are timm's, which have the same graph:
+strides are in the 3x3 convolutions, and the first block of a dilated stage keeps the dilation of the stage
+before it.
 
-Deviation: timm's initial weights of the encoder differ from torchvision's in that the last
-normalisation of each residual block starts at 0.
+Deviation: timm initialises the encoder differently from torchvision: the last normalisation of each
+residual block starts at 0.
 """
 
 from __future__ import annotations
@@ -38,12 +39,8 @@ from pixelwise.recipes.families.fcn import FCNSpec
 class FCN(SegmentationModel):
     """Encoder, 3x3 convolutions, classifier; logits at the stride of the coarsest features.
 
-    Args:
-        spec: Encoder and head.
-        classes: Class names.
-
     Raises:
-        RecipeError: R203, the head is impossible on this encoder; R207, the encoder is.
+        RecipeError: R203, the head cannot be built on this encoder; R207, the encoder cannot be built.
     """
 
     def __init__(self, spec: FCNSpec, classes: Sequence[str]) -> None:
@@ -52,7 +49,7 @@ class FCN(SegmentationModel):
             raise RecipeError(
                 "R203",
                 f"model.convolutions is {spec.convolutions}; expected 0 or more",
-                "1 is torchvision's head, 2 is sssegmentation's",
+                "use 1 for torchvision's head, 2 for sssegmentation's",
             )
         maps = maps_read(spec.auxiliary_channels, AUXILIARY_FEATURE)
         encoder = build_encoder(spec.encoder, spec.output_stride, maps=maps, in_channels=spec.preprocessing.in_channels)
@@ -66,7 +63,7 @@ class FCN(SegmentationModel):
         )
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits at the stride of the coarsest features; in training those of the auxiliary head, if any."""
+        """Logits at the stride of the coarsest features; in training mode, those of an auxiliary head follow."""
         return head_and_auxiliary(self.encoder, images, self.head, self.auxiliary if self.training else None)
 
 

@@ -1,16 +1,15 @@
-"""Semantic FPN: a feature pyramid whose scales are brought to stride 4 and summed.
+"""Semantic FPN: a feature pyramid whose scales are upsampled to stride 4 and summed.
 
 Kirillov et al., CVPR 2019, arXiv:1901.02446 ("Panoptic Feature Pyramid Networks", the semantic branch).
-Follows the paper and its reference implementation (detectron2, Apache-2.0): 1x1 laterals and 3x3
-smoothing with bias and without normalisation; per scale as many (3x3 convolution, group normalisation
-with 32 groups, ReLU, enlarging by 2) as it takes to come from its stride to 4, one without enlarging at
-stride 4; summed; a 1x1 classifier. No dropout, as there.
+Follows the paper and its reference implementation (detectron2, Apache-2.0): 1x1 lateral and 3x3 smoothing
+convolutions with bias and without normalisation; per scale, a branch of as many blocks (3x3 convolution,
+group normalisation with 32 groups, ReLU, upsampling by 2) as lead from its stride to 4, or one block
+without upsampling at stride 4; the sum of the branches; a 1x1 classifier. There is no dropout.
 
-Deviations: the encoder may be any; feature maps finer than stride 4 are not used, and where the finest
-one is coarser than that, it decides the stride. Enlarging is to the size of the next finer map, so any
-image size works; from the coarse to the fine scales of the pyramid by repeating (nearest), in the
-branches bilinearly. Where 32 groups do not divide the branch's channels into two or more each, there are
-fewer.
+Deviations: any encoder can be used; feature maps finer than stride 4 are not used, and an encoder whose
+finest map is coarser than that determines the stride. Maps are upsampled to the size of the next finer
+one, so any image size works: by nearest neighbour in the top-down path, bilinearly in the branches. Where
+32 groups do not divide the channels of a branch into two or more each, there are fewer groups.
 """
 
 from __future__ import annotations
@@ -29,16 +28,16 @@ from pixelwise.models.encoding import Size, crop_to_image, encode, size_at
 from pixelwise.recipes.families.fpn import FPNSpec
 
 FINEST = 4
-"""Finer feature maps than this stride are not used."""
+"""Feature maps finer than this stride are not used."""
 GROUPS = 32
 
 
 class FeaturePyramid(nn.Module):
-    """Laterals, the way down from the coarsest map, smoothing.
+    """Lateral convolutions, the top-down path, smoothing convolutions.
 
     Args:
-        in_channels: Of each feature map, from fine to coarse.
-        channels: Of every map of the pyramid.
+        in_channels: Channels of each feature map of the encoder, from fine to coarse.
+        channels: Channels of every map of the pyramid.
     """
 
     def __init__(self, in_channels: Sequence[int], channels: int) -> None:
@@ -60,12 +59,12 @@ class FeaturePyramid(nn.Module):
 
 
 class SemanticBranch(nn.Module):
-    """Convolutions that bring one scale of the pyramid to the finest one's size, doubling at a time.
+    """Convolutions that bring one scale of the pyramid to the size of the finest, doubling its size step by step.
 
     Args:
-        in_channels: Of the pyramid.
-        channels: Of the result.
-        doublings: From the scale's stride to the finest.
+        in_channels: Channels of the pyramid.
+        channels: Output channels.
+        doublings: Number of doublings from the stride of this scale to the finest.
     """
 
     def __init__(self, in_channels: int, channels: int, doublings: int) -> None:
@@ -83,7 +82,7 @@ class SemanticBranch(nn.Module):
         """(B, C, h, w) to (B, C', H, W).
 
         Args:
-            features: The scale.
+            features: Feature map of this scale.
             sizes: One (height, width) per doubling.
         """
         if not sizes:
@@ -96,12 +95,8 @@ class SemanticBranch(nn.Module):
 class FPN(SegmentationModel):
     """Encoder, feature pyramid, summed branches; logits at stride 4, or the encoder's finest if that is coarser.
 
-    Args:
-        spec: Encoder and channels.
-        classes: Class names.
-
     Raises:
-        RecipeError: R207, the encoder is unknown or cannot be one.
+        RecipeError: R207, the encoder is unknown or cannot be built.
     """
 
     def __init__(self, spec: FPNSpec, classes: Sequence[str]) -> None:
@@ -120,9 +115,9 @@ class FPN(SegmentationModel):
         self.classifier = he_normal(nn.Conv2d(spec.head_channels, self.num_classes, kernel_size=1))
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, (B, K, ceil(H / s), ceil(W / s)) at stride s, alone."""
+        """Logits (B, K, ceil(H / s), ceil(W / s)) at stride s; there are no auxiliary heads."""
         pyramid = self.pyramid(encode(self.encoder, images)[self.finer :])
-        # From fine to coarse at every doubling's stride, whether or not the encoder has a map there.
+        # From fine to coarse, at the stride of every doubling, whether or not the encoder has a map of it.
         sizes = [size_at(pyramid[0], 2**doubling) for doubling in range(max(self.doublings))]
         summed = sum(
             branch(scale, sizes[:doublings][::-1])
@@ -132,11 +127,11 @@ class FPN(SegmentationModel):
 
 
 def _groups(channels: int) -> int:
-    # A group of one channel has one value in a map of one pixel, and no variance.
+    # In a map of one pixel, a group of one channel would have a single value and no variance.
     return 1 if channels % 2 else math.gcd(GROUPS, channels // 2)
 
 
 @builds(FPNSpec)
 def build(spec: FPNSpec, classes: tuple[str, ...]) -> FPN:
-    """Semantic FPN with the encoder's initial weights, and He's in the rest."""
+    """Semantic FPN with the encoder's default initial weights, and He's in the rest."""
     return FPN(spec, classes)

@@ -1,11 +1,12 @@
-"""FPNLite: a feature pyramid (Lin et al. 2016, arXiv:1612.03144) as TI makes it for embedded accelerators.
+"""FPNLite: TI's variant of the feature pyramid (Lin et al. 2016, arXiv:1612.03144) for embedded accelerators.
 
-Follows TexasInstruments/edgeai-torchvision r8.2, `fpn_aspp_*_edgeailite` (BSD-3-Clause), written
-anew: an ASPP of grouped convolutions at stride 32, then per scale the enlarged features plus the
-encoder's, smoothed. The smoothing is inside the way up ("in-loop"), not beside it as in the paper.
+Reimplements TexasInstruments/edgeai-torchvision r8.2, `fpn_aspp_*_edgeailite` (BSD-3-Clause): an ASPP of
+grouped convolutions at stride 32, then, per scale, the upsampled features plus those of the encoder,
+smoothed. The smoothing convolutions are part of the top-down path ("in-loop"), not beside it as in the
+paper.
 
-Deviation, which changes no logit of an input that the original accepts (multiples of 32): features
-are enlarged to the size of the finer ones instead of by a factor, so any size will do.
+Deviation, which changes no logit for inputs that the original accepts (multiples of 32): features are
+upsampled to the size of the finer ones instead of by a fixed factor, so any image size works.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from pixelwise.recipes.families.lite import FPNLiteSpec
 
 
 class PyramidLevel(nn.Module):
-    """The coarser features, enlarged, plus the encoder's, then a smoothing convolution.
+    """Upsampled coarser features plus those of the encoder, then a smoothing convolution.
 
     Args:
-        skip_channels: Of the encoder's features.
-        channels: Of the pyramid.
+        skip_channels: Channels of the encoder's features.
+        channels: Channels of the pyramid.
         group_size: Channels per group of the smoothing convolution.
-        activation: Type of the activations.
+        activation: Class of the activation modules.
     """
 
     def __init__(self, skip_channels: int, channels: int, group_size: int, activation: type[nn.Module]) -> None:
@@ -44,10 +45,6 @@ class PyramidLevel(nn.Module):
 
 class FPNLite(SegmentationModel):
     """ASPP at stride 32, then one pyramid level at each of the strides 16, 8, 4; logits at stride 4.
-
-    Args:
-        spec: Encoder and width of ASPP and pyramid.
-        classes: Class names.
 
     Raises:
         RecipeError: R203, the width does not fit the encoder's group size.
@@ -65,7 +62,7 @@ class FPNLite(SegmentationModel):
         self.prediction = LitePrediction(spec.channels, self.num_classes, group_size)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, (B, K, ceil(H / 4), ceil(W / 4)), alone."""
+        """Logits (B, K, ceil(H / 4), ceil(W / 4)); there are no auxiliary heads."""
         *skips, coarsest = self.encoder(images)[1:]
         features = self.aspp(coarsest)
         for level, skip in zip(self.decoder, reversed(skips), strict=True):
@@ -75,7 +72,7 @@ class FPNLite(SegmentationModel):
 
 @builds(FPNLiteSpec)
 def build(spec: FPNLiteSpec, classes: tuple[str, ...]) -> FPNLite:
-    """FPNLite with the initial weights of the original's network without an ImageNet encoder."""
+    """FPNLite, initialised as the original without an ImageNet encoder."""
     model = FPNLite(spec, classes)
     initialise(model)
     return model

@@ -1,11 +1,11 @@
 """HRNetV2: Deep High-Resolution Representation Learning for Visual Recognition.
 
-Wang et al., TPAMI 2020, arXiv:1908.07919. Follows United Perception (Apache-2.0), whose graph is that
-of HRNet-Semantic-Segmentation (MIT), written anew: the four scales are enlarged to stride 4 and
-joined, one 1x1 convolution mixes them, another one classifies. All enlarging, also that of the
-logits, is bilinear with corners aligned. Initial weights are PyTorch's default ones, as there.
+Wang et al., TPAMI 2020, arXiv:1908.07919. Reimplements United Perception's network (Apache-2.0), whose
+graph is that of HRNet-Semantic-Segmentation (MIT): the four scales are upsampled to stride 4 and
+concatenated, one 1x1 convolution mixes them, another one classifies. All upsampling, including that of the
+logits, is bilinear with aligned corners. As in the original, initial weights are PyTorch's defaults.
 
-Deviations: none. Any image size is taken as it is, without padding.
+Deviations: none. Images of any size are processed without padding.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class HRNetHead(nn.Module):
     """A 1x1 convolution that keeps the channels, normalisation, ReLU, and a 1x1 classifier.
 
     Args:
-        channels: Of the features.
-        num_classes: Number of outputs.
+        channels: Channels of the features.
+        num_classes: Number of outputs of the classifier.
     """
 
     def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__()
-        # The original has a bias here, although the normalisation takes it out again.
+        # The original has a bias here, although the normalisation cancels it.
         self.mix = ConvNormActivation(nn.Conv2d(channels, channels, kernel_size=1), nn.ReLU())
         self.classifier = nn.Conv2d(channels, num_classes, kernel_size=1)
 
@@ -41,12 +41,7 @@ class HRNetHead(nn.Module):
 
 
 class HRNet(SegmentationModel):
-    """HRNet with its two-convolution head; logits at stride 4.
-
-    Args:
-        spec: Width and depth.
-        classes: Class names.
-    """
+    """HRNet with its two-convolution head; logits at stride 4."""
 
     align_corners = True
 
@@ -56,7 +51,7 @@ class HRNet(SegmentationModel):
         self.head = HRNetHead(sum(self.encoder.channels), self.num_classes)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, (B, K, ceil(H / 4), ceil(W / 4)), alone."""
+        """Logits (B, K, ceil(H / 4), ceil(W / 4)); there are no auxiliary heads."""
         return (self.head(join(self.encoder(images))),)
 
 

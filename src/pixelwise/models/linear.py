@@ -1,10 +1,10 @@
-"""One normalisation and one 1x1 convolution on the coarsest features: how good an encoder is by itself.
+"""Linear head: batch normalisation and a 1x1 convolution on the coarsest features, to evaluate an encoder.
 
-The linear evaluation of DINOv2 (Oquab et al., TMLR 2024, arXiv:2304.07193): batch normalisation, then a
-1x1 convolution, on the features that a plain transformer's last block gives; own code. Over a plain
-transformer nothing stands between the two unless `output_stride` asks for another stride than that of its
-patches. Deviations: the encoder may be any, and it is trained along unless the training freezes it. No
-dropout. The classifier starts normal (0.01), its bias at zero.
+The linear evaluation of DINOv2 (Oquab et al., TMLR 2024, arXiv:2304.07193), independently implemented: batch
+normalisation, then a 1x1 convolution, on the features of the last block of a plain transformer. On a plain
+transformer, nothing stands between encoder and head unless `output_stride` differs from the stride of its
+patches. Deviations: any encoder can be used, and it is trained as well unless the training freezes it.
+There is no dropout. The classifier's weights start from a normal distribution (0.01), its bias at zero.
 """
 
 from __future__ import annotations
@@ -24,12 +24,8 @@ from pixelwise.recipes.families.linear import LinearSpec
 class Linear(SegmentationModel):
     """Encoder, batch normalisation, 1x1 classifier; logits at the stride of the coarsest features.
 
-    Args:
-        spec: Encoder and output stride.
-        classes: Class names.
-
     Raises:
-        RecipeError: R207, the encoder is unknown, cannot be one, or cannot have that output stride.
+        RecipeError: R207, the encoder is unknown, cannot be built, or cannot have that output stride.
     """
 
     def __init__(self, spec: LinearSpec, classes: Sequence[str]) -> None:
@@ -42,12 +38,12 @@ class Linear(SegmentationModel):
         small_normal(self.classifier)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, (B, K, ceil(H / s), ceil(W / s)) at stride s, alone."""
+        """Logits (B, K, ceil(H / s), ceil(W / s)) at stride s; there are no auxiliary heads."""
         logits = self.classifier(self.norm(encode(self.encoder, images)[-1]))
         return (crop_to_image(logits, images, self.stride),)
 
 
 @builds(LinearSpec)
 def build(spec: LinearSpec, classes: tuple[str, ...]) -> Linear:
-    """The encoder with its initial weights and a small classifier."""
+    """The encoder with its default initial weights, and a classifier with small random weights."""
     return Linear(spec, classes)

@@ -1,10 +1,10 @@
 """LR-ASPP: the segmentation head of Searching for MobileNetV3.
 
 Howard, Sandler, Chu, Chen, Chen, Tan, Wang, Zhu, Pang, Vasudevan, Le, Adam 2019 (ICCV),
-arXiv:1905.02244. Follows torchvision (BSD-3-Clause), written anew. Its differences to the paper: the
-gate is the mean of the whole map, not of windows of 49x49.
+arXiv:1905.02244. Reimplements torchvision's network (BSD-3-Clause), which differs from the paper in that
+the gate is computed from the mean of the whole map, not from means over windows of 49x49.
 
-Deviation from torchvision: none. Over another encoder the features of stride 8 are the finest of that stride.
+Deviations from torchvision: none. On other encoders, the head reads the first feature map of stride 8.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pixelwise.models.encoding import crop_to_image, encode, index_of_stride
 from pixelwise.recipes.families.lraspp import LRASPPSpec
 
 STRIDE = 8
-"""Of the finer of the two features, and of the logits."""
+"""Stride of the finer of the two feature maps and of the logits."""
 COARSEST = 32
 """Output stride of encoders that are not dilated."""
 
@@ -30,17 +30,13 @@ COARSEST = 32
 class LRASPP(SegmentationModel):
     """The coarsest features, gated by their mean, and those of stride 8, each classified; logits at stride 8.
 
-    Args:
-        spec: Encoder and head.
-        classes: Class names.
-
     Raises:
-        RecipeError: R207, the encoder is unknown, cannot be one, or has no features of stride 8.
+        RecipeError: R207, the encoder is unknown, cannot be built, or has no features of stride 8.
     """
 
     def __init__(self, spec: LRASPPSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
-        # An encoder that makes its scales for us need not make those finer than stride 8.
+        # An encoder that computes feature maps on request need not compute those finer than stride 8.
         maps = ((spec.output_stride or COARSEST) // STRIDE).bit_length()
         encoder = build_encoder(spec.encoder, spec.output_stride, maps=maps, in_channels=spec.preprocessing.in_channels)
         self.encoder = encoder
@@ -52,7 +48,7 @@ class LRASPP(SegmentationModel):
         self.high_classifier = nn.Conv2d(spec.channels, self.num_classes, kernel_size=1)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, (B, K, ceil(H / 8), ceil(W / 8)), alone."""
+        """Logits (B, K, ceil(H / 8), ceil(W / 8)); there are no auxiliary heads."""
         features = encode(self.encoder, images)
         low, high = features[self.low], features[-1]
         gate = self.gate(high.mean(dim=(2, 3), keepdim=True)).sigmoid()
@@ -63,5 +59,5 @@ class LRASPP(SegmentationModel):
 
 @builds(LRASPPSpec)
 def build(spec: LRASPPSpec, classes: tuple[str, ...]) -> LRASPP:
-    """LR-ASPP with the encoder's own initial weights and PyTorch's in the head."""
+    """LR-ASPP with the encoder's default initial weights, and PyTorch's in the head."""
     return LRASPP(spec, classes)

@@ -1,15 +1,15 @@
-"""OCR: Object-Contextual Representations for Semantic Segmentation, over HRNet.
+"""OCR: Object-Contextual Representations for Semantic Segmentation, on HRNet.
 
-Yuan, Chen, Wang, ECCV 2020, arXiv:1909.11065. Follows United Perception (Apache-2.0), whose graph is
-that of HRNet-Semantic-Segmentation's OCR branch (MIT), written anew. A first classifier says where
-each class probably is (the soft regions); the mean feature of each region describes that class in
-this image; every pixel then attends to those descriptions. All enlarging is bilinear with corners
-aligned. Initial weights are PyTorch's default ones, as there.
+Yuan, Chen, Wang, ECCV 2020, arXiv:1909.11065. Reimplements United Perception's network (Apache-2.0), whose
+graph is that of HRNet-Semantic-Segmentation's OCR branch (MIT). A first classifier predicts where each
+class probably is (the soft regions); the mean feature of each region represents that class in the image;
+every pixel then attends to those region representations. All upsampling is bilinear with aligned corners.
+As in the original, initial weights are PyTorch's defaults.
 
-The logits of the soft regions take part in inference and have a loss of their own in training, so
-they are also the auxiliary logits.
+The logits of the soft regions are used in inference and have their own loss in training, so they are also
+the auxiliary logits.
 
-Deviations: none. Any image size is taken as it is, without padding.
+Deviations: none. Images of any size are processed without padding.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ DROPOUT = 0.05
 
 
 class ObjectAttention(nn.Module):
-    """Every pixel attends to the descriptions of the classes.
+    """Attention from every pixel to the region representations of the classes.
 
     Args:
-        channels: Of the pixels, of the descriptions and of the result.
-        key_channels: Of queries, keys and values.
+        channels: Channels of the pixel features, the region representations and the result.
+        key_channels: Channels of queries, keys and values.
     """
 
     def __init__(self, channels: int, key_channels: int) -> None:
@@ -46,7 +46,7 @@ class ObjectAttention(nn.Module):
         self.scale: float = key_channels**-0.5
 
     def forward(self, pixels: Tensor, regions: Tensor) -> Tensor:
-        """Pixels (B, C, H, W) and one description per class, (B, C, K, 1), to (B, C, H, W)."""
+        """Pixel features (B, C, H, W) and one representation per class, (B, C, K, 1), to (B, C, H, W)."""
         query = self.query(pixels).flatten(2).transpose(1, 2)
         key = self.key(regions).flatten(2)
         value = self.value(regions).flatten(2).transpose(1, 2)
@@ -56,12 +56,7 @@ class ObjectAttention(nn.Module):
 
 
 class OCRNet(SegmentationModel):
-    """HRNet, soft regions, attention to them; logits at stride 4.
-
-    Args:
-        spec: Width and depth of the HRNet, channels of the head.
-        classes: Class names.
-    """
+    """HRNet, soft regions, attention to them; logits at stride 4."""
 
     align_corners = True
 
@@ -70,7 +65,7 @@ class OCRNet(SegmentationModel):
         self.encoder = HRNetEncoder(spec.variant, in_channels=spec.preprocessing.in_channels)
         joined = sum(self.encoder.channels)
         self.soft_regions = HRNetHead(joined, self.num_classes)
-        # The original has a bias here, although the normalisation takes it out again.
+        # The original has a bias here, although the normalisation cancels it.
         conv = nn.Conv2d(joined, spec.channels, kernel_size=3, padding=1)
         self.pixels = ConvNormActivation(conv, nn.ReLU())
         self.attention = ObjectAttention(spec.channels, spec.key_channels)
@@ -79,7 +74,7 @@ class OCRNet(SegmentationModel):
         self.classifier = nn.Conv2d(spec.channels, self.num_classes, kernel_size=1)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, (B, K, ceil(H / 4), ceil(W / 4)); in training mode those of the soft regions follow."""
+        """Logits (B, K, ceil(H / 4), ceil(W / 4)); in training mode, those of the soft regions follow."""
         joined = join(self.encoder(images))
         soft_regions = self.soft_regions(joined)
         pixels = self.pixels(joined)
@@ -89,12 +84,12 @@ class OCRNet(SegmentationModel):
 
 
 def describe_regions(pixels: Tensor, soft_regions: Tensor) -> Tensor:
-    """Mean feature of each class, weighted by where it probably is.
+    """Mean feature of each class over the pixels, weighted by its soft region.
 
     Args:
         pixels: (B, C, H, W).
-        soft_regions: Logits (B, K, H, W). Their softmax is over the pixels: each class shares out one
-            whole weight, however small it is in the image.
+        soft_regions: Logits (B, K, H, W). Their softmax is taken over the pixels, so the weights of each class
+            add up to 1, however small the class is in the image.
 
     Returns:
         (B, C, K, 1).
@@ -105,5 +100,5 @@ def describe_regions(pixels: Tensor, soft_regions: Tensor) -> Tensor:
 
 @builds(OCRNetSpec)
 def build(spec: OCRNetSpec, classes: tuple[str, ...]) -> OCRNet:
-    """OCR over HRNet with random initial weights."""
+    """OCR on HRNet with random initial weights."""
     return OCRNet(spec, classes)

@@ -1,4 +1,4 @@
-"""uint8 images of any number of channels to the float input of a network."""
+"""Conversion of uint8 images with any number of channels into the float input of a network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def normalize(images: Tensor, preprocessing: Preprocessing) -> Tensor:
 
     Args:
         images: (B, H, W, C) uint8, RGB or the channels of `data.channels`; on any device.
-        preprocessing: The network's mean and standard deviation per channel.
+        preprocessing: Mean and standard deviation per channel.
 
     Returns:
         (B, C, H, W) float32, contiguous, on the same device.
@@ -27,8 +27,8 @@ def to_unit_range(images: Tensor) -> Tensor:
 
 
 def standardize_(images: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """`(images - mean) / std` in place, of float (B, C, H, W) in 0..1; returns `images`."""
-    # Numbers instead of a (C, 1, 1) tensor: creating one on a GPU would wait for it at every batch.
+    """`(images - mean) / std` in place, for float (B, C, H, W) in 0..1; returns `images`."""
+    # Python floats instead of a (C, 1, 1) tensor: creating one on a GPU would synchronise with it at every batch.
     for channel, (mean, std) in enumerate(zip(preprocessing.mean, preprocessing.std, strict=True)):
         images[:, channel].sub_(mean).div_(std)
     return images

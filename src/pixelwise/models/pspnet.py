@@ -1,13 +1,13 @@
 """PSPNet: Pyramid Scene Parsing Network.
 
-Zhao, Shi, Qi, Wang, Jia 2017 (CVPR), arXiv:1612.01105. Follows sssegmentation (Apache-2.0), written
-anew; mmsegmentation's (Apache-2.0) is the same graph with an auxiliary head of 256 channels instead
-of 512. Over `resnet50c` and `resnet101c` of timm, whose graph is that of both code bases: a stem of
-three 3x3 convolutions, strides in the 3x3 convolutions, and the first block of a dilated stage keeps
-the dilation before it.
+Zhao, Shi, Qi, Wang, Jia 2017 (CVPR), arXiv:1612.01105. Reimplements sssegmentation's network (Apache-2.0);
+mmsegmentation's (Apache-2.0) has the same graph with an auxiliary head of 256 channels instead of 512. The
+encoders are timm's `resnet50c` and `resnet101c`, whose graph is that of both code bases: a stem of three
+3x3 convolutions, strides in the 3x3 convolutions, and a first block of each dilated stage that keeps the
+dilation of the stage before it.
 
-Differences of both to the paper's code: the pooled regions follow the size of the image, and the
-stem has 32, 32, 64 channels instead of 64, 64, 128. Deviations from sssegmentation: none.
+Both differ from the paper's code: the pooled regions follow the size of the image, and the stem has 32, 32,
+64 channels instead of 64, 64, 128. Deviations from sssegmentation: none.
 """
 
 from __future__ import annotations
@@ -28,12 +28,8 @@ from pixelwise.recipes.families.pspnet import PSPNetSpec
 class PSPNet(SegmentationModel):
     """Encoder, pyramid pooling, classifier; logits at the stride of the coarsest features.
 
-    Args:
-        spec: Encoder and head.
-        classes: Class names.
-
     Raises:
-        RecipeError: R203, the head is impossible on this encoder; R207, the encoder is.
+        RecipeError: R203, the head cannot be built on this encoder; R207, the encoder cannot be built.
     """
 
     def __init__(self, spec: PSPNetSpec, classes: Sequence[str]) -> None:
@@ -50,7 +46,7 @@ class PSPNet(SegmentationModel):
         )
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits at the stride of the coarsest features; in training those of the auxiliary head, if any."""
+        """Logits at the stride of the coarsest features; in training mode, those of an auxiliary head follow."""
         return head_and_auxiliary(self.encoder, images, self._classify, self.auxiliary if self.training else None)
 
     def _classify(self, features: Tensor) -> Tensor:

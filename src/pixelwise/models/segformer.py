@@ -1,20 +1,20 @@
-"""SegFormer: every scale of the encoder projected to the same channels, enlarged to stride 4 and joined.
+"""SegFormer: every scale of the encoder projected to the same channels, upsampled to stride 4 and fused.
 
-Xie et al., NeurIPS 2021, arXiv:2105.15203. Two heads of the same idea:
+Xie et al., NeurIPS 2021, arXiv:2105.15203. Two heads with the same structure:
 
-- `mlp` is the published one, in the form of Hugging Face transformers (Apache-2.0): one linear layer
-  with bias per scale; 256 channels for `mit_b0` and `mit_b1`, 768 for the larger ones.
+- `mlp` is the published one, as in Hugging Face transformers (Apache-2.0): one linear layer with bias per
+  scale; 256 channels for `mit_b0` and `mit_b1`, 768 for the larger encoders.
 - `convolution` is that of United Perception (Apache-2.0), and mmsegmentation's has the same graph: one 1x1
   convolution without bias, batch normalisation and ReLU per scale; 256 channels for all encoders.
 
-Both enlarge bilinearly (corners not aligned), join by a 1x1 convolution with normalisation and ReLU, drop
-a tenth in training (of all elements in `mlp`, of whole channels in `convolution`) and classify.
+Both upsample bilinearly (corners not aligned), fuse the scales by a 1x1 convolution with normalisation and
+ReLU, apply dropout of 0.1 in training (to elements in `mlp`, to whole channels in `convolution`) and classify.
 
-Deviations: scales are joined from fine to coarse in both heads (`mlp` has them the other way round
-elsewhere; the importer reorders its weights). The encoder may be any; scales finer than stride 4 are not
-used. Layer normalisations of MiT have the epsilon of the code that the head is from (1e-5 in Hugging
-Face's, 1e-6 in the other), as trained weights feel it. Initial weights of the head: He's, fan-out; of
-the classifier: normal, 0.01.
+Deviations: both heads concatenate the scales from fine to coarse (other implementations of `mlp` use the
+opposite order; the importer reorders their weights). Any encoder can be used; scales finer than stride 4 are
+ignored. The layer normalisations of MiT have the epsilon of the code base that the head comes from (1e-5 in
+Hugging Face's, 1e-6 in the other), because trained weights depend on it. Initial weights: He's with fan-out
+in the head, normal (0.01) in the classifier.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ from pixelwise.models.encoding import crop_to_image, encode
 from pixelwise.recipes.families.segformer import SegFormerSpec
 
 FINEST = 4
-"""Finer scales than this stride are not used."""
+"""Scales finer than this stride are not used."""
 DROPOUT = 0.1
 EPS: dict[str, float] = {"mlp": 1e-5, "convolution": 1e-6}
-"""Head -> epsilon of MiT's layer normalisations in the code that the head is from."""
+"""Head -> epsilon of MiT's layer normalisations in the code base that the head comes from."""
 
 
 class SegFormerHead(nn.Module):
     """Projections, fusion and classifier.
 
     Args:
-        in_channels: Of each scale, from fine to coarse.
-        channels: Of the projections and of the fusion.
-        num_classes: Of the logits.
-        kind: Of the projections, as in `SegFormerSpec`.
+        in_channels: Channels of each scale, from fine to coarse.
+        channels: Output channels of each projection and of the fusion.
+        num_classes: Number of outputs of the classifier.
+        kind: Kind of projection, as `SegFormerSpec.head`.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class SegFormerHead(nn.Module):
     ) -> None:
         super().__init__()
         if kind == "mlp":
-            # A linear layer, written as the convolution that it is on maps.
+            # A linear layer per pixel is a 1x1 convolution.
             projections = [he_normal(nn.Conv2d(inputs, channels, kernel_size=1)) for inputs in in_channels]
         else:
             projections = [he_normal(conv_norm_relu(inputs, channels)) for inputs in in_channels]
@@ -70,7 +70,7 @@ class SegFormerHead(nn.Module):
         small_normal(self.classifier)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """One (B, C, H, W) per scale, from fine to coarse, to logits (B, K, H, W) of the finest one's size."""
+        """One (B, C, h, w) per scale, from fine to coarse, to logits (B, K, H, W) of the size of the finest."""
         finest, *coarser = (projection(scale) for projection, scale in zip(self.projections, features, strict=True))
         joined = torch.cat([finest, *(resize_to(scale, finest) for scale in coarser)], dim=1)
         return self.classifier(self.dropout(self.fusion(joined)))
@@ -79,12 +79,8 @@ class SegFormerHead(nn.Module):
 class SegFormer(SegmentationModel):
     """Encoder and SegFormer head; logits at stride 4, or at the encoder's finest if that is coarser.
 
-    Args:
-        spec: Encoder and head.
-        classes: Class names.
-
     Raises:
-        RecipeError: R207, the encoder is unknown, cannot be one, or has fewer than two scales to join.
+        RecipeError: R207, the encoder is unknown, cannot be built, or has fewer than two scales to fuse.
     """
 
     def __init__(self, spec: SegFormerSpec, classes: Sequence[str]) -> None:
@@ -99,15 +95,15 @@ class SegFormer(SegmentationModel):
         if len(in_channels) < 2:
             raise RecipeError(
                 "R207",
-                f"'{spec.encoder}' gives {len(in_channels)} feature map(s) of stride {FINEST} or more; "
-                "SegFormer joins at least two",
+                f"'{spec.encoder}' has {len(in_channels)} feature map(s) of stride {FINEST} or more; "
+                "SegFormer needs at least two",
                 "choose an encoder with several scales, for example mit_b0 or resnet18",
             )
         self.head = SegFormerHead(in_channels, spec.channels, self.num_classes, spec.head)
         self.stride: int = self.encoder.strides[self.finer]
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, (B, K, ceil(H / s), ceil(W / s)) at stride s, alone."""
+        """Logits (B, K, ceil(H / s), ceil(W / s)) at stride s; there are no auxiliary heads."""
         logits = self.head(encode(self.encoder, images)[self.finer :])
         return (crop_to_image(logits, images, self.stride),)
 

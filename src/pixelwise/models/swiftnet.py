@@ -1,23 +1,23 @@
 """SwiftNet: In Defense of Pre-trained ImageNet Architectures for Real-time Semantic Segmentation.
 
-Orsic, Kreso, Bevandic, Segvic, CVPR 2019, arXiv:1903.08469; the single-scale network. A pretrained
-classifier, pyramid pooling on its coarsest features, and a light way up to stride 4 that adds the
-encoder's features. Convolutions outside the encoder come after their normalisation and ReLU.
+Orsic, Kreso, Bevandic, Segvic, CVPR 2019, arXiv:1903.08469; the single-scale network: a pretrained
+classification network as encoder, pyramid pooling on its coarsest features, and a light decoder up to stride
+4 that adds the encoder's features. Outside the encoder, normalisation and ReLU precede each convolution.
 
-Known, over ResNet-18: the graph of the authors' code (orsic/swiftnet, without a licence; only facts
-are used): 128 channels everywhere, 42 per pooled grid, grids of 8, 4 and 2 rows and as many columns as
-keep cells square, momentum 0.005 in the pooling's normalisations. It has 11,797,071 parameters and
-103.566 GMACs at 1024x2048 with 19 outputs, as that code; the paper prints 11.8M and 104.0.
+With ResNet-18 the graph is known from the authors' code (orsic/swiftnet, without a licence; only facts are
+used): 128 channels everywhere, 42 per pooled grid, grids of 8, 4 and 2 rows and as many columns as keep the
+cells square, momentum 0.005 in the normalisations of the pooling. It has 11,797,071 parameters and 103.566
+GMACs at 1024x2048 with 19 outputs, like that code; the paper reports 11.8M and 104.0.
 
-Reconstructed, over MobileNetV2: no code is public. The same decoder on the last maps of strides 4, 8, 16
-and 32 (24, 32, 96 and 320 channels) has 2,368,831 parameters (the paper prints 2.4M) and 38.154 GMACs
-(the paper prints 41.0).
+With MobileNetV2 the graph is reconstructed, as no code is public. The same decoder on the last maps of
+strides 4, 8, 16 and 32 (24, 32, 96 and 320 channels) has 2,368,831 parameters (the paper reports 2.4M) and
+38.154 GMACs (the paper reports 41.0).
 
-Features that are added on the way up are those after the last ReLU of their stage. The paper argues for
-those before it, and the authors' code returns them; but its ReLU works in place and rectifies them after
-all, so this is what their network computes.
+The decoder adds the features after the last ReLU of each stage. The paper argues for those before it, and
+the authors' code returns them; but its ReLU works in place and rectifies them after all, so this is what
+their network computes.
 
-Initial weights: He's, fan-out; of the classifier PyTorch's default ones.
+Initial weights: He's with fan-out; PyTorch's default ones in the classifier.
 """
 
 from __future__ import annotations
@@ -42,21 +42,19 @@ CHANNELS = 128
 GRIDS = (8, 4, 2)
 """Rows of the grids of the pyramid pooling."""
 POOLING_MOMENTUM = 0.005
-"""Of the pooling's normalisations."""
+"""Momentum of the normalisations in the pyramid pooling."""
 STRIDE = 4
 SCALES = (1, 2, 3, 4)
-"""timm's numbers of the feature maps of strides 4 to 32."""
+"""timm's indices of the feature maps of strides 4 to 32."""
 
 
 class NormActivationConv(nn.Module):
     """Normalisation, ReLU, convolution.
 
     Args:
-        in_channels: Of the input.
-        out_channels: Of the result.
-        kernel_size: Odd; the size is kept.
-        bias: Whether the convolution has one.
-        momentum: Of the normalisation.
+        kernel_size: Odd kernel size; padding keeps the size of the map.
+        bias: Whether the convolution has a bias.
+        momentum: Momentum of the normalisation.
     """
 
     def __init__(
@@ -72,11 +70,7 @@ class NormActivationConv(nn.Module):
 
 
 class SquarePyramidPooling(nn.Module):
-    """Means over grids of nearly square cells, joined with the features.
-
-    Args:
-        in_channels: Of the features.
-    """
+    """Means over grids of nearly square cells, concatenated with the features."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -98,9 +92,9 @@ class SquarePyramidPooling(nn.Module):
 
 
 def square_columns(height: int, width: int, rows: int) -> int:
-    """How many columns make the cells of a grid over a map nearly square: `round(width / height * rows)`, at least 1.
+    """The number of columns that makes the cells of a grid nearly square: `round(width / height * rows)`, at least 1.
 
-    In whole numbers, so that it can be exported for any size; halves go to the even number, as `round` does.
+    Computed in integers, so that it can be exported for any size; like `round`, it rounds halves to even.
     """
     doubled = 2 * width * rows + height
     halves_up, rest = doubled // (2 * height), doubled % (2 * height)
@@ -109,10 +103,10 @@ def square_columns(height: int, width: int, rows: int) -> int:
 
 
 class Upsampling(nn.Module):
-    """Enlarge to the size of the encoder's features, add them, mix by a 3x3 convolution.
+    """Upsampling to the size of the encoder's features, their sum, and a 3x3 convolution.
 
     Args:
-        skip_channels: Of the encoder's features.
+        skip_channels: Channels of the encoder's features.
     """
 
     def __init__(self, skip_channels: int) -> None:
@@ -127,18 +121,13 @@ class Upsampling(nn.Module):
 
 
 class SwiftNet(SegmentationModel):
-    """Encoder, pyramid pooling, three steps up; logits at stride 4.
-
-    Args:
-        spec: Encoder.
-        classes: Class names.
-    """
+    """Encoder, pyramid pooling, three upsampling steps; logits at stride 4."""
 
     def __init__(self, spec: SwiftNetSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)
         channels = spec.preprocessing.in_channels
         if spec.encoder == "resnet18":
-            # The authors do not start the last normalisation of each block from zero, as timm otherwise does.
+            # Unlike timm's default, the authors' code does not start the last normalisation of each block at zero.
             self.encoder = TimmEncoder("resnet18", in_channels=channels, out_indices=SCALES, zero_init_last=False)
         else:
             self.encoder = TimmEncoder(spec.encoder, in_channels=channels, out_indices=SCALES)
@@ -150,7 +139,7 @@ class SwiftNet(SegmentationModel):
         self.classifier = NormActivationConv(CHANNELS, self.num_classes, bias=True)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, (B, K, ceil(H / 4), ceil(W / 4)), alone."""
+        """Logits (B, K, ceil(H / 4), ceil(W / 4)); there are no auxiliary heads."""
         *skips, coarsest = encode(self.encoder, images)
         features = self.pooling(coarsest)
         for upsampling, skip in zip(self.decoder, reversed(skips), strict=True):

@@ -1,30 +1,30 @@
 """TensorFlow's DeepLab: tensorflow/models, research/deeplab (Apache-2.0), reconstructed for PyTorch.
 
-DeepLabV3: Chen et al. 2017, arXiv:1706.05587; DeepLabV3+: Chen et al. 2018, arXiv:1802.02611; over
-MobileNetV2: Sandler et al. 2018, arXiv:1801.04381; over MobileNetV3: Howard et al. 2019,
+DeepLabV3: Chen et al. 2017, arXiv:1706.05587; DeepLabV3+: Chen et al. 2018, arXiv:1802.02611; with
+MobileNetV2: Sandler et al. 2018, arXiv:1801.04381; with MobileNetV3: Howard et al. 2019,
 arXiv:1905.02244. The networks of the published models:
 
 =========================  ===========================================================  ======
 encoder                    head                                                         stride
 =========================  ===========================================================  ======
-`mobilenetv2_050`, `_100`  1x1 convolution beside the mean of the map; no atrous one    output
+`mobilenetv2_050`, `_100`  1x1 convolution and mean of the map; no atrous convolution   output
 `mobilenetv3_large_seg`    1x1 convolution gated by pooled features (LR-ASPP), plus      8
                            logits of features of stride 8
 `xception65`               separable atrous pyramid pooling, decoder at stride 4         4
 =========================  ===========================================================  ======
 
-Reconstructed means: written from the published code and its flags, without weights to compare with.
-As there, maps are resized with aligned corners, "SAME" padding is TensorFlow's, batch normalisation
-has eps 0.001 in the encoder and 0.00001 in the head, and its averages move slowly (0.003 and 0.0003
-a step, 0.0003 in all of Xception): made for long training from trained weights.
+Reconstructed means implemented from the published code and its flags, without weights to compare with.
+As in the original, maps are resized with aligned corners, "SAME" padding is TensorFlow's, batch
+normalisation has eps 0.001 in the encoder and 0.00001 in the head, and a small momentum (0.003 in the
+encoder and 0.0003 in the head; 0.0003 in all of Xception), meant for long training from pretrained weights.
 
-Scale and shift of batch normalisation are constants unless `TFDeepLabSpec.train_normalization` says
-otherwise: the counts that the published rows are compared with (2.080M for MobileNetV2) are without
-them. TensorFlow trains them; with a batch below 12 its DeepLab leaves the averages as they are.
+Scale and shift of batch normalisation are constants unless `TFDeepLabSpec.train_normalization` is set: the
+parameter counts that the published rows are compared with (2.080M for MobileNetV2) exclude them. TensorFlow
+trains them; with a batch size below 12 its DeepLab does not update the running statistics.
 
-Deviations, which change logits by rounding at most: the mean of the map is joined last, not first,
-and the hard sigmoid of MobileNetV3 divides by 6 instead of multiplying by 0.16667. Where an image is
-too small for the pooling window of the LR-ASPP, which the original refuses, the window is the map.
+Deviations, which change logits by rounding at most: the mean of the map is concatenated last, not first,
+and the hard sigmoid of MobileNetV3 divides by 6 instead of multiplying by 0.16667. Where an image is too
+small for the pooling window of the LR-ASPP, which the original refuses, the window is the whole map.
 """
 
 from __future__ import annotations
@@ -52,18 +52,18 @@ MOMENTUM = 0.0003
 CHANNELS = 256
 GATED_CHANNELS = 128
 RATES = {8: (12, 24, 36), 16: (6, 12, 18), 32: (3, 6, 9)}
-"""Output stride -> dilations; those of 32 are not published, they reach as far in the image."""
+"""Output stride -> dilations; those of 32 are not published and cover the same distance in the image."""
 WINDOW_PIXELS = 769
-"""Side of the LR-ASPP's pooling window in the image: the original's training crop."""
+"""Side of the LR-ASPP's pooling window in image pixels: the original's training crop."""
 WINDOW_STRIDE = (4, 5)
 
 
 class PoolingHead(nn.Module):
-    """A 1x1 convolution beside the mean of the map, joined and classified.
+    """A 1x1 convolution and the mean of the map, concatenated and classified.
 
     Args:
-        channels: Of the coarsest features.
-        num_classes: Number of outputs.
+        channels: Channels of the coarsest features.
+        num_classes: Number of outputs of the classifier.
     """
 
     def __init__(self, channels: int, num_classes: int) -> None:
@@ -72,18 +72,18 @@ class PoolingHead(nn.Module):
         self.classifier = nn.Conv2d(CHANNELS, num_classes, kernel_size=1)
 
     def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        """(B, C, h, w) float to logits (B, K, h, w); `fine` is not looked at."""
+        """Coarse features (B, C, h, w) float to logits (B, K, h, w); `fine` is not used."""
         return self.classifier(self.aspp(coarse))
 
 
 class GatedHead(nn.Module):
-    """LR-ASPP: features gated by what their surroundings are, classified; plus classified finer features.
+    """LR-ASPP: logits of features gated by window means, plus logits of finer features.
 
     Args:
-        fine_channels: Of the finer features.
-        channels: Of the coarsest features.
-        output_stride: Of the coarsest features.
-        num_classes: Number of outputs.
+        fine_channels: Channels of the finer features.
+        channels: Channels of the coarsest features.
+        output_stride: Stride of the coarsest features.
+        num_classes: Number of outputs of the classifiers.
     """
 
     def __init__(self, fine_channels: int, channels: int, output_stride: int, num_classes: int) -> None:
@@ -104,12 +104,7 @@ class GatedHead(nn.Module):
 
 
 class TFDeepLab(SegmentationModel):
-    """TensorFlow's encoder of that name with its head.
-
-    Args:
-        spec: Encoder and output stride.
-        classes: Class names.
-    """
+    """One of TensorFlow's encoders with the head that belongs to it."""
 
     align_corners = True
 
@@ -139,13 +134,13 @@ class TFDeepLab(SegmentationModel):
             _fix_normalization(self)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, (B, K, ceil(H / s), ceil(W / s)) at the stride s of the table above, alone."""
+        """Logits (B, K, ceil(H / s), ceil(W / s)) at the stride s of the table above; there are no auxiliary heads."""
         fine, coarse = self.encoder(images)
         return (self.head(fine, coarse),)
 
 
 def _initialise(head: nn.Module) -> None:
-    """The initial weights of the original's heads."""
+    """Draw the initial weights of a head as the original does."""
     for module in head.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.xavier_uniform_(module.weight)
@@ -160,7 +155,7 @@ def _initialise(head: nn.Module) -> None:
 
 
 def _fix_normalization(network: nn.Module) -> None:
-    """Make scale and shift of every batch normalisation constants: buffers by the same keys."""
+    """Make scale and shift of every batch normalisation constant: buffers under the same keys."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             for name in ("weight", "bias"):
@@ -171,5 +166,5 @@ def _fix_normalization(network: nn.Module) -> None:
 
 @builds(TFDeepLabSpec)
 def build(spec: TFDeepLabSpec, classes: tuple[str, ...]) -> TFDeepLab:
-    """TensorFlow's DeepLab with the initial weights of the original without a trained encoder."""
+    """TensorFlow's DeepLab, initialised as the original without a pretrained encoder."""
     return TFDeepLab(spec, classes)

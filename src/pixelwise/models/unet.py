@@ -1,11 +1,10 @@
 """U-Net: Convolutional Networks for Biomedical Image Segmentation.
 
-Ronneberger, Fischer, Brox 2015, arXiv:1505.04597. The decoder of the paper over any encoder.
+Ronneberger, Fischer, Brox 2015, arXiv:1505.04597. The decoder of the paper on any encoder.
 
-Deviations from the paper, the usual ones: convolutions keep the size (padding 1) and are followed by
-batch normalisation; nearest-neighbour interpolation takes the place of transposed convolutions (no
-checkerboard, no parameters, and its gradient is deterministic on a GPU, which that of bilinear
-interpolation is not).
+The usual deviations from the paper: convolutions keep the size (padding 1) and are followed by batch
+normalisation; nearest-neighbour interpolation replaces transposed convolutions (no checkerboard artefacts,
+no parameters, and a gradient that is deterministic on a GPU, unlike that of bilinear interpolation).
 """
 
 from __future__ import annotations
@@ -29,12 +28,11 @@ from pixelwise.recipes.families.unet import UNetSpec
 
 
 class DecoderBlock(nn.Module):
-    """Enlarge, join the encoder's features, two 3x3 convolutions.
+    """Upsampling, concatenation with the encoder's features, two 3x3 convolutions.
 
     Args:
-        in_channels: Of the coarser features.
-        skip_channels: Of the encoder's features at the new size; 0 if there are none.
-        out_channels: Of the result.
+        in_channels: Channels of the coarser features.
+        skip_channels: Channels of the encoder's features at the new size; 0 if there are none.
     """
 
     def __init__(self, in_channels: int, skip_channels: int, out_channels: int) -> None:
@@ -45,7 +43,7 @@ class DecoderBlock(nn.Module):
     def forward(self, features: Tensor, skip: Tensor | None, size: Size) -> Tensor:
         """(B, C, h, w) and (B, S, *size) to (B, C', *size)."""
         small = (features.shape[2], features.shape[3])
-        # What exporters, quantizers and counters see is the plain form, which they know how to fuse.
+        # Exporters, quantizers and operation counters see the plain form, which they can fuse.
         if self.training and can_convolve_repeated(small, size) and not torch.compiler.is_exporting():
             return self.conv2(self.conv1.activation(self.conv1.norm(self._convolved(features, skip, size))))
         enlarged = F.interpolate(features, size=size, mode="nearest")
@@ -53,7 +51,7 @@ class DecoderBlock(nn.Module):
         return self.conv2(self.conv1(joined))
 
     def _convolved(self, features: Tensor, skip: Tensor | None, size: Size) -> Tensor:
-        """What `conv1.conv` makes of the enlarged features joined to the skip, without making either."""
+        """The output of `conv1.conv` for the upsampled features joined with `skip`, without storing that input."""
         weight, channels = self.conv1.conv.weight, features.shape[1]
         convolved = convolve_repeated(features, weight[:, :channels], size)
         if skip is None:
@@ -64,13 +62,9 @@ class DecoderBlock(nn.Module):
 class UNet(SegmentationModel):
     """Encoder, one decoder block per halving of the stride, a 1x1 classifier.
 
-    Args:
-        spec: Encoder and decoder channels.
-        classes: Class names.
-
     Raises:
         RecipeError: R203, the number of decoder blocks does not fit the encoder; R207, the encoder
-            is unknown or cannot be one.
+            is unknown or cannot be built.
     """
 
     def __init__(self, spec: UNetSpec, classes: Sequence[str]) -> None:
@@ -95,7 +89,7 @@ class UNet(SegmentationModel):
         self.classifier = nn.Conv2d(spec.decoder_channels[-1], self.num_classes, kernel_size=1)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, (B, K, ceil(H / s), ceil(W / s)) at the stride s of the last decoder block, alone."""
+        """Logits (B, K, ceil(H / s), ceil(W / s)) at the stride s of the last decoder block; no auxiliary heads."""
         padded = pad_to_multiple(images, self.encoder.multiple)
         encoded = self.encoder(padded)
         skips = dict(zip(self.encoder.strides, encoded, strict=True))
@@ -107,5 +101,5 @@ class UNet(SegmentationModel):
 
 @builds(UNetSpec)
 def build(spec: UNetSpec, classes: tuple[str, ...]) -> UNet:
-    """U-Net with the encoder's initial weights and He's in the decoder."""
+    """U-Net with the encoder's default initial weights, and He's in the decoder."""
     return UNet(spec, classes)

@@ -1,11 +1,11 @@
-"""UNetLite: a U-Net (Ronneberger et al. 2015, arXiv:1505.04597) as TI makes it for embedded accelerators.
+"""UNetLite: TI's variant of U-Net (Ronneberger et al. 2015, arXiv:1505.04597) for embedded accelerators.
 
-Follows TexasInstruments/edgeai-torchvision r8.2, `unet_aspp_*_edgeailite` (BSD-3-Clause), written
-anew: an ASPP of grouped convolutions at stride 32, then per scale one grouped separable convolution
-over the enlarged features and the encoder's, down to stride 2.
+Reimplements TexasInstruments/edgeai-torchvision r8.2, `unet_aspp_*_edgeailite` (BSD-3-Clause): an ASPP of
+grouped convolutions at stride 32, then, per scale, one grouped separable convolution on the concatenation of
+the upsampled features and those of the encoder, up to stride 2.
 
-Deviation, which changes no logit of an input that the original accepts (multiples of 32): features
-are enlarged to the size of the finer ones instead of by a factor, so any size will do.
+Deviation, which changes no logit for inputs that the original accepts (multiples of 32): features are
+upsampled to the size of the finer ones instead of by a fixed factor, so any image size works.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from pixelwise.models.building import builds
 from pixelwise.recipes.families.lite import UNetLiteSpec
 
 FEWEST_CHANNELS = 32
-"""Of a scale; twice the number of classes if that is more."""
+"""Fewest channels of a decoder scale; twice the number of classes if that is more."""
 
 
 class UNetLite(SegmentationModel):
-    """ASPP at stride 32, then one joining convolution at each of the strides 16, 8, 4, 2; logits at stride 2.
+    """ASPP at stride 32, then one decoder convolution at each of the strides 16, 8, 4, 2; logits at stride 2.
 
     Args:
         spec: Encoder and width of the ASPP.
-        classes: Class names. Their number decides the width of the fine scales, too.
+        classes: Class names; their number also affects the width of the fine scales.
 
     Raises:
         RecipeError: R203, the widths do not fit the encoder's group size.
@@ -53,7 +53,7 @@ class UNetLite(SegmentationModel):
         self.prediction = LitePrediction(widths[-1], self.num_classes, group_size)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, (B, K, ceil(H / 2), ceil(W / 2)), alone."""
+        """Logits (B, K, ceil(H / 2), ceil(W / 2)); there are no auxiliary heads."""
         *skips, coarsest = self.encoder(images)
         features = self.aspp(coarsest)
         for convolution, skip in zip(self.decoder, reversed(skips), strict=True):
@@ -63,7 +63,7 @@ class UNetLite(SegmentationModel):
 
 @builds(UNetLiteSpec)
 def build(spec: UNetLiteSpec, classes: tuple[str, ...]) -> UNetLite:
-    """UNetLite with the initial weights of the original's network without an ImageNet encoder."""
+    """UNetLite, initialised as the original without an ImageNet encoder."""
     model = UNetLite(spec, classes)
     initialise(model)
     return model

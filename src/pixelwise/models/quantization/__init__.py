@@ -1,1 +1,1 @@
-"""Networks that learn with 8-bit weights and activations."""
+"""Quantization-aware training: networks that train with int8 weights and activations."""

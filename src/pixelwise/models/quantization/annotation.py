@@ -1,4 +1,4 @@
-"""Which tensors of a captured graph are rounded to 8 bits, and how: a torchao quantizer per scheme."""
+"""Annotation of the tensors of a captured graph that are quantized to 8 bits: a torchao quantizer per scheme."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ aten = torch.ops.aten
 WEIGHTED = (aten.conv2d.default, aten.conv_transpose2d.input, aten.linear.default, aten.convolution.default)
 
 
-# Place of the argument that says whether the operation trains, and its value where it does not.
+# Operation -> position of its argument that switches between training and evaluation mode.
 MODES = {
     aten.batch_norm.default: 5,
     aten.dropout.default: 2,
@@ -37,7 +37,7 @@ RECTIFIERS = (
     aten.relu.default, aten.relu_.default, aten.hardtanh.default, aten.hardtanh_.default, aten.sigmoid.default,
     aten.hardsigmoid.default,
 )  # fmt: skip
-"""Their results are never negative (a clamp from 0 on is exported as hardtanh)."""
+"""Operations whose results are never negative (a clamp with minimum 0 is exported as hardtanh)."""
 
 
 ARITHMETIC = (
@@ -49,7 +49,7 @@ MOVING = (
     aten.upsample_bilinear2d.vec, aten.upsample_nearest2d.vec, aten.max_pool2d.default, aten.avg_pool2d.default,
     aten.adaptive_avg_pool2d.default, aten.mean.dim,
 )  # fmt: skip
-"""Their results lie in their input's range."""
+"""Operations whose results lie in the range of their input."""
 
 
 def tensor_of(graph: GraphModule, node: Any) -> Tensor:
@@ -60,7 +60,7 @@ def tensor_of(graph: GraphModule, node: Any) -> Tensor:
 
 
 def quantizer_of(scheme: QuantizationScheme) -> Quantizer:
-    """Torchao's interface to `annotate`."""
+    """A torchao quantizer that calls `annotate`."""
     from torchao.quantization.pt2e.quantizer import Quantizer
 
     class SchemeQuantizer(Quantizer):
@@ -75,10 +75,10 @@ def quantizer_of(scheme: QuantizationScheme) -> Quantizer:
 
 
 def annotate(graph: GraphModule, scheme: QuantizationScheme) -> None:
-    """Say what is rounded: images, weights, and every result between a convolution and what follows it.
+    """Mark the tensors to quantize: images, weights, and the feature maps between operations.
 
     A convolution, its normalisation and its rectifier count as one operation, of which only the result is
-    rounded. Results of pooling and resizing lie in the range of their input and are rounded alike.
+    quantized. Results of pooling and resizing, which lie in the range of their input, are quantized as well.
     """
     for node in graph.graph.nodes:
         if node.op == "placeholder":
@@ -105,7 +105,7 @@ def annotate(graph: GraphModule, scheme: QuantizationScheme) -> None:
 
 
 def _share_rounding(node: Any, scheme: QuantizationScheme) -> None:
-    """Let the result of a node, and all that goes into it, be rounded as the first of its inputs."""
+    """Quantize the result of a node and all its inputs with the scale and zero point of its first input."""
     from torchao.quantization.pt2e.quantizer import SharedQuantizationSpec
 
     inputs = node.args[0] if isinstance(node.args[0], (list, tuple)) else [node.args[0]]
@@ -116,7 +116,7 @@ def _share_rounding(node: Any, scheme: QuantizationScheme) -> None:
 
 
 def _specification_of(node: Any, scheme: QuantizationScheme) -> Any:
-    """How the input of a convolution is rounded: as it was where it was made."""
+    """The specification of a convolution's input: the one of the operation that produced it."""
     source = node
     while "quantization_annotation" not in source.meta and source.target in MODES:
         source = source.args[0]
@@ -142,14 +142,14 @@ def _activation(scheme: QuantizationScheme, *, never_negative: bool) -> Any:
 
 def _weights(scheme: QuantizationScheme, channels: int) -> Any:
     largest = scheme.largest_weight
-    # A power of two times 128 reaches the smallest weight exactly; other scales are made for the largest.
+    # A power-of-two range is 128 steps long, so -128 is its exact lower end; other scales fit the largest weight.
     low = -largest - 1 if scheme.power_of_two else -largest
     return _specification(Rounding("weights", low, largest, channels, power_of_two=scheme.power_of_two))
 
 
 @functools.cache
 def _specification(rounding: Rounding) -> Any:
-    """Torchao's words for it; equal roundings get the same object, by which torchao knows them to be equal."""
+    """The torchao specification; cached, because torchao recognises equal specifications by object identity."""
     from torchao.quantization.pt2e.quantizer import QuantizationSpec
 
     per_channel = rounding.channels > 1
@@ -165,7 +165,7 @@ def _specification(rounding: Rounding) -> Any:
 
 @functools.cache
 def _adapter() -> Any:
-    """`FakeQuantization` with the base class and the attributes that torchao looks for."""
+    """`FakeQuantization` with the base class and the attributes that torchao requires."""
     from torchao.quantization.pt2e.fake_quantize import FakeQuantizeBase
 
     class Adapter(FakeQuantizeBase, FakeQuantization):
@@ -200,7 +200,7 @@ def _round_result(node: Any, specification: Any) -> None:
 
 
 def _last_of_operation(node: Any) -> Any:
-    """The normalisation or rectifier behind `node` that a runtime computes together with it; else `node`."""
+    """The normalisation or rectifier after `node` that a runtime fuses with it; else `node` itself."""
     while len(node.users) == 1:
         after = next(iter(node.users))
         if after.target is not aten.batch_norm.default and after.target not in RECTIFIERS[:4]:
@@ -210,7 +210,7 @@ def _last_of_operation(node: Any) -> Any:
 
 
 def _never_negative(node: Any) -> bool:
-    """Whether a result is a rectifier's, or made of such results alone."""
+    """Whether a result comes from a rectifier, or is computed from such results only."""
     if node.target in RECTIFIERS:
         return True
     if node.target not in (*ARITHMETIC, *MOVING, *MODES):

@@ -1,8 +1,9 @@
-"""A network that is trained with its weights and activations rounded to 8 bits.
+"""Quantization-aware training of a network through its captured graph.
 
-The network's graph is captured by `torch.export`, and torchao's PT2E workflow (BSD-3-Clause) inserts the rounding:
-convolution and batch normalisation become one rounded convolution, as a runtime will compute it, whose statistics
-are still learned. What is rounded where is decided here, how in `pixelwise.layers.fake_quantization`.
+`torch.export` captures the graph of the network, and torchao's PT2E workflow (BSD-3-Clause) inserts the fake
+quantization: a convolution and its batch normalisation become one quantized convolution, as a runtime computes it,
+whose statistics are still learned. `annotation` decides which tensors are quantized,
+`pixelwise.layers.fake_quantization` how.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ if TYPE_CHECKING:
     pass
 
 EXAMPLE_SIZE = (64, 96)
-"""(height, width) of the images that the graph is captured with; it takes any other."""
+"""(height, width) of the images that the graph is captured with; the graph accepts any other size."""
 RANDOM = ("bernoulli", "rand", "normal", "uniform", "exponential", "multinomial")
 
 
 class QuantizationAwareModel(SegmentationModel):
-    """A network whose head logits are computed with 8-bit weights and activations, simulated in float.
+    """A network whose head logits are computed with int8 weights and activations, simulated in float.
 
-    `train()` and `eval()` change the whole graph: in evaluation mode the ranges of activations stay what they are,
-    and auxiliary heads give nothing.
+    `train()` and `eval()` switch the whole graph: in evaluation mode the ranges of activations are frozen, and
+    there are no auxiliary logits.
 
     Args:
-        network: The float network; its weights are taken over and it should not be used any more.
+        network: The float network; this one takes over its weights, so it should not be used afterwards.
         scheme: A name in `pixelwise.layers.fake_quantization.SCHEMES`.
 
     Raises:
@@ -53,12 +54,12 @@ class QuantizationAwareModel(SegmentationModel):
         self.graph = _prepared(graph, SCHEMES[scheme])
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """As those of the network."""
+        """The head logits of the original network, from the quantized graph."""
         heads = self.graph(images)
         return heads if self.training else heads[:1]
 
     def train(self, mode: bool = True) -> QuantizationAwareModel:
-        """Training or evaluation mode."""
+        """Switch the graph to training or evaluation mode."""
         self.training = mode
         for module in self.graph.modules():
             if isinstance(module, FakeQuantization):
@@ -68,12 +69,12 @@ class QuantizationAwareModel(SegmentationModel):
 
 
 class QuantizedModel(SegmentationModel):
-    """A network after quantization-aware training with 8-bit weights and explicit quantize and dequantize operations.
+    """A network after quantization-aware training: int8 weights, explicit quantize and dequantize operations.
 
-    It computes what the trained one simulates, in evaluation mode only, and is what an export takes.
+    It computes what the trained network simulates, in evaluation mode only, and is the input of an export.
 
     Args:
-        trained: On the CPU; left as it is.
+        trained: The trained network, on the CPU; it is not modified.
     """
 
     def __init__(self, trained: QuantizationAwareModel) -> None:
@@ -81,43 +82,43 @@ class QuantizedModel(SegmentationModel):
         self.align_corners = trained.align_corners
         self.multilabel = trained.multilabel
         self.graph = converted(trained)
-        # Says on which device and in which type images are expected, as a network's parameters do.
+        # As the parameters of other networks do, it tells on which device and in which dtype images are expected.
         self.place = nn.Parameter(torch.zeros(0), requires_grad=False)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The main logits, alone."""
+        """The main logits; there are no auxiliary heads."""
         return (self.graph(images)[0],)
 
     def train(self, mode: bool = True) -> QuantizedModel:
-        """Changes nothing but the flag: there is no training any more."""
+        """Set the flag only: this network cannot be trained."""
         self.training = mode
         return self
 
 
 def quantization_aware(network: SegmentationModel, scheme: str) -> SegmentationModel:
-    """The network as `scheme` trains it; itself for `none`.
+    """Prepare a network for training under a quantization scheme.
 
     Args:
-        network: Freshly built or filled, in training mode.
-        scheme: `recipe.quantization`.
+        network: Network with initial or loaded weights, in training mode.
+        scheme: Quantization scheme, `recipe.quantization`; `none`: the network is returned unchanged.
 
     Raises:
-        RecipeError: R218 or R219, as `QuantizationAwareModel`.
+        RecipeError: R218 or R219, as for `QuantizationAwareModel`.
     """
     return network if scheme == "none" else QuantizationAwareModel(network, scheme)
 
 
 def captured(network: SegmentationModel) -> GraphModule:
-    """The graph of a network's head logits in training mode, for any batch and image size.
+    """Capture the graph of a network's head logits in training mode, for any batch and image size.
 
-    Names of parameters and buffers stay as they are.
+    Parameters and buffers keep their names.
 
     Raises:
-        RecipeError: R219, PyTorch cannot follow what the network does.
+        RecipeError: R219, PyTorch cannot trace the network.
     """
     network.train()
     device = next(network.parameters()).device
-    # Random numbers for the example would shift those that training draws.
+    # Zeros, because a random example would advance the random generator that training draws from.
     images = torch.zeros(2, len(network.preprocessing.mean), *EXAMPLE_SIZE, device=device)
     size = {0: torch.export.Dim.AUTO, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
     network.forward = network.head_logits  # type: ignore[method-assign, assignment]
@@ -125,10 +126,10 @@ def captured(network: SegmentationModel) -> GraphModule:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             graph = torch.export.export(network, (images,), dynamic_shapes=(size,), strict=False).module()
-    except Exception as error:  # every kind of failure of the tracer ends here
+    except Exception as error:  # the tracer raises many types of errors
         raise RecipeError(
             "R219",
-            f"{type(network).__name__} cannot be trained quantization-aware: its graph cannot be captured "
+            f"{type(network).__name__} does not support quantization-aware training: its graph cannot be captured "
             f"({str(error).strip().partition(chr(10))[0][:200]})",
             "train it in float (quantization=none) and quantize it afterwards: pixelwise quantize RUN",
         ) from error
@@ -142,7 +143,7 @@ def captured(network: SegmentationModel) -> GraphModule:
 
 @torch.no_grad()
 def clip_outliers(graph: GraphModule) -> None:
-    """Clip the weights of a captured graph, as they are once normalisation is folded into them, to `outlier_bound`."""
+    """Clip the weights of a captured graph to `outlier_bound`, computed with batch normalisation folded into them."""
     for node in graph.graph.nodes:
         if node.target not in WEIGHTED or node.args[1].op != "get_attr":
             continue
@@ -151,17 +152,17 @@ def clip_outliers(graph: GraphModule) -> None:
         after = next(iter(node.users)) if len(node.users) == 1 else None
         if after is not None and after.target is aten.batch_norm.default and after.args[1] is not None:
             gain, variance, eps = tensor_of(graph, after.args[1]), tensor_of(graph, after.args[4]), after.args[7]
-            # Weights of a transposed convolution have the output channels second.
+            # The weights of a transposed convolution have the output channels in the second dimension.
             shape = (1, -1, 1, 1) if node.target is WEIGHTED[1] else (-1, *[1] * (weight.ndim - 1))
             scale = (gain / (variance + eps).sqrt()).reshape(shape)
         bound = outlier_bound(weight * scale)
         if bound is not None:
-            # A channel that normalisation takes away stays what it is.
+            # A channel that normalisation multiplies by 0 keeps its weights.
             weight.copy_(torch.where(scale == 0, weight, (weight * scale).clamp(-bound, bound) / scale))
 
 
 def set_mode(graph: GraphModule, training: bool) -> None:
-    """Make batch normalisation and dropout of a captured graph train or not."""
+    """Switch batch normalisation and dropout of a captured graph to training or evaluation mode."""
     changed = False
     for node in graph.graph.nodes:
         place = MODES.get(node.target)
@@ -173,10 +174,10 @@ def set_mode(graph: GraphModule, training: bool) -> None:
 
 
 def converted(model: QuantizationAwareModel) -> GraphModule:
-    """The trained graph with real 8-bit weights and explicit quantize and dequantize operations, for export.
+    """The trained graph with real int8 weights and explicit quantize and dequantize operations, for export.
 
     Args:
-        model: On the CPU; left as it is.
+        model: The trained network, on the CPU; it is not modified.
 
     Returns:
         A graph from (B, C, H, W) float images to the tuple of head logits, in evaluation mode.
@@ -192,15 +193,15 @@ def converted(model: QuantizationAwareModel) -> GraphModule:
             module.observing = False
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # Scales of weights follow the weights whenever they are used; here for the last time.
+        # A forward pass updates the scales of the weights from the weights; this is the last one.
         graph(torch.zeros(1, len(model.preprocessing.mean), *EXAMPLE_SIZE))
         return convert_pt2e(graph)
 
 
 def _prepared(graph: GraphModule, scheme: QuantizationScheme) -> GraphModule:
-    """The captured graph with rounding inserted."""
+    """The captured graph with fake quantization inserted."""
     before = logging.root.manager.disable
-    # What torchao says to PyTorch's developers while it is imported is nothing that a user could act on.
+    # torchao's import logs messages for PyTorch developers that users cannot act on.
     logging.disable(logging.WARNING)
     try:
         from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
@@ -220,7 +221,7 @@ def _prepared(graph: GraphModule, scheme: QuantizationScheme) -> GraphModule:
 
 
 def _with_one_name_each(graph: GraphModule) -> None:
-    """Call a rounding that several places share by one name, so that it is saved once."""
+    """Give a fake quantization that several nodes share a single name, so that it is saved once."""
     names: dict[int, str] = {}
     modules = dict(graph.named_modules(remove_duplicate=False))
     for node in graph.graph.nodes:
@@ -233,7 +234,7 @@ def _with_one_name_each(graph: GraphModule) -> None:
 
 
 def _without_counters(graph: GraphModule) -> None:
-    """Leave out the counting of batches, which no statistic here depends on and which would count evaluations too."""
+    """Remove the batch counters: no statistic here depends on them, and they would also count evaluation batches."""
     for node in list(graph.graph.nodes):
         value = node.meta.get("val")
         if node.target is aten.add_.Tensor and isinstance(value, Tensor) and not value.is_floating_point():
@@ -243,13 +244,13 @@ def _without_counters(graph: GraphModule) -> None:
 
 
 def _refuse_random(graph: GraphModule, name: str) -> None:
-    """Refuse graphs whose training draws what evaluation must not."""
+    """Refuse graphs with random operations that `set_mode` cannot turn off for evaluation."""
     for node in graph.graph.nodes:
         operation = str(node.target)
         if any(word in operation for word in RANDOM) and node.target not in MODES:
             raise RecipeError(
                 "R219",
-                f"{name} cannot be trained quantization-aware: its training draws random numbers ({operation}) that "
-                "evaluation would draw, too",
+                f"{name} does not support quantization-aware training: its captured graph draws random numbers "
+                f"({operation}) in evaluation as in training",
                 "turn stochastic depth off in model, or train it in float (quantization=none)",
             )
