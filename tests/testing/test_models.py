@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.families.linear import LinearSpec
-from pixelwise.recipes.schema.model import Spec
+from pixelwise.recipes.schema.model import SPECS, Spec, register_spec
 from pixelwise.testing import check_model
 
 
