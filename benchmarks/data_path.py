@@ -30,6 +30,7 @@ from PIL import Image
 
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.town.scenes import write_town
+from pixelwise.observer import SILENT
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.model import IMAGENET
@@ -120,7 +121,7 @@ def our_contenders(root: Path, source: str, count: int) -> dict[str, Callable[[]
             chosen = our_recipe(dataset_name, jitter, cache)
             dataset = open_dataset(chosen.data, root)
             pairs = TrainingPairs(dataset, dataset.samples("train"), chosen)
-            keep_decoded(pairs, chosen, SIZE, lambda what, done, total: None)
+            keep_decoded(pairs, chosen, SIZE, SILENT)
             contenders[f"pixelwise, {jitter}, {place}"] = epochs(pairs, chosen, count // BATCH)
     return contenders
 

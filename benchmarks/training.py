@@ -48,6 +48,7 @@ from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.datasets.samples import Dataset as OpenedDataset
 from pixelwise.machine.facts import computes_bfloat16
 from pixelwise.models import build_model, unet
+from pixelwise.observer import SILENT
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
@@ -211,7 +212,7 @@ def pixelwise_steps(
     """The steps of `train_loop` without evaluations, checkpoints and display."""
     samples = dataset.samples(recipe.data.train_split)
     pairs = TrainingPairs(dataset, samples, recipe)
-    keep_decoded(pairs, recipe, size, lambda what, done, total: None)
+    keep_decoded(pairs, recipe, size, SILENT)
     torch.manual_seed(recipe.sampling.seed)
     state = begin_state(build_model(recipe), recipe, device)
     network = head_logits(state.model, recipe.precision)

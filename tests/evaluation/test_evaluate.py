@@ -183,10 +183,14 @@ def test_a_stopped_evaluation_gives_no_result_and_restores_the_mode(tmp_path):
     model = GreyModel().train()
     before = threading.active_count()
 
-    with pytest.raises(StoppedError, match="after 3 of 20 images") as caught:
-        evaluate_model(model, dataset, "val", NATIVE, should_stop=lambda: len(model.sizes) == 3)
+    def progress(done: int, total: int) -> None:
+        if done == 3:
+            raise StoppedError("I074", f"stopped after {done} of {total}")
 
-    assert (caught.value.code, caught.value.exit_code) == ("I074", 75)
+    with pytest.raises(StoppedError, match="3 of 20") as caught:
+        evaluate_model(model, dataset, "val", NATIVE, progress=progress)
+
+    assert caught.value.exit_code == 75
     assert len(model.sizes) == 3
     assert model.training
     assert threading.active_count() == before

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import torch
@@ -17,7 +17,7 @@ from msgspec import Meta
 from torch import Tensor
 
 from pixelwise.datasets.samples import Dataset
-from pixelwise.errors import CheckpointError, RecipeError, StoppedError
+from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.evaluation.pairs import EvaluationPair, batches_alike, read_split
 from pixelwise.evaluation.tally import Measurement, Tally, task_of
 from pixelwise.machine.facts import peak_memory_bytes
@@ -70,7 +70,6 @@ def evaluate_model(
     options: ScoringOptions | None = None,
     *,
     observer: Observer = SILENT,
-    should_stop: Callable[[], bool] | None = None,
     **changes: Any,
 ) -> Measurement:
     """Score `model` on `split` of `dataset` under `protocol`.
@@ -84,8 +83,8 @@ def evaluate_model(
         split: Name of the split.
         protocol: Size and rules by which predictions and labels are compared.
         options: Options of the pass; None for the defaults.
-        observer: Receives progress after every batch.
-        should_stop: Called before every batch; True ends the evaluation with `StoppedError`.
+        observer: Receives progress after every batch. An exception that it raises, such as `StoppedError`, ends the
+            evaluation without a result.
         changes: Single fields of `ScoringOptions`.
 
     Raises:
@@ -93,12 +92,8 @@ def evaluate_model(
         CheckpointError: K406, the classes of the model are not those of the data set; K407, its channels are not those
             of the images.
         RecipeError: R203, a metric is not defined for this network; R225, there is no such metric.
-        StoppedError: I074, `should_stop` returned True; there is no result, since a score of some of the images must
-            not be mistaken for one.
     """
-    (measurement,) = evaluate_protocols(
-        model, dataset, split, (protocol,), options, observer=observer, should_stop=should_stop, **changes
-    )
+    (measurement,) = evaluate_protocols(model, dataset, split, (protocol,), options, observer=observer, **changes)
     return measurement
 
 
@@ -110,7 +105,6 @@ def evaluate_protocols(
     options: ScoringOptions | None = None,
     *,
     observer: Observer = SILENT,
-    should_stop: Callable[[], bool] | None = None,
     **changes: Any,
 ) -> list[Measurement]:
     """Score `model` under several protocols in one pass over the data.
@@ -137,10 +131,6 @@ def evaluate_protocols(
     done = 0
     with contextlib.closing(read), prediction_mode(model):
         for batch in batches_alike(read, options.batch_size, lambda pairs: [pair.image.shape for pair in pairs]):
-            if should_stop is not None and should_stop():
-                raise StoppedError(
-                    "I074", f"the evaluation of {split} was stopped after {done} of {len(samples)} images"
-                )
             for indices in _sharing(batch, protocols):
                 columns, shared = [[pairs[i] for pairs in batch] for i in indices], [protocols[i] for i in indices]
                 for row in _predicted(model, columns, shared, options.precision, needs):

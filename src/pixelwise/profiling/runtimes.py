@@ -6,8 +6,8 @@ import msgspec
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.schema.training import Precision
-from pixelwise.recipes.suggestions import did_you_mean
 from pixelwise.runtimes.targets import TARGETS, find_target, target_names
+from pixelwise.suggestions import did_you_mean
 
 
 class EagerForm(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
@@ -309,42 +308,3 @@ def _in_notebook() -> bool:
     """Whether this process is the kernel of a notebook."""
     shell = sys.modules.get("IPython")
     return shell is not None and getattr(shell.get_ipython(), "kernel", None) is not None
-
-
-def warn(code: str, message: str) -> None:
-    """Print a warning on standard error."""
-    sys.stderr.write(f"warning[{code}]: {message}\n")
-
-
-class CountDisplay:
-    """A bar that counts images; silent when standard error is not a terminal.
-
-    Args:
-        what: Description shown beside the bar.
-    """
-
-    def __init__(self, what: str) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("eta"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            disable=not sys.stderr.isatty(),
-        )
-        self._task = self._progress.add_task(what, total=None)
-
-    def __enter__(self) -> CountDisplay:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def __call__(self, done: int, total: int) -> None:
-        """Advance the bar to `done` of `total`."""
-        self._progress.update(self._task, completed=done, total=total)

@@ -22,8 +22,8 @@ from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.classes.tables import CLASS_SETS, IGNORE, Color, voc_color
 from pixelwise.recipes.schema.recipe import Data
-from pixelwise.recipes.suggestions import did_you_mean
 from pixelwise.storage import printable
+from pixelwise.suggestions import did_you_mean
 
 
 class ClassTable(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,8 +25,8 @@ from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.classes.tables import MOST_LABELS
-from pixelwise.recipes.suggestions import did_you_mean
 from pixelwise.storage import printable
+from pixelwise.suggestions import did_you_mean
 
 IGNORE_FOLDER = "ignore"
 """Name of the folder, beside those of the classes, whose masks mark ignored pixels."""

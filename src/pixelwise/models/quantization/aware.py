@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +19,6 @@ from pixelwise.errors import RecipeError
 from pixelwise.layers.fake_quantization import SCHEMES, FakeQuantization, QuantizationScheme, outlier_bound
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.quantization.annotation import MODES, WEIGHTED, aten, quantizer_of, tensor_of
-
-if TYPE_CHECKING:
-    pass
 
 EXAMPLE_SIZE = (64, 96)
 """(height, width) of the images that the graph is captured with; the graph accepts any other size."""

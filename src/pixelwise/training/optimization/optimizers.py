@@ -11,7 +11,7 @@ from torch import nn
 from pixelwise.backbones.base import Encoder
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.schema.recipe import Group, Optimizer, Recipe, Sampling
-from pixelwise.recipes.suggestions import did_you_mean
+from pixelwise.suggestions import did_you_mean
 from pixelwise.training.optimization.schedules import learning_rate
 
 FACTOR = "lr_factor"
