@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelwise.datasets.layouts.listing import list_images, subfolders
+from pixelwise.datasets.layouts.listing import image_stems, list_images, subfolders
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -86,3 +86,11 @@ def test_keys_are_nfc_and_printable_whatever_the_file_system_says(tmp_path: Path
 def test_subfolders_are_found_without_regard_to_case(tmp_path: Path):
     touch(tmp_path, "JPEGImages/a.jpg", ".cache/x", "file.png")
     assert list(subfolders(tmp_path)) == ["jpegimages"]
+
+
+def test_stems_are_those_of_the_images_directly_in_a_folder(tmp_path: Path):
+    for name in ("b.PNG", "a.v2.jpg", ".hidden.png", "Thumbs.db", "readme.txt", "inner/c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert sorted(image_stems(tmp_path)) == ["a.v2", "b"]
+    assert image_stems(tmp_path / "missing") == []

@@ -13,7 +13,7 @@ import msgspec
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.format import PUBLIC, Format, Miniature, Scenes, register
 from pixelwise.datasets.layouts.layout import Layout, all_match, in_order
-from pixelwise.datasets.layouts.listing import list_images, subfolders
+from pixelwise.datasets.layouts.listing import image_stems, subfolders
 from pixelwise.datasets.layouts.matching import match_folders
 from pixelwise.datasets.layouts.words import split_folders
 from pixelwise.datasets.layouts.writing import write_image
@@ -56,7 +56,7 @@ def looks_like_ade20k(root: Path) -> bool:
     if found is None:
         return False
     masks = split_folders(subfolders(found)["annotations"])
-    return all_match((entry.key for folder in masks.values() for entry in list_images(folder).entries), _NAME)
+    return all_match((stem for folder in masks.values() for stem in image_stems(folder)), _NAME)
 
 
 def _find(root: Path) -> Path | None:
