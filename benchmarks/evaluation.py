@@ -26,7 +26,7 @@ from torch import Tensor
 
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.metrics import confusion_matrix, upsampled_argmax
-from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.class_sets.tables import IGNORE
 
 HERE = Path(__file__).resolve().parent
 SIZE = (1024, 2048)

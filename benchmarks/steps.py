@@ -44,7 +44,7 @@ from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.own.camvid_scratch import RECIPES
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.training.choices.format_choice import choose_format
+from pixelwise.training.autotuning.format_choice import choose_format
 from pixelwise.training.optimization.schedules import total_steps
 from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.setup import use_processor

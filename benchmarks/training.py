@@ -53,8 +53,8 @@ from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
+from pixelwise.training.autotuning.format_choice import choose_format
 from pixelwise.training.batches import TrainingPairs, training_batches
-from pixelwise.training.choices.format_choice import choose_format
 from pixelwise.training.decoded_cache import keep_decoded
 from pixelwise.training.optimization.optimizers import set_learning_rates
 from pixelwise.training.order import steps_per_epoch

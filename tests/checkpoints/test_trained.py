@@ -8,7 +8,7 @@ from pixelwise.checkpoints.trained import load_trained, load_weights
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.models import build_model
 from pixelwise.recipes.catalog import recipe
-from pixelwise.recipes.classes.tables import CAMVID
+from pixelwise.recipes.class_sets.tables import CAMVID
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.records.run_folder import palette_of, read_recipe
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from pixelwise.recipes.loss_terms.cross_entropy import CrossEntropy
+from pixelwise.recipes.loss_terms.lovasz import Lovasz
 from pixelwise.recipes.schema.loss import Ohem
 from pixelwise.recipes.schema.terms import TERMS
-from pixelwise.recipes.terms.cross_entropy import CrossEntropy
-from pixelwise.recipes.terms.lovasz import Lovasz
 from pixelwise.testing import check_term
 
 

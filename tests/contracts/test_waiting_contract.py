@@ -14,7 +14,7 @@ from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training import step
-from pixelwise.training.choices.batch_size import random_batch
+from pixelwise.training.autotuning.batch_size import random_batch
 from pixelwise.training.state import begin_state
 from pixelwise.training.step import train_step
 

@@ -15,7 +15,7 @@ from pixelwise.datasets.explanations import (
     voc_color,
 )
 from pixelwise.recipes.catalog import recipe
-from pixelwise.recipes.classes.tables import CITYSCAPES
+from pixelwise.recipes.class_sets.tables import CITYSCAPES
 from pixelwise.recipes.overrides import apply_overrides
 
 

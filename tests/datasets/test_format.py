@@ -6,7 +6,7 @@ import pytest
 from pixelwise.datasets.format import FORMATS, Format, Scene, Scenes, format_of, raw_values, register
 from pixelwise.datasets.publication import Publication
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.classes.tables import ADE20K, CITYSCAPES, CLASS_SETS, ClassSet
+from pixelwise.recipes.class_sets.tables import ADE20K, CITYSCAPES, CLASS_SETS, ClassSet
 from pixelwise.recipes.schema.recipe import Data
 
 TWO = ClassSet(names=("a", "b"), palette=((0, 0, 0), (1, 1, 1)), label_table={5: 0, 6: 1, 7: 1, 255: 255})

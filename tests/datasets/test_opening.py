@@ -10,7 +10,7 @@ from pixelwise.datasets.format import FORMATS
 from pixelwise.datasets.opening import open_dataset, open_folder, settled
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError, RecipeError
-from pixelwise.recipes.classes.tables import CAMVID
+from pixelwise.recipes.class_sets.tables import CAMVID
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.testing.miniatures import write_miniature
 

@@ -21,7 +21,7 @@ from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.own.camvid_scratch import RECIPES
 from pixelwise.records.result import load_result
 from pixelwise.testing.miniatures import write_miniature
-from pixelwise.training.choices import format_choice
+from pixelwise.training.autotuning import format_choice
 from pixelwise.training.runs import train
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"

@@ -10,7 +10,7 @@ from PIL import Image
 from pixelwise.errors import DataError
 from pixelwise.evaluation.mask_files import score_files
 from pixelwise.metrics import CONVENTIONS, confusion_matrix, miou
-from pixelwise.recipes.classes.tables import CITYSCAPES, IGNORE, ClassSet
+from pixelwise.recipes.class_sets.tables import CITYSCAPES, IGNORE, ClassSet
 
 TWO = ClassSet(names=("a", "b"), palette=((255, 0, 0), (0, 255, 0)), label_table={0: IGNORE, 1: 0, 2: 1})
 RAW = [raw for raw, class_id in sorted(CITYSCAPES.label_table.items()) if class_id != IGNORE]

@@ -14,7 +14,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.evaluation.pairs import EvaluationPair
 from pixelwise.evaluation.tally import Measurement, Tally, task_of
 from pixelwise.metrics import METRICS, SCORES, CountsAccumulator, Metric, ScoredImage, Value
-from pixelwise.recipes.classes.tables import IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE_BIT
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 
 CLASSES = ("grass", "path", "pond")

@@ -17,7 +17,7 @@ from PIL import Image
 from pixelwise.datasets.explanations import voc_color
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.pairs import read_labels
-from pixelwise.recipes.classes.tables import CAMVID, CITYSCAPES, Color
+from pixelwise.recipes.class_sets.tables import CAMVID, CITYSCAPES, Color
 from pixelwise.recipes.schema.recipe import Data
 
 MASK = np.array([[0, 1, 2, 2], [1, 1, 0, 2], [0, 0, 1, 255], [2, 2, 1, 1]], np.uint8).repeat(4, 0).repeat(4, 1)

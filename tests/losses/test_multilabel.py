@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from pixelwise.losses.dice import soft_dice
 from pixelwise.losses.multilabel import binary_cross_entropy, binary_tversky, expanded
 from pixelwise.losses.segmentation import Truth, segmentation_loss
-from pixelwise.recipes.classes.tables import IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE_BIT
 from pixelwise.recipes.schema.recipe import Loss
 
 

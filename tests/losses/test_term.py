@@ -7,9 +7,9 @@ import torch
 from pixelwise.errors import RecipeError
 from pixelwise.losses.focal import binary_focal_term, focal_term
 from pixelwise.losses.term import FUNCTIONS, SingleLabel, computes, function_of
+from pixelwise.recipes.loss_terms.boundary import Boundary
+from pixelwise.recipes.loss_terms.focal import Focal
 from pixelwise.recipes.schema.terms import TERMS, Term, register_term
-from pixelwise.recipes.terms.boundary import Boundary
-from pixelwise.recipes.terms.focal import Focal
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pixelwise.metrics import METRICS, ScoredImage, Task, boundary_counts, multilabel_boundary_counts
-from pixelwise.recipes.classes.tables import IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE_BIT
 
 
 def paper(labels: np.ndarray, prediction: np.ndarray, class_id: int) -> tuple[int, int]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pixelwise.metrics import ScoredImage, Task
-from pixelwise.recipes.classes.tables import IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE_BIT
 
 TASK = Task(classes=("a", "b"))
 LABELS = np.array([[0, 0, 1, 255]], np.uint8)

@@ -15,7 +15,7 @@ from pixelwise.metrics import (
     scores,
     upsampled_bits,
 )
-from pixelwise.recipes.classes.tables import IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE_BIT
 
 
 def test_five_pixels_by_hand():

@@ -14,7 +14,7 @@ from pixelwise.models.building import BUILDERS, builds
 from pixelwise.models.enet import ENet
 from pixelwise.models.unet import UNet
 from pixelwise.recipes.catalog import recipe
-from pixelwise.recipes.classes.tables import CAMVID, CITYSCAPES
+from pixelwise.recipes.class_sets.tables import CAMVID, CITYSCAPES
 from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.families.unet import UNetSpec
 from pixelwise.recipes.overrides import apply_overrides

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelwise.prediction.combinations import MOST_COMBINATIONS, blend_classes, indexed, mixed_colors, packed, unpacked
-from pixelwise.recipes.classes.tables import IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE_BIT
 
 PALETTE = ((200, 0, 0), (0, 100, 0), (0, 0, 60))
 

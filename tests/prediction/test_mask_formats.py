@@ -12,7 +12,7 @@ from PIL import Image
 from pixelwise.datasets.labels import table_of
 from pixelwise.errors import RecipeError
 from pixelwise.prediction.mask_formats import FORMATS, mask_encoder, mask_values
-from pixelwise.recipes.classes.tables import ADE20K, CITYSCAPES, VOC
+from pixelwise.recipes.class_sets.tables import ADE20K, CITYSCAPES, VOC
 
 SETS = {"cityscapes": CITYSCAPES, "voc": VOC, "ade20k": ADE20K}
 

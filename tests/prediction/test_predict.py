@@ -11,8 +11,8 @@ from PIL import Image
 from pixelwise.errors import DataError, RecipeError, ResourceError
 from pixelwise.prediction.predict import class_folders, predict_paths
 from pixelwise.prediction.segmenter import Segmenter
-from pixelwise.recipes.classes.palettes import colorblind_palette
-from pixelwise.recipes.classes.tables import CITYSCAPES
+from pixelwise.recipes.class_sets.palettes import colorblind_palette
+from pixelwise.recipes.class_sets.tables import CITYSCAPES
 
 CITYSCAPES_IDS = np.array([7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33])
 LABELS = np.kron(np.array([[0, 1], [2, 3]], np.uint8), np.ones((8, 8), np.uint8))

@@ -14,7 +14,7 @@ from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 from pixelwise.prediction import segmenter as module
 from pixelwise.prediction.segmenter import Segmenter, same_area, through_windows
-from pixelwise.recipes.classes.palettes import colorblind_palette
+from pixelwise.recipes.class_sets.palettes import colorblind_palette
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.schema.model import Preprocessing
 

@@ -9,7 +9,7 @@ import pytest
 from pixelwise.datasets.format import FORMATS, UNMISTAKABLE, Format, Scenes, format_of
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.classes.tables import VOC
+from pixelwise.recipes.class_sets.tables import VOC
 from pixelwise.testing import check_format
 
 Change = Callable[..., None]

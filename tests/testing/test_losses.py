@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from pixelwise.losses.term import FUNCTIONS, SingleLabel, computes
+from pixelwise.recipes.loss_terms.focal import Focal
 from pixelwise.recipes.schema.terms import TERMS, Term, register_term
-from pixelwise.recipes.terms.focal import Focal
 from pixelwise.testing import check_term
 
 

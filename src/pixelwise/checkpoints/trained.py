@@ -10,7 +10,7 @@ from pixelwise.checkpoints.checkpoint import Checkpoint, Warn, best_checkpoint, 
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import quantization_aware
-from pixelwise.recipes.classes.tables import Color
+from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import CHECKPOINTS, palette_of, read_recipe
 from pixelwise.storage import printable

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from pixelwise.datasets.labels import format_color
-from pixelwise.recipes.classes.tables import CAMVID, CITYSCAPES, IGNORE, Color, voc_color
+from pixelwise.recipes.class_sets.tables import CAMVID, CITYSCAPES, IGNORE, Color, voc_color
 
 _MANY_IDS = 64
 _MANY_COLORS = 40

@@ -18,7 +18,7 @@ from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.publication import Publication
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.plugins import Registry
-from pixelwise.recipes.classes.tables import CLASS_SETS, IGNORE, ClassSet
+from pixelwise.recipes.class_sets.tables import CLASS_SETS, IGNORE, ClassSet
 from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.sizes import Size
 

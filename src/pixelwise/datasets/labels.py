@@ -14,7 +14,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from pixelwise.recipes.classes.tables import IGNORE, Color
+from pixelwise.recipes.class_sets.tables import IGNORE, Color
 
 _WHITE = (1, 255, 65535)
 _HEX_COLOR = re.compile(r"#?([0-9a-fA-F]{6})")

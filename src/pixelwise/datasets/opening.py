@@ -15,7 +15,7 @@ from pixelwise.datasets.layouts.layout import Layout, trained_on
 from pixelwise.datasets.recognition import find_layout
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.errors import DataError, RecipeError
-from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.data import Data

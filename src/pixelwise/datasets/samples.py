@@ -11,7 +11,7 @@ import msgspec
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.labels import LabelTable
 from pixelwise.errors import DataError
-from pixelwise.recipes.classes.tables import Color
+from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.storage import printable
 

@@ -23,7 +23,7 @@ from pixelwise.models import SegmentationModel
 from pixelwise.prediction.combinations import indexed, mixed_colors
 from pixelwise.prediction.network import prediction_mode
 from pixelwise.prediction.overlays import as_picture, indexed_png, jpeg
-from pixelwise.recipes.classes.tables import Color
+from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.result import ImageScore
 from pixelwise.storage import json_text, write_bytes, write_text

@@ -14,7 +14,7 @@ from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.datasets.samples import Dataset, Reading, Sample
 from pixelwise.errors import DataError
 from pixelwise.metrics import Scores, confusion_matrix, scores
-from pixelwise.recipes.classes.tables import ClassSet
+from pixelwise.recipes.class_sets.tables import ClassSet
 from pixelwise.storage import printable
 
 
@@ -48,7 +48,8 @@ def score_files(
     Args:
         predictions: Files of the predicted masks.
         labels: Files of the ground-truth masks, in the same order.
-        classes: Meaning of the raw values in both; `pixelwise.recipes.classes.tables.CITYSCAPES` for `*_labelIds.png`.
+        classes: Meaning of the raw values in both; for `*_labelIds.png` it is
+            `pixelwise.recipes.class_sets.tables.CITYSCAPES`.
         void_prediction: Treatment of a labelled pixel that was predicted as an ignored value: `miss` counts it as a
             miss, as in the Cityscapes scripts; `ignore` does not count it, which favours predictions that leave out
             difficult regions.

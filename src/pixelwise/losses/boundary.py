@@ -13,8 +13,8 @@ from torch import Tensor
 
 from pixelwise.losses.cross_entropy import cross_entropy
 from pixelwise.losses.term import SingleLabel, computes
-from pixelwise.recipes.classes.tables import IGNORE
-from pixelwise.recipes.terms.boundary import Boundary
+from pixelwise.recipes.class_sets.tables import IGNORE
+from pixelwise.recipes.loss_terms.boundary import Boundary
 
 
 def boundary_cross_entropy(

@@ -9,8 +9,8 @@ from pixelwise.losses.multilabel import binary_cross_entropy
 from pixelwise.losses.ohem import hard_labels
 from pixelwise.losses.pixels import Normalize, at_least_float32, average, pixel_weights
 from pixelwise.losses.term import MultiLabel, SingleLabel, computes
-from pixelwise.recipes.classes.tables import IGNORE
-from pixelwise.recipes.terms.cross_entropy import CrossEntropy
+from pixelwise.recipes.class_sets.tables import IGNORE
+from pixelwise.recipes.loss_terms.cross_entropy import CrossEntropy
 
 
 def cross_entropy(

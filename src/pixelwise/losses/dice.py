@@ -8,8 +8,8 @@ from torch import Tensor
 from pixelwise.losses.multilabel import binary_tversky
 from pixelwise.losses.pixels import at_least_float32
 from pixelwise.losses.term import MultiLabel, SingleLabel, computes
-from pixelwise.recipes.classes.tables import IGNORE
-from pixelwise.recipes.terms.dice import Dice
+from pixelwise.recipes.class_sets.tables import IGNORE
+from pixelwise.recipes.loss_terms.dice import Dice
 
 
 def soft_dice(logits: Tensor, labels: Tensor, *, epsilon: float = 1e-6) -> Tensor:

@@ -9,8 +9,8 @@ from torch import Tensor
 from pixelwise.losses.multilabel import binary_cross_entropy
 from pixelwise.losses.pixels import Normalize, at_least_float32, average, pixel_weights
 from pixelwise.losses.term import MultiLabel, SingleLabel, computes
-from pixelwise.recipes.classes.tables import IGNORE
-from pixelwise.recipes.terms.focal import Focal
+from pixelwise.recipes.class_sets.tables import IGNORE
+from pixelwise.recipes.loss_terms.focal import Focal
 
 # Below this, 1 - p has no gradient: for gamma < 1 that of its power is infinite at 0, and the loss vanishes anyway.
 _LEAST_DOUBT = 1e-6

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from pixelwise.losses.pixels import at_least_float32, labelled_classes
 from pixelwise.losses.term import SingleLabel, computes
-from pixelwise.recipes.classes.tables import IGNORE
-from pixelwise.recipes.terms.lovasz import Lovasz
+from pixelwise.recipes.class_sets.tables import IGNORE
+from pixelwise.recipes.loss_terms.lovasz import Lovasz
 
 
 def lovasz_softmax(

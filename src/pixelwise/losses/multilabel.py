@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixelwise.losses.pixels import Normalize, at_least_float32
-from pixelwise.recipes.classes.tables import IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE_BIT
 
 
 def expanded(labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:

@@ -13,9 +13,9 @@ from torch import Tensor
 from pixelwise.losses.multilabel import expanded
 from pixelwise.losses.pixels import at_least_float32, same_size
 from pixelwise.losses.term import MultiLabel, SingleLabel, function_of
+from pixelwise.recipes.loss_terms.cross_entropy import CrossEntropy
 from pixelwise.recipes.schema.loss import Loss
 from pixelwise.recipes.schema.terms import Term
-from pixelwise.recipes.terms.cross_entropy import CrossEntropy
 
 # Random stream of `uses_class_weights`; the streams of data order and augmentation have smaller numbers.
 CLASS_WEIGHTS_STREAM = 16

@@ -8,8 +8,8 @@ from torch import Tensor
 from pixelwise.losses.multilabel import binary_tversky
 from pixelwise.losses.pixels import at_least_float32
 from pixelwise.losses.term import MultiLabel, SingleLabel, computes
-from pixelwise.recipes.classes.tables import IGNORE
-from pixelwise.recipes.terms.tversky import Tversky
+from pixelwise.recipes.class_sets.tables import IGNORE
+from pixelwise.recipes.loss_terms.tversky import Tversky
 
 
 def tversky(logits: Tensor, labels: Tensor, *, alpha: float = 0.3, beta: float = 0.7, epsilon: float = 1e-6) -> Tensor:

@@ -16,7 +16,7 @@ import numpy as np
 
 from pixelwise.metrics.metric import Accumulator, Metric, Task, Value, register
 from pixelwise.metrics.scores import mean_of
-from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 
 if TYPE_CHECKING:
     from pixelwise.metrics.image import ScoredImage

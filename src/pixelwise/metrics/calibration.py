@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 
 from pixelwise.metrics.metric import Accumulator, Metric, Task, Value, register
-from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.class_sets.tables import IGNORE
 
 if TYPE_CHECKING:
     from pixelwise.metrics.image import ScoredImage

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.class_sets.tables import IGNORE
 
 _BAND = 1 << 20
 _LONG_RUNS = 10

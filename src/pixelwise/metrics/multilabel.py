@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixelwise.metrics.scores import Scores, totals_of
-from pixelwise.recipes.classes.tables import IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE_BIT
 
 
 def upsampled_bits(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pixelwise.errors import RecipeError
 from pixelwise.plugins import Registry
-from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.files import find
 from pixelwise.recipes.schema.model import SPECS, Spec, family_of
 from pixelwise.recipes.schema.recipe import Recipe

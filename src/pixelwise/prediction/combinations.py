@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pixelwise.prediction.overlays import VOID, as_picture
-from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT, Color
+from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT, Color
 
 MOST_COMBINATIONS = 254
 """Largest number of indices; 254 and 255 have other meanings in the pictures of reports."""

@@ -17,7 +17,7 @@ from pixelwise.datasets.labels import table_of
 from pixelwise.errors import RecipeError
 from pixelwise.prediction.options import MaskFormat
 from pixelwise.prediction.overlays import color_table, indexed_png
-from pixelwise.recipes.classes.tables import ADE20K, CITYSCAPES, IGNORE, VOC, ClassSet, Color
+from pixelwise.recipes.class_sets.tables import ADE20K, CITYSCAPES, IGNORE, VOC, ClassSet, Color
 
 FORMATS: tuple[str, ...] = get_args(MaskFormat)
 

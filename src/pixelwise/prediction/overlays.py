@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from pixelwise.recipes.classes.tables import IGNORE, Color
+from pixelwise.recipes.class_sets.tables import IGNORE, Color
 
 VOID: Color = (0, 0, 0)
 """Colour of ignored pixels in pictures of labels."""

@@ -33,8 +33,8 @@ from pixelwise.prediction.network import (
 from pixelwise.prediction.options import PaletteName
 from pixelwise.prediction.overlays import blend
 from pixelwise.prediction.sizes import RESIZE, fitted_size
-from pixelwise.recipes.classes.palettes import colorblind_palette
-from pixelwise.recipes.classes.tables import Color
+from pixelwise.recipes.class_sets.palettes import colorblind_palette
+from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.sizes import Size
 

@@ -24,8 +24,8 @@ from pixelwise.profiling.subjects import recipe_of
 from pixelwise.recipes.schema.recipe import Precision, Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.environment import read_environment
+from pixelwise.training.autotuning.format_choice import choose_format
 from pixelwise.training.batches import Batch, TrainingPairs, collate, fits_in_memory
-from pixelwise.training.choices.format_choice import choose_format
 from pixelwise.training.clock import PartClock
 from pixelwise.training.decoded_cache import keep_in_memory
 from pixelwise.training.memory import memory_explained

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeGuard
 import msgspec
 import tomli_w
 
-from pixelwise.recipes.classes.tables import CLASS_SETS
+from pixelwise.recipes.class_sets.tables import CLASS_SETS
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe, to_plain

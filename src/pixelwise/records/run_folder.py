@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
 from pixelwise.plugins import missing_packages
-from pixelwise.recipes.classes.palettes import colorblind_palette
-from pixelwise.recipes.classes.tables import CLASS_SETS, Color
+from pixelwise.recipes.class_sets.palettes import colorblind_palette
+from pixelwise.recipes.class_sets.tables import CLASS_SETS, Color
 from pixelwise.recipes.overrides import from_plain, to_toml
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.environment import read_environment

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 import tomli_w
 
-from pixelwise.recipes.classes.tables import Color
+from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.overrides import from_plain
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe

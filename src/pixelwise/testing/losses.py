@@ -8,7 +8,7 @@ from torch import Tensor
 from pixelwise.errors import RecipeError
 from pixelwise.losses.segmentation import Truth, segmentation_loss
 from pixelwise.losses.term import function_of
-from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 from pixelwise.recipes.schema.loss import Loss
 from pixelwise.recipes.schema.terms import TERMS, Term
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pixelwise.metrics import METRICS, Accumulator, Metric, ScoredImage, Task, Value
 from pixelwise.metrics.metric import PERCENT
-from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 
 CLASSES = ("ground", "box", "ball", "nowhere")
 """Class names; the last class occurs in no label."""

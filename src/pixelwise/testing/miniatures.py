@@ -16,7 +16,7 @@ from pixelwise.datasets.format import Box, Format, Miniature, Scene, Scenes, for
 from pixelwise.datasets.town.canvas import LABEL
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.sizes import Size
 
 OWN_CLASSES = ("background", "car", "road", "tree")

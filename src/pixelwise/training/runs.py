@@ -38,7 +38,7 @@ from pixelwise.records.run_folder import (
 )
 from pixelwise.storage import printable
 from pixelwise.storage.locks import run_lock
-from pixelwise.training.choices.format_choice import FormatChoice
+from pixelwise.training.autotuning.format_choice import FormatChoice
 from pixelwise.training.options import ResumeOptions, TrainOptions
 from pixelwise.training.precision import refuse_impossible
 from pixelwise.training.session import work

@@ -28,8 +28,8 @@ from pixelwise.records.environment import InitialWeights, StartedFrom
 from pixelwise.records.run_folder import has_checkpoints, read_recipe
 from pixelwise.storage import printable
 from pixelwise.storage.atomic import require_space
-from pixelwise.training.choices.batch_size import auto_batch
-from pixelwise.training.choices.format_choice import FormatChoice, choose_format
+from pixelwise.training.autotuning.batch_size import auto_batch
+from pixelwise.training.autotuning.format_choice import FormatChoice, choose_format
 from pixelwise.training.optimization.schedules import total_steps
 from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.stages import naming_stage, stage_recipe

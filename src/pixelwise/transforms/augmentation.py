@@ -13,7 +13,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 from pixelwise.recipes.schema.recipe import Augment
 from pixelwise.recipes.sizes import Size
 from pixelwise.transforms.cropping import Content, Fill, View, content, crop_image, crop_labels, void_of

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 from pixelwise.recipes.sizes import Size
 
 Fill = tuple[int, ...]

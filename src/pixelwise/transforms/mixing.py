@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.class_sets.tables import IGNORE
 
 CUT_AREA = 0.5
 

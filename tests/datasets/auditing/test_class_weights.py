@@ -14,7 +14,7 @@ from pixelwise.datasets.auditing.class_weights import (
 )
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.classes.tables import CLASS_SETS
+from pixelwise.recipes.class_sets.tables import CLASS_SETS
 from pixelwise.recipes.published.class_weights import ADE20K_RATIOS, PUBLISHED_WEIGHTS
 from pixelwise.recipes.schema.recipe import ClassWeights, Data
 

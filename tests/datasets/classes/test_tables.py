@@ -8,7 +8,7 @@ from pixelwise.datasets.classes.tables import ClassTable, class_table
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError, RecipeError
-from pixelwise.recipes.classes.tables import CAMVID, CITYSCAPES
+from pixelwise.recipes.class_sets.tables import CAMVID, CITYSCAPES
 from pixelwise.recipes.schema.recipe import Data
 
 

@@ -9,7 +9,7 @@ from pixelwise.datasets.formats.ade20k import ade20k_layout
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError
-from pixelwise.recipes.classes.tables import ADE20K, ADE20K32
+from pixelwise.recipes.class_sets.tables import ADE20K, ADE20K32
 from pixelwise.recipes.schema.recipe import Data
 
 

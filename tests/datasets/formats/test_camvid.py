@@ -9,7 +9,7 @@ from pixelwise.datasets.formats.camvid import camvid_layout, development_divisio
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Sample
-from pixelwise.recipes.classes.tables import CAMVID
+from pixelwise.recipes.class_sets.tables import CAMVID
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.testing.miniatures import write_miniature
 

@@ -16,7 +16,7 @@ from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.reading.pairs import read_labels, read_pair
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError, RecipeError
-from pixelwise.recipes.classes.tables import IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE_BIT
 from pixelwise.recipes.schema.recipe import Data
 
 SIZE = (4, 6)

@@ -12,7 +12,7 @@ from pixelwise.datasets.formats.coco2017 import CATEGORIES, coco_layout
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError
-from pixelwise.recipes.classes.tables import VOC
+from pixelwise.recipes.class_sets.tables import VOC
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.storage.caches import cache_folder
 

@@ -8,7 +8,7 @@ from pixelwise.datasets.formats.cocostuff import cocostuff_layout
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError
-from pixelwise.recipes.classes.tables import COCOSTUFF171
+from pixelwise.recipes.class_sets.tables import COCOSTUFF171
 from pixelwise.recipes.schema.recipe import Data
 
 

@@ -4,7 +4,7 @@ from pixelwise.datasets.format import format_of
 from pixelwise.datasets.formats.town import town_layout
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.town.scenes import write_town
-from pixelwise.recipes.classes.tables import CAMVID
+from pixelwise.recipes.class_sets.tables import CAMVID
 from pixelwise.recipes.schema.recipe import Data
 
 SMALL = Data(dataset="town", town_images=(2, 1, 1), town_size=(32, 48))

@@ -9,7 +9,7 @@ from pixelwise.datasets.formats.voc import voc_layout
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError
-from pixelwise.recipes.classes.tables import VOC
+from pixelwise.recipes.class_sets.tables import VOC
 from pixelwise.recipes.schema.recipe import Data
 
 # VOC has masks for these; of the others only SBD has.

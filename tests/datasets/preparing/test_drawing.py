@@ -6,7 +6,7 @@ from observing import Listener
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.preparing.drawing import draw_town
 from pixelwise.errors import DataError
-from pixelwise.recipes.classes.tables import CAMVID
+from pixelwise.recipes.class_sets.tables import CAMVID
 from pixelwise.recipes.schema.recipe import Data
 
 

@@ -11,7 +11,7 @@ from pixelwise.datasets.reading.masks import load_mask, mask_error, read_class_m
 from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
-from pixelwise.recipes.classes.tables import IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE_BIT
 
 MakeDataset = Callable[..., Dataset]
 IDS = np.array([[0, 1, 2, 2], [1, 1, 0, 2], [0, 0, 1, 255]], np.uint8)

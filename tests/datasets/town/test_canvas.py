@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pixelwise.datasets.town.canvas import LABEL, Camera, Canvas, jitter, mix, scale
-from pixelwise.recipes.classes.tables import CAMVID
+from pixelwise.recipes.class_sets.tables import CAMVID
 
 WHITE = (255.0, 255.0, 255.0)
 

@@ -11,7 +11,7 @@ from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.town import scenes as town
 from pixelwise.datasets.town.scenes import draw_scene, write_town
 from pixelwise.errors import DataError, ResourceError
-from pixelwise.recipes.classes.tables import CAMVID
+from pixelwise.recipes.class_sets.tables import CAMVID
 from pixelwise.recipes.schema.recipe import Data
 
 SMALL = Data(dataset="town", town_images=(3, 2, 1), town_size=(48, 64))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from refusals import refused, refuses
 
-from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.schema.augment import Augment
 
 CROP = (32, 48)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from refusals import refused, refuses
 
-from pixelwise.recipes.classes.tables import CAMVID, CLASS_SETS, MOST_LABELS
+from pixelwise.recipes.class_sets.tables import CAMVID, CLASS_SETS, MOST_LABELS
 from pixelwise.recipes.schema.data import Data
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)

@@ -8,13 +8,13 @@ from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.explaining import explain
 from pixelwise.recipes.files import load_toml
+from pixelwise.recipes.loss_terms.cross_entropy import CrossEntropy
+from pixelwise.recipes.loss_terms.dice import Dice
+from pixelwise.recipes.loss_terms.focal import Focal
+from pixelwise.recipes.loss_terms.lovasz import Lovasz
 from pixelwise.recipes.overrides import apply_overrides, changes_between, to_toml
 from pixelwise.recipes.schema.loss import Loss, Ohem
 from pixelwise.recipes.schema.terms import TERMS, Term, register_term
-from pixelwise.recipes.terms.cross_entropy import CrossEntropy
-from pixelwise.recipes.terms.dice import Dice
-from pixelwise.recipes.terms.focal import Focal
-from pixelwise.recipes.terms.lovasz import Lovasz
 
 
 @pytest.fixture

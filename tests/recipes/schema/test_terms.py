@@ -1,9 +1,9 @@
 import pytest
 
 from pixelwise.errors import RecipeError
+from pixelwise.recipes.loss_terms.focal import Focal
+from pixelwise.recipes.loss_terms.tversky import Tversky
 from pixelwise.recipes.schema.terms import TERMS, Term, register_term, term_from_plain
-from pixelwise.recipes.terms.focal import Focal
-from pixelwise.recipes.terms.tversky import Tversky
 
 
 def test_built_in_terms_are_found_by_name():

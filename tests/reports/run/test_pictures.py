@@ -9,7 +9,7 @@ from PIL import Image
 from reports.run_folders import EVIL
 
 from pixelwise.evaluation.gallery import load_samples
-from pixelwise.recipes.classes.palettes import colorblind_palette
+from pixelwise.recipes.class_sets.palettes import colorblind_palette
 from pixelwise.reports.run.pictures import BORDER_COLOR, ERROR_COLOR, error_map, hexadecimal, load_pictures
 
 

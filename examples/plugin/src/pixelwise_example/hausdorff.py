@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from pixelwise.metrics import Accumulator, Metric, Task, Value, register
-from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 
 if TYPE_CHECKING:
     from pixelwise.metrics import ScoredImage

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pixelwise.errors import RecipeError
 from pixelwise.losses.term import SingleLabel, computes
-from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.schema.terms import Term, register_term
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.machine.threads import reading_threads, thread_pool
-from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import remembered, sha256_bytes
 from pixelwise.storage.cache_kinds import CEILING
 from pixelwise.storage.caches import subject_of

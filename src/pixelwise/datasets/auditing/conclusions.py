@@ -18,7 +18,7 @@ from pixelwise.datasets.explanations import (
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError
-from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable
 
 Twins = Mapping[tuple[str, str], Sequence[tuple[HashedImage, HashedImage, int]]]

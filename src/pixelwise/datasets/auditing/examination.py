@@ -22,7 +22,7 @@ from pixelwise.datasets.reading.images import ImageFacts, load_image
 from pixelwise.datasets.reading.masks import RawMask, Translation, load_mask, mask_error, read_class_masks, translate
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
-from pixelwise.recipes.classes.tables import IGNORE, IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 from pixelwise.storage import sha256_bytes
 from pixelwise.storage.cache_kinds import EXAMINED
 from pixelwise.storage.caches import recall, remember

@@ -19,7 +19,7 @@ from pixelwise.datasets.labels import LabelTable, color_codes, count_values, sem
 from pixelwise.datasets.reading.masks import load_mask
 from pixelwise.errors import DataError
 from pixelwise.machine.threads import reading_threads, thread_pool
-from pixelwise.recipes.classes.tables import IGNORE, Color
+from pixelwise.recipes.class_sets.tables import IGNORE, Color
 from pixelwise.storage import printable, remembered
 from pixelwise.storage.cache_kinds import MASK_IDS
 from pixelwise.storage.caches import subject_of

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.layouts.outlines import BACKGROUND, IGNORED_LABEL
-from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable
 
 

@@ -20,7 +20,7 @@ from pixelwise.datasets.labels import LabelTable, format_color, parse_color, tab
 from pixelwise.datasets.layouts.description import DESCRIPTION_FILE
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.errors import DataError, RecipeError
-from pixelwise.recipes.classes.tables import CLASS_SETS, IGNORE, Color, voc_color
+from pixelwise.recipes.class_sets.tables import CLASS_SETS, IGNORE, Color, voc_color
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.storage import printable
 from pixelwise.suggestions import did_you_mean

@@ -19,7 +19,7 @@ from pixelwise.datasets.layouts.words import split_folders
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.publication import Publication, Source
 from pixelwise.datasets.samples import Sample
-from pixelwise.recipes.classes.tables import ADE20K, ADE20K32
+from pixelwise.recipes.class_sets.tables import ADE20K, ADE20K32
 
 _NAME = re.compile(r"ADE_(train|val)_\d{8}")
 

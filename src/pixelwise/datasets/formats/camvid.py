@@ -32,8 +32,8 @@ from pixelwise.datasets.layouts.words import split_folders
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.publication import Publication, Source
 from pixelwise.datasets.samples import Sample
-from pixelwise.recipes.classes.camvid import CAMVID_COLORS
-from pixelwise.recipes.classes.tables import CAMVID, CAMVID32
+from pixelwise.recipes.class_sets.camvid import CAMVID_COLORS
+from pixelwise.recipes.class_sets.tables import CAMVID, CAMVID32
 
 _ORIGINAL_IMAGES = ("701_stillsraw_full", "701_stills_raw_full", "images", "raw")
 _ORIGINAL_MASKS = ("labeledapproved_full", "labels", "masks", "gt")

@@ -20,7 +20,7 @@ from pixelwise.datasets.layouts.words import split_folders
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.publication import Publication, Source
 from pixelwise.datasets.samples import Sample
-from pixelwise.recipes.classes.tables import CITYSCAPES, IGNORE
+from pixelwise.recipes.class_sets.tables import CITYSCAPES, IGNORE
 
 _ENDING = re.compile(r"_(leftImg8bit|(gtFine|gtCoarse)_label(Train)?Ids)$")
 _IMAGES, _MASKS = "leftimg8bit", ("gtfine", "gtcoarse")

@@ -24,7 +24,7 @@ from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
-from pixelwise.recipes.classes.tables import MOST_LABELS
+from pixelwise.recipes.class_sets.tables import MOST_LABELS
 from pixelwise.storage import printable
 from pixelwise.suggestions import did_you_mean
 

@@ -30,7 +30,7 @@ from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.publication import Publication, Source
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
-from pixelwise.recipes.classes.tables import IGNORE, VOC
+from pixelwise.recipes.class_sets.tables import IGNORE, VOC
 from pixelwise.storage import json_text, portable, printable, write_text
 from pixelwise.storage.cache_kinds import COCOSEG21
 from pixelwise.storage.caches import building_entry, entry_path, subject_of

@@ -12,7 +12,7 @@ from pixelwise.datasets.layouts.matching import match_folders
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.publication import Publication, Source
 from pixelwise.datasets.samples import Sample
-from pixelwise.recipes.classes.tables import COCOSTUFF171
+from pixelwise.recipes.class_sets.tables import COCOSTUFF171
 
 _MASK_FOLDERS = ("stuffthingmaps_trainval2017", "stuffthingmaps", "annotations", "masks")
 

@@ -41,7 +41,7 @@ from pixelwise.datasets.layouts.words import SPLIT_NAMES, split_of
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
-from pixelwise.recipes.classes.tables import Color, voc_color
+from pixelwise.recipes.class_sets.tables import Color, voc_color
 from pixelwise.storage import printable, write_text
 
 _WITHOUT_AREA = ("points", "polyline", "skeleton", "cuboid")

@@ -25,7 +25,7 @@ from pixelwise.datasets.layouts.named_images import file_name
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.machine.threads import reading_threads, thread_pool
 from pixelwise.observer import SILENT, Observer
-from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable, write_text, writing
 
 LoadMat = Callable[..., dict[str, Any]]

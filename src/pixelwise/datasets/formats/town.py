@@ -11,7 +11,7 @@ from pixelwise.datasets.formats.camvid import camvid_layout
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.town.scenes import cached_town
-from pixelwise.recipes.classes.tables import CAMVID
+from pixelwise.recipes.class_sets.tables import CAMVID
 
 
 def town_layout(root: Path) -> Layout | None:

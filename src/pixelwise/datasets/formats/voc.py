@@ -22,7 +22,7 @@ from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.publication import Publication, Source
 from pixelwise.datasets.samples import Sample
 from pixelwise.observer import SILENT, Observer
-from pixelwise.recipes.classes.tables import VOC
+from pixelwise.recipes.class_sets.tables import VOC
 from pixelwise.storage import printable, write_text
 
 _NAME = re.compile(r"\d{4}_\d{6}")

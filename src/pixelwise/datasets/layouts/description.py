@@ -8,7 +8,7 @@ from typing import Any
 
 import tomli_w
 
-from pixelwise.recipes.classes.tables import IGNORE, Color
+from pixelwise.recipes.class_sets.tables import IGNORE, Color
 from pixelwise.storage import write_text
 
 DESCRIPTION_FILE = "dataset.toml"

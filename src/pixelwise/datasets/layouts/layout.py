@@ -11,7 +11,7 @@ import msgspec
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.samples import Sample
-from pixelwise.recipes.classes.tables import Color
+from pixelwise.recipes.class_sets.tables import Color
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pixelwise.recipes.classes.tables import Color
+from pixelwise.recipes.class_sets.tables import Color
 
 _JPEG_QUALITY = 95
 

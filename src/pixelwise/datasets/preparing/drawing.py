@@ -9,7 +9,7 @@ from pathlib import Path
 from pixelwise.datasets.preparing.written import WrittenData
 from pixelwise.datasets.town.scenes import SPLITS, write_town
 from pixelwise.observer import SILENT, Observer
-from pixelwise.recipes.classes.tables import CAMVID
+from pixelwise.recipes.class_sets.tables import CAMVID
 from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import apply_overrides
 

@@ -23,7 +23,7 @@ from pixelwise.datasets.reading.fitting import fit_labels, rotation_error
 from pixelwise.datasets.reading.images import DEEP_MODES, ImageFacts
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
-from pixelwise.recipes.classes.tables import IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE_BIT
 from pixelwise.storage import printable
 
 # Pillow stretches 2-bit and 4-bit grey values to 0..255: right for an image, wrong for ids.

@@ -20,7 +20,7 @@ from pixelwise.datasets.town.street import draw_street
 from pixelwise.datasets.town.weather import Weather, draw_weather
 from pixelwise.errors import DataError
 from pixelwise.observer import SILENT, Observer
-from pixelwise.recipes.classes.tables import CAMVID
+from pixelwise.recipes.class_sets.tables import CAMVID
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.storage import building_folder, printable, sha256_bytes
 from pixelwise.storage.cache_kinds import TOWN

@@ -13,8 +13,8 @@ from pixelwise.checkpoints.trained import TrainedModel, load_trained
 from pixelwise.errors import RecipeError
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import QuantizationAwareModel, QuantizedModel
-from pixelwise.recipes.classes.palettes import colorblind_palette
-from pixelwise.recipes.classes.tables import Color
+from pixelwise.recipes.class_sets.palettes import colorblind_palette
+from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.evaluations import find_result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pixelwise.recipes.classes.tables import IGNORE
+from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.schema.base import (
     Part,
     Range,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pixelwise.recipes.classes.tables import CLASS_SETS, IGNORE, MOST_LABELS, Color
+from pixelwise.recipes.class_sets.tables import CLASS_SETS, IGNORE, MOST_LABELS, Color
 from pixelwise.recipes.schema.base import Part, Range, require, require_at_least, require_size
 from pixelwise.recipes.schema.roles import Role, role
 from pixelwise.recipes.sizes import Size

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from pixelwise.recipes.classes.tables import CLASS_SETS, IGNORE
+from pixelwise.recipes.class_sets.tables import CLASS_SETS, IGNORE
 from pixelwise.recipes.schema.augment import Augment
 from pixelwise.recipes.schema.base import Part, Range, require
 from pixelwise.recipes.schema.data import Data

@@ -2,7 +2,7 @@
 
 A term registers its struct under the name used in TOML. The function that computes it is registered for the struct by
 `pixelwise.losses.term.computes`, and is imported when training begins. The built-in terms are in
-`pixelwise.recipes.terms`.
+`pixelwise.recipes.loss_terms`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Term(Part, frozen=True, kw_only=True):
     weight: float = 1.0
 
 
-TERMS: Registry[type[Term]] = Registry("loss term", RecipeError, "R274", built_in=("pixelwise.recipes.terms",))
+TERMS: Registry[type[Term]] = Registry("loss term", RecipeError, "R274", built_in=("pixelwise.recipes.loss_terms",))
 """Term structs by name."""
 AnyTerm = TypeVar("AnyTerm", bound=Term)
 

@@ -20,7 +20,7 @@ from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.prediction.combinations import indexed, mixed_colors
 from pixelwise.prediction.overlays import as_picture
-from pixelwise.recipes.classes.tables import IGNORE, Color
+from pixelwise.recipes.class_sets.tables import IGNORE, Color
 from pixelwise.reports.audit.words import (
     channels_in_words,
     class_files_in_words,

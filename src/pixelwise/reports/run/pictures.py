@@ -15,8 +15,8 @@ from PIL import Image
 from pixelwise.evaluation.gallery import Kind, SavedSample, SavedSamples
 from pixelwise.prediction.combinations import mixed_colors
 from pixelwise.prediction.overlays import jpeg
-from pixelwise.recipes.classes.palettes import colorblind_palette
-from pixelwise.recipes.classes.tables import IGNORE, Color
+from pixelwise.recipes.class_sets.palettes import colorblind_palette
+from pixelwise.recipes.class_sets.tables import IGNORE, Color
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
 WIDTH = 640

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from pixelwise.datasets.labels import format_color
-from pixelwise.recipes.classes.camvid import CAMVID_COLORS, LABELS
-from pixelwise.recipes.classes.tables import CAMVID, CAMVID32, IGNORE
+from pixelwise.recipes.class_sets.camvid import CAMVID_COLORS, LABELS
+from pixelwise.recipes.class_sets.tables import CAMVID, CAMVID32, IGNORE
 
 # As CamVid's own label_colors.txt has them (red, green, blue), by the class of SegNet that they belong to.
 GROUPS: dict[str, dict[str, tuple[int, int, int]]] = {

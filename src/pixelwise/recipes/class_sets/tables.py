@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import msgspec
 
-from pixelwise.recipes.classes.ade20k import OBJECTS
-from pixelwise.recipes.classes.camvid import LABELS as CAMVID_LABELS
-from pixelwise.recipes.classes.cocostuff import LABELS as STUFF_LABELS
-from pixelwise.recipes.classes.cocostuff import REMOVED as STUFF_REMOVED
+from pixelwise.recipes.class_sets.ade20k import OBJECTS
+from pixelwise.recipes.class_sets.camvid import LABELS as CAMVID_LABELS
+from pixelwise.recipes.class_sets.cocostuff import LABELS as STUFF_LABELS
+from pixelwise.recipes.class_sets.cocostuff import REMOVED as STUFF_REMOVED
 
 IGNORE = 255
 IGNORE_BIT = 1 << 30

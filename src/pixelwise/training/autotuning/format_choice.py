@@ -18,7 +18,7 @@ from pixelwise.machine.facts import computes_bfloat16
 from pixelwise.models import build_model
 from pixelwise.recipes.schema.recipe import Precision, Recipe
 from pixelwise.recipes.sizes import Size
-from pixelwise.training.choices.batch_size import random_batch
+from pixelwise.training.autotuning.batch_size import random_batch
 from pixelwise.training.memory import memory_explained
 from pixelwise.training.step import add_gradients
 

@@ -17,7 +17,7 @@ palette, so show names too.
 
 from __future__ import annotations
 
-from pixelwise.recipes.classes.tables import Color
+from pixelwise.recipes.class_sets.tables import Color
 
 OKABE_ITO: tuple[Color, ...] = (
     (230, 159, 0),

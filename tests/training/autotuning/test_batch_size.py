@@ -11,7 +11,7 @@ from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.training import loop
 from pixelwise.training import setup as preparing
-from pixelwise.training.choices.batch_size import (
+from pixelwise.training.autotuning.batch_size import (
     auto_batch,
     divisors,
     largest_that_runs,

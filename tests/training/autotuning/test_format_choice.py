@@ -12,8 +12,8 @@ from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Precision
 from pixelwise.records.run_folder import read_recipe
 from pixelwise.training import setup as preparing
-from pixelwise.training.choices import format_choice
-from pixelwise.training.choices.format_choice import (
+from pixelwise.training.autotuning import format_choice
+from pixelwise.training.autotuning.format_choice import (
     FormatChoice,
     candidates,
     choose_format,

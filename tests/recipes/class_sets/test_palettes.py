@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from colorspacious import cspace_convert
 
-from pixelwise.recipes.classes.palettes import FARTHEST_FIRST, OKABE_ITO, colorblind_palette
+from pixelwise.recipes.class_sets.palettes import FARTHEST_FIRST, OKABE_ITO, colorblind_palette
 
 VIEWS = ("normal", "protanomaly", "deuteranomaly", "tritanomaly")
 
