@@ -25,8 +25,8 @@ def archive() -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as file:
         for split in ("train", "val"):
-            file.writestr(f"top/images/{split}/a.png", b"image")
-            file.writestr(f"top/masks/{split}/a.png", b"mask")
+            file.writestr(zipfile.ZipInfo(f"top/images/{split}/a.png"), b"image")  # of one date, so of one hash
+            file.writestr(zipfile.ZipInfo(f"top/masks/{split}/a.png"), b"mask")
     return stream.getvalue()
 
 

@@ -178,7 +178,7 @@ def test_evaluations_follow_a_protocol_that_there_is():
 def test_a_stage_has_a_name_that_a_folder_can_have_on_every_system(name: str):
     error = refused(Stage, name=name)
     assert error.code == "R203"
-    assert f"stages: the name '{name}'" in error.message
+    assert f"stages: '{name}'" in error.message
 
 
 @pytest.mark.parametrize("name", ["encoder-1", "0", "float"])
