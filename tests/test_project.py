@@ -184,14 +184,14 @@ def modules() -> set[str]:
 
 
 def test_tests_mirror_the_source():
-    strangers = []
+    strangers, sources = [], modules()
     for test in (ROOT / "tests").rglob("test_*.py"):
         folder = test.parent.relative_to(ROOT / "tests")
         if not folder.parts or not (SOURCE / folder).is_dir() or folder.parts[0] == "cli":
             continue  # contracts/, faults/ and end_to_end/ look at several packages at once
         name = (folder / test.stem.removeprefix("test_")).as_posix()
         # Some add a subject of their own to their module's name.
-        if not any(name == module or name.startswith(f"{module}_") for module in modules()):
+        if not any(name == module or name.startswith(f"{module}_") for module in sources):
             strangers.append(str(test.relative_to(ROOT)))
     assert strangers == []
 

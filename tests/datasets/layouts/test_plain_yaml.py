@@ -80,6 +80,7 @@ def test_a_byte_order_mark_and_bytes_that_are_no_text_do_not_matter(tmp_path: Pa
         ("a: 1\n? [b, c]\n: 2\n", 2),
         ("a: 1\nb: \x00\n", 2),
         ("a: 1\nb: \x07\n", 2),
+        ("a: " + "é" * 50 + "\nb: \x07\nc: 1\n", 2),
         ("a: 1\nb: " + "[" * (DEEPEST + 1), 2),
         pytest.param("a: 1\nb: [" + "[]," * MOST_NODES, 2, id="more than is meant"),
         ("%YAML 9.0\n---\na: 1\n", 1),

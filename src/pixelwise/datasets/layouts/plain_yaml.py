@@ -57,8 +57,10 @@ def read_yaml(file: Path) -> Node | None:
         mark = error.problem_mark or error.context_mark
         raise _no_yaml(file, mark.line + 1 if mark else 1, error.problem or str(error)) from error
     except yaml.reader.ReaderError as error:
-        # libyaml gives a byte offset, PyYAML's own reader a character offset, which may put the line too low.
-        line = text.encode()[: error.position].count(b"\n") + 1
+        # libyaml gives an offset in bytes, PyYAML's own reader one in characters.
+        by_bytes = _LOADER is not yaml.SafeLoader
+        before = text.encode()[: error.position].decode("utf-8", "ignore") if by_bytes else text[: error.position]
+        line = before.count("\n") + 1
         raise _no_yaml(file, line, f"{error.reason}: {error.character!r}") from error
 
 
