@@ -277,7 +277,7 @@ def _problems(rows: Sequence[_Row], broken: Sequence[Broken], skipped: Sequence[
     if not rows:
         text = "no annotated image was found"
         problems.append(
-            finding("D221", text, [], "give images and annotations the same names, except for the extension")
+            finding("D221", text, [], "the annotations must name images in this folder: in their text, or by their own file name")
         )
     return problems
 
