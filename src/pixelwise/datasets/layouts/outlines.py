@@ -277,7 +277,12 @@ def _problems(rows: Sequence[_Row], broken: Sequence[Broken], skipped: Sequence[
     if not rows:
         text = "no annotated image was found"
         problems.append(
-            finding("D221", text, [], "the annotations must name images in this folder: in their text, or by their own file name")
+            finding(
+                "D221",
+                text,
+                [],
+                "annotations must name images of this folder, in their text or by their file name",
+            )
         )
     return problems
 
