@@ -1,4 +1,5 @@
-from typing import Annotated, Literal
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -42,6 +43,42 @@ def test_a_value_out_of_bounds_is_refused(build, changes, words):
         build(changes)
     assert caught.value.code == "R260"
     assert all(word in caught.value.message for word in words)
+
+
+class Given(Shape, frozen=True, kw_only=True):
+    """Fields of every kind that is converted."""
+
+    file: Path | None = None
+    files: Annotated[tuple[Path, ...] | None, Meta(extra={"many": True})] = None
+    names: tuple[str, ...] = ()
+    size: tuple[int, int] | None = None
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "held"),
+    [
+        ("file", "a.html", Path("a.html")),
+        ("file", PurePosixPath("a.html"), Path("a.html")),
+        ("files", ["a", Path("b")], (Path("a"), Path("b"))),
+        ("files", "a", (Path("a"),)),
+        ("names", "abc", ("abc",)),
+        ("names", ["a", "b"], ("a", "b")),
+        ("corners", 4, (4,)),
+        ("kinds", "flat", ("flat",)),
+        ("size", (3, 4), (3, 4)),
+        ("files", None, None),
+    ],
+)
+@pytest.mark.parametrize("build", [lambda changes: Given(**changes), lambda changes: chosen(Given, Given(), changes)])
+def test_paths_may_be_text_and_one_value_stands_for_several(build, field: str, given: Any, held: Any):
+    found = getattr(build({field: given}), field)
+    assert found == held
+    assert type(found) is type(held)
+
+
+def test_a_single_value_is_held_against_the_bounds_too():
+    with pytest.raises(RecipeError, match=r"R260.*`kinds`.*'round'"):
+        Shape(kinds="round")  # type: ignore[arg-type]
 
 
 def test_bounds_include_their_ends():

@@ -7,9 +7,12 @@ command-line option, and its bounds (`Annotated[int, Meta(ge=1)]`, `Literal[...]
 from __future__ import annotations
 
 import inspect
+import os
+import types
 import typing
 from functools import cache
-from typing import Any, Literal, TypeVar
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union
 
 import msgspec
 
@@ -19,11 +22,17 @@ from pixelwise.errors import RecipeError
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base class of the options of a verb.
 
+    Paths may be given as text, and a single value where several are accepted.
+
     Raises:
         RecipeError: R260, a value is outside its bounds or not among its choices.
     """
 
     def __post_init__(self) -> None:
+        for field, (is_path, several) in _conversions(type(self)).items():
+            value = getattr(self, field)
+            if value is not None and (converted := _converted(value, is_path, several)) is not value:
+                msgspec.structs.force_setattr(self, field, converted)
         for field, bounds in constraints(type(self)).items():
             value = getattr(self, field)
             if value is not None and (reason := bounds.violated_by(value)) is not None:
@@ -88,6 +97,29 @@ def _bounds(hint: Any, each: bool = False) -> Bounds:
         if inner.choices or inner.least is not None or inner.most is not None:
             return inner
     return Bounds(least, most, (), each or several) if (least, most) != (None, None) else Bounds()
+
+
+@cache
+def _conversions(options: type[Options]) -> dict[str, tuple[bool, bool]]:
+    """Field name -> whether it holds paths, and whether it holds several values; only fields that do either."""
+    found = {}
+    for name, hint in typing.get_type_hints(options).items():
+        is_union = typing.get_origin(hint) in (Union, types.UnionType)
+        for one in typing.get_args(hint) if is_union else (hint,):
+            several = typing.get_origin(one) is tuple and typing.get_args(one)[-1:] == (...,)
+            is_path = Path in (one, *typing.get_args(one))
+            if several or is_path:
+                found[name] = (is_path, several)
+    return found
+
+
+def _converted(value: Any, is_path: bool, several: bool) -> Any:
+    if not several:
+        return Path(value) if isinstance(value, (str, os.PathLike)) and not isinstance(value, Path) else value
+    if isinstance(value, tuple) and not (is_path and any(not isinstance(one, Path) for one in value)):
+        return value
+    values = (value,) if isinstance(value, (str, int, float, os.PathLike)) else tuple(value)
+    return tuple(Path(one) for one in values) if is_path else values
 
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)

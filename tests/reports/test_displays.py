@@ -3,6 +3,7 @@ import re
 import sys
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -202,3 +203,55 @@ def test_all_displays_show_the_same_values_of_bytes():
     assert displays._amount(1_200_000_000, 19_000_000_000, "bytes") == "1.2 GB/19.0 GB"
     assert displays._amount(12, 233, "") == "12/233"
     assert displays._amount(12, None, "") == "12"
+
+
+def long(step: int) -> TrainingStatus:
+    return msgspec.structs.replace(status(step), steps=1000)
+
+
+def test_lines_of_the_next_training_begin_anew(monkeypatch: pytest.MonkeyPatch):
+    now = 0.0
+    monkeypatch.setattr(displays.time, "monotonic", lambda: now)
+    shown, stream = plain()
+    with shown as observer:
+        observer.step(status(1))
+        now = 5000.0
+        observer.step(status(100, 0.9, 0.9))
+        now = 5010.0
+        observer.step(long(1))
+        now = 5050.0
+        observer.step(long(11))
+        observer.step(msgspec.structs.replace(long(12), miou=0.3, best_miou=0.3))
+    lines = stream.getvalue().splitlines()
+    assert "step 1/1000" in lines[2]
+    assert "eta" not in lines[2]
+    assert lines[3].endswith("eta 1:05:56")  # 4 s a step, 989 to go
+    assert "mIoU 30.00 (best)" in lines[4]
+
+
+def test_the_bar_of_the_next_training_begins_anew():
+    shown, _ = terminal()
+    with shown as observer:
+        observer.step(status(1))
+        observer.step(status(100))
+        observer.step(long(10))
+        [task] = shown._bars.tasks
+        assert (task.completed, task.total, task.finished) == (10, 1000, False)
+
+
+def test_the_widget_of_the_next_training_begins_anew():
+    stream = io.StringIO()
+    with NotebookDisplay(stream) as observer:
+        observer.step(status(1))
+        observer.step(status(100))
+        observer.step(long(10))
+        assert (observer._training.n, observer._training.total) == (10, 1000)
+
+
+def test_what_a_program_prints_stays_where_it_was_sent(capsys: pytest.CaptureFixture[str]):
+    # Standard output is captured here, so it is no terminal.
+    shown, stream = terminal()
+    with shown:
+        print("a line")
+    assert capsys.readouterr().out == "a line\n"
+    assert "a line" not in stream.getvalue()

@@ -66,8 +66,7 @@ class PlainDisplay(Display):
         self._phase, self._unit = "", ""
         self._said: set[str] = set()
         self._last_line = time.monotonic()
-        self._scores = _Scores()
-        self._pace = _Pace()
+        self._run = _Run()
 
     def phase(self, name: str, unit: str = "") -> None:
         """Write the name of the phase, once per name."""
@@ -84,10 +83,10 @@ class PlainDisplay(Display):
 
     def step(self, status: TrainingStatus) -> None:
         """Write a line for the first and the last step, for every better score, and every 30 seconds."""
-        first = not self._pace.begun
-        eta = self._pace.remaining(status)
+        first = self._run.begins_anew(status)
+        eta = self._run.remaining(status)
         waited = time.monotonic() - self._last_line >= QUIET_SECONDS
-        if self._scores.is_better(status) or first or waited or status.step == status.steps:
+        if self._run.is_better(status) or first or waited or status.step == status.steps:
             self._last_line = time.monotonic()
             self._print(_line(status) + ("" if eta is None else f"  eta {_duration(eta)}"))
 
@@ -117,11 +116,13 @@ class TerminalDisplay(Display):
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
+            # What the program prints stays in its file or pipe.
+            redirect_stdout=sys.stdout.isatty(),
         )
         self._work: TaskID | None = None
         self._training: TaskID | None = None
         self._unit = ""
-        self._scores = _Scores()
+        self._run = _Run()
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -151,6 +152,9 @@ class TerminalDisplay(Display):
     def step(self, status: TrainingStatus) -> None:
         """Advance the training bar."""
         self._end_work()
+        if self._run.begins_anew(status) and self._training is not None:
+            self._bars.remove_task(self._training)
+            self._training = None
         if self._training is None:
             self._training = self._bars.add_task(TRAINING, total=status.steps, facts="")
         self._bars.update(
@@ -160,7 +164,7 @@ class TerminalDisplay(Display):
             facts=_facts(status),
             visible=True,
         )
-        if self._scores.is_better(status):
+        if self._run.is_better(status):
             self._console.print(_line(status), soft_wrap=True, markup=False)
 
     def warn(self, code: str, message: str) -> None:
@@ -187,7 +191,7 @@ class NotebookDisplay(Display):
         self._file = file
         self._bar: Any = None
         self._training: Any = None
-        self._scores = _Scores()
+        self._run = _Run()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -215,14 +219,17 @@ class NotebookDisplay(Display):
             self._close()
 
     def step(self, status: TrainingStatus) -> None:
-        """Advance the training bar, which is never removed."""
+        """Advance the training bar, which stays at the end of the training."""
         self._close()
+        if self._run.begins_anew(status) and self._training is not None:
+            self._training.close()
+            self._training = None
         if self._training is None:
             self._training = self._bars(total=status.steps, initial=status.step - 1, unit="step", file=self._file)
         self._training.set_description(f"epoch {status.epoch}/{status.epochs}", refresh=False)
         self._training.set_postfix_str(_facts(status), refresh=False)
         self._training.update(status.step - self._training.n)
-        if self._scores.is_better(status):
+        if self._run.is_better(status):
             self._bars.write(_line(status), file=self._file)
 
     def warn(self, code: str, message: str) -> None:
@@ -235,39 +242,35 @@ class NotebookDisplay(Display):
             self._bar = None
 
 
-class _Scores:
-    """Tracks the best score of a training run so far."""
+class _Run:
+    """Best score and pace of one training after another, such as the stages of a recipe."""
 
     def __init__(self) -> None:
+        self._last: TrainingStatus | None = None
         self._best: float | None = None
+        self._first = (0.0, 0)
+
+    def begins_anew(self, status: TrainingStatus) -> bool:
+        """Whether this is the first step seen of a training; called once per step, before the other methods."""
+        last, self._last = self._last, status
+        if last is not None and status.steps == last.steps and status.step >= last.step:
+            return False
+        self._best, self._first = None, (time.monotonic(), status.step)
+        return True
 
     def is_better(self, status: TrainingStatus) -> bool:
-        """Whether a new score is the best so far."""
+        """Whether a new score is the best of the training so far."""
         if status.miou is None or status.best_miou == self._best:
             return False
         self._best = status.best_miou
         return True
 
-
-class _Pace:
-    """Estimates the remaining time from the pace since the first observed step."""
-
-    def __init__(self) -> None:
-        self._first: tuple[float, int] | None = None
-
-    @property
-    def begun(self) -> bool:
-        """Whether a step has been observed."""
-        return self._first is not None
-
     def remaining(self, status: TrainingStatus) -> float | None:
-        """Estimated seconds to go; None at the first step."""
-        now = time.monotonic()
-        if self._first is None:
-            self._first = (now, status.step)
-            return None
+        """Seconds to go at the pace since the first step seen; None at that step."""
         seconds, step = self._first
-        return (now - seconds) / max(1, status.step - step) * (status.steps - status.step)
+        if status.step == step:
+            return None
+        return (time.monotonic() - seconds) / (status.step - step) * (status.steps - status.step)
 
 
 def _line(status: TrainingStatus) -> str:
