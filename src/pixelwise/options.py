@@ -119,7 +119,7 @@ def _converted(value: Any, is_path: bool, several: bool) -> Any:
     if isinstance(value, tuple) and not (is_path and any(not isinstance(one, Path) for one in value)):
         return value
     values = (value,) if isinstance(value, (str, int, float, os.PathLike)) else tuple(value)
-    return tuple(Path(one) for one in values) if is_path else values
+    return tuple(map(Path, values)) if is_path else values  # type: ignore[arg-type]
 
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)

@@ -1,6 +1,11 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from pixelwise.errors import RecipeError
+from pixelwise.recipes import loss_terms
 from pixelwise.recipes.loss_terms.focal import Focal
 from pixelwise.recipes.loss_terms.tversky import Tversky
 from pixelwise.recipes.schema.terms import TERMS, Term, register_term, term_from_plain
@@ -47,3 +52,14 @@ def test_a_name_of_ours_is_taken():
         register_term("dice")(Mine)
     assert caught.value.code == "R234"
     assert Mine.name == ""
+
+
+@pytest.mark.parametrize("module", sorted(path.stem for path in Path(loss_terms.__path__[0]).glob("[!_]*.py")))
+def test_whichever_term_is_imported_first_all_are_known(module: str):
+    code = (
+        f"import pixelwise.recipes.loss_terms.{module}, pixelwise\n"
+        "loss = pixelwise.recipe('unet-resnet18', ['loss.focal=1.0', 'loss.dice=1.0', 'loss.tversky=1.0']).loss\n"
+        "print(*(type(term).__name__ for term in loss.active_terms()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert sorted(done.stdout.split()) == ["CrossEntropy", "Dice", "Focal", "Tversky"]
