@@ -23,6 +23,14 @@ def test_the_public_name_takes_a_name_or_a_file(tmp_path: Path):
     assert pixelwise.recipe(str(path)) == find(str(path)) == load_toml(path)
 
 
+def test_a_file_may_be_given_as_a_path(tmp_path: Path):
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "enet-camvid"\n[optimizer]\nlr = 0.25\n', "utf-8")
+    assert pixelwise.recipe(path) == pixelwise.recipe(str(path))
+    assert pixelwise.recipe(path).optimizer.lr == 0.25
+    assert pixelwise.explain(path) == pixelwise.explain(str(path))
+
+
 def test_the_catalogue_does_not_read_files(tmp_path: Path):
     path = tmp_path / "mine.toml"
     path.write_text(to_toml(recipe("enet-camvid")), "utf-8")

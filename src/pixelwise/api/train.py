@@ -17,7 +17,7 @@ from pixelwise.training.options import TrainOptions
 
 
 def train(
-    recipe: str | Recipe,
+    recipe: str | os.PathLike[str] | Recipe,
     data: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     options: TrainOptions | None = None,

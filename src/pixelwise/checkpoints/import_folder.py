@@ -27,7 +27,7 @@ PROVENANCE = "provenance.json"
 
 def import_weights_file(
     file: str | os.PathLike[str],
-    recipe: str | Recipe,
+    recipe: str | os.PathLike[str] | Recipe,
     output: str | os.PathLike[str],
     options: ImportOptions | None = None,
     *,
@@ -59,7 +59,7 @@ def import_weights_file(
     path, folder = Path(file), Path(output)
     if is_run(folder) or (folder / CHECKPOINTS).exists():
         raise RecipeError("R213", f"{printable(folder)} already holds a run or weights", "choose another `output`")
-    resolved = apply_overrides(find_recipe(recipe) if isinstance(recipe, str) else recipe, overrides)
+    resolved = apply_overrides(recipe if isinstance(recipe, Recipe) else find_recipe(recipe), overrides)
     content = load_state_file(path)
     model = build_model(resolved)
     report = import_weights(model, content, source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ class Layer(NamedTuple):
     recipe: Recipe
 
 
-def explain(name: str, overrides: Sequence[str] = ()) -> str:
+def explain(name: str | os.PathLike[str], overrides: Sequence[str] = ()) -> str:
     """A complete recipe as TOML with comments that state the source of each value.
 
     The sources are: `default`, the default of the field; `row of page ...`, the published row with its page and code
@@ -42,7 +43,7 @@ def explain(name: str, overrides: Sequence[str] = ()) -> str:
     Raises:
         RecipeError: The recipe cannot be read or an override cannot be applied.
     """
-    layers = recipe_layers(name)
+    layers = recipe_layers(os.fspath(name))
     resolved = apply_overrides(layers[-1].recipe, overrides)
     sources = value_sources(layers, resolved)
     lines: list[str] = []

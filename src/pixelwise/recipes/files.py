@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from pixelwise.recipes.schema.recipe import Recipe, to_plain
 SUFFIX = ".toml"
 
 
-def find(name: str, overrides: Sequence[str] = ()) -> Recipe:
+def find(name: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Recipe:
     """The recipe of this name, or the one in a TOML file if `name` ends in `.toml`.
 
     Args:
@@ -27,7 +28,8 @@ def find(name: str, overrides: Sequence[str] = ()) -> Recipe:
         RecipeError: R200, there is no such recipe (with similar names); R202, R203 or R205, the file is not a valid
             recipe; also the errors of `apply_overrides`.
     """
-    found = load_toml(Path(name)) if name.endswith(SUFFIX) else recipe(name)
+    text = os.fspath(name)
+    found = load_toml(Path(text)) if text.endswith(SUFFIX) else recipe(text)
     return apply_overrides(found, overrides) if overrides else found
 
 

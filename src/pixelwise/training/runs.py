@@ -84,7 +84,7 @@ class _Plan(NamedTuple):
 
 
 def train(
-    recipe: str | Recipe,
+    recipe: str | os.PathLike[str] | Recipe,
     data: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     options: TrainOptions | None = None,
@@ -115,14 +115,14 @@ def train(
     overrides = list(wanted.overrides)
     overrides += [f"initialize.encoder={wanted.weights}"] if wanted.weights is not None else []
     overrides += [f"initialize.run={os.fspath(wanted.begin)}"] if wanted.begin is not None else []
-    resolved = apply_overrides(find_recipe(recipe) if isinstance(recipe, str) else recipe, overrides)
+    resolved = apply_overrides(recipe if isinstance(recipe, Recipe) else find_recipe(recipe), overrides)
     if resolved.quantization != "none" and resolved.initialize.run is not None:
         resolved = msgspec.structs.replace(resolved, stages=())  # the network they would train is already there
     make_trackers(wanted.track)  # their errors are raised now, not after the data was examined
     run = Path(output) if output is not None else new_run_folder(resolved.name)
     plan = _Plan(
         recipe=resolved,
-        words=(recipe if isinstance(recipe, str) else resolved.name, *overrides),
+        words=(resolved.name if isinstance(recipe, Recipe) else os.fspath(recipe), *overrides),
         data=Path(data) if data is not None else None,
         device=choose_device(wanted.device),
         threads=wanted.threads or default_threads(),
