@@ -1,6 +1,7 @@
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 
@@ -10,7 +11,8 @@ from pixelwise.models import build_model
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.class_sets.tables import CAMVID
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.records.run_folder import palette_of, read_recipe
+from pixelwise.records.environment import read_environment, write_environment
+from pixelwise.records.run_folder import palette_of, read_recipe, write_recipe
 
 
 def test_the_result_of_a_run_is_its_best_average_in_evaluation_mode(tiny_run: Path):
@@ -22,6 +24,15 @@ def test_the_result_of_a_run_is_its_best_average_in_evaluation_mode(tiny_run: Pa
     saved = trained.checkpoint.tensors("ema")
     assert all(torch.equal(tensor, saved[name]) for name, tensor in trained.model.state_dict().items())
     assert trained.weights_sha256 == trained.checkpoint.manifest.files["ema.safetensors"].sha256
+
+
+def test_an_encoder_of_a_package_that_is_not_installed_names_it(tiny_run: Path, tmp_path: Path):
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    write_recipe(run, apply_overrides(read_recipe(run), ["model={family='unet',encoder='acme_net'}"]))
+    write_environment(run, msgspec.structs.replace(read_environment(run), plugins={"acme-encoders": "3.1"}))
+    with pytest.raises(RecipeError, match="acme_net") as caught:
+        load_trained(run)
+    assert (caught.value.code, caught.value.help) == ("R273", "pip install acme-encoders==3.1")
 
 
 def test_a_folder_without_a_recipe_is_no_run(tmp_path: Path):

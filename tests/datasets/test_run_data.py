@@ -5,9 +5,9 @@ import msgspec
 import pytest
 
 from pixelwise.datasets.run_data import knows_its_data, open_run_data
-from pixelwise.errors import DataError
+from pixelwise.errors import DataError, RecipeError
 from pixelwise.records.data_facts import read_data_facts, write_data_facts
-from pixelwise.records.environment import Arguments, Environment, write_environment
+from pixelwise.records.environment import Arguments, Environment, read_environment, write_environment
 from pixelwise.records.run_folder import read_recipe
 
 
@@ -46,3 +46,14 @@ def test_synthetic_data_is_always_known(tmp_path: Path, tiny_run: Path):
     town = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, dataset="town"))
     assert knows_its_data(tmp_path, town)
     assert not knows_its_data(tmp_path, recipe)
+
+
+def test_a_format_of_a_package_that_is_not_installed_names_it(run: Path, tiny_data: Path):
+    recipe = read_recipe(run)
+    recipe = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, dataset="acme-archives"))
+    environment = read_environment(run)
+    write_environment(run, msgspec.structs.replace(environment, plugins={"acme-formats": "2.0"}))
+    for folder in (None, tiny_data):
+        with pytest.raises(RecipeError, match="acme-archives") as caught:
+            open_run_data(run, recipe, folder)
+        assert (caught.value.code, caught.value.help) == ("R273", "pip install acme-formats==2.0")

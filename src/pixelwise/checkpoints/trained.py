@@ -12,7 +12,7 @@ from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import quantization_aware
 from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.records.run_folder import CHECKPOINTS, palette_of, read_recipe
+from pixelwise.records.run_folder import CHECKPOINTS, naming_missing_packages, palette_of, read_recipe
 from pixelwise.storage import printable
 
 
@@ -46,6 +46,7 @@ def load_trained(run: Path, warn: Warn | None = None) -> TrainedModel:
 
     Raises:
         CheckpointError: K420 not a run, K421 no checkpoint yet, K412 all damaged.
+        RecipeError: R273, packages of its plug-ins are not installed here; also the errors of `read_recipe`.
     """
     recipe = read_recipe(run)
     folder = run / CHECKPOINTS
@@ -58,7 +59,8 @@ def load_trained(run: Path, warn: Warn | None = None) -> TrainedModel:
             f"continue it with: pixelwise resume {printable(run)}",
         )
     weights = "ema" if checkpoint.has("ema") else "model"
-    model = quantization_aware(build_model(recipe), recipe.quantization)
+    with naming_missing_packages(run):
+        model = quantization_aware(build_model(recipe), recipe.quantization)
     load_weights(model, checkpoint, weights)
     return TrainedModel(
         model=model.eval(),

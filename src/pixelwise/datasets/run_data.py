@@ -10,6 +10,7 @@ from pixelwise.datasets.samples import Dataset
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import read_data_facts
 from pixelwise.records.environment import read_environment
+from pixelwise.records.run_folder import naming_missing_packages
 
 SYNTHETIC = "town"
 """The data set that needs no folder."""
@@ -29,10 +30,12 @@ def open_run_data(run: Path, recipe: Recipe, data: str | os.PathLike[str] | None
     Raises:
         DataError: D222 and others, the data set cannot be opened, or its folder is not known.
         CheckpointError: K423, a file of the run folder is damaged.
+        RecipeError: R273, packages of its plug-ins are not installed here.
     """
-    if data is not None:
-        return open_dataset(recipe.data, Path(data))
-    dataset = open_dataset(recipe.data, read_environment(run).data_folder)
+    with naming_missing_packages(run):
+        if data is not None:
+            return open_dataset(recipe.data, Path(data))
+        dataset = open_dataset(recipe.data, read_environment(run).data_folder)
     return dataset.without(read_data_facts(run).unusable)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
@@ -55,12 +57,24 @@ def read_recipe(run: Path) -> Recipe:
             "name the folder that `pixelwise train` created",
         )
     try:
-        return from_plain(tomllib.loads(path.read_text("utf-8")), printable(path))
+        with naming_missing_packages(run):
+            return from_plain(tomllib.loads(path.read_text("utf-8")), printable(path))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RecipeError("R205", f"{printable(path)}: {error}", "restore the file") from error
+
+
+@contextlib.contextmanager
+def naming_missing_packages(run: Path) -> Iterator[None]:
+    """Context in which an error of the recipe names the run's packages that are not installed here.
+
+    Raises:
+        RecipeError: R273, packages are missing; the original error if none are.
+    """
+    try:
+        yield
     except RecipeError as error:
         missing = _missing_packages(run)
-        if not missing:
+        if not missing or error.code == "R273":
             raise
         raise RecipeError(
             "R273",
