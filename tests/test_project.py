@@ -144,7 +144,7 @@ def test_thread_pools_are_those_of_machine():
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and re.search(r"\b(ThreadPoolExecutor|ThreadPool)$", ast.unparse(node.func)):
                 made.append(path.relative_to(SOURCE).as_posix())
-    assert made == ["machine/threads.py"]
+    assert made == ["machine/thread_pools.py"]
 
 
 def test_every_error_code_is_explained():

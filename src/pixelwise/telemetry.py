@@ -12,8 +12,6 @@ import os
 import sys
 from types import ModuleType
 
-from pixelwise.machine.folders import intel_folder
-
 _OFF = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 _OPENVINO = "openvino_telemetry"
 
@@ -44,6 +42,8 @@ def switch_off_openvino() -> None:
 
 def _opted_in() -> bool:
     """Whether the file in which `opt_in_out` records the user's choice says yes."""
+    from pixelwise.machine.folders import intel_folder  # pathlib: a fifth of the time of `import pixelwise`
+
     try:
         return (intel_folder() / _OPENVINO).read_text("ascii").strip() == "1"
     except (OSError, KeyError, RuntimeError, UnicodeDecodeError):

@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.datasets.samples import Dataset, Sample
-from pixelwise.machine.threads import reading_threads, thread_pool
+from pixelwise.machine.thread_pools import thread_pool
+from pixelwise.machine.threads import reading_threads
 from pixelwise.storage import sha256_bytes, sha256_file
 from pixelwise.storage.cache_kinds import HASHES
 from pixelwise.storage.caches import recall, remember

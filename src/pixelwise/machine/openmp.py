@@ -11,23 +11,23 @@ Windows) spin longer but yield, so they need no settings beside busy processes.
 from __future__ import annotations
 
 import os
-import platform
 import sys
 from collections.abc import MutableMapping
-from pathlib import Path
 
-from pixelwise.machine.quotas import ROOT
+from pixelwise.machine.quotas import ROOT, Folder
 from pixelwise.machine.threads import scheduled_cores, usable_cores
 
-# A spin contains a `pause` instruction on x86 (15 to 50 ns); on other processors it contains none.
-_SPINS = 4000 if platform.machine().lower() in ("x86_64", "amd64", "i686") else 80000
+# A spin contains a `pause` instruction on x86 (15 to 50 ns); on other processors it contains none. GNU's runtime, which
+# is all that counts spins, runs where there is `uname`.
+_MACHINE = os.uname().machine if hasattr(os, "uname") else ""
+_SPINS = 4000 if _MACHINE in ("x86_64", "amd64", "i686") else 80000
 SHORT_WAITS = {"GOMP_SPINCOUNT": str(_SPINS)}
 """Environment variables that make waiting threads of GNU's runtime sleep soon."""
 _WAITS = ("OMP_WAIT_POLICY", "KMP_BLOCKTIME", "KMP_LIBRARY", *SHORT_WAITS)
 _COUNTS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "MKL_NUM_THREADS")
 
 
-def configure(environment: MutableMapping[str, str] = os.environ, root: Path = ROOT) -> None:
+def configure(environment: MutableMapping[str, str] = os.environ, root: Folder = ROOT) -> None:
     """Make waiting threads sleep soon, and limit the number of threads to the usable cores.
 
     If the user has set a variable for waiting or for thread counts, that setting is left alone. Runtimes read the

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
 
-ROOT = Path("/")
+# `import pixelwise` runs this module: importing pathlib here would add a fifth to its time.
+Folder = str | os.PathLike[str]
+ROOT = "/"
 _MEMBERSHIP = "proc/self/cgroup"
 # systemd mounts version 2 at the first path, or at the second if version 1 has the CPU controller.
 _MOUNTS_V2 = ("sys/fs/cgroup", "sys/fs/cgroup/unified")
 _MOUNTS_V1 = ("sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct")
 
 
-def cpu_quota(root: Path = ROOT) -> float | None:
+def cpu_quota(root: Folder = ROOT) -> float | None:
     """CPU seconds that the process may use per second; None if there is no limit.
 
     Groups are nested and the limit of each applies, so the smallest on the way up to the root counts.
@@ -25,43 +27,44 @@ def cpu_quota(root: Path = ROOT) -> float | None:
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
-def _groups(root: Path, mounts: tuple[str, ...], group: PurePosixPath) -> Iterator[Path]:
+def _groups(root: Folder, mounts: tuple[str, ...], group: str) -> Iterator[str]:
     """Folders of a group and of its ancestors, under every path where the hierarchy may be mounted."""
     for mount in mounts:
         # A container may see only a subtree, mounted as the root, while the group's path is still the one outside:
         # then the first parts of the path do not exist.
-        parts = group.parts[1:]
-        while parts and not (root / mount).joinpath(*parts).is_dir():
+        parts = [part for part in group.split("/") if part]
+        while parts and not os.path.isdir(os.path.join(root, mount, *parts)):
             parts = parts[1:]
         for depth in range(len(parts), -1, -1):
-            yield (root / mount).joinpath(*parts[:depth])
+            yield os.path.join(root, mount, *parts[:depth])
 
 
-def _path_v2(root: Path) -> PurePosixPath:
-    return next((path for number, _, path in _memberships(root) if number == "0"), PurePosixPath("/"))
+def _path_v2(root: Folder) -> str:
+    return next((path for number, _, path in _memberships(root) if number == "0"), "/")
 
 
-def _path_v1(root: Path) -> PurePosixPath:
-    return next((path for _, names, path in _memberships(root) if "cpu" in names.split(",")), PurePosixPath("/"))
+def _path_v1(root: Folder) -> str:
+    return next((path for _, names, path in _memberships(root) if "cpu" in names.split(",")), "/")
 
 
-def _memberships(root: Path) -> Iterator[tuple[str, str, PurePosixPath]]:
+def _memberships(root: Folder) -> Iterator[tuple[str, str, str]]:
     """Hierarchy id, controllers and path of each group of the process, from lines like `4:cpu,cpuacct:/docker/1f3a`."""
-    for line in _text(root / _MEMBERSHIP).splitlines():
+    for line in _text(os.path.join(root, _MEMBERSHIP)).splitlines():
         number, _, rest = line.partition(":")
         names, _, path = rest.partition(":")
         # A path with `..` lies outside the tree that this process can see.
         if path.startswith("/") and ".." not in path.split("/"):
-            yield number, names, PurePosixPath(path)
+            yield number, names, path
 
 
-def _quota_v2(group: Path) -> float | None:
-    microseconds, _, period = _text(group / "cpu.max").partition(" ")
+def _quota_v2(group: str) -> float | None:
+    microseconds, _, period = _text(os.path.join(group, "cpu.max")).partition(" ")
     return _share(microseconds, period or "100000")
 
 
-def _quota_v1(group: Path) -> float | None:
-    return _share(_text(group / "cpu.cfs_quota_us"), _text(group / "cpu.cfs_period_us"))
+def _quota_v1(group: str) -> float | None:
+    quota, period = (_text(os.path.join(group, f"cpu.cfs_{name}_us")) for name in ("quota", "period"))
+    return _share(quota, period)
 
 
 def _share(microseconds: str, period: str) -> float | None:
@@ -73,8 +76,9 @@ def _share(microseconds: str, period: str) -> float | None:
     return numbers[0] / numbers[1] if min(numbers) > 0 else None
 
 
-def _text(file: Path) -> str:
+def _text(file: str) -> str:
     try:
-        return file.read_text("utf-8").strip()
+        with open(file, encoding="utf-8") as stream:
+            return stream.read().strip()
     except (OSError, ValueError):
         return ""

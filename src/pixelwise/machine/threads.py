@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import sys
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Mapping
 
-from pixelwise.machine.quotas import ROOT, cpu_quota
-
-LONGEST_END = 0.5
-"""Seconds that threads of a pool may take to end after they were joined."""
+from pixelwise.machine.quotas import ROOT, Folder, cpu_quota
 
 
-def usable_cores(root: Path = ROOT) -> int:
+def usable_cores(root: Folder = ROOT) -> int:
     """Logical cores available to this process: the smaller of its affinity mask and its CPU quota, rounded up.
 
     Args:
@@ -42,7 +34,7 @@ def scheduled_cores() -> int:
     return os.cpu_count() or 1
 
 
-def core_limit(root: Path = ROOT) -> int | None:
+def core_limit(root: Folder = ROOT) -> int | None:
     """`usable_cores` if that is fewer than the machine has, otherwise None.
 
     This is for libraries that would use all cores of the machine, but choose better among them when not limited.
@@ -72,25 +64,3 @@ def reading_threads() -> int:
     Even on a single core one thread reads while the other decodes; more than eight mostly cost memory.
     """
     return max(2, min(8, usable_cores()))
-
-
-@contextlib.contextmanager
-def thread_pool(threads: int) -> Iterator[ThreadPoolExecutor]:
-    """Executor whose threads have ended, for the operating system too, once the block is left.
-
-    Before Python 3.13, a thread that was joined may still be destroying its thread-local storage. OpenCV takes a lock
-    for that; a loader process forked at that moment inherits the lock and waits for it for ever.
-
-    Args:
-        threads: Number of threads.
-    """
-    started: list[int] = []
-    try:
-        with ThreadPoolExecutor(threads, "pixelwise", lambda: started.append(threading.get_native_id())) as pool:
-            yield pool
-    finally:
-        tasks = [Path("/proc/self/task", str(thread)) for thread in started]
-        # Without /proc nothing is forked. The deadline is for numbers that were given to other threads meanwhile.
-        deadline = time.monotonic() + LONGEST_END
-        while any(task.exists() for task in tasks) and time.monotonic() < deadline:
-            time.sleep(0.0001)

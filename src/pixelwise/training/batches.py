@@ -24,7 +24,8 @@ from pixelwise.losses.segmentation import needs_classes
 from pixelwise.machine.memory import available_memory
 from pixelwise.machine.processes import FORKS, GUARD, START_METHOD
 from pixelwise.machine.signals import leave_signals_to_parent, own_child_handler
-from pixelwise.machine.threads import reading_threads, thread_pool, usable_cores
+from pixelwise.machine.thread_pools import thread_pool
+from pixelwise.machine.threads import reading_threads, usable_cores
 from pixelwise.recipes.schema.recipe import Augment, Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable

@@ -19,7 +19,8 @@ from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import HashCache, stat_signature
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
-from pixelwise.machine.threads import reading_threads, thread_pool
+from pixelwise.machine.thread_pools import thread_pool
+from pixelwise.machine.threads import reading_threads
 from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable, remembered, sha256_bytes

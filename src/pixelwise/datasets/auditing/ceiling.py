@@ -16,7 +16,8 @@ from pixelwise.datasets.fingerprint import stat_signature
 from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
-from pixelwise.machine.threads import reading_threads, thread_pool
+from pixelwise.machine.thread_pools import thread_pool
+from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import remembered, sha256_bytes
 from pixelwise.storage.cache_kinds import CEILING

@@ -18,7 +18,8 @@ from pixelwise.datasets.fingerprint import stat_signature
 from pixelwise.datasets.labels import LabelTable, color_codes, count_values, semantic_ids
 from pixelwise.datasets.reading.masks import load_mask
 from pixelwise.errors import DataError
-from pixelwise.machine.threads import reading_threads, thread_pool
+from pixelwise.machine.thread_pools import thread_pool
+from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.class_sets.tables import IGNORE, Color
 from pixelwise.storage import printable, remembered
 from pixelwise.storage.cache_kinds import MASK_IDS

@@ -23,7 +23,8 @@ from PIL import Image
 
 from pixelwise.datasets.layouts.named_images import file_name
 from pixelwise.errors import DataError, RecipeError
-from pixelwise.machine.threads import reading_threads, thread_pool
+from pixelwise.machine.thread_pools import thread_pool
+from pixelwise.machine.threads import reading_threads
 from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable, write_text, writing

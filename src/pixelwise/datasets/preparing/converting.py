@@ -22,7 +22,8 @@ from pixelwise.datasets.reading.images import load_image
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
-from pixelwise.machine.threads import reading_threads, thread_pool
+from pixelwise.machine.thread_pools import thread_pool
+from pixelwise.machine.threads import reading_threads
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.storage import building_folder, portable, printable
