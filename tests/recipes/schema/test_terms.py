@@ -48,7 +48,7 @@ def test_a_name_of_ours_is_taken():
     class Mine(Term, frozen=True, kw_only=True):
         pass
 
-    with pytest.raises(RecipeError, match=r"pixelwise\.recipes\.terms\.dice") as caught:
+    with pytest.raises(RecipeError, match=r"pixelwise\.recipes\.loss_terms\.dice") as caught:
         register_term("dice")(Mine)
     assert caught.value.code == "R234"
     assert Mine.name == ""
