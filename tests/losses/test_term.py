@@ -73,6 +73,20 @@ def test_a_second_function_is_refused_and_one_that_is_defined_again_replaces_the
     assert caught.value.code == "R234"
 
 
+def test_a_built_in_term_keeps_its_function_even_if_another_is_registered_before_it_is_imported():
+    code = (
+        "import sys\n"
+        "from pixelwise.errors import RecipeError\n"
+        "from pixelwise.losses.term import computes, function_of\n"
+        "from pixelwise.recipes.loss_terms.focal import Focal\n"
+        "try: computes(Focal)(lambda seen, term: seen.logits.sum())\n"
+        "except RecipeError as error: print(error.code, 'pixelwise.losses.focal' in sys.modules)\n"
+        "print(function_of(Focal(), multilabel=False).__module__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["R234", "False", "pixelwise.losses.focal"]
+
+
 @pytest.mark.parametrize("name", TERMS.own())
 def test_every_term_has_the_functions_that_it_promises(name: str):
     term = TERMS[name]
