@@ -147,6 +147,33 @@ def test_a_plug_in_that_looks_for_a_name_while_it_is_imported_does_not_wait_for_
     assert ask(tmp_path, "COLOURS.find('green')()") == {"answer": "theirs", "warnings": []}
 
 
+def test_a_plug_in_uses_names_of_others_in_any_order_of_entry_points(tmp_path: Path):
+    # `aaa` needs `zzz`, which needs a function of `aaa` that exists by then; `mid` needs one that does not yet.
+    code = "EARLY = 1\nfrom host import COLOURS\nassert COLOURS.find('green')() == 'theirs'\nLATE = 2\n"
+    info = install(host(tmp_path), "acme", entry("aaa", "aaa") + "mid = mid\nzzz = zzz\n")
+    assert info.is_dir()
+    (tmp_path / "aaa.py").write_text(code, "utf-8")
+    (tmp_path / "mid.py").write_text("from aaa import LATE\n" + GREEN.replace("green", "blue"), "utf-8")
+    (tmp_path / "zzz.py").write_text("from aaa import EARLY\n" + GREEN, "utf-8")
+    assert ask(tmp_path, "sorted(COLOURS.all())") == {"answer": ["blue", "green", "red"], "warnings": []}
+
+
+def test_a_module_that_was_imported_by_one_that_failed_keeps_what_it_registered(tmp_path: Path):
+    install(host(tmp_path), "acme", entry("aaa", "aaa") + "green = green\n")
+    (tmp_path / "aaa.py").write_text("import green\n" + GREEN.replace("green", "blue") + "1 / 0", "utf-8")
+    (tmp_path / "green.py").write_text(GREEN, "utf-8")
+    found = ask(tmp_path, "sorted(COLOURS.all())")
+    assert found["answer"] == ["green", "red"]
+    assert [code for code, _ in found["warnings"]] == ["W240"]
+
+
+def test_a_thread_waits_for_the_built_in_module_that_another_one_imports(tmp_path: Path):
+    (host(tmp_path) / "own_colours.py").write_text(f"import time; time.sleep(0.2)\n{OWN}", "utf-8")
+    prelude = "from concurrent.futures import ThreadPoolExecutor"
+    question = "list(ThreadPoolExecutor(4).map(lambda _: COLOURS.find('red')(), range(4)))"
+    assert ask(tmp_path, question, prelude) == {"answer": ["ours"] * 4, "warnings": []}
+
+
 def test_packages_of_a_run_that_are_not_installed_are_named():
     assert missing_packages({"msgspec": "0.1", "pixelwise-nobody": "1.5"}) == ["pixelwise-nobody==1.5"]
     assert missing_packages({}) == []

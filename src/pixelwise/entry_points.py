@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -55,39 +56,76 @@ class Loaded(NamedTuple):
     value: Any
 
 
-current: Plugin | None = None
-"""The plug-in whose module is being imported."""
+class _Group:
+    """The entry points of a group: not yet imported, to be tried again, and imported."""
+
+    def __init__(self, points: Iterator[tuple[Plugin, EntryPoint]]) -> None:
+        self.pending = list(points)
+        self.deferred: list[tuple[Plugin, EntryPoint]] = []
+        self.loaded: tuple[Loaded, ...] = ()
+
+
+class _Current(threading.local):
+    plugin: Plugin | None = None
+
+
+loading = threading.RLock()
+"""Held while built-in modules or plug-ins are imported for a registry."""
+_current = _Current()
+_groups: dict[str, _Group] = {}
 undo: list[Callable[[Plugin], None]] = []
 """Functions called with a plug-in whose import failed, to remove what it had registered until then."""
 
 
-@cache
+def current() -> Plugin | None:
+    """The plug-in whose module this thread is importing, if any."""
+    return _current.plugin
+
+
 def load_plugins(group: str) -> tuple[Loaded, ...]:
     """Import everything that installed packages register under `group`, once per process.
+
+    A module that calls this while it is being imported gets all others, so that the order of the entry points does not
+    matter. One that cannot be imported then is tried again later, because it may need the module that is incomplete.
 
     Args:
         group: Entry point group, such as `pixelwise.recipes`.
 
     Returns:
-        The plug-ins that could be imported, in the order of `sys.path`. Each of the others is reported as a warning:
-        W241 if a name it registers is taken, else W240.
+        The plug-ins that could be imported, in the order in which they were. Each of the others is reported as a
+        warning: W241 if a name it registers is taken, else W240.
     """
-    global current
-    loaded = []
-    for plugin, point in _plugins_of(group):
-        current = plugin
-        try:
-            loaded.append(Loaded(plugin, point.load()))
-        except (Exception, SystemExit) as error:  # importing third-party code can raise anything
-            for take_out in undo:
-                take_out(plugin)
-            if isinstance(error, PixelwiseError) and error.code == TAKEN:
+    with loading:
+        if group not in _groups:
+            _groups[group] = _Group(_plugins_of(group))
+        found, nested = _groups[group], _current.plugin is not None
+        while found.pending or (found.deferred and not nested):
+            # Taken out before it is imported, so that nested calls end.
+            plugin, point = (found.pending or found.deferred).pop(0)
+            error = _load(found, plugin, point)
+            if error is None:
+                continue
+            if nested:
+                found.deferred.append((plugin, point))
+            elif isinstance(error, PixelwiseError) and error.code == TAKEN:
                 warn("W241", f"{plugin} is not used: {error.message}", plugin.removal)
             else:
                 refuse(plugin, f"cannot be imported: {_one_line(error)}")
-        finally:
-            current = None
-    return tuple(loaded)
+        return found.loaded
+
+
+def _load(found: _Group, plugin: Plugin, point: EntryPoint) -> BaseException | None:
+    """Import an entry point; if that fails, undo what it registered and return the error."""
+    outer, _current.plugin = _current.plugin, plugin
+    try:
+        found.loaded += (Loaded(plugin, point.load()),)
+    except (Exception, SystemExit) as error:  # importing third-party code can raise anything
+        for take_out in undo:
+            take_out(plugin)
+        return error
+    finally:
+        _current.plugin = outer
+    return None
 
 
 def refuse(plugin: Plugin, reason: str) -> None:

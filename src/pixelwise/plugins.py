@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -30,7 +29,6 @@ GROUP = "pixelwise.plugins"
 _RENAME = "choose another name; one that begins with the name of your package is always free"
 
 Value = TypeVar("Value")
-_loading = threading.RLock()
 
 
 class _Place(NamedTuple):
@@ -173,9 +171,13 @@ class Registry(dict[str, Value], Generic[Value]):
         self._places.pop(name, None)
 
     def discard_all_of(self, plugin: entry_points.Plugin) -> None:
-        """Remove everything a plug-in registered before its import failed."""
-        for name in [name for name, place in self._places.items() if place.plugin == plugin]:
-            self.discard(name)
+        """Remove what a plug-in registered before its import failed.
+
+        A module that it had imported completely stays in `sys.modules`, so it would not register anything again.
+        """
+        for name, place in list(self._places.items()):
+            if place.plugin == plugin and place.module not in sys.modules:
+                self.discard(name)
 
     def packages(self) -> Iterator[tuple[str, str]]:
         """Name and version of the distribution of every value that is not built in; see `packages_in_use`."""
@@ -206,22 +208,29 @@ class Registry(dict[str, Value], Generic[Value]):
 
     def _import_built_in(self, until: str | None = None) -> None:
         """Import the built-in modules one by one, stopping after the one that registers `until`."""
-        if self._modules is None:
-            self._modules = [module for name in self._built_in for module in _modules_of(name)]
-            self._pending = list(self._modules)
-        if until is not None:  # the module's name usually shares a word with it
-            words = set(until.replace("-", "_").split("_"))
-            self._pending.sort(key=lambda module: -len(words & set(module.rpartition(".")[2].split("_"))))
-        while self._pending and not (until in self and self._is_own(self.module_of(until or ""))):
-            importlib.import_module(self._pending.pop(0))
+        if self._modules is not None and not self._pending:
+            return
+        with entry_points.loading:
+            if self._modules is None:
+                self._pending = [module for name in self._built_in for module in _modules_of(name)]
+                self._modules = list(self._pending)
+            if until is not None:  # the module's name usually shares a word with it
+                words = set(until.replace("-", "_").split("_"))
+                self._pending.sort(key=lambda module: -len(words & set(module.rpartition(".")[2].split("_"))))
+            while self._pending and not (until in self and self._is_own(self.module_of(until or ""))):
+                module = self._pending[0]
+                importlib.import_module(module)
+                # Not before: other threads do not wait for a module that is not pending.
+                if module in self._pending:  # the module may have looked up a name itself
+                    self._pending.remove(module)
 
 
 def import_plugins() -> None:
-    """Import what installed packages register under `pixelwise.plugins`, once per process."""
-    with _loading:
-        # A plug-in that looks up a name while it is being imported must not wait for itself.
-        if entry_points.current is None:
-            entry_points.load_plugins(GROUP)
+    """Import what installed packages register under `pixelwise.plugins`, once per process.
+
+    Within a plug-in that is being imported, all others are.
+    """
+    entry_points.load_plugins(GROUP)
 
 
 def packages_in_use() -> dict[str, str]:
@@ -247,7 +256,7 @@ def missing_packages(packages: Mapping[str, str]) -> list[str]:
 
 def _place(module: str) -> _Place:
     """Origin of a module; the plug-in being imported is named only if the module belongs to its package."""
-    plugin = entry_points.current
+    plugin = entry_points.current()
     mine = plugin is not None and plugin.value.partition(":")[0].partition(".")[0] == module.partition(".")[0]
     return _Place(module, plugin if mine else None)
 

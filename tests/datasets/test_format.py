@@ -2,11 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from distributions import install, python
 
-from pixelwise.datasets.format import FORMATS, Format, Scene, Scenes, format_of, raw_values, register
+from pixelwise.datasets.format import FORMATS, Format, Scene, Scenes, format_of, needs_folder, raw_values, register
 from pixelwise.datasets.publication import Publication
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.class_sets.tables import ADE20K, CITYSCAPES, CLASS_SETS, ClassSet
+from pixelwise.recipes.class_sets.tables import ADE20K, BUILT_IN, CITYSCAPES, CLASS_SETS, ClassSet
 from pixelwise.recipes.schema.recipe import Data
 
 TWO = ClassSet(names=("a", "b"), palette=((0, 0, 0), (1, 1, 1)), label_table={5: 0, 6: 1, 7: 1, 255: 255})
@@ -33,6 +34,42 @@ def test_a_registered_format_is_found_and_its_classes_are_known():
     format = register(made_up(classes=TWO))
     assert format_of("made-up") is format
     assert Data(dataset="made-up").class_names() == ("a", "b")
+
+
+def test_classes_that_are_registered_again_replace_the_former():
+    other = ClassSet(names=("c",), palette=((0, 0, 0),), label_table={0: 0})
+    for classes in (TWO, other):  # as by running the cell of a notebook twice
+        exec("register(format)", {"__name__": "__main__", "register": register, "format": made_up(classes=classes)})
+    assert Data(dataset="made-up").class_names() == ("c",)
+
+
+def test_the_classes_of_a_plug_in_that_failed_are_forgotten_with_its_format(tmp_path: Path):
+    code = (
+        "from pixelwise.datasets.format import Format, register\n"
+        "from pixelwise.recipes.class_sets.tables import ClassSet\n"
+        "known = ClassSet(names=('a',), palette=((0, 0, 0),), label_table={0: 0})\n"
+        "register(Format(name='lost', title='x', expected='x', layout=lambda root: None, classes=known))\n"
+        "1 / 0\n"
+    )
+    install(tmp_path, "acme", "[pixelwise.plugins]\nacme = acme\n", code)
+    script = (
+        "from pixelwise.datasets.format import FORMATS\n"
+        "from pixelwise.recipes.class_sets.tables import class_set\n"
+        "print(FORMATS.look_up('lost'), class_set('lost'))"
+    )
+    assert python("-c", script, site=tmp_path).stdout == "None None\n"
+
+
+def test_the_built_in_names_are_those_of_the_built_in_formats():
+    assert set(FORMATS.own()) == BUILT_IN
+
+
+@pytest.mark.parametrize(
+    ("name", "needs"), [("auto", True), ("folder", True), ("gone", True), ("town", False), ("made-up", False)]
+)
+def test_only_data_that_is_not_generated_needs_a_folder(name: str, needs: bool):
+    register(made_up(generate=lambda data: Path()))
+    assert needs_folder(name) is needs
 
 
 def test_a_name_is_taken_once():

@@ -10,6 +10,7 @@ from observers import Told
 
 from pixelwise.errors import RecipeError
 from pixelwise.evaluation.assembling import Origin
+from pixelwise.evaluation.evaluate import refusal_of
 from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.evaluation.subject import Subject, measured_metrics, score
 from pixelwise.metrics import METRICS, SCORES, CountsAccumulator, Metric, Value, register
@@ -68,7 +69,7 @@ def test_the_work_is_told(subject: Subject):
     ],
 )
 def test_what_is_measured_is_the_usual_and_what_is_asked_for(options: dict, expected: set[str]):
-    assert set(measured_metrics(EvaluateOptions(**options))) == expected
+    assert set(measured_metrics(EvaluateOptions(**options), GreyModel())) == expected
 
 
 def test_a_metric_that_is_usual_is_measured_without_being_asked_for(subject: Subject):
@@ -78,6 +79,27 @@ def test_a_metric_that_is_usual_is_measured_without_being_asked_for(subject: Sub
     finally:
         del METRICS["one"]
     assert (native.metrics["one"].value, native.metrics["one"].title) == (1.0, "one")
+
+
+@pytest.mark.parametrize(
+    ("metric", "network"),
+    [({"multilabel": False}, {"multilabel": True}), ({"needs": "probabilities"}, {"gives_scores": False})],
+)
+def test_a_metric_not_defined_for_the_network_is_left_out_unless_asked_for(
+    metric: dict, network: dict, subject: Subject, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in network.items():
+        monkeypatch.setattr(GreyModel, name, value)
+    register(Metric(name="one", title="one", summary="One.", accumulator=One, default=True, **metric))
+    try:
+        assert "one" not in measured_metrics(CPU, subject.model)
+        asked = EvaluateOptions(device="cpu", metrics=("one",))
+        assert "one" in measured_metrics(asked, subject.model)
+        refusal = refusal_of(METRICS["one"], subject.model)
+    finally:
+        METRICS.discard("one")
+    assert refusal is not None
+    assert refusal.code == "R203"
 
 
 def test_a_device_that_is_not_there_is_refused(subject: Subject):

@@ -181,6 +181,16 @@ def test_numbers_of_any_kind_become_floats():
     assert [type(number) for number in (value.value, *value.per_class)] == [float] * 4
 
 
+@pytest.mark.parametrize("ends", [(math.nan, math.nan), (0.5, math.nan)])
+def test_an_interval_that_is_undefined_is_none(ends: tuple[float, float]):
+    class Unsure(CountsAccumulator):
+        def compute(self) -> Value:
+            return Value(value=0.5, interval=ends)
+
+    found = tally(metrics=[Metric(name="unsure", title="x", summary="x", accumulator=Unsure)])
+    assert found.measurement().values["unsure"] == Value(value=0.5)
+
+
 def test_a_prediction_outside_the_classes_is_not_blamed_on_a_metric():
     with pytest.raises(ValueError, match=r"\b0\.\.2"):
         tally().add(pair("a", ids("01")), torch.from_numpy(ids("03")))

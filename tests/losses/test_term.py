@@ -1,8 +1,10 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+from distributions import install, python
 
 from pixelwise.errors import RecipeError
 from pixelwise.losses.focal import binary_focal_term, focal_term
@@ -71,6 +73,39 @@ def test_a_second_function_is_refused_and_one_that_is_defined_again_replaces_the
     with pytest.raises(RecipeError, match=rf"'largest'.*{__name__}\.largest.*{__name__}\.other") as caught:
         computes(Largest)(make("other"))
     assert caught.value.code == "R234"
+
+
+def test_a_built_in_term_keeps_its_function_even_if_another_is_registered_before_it_is_imported():
+    code = (
+        "import sys\n"
+        "from pixelwise.errors import RecipeError\n"
+        "from pixelwise.losses.term import computes, function_of\n"
+        "from pixelwise.recipes.loss_terms.focal import Focal\n"
+        "try: computes(Focal)(lambda seen, term: seen.logits.sum())\n"
+        "except RecipeError as error: print(error.code, 'pixelwise.losses.focal' in sys.modules)\n"
+        "print(function_of(Focal(), multilabel=False).__module__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["R234", "False", "pixelwise.losses.focal"]
+
+
+def test_the_function_of_a_plug_in_that_failed_is_removed_with_its_term(tmp_path: Path):
+    code = (
+        "from pixelwise.losses.term import computes\n"
+        "from pixelwise.recipes.schema.terms import Term, register_term\n"
+        "@register_term('lost')\n"
+        "class Lost(Term, frozen=True, kw_only=True): pass\n"
+        "@computes(Lost)\n"
+        "def lost(seen, term): return seen.logits.sum()\n"
+        "1 / 0\n"
+    )
+    install(tmp_path, "acme", "[pixelwise.plugins]\nacme = acme\n", code)
+    script = (
+        "from pixelwise.losses.term import FUNCTIONS\n"
+        "from pixelwise.recipes.schema.terms import TERMS\n"
+        "print(TERMS.look_up('lost'), ('lost', False) in FUNCTIONS)"
+    )
+    assert python("-c", script, site=tmp_path).stdout == "None False\n"
 
 
 @pytest.mark.parametrize("name", TERMS.own())

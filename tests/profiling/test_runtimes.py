@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from pixelwise.errors import RecipeError
 from pixelwise.profiling.runtimes import EAGER, label_of, marker_of, refuse_unknown_runtime, runtime_names
+from pixelwise.runtimes.targets import TARGETS, find_target, register_target
 
 
 def test_pytorch_comes_first_and_then_every_target() -> None:
@@ -33,3 +35,11 @@ def test_the_forms_of_pytorch_differ_in_format_or_layout() -> None:
     assert [(form.precision.dtype, form.precision.channels_last) for form in EAGER.values()] == [
         ("float32", False), ("float32", True), ("bfloat16", False),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EAGER)
+def test_no_target_has_the_name_of_pytorch_itself(name: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        register_target(msgspec.structs.replace(find_target("onnx"), name=name))
+    assert caught.value.code == "R234"
+    assert name not in TARGETS

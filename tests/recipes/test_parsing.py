@@ -1,10 +1,14 @@
+import tomllib
 from typing import Any
 
+import msgspec
 import pytest
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import list_recipes, recipe
+from pixelwise.recipes.overrides import to_toml
 from pixelwise.recipes.parsing import from_plain
+from pixelwise.recipes.schema.base import Part
 from pixelwise.recipes.schema.model import SPECS, Spec
 from pixelwise.recipes.schema.recipe import to_plain
 
@@ -66,3 +70,31 @@ def test_text_where_a_name_belongs_is_refused():
     with pytest.raises(RecipeError, match=r"name: .* got 3") as caught:
         from_plain({**PLAIN, "name": 3})
     assert caught.value.code == "R203"
+
+
+class Left(Part, frozen=True, tag="left"):
+    width: int = 1
+
+
+class Right(Part, frozen=True, tag="right"):
+    height: int = 1
+
+
+class ShapedSpec(Spec, frozen=True, kw_only=True, tag="shaped"):
+    sides: dict[str, Left] = {}
+    side: Left | Right = Left()
+
+
+def test_mappings_of_structs_and_unions_of_them_are_read_back():
+    SPECS.add("shaped", ShapedSpec)
+    try:
+        model = ShapedSpec(sides={"a": Left(width=2)}, side=Right(height=3))
+        made = msgspec.structs.replace(recipe("town-demo"), model=model)
+        assert from_plain(tomllib.loads(to_toml(made))).model == model
+        plain = to_plain(made)
+        plain["model"]["sides"]["a"]["widht"] = 1
+        with pytest.raises(RecipeError, match=r"model\.sides\.a .*'widht'.*'width'") as caught:
+            from_plain(plain)
+    finally:
+        SPECS.discard("shaped")
+    assert caught.value.code == "R202"

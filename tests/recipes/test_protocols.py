@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from distributions import install, python
 
-from pixelwise.errors import RecipeError
+from pixelwise.errors import PixelwiseWarning, RecipeError
 from pixelwise.recipes.protocols import (
     FAMILIES,
     PROTOCOLS,
@@ -60,6 +60,33 @@ def test_a_protocol_and_a_family_are_known_once_they_are_registered(monkeypatch:
         assert "half-N" in caught.value.help
     finally:
         del PROTOCOLS["own"], FAMILIES["half-N"]
+
+
+@pytest.mark.parametrize("name", ["slide-512x512", "slide-1024x1024"])
+def test_a_name_that_a_built_in_family_computes_is_taken(name: str):
+    before = protocol(name)
+    with pytest.raises(RecipeError) as caught:
+        register(Protocol(name=name, summary="mine"))
+    assert caught.value.code == "R234"
+    assert protocol(name) == before
+
+
+def test_a_family_that_fails_hides_no_other_names():
+    def broken(name: str) -> Protocol:
+        raise IndexError("no number")
+
+    def healthy(name: str) -> Protocol | None:
+        return Protocol(name=name, summary="") if name == "healthy-1" else None
+
+    try:
+        register_family("broken-N")(broken)
+        register_family("healthy-N")(healthy)
+        with pytest.warns(PixelwiseWarning, match=r"broken-N.*IndexError: no number") as caught:
+            assert protocol("healthy-1").name == "healthy-1"
+    finally:
+        FAMILIES.discard("broken-N")
+        FAMILIES.discard("healthy-N")
+    assert {warning.message.code for warning in caught} == {"W243"}  # type: ignore[union-attr]
 
 
 PLUGIN = """

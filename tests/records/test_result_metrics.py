@@ -7,6 +7,7 @@ import json
 import math
 from typing import Any
 
+import msgspec
 import pytest
 
 from pixelwise.machine.facts import Machine
@@ -117,3 +118,13 @@ def test_metrics_per_class_are_columns_of_the_table(tmp_path):
 
 def test_labelled_pixels_are_those_of_all_classes(result):
     assert (result.labelled_pixels, result.multilabel) == (21, False)
+
+
+def test_an_undefined_bound_of_an_interval_is_nan_again_in_the_split_and_in_groups(tmp_path):
+    half = msgspec.structs.replace(DICE, interval=(0.5, math.nan))
+    of_group = MetricValue(value=0.5, interval=(math.nan, math.nan))
+    group = GroupResult(name="a", images=1, miou=0.5, pixel_accuracy=0.5, iou=(0.5,), metrics={"dice": of_group})
+    save_result(result_of(metrics={"dice": half}, groups=(group,), miou_interval=(math.nan, 1.0)), (), tmp_path)
+    found = load_result(tmp_path)
+    ends = found.metrics["dice"].interval, found.groups[0].metrics["dice"].interval, found.miou_interval
+    assert repr(ends) == "((0.5, nan), (nan, nan), (nan, 1.0))"

@@ -141,6 +141,29 @@ def test_a_tracker_that_fails_is_a_warning_and_the_others_go_on(fails_at: str, t
     ]  # fmt: skip
 
 
+def test_several_trackers_that_fail_at_once_leave_the_others_alone(tmp_path: Path):
+    class Strict(Listening):
+        """Refuses what comes before the start or after the end."""
+
+        def flush(self) -> None:
+            assert self.told
+            assert self.told[-1] != "finish"
+
+    for fails_at in ("start 0", "step 1 2.0", "finish"):
+        said: list[str] = []
+        trackers = {"a": Listening(fails_at), "b": Listening(fails_at), "c": Strict()}
+        folder = tmp_path / fails_at
+        folder.mkdir()
+        log = RunLog(tracked(folder), Told(warn=lambda code, message, said=said: said.append(message)), trackers)
+        log.start(-1)
+        step(log, 1)
+        log.flush()
+        log.finish()
+        assert [message.split("'")[1] for message in said] == ["a", "b"]
+        assert [record["code"] for record in lines(folder) if record["kind"] == "warning"] == ["W504", "W504"]
+        assert trackers["c"].told[-1] == "finish"
+
+
 def test_C5_a_full_disk_is_s601(tmp_path: Path):
     log = RunLog(tracked(tmp_path), SILENT)
     log.start(-1)

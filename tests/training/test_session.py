@@ -145,16 +145,21 @@ def test_trackers_are_told_of_the_run_and_one_that_is_gone_is_a_warning(prepared
         def start(self, run: TrackedRun) -> None:
             told.append(run)
 
+    @register_tracker("broken")
+    class Broken(Tracker):
+        def __init__(self) -> None:
+            raise OSError("no connection")
+
     said: list[tuple[str, str]] = []
     ready = prepared()
     try:
         observer = Told(warn=lambda code, message: said.append((code, message)))
-        trained(ready, run, observer, ("vanished", "listening"))
+        trained(ready, run, observer, ("vanished", "broken", "listening"))
     finally:
         TRACKERS.discard("listening")
-    ((code, message),) = said
-    assert code == "W504"
-    assert "'vanished'" in message
+        TRACKERS.discard("broken")
+    assert [(code, message.split("'")[1]) for code, message in said] == [("W504", "vanished"), ("W504", "broken")]
+    assert "OSError: no connection" in said[1][1]
     assert [(one.folder, one.steps, one.done, one.recipe) for one in told] == [(run, 4, 0, ready.recipe)]
     assert told[0].data == ready.facts
     assert ready.state.progress.step == 4

@@ -16,9 +16,10 @@ import numpy as np
 
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.publication import Publication
+from pixelwise.entry_points import Plugin, undo
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.plugins import Registry
-from pixelwise.recipes.class_sets.tables import CLASS_SETS, IGNORE, ClassSet
+from pixelwise.recipes.class_sets.tables import BUILT_IN, CLASS_SETS, IGNORE, ClassSet
 from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.sizes import Size
 
@@ -155,9 +156,24 @@ def register(format: Format) -> Format:
         RecipeError: R234, another format has this name.
     """
     FORMATS.add(format.name, format)
-    if format.classes is not None:
-        CLASS_SETS.setdefault(format.name, format.classes)
+    if format.classes is not None and format.name not in BUILT_IN:
+        CLASS_SETS[format.name] = format.classes
     return format
+
+
+def _forget_failed(plugin: Plugin) -> None:
+    """Forget the classes of formats whose module could not be imported, after the formats themselves."""
+    for name in set(CLASS_SETS) - BUILT_IN - set(FORMATS):
+        del CLASS_SETS[name]
+
+
+undo.append(_forget_failed)
+
+
+def needs_folder(name: str) -> bool:
+    """Whether `data.dataset` names data that is read from a folder, not generated."""
+    format = FORMATS.look_up(name) if name != "auto" else None
+    return format is None or format.generate is None
 
 
 def format_of(name: str) -> Format:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pixelwise.datasets.format import needs_folder
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import read_data_facts
 from pixelwise.records.environment import read_environment
 from pixelwise.records.run_folder import naming_missing_packages
-
-SYNTHETIC = "town"
-"""The data set that needs no folder."""
 
 
 def open_run_data(run: Path, recipe: Recipe, data: str | os.PathLike[str] | None = None) -> Dataset:
@@ -40,5 +38,5 @@ def open_run_data(run: Path, recipe: Recipe, data: str | os.PathLike[str] | None
 
 
 def knows_its_data(run: Path, recipe: Recipe) -> bool:
-    """Whether the data of a run is known: the folder it was trained on, or synthetic data, which needs none."""
-    return recipe.data.dataset == SYNTHETIC or read_environment(run).data_folder is not None
+    """Whether the data of a run is known: the folder it was trained on, or generated data, which needs none."""
+    return not needs_folder(recipe.data.dataset) or read_environment(run).data_folder is not None

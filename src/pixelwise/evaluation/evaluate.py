@@ -164,20 +164,27 @@ def _metrics(model: SegmentationModel, names: Sequence[str]) -> list[Metric]:
     """
     metrics = [METRICS.find(name) for name in dict.fromkeys(names) if name not in SCORES]
     for metric in metrics:
-        if model.multilabel and not metric.multilabel:
-            raise RecipeError(
-                "R203",
-                f"{metric.title} ({metric.name}) is not defined for multi-label models, which decide per class, not "
-                "once per pixel",
-                "leave that metric out",
-            )
-        if metric.needs in _Needs._fields and not model.gives_scores:
-            raise RecipeError(
-                "R203",
-                f"{metric.title} ({metric.name}) needs probabilities, but this artefact outputs class ids only",
-                "leave that metric out, or export the run again without `argmax`",
-            )
+        if (refusal := refusal_of(metric, model)) is not None:
+            raise refusal
     return metrics
+
+
+def refusal_of(metric: Metric, model: SegmentationModel) -> RecipeError | None:
+    """The error (R203) for a metric that is not defined for a network; None if it is."""
+    if model.multilabel and not metric.multilabel:
+        return RecipeError(
+            "R203",
+            f"{metric.title} ({metric.name}) is not defined for multi-label models, which decide per class, not "
+            "once per pixel",
+            "leave that metric out",
+        )
+    if metric.needs in _Needs._fields and not model.gives_scores:
+        return RecipeError(
+            "R203",
+            f"{metric.title} ({metric.name}) needs probabilities, but this artefact outputs class ids only",
+            "leave that metric out, or export the run again without `argmax`",
+        )
+    return None
 
 
 def _tally(

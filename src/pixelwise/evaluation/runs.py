@@ -10,6 +10,7 @@ import safetensors.torch
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.checkpoints.trained import TrainedModel, load_trained
+from pixelwise.datasets.format import needs_folder
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.run_data import open_run_data
 from pixelwise.errors import DataError
@@ -92,7 +93,7 @@ def _artefact_subject(
 ) -> Subject:
     model = load_artefact(path)
     sidecar, recipe = model.sidecar, model.sidecar.resolved_recipe(path)
-    if data is None and recipe.data.dataset != "town":
+    if data is None and needs_folder(recipe.data.dataset):
         raise DataError(
             "D222", f"{printable(path)}: an artefact does not say where its data is", "name the folder in `data`"
         )

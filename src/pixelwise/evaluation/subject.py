@@ -17,7 +17,7 @@ from pixelwise.datasets.layouts.splits import group_names
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import RecipeError
 from pixelwise.evaluation.assembling import Origin, Provenance, make_result
-from pixelwise.evaluation.evaluate import ScoringOptions, evaluate_protocols
+from pixelwise.evaluation.evaluate import ScoringOptions, evaluate_protocols, refusal_of
 from pixelwise.evaluation.gallery import save_samples
 from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.machine.devices import choose_device
@@ -96,7 +96,7 @@ def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILEN
             batch_size=subject.batch_size,
             device=_device(subject, options),
             precision=subject.precision,
-            metrics=measured_metrics(options),
+            metrics=measured_metrics(options, subject.model),
             groups=groups,
         ),
         observer=observer,
@@ -116,11 +116,11 @@ def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILEN
     return results
 
 
-def measured_metrics(options: EvaluateOptions) -> tuple[str, ...]:
-    """Names of the metrics to measure: the default ones, including those of plug-ins, and the requested ones."""
+def measured_metrics(options: EvaluateOptions, model: SegmentationModel) -> tuple[str, ...]:
+    """Names of the metrics to measure: the requested ones, and the default ones that are defined for the network."""
     asked = [*(["calibration_error"] if options.calibration else []), *options.metrics]
-    usual = [name for name, metric in METRICS.all().items() if metric.default]
-    if not options.boundary:
+    usual = [name for name, metric in METRICS.all().items() if metric.default and not refusal_of(metric, model)]
+    if not options.boundary and "boundary_iou" in usual:
         usual.remove("boundary_iou")
     return tuple(dict.fromkeys([*usual, *asked]))
 

@@ -281,6 +281,8 @@ def _plain(found: Value, num_classes: int) -> Value:
     if len(found.per_class) not in (0, num_classes):
         raise ValueError(f"it returned {len(found.per_class)} per-class values for {num_classes} classes")
     interval = None if found.interval is None else (float(found.interval[0]), float(found.interval[1]))
+    if interval is not None and math.isnan(sum(interval)):
+        interval = None  # it is undefined, as for a single image
     return Value(value=float(found.value), per_class=tuple(map(float, found.per_class)), interval=interval)
 
 

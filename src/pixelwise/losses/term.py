@@ -10,10 +10,11 @@ def binary_focal_term(seen: MultiLabel, term: Focal) -> Tensor: ...
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
-from pixelwise.entry_points import TAKEN
+from pixelwise.entry_points import TAKEN, Plugin, undo
 from pixelwise.errors import RecipeError
 from pixelwise.plugins import import_plugins
 from pixelwise.recipes.schema.terms import TERMS, Term
@@ -84,7 +85,7 @@ def computes(term: type[Term], *, multilabel: bool = False) -> Callable[[AnyFunc
 
     Raises:
         TypeError: `term` is not registered by `register_term`, or is not defined for such labels.
-        RecipeError: R234, the term already has a function.
+        RecipeError: R234, the term already has a function, or is a built-in one.
     """
     if not (isinstance(term, type) and issubclass(term, Term)) or TERMS.get(term.name) is not term:
         raise TypeError(
@@ -94,7 +95,16 @@ def computes(term: type[Term], *, multilabel: bool = False) -> Callable[[AnyFunc
         field = "multi_label" if multilabel else "single_label"
         raise TypeError(f"{term.__name__}.{field} is False; set it to True to register a function for such labels")
 
+    is_ours = TERMS.module_of(term.name).startswith("pixelwise.")
+
     def register(function: AnyFunction) -> AnyFunction:
+        # A built-in term's own function may not have been imported yet, and a recipe has to mean the same everywhere.
+        if is_ours and not function.__module__.startswith(f"{_OURS}."):
+            raise RecipeError(
+                TAKEN,
+                f"the loss term '{term.name}' is built in, and {_place(function)} is another function for it",
+                "register a term of your own with pixelwise.recipes.schema.terms.register_term",
+            )
         before = FUNCTIONS.get((term.name, multilabel))
         if before is not None and _place(before) != _place(function):
             raise RecipeError(
@@ -106,6 +116,16 @@ def computes(term: type[Term], *, multilabel: bool = False) -> Callable[[AnyFunc
         return function
 
     return register
+
+
+def _forget_failed(plugin: Plugin) -> None:
+    """Remove the functions of modules whose import failed."""
+    for key, function in list(FUNCTIONS.items()):
+        if function.__module__ not in sys.modules:
+            del FUNCTIONS[key]
+
+
+undo.append(_forget_failed)
 
 
 def function_of(term: Term, *, multilabel: bool) -> Function:

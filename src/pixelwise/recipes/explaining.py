@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeGuard
 import msgspec
 import tomli_w
 
-from pixelwise.recipes.class_sets.tables import CLASS_SETS
+from pixelwise.recipes.class_sets.tables import class_set
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
@@ -80,7 +80,7 @@ def value_sources(layers: Sequence[Layer], resolved: Recipe) -> dict[str, str]:
             sources[path] = DEFAULT if default else "set here"
         elif before[path] != value:
             sources[path] = f"changed here (was {_short(before[path])})"
-    known = CLASS_SETS.get(resolved.data.dataset)
+    known = class_set(resolved.data.dataset)
     if known is not None:
         implied = {"data.classes": known.names, "data.palette": known.palette}
         for path, value in implied.items():

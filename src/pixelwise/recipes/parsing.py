@@ -85,7 +85,11 @@ def _check_fields(plain: dict[str, Any], kind: Any, path: str, source: str) -> N
                 f"fields of {where}: {', '.join(fields)}",
             )
         inner = _struct_of(fields[key], value)
-        if inner is not None and isinstance(value, dict):
+        if inner is not None and isinstance(value, dict) and _is_mapping(fields[key]):
+            for name, item in value.items():
+                if isinstance(item, dict):
+                    _check_fields(item, inner, f"{path}{key}.{name}.", source)
+        elif inner is not None and isinstance(value, dict):
             _check_fields(value, inner, f"{path}{key}.", source)
         elif inner is not None and isinstance(value, list):
             for position, item in enumerate(value):
@@ -94,13 +98,18 @@ def _check_fields(plain: dict[str, Any], kind: Any, path: str, source: str) -> N
 
 
 def _struct_of(annotation: Any, value: Any) -> type[msgspec.Struct] | None:
-    """The struct type of `value` according to the annotation; None if there is none or its family is unknown."""
+    """The struct type of `value` by the annotation; None if there is none or several, or its family is unknown."""
     annotation = bare(annotation)
     if annotation is Spec:
         tag = value.get(TAG) if isinstance(value, dict) else None
         return SPECS.look_up(tag) if isinstance(tag, str) else None
     options = [annotation, *typing.get_args(annotation)]
-    return next((kind for kind in options if isinstance(kind, type) and issubclass(kind, msgspec.Struct)), None)
+    structs = [kind for kind in options if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
+    return structs[0] if len(structs) == 1 else None  # msgspec decides between several, by their tags
+
+
+def _is_mapping(annotation: Any) -> bool:
+    return typing.get_origin(bare(annotation)) is dict
 
 
 def _found(plain: Any, path: str, kind: str) -> str:
@@ -137,6 +146,9 @@ def _allowed_values(plain: dict[str, Any], path: list[str]) -> tuple[str, ...]:
     annotation: Any = Recipe
     where: Any = plain
     for key in path:
+        if _is_mapping(annotation) and isinstance(where, dict):
+            annotation, where = typing.get_args(bare(annotation))[1], where.get(key)
+            continue
         kind = _struct_of(annotation, where)
         fields = _fields(kind) if kind else {}
         if key not in fields:

@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from pixelwise.entry_points import TAKEN, warn
 from pixelwise.errors import RecipeError
 from pixelwise.plugins import Registry
 from pixelwise.recipes.sizes import Size
@@ -119,8 +120,15 @@ def register(entry: Protocol) -> Protocol:
     """Register a protocol by its name.
 
     Raises:
-        RecipeError: R234, the name is already taken.
+        RecipeError: R234, the name is already taken, or a built-in family computes it.
     """
+    for pattern, make in FAMILIES.own().items():
+        if entry.name not in PROTOCOLS and make(entry.name) is not None:
+            raise RecipeError(
+                TAKEN,
+                f"the evaluation protocol '{entry.name}' is one of the built-in protocols {pattern}",
+                "choose another name; one that begins with the name of your package is always free",
+            )
     return PROTOCOLS.add(entry.name, entry)
 
 
@@ -160,7 +168,23 @@ def known_protocol(name: str) -> Protocol | None:
 
 
 def _computed(name: str) -> Protocol | None:
-    return next((found for make in FAMILIES.values() if (found := make(name)) is not None), None)
+    for pattern, make in FAMILIES.items():
+        try:
+            found = make(name)
+        except Exception as error:  # of another package: it must not hide the families after it
+            if pattern in FAMILIES.own():
+                raise
+            reason = f"{type(error).__name__}: {error}"
+            warn(
+                "W243",
+                f"{FAMILIES.module_of(pattern)} failed to read '{name}' as a protocol '{pattern}': {reason}; it is not "
+                "tried",
+                "update or remove the package that provides it",
+            )
+            continue
+        if found is not None:
+            return found
+    return None
 
 
 def _edgeai(dataset: str, size: Size, resampling: Resampling) -> Protocol:

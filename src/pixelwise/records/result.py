@@ -21,11 +21,7 @@ from pixelwise.recipes.sizes import Size
 from pixelwise.storage import json_text, printable, write_bytes, write_text
 
 RESULT = "result.json"
-
-
 PER_CLASS = "per_class.csv"
-
-
 PER_IMAGE = "per_image.csv"
 
 
@@ -251,9 +247,10 @@ def from_json(data: bytes, source: str = RESULT) -> Result:
         for part in (*scored, *plain["per_class"]):
             _null_to_nan(part, _FRACTIONS)
         for part in scored:
+            _nulls_within(part, ("miou_interval",))
             for found in part.get("metrics", {}).values():
                 _null_to_nan(found, ("value",))
-                found["per_class"] = [math.nan if number is None else number for number in found["per_class"]]
+                _nulls_within(found, ("per_class", "interval"))
         return msgspec.convert(plain, Result)
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
@@ -357,6 +354,13 @@ def _null_to_nan(plain: dict[str, Any], keys: Iterable[str]) -> None:
     for key in keys:
         if key in plain and plain[key] is None:
             plain[key] = math.nan
+
+
+def _nulls_within(plain: dict[str, Any], keys: Iterable[str]) -> None:
+    """Turn null into NaN within lists; an infinite bound of an interval is written as null, too."""
+    for key in keys:
+        if plain.get(key) is not None:
+            plain[key] = [math.nan if number is None else number for number in plain[key]]
 
 
 class ImageScore(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from pathlib import Path
 from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
 from pixelwise.plugins import missing_packages
 from pixelwise.recipes.class_sets.palettes import colorblind_palette
-from pixelwise.recipes.class_sets.tables import CLASS_SETS, Color
+from pixelwise.recipes.class_sets.tables import Color, class_set
 from pixelwise.recipes.overrides import from_plain, to_toml
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.environment import read_environment
@@ -103,7 +103,7 @@ def palette_of(recipe: Recipe) -> tuple[Color, ...]:
     if recipe.data.palette is not None:
         return recipe.data.palette
     names = recipe.data.class_names() or ()
-    known = CLASS_SETS.get(recipe.data.dataset)
+    known = class_set(recipe.data.dataset)
     return known.palette if known and known.names == names else colorblind_palette(len(names))
 
 

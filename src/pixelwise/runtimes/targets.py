@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from pixelwise.entry_points import TAKEN
 from pixelwise.errors import RecipeError
 from pixelwise.plugins import Registry
 
@@ -63,6 +64,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     marker: str = "X"
 
 
+EAGER_NAMES = ("torch", "torch-channels-last", "torch-bf16")
+"""Names of the runtimes that run a network without exporting it, which no target can have."""
 TARGETS: Registry[Target] = Registry("export target", RecipeError, "R250", built_in=("pixelwise.runtimes.formats",))
 
 
@@ -71,10 +74,12 @@ def register_target(target: Target) -> Target:
 
     Raises:
         ValueError: The name has other characters than lower-case letters, digits and hyphens.
-        RecipeError: R234, another target has that name.
+        RecipeError: R234, another target or PyTorch itself has that name.
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", target.name):
         raise ValueError(f"export target '{target.name}': expected lower-case letters, digits and hyphens")
+    if target.name in EAGER_NAMES:
+        raise RecipeError(TAKEN, f"'{target.name}' is PyTorch itself, not an export target", "choose another name")
     return TARGETS.add(target.name, target)
 
 

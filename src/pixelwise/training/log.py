@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -43,7 +43,8 @@ class RunLog:
         self.observer = observer
         self.latest_loss: float | None = None
         self._own = JsonlTracker()
-        self._trackers = dict(trackers or {})
+        self._waiting = dict(trackers or {})
+        self._trackers: dict[str, Tracker] = {}  # those that were started and have neither failed nor finished
         self._pending: list[_Step] = []
         self._flushed = time.monotonic()
         self._step = run.done
@@ -55,7 +56,11 @@ class RunLog:
             evaluated_step: Step of the last evaluation that is kept.
         """
         rewind_log(self.run.folder, self.run.done, evaluated_step)
-        self._tell(lambda tracker: tracker.start(self.run))
+        self._own.start(self.run)
+        waiting, self._waiting = self._waiting, {}
+        failed = _failing(waiting, lambda tracker: tracker.start(self.run))
+        self._trackers = {name: tracker for name, tracker in waiting.items() if name not in failed}
+        self._warn_of(failed)
 
     def step(self, step: int, epoch: int, lr: float, loss: Tensor, grad_norm: Tensor) -> None:
         """Record a step; trackers receive it with the next flush."""
@@ -96,7 +101,10 @@ class RunLog:
 
     def finish(self) -> None:
         """Tell the trackers that the run is over."""
-        self._tell(lambda tracker: tracker.finish())
+        finishing, self._trackers = self._trackers, {}
+        failed = _failing(finishing, lambda tracker: tracker.finish())
+        self._warn_of(failed)
+        self._own.finish()
 
     def _tell_steps(self) -> None:
         if not self._pending:
@@ -113,13 +121,27 @@ class RunLog:
 
     def _tell(self, what: Callable[[Tracker], None]) -> None:
         what(self._own)
-        for name, tracker in list(self._trackers.items()):
-            try:
-                what(tracker)
-            except Exception as error:  # an error of third-party code must not end the training
-                del self._trackers[name]
-                reason = f"{type(error).__name__}: {error}"
-                self.warn("W504", f"tracker '{name}' failed and is no longer used: {reason}")
+        failed = _failing(self._trackers, what)
+        for name in failed:
+            self._trackers.pop(name, None)
+        self._warn_of(failed)
+
+    def _warn_of(self, failed: Mapping[str, Exception]) -> None:
+        # Only when all trackers were told, because a warning is told to them, too.
+        for name, error in failed.items():
+            reason = f"{type(error).__name__}: {error}"
+            self.warn("W504", f"tracker '{name}' failed and is no longer used: {reason}")
+
+
+def _failing(trackers: Mapping[str, Tracker], what: Callable[[Tracker], None]) -> dict[str, Exception]:
+    """Tell every tracker something; returns the errors of those that failed, by name."""
+    failed: dict[str, Exception] = {}
+    for name, tracker in list(trackers.items()):
+        try:
+            what(tracker)
+        except Exception as error:  # an error of third-party code must not end the training
+            failed[name] = error
+    return failed
 
 
 def _tell_all(tracker: Tracker, records: Sequence[StepRecord]) -> None:

@@ -52,7 +52,7 @@ from pixelwise.training.setup import (
     with_chosen_format,
 )
 from pixelwise.training.stages import last_stage, run_stages, stage_recipe
-from pixelwise.training.trackers.tracker import make_trackers
+from pixelwise.training.trackers.tracker import require_trackers
 
 RESUMABLE_CHANGES = fields_with(Role.LENGTH, Role.OPERATIONAL)
 """Fields that may change when a run is resumed; changing any other would make it another experiment."""
@@ -118,7 +118,7 @@ def train(
     resolved = apply_overrides(recipe if isinstance(recipe, Recipe) else find_recipe(recipe), overrides)
     if resolved.quantization != "none" and resolved.initialize.run is not None:
         resolved = msgspec.structs.replace(resolved, stages=())  # the network they would train is already there
-    make_trackers(wanted.track)  # their errors are raised now, not after the data was examined
+    require_trackers(wanted.track)  # their errors are raised now, not after the data was examined
     run = Path(output) if output is not None else new_run_folder(resolved.name)
     plan = _Plan(
         recipe=resolved,
@@ -302,7 +302,7 @@ def resume(
 def _continued(environment: Environment, wanted: ResumeOptions) -> Environment:
     """The environment of a run with the data, device and trackers of the options."""
     # Trackers that only the run names cause a warning later, not an error, if they are not available.
-    make_trackers(wanted.track or ())
+    require_trackers(wanted.track or ())
     arguments = Arguments(
         data=str(Path(wanted.data).resolve()) if wanted.data is not None else environment.arguments.data,
         device=str(choose_device(wanted.device or environment.arguments.device)),

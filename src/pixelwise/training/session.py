@@ -78,6 +78,8 @@ def _trackers(names: tuple[str, ...], observer: Observer) -> dict[str, Tracker]:
             found |= make_trackers([name])
         except PixelwiseError as error:
             observer.warn("W504", f"tracker '{name}' is not used: {error.message}; {error.help}")
+        except Exception as error:  # an error of third-party code must not end the training
+            observer.warn("W504", f"tracker '{name}' is not used: {type(error).__name__}: {error}")
     return found
 
 

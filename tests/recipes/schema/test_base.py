@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import math
+import re
 from collections.abc import Callable
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -17,6 +20,7 @@ from pixelwise.recipes.schema.base import (
     require_positive,
     require_share,
     require_size,
+    require_writable,
 )
 
 NUMBERS = st.floats(allow_nan=False, min_value=-3, max_value=3) | st.integers(-3, 3)
@@ -99,3 +103,32 @@ def test_parts_have_no_other_fields_than_their_own():
     assert msgspec.convert({"number": 4}, Own) == Own(number=4)
     with pytest.raises(msgspec.ValidationError, match="numbre"):
         msgspec.convert({"numbre": 4}, Own)
+
+
+class Inner(Part, frozen=True):
+    size: Annotated[int | None, "mark"] = 3
+
+
+class Unset(Part, frozen=True):
+    size: int | None = None
+    names: tuple[str | None, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default", "field"),
+    [
+        (Annotated[float | None, "mark"], 1.0, "Outer.x"),
+        (int | str | None, "a", "Outer.x"),
+        (Inner, Inner(), "Inner.size"),
+        (dict[str, Inner] | None, None, "Inner.size"),
+        (tuple[Inner, ...], (), "Inner.size"),
+        (Unset, Unset(), ""),
+        (int | None, None, ""),
+        (int, 1, ""),
+    ],
+)
+def test_what_toml_cannot_say_is_no_default(annotation: Any, default: Any, field: str):
+    outer = msgspec.defstruct("Outer", [("x", annotation, default)], frozen=True)
+    refused = pytest.raises(TypeError, match=rf"^{re.escape(field)} accepts None")
+    with refused if field else contextlib.nullcontext():
+        require_writable(outer)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from distributions import install, python
 from recipes.write_resolved import RESOLVED, resolved
 
 from pixelwise.datasets.opening import open_dataset, settled
@@ -88,6 +89,24 @@ def test_the_hash_covers_groups_and_stages_but_not_the_path_of_a_run():
     # Fields at their defaults count for nothing, so that later fields of groups change no hash.
     assert apply_overrides(enet, ['optimizer.groups=[{pattern="^head", lr=10.0}]']).hash() == grouped.hash()
     assert apply_overrides(begun, ["initialize.run=runs/a"]).hash() == begun.hash()
+
+
+def test_the_hash_does_not_depend_on_whether_plug_ins_were_imported(tmp_path: Path):
+    code = (
+        "from pixelwise.datasets.format import Format, register\n"
+        "from pixelwise.recipes.class_sets.tables import ClassSet\n"
+        "known = ClassSet(names=('a',), palette=((0, 0, 0),), label_table={0: 0})\n"
+        "register(Format(name='acme-set', title='x', expected='x', layout=lambda root: None, classes=known))\n"
+    )
+    install(tmp_path, "acme", "[pixelwise.plugins]\nacme = acme\n", code)
+    script = (
+        "import sys; from pixelwise.plugins import import_plugins\nimport pixelwise\n"
+        "pixelwise.recipe('town-demo').hash(); assert 'acme' not in sys.modules\n"
+        "if sys.argv[1:]: import_plugins()\n"
+        "print(pixelwise.recipe('town-demo', ['data.dataset=acme-set', 'data.classes=[a]']).hash())"
+    )
+    first, second = (python("-c", script, *words, site=tmp_path) for words in ((), ("early",)))
+    assert first.stdout == second.stdout != "", first.stderr
 
 
 def test_recipes_cannot_be_changed_in_place():

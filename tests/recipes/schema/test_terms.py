@@ -48,10 +48,28 @@ def test_a_name_of_ours_is_taken():
     class Mine(Term, frozen=True, kw_only=True):
         pass
 
-    with pytest.raises(RecipeError, match=r"pixelwise\.recipes\.terms\.dice") as caught:
+    with pytest.raises(RecipeError, match=r"pixelwise\.recipes\.loss_terms\.dice") as caught:
         register_term("dice")(Mine)
     assert caught.value.code == "R234"
     assert Mine.name == ""
+
+
+@pytest.mark.parametrize("name", ["auxiliary", "normalize", "focal_gamma"])
+def test_the_name_of_another_field_of_loss_is_taken(name: str):
+    with pytest.raises(RecipeError) as caught:
+        register_term(name)(type("Odd", (Term,), {}, frozen=True))
+    assert caught.value.code == "R234"
+    assert name not in TERMS
+
+
+def test_an_option_that_would_lose_none_is_refused():
+    with pytest.raises(TypeError, match=r"Hinge\.margin accepts None"):
+
+        @register_term("hinge")
+        class Hinge(Term, frozen=True, kw_only=True):
+            margin: float | None = 1.0
+
+    assert "hinge" not in TERMS
 
 
 @pytest.mark.parametrize("module", sorted(path.stem for path in Path(loss_terms.__path__[0]).glob("[!_]*.py")))

@@ -2,7 +2,14 @@ import pytest
 
 from pixelwise.errors import RecipeError
 from pixelwise.training.trackers.jsonl import JsonlTracker
-from pixelwise.training.trackers.tracker import OWN_LOG, TRACKERS, Tracker, make_trackers, register_tracker
+from pixelwise.training.trackers.tracker import (
+    OWN_LOG,
+    TRACKERS,
+    Tracker,
+    make_trackers,
+    register_tracker,
+    require_trackers,
+)
 
 
 def test_built_in_trackers_are_registered_by_name():
@@ -34,3 +41,18 @@ def test_a_built_in_name_is_taken():
     with pytest.raises(RecipeError) as caught:
         register_tracker("tensorboard")(type("Mine", (Tracker,), {}))
     assert caught.value.code == "R234"
+
+
+def test_trackers_are_required_without_making_them():
+    @register_tracker("costly")
+    class Costly(Tracker):
+        def __init__(self) -> None:
+            raise AssertionError("made")
+
+    try:
+        require_trackers(["costly", OWN_LOG])
+    finally:
+        TRACKERS.discard("costly")
+    with pytest.raises(RecipeError) as caught:
+        require_trackers(["tensorbord"])
+    assert caught.value.code == "R270"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pixelwise.plugins import import_plugins
 from pixelwise.recipes.class_sets.ade20k import OBJECTS
 from pixelwise.recipes.class_sets.camvid import LABELS as CAMVID_LABELS
 from pixelwise.recipes.class_sets.cocostuff import LABELS as STUFF_LABELS
@@ -197,3 +198,16 @@ CLASS_SETS = {
     "cocostuff171": COCOSTUFF171,
 }
 """Class sets by data set name; the synthetic town has CamVid's classes."""
+
+BUILT_IN = frozenset({*CLASS_SETS, "coco", "cvat", "cvat-masks", "folder", "label-studio", "labelme", "lists", "yolo"})
+"""The built-in data sets and formats, for which no plug-in has to be imported."""
+
+
+def class_set(name: str) -> ClassSet | None:
+    """The classes of a data set by the name of its format; None if they are not known without its files.
+
+    Plug-ins are imported for any other name than `auto` and the built-in ones.
+    """
+    if name not in BUILT_IN and name != "auto":
+        import_plugins()
+    return CLASS_SETS.get(name)

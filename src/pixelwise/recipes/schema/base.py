@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any
+
 import msgspec
 
 from pixelwise.errors import RecipeError
@@ -43,6 +48,42 @@ def require_size(field: str, size: Size | None) -> None:
         f"{field} is {list(size or ())}; expected a height and a width of 1 or more",
         "for example [360, 480]",
     )
+
+
+def require_writable(kind: type[msgspec.Struct]) -> None:
+    """Refuse (TypeError) a struct with fields that accept None but have another default, also in structs within it.
+
+    TOML has no null, so None is left out of recipe files, and reading them would give the default.
+    """
+    _require_writable(kind, set())
+
+
+def _require_writable(kind: type[msgspec.Struct], seen: set[type]) -> None:
+    seen.add(kind)
+    for field in msgspec.structs.fields(kind):
+        if type(None) in _choices(field.type) and field.default is not None:
+            raise TypeError(
+                f"{kind.__name__}.{field.name} accepts None but has another default, which reading a recipe file would "
+                "put in its place, because TOML has no null; make None the default, or use a word such as 'none'"
+            )
+        for inner in _types_in(field.type):
+            if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and inner not in seen:
+                _require_writable(inner, seen)
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    """The alternatives of a union, through `Annotated`."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _choices(typing.get_args(annotation)[0])
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return tuple(choice for part in typing.get_args(annotation) for choice in _choices(part))
+    return (annotation,)
+
+
+def _types_in(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    for part in typing.get_args(annotation):
+        yield from _types_in(part)
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pixelwise.recipes.class_sets.tables import CLASS_SETS, IGNORE, MOST_LABELS, Color
+from pixelwise.recipes.class_sets.tables import IGNORE, MOST_LABELS, Color, class_set
 from pixelwise.recipes.schema.base import Part, Range, require, require_at_least, require_size
 from pixelwise.recipes.schema.roles import Role, role
 from pixelwise.recipes.sizes import Size
@@ -141,5 +141,5 @@ class Data(Part, frozen=True, kw_only=True):
         """The class names, if they are known without reading the data; otherwise None."""
         if self.classes is not None:
             return self.classes
-        known = CLASS_SETS.get(self.dataset)
+        known = class_set(self.dataset)
         return known.names if known else None

@@ -13,6 +13,7 @@ import msgspec
 from pixelwise.errors import RecipeError
 from pixelwise.plugins import Registry
 from pixelwise.recipes.schema.augment import Augment
+from pixelwise.recipes.schema.base import require_writable
 from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.training import Sampling
 
@@ -112,11 +113,12 @@ def register_spec(spec: type[AnySpec]) -> type[AnySpec]:
     """Register a model family by decorating its spec.
 
     Raises:
-        TypeError: The class is not a subclass of `Spec`.
+        TypeError: The class is not a subclass of `Spec`, or a field loses None in TOML.
         RecipeError: R234, another family has the same tag.
     """
     if not (isinstance(spec, type) and issubclass(spec, Spec)):
         raise TypeError(f"{spec!r} is not a subclass of {Spec.__name__}")
+    require_writable(spec)
     SPECS.add(family_of(spec), spec)
     return spec
 

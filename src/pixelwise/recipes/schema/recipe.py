@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from pixelwise.recipes.class_sets.tables import CLASS_SETS, IGNORE
+from pixelwise.recipes.class_sets.tables import IGNORE, class_set
 from pixelwise.recipes.schema.augment import Augment
 from pixelwise.recipes.schema.base import Part, Range, require
 from pixelwise.recipes.schema.data import Data
@@ -210,7 +210,7 @@ def _deciding(recipe: Recipe) -> dict[str, Any]:
         if recipe.initialize.recipe is not None or recipe.initialize.run is not None:
             plain["initialize"] = [recipe.initialize.encoder, recipe.initialize.recipe or recipe.initialize.run]
     data = plain.setdefault("data", {})
-    known = CLASS_SETS.get(recipe.data.dataset)
+    known = class_set(recipe.data.dataset)
     if known is None:
         return plain
     implied = {

@@ -13,9 +13,10 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
+from pixelwise.entry_points import TAKEN
 from pixelwise.errors import RecipeError
 from pixelwise.plugins import Registry
-from pixelwise.recipes.schema.base import Part
+from pixelwise.recipes.schema.base import Part, require_writable
 from pixelwise.suggestions import did_you_mean
 
 
@@ -50,8 +51,9 @@ def register_term(name: str) -> Callable[[type[AnyTerm]], type[AnyTerm]]:
     """Register a loss term under a name by decorating its struct.
 
     Raises:
-        TypeError: The class is not a subclass of `Term`, an option has no default, or the name is not a plain word.
-        RecipeError: R234, another term has the name.
+        TypeError: The class is not a subclass of `Term`, an option has no default or loses None in TOML, or the
+            name is not a plain word.
+        RecipeError: R234, another term or another field of `[loss]` has the name.
     """
 
     def register(term: type[AnyTerm]) -> type[AnyTerm]:
@@ -64,11 +66,24 @@ def register_term(name: str) -> Callable[[type[AnyTerm]], type[AnyTerm]]:
         required = [field.name for field in msgspec.structs.fields(term) if field.required]
         if required:
             raise TypeError(f"{term.__name__}.{required[0]} has no default; every option of a loss term needs one")
+        require_writable(term)
+        if not term.__module__.startswith("pixelwise."):
+            _refuse_field(name)
         TERMS.add(name, term)
         term.name = name
         return term
 
     return register
+
+
+def _refuse_field(name: str) -> None:
+    """Refuse a name that a recipe could not use: `[loss]` itself has a field of that name, which is no term (R234)."""
+    from pixelwise.recipes.schema.loss import Loss  # which is built from the terms
+
+    if name in Loss.__struct_fields__ and name not in TERMS.own():
+        raise RecipeError(
+            TAKEN, f"the loss term '{name}' has the name of a field of [loss]", "choose another name for it"
+        )
 
 
 def term_from_plain(name: str, options: Any) -> Term:

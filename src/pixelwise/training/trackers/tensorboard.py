@@ -21,17 +21,14 @@ class TensorBoardTracker(Tracker):
     """
 
     def __init__(self) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter  # importing takes a second, so only on request
-        except ImportError as error:
-            raise RecipeError(
-                "R272",
-                f"tracker 'tensorboard' cannot be used: {error}",
-                "pip install 'pixelwise[track]', or leave it out of `track`",
-            ) from error
-        self._make = SummaryWriter
+        self._make = _writer_class()
         self._writer: Any = None
         self._classes: tuple[str, ...] = ()
+
+    @classmethod
+    def require(cls) -> None:
+        """Refuse to go on without the package tensorboard (R272)."""
+        _writer_class()
 
     def start(self, run: TrackedRun) -> None:
         """Open the event file; later steps that an interrupted run wrote are hidden."""
@@ -64,3 +61,15 @@ class TensorBoardTracker(Tracker):
     def finish(self) -> None:
         """Close the event file."""
         self._writer.close()
+
+
+def _writer_class() -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter  # importing takes a second, so only on request
+    except ImportError as error:
+        raise RecipeError(
+            "R272",
+            f"tracker 'tensorboard' cannot be used: {error}",
+            "pip install 'pixelwise[track]', or leave it out of `track`",
+        ) from error
+    return SummaryWriter

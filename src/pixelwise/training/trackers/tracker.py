@@ -55,6 +55,14 @@ class Tracker:
     goes on. A tracker must not change the state of PyTorch's random generators.
     """
 
+    @classmethod
+    def require(cls) -> None:
+        """Refuse what the tracker cannot work without, before anything else is done; the default accepts anything.
+
+        Raises:
+            PixelwiseError: The tracker cannot be used here, for example because a package is missing.
+        """
+
     def start(self, run: TrackedRun) -> None:
         """The first step is about to begin."""
 
@@ -91,6 +99,16 @@ def register_tracker(name: str) -> Callable[[AnyTracker], AnyTracker]:
         return tracker
 
     return register
+
+
+def require_trackers(names: Sequence[str]) -> None:
+    """Refuse trackers that do not exist or cannot be used here, without making them.
+
+    Raises:
+        RecipeError: R270, no tracker has that name; R272 and others, a tracker cannot be used here.
+    """
+    for name in dict.fromkeys(names):
+        TRACKERS.find(name).require()
 
 
 def make_trackers(names: Sequence[str]) -> dict[str, Tracker]:
