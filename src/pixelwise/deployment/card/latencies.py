@@ -148,14 +148,13 @@ def with_latencies(
     observer.phase("measuring latency")
     try:
         found = measure(chosen, rounds)
-    except (PixelwiseError, RuntimeError):
+    except PixelwiseError:
         # One failing row must not stop the others: each is tried alone, and those that run are measured together.
         for index in tuple(chosen):
             try:
                 measure([index], 1)
-            except (PixelwiseError, RuntimeError) as error:
-                reason = reason_of(error) if isinstance(error, PixelwiseError) else str(error)
-                finished[index] = msgspec.structs.replace(rows[index], reason=reason)
+            except PixelwiseError as error:
+                finished[index] = msgspec.structs.replace(rows[index], reason=reason_of(error))
                 chosen.remove(index)
         found = measure(chosen, rounds) if chosen else []
     for place, index in enumerate(chosen):
