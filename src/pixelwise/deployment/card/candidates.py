@@ -105,6 +105,7 @@ def plan_artefacts(run: str | os.PathLike[str], options: DeployOptions, shape: S
             "data": options.data,
             # Ranges come from training images; from the given images only if the training images are unknown.
             "images": None if knows_its_data(Path(run), read_recipe(Path(run))) else options.images,
+            "split": options.split,
             "calibration_images": options.calibration_images,
         }
         plans += [
