@@ -85,6 +85,7 @@ def export(
         changes["target"] = target
     options = chosen(ExportOptions, options, changes)
     kind = find_target(options.target)
+    options.refuse_two_sources("data", "split")
     if options.dynamic and not kind.any_size:
         raise RecipeError(
             "R244",
