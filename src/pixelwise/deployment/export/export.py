@@ -31,6 +31,7 @@ from pixelwise.options import chosen
 from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.default_sizes import seen_size
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
+from pixelwise.records.run_folder import has_checkpoints, is_run
 from pixelwise.runtimes.artefact import load_artefact
 from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
 from pixelwise.runtimes.reading import holds_artefact
@@ -77,7 +78,7 @@ def export(
 
     Raises:
         RecipeError: R240 a package is missing, R241 nothing to export, R242 impossible output stride, R243 `output`
-            holds an artefact, R244 the format does not support an option, R250 there is no such format.
+            holds an artefact or a run, R244 the format lacks an option, R250 no such format, R251 options contradict.
         CheckpointError: K461 an operator is not supported, K465 the artefact differs too much from PyTorch.
         DataError: The images to verify on cannot be read.
     """
@@ -117,8 +118,12 @@ def export(
 def free_folder(output: str | os.PathLike[str]) -> Path:
     """Check that a folder is free for a new artefact.
 
+    if is_run(folder) or has_checkpoints(folder):
+        raise RecipeError(
+            "R243", f"{printable(folder)} is a run folder", "choose another `output`; it may be a subfolder of the run"
+        )
     Raises:
-        RecipeError: R243, it already holds an artefact.
+        RecipeError: R243, it already holds an artefact, or it is a run folder, which must stay one.
     """
     folder = Path(output)
     if holds_artefact(folder):
