@@ -6,10 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pixelwise.deployment.card import candidates
 from pixelwise.deployment.card.candidates import Shape, make_artefact, plan_artefacts
 from pixelwise.deployment.card.options import DeployOptions
 from pixelwise.deployment.int8.options import QuantizeOptions
-from pixelwise.errors import RecipeError
+from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import RECIPE

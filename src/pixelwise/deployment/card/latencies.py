@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from pixelwise.deployment.card.candidates import reason_of
+from pixelwise.deployment.card.candidates import advised, reason_of
 from pixelwise.deployment.card.rows import CardRow
 from pixelwise.deployment.export.export import export
 from pixelwise.errors import PixelwiseError, RecipeError
@@ -23,6 +23,13 @@ from pixelwise.recipes.default_sizes import seen_size
 from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes import is_artefact, read_sidecar
 
+from pixelwise.runtimes.targets import find_target
+
+_ADVICE = {
+    "K461": "leave this runtime out of `runtimes`, or leave `batch` out, which needs a graph for images of any size",
+    "K465": "leave this runtime out of `runtimes`, or choose another `size`",
+}
+"""Code of an error -> help that names options of `profile` instead of those of `export`."""
 
 class LatencyTable(msgspec.Struct, frozen=True, kw_only=True):
     """Latency of one model in several runtimes.
@@ -63,6 +70,7 @@ def measure_runtimes(
     for runtime in runtimes:
         refuse_unknown_runtime(runtime)
     exported = is_artefact(path)
+    _refuse_batch(runtimes, options.batch)
     if exported and set(runtimes) != {own := read_sidecar(path)[0].runtime}:
         raise RecipeError(
             "R245",
@@ -75,17 +83,20 @@ def measure_runtimes(
         for runtime in runtimes:
             if runtime in EAGER or exported:
                 continue
-            made = export(
-                named,
-                Path(folder) / runtime,
-                runtime,
-                observer=observer,
-                weights=None if path.is_dir() else "none",
-                num_classes=classes,
-                # Only a dynamic graph takes a batch of several images.
-                dynamic=options.batch > 1,
-                size=size,
-            )
+            try:
+                made = export(
+                    named,
+                    Path(folder) / runtime,
+                    runtime,
+                    observer=observer,
+                    weights=None if path.is_dir() else "none",
+                    num_classes=classes,
+                    # Only a dynamic graph takes a batch of several images.
+                    dynamic=options.batch > 1,
+                    size=size,
+                )
+            except PixelwiseError as error:
+                raise advised(error, _ADVICE) from error
             sources[runtime] = str(made.path)
         candidates = [
             Candidate(source=sources[runtime], runtime=runtime, threads=count, num_classes=classes)
@@ -98,6 +109,21 @@ def measure_runtimes(
 
 
 def _number_of_classes(model: str, asked: int | None) -> int | None:
+def _refuse_batch(runtimes: Sequence[str], batch: int) -> None:
+    """Refuse a batch of several images for formats whose artefacts take one image.
+
+    Raises:
+        RecipeError: R244, one of the runtimes runs such a format.
+    """
+    single = [runtime for runtime in runtimes if runtime not in EAGER and not find_target(runtime).any_size]
+    if batch > 1 and single:
+        raise RecipeError(
+            "R244",
+            f"{', '.join(single)} takes one image per pass, and `batch` is {batch}",
+            f"leave `batch` out, or leave {', '.join(single)} out of `runtimes`",
+        )
+
+
     """As `classes_of`; runs and artefacts have their own number of classes."""
     path = Path(model)
     return asked if path.is_dir() or is_artefact(path) else classes_of(recipe_of(model), asked)

@@ -160,7 +160,7 @@ def _refuse_scheme(target: Target, source: Source) -> None:
         raise RecipeError(
             "R244",
             f"{target.name} does not support networks trained with quantization={scheme}",
-            f"train with quantization={' or '.join(target.schemes)}, or export to another `target`, such as onnx",
+            f"train with quantization={' or '.join(target.schemes)}, or export to another format, such as onnx",
         )
 
 
