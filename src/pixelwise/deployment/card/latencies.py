@@ -12,6 +12,7 @@ import msgspec
 from pixelwise.deployment.card.candidates import advised, reason_of
 from pixelwise.deployment.card.rows import CardRow
 from pixelwise.deployment.export.export import export
+from pixelwise.deployment.export.sources import refuse_classes
 from pixelwise.errors import PixelwiseError, RecipeError
 from pixelwise.machine.facts import Machine, machine_facts, version_facts
 from pixelwise.observer import SILENT, Observer
@@ -22,7 +23,6 @@ from pixelwise.profiling.subjects import classes_of, recipe_of
 from pixelwise.recipes.default_sizes import seen_size
 from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes import is_artefact, read_sidecar
-
 from pixelwise.runtimes.targets import find_target
 
 _ADVICE = {
@@ -30,6 +30,7 @@ _ADVICE = {
     "K465": "leave this runtime out of `runtimes`, or choose another `size`",
 }
 """Code of an error -> help that names options of `profile` instead of those of `export`."""
+
 
 class LatencyTable(msgspec.Struct, frozen=True, kw_only=True):
     """Latency of one model in several runtimes.
@@ -62,15 +63,15 @@ def measure_runtimes(
 
     Raises:
         RecipeError: R240 a package is missing; R245 the artefact was exported for another runtime or size; R250 there
-            is no such runtime; as `export`.
+            is no such runtime; R244 the runtime takes no batches; R251 the model has its own classes; as `export`.
         CheckpointError: As `export`.
     """
     named, path = os.fspath(model), Path(model)
     runtimes = list(dict.fromkeys(options.runtimes))
     for runtime in runtimes:
         refuse_unknown_runtime(runtime)
-    exported = is_artefact(path)
     _refuse_batch(runtimes, options.batch)
+    exported = is_artefact(path)
     if exported and set(runtimes) != {own := read_sidecar(path)[0].runtime}:
         raise RecipeError(
             "R245",
@@ -108,7 +109,6 @@ def measure_runtimes(
     return LatencyTable(model=named, rows=tuple(rows), machine=machine_facts(), versions=version_facts())
 
 
-def _number_of_classes(model: str, asked: int | None) -> int | None:
 def _refuse_batch(runtimes: Sequence[str], batch: int) -> None:
     """Refuse a batch of several images for formats whose artefacts take one image.
 
@@ -124,9 +124,17 @@ def _refuse_batch(runtimes: Sequence[str], batch: int) -> None:
         )
 
 
-    """As `classes_of`; runs and artefacts have their own number of classes."""
+def _number_of_classes(model: str, asked: int | None) -> int | None:
+    """As `classes_of`; None for runs and artefacts, which have their own number of classes.
+
+    Raises:
+        RecipeError: R251, a number was asked for nevertheless.
+    """
     path = Path(model)
-    return asked if path.is_dir() or is_artefact(path) else classes_of(recipe_of(model), asked)
+    if not (path.is_dir() or is_artefact(path)):
+        return classes_of(recipe_of(model), asked)
+    refuse_classes(model, asked)
+    return None
 
 
 def _usual_size(model: str) -> Size:
