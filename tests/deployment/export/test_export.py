@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from observers import Told
 
 import pixelwise
 from pixelwise.checkpoints.checkpoint import save_checkpoint

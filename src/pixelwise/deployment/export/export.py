@@ -85,14 +85,9 @@ def export(
     if target is not None:
         changes["target"] = target
     options = chosen(ExportOptions, options, changes)
-    kind = find_target(options.target)
     options.refuse_two_sources("data", "split")
-    if options.dynamic and not kind.any_size:
-        raise RecipeError(
-            "R244",
-            f"{kind.name} supports only artefacts of one image size, and `dynamic` is given",
-            "leave `dynamic` out and give `size`",
-        )
+    kind = find_target(options.target)
+    _refuse_dynamic(kind, options)
     require_packages(kind)
     folder = free_folder(output)
     observer.phase("opening the network")
@@ -106,7 +101,8 @@ def export(
         sidecar = describe(network, found, kind, files)
         write_sidecar(sidecar, building / DESCRIPTION)
         observer.phase(f"verifying {kind.name}")
-        verification = verify(network, load_artefact(files[0]), images, _acceptance(options, sidecar))
+        artefact, wanted = load_artefact(files[0]), _acceptance(options, sidecar)
+        verification = verify(network, artefact, images, wanted, observer=observer)
         if not (verification.passed or options.force):
             raise differs(verification)
         sidecar = msgspec.structs.replace(sidecar, verification=verification)
@@ -118,14 +114,14 @@ def export(
 def free_folder(output: str | os.PathLike[str]) -> Path:
     """Check that a folder is free for a new artefact.
 
-    if is_run(folder) or has_checkpoints(folder):
-        raise RecipeError(
-            "R243", f"{printable(folder)} is a run folder", "choose another `output`; it may be a subfolder of the run"
-        )
     Raises:
         RecipeError: R243, it already holds an artefact, or it is a run folder, which must stay one.
     """
     folder = Path(output)
+    if is_run(folder) or has_checkpoints(folder):
+        raise RecipeError(
+            "R243", f"{printable(folder)} is a run folder", "choose another `output`; it may be a subfolder of the run"
+        )
     if holds_artefact(folder):
         raise RecipeError("R243", f"{printable(folder)} already holds an artefact", "choose another `output`")
     return folder
@@ -152,6 +148,15 @@ def keep(files: list[Path], folder: Path) -> None:
     # The description comes last: its presence marks the artefact as complete.
     for file in (*files, files[0].with_name(DESCRIPTION)):
         replace_file(file, folder / file.name)
+
+
+def _refuse_dynamic(target: Target, options: ExportOptions) -> None:
+    if options.dynamic and not target.any_size:
+        raise RecipeError(
+            "R244",
+            f"{target.name} supports only artefacts of one image size, and `dynamic` is given",
+            "leave `dynamic` out and give `size`",
+        )
 
 
 def _refuse_scheme(target: Target, source: Source) -> None:
