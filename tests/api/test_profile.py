@@ -19,11 +19,13 @@ def test_by_default_one_image_is_measured() -> None:
 
 
 def test_training_steps_are_measured_and_drawn(tiny_recipe: Path, tiny_data: Path, tmp_path: Path) -> None:
-    options = ProfileOptions(train=True, data=tiny_data, size=(24, 32), steps=1, output=tmp_path / "profile.png")
+    options = ProfileOptions(
+        train=True, data=tiny_data, size=(24, 32), steps=1, output=tmp_path / "new" / "profile.png"
+    )
     found = pixelwise.profile(tiny_recipe, ["data.cache=off"], options)
     assert isinstance(found, TrainingProfile)
     assert (found.height, found.width, found.steps, found.cached) == (24, 32, 1, False)
-    assert (tmp_path / "profile.png").stat().st_size > 5000
+    assert (tmp_path / "new" / "profile.png").stat().st_size > 5000
 
 
 def test_runtimes_are_measured_in_turns() -> None:

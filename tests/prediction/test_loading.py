@@ -1,12 +1,15 @@
 import shutil
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from pixelwise.errors import CheckpointError
+from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.prediction import loading
 from pixelwise.prediction.loading import load
+from pixelwise.recipes.catalog import recipe as find_recipe
 
 
 def test_a_run_predicts(tiny_run: Path, tiny_data: Path):
@@ -42,3 +45,12 @@ def test_windows_can_be_asked_for(tiny_run: Path, tiny_data: Path):
 
     assert (segmenter.protocol.window, segmenter.protocol.window_stride) == ((32, 48), (24, 36))
     assert segmenter.predict(tiny_data / "images" / "test" / "00.png").labels.shape == (48, 64)
+
+
+def test_an_artefact_of_one_size_has_no_windows(monkeypatch: pytest.MonkeyPatch):
+    sidecar = SimpleNamespace(resolved_recipe=lambda path: find_recipe("town-demo"))
+    artefact = SimpleNamespace(fixed_size=(48, 64), sidecar=sidecar)
+    monkeypatch.setattr(loading, "load_artefact", lambda path: artefact)
+    with pytest.raises(RecipeError) as caught:
+        load("model.onnx", window=(32, 48))
+    assert caught.value.code == "R251"

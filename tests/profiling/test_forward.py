@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from pixelwise.models import build_model
-from pixelwise.profiling.forward import WARMUP, ninetieth, profile_forward, time_calls
+from pixelwise.profiling.forward import WARMUP, measure_forward, ninetieth, own_threads, profile_forward, time_calls
+from pixelwise.profiling.options import ProfileOptions
 from pixelwise.recipes.catalog import recipe as find_recipe
 
 
@@ -40,3 +41,13 @@ def test_the_network_is_in_evaluation_mode_while_it_is_timed():
 def test_a_run_without_timed_images_is_no_run():
     with pytest.raises(ValueError):
         profile_forward(build_model(find_recipe("town-demo")), (0, 32), torch.device("cpu"))
+
+
+def test_the_callers_number_of_threads_is_restored():
+    before = torch.get_num_threads()
+    other = before + 1
+    assert measure_forward("town-demo", [], ProfileOptions(threads=(other,), size=(32, 48), steps=1)).threads == other
+    assert torch.get_num_threads() == before
+    with own_threads():
+        torch.set_num_threads(other)
+    assert torch.get_num_threads() == before

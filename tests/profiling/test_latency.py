@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from pixelwise.errors import RecipeError
+from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError, ResourceError
 from pixelwise.observer import Observer
+from pixelwise.profiling import latency
 from pixelwise.profiling.latency import Candidate, measure_latency
 
 
@@ -44,3 +49,32 @@ def test_what_is_wrong_with_a_candidate_is_heard() -> None:
 def test_no_threads_are_refused_before_anything_starts() -> None:
     with pytest.raises(ValueError, match=r"threads \[0\]"):
         measure_latency([Candidate(source="town-demo", runtime="torch", threads=0)], (32, 48))
+
+
+def test_a_script_without_a_guard_runs_once(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import pixelwise\n"
+        "print('here', flush=True)\n"
+        "print(len(pixelwise.profile('town-demo', runtimes=('torch',), size=(32, 48), rounds=1).rows))\n",
+        "utf-8",
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, encoding="utf-8", check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["here", "1"]), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "code"),
+    [(1 << 24, ResourceError, "S607"), (0, CheckpointError, "K463")],  # 3 PiB, and nothing at all
+)
+def test_what_fails_in_a_process_has_a_code(side: int, kind: type[PixelwiseError], code: str) -> None:
+    with pytest.raises(kind) as caught:
+        measure_latency([Candidate(source="town-demo", runtime="torch", threads=1)], (side, side), rounds=1)
+    assert caught.value.code == code  # type: ignore[attr-defined]
+
+
+def test_a_process_that_dies_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latency, "_serve", sys.exit)  # with too many arguments, so that it ends without an answer
+    with pytest.raises(ResourceError) as caught:
+        measure_latency([Candidate(source="town-demo", runtime="torch", threads=1)], (32, 48), rounds=1)
+    assert caught.value.code == "S607"

@@ -7,7 +7,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.profiling.complexity import Complexity
 from pixelwise.profiling.forward import ForwardProfile
 from pixelwise.profiling.training import Part, TrainingProfile
-from pixelwise.reports.profiles import draw_training, drawn_parts, forward_lines, refuse_picture_format, training_lines
+from pixelwise.reports.profiles import draw_training, drawn_parts, forward_lines, prepare_picture, training_lines
 
 PROFILE = TrainingProfile(
     recipe="mine",
@@ -59,7 +59,7 @@ def test_a_training_profile_is_drawn(ending: str, tmp_path: Path):
 
 def test_a_chart_of_an_unknown_format_is_refused():
     with pytest.raises(RecipeError, match=r"profile\.txt.*'\.txt'") as caught:
-        refuse_picture_format(Path("profile.txt"))
+        prepare_picture(Path("profile.txt"))
     assert caught.value.code == "R217"
 
 

@@ -301,3 +301,42 @@ def test_groups_and_layers_resume_exactly(tiny_recipe: Path, tiny_data: Path, tm
     assert content(run) == content(whole)
     # Half of 0.005, as 2 images are half of 4; a tenth of it in the first epoch of four steps.
     assert [record["lr"] for record in records(run, "step")][:5] == pytest.approx([2.5e-4] * 4 + [2.5e-3])
+
+
+def stopped_in(stage: str, step: int) -> Told:
+    """An observer that stops a training at a step of one of its stages."""
+    where = {"stage": ""}
+
+    def phase(what: str) -> None:
+        if what.startswith("stage "):
+            where["stage"] = what.removeprefix("stage ")
+
+    def interrupt(status: TrainingStatus) -> None:
+        if (where["stage"], status.step) == (stage, step):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return Told(phase=phase, step=interrupt)
+
+
+def test_what_was_changed_outlives_a_stop_in_a_stage_and_reaches_the_stages(
+    staged_run: Path, staged_recipe: Path, tiny_data: Path, tmp_path: Path
+):
+    run, moved = tmp_path / "run", tmp_path / "moved"
+    with pytest.raises(StoppedError):
+        train(str(staged_recipe), data=tiny_data, output=run, threads=1, observer=stopped_in("first", 1))
+    shutil.copytree(tiny_data, moved)
+    changes = ["data.workers=0", "schedule.iterations=6", "checkpoints.every_steps=3"]
+    with pytest.raises(StoppedError):
+        resume(run, overrides=changes, data=moved, observer=stopped_in("first", 2))
+    recorded = find_recipe(str(run / "recipe.toml"))
+    assert (recorded.schedule.iterations, recorded.data.workers, recorded.checkpoints.every_steps) == (6, 0, 3)
+    first = find_recipe(str(run / "stages" / "first" / "recipe.toml"))
+    # The length of a stage that has begun stays its own.
+    assert (first.schedule.iterations, first.data.workers, first.checkpoints.every_steps) == (3, 0, 3)
+    resume(run)
+    environment = json.loads((run / "environment.json").read_bytes())
+    assert environment["arguments"]["data"] == str(moved.resolve())
+    begun = environment["initial_weights"]["run"]
+    assert (begun["recipe"], begun["step"]) == ("staged-second", 4)
+    assert sorted({record["step"] for record in records(run, "step")}) == [1, 2, 3, 4, 5, 6]
+    assert content(run / "stages" / "first") == content(staged_run / "stages" / "first")

@@ -56,7 +56,8 @@ def evaluate(
     its folder, those of a model in memory are only returned.
 
     Args:
-        model_or_run: A run folder, an exported artefact (its folder or its file), or a model in memory.
+        model_or_run: A run folder, an exported artefact (its folder or its file), or a model in memory, which is
+            moved to the device that scores it and stays there.
         data: Folder of the data set; None for the data the run was trained on.
         split: Name of the split; None for the recipe's `evaluation.split`, or `val` for a model in memory.
         protocol: Name of a protocol; None for the recipe's first, or `native` for a model in memory. A list of names is

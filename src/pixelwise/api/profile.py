@@ -13,7 +13,7 @@ from pixelwise.options import chosen
 from pixelwise.profiling.forward import ForwardProfile, measure_forward
 from pixelwise.profiling.options import ProfileOptions
 from pixelwise.profiling.training import TrainingProfile, measure_training
-from pixelwise.reports.profiles import draw_training, refuse_picture_format
+from pixelwise.reports.profiles import draw_training, prepare_picture
 
 
 def profile(
@@ -50,7 +50,7 @@ def profile(
         observer.phase("timing images")
         return measure_forward(model, overrides, options)
     if options.output is not None:
-        refuse_picture_format(Path(options.output))
+        prepare_picture(Path(options.output))  # before the measurement, which would otherwise be lost
     observer.phase("timing training steps")
     found = measure_training(model, overrides, options)
     if options.output is not None:

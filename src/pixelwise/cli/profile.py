@@ -22,8 +22,8 @@ def run(
 ) -> None:
     """Measure parameters, MACs, latency and memory of a network, or with --train the time of a training step.
 
-    --train times the functions that `pixelwise train` uses, in a separate process and without saving anything, and
-    reports the slowest part with advice.
+    --train times the functions that `pixelwise train` uses, in this process and without saving anything, and reports
+    the slowest part with advice.
 
     --runtime prints a table of latencies. Each runtime gets its own process and they take turns, pass by pass; for
     runtimes other than PyTorch the network is exported first. A recipe gets random weights.

@@ -11,12 +11,14 @@ import torch
 
 from pixelwise.checkpoints.trained import load_trained
 from pixelwise.datasets.samples import Reading
+from pixelwise.errors import RecipeError
 from pixelwise.machine.devices import choose_device
 from pixelwise.observer import SILENT, Observer
 from pixelwise.prediction.segmenter import Segmenter, through_windows
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes import is_artefact, load_artefact
+from pixelwise.storage import printable
 
 
 def load(
@@ -39,7 +41,8 @@ def load(
 
     Raises:
         CheckpointError: The folder is not a run or has no valid checkpoint; K462 or K463, the artefact is damaged.
-        RecipeError: R240, the package that runs the artefact is not installed.
+        RecipeError: R240, the package that runs the artefact is not installed; R251, `window` is given for an artefact
+            of a fixed size.
     """
     if is_artefact(Path(run)):
         return _load_exported(Path(run), window)
@@ -60,6 +63,12 @@ def _load_exported(path: Path, window: Size | None) -> Segmenter:
     recipe = model.sidecar.resolved_recipe(path)
     protocol = find_protocol(recipe.evaluation.protocols[0])
     if model.fixed_size is not None:
+        if window is not None:
+            raise RecipeError(
+                "R251",
+                f"`window` does not apply to {printable(path)}, which takes only images of its one size",
+                "leave `window` out, or export the run again with `dynamic`",
+            )
         protocol = msgspec.structs.replace(protocol, window=None, window_stride=None, pad_to=None)
     elif window is not None:
         protocol = through_windows(protocol, window)

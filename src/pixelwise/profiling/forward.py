@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 import torch
@@ -65,9 +66,20 @@ def measure_forward(model: str | os.PathLike[str], overrides: Sequence[str], opt
     """
     recipe = recipe_of(model, overrides)
     device = choose_device(options.device)
-    torch.set_num_threads(*(options.threads or (default_threads(),)))
     network = build_model(recipe, classes_of(recipe, options.num_classes))
-    return profile_forward(network, options.size or seen_size(recipe), device, options.steps or RUNS)
+    with own_threads():
+        torch.set_num_threads(*(options.threads or (default_threads(),)))
+        return profile_forward(network, options.size or seen_size(recipe), device, options.steps or RUNS)
+
+
+@contextlib.contextmanager
+def own_threads() -> Iterator[None]:
+    """Restore the caller's number of threads after the block, which may change it."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def profile_forward(model: SegmentationModel, size: Size, device: torch.device, runs: int = RUNS) -> ForwardProfile:

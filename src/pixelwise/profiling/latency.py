@@ -14,16 +14,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from pixelwise.errors import PixelwiseError, RecipeError
+from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError, ResourceError
 from pixelwise.machine.memory import peak_memory
 from pixelwise.machine.openmp import SHORT_WAITS
+from pixelwise.machine.processes import without_main
 from pixelwise.observer import SILENT, Observer
 from pixelwise.profiling.runtimes import EAGER
 from pixelwise.recipes.sizes import Size
+from pixelwise.training.memory import is_out_of_memory
 
 ROUNDS = 30
 WARM_UP = 3
@@ -96,27 +99,28 @@ def measure_latency(
         One result per candidate, in the same order.
 
     Raises:
-        PixelwiseError: Loading or running a candidate fails.
+        ResourceError: S607, a candidate does not fit into memory.
+        CheckpointError: K463, a candidate fails in its runtime.
+        PixelwiseError: A candidate cannot be loaded.
         ValueError: `rounds`, `batch` or a number of threads is below 1.
     """
     if min(rounds, batch, *(candidate.threads for candidate in candidates)) < 1:
         threads = [candidate.threads for candidate in candidates]
         raise ValueError(f"rounds is {rounds}, batch {batch}, threads {threads}; expected 1 or more of each")
     with contextlib.ExitStack() as stack:
-        workers = [stack.enter_context(_worker(candidate, size, batch)) for candidate in candidates]
-        loaded = [_answer(worker) for worker in workers]
+        workers = [
+            _Worker(candidate.runtime, stack.enter_context(_process(candidate, size, batch)))
+            for candidate in candidates
+        ]
+        loaded = [worker.answer() for worker in workers]
         seconds: list[list[float]] = [[] for _ in candidates]
         for done in range(-warm_up, rounds):
             for worker, times in zip(workers, seconds, strict=True):
-                worker.send(True)
-                took = _answer(worker)
+                took = worker.ask(True)
                 if done >= 0:
                     times.append(took)
             observer.progress(max(0, done + 1), rounds)
-        peaks = []
-        for worker in workers:
-            worker.send(False)
-            peaks.append(_answer(worker))
+        peaks = [worker.ask(False) for worker in workers]
     return [
         Latency(
             runtime=candidate.runtime,
@@ -135,7 +139,7 @@ def measure_latency(
 
 
 @contextlib.contextmanager
-def _worker(candidate: Candidate, size: Size, batch: int) -> Iterator[Connection]:
+def _process(candidate: Candidate, size: Size, batch: int) -> Iterator[Connection]:
     # A forked process would inherit the parent's memory, and thread pools that do not survive the fork.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -145,7 +149,8 @@ def _worker(candidate: Candidate, size: Size, batch: int) -> Iterator[Connection
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
-        process.start()
+        with without_main():
+            process.start()
     finally:
         for name, value in before.items():
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
@@ -160,14 +165,45 @@ def _worker(candidate: Candidate, size: Size, batch: int) -> Iterator[Connection
             process.join()
 
 
-def _answer(worker: Connection) -> float:
-    try:
-        answer = worker.recv()
-    except EOFError:
-        raise RuntimeError("the process of a candidate died; it may have run out of memory") from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+class _Worker(NamedTuple):
+    """The process of a candidate, as its parent sees it."""
+
+    runtime: str
+    connection: Connection
+
+    def ask(self, more: bool) -> float:
+        """Ask for one more pass, or for the end; returns the seconds of the pass, or the peak memory."""
+        with contextlib.suppress(OSError):  # the process has died, which the missing answer shows
+            self.connection.send(more)
+        return self.answer()
+
+    def answer(self) -> float:
+        """The next number that the process sends; raises the error that it sends instead."""
+        try:
+            answer = self.connection.recv()
+        except (EOFError, OSError):
+            raise _too_large(self.runtime, "its process died") from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def _too_large(runtime: str, reason: str) -> ResourceError:
+    return ResourceError(
+        "S607",
+        f"{runtime}: the network could not be timed, probably for lack of memory: {reason}",
+        "choose a smaller `size`, or fewer runtimes and numbers of threads at a time: all of them stay loaded",
+    )
+
+
+def _explained(runtime: str, error: Exception) -> PixelwiseError:
+    """The error that the parent is told of when a candidate fails."""
+    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    if isinstance(error, PixelwiseError):
+        return error
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and is_out_of_memory(error)):
+        return _too_large(runtime, reason)
+    return CheckpointError("K463", f"{runtime} fails on this network: {reason}", "leave this runtime out")
 
 
 def _serve(parent: Connection, candidate: Candidate, size: Size, batch: int) -> None:
@@ -185,10 +221,8 @@ def _serve(parent: Connection, candidate: Candidate, size: Size, batch: int) -> 
         parent.send(peak_memory())
     except EOFError:
         return  # the parent has stopped
-    except PixelwiseError as error:
-        parent.send(error)
     except Exception as error:  # the parent must be told of any error, or it would wait forever
-        parent.send(RuntimeError(f"{candidate.runtime}: {error}"))
+        parent.send(_explained(candidate.runtime, error))
 
 
 def _prepared(candidate: Candidate, size: Size, batch: int) -> Callable[[], object]:
@@ -201,6 +235,12 @@ def _prepared(candidate: Candidate, size: Size, batch: int) -> Callable[[], obje
     from pixelwise.runtimes import load_artefact
 
     model = load_artefact(Path(candidate.source), candidate.threads)
+    if model.fixed_size is not None and batch > 1:
+        raise RecipeError(
+            "R244",
+            f"{candidate.source} takes one image per pass, and `batch` is {batch}",
+            "leave `batch` out, or export it again with `dynamic`",
+        )
     facts = model.sidecar.input
     if model.fixed_size not in (None, size):
         raise RecipeError(

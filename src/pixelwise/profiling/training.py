@@ -19,6 +19,7 @@ from pixelwise.errors import PixelwiseError
 from pixelwise.machine.devices import choose_device
 from pixelwise.machine.threads import default_threads
 from pixelwise.models import build_model
+from pixelwise.profiling.forward import own_threads
 from pixelwise.profiling.options import ProfileOptions
 from pixelwise.profiling.subjects import recipe_of
 from pixelwise.recipes.schema.recipe import Precision, Recipe
@@ -111,9 +112,10 @@ def measure_training(
     crop = [] if options.size is None else [f"augment.crop=[{options.size[0]},{options.size[1]}]"]
     recipe = recipe_of(model, [*overrides, *crop])
     device = choose_device(options.device)
-    use_processor(device, *(options.threads or (default_threads(),)))
     data = Path(options.data) if options.data is not None else read_environment(Path(model)).data_folder
-    return profile_training(recipe, data, device, options.steps or STEPS)
+    with own_threads():
+        use_processor(device, *(options.threads or (default_threads(),)))
+        return profile_training(recipe, data, device, options.steps or STEPS)
 
 
 def profile_training(recipe: Recipe, root: Path | None, device: torch.device, steps: int = STEPS) -> TrainingProfile:

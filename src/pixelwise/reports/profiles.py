@@ -95,8 +95,8 @@ def drawn_parts(parts: Sequence[Part]) -> list[Part]:
     return large
 
 
-def refuse_picture_format(path: Path) -> None:
-    """Refuse a chart file whose extension is not one of `FORMATS`.
+def prepare_picture(path: Path) -> None:
+    """Create the folder of a chart file, after refusing an extension that is not one of `FORMATS`.
 
     Raises:
         RecipeError: R217, the extension is unknown.
@@ -107,6 +107,7 @@ def refuse_picture_format(path: Path) -> None:
             f"`output` {printable(path)}: a chart cannot be written as '{path.suffix}'",
             f"use one of the extensions {', '.join(FORMATS)}",
         )
+    path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def draw_training(profile: TrainingProfile, path: Path) -> None:

@@ -147,12 +147,12 @@ def _disk_full(path: Path, needed_bytes: int | None) -> ResourceError:
         "S601",
         f"{printable(path)}: not enough space: {needs}{_megabytes(free)} free on its file system "
         "(or a quota or the file size limit is lower)",
-        "free some space or choose another `output`; everything written before is intact",
+        "free some space or write to another disk; everything written before is intact",
     )
 
 
 def require_space(
-    folder: Path, needed_bytes: int, purpose: str, help: str = "free some space or choose another `output`"
+    folder: Path, needed_bytes: int, purpose: str, help: str = "free some space or write to another disk"
 ) -> None:
     """Refuse early if the file system has too little space for what is about to be written.
 

@@ -71,12 +71,12 @@ def _run_lock_of(path: Path) -> HeldLock:
         raise ResourceError(
             "S604",
             f"{printable(path)}: the file system cannot lock files ({error.strerror})",
-            "choose an `output` on a local disk",
+            "put the folder on a local disk",
         ) from error
     raise RunLockedError(
         "L701",
         f"{printable(path.parent)}: another run is using this folder ({holder})",
-        "wait for it, stop it, or choose another `output`",
+        "wait for it, stop it, or use another folder",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,6 +57,7 @@ from pixelwise.training.trackers.tracker import require_trackers
 
 RESUMABLE_CHANGES = fields_with(Role.LENGTH, Role.OPERATIONAL)
 """Fields that may change when a run is resumed; changing any other would make it another experiment."""
+_OPERATIONAL = fields_with(Role.OPERATIONAL)
 
 
 class _Plan(NamedTuple):
@@ -225,8 +227,20 @@ def _refuse_occupied(run: Path) -> None:
         )
 
 
-def _train_stages(recipe: Recipe, run: Path, environment: Environment, observer: Observer) -> None:
-    """Train the stages of a run to their end, with the run's data, device, threads and trackers."""
+def _train_stages(
+    recipe: Recipe, run: Path, environment: Environment, observer: Observer, overrides: Sequence[str] = ()
+) -> None:
+    """Train the stages of a run to their end, with the run's data, device, threads and trackers.
+
+    Args:
+        recipe: The resolved recipe of the run.
+        run: The run folder.
+        environment: The environment of the run.
+        observer: Receives phases, progress, the status after every step, and warnings.
+        overrides: The changes with which the run is resumed. A stage that has begun has its own recipe, and gets those
+            that concern only the use of the machine.
+    """
+    machine = tuple(one for one in overrides if is_in(one.partition("=")[0].strip(), _OPERATIONAL))
 
     def begin(recipe: Recipe, folder: Path, before: str | None) -> None:
         observer.phase(f"stage {folder.name}")
@@ -245,7 +259,13 @@ def _train_stages(recipe: Recipe, run: Path, environment: Environment, observer:
     def go_on(folder: Path) -> None:
         observer.phase(f"stage {folder.name}")
         where = environment.arguments
-        resume(folder, data=where.data, device=where.device, track=environment.trackers, observer=observer)
+        changes = ResumeOptions(
+            overrides=machine,
+            data=environment.data_folder,
+            device=where.device,
+            track=environment.trackers,
+        )
+        resume(folder, changes, observer=observer)
 
     run_stages(recipe, run, begin, go_on)
 
@@ -287,16 +307,25 @@ def resume(
         dataset = open_dataset(changed.data, Path(where) if where is not None else None)
         observer.phase("comparing the data with the run's")
         _refuse_other_data(dataset, facts, run)
-        if changed.stages and not has_checkpoints(run):
-            _train_stages(changed, run, environment, observer)
+        begins = not has_checkpoints(run)
+        if begins and changed.stages:
+            _record(run, environment, recipe, changed)  # first, since the run may be stopped again in any of the stages
+            _train_stages(changed, run, environment, observer, wanted.overrides)
         begin = run / environment.begins_with if environment.begins_with is not None else None
         prepared = prepare_run(changed, dataset, facts, run, device, observer, begin)
         _restore(prepared, run, observer)
-        write_environment(run, environment)
-        if changed != recipe:
-            write_recipe(run, changed)
+        if begins:
+            environment = msgspec.structs.replace(environment, initial_weights=prepared.initial_weights)
+        _record(run, environment, recipe, changed)
         work(prepared, run, environment, observer)
     return run
+
+
+def _record(run: Path, environment: Environment, before: Recipe, recipe: Recipe) -> None:
+    """Write the environment of a resumed run, and its recipe if it has changed."""
+    write_environment(run, environment)
+    if recipe != before:
+        write_recipe(run, recipe)
 
 
 def _continued(environment: Environment, wanted: ResumeOptions) -> Environment:

@@ -13,6 +13,7 @@ from pixelwise.datasets.findings import finding
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 
 MASK = np.array([[0, 1], [2, 255]], np.uint8)
@@ -42,6 +43,7 @@ def checked(dataset_of: Callable[..., Dataset]) -> Callable[..., Checked]:
             path=Path("my data"),
             dataset=dataset,
             audit=audit,
+            given="unet-resnet18",
             recipe=apply_overrides(recipe("unet-resnet18"), overrides),
             overrides=overrides,
             scores=(),
@@ -175,3 +177,20 @@ def test_mistakes_are_named(tmp_path: Path):
     with pytest.raises(RecipeError) as unknown:
         examined(tmp_path, recipe="unet-resnet81")
     assert (nothing.value.code, unknown.value.exit_code) == ("D222", 2)
+
+
+def test_a_recipe_file_stays_a_file_in_the_command_and_as_a_base(
+    make_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    root = folder_with_test(make_folder)
+    for name in ("work", "elsewhere"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    Path("my.toml").write_text('base = "unet-resnet18"\noptimizer.lr = 0.125\n', "utf-8")
+    found = examined(root, recipe="my.toml")
+    assert found.train_command.startswith("pixelwise train my.toml --data ")
+    written = tmp_path / "elsewhere" / "new.toml"
+    written.write_text(found.data_file(), "utf-8")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    derived = find_recipe("new.toml")
+    assert (derived.name, derived.optimizer.lr, derived.data.dataset) == ("new", 0.125, "folder")

@@ -6,10 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pixelwise.deployment.card import candidates
 from pixelwise.deployment.card.candidates import Shape, make_artefact, plan_artefacts
 from pixelwise.deployment.card.options import DeployOptions
 from pixelwise.deployment.int8.options import QuantizeOptions
-from pixelwise.errors import RecipeError
+from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import RECIPE
@@ -115,3 +116,21 @@ def test_what_cannot_be_made_says_why_and_leaves_no_folder(
     assert made.exported is None
     assert made.reason.startswith("[R240] ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_quantized_is_verified_on_the_split_of_the_card(small_run: Path) -> None:
+    (quantized,) = [plan for plan in plans(small_run, "onnx", int8=("ptq",), data="x", split="dev") if plan.method]
+    assert (quantized.options.data, quantized.options.split) == ("x", "dev")
+
+
+def test_a_reason_does_not_advise_what_the_card_cannot_do(
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def differs(*arguments: object, **options: object) -> None:
+        raise CheckpointError("K465", "it differs", "keep it with `force`, or try another `target`")
+
+    monkeypatch.setattr(candidates, "export", differs)
+    reason = make_artefact(plans(small_run, "onnx")[0], tmp_path).reason
+    assert reason.startswith("[K465] it differs; ")
+    assert "`targets`" in reason
+    assert not {"`force`", "`target`"} & set(reason.split())

@@ -99,3 +99,9 @@ def test_images_without_labels_give_agreement_alone(small_run: Path, small_town:
         assert {(latency.batch, latency.size, latency.rounds) for latency in row.latencies} == {(1, SIZE, 1)}
     with pytest.raises(DataError, match=r"D223.*nothing"):
         make_card(small_run, tmp_path / "other", images=tmp_path / "nothing", size=SIZE)
+
+
+def test_images_without_labels_are_not_a_split(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        make_card("no run", tmp_path / "card", images=tmp_path, split="val")
+    assert caught.value.code == "R251"

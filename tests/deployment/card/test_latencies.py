@@ -8,7 +8,7 @@ from pixelwise.deployment.card import latencies
 from pixelwise.deployment.card.latencies import measure_runtimes, with_latencies
 from pixelwise.deployment.card.rows import CardRow
 from pixelwise.deployment.export.export import Exported
-from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
 from pixelwise.profiling.latency import Candidate, Latency
 from pixelwise.profiling.options import ProfileOptions
 
@@ -87,3 +87,34 @@ def test_a_table_has_a_line_per_runtime_and_number_of_threads() -> None:
         ("torch", 1), ("torch", 2), ("onnx", 1), ("onnx", 2),
     ]  # fmt: skip
     assert {line.size for line in table.rows} == {(32, 48)}
+
+
+def test_a_batch_is_refused_for_what_takes_one_image(one_size: Exported) -> None:
+    with pytest.raises(RecipeError, match="executorch") as caught:
+        measure_runtimes("town-demo", ProfileOptions(runtimes=("torch", "executorch"), batch=4))
+    assert caught.value.code == "R244"
+    assert "`batch`" in caught.value.help
+    with pytest.raises(RecipeError) as caught:
+        measure_runtimes(one_size.path.parent, ProfileOptions(runtimes=("onnx",), batch=4))
+    assert caught.value.code == "R244"
+    assert "`batch`" in caught.value.help
+
+
+def test_classes_are_refused_for_what_has_its_own(small_run: Path, one_size: Exported) -> None:
+    for model in (small_run, one_size.path):
+        with pytest.raises(RecipeError) as caught:
+            measure_runtimes(model, ProfileOptions(runtimes=("onnx",), num_classes=5))
+        assert caught.value.code == "R251"
+
+
+@pytest.mark.parametrize("code", ["K461", "K465"])
+def test_an_export_that_fails_advises_options_that_there_are(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise CheckpointError(code, "it fails", "keep it with `force`, or try another `target`")
+
+    monkeypatch.setattr(latencies, "export", fail)
+    with pytest.raises(PixelwiseError) as caught:
+        measure_runtimes("town-demo", ProfileOptions(runtimes=("onnx",)))
+    assert (caught.value.code, caught.value.message) == (code, "it fails")
+    assert "`runtimes`" in caught.value.help
+    assert "`force`" not in caught.value.help

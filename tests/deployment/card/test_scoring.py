@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from observing import Listener
 
 from pixelwise.deployment.card.images import ComparisonImages, comparison_images
 from pixelwise.deployment.card.options import DeployOptions
@@ -24,7 +25,10 @@ def test_an_artefact_of_one_size_is_scored_at_it_whatever_the_recipe_says(
     write_sidecar(sidecar, tmp_path / "torch" / "model.toml")
     images = comparison_images(small_run, recipe, DeployOptions(data=small_town, split="val", size=(32, 48)))
     artefact = load_artefact(made.path)
-    miou = score_artefact(artefact, made.path.parent, images)
+    listener = Listener()
+    miou = score_artefact(artefact, made.path.parent, images, listener)
+    # Progress counts the images, under the phase that the caller has named.
+    assert (listener.phases, listener.last) == ([], (2, 2))
     assert miou is not None
     result = load_result(tmp_path / "torch" / "evaluations" / "val-native")
     assert (result.miou, result.input_size) == (miou, (32, 48))

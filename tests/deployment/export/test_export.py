@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from observers import Told
 
 import pixelwise
 from pixelwise.checkpoints.checkpoint import save_checkpoint
@@ -336,3 +337,27 @@ def test_the_head_of_the_network_is_asked_for_by_its_word(tmp_path: Path, small_
     content = json.loads(done.stdout)
     assert (content["output"]["stride"], content["input"]["size"]) == (32, [48, 64])
     assert "recipe" not in content
+
+
+def test_a_run_folder_does_not_become_an_artefact(small_run: Path) -> None:
+    with pytest.raises(RecipeError, match=re.escape(small_run.name)) as caught:
+        export(small_run, small_run, size=SIZE)
+    assert caught.value.code == "R243"
+    assert not (small_run / "model.onnx").exists()
+
+
+@pytest.mark.parametrize("labelled", [{"split": "val"}, {"data": "town"}])
+def test_images_without_labels_exclude_labelled_ones(labelled: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        export("no run", tmp_path / "out", images="photos", **labelled)
+    assert caught.value.code == "R251"
+
+
+def test_the_images_of_a_split_are_counted_while_they_are_scored(
+    small_run: Path, small_town: Path, tmp_path: Path
+) -> None:
+    seen: list[tuple[str, int, int | None]] = []
+    observer = Told(progress=lambda *progress: seen.append(progress))
+    export(small_run, tmp_path / "out", "torch-export", size=SIZE, data=small_town, split="val", observer=observer)
+    # PyTorch is scored first, then the artefact.
+    assert seen == [("verifying torch-export", done, 2) for done in (1, 2, 1, 2)]

@@ -43,3 +43,9 @@ def test_weights_are_those_of_the_run_or_none() -> None:
         open_source("town-demo", "imagenet")
     assert caught.value.code == "R241"
     assert "'imagenet'" in caught.value.message
+
+
+def test_a_run_has_its_own_classes(small_run: Path) -> None:
+    with pytest.raises(RecipeError, match="`num_classes`") as caught:
+        open_source(str(small_run), num_classes=5)
+    assert caught.value.code == "R251"

@@ -43,3 +43,9 @@ def test_random_weights_have_no_images(source: Source) -> None:
     with pytest.raises(RecipeError) as caught:
         int8_images(msgspec.structs.replace(source, run=None), GRAPH, ExportOptions(), 128)
     assert caught.value.code == "R246"
+
+
+def test_the_images_of_a_folder_only_verify_if_there_is_data(source: Source, small_town: Path) -> None:
+    found = int8_images(source, GRAPH, ExportOptions(images=small_town / "images", data=small_town), 128)
+    assert found.calibration.source == "train of town, 1 images, protocol native"
+    assert (found.verification.source, found.verification.dataset) == ("4 images of a folder", None)

@@ -247,6 +247,9 @@ def test_a_budget_of_miou_is_not_held_against_images_without_labels(
     with pytest.raises(RecipeError, match=r"`max_miou_drop`.*`images`") as caught:
         quantize(small_run, tmp_path / "out", images=small_town / "images" / "val", max_miou_drop=0.5)
     assert caught.value.code == "R247"
+    with pytest.raises(RecipeError, match=r"`max_miou_drop`.*`images`") as caught:
+        quantize(small_run, tmp_path / "out", images=small_town / "images" / "val", split="val", max_miou_drop=0.5)
+    assert caught.value.code == "R247"
     assert not (tmp_path / "out").exists()
 
 

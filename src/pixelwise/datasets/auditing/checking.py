@@ -18,8 +18,9 @@ from pixelwise.datasets.auditing.statistics import Suggestions, suggestions
 from pixelwise.datasets.opening import GENERIC_RECIPE, open_dataset, settled
 from pixelwise.datasets.samples import Dataset
 from pixelwise.observer import SILENT, Observer
+from pixelwise.recipes.files import SUFFIX
 from pixelwise.recipes.files import find as find_recipe
-from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.overrides import apply_overrides, toml_value
 from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
@@ -35,6 +36,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         path: The folder, as the user gave it.
         dataset: The opened data set.
         audit: The audit of the data set.
+        given: Name or file of the recipe, as the user gave it.
         recipe: The recipe that the data was checked against.
         overrides: Overrides of the recipe, as given.
         scores: Scores of the layouts that explain the folder, the one it was opened with first.
@@ -46,6 +48,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     dataset: Dataset
     audit: Audit
+    given: str
     recipe: Recipe
     overrides: tuple[str, ...]
     scores: tuple[LayoutScore, ...]
@@ -115,7 +118,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         instead = self.fixes
         replaced = {fix.partition("=")[0] for fix in instead}
         kept = [override for override in self.overrides if override.partition("=")[0].strip() not in replaced]
-        command = ["pixelwise", "train", self.recipe.name, "--data", printable(self.path)]
+        command = ["pixelwise", "train", printable(Path(self.given)), "--data", printable(self.path)]
         return shlex.join([*command, *kept, *instead])
 
     def split_fix(self, field: str) -> list[str]:
@@ -144,9 +147,11 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
             field, _, value = fix.partition("=")
             part, _, name = field.partition(".")
             tables.setdefault(part, {})[name] = int(value) if value.isdigit() else value
+        # `base` is found from the working folder, so only a whole path holds wherever the new file is used.
+        base = str(Path(self.given).resolve()) if self.given.endswith(SUFFIX) else self.given
         lines = [
             f"# Written by `pixelwise check {shlex.quote(printable(self.path))}`.",
-            f"base = {json.dumps(self.recipe.name)}",
+            f"base = {toml_value(base)}",
             "",
             "[data]",
             # One array per line: tomli-w would give every value of a palette a line of its own.
@@ -209,13 +214,15 @@ def examined(
         DataError: D222, the folder holds no data set; other errors that opening it raises.
         RecipeError: The recipe or an override is invalid.
     """
-    resolved = apply_overrides(find_recipe(recipe or GENERIC_RECIPE), overrides)
+    given = recipe or GENERIC_RECIPE
+    resolved = apply_overrides(find_recipe(given), overrides)
     dataset = open_dataset(resolved.data, path)
     found = audit(dataset, fresh=fresh, observer=observer)
     checked = Checked(
         path=path,
         dataset=dataset,
         audit=found,
+        given=given,
         recipe=resolved,
         overrides=tuple(overrides),
         scores=layout_scores(dataset),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,8 @@ from pixelwise.records.run_folder import read_recipe
 from pixelwise.runtimes.targets import Target, find_target, list_targets, quantizable_names, target_names
 from pixelwise.storage import printable
 
+_ADVICE = {"K465": "leave this format out of `targets`, or choose another `size`"}
+"""Code of an error -> help that names options of `deploy` instead of those of `export`."""
 Method = Literal["", "ptq", "qat"]
 """Quantization method: none, post-training quantization (PTQ), or quantization-aware training (QAT)."""
 
@@ -103,6 +105,7 @@ def plan_artefacts(run: str | os.PathLike[str], options: DeployOptions, shape: S
     if "ptq" in options.int8:
         facts_of_images = {
             "data": options.data,
+            "split": options.split,
             # Ranges come from training images; from the given images only if the training images are unknown.
             "images": None if knows_its_data(Path(run), read_recipe(Path(run))) else options.images,
             "calibration_images": options.calibration_images,
@@ -125,6 +128,12 @@ def plan_artefacts(run: str | os.PathLike[str], options: DeployOptions, shape: S
     return plans
 
 
+def advised(error: PixelwiseError, advice: Mapping[str, str]) -> PixelwiseError:
+    """An error whose help is that of `advice` for its code, for callers that lack the options of its own help."""
+    help = advice.get(error.code)
+    return error if help is None else type(error)(error.code, error.message, help)
+
+
 def make_artefact(plan: ArtefactPlan, output: Path, observer: Observer = SILENT) -> PlanResult:
     """Make one artefact in `output/name`; if that fails, the result holds the reason instead."""
     folder = output / plan.name
@@ -137,7 +146,7 @@ def make_artefact(plan: ArtefactPlan, output: Path, observer: Observer = SILENT)
     except PixelwiseError as error:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
-        return PlanResult(plan=plan, exported=None, reason=reason_of(error))
+        return PlanResult(plan=plan, exported=None, reason=reason_of(advised(error, _ADVICE)))
 
 
 def reason_of(error: PixelwiseError) -> str:

@@ -113,7 +113,7 @@ def make_card(
         changes: Fields of `DeployOptions` by name.
 
     Raises:
-        RecipeError: R243 `output` is not empty, R248 or R249 options contradict each other, R250 no such target.
+        RecipeError: R243 `output` is not empty; R248, R249, R251 options contradict each other; R250 no such target.
         CheckpointError: `run` is not a run, or has no weights.
         DataError: The data cannot be opened or read.
     """
@@ -156,6 +156,7 @@ def make_card(
 
 
 def _refuse(output: Path, options: DeployOptions) -> None:
+    options.refuse_two_sources("split")
     if not options.threads:
         raise RecipeError("R248", "`threads` is empty", "give one or more numbers of threads, such as 1")
     if output.is_dir() and any(output.iterdir()):

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from pixelwise.deployment.card.candidates import reason_of
+from pixelwise.deployment.card.candidates import advised, reason_of
 from pixelwise.deployment.card.rows import CardRow
 from pixelwise.deployment.export.export import export
+from pixelwise.deployment.export.sources import refuse_classes
 from pixelwise.errors import PixelwiseError, RecipeError
 from pixelwise.machine.facts import Machine, machine_facts, version_facts
 from pixelwise.observer import SILENT, Observer
@@ -22,6 +23,13 @@ from pixelwise.profiling.subjects import classes_of, recipe_of
 from pixelwise.recipes.default_sizes import seen_size
 from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes import is_artefact, read_sidecar
+from pixelwise.runtimes.targets import find_target
+
+_ADVICE = {
+    "K461": "leave this runtime out of `runtimes`, or leave `batch` out, which needs a graph for images of any size",
+    "K465": "leave this runtime out of `runtimes`, or choose another `size`",
+}
+"""Code of an error -> help that names options of `profile` instead of those of `export`."""
 
 
 class LatencyTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,13 +63,14 @@ def measure_runtimes(
 
     Raises:
         RecipeError: R240 a package is missing; R245 the artefact was exported for another runtime or size; R250 there
-            is no such runtime; as `export`.
+            is no such runtime; R244 the runtime takes no batches; R251 the model has its own classes; as `export`.
         CheckpointError: As `export`.
     """
     named, path = os.fspath(model), Path(model)
     runtimes = list(dict.fromkeys(options.runtimes))
     for runtime in runtimes:
         refuse_unknown_runtime(runtime)
+    _refuse_batch(runtimes, options.batch)
     exported = is_artefact(path)
     if exported and set(runtimes) != {own := read_sidecar(path)[0].runtime}:
         raise RecipeError(
@@ -75,17 +84,20 @@ def measure_runtimes(
         for runtime in runtimes:
             if runtime in EAGER or exported:
                 continue
-            made = export(
-                named,
-                Path(folder) / runtime,
-                runtime,
-                observer=observer,
-                weights=None if path.is_dir() else "none",
-                num_classes=classes,
-                # Only a dynamic graph takes a batch of several images.
-                dynamic=options.batch > 1,
-                size=size,
-            )
+            try:
+                made = export(
+                    named,
+                    Path(folder) / runtime,
+                    runtime,
+                    observer=observer,
+                    weights=None if path.is_dir() else "none",
+                    num_classes=classes,
+                    # Only a dynamic graph takes a batch of several images.
+                    dynamic=options.batch > 1,
+                    size=size,
+                )
+            except PixelwiseError as error:
+                raise advised(error, _ADVICE) from error
             sources[runtime] = str(made.path)
         candidates = [
             Candidate(source=sources[runtime], runtime=runtime, threads=count, num_classes=classes)
@@ -97,10 +109,32 @@ def measure_runtimes(
     return LatencyTable(model=named, rows=tuple(rows), machine=machine_facts(), versions=version_facts())
 
 
+def _refuse_batch(runtimes: Sequence[str], batch: int) -> None:
+    """Refuse a batch of several images for formats whose artefacts take one image.
+
+    Raises:
+        RecipeError: R244, one of the runtimes runs such a format.
+    """
+    single = [runtime for runtime in runtimes if runtime not in EAGER and not find_target(runtime).any_size]
+    if batch > 1 and single:
+        raise RecipeError(
+            "R244",
+            f"{', '.join(single)} takes one image per pass, and `batch` is {batch}",
+            f"leave `batch` out, or leave {', '.join(single)} out of `runtimes`",
+        )
+
+
 def _number_of_classes(model: str, asked: int | None) -> int | None:
-    """As `classes_of`; runs and artefacts have their own number of classes."""
+    """As `classes_of`; None for runs and artefacts, which have their own number of classes.
+
+    Raises:
+        RecipeError: R251, a number was asked for nevertheless.
+    """
     path = Path(model)
-    return asked if path.is_dir() or is_artefact(path) else classes_of(recipe_of(model), asked)
+    if not (path.is_dir() or is_artefact(path)):
+        return classes_of(recipe_of(model), asked)
+    refuse_classes(model, asked)
+    return None
 
 
 def _usual_size(model: str) -> Size:
@@ -148,14 +182,13 @@ def with_latencies(
     observer.phase("measuring latency")
     try:
         found = measure(chosen, rounds)
-    except (PixelwiseError, RuntimeError):
+    except PixelwiseError:
         # One failing row must not stop the others: each is tried alone, and those that run are measured together.
         for index in tuple(chosen):
             try:
                 measure([index], 1)
-            except (PixelwiseError, RuntimeError) as error:
-                reason = reason_of(error) if isinstance(error, PixelwiseError) else str(error)
-                finished[index] = msgspec.structs.replace(rows[index], reason=reason)
+            except PixelwiseError as error:
+                finished[index] = msgspec.structs.replace(rows[index], reason=reason_of(error))
                 chosen.remove(index)
         found = measure(chosen, rounds) if chosen else []
     for place, index in enumerate(chosen):

@@ -59,7 +59,7 @@ def eager_rows(trained: TrainedModel, images: ComparisonImages, output: Path, ob
         trained: The run's network.
         images: Images to score it on.
         output: The card's folder, where evaluation results are stored.
-        observer: Receives the name of the variant being scored.
+        observer: Receives the name of the variant being scored, and the number of images done.
     """
     quantized = trained.recipe.quantization != "none"
     file = trained.checkpoint.path / f"{trained.weights}.safetensors"
@@ -77,7 +77,7 @@ def eager_rows(trained: TrainedModel, images: ComparisonImages, output: Path, ob
                 precision=form.precision.dtype,
                 method="qat" if quantized else "",
                 size_bytes=file.stat().st_size,
-                miou=score_pytorch(trained, images, runtime, output),
+                miou=score_pytorch(trained, images, runtime, output, observer),
                 equal_pixels=equal_pixels(trained.model, trained.model, images, form.precision),
             )
         )
@@ -91,7 +91,7 @@ def artefact_row(made: PlanResult, trained: TrainedModel, images: ComparisonImag
         made: The artefact, or the reason why there is none.
         trained: The run's network, to compare with.
         images: Images to score the artefact on.
-        observer: Receives the name of the artefact being scored.
+        observer: Receives the name of the artefact being scored, and the number of images done.
     """
     plan = made.plan
     row = CardRow(
@@ -115,7 +115,7 @@ def artefact_row(made: PlanResult, trained: TrainedModel, images: ComparisonImag
         artefact = load_artefact(folder)
         return msgspec.structs.replace(
             row,
-            miou=score_artefact(artefact, folder, images),
+            miou=score_artefact(artefact, folder, images, observer),
             equal_pixels=equal_pixels(trained.model, artefact, images),
         )
     except CheckpointError as error:

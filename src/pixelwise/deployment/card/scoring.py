@@ -15,6 +15,7 @@ from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.evaluation.runs import origin_of
 from pixelwise.evaluation.subject import Subject, score
 from pixelwise.models import SegmentationModel
+from pixelwise.observer import SILENT, Callbacks, Observer
 from pixelwise.prediction.network import main_logits, predicted_labels, prediction_mode
 from pixelwise.profiling.runtimes import EAGER
 from pixelwise.recipes.protocols import PROTOCOLS
@@ -23,7 +24,9 @@ from pixelwise.runtimes import ArtefactModel
 from pixelwise.storage import printable
 
 
-def score_pytorch(trained: TrainedModel, images: ComparisonImages, runtime: str, output: Path) -> float | None:
+def score_pytorch(
+    trained: TrainedModel, images: ComparisonImages, runtime: str, output: Path, observer: Observer = SILENT
+) -> float | None:
     """Score the run's network on the CPU and store the result in `output/RUNTIME/evaluations`.
 
     Args:
@@ -31,6 +34,7 @@ def score_pytorch(trained: TrainedModel, images: ComparisonImages, runtime: str,
         images: Images to score it on.
         runtime: Key of `EAGER`, which chooses the number format and memory layout.
         output: The card's folder.
+        observer: Receives the number of images scored; the phase stays the caller's.
 
     Returns:
         Mean IoU, 0..1; None without labels.
@@ -38,16 +42,19 @@ def score_pytorch(trained: TrainedModel, images: ComparisonImages, runtime: str,
     subject = _subject(trained.model, origin_of(trained), images, output / runtime)
     if subject is None:
         return None
-    return _miou(msgspec.structs.replace(subject, precision=EAGER[runtime].precision))
+    return _miou(msgspec.structs.replace(subject, precision=EAGER[runtime].precision), observer)
 
 
-def score_artefact(artefact: ArtefactModel, folder: Path, images: ComparisonImages) -> float | None:
+def score_artefact(
+    artefact: ArtefactModel, folder: Path, images: ComparisonImages, observer: Observer = SILENT
+) -> float | None:
     """Score an artefact and store the result in its folder.
 
     Args:
         artefact: Artefact to score.
         folder: The artefact's folder.
         images: Images to score it on.
+        observer: Receives the number of images scored; the phase stays the caller's.
 
     Returns:
         Mean IoU, 0..1; None without labels.
@@ -68,7 +75,7 @@ def score_artefact(artefact: ArtefactModel, folder: Path, images: ComparisonImag
         return None
     words = ("pixelwise", "evaluate", printable(folder))
     data = () if images.folder is None else ("--data", printable(Path(images.folder)))
-    return _miou(msgspec.structs.replace(subject, command=(*words, *data)))
+    return _miou(msgspec.structs.replace(subject, command=(*words, *data)), observer)
 
 
 def _subject(model: SegmentationModel, origin: Origin, images: ComparisonImages, folder: Path) -> Subject | None:
@@ -87,8 +94,10 @@ def _subject(model: SegmentationModel, origin: Origin, images: ComparisonImages,
     )
 
 
-def _miou(subject: Subject) -> float | None:
-    (result,) = score(subject, EvaluateOptions(device="cpu", boundary=False))
+def _miou(subject: Subject, observer: Observer) -> float | None:
+    # The caller has already named what is being scored, which says more than the phase of an evaluation.
+    within = Callbacks(observer.progress, observer.warn)
+    (result,) = score(subject, EvaluateOptions(device="cpu", boundary=False), within)
     return None if math.isnan(result.miou) else result.miou
 
 

@@ -31,6 +31,7 @@ from pixelwise.options import chosen
 from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.default_sizes import seen_size
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
+from pixelwise.records.run_folder import has_checkpoints, is_run
 from pixelwise.runtimes.artefact import load_artefact
 from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
 from pixelwise.runtimes.reading import holds_artefact
@@ -77,20 +78,16 @@ def export(
 
     Raises:
         RecipeError: R240 a package is missing, R241 nothing to export, R242 impossible output stride, R243 `output`
-            holds an artefact, R244 the format does not support an option, R250 there is no such format.
+            holds an artefact or a run, R244 the format lacks an option, R250 no such format, R251 options contradict.
         CheckpointError: K461 an operator is not supported, K465 the artefact differs too much from PyTorch.
         DataError: The images to verify on cannot be read.
     """
     if target is not None:
         changes["target"] = target
     options = chosen(ExportOptions, options, changes)
+    options.refuse_two_sources("data", "split")
     kind = find_target(options.target)
-    if options.dynamic and not kind.any_size:
-        raise RecipeError(
-            "R244",
-            f"{kind.name} supports only artefacts of one image size, and `dynamic` is given",
-            "leave `dynamic` out and give `size`",
-        )
+    _refuse_dynamic(kind, options)
     require_packages(kind)
     folder = free_folder(output)
     observer.phase("opening the network")
@@ -104,7 +101,8 @@ def export(
         sidecar = describe(network, found, kind, files)
         write_sidecar(sidecar, building / DESCRIPTION)
         observer.phase(f"verifying {kind.name}")
-        verification = verify(network, load_artefact(files[0]), images, _acceptance(options, sidecar))
+        artefact, wanted = load_artefact(files[0]), _acceptance(options, sidecar)
+        verification = verify(network, artefact, images, wanted, observer=observer)
         if not (verification.passed or options.force):
             raise differs(verification)
         sidecar = msgspec.structs.replace(sidecar, verification=verification)
@@ -117,9 +115,13 @@ def free_folder(output: str | os.PathLike[str]) -> Path:
     """Check that a folder is free for a new artefact.
 
     Raises:
-        RecipeError: R243, it already holds an artefact.
+        RecipeError: R243, it already holds an artefact, or it is a run folder, which must stay one.
     """
     folder = Path(output)
+    if is_run(folder) or has_checkpoints(folder):
+        raise RecipeError(
+            "R243", f"{printable(folder)} is a run folder", "choose another `output`; it may be a subfolder of the run"
+        )
     if holds_artefact(folder):
         raise RecipeError("R243", f"{printable(folder)} already holds an artefact", "choose another `output`")
     return folder
@@ -148,13 +150,22 @@ def keep(files: list[Path], folder: Path) -> None:
         replace_file(file, folder / file.name)
 
 
+def _refuse_dynamic(target: Target, options: ExportOptions) -> None:
+    if options.dynamic and not target.any_size:
+        raise RecipeError(
+            "R244",
+            f"{target.name} supports only artefacts of one image size, and `dynamic` is given",
+            "leave `dynamic` out and give `size`",
+        )
+
+
 def _refuse_scheme(target: Target, source: Source) -> None:
     scheme = source.recipe.quantization
     if isinstance(source.model, QuantizedModel) and target.schemes is not None and scheme not in target.schemes:
         raise RecipeError(
             "R244",
             f"{target.name} does not support networks trained with quantization={scheme}",
-            f"train with quantization={' or '.join(target.schemes)}, or export to another `target`, such as onnx",
+            f"train with quantization={' or '.join(target.schemes)}, or export to another format, such as onnx",
         )
 
 

@@ -120,18 +120,18 @@ def split_images(dataset: Dataset, split: str, recipe: Recipe, fixed: Size | Non
 
 
 def images_for(source: Source, graph: GraphOptions, options: ArtefactOptions) -> VerificationImages:
-    """The images that the options choose: a split of a data set, a folder of images, or drawn scenes.
+    """The images that the options choose: a folder of images, else a split of a data set, else drawn scenes.
 
     Raises:
         DataError: The images cannot be found or read.
     """
     recipe = source.recipe
     fixed = None if graph.dynamic else graph.size
+    if options.images is not None:
+        return folder_images(Path(options.images), Reading.of(recipe.data), fixed, recipe.evaluation.input_size)
     if options.split is not None or options.data is not None:
         dataset = dataset_of(source, options.data)
         return split_images(dataset, options.split or recipe.evaluation.split, recipe, fixed)
-    if options.images is not None:
-        return folder_images(Path(options.images), Reading.of(recipe.data), fixed, recipe.evaluation.input_size)
     return drawn_scenes(graph.size, dynamic=graph.dynamic)
 
 

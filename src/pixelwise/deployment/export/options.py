@@ -7,6 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from pixelwise.errors import RecipeError
 from pixelwise.options import Options
 from pixelwise.recipes.sizes import Size
 
@@ -33,6 +34,23 @@ class ArtefactOptions(Options, frozen=True, kw_only=True):
     data: str | os.PathLike[str] | None = None
     split: str | None = None
     images: str | os.PathLike[str] | None = None
+
+    def refuse_two_sources(self, *labelled: str) -> None:
+        """Check that not both images without labels and labelled ones are chosen.
+
+        Args:
+            labelled: Names of the options that choose labelled images.
+
+        Raises:
+            RecipeError: R251, `images` is given together with one of them.
+        """
+        for field in labelled:
+            if self.images is not None and getattr(self, field) is not None:
+                raise RecipeError(
+                    "R251",
+                    f"`images` is a folder without labels, so `{field}` does not apply to it",
+                    f"leave out either `images` or `{field}`",
+                )
 
 
 class ExportOptions(ArtefactOptions, frozen=True, kw_only=True):

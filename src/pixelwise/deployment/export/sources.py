@@ -60,7 +60,8 @@ def open_source(
         warn: Receives a warning for every damaged checkpoint that is skipped.
 
     Raises:
-        RecipeError: R241, a recipe without `weights="none"`, or neither run nor recipe; R200, R206.
+        RecipeError: R241, a recipe without `weights="none"`, or neither run nor recipe; R200, R206; R251, a run has its
+            own number of classes.
         CheckpointError: K412, K420 to K422, as `load_trained`.
     """
     path = Path(source)
@@ -79,6 +80,7 @@ def open_source(
             )
         return _random(source, num_classes)
     if path.is_dir():
+        refuse_classes(source, num_classes)
         return _of_run(load_trained(path, warn), path)
     try:
         recipe = find_recipe(source)
@@ -91,6 +93,20 @@ def open_source(
         f"'{recipe.name}' is a recipe, which has no weights",
         "train it and give the run folder, or set `weights` to none for random weights",
     )
+
+
+def refuse_classes(source: str, num_classes: int | None) -> None:
+    """Refuse a number of classes for a network whose weights decide it.
+
+    Raises:
+        RecipeError: R251, a number is given.
+    """
+    if num_classes is not None:
+        raise RecipeError(
+            "R251",
+            f"`num_classes` does not apply to {printable(Path(source))}, whose weights have their own classes",
+            "leave `num_classes` out",
+        )
 
 
 def _random(name: str, num_classes: int | None) -> Source:

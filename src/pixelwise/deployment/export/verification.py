@@ -14,6 +14,7 @@ from pixelwise.deployment.export.images import VerificationImages
 from pixelwise.errors import CheckpointError
 from pixelwise.evaluation.evaluate import evaluate_model
 from pixelwise.models import SegmentationModel, normalize
+from pixelwise.observer import SILENT, Observer
 from pixelwise.prediction.network import prediction_mode
 from pixelwise.runtimes.artefact import ArtefactModel
 from pixelwise.runtimes.graphs import ExportedNetwork
@@ -107,6 +108,7 @@ def verify(
     images: VerificationImages,
     acceptance: Acceptance,
     miou_pytorch: float | None = None,
+    observer: Observer = SILENT,
 ) -> Verification:
     """Compare an artefact with PyTorch; with labels, score both.
 
@@ -116,6 +118,7 @@ def verify(
         images: Images to run both on.
         acceptance: Criteria that the artefact must meet.
         miou_pytorch: Mean IoU of the network in PyTorch, 0..1, if it is already known.
+        observer: Receives the number of images scored, of the network and then of the artefact.
 
     Raises:
         CheckpointError: K463, the artefact fails.
@@ -124,8 +127,8 @@ def verify(
     found = compare(network, artefact, images.read())
     scores: Sequence[float | None] = (None, None)
     if images.dataset is not None:
-        known = miou_pytorch if miou_pytorch is not None else miou_on(network.model, images)
-        scores = (known, miou_on(artefact, images))
+        known = miou_pytorch if miou_pytorch is not None else miou_on(network.model, images, observer)
+        scores = (known, miou_on(artefact, images, observer))
     return Verification(
         images=found.images,
         source=images.source,
@@ -139,11 +142,14 @@ def verify(
     )
 
 
-def miou_on(model: SegmentationModel, images: VerificationImages) -> float:
+def miou_on(model: SegmentationModel, images: VerificationImages, observer: Observer = SILENT) -> float:
     """Mean IoU, 0..1, on images with labels."""
     if images.dataset is None:
         raise AssertionError("these images have no labels to score on")
-    return evaluate_model(model, images.dataset, images.split, images.protocol, input_size=images.input_size).miou
+    measured = evaluate_model(
+        model, images.dataset, images.split, images.protocol, input_size=images.input_size, observer=observer
+    )
+    return measured.miou
 
 
 def differs(verification: Verification) -> CheckpointError:

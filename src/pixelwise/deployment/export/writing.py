@@ -68,7 +68,7 @@ def _unsupported(format_name: str, error: Exception, program: ExportedProgram | 
     return CheckpointError(
         "K461",
         f"{format_name} cannot represent this network: {reason}" + (f" (layer {layer})" if layer else ""),
-        "try the `target` torch-export, which supports every operator of PyTorch, or a fixed `size` without `dynamic`",
+        "export to torch-export, which supports every operator of PyTorch, or with a fixed `size` without `dynamic`",
     )
 
 

@@ -168,16 +168,18 @@ def _with_labels(options: QuantizeOptions, source: Source) -> QuantizeOptions:
     """Add the default split to the options if `max_miou_drop` needs one.
 
     Raises:
-        RecipeError: R247, only images without labels are given.
+        RecipeError: R247, the images to verify on have no labels.
     """
-    if options.max_miou_drop is None or options.split is not None:
+    if options.max_miou_drop is None:
         return options
-    if options.images is not None and options.data is None:
+    if options.images is not None:
         raise RecipeError(
             "R247",
             "`max_miou_drop` needs labels to score on, and `images` has none",
-            "leave `images` out, or give `data` or `split` as well",
+            "leave out `max_miou_drop` or `images`",
         )
+    if options.split is not None:
+        return options
     return msgspec.structs.replace(options, split=source.recipe.selection.split)
 
 

@@ -80,5 +80,5 @@ def cannot_quantize(package: str, error: Exception) -> CheckpointError:
     return CheckpointError(
         "K467",
         f"{package} cannot quantize this network: {reason}",
-        "try another `target`, or a fixed `size` without `dynamic`",
+        "try another format, or a fixed `size` without `dynamic`",
     )

@@ -76,7 +76,10 @@ class Int8Search:
         self.always_float = tuple(path for path, node in self.nodes.items() if node in last)
         self._count = sum(1 for _ in subject.images.calibration.read())
         seen = subject.images.verification
-        self._miou = miou_on(subject.network.model, seen) if seen.dataset is not None else None
+        self._miou = None
+        if seen.dataset is not None:
+            observer.phase("scoring PyTorch")
+            self._miou = miou_on(subject.network.model, seen, observer)
 
     def best(self, acceptance: Acceptance, ranking: Sequence[LayerCost] | None) -> Exported:
         """Keep 0, 1, 2, 4, ... of the most costly layers in float; the first artefact that passes, else the last one.
@@ -127,7 +130,9 @@ class Int8Search:
         description = self._folder / DESCRIPTION
         write_sidecar(sidecar, description)
         artefact = load_artefact(files[0], subject.threads)
-        verification = verify(subject.network, artefact, subject.images.verification, acceptance, self._miou)
+        self._observer.phase(f"verifying {subject.target.name}")
+        seen = subject.images.verification
+        verification = verify(subject.network, artefact, seen, acceptance, self._miou, self._observer)
         sidecar = msgspec.structs.replace(sidecar, verification=verification)
         write_sidecar(sidecar, description)
         return Exported(path=files[0], sidecar=sidecar)
