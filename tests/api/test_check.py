@@ -5,6 +5,7 @@ import pytest
 
 import pixelwise
 from pixelwise.datasets.auditing.options import CheckOptions
+from pixelwise.errors import RecipeError
 
 
 def test_the_page_and_the_recipe_file_are_written(tiny_data: Path, tmp_path: Path):
@@ -29,3 +30,18 @@ def test_nothing_is_written_without_being_asked_for(tiny_data: Path):
     before = sorted(tiny_data.rglob("*"))
     pixelwise.check(tiny_data, fresh=True)
     assert sorted(tiny_data.rglob("*")) == before
+
+
+def test_a_recipe_file_does_not_become_its_own_base(tiny_data: Path, tmp_path: Path):
+    mine = tmp_path / "mine.toml"
+    mine.write_text('base = "unet-resnet18"\n', "utf-8")
+    with pytest.raises(RecipeError, match="`write`") as caught:
+        pixelwise.check(tiny_data, recipe=str(mine), write=tmp_path / "x" / ".." / "mine.toml")
+    assert caught.value.code == "R205"
+    assert mine.read_text("utf-8") == 'base = "unet-resnet18"\n'
+
+
+def test_paths_of_files_may_be_text(tiny_data: Path, tmp_path: Path):
+    pixelwise.check(str(tiny_data), html=str(tmp_path / "page.html"), write=str(tmp_path / "mine.toml"))
+    assert (tmp_path / "page.html").is_file()
+    assert (tmp_path / "mine.toml").is_file()

@@ -9,10 +9,11 @@ from typing import Any
 
 from pixelwise.datasets.auditing.checking import Checked, examined
 from pixelwise.datasets.auditing.options import CheckOptions
+from pixelwise.errors import RecipeError
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.reports.audit.page import write_check_page
-from pixelwise.storage import write_text
+from pixelwise.storage import printable, write_text
 
 
 def check(
@@ -39,10 +40,18 @@ def check(
 
     Raises:
         DataError: D222, there is no data set in the folder; others, it cannot be opened.
-        RecipeError: The recipe or an override is wrong.
+        RecipeError: The recipe or an override is wrong; R205, `write` is the recipe file itself.
         ResourceError: S601, the disk is full.
     """
     options = chosen(CheckOptions, options, changes)
+    base = options.recipe and Path(options.recipe).resolve()
+    if options.write is not None and options.write.resolve() == base:
+        raise RecipeError(
+            "R205",
+            f"`write` is {printable(options.write)}, the recipe file that the data is checked against; the new file "
+            "would be its own base",
+            "choose another file for `write`",
+        )
     checked = examined(Path(path), overrides, recipe=options.recipe, fresh=options.fresh, observer=observer)
     if options.html is not None:
         write_check_page(checked, options.html)
