@@ -36,6 +36,7 @@ def test_mistakes_are_explained_before_anything_is_made(
     assert not (tmp_path / "card").exists()
 
 
+@pytest.mark.heavy
 def test_a_broken_budget_fails_after_the_card_was_written(
     run_cli: Callable, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -78,7 +78,7 @@ def _share(microseconds: str, period: str) -> float | None:
 
 def _text(file: str) -> str:
     try:
-        with open(file, encoding="utf-8") as stream:
-            return stream.read().strip()
+        with open(file, "rb") as stream:
+            return stream.read().decode("utf-8").strip()
     except (OSError, ValueError):
         return ""
