@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import itertools
 import sys
 from collections.abc import Callable, Iterator
 
 import pytest
-import typer
 
 import pixelwise
-from pixelwise.cli import app
+from pixelwise.cli.verbs import VERBS as NAMES
+from pixelwise.cli.verbs import module_of
 
 
-def verbs(group: typer.Typer = app, prefix: str = "") -> Iterator[tuple[str, Callable]]:
+def verbs() -> Iterator[tuple[str, Callable]]:
     """Name and function of every verb, those of groups such as `data` included."""
-    for command in group.registered_commands:
-        assert command.callback is not None
-        yield f"{prefix}{command.name or command.callback.__name__}", command.callback
-    for inner in group.registered_groups:
-        assert inner.typer_instance is not None
-        yield from verbs(inner.typer_instance, f"{prefix}{inner.name} ")
+    for name in NAMES:
+        module = importlib.import_module(f"pixelwise.cli.{module_of(name)}")
+        if not hasattr(module, "app"):
+            yield name, module.run
+            continue
+        for command in module.app.registered_commands:
+            yield f"{name} {command.name or command.callback.__name__}", command.callback
 
 
 VERBS = dict(verbs())

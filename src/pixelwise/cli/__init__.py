@@ -11,58 +11,22 @@ from typing import Any
 
 import typer
 
-from pixelwise.cli import (
-    check,
-    data,
-    deploy,
-    evaluate,
-    export,
-    import_weights,
-    models,
-    predict,
-    profile,
-    quantize,
-    recipes,
-    report,
-    resume,
-    show,
-    table,
-    train,
-)
-from pixelwise.cli.options import Verb
+from pixelwise.cli.verbs import MARKUP, Verbs
 from pixelwise.errors import PixelwiseError, PixelwiseWarning
 from pixelwise.machine.console import print_anything
 
 app = typer.Typer(
     name="pixelwise",
+    cls=Verbs,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=MARKUP,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From labelled images to a measured, deployable semantic-segmentation model.",
     epilog="Errors end with a code such as D202 (explained in docs/errors.md) and an exit status: 2 usage or recipe, "
     "3 data, 4 weights, 5 training diverged, 6 disk or memory, 7 folder in use, 75 stopped but resumable, 130 Ctrl-C.",
 )
-for verb in (
-    recipes,
-    show,
-    check,
-    train,
-    resume,
-    evaluate,
-    predict,
-    report,
-    table,
-    profile,
-    export,
-    quantize,
-    deploy,
-    import_weights,
-):
-    app.command(name=verb.__name__.rpartition(".")[2].replace("_", "-"), cls=Verb)(verb.run)
-app.add_typer(data.app, name="data")
-app.add_typer(models.app, name="models")
 
 
 _debug = False

@@ -7,9 +7,15 @@ from pathlib import Path
 import typer
 
 from pixelwise.cli.options import Verb, takes
+from pixelwise.cli.verbs import MARKUP
 from pixelwise.datasets.preparing.options import ConvertOptions, PrepareOptions, SplitOptions
 
-app = typer.Typer(no_args_is_help=True, help="Download, generate, split, convert and measure data sets.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=MARKUP,
+    help="Download, generate, split, convert and measure data sets.",
+)
 
 
 @app.callback()

@@ -5,9 +5,15 @@ from __future__ import annotations
 import typer
 
 from pixelwise.cli.options import Verb, takes
+from pixelwise.cli.verbs import MARKUP
 from pixelwise.zoo.options import SearchOptions
 
-app = typer.Typer(no_args_is_help=True, help="Search for a network.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=MARKUP,
+    help="Search for a network.",
+)
 
 
 @app.callback()
