@@ -201,7 +201,6 @@ LOGIC = 3
 """A module with so many branches is tested by itself."""
 TESTED_AS = {
     # Files of packages themselves, whose tests go by what they offer.
-    "__init__": "test_project.py",
     "cli/__init__": "cli/test_command_line.py",
 }
 """Module -> the file that tests it, where that cannot have its name."""

@@ -6,9 +6,9 @@ The names below are the public API; each is imported when it is first used, so t
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pixelwise.lazy_names import lazy_names as _lazy_names
 from pixelwise.machine import openmp as _openmp
 from pixelwise.telemetry import switch_off as _switch_off
 
@@ -147,14 +147,7 @@ __all__ = [
 _switch_off()
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'pixelwise' has no attribute '{name}'")
-    module, _, attribute = _HOMES[name].partition(":")
-    value = getattr(importlib.import_module(module), attribute or name)
-    globals()[name] = value
-    return value
+__getattr__ = _lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

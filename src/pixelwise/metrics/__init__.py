@@ -5,9 +5,9 @@ Importing this package, or `pixelwise.metrics.metric` to register a metric, does
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pixelwise.lazy_names import lazy_names
 from pixelwise.metrics.metric import METRICS, Accumulator, CountsAccumulator, Metric, Task, Value, register
 from pixelwise.metrics.scores import SCORES, Scores, scores
 
@@ -68,10 +68,5 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import what needs torch or OpenCV when it is first used (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'pixelwise.metrics' has no attribute '{name}'")
-    value = getattr(importlib.import_module(f"pixelwise.metrics.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+# What needs torch or OpenCV is imported when it is first used.
+__getattr__ = lazy_names(__name__, {name: f"{__name__}.{module}" for name, module in _HOMES.items()})

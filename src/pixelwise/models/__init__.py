@@ -5,9 +5,9 @@ Importing this package, or `pixelwise.models.building` to register a family, doe
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pixelwise.lazy_names import lazy_names
 from pixelwise.models.building import build_model
 
 if TYPE_CHECKING:
@@ -19,10 +19,5 @@ __all__ = ["SegmentationModel", "build_model", "normalize"]
 _HOMES = {"SegmentationModel": "pixelwise.models.base", "normalize": "pixelwise.models.preprocessing"}
 
 
-def __getattr__(name: str) -> Any:
-    """Import the names that need torch on first use (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'pixelwise.models' has no attribute '{name}'")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+# What needs torch is imported when it is first used.
+__getattr__ = lazy_names(__name__, _HOMES)

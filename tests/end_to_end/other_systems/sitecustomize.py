@@ -99,7 +99,7 @@ def ranges_of_windows() -> types.ModuleType:
 
 
 def open_files() -> set[str]:
-    """Paths of the files that processes of this session have open or memory-mapped."""
+    """Paths of the files that this process, or one with the same POSIX session id, has open or memory-mapped."""
     found = set()
     for process in os.listdir("/proc"):
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pixelwise.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from pixelwise.datasets.reading.images import read_image
@@ -11,13 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["read_image", "read_labels", "read_pair"]
 
-_HOMES = {"read_image": "images", "read_labels": "pairs", "read_pair": "pairs"}
+_IMAGES, _PAIRS = f"{__name__}.images", f"{__name__}.pairs"
+_HOMES = {"read_image": _IMAGES, "read_labels": _PAIRS, "read_pair": _PAIRS}
 
 
-def __getattr__(name: str) -> Any:
-    """Import the decoders when they are first used (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+# The decoders are imported when they are first used.
+__getattr__ = lazy_names(__name__, _HOMES)

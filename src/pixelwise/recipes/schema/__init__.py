@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pixelwise.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from pixelwise.recipes.schema.recipe import (
@@ -57,10 +58,5 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import the schema when it is first used (PEP 562): a module that registers a term or a spec needs only a part."""
-    if name not in __all__:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    value = getattr(importlib.import_module(f"{__name__}.recipe"), name)
-    globals()[name] = value
-    return value
+# Imported when it is first used: a module that registers a term or a spec needs only a part of the schema.
+__getattr__ = lazy_names(__name__, dict.fromkeys(__all__, f"{__name__}.recipe"))
