@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 import torch
 
 from pixelwise.checkpoints.trained import load_trained
+from pixelwise.datasets.reading.overrides import overridden
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import RecipeError
 from pixelwise.machine.devices import choose_device
@@ -26,6 +27,7 @@ def load(
     *,
     device: str | torch.device | None = None,
     window: Size | None = None,
+    overrides: Sequence[str] = (),
     observer: Observer = SILENT,
     warn: Callable[[str, str], None] | None = None,
 ) -> Segmenter:
@@ -36,16 +38,19 @@ def load(
             fixed size, every image is resized to that size.
         device: Device to run on; None for a GPU if there is one. Artefacts always run on the CPU.
         window: (height, width) of sliding windows that overlap by a quarter; None to do as the protocol says.
+        overrides: Settings for reading images that differ from those of the training, such as
+            `data.input_range=[0, 65535]`; see `pixelwise.datasets.reading.overrides`.
         observer: Receives a warning if a damaged checkpoint was skipped.
         warn: Function that receives the code and message of this warning instead.
 
     Raises:
         CheckpointError: The folder is not a run or has no valid checkpoint; K462 or K463, the artefact is damaged.
         RecipeError: R240, the package that runs the artefact is not installed; R251, `window` is given for an artefact
-            of a fixed size.
+            of a fixed size; R201, R203 or R285, an override is malformed, has a wrong value or does not concern the
+            reading of images.
     """
     if is_artefact(Path(run)):
-        return _load_exported(Path(run), window)
+        return _load_exported(Path(run), window, overrides)
     trained = load_trained(Path(run), warn or observer.warn)
     protocol = find_protocol(trained.recipe.evaluation.protocols[0])
     return Segmenter(
@@ -53,12 +58,12 @@ def load(
         palette=trained.palette,
         input_size=protocol.seen_size(trained.recipe.evaluation.input_size),
         device=choose_device(device),
-        reading=Reading.of(trained.recipe.data),
+        reading=overridden(Reading.of(trained.recipe.data), overrides, trained.model.preprocessing.in_channels),
         protocol=protocol if window is None else through_windows(protocol, window),
     )
 
 
-def _load_exported(path: Path, window: Size | None) -> Segmenter:
+def _load_exported(path: Path, window: Size | None, overrides: Sequence[str]) -> Segmenter:
     model = load_artefact(path)
     recipe = model.sidecar.resolved_recipe(path)
     protocol = find_protocol(recipe.evaluation.protocols[0])
@@ -77,6 +82,6 @@ def _load_exported(path: Path, window: Size | None) -> Segmenter:
         palette=model.sidecar.palette,
         input_size=protocol.seen_size(recipe.evaluation.input_size),
         device="cpu",
-        reading=Reading.of(recipe.data),
+        reading=overridden(Reading.of(recipe.data), overrides, model.preprocessing.in_channels),
         protocol=protocol,
     )

@@ -34,15 +34,25 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     """
     plain = to_plain(recipe)
     for override in overrides:
-        path, equals, text = override.partition("=")
-        if not equals or not path.strip():
-            raise RecipeError(
-                "R201",
-                f"'{override}' is not an override",
-                "write section.field=value, for example optimizer.lr=0.02",
-            )
-        _set(plain, path.strip().split("."), _parse_value(text.strip()))
+        path, value = parse_override(override)
+        _set(plain, path.split("."), value)
     return _claiming(from_plain(plain), recipe)
+
+
+def parse_override(override: str) -> tuple[str, Any]:
+    """The path of the field and the value in `section.field=value`.
+
+    Raises:
+        RecipeError: R201, it is malformed.
+    """
+    path, equals, text = override.partition("=")
+    if not equals or not path.strip():
+        raise RecipeError(
+            "R201",
+            f"'{override}' is not an override",
+            "write section.field=value, for example optimizer.lr=0.02",
+        )
+    return path.strip(), _parse_value(text.strip())
 
 
 def with_parts(recipe: Recipe, **parts: Any) -> Recipe:

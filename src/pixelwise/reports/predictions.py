@@ -5,9 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from pixelwise.errors import DataError
 from pixelwise.prediction.predict import PredictSummary
 from pixelwise.records.problems import PROBLEMS
 from pixelwise.storage import json_text, printable
+from pixelwise.storage.names import counted
+
+SHOWN = 3
+"""Number of errors that are printed; all of them are in `problems.jsonl`."""
 
 
 def show_summary(summary: PredictSummary, output: Path, *, as_json: bool = False) -> None:
@@ -17,8 +22,12 @@ def show_summary(summary: PredictSummary, output: Path, *, as_json: bool = False
         return
     images = summary.ok + summary.failed
     speed = images / max(summary.seconds, 1e-9)
+    for problem in summary.problems[:SHOWN]:
+        sys.stdout.write(f"{DataError(problem.code, problem.message, problem.help)}\n")
     sys.stdout.write(
-        f"{images} images, {summary.ok} ok, {summary.failed} failed, {speed:.1f} img/s -> {printable(output)}\n"
+        f"{counted(images, 'image')}, {summary.ok} ok, {summary.failed} failed, {speed:.1f} img/s -> "
+        f"{printable(output)}\n"
     )
     if summary.failed:
-        sys.stdout.write(f"failed images, with reasons: {printable(output / PROBLEMS)}\n")
+        what = "all failed images" if summary.failed > SHOWN else "failed images"
+        sys.stdout.write(f"{what}, with reasons: {printable(output / PROBLEMS)}\n")
