@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ _MISSING = ("D220", "D221", "D226")
 """Codes of findings about missing files."""
 
 
-def open_dataset(data: Data, root: Path | None) -> Dataset:
+def open_dataset(data: Data, root: str | os.PathLike[str] | None) -> Dataset:
     """Open the data set that `data` describes in the folder `root`.
 
     Only file names are read, with two exceptions: the masks of a custom data set that names no classes are decoded
@@ -48,7 +49,7 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
     """
     format = None if data.dataset == "auto" else format_of(data.dataset)
     _refuse_multilabel(format, data)
-    folder = _folder(format, data, root)
+    folder = _folder(format, data, None if root is None else Path(root))
     layout = _with_command(_by_classes(find_layout(format, folder), data, folder))
     return _dataset(data, layout)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -16,6 +16,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.machine.devices import choose_device
 from pixelwise.observer import SILENT, Observer
 from pixelwise.prediction.segmenter import Segmenter, through_windows
+from pixelwise.recipes.overrides import Overrides
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes import is_artefact, load_artefact
@@ -27,7 +28,7 @@ def load(
     *,
     device: str | torch.device | None = None,
     window: Size | None = None,
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     observer: Observer = SILENT,
     warn: Callable[[str, str], None] | None = None,
 ) -> Segmenter:
@@ -63,7 +64,7 @@ def load(
     )
 
 
-def _load_exported(path: Path, window: Size | None, overrides: Sequence[str]) -> Segmenter:
+def _load_exported(path: Path, window: Size | None, overrides: Overrides) -> Segmenter:
     model = load_artefact(path)
     recipe = model.sidecar.resolved_recipe(path)
     protocol = find_protocol(recipe.evaluation.protocols[0])

@@ -26,6 +26,7 @@ from pixelwise.prediction.mask_formats import mask_values
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.outcomes import MASKS, OVERLAYS, Outcome, read_input, writer
 from pixelwise.prediction.segmenter import Segmenter, choose_palette
+from pixelwise.recipes.overrides import Overrides
 from pixelwise.records.problems import Problem, append_problems, clear_problems
 from pixelwise.storage import json_text, printable, write_text
 from pixelwise.storage.names import counted
@@ -60,7 +61,7 @@ def predict(
     output: str | os.PathLike[str] = "predictions",
     options: PredictOptions | None = None,
     *,
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     observer: Observer = SILENT,
     **changes: Any,
 ) -> PredictSummary:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,7 +21,18 @@ SAME_EXPERIMENT = (Role.OPERATIONAL, Role.TOLERANCE, Role.CHANCE, Role.PLACE)
 """Roles of the fields that may change without making a published recipe another experiment."""
 
 
-def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+Overrides = Sequence[str] | Mapping[str, Any]
+"""Changes to a recipe: `["optimizer.lr=0.02"]` as on the command line, or `{"optimizer.lr": 0.02}`."""
+
+
+def words_of(overrides: Overrides) -> list[str]:
+    """The overrides as on the command line; a single one may be given as text."""
+    if isinstance(overrides, Mapping):
+        return [f"{path}={_toml(value)}" for path, value in overrides.items()]
+    return [overrides] if isinstance(overrides, str) else list(overrides)
+
+
+def apply_overrides(recipe: Recipe, overrides: Overrides) -> Recipe:
     """A copy of `recipe` with each `section.field=value` applied.
 
     Values are TOML values (`0.02`, `true`, `[360, 480]`, `{0 = 1}`); a bare word is a string, also within brackets,
@@ -33,7 +44,7 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
             has the wrong type or the combination is impossible.
     """
     plain = to_plain(recipe)
-    for override in overrides:
+    for override in words_of(overrides):
         path, value = parse_override(override)
         _set(plain, path.split("."), value)
     return _claiming(from_plain(plain), recipe)

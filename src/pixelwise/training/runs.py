@@ -23,7 +23,7 @@ from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.plugins import packages_in_use
 from pixelwise.recipes.files import find as find_recipe
-from pixelwise.recipes.overrides import apply_overrides, changes_between, flat_fields
+from pixelwise.recipes.overrides import apply_overrides, changes_between, flat_fields, words_of
 from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with
 from pixelwise.recipes.schema.roles import is_in
 from pixelwise.records.data_facts import DataFacts, read_data_facts, write_data_facts
@@ -114,7 +114,7 @@ def train(
         DivergedError: T501, five non-finite steps in a row.
     """
     wanted = chosen(TrainOptions, options, changes)
-    overrides = list(wanted.overrides)
+    overrides = words_of(wanted.overrides)
     overrides += [f"initialize.encoder={wanted.weights}"] if wanted.weights is not None else []
     overrides += [f"initialize.run={os.fspath(wanted.begin)}"] if wanted.begin is not None else []
     resolved = apply_overrides(recipe if isinstance(recipe, Recipe) else find_recipe(recipe), overrides)
@@ -310,7 +310,7 @@ def resume(
         begins = not has_checkpoints(run)
         if begins and changed.stages:
             _record(run, environment, recipe, changed)  # first, since the run may be stopped again in any of the stages
-            _train_stages(changed, run, environment, observer, wanted.overrides)
+            _train_stages(changed, run, environment, observer, words_of(wanted.overrides))
         begin = run / environment.begins_with if environment.begins_with is not None else None
         prepared = prepare_run(changed, dataset, facts, run, device, observer, begin)
         _restore(prepared, run, observer)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.overrides import parse_override
+from pixelwise.recipes.overrides import Overrides, parse_override, words_of
 from pixelwise.recipes.parsing import section
 from pixelwise.recipes.schema.recipe import Data
 
@@ -17,7 +16,7 @@ FIELDS = ("exif", "alpha", "input_range", "max_pixels", "channels")
 """Fields of the recipe's `data` section that decide how an image is read."""
 
 
-def overridden(reading: Reading, overrides: Sequence[str], in_channels: int) -> Reading:
+def overridden(reading: Reading, overrides: Overrides, in_channels: int) -> Reading:
     """The reading options with each `data.FIELD=VALUE` applied.
 
     Args:
@@ -30,7 +29,7 @@ def overridden(reading: Reading, overrides: Sequence[str], in_channels: int) -> 
             the network; R285, the field does not concern the reading of images.
     """
     changes: dict[str, Any] = {}
-    for override in overrides:
+    for override in words_of(overrides):
         path, value = parse_override(override)
         name = path.removeprefix("data.")
         if not path.startswith("data.") or name not in FIELDS:
