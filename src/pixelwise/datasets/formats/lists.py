@@ -11,7 +11,6 @@ the list or to the root. A training list alone is split 80:20 into train and val
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +26,7 @@ from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.storage import printable, write_text
+from pixelwise.storage.documents import DocumentError, parse_table, read_lines
 from pixelwise.storage.names import id_of
 
 _PLACES = (".", "lists", "splits", "ImageSets/Segmentation", "ImageSets")
@@ -97,11 +97,9 @@ def _in_order_of(named: dict[str, Path]) -> dict[str, Path]:
 
 def _lines(file: Path) -> list[str]:
     try:
-        return file.read_text("utf-8-sig", errors="surrogateescape").splitlines()
-    except OSError as error:
-        raise DataError(
-            "D228", f"{printable(file)}: cannot be read: {error.strerror}", "repair its permissions"
-        ) from error
+        return read_lines(file, errors="surrogateescape")
+    except DocumentError as error:
+        raise DataError("D228", error.message, "save the list as text in UTF-8 that can be read") from error
 
 
 def _columns(file: Path) -> tuple[str, int, int, int | None] | None:
@@ -126,7 +124,11 @@ def _read(file: Path, problems: list[Finding]) -> list[tuple[str | None, _Row]]:
     wrong: list[tuple[int, str]] = []
     if columns is not None:
         delimiter, image, mask, split = columns
-        for number, cells in enumerate(csv.reader(lines, delimiter=delimiter), 1):
+        try:
+            table = parse_table(lines, delimiter, file)
+        except DocumentError as error:
+            raise DataError("D228", error.message, "save the list as CSV with the columns image and mask") from error
+        for number, cells in enumerate(table, 1):
             if number == 1 or not any(cells):
                 continue
             if len(cells) <= max(image, mask, split or 0) or not cells[image].strip() or not cells[mask].strip():
@@ -139,7 +141,7 @@ def _read(file: Path, problems: list[Finding]) -> list[tuple[str | None, _Row]]:
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
             fields = _fields(line, file.parent)
-            if len(fields) > 2:
+            if not 1 <= len(fields) <= 2:
                 wrong.append((number, line))
             else:
                 rows.append((None, (number, fields[0], fields[1] if len(fields) == 2 else None)))

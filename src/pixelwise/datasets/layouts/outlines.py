@@ -30,6 +30,7 @@ from pixelwise.errors import DataError
 from pixelwise.storage import portable, printable
 from pixelwise.storage.cache_kinds import DRAWN
 from pixelwise.storage.caches import building_entry, entry_path, subject_of
+from pixelwise.storage.documents import DocumentError, parse_msgpack, read_document, reading
 from pixelwise.storage.locks import keep_in_use
 
 BACKGROUND = "background"
@@ -139,8 +140,8 @@ def draw(kind: str, root: Path, sources: Iterable[Path], pictures: Callable[[], 
     folder = entry_path(DRAWN, stat_signature(sources)[:24], variant=kind, subject=subject)
     keep_in_use(folder)
     try:
-        index = msgspec.msgpack.decode((folder / _INDEX).read_bytes(), type=_Index)
-    except (OSError, msgspec.DecodeError):
+        index = parse_msgpack(read_document(folder / _INDEX), _Index, folder / _INDEX)
+    except DocumentError:
         with building_entry(DRAWN, folder, variant=kind, subject=subject) as unfinished:
             index = _draw_all(pictures(), unfinished)
     samples: dict[str | None, list[Sample]] = {}
@@ -192,9 +193,10 @@ def _draw_all(pictures: Iterable[Picture | Broken], folder: Path) -> _Index:
             broken.append(picture)
             continue
         try:
-            mask = _paint(picture, raw_of)
-        except (ValueError, TypeError, OverflowError) as error:
-            broken.append(Broken(picture.source, f"{printable(picture.image.name)}: {error}"))
+            with reading(picture.source):
+                mask = _paint(picture, raw_of)
+        except DocumentError as error:
+            broken.append(Broken(picture.source, f"{printable(picture.image.name)}: {error.reason}"))
             continue
         # The stem of the image helps to recognise a mask that a message names.
         name = f"{portable(f'{len(rows):06d}-{picture.image.stem[:50]}', ending='.png')}.png"
