@@ -75,6 +75,11 @@ class DocumentError(DataError):
         self.path = path
         self.reason = reason if line is None else f"line {line}: {reason}"
 
+    @property
+    def missing(self) -> bool:
+        """Whether there is no such file."""
+        return isinstance(self.__cause__, FileNotFoundError)
+
     def __reduce__(self) -> tuple[type, tuple[Path, str, int | None]]:  # type: ignore[override]
         return type(self), self._arguments
 

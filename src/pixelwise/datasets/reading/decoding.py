@@ -26,6 +26,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
+from pixelwise.storage.documents import kind_of_entry
 
 SUFFIXES = {
     ".jpg": "JPEG",
@@ -190,20 +191,6 @@ def unreadable(path: Path, error: OSError) -> DataError:
         f"{printable(path)}: cannot be read: {error.strerror or error}",
         "repair the link or the permissions, or remove the entry",
     )
-
-
-def kind_of_entry(mode: int) -> str:
-    """Name of the kind of directory entry that has this `st_mode`."""
-    for test, name in (
-        (stat.S_ISDIR, "a folder"),
-        (stat.S_ISFIFO, "a named pipe"),
-        (stat.S_ISSOCK, "a socket"),
-        (stat.S_ISBLK, "a device"),
-        (stat.S_ISCHR, "a device"),
-    ):
-        if test(mode):
-            return name
-    return "a special file"
 
 
 def _identify(where: str, head: bytes, size: int) -> tuple[str, _Opener]:
