@@ -28,6 +28,7 @@ from pixelwise.datasets.layouts.named_images import file_name
 from pixelwise.datasets.layouts.rasterising import draw_segmentation
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.publication import Publication, Source
+from pixelwise.datasets.reading.limits import require_room
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE, VOC
@@ -241,6 +242,11 @@ def _mask_name(image_name: str) -> str:
 
 def _draw(image: _Image, objects: Iterable[_Annotation], class_of: dict[int, int], file: Path) -> np.ndarray:
     """Class ids of one image, uint8 (H, W): 0 where there is no object, 255 where there are several."""
+    if image.height < 1 or image.width < 1:
+        raise DataError(
+            "D227", f"{printable(file)}: {printable(image.file_name)} is {image.height}x{image.width} (HxW)", _HELP
+        )
+    require_room(file, 5 * image.height * image.width)
     labels = np.zeros((image.height, image.width), np.uint8)
     covered = np.zeros((image.height, image.width), bool)
     shared = np.zeros((image.height, image.width), bool)

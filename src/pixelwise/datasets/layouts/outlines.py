@@ -25,6 +25,7 @@ from pixelwise.datasets.layouts.listing import Entry
 from pixelwise.datasets.layouts.rasterising import draw_polygon
 from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.reading.decoding import image_sizes
+from pixelwise.datasets.reading.limits import require_room
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.storage import portable, printable
@@ -43,6 +44,8 @@ _INDEX = "index.msgpack"
 _IGNORE = 255
 # Raw values are uint16, and 255 stays reserved for ignored pixels.
 _MAX_LABELS = 60000
+# The mask, the area on top, and the pixels of a shape, twice.
+_BYTES_PER_PIXEL = 12
 
 
 class Shape(NamedTuple):
@@ -224,6 +227,10 @@ def _paint(picture: Picture, raw_of: dict[str, int]) -> np.ndarray:
     height, width = picture.size or upright
     if (height, width) not in (stored, upright):
         raise ValueError(f"it was annotated at {height}x{width} (HxW), but the image is {upright[0]}x{upright[1]}")
+    try:
+        require_room(picture.image, _BYTES_PER_PIXEL * height * width)
+    except DataError as error:
+        raise ValueError(error.message) from error
     mask = np.zeros((height, width), np.uint16)
     area_on_top = np.full((height, width), height * width, np.int64) if picture.smaller_on_top else None
     for shape in picture.shapes:
