@@ -34,7 +34,7 @@ def code_of(call, *arguments, **options) -> str:
 def test_reading_is_bounded_by_the_file(tmp_path: Path, wanted: int | None, position: int):
     content = bytes(range(250)) * 400
     (tmp_path / "a").write_bytes(content)
-    with WithinFile(tmp_path / "a") as stream:
+    with WithinFile(open(tmp_path / "a", "rb")) as stream:
         stream.seek(position)
         end = None if wanted is None or wanted < 0 else position + wanted
         assert stream.read(wanted) == content[position:end]

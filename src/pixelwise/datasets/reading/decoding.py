@@ -184,7 +184,7 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
                 f"{printable(path)}: is {kind_of_entry(mode)}, not a file",
                 "remove it or replace it with the image",
             )
-        with WithinFile(path) as stream:
+        with WithinFile(open(path, "rb")) as stream:
             yield stream
     except OSError as error:
         raise unreadable(path, error) from error

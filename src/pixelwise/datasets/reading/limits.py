@@ -24,10 +24,13 @@ class WithinFile(io.BufferedReader):
     """A file from which no more is read than it holds.
 
     Python allocates as many bytes as a caller asks for, and decoders ask for as many as a chunk claims to have.
+
+    Args:
+        file: The file, just opened; it is closed with this object.
     """
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(open(path, "rb", 0))  # noqa: SIM115 - closed with the object
+    def __init__(self, file: io.BufferedReader) -> None:
+        super().__init__(file.detach())
         self._length = os.fstat(self.fileno()).st_size
 
     def read(self, size: int | None = -1, /) -> bytes:
