@@ -64,7 +64,13 @@ def labelme_shapes(root: Path) -> None:
     for number in range(4):
         path = root / ("train" if number < 3 else "val") / f"{number}.png"
         picture(path)
-        content = {"version": "5.4.1", "shapes": shapes, "imagePath": path.name, "imageHeight": HEIGHT, "imageWidth": WIDTH}
+        content = {
+            "version": "5.4.1",
+            "shapes": shapes,
+            "imagePath": path.name,
+            "imageHeight": HEIGHT,
+            "imageWidth": WIDTH,
+        }
         document(path.with_suffix(".json"), content)
 
 

@@ -11,6 +11,7 @@ from random import Random
 from typing import NamedTuple
 
 from fuzz import annotation_seeds, image_seeds, run_seeds
+
 from pixelwise.datasets.auditing.audit import audit
 from pixelwise.datasets.format import FORMATS
 from pixelwise.datasets.opening import open_dataset
@@ -71,7 +72,11 @@ def _data_case(name: str, build: Callable[[Path], None], dataset: str, train_spl
         data = Data(dataset="auto" if recognised else dataset, train_split=train_split)
         found = audit(open_dataset(data, folder)).errors
         if not found and number % _CONVERTED == 0:
-            convert(folder, folder.parent / "written" / "out", [f"data.dataset={data.dataset}", f"data.train_split={train_split}"])
+            convert(
+                folder,
+                folder.parent / "written" / "out",
+                [f"data.dataset={data.dataset}", f"data.train_split={train_split}"],
+            )
         return [finding.code for finding in found]
 
     return Case(name, build, read)
@@ -80,8 +85,7 @@ def _data_case(name: str, build: Callable[[Path], None], dataset: str, train_spl
 def _of_annotations() -> list[Case]:
     """Variants of annotation formats that their miniatures do not show."""
     return [
-        _data_case(f"annotation-{name}", build, dataset)
-        for name, (dataset, build) in annotation_seeds.SEEDS.items()
+        _data_case(f"annotation-{name}", build, dataset) for name, (dataset, build) in annotation_seeds.SEEDS.items()
     ]
 
 

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+LARGEST = 4 * 1024**2
+"""Bytes to which a mutant is cut."""
 EXTREME_NUMBERS = (
     "0", "-1", "1", "-0.0", "1e999", "-1e999", "NaN", "Infinity", "1e-400", "2147483648", "4294967296",
     "9223372036854775808", "18446744073709551616", "1" * 400, "1" * 5000, "0x10", "1_000", "٣", "1.5", "1e308", "007", "",
@@ -21,7 +23,19 @@ EXTREME_VALUES: tuple[Any, ...] = (
     [], {}, [[]], [None], [[1, "a"]], {"": ""}, [{}],
 )  # fmt: skip
 """Values that take the place of another in JSON."""
-TEXTS = ("\x00", "\x1b[2J", "\u202e", "\ud800", "../../../../tmp/x", "/etc/passwd", "C:\\x", "con.png", "%00", "é", "\ufeff")
+TEXTS = (
+    "\x00",
+    "\x1b[2J",
+    "\u202e",
+    "\ud800",
+    "../../../../tmp/x",
+    "/etc/passwd",
+    "C:\\x",
+    "con.png",
+    "%00",
+    "é",
+    "\ufeff",
+)
 ENCODINGS = ("utf-16", "utf-16-le", "utf-32", "utf-8-sig", "latin-1", "cp037")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _WORD = re.compile(r"[^\s,:;=<>\"'\[\]{}()]+")
@@ -39,7 +53,7 @@ def mutant(seed: bytes, dice: random.Random, *, text: bool) -> bytes:
     """
     kinds = _TEXT if text and dice.random() < 0.75 else _BINARY
     for _ in range(dice.choice((1, 1, 1, 2, 4))):
-        seed = dice.choice(kinds)(seed, dice)
+        seed = dice.choice(kinds)(seed, dice)[:LARGEST]
     return seed
 
 
@@ -152,7 +166,11 @@ def _encoded_otherwise(data: bytes, dice: random.Random) -> bytes:
 
 def _inserted(data: bytes, dice: random.Random) -> bytes:
     start = _place(data, dice)
-    return data[:start] + _safely(dice.choice((*TEXTS, '"', "'", "\n", ",", "<!DOCTYPE a>", "{", "]", "=", "\t"))) + data[start:]
+    return (
+        data[:start]
+        + _safely(dice.choice((*TEXTS, '"', "'", "\n", ",", "<!DOCTYPE a>", "{", "]", "=", "\t")))
+        + data[start:]
+    )
 
 
 def _declared_otherwise(data: bytes, dice: random.Random) -> bytes:
@@ -193,7 +211,7 @@ def _document_changed(data: bytes, dice: random.Random) -> bytes:
             parent[dice.choice(("", "x", f"{key}2", "\x1b"))] = parent[key]
     text = json.dumps(document)
     if dice.random() < 0.1:
-        text = re.sub(r'"(\w+)":', lambda found: f'{found[0]} 1, {found[0]}', text, count=1)  # a key twice
+        text = re.sub(r'"(\w+)":', lambda found: f"{found[0]} 1, {found[0]}", text, count=1)  # a key twice
     return text.encode()
 
 

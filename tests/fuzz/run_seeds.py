@@ -85,7 +85,7 @@ def _read_records(folder: Path, number: int) -> list[str]:
     read_run(run)
     read_evaluations(run)
     read_problems(run)
-    if number % 10 == 0:
+    if number % 2 == 0:
         write_report(run)
     return []
 

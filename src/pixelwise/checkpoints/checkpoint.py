@@ -20,7 +20,7 @@ from torch import Tensor
 from pixelwise.errors import CheckpointError
 from pixelwise.storage import building_folder, json_text, printable, sha256_bytes, sha256_file, write_bytes, write_text
 from pixelwise.storage.atomic import remove_folder
-from pixelwise.storage.documents import DocumentError, read_json, reading
+from pixelwise.storage.documents import DocumentError, is_regular, read_json, reading
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
@@ -159,7 +159,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
         # A name read from the manifest must not lead out of the folder.
         if Path(name).name != name:
             raise damaged(path, f"its manifest names '{printable(name)}', which is not a plain file name")
-        if not file.is_file():
+        if not is_regular(file):
             raise damaged(path, f"{name} is missing")
         if (size := file.stat().st_size) != record.bytes:
             raise damaged(path, f"{name} has {size} bytes, expected {record.bytes}")

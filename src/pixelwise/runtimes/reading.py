@@ -10,7 +10,7 @@ from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.runtimes.sidecar import DESCRIPTION, FORMAT, NAME, Sidecar
 from pixelwise.runtimes.targets import TARGETS, Target, find_target
 from pixelwise.storage import printable, sha256_file
-from pixelwise.storage.documents import DocumentError, read_toml, reading
+from pixelwise.storage.documents import DocumentError, is_regular, read_toml, reading
 
 
 def is_artefact(path: Path) -> bool:
@@ -50,7 +50,7 @@ def read_sidecar(artefact: Path) -> tuple[Sidecar, Path]:
         # A name read from `model.toml` must not lead out of the folder.
         if Path(name).name != name:
             raise damaged(artefact, f"{path.name} names '{printable(Path(name))}', which is not a plain file name")
-        if not file.is_file():
+        if not is_regular(file):
             raise damaged(artefact, f"{name} is missing")
         if (found := sha256_file(file)) != expected:
             raise damaged(artefact, f"{name} has SHA-256 {found[:12]}..., expected {expected[:12]}...")

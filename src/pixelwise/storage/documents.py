@@ -127,13 +127,21 @@ def read_document(path: Path, limit: int = LARGEST) -> bytes:
     return content
 
 
+def is_regular(path: Path) -> bool:
+    """Whether a path leads to a regular file; False for names that the system cannot have, such as too long ones."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def peek(path: Path, length: int = LARGEST) -> bytes:
     """The first bytes of a regular file, to recognise it by; empty if it cannot be read.
 
     Text in UTF-16 becomes UTF-8, and a byte order mark is left out.
     """
     try:
-        if not path.is_file():
+        if not is_regular(path):
             return b""
         with open(path, "rb") as stream:
             content = stream.read(min(length, path.stat().st_size))

@@ -31,7 +31,7 @@ from pixelwise.errors import DataError
 from pixelwise.storage import portable, printable
 from pixelwise.storage.cache_kinds import DRAWN
 from pixelwise.storage.caches import building_entry, entry_path, subject_of
-from pixelwise.storage.documents import DocumentError, parse_msgpack, read_document, reading
+from pixelwise.storage.documents import DocumentError, is_regular, parse_msgpack, read_document, reading
 from pixelwise.storage.locks import keep_in_use
 
 BACKGROUND = "background"
@@ -144,6 +144,8 @@ def draw(kind: str, root: Path, sources: Iterable[Path], pictures: Callable[[], 
     keep_in_use(folder)
     try:
         index = parse_msgpack(read_document(folder / _INDEX), _Index, folder / _INDEX)
+        if not all(b"\0" not in row.image and is_regular(folder / row.mask) for row in index.rows):
+            raise DocumentError(folder / _INDEX, "names files that cannot exist")
     except DocumentError:
         with building_entry(DRAWN, folder, variant=kind, subject=subject) as unfinished:
             index = _draw_all(pictures(), unfinished)
