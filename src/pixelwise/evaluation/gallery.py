@@ -27,6 +27,7 @@ from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.result import ImageScore
 from pixelwise.storage import json_text, write_bytes, write_text
+from pixelwise.storage.documents import read_json
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
 SAMPLES = "samples.json"
@@ -152,9 +153,13 @@ def save_samples(model: SegmentationModel, dataset: Dataset, measurement: Measur
 
 
 def load_samples(folder: Path) -> SavedSamples | None:
-    """Content of `samples.json` in `folder`; None if there is no such file."""
+    """Content of `samples.json` in `folder`; None if there is no such file.
+
+    Raises:
+        DataError: D150, the file is damaged.
+    """
     path = folder / SAMPLES
-    return msgspec.json.decode(path.read_bytes(), type=SavedSamples) if path.is_file() else None
+    return read_json(path, SavedSamples) if path.is_file() else None
 
 
 def _predict(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import safetensors.torch
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
@@ -160,14 +161,24 @@ def origin_of(trained: TrainedModel, training: TrainingCost | None = None) -> Or
     )
 
 
+class _Progress(msgspec.Struct):
+    step: int
+    seconds: float
+    peak_memory_bytes: int
+
+
+class _State(msgspec.Struct):
+    """The part of a checkpoint's `state.json` that tells the cost; imported weights have none."""
+
+    progress: _Progress | None = None
+
+
 def _training_cost(run: Path) -> TrainingCost | None:
     """Cost of the training, from the newest checkpoint: the best one records only the time until itself."""
     newest = newest_checkpoint(run / CHECKPOINTS)
     if newest is None:
         return None
-    progress = newest.state().get("progress")
+    progress = newest.state(_State).progress
     if progress is None:  # imported weights
         return None
-    return TrainingCost(
-        steps=progress["step"], seconds=progress["seconds"], peak_memory_bytes=progress["peak_memory_bytes"]
-    )
+    return TrainingCost(steps=progress.step, seconds=progress.seconds, peak_memory_bytes=progress.peak_memory_bytes)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from pixelwise.recipes.schema.base import Part
 from pixelwise.recipes.schema.model import Spec
 from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with, to_plain, without_unset
 from pixelwise.recipes.schema.roles import without
+from pixelwise.storage.documents import DocumentError, parse_toml
 
 SAME_EXPERIMENT = (Role.OPERATIONAL, Role.TOLERANCE, Role.CHANCE, Role.PLACE)
 """Roles of the fields that may change without making a published recipe another experiment."""
@@ -175,8 +176,8 @@ def _parse_value(text: str) -> Any:
     if text.lower() == "none":
         return None
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}", Path("override"))["value"]
+    except DocumentError:
         pass
     # A shell strips the quotes that TOML requires within brackets.
     words = re.fullmatch(r"\[([^][{}=]*)\]", text)

@@ -19,10 +19,12 @@ from pixelwise.errors import DataError
 from pixelwise.machine.facts import Machine
 from pixelwise.recipes.sizes import Size
 from pixelwise.storage import json_text, printable, write_bytes, write_text
+from pixelwise.storage.documents import DocumentError, read_document, read_text, reading
 
 RESULT = "result.json"
 PER_CLASS = "per_class.csv"
 PER_IMAGE = "per_image.csv"
+_HELP = "write it again with `pixelwise evaluate`"
 
 
 _FRACTIONS = (
@@ -242,22 +244,19 @@ def from_json(data: bytes, source: str = RESULT) -> Result:
         DataError: D240, the data is not a result.
     """
     try:
-        plain = msgspec.json.decode(data)
-        scored = (plain, *plain.get("groups", ()))
-        for part in (*scored, *plain["per_class"]):
-            _null_to_nan(part, _FRACTIONS)
-        for part in scored:
-            _nulls_within(part, ("miou_interval",))
-            for found in part.get("metrics", {}).values():
-                _null_to_nan(found, ("value",))
-                _nulls_within(found, ("per_class", "interval"))
-        return msgspec.convert(plain, Result)
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            "D240",
-            f"{source}: not an evaluation result: {error}",
-            "write it again with `pixelwise evaluate`",
-        ) from error
+        with reading(Path(source)):
+            plain = msgspec.json.decode(data)
+            scored = (plain, *plain.get("groups", ()))
+            for part in (*scored, *plain["per_class"]):
+                _null_to_nan(part, _FRACTIONS)
+            for part in scored:
+                _nulls_within(part, ("miou_interval",))
+                for found in part.get("metrics", {}).values():
+                    _null_to_nan(found, ("value",))
+                    _nulls_within(found, ("per_class", "interval"))
+            return msgspec.convert(plain, Result)
+    except DocumentError as error:
+        raise DataError("D240", f"{source}: not an evaluation result: {error.reason}", _HELP) from error
 
 
 def save_result(result: Result, per_image: Sequence[ImageScore], folder: Path) -> Path:
@@ -303,9 +302,9 @@ def load_result(path: Path) -> Result:
     """
     file = path / RESULT if path.is_dir() else path
     try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise DataError("D240", f"{printable(file)}: {error.strerror}", "write it with `pixelwise evaluate`") from error
+        data = read_document(file)
+    except DocumentError as error:
+        raise DataError("D240", error.message, "write it with `pixelwise evaluate`") from error
     return from_json(data, printable(file))
 
 
@@ -319,7 +318,7 @@ def load_per_image(folder: Path) -> tuple[ImageScore, ...]:
     if not path.is_file():
         return ()
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with reading(path):
             return tuple(
                 ImageScore(
                     id=row["id"],
@@ -327,14 +326,10 @@ def load_per_image(folder: Path) -> tuple[ImageScore, ...]:
                     pixel_accuracy=_number(row["pixel_accuracy"]),
                     labelled_pixels=int(row["labelled_pixels"]),
                 )
-                for row in csv.DictReader(file)
+                for row in csv.DictReader(io.StringIO(read_text(path), newline=""))
             )
-    except (KeyError, ValueError, TypeError) as error:
-        raise DataError(
-            "D240",
-            f"{printable(path)}: not a table of image scores: {error}",
-            "write it again with `pixelwise evaluate`",
-        ) from error
+    except DocumentError as error:
+        raise DataError("D240", f"{printable(path)}: not a table of image scores: {error.reason}", _HELP) from error
 
 
 def _csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:

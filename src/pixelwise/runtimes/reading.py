@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import msgspec
@@ -11,6 +10,7 @@ from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.runtimes.sidecar import DESCRIPTION, FORMAT, NAME, Sidecar
 from pixelwise.runtimes.targets import TARGETS, Target, find_target
 from pixelwise.storage import printable, sha256_file
+from pixelwise.storage.documents import DocumentError, is_regular, read_toml, reading
 
 
 def is_artefact(path: Path) -> bool:
@@ -50,7 +50,7 @@ def read_sidecar(artefact: Path) -> tuple[Sidecar, Path]:
         # A name read from `model.toml` must not lead out of the folder.
         if Path(name).name != name:
             raise damaged(artefact, f"{path.name} names '{printable(Path(name))}', which is not a plain file name")
-        if not file.is_file():
+        if not is_regular(file):
             raise damaged(artefact, f"{name} is missing")
         if (found := sha256_file(file)) != expected:
             raise damaged(artefact, f"{name} has SHA-256 {found[:12]}..., expected {expected[:12]}...")
@@ -64,11 +64,12 @@ def read_sidecar(artefact: Path) -> tuple[Sidecar, Path]:
 
 def _parsed(artefact: Path, path: Path) -> Sidecar:
     try:
-        sidecar = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Sidecar)
-    except FileNotFoundError:
-        raise damaged(artefact, f"{path.name}, which describes its input and output, is not beside it") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.MsgspecError) as error:
-        raise damaged(artefact, f"{path.name} cannot be read: {error}") from error
+        with reading(path):
+            sidecar = msgspec.convert(read_toml(path), Sidecar)
+    except DocumentError as error:
+        if error.missing:
+            raise damaged(artefact, f"{path.name}, which describes its input and output, is not beside it") from None
+        raise damaged(artefact, f"{path.name} cannot be read: {error.reason}") from error
     if sidecar.format != FORMAT:
         raise damaged(
             artefact, f"{path.name} has format {sidecar.format}; this version of pixelwise reads format {FORMAT}"

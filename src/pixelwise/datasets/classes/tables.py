@@ -7,9 +7,8 @@ Sources, in increasing priority: the known classes of a public data set (CamVid,
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,6 +22,7 @@ from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.class_sets.tables import CLASS_SETS, IGNORE, Color, voc_color
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.storage import printable
+from pixelwise.storage.documents import DocumentError, read_toml
 from pixelwise.suggestions import did_you_mean
 
 
@@ -201,16 +201,15 @@ def _read_description(file: Path) -> _Source:
         return _Source()
     help = 'for example: classes = ["background", "road"], palette = ["#000000", "#804080"], ignore = 255'
     try:
-        # Editors on Windows may write a byte order mark.
-        plain: dict[str, Any] = tomllib.loads(file.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise DataError("D224", f"{printable(file)}: {error}", help) from error
+        plain = read_toml(file)
+    except DocumentError as error:
+        raise DataError("D224", error.message, help) from error
     fields = _Source.__struct_fields__
     for key in plain:
         if key not in fields:
             raise DataError(
                 "D224",
-                f"{printable(file)}: unknown key '{key}'{did_you_mean(key, fields)}",
+                f"{printable(file)}: unknown key '{printable(key)}'{did_you_mean(key, fields)}",
                 f"keys: {', '.join(fields)}",
             )
     try:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from pixelwise.datasets.findings import Finding, finding, finding_of
 from pixelwise.datasets.reading.bands import ARRAY_SUFFIX
-from pixelwise.datasets.reading.decoding import SUFFIXES, kind_of_entry, unreadable
+from pixelwise.datasets.reading.decoding import SUFFIXES, unreadable
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
+from pixelwise.storage.documents import kind_of_entry
 
 _SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx", "icon\r", "lost+found"}
 # Lists, readmes and annotations of other tools often lie next to images and are ignored.

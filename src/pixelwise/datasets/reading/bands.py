@@ -8,10 +8,12 @@ matter, such as [0, 3000] for Sentinel-2 reflectances.
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 
 import numpy as np
 
+from pixelwise.datasets.reading.limits import no_room, require_pixels, require_room
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
@@ -138,8 +140,10 @@ def _load(path: Path, max_pixels: int, *, mask: bool = False) -> np.ndarray:
             _check(path, mapped.shape, mapped.dtype, first, max_pixels)
             return _channels_last(np.array(mapped), first)
         return _load_tiff(path, max_pixels)
-    except (DataError, MemoryError):
+    except DataError:
         raise
+    except MemoryError as error:
+        raise no_room(path) from error
     except OSError as error:
         raise DataError(
             "D131", f"{printable(path)}: cannot be read: {error.strerror or error}", "copy the file again"
@@ -188,7 +192,10 @@ def _load_tiff(path: Path, max_pixels: int) -> np.ndarray:
         if part > max_pixels:
             raise ValueError(f"a tile claims to have {page.tilelength}x{page.tilewidth} pixels")
         # One thread: callers already read several files at a time.
-        return _channels_last(series.asarray(maxworkers=1), first)
+        values = series.asarray(maxworkers=1)
+        # The pages of a damaged file can have other sizes than the first.
+        _check(path, values.shape, values.dtype, first, max_pixels)
+        return _channels_last(values, first)
 
 
 def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype, first: bool, max_pixels: int) -> None:
@@ -200,6 +207,7 @@ def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype, first: bool, max
             "(height, width), (height, width, channels) or (channels, height, width)",
             "export one image per file",
         )
+    require_pixels(path, shape)
     height, width = (shape[1:] if first else shape)[:2]
     pixels = height * width
     if pixels > max_pixels:
@@ -209,6 +217,7 @@ def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype, first: bool, max
             "million",
             f"if the image is meant to be this large, set data.max_pixels={pixels}",
         )
+    require_room(path, math.prod(shape) * dtype.itemsize)
 
 
 def _channels_last(values: np.ndarray, first: bool) -> np.ndarray:

@@ -94,5 +94,6 @@ def _training_seconds(folder: Path) -> float | None:
         return None
     if checkpoint is None:
         return None
-    seconds = checkpoint.state().get("progress", {}).get("seconds")
+    progress = checkpoint.state().get("progress")
+    seconds = progress.get("seconds") if isinstance(progress, dict) else None
     return float(seconds) if isinstance(seconds, (int, float)) else None
