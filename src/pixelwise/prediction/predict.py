@@ -18,6 +18,7 @@ from pixelwise.errors import DataError, RecipeError
 from pixelwise.observer import SILENT, Observer, observing
 from pixelwise.options import chosen
 from pixelwise.prediction.background import in_background
+from pixelwise.prediction.deviations import Once
 from pixelwise.prediction.inputs import Input, find_inputs
 from pixelwise.prediction.loading import load
 from pixelwise.prediction.mask_formats import grey_png, mask_encoder, mask_values
@@ -77,7 +78,8 @@ def predict(
         paths: An image file, a folder or a pattern such as `photos/**/*.jpg`, or several of them.
         output: Folder for all files that are written.
         options: Options of the prediction; None for the defaults.
-        observer: Receives progress after every file, and a warning if a damaged checkpoint was skipped.
+        observer: Receives progress after every file, and warnings if a damaged checkpoint was skipped, or if an
+            artefact's masks can differ from those of its run (W471 to W474).
         changes: Single fields of `PredictOptions`, such as `overlay=False`.
 
     Returns:
@@ -93,7 +95,7 @@ def predict(
     """
     observer = observing(observer, changes)
     options = chosen(PredictOptions, options, changes)
-    segmenter = load(run, device=options.device, window=options.window, observer=observer)
+    segmenter = load(run, device=options.device, window=options.window, trust=options.trust, observer=observer)
     given = [paths] if isinstance(paths, (str, os.PathLike)) else paths
     return predict_paths(segmenter, given, Path(output), options, observer=observer)
 
@@ -142,7 +144,7 @@ def predict_paths(
     for finding in inputs.problems:
         problems.add(finding.files[0] if finding.files else "", DataError(finding.code, finding.message, finding.fix))
     total = len(inputs.images) + len(inputs.problems)
-    predictions = _predictions(segmenter, inputs.images)
+    predictions = _predictions(segmenter, inputs.images, Once(observer.warn))
     written = in_background(write, predictions, ahead=AHEAD)
     # Closed here because after an error the garbage collector might do so in one of their threads, which cannot wait
     # for itself.
@@ -187,7 +189,7 @@ def _writer(segmenter: Segmenter, output: Path, options: PredictOptions) -> Call
     return functools.partial(_write, output=output, encode=encode, draw=draw if options.overlay else None)
 
 
-def _predictions(segmenter: Segmenter, images: Sequence[Input]) -> Generator[_Outcome, None, None]:
+def _predictions(segmenter: Segmenter, images: Sequence[Input], warn: Once) -> Generator[_Outcome, None, None]:
     """Yield the outcome of every image, while the next ones are read in the background."""
 
     def read(source: Input) -> _Outcome:
@@ -198,7 +200,11 @@ def _predictions(segmenter: Segmenter, images: Sequence[Input]) -> Generator[_Ou
 
     with contextlib.closing(in_background(read, images, ahead=AHEAD)) as outcomes:
         for source, value in outcomes:
-            yield _Outcome(source, segmenter.predict(value) if isinstance(value, np.ndarray) else value)
+            if isinstance(value, np.ndarray):
+                warn(segmenter.remarks((value.shape[0], value.shape[1])))
+                yield _Outcome(source, segmenter.predict(value))
+            else:
+                yield _Outcome(source, value)
 
 
 def _write(

@@ -16,9 +16,8 @@ from pixelwise.evaluation.runs import origin_of
 from pixelwise.evaluation.subject import Subject, score
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import SILENT, Callbacks, Observer
-from pixelwise.prediction.network import main_logits, predicted_labels, prediction_mode
+from pixelwise.prediction.network import prediction_mode, seen_labels
 from pixelwise.profiling.runtimes import EAGER
-from pixelwise.recipes.protocols import PROTOCOLS
 from pixelwise.recipes.schema.training import Precision
 from pixelwise.runtimes import ArtefactModel
 from pixelwise.storage import printable
@@ -87,8 +86,7 @@ def _subject(model: SegmentationModel, origin: Origin, images: ComparisonImages,
         dataset=images.dataset,
         split=images.split,
         protocols=(images.protocol,),
-        # An artefact of a fixed size takes no other.
-        input_size=model.fixed_size or images.input_size,
+        input_size=images.input_size,
         batch_size=images.batch_size,
         folder=folder,
     )
@@ -121,17 +119,8 @@ def equal_pixels(
     equal = pixels = 0
     with prediction_mode(reference), prediction_mode(model):
         for image in images.read():
-            size = (image.shape[0], image.shape[1])
-            one, other = (
-                predicted_labels(
-                    main_logits(network, [np.array(image)], chosen),
-                    size,
-                    size,
-                    PROTOCOLS["native"],
-                    network.align_corners,
-                    multilabel=reference.multilabel,
-                )
-                for network, chosen in ((reference, Precision()), (model, precision))
-            )
+            pixels_of = np.array(image)  # a copy: decoded images may be read-only
+            one = seen_labels(reference, pixels_of, Precision())
+            other = seen_labels(model, pixels_of, precision)
             equal, pixels = equal + int((one == other).sum()), pixels + one.numel()
     return equal / pixels if pixels else 0.0
