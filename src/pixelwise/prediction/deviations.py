@@ -14,18 +14,21 @@ Remark = tuple[str, str]
 """Code and message of a warning."""
 
 
-def deviations(model: SegmentationModel, protocol: Protocol, seen: Size, mask: Size) -> list[Remark]:
+def deviations(
+    model: SegmentationModel, protocol: Protocol, seen: Size, mask: Size, of_run: Protocol | None = None
+) -> list[Remark]:
     """What an artefact does to an image in another way than its run; nothing for a network that is no artefact.
 
     Args:
         model: The network or the artefact.
-        protocol: Protocol for images of any size, by which the run predicts.
+        protocol: Protocol by which the artefact predicts.
         seen: (height, width) of the image as the network sees it, without padding.
         mask: (height, width) of the result.
+        of_run: Protocol by which the run predicts; None: the same.
     """
     found: list[Remark] = []
     fixed = model.fixed_size
-    if fixed is not None and not _shows_only(protocol, seen, fixed):
+    if fixed is not None and not _shows_only(of_run or protocol, seen, fixed):
         found.append(
             (
                 "W471",

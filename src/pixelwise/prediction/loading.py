@@ -83,6 +83,7 @@ def _load_exported(path: Path, window: Size | None, trust: bool) -> Segmenter:
         reading=rules.reading,
         protocol=protocol,
     )
-    segmenter.exact, segmenter.run_size = rules.inference.resize == "exact", rules.run_size
+    segmenter.exact = rules.inference.resize == "exact"
+    segmenter.run_size, segmenter.run_protocol = rules.run_size, rules.run_protocol
     segmenter.whole_pixels, segmenter.large_window = rules.inference.whole_pixels, rules.inference.large_window
     return segmenter

@@ -88,6 +88,7 @@ class Rules(NamedTuple):
         protocol: The same, as far as a protocol expresses them.
         input_size: (height, width) whose area images are brought to; None: their own.
         run_size: The same for the run that it was exported from.
+        run_protocol: The protocol of that run.
         reading: Rules for reading image files.
     """
 
@@ -95,6 +96,7 @@ class Rules(NamedTuple):
     protocol: Protocol
     input_size: Size | None
     run_size: Size | None
+    run_protocol: Protocol
     reading: Reading
 
 
@@ -109,13 +111,13 @@ def rules_of(sidecar: Sidecar, recipe: Recipe | None = None) -> Rules:
         recipe: The recipe in it; needed for version 1 alone.
     """
     found = sidecar.inference
-    if found is not None:
-        sizes = (found.size, found.size)
+    if found is not None and sidecar.scoring is not None:
+        sizes, first = (found.size, found.size), sidecar.scoring.first_protocol()
     elif recipe is None:
         raise AssertionError("a description without rules has a recipe")
     else:
         found = inference_of(recipe, gives_scores=sidecar.output.name == "logits")
-        sizes = (found.size, found.size)
+        sizes, first = (found.size, found.size), find_protocol(recipe.evaluation.protocols[0])
         if (only := sidecar.input.size) is not None:
             found = msgspec.structs.replace(
                 found, resize="exact", size=only, shorter_side=None, longer_side=None, pad_to=None,
@@ -129,4 +131,4 @@ def rules_of(sidecar: Sidecar, recipe: Recipe | None = None) -> Rules:
         max_pixels=found.max_pixels,
         channels=found.channels,
     )
-    return Rules(found, found.protocol(), *sizes, reading)
+    return Rules(found, found.protocol(), *sizes, single_pass(first), reading)

@@ -104,7 +104,8 @@ class Segmenter:
 
     Attributes:
         exact: Whether every image is brought to exactly `input_size`, as an artefact of one size may do.
-        run_size: (height, width) of `input_size` in the run that an artefact was exported from.
+        run_size: `input_size` of the run that an artefact was exported from.
+        run_protocol: `protocol` of that run.
         whole_pixels: Number of input pixels above which an image is predicted by windows.
         large_window: (height, width) of these windows.
     """
@@ -127,7 +128,7 @@ class Segmenter:
         self.run_size = input_size
         self.whole_pixels, self.large_window = WHOLE_PIXELS, WINDOW
         self.reading = reading
-        self.protocol = single_pass(protocol)
+        self.protocol = self.run_protocol = single_pass(protocol)
         for name, values in (("class names", self.classes), ("palette colours", self.palette)):
             if len(values) != model.num_classes:
                 raise ValueError(f"{len(values)} {name} for a model of {model.num_classes} classes")
@@ -176,7 +177,7 @@ class Segmenter:
     def remarks(self, size: Size) -> list[Remark]:
         """Warnings for an image of that (height, width) whose masks can differ from those of the artefact's run."""
         seen, fixed = self.seen_size(size), self.model.fixed_size
-        found = deviations(self.model, self._protocol_for(seen), seen, size)
+        found = deviations(self.model, self._protocol_for(seen), seen, size, self.run_protocol)
         if self.exact and fixed is not None:
             found += stretching(fixed, size, self._natural_size(size, self.run_size))
         return found
