@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -228,7 +229,10 @@ def malicious(kind: str, exported: Path, mark: Path) -> dict[str, bytes]:
     torch.save(Runs(mark), saved)
     if kind == "weight":
         weight["use_pickle"] = True
-        return {"weights_config.json": json.dumps(config).encode(), f"data/weights/{weight['path_name']}": saved.getvalue()}
+        return {
+            "weights_config.json": json.dumps(config).encode(),
+            f"data/weights/{weight['path_name']}": saved.getvalue(),
+        }
     if kind == "constant":
         entry = {"path_name": "opaque_obj_0", "is_param": False, "use_pickle": True, "tensor_meta": None}
         return {
@@ -262,10 +266,8 @@ def test_a_member_that_runs_code_is_refused_even_with_trust(tmp_path: Path, expo
 def test_the_malicious_ones_of_these_tests_do_run_in_pytorch(tmp_path: Path, exported: Path) -> None:
     mark = tmp_path / "it ran"
     file = rewritten(exported, tmp_path / "model.pt2", malicious("weight", exported, mark))
-    try:
+    with contextlib.suppress(Exception):  # it has run before PyTorch finds that it is no tensor
         torch.export.load(file)
-    except Exception as error:  # it has run before PyTorch finds that it is no tensor
-        assert "" in str(error)
     assert mark.exists()
 
 
