@@ -151,8 +151,10 @@ def _parsed(artefact: Path, plain: dict[str, Any], name: str) -> Sidecar:
         raise damaged(artefact, f"{name} has format {version}; this version of pixelwise reads format {known}")
     try:
         sidecar = msgspec.convert(plain, Sidecar)
-    except (msgspec.MsgspecError, RecipeError) as error:
+    except msgspec.MsgspecError as error:
         raise damaged(artefact, f"{name} cannot be read: {error}") from error
+    except RecipeError as error:
+        raise damaged(artefact, f"{name} cannot be read: {error.message}") from error
     if sidecar.format > 1 and (sidecar.inference is None or sidecar.scoring is None):
         raise damaged(artefact, f"{name} cannot be read: there is no `inference` or no `scoring`")
     return sidecar

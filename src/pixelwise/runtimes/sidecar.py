@@ -272,9 +272,10 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return msgspec.convert(self.recipe.get("data", {}), Data)
         except (msgspec.MsgspecError, RecipeError) as error:
+            reason = error.message if isinstance(error, RecipeError) else str(error)
             raise CheckpointError(
                 "K462",
-                f"{printable(where)}: `recipe.data` of its description cannot be read: {error}",
+                f"{printable(where)}: `recipe.data` of its description cannot be read: {reason}",
                 "export it again; `pixelwise predict` does not need that section",
             ) from error
 
