@@ -10,7 +10,7 @@ import msgspec
 
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.machine.files import is_link
-from pixelwise.runtimes.sidecar import DESCRIPTION, NAME, ONLY_BESIDE, READABLE, Sidecar, from_metadata
+from pixelwise.runtimes.sidecar import DESCRIPTION, NAME, ONLY_BESIDE, READABLE, Sidecar, from_metadata, reason_of
 from pixelwise.runtimes.targets import TARGETS, Target, find_target
 from pixelwise.storage import printable, sha256_file
 
@@ -151,10 +151,8 @@ def _parsed(artefact: Path, plain: dict[str, Any], name: str) -> Sidecar:
         raise damaged(artefact, f"{name} has format {version}; this version of pixelwise reads format {known}")
     try:
         sidecar = msgspec.convert(plain, Sidecar)
-    except msgspec.MsgspecError as error:
-        raise damaged(artefact, f"{name} cannot be read: {error}") from error
-    except RecipeError as error:
-        raise damaged(artefact, f"{name} cannot be read: {error.message}") from error
+    except (msgspec.MsgspecError, RecipeError) as error:
+        raise damaged(artefact, f"{name} cannot be read: {reason_of(error)}") from error
     if sidecar.format > 1 and (sidecar.inference is None or sidecar.scoring is None):
         raise damaged(artefact, f"{name} cannot be read: there is no `inference` or no `scoring`")
     return sidecar

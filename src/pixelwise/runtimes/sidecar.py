@@ -272,10 +272,9 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return msgspec.convert(self.recipe.get("data", {}), Data)
         except (msgspec.MsgspecError, RecipeError) as error:
-            reason = error.message if isinstance(error, RecipeError) else str(error)
             raise CheckpointError(
                 "K462",
-                f"{printable(where)}: `recipe.data` of its description cannot be read: {reason}",
+                f"{printable(where)}: `recipe.data` of its description cannot be read: {reason_of(error)}",
                 "export it again; `pixelwise predict` does not need that section",
             ) from error
 
@@ -318,6 +317,12 @@ def from_metadata(properties: Mapping[str, str]) -> dict[str, Any]:
     """
     own = {key.removeprefix(METADATA): text for key, text in properties.items() if key.startswith(METADATA)}
     return {key: msgspec.json.decode(text) for key, text in own.items() if key not in ONLY_BESIDE}
+
+
+def reason_of(error: Exception) -> str:
+    """What is wrong with a value, on one line, from the error of reading it."""
+    cause = error if isinstance(error, RecipeError) else error.__cause__
+    return " ".join((cause.message if isinstance(cause, RecipeError) else str(error)).split())
 
 
 def _without_none(value: Any) -> Any:
