@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from deployment.export.documented import masked
 from PIL import Image
 
 from pixelwise.datasets.town.scenes import draw_scene
@@ -81,6 +82,46 @@ def of_recipe(exported: Exported, recipe: Recipe, folder: Path) -> Segmenter:
     return load(folder, trust=True)
 
 
+@pytest.mark.parametrize("fields", [{"blend": "probabilities"}, {"resampling": "area"}, {"align_corners": True}])
+@pytest.mark.parametrize("kind", ["as exported by default", "one size"])
+def test_the_documented_program_knows_every_rule(
+    kind: str, fields: dict[str, Any], small_recipe: Recipe, artefacts: dict[str, Exported], tmp_path: Path
+) -> None:
+    exported, corners = artefacts[kind], fields.get("align_corners", False)
+    protocol = {key: value for key, value in fields.items() if key != "align_corners"}
+    with pytest.MonkeyPatch.context() as patch:
+        rules = Protocol(
+            name="every-rule", summary="", input_size=(96, 100), window=(32, 40), window_stride=(20, 30), **protocol
+        )
+        patch.setitem(PROTOCOLS, "every-rule", rules)
+        output = msgspec.structs.replace(exported.sidecar.output, align_corners=corners)
+        changed = Exported(path=exported.path, sidecar=msgspec.structs.replace(exported.sidecar, output=output))
+        artefact = of_recipe(changed, under(small_recipe, "every-rule"), tmp_path / "artefact")
+    for number, scene in enumerate(SCENES):
+        photo = tmp_path / f"{number}.png"
+        Image.fromarray(scene).save(photo)
+        found = masked(tmp_path / "artefact", photo, tmp_path / "mask.png")
+        assert (found == artefact.predict(photo).labels).mean() >= 0.999
+
+
+def test_the_documented_program_turns_and_blends_as_predict_does(
+    small_recipe: Recipe, any_size: Exported, tmp_path: Path
+) -> None:
+    photo = tmp_path / "photo.png"
+    pixels = np.dstack([SCENES[0], np.arange(75 * 110).reshape(75, 110) % 256]).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    Image.fromarray(pixels, "RGBA").save(photo, exif=exif)
+    for number, (turn, alpha) in enumerate((("apply", "drop"), ("ignore", "black"), ("apply", "black"))):
+        data = msgspec.structs.replace(small_recipe.data, exif=turn, alpha=alpha)
+        recipe = msgspec.structs.replace(small_recipe, data=data)
+        artefact = of_recipe(any_size, recipe, tmp_path / str(number))
+        expected = artefact.predict(photo).labels
+        assert expected.shape == ((110, 75) if turn == "apply" else (75, 110))
+        found = masked(tmp_path / str(number), photo, tmp_path / "mask.png")
+        assert (found == expected).mean() >= 0.999
+
+
 def run_of(recipe: Recipe, small_run: Path, folder: Path) -> Segmenter:
     shutil.copytree(small_run, folder)
     write_text(folder / RECIPE, to_toml(recipe))
@@ -94,6 +135,7 @@ def test_an_artefact_predicts_like_its_run_or_says_how_it_differs(
     recipe = under(small_recipe, name)
     run = run_of(recipe, small_run, tmp_path / "run")
     expected = [run.predict(scene).labels for scene in SCENES]
+    photo = tmp_path / "photo.png"
     for kind, exported in artefacts.items():
         artefact = of_recipe(exported, recipe, tmp_path / kind)
         for scene, labels in zip(SCENES, expected, strict=True):
@@ -103,6 +145,10 @@ def test_an_artefact_predicts_like_its_run_or_says_how_it_differs(
             if kind == "as exported by default":
                 assert not said
                 assert equal >= 0.999
+        # The documented program does the same as `predict`, for every kind.
+        Image.fromarray(SCENES[0]).save(photo)
+        found = masked(tmp_path / kind, photo, tmp_path / "mask.png")
+        assert (found == artefact.predict(SCENES[0]).labels).mean() >= 0.999, kind
 
 
 def test_an_input_size_of_the_recipe_keeps_the_aspect_ratio_as_in_the_run(
