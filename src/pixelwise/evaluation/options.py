@@ -39,4 +39,5 @@ class EvaluateOptions(Options, frozen=True, kw_only=True):
         words = [] if self.boundary else ["--no-boundary"]
         words += ["--calibration"] if self.calibration else []
         words += [word for name in self.metrics for word in ("--metric", name)]
+        words += ["--trust"] if self.trust else []
         return words if self.group is None else [*words, "--group", self.group]

@@ -20,6 +20,7 @@ from pixelwise.prediction.network import prediction_mode, seen_labels
 from pixelwise.profiling.runtimes import EAGER
 from pixelwise.recipes.schema.training import Precision
 from pixelwise.runtimes import ArtefactModel
+from pixelwise.runtimes.targets import find_target
 from pixelwise.storage import printable
 
 
@@ -95,8 +96,13 @@ def _subject(model: SegmentationModel, origin: Origin, images: ComparisonImages,
 def _miou(subject: Subject, observer: Observer) -> float | None:
     # The caller has already named what is being scored, which says more than the phase of an evaluation.
     within = Callbacks(observer.progress, observer.warn)
-    (result,) = score(subject, EvaluateOptions(device="cpu", boundary=False), within)
+    (result,) = score(subject, EvaluateOptions(device="cpu", boundary=False, trust=_needs_trust(subject.model)), within)
     return None if math.isnan(result.miou) else result.miou
+
+
+def _needs_trust(model: SegmentationModel) -> bool:
+    """Whether the command that scores an artefact again has to say that its maker may run code."""
+    return isinstance(model, ArtefactModel) and bool(find_target(model.sidecar.runtime).runs_code)
 
 
 def equal_pixels(
