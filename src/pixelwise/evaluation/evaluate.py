@@ -27,6 +27,7 @@ from pixelwise.metrics.image import Bands
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import SILENT, Observer, observing
 from pixelwise.options import Options, chosen
+from pixelwise.prediction.deviations import Once, deviations
 from pixelwise.prediction.network import (
     Decision,
     NetworkOutput,
@@ -39,6 +40,7 @@ from pixelwise.prediction.network import (
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.schema.training import Precision
 from pixelwise.recipes.sizes import Size
+from pixelwise.runtimes.inference import fitted_to
 
 
 class ScoringOptions(Options, frozen=True, kw_only=True):
@@ -109,8 +111,9 @@ def evaluate_protocols(
 ) -> list[Measurement]:
     """Score `model` under several protocols in one pass over the data.
 
-    Each image is decoded once, and predicted once for all protocols with the same network input. Arguments and errors
-    are those of `evaluate_model`.
+    Each image is decoded once, and predicted once for all protocols with the same network input. An artefact of one
+    size sees images through windows of its size wherever a protocol shows them at another one; the observer is warned
+    of it. Arguments and errors are those of `evaluate_model`.
 
     Returns:
         One measurement per protocol.
@@ -128,11 +131,15 @@ def evaluate_protocols(
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     read = read_split(samples, dataset, protocols, options.input_size, ahead=2 * options.batch_size + reading_threads())
-    done = 0
+    fitted = [fitted_to(protocol, model.fixed_size) for protocol in protocols]
+    done, warn = 0, Once(observer.warn)
     with contextlib.closing(read), prediction_mode(model):
         for batch in batches_alike(read, options.batch_size, lambda pairs: [pair.image.shape for pair in pairs]):
-            for indices in _sharing(batch, protocols):
-                columns, shared = [[pairs[i] for pairs in batch] for i in indices], [protocols[i] for i in indices]
+            for index, protocol in enumerate(protocols):
+                image, labels = batch[0][index].image, batch[0][index].labels
+                warn(deviations(model, protocol, (image.shape[0], image.shape[1]), (labels.shape[0], labels.shape[1])))
+            for indices in _sharing(batch, fitted):
+                columns, shared = [[pairs[i] for pairs in batch] for i in indices], [fitted[i] for i in indices]
                 for row in _predicted(model, columns, shared, options.precision, needs):
                     for index, found in zip(indices, row, strict=True):
                         tallies[index].add(found.pair, *found.decision, found.probabilities)
@@ -257,7 +264,7 @@ def predict_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Proto
         pair: The image and its labels, resized as the protocol requires.
         protocol: Protocol by which the image is predicted.
     """
-    ((found,),) = _predicted(model, [[pair]], [protocol], Precision(), _Needs())
+    ((found,),) = _predicted(model, [[pair]], [fitted_to(protocol, model.fixed_size)], Precision(), _Needs())
     return found.decision.labels
 
 

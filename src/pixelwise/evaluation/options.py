@@ -21,6 +21,7 @@ class EvaluateOptions(Options, frozen=True, kw_only=True):
             group, or else its whole match, names the group: `^[^_]+` for sequences such as 0001TP and Seq05VD.
         device: Device to run on: `auto` (a GPU if there is one, else `cpu`), `cpu`, `cuda` or `cuda:N`. Artefacts
             always run on the CPU.
+        trust: Open an artefact even if its format lets whoever made it run code here (`torch-export`).
     """
 
     boundary: bool = True
@@ -31,10 +32,12 @@ class EvaluateOptions(Options, frozen=True, kw_only=True):
     ] = ()
     group: str | None = None
     device: str = "auto"
+    trust: bool = False
 
     def words(self) -> list[str]:
         """Command-line arguments that request the same measurement."""
         words = [] if self.boundary else ["--no-boundary"]
         words += ["--calibration"] if self.calibration else []
         words += [word for name in self.metrics for word in ("--metric", name)]
+        words += ["--trust"] if self.trust else []
         return words if self.group is None else [*words, "--group", self.group]

@@ -20,12 +20,14 @@ from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.evaluation.subject import Subject, score
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import SILENT, Observer
+from pixelwise.prediction.rules import scoring_of
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema.recipe import Data
+from pixelwise.recipes.sizes import Size
 from pixelwise.records.result import Result, TrainingCost
 from pixelwise.records.run_folder import CHECKPOINTS
-from pixelwise.runtimes import is_artefact, load_artefact
+from pixelwise.runtimes import ArtefactModel, is_artefact, load_artefact
 from pixelwise.storage import printable, sha256_bytes
 
 
@@ -59,7 +61,7 @@ def score_by_name(
     if isinstance(model_or_run, SegmentationModel):
         subject = _memory_subject(model_or_run, data, split, names)
     elif is_artefact(Path(model_or_run)):
-        subject = _artefact_subject(Path(model_or_run), data, split, names)
+        subject = _artefact_subject(Path(model_or_run), data, split, names, trust=options.trust)
     else:
         subject = _run_subject(Path(model_or_run), data, split, names, observer)
     return score(subject, options, observer)
@@ -90,29 +92,33 @@ def _run_subject(
 
 
 def _artefact_subject(
-    path: Path, data: str | os.PathLike[str] | None, split: str | None, names: list[str] | None
+    path: Path, data: str | os.PathLike[str] | None, split: str | None, names: list[str] | None, *, trust: bool
 ) -> Subject:
-    model = load_artefact(path)
-    sidecar, recipe = model.sidecar, model.sidecar.resolved_recipe(path)
-    if data is None and needs_folder(recipe.data.dataset):
+    model = load_artefact(path, trust=trust)
+    sidecar, section = model.sidecar, model.sidecar.data_section(path)
+    if data is None and needs_folder(section.dataset):
         raise DataError(
             "D222", f"{printable(path)}: an artefact does not say where its data is", "name the folder in `data`"
         )
+    scoring = sidecar.scoring or scoring_of(sidecar.resolved_recipe(path))
+    input_size = scoring.input_size
+    if sidecar.inference is None:
+        # In version 1 of the description, an artefact of one size sees every image at that size.
+        input_size = model.fixed_size or input_size
     return Subject(
         model=model,
         origin=Origin(
-            recipe=recipe.name,
-            recipe_hash=recipe.hash(),
+            recipe=sidecar.recipe_name,
+            recipe_hash=sidecar.recipe_hash,
             weights_sha256=sidecar.files_sha256,
             weights="model",
             step=0,
         ),
-        dataset=open_dataset(recipe.data, Path(data) if data is not None else None),
-        split=split or recipe.evaluation.split,
-        protocols=_protocols(names or recipe.evaluation.protocols[:1]),
-        # An artefact of a fixed size accepts no other, whatever the recipe says.
-        input_size=model.fixed_size or recipe.evaluation.input_size,
-        batch_size=recipe.evaluation.batch_size,
+        dataset=open_dataset(section, Path(data) if data is not None else None),
+        split=split or scoring.split,
+        protocols=(scoring.first_protocol(),) if names is None else _protocols(names),
+        input_size=input_size,
+        batch_size=scoring.batch_size,
         command=_named(path, data),
         folder=path if path.is_dir() else path.parent,
     )
@@ -130,8 +136,15 @@ def _memory_subject(
         dataset=open_dataset(Data(), Path(data)),
         split=split or "val",
         protocols=_protocols(names or ["native"]),
-        input_size=model.fixed_size,
+        input_size=_size_in_memory(model),
     )
+
+
+def _size_in_memory(model: SegmentationModel) -> Size | None:
+    """The network's input size if a protocol leaves it open: that of an artefact's recipe."""
+    if not isinstance(model, ArtefactModel):
+        return model.fixed_size
+    return model.fixed_size if model.sidecar.scoring is None else model.sidecar.scoring.input_size
 
 
 def _protocols(names: Sequence[str]) -> tuple[Protocol, ...]:

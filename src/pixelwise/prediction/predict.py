@@ -20,6 +20,7 @@ from pixelwise.errors import DataError, RecipeError
 from pixelwise.observer import SILENT, Observer, observing
 from pixelwise.options import chosen
 from pixelwise.prediction.background import in_background
+from pixelwise.prediction.deviations import Once
 from pixelwise.prediction.inputs import Input, find_inputs
 from pixelwise.prediction.loading import load
 from pixelwise.prediction.mask_formats import mask_values
@@ -77,7 +78,8 @@ def predict(
         options: Options of the prediction; None for the defaults.
         overrides: Settings for reading images that differ from those of the training, such as
             `data.input_range=[0, 65535]`.
-        observer: Receives progress after every file, and a warning if a damaged checkpoint was skipped.
+        observer: Receives progress after every file, and warnings if a damaged checkpoint was skipped, or if an
+            artefact's masks can differ from those of its run (W471 to W474).
         changes: Single fields of `PredictOptions`, such as `overlay=False`.
 
     Returns:
@@ -93,7 +95,14 @@ def predict(
     """
     observer = observing(observer, changes)
     options = chosen(PredictOptions, options, changes)
-    segmenter = load(run, device=options.device, window=options.window, overrides=overrides, observer=observer)
+    segmenter = load(
+        run,
+        device=options.device,
+        window=options.window,
+        overrides=overrides,
+        trust=options.trust,
+        observer=observer,
+    )
     given = [paths] if isinstance(paths, (str, os.PathLike)) else paths
     return predict_paths(segmenter, given, Path(output), options, observer=observer)
 
@@ -145,7 +154,7 @@ def predict_paths(
     for one in inputs.problems:
         record.problem(one.files[0] if one.files else "", DataError(one.code, one.message, one.fix))
     total = len(inputs.images) + len(inputs.problems)
-    predictions = _predictions(segmenter, inputs.images)
+    predictions = _predictions(segmenter, inputs.images, Once(observer.warn))
     written = in_background(write, predictions, ahead=AHEAD)
     # Closed here because after an error the garbage collector might do so in one of their threads, which cannot wait
     # for itself.
@@ -223,12 +232,13 @@ class _Record:
         )
 
 
-def _predictions(segmenter: Segmenter, images: Sequence[Input]) -> Generator[Outcome, None, None]:
+def _predictions(segmenter: Segmenter, images: Sequence[Input], warn: Once) -> Generator[Outcome, None, None]:
     """Yield the outcome of every image, while the next ones are read in the background."""
     read = functools.partial(read_input, reading=segmenter.reading)
     with contextlib.closing(in_background(read, images, ahead=AHEAD)) as outcomes:
         for outcome in outcomes:
             if isinstance(outcome.value, np.ndarray):
+                warn(segmenter.remarks((outcome.value.shape[0], outcome.value.shape[1])))
                 yield outcome._replace(value=segmenter.predict(outcome.value))
             else:
                 yield outcome

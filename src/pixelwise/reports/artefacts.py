@@ -37,6 +37,9 @@ def describe_export(exported: Exported) -> str:
     """A few lines of text: what was written and how closely it agrees with PyTorch."""
     sidecar = exported.sidecar
     size = "any size" if sidecar.input.size is None else f"{sidecar.input.size[1]}x{sidecar.input.size[0]}"
+    if sidecar.input.size is not None and sidecar.inference is not None:
+        ways = {"exact": "all images are brought to it", "none": "images of other sizes go through windows of it"}
+        size += f" ({ways.get(sidecar.inference.resize, 'resized images of other sizes go through windows of it')})"
     shape = {
         "NHWC": "uint8 RGB (N, H, W, 3)",
         "NCHW": "float32 (N, C, H, W), normalised",

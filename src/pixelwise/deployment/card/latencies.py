@@ -100,7 +100,14 @@ def measure_runtimes(
                 raise advised(error, _ADVICE) from error
             sources[runtime] = str(made.path)
         candidates = [
-            Candidate(source=sources[runtime], runtime=runtime, threads=count, num_classes=classes)
+            Candidate(
+                source=sources[runtime],
+                runtime=runtime,
+                threads=count,
+                num_classes=classes,
+                # What was exported here needs no trust.
+                trust=options.trust or not exported,
+            )
             for runtime in runtimes
             for count in options.threads or (1,)
         ]
@@ -169,7 +176,7 @@ def with_latencies(
 
     def candidates(row: CardRow) -> list[Candidate]:
         source = str(output / row.folder) if row.folder else str(run)
-        return [Candidate(source=source, runtime=row.runtime, threads=count) for count in threads]
+        return [Candidate(source=source, runtime=row.runtime, threads=count, trust=True) for count in threads]
 
     def measure(indices: Sequence[int], passes: int) -> list[Latency]:
         chosen = [one for index in indices for one in candidates(rows[index])]

@@ -71,8 +71,8 @@ def folder_images(folder: Path, reading: Reading, fixed: Size | None, wanted: Si
     Args:
         folder: Folder with images, searched recursively.
         reading: Settings for decoding the files.
-        fixed: (height, width) that all images are resized to; None: images keep their aspect ratio.
-        wanted: (height, width) whose area the images are resized to if `fixed` is None; None: their own size.
+        fixed: (height, width) of the window that an artefact of one size sees of each image; None: the whole image.
+        wanted: (height, width) whose area the images are resized to, exactly if it is `fixed`; None: their own size.
 
     Raises:
         DataError: D223, the folder contains no image.
@@ -86,7 +86,9 @@ def folder_images(folder: Path, reading: Reading, fixed: Size | None, wanted: Si
     def read() -> Iterable[np.ndarray]:
         for path in paths:
             image = read_image(path, reading)
-            yield RESIZE["antialiased"](image, fixed or same_area((image.shape[0], image.shape[1]), wanted))
+            own = (image.shape[0], image.shape[1])
+            size = fixed if fixed is not None and fixed == wanted else same_area(own, wanted)
+            yield central_window(RESIZE["antialiased"](image, size), fixed)
 
     return VerificationImages(read=read, source=f"{len(paths)} images of a folder")
 
@@ -94,20 +96,17 @@ def folder_images(folder: Path, reading: Reading, fixed: Size | None, wanted: Si
 def split_images(dataset: Dataset, split: str, recipe: Recipe, fixed: Size | None) -> VerificationImages:
     """A split with its labels, resized and scored according to the recipe's first protocol.
 
-    For an artefact of a fixed size all images are resized to that size; if the protocol would give other inputs, both
-    the artefact and PyTorch are scored under `native` instead.
+    Both PyTorch and the artefact are scored as the protocol says, at the size at which it shows the images, and an
+    artefact of one size through windows of its own. Their outputs are compared on one such window of each image.
     """
     samples = dataset.samples(split)
     protocol = find_protocol(recipe.evaluation.protocols[0])
-    seen = protocol.seen_size(recipe.evaluation.input_size)
-    if fixed is not None and (seen != fixed or not protocol.one_look or protocol.pad_to is not None):
-        protocol = PROTOCOLS["native"]
-    input_size = fixed or recipe.evaluation.input_size
+    input_size = recipe.evaluation.input_size
 
     def read() -> Iterable[np.ndarray]:
         for sample in samples:
             image = read_image(sample.image_path, dataset.reading)
-            yield seen_images(image, protocol, input_size)[0]
+            yield central_window(seen_images(image, protocol, input_size)[0], fixed)
 
     return VerificationImages(
         read=read,
@@ -117,6 +116,22 @@ def split_images(dataset: Dataset, split: str, recipe: Recipe, fixed: Size | Non
         protocol=protocol,
         input_size=input_size,
     )
+
+
+def central_window(image: np.ndarray, fixed: Size | None) -> np.ndarray:
+    """The window in the middle of an image that an artefact of one size sees, where it is larger with repeated edges.
+
+    Args:
+        image: Image uint8 (H, W, C) at the network's input size.
+        fixed: (height, width) of the window; None: the whole image.
+    """
+    if fixed is None or image.shape[:2] == fixed:
+        return image
+    for axis, side in enumerate(fixed):
+        start = max(0, (image.shape[axis] - side) // 2)
+        image = image.take(range(start, min(start + side, image.shape[axis])), axis)
+    rest = [(0, side - length) for side, length in zip(fixed, image.shape[:2], strict=True)]
+    return np.pad(image, [*rest, (0, 0)], mode="edge")
 
 
 def images_for(source: Source, graph: GraphOptions, options: ArtefactOptions) -> VerificationImages:

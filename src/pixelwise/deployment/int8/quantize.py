@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from pixelwise.deployment.export.export import Exported, free_folder, keep, network_of
+from pixelwise.deployment.export.export import Exported, free_folder, keep
 from pixelwise.deployment.export.images import VerificationImages
+from pixelwise.deployment.export.shapes import graph_options
 from pixelwise.deployment.export.sources import Source, open_source
 from pixelwise.deployment.export.verification import LEAST_EQUAL_QUANTIZED, Acceptance, differs
 from pixelwise.deployment.export.writing import require_packages
@@ -109,7 +110,7 @@ def int8_artefact(
     observer.phase("opening the network")
     found = open_source(os.fspath(source), options.weights, options.num_classes, observer.warn)
     options = _with_labels(options, found)
-    network = network_of(found, options)
+    network = ExportedNetwork(found.model, graph_options(found, target, options, observer.warn)).eval()
     images = int8_images(found, network.options, options, options.calibration_images)
     _refuse_without_labels(options, images.verification)
     subject = Subject(

@@ -20,6 +20,7 @@ def write(network: ExportedNetwork, folder: Path) -> list[Path]:
     openvino = require("openvino", "exporting to openvino")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as between:
         (source,) = onnx.write(network, Path(between))
+        network.tell("translating the graph to openvino")
         converted = openvino.convert_model(source)
         file = folder / "model.xml"
         # By default the weights would be compressed to float16.
