@@ -94,7 +94,7 @@ def export(
     found = open_source(os.fspath(source), options.weights, options.num_classes, warn or observer.warn)
     _refuse_scheme(kind, found)
     network = network_of(found, options)
-    images = images_for(found, network.options, options)
+    images = images_for(found, network.options, options, warn or observer.warn)
     with scratch_folder(folder) as building:
         observer.phase(f"writing {kind.name}")
         files = write_artefact(network, kind, building)

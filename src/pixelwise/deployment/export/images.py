@@ -10,9 +10,8 @@ import msgspec
 import numpy as np
 
 from pixelwise.datasets.layouts.listing import list_images
-from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.images import read_image
-from pixelwise.datasets.run_data import open_run_data
+from pixelwise.datasets.run_data import Warn, open_for, open_run_data
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.export.options import ArtefactOptions
@@ -119,7 +118,9 @@ def split_images(dataset: Dataset, split: str, recipe: Recipe, fixed: Size | Non
     )
 
 
-def images_for(source: Source, graph: GraphOptions, options: ArtefactOptions) -> VerificationImages:
+def images_for(
+    source: Source, graph: GraphOptions, options: ArtefactOptions, warn: Warn | None = None
+) -> VerificationImages:
     """The images that the options choose: a folder of images, else a split of a data set, else drawn scenes.
 
     Raises:
@@ -130,17 +131,20 @@ def images_for(source: Source, graph: GraphOptions, options: ArtefactOptions) ->
     if options.images is not None:
         return folder_images(Path(options.images), Reading.of(recipe.data), fixed, recipe.evaluation.input_size)
     if options.split is not None or options.data is not None:
-        dataset = dataset_of(source, options.data)
+        dataset = dataset_of(source, options.data, warn)
         return split_images(dataset, options.split or recipe.evaluation.split, recipe, fixed)
     return drawn_scenes(graph.size, dynamic=graph.dynamic)
 
 
-def dataset_of(source: Source, data: str | os.PathLike[str] | None) -> Dataset:
+def dataset_of(source: Source, data: str | os.PathLike[str] | None, warn: Warn | None = None) -> Dataset:
     """The data set in a folder, or by default the run's, without the pairs that the run's training skipped.
+
+    The classes that another folder names are matched by name with those of the network; `warn` receives W410 to W412.
 
     Raises:
         DataError: D222 and others, the data set cannot be opened.
+        CheckpointError: K406 or K408, the classes are others.
     """
     if source.run is not None:
-        return open_run_data(source.run, source.recipe, data)
-    return open_dataset(source.recipe.data, Path(data) if data is not None else None)
+        return open_run_data(source.run, source.recipe, data, warn)
+    return open_for(source.recipe, Path(data) if data is not None else None, warn=warn)
