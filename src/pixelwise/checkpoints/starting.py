@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.checkpoints.checkpoint import Warn, best_checkpoint, newest_checkpoint
+from pixelwise.datasets.classes.agreement import are_numbers, normal_name
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel
 from pixelwise.records.run_folder import CHECKPOINTS, read_recipe
@@ -44,7 +45,8 @@ def begin_with_run(
         recipe: Name that the other run's recipe must have; None: any.
         partly: Load all tensors that agree in name and shape and leave the rest. If False, all tensors must agree
             except classifiers for another number of classes, which keep their values (W450 names them).
-        warn: Receives warnings about damaged checkpoints and about classifiers that keep their values.
+        warn: Receives warnings about damaged checkpoints, about classifiers that keep their values (W450), and about
+            outputs that begin with the weights of a class of another name (W414).
 
     Raises:
         CheckpointError: K420 not a run, K421 no checkpoint yet, K412 all damaged, K450 the weights do not
@@ -79,6 +81,8 @@ def begin_with_run(
                 f"{printable(run)} has {classes[0]} classes, this network {classes[1]}: {', '.join(rest)} keep their "
                 "initial weights",
             )
+    if not refused and not partly:
+        _say_other_names(theirs.data.class_names() or (), model.classes, run, warn)
     if refused:
         raise CheckpointError(
             "K450",
@@ -90,6 +94,19 @@ def begin_with_run(
         for key, value in fitting.items():
             own[key].copy_(value)
     return Start(theirs.name, checkpoint.step, checkpoint.sha256(name), len(fitting), rest)
+
+
+def _say_other_names(theirs: tuple[str, ...], ours: tuple[str, ...], run: Path, warn: Warn | None) -> None:
+    """Warn (W414) of outputs that begin with the weights of a class of another name."""
+    moved = [(old, new) for old, new in zip(theirs, ours, strict=False) if normal_name(old) != normal_name(new)]
+    if warn is None or len(theirs) != len(ours) or not moved or are_numbers(ours) or are_numbers(theirs):
+        return
+    shown = ", ".join(f"{printable(new)} with the weights of {printable(old)}" for old, new in moved[:4])
+    warn(
+        "W414",
+        f"{printable(run)} has its classes in other places: {shown}{', ...' if len(moved) > 4 else ''} begin; "
+        "name the classes in the same order (data.classes) to begin with the weights of each",
+    )
 
 
 def _differs_in_classes(theirs: Tensor | None, own: Tensor, their_classes: int, own_classes: int) -> bool:

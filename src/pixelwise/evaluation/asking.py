@@ -88,4 +88,6 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             notes = (f"{what}.",)
             if not own:
                 observer.warn("W413", finding("W413", what).message)
+        if dataset.multilabel and dataset.reading.mask_resize != "refuse":
+            notes = (*notes, "Masks of another size than their image are resized to it (data.mask_resize=nearest).")
         return {"dataset": dataset, "split": split, "notes": notes}

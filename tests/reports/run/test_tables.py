@@ -86,8 +86,9 @@ def test_absent_invented_and_rare_classes_are_named(run, result):
     )
     text = remarks_on(run, odd)
 
-    assert "IoU: kerb." in text
+    assert "without an IoU, which in the mean is left out: kerb." in text
     assert "IoU 0: ghost." in text
+    assert "mIoU is the mean over 4 of 5 classes, mean accuracy over the 3 of 5 classes that are labelled." in text
     assert ": bus." in text
 
 
@@ -96,7 +97,7 @@ def test_a_score_on_the_split_that_chose_the_weights_is_called_optimistic(run, r
 
     assert "optimistic" in remarks_on(run, on_val)
     assert "optimistic" not in remarks_on(run, result)
-    assert "evaluation on val." in remarks_on(run, result)
+    assert "the best of 3 evaluations on val so far, at step 60." in remarks_on(run, result)
 
 
 def test_few_images_seed_skipped_steps_and_resumes_are_said(run, result):
