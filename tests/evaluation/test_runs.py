@@ -116,4 +116,6 @@ def test_the_folder_of_a_result_has_a_name_for_every_system(run: Path, tiny_data
     rows = [f"photos/val/{name}.png,masks/val/{name}.png,{split}" for split, name in names]
     (data / "dataset.csv").write_text("\n".join(["image,mask,split", *rows, ""]))
     assert evaluate(run, data=data, split="fold:1").split == "fold:1"
-    assert (run / "evaluations" / "fold_1-native" / "result.json").is_file()
+    (folder,) = (run / "evaluations").iterdir()
+    assert folder.name.startswith("fold_1-native-data-")
+    assert (folder / "result.json").is_file()

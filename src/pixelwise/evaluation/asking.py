@@ -7,10 +7,9 @@ from typing import Any
 
 import msgspec
 
-from pixelwise.datasets.findings import finding
+from pixelwise.datasets.run_data import Warn
 from pixelwise.datasets.samples import ALL, Dataset
 from pixelwise.errors import RecipeError
-from pixelwise.observer import Observer
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
@@ -56,7 +55,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """
         return apply_overrides(recipe, self.overrides) if self.overrides else recipe
 
-    def scored(self, dataset: Dataset, usual: str, own: bool | None, observer: Observer) -> dict[str, Any]:
+    def scored(self, dataset: Dataset, usual: str, own: bool | None, warn: Warn) -> dict[str, Any]:
         """The data set and the split to score, with what has to be said about them: fields of a `Subject`.
 
         Data without splits was divided into `train` and `val` by name when it was opened. That division means something
@@ -66,7 +65,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             dataset: The opened data set.
             usual: Split that is scored unless one is named.
             own: Whether the network was trained on this data; None if that is not known.
-            observer: Receives the warning W413 if a named split is only a division by name.
+            warn: Receives the warning W413 if a named split is only a division by name.
         """
         whole = dataset.divided and not own
         split = self.split or (ALL if whole else usual)
@@ -87,7 +86,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             )
             notes = (f"{what}.",)
             if not own:
-                observer.warn("W413", finding("W413", what).message)
+                warn("W413", what)
         if dataset.multilabel and dataset.reading.mask_resize != "refuse":
             notes = (*notes, "Masks of another size than their image are resized to it (data.mask_resize=nearest).")
         return {"dataset": dataset, "split": split, "notes": notes}

@@ -78,7 +78,7 @@ def _run_subject(run: Path, asked: Asked, observer: Observer) -> Subject:
     return Subject(
         model=trained.model,
         origin=origin_of(trained, _training_cost(run)),
-        **asked.scored(dataset, recipe.evaluation.split, own, observer),
+        **asked.scored(dataset, recipe.evaluation.split, own, observer.warn),
         protocols=_protocols(asked.protocols or recipe.evaluation.protocols[:1]),
         input_size=recipe.evaluation.input_size,
         batch_size=recipe.evaluation.batch_size,
@@ -110,7 +110,7 @@ def _artefact_subject(path: Path, asked: Asked, observer: Observer) -> Subject:
             weights="model",
             step=0,
         ),
-        **asked.scored(dataset, recipe.evaluation.split, None, observer),
+        **asked.scored(dataset, recipe.evaluation.split, None, observer.warn),
         protocols=_protocols(asked.protocols or recipe.evaluation.protocols[:1]),
         # An artefact of a fixed size accepts no other, whatever the recipe says.
         input_size=model.fixed_size or recipe.evaluation.input_size,
@@ -135,7 +135,7 @@ def _memory_subject(model: SegmentationModel, asked: Asked, observer: Observer) 
     return Subject(
         model=model,
         origin=Origin(recipe="", recipe_hash="", weights_sha256=sha256_bytes(weights), weights="model", step=0),
-        **asked.scored(dataset, "val", None, observer),
+        **asked.scored(dataset, "val", None, observer.warn),
         protocols=_protocols(asked.protocols or ["native"]),
         input_size=model.fixed_size or recipe.evaluation.input_size if asked.overrides else model.fixed_size,
         data=_absolute(asked.data),

@@ -31,9 +31,7 @@ def reordered(scenes: Scenes, order: list[int]) -> Scenes:
         return Scene(scene.image, new[scene.labels], boxes)
 
     splits = {name: [moved(scene) for scene in members] for name, members in scenes.splits.items()}
-    return Scenes(
-        classes=tuple(scenes.classes[index] for index in order), splits=splits, raw_values=scenes.raw_values
-    )
+    return Scenes(classes=tuple(scenes.classes[index] for index in order), splits=splits, raw_values=scenes.raw_values)
 
 
 @pytest.mark.parametrize("name", OWN)

@@ -12,11 +12,13 @@ import numpy as np
 from pixelwise.datasets.layouts.listing import list_images
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.datasets.reading.images import read_image
-from pixelwise.datasets.run_data import Warn, knows_its_data, open_run_data
+from pixelwise.datasets.run_data import Warn, is_own_data, knows_its_data, open_run_data
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.deployment.card.options import DeployOptions
 from pixelwise.deployment.export.images import folder_images
 from pixelwise.errors import DataError
+from pixelwise.evaluation.asking import Asked
+from pixelwise.observer import SILENT
 from pixelwise.prediction.sizes import seen_images
 from pixelwise.recipes.default_sizes import seen_size
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
@@ -118,13 +120,16 @@ def images_of_split(run: Path, recipe: Recipe, options: DeployOptions, warn: War
         DataError: The data cannot be opened.
         RecipeError: R204, the recipe's protocol is unknown.
     """
-    size, split = options.size, options.split or recipe.evaluation.split
+    size = options.size
     if options.data is None and not knows_its_data(run, recipe):
         raise DataError(
             "D222", f"{printable(run)} does not record where its data is", "give the data set folder as `data`"
         )
     folder = Path(options.data) if options.data is not None else read_environment(run).data_folder
     dataset = open_run_data(run, recipe, options.data, warn)
+    own = is_own_data(run, dataset, options.data)
+    asked = Asked(split=options.split).scored(dataset, recipe.evaluation.split, own, warn or SILENT.warn)
+    dataset, split = asked["dataset"], asked["split"]
     samples = dataset.samples(split)
     protocol = find_protocol(recipe.evaluation.protocols[0])
     shown = _one_size(dataset, split, protocol, recipe.evaluation.input_size)
