@@ -26,8 +26,11 @@ ZERO = next(name for name, one in PROTOCOLS.items() if one.absent == "zero")
 
 def result_of(matrix: np.ndarray, protocol: str) -> Result:
     found = scores(matrix, PROTOCOLS[protocol].absent)
+    boundaries = [value if number % 2 else math.nan for number, value in enumerate(found.iou)]
+    defined = [value for value in boundaries if not math.isnan(value)]
     return msgspec.structs.replace(
         result("val", protocol),
+        boundary_miou=sum(defined) / len(defined) if defined else math.nan,
         miou=found.miou,
         mean_accuracy=found.mean_accuracy,
         confusion_matrix=tuple(map(tuple, matrix.tolist())),
@@ -41,6 +44,7 @@ def result_of(matrix: np.ndarray, protocol: str) -> Result:
                 images=0,
                 worst_image=None,
                 worst_image_iou=math.nan,
+                boundary_iou=boundaries[index],
             )
             for index in range(len(matrix))
         ),
@@ -76,6 +80,8 @@ def test_every_statement_is_what_numpy_counts(matrix: np.ndarray, protocol: str)
         assert ("counts as 0" in part) == (protocol == ZERO)
     if not labelled.all():
         assert f"over {counted} of {len(matrix)} class" in text
+        contours = int((union > 0)[1::2].sum())
+        assert (f"boundary mIoU over {contours}." in text) == (contours > 0)
         assert f"accuracy over the {int(labelled.sum())} of {len(matrix)} class" in text
 
 

@@ -9,11 +9,8 @@ import typer
 
 def run(run: Path = typer.Argument(..., help="Run folder.")) -> None:
     """Write RUN/report.html from the files in the run folder."""
-    from rich.console import Console
-
     import pixelwise
     from pixelwise.reports.run.terminal import print_standing
 
     print(pixelwise.write_report(run))
-    # The path alone goes to stdout, where other programs read it.
-    print_standing(run, Console(stderr=True))
+    print_standing(run)

@@ -23,6 +23,7 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
         only_predicted: Names of those that are predicted somewhere but never labelled; their IoU, F1 and precision
             are 0, and they have no accuracy.
         neither: Names of those in neither labels nor predictions; they have no score at all.
+        in_boundary_miou: Number of classes that the mean boundary IoU covers; None if it was not measured.
         absent_count: Whether the protocol counts the IoU of `neither` as 0 in the mean instead of leaving it out.
     """
 
@@ -30,6 +31,7 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
     labelled: tuple[str, ...]
     only_predicted: tuple[str, ...]
     neither: tuple[str, ...]
+    in_boundary_miou: int | None = None
     absent_count: bool = False
 
     @property
@@ -56,9 +58,10 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
         if self.only_predicted:
             found.append(f"Predicted but never labelled, which counts as IoU 0: {', '.join(self.only_predicted)}.")
         if len(self.labelled) < self.classes:
+            boundary = f", boundary mIoU over {self.in_boundary_miou}" if self.in_boundary_miou not in (None, 0) else ""
             found.append(
                 f"mIoU is the mean over {_of(self.in_miou, self.classes)}, mean accuracy over the "
-                f"{_of(self.in_mean_accuracy, self.classes)} that {_verb(self.in_mean_accuracy)} labelled."
+                f"{_of(self.in_mean_accuracy, self.classes)} that {_verb(self.in_mean_accuracy)} labelled{boundary}."
             )
         return found
 
@@ -68,7 +71,9 @@ def presence_of(result: Result) -> Presence:
     labelled = [entry.name for entry in result.per_class if entry.pixels]
     neither = [entry.name for entry in result.per_class if not entry.pixels and math.isnan(entry.iou)]
     invented = [entry.name for entry in result.per_class if not entry.pixels and not math.isnan(entry.iou)]
+    contours = sum(not math.isnan(entry.boundary_iou) for entry in result.per_class)
     return Presence(
+        in_boundary_miou=None if math.isnan(result.boundary_miou) else contours,
         classes=len(result.per_class),
         labelled=tuple(labelled),
         only_predicted=tuple(invented),

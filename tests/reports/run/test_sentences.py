@@ -38,9 +38,9 @@ def test_the_best_of_all_evaluations(run: RunRecords):
 
 
 def test_weights_that_no_evaluation_chose(run: RunRecords):
-    text = told(run, {}, STOPPED, step=22)
-    assert text == (
-        "The weights are those that were saved last before this score, at step 22: no evaluation on val had taken place."
+    assert told(run, {}, STOPPED, step=22) == (
+        "The weights are those that were saved last before this score, at step 22: "
+        "no evaluation on val had taken place."
     )
     assert "no evaluation chose them" in told(run, SCORES, FINISHED, step=22)
 

@@ -46,14 +46,14 @@ def show_results(results: Sequence[Result], run: Path, *, as_json: bool = False)
     for result in results:
         print_result(result, console)
     if is_run(run):
-        print_standing(run, console)
+        print_standing(run)
         console.print(f"\nreport  {printable(run / REPORT)}", markup=False, soft_wrap=True)
 
 
-def print_standing(run: Path, console: Console) -> None:
-    """Print that a run is not finished, and how to go on; nothing for a finished one."""
+def print_standing(run: Path) -> None:
+    """Print to stderr, beside what other programs read, that a run is not finished, and how to go on."""
     if words := in_words(read_run(run).standing, run):
-        console.print(f"! {words}", markup=False, soft_wrap=True)
+        Console(stderr=True).print(f"! {words}", markup=False, soft_wrap=True)
 
 
 def print_result(result: Result, console: Console) -> None:
