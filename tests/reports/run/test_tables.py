@@ -65,8 +65,10 @@ def test_a_class_without_labels_has_an_empty_row(result):
     assert {cell.text for cell in confusion_cells(result)[1]} == {""}
 
 
-def test_mistakes_are_ordered_by_their_share_of_the_class(result):
+def test_confusions_are_ordered_by_their_pixels(result):
     found = frequent_confusions(result)
+    rare = msgspec.structs.replace(result, confusion_matrix=((1000, 0, 100), (0, 0, 0), (3, 2, 0)))
+    assert [one.pixels for one in frequent_confusions(rare)] == ["100", "3", "2"]
 
     assert [(one.truth, one.prediction, one.share, one.pixels) for one in found] == [
         ("road", "sky", "20.0", "20"),

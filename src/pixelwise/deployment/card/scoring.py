@@ -91,6 +91,7 @@ def _subject(model: SegmentationModel, origin: Origin, images: ComparisonImages,
         input_size=model.fixed_size or images.input_size,
         batch_size=images.batch_size,
         folder=folder,
+        data=printable(images.folder or ""),
     )
 
 
