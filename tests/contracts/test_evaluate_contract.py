@@ -12,6 +12,7 @@ import inspect
 import json
 import math
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,8 +126,15 @@ def kept(subject: Path, split: str, protocol: str) -> Path:
 def test_every_option_of_evaluate_is_tried_here() -> None:
     tried = {"data", "split", "protocol", "options", "observer", "changes"}
     assert set(inspect.signature(pixelwise.evaluate).parameters) - {"model_or_run"} == tried
-    options = {"device", "boundary", "calibration", "metrics", "group", "trust"}
-    assert set(EvaluateOptions.__struct_fields__) == options
+    assert set(EvaluateOptions.__struct_fields__) == {
+        "device",
+        "boundary",
+        "calibration",
+        "metrics",
+        "group",
+        "overrides",
+        "trust",
+    }
 
 
 def test_groups_are_scored(subjects: Callable[[str], Any], kind: str, tiny_data: Path) -> None:
@@ -214,9 +222,10 @@ def test_the_result_is_kept_with_the_command_that_measures_it_again(
     subjects: Callable[[str], Any], kind: str, tiny_data: Path, run_cli: Callable[..., Any]
 ) -> None:
     subject = subjects(kind)
+    folder = kept(subject, "val", "native")
+    shutil.rmtree(folder.parent, ignore_errors=True)  # what earlier tests measured would be kept
     result = evaluate(subject, tiny_data, "val", "native", group="^(0)1", boundary=False)
 
-    folder = kept(subject, "val", "native")
     # NaN equals nothing, JSON's null does.
     assert msgspec.json.encode(load_result(folder)) == msgspec.json.encode(result)
     assert [image.id for image in load_per_image(folder)] == ["00", "01", "02"]

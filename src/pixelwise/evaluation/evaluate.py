@@ -16,6 +16,7 @@ import torch
 from msgspec import Meta
 from torch import Tensor
 
+from pixelwise.datasets.classes.agreement import for_network
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.evaluation.pairs import EvaluationPair, batches_alike, read_split
@@ -111,16 +112,18 @@ def evaluate_protocols(
 ) -> list[Measurement]:
     """Score `model` under several protocols in one pass over the data.
 
-    Each image is decoded once, and predicted once for all protocols with the same network input. An artefact of one
-    size sees images through windows of its size wherever a protocol shows them at another one; the observer is warned
-    of it. Arguments and errors are those of `evaluate_model`.
+    The classes of the data set are matched by name with those of the model, as
+    `pixelwise.datasets.classes.agreement.for_network` explains. Each image is decoded once, and predicted once for all
+    protocols with the same network input. An artefact of one size sees images through windows of its size wherever a
+    protocol shows them at another one; the observer is warned of it. Arguments and errors are those of
+    `evaluate_model`.
 
     Returns:
         One measurement per protocol.
     """
     observer = observing(observer, changes)
     options = chosen(ScoringOptions, options, changes)
-    _check_classes(model, dataset)
+    dataset = _with_classes_of(model, dataset)
     _check_channels(model, dataset)
     samples = dataset.samples(split)
     device = torch.device(options.device) if options.device is not None else next(model.parameters()).device
@@ -268,11 +271,8 @@ def predict_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Proto
     return found.decision.labels
 
 
-def _check_classes(model: SegmentationModel, dataset: Dataset) -> None:
-    """Raise K406 unless model and data set have the same number of classes.
-
-    Renamed classes are accepted; the same names in a different order are not.
-    """
+def _with_classes_of(model: SegmentationModel, dataset: Dataset) -> Dataset:
+    """The data set with the class ids of the model; K406 if it has other classes, or several per pixel."""
     if model.multilabel != dataset.multilabel:
         kinds = {True: "several classes per pixel (multi-label)", False: "one class per pixel"}
         raise CheckpointError(
@@ -280,21 +280,7 @@ def _check_classes(model: SegmentationModel, dataset: Dataset) -> None:
             f"the model predicts {kinds[model.multilabel]}, but the data set has {kinds[dataset.multilabel]}",
             "evaluate on the data set it was trained for, or train on this one",
         )
-    ours, theirs = model.classes, dataset.classes
-    reordered = ours != theirs and sorted(ours) == sorted(theirs)
-    if model.num_classes == len(theirs) and not reordered:
-        return
-    difference = (
-        f"the classes {', '.join(ours[:4])}, ..., but the data set has them in the order {', '.join(theirs[:4])}, ..."
-        if reordered
-        else f"{model.num_classes} classes ({', '.join(ours[:4])}, ...), but the data set has {len(theirs)} "
-        f"({', '.join(theirs[:4])}, ...)"
-    )
-    raise CheckpointError(
-        "K406",
-        f"the model predicts {difference}",
-        "evaluate on the data set it was trained for, or map its masks with data.classes and data.label_map",
-    )
+    return for_network(dataset, model.classes)
 
 
 def _check_channels(model: SegmentationModel, dataset: Dataset) -> None:

@@ -123,7 +123,7 @@ def save_samples(model: SegmentationModel, dataset: Dataset, measurement: Measur
     saved = []
     with prediction_mode(model):
         for number, (kind, score) in enumerate(choose_samples(measurement.per_image)):
-            image, labels = read_pair(by_id[score.id], dataset)
+            image, labels = read_pair(by_id[score.id], dataset, fit=False)
             pictures = _predict(model, by_id[score.id], image, labels, measurement)
             names = [f"{number:02d}-{part}" for part in ("photo.jpg", "truth.png", "prediction.png")]
             photo, truth, prediction = pictures

@@ -13,6 +13,8 @@ class EvaluateOptions(Options, frozen=True, kw_only=True):
     """Options of `evaluate`.
 
     Attributes:
+        overrides: Changes to how the data is read and the network sees it, such as `data.mask_resize=nearest` or
+            `evaluation.input_size=[360,480]`; only the sections `data` and `evaluation` can be changed.
         boundary: Measure boundary IoU, the IoU of the bands along the contours of each class.
         calibration: Measure the expected calibration error. This needs the probabilities of every pixel, which slows
             evaluation down; multi-label networks and artefacts that output class ids do not provide them.
@@ -24,6 +26,7 @@ class EvaluateOptions(Options, frozen=True, kw_only=True):
         trust: Open an artefact even if its format lets whoever made it run code here (`torch-export`).
     """
 
+    overrides: Annotated[tuple[str, ...], Meta(extra={"hidden": True})] = ()
     boundary: bool = True
     calibration: bool = False
     metrics: Annotated[

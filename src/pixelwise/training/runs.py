@@ -28,7 +28,7 @@ from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with
 from pixelwise.recipes.schema.roles import is_in
 from pixelwise.records.data_facts import DataFacts, read_data_facts, write_data_facts
 from pixelwise.records.environment import Arguments, Environment, read_environment, write_environment
-from pixelwise.records.log import PrecisionRecord, append_log
+from pixelwise.records.log import FinishedRecord, PrecisionRecord, append_log, read_log
 from pixelwise.records.run_folder import (
     CHECKPOINTS,
     has_checkpoints,
@@ -37,6 +37,7 @@ from pixelwise.records.run_folder import (
     read_recipe,
     write_recipe,
 )
+from pixelwise.records.standing import has_finished
 from pixelwise.storage import printable
 from pixelwise.storage.locks import run_lock
 from pixelwise.training.autotuning.format_choice import FormatChoice
@@ -321,6 +322,16 @@ def resume(
     return run
 
 
+def has_ended(run: Path, observer: Observer = SILENT) -> bool:
+    """Whether the training of a run has come to its end, so that there is nothing to resume."""
+    log = read_log(run)
+    if not has_finished(log):
+        return False
+    checkpoint = newest_checkpoint(run / CHECKPOINTS, observer.warn)
+    # A damaged last checkpoint leaves steps to be repeated.
+    return checkpoint is not None and checkpoint.step >= log.of(FinishedRecord)[-1].step
+
+
 def _record(run: Path, environment: Environment, before: Recipe, recipe: Recipe) -> None:
     """Write the environment of a resumed run, and its recipe if it has changed."""
     write_environment(run, environment)
@@ -348,6 +359,14 @@ def _refuse_other_data(dataset: Dataset, facts: DataFacts, run: Path) -> None:
             f"the data in {printable(dataset.root)} is not the data {printable(run)} began with: fingerprint "
             f"{found[:12]}..., expected {facts.fingerprint[:12]}...",
             "restore the data, or start a new run",
+        )
+    if facts.naming is not None and dataset.naming != facts.naming:
+        raise CheckpointError(
+            "K431",
+            f"the files in {printable(dataset.root)} are those {printable(run)} began with, but what they say about "
+            "the classes (their names, their order or the values of their masks) has changed since; the run has "
+            f"{', '.join(map(printable, facts.classes))}",
+            "restore dataset.toml or the other file that names the classes, or start a new run",
         )
 
 

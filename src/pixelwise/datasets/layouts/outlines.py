@@ -184,6 +184,7 @@ def drawn_layout(
         problems=(*problems, *drawn.problems),
         classes=(BACKGROUND, *dict.fromkeys([*ordered, *labels])),
         label_names=drawn.label_names,
+        lists_classes=classes is not None,
     )
 
 

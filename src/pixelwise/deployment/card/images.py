@@ -11,12 +11,14 @@ import numpy as np
 
 from pixelwise.datasets.layouts.listing import list_images
 from pixelwise.datasets.reading.images import read_image
-from pixelwise.datasets.run_data import knows_its_data, open_run_data
+from pixelwise.datasets.run_data import Warn, is_own_data, knows_its_data, open_run_data
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.deployment.card.options import DeployOptions
 from pixelwise.deployment.export.images import folder_images
 from pixelwise.deployment.export.shapes import one_size
 from pixelwise.errors import DataError
+from pixelwise.evaluation.asking import Asked
+from pixelwise.observer import SILENT
 from pixelwise.prediction.sizes import seen_images
 from pixelwise.recipes.default_sizes import seen_size
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
@@ -57,13 +59,14 @@ class ComparisonImages(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: int = 1
 
 
-def comparison_images(run: Path, recipe: Recipe, options: DeployOptions) -> ComparisonImages:
+def comparison_images(run: Path, recipe: Recipe, options: DeployOptions, warn: Warn | None = None) -> ComparisonImages:
     """The images that the options choose: a folder of images without labels, or a split of a data set.
 
     Args:
         run: The run folder.
         recipe: The recipe of the run.
         options: Choice of the images and their size.
+        warn: Receives a warning (W410 to W412) if the classes of other data had to be matched.
 
     Raises:
         DataError: The images cannot be found or opened.
@@ -71,7 +74,7 @@ def comparison_images(run: Path, recipe: Recipe, options: DeployOptions) -> Comp
     """
     if options.images is not None:
         return images_of_folder(Path(options.images), recipe, options.size, dynamic=options.dynamic)
-    return images_of_split(run, recipe, options)
+    return images_of_split(run, recipe, options, warn)
 
 
 def images_of_folder(folder: Path, recipe: Recipe, size: Size | None, *, dynamic: bool) -> ComparisonImages:
@@ -99,7 +102,7 @@ def images_of_folder(folder: Path, recipe: Recipe, size: Size | None, *, dynamic
     )
 
 
-def images_of_split(run: Path, recipe: Recipe, options: DeployOptions) -> ComparisonImages:
+def images_of_split(run: Path, recipe: Recipe, options: DeployOptions, warn: Warn | None = None) -> ComparisonImages:
     """A split with its labels, seen and scored as the recipe's first protocol says.
 
     Without a `size`, artefacts of one size are compared if the protocol shows all images at that size, otherwise
@@ -111,18 +114,22 @@ def images_of_split(run: Path, recipe: Recipe, options: DeployOptions) -> Compar
         run: The run folder.
         recipe: The recipe of the run.
         options: Choice of the data, the split and the size.
+        warn: As for `comparison_images`.
 
     Raises:
         DataError: The data cannot be opened.
         RecipeError: R204, the recipe's protocol is unknown.
     """
-    size, split = options.size, options.split or recipe.evaluation.split
+    size = options.size
     if options.data is None and not knows_its_data(run, recipe):
         raise DataError(
             "D222", f"{printable(run)} does not record where its data is", "give the data set folder as `data`"
         )
     folder = Path(options.data) if options.data is not None else read_environment(run).data_folder
-    dataset = open_run_data(run, recipe, options.data)
+    dataset = open_run_data(run, recipe, options.data, warn)
+    own = is_own_data(run, dataset, options.data)
+    asked = Asked(split=options.split).scored(dataset, recipe.evaluation.split, own, warn or SILENT.warn)
+    dataset, split = asked["dataset"], asked["split"]
     samples = dataset.samples(split)
     protocol, wanted = find_protocol(recipe.evaluation.protocols[0]), recipe.evaluation.input_size
     shown = one_size(dataset, split, protocol, wanted)

@@ -90,6 +90,7 @@ def _subject(model: SegmentationModel, origin: Origin, images: ComparisonImages,
         input_size=images.input_size,
         batch_size=images.batch_size,
         folder=folder,
+        data=printable(images.folder or ""),
     )
 
 

@@ -95,7 +95,7 @@ def export(
     found = open_source(os.fspath(source), options.weights, options.num_classes, warn)
     _refuse_scheme(kind, found)
     network = ExportedNetwork(found.model, graph_options(found, kind, options, warn)).eval()
-    images = images_for(found, network.options, options)
+    images = images_for(found, network.options, options, warn)
     with scratch_folder(folder) as building:
         files = write_artefact(network, kind, building, observer)
         observer.phase("describing the artefact")

@@ -10,14 +10,15 @@ import msgspec
 import numpy as np
 
 from pixelwise.datasets.layouts.listing import list_images
-from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.images import read_image
-from pixelwise.datasets.run_data import open_run_data
+from pixelwise.datasets.run_data import Warn, is_own_data, open_for, open_run_data
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.export.options import ArtefactOptions
 from pixelwise.deployment.export.sources import Source
 from pixelwise.errors import DataError
+from pixelwise.evaluation.asking import Asked
+from pixelwise.observer import SILENT
 from pixelwise.prediction.segmenter import same_area
 from pixelwise.prediction.sizes import RESIZE, seen_images
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
@@ -134,7 +135,9 @@ def central_window(image: np.ndarray, fixed: Size | None) -> np.ndarray:
     return np.pad(image, [*rest, (0, 0)], mode="edge")
 
 
-def images_for(source: Source, graph: GraphOptions, options: ArtefactOptions) -> VerificationImages:
+def images_for(
+    source: Source, graph: GraphOptions, options: ArtefactOptions, warn: Warn | None = None
+) -> VerificationImages:
     """The images that the options choose: a folder of images, else a split of a data set, else drawn scenes.
 
     Raises:
@@ -145,17 +148,22 @@ def images_for(source: Source, graph: GraphOptions, options: ArtefactOptions) ->
     if options.images is not None:
         return folder_images(Path(options.images), Reading.of(recipe.data), fixed, recipe.evaluation.input_size)
     if options.split is not None or options.data is not None:
-        dataset = dataset_of(source, options.data)
-        return split_images(dataset, options.split or recipe.evaluation.split, recipe, fixed)
+        dataset = dataset_of(source, options.data, warn)
+        own = is_own_data(source.run, dataset, options.data) if source.run is not None else None
+        asked = Asked(split=options.split).scored(dataset, recipe.evaluation.split, own, warn or SILENT.warn)
+        return split_images(asked["dataset"], asked["split"], recipe, fixed)
     return drawn_scenes(graph.size, dynamic=graph.dynamic)
 
 
-def dataset_of(source: Source, data: str | os.PathLike[str] | None) -> Dataset:
+def dataset_of(source: Source, data: str | os.PathLike[str] | None, warn: Warn | None = None) -> Dataset:
     """The data set in a folder, or by default the run's, without the pairs that the run's training skipped.
+
+    The classes that another folder names are matched by name with those of the network; `warn` receives W410 to W412.
 
     Raises:
         DataError: D222 and others, the data set cannot be opened.
+        CheckpointError: K406 or K408, the classes are others.
     """
     if source.run is not None:
-        return open_run_data(source.run, source.recipe, data)
-    return open_dataset(source.recipe.data, Path(data) if data is not None else None)
+        return open_run_data(source.run, source.recipe, data, warn)
+    return open_for(source.recipe, Path(data) if data is not None else None, warn=warn)

@@ -111,7 +111,7 @@ def int8_artefact(
     found = open_source(os.fspath(source), options.weights, options.num_classes, observer.warn)
     options = _with_labels(options, found)
     network = ExportedNetwork(found.model, graph_options(found, target, options, observer.warn)).eval()
-    images = int8_images(found, network.options, options, options.calibration_images)
+    images = int8_images(found, network.options, options, options.calibration_images, observer.warn)
     _refuse_without_labels(options, images.verification)
     subject = Subject(
         network=network, source=found, target=target, quantizer=quantizer, images=images, threads=options.threads
@@ -160,7 +160,7 @@ def sensitivity(
     graph = GraphOptions(dynamic=options.size is None, size=options.size or seen_size(found.recipe), output_stride=None)
     if options.split is None and options.images is None:
         options = msgspec.structs.replace(options, split=found.recipe.selection.split)
-    images = int8_images(found, graph, options, RANGE_IMAGES)
+    images = int8_images(found, graph, options, RANGE_IMAGES, observer.warn)
     network = ExportedNetwork(found.model, graph).eval()
     return layer_costs(network, images.calibration.read(), images.verification, measured_images, observer)
 
