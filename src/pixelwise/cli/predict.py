@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import typer
 
 from pixelwise.cli.options import is_override, takes
@@ -38,8 +39,9 @@ def run(
     images = [word for word in paths if word not in overrides]
     if not images:
         raise typer.BadParameter("there are settings but no image; give at least one file, folder or pattern")
+    options = msgspec.structs.replace(options, overrides=tuple(overrides))
     with display() as observer:
-        summary = pixelwise.predict(run, images, output, options, overrides=overrides, observer=observer)
+        summary = pixelwise.predict(run, images, output, options, observer=observer)
     show_summary(summary, output, as_json=json)
     if summary.failed:
         raise typer.Exit(3)

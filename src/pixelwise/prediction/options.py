@@ -41,4 +41,5 @@ class PredictOptions(Options, frozen=True, kw_only=True):
     window: Annotated[Size | None, Meta(extra={"metavar": "WIDTHxHEIGHT"})] = None
     strict: bool = False
     device: str = "auto"
+    overrides: Annotated[tuple[str, ...], Meta(extra={"hidden": True})] = ()
     trust: bool = False

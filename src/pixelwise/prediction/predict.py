@@ -27,7 +27,6 @@ from pixelwise.prediction.mask_formats import mask_values
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.outcomes import MASKS, OVERLAYS, Outcome, read_input, writer
 from pixelwise.prediction.segmenter import Segmenter, choose_palette
-from pixelwise.recipes.overrides import Overrides
 from pixelwise.records.problems import Problem, append_problems, clear_problems
 from pixelwise.storage import json_text, printable, write_text
 from pixelwise.storage.names import counted
@@ -62,7 +61,6 @@ def predict(
     output: str | os.PathLike[str] = "predictions",
     options: PredictOptions | None = None,
     *,
-    overrides: Overrides = (),
     observer: Observer = SILENT,
     **changes: Any,
 ) -> PredictSummary:
@@ -76,8 +74,6 @@ def predict(
         paths: An image file, a folder or a pattern such as `photos/**/*.jpg`, or several of them.
         output: Folder for all files that are written.
         options: Options of the prediction; None for the defaults.
-        overrides: Settings for reading images that differ from those of the training, such as
-            `data.input_range=[0, 65535]`.
         observer: Receives progress after every file, and warnings if a damaged checkpoint was skipped, or if an
             artefact's masks can differ from those of its run (W471 to W474).
         changes: Single fields of `PredictOptions`, such as `overlay=False`.
@@ -99,7 +95,7 @@ def predict(
         run,
         device=options.device,
         window=options.window,
-        overrides=overrides,
+        overrides=options.overrides,
         trust=options.trust,
         observer=observer,
     )
