@@ -150,7 +150,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
             raise DataError(
                 "D221",
                 f"{printable(self.root)}: split '{split}' {state}; splits with labelled images: {existing or 'none'}",
-                "`pixelwise check` lists every image without a mask; name another split in the recipe "
-                "(data.train_split, selection.split, evaluation.split), or add files",
+                "name another split: `split` where there is such an option, else data.train_split, selection.split or "
+                "evaluation.split in the recipe; `pixelwise check` lists every image without a mask",
             )
         return found

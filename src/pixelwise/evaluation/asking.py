@@ -74,7 +74,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             number, dataset = len(dataset.splits), dataset.with_all()
             images = len(dataset.splits.get(ALL, ()))
             parts = "the data has no splits" if dataset.divided or number == 1 else f"{number} splits together"
-            notes = (f"All {images} images are scored: {parts}.",)
+            unknown = ", and the network may have been trained on some of them" if own is None else ""
+            notes = (f"All {images} images are scored: {parts}{unknown}.",)
             if own and dataset.divided:
                 notes = (f"All {images} images are scored, also those that the network was trained on.",)
         elif dataset.divided and split in dataset.splits:
