@@ -144,7 +144,8 @@ def predict_paths(
     for finding in inputs.problems:
         problems.add(finding.files[0] if finding.files else "", DataError(finding.code, finding.message, finding.fix))
     total = len(inputs.images) + len(inputs.problems)
-    predictions = _predictions(segmenter, inputs.images, Once(observer.warn))
+    segmenter.warn = Once(observer.warn)
+    predictions = _predictions(segmenter, inputs.images)
     written = in_background(write, predictions, ahead=AHEAD)
     # Closed here because after an error the garbage collector might do so in one of their threads, which cannot wait
     # for itself.
@@ -189,7 +190,7 @@ def _writer(segmenter: Segmenter, output: Path, options: PredictOptions) -> Call
     return functools.partial(_write, output=output, encode=encode, draw=draw if options.overlay else None)
 
 
-def _predictions(segmenter: Segmenter, images: Sequence[Input], warn: Once) -> Generator[_Outcome, None, None]:
+def _predictions(segmenter: Segmenter, images: Sequence[Input]) -> Generator[_Outcome, None, None]:
     """Yield the outcome of every image, while the next ones are read in the background."""
 
     def read(source: Input) -> _Outcome:
@@ -200,11 +201,7 @@ def _predictions(segmenter: Segmenter, images: Sequence[Input], warn: Once) -> G
 
     with contextlib.closing(in_background(read, images, ahead=AHEAD)) as outcomes:
         for source, value in outcomes:
-            if isinstance(value, np.ndarray):
-                warn(segmenter.remarks((value.shape[0], value.shape[1])))
-                yield _Outcome(source, segmenter.predict(value))
-            else:
-                yield _Outcome(source, value)
+            yield _Outcome(source, segmenter.predict(value) if isinstance(value, np.ndarray) else value)
 
 
 def _write(

@@ -99,8 +99,7 @@ def measure_runtimes(
             except PixelwiseError as error:
                 raise advised(error, _ADVICE) from error
             sources[runtime] = str(made.path)
-        # What was exported here needs no trust.
-        facts = {"num_classes": classes, "trust": options.trust or not exported}
+        facts = {"num_classes": classes, "trust": options.trust or not exported}  # it was written here
         candidates = [
             Candidate(source=sources[runtime], runtime=runtime, threads=count, **facts)
             for runtime in runtimes
