@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runtimes.descriptions import sidecar_of
 
+from pixelwise.datasets.samples import Reading
 from pixelwise.errors import CheckpointError
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.runtimes.inference import Inference, Scoring, fitted_to, plain_protocol
@@ -64,6 +65,9 @@ WRONG = [
     ("inference", {"window": [48, -64]}),
     ("inference", {"window": [48]}),
     ("inference", {"window": [1 << 40, 64]}),
+    ("inference", {"window": [60_000, 60_000]}),
+    ("inference", {"whole_pixels": 1 << 40}),
+    ("input", {"name": "x", "dtype": "uint8", "layout": "NHWC", "size": [60_000, 60_000]}),
     ("inference", {"window": [8, 8], "window_stride": [9, 8]}),
     ("inference", {"window_stride": [9, 8]}),
     ("inference", {"pad_to": [8, 8], "window": [8, 8]}),
@@ -106,6 +110,11 @@ def test_a_description_with_an_impossible_value_is_refused(tmp_path: Path, secti
         read_sidecar(tmp_path)
     assert caught.value.code == "K462"
     assert "\n" not in caught.value.message
+
+
+def test_the_description_states_every_rule_for_reading_an_image() -> None:
+    # `mask_resize` is about labels, which a prediction does not read.
+    assert set(Reading.__struct_fields__) - {"mask_resize"} <= set(Inference.__struct_fields__)
 
 
 def test_what_is_valid_is_read(tmp_path: Path) -> None:

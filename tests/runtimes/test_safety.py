@@ -184,6 +184,28 @@ def test_the_weights_of_openvino_are_a_listed_file_of_their_own(tmp_path: Path) 
                 load_artefact(folder)
 
 
+@pytest.mark.parametrize(
+    ("runtime", "name", "content"),
+    [
+        ("onnx", "model.onnx", b"\x00\x00\x00\x00ORTM" + bytes(64)),
+        ("onnx", "model.onnx", b""),
+        ("openvino", "model.xml", None),
+    ],
+)
+def test_a_file_of_another_format_does_not_reach_the_runtime(
+    tmp_path: Path, runtime: str, name: str, content: bytes | None
+) -> None:
+    proto = graph_with(external(location="/etc/hostname"))
+    (tmp_path / name).write_bytes(proto.SerializeToString() if content is None else content)
+    (tmp_path / "model.bin").write_bytes(b"")
+    names = (name, "model.bin") if runtime == "openvino" else (name,)
+    files = {one: sha256_file(tmp_path / one) for one in names}
+    write_sidecar(sidecar_of(runtime=runtime, files=files), tmp_path / "model.toml")
+    with pytest.raises(CheckpointError) as caught:
+        load_artefact(tmp_path)
+    assert caught.value.code == "K472"
+
+
 class Runs:
     """Writes a file when it is unpickled."""
 

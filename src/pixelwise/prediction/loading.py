@@ -14,6 +14,7 @@ from pixelwise.datasets.samples import Reading
 from pixelwise.errors import RecipeError
 from pixelwise.machine.devices import choose_device
 from pixelwise.observer import SILENT, Observer
+from pixelwise.prediction.deviations import Once
 from pixelwise.prediction.rules import rules_of
 from pixelwise.prediction.segmenter import Segmenter, through_windows
 from pixelwise.recipes.overrides import Overrides
@@ -43,8 +44,9 @@ def load(
         overrides: Settings for reading images that differ from those of the training, such as
             `data.input_range=[0, 65535]`; see `pixelwise.datasets.reading.overrides`.
         trust: Whether whoever made the artefact may run code here; a `torch.export` artefact is not opened without it.
-        observer: Receives a warning if a damaged checkpoint was skipped.
-        warn: Function that receives the code and message of this warning instead.
+        observer: Receives a warning if a damaged checkpoint was skipped, and, while an artefact predicts, the first of
+            each kind of warning that its masks can differ from the run's (W471 to W474).
+        warn: Function that receives the code and message of these warnings instead.
 
     Raises:
         CheckpointError: The folder is not a run or has no valid checkpoint; K462 or K463, the artefact is damaged;
@@ -54,7 +56,9 @@ def load(
             reading of images.
     """
     if is_artefact(Path(run)):
-        return _load_exported(Path(run), window, overrides, trust)
+        segmenter = _load_exported(Path(run), window, overrides, trust)
+        segmenter.warn = Once(warn or observer.warn)
+        return segmenter
     trained = load_trained(Path(run), warn or observer.warn)
     protocol = find_protocol(trained.recipe.evaluation.protocols[0])
     return Segmenter(

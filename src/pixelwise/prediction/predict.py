@@ -150,7 +150,8 @@ def predict_paths(
     for one in inputs.problems:
         record.problem(one.files[0] if one.files else "", DataError(one.code, one.message, one.fix))
     total = len(inputs.images) + len(inputs.problems)
-    predictions = _predictions(segmenter, inputs.images, Once(observer.warn))
+    segmenter.warn = Once(observer.warn)
+    predictions = _predictions(segmenter, inputs.images)
     written = in_background(write, predictions, ahead=AHEAD)
     # Closed here because after an error the garbage collector might do so in one of their threads, which cannot wait
     # for itself.
@@ -228,13 +229,12 @@ class _Record:
         )
 
 
-def _predictions(segmenter: Segmenter, images: Sequence[Input], warn: Once) -> Generator[Outcome, None, None]:
+def _predictions(segmenter: Segmenter, images: Sequence[Input]) -> Generator[Outcome, None, None]:
     """Yield the outcome of every image, while the next ones are read in the background."""
     read = functools.partial(read_input, reading=segmenter.reading)
     with contextlib.closing(in_background(read, images, ahead=AHEAD)) as outcomes:
         for outcome in outcomes:
             if isinstance(outcome.value, np.ndarray):
-                warn(segmenter.remarks((outcome.value.shape[0], outcome.value.shape[1])))
                 yield outcome._replace(value=segmenter.predict(outcome.value))
             else:
                 yield outcome

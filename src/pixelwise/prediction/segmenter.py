@@ -20,8 +20,9 @@ from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import CheckpointError, DataError
 from pixelwise.models import SegmentationModel
+from pixelwise.observer import SILENT
 from pixelwise.prediction.combinations import blend_classes, packed, unpacked
-from pixelwise.prediction.deviations import Remark, deviations, stretching
+from pixelwise.prediction.deviations import Once, Remark, deviations, stretching
 from pixelwise.prediction.network import (
     NetworkOutput,
     decide,
@@ -106,6 +107,7 @@ class Segmenter:
         exact: Whether every image is brought to exactly `input_size`, as an artefact of one size may do.
         run_size: `input_size` of the run that an artefact was exported from.
         run_protocol: `protocol` of that run.
+        warn: Receives the `remarks` on every image that is predicted; by default it ignores them.
         whole_pixels: Number of input pixels above which an image is predicted by windows.
         large_window: (height, width) of these windows.
     """
@@ -125,6 +127,7 @@ class Segmenter:
         self.palette = tuple(palette if palette is not None else colorblind_palette(len(self.classes)))
         self.input_size = input_size
         self.exact = False
+        self.warn = Once(SILENT.warn)
         self.run_size = input_size
         self.whole_pixels, self.large_window = WHOLE_PIXELS, WINDOW
         self.reading = reading
@@ -154,6 +157,7 @@ class Segmenter:
             )
         pixels = self._pixels(image)
         size = (pixels.shape[0], pixels.shape[1])
+        self.warn(self.remarks(size))
         seen = RESIZE[self.protocol.resampling](pixels, self.seen_size(size))
         protocol = fitted_to(self._protocol_for((seen.shape[0], seen.shape[1])), self.model.fixed_size)
         with prediction_mode(self.model):

@@ -40,8 +40,9 @@ def describe_export(exported: Exported) -> str:
     if sidecar.input.size is not None and sidecar.inference is not None:
         ways = {"exact": "all images are brought to it", "none": "images of other sizes go through windows of it"}
         size += f" ({ways.get(sidecar.inference.resize, 'resized images of other sizes go through windows of it')})"
+    channels = sidecar.preprocessing.in_channels
     shape = {
-        "NHWC": "uint8 RGB (N, H, W, 3)",
+        "NHWC": "uint8 RGB (N, H, W, 3)" if channels == 3 else f"uint8 (N, H, W, {channels})",
         "NCHW": "float32 (N, C, H, W), normalised",
     }[sidecar.input.layout]
     result = {"logits": "float32 (N, K, h, w)", "labels": "uint8 (N, h, w)"}[sidecar.output.name]

@@ -57,7 +57,9 @@ class ArtefactModel(SegmentationModel):
         if self.fixed_size is not None and size != self.fixed_size:
             return (self._padded(images, size, self.fixed_size),)
         inputs = self._bytes(images) if self.sidecar.input.dtype == "uint8" else images.float()
-        outputs = torch.from_numpy(self.run(inputs.cpu().contiguous().numpy())).to(images.device)
+        found = self.run(inputs.cpu().contiguous().numpy())
+        self._refuse_other_output(found, size)
+        outputs = torch.from_numpy(found).to(images.device)
         if self.gives_scores:
             return (outputs,)
         return (F.one_hot(outputs.long(), self.num_classes).permute(0, 3, 1, 2).float(),)
@@ -75,6 +77,21 @@ class ArtefactModel(SegmentationModel):
         if logits.shape[-2:] != fixed:
             logits = F.interpolate(logits, size=fixed, mode="bilinear", align_corners=self.align_corners)
         return logits[..., : size[0], : size[1]]
+
+    def _refuse_other_output(self, found: np.ndarray, size: Size) -> None:
+        """Refuse an output that is not what the description says, which would become wrong masks.
+
+        Raises:
+            CheckpointError: K463, its shape is another one, or a class id does not exist.
+        """
+        sides = tuple(-(-side // self.sidecar.output.stride) for side in size)
+        expected = (self.num_classes, *sides) if self.gives_scores else sides
+        if found.shape[1:] != expected:
+            raise self.failure(f"returns shape {found.shape}, but its description says {('N', *expected)}")
+        if not self.gives_scores and found.size and not 0 <= int(found.min()) <= int(found.max()) < self.num_classes:
+            raise self.failure(
+                f"returns class id {int(found.max())}, but its description has {self.num_classes} classes"
+            )
 
     def run(self, inputs: np.ndarray) -> np.ndarray:
         """Run the artefact on any number of images.

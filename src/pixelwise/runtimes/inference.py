@@ -16,8 +16,10 @@ from msgspec import Meta
 from pixelwise.recipes.protocols import Protocol, Resampling
 from pixelwise.recipes.sizes import Size
 
-LONGEST_SIDE = 1 << 20
+LONGEST_SIDE = 1 << 16
 """Largest accepted side of any size in a description."""
+MOST_PIXELS = 1 << 28
+"""Largest accepted number of pixels of any size in a description, so that one from elsewhere cannot fill the memory."""
 Side = Annotated[int, Meta(ge=1, le=LONGEST_SIDE)]
 Sides = tuple[Side, Side]
 """(height, width) in pixels."""
@@ -65,7 +67,7 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True):
     alpha: Literal["drop", "black"] = "drop"
     channels: tuple[Annotated[int, Meta(ge=0, le=65535)], ...] | None = None
     input_range: tuple[float, float] | None = None
-    max_pixels: Annotated[int, Meta(ge=1)] = 100_000_000
+    max_pixels: Annotated[int, Meta(ge=1, le=1 << 40)] = 100_000_000
     resize: Resize = "none"
     size: Sides | None = None
     shorter_side: Side | None = None
@@ -77,7 +79,7 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True):
     window: Sides | None = None
     window_stride: Sides | None = None
     blend: Blend = "logits"
-    whole_pixels: Annotated[int, Meta(ge=1)] = 1 << 24
+    whole_pixels: Annotated[int, Meta(ge=1, le=MOST_PIXELS)] = 1 << 24
     large_window: Sides = (1024, 1024)
     multilabel: bool = False
     mask: Literal["image"] = "image"
@@ -87,6 +89,8 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True):
         require((self.shorter_side is not None) == (self.resize == "fit"), f"`shorter_side` with {self.resize}")
         require(self.longer_side is None or self.resize == "fit", f"`longer_side` with resize={self.resize}")
         require(self.pad_to is None or self.window is None, "`pad_to` and `window` exclude each other")
+        for sides in (self.size, self.pad_to, self.window, self.large_window):
+            require(sides is None or sides[0] * sides[1] <= MOST_PIXELS, f"{sides} are too many pixels")
         require(self.channels is None or len(self.channels) > 0, "`channels` is empty")
         if self.input_range is not None:
             low, high = self.input_range

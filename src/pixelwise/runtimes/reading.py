@@ -124,8 +124,10 @@ def _compare(artefact: Path, beside: dict[str, Any], inside: dict[str, Any], nam
     Raises:
         CheckpointError: K470; neither of them is more credible than the other.
     """
-    ours = {key: value for key, value in beside.items() if key not in ONLY_BESIDE}
-    different = sorted(key for key in {*ours, *inside} if inside and ours.get(key) != inside.get(key))
+    known = {*Sidecar.__struct_fields__, *inside}.difference(ONLY_BESIDE)
+    # Compared as JSON, which has no NaN.
+    ours = {key: msgspec.json.decode(msgspec.json.encode(beside.get(key))) for key in known}
+    different = sorted(key for key in known if inside and ours[key] != inside.get(key))
     if different:
         raise CheckpointError(
             "K470",

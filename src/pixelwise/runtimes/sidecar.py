@@ -25,7 +25,7 @@ from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
-from pixelwise.runtimes.inference import Inference, Scoring, Sides, require
+from pixelwise.runtimes.inference import MOST_PIXELS, Inference, Scoring, Sides, require
 from pixelwise.storage import printable, sha256_bytes, write_text
 
 NAME = "model"
@@ -230,6 +230,8 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
         require(all(0 <= part <= 255 for color in self.palette for part in color), "a colour is outside 0..255")
         mean, std = self.preprocessing.mean, self.preprocessing.std
         require(all(map(math.isfinite, (*mean, *std))) and all(value > 0 for value in std), "`std` is not above 0")
+        only = self.input.size
+        require(only is None or only[0] * only[1] <= MOST_PIXELS, "the input has too many pixels")
         require(self.input.layout == {"uint8": "NHWC", "float32": "NCHW"}[self.input.dtype], "dtype and layout")
         require(self.output.dtype == {"labels": "uint8", "logits": "float32"}[self.output.name], "output and dtype")
         require(all(re.fullmatch(r"[0-9a-f]{64}", found) for found in self.files.values()), "a SHA-256 is not one")

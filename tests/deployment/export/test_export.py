@@ -146,6 +146,22 @@ def test_with_labels_both_are_scored(small_run: Path, small_town: Path, tmp_path
     assert found.miou_artefact == pytest.approx(found.miou_pytorch, abs=1e-4)
 
 
+@pytest.mark.parametrize("size", [None, (32, 32)])
+def test_the_yardstick_is_the_run_under_its_own_protocol_whatever_the_artefact_sees(
+    small_run: Path, small_town: Path, tmp_path: Path, size: tuple[int, int] | None
+) -> None:
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    exported = export(run, tmp_path / "out", "torch-export", size=size, data=small_town, split="val")
+    found = exported.sidecar.verification
+    assert found is not None
+    expected = pixelwise.evaluate(run, data=small_town, split="val", boundary=False).miou
+    assert found.miou_pytorch == pytest.approx(expected, abs=1e-9)
+    again = pixelwise.evaluate(exported.path, data=small_town, split="val", boundary=False, trust=True).miou
+    assert found.miou_artefact == pytest.approx(again, abs=1e-9)
+    if size is None:
+        assert found.miou_artefact == pytest.approx(expected, abs=1e-4)
+
+
 def test_images_of_a_folder_are_enough_to_verify(small_run: Path, small_town: Path, tmp_path: Path) -> None:
     exported = export(
         small_run, tmp_path / "out", "torch-export", dynamic=True, size=SIZE, images=small_town / "images" / "val"

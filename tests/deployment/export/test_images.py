@@ -33,6 +33,9 @@ def test_drawn_scenes_have_the_one_size_or_several_that_no_stride_divides() -> N
     assert sizes(drawn_scenes(SIZE, dynamic=False)) == [SIZE] * 4
     assert sizes(drawn_scenes(SIZE, dynamic=True)) == [(48, 64), (64, 48), (33, 39), (51, 40)]
     assert sizes(drawn_scenes((4, 6), dynamic=False)) == [(4, 6)] * 4
+    four = next(iter(drawn_scenes(SIZE, dynamic=False, channels=4).read()))
+    assert four.shape == (*SIZE, 4)
+    assert np.array_equal(four[..., 3], four[..., 0])
     first, again = (next(iter(drawn_scenes(SIZE, dynamic=False).read())) for _ in range(2))
     assert np.array_equal(first, again)
 

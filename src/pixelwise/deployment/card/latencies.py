@@ -99,15 +99,9 @@ def measure_runtimes(
             except PixelwiseError as error:
                 raise advised(error, _ADVICE) from error
             sources[runtime] = str(made.path)
+        facts = {"num_classes": classes, "trust": options.trust or not exported}  # it was written here
         candidates = [
-            Candidate(
-                source=sources[runtime],
-                runtime=runtime,
-                threads=count,
-                num_classes=classes,
-                # What was exported here needs no trust.
-                trust=options.trust or not exported,
-            )
+            Candidate(source=sources[runtime], runtime=runtime, threads=count, **facts)
             for runtime in runtimes
             for count in options.threads or (1,)
         ]

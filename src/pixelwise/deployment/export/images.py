@@ -36,7 +36,7 @@ class VerificationImages(msgspec.Struct, frozen=True, kw_only=True):
     """Images on which an artefact is compared with the network in PyTorch.
 
     Attributes:
-        read: Returns a new iterator over the images: uint8 (H, W, 3) each, at the network's input size.
+        read: Returns a new iterator over the images: uint8 (H, W, C) each, at the network's input size.
         source: Description of the images.
         dataset: Data set with the labels; None without labels.
         split: Name of the split of the data set.
@@ -52,8 +52,14 @@ class VerificationImages(msgspec.Struct, frozen=True, kw_only=True):
     input_size: Size | None = None
 
 
-def drawn_scenes(size: Size, *, dynamic: bool) -> VerificationImages:
-    """Street scenes drawn for verification: of one size, or of several for a dynamic artefact, some of them odd."""
+def drawn_scenes(size: Size, *, dynamic: bool, channels: int = 3) -> VerificationImages:
+    """Street scenes drawn for verification: of one size, or of several for a dynamic artefact, some of them odd.
+
+    Args:
+        size: (height, width) of the artefact's input.
+        dynamic: Whether the artefact takes any size.
+        channels: Number of channels that the network takes; those of the scenes are repeated.
+    """
     height, width = (max(side, SMALLEST_SCENE) for side in size)
     several = (size, (width, height), (height // 2 + 9, width // 2 + 7), (height + 3, width // 2 + 8))
     sizes = several if dynamic else (size,) * SCENES
@@ -61,7 +67,8 @@ def drawn_scenes(size: Size, *, dynamic: bool) -> VerificationImages:
     def draw() -> Iterable[np.ndarray]:
         for index, wanted in enumerate(sizes):
             drawn = (max(wanted[0], SMALLEST_SCENE), max(wanted[1], SMALLEST_SCENE))
-            yield RESIZE["antialiased"](draw_scene(0, index, drawn)[0], wanted)
+            scene = RESIZE["antialiased"](draw_scene(0, index, drawn)[0], wanted)
+            yield np.ascontiguousarray(scene[..., [channel % 3 for channel in range(channels)]])
 
     return VerificationImages(read=draw, source=f"{len(sizes)} drawn street scenes")
 
@@ -152,7 +159,7 @@ def images_for(
         own = is_own_data(source.run, dataset, options.data) if source.run is not None else None
         asked = Asked(split=options.split).scored(dataset, recipe.evaluation.split, own, warn or SILENT.warn)
         return split_images(asked["dataset"], asked["split"], recipe, fixed)
-    return drawn_scenes(graph.size, dynamic=graph.dynamic)
+    return drawn_scenes(graph.size, dynamic=graph.dynamic, channels=source.model.preprocessing.in_channels)
 
 
 def dataset_of(source: Source, data: str | os.PathLike[str] | None, warn: Warn | None = None) -> Dataset:

@@ -79,6 +79,9 @@ def check(file: Path, listed: Collection[str]) -> str:
         proto = _read(file)
     except ValueError:
         return "it is not an ONNX file"
+    if not proto.HasField("graph"):
+        # ONNX Runtime also opens a format of its own, whatever the file's name is.
+        return "it is not an ONNX file: it has no graph"
     return external_data_problem(proto, file, listed)
 
 

@@ -20,6 +20,7 @@ from pixelwise.prediction.loading import load
 from pixelwise.runtimes.reading import read_sidecar
 from pixelwise.runtimes.sidecar import write_sidecar
 from pixelwise.runtimes.targets import find_target
+from pixelwise.storage import sha256_file
 
 onnx = pytest.importorskip("onnx")
 SCENE = draw_scene(0, 1, (75, 110))[0]
@@ -112,6 +113,25 @@ def test_another_onnx_file_without_a_description_is_said_so(tmp_path: Path) -> N
     onnx.save(onnx.helper.make_model(graph), tmp_path / "foreign.onnx")
     with pytest.raises(CheckpointError, match=r"K462.*foreign\.toml.*no description"):
         load(tmp_path / "foreign.onnx")
+
+
+def test_an_artefact_of_the_first_format_predicts_as_it_did_and_says_how_it_differs(
+    one_size: Exported, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(one_size.path.parent, tmp_path / "old"))
+    proto = onnx.load(folder / "model.onnx")
+    del proto.metadata_props[:]
+    onnx.save(proto, folder / "model.onnx")
+    files = {"model.onnx": sha256_file(folder / "model.onnx")}
+    old = msgspec.structs.replace(one_size.sidecar, format=1, inference=None, scoring=None, files=files)
+    write_sidecar(old, folder / "model.toml")
+    told: list[str] = []
+    segmenter = load(folder, warn=lambda code, _: told.append(code))
+    # Such artefacts brought every image to their only size.
+    assert segmenter.seen_size((75, 110)) == (48, 64)
+    assert segmenter.predict(SCENE).labels.shape == (75, 110)
+    assert segmenter.predict(SCENE).labels.shape == (75, 110)
+    assert told == ["W474"]
 
 
 def test_an_artefact_needs_no_plug_in_that_its_training_needed(

@@ -11,21 +11,27 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import torch
 from deployment.export.documented import masked
 from PIL import Image
 
+from pixelwise.checkpoints.checkpoint import save_checkpoint
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.export.export import Exported, export, sealed
+from pixelwise.models import build_model
 from pixelwise.prediction.loading import load
 from pixelwise.prediction.rules import inference_of, scoring_of
 from pixelwise.prediction.segmenter import Segmenter
+from pixelwise.recipes.families.linear import LinearSpec
 from pixelwise.recipes.overrides import to_toml
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
-from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.records.run_folder import RECIPE
+from pixelwise.recipes.schema.model import Preprocessing
+from pixelwise.recipes.schema.recipe import Data, Recipe
+from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
 from pixelwise.runtimes.sidecar import write_sidecar
 from pixelwise.runtimes.targets import find_target
 from pixelwise.storage import write_text
+from pixelwise.testing.exporting import settled
 
 SCALE = 16
 SCENES = [
@@ -187,6 +193,25 @@ def test_every_runtime_predicts_like_the_run(target: str, small_run: Path, tmp_p
     for scene in SCENES:
         size = (scene.shape[0], scene.shape[1])
         assert (artefact.predict(scene).labels == run.predict(scene).labels).mean() >= 0.999 or artefact.remarks(size)
+
+
+def test_bands_other_than_rgb_are_those_of_the_run(small_recipe: Recipe, tmp_path: Path) -> None:
+    preprocessing = Preprocessing(mean=(0.4, 0.5, 0.6, 0.5), std=(0.2, 0.25, 0.3, 0.2))
+    recipe = msgspec.structs.replace(
+        small_recipe,
+        model=LinearSpec(encoder="resnet10t", preprocessing=preprocessing),
+        data=Data(dataset="folder", classes=("a", "b", "c"), channels=(3, 0, 1, 2), input_range=(0.0, 3000.0)),
+    )
+    torch.manual_seed(0)
+    tensors = {"model": settled(build_model(recipe)).state_dict()}
+    run = tmp_path / "run"
+    save_checkpoint(run / CHECKPOINTS, step=1, tensors=tensors, state={}, miou=0.5, metadata={})
+    write_text(run / RECIPE, to_toml(recipe))
+    exported = export(run, tmp_path / "artefact", "torch-export", uint8_input=True)
+    ours, theirs = load(run), load(exported.path, trust=True)
+    assert theirs.reading == ours.reading
+    bands = np.random.default_rng(0).integers(0, 256, (40, 60, 4), np.uint8)
+    assert (theirs.predict(bands).labels == ours.predict(bands).labels).mean() >= 0.999
 
 
 def test_orientation_alpha_and_size_limits_are_those_of_the_run(
