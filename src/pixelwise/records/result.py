@@ -19,6 +19,7 @@ from pixelwise.errors import DataError
 from pixelwise.machine.facts import Machine
 from pixelwise.recipes.sizes import Size
 from pixelwise.storage import json_text, printable, write_bytes, write_text
+from pixelwise.storage.cells import cell, text_in
 from pixelwise.storage.documents import DocumentError, read_document, read_text, reading
 
 RESULT = "result.json"
@@ -321,7 +322,7 @@ def load_per_image(folder: Path) -> tuple[ImageScore, ...]:
         with reading(path):
             return tuple(
                 ImageScore(
-                    id=row["id"],
+                    id=text_in(row["id"]),
                     miou=_number(row["miou"]),
                     pixel_accuracy=_number(row["pixel_accuracy"]),
                     labelled_pixels=int(row["labelled_pixels"]),
@@ -337,7 +338,7 @@ def _csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     for row in rows:
-        writer.writerow(["" if isinstance(cell, float) and math.isnan(cell) else cell for cell in row])
+        writer.writerow(map(cell, row))
     return text.getvalue()
 
 

@@ -69,7 +69,9 @@ def require_room(path: Path, size: int) -> None:
         DataError: D151, less memory is available.
     """
     if size > _SMALL and size > (free := available_memory()):
-        raise no_room(path, f"needs {size / 1e9:.1f} GB of memory, but {free / 1e9:.1f} GB are available")
+        # A header may state a number of thousands of digits.
+        needed = f"{size / 1e9:.1f} GB" if size < 10**18 else "more than a billion GB"
+        raise no_room(path, f"needs {needed} of memory, but {free / 1e9:.1f} GB are available")
 
 
 def no_room(path: Path, reason: str = "needs more memory than there is") -> DataError:
