@@ -72,18 +72,23 @@ def harmless_page(page: str, plain: str) -> None:
     assert controls(page) == []
 
 
+def file_name(name: str) -> str:
+    """A name as files can have it on Linux."""
+    return name.replace("/", "_").replace("\0", "_")
+
+
 def data_of(root: Path, names: tuple[str, ...]) -> Path:
     """A data set with one class per name, and images that are called like them as far as files can be."""
     for number, name in enumerate(names):
         labels = np.full((8, 10), number, np.uint8)
-        stem = f"{number}{re.sub('[/\0]', '_', name)}"
+        stem = f"{number}{file_name(name)}"
         for split in ("train", "val"):
             pixels = np.random.default_rng([number, len(split)]).integers(0, 256, (8, 10, 3), np.uint8)
             for kind, values in (("images", pixels), ("masks", labels)):
                 (root / kind / split).mkdir(parents=True, exist_ok=True)
                 Image.fromarray(values).save(root / kind / split / f"{stem}.png")
     # Something to complain about, by name.
-    (root / "images" / "train" / f"x{re.sub('[/\0]', '_', names[2])}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(9))
+    (root / "images" / "train" / f"x{file_name(names[2])}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(9))
     (root / "dataset.toml").write_text(tomli_w.dumps({"classes": list(names)}), "utf-8")
     return root
 
@@ -133,7 +138,7 @@ def test_show_prints_toml_json_and_sources_that_read_back(tmp_path: Path, run_cl
 
 def test_a_recipe_whose_name_and_fields_are_nasty_is_refused_harmlessly(tmp_path: Path, run_cli: Cli):
     for number, name in enumerate(NASTY):
-        file = tmp_path / f"{number}{re.sub('[/\0]', '_', name)}.toml"
+        file = tmp_path / f"{number}{file_name(name)}.toml"
         file.write_text(tomli_w.dumps({"base": "town-demo", "data": {name: 1}}), "utf-8")
         done = run_cli(["show", file])
         assert done.code == 2
