@@ -21,6 +21,12 @@ def write_json(value: Any) -> None:
 
 
 def write_json_text(text: str) -> None:
-    """Write JSON to standard output; escapes of JSON have four digits."""
-    shown = (letter if harmless(letter) == letter else json.dumps(letter)[1:-1] for letter in text)
-    sys.stdout.write(text if harmless(text) == text else "".join(shown))
+    """Write JSON to standard output."""
+    sys.stdout.write(harmless_json(text))
+
+
+def harmless_json(text: str) -> str:
+    """The same JSON with harmful characters as escapes, which have four digits in JSON."""
+    if harmless(text) == text:
+        return text
+    return "".join(letter if harmless(letter) == letter else json.dumps(letter)[1:-1] for letter in text)
