@@ -86,12 +86,14 @@ def brush(mask: np.ndarray) -> list[int]:
 
 def label_studio_regions(root: Path) -> None:
     size = {"original_width": WIDTH, "original_height": HEIGHT, "image_rotation": 0}
-    regions = [
-        {"id": "p", "type": "polygonlabels", **size, "value": {"points": [[10, 10], [60, 10], [30, 70]], "polygonlabels": ["a"]}},
-        {"id": "e", "type": "ellipselabels", **size, "value": {"x": 50, "y": 50, "radiusX": 20, "radiusY": 10, "rotation": 9, "ellipselabels": ["b"]}},
-        {"id": "b", "type": "brushlabels", **size, "value": {"format": "rle", "rle": brush(INSIDE), "brushlabels": ["c"]}},
-        {"id": "k", "type": "keypointlabels", **size, "value": {"x": 1, "y": 1, "keypointlabels": ["d"]}},
-    ]  # fmt: skip
+    corners, circle = [[10, 10], [60, 10], [30, 70]], {"x": 50, "y": 50, "radiusX": 20, "radiusY": 10, "rotation": 9}
+    values = {
+        "polygon": {"points": corners, "polygonlabels": ["a"]},
+        "ellipse": {**circle, "ellipselabels": ["b"]},
+        "brush": {"format": "rle", "rle": brush(INSIDE), "brushlabels": ["c"]},
+        "keypoint": {"x": 1, "y": 1, "keypointlabels": ["d"]},
+    }
+    regions = [{"id": kind, "type": f"{kind}labels", **size, "value": value} for kind, value in values.items()]
     tasks = []
     for number in range(4):
         split = "train" if number < 3 else "val"
@@ -105,7 +107,8 @@ def label_studio_regions(root: Path) -> None:
 def cvat_shapes(root: Path) -> None:
     counts = ",".join(map(str, runs(INSIDE[2:8, 3:10].ravel())))
     shapes = (
-        '<polygon label="a" points="1,1;9,1;5,9" z_order="1"/><box label="a" xtl="1" ytl="1" xbr="4" ybr="5" rotation="9"/>'
+        '<polygon label="a" points="1,1;9,1;5,9" z_order="1"/>'
+        '<box label="a" xtl="1" ytl="1" xbr="4" ybr="5" rotation="9"/>'
         '<ellipse label="b" cx="8" cy="6" rx="2" ry="3"/><polyline label="b" points="1,1;2,2"/>'
         f'<mask label="b" rle="{counts}" left="3" top="2" width="7" height="6"/>'
     )
@@ -117,7 +120,8 @@ def cvat_shapes(root: Path) -> None:
         for name, split in names
     )
     labels = "".join(f"<label><name>{name}</name></label>" for name in "ab")
-    text = f'<?xml version="1.0" encoding="utf-8"?><annotations><meta><task><labels>{labels}</labels></task></meta>{images}</annotations>'
+    task = f"<meta><task><labels>{labels}</labels></task></meta>"
+    text = f'<?xml version="1.0" encoding="utf-8"?><annotations>{task}{images}</annotations>'
     (root / "annotations.xml").write_text(text, "utf-8")
 
 
@@ -159,8 +163,13 @@ def classes_list(root: Path) -> None:
 
 def description(root: Path) -> None:
     _pairs(root, names=("images/{split}/{number}.png", "masks/{split}/{number}.png"))
-    text = 'classes = ["background", "a"]\npalette = ["#000000", [255, 0, 9]]\nlabel_map = { 0 = 0, 1 = 1 }\nignore = [255, 254]\n'
-    (root / "dataset.toml").write_text(text, "utf-8")
+    lines = (
+        'classes = ["background", "a"]',
+        'palette = ["#000000", [255, 0, 9]]',
+        "label_map = { 0 = 0, 1 = 1 }",
+        "ignore = [255, 254]",
+    )
+    (root / "dataset.toml").write_text("\n".join(lines), "utf-8")
 
 
 def matlab_mask(path: Path) -> None:

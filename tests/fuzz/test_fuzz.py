@@ -45,7 +45,7 @@ def test_few_mutants_of_every_format(tmp_path: Path):
 @pytest.mark.fuzz
 @pytest.mark.timeout(0)
 def test_many_mutants_of_every_format(tmp_path: Path):
-    """`FUZZ_MUTANTS` and `FUZZ_FORMATS` (beginnings of names, separated by commas) choose a part; no table is written."""
+    """`FUZZ_MUTANTS` and `FUZZ_FORMATS` (beginnings of names, with commas) choose a part, without writing the table."""
     count = int(os.environ.get("FUZZ_MUTANTS", MANY))
     chosen = tuple(os.environ.get("FUZZ_FORMATS", "").split(","))
     worker, found = Worker(tmp_path), {}
@@ -64,11 +64,11 @@ def page(found: dict[str, list[Outcome]]) -> str:
     """The page of outcomes."""
     return (
         "# Mutants of files\n\n"
-        "What became of damaged and hostile variants of every file that Pixelwise reads (`make fuzz`): truncated, bits\n"
-        "flipped, lengths and other fields replaced by extremes, blocks removed, repeated and moved; in text also numbers,\n"
-        "words, nesting, encodings and values of other types. Each was read within 10 seconds, 1 GiB of further memory\n"
-        "and the permitted folders, or refused with a code that [errors.md](../docs/errors.md) explains.\n\n"
-        + table(found)
+        "What became of damaged and hostile variants of every file that Pixelwise reads (`make fuzz`): truncated,\n"
+        "bits flipped, lengths and other fields replaced by extremes, blocks removed, repeated and moved; in text\n"
+        "also numbers, words, nesting, encodings and values of other types. Each was read within 10 seconds, 1 GiB\n"
+        "of further memory and the permitted folders, or refused with a code that\n"
+        "[errors.md](../docs/errors.md) explains.\n\n" + table(found)
     )
 
 

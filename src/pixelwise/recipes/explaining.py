@@ -14,6 +14,7 @@ from pixelwise.recipes.class_sets.tables import class_set
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
+from pixelwise.storage import printable
 from pixelwise.storage.documents import read_toml
 
 DEFAULT = "default"
@@ -60,7 +61,7 @@ def recipe_layers(name: str) -> list[Layer]:
         return [Layer(label, found)]
     base = read_toml(Path(name)).get("base")
     before = recipe_layers(str(base)) if base is not None else []
-    return [*before, Layer(name, found)]
+    return [*before, Layer(printable(name), found)]
 
 
 def value_sources(layers: Sequence[Layer], resolved: Recipe) -> dict[str, str]:

@@ -20,6 +20,7 @@ from pixelwise.machine.facts import Machine
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.scores import BinaryCounts, ClassResult, GroupResult, ImageScore, MetricResult
 from pixelwise.storage import json_text, printable, write_bytes, write_text
+from pixelwise.storage.cells import cell, text_in
 from pixelwise.storage.documents import DocumentError, read_document, read_text, reading
 
 RESULT = "result.json"
@@ -265,7 +266,7 @@ def load_per_image(folder: Path) -> tuple[ImageScore, ...]:
         with reading(path):
             return tuple(
                 ImageScore(
-                    id=row["id"],
+                    id=text_in(row["id"]),
                     miou=_number(row["miou"]),
                     pixel_accuracy=_number(row["pixel_accuracy"]),
                     labelled_pixels=int(row["labelled_pixels"]),
@@ -281,7 +282,7 @@ def _csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     for row in rows:
-        writer.writerow(["" if isinstance(cell, float) and math.isnan(cell) else cell for cell in row])
+        writer.writerow(map(cell, row))
     return text.getvalue()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from pixelwise.datasets.auditing.examination import examine
@@ -105,3 +106,24 @@ def test_the_audit_records_odd_shapes(tmp_path: Path, shape: tuple[int, ...]):
     )
     found = examine("train", sample, dataset, HashCache(tmp_path))
     assert [error.code for _, error in found.errors] == ["D105" if len(shape) > 3 else "D101"]
+
+
+@pytest.mark.timeout(20)
+def test_a_chain_of_pages_that_leads_back_into_itself_ends(tmp_path: Path):
+    """The last page of two names the first one as the next."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((2, 5, 6), np.uint16), photometric="minisblack")
+    with tifffile.TiffFile(path) as file:
+        first, last = (page.offset for page in file.pages)
+    content = bytearray(path.read_bytes())
+    (tags,) = struct.unpack_from("<H", content, last)
+    struct.pack_into("<I", content, last + 2 + 12 * tags, last)
+    path.write_bytes(content)
+    assert first != last
+    assert read_image(path, Reading(channels=(0,), input_range=(0, 100))).shape[2] == 1
+
+
+def test_memory_that_runs_out_within_is_d151():
+    with pytest.raises(DataError, match="needs more memory than there is") as caught, limits.within_memory(Path("a")):
+        raise MemoryError
+    assert caught.value.code == "D151"

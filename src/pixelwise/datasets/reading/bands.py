@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +56,7 @@ def bands_error(path: Path) -> DataError | None:
 
     try:
         with tifffile.TiffFile(path) as file:
+            _follow_pages(file)
             series = file.series[0]
             if file.is_shaped and series.ndim == 3 and "S" not in series.axes:
                 # An array written by tifffile, whose pages look like separate images.
@@ -179,6 +181,7 @@ def _load_tiff(path: Path, max_pixels: int) -> np.ndarray:
     import tifffile
 
     with tifffile.TiffFile(path) as file:
+        _follow_pages(file)
         series = file.series[0]
         # Bands are stored per pixel (YXS), one after the other (SYX) or in separate pages (QYX, IYX); but QYX is also
         # written for arrays with any order of axes.
@@ -196,6 +199,11 @@ def _load_tiff(path: Path, max_pixels: int) -> np.ndarray:
         # The pages of a damaged file can have other sizes than the first.
         _check(path, values.shape, values.dtype, first, max_pixels)
         return _channels_last(values, first)
+
+
+def _follow_pages(file: Any) -> None:
+    """Find all pages of a TIFF file: only then does tifffile notice a chain of pages that leads back into itself."""
+    len(file.pages)
 
 
 def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype, first: bool, max_pixels: int) -> None:

@@ -6,10 +6,11 @@ most systems that ends the process instead of raising an error.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pixelwise.errors import DataError
@@ -69,7 +70,18 @@ def require_room(path: Path, size: int) -> None:
         DataError: D151, less memory is available.
     """
     if size > _SMALL and size > (free := available_memory()):
-        raise no_room(path, f"needs {size / 1e9:.1f} GB of memory, but {free / 1e9:.1f} GB are available")
+        # A header may state a number of thousands of digits.
+        needed = f"{size / 1e9:.1f} GB" if size < 10**18 else "more than a billion GB"
+        raise no_room(path, f"needs {needed} of memory, but {free / 1e9:.1f} GB are available")
+
+
+@contextlib.contextmanager
+def within_memory(path: Path) -> Iterator[None]:
+    """Context that reads one file: running out of memory becomes D151."""
+    try:
+        yield
+    except MemoryError as error:
+        raise no_room(path) from error
 
 
 def no_room(path: Path, reason: str = "needs more memory than there is") -> DataError:

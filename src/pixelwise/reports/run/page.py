@@ -34,6 +34,7 @@ from pixelwise.reports.run.tables import (
     group_rows,
     remarks,
 )
+from pixelwise.reports.standard_output import harmless_json
 from pixelwise.reports.templates import templates
 from pixelwise.storage import printable
 
@@ -222,7 +223,7 @@ def _commands(run: RunRecords, headline: Evaluated | None) -> list[Fact]:
 
 def _script_safe(json_text: str) -> Markup:
     """JSON that is safe inside a `<script>` element: the same when parsed, but without any `<`."""
-    return Markup(json_text.replace("<", "\\u003c"))
+    return Markup(harmless_json(json_text).replace("<", "\\u003c"))
 
 
 def _csp_hash(script: str) -> str:

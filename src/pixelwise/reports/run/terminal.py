@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +21,8 @@ from pixelwise.reports.numbers import percent, share, speed
 from pixelwise.reports.run.metrics import class_columns, further_values, group_values
 from pixelwise.reports.run.records import read_run
 from pixelwise.reports.run.sentences import about_data, scored_on
+from pixelwise.reports.standard_output import write_json_text
+from pixelwise.reports.terminals import Console
 from pixelwise.storage import json_text, printable
 
 LONGEST_NAME = 24
@@ -40,7 +40,7 @@ def show_results(results: Sequence[Result], run: Path, *, as_json: bool = False)
         as_json: Print JSON instead: a single result as in its file, several as a list.
     """
     if as_json:
-        sys.stdout.write(to_json(results[0]).decode() if len(results) == 1 else json_text(results))
+        write_json_text(to_json(results[0]).decode() if len(results) == 1 else json_text(results))
         return
     console = Console()
     for result in results:
