@@ -1,8 +1,8 @@
 """Every loss, in every corner of its inputs, is finite and within a bound that is derived by hand.
 
 The cross entropy of a pixel is ln sum exp(z_k - z_y), so at most the difference between its largest and its smallest
-logit plus ln K; so is any mixture of it over classes, any mean over pixels, and any part of it (focal: a factor of at most
-1). The losses of overlaps (Dice, Tversky, Lovász) are within 0..1.
+logit plus ln K; so is any mixture of it over classes, any mean over pixels, and any part of it (focal: a factor of at
+most 1). The losses of overlaps (Dice, Tversky, Lovász) are within 0..1.
 """
 
 from __future__ import annotations
@@ -88,19 +88,19 @@ def value_and_gradient(corner: Corner, loss: Loss) -> tuple[float, torch.Tensor]
 
 
 SINGLE = {
-    "cross entropy": dict(cross_entropy=1.0),
-    "smoothed": dict(label_smoothing=0.1),
-    "almost only smoothing": dict(label_smoothing=0.99),
-    "hard pixels": dict(ohem=Ohem(min_kept=3)),
-    "hard and smoothed": dict(ohem=Ohem(min_kept=0.1), label_smoothing=0.2),
-    "focal": dict(cross_entropy=0.0, focal=1.0),
-    "flat focal": dict(cross_entropy=0.0, focal=1.0, focal_gamma=0.3),
-    "boundary": dict(cross_entropy=0.0, boundary=1.0),
-    "dice": dict(cross_entropy=0.0, dice=1.0),
-    "tversky": dict(cross_entropy=0.0, tversky=1.0),
-    "costly tversky": dict(cross_entropy=0.0, tversky=1.0, tversky_alpha=1e6, tversky_beta=0.0),
-    "lovász": dict(cross_entropy=0.0, lovasz=1.0),
-    "lovász per image": dict(cross_entropy=0.0, lovasz=1.0, lovasz_per_image=True),
+    "cross entropy": {"cross_entropy": 1.0},
+    "smoothed": {"label_smoothing": 0.1},
+    "almost only smoothing": {"label_smoothing": 0.99},
+    "hard pixels": {"ohem": Ohem(min_kept=3)},
+    "hard and smoothed": {"ohem": Ohem(min_kept=0.1), "label_smoothing": 0.2},
+    "focal": {"cross_entropy": 0.0, "focal": 1.0},
+    "flat focal": {"cross_entropy": 0.0, "focal": 1.0, "focal_gamma": 0.3},
+    "boundary": {"cross_entropy": 0.0, "boundary": 1.0},
+    "dice": {"cross_entropy": 0.0, "dice": 1.0},
+    "tversky": {"cross_entropy": 0.0, "tversky": 1.0},
+    "costly tversky": {"cross_entropy": 0.0, "tversky": 1.0, "tversky_alpha": 1e6, "tversky_beta": 0.0},
+    "lovász": {"cross_entropy": 0.0, "lovasz": 1.0},
+    "lovász per image": {"cross_entropy": 0.0, "lovasz": 1.0, "lovasz_per_image": True},
 }
 OVERLAPS = ("dice", "tversky", "costly tversky", "lovász", "lovász per image")
 
@@ -188,12 +188,12 @@ def test_a_batch_of_pixels_that_weigh_nothing_is_nothing_with_label_smoothing_to
 
 
 MULTI = {
-    "binary": dict(cross_entropy=1.0),
-    "smoothed": dict(label_smoothing=0.4),
-    "focal": dict(cross_entropy=0.0, focal=1.0, focal_gamma=0.5),
-    "dice": dict(cross_entropy=0.0, dice=1.0),
-    "tversky": dict(cross_entropy=0.0, tversky=1.0, tversky_alpha=1e6),
-    "all": dict(cross_entropy=1.0, focal=1.0, dice=1.0, tversky=1.0),
+    "binary": {"cross_entropy": 1.0},
+    "smoothed": {"label_smoothing": 0.4},
+    "focal": {"cross_entropy": 0.0, "focal": 1.0, "focal_gamma": 0.5},
+    "dice": {"cross_entropy": 0.0, "dice": 1.0},
+    "tversky": {"cross_entropy": 0.0, "tversky": 1.0, "tversky_alpha": 1e6},
+    "all": {"cross_entropy": 1.0, "focal": 1.0, "dice": 1.0, "tversky": 1.0},
 }
 
 

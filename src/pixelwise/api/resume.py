@@ -19,7 +19,7 @@ def resume(
     """Continue a run from its newest valid checkpoint, then score it and write its report as `train` does.
 
     A run without checkpoints begins at step 0. On the CPU in float32, with the same number of threads, the result is
-    bit for bit that of an uninterrupted run.
+    bit for bit that of an uninterrupted run, unless the length of training changes (W510).
 
     Args:
         run: The run folder.

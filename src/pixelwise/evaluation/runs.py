@@ -101,7 +101,7 @@ def _artefact_subject(
         model=model,
         origin=Origin(
             recipe=recipe.name,
-            recipe_hash=recipe.hash(),
+            recipe_hash=sidecar.recipe_hash,
             weights_sha256=sidecar.files_sha256,
             weights="model",
             step=0,
@@ -152,7 +152,7 @@ def origin_of(trained: TrainedModel, training: TrainingCost | None = None) -> Or
     """
     return Origin(
         recipe=trained.recipe.name,
-        recipe_hash=trained.recipe.hash(),
+        recipe_hash=trained.recipe_hash,
         weights_sha256=trained.weights_sha256,
         weights="ema" if trained.weights == "ema" else "model",
         step=trained.checkpoint.step,

@@ -49,7 +49,7 @@ def same_size(
 _LIGHTEST, _HEAVIEST = 1e-6, 1e12
 """If the largest class weight is within these limits, weights can be summed over any batch in float32."""
 _NOTHING = 1e-24
-"""A class whose weight is a smaller fraction of the largest one weighs nothing, because float32 would lose its digits."""
+"""A class with a smaller fraction of the largest weight weighs nothing, because float32 would lose its digits."""
 
 
 def in_range(class_weights: Tensor | None, normalize: Normalize) -> Tensor | None:

@@ -139,6 +139,7 @@ class Books:
             progress.improved_miou, progress.stale_evaluations = miou, 0
         else:
             progress.stale_evaluations += 1
+            progress.longest_stale = max(progress.longest_stale, progress.stale_evaluations)
         self.log.evaluation(evaluation)
         self.save()
 

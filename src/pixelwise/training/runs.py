@@ -11,11 +11,9 @@ from typing import Any, NamedTuple
 import msgspec
 import torch
 
-from pixelwise.checkpoints.checkpoint import newest_checkpoint, remove_later_checkpoints
-from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
-from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.errors import RecipeError
 from pixelwise.machine.devices import choose_device
 from pixelwise.machine.facts import machine_facts, version_facts
 from pixelwise.machine.threads import default_threads
@@ -23,14 +21,14 @@ from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.plugins import packages_in_use
 from pixelwise.recipes.files import find as find_recipe
-from pixelwise.recipes.overrides import apply_overrides, changes_between, flat_fields
-from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with
+from pixelwise.recipes.overrides import apply_overrides, changes_between
+from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.schema.roles import is_in
-from pixelwise.records.data_facts import DataFacts, read_data_facts, write_data_facts
+from pixelwise.records.data_facts import read_data_facts, write_data_facts
 from pixelwise.records.environment import Arguments, Environment, read_environment, write_environment
+from pixelwise.records.history import History, write_history
 from pixelwise.records.log import PrecisionRecord, append_log
 from pixelwise.records.run_folder import (
-    CHECKPOINTS,
     has_checkpoints,
     is_run,
     new_run_folder,
@@ -42,6 +40,8 @@ from pixelwise.storage.locks import run_lock
 from pixelwise.training.autotuning.format_choice import FormatChoice
 from pixelwise.training.options import ResumeOptions, TrainOptions
 from pixelwise.training.precision import refuse_impossible
+from pixelwise.training.resuming.changes import OPERATIONAL, refuse_other_experiment
+from pixelwise.training.resuming.restoring import refuse_other_data, restore, updated_history
 from pixelwise.training.session import work
 from pixelwise.training.setup import (
     PreparedRun,
@@ -54,10 +54,6 @@ from pixelwise.training.setup import (
 )
 from pixelwise.training.stages import last_stage, run_stages, stage_recipe
 from pixelwise.training.trackers.tracker import require_trackers
-
-RESUMABLE_CHANGES = fields_with(Role.LENGTH, Role.OPERATIONAL)
-"""Fields that may change when a run is resumed; changing any other would make it another experiment."""
-_OPERATIONAL = fields_with(Role.OPERATIONAL)
 
 
 class _Plan(NamedTuple):
@@ -240,7 +236,7 @@ def _train_stages(
         overrides: The changes with which the run is resumed. A stage that has begun has its own recipe, and gets those
             that concern only the use of the machine.
     """
-    machine = tuple(one for one in overrides if is_in(one.partition("=")[0].strip(), _OPERATIONAL))
+    machine = tuple(one for one in overrides if is_in(one.partition("=")[0].strip(), OPERATIONAL))
 
     def begin(recipe: Recipe, folder: Path, before: str | None) -> None:
         observer.phase(f"stage {folder.name}")
@@ -275,8 +271,8 @@ def resume(
 ) -> Path:
     """Continue a run from its newest valid checkpoint, or from step 0 if there is none.
 
-    On the CPU in float32, with the same number of threads, the result is bit for bit that of an uninterrupted run. The
-    option `evaluate` has no effect here.
+    On the CPU in float32, with the same number of threads, the result is bit for bit that of an uninterrupted run,
+    unless the length of training changes (W510). The option `evaluate` has no effect here.
 
     Args:
         run: The run folder.
@@ -297,7 +293,7 @@ def resume(
     recipe = read_recipe(run)
     with run_lock(run):
         changed = apply_overrides(recipe, wanted.overrides)
-        _refuse_other_experiment(recipe, changed)
+        refuse_other_experiment(recipe, changed)
         environment = _continued(read_environment(run), wanted)
         facts = read_data_facts(run)
         device = choose_device(environment.arguments.device)
@@ -306,24 +302,26 @@ def resume(
         where = wanted.data if wanted.data is not None else environment.data_folder
         dataset = open_dataset(changed.data, Path(where) if where is not None else None)
         observer.phase("comparing the data with the run's")
-        _refuse_other_data(dataset, facts, run)
+        refuse_other_data(dataset, facts, run)
         begins = not has_checkpoints(run)
         if begins and changed.stages:
-            _record(run, environment, recipe, changed)  # first, since the run may be stopped again in any of the stages
+            # First, since the run may be stopped again in any of the stages.
+            _record(run, environment, recipe, changed, History())
             _train_stages(changed, run, environment, observer, wanted.overrides)
         begin = run / environment.begins_with if environment.begins_with is not None else None
         prepared = prepare_run(changed, dataset, facts, run, device, observer, begin)
-        _restore(prepared, run, observer)
+        restore(prepared, run, observer)
         if begins:
             environment = msgspec.structs.replace(environment, initial_weights=prepared.initial_weights)
-        _record(run, environment, recipe, changed)
+        _record(run, environment, recipe, changed, updated_history(run, recipe, prepared, observer))
         work(prepared, run, environment, observer)
     return run
 
 
-def _record(run: Path, environment: Environment, before: Recipe, recipe: Recipe) -> None:
-    """Write the environment of a resumed run, and its recipe if it has changed."""
+def _record(run: Path, environment: Environment, before: Recipe, recipe: Recipe, history: History) -> None:
+    """Write the environment of a resumed run, its history, and its recipe if it has changed."""
     write_environment(run, environment)
+    write_history(run, history)  # before the recipe: whatever is stopped between them is not taken for undisturbed
     if recipe != before:
         write_recipe(run, recipe)
 
@@ -338,44 +336,3 @@ def _continued(environment: Environment, wanted: ResumeOptions) -> Environment:
     )
     trackers = environment.trackers if wanted.track is None else tuple(dict.fromkeys(wanted.track))
     return msgspec.structs.replace(environment, arguments=arguments, trackers=trackers)
-
-
-def _refuse_other_data(dataset: Dataset, facts: DataFacts, run: Path) -> None:
-    found = fingerprint(dataset, facts.splits)
-    if found != facts.fingerprint:
-        raise CheckpointError(
-            "K431",
-            f"the data in {printable(dataset.root)} is not the data {printable(run)} began with: fingerprint "
-            f"{found[:12]}..., expected {facts.fingerprint[:12]}...",
-            "restore the data, or start a new run",
-        )
-
-
-def _refuse_other_experiment(recipe: Recipe, changed: Recipe) -> None:
-    before, after = flat_fields(recipe), flat_fields(changed)
-    differing = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
-    allowed = (*RESUMABLE_CHANGES, *fields_with(Role.CLAIM))
-    forbidden = [key for key in differing if not is_in(key, allowed)]
-    if forbidden:
-        shown = "; ".join(f"{key}: {before.get(key)} -> {after.get(key)}" for key in forbidden)
-        raise CheckpointError(
-            "K430",
-            f"these changes would make it another experiment: {shown}",
-            f"`resume` can change {', '.join(RESUMABLE_CHANGES)}; start a new run to change anything else",
-        )
-
-
-def _restore(prepared: PreparedRun, run: Path, observer: Observer) -> None:
-    """Restore the state from the newest valid checkpoint, if there is one."""
-    checkpoint = newest_checkpoint(run / CHECKPOINTS, observer.warn)
-    if checkpoint is None:
-        return
-    if checkpoint.step > prepared.steps:
-        raise CheckpointError(
-            "K430",
-            f"{printable(run)} has done {checkpoint.step} steps, but the changed schedule ends after {prepared.steps}",
-            "choose a schedule that is at least as long as the steps already done",
-        )
-    prepared.state.restore(checkpoint)
-    prepared.state.progress.resumes += 1
-    remove_later_checkpoints(run / CHECKPOINTS, checkpoint.step)

@@ -135,6 +135,11 @@ class PreparedRun(NamedTuple):
     initial_weights: InitialWeights
 
     @property
+    def steps_per_epoch(self) -> int:
+        """Number of optimizer steps per epoch."""
+        return steps_per_epoch(len(self.dataset.samples(self.recipe.data.train_split)), self.recipe.sampling)
+
+    @property
     def device(self) -> torch.device:
         """Device to train on."""
         return self.state.device

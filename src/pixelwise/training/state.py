@@ -27,6 +27,7 @@ class Progress(msgspec.Struct):
         best_step: Step of the evaluation with `best_miou`; -1 before the first.
         improved_miou: Mean IoU of the last evaluation that was an improvement in the sense of `selection.min_delta`.
         stale_evaluations: Number of evaluations since `improved_miou`.
+        longest_stale: Largest value of `stale_evaluations` so far.
         skipped: Number of steps that changed no weight because the loss or a gradient was not finite.
         void: Number of steps that changed no weight because no pixel was labelled.
         bad_in_a_row: Number of non-finite steps since the last good one.
@@ -42,6 +43,7 @@ class Progress(msgspec.Struct):
     best_step: int = -1
     improved_miou: float | None = None
     stale_evaluations: int = 0
+    longest_stale: int = 0
     skipped: int = 0
     void: int = 0
     bad_in_a_row: int = 0
@@ -101,7 +103,9 @@ class TrainingState:
         if self.average is not None:
             load_weights(self.average, checkpoint, "ema")
         self._restore_training(checkpoint.tensors("training"))
-        self.progress = msgspec.convert(checkpoint.state()["progress"], Progress)
+        saved = checkpoint.state()["progress"]
+        # Older versions did not count it; every evaluation takes at least a step.
+        self.progress = msgspec.convert({"longest_stale": saved.get("step", 0), **saved}, Progress)
 
     def _training_tensors(self) -> dict[str, Tensor]:
         names = {id(parameter): name for name, parameter in self.model.named_parameters()}

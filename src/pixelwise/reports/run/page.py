@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from markupsafe import Markup
 from pixelwise.recipes.protocols import known_protocol
 from pixelwise.recipes.schema.recipe import Published
 from pixelwise.records.evaluations import SAMPLES
+from pixelwise.records.history import experiment_hash
 from pixelwise.records.log import StepRecord, WarningRecord
 from pixelwise.records.result import Result, to_json
 from pixelwise.records.run_folder import write_page
@@ -168,12 +170,13 @@ def _result_facts(result: Result) -> list[Fact]:
 def _run_facts(run: RunRecords) -> list[Fact]:
     """Facts about the training run that produced the weights."""
     recipe, steps = run.recipe, run.log.of(StepRecord)
-    facts = [Fact("Recipe hash", recipe.hash()[:16])]
+    facts = [Fact("Recipe hash", experiment_hash(recipe, run.history)[:16])]
     if steps:
         last = steps[-1]
         facts.append(Fact("Trained", f"{count(last.step)} steps, {count(last.epoch)} epochs"))
     if run.training_seconds:
         facts.append(Fact("Training time", duration(run.training_seconds)))
+    facts += [Fact("Not one schedule", part.in_words) for part in run.history.parts]
     facts.append(Fact("Seed", str(recipe.sampling.seed)))
     machine = run.environment.machine
     if machine is not None:
@@ -204,6 +207,10 @@ def _commands(run: RunRecords, headline: Evaluated | None) -> list[Fact]:
     commands = []
     if run.environment.command:
         commands.append(Fact("Train", run.environment.command))
+    for part in run.history.parts:
+        if not part.stage:
+            words = ["pixelwise", "resume", printable(run.folder), *part.overrides]
+            commands.append(Fact(f"Resume at step {count(part.until)}", shlex.join(words)))
     if headline is not None and headline.result.command:
         commands.append(Fact("Evaluate", headline.result.command))
     return commands

@@ -60,6 +60,19 @@ def lr_factor(schedule: Schedule, step: int, steps_per_epoch: int) -> float:
     return _factor(schedule, step, steps_per_epoch, schedule.min_lr_ratio)
 
 
+def lr_shape(schedule: Schedule, step: int, steps_per_epoch: int) -> float:
+    """The course of the learning rate without regard to a base rate, as `lr_factor` if `min_lr` were 0.
+
+    Two schedules that differ in length alone give every parameter group the same rate in a step if their shapes agree.
+
+    Args:
+        schedule: Section `schedule` of the recipe.
+        step: Number of steps done before this one.
+        steps_per_epoch: Number of optimizer steps per epoch.
+    """
+    return _factor(schedule, step, steps_per_epoch, 0.0 if schedule.min_lr is not None else schedule.min_lr_ratio)
+
+
 def _factor(schedule: Schedule, step: int, steps_per_epoch: int, min_ratio: float) -> float:
     epoch = step // steps_per_epoch
     by_epoch = schedule.per == "epoch"

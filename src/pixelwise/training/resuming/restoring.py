@@ -1,0 +1,76 @@
+"""Restoring a run that is resumed: its data, its state and its history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pixelwise.checkpoints.checkpoint import newest_checkpoint, remove_later_checkpoints
+from pixelwise.datasets.fingerprint import fingerprint
+from pixelwise.datasets.samples import Dataset
+from pixelwise.errors import CheckpointError
+from pixelwise.observer import Observer
+from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.data_facts import DataFacts
+from pixelwise.records.history import History, read_history
+from pixelwise.records.log import WarningRecord, append_log
+from pixelwise.records.run_folder import CHECKPOINTS
+from pixelwise.storage import printable
+from pixelwise.training.resuming.changes import NOT_COMPARABLE, Course, past_parts, past_stages
+from pixelwise.training.setup import PreparedRun
+
+
+def refuse_other_data(dataset: Dataset, facts: DataFacts, run: Path) -> None:
+    """Refuse data that is not the data the run began with.
+
+    Raises:
+        CheckpointError: K431, the fingerprints differ.
+    """
+    found = fingerprint(dataset, facts.splits)
+    if found != facts.fingerprint:
+        raise CheckpointError(
+            "K431",
+            f"the data in {printable(dataset.root)} is not the data {printable(run)} began with: fingerprint "
+            f"{found[:12]}..., expected {facts.fingerprint[:12]}...",
+            "restore the data, or start a new run",
+        )
+
+
+def restore(prepared: PreparedRun, run: Path, observer: Observer) -> None:
+    """Restore the state from the newest valid checkpoint, if there is one.
+
+    Raises:
+        CheckpointError: K412, all checkpoints are damaged; K430, the run has done more steps than its recipe has.
+    """
+    checkpoint = newest_checkpoint(run / CHECKPOINTS, observer.warn)
+    if checkpoint is None:
+        return
+    if checkpoint.step > prepared.steps:
+        raise CheckpointError(
+            "K430",
+            f"{printable(run)} has done {checkpoint.step} steps, but the changed schedule ends after {prepared.steps}",
+            "choose a schedule that is at least as long as the steps already done",
+        )
+    prepared.state.restore(checkpoint)
+    prepared.state.progress.resumes += 1
+    remove_later_checkpoints(run / CHECKPOINTS, checkpoint.step)
+
+
+def updated_history(run: Path, before: Recipe, prepared: PreparedRun, observer: Observer) -> History:
+    """The history of a restored run, with a warning (W510) about parts that it gains by being resumed.
+
+    Args:
+        run: The run folder.
+        before: The recipe of the run so far.
+        prepared: The run with its recipe from here on, restored.
+        observer: Receives the warning.
+    """
+    past, progress, recipe = read_history(run).parts, prepared.state.progress, prepared.recipe
+    course = Course(progress.step, prepared.steps_per_epoch, progress.longest_stale)
+    own = past_parts([part for part in past if not part.stage], before, recipe, course)
+    parts = (*past_stages(run, recipe), *own)
+    for part in parts:
+        if part not in past:
+            message = f"{part.in_words}; {NOT_COMPARABLE}"
+            append_log(run, [WarningRecord(step=progress.step, code="W510", message=message)])
+            observer.warn("W510", message)
+    return History(parts=parts)
