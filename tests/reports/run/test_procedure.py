@@ -28,6 +28,10 @@ from pixelwise.reports.run.procedure import decay_in_words, optimizer_in_words, 
             "2 epochs, a constant rate, after a linear warm-up of 100 steps from 0",
         ),
         (
+            Schedule(epochs=2, kind="constant", warmup_share=0.05),
+            "2 epochs, a constant rate, after a linear warm-up of 5 % of the steps from 0",
+        ),
+        (
             Schedule(epochs=9, kind="cosine", warmup="proportional", warmup_epochs=5, warmup_ratio=1e-3),
             "9 epochs, half a cosine down to 0, after a proportional warm-up of 5 epochs from at least 0.1 % of the "
             "rate",

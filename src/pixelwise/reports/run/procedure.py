@@ -83,8 +83,10 @@ def schedule_in_words(schedule: Schedule) -> str:
     if schedule.per == "epoch":
         words += ", changing once per epoch"
     warm = schedule.warmup_iterations or schedule.warmup_epochs
-    if warm:
+    if warm or schedule.warmup_share:
         steps = _many(warm, "step" if schedule.warmup_iterations else "epoch")
+        if schedule.warmup_share:
+            steps = f"{100 * schedule.warmup_share:g} % of the steps"
         start = f"{100 * schedule.warmup_ratio:g} % of the rate" if schedule.warmup_ratio else "0"
         kind = {
             "linear": f"a linear warm-up of {steps} from {start}",

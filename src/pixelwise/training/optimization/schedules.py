@@ -27,6 +27,13 @@ def total_steps(schedule: Schedule, steps_per_epoch: int) -> int:
     return (schedule.epochs or 0) * steps_per_epoch
 
 
+def warmup_steps(schedule: Schedule, steps_per_epoch: int) -> int:
+    """Length of the warm-up in optimizer steps, which may be longer than the run; 0 without a warm-up."""
+    if schedule.warmup_share:
+        return math.floor(schedule.warmup_share * total_steps(schedule, steps_per_epoch))
+    return schedule.warmup_iterations or schedule.warmup_epochs * steps_per_epoch
+
+
 def learning_rate(schedule: Schedule, base: float, step: int, steps_per_epoch: int) -> float:
     """The learning rate of optimizer step `step` (0, 1, ...) for parameters whose base rate is `base`.
 
@@ -79,11 +86,10 @@ def _factor(schedule: Schedule, step: int, steps_per_epoch: int, min_ratio: floa
     # `now`, `length` and `warm` are in the unit in which the rate changes, steps or epochs.
     now, unit = (epoch, steps_per_epoch) if by_epoch else (step, 1)
     length = total_steps(schedule, steps_per_epoch) / unit
-    if schedule.warmup_iterations:
-        warm, rise = schedule.warmup_iterations / unit, step / schedule.warmup_iterations
-    else:
-        warm = schedule.warmup_epochs * steps_per_epoch / unit
-        rise = now / warm if warm else math.inf
+    steps = warmup_steps(schedule, steps_per_epoch)
+    warm = steps / unit
+    # A warm-up of epochs rises as often as the rate changes, one of steps in every step.
+    rise = now / warm if schedule.warmup_epochs else step / steps if steps else math.inf
     # If the decay counts from the start, the warm-up ends with a step at the full rate; otherwise that step is the
     # first of the decay.
     if rise < 1 or (rise == 1 and schedule.decay_from == "start"):
