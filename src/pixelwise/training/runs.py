@@ -27,7 +27,7 @@ from pixelwise.recipes.schema.roles import is_in
 from pixelwise.records.data_facts import read_data_facts, write_data_facts
 from pixelwise.records.environment import Arguments, Environment, read_environment, write_environment
 from pixelwise.records.history import History, write_history
-from pixelwise.records.log import PrecisionRecord, append_log
+from pixelwise.records.log import PrecisionRecord, WarningRecord, append_log
 from pixelwise.records.run_folder import (
     has_checkpoints,
     is_run,
@@ -43,8 +43,10 @@ from pixelwise.training.precision import refuse_impossible
 from pixelwise.training.resuming.changes import OPERATIONAL, refuse_other_experiment
 from pixelwise.training.resuming.restoring import refuse_other_data, restore, updated_history
 from pixelwise.training.session import work
+from pixelwise.training.settings.unfit import Unfit
 from pixelwise.training.setup import (
     PreparedRun,
+    held_against_data,
     look_at_data,
     prepare_run,
     refuse_without_run,
@@ -69,6 +71,7 @@ class _Plan(NamedTuple):
         trackers: Names of the trackers.
         begins_with: Folder, relative to the run folder, of the run whose weights initialise this one as far as they
             fit; None for no other run.
+        is_stage: Whether it is a stage of another run, whose settings were held against the data before.
     """
 
     recipe: Recipe
@@ -79,6 +82,7 @@ class _Plan(NamedTuple):
     auto_batch: bool
     trackers: tuple[str, ...]
     begins_with: str | None
+    is_stage: bool = False
 
 
 def train(
@@ -147,6 +151,7 @@ def _begin(plan: _Plan, run: Path, observer: Observer) -> None:
         if settled.choice is not None:
             choice = PrecisionRecord(step=0, chosen=settled.choice.message, milliseconds=settled.choice.milliseconds)
             append_log(run, [choice])
+        append_log(run, [WarningRecord(step=0, code=one.code, message=one.sentence) for one in settled.unfit])
         write_recipe(run, prepared.recipe)  # last, since its presence means that the run has begun
         if prepared.recipe.stages:
             _train_stages(prepared.recipe, run, environment, observer)
@@ -166,12 +171,14 @@ class _Settled(NamedTuple):
         dataset: The opened data set.
         asked: The recipe before anything was chosen on this machine.
         choice: The chosen number format, or None if the recipe names one.
+        unfit: Settings that do not fit the data.
     """
 
     prepared: PreparedRun
     dataset: Dataset
     asked: Recipe
     choice: FormatChoice | None
+    unfit: tuple[Unfit, ...]
 
 
 def _settle(plan: _Plan, run: Path, observer: Observer) -> _Settled:
@@ -187,7 +194,10 @@ def _settle(plan: _Plan, run: Path, observer: Observer) -> _Settled:
         recipe = choice.recipe
     begin = run / plan.begins_with if plan.begins_with is not None and not recipe.stages else None
     prepared = prepare_run(recipe, dataset, facts, run, plan.device, observer, begin)
-    return _Settled(prepared, dataset, asked, choice)
+    unfit = () if plan.is_stage else held_against_data(prepared)
+    for one in unfit:
+        observer.warn(one.code, one.sentence)
+    return _Settled(prepared, dataset, asked, choice, unfit)
 
 
 def _environment(plan: _Plan, settled: _Settled, run: Path) -> Environment:
@@ -249,6 +259,7 @@ def _train_stages(
             auto_batch=environment.auto_batch,
             trackers=environment.trackers,
             begins_with=before,
+            is_stage=True,
         )
         _begin(plan, folder, observer)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pixelwise.recipes.schema.recipe import Optimizer, Recipe, Schedule
 from pixelwise.reports.numbers import count
-from pixelwise.training.optimization.optimizers import base_learning_rate
+from pixelwise.training.optimization.schedules import base_learning_rate
 from pixelwise.training.stages import stage_recipe
 
 

@@ -1,4 +1,4 @@
-"""Learning-rate schedules as pure functions of the step, with no state to save or restore.
+"""Schedules of the learning rate and of the average as pure functions of the step, with no state to save or restore.
 
 A warm-up begins at its ratio: step 0 of a linear one has `warmup_ratio` of the full rate. With a ratio of 0, as in the
 recipes for own data, the first step changes no weight, only normalisation statistics and the optimizer's moments. The
@@ -17,7 +17,7 @@ from __future__ import annotations
 import bisect
 import math
 
-from pixelwise.recipes.schema.recipe import Schedule
+from pixelwise.recipes.schema.recipe import Ema, Optimizer, Sampling, Schedule
 
 
 def total_steps(schedule: Schedule, steps_per_epoch: int) -> int:
@@ -32,6 +32,13 @@ def warmup_steps(schedule: Schedule, steps_per_epoch: int) -> int:
     if schedule.warmup_share:
         return math.floor(schedule.warmup_share * total_steps(schedule, steps_per_epoch))
     return schedule.warmup_iterations or schedule.warmup_epochs * steps_per_epoch
+
+
+def base_learning_rate(optimizer: Optimizer, sampling: Sampling) -> float:
+    """The learning rate before schedule and groups: `lr`, scaled by images per step / `lr_batch` if that is set."""
+    if optimizer.lr_batch is None:
+        return optimizer.lr
+    return optimizer.lr * (sampling.batch_size * sampling.accumulate / optimizer.lr_batch)
 
 
 def learning_rate(schedule: Schedule, base: float, step: int, steps_per_epoch: int) -> float:
@@ -78,6 +85,17 @@ def lr_shape(schedule: Schedule, step: int, steps_per_epoch: int) -> float:
         steps_per_epoch: Number of optimizer steps per epoch.
     """
     return _factor(schedule, step, steps_per_epoch, 0.0 if schedule.min_lr is not None else schedule.min_lr_ratio)
+
+
+def kept_share(ema: Ema, step: int) -> float:
+    """The share of itself that the average keeps in optimizer step number `step` (counted from 1).
+
+    It is min(decay, (1 + step) / (10 + step)), or with `ema.ramp` decay * (1 - exp(-(step - 1) / ramp)), which is 0 in
+    the first step. So the average quickly forgets early weights, which are mostly the random initialisation.
+    """
+    if ema.ramp is not None:
+        return ema.decay * (1 - math.exp(-(step - 1) / ema.ramp))
+    return min(ema.decay, (1 + step) / (10 + step))
 
 
 def _factor(schedule: Schedule, step: int, steps_per_epoch: int, min_ratio: float) -> float:

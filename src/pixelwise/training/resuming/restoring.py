@@ -16,7 +16,7 @@ from pixelwise.records.log import WarningRecord, append_log
 from pixelwise.records.run_folder import CHECKPOINTS
 from pixelwise.storage import printable
 from pixelwise.training.resuming.changes import NOT_COMPARABLE, Course, past_parts, past_stages
-from pixelwise.training.setup import PreparedRun
+from pixelwise.training.setup import PreparedRun, held_against_data
 
 
 def refuse_other_data(dataset: Dataset, facts: DataFacts, run: Path) -> None:
@@ -56,21 +56,24 @@ def restore(prepared: PreparedRun, run: Path, observer: Observer) -> None:
 
 
 def updated_history(run: Path, before: Recipe, prepared: PreparedRun, observer: Observer) -> History:
-    """The history of a restored run, with a warning (W510) about parts that it gains by being resumed.
+    """The history of a restored run, with warnings about what it gains by being resumed.
+
+    These are parts under another recipe (W510), and settings that do not fit the data any more.
 
     Args:
         run: The run folder.
         before: The recipe of the run so far.
         prepared: The run with its recipe from here on, restored.
-        observer: Receives the warning.
+        observer: Receives the warnings.
     """
     past, progress, recipe = read_history(run).parts, prepared.state.progress, prepared.recipe
     course = Course(progress.step, prepared.steps_per_epoch, progress.longest_stale)
     own = past_parts([part for part in past if not part.stage], before, recipe, course)
     parts = (*past_stages(run, recipe), *own)
-    for part in parts:
-        if part not in past:
-            message = f"{part.in_words}; {NOT_COMPARABLE}"
-            append_log(run, [WarningRecord(step=progress.step, code="W510", message=message)])
-            observer.warn("W510", message)
+    said = [("W510", f"{part.in_words}; {NOT_COMPARABLE}") for part in parts if part not in past]
+    if recipe.schedule != before.schedule or recipe.selection != before.selection:
+        said += [(one.code, one.sentence) for one in held_against_data(prepared)]
+    append_log(run, [WarningRecord(step=progress.step, code=code, message=message) for code, message in said])
+    for code, message in said:
+        observer.warn(code, message)
     return History(parts=parts)
