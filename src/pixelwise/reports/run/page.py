@@ -22,7 +22,7 @@ from pixelwise.reports.numbers import count, duration, memory, percent, speed
 from pixelwise.reports.run.charts import training_charts
 from pixelwise.reports.run.metrics import class_columns, further_values
 from pixelwise.reports.run.pictures import BORDER, BORDER_COLOR, ERROR_COLOR, hexadecimal, load_pictures
-from pixelwise.reports.run.procedure import procedures
+from pixelwise.reports.run.procedure import procedures, trained_in_words, unreached_rate
 from pixelwise.reports.run.records import Evaluated, RunRecords, read_run
 from pixelwise.reports.run.tables import (
     binary_rows,
@@ -172,8 +172,9 @@ def _run_facts(run: RunRecords) -> list[Fact]:
     recipe, steps = run.recipe, run.log.of(StepRecord)
     facts = [Fact("Recipe hash", experiment_hash(recipe, run.history)[:16])]
     if steps:
-        last = steps[-1]
-        facts.append(Fact("Trained", f"{count(last.step)} steps, {count(last.epoch)} epochs"))
+        facts.append(Fact("Trained", trained_in_words(run)))
+    if rate := unreached_rate(run):
+        facts.append(Fact("Learning rate", rate))
     if run.training_seconds:
         facts.append(Fact("Training time", duration(run.training_seconds)))
     facts += [Fact("Not one schedule", part.in_words) for part in run.history.parts]
