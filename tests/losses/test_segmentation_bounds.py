@@ -8,7 +8,7 @@ most 1). The losses of overlaps (Dice, Tversky, Lovász) are within 0..1.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -87,7 +87,7 @@ def value_and_gradient(corner: Corner, loss: Loss) -> tuple[float, torch.Tensor]
     return float(value.detach()), leaf.grad
 
 
-SINGLE = {
+SINGLE: dict[str, dict[str, Any]] = {
     "cross entropy": {"cross_entropy": 1.0},
     "smoothed": {"label_smoothing": 0.1},
     "almost only smoothing": {"label_smoothing": 0.99},
@@ -187,7 +187,7 @@ def test_a_batch_of_pixels_that_weigh_nothing_is_nothing_with_label_smoothing_to
         assert not gradient.any()
 
 
-MULTI = {
+MULTI: dict[str, dict[str, Any]] = {
     "binary": {"cross_entropy": 1.0},
     "smoothed": {"label_smoothing": 0.4},
     "focal": {"cross_entropy": 0.0, "focal": 1.0, "focal_gamma": 0.5},

@@ -59,7 +59,7 @@ def test_images_that_fill_no_step():
 def test_crops_of_large_and_small_images():
     one = the(with_("augment.crop=[352,480]"), 16, (96, 128))
     # 96 x 128 of 352 x 480 pixels are 7.3 %.
-    assert "but most images are 96x128 (HxW) when they are cropped: 93 % of a batch is padding" in one.message
+    assert "but the most frequent size of the images is 96x128 (HxW): 93 % of such a crop is padding" in one.message
     assert one.overrides == ("augment.crop=[96,128]",)
     one = the(with_("augment.crop=[352,480]", "schedule.epochs=10"), 16, (4000, 6000))
     # 352 x 480 of 4000 x 6000 pixels are 0.704 %, ten times of it 7.04 %; 10 / 0.0704 = 142.05.
@@ -80,3 +80,12 @@ def test_hard_pixels_of_small_batches():
 def test_tiny_images_are_enlarged_to_the_smallest_crop():
     one = the(with_("augment.crop=[64,64]"), 16, (8, 16))
     assert one.overrides == ("augment.crop=[32,32]", "augment.scale=[4.0,4.0]")
+
+
+def test_a_crop_of_zoomed_images_is_held_against_their_mean_zoom():
+    # The geometric mean of 0.75 and 1.75 is 1.146.
+    one = the(with_("augment.crop=[352,480]", "augment.scale=[0.75,1.75]"), 16, (96, 128))
+    assert "is 96x128 (HxW), resized and zoomed to 110x147 in the mean: 90 % of such a crop is padding" in one.message
+    assert one.overrides == ("augment.crop=[96,128]",)
+    one = the(with_("augment.crop=[352,480]", "augment.scale=[0.5,0.5]"), 16, (400, 200))
+    assert one.overrides == ("augment.crop=[192,96]",)

@@ -30,7 +30,7 @@ def unfit_batches(recipe: Recipe, run: Extent) -> Iterator[Unfit]:
     if run.size is None:
         return
     size = _training_size(recipe.augment, run.size)
-    yield from _padding(recipe, size)
+    yield from _padding(recipe, run.size, size)
     yield from _seen(recipe, run, size)
     yield from _mining(recipe, size)
 
@@ -104,15 +104,16 @@ def _covered(crop: Size, size: tuple[float, float]) -> float:
     return min(crop[0], size[0]) * min(crop[1], size[1])
 
 
-def _padding(recipe: Recipe, size: tuple[float, float]) -> Iterator[Unfit]:
+def _padding(recipe: Recipe, image: Size, size: tuple[float, float]) -> Iterator[Unfit]:
     crop = recipe.augment.crop
     if crop is None or _padded(crop, size) <= MOST_PADDING:
         return
+    resized = "" if size == image else f", resized and zoomed to {size[0]:.0f}x{size[1]:.0f} in the mean"
     yield Unfit(
         code="W516",
-        message=f"augment.crop={_written(crop)}, but most images are {size[0]:.0f}x{size[1]:.0f} (HxW) when they are "
-        f"cropped: {100 * _padded(crop, size):.0f} % of a batch is padding, and crops have no choice of position",
-        overrides=_fitting_crop(recipe, crop, size),
+        message=f"augment.crop={_written(crop)}, but the most frequent size of the images is {image[0]}x{image[1]} "
+        f"(HxW){resized}: {100 * _padded(crop, size):.0f} % of such a crop is padding",
+        overrides=_fitting_crop(recipe, crop, image, size),
     )
 
 
@@ -120,9 +121,10 @@ def _padded(crop: Size, size: tuple[float, float]) -> float:
     return 1 - _covered(crop, size) / (crop[0] * crop[1])
 
 
-def _fitting_crop(recipe: Recipe, crop: Size, size: tuple[float, float]) -> tuple[str, ...]:
+def _fitting_crop(recipe: Recipe, crop: Size, image: Size, size: tuple[float, float]) -> tuple[str, ...]:
     """A crop of the images' size, or the smallest one that the network takes, to which the images are enlarged."""
-    height, width = (_rounded(min(length, side)) for length, side in zip(crop, size, strict=True))
+    own = image if recipe.augment.resize is None and recipe.augment.fit is None else size
+    height, width = (_rounded(min(sides)) for sides in zip(crop, own, size, strict=True))
     for least in (1, STRIDE, 2 * STRIDE, 4 * STRIDE):
         smaller = (max(least, height), max(least, width))
         enlarged = max(smaller[0] / size[0], smaller[1] / size[1])
