@@ -321,10 +321,10 @@ def resume(
             _train_stages(changed, run, environment, observer, wanted.overrides)
         begin = run / environment.begins_with if environment.begins_with is not None else None
         prepared = prepare_run(changed, dataset, facts, run, device, observer, begin)
-        restore(prepared, run, observer)
+        trained = restore(prepared, run, observer) or recipe
         if begins:
             environment = msgspec.structs.replace(environment, initial_weights=prepared.initial_weights)
-        _record(run, environment, recipe, changed, updated_history(run, recipe, prepared, observer))
+        _record(run, environment, recipe, changed, updated_history(run, trained, prepared, observer))
         work(prepared, run, environment, observer)
     return run
 

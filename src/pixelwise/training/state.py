@@ -11,7 +11,7 @@ from torch import Tensor
 from pixelwise.checkpoints.checkpoint import Checkpoint, remove_old_checkpoints, save_checkpoint
 from pixelwise.checkpoints.trained import load_weights
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.schema.recipe import Recipe, to_plain
 from pixelwise.training.optimization.ema import build_average
 from pixelwise.training.optimization.optimizers import build_optimizer
 
@@ -80,7 +80,7 @@ class TrainingState:
             folder,
             step=progress.step,
             tensors=tensors,
-            state={"progress": msgspec.to_builtins(progress)},
+            state={"progress": msgspec.to_builtins(progress), "recipe": to_plain(recipe)},
             miou=progress.miou if progress.evaluated_step == progress.step else None,
             metadata={
                 "recipe": recipe.name,

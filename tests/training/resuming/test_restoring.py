@@ -6,9 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 from observers import Told
 
 from pixelwise.checkpoints.trained import load_trained
+from pixelwise.errors import CheckpointError
 from pixelwise.evaluation.runs import origin_of
 from pixelwise.records.history import read_history
 from pixelwise.records.log import WarningRecord, read_log
@@ -51,3 +53,22 @@ def test_what_makes_no_difference_leaves_no_trace(tiny_run: Path, tmp_path: Path
     assert not (run / "history.json").exists()
     assert load_trained(run).recipe_hash == read_recipe(run).hash()
     assert "W510" not in said
+
+
+def edited(run: Path, before: str, after: str) -> None:
+    """Change the recipe in the run folder by hand."""
+    text = (run / "recipe.toml").read_text("utf-8")
+    assert before in text
+    (run / "recipe.toml").write_text(text.replace(before, after), encoding="utf-8", newline="\n")
+
+
+def test_a_recipe_that_was_edited_by_hand_is_a_change_like_any_other(tiny_run: Path, tmp_path: Path):
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    edited(run, "iterations = 16", "iterations = 18")
+    resume(run)
+    (part,) = read_history(run).parts
+    assert part.in_words.startswith("resumed at step 16 with schedule.iterations=18 (was 16)")
+    edited(run, "lr = 0.005", "lr = 0.05")
+    with pytest.raises(CheckpointError, match=r"optimizer\.lr: 0\.005 -> 0\.05") as caught:
+        resume(run)
+    assert caught.value.code == "K430"

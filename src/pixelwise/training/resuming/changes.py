@@ -50,12 +50,12 @@ def differences(before: Recipe, after: Recipe) -> list[Change]:
 
 
 def refuse_other_experiment(recipe: Recipe, changed: Recipe) -> None:
-    """Refuse changes of anything but length, use of the machine and the published claim.
+    """Refuse changes of anything but length, use of the machine, texts, colours, paths and the published claim.
 
     Raises:
         CheckpointError: K430, with the fields and their values.
     """
-    allowed = (*RESUMABLE_CHANGES, *fields_with(Role.CLAIM))
+    allowed = (*RESUMABLE_CHANGES, *fields_with(Role.CLAIM, Role.TEXT, Role.DISPLAY, Role.PLACE))
     forbidden = [one for one in differences(recipe, changed) if not is_in(one.field, allowed)]
     if forbidden:
         shown = "; ".join(f"{one.field}: {one.before} -> {one.after}" for one in forbidden)

@@ -9,13 +9,20 @@ from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import CheckpointError
 from pixelwise.observer import Observer
+from pixelwise.recipes.parsing import from_plain
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import DataFacts
 from pixelwise.records.history import History, read_history
 from pixelwise.records.log import WarningRecord, append_log
 from pixelwise.records.run_folder import CHECKPOINTS
 from pixelwise.storage import printable
-from pixelwise.training.resuming.changes import NOT_COMPARABLE, Course, past_parts, past_stages
+from pixelwise.training.resuming.changes import (
+    NOT_COMPARABLE,
+    Course,
+    past_parts,
+    past_stages,
+    refuse_other_experiment,
+)
 from pixelwise.training.setup import PreparedRun, held_against_data
 
 
@@ -35,15 +42,24 @@ def refuse_other_data(dataset: Dataset, facts: DataFacts, run: Path) -> None:
         )
 
 
-def restore(prepared: PreparedRun, run: Path, observer: Observer) -> None:
+def restore(prepared: PreparedRun, run: Path, observer: Observer) -> Recipe | None:
     """Restore the state from the newest valid checkpoint, if there is one.
 
+    Returns:
+        The recipe that the checkpoint was trained under, whatever the run's file says by now; None if there is no
+        checkpoint or it does not say.
+
     Raises:
-        CheckpointError: K412, all checkpoints are damaged; K430, the run has done more steps than its recipe has.
+        CheckpointError: K412, all checkpoints are damaged; K430, the run has done more steps than its recipe has, or
+            its recipe was changed into that of another experiment.
     """
     checkpoint = newest_checkpoint(run / CHECKPOINTS, observer.warn)
     if checkpoint is None:
-        return
+        return None
+    plain = checkpoint.state().get("recipe")
+    trained = from_plain(plain) if plain is not None else None
+    if trained is not None:
+        refuse_other_experiment(trained, prepared.recipe)
     if checkpoint.step > prepared.steps:
         raise CheckpointError(
             "K430",
@@ -53,6 +69,7 @@ def restore(prepared: PreparedRun, run: Path, observer: Observer) -> None:
     prepared.state.restore(checkpoint)
     prepared.state.progress.resumes += 1
     remove_later_checkpoints(run / CHECKPOINTS, checkpoint.step)
+    return trained
 
 
 def updated_history(run: Path, before: Recipe, prepared: PreparedRun, observer: Observer) -> History:
@@ -62,7 +79,7 @@ def updated_history(run: Path, before: Recipe, prepared: PreparedRun, observer: 
 
     Args:
         run: The run folder.
-        before: The recipe of the run so far.
+        before: The recipe that the run was trained under so far.
         prepared: The run with its recipe from here on, restored.
         observer: Receives the warnings.
     """
