@@ -1,4 +1,5 @@
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,21 @@ def test_paths_of_files_may_be_text(tiny_data: Path, tmp_path: Path):
     pixelwise.check(str(tiny_data), html=str(tmp_path / "page.html"), write=str(tmp_path / "mine.toml"))
     assert (tmp_path / "page.html").is_file()
     assert (tmp_path / "mine.toml").is_file()
+
+
+def test_settings_are_held_against_the_data(tiny_data: Path, run_cli: Callable):
+    overrides = [
+        "augment.crop=[32,48]",
+        "schedule.epochs=10",
+        "schedule.warmup_iterations=100",
+        "sampling.batch_size=4",
+    ]
+    (one,) = pixelwise.check(tiny_data, overrides).settings
+    assert (one.code, one.severity, one.fix) == ("W511", "warning", "schedule.warmup_iterations=2")
+    assert pixelwise.check(tiny_data, [*overrides, one.fix]).settings == ()
+    code, stdout, _ = run_cli(["check", tiny_data, *overrides])
+    assert code == 0
+    assert f"warning W511  {one.message}" in stdout
+    assert "fix: schedule.warmup_iterations=2" in stdout
+    # It is a warning about the recipe, so the data is ready.
+    assert stdout.splitlines()[-1].startswith("ready: pixelwise train")

@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 import pixelwise
+from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.records.result import from_json
 
 HERE = Path(__file__).resolve().parent
@@ -38,9 +39,14 @@ def test_public_names_are_still_there():
     assert set(NAMES["public_names"]) <= set(pixelwise.__all__)
 
 
+GENERIC = {name for name in NAMES["hashes"] if name.startswith("generic-")} | {"unet-resnet18"}
+"""Recipes for own images, which have changed on purpose: their warm-up was 100 steps, however short the run."""
+
+
 @pytest.mark.parametrize("name", NAMES["hashes"])
 def test_recipes_keep_their_hash(name: str):
-    assert pixelwise.recipe(name).hash() == NAMES["hashes"][name]
+    overrides = ["schedule.warmup_iterations=100"] if name in GENERIC else []
+    assert apply_overrides(pixelwise.recipe(name), overrides).hash() == NAMES["hashes"][name]
 
 
 def test_a_run_is_scored_as_it_was(written: Path):

@@ -39,15 +39,25 @@ def test_B6_a_batch_without_labels_costs_nothing_and_moves_nothing():
     assert torch.equal(logits.grad, torch.zeros_like(logits))
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_it_equals_pytorch_where_something_is_labelled(smoothing: float):
+@pytest.mark.parametrize(("smoothing", "weighted"), [(0.0, True), (0.1, False), (0.0, False)])
+def test_it_equals_pytorch_where_something_is_labelled(smoothing: float, weighted: bool):
     torch.manual_seed(0)
     logits, labels = torch.randn(2, 5, 8, 8), torch.randint(0, 5, (2, 8, 8))
     labels[0, :3] = 255
-    weights = torch.rand(5)
+    weights = torch.rand(5) if weighted else None
     theirs = F.cross_entropy(logits, labels, weights, ignore_index=255, label_smoothing=smoothing)
     ours = cross_entropy(logits, labels, class_weights=weights, label_smoothing=smoothing)
     torch.testing.assert_close(ours, theirs)
+
+
+def test_a_smoothed_pixel_has_the_weight_of_its_own_class():
+    logits = torch.zeros(1, 2, 1, 2)
+    logits[0, :, 0, 0] = torch.tensor([0.0, math.log(3)])  # p = (1/4, 3/4)
+    # Pixel 0 is class 0: 0.9 ln 4 + 0.1 / 2 (ln 4 + ln 4/3), weight 1. Pixel 1 is class 1: ln 2, weight 3.
+    expected = (0.9 * math.log(4) + 0.05 * (math.log(4) + math.log(4 / 3)) + 3 * math.log(2)) / 4
+    weights = torch.tensor([1.0, 3.0])
+    found = cross_entropy(logits, one_row(0, 1), class_weights=weights, label_smoothing=0.1)
+    assert found.item() == pytest.approx(expected)
 
 
 def test_the_mean_over_all_pixels_counts_ignored_ones_and_no_weights():

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pixelwise.losses.pixels import average, labelled_classes, pixel_weights, same_size
+from pixelwise.losses.pixels import average, in_range, labelled_classes, pixel_weights, same_size
 
 
 @pytest.mark.parametrize(("height", "width"), [(512, 64), (7, 3), (10, 10)])
@@ -31,3 +31,15 @@ def test_a_sum_is_divided_by_the_weights_or_by_all_pixels():
     assert average(torch.tensor(16.0), weights, "valid").item() == 2
     assert average(torch.tensor(16.0), weights, "all").item() == 4
     assert average(torch.tensor(0.0), torch.zeros(1, 1, 2), "valid").item() == 0
+
+
+def test_ordinary_weights_keep_their_bits_and_others_their_ratios():
+    ordinary = torch.tensor([0.0, 0.3, 1.7, 1e-9])
+    assert in_range(ordinary, "valid") is not None
+    assert torch.equal(in_range(ordinary, "valid"), ordinary)  # type: ignore[arg-type]
+    assert in_range(torch.tensor([2e30, 1e30, 0.0]), "valid").tolist() == [1, 0.5, 0]  # type: ignore[union-attr]
+    assert in_range(torch.tensor([2e-30, 1e-30]), "valid").tolist() == [1, 0.5]  # type: ignore[union-attr]
+    assert in_range(torch.tensor([1.0, 1e-30]), "valid").tolist() == [1, 0]  # type: ignore[union-attr]
+    assert in_range(torch.zeros(2), "valid").tolist() == [0, 0]  # type: ignore[union-attr]
+    assert in_range(torch.tensor([2e30, 1.0]), "all").tolist() == pytest.approx([2e30, 1])  # type: ignore[union-attr]
+    assert in_range(None, "valid") is None

@@ -196,3 +196,13 @@ def test_other_sections_drop_the_published_result_unless_the_experiment_is_the_s
     assert with_parts(row, data=kept).published == row.published
     assert with_parts(row, sampling=more).published is None
     assert with_parts(row, sampling=more) == apply_overrides(row, ["sampling.batch_size=20"])
+
+
+def test_a_length_of_the_warm_up_replaces_one_in_another_unit():
+    generic = recipe("unet-resnet18")
+    assert generic.schedule.warmup_share == 0.05
+    steps = apply_overrides(generic, ["schedule.warmup_iterations=0"])
+    assert (steps.schedule.warmup_iterations, steps.schedule.warmup_share) == (0, 0.0)
+    assert apply_overrides(generic, ["schedule.warmup_epochs=2"]).schedule.warmup_share == 0
+    back = apply_overrides(apply_overrides(generic, ["schedule.warmup_epochs=2"]), ["schedule.warmup_share=0.05"])
+    assert back == generic

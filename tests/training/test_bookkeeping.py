@@ -54,7 +54,7 @@ def batch() -> list[Batch]:
     return [Batch(images, images[..., 0].clone(), None, ["a", "b"])]
 
 
-def score(step: int, miou: float) -> EvaluationRecord:
+def score(step: int, miou: float | None) -> EvaluationRecord:
     return EvaluationRecord(step=step, split="val", protocol="native", miou=miou)
 
 
@@ -128,6 +128,24 @@ def test_the_best_score_and_the_last_improvement_are_remembered(tmp_path: Path):
     newest = newest_checkpoint(tmp_path / "checkpoints")
     assert newest is not None
     assert newest.manifest.miou == 0.51
+
+
+def test_an_evaluation_without_labelled_pixels_is_no_score(tmp_path: Path):
+    made = books(tmp_path, "selection.patience=2")
+    for step, miou in ((4, None), (8, 0.3), (12, None)):
+        made.progress.step = step
+        made.evaluated(score(step, miou))
+        assert made.status(0.1).miou == miou
+    progress = made.progress
+    assert (progress.best_miou, progress.best_step, progress.improved_miou) == (0.3, 8, 0.3)
+    assert (progress.stale_evaluations, progress.longest_stale) == (1, 1)
+
+
+def test_the_status_of_the_last_step_has_its_own_loss(tmp_path: Path):
+    made = books(tmp_path)
+    for step in range(1, 13):
+        made.took(0.1, outcome(loss=float(step)), batch())
+    assert made.status(0.1).loss == 12.0
 
 
 def test_an_early_end_is_a_warning(tmp_path: Path):

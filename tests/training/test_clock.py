@@ -30,14 +30,25 @@ def test_ordinary_training_has_no_clock():
 def test_the_meter_counts_waiting_and_working_but_nothing_after_the_step(monkeypatch: pytest.MonkeyPatch):
     times = iter([0.0, 10.0, 11.0, 14.0, 50.0, 51.0, 54.0, 60.0])
     monkeypatch.setattr(clock.time, "monotonic", lambda: next(times))
-    meter = SpeedMeter(images=8)
+    meter = SpeedMeter()
     assert (meter.images_per_second, meter.wait_share) == (None, 0.0)
     meter.waiting()  # 10
     meter.working()  # 11
-    meter.done()  # 14
+    meter.done(8)  # 14
     assert (meter.images_per_second, meter.wait_share) == (2.0, 0.25)
     meter.waiting()  # 50
     meter.working()  # 51
-    meter.done()  # 54
+    meter.done(8)  # 54
     assert (meter.images_per_second, meter.wait_share) == (2.0, 0.25)
     assert meter.lap() == 60
+
+
+def test_a_smaller_last_batch_is_counted_as_it_is(monkeypatch: pytest.MonkeyPatch):
+    times = iter([0.0, 0.0, 0.0, 4.0, 4.0, 4.0, 5.0])
+    monkeypatch.setattr(clock.time, "monotonic", lambda: next(times))
+    meter = SpeedMeter()
+    for images in (8, 2):  # 8 images in 4 s, 2 images in 1 s
+        meter.waiting()
+        meter.working()
+        meter.done(images)
+    assert meter.images_per_second == pytest.approx(2.0)

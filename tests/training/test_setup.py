@@ -27,7 +27,9 @@ from pixelwise.recipes.schema.model import SPECS, Spec, register_spec
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.schema.terms import TERMS, Term, register_term
 from pixelwise.records.data_facts import DataFacts
+from pixelwise.records.log import WarningRecord, read_log
 from pixelwise.records.run_folder import CHECKPOINTS, write_recipe
+from pixelwise.training.runs import resume, train
 from pixelwise.training.setup import (
     PreparedRun,
     look_at_data,
@@ -476,3 +478,24 @@ def test_training_takes_the_threads_it_is_given():
     for threads in (2, 1):
         use_processor(CPU, threads)
         assert torch.get_num_threads() == threads
+
+
+def test_settings_that_do_not_fit_are_said_before_the_first_step(tiny_recipe: Path, tiny_data: Path, tmp_path: Path):
+    said: list[tuple[str, str]] = []
+    observer = Told(
+        warn=lambda code, message: said.append((code, message)),
+        step=lambda status: said.append(("step", str(status.step))),
+    )
+    overrides = ["schedule.iterations=4", "schedule.warmup_iterations=100", "selection.every_epochs=1"]
+    run = train(
+        str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1, overrides=overrides, observer=observer
+    )
+    codes = [code for code, _ in said]
+    assert codes == ["W511", "W514", "step", "step", "step", "step"]
+    assert said[0][1].endswith("decays in 0 steps; schedule.warmup_iterations=0 fits")
+    logged = read_log(run).of(WarningRecord)
+    assert [(record.step, record.code, record.message) for record in logged] == [(0, *one) for one in said[:2]]
+    # Resumed with another length, what no longer fits is said again.
+    said.clear()
+    resume(run, overrides=["schedule.iterations=8"], observer=observer)
+    assert [code for code, _ in said if code != "step"] == ["W511"]

@@ -94,7 +94,7 @@ def test_all_of_the_progress_comes_back(tmp_path: Path):
     recipe = recipe_with()
     told = Progress(
         step=7, evaluated_step=6, miou=0.25, best_miou=0.5, best_step=3, improved_miou=0.5, stale_evaluations=2,
-        skipped=1, void=4, bad_in_a_row=1, seconds=12.5, resumes=3, peak_memory_bytes=1 << 40,
+        longest_stale=3, skipped=1, void=4, bad_in_a_row=1, seconds=12.5, resumes=3, peak_memory_bytes=1 << 40,
     )  # fmt: skip
     assert all(getattr(told, name) != getattr(Progress(), name) for name in told.__struct_fields__)
     state = begin_state(Net(), recipe, CPU)
@@ -103,6 +103,18 @@ def test_all_of_the_progress_comes_back(tmp_path: Path):
     other = begin_state(Net(), recipe, CPU)
     other.restore(saved)
     assert other.progress == told
+
+
+def test_progress_of_older_versions_counts_as_if_no_evaluation_had_improved(tmp_path: Path):
+    recipe = recipe_with()
+    state = begin_state(Net(), recipe, CPU)
+    state.progress = Progress(step=7)
+    saved = state.save(tmp_path, recipe)
+    kept = {name: value for name, value in saved.state()["progress"].items() if name != "longest_stale"}
+    (saved.path / "state.json").write_bytes(msgspec.json.encode({"progress": kept}))
+    other = begin_state(Net(), recipe, CPU)
+    other.restore(saved)
+    assert (other.progress.step, other.progress.longest_stale) == (7, 7)
 
 
 @pytest.mark.parametrize(("evaluated", "miou"), [(4, 0.25), (3, None), (-1, None)])

@@ -6,14 +6,18 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from pixelwise.datasets.auditing.checking import Checked, examined
 from pixelwise.datasets.auditing.options import CheckOptions
+from pixelwise.datasets.findings import finding
 from pixelwise.errors import RecipeError
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.recipes.overrides import Overrides, words_of
 from pixelwise.reports.audit.page import write_check_page
 from pixelwise.storage import printable, write_text
+from pixelwise.training.settings.holding import unfit_settings
 
 
 def check(
@@ -26,7 +30,8 @@ def check(
 ) -> Checked:
     """Examine every image and mask of a data set, and report what is wrong, in which files, and how to fix it.
 
-    Nothing is written into the folder of the data set.
+    Settings of the recipe that cannot have their effect on this data, such as a warm-up longer than the run, are
+    reported beside the findings. Nothing is written into the folder of the data set.
 
     Args:
         path: Folder of the data set.
@@ -52,9 +57,22 @@ def check(
             "would be its own base",
             "choose another file for `write`",
         )
-    checked = examined(Path(path), words_of(overrides), recipe=options.recipe, fresh=options.fresh, observer=observer)
+    checked = _with_settings(
+        examined(Path(path), words_of(overrides), recipe=options.recipe, fresh=options.fresh, observer=observer)
+    )
     if options.html is not None:
         write_check_page(checked, options.html)
     if options.write is not None:
         write_text(options.write, checked.data_file())
     return checked
+
+
+def _with_settings(checked: Checked) -> Checked:
+    """The result with the settings of the recipe that do not fit the data."""
+    images = checked.usable_pairs.get(checked.recipe.data.train_split, 0)
+    if checked.refused or not images:
+        return checked
+    sizes = checked.audit.sizes
+    unfit = unfit_settings(checked.recipe, images, sizes.most_common if sizes.distinct else None)
+    settings = tuple(finding(one.code, one.message, fix=one.fix) for one in unfit)
+    return msgspec.structs.replace(checked, settings=settings)

@@ -21,7 +21,7 @@ def resume(
 
     A run without checkpoints begins at step 0. A run that has finished already is not trained further, and scored
     only if it lacks a score. On the CPU in float32, with the same number of threads, the result is bit for bit that of
-    an uninterrupted run.
+    an uninterrupted run, unless the length of training changes (W510).
 
     Args:
         run: The run folder.

@@ -12,6 +12,7 @@ from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import quantization_aware
 from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.history import run_hash
 from pixelwise.records.run_folder import CHECKPOINTS, naming_missing_packages, palette_of, read_recipe
 from pixelwise.storage import printable
 
@@ -22,6 +23,7 @@ class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         model: The model, in evaluation mode on the CPU.
         recipe: The run's resolved recipe.
+        recipe_hash: SHA-256 of the recipe, or of the whole history of a run that was resumed with another schedule.
         checkpoint: The checkpoint that the weights were read from.
         weights: The checkpoint's file that was read: `ema` (averaged weights) or `model`.
         palette: One colour per class.
@@ -29,6 +31,7 @@ class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
 
     model: SegmentationModel
     recipe: Recipe
+    recipe_hash: str
     checkpoint: Checkpoint
     weights: str
     palette: tuple[Color, ...]
@@ -45,7 +48,7 @@ def load_trained(run: Path, warn: Warn | None = None) -> TrainedModel:
     Averaged weights are preferred if the run kept an average.
 
     Raises:
-        CheckpointError: K420 not a run, K421 no checkpoint yet, K412 all damaged.
+        CheckpointError: K420 not a run, K421 no checkpoint yet, K412 all damaged; K423, the history is damaged.
         RecipeError: R273, packages of its plug-ins are not installed here; also the errors of `read_recipe`.
     """
     recipe = read_recipe(run)
@@ -56,6 +59,7 @@ def load_trained(run: Path, warn: Warn | None = None) -> TrainedModel:
     return TrainedModel(
         model=model.eval(),
         recipe=recipe,
+        recipe_hash=run_hash(run, recipe),
         checkpoint=checkpoint,
         weights=weights,
         palette=palette_of(recipe),

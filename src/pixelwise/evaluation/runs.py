@@ -196,7 +196,7 @@ def origin_of(trained: TrainedModel, training: TrainingCost | None = None) -> Or
     """
     return Origin(
         recipe=trained.recipe.name,
-        recipe_hash=trained.recipe.hash(),
+        recipe_hash=trained.recipe_hash,
         weights_sha256=trained.weights_sha256,
         weights="ema" if trained.weights == "ema" else "model",
         step=trained.checkpoint.step,

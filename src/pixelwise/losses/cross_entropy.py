@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pixelwise.losses.multilabel import binary_cross_entropy
 from pixelwise.losses.ohem import hard_labels
-from pixelwise.losses.pixels import Normalize, at_least_float32, average, pixel_weights
+from pixelwise.losses.pixels import Normalize, at_least_float32, average, in_range, pixel_weights
 from pixelwise.losses.term import MultiLabel, SingleLabel, computes
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.loss_terms.cross_entropy import CrossEntropy
@@ -23,8 +23,11 @@ def cross_entropy(
 ) -> Tensor:
     """Cross entropy, averaged over labelled pixels with their class weights.
 
-    Equals `F.cross_entropy(..., ignore_index=255)`, except that a batch without labelled pixels
-    results in 0 with zero gradients instead of NaN.
+    Equals `F.cross_entropy(..., ignore_index=255)`, except that a batch without labelled pixels, or whose pixels all
+    weigh nothing, results in 0 with zero gradients instead of NaN, and that the weight of a pixel is always that of
+    its own class, with label smoothing too. (PyTorch weights the smoothed share by every other class, so pixels that
+    weigh nothing have a loss, and a mean over light pixels has no bound.) The mean is at most the largest value of a
+    single pixel: the difference between its largest and its smallest logit + ln K.
 
     Args:
         logits: (B, K, H, W).
@@ -39,15 +42,23 @@ def cross_entropy(
     """
     logits = at_least_float32(logits)
     targets = labels.long()
-    total = F.cross_entropy(
-        logits,
-        targets,
-        weight=None if class_weights is None else class_weights.to(logits.dtype),
-        ignore_index=IGNORE,
-        label_smoothing=label_smoothing,
-        reduction="sum",
-    )
-    return average(total, pixel_weights(targets, logits.shape[1], class_weights, logits.dtype), normalize)
+    class_weights = in_range(class_weights, normalize)
+    weights = pixel_weights(targets, logits.shape[1], class_weights, logits.dtype)
+    if class_weights is None or not label_smoothing:
+        total = F.cross_entropy(
+            logits,
+            targets,
+            weight=None if class_weights is None else class_weights.to(logits.dtype),
+            ignore_index=IGNORE,
+            label_smoothing=label_smoothing,
+            reduction="sum",
+        )
+    else:
+        values = F.cross_entropy(
+            logits, targets, ignore_index=IGNORE, label_smoothing=label_smoothing, reduction="none"
+        )
+        total = (weights * values).sum()
+    return average(total, weights, normalize)
 
 
 @computes(CrossEntropy)

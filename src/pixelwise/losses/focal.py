@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixelwise.losses.multilabel import binary_cross_entropy
-from pixelwise.losses.pixels import Normalize, at_least_float32, average, pixel_weights
+from pixelwise.losses.pixels import Normalize, at_least_float32, average, in_range, pixel_weights
 from pixelwise.losses.term import MultiLabel, SingleLabel, computes
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.loss_terms.focal import Focal
@@ -37,7 +37,8 @@ def focal(
         normalize: `valid` divides by the sum of the weights of the labelled pixels, `all` by the number of pixels.
 
     Returns:
-        Scalar, at least 0.
+        Scalar, at least 0; 0 with zero gradients if every pixel is ignored or weighs nothing. With `valid` it is at
+        most the largest value of a single pixel.
 
     Reference:
         Lin et al., ICCV 2017, arXiv:1708.02002, with softmax over the classes.
@@ -47,7 +48,7 @@ def focal(
     # -ln p; 0 for ignored pixels.
     loss = F.nll_loss(logits.log_softmax(1), targets, ignore_index=IGNORE, reduction="none")
     doubt = -torch.expm1(-loss)  # 1 - p, exact where p is close to 1
-    weights = pixel_weights(targets, logits.shape[1], class_weights, logits.dtype)
+    weights = pixel_weights(targets, logits.shape[1], in_range(class_weights, normalize), logits.dtype)
     total = (weights * doubt.clamp(min=_LEAST_DOUBT) ** gamma * loss).sum()
     return average(total, weights, normalize)
 

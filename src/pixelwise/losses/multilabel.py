@@ -92,6 +92,8 @@ def binary_tversky(
     hit = (probabilities * truth).sum((0, 2, 3))
     predicted = (probabilities * valid).sum((0, 2, 3))
     labelled = truth.sum((0, 2, 3))
-    index = (hit + epsilon) / (hit + alpha * (predicted - hit) + beta * (labelled - hit) + epsilon)
+    # Neither is negative, but a difference of two rounded sums may be, and a large cost would multiply it.
+    wrong, missed = (predicted - hit).clamp(min=0), (labelled - hit).clamp(min=0)
+    index = (hit + epsilon) / (hit + alpha * wrong + beta * missed + epsilon)
     present = labelled > 0
     return torch.where(present, 1 - index, torch.zeros_like(index)).sum() / present.sum().clamp(min=1)

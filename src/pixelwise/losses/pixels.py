@@ -46,6 +46,31 @@ def same_size(
     return logits, labels[:, rows][:, :, columns]
 
 
+_LIGHTEST, _HEAVIEST = 1e-6, 1e12
+"""If the largest class weight is within these limits, weights can be summed over any batch in float32."""
+_NOTHING = 1e-24
+"""A class with a smaller fraction of the largest weight weighs nothing, because float32 would lose its digits."""
+
+
+def in_range(class_weights: Tensor | None, normalize: Normalize) -> Tensor | None:
+    """Class weights whose sum over a batch neither overflows nor loses digits.
+
+    Only ratios of weights matter for a mean over weights, so tiny and huge ones are divided by the largest. Ordinary
+    weights are returned as they are, to the bit.
+
+    Args:
+        class_weights: (K,), 0 or more, or None for equal weights.
+        normalize: With `all` weights have a scale, and are returned unchanged.
+    """
+    if class_weights is None or normalize == "all":
+        return class_weights
+    largest = class_weights.max()
+    ordinary = (largest == 0) | ((largest >= _LIGHTEST) & (largest <= _HEAVIEST))
+    # The choice is made on the device, because reading the value would synchronise with a GPU.
+    scaled = class_weights / torch.where(ordinary, torch.ones_like(largest), largest)
+    return scaled.masked_fill(scaled < _NOTHING * scaled.max(), 0.0)
+
+
 def pixel_weights(targets: Tensor, num_classes: int, class_weights: Tensor | None, dtype: torch.dtype) -> Tensor:
     """The class weight of every pixel; 0 for ignored pixels.
 
@@ -67,7 +92,7 @@ def average(total: Tensor, weights: Tensor, normalize: Normalize) -> Tensor:
     """Turn a sum over pixels into a mean.
 
     Args:
-        total: Scalar, the weighted sum over the labelled pixels.
+        total: Scalar, the sum over the labelled pixels of weight times value; so it is 0 if every weight is.
         weights: (B, H, W), weight of every pixel, 0 for ignored ones.
         normalize: `valid` divides by the sum of the weights, `all` by the number of pixels, including ignored ones.
 
@@ -77,7 +102,7 @@ def average(total: Tensor, weights: Tensor, normalize: Normalize) -> Tensor:
     if normalize == "all":
         return total / weights.numel()
     normaliser = weights.sum()
-    # If the normaliser is 0, the sum is exactly 0, so that any positive divisor is right.
+    # If the normaliser is 0, so is every weight and with it the sum, and any positive divisor is right.
     return total / torch.where(normaliser > 0, normaliser, torch.ones_like(normaliser))
 
 

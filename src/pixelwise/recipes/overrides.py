@@ -145,10 +145,22 @@ def _experiment(recipe: Recipe) -> dict[str, Any]:
     return without(to_plain(recipe), fields_with(*SAME_EXPERIMENT))
 
 
+_OTHER_LENGTHS = {
+    "epochs": ("iterations",),
+    "iterations": ("epochs",),
+    "warmup_iterations": ("warmup_share",),
+    "warmup_epochs": ("warmup_share",),
+    "warmup_share": ("warmup_iterations", "warmup_epochs"),
+}
+"""Field of a schedule -> those that give the same length in another unit."""
+
+
 def without_other_length(schedule: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """The schedule without its iterations if `changes` give epochs, and vice versa, so that they do not conflict."""
-    other = {"epochs": "iterations", "iterations": "epochs"}
-    dropped = {other[key] for key in changes if key in other}
+    """The schedule without its iterations if `changes` give epochs, and vice versa, so that they do not conflict.
+
+    Likewise a warm-up as a share gives way to one of a number of steps or epochs, and vice versa.
+    """
+    dropped = {other for key in changes for other in _OTHER_LENGTHS.get(key, ())}
     return {key: value for key, value in schedule.items() if key not in dropped}
 
 

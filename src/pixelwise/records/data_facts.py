@@ -75,6 +75,7 @@ class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
         classes: Class names in the order of class ids.
         unusable: Per split, ids of the pairs that are skipped because `data.allow` accepts their errors.
         largest_image: (height, width) of the largest image.
+        usual_image: (height, width) of most images; (0, 0) if not recorded.
         statistics: Counts of each split.
         findings: Findings of the audit; None if not recorded.
     """
@@ -88,6 +89,7 @@ class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[str, ...] = ()
     unusable: dict[str, tuple[str, ...]] = {}
     largest_image: Size = (0, 0)
+    usual_image: Size = (0, 0)
     statistics: dict[str, SplitFacts] = {}
     findings: tuple[FindingFacts, ...] | None = None
 

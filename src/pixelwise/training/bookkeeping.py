@@ -60,7 +60,7 @@ class Books:
         self.log = log
         self.per_epoch = steps_per_epoch(images, recipe.sampling)
         self.steps = total_steps(recipe.schedule, self.per_epoch)
-        self.speed = SpeedMeter(recipe.sampling.batch_size * recipe.sampling.accumulate)
+        self.speed = SpeedMeter()
         self._unjudged: deque[_Step] = deque()
 
     @property
@@ -130,15 +130,17 @@ class Books:
 
     def evaluated(self, evaluation: EvaluationRecord) -> None:
         """Record an evaluation and save the state with its score."""
-        progress, miou = self.progress, evaluation.miou if evaluation.miou is not None else float("nan")
+        progress, miou = self.progress, evaluation.miou
         progress.evaluated_step, progress.miou = progress.step, miou
-        if progress.best_miou is None or miou > progress.best_miou:
+        # Without a labelled pixel there is no score, and nothing that later ones would have to exceed.
+        if miou is not None and (progress.best_miou is None or miou > progress.best_miou):
             progress.best_miou, progress.best_step = miou, progress.step
         margin = self.recipe.selection.min_delta / 100
-        if progress.improved_miou is None or miou > progress.improved_miou + margin:
+        if miou is not None and (progress.improved_miou is None or miou > progress.improved_miou + margin):
             progress.improved_miou, progress.stale_evaluations = miou, 0
         else:
             progress.stale_evaluations += 1
+            progress.longest_stale = max(progress.longest_stale, progress.stale_evaluations)
         self.log.evaluation(evaluation)
         self.save()
 
@@ -172,8 +174,11 @@ class Books:
         )
 
     def status(self, lr: float) -> TrainingStatus:
-        """Status of the run after a step of that learning rate."""
+        """Status of the run after a step of that learning rate; its loss is that of a recent step, at the end exact."""
         progress = self.progress
+        if progress.step == self.steps:
+            self.judge()
+            self.log.flush()
         return TrainingStatus(
             step=progress.step,
             steps=self.steps,
@@ -244,8 +249,9 @@ def _diverged(taken: _Step, reason: str, batches: Path) -> DivergedError:
 
 
 def _early_end(selection: Selection, progress: Progress) -> str:
+    number, best = progress.stale_evaluations, progress.improved_miou
     least = f" by more than {selection.min_delta:g} points" if selection.min_delta else ""
+    result = "had no labelled pixel to score" if best is None else f"did not exceed {100 * best:.2f} % mIoU{least}"
     return (
-        f"training ended early after step {progress.step}: {progress.stale_evaluations} evaluations in a row did not "
-        f"exceed {100 * (progress.improved_miou or 0):.2f} % mIoU{least} (selection.patience)"
+        f"training ended early after step {progress.step}: {number} evaluations in a row {result} (selection.patience)"
     )

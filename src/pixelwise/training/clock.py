@@ -48,20 +48,16 @@ class PartClock:
 
 
 class SpeedMeter:
-    """Images per second and the share of time spent waiting for data, smoothed over recent steps.
-
-    Args:
-        images: Number of images per step.
-    """
+    """Images per second and the share of time spent waiting for data, smoothed over recent steps."""
 
     SMOOTHING = 0.05
 
-    def __init__(self, images: int) -> None:
-        self.images = images
+    def __init__(self) -> None:
         self.images_per_second: float | None = None
         self.wait_share = 0.0
         self._lap = self._wait_start = self._work_start = time.monotonic()
         self._step_seconds: float | None = None
+        self._step_images = 0.0
 
     def waiting(self) -> None:
         """Mark the beginning of the wait for a batch."""
@@ -71,16 +67,21 @@ class SpeedMeter:
         """Mark the arrival of the batch."""
         self._work_start = time.monotonic()
 
-    def done(self) -> None:
-        """Mark the end of the step; what follows until the next `waiting` (evaluations, saving) is not counted."""
+    def done(self, images: int) -> None:
+        """Mark the end of the step; what follows until the next `waiting` (evaluations, saving) is not counted.
+
+        Args:
+            images: Number of images of the step; the last one of an epoch may have fewer.
+        """
         wait, work = self._work_start - self._wait_start, time.monotonic() - self._work_start
         seconds, share = wait + work, wait / max(wait + work, 1e-9)
         if self._step_seconds is None:
-            self._step_seconds, self.wait_share = seconds, share
+            self._step_seconds, self._step_images, self.wait_share = seconds, images, share
         else:
             self._step_seconds += self.SMOOTHING * (seconds - self._step_seconds)
+            self._step_images += self.SMOOTHING * (images - self._step_images)
             self.wait_share += self.SMOOTHING * (share - self.wait_share)
-        self.images_per_second = self.images / max(self._step_seconds, 1e-9)
+        self.images_per_second = self._step_images / max(self._step_seconds, 1e-9)
 
     def seconds_since_lap(self) -> float:
         """Seconds since the last `lap`."""

@@ -103,7 +103,7 @@ def train_loop(
             lr = set_learning_rates(state.optimizer, recipe, progress.step, books.per_epoch)
             with memory_explained(recipe, device):
                 outcome = train_step(recipe, state, network, micro_batches, class_weights)
-            books.speed.done()
+            books.speed.done(sum(len(batch.ids) for batch in micro_batches))
             books.took(lr, outcome, micro_batches)
             if books.save_due():
                 books.save()

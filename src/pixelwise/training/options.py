@@ -41,7 +41,8 @@ class ResumeOptions(Options, frozen=True, kw_only=True):
     """Options of `resume`.
 
     Attributes:
-        overrides: Changes that keep the run comparable, such as `schedule.epochs=400` or `data.workers=4`.
+        overrides: Changes of length or use of the machine, such as `schedule.epochs=400` or `data.workers=4`. If the
+            run so far differs from that of an undisturbed run of the new length, this is said (W510) and recorded.
         data: Folder of the data set, if it was moved since the run began.
         device: Device to train on: `auto`, `cpu`, `cuda` or `cuda:N`. Left out, the device the run last used.
         track: Tracker that records every step and evaluation; may be given several times. Left out, the trackers of

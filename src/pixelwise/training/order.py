@@ -26,6 +26,12 @@ def batches_per_epoch(num_samples: int, sampling: Sampling) -> int:
     return full + int(_keeps_rest(rest, sampling))
 
 
+def images_per_epoch(num_samples: int, sampling: Sampling) -> int:
+    """Number of images that an epoch shows the network: without those of dropped batches; 0 if there is no step."""
+    batches = batches_per_epoch(num_samples, sampling) // sampling.accumulate * sampling.accumulate
+    return min(num_samples, batches * sampling.batch_size)
+
+
 def epoch_batches(num_samples: int, sampling: Sampling, epoch: int) -> list[np.ndarray]:
     """The sample indices of every batch of an epoch, in order.
 
@@ -55,9 +61,16 @@ def steps_per_epoch(num_samples: int, sampling: Sampling) -> int:
             "R211",
             f"{num_samples} training images do not fill one step of sampling.batch_size={sampling.batch_size} "
             f"x sampling.accumulate={sampling.accumulate}" + (" with sampling.drop_last" if sampling.drop_last else ""),
-            f"lower sampling.batch_size to at most {max(1, num_samples // sampling.accumulate)}",
+            _filling(num_samples, sampling),
         )
     return count
+
+
+def _filling(num_samples: int, sampling: Sampling) -> str:
+    """The change with which the images fill a step."""
+    if num_samples < sampling.accumulate:
+        return "set sampling.batch_size=1 sampling.accumulate=1" if num_samples else "add training images"
+    return f"lower sampling.batch_size to at most {num_samples // sampling.accumulate}"
 
 
 class BatchPlan:

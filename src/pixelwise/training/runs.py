@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 import msgspec
 import torch
 
-from pixelwise.checkpoints.checkpoint import newest_checkpoint, remove_later_checkpoints
-from pixelwise.datasets.fingerprint import fingerprint
+from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
-from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.errors import RecipeError
 from pixelwise.machine.devices import choose_device
 from pixelwise.machine.facts import machine_facts, version_facts
 from pixelwise.machine.threads import default_threads
@@ -23,12 +22,13 @@ from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.plugins import packages_in_use
 from pixelwise.recipes.files import find as find_recipe
-from pixelwise.recipes.overrides import apply_overrides, changes_between, flat_fields, words_of
-from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with
+from pixelwise.recipes.overrides import apply_overrides, changes_between, words_of
+from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.schema.roles import is_in
-from pixelwise.records.data_facts import DataFacts, read_data_facts, write_data_facts
+from pixelwise.records.data_facts import read_data_facts, write_data_facts
 from pixelwise.records.environment import Arguments, Environment, read_environment, write_environment
-from pixelwise.records.log import FinishedRecord, PrecisionRecord, append_log, read_log
+from pixelwise.records.history import History, write_history
+from pixelwise.records.log import FinishedRecord, PrecisionRecord, WarningRecord, append_log, read_log
 from pixelwise.records.run_folder import (
     CHECKPOINTS,
     has_checkpoints,
@@ -43,9 +43,13 @@ from pixelwise.storage.locks import run_lock
 from pixelwise.training.autotuning.format_choice import FormatChoice
 from pixelwise.training.options import ResumeOptions, TrainOptions
 from pixelwise.training.precision import refuse_impossible
+from pixelwise.training.resuming.changes import OPERATIONAL, refuse_other_experiment
+from pixelwise.training.resuming.restoring import refuse_other_data, restore, updated_history
 from pixelwise.training.session import work
+from pixelwise.training.settings.unfit import Unfit
 from pixelwise.training.setup import (
     PreparedRun,
+    held_against_data,
     look_at_data,
     prepare_run,
     refuse_without_run,
@@ -55,10 +59,6 @@ from pixelwise.training.setup import (
 )
 from pixelwise.training.stages import last_stage, run_stages, stage_recipe
 from pixelwise.training.trackers.tracker import require_trackers
-
-RESUMABLE_CHANGES = fields_with(Role.LENGTH, Role.OPERATIONAL)
-"""Fields that may change when a run is resumed; changing any other would make it another experiment."""
-_OPERATIONAL = fields_with(Role.OPERATIONAL)
 
 
 class _Plan(NamedTuple):
@@ -74,6 +74,7 @@ class _Plan(NamedTuple):
         trackers: Names of the trackers.
         begins_with: Folder, relative to the run folder, of the run whose weights initialise this one as far as they
             fit; None for no other run.
+        is_stage: Whether it is a stage of another run, whose settings were held against the data before.
     """
 
     recipe: Recipe
@@ -84,6 +85,7 @@ class _Plan(NamedTuple):
     auto_batch: bool
     trackers: tuple[str, ...]
     begins_with: str | None
+    is_stage: bool = False
 
 
 def train(
@@ -152,6 +154,7 @@ def _begin(plan: _Plan, run: Path, observer: Observer) -> None:
         if settled.choice is not None:
             choice = PrecisionRecord(step=0, chosen=settled.choice.message, milliseconds=settled.choice.milliseconds)
             append_log(run, [choice])
+        append_log(run, [WarningRecord(step=0, code=one.code, message=one.sentence) for one in settled.unfit])
         write_recipe(run, prepared.recipe)  # last, since its presence means that the run has begun
         if prepared.recipe.stages:
             _train_stages(prepared.recipe, run, environment, observer)
@@ -171,12 +174,14 @@ class _Settled(NamedTuple):
         dataset: The opened data set.
         asked: The recipe before anything was chosen on this machine.
         choice: The chosen number format, or None if the recipe names one.
+        unfit: Settings that do not fit the data.
     """
 
     prepared: PreparedRun
     dataset: Dataset
     asked: Recipe
     choice: FormatChoice | None
+    unfit: tuple[Unfit, ...]
 
 
 def _settle(plan: _Plan, run: Path, observer: Observer) -> _Settled:
@@ -192,7 +197,10 @@ def _settle(plan: _Plan, run: Path, observer: Observer) -> _Settled:
         recipe = choice.recipe
     begin = run / plan.begins_with if plan.begins_with is not None and not recipe.stages else None
     prepared = prepare_run(recipe, dataset, facts, run, plan.device, observer, begin)
-    return _Settled(prepared, dataset, asked, choice)
+    unfit = () if plan.is_stage else held_against_data(prepared)
+    for one in unfit:
+        observer.warn(one.code, one.sentence)
+    return _Settled(prepared, dataset, asked, choice, unfit)
 
 
 def _environment(plan: _Plan, settled: _Settled, run: Path) -> Environment:
@@ -241,7 +249,7 @@ def _train_stages(
         overrides: The changes with which the run is resumed. A stage that has begun has its own recipe, and gets those
             that concern only the use of the machine.
     """
-    machine = tuple(one for one in overrides if is_in(one.partition("=")[0].strip(), _OPERATIONAL))
+    machine = tuple(one for one in overrides if is_in(one.partition("=")[0].strip(), OPERATIONAL))
 
     def begin(recipe: Recipe, folder: Path, before: str | None) -> None:
         observer.phase(f"stage {folder.name}")
@@ -254,6 +262,7 @@ def _train_stages(
             auto_batch=environment.auto_batch,
             trackers=environment.trackers,
             begins_with=before,
+            is_stage=True,
         )
         _begin(plan, folder, observer)
 
@@ -276,8 +285,8 @@ def resume(
 ) -> Path:
     """Continue a run from its newest valid checkpoint, or from step 0 if there is none.
 
-    On the CPU in float32, with the same number of threads, the result is bit for bit that of an uninterrupted run. The
-    option `evaluate` has no effect here.
+    On the CPU in float32, with the same number of threads, the result is bit for bit that of an uninterrupted run,
+    unless the length of training changes (W510). The option `evaluate` has no effect here.
 
     Args:
         run: The run folder.
@@ -298,7 +307,7 @@ def resume(
     recipe = read_recipe(run)
     with run_lock(run):
         changed = apply_overrides(recipe, wanted.overrides)
-        _refuse_other_experiment(recipe, changed)
+        refuse_other_experiment(recipe, changed)
         environment = _continued(read_environment(run), wanted)
         facts = read_data_facts(run)
         device = choose_device(environment.arguments.device)
@@ -307,17 +316,18 @@ def resume(
         where = wanted.data if wanted.data is not None else environment.data_folder
         dataset = open_dataset(changed.data, Path(where) if where is not None else None)
         observer.phase("comparing the data with the run's")
-        _refuse_other_data(dataset, facts, run)
+        refuse_other_data(dataset, facts, run)
         begins = not has_checkpoints(run)
         if begins and changed.stages:
-            _record(run, environment, recipe, changed)  # first, since the run may be stopped again in any of the stages
+            # First, since the run may be stopped again in any of the stages.
+            _record(run, environment, recipe, changed, History())
             _train_stages(changed, run, environment, observer, words_of(wanted.overrides))
         begin = run / environment.begins_with if environment.begins_with is not None else None
         prepared = prepare_run(changed, dataset, facts, run, device, observer, begin)
-        _restore(prepared, run, observer)
+        trained = restore(prepared, run, observer) or recipe
         if begins:
             environment = msgspec.structs.replace(environment, initial_weights=prepared.initial_weights)
-        _record(run, environment, recipe, changed)
+        _record(run, environment, recipe, changed, updated_history(run, trained, prepared, observer))
         work(prepared, run, environment, observer)
     return run
 
@@ -332,9 +342,10 @@ def has_ended(run: Path, observer: Observer = SILENT) -> bool:
     return checkpoint is not None and checkpoint.step >= log.of(FinishedRecord)[-1].step
 
 
-def _record(run: Path, environment: Environment, before: Recipe, recipe: Recipe) -> None:
-    """Write the environment of a resumed run, and its recipe if it has changed."""
+def _record(run: Path, environment: Environment, before: Recipe, recipe: Recipe, history: History) -> None:
+    """Write the environment of a resumed run, its history, and its recipe if it has changed."""
     write_environment(run, environment)
+    write_history(run, history)  # before the recipe: whatever is stopped between them is not taken for undisturbed
     if recipe != before:
         write_recipe(run, recipe)
 
@@ -349,52 +360,3 @@ def _continued(environment: Environment, wanted: ResumeOptions) -> Environment:
     )
     trackers = environment.trackers if wanted.track is None else tuple(dict.fromkeys(wanted.track))
     return msgspec.structs.replace(environment, arguments=arguments, trackers=trackers)
-
-
-def _refuse_other_data(dataset: Dataset, facts: DataFacts, run: Path) -> None:
-    found = fingerprint(dataset, facts.splits)
-    if found != facts.fingerprint:
-        raise CheckpointError(
-            "K431",
-            f"the data in {printable(dataset.root)} is not the data {printable(run)} began with: fingerprint "
-            f"{found[:12]}..., expected {facts.fingerprint[:12]}...",
-            "restore the data, or start a new run",
-        )
-    if facts.naming is not None and dataset.naming != facts.naming:
-        raise CheckpointError(
-            "K431",
-            f"the files in {printable(dataset.root)} are those {printable(run)} began with, but what they say about "
-            "the classes (their names, their order or the values of their masks) has changed since; the run has "
-            f"{', '.join(map(printable, facts.classes))}",
-            "restore dataset.toml or the other file that names the classes, or start a new run",
-        )
-
-
-def _refuse_other_experiment(recipe: Recipe, changed: Recipe) -> None:
-    before, after = flat_fields(recipe), flat_fields(changed)
-    differing = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
-    allowed = (*RESUMABLE_CHANGES, *fields_with(Role.CLAIM))
-    forbidden = [key for key in differing if not is_in(key, allowed)]
-    if forbidden:
-        shown = "; ".join(f"{key}: {before.get(key)} -> {after.get(key)}" for key in forbidden)
-        raise CheckpointError(
-            "K430",
-            f"these changes would make it another experiment: {shown}",
-            f"`resume` can change {', '.join(RESUMABLE_CHANGES)}; start a new run to change anything else",
-        )
-
-
-def _restore(prepared: PreparedRun, run: Path, observer: Observer) -> None:
-    """Restore the state from the newest valid checkpoint, if there is one."""
-    checkpoint = newest_checkpoint(run / CHECKPOINTS, observer.warn)
-    if checkpoint is None:
-        return
-    if checkpoint.step > prepared.steps:
-        raise CheckpointError(
-            "K430",
-            f"{printable(run)} has done {checkpoint.step} steps, but the changed schedule ends after {prepared.steps}",
-            "choose a schedule that is at least as long as the steps already done",
-        )
-    prepared.state.restore(checkpoint)
-    prepared.state.progress.resumes += 1
-    remove_later_checkpoints(run / CHECKPOINTS, checkpoint.step)

@@ -32,6 +32,8 @@ from pixelwise.training.autotuning.batch_size import auto_batch
 from pixelwise.training.autotuning.format_choice import FormatChoice, choose_format
 from pixelwise.training.optimization.schedules import total_steps
 from pixelwise.training.order import steps_per_epoch
+from pixelwise.training.settings.holding import unfit_settings
+from pixelwise.training.settings.unfit import Unfit
 from pixelwise.training.stages import naming_stage, stage_recipe
 from pixelwise.training.state import TrainingState, begin_state
 
@@ -96,6 +98,7 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: Observer) -> tuple
         # Pairs whose errors `data.allow` accepts are left out instead of failing in the middle of a run.
         unusable={split: tuple(ids) for split, ids in found.unusable.items() if ids},
         largest_image=found.sizes.largest,
+        usual_image=found.sizes.most_common,
         statistics=msgspec.convert(found.statistics, dict[str, SplitFacts], from_attributes=True),
         findings=msgspec.convert(found.findings, tuple[FindingFacts, ...], from_attributes=True),
     )
@@ -134,6 +137,11 @@ class PreparedRun(NamedTuple):
     state: TrainingState
     steps: int
     initial_weights: InitialWeights
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of optimizer steps per epoch."""
+        return steps_per_epoch(len(self.dataset.samples(self.recipe.data.train_split)), self.recipe.sampling)
 
     @property
     def device(self) -> torch.device:
@@ -191,6 +199,13 @@ def prepare_run(
     other = StartedFrom(**start._asdict()) if start is not None else None
     weights = InitialWeights(encoder=recipe.initialize.encoder, sha256=sha256, run=other)
     return PreparedRun(recipe, dataset, facts, state, steps, weights)
+
+
+def held_against_data(prepared: PreparedRun) -> tuple[Unfit, ...]:
+    """The settings of a run and its stages that do not fit its data, each with overrides that do."""
+    facts = prepared.facts
+    images = len(prepared.dataset.samples(prepared.recipe.data.train_split))
+    return tuple(unfit_settings(prepared.recipe, images, facts.usual_image if any(facts.usual_image) else None))
 
 
 def planned_steps(recipe: Recipe, dataset: Dataset) -> int:

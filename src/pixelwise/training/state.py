@@ -11,7 +11,7 @@ from torch import Tensor
 from pixelwise.checkpoints.checkpoint import Checkpoint, damaged, remove_old_checkpoints, save_checkpoint
 from pixelwise.checkpoints.trained import load_weights
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.schema.recipe import Recipe, to_plain
 from pixelwise.storage import printable
 from pixelwise.training.memory import is_out_of_memory
 from pixelwise.training.optimization.ema import build_average
@@ -29,6 +29,7 @@ class Progress(msgspec.Struct):
         best_step: Step of the evaluation with `best_miou`; -1 before the first.
         improved_miou: Mean IoU of the last evaluation that was an improvement in the sense of `selection.min_delta`.
         stale_evaluations: Number of evaluations since `improved_miou`.
+        longest_stale: Largest value of `stale_evaluations` so far.
         skipped: Number of steps that changed no weight because the loss or a gradient was not finite.
         void: Number of steps that changed no weight because no pixel was labelled.
         bad_in_a_row: Number of non-finite steps since the last good one.
@@ -44,6 +45,7 @@ class Progress(msgspec.Struct):
     best_step: int = -1
     improved_miou: float | None = None
     stale_evaluations: int = 0
+    longest_stale: int = 0
     skipped: int = 0
     void: int = 0
     bad_in_a_row: int = 0
@@ -86,7 +88,7 @@ class TrainingState:
             folder,
             step=progress.step,
             tensors=tensors,
-            state={"progress": msgspec.to_builtins(progress)},
+            state={"progress": msgspec.to_builtins(progress), "recipe": to_plain(recipe)},
             miou=progress.miou if progress.evaluated_step == progress.step else None,
             metadata={
                 "recipe": recipe.name,
@@ -107,6 +109,10 @@ class TrainingState:
                 belongs to another network.
         """
         progress = checkpoint.state(_Saved).progress
+        if "longest_stale" not in checkpoint.state()["progress"]:
+            progress.longest_stale = (
+                progress.step
+            )  # older versions did not count it; an evaluation takes a step or more
         load_weights(self.model, checkpoint, "model")
         if self.average is not None:
             load_weights(self.average, checkpoint, "ema")

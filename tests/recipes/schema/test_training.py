@@ -70,6 +70,7 @@ LIMITS: list[tuple[Any, str, str, list[Any], list[Any]]] = [
     (schedule, "warmup_ratio", "schedule.warmup_ratio", [0, 1], [-0.1, 1.1]),
     (schedule, "warmup_iterations", "schedule.warmup_iterations", [0, 5], [-1]),
     (schedule, "warmup_epochs", "schedule.warmup_epochs", [0, 5], [-1]),
+    (schedule, "warmup_share", "schedule.warmup_share", [0, 0.99], [-0.1, 1]),
     (Ema, "decay", "ema.decay", [0.001, 0.9999], [0, 1, -0.5]),
     (Ema, "ramp", "ema.ramp", [None, 0.5], [0, -1]),
     (Sampling, "batch_size", "sampling.batch_size", [1, 8], [0]),
@@ -123,6 +124,9 @@ def test_a_warm_up_is_given_in_steps_or_in_epochs():
     assert error.code == "R203"
     assert "schedule.warmup_iterations is 20 " in error.message
     assert "schedule.warmup_epochs is 3;" in error.message
+    assert error.help == "set schedule.warmup_epochs=0"
+    error = refused(schedule, warmup_iterations=20, warmup_share=0.1)
+    assert "schedule.warmup_iterations is 20 and schedule.warmup_share is 0.1;" in error.message
 
 
 def test_an_exponential_rise_cannot_start_from_nothing():
@@ -135,14 +139,16 @@ def test_an_exponential_rise_cannot_start_from_nothing():
     assert "schedule.warmup_ratio is 0.0;" in error.message
 
 
-@pytest.mark.parametrize("warmup", [{"warmup_iterations": 5}, {"warmup_epochs": 1}])
-def test_one_cycle_has_a_rise_of_its_own(warmup: dict[str, int]):
+@pytest.mark.parametrize("warmup", [{"warmup_iterations": 5}, {"warmup_epochs": 1}, {"warmup_share": 0.1}])
+def test_one_cycle_has_a_rise_of_its_own(warmup: dict[str, Any]):
     assert schedule(kind="one-cycle").kind == "one-cycle"
     for kind in ("constant", "step", "poly", "cosine"):
         assert schedule(kind=kind, **warmup).kind == kind
     error = refused(schedule, kind="one-cycle", **warmup)
     assert error.code == "R203"
     assert "schedule.kind is one-cycle" in error.message
+    (name,) = warmup
+    assert f"schedule.{name}=0" in error.help
 
 
 def test_only_a_compiled_network_is_recorded():

@@ -1,10 +1,24 @@
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Group, Optimizer, Schedule
-from pixelwise.reports.run.procedure import decay_in_words, optimizer_in_words, procedures, schedule_in_words
+from pixelwise.records.data_facts import DataFacts
+from pixelwise.records.environment import Environment
+from pixelwise.records.history import History
+from pixelwise.records.log import AnyRecord, Log, SkippedRecord, StepRecord
+from pixelwise.reports.run.procedure import (
+    decay_in_words,
+    optimizer_in_words,
+    procedures,
+    schedule_in_words,
+    trained_in_words,
+    unreached_rate,
+)
+from pixelwise.reports.run.records import RunRecords
 
 
 @pytest.mark.parametrize(
@@ -26,6 +40,10 @@ from pixelwise.reports.run.procedure import decay_in_words, optimizer_in_words, 
         (
             Schedule(epochs=2, kind="constant", warmup_iterations=100),
             "2 epochs, a constant rate, after a linear warm-up of 100 steps from 0",
+        ),
+        (
+            Schedule(epochs=2, kind="constant", warmup_share=0.05),
+            "2 epochs, a constant rate, after a linear warm-up of 5 % of the steps from 0",
         ),
         (
             Schedule(epochs=9, kind="cosine", warmup="proportional", warmup_epochs=5, warmup_ratio=1e-3),
@@ -82,3 +100,38 @@ def test_stages_come_before_what_begins_with_them():
     assert (first.name, second.name) == ("Stage 1: encoder", "Stage 2, starting from the result of encoder")
     assert "model.part=encoder" in dict(first.facts)["Overrides"]
     assert "Overrides" not in dict(second.facts)
+
+
+def as_logged(records: list[AnyRecord], images: int, *overrides: str) -> RunRecords:
+    """Records of a run of 8 steps that was trained on so many images."""
+    base = ["sampling.batch_size=4", "sampling.drop_last=false", "schedule.epochs=4", *overrides]
+    return RunRecords(
+        folder=Path("run"),
+        recipe=apply_overrides(recipe("unet-resnet18"), base),
+        environment=Environment(),
+        history=History(),
+        data=DataFacts(images={"train": images}),
+        log=Log(tuple(records)),
+        evaluations=(),
+        training_seconds=None,
+    )
+
+
+def steps(*rates: float) -> list[AnyRecord]:
+    return [StepRecord(step=step, epoch=1, loss=1.0, lr=rate) for step, rate in enumerate(rates, start=1)]
+
+
+def test_what_was_trained_is_counted_in_images():
+    assert trained_in_words(as_logged(steps(*[0.001] * 8), 8)) == "8 steps, 4 epochs of 8 images"
+    # The last batch of one image is dropped.
+    assert trained_in_words(as_logged(steps(*[0.001] * 8), 9)) == "8 steps, 4 epochs of 8 of the 9 images"
+    assert trained_in_words(as_logged(steps(0.001), 16)) == "1 step, 0.2 epochs of 16 images"
+    skipped = [*steps(0.001), SkippedRecord(step=2)]
+    assert trained_in_words(as_logged(skipped, 8)) == "2 steps, 1 epoch of 8 images"
+    assert trained_in_words(as_logged(steps(0.001), 0)) == "1 step"
+
+
+def test_a_learning_rate_that_was_never_reached_is_said():
+    assert unreached_rate(as_logged(steps(0.0, 0.00025), 8)) == "at most 0.00025 of 0.001"
+    assert unreached_rate(as_logged(steps(0.0, 0.00095), 8)) == ""
+    assert unreached_rate(as_logged([], 8)) == ""

@@ -8,7 +8,8 @@ from pixelwise.models import build_model
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Group, Optimizer, Sampling, Schedule
-from pixelwise.training.optimization.optimizers import base_learning_rate, build_optimizer, set_learning_rates
+from pixelwise.training.optimization.optimizers import build_optimizer, set_learning_rates
+from pixelwise.training.optimization.schedules import base_learning_rate
 
 MODEL = nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1), nn.PReLU())
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import list_recipes, recipe
 from pixelwise.recipes.schema.recipe import Schedule
-from pixelwise.training.optimization.schedules import learning_rate, lr_factor, total_steps
+from pixelwise.training.optimization.schedules import learning_rate, lr_factor, total_steps, warmup_steps
 
 
 def factors(schedule: Schedule, steps: list[int], per_epoch: int = 10) -> list[float]:
@@ -171,3 +171,11 @@ def test_the_first_step_of_every_published_recipe_has_a_rate():
 
 def test_a_warm_up_with_ratio_0_begins_at_a_rate_of_0():
     assert learning_rate(Schedule(epochs=1, warmup_iterations=10), 1.0, 0, 100) == 0.0
+
+
+@pytest.mark.parametrize(("steps", "share", "warm"), [(100, 0.05, 5), (27, 0.05, 1), (19, 0.05, 0), (1, 0.9, 0)])
+def test_a_warm_up_by_share_grows_with_the_run(steps: int, share: float, warm: int):
+    schedule = Schedule(iterations=steps, kind="constant", warmup_share=share)
+    assert warmup_steps(schedule, 10) == warm
+    rates = [learning_rate(schedule, 1.0, step, 10) for step in range(steps)]
+    assert rates == [step / warm if step < warm else 1.0 for step in range(steps)]

@@ -15,6 +15,7 @@ from pixelwise.datasets.auditing.audit import Audit, audit
 from pixelwise.datasets.auditing.ceiling import Ceiling, measure_ceiling
 from pixelwise.datasets.auditing.layout_scores import LayoutScore, layout_scores
 from pixelwise.datasets.auditing.statistics import Suggestions, suggestions
+from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.opening import GENERIC_RECIPE, open_dataset, settled
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import harmless
@@ -44,6 +45,8 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         suggestions: Class weights and normalisation; None if there is nothing to train on.
         ceiling_split: Name of the split that `ceiling` was measured on; empty if no split has a usable pair.
         ceiling: The best possible mIoU at several output strides; empty for multi-label data or without a split.
+        settings: Settings of the recipe that do not fit the data, such as a warm-up that is longer than the run. They
+            are warnings about the recipe, not about the data.
     """
 
     path: Path
@@ -56,6 +59,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     suggestions: Suggestions | None
     ceiling_split: str
     ceiling: tuple[Ceiling, ...]
+    settings: tuple[Finding, ...] = ()
 
     @property
     def refused(self) -> bool:
@@ -172,6 +176,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
             "suggestions": self.suggestions,
             "ceiling_split": self.ceiling_split,
             "ceiling": self.ceiling,
+            "settings": self.settings,
         }
 
     def _normalisation(self) -> list[str]:

@@ -137,7 +137,7 @@ def make_card(
     rows = with_latencies(with_drops(rows), run, folder, shape.size, options.threads, options.rounds, observer)
     return DeployCard(
         recipe=trained.recipe.name,
-        recipe_hash=trained.recipe.hash(),
+        recipe_hash=trained.recipe_hash,
         weights_sha256=trained.weights_sha256,
         weights=trained.weights,
         source=images.source,

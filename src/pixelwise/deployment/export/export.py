@@ -177,7 +177,7 @@ def describe(network: ExportedNetwork, source: Source, target: Target, packages:
         plugin=package_of(target),
         precision="int8" if quantized else "float32",
         recipe_name=recipe.name,
-        recipe_hash=recipe.hash(),
+        recipe_hash=source.recipe_hash,
         classes=network.model.classes,
         palette=source.palette,
         preprocessing=network.model.preprocessing,

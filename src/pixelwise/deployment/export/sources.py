@@ -33,6 +33,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         model: The network, in evaluation mode on the CPU.
         recipe: Its resolved recipe.
+        recipe_hash: SHA-256 of what was trained: of the recipe, or of the whole history of a resumed run.
         palette: One colour per class.
         weights_sha256: SHA-256 of the weights file; empty for random weights.
         licence: Licences of weights and code.
@@ -42,6 +43,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
     model: SegmentationModel
     recipe: Recipe
+    recipe_hash: str
     palette: tuple[Color, ...]
     weights_sha256: str
     licence: Licence
@@ -119,6 +121,7 @@ def _random(name: str, num_classes: int | None) -> Source:
     return Source(
         model=model,
         recipe=recipe,
+        recipe_hash=recipe.hash(),
         palette=palette if len(palette) == model.num_classes else colorblind_palette(model.num_classes),
         weights_sha256="",
         licence=Licence(weights="none", code=recipe.published.code_licence if recipe.published else "Apache-2.0"),
@@ -140,6 +143,7 @@ def _of_run(trained: TrainedModel, run: Path) -> Source:
     return Source(
         model=QuantizedModel(model) if isinstance(model, QuantizationAwareModel) else model,
         recipe=trained.recipe,
+        recipe_hash=trained.recipe_hash,
         palette=trained.palette,
         weights_sha256=trained.weights_sha256,
         licence=Licence(weights=weights, code=published.code_licence if published else "Apache-2.0"),

@@ -56,7 +56,7 @@ def own_images(name: str, summary: str, model: Spec) -> Recipe:
         ),
         loss=Loss(class_weights="inverse-sqrt"),
         optimizer=Optimizer(kind="adamw", lr=1e-3, weight_decay=0.05, betas=(0.9, 0.99), clip_norm=5.0),
-        schedule=Schedule(epochs=100, kind="poly", warmup_iterations=100),
+        schedule=Schedule(epochs=100, kind="poly", warmup_share=0.05),
         sampling=Sampling(batch_size=8, drop_last=True),
         ema=Ema(decay=0.999),
         selection=Selection(weights="best", split="val", every_epochs=5),

@@ -113,7 +113,9 @@ class Schedule(Part, frozen=True, kw_only=True):
         min_lr_ratio: Final rate of `poly` and `cosine` as a fraction of the base rate.
         min_lr: Final rate of `poly` and `cosine`, the same for every parameter group; None uses `min_lr_ratio`.
         warmup_iterations: Length of the warm-up in steps.
-        warmup_epochs: Length of the warm-up in epochs; at most one of the two lengths is set.
+        warmup_epochs: Length of the warm-up in epochs.
+        warmup_share: Length of the warm-up as a fraction of all steps, rounded down to whole steps, so that it suits
+            every length of training; at most one of the three lengths is set.
         warmup_ratio: Fraction of the base rate at which the warm-up starts.
         warmup: Shape of the warm-up, with r running from 0 to 1: `linear`: ratio + (1 - ratio) r; `proportional`: r,
             but at least the ratio; `exponential`: ratio^(1 - r); `constant`: the ratio.
@@ -136,6 +138,7 @@ class Schedule(Part, frozen=True, kw_only=True):
     min_lr: float | None = None
     warmup_iterations: int = 0
     warmup_epochs: int = 0
+    warmup_share: float = 0.0
     warmup_ratio: float = 0.0
     warmup: Literal["linear", "proportional", "exponential", "constant"] = "linear"
     decay_from: Literal["warm-up", "start"] = "warm-up"
@@ -171,22 +174,20 @@ class Schedule(Part, frozen=True, kw_only=True):
         require_share("schedule.warmup_ratio", self.warmup_ratio, "it is a share of optimizer.lr")
         require_at_least(0, "schedule.warmup_iterations", self.warmup_iterations, "0 is no warm-up")
         require_at_least(0, "schedule.warmup_epochs", self.warmup_epochs, "0 is no warm-up")
-        require(
-            not (self.warmup_iterations and self.warmup_epochs),
-            f"schedule.warmup_iterations is {self.warmup_iterations} and schedule.warmup_epochs is "
-            f"{self.warmup_epochs}; expected at most one of them",
-            "set one of them to 0",
-        )
+        require_below_one("schedule.warmup_share", self.warmup_share, "a fraction of all steps, for example 0.05")
+        lengths = {name: getattr(self, name) for name in ("warmup_iterations", "warmup_epochs", "warmup_share")}
+        given = [f"schedule.{name}" for name, value in lengths.items() if value]
+        shown = " and ".join(f"{name} is {lengths[name.partition('.')[2]]}" for name in given)
+        require(len(given) < 2, f"{shown}; expected at most one of them", f"set {'=0 '.join(given[1:])}=0")
         require(
             self.warmup != "exponential" or self.warmup_ratio > 0,
             f"schedule.warmup is exponential and schedule.warmup_ratio is {self.warmup_ratio}; expected more than 0",
             "an exponential warm-up cannot start from 0; for example schedule.warmup_ratio=0.001",
         )
         require(
-            self.kind != "one-cycle" or not (self.warmup_iterations or self.warmup_epochs),
-            "schedule.kind is one-cycle, which includes a warm-up, but schedule.warmup_iterations or "
-            "schedule.warmup_epochs is set too",
-            "leave them out; schedule.rise is the length of the one-cycle's warm-up",
+            self.kind != "one-cycle" or not given,
+            f"schedule.kind is one-cycle, which includes a warm-up, but {shown} too",
+            f"set {''.join(given)}=0; schedule.rise is the length of the one-cycle's warm-up",
         )
 
 

@@ -83,7 +83,7 @@ def render_check_page(checked: Checked) -> str:
         verdict=checked.verdict,
         command="" if checked.refused else checked.train_command,
         facts=_facts(checked),
-        findings=found.findings,
+        findings=(*found.findings, *checked.settings),
         splits=list(found.statistics),
         rows=_class_rows(checked),
         void=_void_shares(checked),

@@ -37,6 +37,8 @@ def print_check(checked: Checked, *, as_json: bool) -> None:
     print_audit(checked.audit, checked.path, console, checked.dataset.other_splits)
     _print_measured(checked, console)
     _print_findings(checked.audit, console)
+    for setting in checked.settings:
+        _print_finding(setting, console)
     _print_verdict(checked, console)
 
 

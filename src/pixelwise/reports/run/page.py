@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from markupsafe import Markup
 from pixelwise.recipes.protocols import known_protocol
 from pixelwise.recipes.schema.recipe import Published
 from pixelwise.records.evaluations import SAMPLES
+from pixelwise.records.history import experiment_hash
 from pixelwise.records.log import StepRecord, WarningRecord
 from pixelwise.records.presence import covered_by_miou
 from pixelwise.records.result import Result, to_json
@@ -22,7 +24,7 @@ from pixelwise.reports.numbers import count, duration, memory, percent, speed
 from pixelwise.reports.run.charts import training_charts
 from pixelwise.reports.run.metrics import class_columns, further_values
 from pixelwise.reports.run.pictures import BORDER, BORDER_COLOR, ERROR_COLOR, hexadecimal, load_pictures
-from pixelwise.reports.run.procedure import procedures
+from pixelwise.reports.run.procedure import procedures, trained_in_words, unreached_rate
 from pixelwise.reports.run.records import Evaluated, RunRecords, read_run
 from pixelwise.reports.run.sentences import scored_on, trained_here
 from pixelwise.reports.run.tables import (
@@ -180,12 +182,14 @@ def _result_facts(run: RunRecords, result: Result) -> list[Fact]:
 def _run_facts(run: RunRecords) -> list[Fact]:
     """Facts about the training run that produced the weights."""
     recipe, steps = run.recipe, run.log.of(StepRecord)
-    facts = [Fact("Recipe hash", recipe.hash()[:16])]
+    facts = [Fact("Recipe hash", experiment_hash(recipe, run.history)[:16])]
     if steps:
-        last = steps[-1]
-        facts.append(Fact("Trained", f"{count(last.step)} steps, {count(last.epoch)} epochs"))
+        facts.append(Fact("Trained", trained_in_words(run)))
+    if rate := unreached_rate(run):
+        facts.append(Fact("Learning rate", rate))
     if run.training_seconds:
         facts.append(Fact("Training time", duration(run.training_seconds)))
+    facts += [Fact("Not one schedule", part.in_words) for part in run.history.parts]
     facts.append(Fact("Seed", str(recipe.sampling.seed)))
     machine = run.environment.machine
     if machine is not None:
@@ -216,6 +220,10 @@ def _commands(run: RunRecords, headline: Evaluated | None) -> list[Fact]:
     commands = []
     if run.environment.command:
         commands.append(Fact("Train", run.environment.command))
+    for part in run.history.parts:
+        if not part.stage:
+            words = ["pixelwise", "resume", printable(run.folder), *part.overrides]
+            commands.append(Fact(f"Resume at step {count(part.until)}", shlex.join(words)))
     if headline is not None and headline.result.command:
         commands.append(Fact("Evaluate", headline.result.command))
     return commands

@@ -6,9 +6,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pixelwise.recipes.schema.recipe import Optimizer, Recipe, Schedule
+from pixelwise.records.log import SkippedRecord, StepRecord
 from pixelwise.reports.numbers import count
-from pixelwise.training.optimization.optimizers import base_learning_rate
+from pixelwise.reports.run.records import RunRecords
+from pixelwise.training.optimization.schedules import base_learning_rate
+from pixelwise.training.order import images_per_epoch, steps_per_epoch
 from pixelwise.training.stages import stage_recipe
+
+NEAR = 0.9
+"""A learning rate below this share of the base rate was never reached."""
 
 
 class GroupRow(NamedTuple):
@@ -83,8 +89,10 @@ def schedule_in_words(schedule: Schedule) -> str:
     if schedule.per == "epoch":
         words += ", changing once per epoch"
     warm = schedule.warmup_iterations or schedule.warmup_epochs
-    if warm:
+    if warm or schedule.warmup_share:
         steps = _many(warm, "step" if schedule.warmup_iterations else "epoch")
+        if schedule.warmup_share:
+            steps = f"{100 * schedule.warmup_share:g} % of the steps"
         start = f"{100 * schedule.warmup_ratio:g} % of the rate" if schedule.warmup_ratio else "0"
         kind = {
             "linear": f"a linear warm-up of {steps} from {start}",
@@ -94,6 +102,28 @@ def schedule_in_words(schedule: Schedule) -> str:
         }[schedule.warmup]
         words += f", after {kind}" + (" (counted as part of the decay)" if schedule.decay_from == "start" else "")
     return words
+
+
+def trained_in_words(run: RunRecords) -> str:
+    """`27 steps, 9 epochs of 8 of the 9 images`, from what was logged; skipped steps count."""
+    recipe, data = run.recipe, run.data
+    done = max(record.step for kind in (StepRecord, SkippedRecord) for record in run.log.of(kind))
+    split = recipe.data.train_split
+    images = data.images.get(split, 0) - len(data.unusable.get(split, ()))
+    used = images_per_epoch(images, recipe.sampling)
+    words = _many(done, "step")
+    if not used:  # an older run, which did not record its images
+        return words
+    epochs = done / steps_per_epoch(images, recipe.sampling)
+    number = _many(round(epochs), "epoch") if epochs == round(epochs) else f"{epochs:.1f} epochs"
+    return f"{words}, {number} of " + (_many(images, "image") if used == images else f"{used} of the {images} images")
+
+
+def unreached_rate(run: RunRecords) -> str:
+    """`at most 0.00026 of 0.001`, if the logged rates never came near the base rate; else empty."""
+    base = base_learning_rate(run.recipe.optimizer, run.recipe.sampling)
+    highest = max((record.lr for record in run.log.of(StepRecord)), default=base)
+    return f"at most {highest:.3g} of {base:.3g}" if highest < NEAR * base else ""
 
 
 def _many(number: int, unit: str) -> str:

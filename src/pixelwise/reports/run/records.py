@@ -14,6 +14,7 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import DataFacts, read_data_facts
 from pixelwise.records.environment import Environment, read_environment
 from pixelwise.records.evaluations import SAMPLES, read_evaluations
+from pixelwise.records.history import History, read_history
 from pixelwise.records.log import Log, read_log
 from pixelwise.records.result import ImageScore, Result
 from pixelwise.records.run_folder import CHECKPOINTS, read_recipe
@@ -44,6 +45,7 @@ class RunRecords(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         recipe: Resolved recipe.
         environment: Command, machine and package versions of the training run.
+        history: Parts of the run that were trained under another recipe.
         data: Facts about the training data.
         evaluations: The headline evaluation first, then the others by name.
         training_seconds: Training time including all resumes; None if no checkpoint records it.
@@ -53,6 +55,7 @@ class RunRecords(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
     recipe: Recipe
     environment: Environment
+    history: History
     data: DataFacts
     log: Log
     evaluations: tuple[Evaluated, ...]
@@ -78,6 +81,7 @@ def read_run(folder: Path) -> RunRecords:
         folder=folder,
         recipe=recipe,
         environment=read_environment(folder),
+        history=read_history(folder),
         data=data,
         log=log,
         evaluations=_evaluations(folder, recipe),

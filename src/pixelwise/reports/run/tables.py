@@ -225,6 +225,11 @@ def remarks(run: RunRecords, result: Result) -> list[str]:
     changes = changed_fields(run.recipe)
     if changes:
         found.append(f"This run changes the recipe “{run.recipe.name}”: {'; '.join(changes)}.")
+    found += [
+        f"Not a run of one schedule: {part.in_words}. The score is not comparable with that of a run with these "
+        "settings from its first step."
+        for part in run.history.parts
+    ]
     skipped, resumes = len(run.log.of(SkippedRecord)), len(run.log.of(ResumeRecord))
     if skipped:
         found.append(f"Training steps skipped (non-finite values, or no labelled pixels): {skipped}.")

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from pixelwise.metrics import CONVENTIONS, miou
 from pixelwise.records.evaluations import find_result
+from pixelwise.records.history import read_history
 from pixelwise.records.presence import covered_by_miou, presence_of
 from pixelwise.records.result import Result, to_json
 from pixelwise.records.run_folder import REPORT, is_run, read_recipe
@@ -84,6 +85,8 @@ def print_run(run: Path, *, scored: bool) -> None:
         result = find_result(run, evaluation.split, protocol)
         if result is not None:
             print_result(result, console)
+    for part in read_history(run).parts:
+        console.print(f"! {part.in_words}: not comparable with an undisturbed run", markup=False, soft_wrap=True)
     console.print(f"\nrun     {printable(run)}\nreport  {printable(run / REPORT)}", markup=False, soft_wrap=True)
 
 

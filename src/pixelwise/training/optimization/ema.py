@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-import math
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from pixelwise.recipes.schema.recipe import Ema
+from pixelwise.training.optimization.schedules import kept_share
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -23,14 +23,10 @@ def build_average(model: Model) -> Model:
 def update_average(average: nn.Module, model: nn.Module, ema: Ema, step: int, finite: Tensor | None = None) -> None:
     """Move the average towards `model` after optimizer step number `step` (counted from 1).
 
-    The average keeps the share min(decay, (1 + step) / (10 + step)) of itself, or with `ema.ramp` the share
-    decay * (1 - exp(-(step - 1) / ramp)), which is 0 in the first step. So it quickly forgets early weights, which are
-    mostly the random initialisation. Batch-norm statistics are averaged too; counters are copied. If `finite`, a
-    boolean scalar on the device, is false, the average does not change.
+    The average keeps `kept_share` of itself. Batch-norm statistics are averaged too; counters are copied. If `finite`,
+    a boolean scalar on the device, is false, the average does not change.
     """
-    keep = min(ema.decay, (1 + step) / (10 + step))
-    if ema.ramp is not None:
-        keep = ema.decay * (1 - math.exp(-(step - 1) / ema.ramp))
+    keep = kept_share(ema, step)
     own, new = average.state_dict(), model.state_dict()
     floating = [name for name, tensor in own.items() if tensor.is_floating_point()]
     targets: list[Tensor] = [own[name] for name in floating]

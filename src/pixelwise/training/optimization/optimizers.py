@@ -10,9 +10,9 @@ from torch import nn
 
 from pixelwise.backbones.base import Encoder
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.schema.recipe import Group, Optimizer, Recipe, Sampling
+from pixelwise.recipes.schema.recipe import Group, Optimizer, Recipe
 from pixelwise.suggestions import did_you_mean
-from pixelwise.training.optimization.schedules import learning_rate
+from pixelwise.training.optimization.schedules import base_learning_rate, learning_rate
 
 FACTOR = "lr_factor"
 """Key of a parameter group for the factor of its learning rate."""
@@ -57,13 +57,6 @@ def build_optimizer(model: nn.Module, optimizer: Optimizer) -> torch.optim.Optim
     if optimizer.kind == "adam":
         return torch.optim.Adam(described, lr=optimizer.lr, betas=optimizer.betas, fused=True)
     return torch.optim.AdamW(described, lr=optimizer.lr, betas=optimizer.betas, fused=True)
-
-
-def base_learning_rate(optimizer: Optimizer, sampling: Sampling) -> float:
-    """The learning rate before schedule and groups: `lr`, scaled by images per step / `lr_batch` if that is set."""
-    if optimizer.lr_batch is None:
-        return optimizer.lr
-    return optimizer.lr * (sampling.batch_size * sampling.accumulate / optimizer.lr_batch)
 
 
 def set_learning_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, step: int, steps_per_epoch: int) -> float:

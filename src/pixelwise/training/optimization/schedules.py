@@ -1,4 +1,4 @@
-"""Learning-rate schedules as pure functions of the step, with no state to save or restore.
+"""Schedules of the learning rate and of the average as pure functions of the step, with no state to save or restore.
 
 A warm-up begins at its ratio: step 0 of a linear one has `warmup_ratio` of the full rate. With a ratio of 0, as in the
 recipes for own data, the first step changes no weight, only normalisation statistics and the optimizer's moments. The
@@ -17,7 +17,7 @@ from __future__ import annotations
 import bisect
 import math
 
-from pixelwise.recipes.schema.recipe import Schedule
+from pixelwise.recipes.schema.recipe import Ema, Optimizer, Sampling, Schedule
 
 
 def total_steps(schedule: Schedule, steps_per_epoch: int) -> int:
@@ -25,6 +25,20 @@ def total_steps(schedule: Schedule, steps_per_epoch: int) -> int:
     if schedule.iterations is not None:
         return schedule.iterations
     return (schedule.epochs or 0) * steps_per_epoch
+
+
+def warmup_steps(schedule: Schedule, steps_per_epoch: int) -> int:
+    """Length of the warm-up in optimizer steps, which may be longer than the run; 0 without a warm-up."""
+    if schedule.warmup_share:
+        return math.floor(schedule.warmup_share * total_steps(schedule, steps_per_epoch))
+    return schedule.warmup_iterations or schedule.warmup_epochs * steps_per_epoch
+
+
+def base_learning_rate(optimizer: Optimizer, sampling: Sampling) -> float:
+    """The learning rate before schedule and groups: `lr`, scaled by images per step / `lr_batch` if that is set."""
+    if optimizer.lr_batch is None:
+        return optimizer.lr
+    return optimizer.lr * (sampling.batch_size * sampling.accumulate / optimizer.lr_batch)
 
 
 def learning_rate(schedule: Schedule, base: float, step: int, steps_per_epoch: int) -> float:
@@ -60,17 +74,40 @@ def lr_factor(schedule: Schedule, step: int, steps_per_epoch: int) -> float:
     return _factor(schedule, step, steps_per_epoch, schedule.min_lr_ratio)
 
 
+def lr_shape(schedule: Schedule, step: int, steps_per_epoch: int) -> float:
+    """The course of the learning rate without regard to a base rate, as `lr_factor` if `min_lr` were 0.
+
+    Two schedules that differ in length alone give every parameter group the same rate in a step if their shapes agree.
+
+    Args:
+        schedule: Section `schedule` of the recipe.
+        step: Number of steps done before this one.
+        steps_per_epoch: Number of optimizer steps per epoch.
+    """
+    return _factor(schedule, step, steps_per_epoch, 0.0 if schedule.min_lr is not None else schedule.min_lr_ratio)
+
+
+def kept_share(ema: Ema, step: int) -> float:
+    """The share of itself that the average keeps in optimizer step number `step` (counted from 1).
+
+    It is min(decay, (1 + step) / (10 + step)), or with `ema.ramp` decay * (1 - exp(-(step - 1) / ramp)), which is 0 in
+    the first step. So the average quickly forgets early weights, which are mostly the random initialisation.
+    """
+    if ema.ramp is not None:
+        return ema.decay * (1 - math.exp(-(step - 1) / ema.ramp))
+    return min(ema.decay, (1 + step) / (10 + step))
+
+
 def _factor(schedule: Schedule, step: int, steps_per_epoch: int, min_ratio: float) -> float:
     epoch = step // steps_per_epoch
     by_epoch = schedule.per == "epoch"
     # `now`, `length` and `warm` are in the unit in which the rate changes, steps or epochs.
     now, unit = (epoch, steps_per_epoch) if by_epoch else (step, 1)
     length = total_steps(schedule, steps_per_epoch) / unit
-    if schedule.warmup_iterations:
-        warm, rise = schedule.warmup_iterations / unit, step / schedule.warmup_iterations
-    else:
-        warm = schedule.warmup_epochs * steps_per_epoch / unit
-        rise = now / warm if warm else math.inf
+    steps = warmup_steps(schedule, steps_per_epoch)
+    warm = steps / unit
+    # A warm-up of epochs rises as often as the rate changes, one of steps in every step.
+    rise = now / warm if schedule.warmup_epochs else step / steps if steps else math.inf
     # If the decay counts from the start, the warm-up ends with a step at the full rate; otherwise that step is the
     # first of the decay.
     if rise < 1 or (rise == 1 and schedule.decay_from == "start"):
