@@ -13,8 +13,9 @@ from torch import Tensor
 from pixelwise.backbones.base import Encoder
 from pixelwise.backbones.mit import VARIANTS
 from pixelwise.backbones.vit import ViTEncoder, pretrained_state
+from pixelwise.checkpoints.files.reading import read_weights
+from pixelwise.checkpoints.files.wrappers import find_weights
 from pixelwise.checkpoints.importers.sources.segformer import encoder_conversion
-from pixelwise.checkpoints.importers.state_files import load_state_file
 from pixelwise.checkpoints.importers.translating import as_convolution, translate
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel
@@ -106,7 +107,7 @@ def _from_hub(name: str, encoder: Encoder) -> dict[str, Tensor]:
             failure = error
     if path is None:
         raise _cannot_fetch(f"'{name}'", failure)
-    translated = translate(load_state_file(Path(path)), encoder_conversion())
+    translated = translate(find_weights(read_weights(Path(path)).content).tensors, encoder_conversion())
     return {
         key.removeprefix("encoder."): value for key, value in translated.items() if key.startswith("encoder.stages.")
     }

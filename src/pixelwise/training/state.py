@@ -95,12 +95,15 @@ class TrainingState:
         """Restore everything, including the random generators, from a checkpoint.
 
         Raises:
-            CheckpointError: K411 or K422, the checkpoint belongs to another network.
+            CheckpointError: K411 or K422, the checkpoint belongs to another network; K480 or K481, its values are
+                impossible.
         """
         load_weights(self.model, checkpoint, "model")
         if self.average is not None:
             load_weights(self.average, checkpoint, "ema")
-        self._restore_training(checkpoint.tensors("training"))
+        training = checkpoint.tensors("training")
+        require_sound(training, f"{printable(checkpoint.path)}/training.safetensors")
+        self._restore_training(training)
         self.progress = msgspec.convert(checkpoint.state()["progress"], Progress)
 
     def _training_tensors(self) -> dict[str, Tensor]:
