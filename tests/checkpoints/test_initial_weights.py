@@ -17,7 +17,8 @@ import timm
 import torch
 from timm.models import adapt_input_conv
 
-from pixelwise.checkpoints.initial_weights import for_channels, initialize
+from pixelwise.checkpoints.encoders.fitting import for_channels
+from pixelwise.checkpoints.initial_weights import initialize
 from pixelwise.errors import CheckpointError
 from pixelwise.models import build_model
 from pixelwise.recipes.families.enet import ENetSpec

@@ -20,7 +20,7 @@ from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import CHECKPOINTS, is_run, write_recipe
-from pixelwise.storage import json_text, printable, sha256_bytes, sha256_file, write_text
+from pixelwise.storage import json_text, printable, sha256_file, write_text
 
 PROVENANCE = "provenance.json"
 
@@ -93,5 +93,5 @@ def _identity(path: Path, found: WeightsFile) -> dict[str, Any]:
         (file,) = found.files
         return {"file": file.name, "bytes": file.stat().st_size, "sha256": sha256_file(file)}
     parts = [{"file": part.name, "bytes": part.stat().st_size, "sha256": sha256_file(part)} for part in found.files]
-    together = sha256_bytes("".join(str(part["sha256"]) for part in parts).encode())
-    return {"file": path.name, "bytes": sum(int(part["bytes"]) for part in parts), "sha256": together, "parts": parts}
+    size = sum(part.stat().st_size for part in found.files)
+    return {"file": path.name, "bytes": size, "sha256": found.sha256, "parts": parts}

@@ -30,7 +30,7 @@ from pixelwise.checkpoints.files.kinds import AGAIN, Damaged, Kind, Other, kind_
 from pixelwise.checkpoints.files.pickles import read_old_file
 from pixelwise.checkpoints.files.settling import settle
 from pixelwise.errors import CheckpointError
-from pixelwise.storage import printable
+from pixelwise.storage import printable, sha256_bytes, sha256_file
 
 DAMAGE = (
     EOFError,
@@ -61,6 +61,12 @@ class WeightsFile(NamedTuple):
     notes: tuple[str, ...]
     files: tuple[Path, ...]
     folder: Path | None
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the file; of several files, that of their hashes in order."""
+        hashes = [sha256_file(file) for file in self.files]
+        return hashes[0] if len(hashes) == 1 else sha256_bytes("".join(hashes).encode())
 
 
 def read_weights(path: Path | str) -> WeightsFile:
