@@ -100,8 +100,9 @@ def _from_file(path: Path, description: Initialize, encoder: Encoder, say: Say |
     where = printable(path)
     warn_of(require_sound(fitting.tensors, where), where, warn)
     encoder.load_state_dict({**encoder.state_dict(), **fitting.tensors})
-    for note in (*read.notes, *found.notes, *fitting.notes) if say is not None else ():
-        say(f"{where}: {note}")
+    if say is not None:
+        for note in (*read.notes, *found.notes, *fitting.notes):
+            say(f"{where}: {note}")
     return read.sha256
 
 

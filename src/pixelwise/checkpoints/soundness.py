@@ -82,8 +82,9 @@ def require_sound(
 
 def warn_of(remarks: tuple[str, ...], where: str, warn: Warn | None) -> None:
     """Report the remarks of `require_sound` as W480."""
-    for remark in remarks if warn is not None else ():
-        warn("W480", f"{where}: {remark}")
+    if warn is not None:
+        for remark in remarks:
+            warn("W480", f"{where}: {remark}")
 
 
 def extent_of(tensor: Tensor) -> Extent | None:

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from pixelwise.checkpoints.checkpoint import Checkpoint, remove_old_checkpoints, save_checkpoint
+from pixelwise.checkpoints.soundness import require_sound
 from pixelwise.checkpoints.trained import load_weights
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.storage import printable
 from pixelwise.training.optimization.ema import build_average
 from pixelwise.training.optimization.optimizers import build_optimizer
 

@@ -1,4 +1,4 @@
-"""Pickles are read without running anything: whatever a file asks for, the tensors in it are found and nothing happens."""
+"""Pickles are read without running anything: whatever a file asks for, its tensors are found and nothing happens."""
 
 from __future__ import annotations
 
@@ -120,5 +120,5 @@ def test_a_tensor_that_reaches_beyond_its_numbers_is_refused() -> None:
     longer = data.replace(b"K\x02K\x03\x86", b"K\x02K\x09\x86")  # the size (2, 3) becomes (2, 9)
 
     assert longer != data
-    with pytest.raises(ValueError, match="needs 12 numbers .*, which has 6"):
+    with pytest.raises(ValueError, match=r"needs 12 numbers .*, which has 6"):
         settle(read_old_file(io.BytesIO(longer)))

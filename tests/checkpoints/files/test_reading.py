@@ -27,8 +27,8 @@ from pixelwise.checkpoints.files.wrappers import find_weights
 from pixelwise.errors import CheckpointError
 
 STATE = {"conv.weight": torch.randn(4, 3, 3, 3), "conv.bias": torch.randn(4), "count": torch.tensor(7)}
-DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8,
-          torch.uint8, torch.bool, torch.complex64, torch.float8_e4m3fn]  # fmt: skip
+DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16,
+          torch.int8, torch.uint8, torch.bool, torch.complex64, torch.float8_e4m3fn]  # fmt: skip
 
 
 def saved(content: Any, *, zipped: bool = True) -> bytes:

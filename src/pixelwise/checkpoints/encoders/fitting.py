@@ -51,9 +51,9 @@ class _Names(NamedTuple):
 def fit(encoder: Encoder, theirs: Mapping[str, Tensor]) -> Fit:
     """Find the encoder's tensors in a file.
 
-    They are looked for at every place where the first tensor of an encoder lies, under timm's names and in the layouts of
-    other libraries. All pretrained tensors have to be there in the right shape, and no further ones in the same modules,
-    which a deeper network would have.
+    They are looked for at every place where the first tensor of an encoder lies, under timm's names and in the layouts
+    of other libraries. All pretrained tensors have to be there in the right shape, and no further ones in the same
+    modules, which a deeper network would have.
 
     Args:
         encoder: The encoder; unchanged.
@@ -128,7 +128,8 @@ def _at(
     ]  # fmt: skip
     if beyond:
         return len(beyond), (
-            f"it has {len(beyond)} tensors{where} that the encoder lacks, for example {beyond[0]}: it is of a larger network"
+            f"it has {len(beyond)} tensors{where} that the encoder lacks, for example {beyond[0]}: it is of a "
+            "larger network"
         )
     if padding := _other_padding(layout, encoder):
         return 0, padding
@@ -158,7 +159,7 @@ def _other_padding(layout: Layout | None, encoder: Encoder) -> str | None:
 
 
 def _other_eps(layout: Layout, encoder: Encoder) -> list[str]:
-    """A note if the normalisations of the file's network add another number to the variances; nothing tells but names."""
+    """A note if the normalisations of the file's network add another number to variances, which no tensor tells."""
     mine = {module.eps for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)}
     if layout.same_padding is not False or "mobilenetv3" not in encoder.timm_name or mine == {MOBILENETV3_EPS}:
         return []

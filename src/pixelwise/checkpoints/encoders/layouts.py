@@ -1,7 +1,7 @@
 """Layouts of encoder weights in files of other libraries, translated to the names of timm; facts only, no code.
 
-A layout is tried at every place in a file where the first tensor of such an encoder lies. What it gives is compared with
-the encoder tensor by tensor, so a layout does not have to recognise its files beyond that.
+A layout is tried at every place in a file where the first tensor of such an encoder lies. What it gives is compared
+with the encoder tensor by tensor, so a layout does not have to recognise its files beyond that.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def torchvision_mobile(theirs: Tensors, ours: Mapping[str, tuple[int, ...]]) -> 
 
 
 def _in_order(place: str, theirs: Mapping[str, Tensor], ours: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """The tensors of one block under timm's names: convolutions, normalisations and gates are each in the same order."""
+    """The tensors of one block under timm's names: convolutions, norms and gates are each in the same order."""
     found: dict[str, Tensor] = {}
     mine = _layers({key.removeprefix(f"{place}."): shape for key, shape in ours.items() if key.startswith(f"{place}.")})
     others = _layers({key: tuple(tensor.shape) for key, tensor in theirs.items()})

@@ -55,7 +55,8 @@ def following_weights(
     if not given and recipe.published is None and _equal(mine, IMAGENET):
         warn(
             "W482",
-            f"model.preprocessing follows the weights: {numbers}, the normalisation of {theirs.source}, instead of {own}",
+            f"model.preprocessing follows the weights: {numbers}, the normalisation of {theirs.source}, instead of "
+            f"{own}",
         )
         model = msgspec.structs.replace(recipe.model, preprocessing=theirs.preprocessing)
         return msgspec.structs.replace(recipe, model=model)
@@ -98,7 +99,8 @@ def _of_folder(path: Path) -> Normalisation | None:
             continue
         if not isinstance(described, dict):
             continue
-        part = described.get("pretrained_cfg") if isinstance(described.get("pretrained_cfg"), dict) else described
+        inner = described.get("pretrained_cfg")
+        part = inner if isinstance(inner, dict) else described
         found = _preprocessing(part.get("mean", part.get("image_mean")), part.get("std", part.get("image_std")))
         if found is not None:
             return Normalisation(found, f"{printable(folder / name)}")

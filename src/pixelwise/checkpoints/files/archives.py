@@ -134,7 +134,7 @@ def _refuse_programs(names: list[str]) -> None:
 
 
 def read_npz(archive: zipfile.ZipFile) -> tuple[dict[str, Any], tuple[str, ...]] | None:
-    """Arrays of an archive of numpy by their names, and notes on those that hold no numbers; None for other archives."""
+    """Arrays of an archive of numpy by their names, and notes on what holds no numbers; None for other archives."""
     names = [name for name in archive.namelist() if not name.endswith("/")]
     if not names or not all(name.endswith(".npy") for name in names):
         return None

@@ -32,6 +32,7 @@ class Inert:
     name: str = ""
 
     def __new__(cls, *arguments: Any, **_: Any) -> Inert:
+        """An object with what the file would have passed to its class."""
         made = object.__new__(cls)
         made.arguments, made.state, made.entries, made.items = arguments, None, {}, []
         return made
@@ -61,6 +62,7 @@ class Inert:
         self.items.append(item)
 
     def __call__(self, *arguments: Any, **_: Any) -> Inert:
+        """Another inert object, for what the call would have returned."""
         return inert_class(f"{self.name}(...)")(*arguments)
 
     def attributes(self) -> dict[Any, Any]:
@@ -85,6 +87,7 @@ class Call:
         object.__setattr__(self, "_function", function)
 
     def __call__(self, *arguments: Any) -> Any:
+        """The result of the function."""
         return self._function(*arguments)
 
     def __setattr__(self, name: str, value: Any) -> None:

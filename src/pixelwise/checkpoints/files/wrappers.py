@@ -26,8 +26,9 @@ AVERAGES = (
 """Keys under which training scripts save a running average of the weights, which is what they evaluate."""
 
 BESIDE = re.compile(
-    r"optim\w*|opt|.*optimizer\w*|.*schedulers?(_states?)?|.*scaler\w*|scaling_state|amp|callbacks|loops|meta|args|config|cfg|"
-    r"hyper_?parameters|hparams|history|message_hub|rng\w*|random\w*|native_amp_scaling_state|MixedPrecision\w*|"
+    r"optim\w*|opt|.*optimizer\w*|.*schedulers?(_states?)?|.*scaler\w*|scaling_state|amp|callbacks|loops|meta|args|"
+    r"config|cfg|hyper_?parameters|hparams|history|message_hub|rng\w*|random\w*|native_amp_scaling_state|"
+    r"MixedPrecision\w*|"
     r"metrics?|scores?|results?|logs?"
 )
 """Keys of other state of a training, in which no weights are looked for."""
@@ -41,8 +42,10 @@ INNER = re.compile(
 )
 """Parts of keys that wrappers of modules add anywhere; no network uses them for its own layers."""
 
-OUTER = (*WRAPPERS, *AVERAGES, "_model", "_net", "_network", "model_s", "base_model", "core", "wrapped", "generator", "G",
-         "task_model", "main_model", "learner", "trainer", "lit_model", "torch_model", "online", "online_network")  # fmt: skip
+OUTER = (
+    *WRAPPERS, *AVERAGES, "_model", "_net", "_network", "model_s", "base_model", "core", "wrapped", "generator", "G",
+    "task_model", "main_model", "learner", "trainer", "lit_model", "torch_model", "online", "online_network",
+)  # fmt: skip
 """First parts of keys that the attributes of wrapping classes add; some networks use one of them themselves."""
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -120,7 +123,7 @@ def find_weights(content: Any, *, averages: bool = True) -> Found:
 
 
 def views(found: Found) -> Iterator[Found]:
-    """The tensors as they are, and then with first parts of their keys taken away, as classes around a network add them.
+    """The tensors as they are, and then without first parts of their keys, as classes around a network add them.
 
     Whether a first part such as `model` belongs to the network itself is known only when its keys are compared with
     those that the network expects, so all possibilities are given, the most complete first.
