@@ -83,9 +83,7 @@ def fit(encoder: Encoder, theirs: Mapping[str, Tensor]) -> Fit:
 def _best(found: list[tuple[str, Fit]]) -> Fit:
     """The only fit, or that of a running average, if the others have other values."""
     first = found[0][1]
-    different = [
-        item for item in found if any(not torch.equal(item[1].tensors[k], v) for k, v in first.tensors.items())
-    ]
+    different = [item for item in found[1:] if not _equal(item[1].tensors, first.tensors)]
     if not different:
         return first
     averages = [item for item in found if set(item[0].split(".")) & set(AVERAGES)]
@@ -94,6 +92,10 @@ def _best(found: list[tuple[str, Fit]]) -> Fit:
         return best._replace(notes=(*best.notes, f"'{prefix}' is a running average, so it was preferred"))
     places = " and ".join(f"'{prefix}'" for prefix, _ in (found[0], different[0]))
     raise NoFit(f"it holds several encoders that fit, under {places}; save the one to begin with")
+
+
+def _equal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return all(torch.allclose(one[key], value, rtol=0, atol=0, equal_nan=True) for key, value in other.items())
 
 
 def _at(
