@@ -261,8 +261,8 @@ class TFMobileNet(Encoder):
 def make_divisible(channels: float) -> int:
     """The nearest multiple of 8, at least 8, and never less than nine tenths of `channels`.
 
-    slim's `_make_divisible` (slim/nets/mobilenet/mobilenet.py), which its squeeze and excitation uses: 18 of 72 channels
-    become 24, not 16.
+    slim's `_make_divisible` (slim/nets/mobilenet/mobilenet.py), which its squeeze and excitation uses: a quarter of 72
+    channels, 18, becomes 24, not 16.
     """
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded if rounded >= 0.9 * channels else rounded + 8

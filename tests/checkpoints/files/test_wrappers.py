@@ -37,8 +37,8 @@ def prefixed(prefix: str, state: State = STATE) -> State:
     return {f"{prefix}{key}": value for key, value in state.items()}
 
 
-PARTS = ["module.", "_orig_mod.", "model.", "net.", "_forward_module.", "_fsdp_wrapped_module.", "network.", "segmentor.",
-         "student.", "backbone.", "anything."]  # fmt: skip
+PARTS = ["module.", "_orig_mod.", "model.", "net.", "_forward_module.", "_fsdp_wrapped_module.", "network.",
+         "segmentor.", "student.", "backbone.", "anything."]  # fmt: skip
 KEYS = ["state_dict", "model", "module", "net", "model_state_dict", "params", "network", "unknown_name"]
 
 
@@ -64,8 +64,8 @@ CONTENTS: dict[str, Callable[[], Any]] = {
     "torchvision": lambda: {"model": STATE, "args": argparse.Namespace(lr=0.1), "scaler": {"scale": torch.ones(1)}},
     "mmengine": lambda: {"meta": {"iter": 3}, "state_dict": STATE, "message_hub": {"loss": inert_class("a.B")()}},
     "DeepSpeed": lambda: {"module": STATE, "buffer_names": ["a"], "ds_config": {}, "optimizer": torch.ones(3)},
-    "FSDP": lambda: {"state_dict": {f"_fsdp_wrapped_module.{key.replace('layer.', 'layer._fsdp_wrapped_module.')}": value
-                                    for key, value in STATE.items()}},
+    "FSDP": lambda: {"state_dict": prefixed("_fsdp_wrapped_module.", {
+        key.replace("layer.", "layer._fsdp_wrapped_module."): value for key, value in STATE.items()})},
     "a compiled part": lambda: {key.replace("layer.", "layer._orig_mod."): value for key, value in STATE.items()},
     "a list": lambda: [STATE, 17],
     "a tuple after a number": lambda: (17, {"net": STATE}),
@@ -94,8 +94,8 @@ def test_files_of_training_programs_hold_the_same_tensors(name: str) -> None:
 
 AVERAGES: dict[str, tuple[Callable[[], Any], State]] = {
     "timm": (lambda: {"state_dict": STATE, "state_dict_ema": AVERAGE}, AVERAGE),
-    "a wrapping class": (lambda: {"model": STATE, "model_ema": {**prefixed("module.", AVERAGE), "n_averaged": torch.tensor(3)}},
-                         AVERAGE),
+    "a wrapping class": (
+        lambda: {"model": STATE, "model_ema": {**prefixed("module.", AVERAGE), "n_averaged": torch.tensor(3)}}, AVERAGE),
     "without the statistics": (
         lambda: {"model": STATE, "ema": {"decay": 0.9, "shadow": {"layer.0.weight": AVERAGE["layer.0.weight"],
                                                                   "head.bias": AVERAGE["head.bias"]}}},
@@ -106,7 +106,8 @@ AVERAGES: dict[str, tuple[Callable[[], Any], State]] = {
     "alone": (lambda: {"ema": AVERAGE}, AVERAGE),
     "BasicSR": (lambda: {"params": STATE, "params_ema": AVERAGE}, AVERAGE),
     "the teacher of its own student": (lambda: {"student": STATE, "teacher": AVERAGE}, AVERAGE),
-    "the teacher of a smaller student": (lambda: {"student": STATE, "teacher": {**AVERAGE, "more": torch.ones(2)}}, STATE),
+    "the teacher of a smaller student": (
+        lambda: {"student": STATE, "teacher": {**AVERAGE, "more": torch.ones(2)}}, STATE),
 }  # fmt: skip
 
 
