@@ -95,7 +95,8 @@ def test_files_of_training_programs_hold_the_same_tensors(name: str) -> None:
 AVERAGES: dict[str, tuple[Callable[[], Any], State]] = {
     "timm": (lambda: {"state_dict": STATE, "state_dict_ema": AVERAGE}, AVERAGE),
     "a wrapping class": (
-        lambda: {"model": STATE, "model_ema": {**prefixed("module.", AVERAGE), "n_averaged": torch.tensor(3)}}, AVERAGE),
+        lambda: {"model": STATE, "model_ema": {**prefixed("module.", AVERAGE), "n_averaged": torch.tensor(3)}},
+        AVERAGE),
     "without the statistics": (
         lambda: {"model": STATE, "ema": {"decay": 0.9, "shadow": {"layer.0.weight": AVERAGE["layer.0.weight"],
                                                                   "head.bias": AVERAGE["head.bias"]}}},

@@ -74,7 +74,7 @@ def fit(encoder: Encoder, theirs: Mapping[str, Tensor]) -> Fit:
                 else:
                     problems.append(one)
     if not found:
-        if not problems or min(problems)[0] >= len(required):
+        if not problems or min(problems)[0] >= 2 * len(required):
             raise NoFit(f"none of its tensors is one of the encoder's; its first are {some(list(theirs)) or 'none'}")
         raise NoFit(min(problems)[1])
     return _best(found)
@@ -102,7 +102,7 @@ def _at(
     prefix: str, layout: Layout | None, naming: _Names, theirs: Mapping[str, Tensor], required: dict[str, Tensor],
     encoder: Encoder,
 ) -> Fit | tuple[int, str]:  # fmt: skip
-    """The encoder's tensors below a prefix; otherwise the number of unfitting tensors and the reason."""
+    """The encoder's tensors below a prefix; otherwise how far they are off, and the reason."""
     inner = {key.removeprefix(prefix): value for key, value in theirs.items() if key.startswith(prefix)}
     named = inner if layout is None else layout.translate(inner, naming.shapes)
     if layout is None and "norm.weight" in naming.own and "norm.weight" not in named:
@@ -117,7 +117,7 @@ def _at(
     missing = [key for key in required if key not in tensors]
     differing = [key for key in tensors if tensors[key].shape != required[key].shape]
     if missing or differing:
-        return len(missing) + len(differing), (
+        return 2 * len(missing) + len(differing), (
             f"of the encoder's {len(required)} pretrained tensors it lacks {len(missing)}{where}, and {len(differing)} "
             f"have another shape, for example {(differing or missing)[0]}"
         )
