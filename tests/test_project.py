@@ -124,14 +124,14 @@ def test_registering_loads_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
-def test_torch_load_is_called_with_weights_only():
+def test_torch_load_which_may_run_code_is_never_called():
+    # Files of torch.save are read by `checkpoints.files`, which runs nothing.
     calls = []
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
-                calls.append({keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords})
-    assert calls
-    assert all(call.get("weights_only") == "True" for call in calls)
+                calls.append(path.relative_to(SOURCE).as_posix())
+    assert calls == []
 
 
 def test_thread_pools_are_those_of_machine():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pixelwise.backbones.tf_mobilenet import SameConv, TFMobileNet, round_to_8
+from pixelwise.backbones.tf_mobilenet import SameConv, TFMobileNet, make_divisible
 
 
 def sums_of_windows(kernel_size: int, image: list[list[float]]) -> list[list[float]]:
@@ -81,7 +81,9 @@ def test_the_last_stage_of_mobilenetv3_is_half_as_wide() -> None:
     assert shapes["blocks.5.0.conv_dw.weight"] == (336, 1, 5, 5)
     assert shapes["blocks.5.1.conv_dw.weight"] == shapes["blocks.5.2.conv_dw.weight"] == (480, 1, 5, 5)
     assert shapes["blocks.5.2.conv_pwl.weight"] == (80, 480, 1, 1)
-    assert shapes["blocks.2.0.se.reduce.weight"] == (16, 72, 1, 1)
+    # By slim's rule: 18, 30, 120, 168, 84 and 120 rounded.
+    squeezed = {shape[:2] for name, shape in shapes.items() if name.endswith("se.reduce.weight")}
+    assert squeezed == {(24, 72), (32, 120), (120, 480), (168, 672), (88, 336)}
 
 
 def test_fine_features_come_from_before_the_gate() -> None:
@@ -108,4 +110,10 @@ def test_a_block_behind_the_output_stride_is_dilated_and_the_one_that_would_stri
 
 
 def test_widths_are_rounded_to_multiples_of_8_but_not_down_by_more_than_a_tenth() -> None:
-    assert [round_to_8(width) for width in (3, 16, 18, 30, 84, 120)] == [8, 16, 16, 32, 88, 120]
+    assert [make_divisible(width) for width in (3, 16, 18, 30, 84, 120)] == [8, 16, 24, 32, 88, 120]
+    # The rule itself: a multiple of 8 within 4 of the width, or the next one where that would lose over a tenth.
+    for quarters in range(4, 2000):
+        width, found = quarters / 4, make_divisible(quarters / 4)
+        assert found % 8 == 0
+        assert found >= 0.9 * width
+        assert found == 8 or abs(found - width) <= 4 or found - 8 < 0.9 * width

@@ -17,7 +17,8 @@ import timm
 import torch
 from timm.models import adapt_input_conv
 
-from pixelwise.checkpoints.initial_weights import for_channels, initialize
+from pixelwise.checkpoints.encoders.fitting import for_channels
+from pixelwise.checkpoints.initial_weights import initialize
 from pixelwise.errors import CheckpointError
 from pixelwise.models import build_model
 from pixelwise.recipes.families.enet import ENetSpec
@@ -217,6 +218,55 @@ def published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Published:
 
     monkeypatch.setattr(timm, "create_model", create_without_download)
     return given
+
+
+@pytest.mark.parametrize("wrap", ["plain", "Lightning", "in a network", "pickled"])
+def test_weights_are_read_from_a_file(tmp_path: Path, wrap: str) -> None:
+    theirs = timm.create_model(ENCODER)
+    state = theirs.state_dict()
+    content: Any = {
+        "plain": state,
+        "Lightning": {"state_dict": {f"model.encoder.{key}": value for key, value in state.items()}, "epoch": 3},
+        "in a network": {**{f"encoder.{key}": value for key, value in state.items()}, "head.weight": torch.randn(2, 3)},
+        "pickled": theirs,
+    }[wrap]
+    torch.save(content, tmp_path / "weights")
+    model = build_model(UNetSpec(encoder=ENCODER, decoder_channels=(8,)), 2)
+    said: list[str] = []
+
+    digest = initialize(model, Initialize(encoder=str(tmp_path / "weights")), say=said.append)
+
+    assert digest == hashlib.sha256((tmp_path / "weights").read_bytes()).hexdigest()
+    prefix = "encoder.network."
+    own = model.state_dict().items()
+    loaded = {key.removeprefix(prefix): value for key, value in own if key.startswith(prefix)}
+    common = [key for key in state if key in loaded and not key.endswith("num_batches_tracked")]
+    assert len(common) > 100
+    assert all(torch.equal(loaded[key], state[key]) for key in common)
+    assert ("under 'model.encoder.'" in " ".join(said)) == (wrap == "Lightning")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda state: {**state, "conv_stem.weight": state["conv_stem.weight"] * float("nan")}, "K480"),
+        (lambda state: {**state, "bn1.running_var": -state["bn1.running_var"]}, "K481"),
+        (lambda state: {key: value for key, value in state.items() if key != "bn1.weight"}, "K441"),
+        (lambda state: {"a.weight": torch.randn(2, 2)}, "K441"),
+    ],
+)
+def test_a_file_that_does_not_serve_leaves_the_network_alone(
+    tmp_path: Path, spoil: Callable[[dict], dict], code: str
+) -> None:
+    torch.save(spoil(weights(1)), tmp_path / "encoder.pth")
+    model = build_model(UNetSpec(encoder=ENCODER, decoder_channels=(8,)), 2)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+
+    with pytest.raises(CheckpointError, match=r"encoder\.pth") as caught:
+        initialize(model, Initialize(encoder=str(tmp_path / "encoder.pth")))
+
+    assert caught.value.code == code
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
 VIT = "vit_tiny_patch16_224"

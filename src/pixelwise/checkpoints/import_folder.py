@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from pixelwise.checkpoints.checkpoint import save_checkpoint
+from pixelwise.checkpoints.files.reading import WeightsFile, read_weights
 from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
-from pixelwise.checkpoints.importers.state_files import load_state_file
 from pixelwise.checkpoints.options import ImportOptions
 from pixelwise.errors import RecipeError
 from pixelwise.models import build_model
@@ -36,11 +36,12 @@ def import_weights_file(
 ) -> ImportReport:
     """Convert another system's weights file to a folder that `load`, `predict` and `evaluate` accept like a run.
 
-    The folder holds `recipe.toml`, one checkpoint of step 0 and `provenance.json`: the file's name,
-    size and SHA-256, the source, the licence and the fate of every tensor.
+    The folder holds `recipe.toml`, one checkpoint of step 0 and `provenance.json`: name, size and SHA-256 of what was
+    read, the source, the licence and the fate of every tensor.
 
     Args:
-        file: The weights file: `.safetensors`, or written by `torch.save` (read with `weights_only=True`).
+        file: The weights file, recognised by its content (safetensors, torch.save, TorchScript, numpy, also within an
+            archive), a folder with one, or weights in several parts: see `read_weights`. Nothing in it is run.
         recipe: The recipe whose network the weights belong to, its name, or a `.toml` file.
         output: Folder to create.
         options: Which system wrote the file, and the licence of the weights.
@@ -51,7 +52,7 @@ def import_weights_file(
         Report of which tensors were loaded, dropped or missing.
 
     Raises:
-        CheckpointError: As `import_weights` and `load_state_file`.
+        CheckpointError: As `import_weights` and `read_weights`.
         RecipeError: R213, `output` already holds a run or weights.
     """
     options = chosen(ImportOptions, options, changes)
@@ -60,15 +61,14 @@ def import_weights_file(
     if is_run(folder) or (folder / CHECKPOINTS).exists():
         raise RecipeError("R213", f"{printable(folder)} already holds a run or weights", "choose another `output`")
     resolved = apply_overrides(recipe if isinstance(recipe, Recipe) else find_recipe(recipe), overrides)
-    content = load_state_file(path)
+    found = read_weights(path)
     model = build_model(resolved)
-    report = import_weights(model, content, source)
+    report = import_weights(model, found.content, source)
+    report = msgspec.structs.replace(report, notes=(*found.notes, *report.notes))
     if licence is None:
         licence = resolved.published.weights_licence if resolved.published else "unknown"
     provenance: dict[str, Any] = {
-        "file": path.name,
-        "bytes": path.stat().st_size,
-        "sha256": sha256_file(path),
+        **_identity(path, found),
         "source": source,
         "recipe": resolved.name,
         "licence": licence,
@@ -85,3 +85,13 @@ def import_weights_file(
     write_text(folder / PROVENANCE, json_text(provenance))
     write_recipe(folder, resolved)  # last: its presence marks the folder as complete
     return report
+
+
+def _identity(path: Path, found: WeightsFile) -> dict[str, Any]:
+    """Name, size and SHA-256 of the weights file; of weights in parts, those of each part too."""
+    if len(found.files) == 1:
+        (file,) = found.files
+        return {"file": file.name, "bytes": file.stat().st_size, "sha256": sha256_file(file)}
+    parts = [{"file": part.name, "bytes": part.stat().st_size, "sha256": sha256_file(part)} for part in found.files]
+    size = sum(part.stat().st_size for part in found.files)
+    return {"file": path.name, "bytes": size, "sha256": found.sha256, "parts": parts}

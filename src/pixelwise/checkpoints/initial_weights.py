@@ -1,9 +1,12 @@
-"""Pretrained encoder weights (`Recipe.initialize`), compared on every use with those of the first download."""
+"""Pretrained encoder weights (`Recipe.initialize`): from timm, the Hugging Face hub or a file.
+
+Downloads are compared on every use with the first one, files with the hash in the recipe.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,13 @@ from torch import Tensor
 from pixelwise.backbones.base import Encoder
 from pixelwise.backbones.mit import VARIANTS
 from pixelwise.backbones.vit import ViTEncoder, pretrained_state
+from pixelwise.checkpoints.encoders.fitting import NoFit, fit, for_channels
+from pixelwise.checkpoints.encoders.paths import read_encoder_file, require_same, weights_path
+from pixelwise.checkpoints.files.reading import read_weights
+from pixelwise.checkpoints.files.wrappers import find_weights
 from pixelwise.checkpoints.importers.sources.segformer import encoder_conversion
-from pixelwise.checkpoints.importers.state_files import load_state_file
 from pixelwise.checkpoints.importers.translating import as_convolution, translate
+from pixelwise.checkpoints.soundness import require_sound, warn_of
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.schema.recipe import Initialize
@@ -26,7 +33,13 @@ from pixelwise.storage.caches import entry_path, recall, remember
 COUNTER = "num_batches_tracked"
 
 
-def initialize(model: SegmentationModel, description: Initialize) -> str | None:
+Say = Callable[[str], None]
+Warn = Callable[[str, str], None]
+
+
+def initialize(
+    model: SegmentationModel, description: Initialize, *, say: Say | None = None, warn: Warn | None = None
+) -> str | None:
     """Load pretrained weights into the encoder of `model` if the recipe names any.
 
     If the images have other channels than RGB, the weights of the first convolution are adapted: see
@@ -38,14 +51,17 @@ def initialize(model: SegmentationModel, description: Initialize) -> str | None:
     Args:
         model: Freshly built model; only its encoder changes.
         description: The recipe's `initialize`.
+        say: Receives what was found in a file.
+        warn: Receives a W480 for implausible values.
 
     Returns:
-        SHA-256 of the published tensors (names and values), including those that the encoder does not use;
-        None if the weights stay random.
+        SHA-256 of the published tensors (names and values), including those that the encoder does not use, or of the
+        file; None if the weights stay random.
 
     Raises:
         CheckpointError: K440 the weights cannot be downloaded, K441 they do not fit the encoder, K442 they
-            differ from those of the first download.
+            differ from those of the first download; K480 or K481 their values are impossible; K486 the file is not the
+            one of the recipe; also the errors of `read_weights`.
     """
     name = description.encoder
     if name == "none":
@@ -53,6 +69,9 @@ def initialize(model: SegmentationModel, description: Initialize) -> str | None:
     encoder = getattr(model, "encoder", None)
     if not isinstance(encoder, Encoder):
         raise _do_not_fit(f"'{name}'", f"{type(model).__name__} has no encoder with pretrained weights of its own")
+    path = weights_path(name)
+    if path is not None:
+        return _from_file(path, description, encoder, say, warn)
     with torch.random.fork_rng(devices=[]):
         if "/" in name:
             source, theirs = name, _from_hub(name, encoder)
@@ -61,8 +80,30 @@ def initialize(model: SegmentationModel, description: Initialize) -> str | None:
             theirs = _from_timm(name, source, encoder)
     digest = _sha256(theirs)
     _compare_with_first_download(source, digest)
-    _load(encoder, theirs, _both(name, source))
+    _load(encoder, theirs, _both(name, source), warn)
     return digest
+
+
+def _from_file(path: Path, description: Initialize, encoder: Encoder, say: Say | None, warn: Warn | None) -> str:
+    """Load the encoder's tensors out of a file; returns the SHA-256 of the file."""
+    read = read_encoder_file(path)
+    require_same(description, read)
+    found = find_weights(read.content)
+    try:
+        fitting = fit(encoder, found.tensors)
+    except NoFit as error:
+        raise CheckpointError(
+            "K441",
+            f"the weights in the file {printable(path)} do not fit the encoder {encoder.name}: {error}",
+            "give weights of that encoder, or choose the encoder that the file belongs to with model.encoder",
+        ) from error
+    where = printable(path)
+    warn_of(require_sound(fitting.tensors, where), where, warn)
+    encoder.load_state_dict({**encoder.state_dict(), **fitting.tensors})
+    if say is not None:
+        for note in (*read.notes, *found.notes, *fitting.notes):
+            say(f"{where}: {note}")
+    return read.sha256
 
 
 def _timm_tag(name: str, encoder: Encoder) -> str:
@@ -106,19 +147,20 @@ def _from_hub(name: str, encoder: Encoder) -> dict[str, Tensor]:
             failure = error
     if path is None:
         raise _cannot_fetch(f"'{name}'", failure)
-    translated = translate(load_state_file(Path(path)), encoder_conversion())
+    translated = translate(find_weights(read_weights(Path(path)).content).tensors, encoder_conversion())
     return {
         key.removeprefix("encoder."): value for key, value in translated.items() if key.startswith("encoder.stages.")
     }
 
 
-def _load(encoder: Encoder, theirs: Mapping[str, Tensor], name: str) -> None:
+def _load(encoder: Encoder, theirs: Mapping[str, Tensor], name: str, warn: Warn | None) -> None:
     """Load the tensors that the encoder has; those that it lists in `untrained` keep their values.
 
     Args:
         encoder: Encoder to fill.
         theirs: Tensors by the keys of the encoder, or by those of its `network` if it wraps one.
         name: Quoted name of the weights, for the error.
+        warn: Receives a W480 for implausible values.
     """
     own = encoder.state_dict()
     pretrained = [key for key in own if not key.startswith(encoder.untrained) and not key.endswith(COUNTER)]
@@ -137,30 +179,9 @@ def _load(encoder: Encoder, theirs: Mapping[str, Tensor], name: str) -> None:
             f"of the encoder's {len(pretrained)} pretrained tensors they lack {len(missing)}, and "
             f"{len(differing)} have another shape, for example {example}",
         )
+    where = f"the initial weights {name}"
+    warn_of(require_sound(theirs, where), where, warn)
     encoder.load_state_dict({**own, **theirs})
-
-
-def for_channels(theirs: Tensor, ours: Tensor) -> Tensor:
-    """Adapt the weights of a first convolution from RGB to C channels, as timm's `adapt_input_conv` does.
-
-    A single channel gets the sum of the three, so a grey image gives the same output as the same image in RGB. With
-    more channels the weights of red, green and blue repeat in this order, times 3 / C, so that an image with equal
-    values in all channels gives the same output as a grey image in RGB. Near infrared after red, green and blue thus
-    starts with the weights of red.
-
-    Args:
-        theirs: (O, 3, h, w), or any other weights, which are returned unchanged.
-        ours: The network's weights of the same name, (O, C, h, w).
-
-    Returns:
-        (O, C, h, w) if only the number of channels differs, else `theirs`.
-    """
-    if ours.ndim != 4 or theirs.shape == ours.shape or tuple(theirs.shape) != (len(ours), 3, *ours.shape[2:]):
-        return theirs
-    channels = ours.shape[1]
-    if channels == 1:
-        return theirs.sum(dim=1, keepdim=True)
-    return theirs[:, torch.arange(channels) % 3] * (3 / channels)
 
 
 def _sha256(tensors: Mapping[str, Tensor]) -> str:
@@ -201,7 +222,8 @@ def _cannot_fetch(weights: str, error: Exception | None) -> CheckpointError:
     return CheckpointError(
         "K440",
         f"the initial weights {weights} cannot be downloaded: {reason}",
-        "connect to the network once (downloads are cached), or start from random weights: initialize.encoder=none",
+        "connect to the network once (downloads are cached), give a file as initialize.encoder=PATH, or start from "
+        "random weights: initialize.encoder=none",
     )
 
 
@@ -209,5 +231,6 @@ def _do_not_fit(weights: str, reason: str) -> CheckpointError:
     return CheckpointError(
         "K441",
         f"the initial weights {weights} do not fit the encoder: {reason}",
-        "set initialize.encoder to other weights (default, or timm's name with its tag), or to none for random weights",
+        "set initialize.encoder to other weights (default, timm's name with its tag, or a file), or to none for random "
+        "weights",
     )

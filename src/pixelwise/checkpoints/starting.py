@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pixelwise.checkpoints.checkpoint import Warn, best_checkpoint, newest_checkpoint
 from pixelwise.checkpoints.class_order import in_order_of
+from pixelwise.checkpoints.soundness import require_sound, warn_of
 from pixelwise.datasets.classes.agreement import are_numbers, listed, normal_name
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel
@@ -47,12 +48,12 @@ def begin_with_run(
         recipe: Name that the other run's recipe must have; None: any.
         partly: Load all tensors that agree in name and shape and leave the rest. If False, all tensors must agree
             except classifiers for another number of classes, which keep their values (W450 names them).
-        warn: Receives warnings about damaged checkpoints, about classifiers that keep their values (W450), and about
-            classes in another order (W410) or of other names (W414).
+        warn: Receives warnings about damaged checkpoints, about classifiers that keep their values (W450), about
+            classes in another order (W410) or of other names (W414), and about implausible values (W480).
 
     Raises:
         CheckpointError: K420 not a run, K421 no checkpoint yet, K412 all damaged, K450 the weights do not
-            fit the network, K451 the run is of another recipe.
+            fit the network, K451 the run is of another recipe, K480 or K481 their values are impossible.
     """
     theirs = read_recipe(run)
     if recipe is not None and theirs.name != recipe:
@@ -92,6 +93,8 @@ def begin_with_run(
             f"in name and shape; these do not: {', '.join(refused[:3])}{', ...' if len(refused) > 3 else ''}",
             "set initialize.run to a run of the same model",
         )
+    where = f"{printable(checkpoint.path)}/{name}.safetensors"
+    warn_of(require_sound(fitting, where, initial=own), where, warn)
     with torch.no_grad():
         for key, value in fitting.items():
             own[key].copy_(value)

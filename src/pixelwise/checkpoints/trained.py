@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.checkpoints.checkpoint import Checkpoint, Warn, best_checkpoint, newest_checkpoint
+from pixelwise.checkpoints.soundness import require_sound, warn_of
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import quantization_aware
@@ -48,14 +49,15 @@ def load_trained(run: Path, warn: Warn | None = None) -> TrainedModel:
     Averaged weights are preferred if the run kept an average.
 
     Raises:
-        CheckpointError: K420 not a run, K421 no checkpoint yet, K412 all damaged; K423, the history is damaged.
+        CheckpointError: K420 not a run, K421 no checkpoint yet, K412 all damaged; K423, the history is damaged; K480 or
+            K481, impossible values.
         RecipeError: R273, packages of its plug-ins are not installed here; also the errors of `read_recipe`.
     """
     recipe = read_recipe(run)
     checkpoint, weights = result_of(run, recipe, warn)
     with naming_missing_packages(run):
         model = quantization_aware(build_model(recipe), recipe.quantization)
-    load_weights(model, checkpoint, weights)
+    load_weights(model, checkpoint, weights, warn)
     return TrainedModel(
         model=model.eval(),
         recipe=recipe,
@@ -84,11 +86,17 @@ def result_of(run: Path, recipe: Recipe, warn: Warn | None = None) -> tuple[Chec
     return checkpoint, "ema" if checkpoint.has("ema") else "model"
 
 
-def load_weights(model: SegmentationModel, checkpoint: Checkpoint, name: str) -> None:
+def load_weights(model: SegmentationModel, checkpoint: Checkpoint, name: str, warn: Warn | None = None) -> None:
     """Load the tensors of the checkpoint's `{name}.safetensors` into `model`.
 
+    Args:
+        model: The network; unchanged if the tensors are refused.
+        checkpoint: A valid checkpoint.
+        name: The file, without its ending.
+        warn: Receives a W480 for implausible values.
+
     Raises:
-        CheckpointError: K422, the tensors are of another network.
+        CheckpointError: K422, the tensors are of another network; K480 or K481, their values are impossible.
     """
     tensors = checkpoint.tensors(name)
     own = model.state_dict()
@@ -111,4 +119,6 @@ def load_weights(model: SegmentationModel, checkpoint: Checkpoint, name: str) ->
             + (f" and {len(differences) - 3} more" if len(differences) > 3 else ""),
             "the recipe in the run folder must be the one that the weights were trained with",
         )
+    where = f"{printable(checkpoint.path)}/{name}.safetensors"
+    warn_of(require_sound(tensors, where, initial=own), where, warn)
     model.load_state_dict(tensors)

@@ -12,7 +12,7 @@ from pixelwise.cli.options import takes
 
 @takes(ImportOptions)
 def run(
-    file: Path = typer.Argument(..., help="Weights file: .pth, .pt, .bin or .safetensors."),
+    file: Path = typer.Argument(..., help="Weights file, whatever its name, or a folder with one."),
     overrides: list[str] = typer.Argument(None, help="Changes to the recipe, such as model.head=mlp."),
     recipe: str = typer.Option(..., "--recipe", help="Recipe of the network that the weights belong to."),
     output: Path = typer.Option(..., "--output", help="Folder to create."),

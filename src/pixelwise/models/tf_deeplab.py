@@ -18,9 +18,9 @@ As in the original, maps are resized with aligned corners, "SAME" padding is Ten
 normalisation has eps 0.001 in the encoder and 0.00001 in the head, and a small momentum (0.003 in the
 encoder and 0.0003 in the head; 0.0003 in all of Xception), meant for long training from pretrained weights.
 
-Scale and shift of batch normalisation are constants unless `TFDeepLabSpec.train_normalization` is set: the
-parameter counts that the published rows are compared with (2.080M for MobileNetV2) exclude them. TensorFlow
-trains them; with a batch size below 12 its DeepLab does not update the running statistics.
+Scale and shift of every batch normalisation are trained: `scale` is True in the arguments of DeepLab's head
+(deeplab/model.py), of Xception (deeplab/core/xception.py) and of the MobileNets (slim/nets/mobilenet), and it is
+`fine_tune_batch_norm=False`, meant for small batches, that stops only the update of the running statistics.
 
 Deviations, which change logits by rounding at most: the mean of the map is concatenated last, not first,
 and the hard sigmoid of MobileNetV3 divides by 6 instead of multiplying by 0.16667. Where an image is too
@@ -130,8 +130,6 @@ class TFDeepLab(SegmentationModel):
                 head = PoolingHead(channels, self.num_classes)
         self.head = head
         _initialise(self.head)
-        if not spec.train_normalization:
-            _fix_normalization(self)
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """Logits (B, K, ceil(H / s), ceil(W / s)) at the stride s of the table above; there are no auxiliary heads."""
@@ -152,16 +150,6 @@ def _initialise(head: nn.Module) -> None:
             truncated_normal(module.pointwise.conv, 0.06)
     if isinstance(head, (PoolingHead, DeepLabDecoder)):
         truncated_normal(head.classifier, 0.01)
-
-
-def _fix_normalization(network: nn.Module) -> None:
-    """Make scale and shift of every batch normalisation constant: buffers under the same keys."""
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            for name in ("weight", "bias"):
-                value = getattr(module, name).data
-                delattr(module, name)
-                module.register_buffer(name, value)
 
 
 @builds(TFDeepLabSpec)

@@ -47,8 +47,9 @@ class InitialWeights(msgspec.Struct, frozen=True, kw_only=True):
     """The initial weights of a run.
 
     Attributes:
-        encoder: `initialize.encoder` of the recipe.
-        sha256: SHA-256 of the encoder's weights; None if there were none, or timm loaded its own.
+        encoder: `initialize.encoder` of the recipe; `none` if the weights of another run took its place.
+        sha256: SHA-256 of the encoder's weights, or of the file that holds them; None if there were none, or timm
+            loaded its own.
         run: The other run whose weights were loaded; None if there was none.
     """
 

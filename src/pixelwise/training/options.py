@@ -15,9 +15,10 @@ class TrainOptions(Options, frozen=True, kw_only=True):
 
     Attributes:
         overrides: Changes to the recipe, such as `optimizer.lr=0.02`.
-        weights: Initial weights of the encoder: `none`, `default` (timm's default weights), or their name in timm
-            with its tag. Left out, the recipe decides.
-        begin: Run folder whose trained weights initialise the whole network.
+        weights: Initial weights of the encoder: `none`, `default` (timm's default weights), their name in timm
+            with its tag, or the path of a weights file. Left out, the recipe decides.
+        begin: Run folder whose trained weights initialise the whole network; no weights of the encoder are then
+            loaded.
         auto_batch: Choose the largest batch size that fits into memory; gradients of smaller batches are accumulated,
             so the number of images per step stays that of the recipe.
         device: Device to train on: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.

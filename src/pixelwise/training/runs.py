@@ -52,10 +52,10 @@ from pixelwise.training.setup import (
     held_against_data,
     look_at_data,
     prepare_run,
-    refuse_without_run,
     use_processor,
     with_auto_batch,
     with_chosen_format,
+    with_initial_weights,
 )
 from pixelwise.training.stages import last_stage, run_stages, stage_recipe
 from pixelwise.training.trackers.tracker import require_trackers
@@ -121,6 +121,7 @@ def train(
     overrides += [f"initialize.encoder={wanted.weights}"] if wanted.weights is not None else []
     overrides += [f"initialize.run={os.fspath(wanted.begin)}"] if wanted.begin is not None else []
     resolved = apply_overrides(recipe if isinstance(recipe, Recipe) else find_recipe(recipe), overrides)
+    resolved = with_initial_weights(resolved, overrides, observer)
     if resolved.quantization != "none" and resolved.initialize.run is not None:
         resolved = msgspec.structs.replace(resolved, stages=())  # the network they would train is already there
     require_trackers(wanted.track)  # their errors are raised now, not after the data was examined
@@ -141,7 +142,6 @@ def train(
 
 def _begin(plan: _Plan, run: Path, observer: Observer) -> None:
     """Create the run folder and train in it."""
-    refuse_without_run(plan.recipe)
     refuse_impossible(plan.recipe.precision, plan.device)
     with run_lock(run):
         _refuse_occupied(run)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import torch
 
+from pixelwise.checkpoints.encoders.normalisation import following_weights
+from pixelwise.checkpoints.encoders.paths import identified
 from pixelwise.checkpoints.initial_weights import initialize
 from pixelwise.checkpoints.starting import Start, begin_with_run
 from pixelwise.datasets.auditing.audit import Audit, audit, raise_for_errors
@@ -180,9 +183,11 @@ def prepare_run(
     model = build_model(recipe)
     # A run that has a checkpoint takes all its weights from there.
     begins = not has_checkpoints(run)
-    if begins and recipe.initialize.encoder != "none":
+    # The weights of another run fill the whole network, so nothing is fetched that they would overwrite.
+    sha256 = None
+    if begins and recipe.initialize.run is None and recipe.initialize.encoder != "none":
         observer.phase(f"loading the initial weights {recipe.initialize.encoder}")
-    sha256 = initialize(model, recipe.initialize) if begins else None
+        sha256 = initialize(model, recipe.initialize, say=observer.phase, warn=observer.warn)
     start = _begin_with(model, recipe, begin, observer) if begins else None
     if recipe.quantization != "none":
         observer.phase("preparing the network for int8")
@@ -197,7 +202,8 @@ def prepare_run(
     bytes_per_checkpoint = copies * sum(tensor.nbytes for tensor in state.model.state_dict().values())
     require_space(run, FREE_SPACE_FACTOR * bytes_per_checkpoint, f"{FREE_SPACE_FACTOR} checkpoints")
     other = StartedFrom(**start._asdict()) if start is not None else None
-    weights = InitialWeights(encoder=recipe.initialize.encoder, sha256=sha256, run=other)
+    encoder = recipe.initialize.encoder if recipe.initialize.run is None else "none"
+    weights = InitialWeights(encoder=encoder, sha256=sha256, run=other)
     return PreparedRun(recipe, dataset, facts, state, steps, weights)
 
 
@@ -249,6 +255,25 @@ def refuse_without_run(recipe: Recipe) -> None:
         )
     if recipe.initialize.run is not None:
         read_recipe(Path(recipe.initialize.run))  # its errors are raised now, not after the data was examined
+
+
+def with_initial_weights(recipe: Recipe, overrides: Sequence[str], observer: Observer) -> Recipe:
+    """The recipe with the hash of the file that its encoder begins with, and the normalisation of its weights.
+
+    Args:
+        recipe: The recipe of a run that begins.
+        overrides: The changes that were given with it; a normalisation among them is kept.
+        observer: Receives what was decided.
+
+    Raises:
+        RecipeError: As `refuse_without_run`.
+        CheckpointError: As `refuse_without_run` and `identified`.
+    """
+    refuse_without_run(recipe)
+    if recipe.initialize.run is None:
+        recipe = msgspec.structs.replace(recipe, initialize=identified(recipe.initialize))
+    given = any(override.strip().startswith("model.preprocessing") for override in overrides)
+    return following_weights(recipe, given=given, say=observer.phase, warn=observer.warn)
 
 
 def with_auto_batch(recipe: Recipe, facts: DataFacts, device: torch.device, observer: Observer) -> Recipe:

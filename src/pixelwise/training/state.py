@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.checkpoints.checkpoint import Checkpoint, damaged, remove_old_checkpoints, save_checkpoint
+from pixelwise.checkpoints.soundness import require_sound
 from pixelwise.checkpoints.trained import load_weights
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
@@ -106,17 +107,17 @@ class TrainingState:
 
         Raises:
             CheckpointError: K410, the state of the training cannot be restored from it; K411 or K422, the checkpoint
-                belongs to another network.
+                belongs to another network; K480 or K481, its values are impossible.
         """
         progress = checkpoint.state(_Saved).progress
         if "longest_stale" not in checkpoint.state()["progress"]:
-            progress.longest_stale = (
-                progress.step
-            )  # older versions did not count it; an evaluation takes a step or more
+            # Older versions did not count it; every evaluation takes at least a step.
+            progress.longest_stale = progress.step
         load_weights(self.model, checkpoint, "model")
         if self.average is not None:
             load_weights(self.average, checkpoint, "ema")
         tensors = checkpoint.tensors("training")
+        require_sound(tensors, f"{printable(checkpoint.path)}/training.safetensors")
         try:
             self._restore_training(tensors)
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:

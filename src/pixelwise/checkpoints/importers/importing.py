@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import numpy as np
-import torch
 from torch import Tensor
 
+from pixelwise.checkpoints.files.wrappers import Found, find_weights, views
 from pixelwise.checkpoints.importers.conversions import IMPORTERS, Conversion, Importer, refuse_architecture, sources
 from pixelwise.checkpoints.importers.translating import (
     as_convolution,
@@ -25,18 +24,10 @@ from pixelwise.checkpoints.importers.translating import (
     reshape,
     some,
 )
+from pixelwise.checkpoints.soundness import require_sound
 from pixelwise.errors import CheckpointError
 from pixelwise.models.base import SegmentationModel
 from pixelwise.suggestions import did_you_mean
-
-WRAPPERS = ("state_dict", "model", "model_state_dict", "model_state", "net")
-"""Keys under which training scripts save the weights, beside other state."""
-
-AVERAGES = ("ema_state_dict", "state_dict_ema", "model_ema", "ema_model", "ema")
-"""Keys under which training scripts save a running average of the weights, which is what they evaluate."""
-
-AVERAGE_COUNTERS = ("n_averaged", "steps")
-"""Keys of the counters that averaging classes save beside the weights."""
 
 COUNTER = "num_batches_tracked"
 """Suffix of batch normalisation's step counters, which old files lack and evaluation does not use."""
@@ -53,6 +44,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
             normalisation and an auxiliary head may be missing.
         mismatched: The missing keys that the file has in another width; any other difference of shape is refused.
         notes: Remarks for the user of the weights.
+        warnings: Remarks about implausible values (W480), which were loaded all the same.
     """
 
     source: str
@@ -61,9 +53,10 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...] = ()
     mismatched: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """A line of counts, then the keys that were not mapped, then the notes."""
+        """A line of counts, then the keys that were not mapped, then the notes and the warnings."""
         lines = [
             f"imported from {self.source}: {len(self.mapped)} tensors mapped, {len(self.dropped)} dropped, "
             f"{len(self.missing)} missing, {len(self.mismatched)} mismatched"
@@ -72,7 +65,8 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
             keys: tuple[str, ...] = getattr(self, word)
             if keys:
                 lines.append(f"  {word}: {some(keys)}")
-        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+        lines += [f"  {note}" for note in self.notes]
+        return "\n".join([*lines, *(f"  warning[W480]: {warning}" for warning in self.warnings)])
 
 
 def import_weights(
@@ -82,39 +76,52 @@ def import_weights(
 
     Args:
         model: A network of the same architecture; untouched if the weights are refused.
-        state_dict: Source tensors by source key; the wrapping of training scripts
-            (`{"state_dict": ...}`, `{"model": ...}`, a `module.` prefix on every key) is removed.
+        state_dict: Source tensors by source key; what training scripts put around them (`{"state_dict": ...}`, a
+            running average, `module.`, `_orig_mod.` or `model.` before every key, in any nesting) is removed.
         source: The system that wrote the weights.
 
     Returns:
         Report of which tensors were loaded, dropped or missing.
 
     Raises:
-        CheckpointError: K401 unknown source; K402 another architecture or graph; K403 a shape or
-            the number of classes differs; K404 keys that no rule explains, or that are missing.
+        CheckpointError: K401 unknown source; K402 another architecture or graph; K403 a shape or the number of classes
+            differs; K404 keys that no rule explains, or that are missing; K480 or K481 impossible values; K482 numbers
+            of a kind that is not read.
     """
     importer = _importer(source, model.spec.family)
-    if not isinstance(state_dict, Mapping):
-        raise CheckpointError(
-            "K404",
-            f"the weights are a {type(state_dict).__name__}; expected a dict of named tensors",
-            "pass the result of torch.load(file, weights_only=True) or model.state_dict()",
-        )
-    theirs, notes = _unwrap(state_dict, () if importer.swaps_average else AVERAGES)
-    return _import(model, source, theirs, importer.conversion(source, model, theirs), notes)
+    found = find_weights(state_dict, averages=not importer.swaps_average)
+    refusals: list[CheckpointError] = []
+    for view in views(found):
+        try:
+            return _import(model, source, view, importer.conversion(source, model, view.tensors))
+        except CheckpointError as refusal:
+            refusals.append(refusal)
+            if refusal.code not in _OTHER_KEYS:
+                break
+    raise max(refusals, key=lambda refusal: _EVIDENCE.get(refusal.code, len(_EVIDENCE)))
 
 
-def _import(
-    model: SegmentationModel, source: str, theirs: dict[str, Any], conversion: Conversion, notes: tuple[str, ...]
-) -> ImportReport:
+_OTHER_KEYS = ("K402", "K404")
+"""Codes of refusals that may be due to what precedes the keys."""
+_EVIDENCE = {"K402": 0, "K404": 1}
+"""Code -> how much a refusal says; a source that recognised the keys says more. The first of equals is raised."""
+
+
+def _import(model: SegmentationModel, source: str, found: Found, conversion: Conversion) -> ImportReport:
+    theirs = found.tensors
     ours = model.state_dict()
     weights, dropped, class_notes = fit_classes(leave_out(theirs, conversion), model.num_classes, conversion)
     weights, origins = reshape(weights, conversion)
     names = rename(weights, conversion)
     unused, mismatched, unused_notes = _unused_options(weights, names, ours, conversion)
-    pairs, missing = _match(names, weights, ours, unused, source)
+    pairs, missing = _match(names, weights, ours, unused, source, found.left)
     fitted = {our_key: as_convolution(weights[key], ours[our_key]) for key, our_key in pairs}
     _check_shapes(fitted, ours, pairs)
+    sources = {our_key: origins.get(key, key) for key, our_key in pairs}
+    type_notes = _check_types(fitted, ours, sources)
+    warnings = require_sound(
+        {sources[our_key]: tensor for our_key, tensor in fitted.items()}, f"weights of {source}", initial=None
+    )
     model.load_state_dict({**ours, **fitted})
     left = tuple(key for key in theirs if any(re.fullmatch(pattern, key) for pattern, _ in conversion.left_out))
     reasons = dict.fromkeys(
@@ -123,11 +130,12 @@ def _import(
     whole = tuple(origins.get(key, key) for key in names if _below(names[key], unused))
     return ImportReport(
         source=source,
-        mapped=tuple((origins.get(key, key), our_key) for key, our_key in pairs),
-        dropped=(*(part for part in dropped if part.partition("[")[0] not in whole), *left, *whole),
+        mapped=tuple((sources[our_key], our_key) for _, our_key in pairs),
+        dropped=(*found.left, *(part for part in dropped if part.partition("[")[0] not in whole), *left, *whole),
         missing=missing,
         mismatched=mismatched,
-        notes=(*notes, *class_notes, *reasons, *unused_notes),
+        notes=(*found.notes, *class_notes, *reasons, *unused_notes, *type_notes),
+        warnings=warnings,
     )
 
 
@@ -151,26 +159,28 @@ def _importer(source: str, family: str) -> Importer:
     )
 
 
-def _unwrap(state: Mapping[str, Any], averages: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The tensors by plain keys, without the wrapping of training scripts, and notes about it."""
-    for wrapper in averages:
-        inner = state.get(wrapper)
-        if isinstance(inner, Mapping) and inner:
-            named, _ = _unwrap(inner, averages)
-            return named, (f"loaded the file's running average of the weights ('{wrapper}')",)
-    for wrapper in WRAPPERS:
-        inner = state.get(wrapper)
-        if isinstance(inner, Mapping):
-            return _unwrap(inner, averages)
-    named = {str(key): torch.from_numpy(value) if _is_array(value) else value for key, value in state.items()}
-    plain = {key: value for key, value in named.items() if key not in AVERAGE_COUNTERS}
-    if plain and all(key.startswith("module.") for key in plain):  # DistributedDataParallel, averages
-        return _unwrap({key.removeprefix("module."): value for key, value in plain.items()}, averages)
-    return named, ()
+def _check_types(
+    fitted: Mapping[str, Tensor], ours: Mapping[str, Tensor], sources: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Notes on numbers that are converted; integers where the model computes with fractions are refused."""
+    floating = {key: tensor for key, tensor in fitted.items() if ours[key].is_floating_point()}
+    whole = [f"{sources[key]} ({_type(t)})" for key, t in floating.items() if not t.is_floating_point()]
+    if whole:
+        raise CheckpointError(
+            "K482",
+            f"{len(whole)} tensors hold no fractions where the model computes with them: {some(whole)}; expected "
+            "floating-point numbers",
+            "these are the weights of a quantized network; import those of the network before its quantization",
+        )
+    kinds: dict[str, list[str]] = {}
+    for key, tensor in floating.items():
+        if tensor.dtype != ours[key].dtype:
+            kinds.setdefault(f"{_type(tensor)} numbers became {_type(ours[key])}", []).append(key)
+    return tuple(f"the file's {what} ({len(keys)} tensors)" for what, keys in kinds.items())
 
 
-def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype != object
+def _type(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _below(key: str, prefixes: tuple[str, ...]) -> bool:
@@ -229,6 +239,7 @@ def _match(
     ours: Mapping[str, Tensor],
     unused: tuple[str, ...],
     source: str,
+    left: tuple[str, ...],
 ) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     """Pairs of (source key, model key), and model keys that the file lacks; any unexplained key is an error."""
     pairs: list[tuple[str, str]] = []
@@ -250,6 +261,8 @@ def _match(
             reasons.append(f"{len(unexplained)} keys have no counterpart in the model: {some(unexplained)}")
         if required:
             reasons.append(f"{len(required)} tensors of the model are not in the file: {some(required)}")
+        if left:
+            reasons.append(f"{len(left)} entries of the file were left out: {some(left)}")
         raise CheckpointError(
             "K404",
             f"weights of {source}: {'; '.join(reasons)}",

@@ -18,11 +18,8 @@ class TFDeepLabSpec(Spec, frozen=True, kw_only=True, tag="tf-deeplab"):
         encoder: Name of the encoder; the MobileNets have no atrous branches and no decoder, Xception65 has both.
         output_stride: Stride of the encoder's coarsest features; further strides become dilations, and the atrous
             rates of Xception65 follow from it.
-        train_normalization: Whether scale and shift of batch normalisation are trained. Otherwise they are constants
-            that come with the encoder's weights and do not count as parameters, as in the published counts.
     """
 
     encoder: Literal["mobilenetv2_050", "mobilenetv2_100", "mobilenetv3_large_seg", "xception65"] = "mobilenetv2_100"
     output_stride: Literal[8, 16, 32] = 16
-    train_normalization: bool = False
     preprocessing: Preprocessing = MINUS_ONE_TO_ONE

@@ -205,10 +205,12 @@ def _deciding(recipe: Recipe) -> dict[str, Any]:
     """The plain recipe without values that do not affect the result, are defaults or follow from the data set."""
     plain = without(_changed(recipe), fields_with(Role.TEXT, Role.CLAIM, Role.OPERATIONAL, Role.DISPLAY))
     if "initialize" in plain:
-        plain["initialize"] = recipe.initialize.encoder
+        start = recipe.initialize
+        # A file is identified by its content, wherever it lies.
+        plain["initialize"] = encoder = start.encoder if start.sha256 is None else f"sha256:{start.sha256}"
         # The path of a run does not identify its weights, but their recipe does.
-        if recipe.initialize.recipe is not None or recipe.initialize.run is not None:
-            plain["initialize"] = [recipe.initialize.encoder, recipe.initialize.recipe or recipe.initialize.run]
+        if start.recipe is not None or start.run is not None:
+            plain["initialize"] = [encoder, start.recipe or start.run]
     data = plain.setdefault("data", {})
     known = class_set(recipe.data.dataset)
     if known is None:

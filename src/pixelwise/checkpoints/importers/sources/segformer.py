@@ -167,6 +167,11 @@ def encoder_conversion() -> Conversion:
     return Conversion(rules=_HUGGINGFACE_RULES, classifiers=(), tensors=_HUGGINGFACE_TENSORS)
 
 
+def openmmlab_encoder_conversion() -> Conversion:
+    """Rules to read the encoder of a SegFormer of OpenMMLab's libraries."""
+    return Conversion(rules=_OPENMMLAB_RULES, classifiers=(), tensors=_OPENMMLAB_TENSORS)
+
+
 def _check_source(source: str, state: Mapping[str, Any]) -> None:
     missing = [prefix for prefix in PREFIXES[source] if not any(key.startswith(prefix) for key in state)]
     if not missing:

@@ -1,0 +1,1 @@
+"""Weights files of any system: recognised by their content, and read without running anything from them."""
