@@ -27,7 +27,7 @@ from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
 from pixelwise.datasets.layouts.merging import merged
 from pixelwise.datasets.layouts.named_images import Match, NamedImages, Wanted
-from pixelwise.datasets.layouts.outlines import Broken, Picture, Shape, draw, drawn_layout, unannotated
+from pixelwise.datasets.layouts.outlines import Broken, Picture, Read, Shape, draw, drawn_layout, unannotated
 from pixelwise.datasets.layouts.rasterising import draw_polygon, draw_runs, outline_of
 from pixelwise.datasets.layouts.words import SPLIT_NAMES, named_split, split_of
 from pixelwise.datasets.layouts.writing import write_image
@@ -152,7 +152,7 @@ def _listed(root: Path, files: dict[Path, File], entries: Sequence[Entry]) -> li
     ]
 
 
-def _pictures(root: Path, files: dict[Path, File], listed: Sequence[_Listed]) -> Iterator[Picture | Broken]:
+def _pictures(root: Path, files: dict[Path, File], listed: Sequence[_Listed]) -> Iterator[Read]:
     objects: dict[Path, dict[str, list[Annotation]]] = {}
     for file, found in files.items():
         of_image = objects.setdefault(file, {})
@@ -174,7 +174,8 @@ def _pictures(root: Path, files: dict[Path, File], listed: Sequence[_Listed]) ->
             yield Broken(file, f"image {printable(image.name)}: {error}", path)
             continue
         own = split or split_of(path.relative_to(root).parts[:-1])
-        yield Picture(own, match.entry.key, path, image.size, shapes, file, skipped, smaller_on_top=True)
+        elsewhere = image.name if match.elsewhere else ""
+        yield Picture(own, match.entry.key, path, image.size, shapes, file, skipped, True, elsewhere)
 
 
 def _without_image(found: File) -> Iterator[str]:

@@ -3,7 +3,7 @@
     annotations.xml   images/a.jpg ...
     labelmap.txt   SegmentationClass/a.png   JPEGImages/a.jpg   ImageSets/Segmentation/{train,val}.txt
 
-Shapes are drawn in z-order, later ones over earlier ones. Boxes, polygons, ellipses and brush masks have an area;
+Several XML files, such as one per job, are read together. Shapes are drawn in z-order, later ones over earlier ones. Boxes, polygons, ellipses and brush masks have an area;
 points, polylines, skeletons and cuboids are left out. If no list is named after a split (a lone `default.txt`, say),
 the images are split 80:20 into train and val. Classes keep the order of the label list.
 """
@@ -11,6 +11,8 @@ the images are split 80:20 into train and val. Classes keep the order of the lab
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -22,11 +24,14 @@ from pixelwise.datasets.labels import format_color
 from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
 from pixelwise.datasets.layouts.matching import match_files
-from pixelwise.datasets.layouts.named_images import NamedImages, file_name
+from pixelwise.datasets.layouts.merging import merged
+from pixelwise.datasets.layouts.named_images import NamedImages, Wanted, file_name
 from pixelwise.datasets.layouts.outlines import (
     Broken,
     Picture,
+    Read,
     Shape,
+    Unused,
     draw,
     drawn_layout,
     ellipse,
@@ -44,8 +49,8 @@ from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import Color, voc_color
 from pixelwise.storage import printable, write_text
 
-_WITHOUT_AREA = ("points", "polyline", "skeleton", "cuboid")
 _WITH_AREA = ("polygon", "box", "ellipse", "mask")
+_NOT_CVAT = "an XML file in another format than CVAT's"
 _HELP = "export the task from CVAT again, as `CVAT for images 1.1`"
 
 
@@ -56,21 +61,29 @@ def cvat_layout(root: Path) -> Layout | None:
         DataError: D230, the file cannot be read, or is an export for video.
         ResourceError: S601, the disk of the cache folder is full.
     """
-    file = next((path for path in sorted(root.glob("*.xml")) if _is_cvat(path)), None)
-    if file is None:
+    found = sorted(root.glob("*.xml"))
+    files = [path for path in found if _is_cvat(path)]
+    if not files:
         return None
     listing = list_images(root)
-    tree = _parse(file)
+    trees = {file: _parse(file) for file in files}
     entries = listing.entries
-    drawn = draw("cvat", root, [file, *(entry.path for entry in entries)], lambda: _pictures(tree, file, root, entries))
-    named = {file_name(image.get("name", "")) for image in tree.iterfind("image")}
-    without = unannotated(entries, drawn, f"entry in {file.name}", lambda path: path.name in named)
+    others = [path for path in found if path not in trees]
+    drawn = draw(
+        "cvat",
+        root,
+        [*found, *(entry.path for entry in entries)],
+        lambda: merged(chain(_pictures(trees, root, entries), (Unused(path, _NOT_CVAT) for path in others))),
+    )
+    names = ", ".join(printable(file.name) for file in files)
+    named = {file_name(image.get("name", "")) for tree in trees.values() for image in tree.iterfind("image")}
+    without = unannotated(entries, drawn, f"entry in {names}", lambda path: path.name in named)
     return drawn_layout(
         "cvat",
-        f"CVAT for images: {file.name} with its images, drawn as masks into the cache folder",
+        f"CVAT for images: {names} with its images, drawn as masks into the cache folder",
         root,
         drawn,
-        [name.text or "" for name in tree.iterfind("./meta//labels/label/name")],
+        [name.text or "" for tree in trees.values() for name in tree.iterfind("./meta//labels/label/name")],
         [*listing.problems, *without],
     )
 
@@ -182,26 +195,32 @@ def _parse(file: Path) -> ElementTree.Element:
     return tree
 
 
-def _pictures(tree: ElementTree.Element, file: Path, root: Path, entries: list[Entry]) -> Iterator[Picture | Broken]:
-    images = NamedImages(entries)
-    for image in tree.iterfind("image"):
-        name = image.get("name", "")
-        subset = image.get("subset") or ""
-        places = (root / name, root / "images" / name, root / "images" / subset / name)
-        entry = images.at(*places) or images.only(name)
-        if entry is None:
-            yield Broken(file, f"its image {printable(name)} {images.absence(name)}")
+def _pictures(trees: dict[Path, ElementTree.Element], root: Path, entries: list[Entry]) -> Iterator[Read]:
+    images = NamedImages(entries, root)
+    all_ = [(file, image) for file, tree in trees.items() for image in tree.iterfind("image")]
+    wanted = []
+    for file, image in all_:
+        name, subset = image.get("name", ""), image.get("subset") or ""
+        near = (root, root / "images", *((root / subset, root / "images" / subset) if subset else ()))
+        wanted.append(Wanted((name,) if name else (), file, near, SPLIT_NAMES.get(subset.lower())))
+    for (file, image), match in zip(all_, images.find_all(wanted), strict=True):
+        name, subset = image.get("name", ""), image.get("subset") or ""
+        if match.entry is None:
+            yield Broken(file, f"its image {printable(name)} {match.reason}")
             continue
+        path = match.entry.path
         try:
             size = (int(image.get("height", "")), int(image.get("width", "")))
             shapes = [(int(one.get("z_order") or 0), _shape(one)) for one in image if one.tag in _WITH_AREA]
         except (ValueError, TypeError) as error:
-            yield Broken(file, f"image {printable(name)}: {error}")
+            yield Broken(file, f"image {printable(name)}: {error}", path)
             continue
         shapes.sort(key=lambda pair: pair[0])
-        split = SPLIT_NAMES.get(subset.lower()) or split_of(entry.path.relative_to(root).parts[:-1])
-        skipped = [one.tag for one in image if one.tag in _WITHOUT_AREA]
-        yield Picture(split, entry.key, entry.path, size, [shape for _, shape in shapes], file, skipped)
+        split = SPLIT_NAMES.get(subset.lower()) or split_of(path.relative_to(root).parts[:-1])
+        skipped = [printable(one.tag) for one in image if one.tag not in _WITH_AREA]
+        drawn = [shape for _, shape in shapes]
+        elsewhere = name if match.elsewhere else ""
+        yield Picture(split, match.entry.key, path, size, drawn, file, skipped, elsewhere=elsewhere)
 
 
 def _shape(one: ElementTree.Element) -> Shape:
@@ -228,12 +247,17 @@ def _shape(one: ElementTree.Element) -> Shape:
     if one.tag == "ellipse":
         return ellipse(label, number("cx"), number("cy"), number("rx"), number("ry"))
     if one.tag == "mask":
-        return pasted(label, _runs(one, label), int(number("left")), int(number("top")))
+        left, top = int(number("left")), int(number("top"))
+        return Shape(label, partial(_pasted, one, label, left, top), (one.get("rle"), left, top, one.get("width")))
     try:
         corners = [float(value) for point in one.get("points", "").split(";") for value in point.split(",")]
     except ValueError:
         raise ValueError(f"the points of a polygon of '{printable(label)}' are not numbers") from None
     return polygon(label, corners)
+
+
+def _pasted(one: ElementTree.Element, label: str, left: int, top: int, height: int, width: int) -> np.ndarray:
+    return pasted(label, _runs(one, label), left, top).pixels(height, width)
 
 
 def _runs(one: ElementTree.Element, label: str) -> np.ndarray:

@@ -18,6 +18,8 @@ def drawing_problems(
     images: Sequence[tuple[str | None, str]],
     broken: Sequence[tuple[Path, str]],
     skipped: Sequence[tuple[Path, str]],
+    unused: Sequence[tuple[Path, str]],
+    elsewhere: Sequence[tuple[str, Path]],
 ) -> list[Finding]:
     """Findings about the annotations of a data set.
 
@@ -25,6 +27,8 @@ def drawing_problems(
         images: Split and printable path of every annotated image.
         broken: File and reason of every annotation that cannot be used.
         skipped: File and kind of every shape without an area.
+        unused: File and content of everything else that is left out.
+        elsewhere: Written path and image, for images that lie in another folder than their annotation says.
     """
     problems = []
     if broken:
@@ -50,6 +54,18 @@ def drawing_problems(
                 "annotate these objects with polygons if they are to be learnt",
             )
         )
+    if unused:
+        examples = _one_of_each_kind(unused)
+        problems.append(
+            finding(
+                "W223",
+                examples[0] if len(unused) == 1 else f"{len(unused)} parts are not used, e.g. {'; '.join(examples)}",
+                list(dict.fromkeys(printable(file) for file, _ in unused)),
+                "remove what is not needed, or export it in this format if it is",
+            )
+        )
+    if elsewhere:
+        problems.append(found_elsewhere([(written, printable(image)) for written, image in elsewhere]))
     outside = [file for split, file in images if split is None]
     if outside and len(outside) < len(images):
         problems.append(
@@ -70,6 +86,23 @@ def drawing_problems(
             )
         )
     return problems
+
+
+def found_elsewhere(images: Sequence[tuple[str, str]], where: str = "annotations") -> Finding:
+    """W225 for images that do not lie where their annotations say.
+
+    Args:
+        images: Written path, and printable path of the file that was taken for it.
+        where: What names the images, for the message.
+    """
+    written, image = images[0]
+    return finding(
+        "W225",
+        f"{len(images)} files do not lie where the {where} say, and were found by the end of their path, e.g. "
+        f"{image} for {printable(written)}",
+        [image for _, image in images],
+        "no action is needed if these are the files that are meant",
+    )
 
 
 def _one_of_each_kind(broken: Sequence[tuple[Path, str]]) -> list[str]:

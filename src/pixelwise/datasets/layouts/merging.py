@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pixelwise.datasets.layouts.outlines import Broken, Picture, Shape
+from pixelwise.datasets.layouts.outlines import Broken, Picture, Read, Shape, Unused
 from pixelwise.storage import printable
 
 
-def merged(pictures: Iterable[Picture | Broken]) -> Iterator[Picture | Broken]:
+def merged(pictures: Iterable[Read]) -> Iterator[Read]:
     """One picture per image and split, with the objects of all its annotations, each object once.
 
     An image whose annotations contradict each other, or one of which cannot be used, is left out as `Broken`: a mask
@@ -29,6 +29,8 @@ def merged(pictures: Iterable[Picture | Broken]) -> Iterator[Picture | Broken]:
             yield one
             if one.image is not None:
                 broken.add(one.image.absolute())
+        elif isinstance(one, Unused):
+            yield one
         else:
             of_image.setdefault(one.image.absolute(), []).append(one)
     for image, found in of_image.items():
@@ -51,6 +53,7 @@ def merged(pictures: Iterable[Picture | Broken]) -> Iterator[Picture | Broken]:
             shapes=_distinct(shape for one in found for shape in one.shapes),
             skipped=[kind for one in found for kind in one.skipped],
             smaller_on_top=any(one.smaller_on_top for one in found),
+            elsewhere=next((one.elsewhere for one in found if one.elsewhere), ""),
         )
         for split in splits:
             yield picture._replace(split=split)

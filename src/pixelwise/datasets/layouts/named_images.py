@@ -55,11 +55,13 @@ class Match(NamedTuple):
         entry: The image; None if there is none, or if it is not certain which one is meant.
         reason: Why there is none; follows the name in a message.
         elsewhere: Whether the image lies in another folder than the written path says.
+        in_full: Whether the image lies at the written path, relative to one of the known folders.
     """
 
     entry: Entry | None
     reason: str = ""
     elsewhere: bool = False
+    in_full: bool = False
 
 
 class _Candidate(NamedTuple):
@@ -100,8 +102,7 @@ class NamedImages:
 
     def find(self, wanted: Wanted) -> Match:
         """The image of one annotation, regardless of other annotations."""
-        found = self._best(wanted)
-        return Match(found.entry, elsewhere=found.contradicts) if isinstance(found, _Candidate) else Match(None, found)
+        return _match(self._best(wanted))
 
     def find_all(self, wanted: Sequence[Wanted]) -> list[Match]:
         """The images of all annotations, in their order; two different paths never get the same image by their ends.
@@ -118,14 +119,7 @@ class NamedImages:
         for numbers in claims.values():
             if len(numbers) > 1:
                 refused |= _refused({n: one for n in numbers if isinstance(one := found[n], _Candidate)}, wanted)
-        return [
-            Match(None, refused[number])
-            if number in refused
-            else Match(one.entry, elsewhere=one.contradicts)
-            if isinstance(one, _Candidate)
-            else Match(None, one)
-            for number, one in enumerate(found)
-        ]
+        return [_match(refused.get(number, one)) for number, one in enumerate(found)]
 
     def _best(self, wanted: Wanted) -> _Candidate | str:
         """The best candidate for an annotation, or the reason why there is none."""
@@ -201,6 +195,12 @@ class NamedImages:
 def file_name(path: str) -> str:
     """The last part of a path with `/` or, as on Windows, with backslashes."""
     return path.replace("\\", "/").rpartition("/")[2]
+
+
+def _match(found: _Candidate | str) -> Match:
+    if isinstance(found, str):
+        return Match(None, found)
+    return Match(found.entry, elsewhere=found.contradicts, in_full=found.strength[0] == _IN_FULL)
 
 
 def _several(entries: Sequence[Entry]) -> str:

@@ -74,6 +74,7 @@ class Picture(NamedTuple):
             only decides between equal areas.
         source: Path of the annotation file, for messages.
         skipped: Kinds of shapes without an area (`point`, `line`), which are left out.
+        elsewhere: The path that the annotation writes, if the image was found in another folder.
     """
 
     split: str | None
@@ -84,6 +85,7 @@ class Picture(NamedTuple):
     source: Path
     skipped: Sequence[str] = ()
     smaller_on_top: bool = False
+    elsewhere: str = ""
 
 
 class Broken(NamedTuple):
@@ -100,14 +102,31 @@ class Broken(NamedTuple):
     image: Path | None = None
 
 
+class Unused(NamedTuple):
+    """A file, or a part of it, that holds nothing to draw and is left out.
+
+    Attributes:
+        file: The file.
+        reason: What it holds; follows the file's name in a message.
+    """
+
+    file: Path
+    reason: str
+
+
+Read = Picture | Broken | Unused
+"""What a reader of annotations gives."""
+
+
 class Drawn(NamedTuple):
     """The drawn masks of a data set.
 
     Attributes:
         splits: Samples with the drawn masks, by split.
         label_names: Raw value of the masks -> label.
-        problems: D230 for annotations that cannot be used, W221 for shapes without an area, W216 for images outside
-            the split folders, D221 if there is no annotated image.
+        problems: D230 for annotations that cannot be used, W221 for shapes without an area, W223 for what else is left
+            out, W225 for images that were found elsewhere, W216 for images outside the split folders, D221 if there is
+            no annotated image.
     """
 
     splits: dict[str, tuple[Sample, ...]]
@@ -128,7 +147,7 @@ class _Index(msgspec.Struct):
     problems: list[Finding]
 
 
-def draw(kind: str, root: Path, sources: Iterable[Path], pictures: Callable[[], Iterable[Picture | Broken]]) -> Drawn:
+def draw(kind: str, root: Path, sources: Iterable[Path], pictures: Callable[[], Iterable[Read]]) -> Drawn:
     """Draw the masks of all pictures, unless an earlier call drew them from the same files.
 
     Args:
@@ -187,7 +206,7 @@ def drawn_layout(
     )
 
 
-def _draw_all(pictures: Iterable[Picture | Broken], folder: Path) -> _Index:
+def _draw_all(pictures: Iterable[Read], folder: Path) -> _Index:
     """Write all masks and then the index into a folder.
 
     Raises:
@@ -197,10 +216,15 @@ def _draw_all(pictures: Iterable[Picture | Broken], folder: Path) -> _Index:
     rows: list[_Row] = []
     broken: list[Broken] = []
     skipped: list[tuple[Path, str]] = []
+    unused: list[Unused] = []
+    elsewhere: list[tuple[str, Path]] = []
     drawn: dict[tuple[str | None, Path], Path] = {}
     for picture in pictures:
         if isinstance(picture, Broken):
             broken.append(picture)
+            continue
+        if isinstance(picture, Unused):
+            unused.append(picture)
             continue
         place = (picture.split, picture.image.absolute())
         if place in drawn:
@@ -217,9 +241,10 @@ def _draw_all(pictures: Iterable[Picture | Broken], folder: Path) -> _Index:
         (folder / name).write_bytes(png.tobytes())
         rows.append(_Row(picture.split, picture.key, os.fsencode(picture.image.absolute()), name))
         skipped += [(picture.source, kind) for kind in (*picture.skipped, *[_INVISIBLE] * invisible)]
+        elsewhere += [(picture.elsewhere, picture.image)] if picture.elsewhere else []
     names = {raw: name for name, raw in raw_of.items() if name not in _BACKGROUND_NAMES} | {0: BACKGROUND}
     images = [(row.split, printable(os.fsdecode(row.image))) for row in rows]
-    problems = drawing_problems(images, [(one.file, one.reason) for one in broken], skipped)
+    problems = drawing_problems(images, [(one.file, one.reason) for one in broken], skipped, unused, elsewhere)
     index = _Index(names, rows, problems)
     (folder / _INDEX).write_bytes(msgspec.msgpack.encode(index))
     return index
