@@ -22,7 +22,7 @@ import numpy as np
 
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.format import ANNOTATIONS, Format, Miniature, Scenes, register
-from pixelwise.datasets.formats.coco_file import Annotation, File, Image, is_coco, read_coco, unlike_coco
+from pixelwise.datasets.layouts.coco_file import Annotation, File, Image, is_coco, read_coco, unlike_coco
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
 from pixelwise.datasets.layouts.merging import merged
@@ -115,8 +115,8 @@ def _kinds_of_ids(file: Path, found: File) -> list[Finding]:
             problems.append(
                 finding(
                     "W224",
-                    f"{printable(file)}: {len(changed)} of {len(used)} annotations give {field} as {kind}, unlike the id "
-                    f"that it refers to, e.g. {changed[0]!r}; text and numbers of the same digits are taken for equal",
+                    f"{printable(file)}: {len(changed)} of {len(used)} annotations give {field} as {kind}, unlike the "
+                    f"id that it refers to, e.g. {changed[0]!r}; text and numbers of the same digits are taken for equal",
                     [printable(file)],
                     "no action is needed if the objects lie on the right images; other programs may read none of them",
                 )
@@ -184,8 +184,8 @@ def _without_image(found: File) -> Iterator[str]:
     lost = [one for one in found.annotations if one.image not in known]
     if lost:
         yield (
-            f"{len(lost)} of {len(found.annotations)} annotations belong to no image, e.g. annotation {lost[0].id} with "
-            f"image_id {printable(lost[0].image)}, which no entry of `images` has as its id"
+            f"{len(lost)} of {len(found.annotations)} annotations belong to no image, e.g. annotation {lost[0].id} "
+            f"with image_id {printable(lost[0].image)}, which no entry of `images` has as its id"
         )
 
 

@@ -148,9 +148,7 @@ class NamedImages:
                 break
         return self._chosen(list(found.values()), wanted.split) if found else None
 
-    def _by_stem(
-        self, variants: Sequence[str]
-    ) -> Iterable[tuple[dict[str, list[tuple[Entry, Parts]]], Sequence[str]]]:
+    def _by_stem(self, variants: Sequence[str]) -> Iterable[tuple[dict[str, list[tuple[Entry, Parts]]], Sequence[str]]]:
         if self._stems is not None:
             yield self._stems, variants
             shortened = [short for text in variants if (short := _without_suffix(text)) != text]

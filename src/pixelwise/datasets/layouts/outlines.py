@@ -253,8 +253,8 @@ def _draw_all(pictures: Iterable[Read], folder: Path) -> _Index:
 def _drawn_twice(picture: Picture, source: Path) -> DataError:
     return DataError(
         "D232",
-        f"{printable(picture.image)}: has two annotations, in {printable(source)} and {printable(picture.source)}; each "
-        "would call the objects of the other background",
+        f"{printable(picture.image)}: has two annotations, in {printable(source)} and {printable(picture.source)}; "
+        "each would call the objects of the other background",
         "keep one annotation per image; a format of another package has to merge them (`layouts.merging.merged`)",
     )
 
