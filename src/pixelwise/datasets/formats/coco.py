@@ -116,7 +116,7 @@ def _kinds_of_ids(file: Path, found: File) -> list[Finding]:
                 finding(
                     "W224",
                     f"{printable(file)}: {len(changed)} of {len(used)} annotations give {field} as {kind}, unlike the "
-                    f"id that it refers to, e.g. {changed[0]!r}; text and numbers of the same digits are taken for equal",
+                    f"id that it refers to, e.g. {changed[0]!r}; text and numbers of the same digits count as equal",
                     [printable(file)],
                     "no action is needed if the objects lie on the right images; other programs may read none of them",
                 )
@@ -242,7 +242,7 @@ def _shapes(objects: Sequence[Annotation], names: dict[str, list[str]]) -> tuple
     return shapes, skipped
 
 
-def _pixels(id: int | str, outline: list[Any], height: int, width: int) -> np.ndarray:
+def _pixels(id: Any, outline: list[Any], height: int, width: int) -> np.ndarray:
     mask = np.zeros((height, width), bool)
     try:
         for part in outline:

@@ -2,8 +2,8 @@
 
     street1.jpg street1.json street2.jpg street2.json ...    in one folder, or in train/, val/, test/
 
-A JSON file has the name of its image, or gives its path; if both exist and differ, neither is used. Several JSON files of
-one image are drawn together.
+A JSON file has the name of its image, or gives its path; if both exist and differ, neither is used. Several JSON files
+of one image are drawn together.
 
 Polygons, rectangles, circles and masks become pixels of their label, later shapes over earlier ones; points and lines
 have no area and are left out. Pixels that no shape covers are `background`; pixels with the label `__ignore__` are
