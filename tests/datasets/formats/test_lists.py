@@ -78,7 +78,7 @@ def test_lists_of_names_divide_folders_of_images_and_masks(make_folder: MakeFold
     (root / "train.txt").write_text(form.format("a") + "\n")
     (root / "val.txt").write_text(form.format("b") + "\n")
     assert ids(root) == {"train": ["a"], "val": ["b"]}
-    assert open_dataset(Data(), root).layout == "images/ with masks/, 2 of 2 pairs named in train.txt, val.txt"
+    assert open_dataset(Data(), root).layout == "images/ with masks/, 2 of 2 images named in train.txt, val.txt"
 
 
 def test_files_that_do_not_exist_are_d220_with_their_names(root: Path):

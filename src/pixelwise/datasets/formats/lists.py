@@ -249,7 +249,7 @@ def _of_names(root: Path, rows: Mapping[str, Sequence[_Listed]], lists: Lists, b
     return msgspec.structs.replace(
         base,
         name="lists",
-        description=f"{folders}, {len(listed)} of {len(samples)} pairs named in {lists.names}",
+        description=f"{folders}, {len(listed)} of {len(samples)} images named in {lists.names}",
         root=root,
         splits=in_order(splits),
         problems=(*kept, *problems, *([found_elsewhere(elsewhere, "lists")] if elsewhere else [])),
