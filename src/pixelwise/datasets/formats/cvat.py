@@ -23,6 +23,9 @@ from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.format import ANNOTATIONS, LISTS, Format, Miniature, Scenes, register
 from pixelwise.datasets.labels import format_color
 from pixelwise.datasets.layouts.layout import Layout, in_order
+from pixelwise.datasets.layouts.list_divisions import divided_by_lists
+from pixelwise.datasets.layouts.list_lines import list_text
+from pixelwise.datasets.layouts.list_rows import read_rows
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
 from pixelwise.datasets.layouts.matching import match_files
 from pixelwise.datasets.layouts.merging import merged
@@ -45,7 +48,6 @@ from pixelwise.datasets.layouts.outlines import (
 from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.layouts.words import SPLIT_NAMES, split_of
 from pixelwise.datasets.layouts.writing import write_image
-from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import Color, voc_color
 from pixelwise.storage import printable, write_text
@@ -108,18 +110,16 @@ def cvat_masks_layout(root: Path) -> Layout | None:
     if not entries and mask_listing.entries:
         problems.append(_without_images(root, [entry.path for entry in mask_listing.entries]))
     lists = sorted((root / "ImageSets" / "Segmentation").glob("*.txt"))
-    splits: dict[str, tuple[Sample, ...]] = {}
     known = {SPLIT_NAMES.get(path.stem.lower()): path for path in lists}
     known.pop(None, None)
-    if known and entries:
-        for split, path in known.items():
-            keys = {line.strip() for line in path.read_text("utf-8", errors="surrogateescape").splitlines()}
-            chosen = ([e for e in entries if e.key in keys], [e for e in mask_listing.entries if e.key in keys])
-            splits[split or ""], found = match_files(split or "", *chosen, masks=masks)
-            problems += found
-    elif entries:
-        samples, found = match_files("train", entries, mask_listing.entries, masks=masks)
-        splits = divided(samples)
+    samples, found = match_files("train", entries, mask_listing.entries, masks=masks) if entries else ((), [])
+    if known:
+        rows = {split or "": [(path, row) for row in read_rows(path, problems)] for split, path in known.items()}
+        splits, missing = divided_by_lists(samples, rows, root)
+        # Files that no list names were left out on purpose.
+        problems += [*(problem for problem in found if problem.code == "D130"), *(missing if entries else ())]
+    else:
+        splits = divided(samples) if entries else {}
         problems += found
     return Layout(
         name="cvat-masks",
@@ -146,8 +146,7 @@ def _without_images(root: Path, masks: list[Path]) -> Finding:
 def _read_labelmap(file: Path) -> tuple[tuple[str, ...], tuple[Color, ...]]:
     """Names and colours from lines `name:r,g,b:parts:actions`; `#` starts a comment."""
     classes: dict[Color, str] = {}
-    text = file.read_text("utf-8", errors="replace")
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(list_text(file).splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         name, _, rest = line.partition(":")

@@ -25,8 +25,9 @@ from pixelwise.datasets.format import FORMATS, LISTS, Format, Miniature, Scenes,
 from pixelwise.datasets.layouts.description import write_description
 from pixelwise.datasets.layouts.drawn_findings import found_elsewhere
 from pixelwise.datasets.layouts.layout import Layout, in_order
+from pixelwise.datasets.layouts.list_divisions import HELP, Listed, divided_by_lists, missing_lines
 from pixelwise.datasets.layouts.list_files import Lists, find_lists
-from pixelwise.datasets.layouts.list_rows import Row, is_prose
+from pixelwise.datasets.layouts.list_rows import is_prose
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
 from pixelwise.datasets.layouts.named_images import Match, NamedImages, Wanted
 from pixelwise.datasets.layouts.splits import divided
@@ -37,9 +38,6 @@ from pixelwise.storage import printable, write_text
 from pixelwise.storage.names import id_of
 
 _MAX_FOLDERS = 16
-_HELP = "correct the list, or remove it if it does not divide these images"
-# (list, row)
-_Listed = tuple[Path, Row]
 
 
 def lists_layout(root: Path) -> Layout | None:
@@ -72,13 +70,13 @@ def lists_layout(root: Path) -> Layout | None:
     return layout
 
 
-def _useless(rows: Mapping[str, Sequence[_Listed]]) -> DataError:
+def _useless(rows: Mapping[str, Sequence[Listed]]) -> DataError:
     """D232 for lists of which no line can be used."""
     file, row = next(found[0] for found in rows.values() if found)
     return DataError(
         "D232",
         f"{printable(file)}: no line names an image with a mask, e.g. line {row.number}, '{printable(row.line[:80])}'",
-        f"{_HELP}; data.dataset=folder reads folders of images and masks without lists",
+        f"{HELP}; data.dataset=folder reads folders of images and masks without lists",
     )
 
 
@@ -105,7 +103,7 @@ class _Files:
 
 
 def _of_pairs(
-    root: Path, lists: Lists, rows: Mapping[str, Sequence[_Listed]], problems: Sequence[Finding]
+    root: Path, lists: Lists, rows: Mapping[str, Sequence[Listed]], problems: Sequence[Finding]
 ) -> Layout | None:
     """Pairs of paths; None if no pair exists."""
     files = _Files(root)
@@ -125,10 +123,10 @@ def _of_pairs(
     )
 
 
-def _pairs(split: str, rows: Sequence[_Listed], root: Path, files: _Files) -> tuple[tuple[Sample, ...], list[Finding]]:
+def _pairs(split: str, rows: Sequence[Listed], root: Path, files: _Files) -> tuple[tuple[Sample, ...], list[Finding]]:
     """Samples of the rows whose files exist, sorted by id; D220 for missing files, D130 for repeats, D221 for none."""
     found: dict[str, Sample] = {}
-    lost: list[tuple[_Listed, str, str]] = []
+    lost: list[tuple[Listed, str, str]] = []
     elsewhere: list[tuple[str, str]] = []
     repeated: list[str] = []
     images = files.find([(row.image, file) for file, row in rows])
@@ -149,7 +147,7 @@ def _pairs(split: str, rows: Sequence[_Listed], root: Path, files: _Files) -> tu
         sample = Sample(key, image.entry.path, mask.entry.path)
         if found.setdefault(key, sample) != sample:
             repeated.append(printable(texts[0]))
-    problems = _missing(split, "pairs", rows, lost)
+    problems = missing_lines(split, "pairs", rows, lost)
     if elsewhere and found:
         problems.append(found_elsewhere(elsewhere, "lists"))
     if repeated:
@@ -160,29 +158,6 @@ def _pairs(split: str, rows: Sequence[_Listed], root: Path, files: _Files) -> tu
             finding("D221", f"split '{split}' is empty: no pair in its list exists", [], "correct the list")
         )
     return tuple(found[key] for key in sorted(found)), problems
-
-
-def _missing(split: str, what: str, rows: Sequence[_Listed], lost: Sequence[tuple[_Listed, str, str]]) -> list[Finding]:
-    """D220 for lines whose files do not exist; D232 if that are all of them."""
-    if not lost:
-        return []
-    (file, row), text, reason = lost[0]
-    where = f"{printable(file)}: line {row.number}, '{printable(text[:200])}', {reason}"
-    files = [printable(name) for _, name, _ in lost]
-    if len(lost) == len(rows):
-        return [
-            finding("D232", f"{split}: none of the {len(rows)} {what} in its list exists, e.g. {where}", files, _HELP)
-        ]
-    return [
-        finding(
-            "D220",
-            f"{split}: {len(lost)} of {len(rows)} {what} in {printable(file.name)} name a file that does not exist or "
-            f"is not certain, e.g. {where}",
-            files,
-            "paths are relative to the list or to the data set's folder; correct the list, or train without these "
-            "lines: 'data.allow=[\"D220\"]'",
-        )
-    ]
 
 
 def _locate(text: str, file: Path, root: Path) -> Path | None:
@@ -217,29 +192,10 @@ def _base(root: Path) -> Layout | None:
     return layout
 
 
-def _of_names(root: Path, rows: Mapping[str, Sequence[_Listed]], lists: Lists, base: Layout) -> Layout | None:
+def _of_names(root: Path, rows: Mapping[str, Sequence[Listed]], lists: Lists, base: Layout) -> Layout | None:
     """Other data, divided by lists of names (with or without folders and extensions); None if no name is known."""
-    samples = {sample.image_path: sample for found in base.splits.values() for sample in found}
-    images = NamedImages((Entry(sample.id, path) for path, sample in samples.items()), root, stems=True)
-    splits: dict[str, tuple[Sample, ...]] = {}
-    problems: list[Finding] = []
-    elsewhere: list[tuple[str, str]] = []
-    for split, found in rows.items():
-        wanted = [Wanted(row.names, file, (root,)) for file, row in found]
-        matches = images.find_all(wanted)
-        # Where two images have the name, that in the folder of the split is meant.
-        matches = [
-            match if match.entry else images.find(one._replace(split=split))
-            for one, match in zip(wanted, matches, strict=True)
-        ]
-        chosen = {match.entry.path: samples[match.entry.path] for match in matches if match.entry}
-        splits[split] = tuple(sorted(chosen.values(), key=lambda sample: sample.id))
-        lost = [(row, row[1].line, match.reason) for row, match in zip(found, matches, strict=True) if not match.entry]
-        problems += _missing(split, "names", found, lost)
-        elsewhere += [(one.names[0], printable(match.entry.path)) for one, match in zip(wanted, matches, strict=True)
-                      if match.entry and match.elsewhere]  # fmt: skip
-        if not found:
-            problems.append(finding("D221", f"split '{split}' is empty: its list names no image", [], _HELP))
+    samples = list(dict.fromkeys(sample for found in base.splits.values() for sample in found))
+    splits, problems = divided_by_lists(samples, rows, root)
     if not any(splits.values()):
         return None
     listed = {sample.image_path for found in splits.values() for sample in found}
@@ -252,7 +208,7 @@ def _of_names(root: Path, rows: Mapping[str, Sequence[_Listed]], lists: Lists, b
         description=f"{folders}, {len(listed)} of {len(samples)} images named in {lists.names}",
         root=root,
         splits=in_order(splits),
-        problems=(*kept, *problems, *([found_elsewhere(elsewhere, "lists")] if elsewhere else [])),
+        problems=(*kept, *problems),
     )
 
 

@@ -16,11 +16,13 @@ from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.format import PUBLIC, Format, Miniature, Scenes, register
 from pixelwise.datasets.formats.sbd import write_augmented
 from pixelwise.datasets.layouts.layout import Layout, all_match, in_order
+from pixelwise.datasets.layouts.list_lines import list_lines
 from pixelwise.datasets.layouts.listing import list_images
 from pixelwise.datasets.layouts.named_images import file_name
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.publication import Publication, Source
 from pixelwise.datasets.samples import Sample
+from pixelwise.errors import DataError
 from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.class_sets.tables import VOC
 from pixelwise.storage import printable, write_text
@@ -97,10 +99,10 @@ def _read_list(file: Path) -> list[str] | None:
     Some copies of `trainaug.txt` hold paths of image and mask instead of names.
     """
     try:
-        lines = file.read_text("utf-8", errors="surrogateescape").splitlines()
-    except OSError:
+        lines = [line for _, line in list_lines(file) if line]
+    except DataError:
         return None
-    return list(dict.fromkeys(Path(file_name(line.split()[0])).stem for line in lines if line.strip()))
+    return list(dict.fromkeys(Path(file_name(line.split()[0])).stem for line in lines))
 
 
 def _names(found: Path, split: str) -> tuple[list[str], Finding | None]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pixelwise.datasets.format import ANNOTATIONS, Format, Miniature, Scenes, register
 from pixelwise.datasets.layouts.layout import Layout
+from pixelwise.datasets.layouts.list_lines import list_text
 from pixelwise.datasets.layouts.listing import Entry, list_files, list_images, subfolders
 from pixelwise.datasets.layouts.merging import merged
 from pixelwise.datasets.layouts.outlines import Broken, Picture, Read, Shape, Unused, draw, drawn_layout, polygon
@@ -152,7 +153,7 @@ def _read_list(file: Path) -> dict[int, str]:
     Raises:
         DataError: D230, there are no names, or there is a blank line among them, which would shift the numbers.
     """
-    names = [line.strip() for line in file.read_text("utf-8", errors="replace").rstrip().splitlines()]
+    names = [line.strip() for line in list_text(file).rstrip().splitlines()]
     if not names or "" in names:
         raise DataError(
             "D230", f"{printable(file)}: no class names, or a blank line among them", "write one name per line"

@@ -67,6 +67,8 @@ def list_images(folder: Path, *, arrays_too: bool = False) -> Listing:
             entries.append(Entry(_key(path, folder), path))
         elif suffix not in _COMPANIONS:
             others.setdefault(suffix or "no extension", []).append(printable(path))
+    if arrays and entries and not arrays_too:
+        others[ARRAY_SUFFIX] = [printable(entry.path) for entry in arrays]
     entries = entries + arrays if arrays_too else entries or arrays
     if others:
         counts = Counter({suffix: len(files) for suffix, files in others.items()}).most_common(4)
