@@ -53,21 +53,43 @@ def lists_layout(root: Path) -> Layout | None:
         return None
     problems: list[Finding] = []
     rows = lists.read(problems)
-    layout = None
-    if any(row.mask is not None for found in rows.values() for _, row in found):
-        layout = _of_pairs(root, lists, rows, problems)
+    if not any(rows.values()):
+        raise DataError("D232", f"{printable(lists.files[0])}: names no image", HELP)
+    layout = _divided_by(root, lists, rows, problems)
     if layout is None:
-        base = _base(root)
-        layout = base and _of_names(root, rows, lists, base)
-        if layout is None and all(is_prose(file) for file in lists.files if file.suffix.lower() == ".txt"):
-            return None
-        if layout is None and (
-            base is not None or any(row.mask is not None for found in rows.values() for _, row in found)
-        ):
-            raise _useless(rows)
-    if layout is not None and list(layout.splits) == ["train"]:
+        return None
+    # Text of another kind happens to have the name of a list; it names no file.
+    prose = {split for split, found in layout.splits.items() if not found and _is_prose(rows.get(split, ()))}
+    if prose:
+        kept = {split: found for split, found in rows.items() if split not in prose}
+        layout = _divided_by(root, lists, kept, problems) or layout
+    if list(layout.splits) == ["train"]:
         layout = msgspec.structs.replace(layout, splits=divided(layout.splits["train"]))
     return layout
+
+
+def _divided_by(
+    root: Path, lists: Lists, rows: Mapping[str, Sequence[Listed]], problems: Sequence[Finding]
+) -> Layout | None:
+    """The layout that these rows describe; None if they are no lists.
+
+    Raises:
+        DataError: D232, they are lists, and no line names files that exist.
+    """
+    pairs = any(row.mask is not None for found in rows.values() for _, row in found)
+    layout = _of_pairs(root, lists, rows, problems) if pairs else None
+    base = None
+    if layout is None:
+        base = _base(root)
+        layout = base and _of_names(root, rows, lists, base, problems)
+    if layout is None and (pairs or base is not None) and not all(_is_prose(found) for found in rows.values()):
+        raise _useless(rows)
+    return layout
+
+
+def _is_prose(rows: Sequence[Listed]) -> bool:
+    files = {file for file, _ in rows}
+    return bool(files) and all(file.suffix.lower() == ".txt" and is_prose(file) for file in files)
 
 
 def _useless(rows: Mapping[str, Sequence[Listed]]) -> DataError:
@@ -192,7 +214,9 @@ def _base(root: Path) -> Layout | None:
     return layout
 
 
-def _of_names(root: Path, rows: Mapping[str, Sequence[Listed]], lists: Lists, base: Layout) -> Layout | None:
+def _of_names(
+    root: Path, rows: Mapping[str, Sequence[Listed]], lists: Lists, base: Layout, malformed: Sequence[Finding]
+) -> Layout | None:
     """Other data, divided by lists of names (with or without folders and extensions); None if no name is known."""
     samples = list(dict.fromkeys(sample for found in base.splits.values() for sample in found))
     splits, problems = divided_by_lists(samples, rows, root)
@@ -208,7 +232,7 @@ def _of_names(root: Path, rows: Mapping[str, Sequence[Listed]], lists: Lists, ba
         description=f"{folders}, {len(listed)} of {len(samples)} images named in {lists.names}",
         root=root,
         splits=in_order(splits),
-        problems=(*kept, *problems),
+        problems=(*kept, *malformed, *problems),
     )
 
 

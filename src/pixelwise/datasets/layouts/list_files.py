@@ -93,7 +93,7 @@ def find_lists(root: Path) -> Lists | None:
         split_file = next((path for path in names if path.name.lower() in _SPLIT_FILES), None)
         if split_file is not None:
             return Lists({}, split_file)
-        without_train = without_train or named
+        without_train = without_train or {name: path for name, path in named.items() if not is_prose(path)}
     if without_train:
         raise _no_training_list(without_train)
     return None
@@ -110,7 +110,7 @@ def _no_training_list(named: dict[str, Path]) -> DataError:
 
 
 def _named(files: list[Path]) -> Iterator[tuple[str, Path]]:
-    """Split and list of the files that are named after a split and hold no prose."""
+    """Split and list of the files that are named after a split."""
     exact: dict[str, list[Path]] = {}
     loose: dict[str, list[Path]] = {}
     for path in files:
@@ -158,4 +158,5 @@ def _is_list(path: Path) -> bool:
         separated = any(re.search(r"[,;\t]", line) for line in head)
         named = any(ending in line.lower() for line in head for ending in SUFFIXES)
         return named or not separated or columns_of(path) is not None
-    return not is_prose(path)
+    # Text that is no list is recognised later: it names no file.
+    return True

@@ -124,6 +124,9 @@ def read_split_file(file: Path) -> dict[str, list[Row]]:
                 shown = printable(json.dumps(value)[:60])
                 raise DataError("D228", f"{printable(file)}: entry {number} of '{split}' is {shown}; {expected}", help)
             rows.setdefault(split or "", []).append(Row(number, " ".join(fields), *fields))
+    if any(row.mask is None for found in rows.values() for row in found):
+        # Where some masks are found by the name of the image, all are.
+        return {split: [Row(row.number, row.image, row.image) for row in found] for split, found in rows.items()}
     return rows
 
 
