@@ -23,10 +23,10 @@ from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.format import ANNOTATIONS, LISTS, Format, Miniature, Scenes, register
 from pixelwise.datasets.labels import format_color
 from pixelwise.datasets.layouts.layout import Layout, in_order
-from pixelwise.datasets.layouts.list_divisions import divided_by_lists
-from pixelwise.datasets.layouts.list_lines import list_text
-from pixelwise.datasets.layouts.list_rows import read_rows
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
+from pixelwise.datasets.layouts.lists.divisions import divided_by_lists
+from pixelwise.datasets.layouts.lists.lines import list_text
+from pixelwise.datasets.layouts.lists.rows import read_rows
 from pixelwise.datasets.layouts.matching import match_files
 from pixelwise.datasets.layouts.merging import merged
 from pixelwise.datasets.layouts.named_images import NamedImages, Wanted, file_name

@@ -31,8 +31,8 @@ from pixelwise.datasets.formats.class_folders import class_folders_layout
 from pixelwise.datasets.formats.scattered import scattered_layout
 from pixelwise.datasets.layouts.description import write_description
 from pixelwise.datasets.layouts.layout import Layout, in_order
-from pixelwise.datasets.layouts.list_lines import list_lines
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
+from pixelwise.datasets.layouts.lists.lines import list_lines
 from pixelwise.datasets.layouts.matching import is_mask_name, match_files, match_folders
 from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.layouts.words import (

@@ -25,10 +25,10 @@ from pixelwise.datasets.format import FORMATS, LISTS, Format, Miniature, Scenes,
 from pixelwise.datasets.layouts.description import write_description
 from pixelwise.datasets.layouts.drawn_findings import found_elsewhere
 from pixelwise.datasets.layouts.layout import Layout, in_order
-from pixelwise.datasets.layouts.list_divisions import HELP, Listed, divided_by_lists, missing_lines
-from pixelwise.datasets.layouts.list_files import Lists, find_lists
-from pixelwise.datasets.layouts.list_rows import is_prose
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
+from pixelwise.datasets.layouts.lists.divisions import HELP, Listed, divided_by_lists, missing_lines
+from pixelwise.datasets.layouts.lists.files import Lists, find_lists
+from pixelwise.datasets.layouts.lists.rows import is_prose
 from pixelwise.datasets.layouts.named_images import Match, NamedImages, Wanted
 from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.layouts.writing import write_image

@@ -16,8 +16,8 @@ from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.format import PUBLIC, Format, Miniature, Scenes, register
 from pixelwise.datasets.formats.sbd import write_augmented
 from pixelwise.datasets.layouts.layout import Layout, all_match, in_order
-from pixelwise.datasets.layouts.list_lines import list_lines
 from pixelwise.datasets.layouts.listing import list_images
+from pixelwise.datasets.layouts.lists.lines import list_lines
 from pixelwise.datasets.layouts.named_images import file_name
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.publication import Publication, Source

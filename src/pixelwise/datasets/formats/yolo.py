@@ -18,8 +18,8 @@ from pathlib import Path
 
 from pixelwise.datasets.format import ANNOTATIONS, Format, Miniature, Scenes, register
 from pixelwise.datasets.layouts.layout import Layout
-from pixelwise.datasets.layouts.list_lines import list_text
 from pixelwise.datasets.layouts.listing import Entry, list_files, list_images, subfolders
+from pixelwise.datasets.layouts.lists.lines import list_text
 from pixelwise.datasets.layouts.merging import merged
 from pixelwise.datasets.layouts.outlines import Broken, Picture, Read, Shape, Unused, draw, drawn_layout, polygon
 from pixelwise.datasets.layouts.plain_yaml import LARGEST_FILE, Node, entries, items, line_of, read_yaml, text_of, wrong

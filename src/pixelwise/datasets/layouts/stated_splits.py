@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixelwise.datasets.findings import Finding, finding
-from pixelwise.datasets.layouts.list_lines import list_lines
 from pixelwise.datasets.layouts.listing import Entry
+from pixelwise.datasets.layouts.lists.lines import list_lines
 from pixelwise.datasets.layouts.named_images import NamedImages, Wanted, file_name
 from pixelwise.datasets.layouts.plain_yaml import entries, items, line_of, read_yaml, text_of
 from pixelwise.datasets.layouts.words import SPLIT_NAMES

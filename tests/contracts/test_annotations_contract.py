@@ -16,7 +16,13 @@ from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError
 from pixelwise.recipes.schema.recipe import Data
 
-pytestmark = pytest.mark.usefixtures("own_cache")
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache folder of this test alone, outside the data."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
 SIZE = (8, 10)
 Box = tuple[int, int, int, int]
 # (written path of the image, its objects)

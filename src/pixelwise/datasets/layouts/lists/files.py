@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.layouts.list_lines import list_text
-from pixelwise.datasets.layouts.list_rows import Row, columns_of, is_prose, read_rows, read_split_file
+from pixelwise.datasets.layouts.lists.lines import list_text
+from pixelwise.datasets.layouts.lists.rows import Row, columns_of, is_prose, read_rows, read_split_file
 from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.errors import DataError

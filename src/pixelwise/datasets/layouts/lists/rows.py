@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixelwise.datasets.findings import Finding, finding
-from pixelwise.datasets.layouts.list_lines import list_lines, list_text
+from pixelwise.datasets.layouts.lists.lines import list_lines, list_text
 from pixelwise.datasets.layouts.words import IMAGE_WORDS, MASK_WORDS, SPLIT_NAMES
 from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.errors import DataError

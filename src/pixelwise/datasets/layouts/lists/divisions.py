@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.layouts.drawn_findings import found_elsewhere
-from pixelwise.datasets.layouts.list_rows import Row
 from pixelwise.datasets.layouts.listing import Entry
+from pixelwise.datasets.layouts.lists.rows import Row
 from pixelwise.datasets.layouts.named_images import NamedImages, Wanted
 from pixelwise.datasets.samples import Sample
 from pixelwise.storage import printable
