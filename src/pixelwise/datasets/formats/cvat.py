@@ -11,7 +11,7 @@ order of the label list.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -29,7 +29,7 @@ from pixelwise.datasets.layouts.lists.lines import list_text
 from pixelwise.datasets.layouts.lists.rows import read_rows
 from pixelwise.datasets.layouts.matching import match_files
 from pixelwise.datasets.layouts.merging import merged
-from pixelwise.datasets.layouts.named_images import NamedImages, Wanted, file_name
+from pixelwise.datasets.layouts.named_images import Match, NamedImages, Wanted
 from pixelwise.datasets.layouts.outlines import (
     Broken,
     Picture,
@@ -72,15 +72,16 @@ def cvat_layout(root: Path) -> Layout | None:
     trees = {file: _parse(file) for file in files}
     entries = listing.entries
     others = [path for path in found if path not in trees]
+    matched = _matched(trees, root, entries)
     drawn = draw(
         "cvat",
         root,
         [*found, *(entry.path for entry in entries)],
-        lambda: merged(chain(_pictures(trees, root, entries), (Unused(path, _NOT_CVAT) for path in others))),
+        lambda: merged(chain(_pictures(matched, root), (Unused(path, _NOT_CVAT) for path in others))),
     )
     names = ", ".join(printable(file.name) for file in files)
-    named = {file_name(image.get("name", "")) for tree in trees.values() for image in tree.iterfind("image")}
-    without = unannotated(entries, drawn, f"entry in {names}", lambda path: path.name in named)
+    named = {match.entry.path for _, _, match in matched if match.entry is not None}
+    without = unannotated(entries, drawn, f"entry in {names}", named.__contains__)
     return drawn_layout(
         "cvat",
         f"CVAT for images: {names} with its images, drawn as masks into the cache folder",
@@ -195,7 +196,10 @@ def _parse(file: Path) -> ElementTree.Element:
     return tree
 
 
-def _pictures(trees: dict[Path, ElementTree.Element], root: Path, entries: list[Entry]) -> Iterator[Read]:
+def _matched(
+    trees: dict[Path, ElementTree.Element], root: Path, entries: list[Entry]
+) -> list[tuple[Path, ElementTree.Element, Match]]:
+    """All entries of all files, with their images."""
     images = NamedImages(entries, root)
     all_ = [(file, image) for file, tree in trees.items() for image in tree.iterfind("image")]
     wanted = []
@@ -203,7 +207,11 @@ def _pictures(trees: dict[Path, ElementTree.Element], root: Path, entries: list[
         name, subset = image.get("name", ""), image.get("subset") or ""
         near = (root, root / "images", *((root / subset, root / "images" / subset) if subset else ()))
         wanted.append(Wanted((name,) if name else (), file, near, SPLIT_NAMES.get(subset.lower())))
-    for (file, image), match in zip(all_, images.find_all(wanted), strict=True):
+    return [(file, image, match) for (file, image), match in zip(all_, images.find_all(wanted), strict=True)]
+
+
+def _pictures(matched: Sequence[tuple[Path, ElementTree.Element, Match]], root: Path) -> Iterator[Read]:
+    for file, image, match in matched:
         name, subset = image.get("name", ""), image.get("subset") or ""
         if match.entry is None:
             yield Broken(file, f"its image {printable(name)} {match.reason}")

@@ -16,9 +16,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.format import ANNOTATIONS, Format, Miniature, Scenes, register
 from pixelwise.datasets.layouts.layout import Layout
-from pixelwise.datasets.layouts.listing import Entry, list_files, list_images, subfolders
+from pixelwise.datasets.layouts.listing import Entry, Listing, list_files, list_images, subfolders
 from pixelwise.datasets.layouts.lists.lines import list_text
 from pixelwise.datasets.layouts.merging import merged
 from pixelwise.datasets.layouts.outlines import Broken, Picture, Read, Shape, Unused, draw, drawn_layout, polygon
@@ -68,8 +69,31 @@ def yolo_layout(root: Path) -> Layout | None:
         root,
         drawn,
         [names[number] for number in sorted(names)] or sorted(drawn.label_names.values(), key=_number),
-        [*(problem for listing, _, _ in listings for problem in listing.problems), *stated.problems],
+        [
+            *(problem for listing, _, _ in listings for problem in listing.problems),
+            *stated.problems,
+            *_unlabelled(listings),
+        ],
     )
+
+
+def _unlabelled(listings: Sequence[tuple[Listing, Path, Path]]) -> list[Finding]:
+    """W226 for images without a text file."""
+    files: list[str] = []
+    for listing, images, labels in listings:
+        known = {_key(path, labels) for path in list_files(labels, ".txt")}
+        files += [printable(entry.path) for entry in listing.entries if _key(entry.path, images) not in known]
+    if not files:
+        return []
+    total = sum(len(listing.entries) for listing, _, _ in listings)
+    return [
+        finding(
+            "W226",
+            f"{len(files)} of {total} images have no text file and are read as background, e.g. {files[0]}",
+            files,
+            "remove them if they were not annotated; an empty text file says that an image shows no object",
+        )
+    ]
 
 
 def _descriptions(root: Path, folders: Sequence[tuple[Path, Path]]) -> list[Path]:

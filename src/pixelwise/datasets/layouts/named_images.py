@@ -24,7 +24,9 @@ from pixelwise.suggestions import did_you_mean
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
 _DRIVE = re.compile(r"[A-Za-z]:(?=/|$)")
+# Comparing names is slow, and a message shows few of them.
 _CANDIDATES = 2000
+_SUGGESTIONS = 20
 Parts = tuple[str, ...]
 # (parts in common whatever their case, whether the rest does not contradict, parts in common exactly); a path that is
 # written relative to a known folder and exists there counts as common in full.
@@ -90,6 +92,7 @@ class NamedImages:
     def __init__(self, entries: Iterable[Entry], root: Path, *, stems: bool = False) -> None:
         self._above = len(_parts(os.path.abspath(root)))
         self._at: dict[Parts, Entry] = {}
+        self._suggested: dict[str, str] = {}
         self._called: dict[str, list[tuple[Entry, Parts]]] = {}
         self._stems: dict[str, list[tuple[Entry, Parts]]] | None = {} if stems else None
         for entry in entries:
@@ -186,8 +189,11 @@ class NamedImages:
         return named_split(_parts(os.path.abspath(entry.path))[self._above : -1])
 
     def _nearest(self, name: str) -> str:
+        if name in self._suggested or len(self._suggested) >= _SUGGESTIONS:
+            return self._suggested.get(name, "")
         known = [parts[-1] for found in self._called.values() for _, parts in found][:_CANDIDATES]
-        return did_you_mean(printable(file_name(name)), map(printable, known))
+        self._suggested[name] = did_you_mean(printable(file_name(name)), map(printable, known))
+        return self._suggested[name]
 
 
 def file_name(path: str) -> str:
