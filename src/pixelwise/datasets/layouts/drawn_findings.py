@@ -44,6 +44,33 @@ def drawing_problems(
                 "correct them or export them again, or train without these images: 'data.allow=[\"D230\"]'",
             )
         )
+    problems += _left_out(skipped, unused, elsewhere)
+    outside = [file for split, file in images if split is None]
+    if outside and len(outside) < len(images):
+        problems.append(
+            finding(
+                "W216",
+                f"{len(outside)} images lie outside the split folders and are left out, e.g. {outside[0]}",
+                outside,
+                "move them into train/, val/ or test/",
+            )
+        )
+    if not images:
+        problems.append(
+            finding(
+                "D221",
+                "no annotated image was found",
+                [],
+                "annotations must name images of this folder, in their text or by their file name",
+            )
+        )
+    return problems
+
+
+def _left_out(
+    skipped: Sequence[tuple[Path, str]], unused: Sequence[tuple[Path, str]], elsewhere: Sequence[tuple[str, Path]]
+) -> list[Finding]:
+    problems = []
     if skipped:
         kinds = ", ".join(sorted({kind for _, kind in skipped}))
         problems.append(
@@ -66,25 +93,6 @@ def drawing_problems(
         )
     if elsewhere:
         problems.append(found_elsewhere([(written, printable(image)) for written, image in elsewhere]))
-    outside = [file for split, file in images if split is None]
-    if outside and len(outside) < len(images):
-        problems.append(
-            finding(
-                "W216",
-                f"{len(outside)} images lie outside the split folders and are left out, e.g. {outside[0]}",
-                outside,
-                "move them into train/, val/ or test/",
-            )
-        )
-    if not images:
-        problems.append(
-            finding(
-                "D221",
-                "no annotated image was found",
-                [],
-                "annotations must name images of this folder, in their text or by their file name",
-            )
-        )
     return problems
 
 
