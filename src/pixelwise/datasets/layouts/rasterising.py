@@ -46,6 +46,8 @@ def draw_segmentation(segmentation: Any, height: int, width: int) -> np.ndarray:
         raise ValueError(f"the outline is a {type(segmentation).__name__}; expected polygons or a run-length encoding")
     mask = np.zeros((height, width), bool)
     for polygon in segmentation:
+        if not isinstance(polygon, list):
+            raise ValueError(f"a polygon is {_shown(polygon)}; expected a list of x and y")
         draw_polygon(polygon, mask)
     return mask
 
@@ -179,12 +181,12 @@ def draw_runs(counts: Any, size: Any, height: int, width: int) -> np.ndarray:
     Raises:
         ValueError: The encoding cannot be read, or its runs do not fill the image.
     """
-    if list(size or ()) != [height, width]:
+    if not isinstance(size, (list, tuple)) or list(size) != [height, width]:
         raise ValueError(f"a run-length encoding is of size {size}; expected {[height, width]}, the size of the image")
     if isinstance(counts, str):
         lengths = decode_counts(counts)
         covered = int(lengths.sum())
-    elif isinstance(counts, list) and all(isinstance(count, int) and count >= 0 for count in counts):
+    elif isinstance(counts, list) and all(type(count) is int and count >= 0 for count in counts):
         covered = sum(counts)
         lengths = np.array(counts if covered == height * width else [], np.int64)
     else:
