@@ -180,6 +180,17 @@ def test_a_name_without_folders_is_not_guessed(name: str, tmp_path: Path):
     assert all(f"pictures/{folder}/1.png" in problem.message for folder in "ab")
 
 
+@pytest.mark.parametrize("name", ["coco", "cvat", "label-studio"])
+def test_images_that_differ_in_their_extension_only_are_two(name: str, tmp_path: Path):
+    for ending in ("png", "jpg"):
+        image(tmp_path / "images" / f"1.{ending}")
+    FORMATS[name](tmp_path, [("images/1.png", [CRACK]), ("images/1.jpg", [RUST])])
+    dataset = open_dataset(Data(dataset=name), tmp_path)
+    assert labels(dataset) == {"images/1.png": {"crack": 12}, "images/1.jpg": {"rust": 20}}
+    ids = [sample.id for samples in dataset.splits.values() for sample in samples]
+    assert len(set(ids)) == 2
+
+
 @every_format
 def test_two_pictures_do_not_share_the_only_image_of_their_name(name: str, tmp_path: Path):
     for path in ("1.png", "2.png"):

@@ -219,6 +219,7 @@ def _draw_all(pictures: Iterable[Read], folder: Path) -> _Index:
     unused: list[Unused] = []
     elsewhere: list[tuple[str, Path]] = []
     drawn: dict[tuple[str | None, Path], Path] = {}
+    keys: set[tuple[str | None, str]] = set()
     for picture in pictures:
         if isinstance(picture, Broken):
             broken.append(picture)
@@ -239,7 +240,10 @@ def _draw_all(pictures: Iterable[Read], folder: Path) -> _Index:
         name = f"{portable(f'{len(rows):06d}-{picture.image.stem[:50]}', ending='.png')}.png"
         _, png = cv2.imencode(".png", mask, (cv2.IMWRITE_PNG_COMPRESSION, 1))
         (folder / name).write_bytes(png.tobytes())
-        rows.append(_Row(picture.split, picture.key, os.fsencode(picture.image.absolute()), name))
+        # `a.jpg` and `a.png` are two images.
+        key = f"{picture.key}{picture.image.suffix}" if (picture.split, picture.key) in keys else picture.key
+        keys.add((picture.split, key))
+        rows.append(_Row(picture.split, key, os.fsencode(picture.image.absolute()), name))
         skipped += [(picture.source, kind) for kind in (*picture.skipped, *[_INVISIBLE] * invisible)]
         elsewhere += [(picture.elsewhere, picture.image)] if picture.elsewhere else []
     names = {raw: name for name, raw in raw_of.items() if name not in _BACKGROUND_NAMES} | {0: BACKGROUND}
