@@ -46,7 +46,7 @@ def test_lists_are_read(tmp_path: Path):
         ("train: x\nval: nowhere\n", ["D232"]),
         ("train: x\ntest: nowhere\n", ["W223"]),
         ("train: none.txt\nval: x\n", ["D232"]),
-        ("train: bad.txt\nval: x\n", ["D232"]),
+        ("train: bad.txt\nval: y\n", ["D232"]),
         ("train: empty.txt\nval: x\n", ["D232"]),
         ("train: y\nval: y\n", ["W223"]),
     ],

@@ -16,7 +16,7 @@ _KEYS = (b'"images"', b'"annotations"', b'"categories"')
 # Python and JavaScript write these for missing numbers; JSON has no such numbers.
 _NOT_A_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity|undefined)\b')
 _WIDE = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-_EXPECTED = re.compile(r"Expected `(?P<expected>.+)`, got `(?P<got>.+)`(?: - at `\$\.?(?P<where>.*)`)?")
+_EXPECTED = re.compile(r"Expected `(?P<expected>[^`]+)`, got `(?P<got>[^`]+)`(?: - at `\$\.?(?P<where>.*)`)?")
 _MISSING = re.compile(r"Object missing required field `(?P<field>.+?)`(?: - at `\$\.?(?P<where>.*)`)?")
 
 _Id = int | float | str | None
