@@ -33,7 +33,7 @@ from pixelwise.datasets.layouts.named_images import Match, NamedImages, Wanted
 from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.samples import Sample
-from pixelwise.errors import DataError
+from pixelwise.errors import DataError, PixelwiseError
 from pixelwise.storage import printable, write_text
 from pixelwise.storage.names import id_of
 
@@ -202,7 +202,7 @@ def _base(root: Path) -> Layout | None:
 
     def find(folder: Path) -> Layout | None:
         for format in formats:
-            layout = format.layout(folder) if format.recognise is not None and format.recognise(folder) else None
+            layout = format.layout(folder) if _recognises(format, folder) else None
             if layout is not None and any(layout.splits.values()):
                 return layout
         return None
@@ -212,6 +212,17 @@ def _base(root: Path) -> Layout | None:
         below = [layout for folder in list(subfolders(root).values())[:_MAX_FOLDERS] if (layout := find(folder))]
         layout = below[0] if len(below) == 1 else None
     return layout
+
+
+def _recognises(format: Format, folder: Path) -> bool:
+    try:
+        return format.recognise is not None and format.recognise(folder)
+    except PixelwiseError:
+        raise
+    except Exception:
+        if format.name in FORMATS.own():
+            raise
+        return False  # W242 names the package where the format itself is tried
 
 
 def _of_names(
