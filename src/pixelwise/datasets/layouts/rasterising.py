@@ -107,6 +107,8 @@ def _shown(value: Any) -> str:
     """A JSON value for a message."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
+    if isinstance(value, (list, dict)):
+        return "a list" if isinstance(value, list) else "an object"
     text = f"the text '{value[:20]}'" if isinstance(value, str) else repr(value)
     return text if len(text) < 40 else f"a {type(value).__name__}"
 
