@@ -25,8 +25,8 @@ def filled(folder: Path) -> Path:
         "decoded/0a/pairs": 1000,
         "decoded/0b/pairs": 3000,
         "decoded/0b/lock": 0,
-        "drawn-coco-v1-0c@ab/000000-a.png": 200,
-        "drawn-coco-v1-0c@ab/index.msgpack": 50,
+        "drawn-coco-v2-0c@ab/000000-a.png": 200,
+        "drawn-coco-v2-0c@ab/index.msgpack": 50,
         "town-0d/images/train/0000.png": 70,
         "audit-0e.msgpack": 10,
         "hashes-0f.msgpack": 20,
@@ -105,15 +105,15 @@ def test_what_another_process_uses_is_left_until_it_ends(filled: Path):
         "import sys; from pathlib import Path; from pixelwise.storage.locks import keep_in_use\n"
         "keep_in_use(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     )
-    command = [sys.executable, "-c", script, str(filled / "drawn-coco-v1-0c@ab")]
+    command = [sys.executable, "-c", script, str(filled / "drawn-coco-v2-0c@ab")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        assert set(clear_cache(["drawn"]).left) == {"drawn-coco-v1-0c@ab"}
-        assert (filled / "drawn-coco-v1-0c@ab" / "index.msgpack").exists()
+        assert set(clear_cache(["drawn"]).left) == {"drawn-coco-v2-0c@ab"}
+        assert (filled / "drawn-coco-v2-0c@ab" / "index.msgpack").exists()
         other.communicate("")
     assert clear_cache(["drawn"]).entries == 1
-    assert not (filled / "drawn-coco-v1-0c@ab").exists()
+    assert not (filled / "drawn-coco-v2-0c@ab").exists()
 
 
 def test_links_are_not_followed(filled: Path, tmp_path: Path):
@@ -121,7 +121,7 @@ def test_links_are_not_followed(filled: Path, tmp_path: Path):
     (outside / "data").mkdir(parents=True)
     (outside / "data" / "image.png").write_bytes(bytes(99))
     (outside / "file").write_bytes(bytes(99))
-    (filled / "drawn-coco-v1-0a").symlink_to(outside / "data")
+    (filled / "drawn-coco-v2-0a").symlink_to(outside / "data")
     (filled / "audit-0b.msgpack").symlink_to(outside / "file")
     (filled / "something").symlink_to(outside)
     (filled / "old" / "link").symlink_to(outside)
@@ -129,7 +129,7 @@ def test_links_are_not_followed(filled: Path, tmp_path: Path):
     assert shown()["drawn"][0] == 2
     assert cache_contents().bytes < 4368 + 5 * 99
     cleared = clear_cache()
-    links = {"drawn-coco-v1-0a", "audit-0b.msgpack", "something", "complexity"}
+    links = {"drawn-coco-v2-0a", "audit-0b.msgpack", "something", "complexity"}
     assert set(cleared.left) - {".pixelwise-tmp-abc"} == links
     assert not (filled / "old").exists()
     assert (outside / "data" / "image.png").stat().st_size == 99

@@ -58,6 +58,8 @@ def print_written_data(written: WrittenData) -> None:
         _say(f"  left out: {code} {file}")
     if len(written.left_out) > _NAMED_FILES:
         _say(f"  and {len(written.left_out) - _NAMED_FILES} more")
+    for problem in written.problems:
+        _say(f"  not written: {problem.code} {problem.message}")
 
 
 def print_statistics(measured: Statistics, *, as_json: bool) -> None:

@@ -105,6 +105,7 @@ DRAWN = CacheKind(
     purpose="masks rasterised from the outlines of LabelMe, COCO, YOLO, CVAT and Label Studio",
     prefix="drawn-",
     folders=True,
+    version=2,
     variants=True,
 )
 COCOSEG21 = CacheKind(

@@ -281,8 +281,14 @@ def read_xml(path: Path, limit: int = LARGEST_XML) -> ElementTree.Element:
         return ElementTree.fromstring(text)
 
 
-def parse_table(lines: Iterable[str], delimiter: str, path: Path) -> list[list[str]]:
+def parse_table(lines: Iterable[str], delimiter: str, path: Path, *, spaced: bool = False) -> list[list[str]]:
     """The cells of each row of a table (CSV).
+
+    Args:
+        lines: Lines of the table.
+        delimiter: Character between cells.
+        path: The file, for messages.
+        spaced: Whether spaces after a delimiter do not belong to the cell.
 
     Raises:
         DocumentError: The rows cannot be told apart, or a cell is longer than a mebibyte.
@@ -290,7 +296,7 @@ def parse_table(lines: Iterable[str], delimiter: str, path: Path) -> list[list[s
     before = csv.field_size_limit(_LONGEST_FIELD)
     try:
         with reading(path):
-            return list(csv.reader(lines, delimiter=delimiter))
+            return list(csv.reader(lines, delimiter=delimiter, skipinitialspace=spaced))
     finally:
         csv.field_size_limit(before)
 

@@ -178,3 +178,101 @@ def test_a_file_with_many_missing_images_is_named_once(tmp_path: Path):
     (problem,) = [found for found in open_dataset(Data(), root).problems if found.code == "D230"]
     assert problem.message.startswith("9 ")
     assert (len(problem.files), problem.total) == (1, 1)
+
+
+SQUARE = [0, 0, 4, 0, 4, 3, 0, 3]  # 12 pixels
+RUNS = {"counts": [0, 6, 42], "size": list(SIZE)}  # the first column: 6 pixels
+
+
+@pytest.mark.parametrize(
+    ("outline", "pixels"),
+    [
+        (SQUARE, 12),
+        ([SQUARE], 12),
+        ([SQUARE, []], 12),
+        ([[0, 0], [4, 0], [4, 3], [0, 3]], 12),
+        ([[[0, 0], [4, 0], [4, 3], [0, 3]]], 12),
+        ([SQUARE, [4, 0, 8, 0, 8, 3, 4, 3]], 24),
+        ([[-4, -4, 4, -4, 4, 3, -4, 3]], 12),
+        (RUNS, 6),
+        ([RUNS], 6),
+        ([RUNS, SQUARE], 15),
+        ({"counts": "06Z1", "size": list(SIZE)}, 6),
+    ],
+)
+def test_every_usual_form_of_an_outline_is_drawn(tmp_path: Path, outline: Any, pixels: int):
+    assert (labels_of(roboflow(tmp_path / "d", (3, outline))) == 2).sum() == pixels
+
+
+@pytest.mark.parametrize("outline", [[], [[]], None, {}, ""])
+def test_an_object_without_an_outline_is_left_out_and_counted(tmp_path: Path, outline: Any):
+    (problem,) = open_dataset(Data(), roboflow(tmp_path / "d", (1, outline))).problems
+    assert (problem.code, "2 shapes" in problem.message) == ("W221", True)
+
+
+@pytest.mark.parametrize(
+    ("outline", "message"),
+    [
+        ([0, 0, 1, 0, 1], "5 values"),
+        ([[0, 0, 1, 1]], "4 values"),
+        ([[0, 0], [1, 1]], "2 values"),
+        ([["0", 0, 1, 0, 1, 1]], "the text '0'; expected a number"),
+        ([[True, 0, 1, 0, 1, 1]], "true; expected a number"),
+        ([[None, 0, 1, 0, 1, 1]], "null; expected a number"),
+        ([SQUARE, 7], "a part of the outline is 7"),
+        ("polygon", "the text 'polygon'"),
+        (7, "the outline is 7"),
+        (True, "the outline is true"),
+        ([[SQUARE]], "a coordinate of a polygon is a list"),
+        ({"counts": [True, 47], "size": list(SIZE)}, "neither text nor a list of integers"),
+        ({"counts": [1.5, 46.5], "size": list(SIZE)}, "neither text nor a list of integers"),
+        ({"counts": None, "size": list(SIZE)}, "neither text nor a list of integers"),
+        ({"counts": [48]}, "of size None"),
+    ],
+)
+def test_an_outline_in_no_known_form_names_file_image_annotation_and_field(tmp_path: Path, outline: Any, message: str):
+    root = roboflow(tmp_path / "d", (1, rectangle(0, 0, 2, 2)))
+    write(root / "train" / "_annotations.coco.json", content((1, outline)), root / "train")
+    (problem,) = open_dataset(Data(), root).problems
+    assert problem.code == "D230"
+    assert "_annotations.coco.json: " in problem.message
+    assert "a.jpg: annotation 1: segmentation: " in problem.message
+    assert message in problem.message
+
+
+def change(root: Path, **changes: Any) -> None:
+    file = root / "train" / "_annotations.coco.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_annotations_of_images_that_are_not_listed_are_counted(tmp_path: Path):
+    root = roboflow(tmp_path / "d", (1, SQUARE), (3, SQUARE))
+    objects = json.loads((root / "train" / "_annotations.coco.json").read_text())["annotations"]
+    change(root, annotations=[objects[0], {**objects[1], "image_id": 70}])
+    (problem,) = open_dataset(Data(), root).problems
+    assert problem.code == "D230"
+    assert "1 of 2 annotations belong to no image, e.g. annotation 2 with image_id 70" in problem.message
+
+
+def test_ids_as_text_belong_to_the_same_image_and_are_said(tmp_path: Path):
+    root = roboflow(tmp_path / "d", (1, SQUARE))
+    objects = json.loads((root / "train" / "_annotations.coco.json").read_text())["annotations"]
+    change(root, annotations=[{**objects[0], "image_id": "7"}])
+    dataset = open_dataset(Data(), root)
+    assert [(one.code, "1 of 1 annotations give image_id as text" in one.message) for one in dataset.problems] == [
+        ("W224", True)
+    ]
+    assert (read_pair(dataset.samples("train")[0], dataset)[1] == 1).sum() == 12
+
+
+def test_ids_that_two_images_or_categories_share_are_not_guessed(tmp_path: Path):
+    root = roboflow(tmp_path / "d", (1, SQUARE))
+    entry = json.loads((root / "train" / "_annotations.coco.json").read_text())["images"][0]
+    Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(root / "train" / "b.jpg")
+    change(root, images=[entry, {**entry, "file_name": "b.jpg"}])
+    dataset = open_dataset(Data(), root)
+    assert [name for name, found in dataset.splits.items() if found] == ["val"]
+    assert "its id 7 is also that of another image (a.jpg, b.jpg)" in dataset.problems[0].message
+    change(root, images=[entry], categories=[{"id": 1, "name": "stem"}, {"id": 1, "name": "leaf"}])
+    (message,) = [one.message for one in open_dataset(Data(), root).problems if one.code == "D230"]
+    assert "'stem' and 'leaf' have the same id 1" in message

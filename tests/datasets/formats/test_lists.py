@@ -6,7 +6,9 @@ import pytest
 
 from pixelwise.datasets.auditing.audit import audit
 from pixelwise.datasets.opening import open_dataset
+from pixelwise.errors import DataError
 from pixelwise.recipes.schema.recipe import Data
+from pixelwise.testing.miniatures import write_miniature
 
 MakeFolder = Callable[..., Path]
 MASK = np.array([[0, 1]], np.uint8)
@@ -78,7 +80,7 @@ def test_lists_of_names_divide_folders_of_images_and_masks(make_folder: MakeFold
     (root / "train.txt").write_text(form.format("a") + "\n")
     (root / "val.txt").write_text(form.format("b") + "\n")
     assert ids(root) == {"train": ["a"], "val": ["b"]}
-    assert open_dataset(Data(), root).layout == "images/ with masks/, 2 of 2 pairs named in train.txt, val.txt"
+    assert open_dataset(Data(), root).layout == "images/ with masks/, 2 of 2 images named in train.txt, val.txt"
 
 
 def test_files_that_do_not_exist_are_d220_with_their_names(root: Path):
@@ -127,3 +129,159 @@ def test_lists_written_on_windows_name_the_same_images(root: Path, ends: str):
     assert ids(root) == {"train": ["a", "c d"], "val": ["b"]}
     dataset = open_dataset(Data(), root)
     assert [sample.id for sample in dataset.splits["train"]] == ["photos/a", "photos/c d"]
+
+
+PAIR = "photos/{0}.png truth/{0}.png"
+
+
+def lists(root: Path, line: str, encoding: str = "utf-8", ending: str = "\n", suffix: str = ".txt") -> None:
+    for name, keys in (("train", ("a", "b")), ("val", ("c d",))):
+        text = ending.join(line.format(key) for key in keys) + ending
+        (root / f"{name}{suffix}").write_bytes(text.encode(encoding))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        PAIR,
+        "./photos/{0}.png\t./truth/{0}.png",
+        "/photos/{0}.png /truth/{0}.png",
+        "/home/me/proj/photos/{0}.png /home/me/proj/truth/{0}.png",
+        "C:\\proj\\photos\\{0}.png;C:\\proj\\truth\\{0}.png",
+        '"photos/{0}.png","truth/{0}.png"',
+        '"photos/{0}.png" "truth/{0}.png"',
+        "photos/{0}.png , truth/{0}.png   ",
+    ],
+)
+def test_pairs_are_understood_as_editors_and_other_machines_write_them(root: Path, line: str, encoding: str):
+    lists(root, line, encoding, "\r\n")
+    assert ids(root) == {"train": ["a", "b"], "val": ["c d"]}
+    assert {problem.code for problem in open_dataset(Data(), root).problems} <= {"W225"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "latin-1"])
+@pytest.mark.parametrize(
+    "line", ["{}", "{}.png", "{} 1", "{}  -1", "'{}'", "/home/me/images/{}.jpg", "images\\{}", "{}\t", "masks/{}.png"]
+)
+def test_names_are_understood_in_every_form(make_folder: MakeFolder, line: str, encoding: str):
+    root = make_folder(dict.fromkeys(KEYS, MASK))
+    lists(root, line, encoding)
+    assert ids(root) == {"train": ["a", "b"], "val": ["c d"]}
+    assert {problem.code for problem in open_dataset(Data(), root).problems} <= {"W225"}
+
+
+def test_letters_of_western_encodings_are_understood(make_folder: MakeFolder):
+    root = make_folder(dict.fromkeys(("é", "ü"), MASK))
+    (root / "train.txt").write_bytes("é\n".encode("latin-1"))
+    (root / "val.txt").write_bytes("ü.png\n".encode())
+    assert ids(root) == {"train": ["é"], "val": ["ü"]}
+
+
+@pytest.mark.parametrize("stem", ["train_list", "list_train", "train_ids", "training", "trainval", "Train"])
+def test_the_name_of_a_list_may_have_other_words(make_folder: MakeFolder, stem: str):
+    root = make_folder(dict.fromkeys(KEYS, MASK))
+    (root / f"{stem}.txt").write_text("a\nb\n")
+    (root / "validation.lst").write_text("c d\n")
+    assert ids(root) == {"train": ["a", "b"], "val": ["c d"]}
+
+
+def test_a_json_file_may_give_the_splits(make_folder: MakeFolder):
+    root = make_folder(dict.fromkeys(KEYS, MASK))
+    (root / "splits.json").write_text('{"train": ["a", "b.png"], "valid": [["images/c d.png", "masks/c d.png"]]}')
+    assert {name: len(found) for name, found in open_dataset(Data(), root).splits.items()} == {"train": 2, "val": 1}
+    for content in ('{"train": ["a"]', '{"train": [3]}', '["a"]', '{"fold": ["a"]}'):
+        (root / "splits.json").write_text(content)
+        with pytest.raises(DataError, match=r"D228.*splits\.json"):
+            open_dataset(Data(), root)
+
+
+def test_a_name_that_several_images_have_is_not_guessed(make_folder: MakeFolder):
+    root = make_folder(dict.fromkeys(("x/1", "y/1", "x/2", "y/3"), MASK))
+    (root / "train.txt").write_text("x/1\n2\n")
+    (root / "val.txt").write_text("1\n3\n")
+    dataset = open_dataset(Data(), root)
+    assert ids(root) == {"train": ["1", "2"], "val": ["3"]}
+    (problem,) = dataset.problems
+    assert problem.code == "D220"
+    assert all(part in problem.message for part in ("val.txt: line 1, '1'", "images/x/1.png", "images/y/1.png"))
+
+
+def test_folders_of_splits_decide_between_names(make_folder: MakeFolder):
+    root = make_folder(dict.fromkeys(("train/1", "val/1", "val/2"), MASK))
+    for name in ("train", "val"):
+        (root / f"{name}.txt").write_text("1\n")
+    splits = open_dataset(Data(), root).splits
+    assert {name: [sample.image_path.parent.name for sample in found] for name, found in splits.items()} == {
+        "train": ["train"],
+        "val": ["val"],
+    }
+
+
+@pytest.mark.parametrize(
+    "line", ["other{}", PAIR.replace("photos", "images").replace("truth", "masks").replace("{0}", "x{0}")]
+)
+def test_a_list_of_another_data_set_is_d232_with_list_and_line(make_folder: MakeFolder, line: str):
+    root = make_folder(dict.fromkeys(KEYS, MASK))
+    lists(root, line)
+    with pytest.raises(DataError, match=r"D232.*train\.txt: .*line 1, '") as caught:
+        open_dataset(Data(), root)
+    assert open_dataset(Data(dataset="folder"), root).problems == ()
+    assert "data.dataset=folder" in caught.value.help
+    (root / "train.txt").write_text("a\nb\n")
+    found = open_dataset(Data(), root).problems
+    assert "D232" in {problem.code for problem in found}
+    assert any("val.txt: line 1" in problem.message for problem in found)
+
+
+def test_lists_without_one_to_train_on_are_d232(make_folder: MakeFolder):
+    root = make_folder(dict.fromkeys(KEYS, MASK))
+    (root / "val.txt").write_text("a\n")
+    with pytest.raises(DataError, match=r"D232.*val\.txt.*'train'"):
+        open_dataset(Data(), root)
+
+
+def test_two_lists_of_a_split_are_d232_unless_they_are_equal(make_folder: MakeFolder):
+    root = make_folder(dict.fromkeys(KEYS, MASK))
+    (root / "train.txt").write_text("a\nb\n")
+    (root / "val.txt").write_text("c d\n")
+    (root / "valid.txt").write_text("c d\r\n")
+    assert ids(root) == {"train": ["a", "b"], "val": ["c d"]}
+    (root / "valid.txt").write_text("a\n")
+    with pytest.raises(DataError, match=r"D232.*val\.txt and .*valid\.txt"):
+        open_dataset(Data(), root)
+
+
+@pytest.mark.parametrize("content", ["", "\n# nothing\n"])
+def test_an_empty_list_is_d221(make_folder: MakeFolder, content: str):
+    root = make_folder(dict.fromkeys(KEYS, MASK))
+    (root / "train.txt").write_text("a\nb\n")
+    (root / "val.txt").write_text(content)
+    (problem,) = open_dataset(Data(), root).problems
+    assert (problem.code, "'val'" in problem.message) == ("D221", True)
+    (root / "train.txt").write_text(content)
+    with pytest.raises(DataError, match=r"D232.*train\.txt: names no image"):
+        open_dataset(Data(), root)
+
+
+@pytest.mark.parametrize(
+    "name", ["README.txt", "LICENSE.txt", "requirements.txt", "notes.txt", "train_log.txt", "classes.txt"]
+)
+def test_other_text_files_are_no_lists(make_folder: MakeFolder, name: str):
+    root = make_folder(dict.fromkeys(KEYS, MASK))
+    (root / name).write_text("numpy\nsomething else\n")
+    dataset = open_dataset(Data(), root)
+    assert (dataset.name, dataset.problems) == ("folder", ())
+
+
+def test_lists_of_names_divide_annotations_too(tmp_path: Path, own_cache: Path):
+    root = write_miniature("coco", tmp_path / "coco", (3, 1))
+    (root / "train.txt").write_text("train/0000\nval/0000.png\n")
+    (root / "val.txt").write_text("train/0001\ntrain/0002\n")
+    dataset = open_dataset(Data(), root)
+    assert {name: [s.id for s in found] for name, found in dataset.splits.items()} == {
+        "train": ["train/0000", "val/0000"],
+        "val": ["train/0001", "train/0002"],
+    }
+    whole = open_dataset(Data(dataset="coco"), root)
+    assert (dataset.classes, dataset.label_names) == (whole.classes, whole.label_names)

@@ -57,9 +57,10 @@ def test_a_folder_per_image_may_hold_image_and_mask():
 
 
 def test_numbers_of_two_series_are_not_paired():
-    pairs, findings = paired(entries("image_1.jpg", "img_1.jpg"), entries("mask_1.png"))
+    pairs, (problem,) = paired(entries("image_1.jpg", "img_1.jpg"), entries("mask_1.png"))
     assert pairs == []
-    assert {finding.code for finding in findings} == {"D220"}
+    assert problem.code == "D130"
+    assert "mask_1.png may be the mask of image_1.jpg or of img_1.jpg" in problem.message
 
 
 @pytest.mark.parametrize("stem", ["a_mask", "a-labels", "mask", "mask_1", "label7", "gt.3"])
@@ -73,9 +74,10 @@ def test_names_of_images_are_not_taken_for_masks(stem: str):
 
 
 def test_two_masks_that_could_belong_to_one_image_are_not_guessed():
-    pairs, findings = paired(entries("a.jpg"), entries("a_mask.png", "a_gt.png"))
-    assert pairs == []
-    assert {finding.code for finding in findings} == {"D220"}
+    pairs, (problem,) = paired(entries("a.jpg", "b.jpg"), entries("a_mask.png", "a_gt.png", "b_mask.png"))
+    assert pairs == [("b.jpg", "b_mask.png")]
+    assert (problem.code, set(problem.files)) == ("D130", {"a.jpg", "a_mask.png", "a_gt.png"})
+    assert "a_gt.png and a_mask.png may both be the mask of a.jpg" in problem.message
 
 
 def test_an_exact_name_wins_over_one_with_an_ending():

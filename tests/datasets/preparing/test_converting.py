@@ -39,6 +39,49 @@ def test_what_is_written_reads_as_the_original(root: Path, tmp_path: Path):
     assert np.asarray(Image.open(tmp_path / "out/masks/train/a.png")).tolist() == [[0, 1, 0], [255, 1, 255]]
 
 
+@pytest.mark.parametrize(
+    ("ids", "written"),
+    [
+        (["train/a", "train/b"], ["a", "b"]),
+        (["images/train/a", "images/train/deep/b"], ["a", "deep/b"]),
+        (["train2017/a", "train2017/b"], ["a", "b"]),
+        (["images/a", "images/b"], ["a", "b"]),
+        (["cam/a", "cam/b"], ["cam/a", "cam/b"]),
+        (["b", "train/a"], ["b", "train/a"]),
+        (["train/train"], ["train"]),
+    ],
+)
+def test_the_folder_of_a_split_is_not_repeated(tmp_path: Path, ids: list[str], written: list[str]):
+    root = tmp_path / "lists"
+    for key in ids:
+        for kind, array in (("in", np.zeros((2, 3, 3), np.uint8)), ("out", np.zeros((2, 3), np.uint8))):
+            (root / kind / key).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(array).save(root / kind / f"{key}.png")
+    (root / "train.csv").write_text("image,mask\n" + "".join(f"in/{key}.png,out/{key}.png\n" for key in ids))
+    (root / "val.csv").write_text(f"image,mask\nin/{ids[0]}.png,out/{ids[0]}.png\n")
+    dataset = open_dataset(Data(classes=("a",), label_map={"0": 0}), root)
+    samples = tuple(
+        msgspec.structs.replace(sample, id=sample.id.removeprefix("in/")) for sample in dataset.splits["train"]
+    )
+    convert_to_folder(msgspec.structs.replace(dataset, splits={"train": samples}), tmp_path / "out")
+    found = sorted(
+        path.relative_to(tmp_path / "out/images/train") for path in (tmp_path / "out").rglob("images/**/*.png")
+    )
+    assert [path.with_suffix("").as_posix() for path in found] == written
+
+
+def test_what_cannot_be_used_stops_the_conversion_or_is_reported(root: Path, tmp_path: Path):
+    (root / "masks/train/a.png").unlink()
+    (root / "images/train/notes.heic").write_bytes(b"x")
+    dataset = open_dataset(READ, root)
+    with pytest.raises(DataError, match="a") as caught:
+        convert_to_folder(dataset, tmp_path / "out")
+    assert caught.value.code == "D220"
+    done = convert_to_folder(dataset, tmp_path / "out", allow=["D220"])
+    assert done.pairs == {"train": 1, "val": 1}
+    assert {problem.code: problem.total for problem in done.problems} == {"D220": 1, "W215": 1}
+
+
 def test_images_are_copied_where_reading_changes_nothing(root: Path, tmp_path: Path):
     Image.fromarray(np.zeros((2, 3, 3), np.uint8)).save(root / "images/train/a.webp")
     (root / "images/train/a.png").unlink()

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from pixelwise.datasets.findings import Finding
+from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import Entry, Listing, list_images
 from pixelwise.datasets.layouts.matching import match_classes
@@ -45,14 +45,19 @@ def class_folders_layout(root: Path, places: Mapping[_Split, tuple[Path, Path]])
     listings = {split: list_images(images) for split, (images, _) in places.items()}
     mask_folders = {masks: list_images(masks) for _, masks in places.values() if masks.is_dir()}
     masks: _ByClass = {split: {} for split in places}
+    strays: list[Path] = []
     for folder, listing in mask_folders.items():
         splits = [split for split, (_, masks_of_split) in places.items() if masks_of_split == folder]
-        _sort(listing, {split: {entry.key for entry in listings[split].entries} for split in splits}, masks)
+        strays += _sort(listing, {split: {entry.key for entry in listings[split].entries} for split in splits}, masks)
     if not any(_matches(listings[split], masks[split]) for split in places):
         return None
     classes = tuple(sorted({name for by_class in masks.values() for name in by_class} - {IGNORE_FOLDER}))
     problems: list[Finding] = [problem for listing in (*listings.values(), *mask_folders.values())
                                for problem in listing.problems]  # fmt: skip
+    if strays:
+        files = [printable(path) for path in strays]
+        text = f"{len(files)} masks lie outside the folders of the classes and are left out, e.g. {files[0]}"
+        problems.append(finding("W223", text, files, "move each into the folder of its class"))
     samples: dict[str, tuple[Sample, ...]] = {}
     for split, (_, folder) in places.items():
         name = split or "train"
@@ -121,8 +126,13 @@ def not_class_folders(root: Path) -> DataError:
     )
 
 
-def _sort(listing: Listing, images: Mapping[_Split, set[str]], masks: _ByClass) -> None:
-    """Sort the masks of one folder into `masks`; `images` holds the image names of every split that shares it."""
+def _sort(listing: Listing, images: Mapping[_Split, set[str]], masks: _ByClass) -> list[Path]:
+    """Sort the masks of one folder into `masks`; `images` holds the image names of every split that shares it.
+
+    Returns:
+        The masks that lie in no folder of a class.
+    """
+    strays = []
     for entry in listing.entries:
         parts = list(PurePosixPath(entry.key).parts)
         split, known = next(iter(images)), False
@@ -134,6 +144,7 @@ def _sort(listing: Listing, images: Mapping[_Split, set[str]], masks: _ByClass) 
                 del parts[place]
                 break
         if len(parts) < 2:
+            strays.append(entry.path)
             continue
         name, key = parts[0], "/".join(parts[1:])
         if not known:
@@ -142,6 +153,7 @@ def _sort(listing: Listing, images: Mapping[_Split, set[str]], masks: _ByClass) 
             owners = [owner for owner, keys in images.items() if key in keys]
             split, key = (owners[0], key) if len(owners) == 1 else (split, key if not owners else entry.key)
         masks[split].setdefault(name, []).append(Entry(key, entry.path))
+    return strays
 
 
 def _matches(images: Listing, by_class: Mapping[str, Sequence[Entry]]) -> bool:

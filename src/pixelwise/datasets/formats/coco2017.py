@@ -24,7 +24,7 @@ from pixelwise.datasets.fingerprint import HashCache
 from pixelwise.datasets.format import PUBLIC, Format, Miniature, OtherFormatError, Scenes, register
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import list_images
-from pixelwise.datasets.layouts.named_images import file_name
+from pixelwise.datasets.layouts.named_images import NamedImages, Wanted, file_name
 from pixelwise.datasets.layouts.rasterising import draw_segmentation
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.publication import Publication, Source
@@ -99,7 +99,7 @@ def coco_layout(root: Path) -> Layout | None:
 
     Raises:
         DataError: D227, an annotation file is unreadable or not in COCO's format.
-        OtherFormatError: D227, an annotation file has categories other than COCO's.
+        OtherFormatError: D227, an annotation file has categories other than COCO's, or lists an image twice.
         ResourceError: S601, the disk of the cache folder is full.
     """
     return _layout(root, "cocoseg21", filtered=("train",))
@@ -154,10 +154,10 @@ def _samples(
 ) -> tuple[tuple[Sample, ...], list[Finding]]:
     listing = list_images(folder)
     problems = listing.problems
-    files = {entry.path.name: entry for entry in listing.entries}
+    images = NamedImages(listing.entries, folder)
     samples, missing = [], []
     for image in wanted:
-        entry = files.get(image.file_name)
+        entry = images.find(Wanted((image.file_name,), folder / image.file_name)).entry
         if entry is None:
             missing.append(printable(folder / image.file_name))
         else:
@@ -202,9 +202,11 @@ def _read(file: Path) -> _Annotations:
         # The categories are checked before the other fields, which other tools often leave out: their files are to be
         # reported as another format, not as damaged.
         _check_categories(parse_json(content, _Categories, file).categories, file)
-        return parse_json(content, _Annotations, file)
+        found = parse_json(content, _Annotations, file)
     except DocumentError as error:
         raise DataError("D227", error.message, _HELP) from error
+    _check_images(found, file)
+    return found
 
 
 def _check_categories(found: list[_Category], file: Path) -> None:
@@ -218,12 +220,29 @@ def _check_categories(found: list[_Category], file: Path) -> None:
             )
 
 
+def _check_images(found: _Annotations, file: Path) -> None:
+    """Refuse a file that lists an image twice, or annotates one that it does not list: COCO's own files do neither."""
+    ids = {image.id for image in found.images}
+    names = {image.file_name for image in found.images}
+    if len(names) < len(found.images) or len(ids) < len(found.images):
+        state = f"lists {len(found.images)} images with {len(names)} names and {len(ids)} ids"
+    elif lost := [one.image_id for one in found.annotations if one.image_id not in ids]:
+        state = f"has {len(lost)} annotations of images that it does not list, e.g. image_id {lost[0]}"
+    else:
+        return
+    raise OtherFormatError(
+        "D227",
+        f"{printable(file)}: {state}; COCO's own files do not",
+        "unpack annotations_trainval2017.zip again, or use data.dataset=coco, which joins the entries of an image",
+    )
+
+
 def _draw_all(annotations: _Annotations, file: Path, folder: Path) -> list[_Drawn]:
     """Write the masks of all images, then the index, into a folder."""
     class_of = {category: class_id for class_id, category in enumerate(CATEGORIES, start=1)}
     of_image: dict[int, list[_Annotation]] = {image.id: [] for image in annotations.images}
     for annotation in annotations.annotations:
-        if annotation.category_id in class_of and annotation.image_id in of_image:
+        if annotation.category_id in class_of:
             of_image[annotation.image_id].append(annotation)
     index = []
     for image in annotations.images:

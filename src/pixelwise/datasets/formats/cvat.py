@@ -3,14 +3,17 @@
     annotations.xml   images/a.jpg ...
     labelmap.txt   SegmentationClass/a.png   JPEGImages/a.jpg   ImageSets/Segmentation/{train,val}.txt
 
-Shapes are drawn in z-order, later ones over earlier ones. Boxes, polygons, ellipses and brush masks have an area;
-points, polylines, skeletons and cuboids are left out. If no list is named after a split (a lone `default.txt`, say),
-the images are split 80:20 into train and val. Classes keep the order of the label list.
+Several XML files, such as one per job, are read together. Shapes are drawn in z-order, later ones over earlier ones.
+Boxes, polygons, ellipses and brush masks have an area; points, polylines, skeletons and cuboids are left out. If no
+list is named after a split (a lone `default.txt`, say), the images are split 80:20 into train and val. Classes keep the
+order of the label list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -21,12 +24,18 @@ from pixelwise.datasets.format import ANNOTATIONS, LISTS, Format, Miniature, Sce
 from pixelwise.datasets.labels import format_color
 from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
+from pixelwise.datasets.layouts.lists.divisions import divided_by_lists
+from pixelwise.datasets.layouts.lists.lines import list_text
+from pixelwise.datasets.layouts.lists.rows import read_rows
 from pixelwise.datasets.layouts.matching import match_files
-from pixelwise.datasets.layouts.named_images import NamedImages, file_name
+from pixelwise.datasets.layouts.merging import merged
+from pixelwise.datasets.layouts.named_images import Match, NamedImages, Wanted
 from pixelwise.datasets.layouts.outlines import (
     Broken,
     Picture,
+    Read,
     Shape,
+    Unused,
     draw,
     drawn_layout,
     ellipse,
@@ -39,14 +48,13 @@ from pixelwise.datasets.layouts.outlines import (
 from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.layouts.words import SPLIT_NAMES, split_of
 from pixelwise.datasets.layouts.writing import write_image
-from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import Color, voc_color
 from pixelwise.storage import printable, write_text
-from pixelwise.storage.documents import DocumentError, peek, read_lines, read_xml, reading
+from pixelwise.storage.documents import DocumentError, peek, read_xml, reading
 
-_WITHOUT_AREA = ("points", "polyline", "skeleton", "cuboid")
 _WITH_AREA = ("polygon", "box", "ellipse", "mask")
+_NOT_CVAT = "an XML file in another format than CVAT's"
 _HELP = "export the task from CVAT again, as `CVAT for images 1.1`"
 
 
@@ -57,21 +65,30 @@ def cvat_layout(root: Path) -> Layout | None:
         DataError: D230, the file cannot be read, or is an export for video.
         ResourceError: S601, the disk of the cache folder is full.
     """
-    file = next((path for path in sorted(root.glob("*.xml")) if _is_cvat(path)), None)
-    if file is None:
+    found = sorted(root.glob("*.xml"))
+    files = [path for path in found if _is_cvat(path)]
+    if not files:
         return None
     listing = list_images(root)
-    tree = _parse(file)
+    trees = {file: _parse(file) for file in files}
     entries = listing.entries
-    drawn = draw("cvat", root, [file, *(entry.path for entry in entries)], lambda: _pictures(tree, file, root, entries))
-    named = {file_name(image.get("name", "")) for image in tree.iterfind("image")}
-    without = unannotated(entries, drawn, f"entry in {file.name}", lambda path: path.name in named)
+    others = [path for path in found if path not in trees]
+    matched = _matched(trees, root, entries)
+    drawn = draw(
+        "cvat",
+        root,
+        [*found, *(entry.path for entry in entries)],
+        lambda: merged(chain(_pictures(matched, root), (Unused(path, _NOT_CVAT) for path in others))),
+    )
+    names = ", ".join(printable(file.name) for file in files)
+    named = {match.entry.path for _, _, match in matched if match.entry is not None}
+    without = unannotated(entries, drawn, f"entry in {names}", named.__contains__)
     return drawn_layout(
         "cvat",
-        f"CVAT for images: {file.name} with its images, drawn as masks into the cache folder",
+        f"CVAT for images: {names} with its images, drawn as masks into the cache folder",
         root,
         drawn,
-        [name.text or "" for name in tree.iterfind("./meta//labels/label/name")],
+        [name.text or "" for tree in trees.values() for name in tree.iterfind("./meta//labels/label/name")],
         [*listing.problems, *without],
     )
 
@@ -95,18 +112,16 @@ def cvat_masks_layout(root: Path) -> Layout | None:
     if not entries and mask_listing.entries:
         problems.append(_without_images(root, [entry.path for entry in mask_listing.entries]))
     lists = sorted((root / "ImageSets" / "Segmentation").glob("*.txt"))
-    splits: dict[str, tuple[Sample, ...]] = {}
     known = {SPLIT_NAMES.get(path.stem.lower()): path for path in lists}
     known.pop(None, None)
-    if known and entries:
-        for split, path in known.items():
-            keys = {line.strip() for line in read_lines(path, errors="surrogateescape")}
-            chosen = ([e for e in entries if e.key in keys], [e for e in mask_listing.entries if e.key in keys])
-            splits[split or ""], found = match_files(split or "", *chosen, masks=masks)
-            problems += found
-    elif entries:
-        samples, found = match_files("train", entries, mask_listing.entries, masks=masks)
-        splits = divided(samples)
+    samples, found = match_files("train", entries, mask_listing.entries, masks=masks) if entries else ((), [])
+    if known:
+        rows = {split or "": [(path, row) for row in read_rows(path, problems)] for split, path in known.items()}
+        splits, missing = divided_by_lists(samples, rows, root)
+        # Files that no list names were left out on purpose.
+        problems += [*(problem for problem in found if problem.code == "D130"), *(missing if entries else ())]
+    else:
+        splits = divided(samples) if entries else {}
         problems += found
     return Layout(
         name="cvat-masks",
@@ -133,11 +148,7 @@ def _without_images(root: Path, masks: list[Path]) -> Finding:
 def _read_labelmap(file: Path) -> tuple[tuple[str, ...], tuple[Color, ...]]:
     """Names and colours from lines `name:r,g,b:parts:actions`; `#` starts a comment."""
     classes: dict[Color, str] = {}
-    try:
-        lines = read_lines(file)
-    except DocumentError as error:
-        raise DataError("D230", error.message, "export the masks from CVAT again") from error
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(list_text(file).splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         name, _, rest = line.partition(":")
@@ -177,27 +188,40 @@ def _parse(file: Path) -> ElementTree.Element:
     return tree
 
 
-def _pictures(tree: ElementTree.Element, file: Path, root: Path, entries: list[Entry]) -> Iterator[Picture | Broken]:
-    images = NamedImages(entries)
-    for image in tree.iterfind("image"):
-        name = image.get("name", "")
-        subset = image.get("subset") or ""
-        places = (root / name, root / "images" / name, root / "images" / subset / name)
-        entry = images.at(*places) or images.only(name)
-        if entry is None:
-            yield Broken(file, f"its image {printable(name)} {images.absence(name)}")
+def _matched(
+    trees: dict[Path, ElementTree.Element], root: Path, entries: list[Entry]
+) -> list[tuple[Path, ElementTree.Element, Match]]:
+    """All entries of all files, with their images."""
+    images = NamedImages(entries, root)
+    all_ = [(file, image) for file, tree in trees.items() for image in tree.iterfind("image")]
+    wanted = []
+    for file, image in all_:
+        name, subset = image.get("name", ""), image.get("subset") or ""
+        near = (root, root / "images", *((root / subset, root / "images" / subset) if subset else ()))
+        wanted.append(Wanted((name,) if name else (), file, near, SPLIT_NAMES.get(subset.lower())))
+    return [(file, image, match) for (file, image), match in zip(all_, images.find_all(wanted), strict=True)]
+
+
+def _pictures(matched: Sequence[tuple[Path, ElementTree.Element, Match]], root: Path) -> Iterator[Read]:
+    for file, image, match in matched:
+        name, subset = image.get("name", ""), image.get("subset") or ""
+        if match.entry is None:
+            yield Broken(file, f"its image {printable(name)} {match.reason}")
             continue
+        path = match.entry.path
         try:
             with reading(file):
                 size = (int(image.get("height", "")), int(image.get("width", "")))
                 shapes = [(int(one.get("z_order") or 0), _shape(one)) for one in image if one.tag in _WITH_AREA]
         except DocumentError as error:
-            yield Broken(file, f"image {printable(name)}: {error.reason}")
+            yield Broken(file, f"image {printable(name)}: {error.reason}", path)
             continue
         shapes.sort(key=lambda pair: pair[0])
-        split = SPLIT_NAMES.get(subset.lower()) or split_of(entry.path.relative_to(root).parts[:-1])
-        skipped = [one.tag for one in image if one.tag in _WITHOUT_AREA]
-        yield Picture(split, entry.key, entry.path, size, [shape for _, shape in shapes], file, skipped)
+        split = SPLIT_NAMES.get(subset.lower()) or split_of(path.relative_to(root).parts[:-1])
+        skipped = [printable(one.tag) for one in image if one.tag not in _WITH_AREA]
+        drawn = [shape for _, shape in shapes]
+        elsewhere = name if match.elsewhere else ""
+        yield Picture(split, match.entry.key, path, size, drawn, file, skipped, elsewhere=elsewhere)
 
 
 def _shape(one: ElementTree.Element) -> Shape:
@@ -224,12 +248,17 @@ def _shape(one: ElementTree.Element) -> Shape:
     if one.tag == "ellipse":
         return ellipse(label, number("cx"), number("cy"), number("rx"), number("ry"))
     if one.tag == "mask":
-        return pasted(label, _runs(one, label), int(number("left")), int(number("top")))
+        left, top = int(number("left")), int(number("top"))
+        return Shape(label, partial(_pasted, one, label, left, top), (one.get("rle"), left, top, one.get("width")))
     try:
         corners = [float(value) for point in one.get("points", "").split(";") for value in point.split(",")]
     except ValueError:
         raise ValueError(f"the points of a polygon of '{printable(label)}' are not numbers") from None
     return polygon(label, corners)
+
+
+def _pasted(one: ElementTree.Element, label: str, left: int, top: int, height: int, width: int) -> np.ndarray:
+    return pasted(label, _runs(one, label), left, top).pixels(height, width)
 
 
 def _runs(one: ElementTree.Element, label: str) -> np.ndarray:

@@ -32,6 +32,7 @@ from pixelwise.datasets.formats.scattered import scattered_layout
 from pixelwise.datasets.layouts.description import write_description
 from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
+from pixelwise.datasets.layouts.lists.lines import list_lines
 from pixelwise.datasets.layouts.matching import is_mask_name, match_files, match_folders
 from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.layouts.words import (
@@ -46,7 +47,7 @@ from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
-from pixelwise.storage.documents import DocumentError, read_lines, whole_number
+from pixelwise.storage.documents import whole_number
 
 # The first folder that exists is used.
 _IMAGE_FOLDERS = (
@@ -186,18 +187,18 @@ def _side_by_side(root: Path) -> Layout | None:
     places = split_folders(root) or {"train": root}
     listings = {name: list_images(folder) for name, folder in places.items()}
     # Arrays beside images are masks; without any images, arrays are listed as images.
-    both = {name: list_images(folder, arrays_too=True).entries for name, folder in places.items()}
-    by_name = any(is_mask_name(entry.path.stem) for entries in both.values() for entry in entries)
-    if not by_name and not _same_names(entry for entries in both.values() for entry in entries):
+    both = {name: list_images(folder, arrays_too=True) for name, folder in places.items()}
+    by_name = any(is_mask_name(entry.path.stem) for found in both.values() for entry in found.entries)
+    if not by_name and not _same_names(entry for found in both.values() for entry in found.entries):
         return None
     splits: dict[str, tuple[Sample, ...]] = {}
     problems: list[Finding] = []
     for name, folder in places.items():
         is_mask = _has_mask_name if by_name else _is_lossless
         images = [entry for entry in listings[name].entries if not is_mask(entry)]
-        masks = [entry for entry in both[name] if is_mask(entry)]
+        masks = [entry for entry in both[name].entries if is_mask(entry)]
         splits[name], found = match_files(name, images, masks, masks=folder)
-        problems += [*listings[name].problems, *found]
+        problems += [*both[name].problems, *found]
     if not any(splits.values()):
         return None
     description = f"images and masks side by side, such as a.jpg with {'a_mask.png' if by_name else 'a.png'}"
@@ -205,7 +206,7 @@ def _side_by_side(root: Path) -> Layout | None:
         inner = _by_inner_folders(splits["train"])
         splits = inner or divided(splits["train"])
         description += "" if inner else ", split about 80:20 into train and val by file name"
-    names = _read_classes(next((f / _CLASSES_FILE for f in places.values() if (f / _CLASSES_FILE).is_file()), None))
+    names = _read_classes([f / _CLASSES_FILE for f in places.values() if (f / _CLASSES_FILE).is_file()])
     return Layout(
         name="folder",
         description=description,
@@ -242,21 +243,35 @@ def _same_names(entries: Iterable[Entry]) -> bool:
     return 2 * len(lossy & lossless) > len(lossy)
 
 
-def _read_classes(file: Path | None) -> dict[int, str]:
-    """Raw value -> class name from Roboflow's `Pixel Value, Class` lines, sorted by value; empty without such lines."""
-    if file is None:
-        return {}
+def _read_classes(files: Sequence[Path]) -> dict[int, str]:
+    """Raw value -> class name from Roboflow's `Pixel Value, Class` lines, sorted by value; empty without files.
+
+    Raises:
+        DataError: D233, a line names no value and class, or two lines give a value different names.
+    """
     names: dict[int, str] = {}
-    try:
-        lines = read_lines(file)
-    except DocumentError as error:
-        raise DataError("D230", error.message, "export the masks again, or remove this file") from error
-    for line in lines:
-        raw, _, name = line.partition(",")
-        value = whole_number(raw.strip())
-        if value is not None and value >= 0 and name.strip():
-            names[value] = name.strip()
+    for file in files:
+        rows = [(number, *line.partition(",")[::2]) for number, line in list_lines(file) if line]
+        for place, (number, raw, name) in enumerate(rows):
+            raw, name = raw.strip(), name.strip()
+            value = whole_number(raw)
+            if value is not None and value >= 0 and name:
+                if names.setdefault(value, name) != name:
+                    reason = f"calls {raw} '{printable(name)}', elsewhere it is '{printable(names[value])}'"
+                    raise _wrong_classes(file, number, reason)
+            elif place:  # the first line may be a heading
+                raise _wrong_classes(file, number, f"is '{printable(raw)},{printable(name)}'")
+        if not names:
+            raise _wrong_classes(file, len(rows), "is the last one, and there is none with a value and a class")
     return dict(sorted(names.items()))
+
+
+def _wrong_classes(file: Path, number: int, reason: str) -> DataError:
+    return DataError(
+        "D233",
+        f"{printable(file)}: line {number} {reason}; expected a pixel value and a class, such as '1, road'",
+        "correct the file, or remove it and name the classes in dataset.toml",
+    )
 
 
 def _per_split(root: Path, description: str, pairs: dict[str, tuple[Path, Path]]) -> Layout:

@@ -7,8 +7,8 @@ The name of a mask gives its task, annotation and label. The image of a task is 
 if that lies beside the masks; otherwise it has to be called `12.jpg` or `task-12.jpg`. Without masks, polygons,
 brush strokes, rectangles and ellipses are drawn from the JSON export (`JSON`, not `JSON-MIN`).
 
-Either way the regions of a task are merged with the smaller area on top. If a task has several annotations, the one
-with the highest id is used.
+Either way the regions of a task, and of several tasks of one image, are merged with the smaller area on top. If a task
+has several annotations, the one with the highest id is used.
 """
 
 from __future__ import annotations
@@ -27,8 +27,18 @@ from pixelwise.datasets.format import ANNOTATIONS, Format, Miniature, Scenes, re
 from pixelwise.datasets.formats.label_studio_regions import Annotation, outlines
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import Entry, Listing, list_images
-from pixelwise.datasets.layouts.named_images import NamedImages, file_name
-from pixelwise.datasets.layouts.outlines import Broken, Picture, Shape, draw, drawn_layout, unannotated
+from pixelwise.datasets.layouts.merging import merged
+from pixelwise.datasets.layouts.named_images import NamedImages, Wanted, file_name
+from pixelwise.datasets.layouts.outlines import (
+    Broken,
+    Picture,
+    Read,
+    Shape,
+    Unused,
+    draw,
+    drawn_layout,
+    unannotated,
+)
 from pixelwise.datasets.layouts.words import split_of
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.reading.decoding import SUFFIXES, decode
@@ -39,6 +49,7 @@ from pixelwise.storage.documents import DocumentError, peek, read_json, reading
 _MASK = re.compile(r"task-(\d+)-annotation-(\d+)-by-(.+?)-([^-]+)-(.+)-(\d+)")
 # Label Studio prefixes the names of uploads with eight hexadecimal digits.
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")
+_UPLOADS = re.compile(r"(^|/)(data/)?upload/\d+/[^/]+$")
 
 
 class _Task(msgspec.Struct):
@@ -60,7 +71,7 @@ def label_studio_layout(root: Path) -> Layout | None:
         return _json_layout(root, listing, [path for path in exports if _holds_regions(path)])
     images = [entry for entry in listing.entries if not _MASK.fullmatch(entry.path.stem)]
     sources = [*exports, *(entry.path for entry in listing.entries)]
-    drawn = draw("label-studio", root, sources, lambda: _pictures(root, masks, images, exports))
+    drawn = draw("label-studio", root, sources, lambda: merged(_pictures(root, masks, images, exports)))
     return drawn_layout(
         "label-studio",
         "Label Studio: PNG brush masks per task and label, merged into the cache folder",
@@ -81,7 +92,7 @@ def _json_layout(root: Path, listing: Listing, exports: Sequence[Path]) -> Layou
     if not exports:
         return None
     sources = [*exports, *(entry.path for entry in listing.entries)]
-    drawn = draw("label-studio-json", root, sources, lambda: _outlined(root, listing.entries, exports))
+    drawn = draw("label-studio-json", root, sources, lambda: merged(_outlined(root, listing.entries, exports)))
     without = unannotated(listing.entries, drawn, "annotation in Label Studio's export")
     return drawn_layout(
         "label-studio",
@@ -92,8 +103,10 @@ def _json_layout(root: Path, listing: Listing, exports: Sequence[Path]) -> Layou
     )
 
 
-def _outlined(root: Path, images: Sequence[Entry], exports: Sequence[Path]) -> Iterator[Picture | Broken]:
-    named = NamedImages(images)
+def _outlined(root: Path, images: Sequence[Entry], exports: Sequence[Path]) -> Iterator[Read]:
+    named = NamedImages(images, root)
+    read: list[tuple[Path, _Task]] = []
+    wanted: list[Wanted] = []
     for export in exports:
         try:
             tasks = read_json(export, list[_Task])
@@ -101,57 +114,91 @@ def _outlined(root: Path, images: Sequence[Entry], exports: Sequence[Path]) -> I
             yield Broken(export, f"not a JSON export of Label Studio: {error.reason}")
             continue
         for task in tasks:
-            finished = [annotation for annotation in task.annotations if not annotation.was_cancelled]
-            if not finished:
+            if not any(not annotation.was_cancelled for annotation in task.annotations):
+                if task.annotations:
+                    yield Unused(export, f"task {task.id}: all of its annotations were cancelled")
                 continue
-            names = [name for value in task.data.values() if isinstance(value, str) for name in _file_names(value)]
-            entry = next((found for name in names if (found := named.only(name))), None)
-            if entry is None:
-                lacking = f", {printable(names[0])}, {_absence(named, names)}" if names else " is not named"
-                yield Broken(export, f"the image of task {task.id}{lacking}")
+            one = _wanted(export, [*_images_of(task)], named, root)
+            if isinstance(one, str):
+                yield Broken(export, f"the image of task {task.id} {one}")
                 continue
-            try:
-                with reading(export):
-                    found = outlines(max(finished, key=lambda annotation: annotation.id))
-            except DocumentError as error:
-                yield Broken(export, f"task {task.id}, {printable(entry.path.name)}: {error.reason}")
-                continue
-            split = split_of(entry.path.relative_to(root).parts[:-1])
-            yield Picture(
-                split, entry.key, entry.path, found.size, found.shapes, export, found.skipped, smaller_on_top=True
-            )
+            read.append((export, task))
+            wanted.append(one)
+    for (export, task), one, match in zip(read, wanted, named.find_all(wanted), strict=True):
+        if match.entry is None:
+            yield Broken(export, f"the image of task {task.id}, {printable(one.names[0])}, {match.reason}")
+            continue
+        path = match.entry.path
+        finished = sorted((a for a in task.annotations if not a.was_cancelled), key=lambda annotation: annotation.id)
+        if len(finished) > 1:
+            yield Unused(export, f"task {task.id}: {len(finished) - 1} annotations with a lower id than the last one")
+        try:
+            with reading(export):
+                found = outlines(finished[-1])
+        except DocumentError as error:
+            yield Broken(export, f"task {task.id}, {printable(path.name)}: {error.reason}", path)
+            continue
+        split = split_of(path.relative_to(root).parts[:-1])
+        yield Picture(split, match.entry.key, path, found.size, found.shapes, export, found.skipped, True)
 
 
 def _pictures(
     root: Path, masks: Sequence[Entry], images: Sequence[Entry], exports: Sequence[Path]
 ) -> Iterator[Picture | Broken]:
-    names = _image_names(exports)
-    named = NamedImages(images)
-    by_stem = NamedImages(images, lambda path: path.with_suffix(""))
+    names = _images_of_tasks(exports)
+    named, by_stem = NamedImages(images, root), NamedImages(images, root, stems=True)
     tasks: dict[int, dict[int, list[tuple[str, Path]]]] = {}
     for entry in masks:
         match = _MASK.fullmatch(entry.path.stem)
         if match is not None:
             annotations = tasks.setdefault(int(match[1]), {})
             annotations.setdefault(int(match[2]), []).append((match[5], entry.path))
+    numbers: list[int] = []
+    wanted: list[Wanted] = []
     for task, annotations in sorted(tasks.items()):
-        files = annotations[max(annotations)]
-        candidates = [named.only(name) for name in names.get(task, ())]
-        candidates += [by_stem.only(f"task-{task}"), by_stem.only(str(task))]
-        entry = next((found for found in candidates if found is not None), None)
-        if entry is None:
-            wanted = names.get(task)
-            reason = (
-                f"the image of task {task}, {printable(wanted[0])}, {_absence(named, wanted)}"
-                if wanted
-                else f"the image of task {task} is unknown: put the project's JSON export beside the mask, or rename "
-                f"the image to {task}.jpg"
-            )
-            yield Broken(files[0][1], reason)
+        file = annotations[max(annotations)][0][1]
+        one = _wanted(file, names.get(task, []), named, root)
+        own = by_stem.find(Wanted((f"task-{task}", str(task)), file, (root,))).entry
+        if own is not None and (isinstance(one, str) or named.find(one).entry is None):
+            one = Wanted((str(own.path.absolute()),), file)
+        if isinstance(one, str):
+            unknown = f"is unknown: put the project's JSON export beside the mask, or rename the image to {task}.jpg"
+            yield Broken(file, f"the image of task {task} {one if names.get(task) else unknown}")
+            continue
+        numbers.append(task)
+        wanted.append(one)
+    for task, one, match in zip(numbers, wanted, named.find_all(wanted), strict=True):
+        files = tasks[task][max(tasks[task])]
+        if match.entry is None:
+            yield Broken(files[0][1], f"the image of task {task}, {printable(one.names[0])}, {match.reason}")
             continue
         shapes = [Shape(label, partial(_pixels, path)) for label, path in sorted(files)]
-        split = split_of(entry.path.relative_to(root).parts[:-1])
-        yield Picture(split, entry.key, entry.path, None, shapes, files[0][1], smaller_on_top=True)
+        split = split_of(match.entry.path.relative_to(root).parts[:-1])
+        yield Picture(split, match.entry.key, match.entry.path, None, shapes, files[0][1], smaller_on_top=True)
+
+
+def _wanted(file: Path, fields: Sequence[tuple[str, ...]], named: NamedImages, root: Path) -> Wanted | str:
+    """The image of a task; or why it is unknown, to follow its name in a message.
+
+    Args:
+        file: The file that belongs to the task.
+        fields: For each field of the task, the paths that its image may have.
+        named: All images.
+        root: Folder of the data set.
+    """
+    images: dict[Path, Wanted] = {}
+    for names in fields:
+        # An upload has lost its folder, so it may be any image of its name.
+        near = (root, root / "images") if file_name(names[0]) != names[0] else ()
+        wanted = Wanted(names, file, near)
+        entry = named.find(wanted).entry
+        if entry is not None:
+            images[entry.path] = wanted
+    if len(images) > 1:
+        return f"may be {' or '.join(sorted(printable(path) for path in images))}: the task names both"
+    if not fields:
+        return "is not named"
+    return next(iter(images.values()), Wanted(fields[0], file))
 
 
 def _pixels(path: Path, height: int, width: int) -> np.ndarray:
@@ -165,38 +212,40 @@ def _pixels(path: Path, height: int, width: int) -> np.ndarray:
     return mask
 
 
-def _image_names(exports: Sequence[Path]) -> dict[int, list[str]]:
-    """Task -> file names that its image may have, from JSON exports; other JSON files are skipped."""
-    names: dict[int, list[str]] = {}
+def _images_of_tasks(exports: Sequence[Path]) -> dict[int, list[tuple[str, ...]]]:
+    """Task -> paths that its image may have, for each field; from JSON exports, other JSON files are skipped."""
+    names: dict[int, list[tuple[str, ...]]] = {}
     for export in exports:
         try:
             tasks = read_json(export, list[_Task])
         except DocumentError:
             continue
         for task in tasks:
-            for value in task.data.values():
-                if isinstance(value, str):
-                    names.setdefault(task.id, []).extend(_file_names(value))
+            names.setdefault(task.id, []).extend(_images_of(task))
     return names
 
 
-def _absence(images: NamedImages, names: Sequence[str]) -> str:
-    """Why none of these names identifies exactly one image."""
-    return images.absence(next((name for name in names if images.called(name)), names[0]))
+def _images_of(task: _Task) -> Iterator[tuple[str, ...]]:
+    """The paths that the image of a field may have, for each field of a task that names one."""
+    for value in task.data.values():
+        if isinstance(value, str) and (paths := _paths(value)):
+            yield paths
 
 
-def _file_names(address: str) -> list[str]:
-    """The file name in a URL or path, with and without the prefix of uploads; empty if it is not an image."""
+def _paths(address: str) -> tuple[str, ...]:
+    """The path in an address, with and without the prefix of uploads; empty if it is not that of an image."""
     try:
         parsed = urlparse(address)
         path = parse_qs(parsed.query).get("d", [unquote(parsed.path)])[0]
-    except ValueError:  # brackets that are not those of an IPv6 address, or too many fields
-        return []
+    except ValueError:  # not a valid address
+        path = address
     name = file_name(path)
     if Path(name).suffix.lower() not in SUFFIXES:
-        return []
+        return ()
+    # The folders of uploads are those of the server.
+    folder = "" if _UPLOADS.search(path) else path.removesuffix(name)
     match = _UPLOAD.fullmatch(name)
-    return [name, *([match[1]] if match else [])]
+    return (folder + name, *([folder + match[1]] if match else []))
 
 
 def _looks_like_label_studio(root: Path) -> bool:

@@ -2,6 +2,9 @@
 
     street1.jpg street1.json street2.jpg street2.json ...    in one folder, or in train/, val/, test/
 
+A JSON file has the name of its image, or gives its path; if both exist and differ, neither is used. Several JSON files
+of one image are drawn together.
+
 Polygons, rectangles, circles and masks become pixels of their label, later shapes over earlier ones; points and lines
 have no area and are left out. Pixels that no shape covers are `background`; pixels with the label `__ignore__` are
 ignored. Classes are the labels in alphabetical order, after `background`.
@@ -14,6 +17,7 @@ import binascii
 import io
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +28,14 @@ from PIL import Image
 from pixelwise.datasets.format import ANNOTATIONS, Format, Miniature, Scenes, register
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import Entry, list_files, list_images
-from pixelwise.datasets.layouts.named_images import NamedImages
+from pixelwise.datasets.layouts.merging import merged
+from pixelwise.datasets.layouts.named_images import Match, NamedImages, Wanted
 from pixelwise.datasets.layouts.outlines import (
     Broken,
     Picture,
+    Read,
     Shape,
+    Unused,
     draw,
     drawn_layout,
     ellipse,
@@ -77,12 +84,12 @@ def labelme_layout(root: Path) -> Layout | None:
         "labelme",
         root,
         [*files, *(entry.path for entry in listing.entries)],
-        lambda: _pictures(root, files, listing.entries),
+        lambda: merged(_pictures(root, files, listing.entries)),
     )
-    stems = {path.stem for path in files}
+    beside = {path.with_suffix("") for path in files}
     problems = [
-        *(p for p in listing.problems if p.code != "W215"),
-        *unannotated(listing.entries, drawn, "LabelMe JSON file", lambda path: path.stem in stems),
+        *listing.problems,
+        *unannotated(listing.entries, drawn, "LabelMe JSON file", lambda path: path.with_suffix("") in beside),
     ]
     return drawn_layout(
         "labelme",
@@ -99,32 +106,69 @@ def _is_labelme(path: Path) -> bool:
     return b'"shapes"' in content and (b'"imagePath"' in content or b'"shape_type"' in content)
 
 
-def _pictures(root: Path, files: list[Path], entries: list[Entry]) -> Iterator[Picture | Broken]:
-    images = NamedImages(entries, lambda path: path.with_suffix(""))
-    resolved = NamedImages(entries, Path.resolve)
+def _pictures(root: Path, files: list[Path], entries: list[Entry]) -> Iterator[Read]:
+    images = NamedImages(entries, root, stems=True)
+    read: list[tuple[Path, _File]] = []
+    wanted: list[Wanted] = []
     for file in files:
+        by_name = images.find(_of_same_name(file))
         try:
             found = read_json(file, _File)
         except DocumentError as error:
-            if _is_labelme(file) or images.at(file) is not None:
-                yield Broken(file, f"not a LabelMe JSON file: {error.reason}")
+            if _is_labelme(file) or _is_beside(file, by_name):
+                yield Broken(file, f"not a LabelMe JSON file: {error.reason}", by_name.entry and by_name.entry.path)
+            else:
+                yield Unused(file, "a JSON file in another format than LabelMe's")
             continue
-        entry = images.at(file) or images.only(file.stem)
-        if entry is None and found.image_path:
-            entry = resolved.at(file.parent / found.image_path.replace("\\", "/"))
-        if entry is None:
-            yield Broken(file, f"its image {printable(found.image_path or file.stem)} {images.absence(file.stem)}")
+        one = _wanted(file, found, by_name, images, root)
+        if isinstance(one, Broken):
+            yield one
+        else:
+            read.append((file, found))
+            wanted.append(one)
+    for (file, found), one, match in zip(read, wanted, images.find_all(wanted), strict=True):
+        if match.entry is None:
+            yield Broken(file, f"its image {printable(found.image_path or file.stem)} {match.reason}")
             continue
+        path = match.entry.path
         size = (found.height, found.width) if found.height and found.width else None
         try:
             with reading(file):
                 shapes = [shape for one in found.shapes if (shape := _shape(one)) is not None]
         except DocumentError as error:
-            yield Broken(file, error.reason)
+            yield Broken(file, error.reason, path)
             continue
         skipped = [one.shape_type for one in found.shapes if one.shape_type in _WITHOUT_AREA]
-        split = split_of(entry.path.relative_to(root).parts[:-1])
-        yield Picture(split, entry.key, entry.path, size, shapes, file, skipped)
+        split = split_of(path.relative_to(root).parts[:-1])
+        # The name of the JSON file is a convention; a path is a statement.
+        elsewhere = (found.image_path or "") if match.elsewhere and one.names[0] == found.image_path else ""
+        yield Picture(split, match.entry.key, path, size, shapes, file, skipped, elsewhere=elsewhere)
+
+
+def _of_same_name(file: Path) -> Wanted:
+    return Wanted((str(file.absolute().with_suffix("")),), file)
+
+
+def _is_beside(file: Path, match: Match) -> bool:
+    return match.entry is not None and match.entry.path.parent == file.parent
+
+
+def _wanted(file: Path, found: _File, by_name: Match, images: NamedImages, root: Path) -> Wanted | Broken:
+    """The image of a file: that of its name or that of its path, which must not contradict each other."""
+    given = Wanted((found.image_path,) if found.image_path else (), file, (root,))
+    by_path = images.find(given)
+    if by_name.entry is None or by_path.entry is None:
+        return _of_same_name(file) if by_path.entry is None and by_name.entry is not None else given
+    if by_name.entry == by_path.entry:
+        return given
+    if _is_beside(file, by_name) and not by_path.in_full:
+        return _of_same_name(file)  # the path is that of another machine, before files were renamed
+    return Broken(
+        file,
+        f"it has the name of {printable(by_name.entry.path)}, but its imagePath is that of "
+        f"{printable(by_path.entry.path)}",
+        by_name.entry.path,
+    )
 
 
 def _shape(one: _Shape) -> Shape | None:
@@ -150,8 +194,12 @@ def _shape(one: _Shape) -> Shape | None:
         radius = math.hypot(x1 - x0, y1 - y0)
         return ellipse(one.label, x0, y0, radius, radius)
     if kind == "mask":
-        return pasted(one.label, _decode_mask(one), round(x0), round(y0))
+        return Shape(one.label, partial(_pasted, one, round(x0), round(y0)), (one.mask, x0, y0))
     raise ValueError(f"a shape of '{printable(one.label)}' has the unknown type '{printable(kind)}'")
+
+
+def _pasted(one: _Shape, left: int, top: int, height: int, width: int) -> np.ndarray:
+    return pasted(one.label, _decode_mask(one), left, top).pixels(height, width)
 
 
 def _decode_mask(one: _Shape) -> np.ndarray:

@@ -1,216 +1,178 @@
 """Data whose splits are lists: image and mask per line, one name per line, or CSV files.
 
-    train.txt val.txt [test.txt]     images/a.jpg masks/a.png      two paths per line (space, tab or comma)
-    train.txt val.txt [test.txt]     a                             one name per line, beside images/ and masks/
+    train.txt val.txt [test.txt]     images/a.jpg masks/a.png      two paths per line (space, tab, comma or semicolon)
+    train.txt val.txt [test.txt]     a                             one name per line, beside data in another format
     train.csv val.csv [test.csv]     image,mask                    with a header
     dataset.csv                      image,mask,split              one file with a column for the split
+    splits.json                      {"train": ["a"], "val": ["b"]}
 
-Lists are looked for in the root, `lists/`, `splits/`, `ImageSets/Segmentation/` and `ImageSets/`. Paths are relative to
-the list or to the root. A training list alone is split 80:20 into train and val by the images' names.
+Lists are looked for in the root, `lists/`, `splits/`, `ImageSets/Segmentation/`, `ImageSets/Main/` and `ImageSets/`.
+Paths are relative to the list or to the root; where they do not exist as written, the files are found by the end of
+their path. A training list alone is split 80:20 into train and val by the images' names. A list that cannot be used is
+an error: the data is never divided otherwise instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
 
 from pixelwise.datasets.findings import Finding, finding
-from pixelwise.datasets.format import LISTS, Format, Miniature, Scenes, register
-from pixelwise.datasets.formats.folder import folder_layout
+from pixelwise.datasets.format import FORMATS, LISTS, Format, Miniature, Scenes, register
 from pixelwise.datasets.layouts.description import write_description
+from pixelwise.datasets.layouts.drawn_findings import found_elsewhere
 from pixelwise.datasets.layouts.layout import Layout, in_order
+from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
+from pixelwise.datasets.layouts.lists.divisions import HELP, Listed, divided_by_lists, missing_lines
+from pixelwise.datasets.layouts.lists.files import Lists, find_lists
+from pixelwise.datasets.layouts.lists.rows import is_prose
+from pixelwise.datasets.layouts.named_images import Match, NamedImages, Wanted
 from pixelwise.datasets.layouts.splits import divided
-from pixelwise.datasets.layouts.words import IMAGE_WORDS, MASK_WORDS, SPLIT_NAMES
 from pixelwise.datasets.layouts.writing import write_image
-from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.datasets.samples import Sample
-from pixelwise.errors import DataError
+from pixelwise.errors import DataError, PixelwiseError
 from pixelwise.storage import printable, write_text
-from pixelwise.storage.documents import DocumentError, is_regular, parse_table, read_lines
+from pixelwise.storage.documents import is_regular
 from pixelwise.storage.names import id_of
 
-_PLACES = (".", "lists", "splits", "ImageSets/Segmentation", "ImageSets")
-_ENDINGS = (".txt", ".csv", ".tsv", ".lst")
-# The first column that exists is used: in a file with both `mask_path` and `label`, the label is a word.
-_IMAGE_COLUMNS = (
-    "image", "images", "image_path", "img", "img_path", "filename", "file_name", "path", *IMAGE_WORDS, "x",
-)  # fmt: skip
-_MASK_COLUMNS = ("mask", "masks", "mask_path", "label", "labels", "label_path", *MASK_WORDS, "y")
-_SPLIT_COLUMNS = ("split", "set", "subset", "fold")
-# In a longer line, no paths with spaces are looked for; no system has such paths.
-_LONGEST_PAIR = 8192
-# (line number, image, mask or None)
-_Row = tuple[int, str, str | None]
+_MAX_FOLDERS = 16
 
 
 def lists_layout(root: Path) -> Layout | None:
-    """The layout of `root`, or None if it holds no list whose files exist.
+    """The layout of `root`, or None if it holds no list.
 
     Malformed lines are D228 and files that do not exist are D220, both in `Layout.problems`.
+
+    Raises:
+        DataError: D232, no line of the lists names files that exist; D228, a list cannot be read.
     """
-    files = _find(root)
-    if not files:
+    lists = find_lists(root)
+    if lists is None:
         return None
-    rows: dict[str, list[tuple[Path, _Row]]] = {}
     problems: list[Finding] = []
-    for split, file in files.items():
-        for own, row in _read(file, problems):
-            rows.setdefault(SPLIT_NAMES.get((own or split).lower(), own or split), []).append((file, row))
-    if all(mask is None for found in rows.values() for _, (_, _, mask) in found):
-        return _of_names(root, rows, problems)
-    splits: dict[str, tuple[Sample, ...]] = {}
-    for split, found in rows.items():
-        splits[split], more = _pairs(split, found, root)
-        problems += more
-    if not any(splits.values()):
+    rows = lists.read(problems)
+    if not any(rows.values()):
+        raise DataError("D232", f"{printable(lists.files[0])}: names no image", HELP)
+    layout = _divided_by(root, lists, rows, problems)
+    if layout is None:
         return None
-    if list(splits) == ["train"]:
-        splits = divided(splits["train"])
-    return Layout(
-        name="lists",
-        description=f"lists of image and mask: {', '.join(sorted({printable(file.name) for file in files.values()}))}",
-        root=root,
-        splits=in_order(splits),
-        problems=tuple(problems),
+    # Text of another kind happens to have the name of a list; it names no file.
+    prose = {split for split, found in layout.splits.items() if not found and _is_prose(rows.get(split, ()))}
+    if prose:
+        kept = {split: found for split, found in rows.items() if split not in prose}
+        layout = _divided_by(root, lists, kept, problems) or layout
+    if list(layout.splits) == ["train"]:
+        layout = msgspec.structs.replace(layout, splits=divided(layout.splits["train"]))
+    return layout
+
+
+def _divided_by(
+    root: Path, lists: Lists, rows: Mapping[str, Sequence[Listed]], problems: Sequence[Finding]
+) -> Layout | None:
+    """The layout that these rows describe; None if they are no lists.
+
+    Raises:
+        DataError: D232, they are lists, and no line names files that exist.
+    """
+    pairs = any(row.mask is not None for found in rows.values() for _, row in found)
+    layout = _of_pairs(root, lists, rows, problems) if pairs else None
+    base = None
+    if layout is None:
+        base = _base(root)
+        layout = base and _of_names(root, rows, lists, base, problems)
+    if layout is None and (pairs or base is not None) and not all(_is_prose(found) for found in rows.values()):
+        raise _useless(rows)
+    return layout
+
+
+def _is_prose(rows: Sequence[Listed]) -> bool:
+    files = {file for file, _ in rows}
+    return bool(files) and all(file.suffix.lower() == ".txt" and is_prose(file) for file in files)
+
+
+def _useless(rows: Mapping[str, Sequence[Listed]]) -> DataError:
+    """D232 for lists of which no line can be used."""
+    file, row = next(found[0] for found in rows.values() if found)
+    return DataError(
+        "D232",
+        f"{printable(file)}: no line names an image with a mask, e.g. line {row.number}, '{printable(row.line[:80])}'",
+        f"{HELP}; data.dataset=folder reads folders of images and masks without lists",
     )
 
 
-def _find(root: Path) -> dict[str, Path]:
-    """Split -> list file; a single CSV or TSV file with a header counts as `train`."""
-    for place in _PLACES:
-        folder = root / place
-        try:
-            files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS and path.is_file())
-        except OSError:
-            continue
-        named = {SPLIT_NAMES[path.stem.lower()]: path for path in reversed(files) if path.stem.lower() in SPLIT_NAMES}
-        if "train" in named:
-            return _in_order_of(named)
-        tables = [path for path in files if path.suffix.lower() in (".csv", ".tsv") and _columns(path) is not None]
-        if len(tables) == 1:
-            return {"train": tables[0]}
-    return {}
+class _Files:
+    """All files of the data set by their paths; listed only if a list names one that does not exist as written."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @cached_property
+    def _named(self) -> NamedImages:
+        return NamedImages(list_images(self._root, arrays_too=True).entries, self._root)
+
+    def find(self, texts: Sequence[tuple[str, Path]]) -> list[Match]:
+        """The files of paths, each with the list that writes it."""
+        found = [_locate(text, file, self._root) for text, file in texts]
+        if None not in found:
+            return [Match(Entry(path.name, path)) for path in found if path is not None]
+        near = (self._root, self._root.parent)
+        matches = self._named.find_all([Wanted((text,), file, near) for text, file in texts])
+        return [
+            match if path is None else Match(Entry(path.name, path)) for path, match in zip(found, matches, strict=True)
+        ]
 
 
-def _in_order_of(named: dict[str, Path]) -> dict[str, Path]:
-    """The lists in the order train, val, test."""
-    return {split: named[split] for split in ("train", "val", "test") if split in named}
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return read_lines(file, errors="surrogateescape")
-    except DocumentError as error:
-        raise DataError("D228", error.message, "save the list as text in UTF-8 that can be read") from error
-
-
-def _columns(file: Path) -> tuple[str, int, int, int | None] | None:
-    """Delimiter and indices of the columns of image, mask and split by the header; None without such a header."""
-    lines = _lines(file)
-    if not lines:
+def _of_pairs(
+    root: Path, lists: Lists, rows: Mapping[str, Sequence[Listed]], problems: Sequence[Finding]
+) -> Layout | None:
+    """Pairs of paths; None if no pair exists."""
+    files = _Files(root)
+    splits: dict[str, tuple[Sample, ...]] = {}
+    found: list[Finding] = []
+    for split, listed in rows.items():
+        splits[split], more = _pairs(split, listed, root, files)
+        found += more
+    if not any(splits.values()):
         return None
-    for delimiter in (",", "\t", ";"):
-        header = [cell.strip().strip('"').lower() for cell in lines[0].split(delimiter)]
-        image = next((header.index(name) for name in _IMAGE_COLUMNS if name in header), None)
-        mask = next((header.index(name) for name in _MASK_COLUMNS if name in header), None)
-        if image is not None and mask is not None:
-            return delimiter, image, mask, next((header.index(n) for n in _SPLIT_COLUMNS if n in header), None)
-    return None
+    return Layout(
+        name="lists",
+        description=f"lists of image and mask: {lists.names}",
+        root=root,
+        splits=in_order(splits),
+        problems=(*problems, *found),
+    )
 
 
-def _read(file: Path, problems: list[Finding]) -> list[tuple[str | None, _Row]]:
-    """Split (None: that of the list) and row of every line; malformed lines become D228 in `problems`."""
-    lines = _lines(file)
-    columns = _columns(file)
-    rows: list[tuple[str | None, _Row]] = []
-    wrong: list[tuple[int, str]] = []
-    if columns is not None:
-        delimiter, image, mask, split = columns
-        try:
-            table = parse_table(lines, delimiter, file)
-        except DocumentError as error:
-            raise DataError("D228", error.message, "save the list as CSV with the columns image and mask") from error
-        for number, cells in enumerate(table, 1):
-            if number == 1 or not any(cells):
-                continue
-            if len(cells) <= max(image, mask, split or 0) or not cells[image].strip() or not cells[mask].strip():
-                wrong.append((number, delimiter.join(cells)))
-                continue
-            own = printable(cells[split].strip()) if split is not None else None
-            rows.append((own or None, (number, cells[image].strip(), cells[mask].strip())))
-    else:
-        for number, line in enumerate(lines, 1):
-            if not line.strip() or line.lstrip().startswith("#"):
-                continue
-            fields = _fields(line, file.parent)
-            if not 1 <= len(fields) <= 2:
-                wrong.append((number, line))
-            else:
-                rows.append((None, (number, fields[0], fields[1] if len(fields) == 2 else None)))
-        pairs = sum(mask is not None for _, (_, _, mask) in rows)
-        if pairs * 2 > len(rows):
-            wrong += [(number, image) for _, (number, image, mask) in rows if mask is None]
-            rows = [row for row in rows if row[1][2] is not None]
-    if wrong:
-        number, line = min(wrong)
-        problems.append(
-            finding(
-                "D228",
-                f"{printable(file)}: line {number} is '{printable(line[:80])}'; expected an image and its mask"
-                + (f" (likewise in {len(wrong) - 1} more lines)" if len(wrong) > 1 else ""),
-                [printable(file)],
-                "separate the two paths by one space, a tab or a comma, or train without these lines: "
-                "'data.allow=[\"D228\"]'",
-            )
-        )
-    return rows
-
-
-def _fields(line: str, folder: Path) -> list[str]:
-    """The paths in a line, separated by tabs, commas, semicolons or spaces.
-
-    Spaces within names are recognised if the files exist.
-    """
-    for delimiter in ("\t", ",", ";"):
-        if delimiter in line:
-            return [field.strip().strip('"') for field in line.split(delimiter) if field.strip()]
-    words = line.split()
-    if len(words) > 2 and len(line) <= _LONGEST_PAIR:
-        for cut in range(1, len(words)):
-            image, mask = " ".join(words[:cut]), " ".join(words[cut:])
-            if any(is_regular(base / image) and is_regular(base / mask) for base in (folder, folder.parent)):
-                return [image, mask]
-        if is_regular(folder / line.strip()):
-            return [line.strip()]
-    return words
-
-
-def _pairs(split: str, rows: Sequence[tuple[Path, _Row]], root: Path) -> tuple[tuple[Sample, ...], list[Finding]]:
+def _pairs(split: str, rows: Sequence[Listed], root: Path, files: _Files) -> tuple[tuple[Sample, ...], list[Finding]]:
     """Samples of the rows whose files exist, sorted by id; D220 for missing files, D130 for repeats, D221 for none."""
     found: dict[str, Sample] = {}
-    missing: list[str] = []
+    lost: list[tuple[Listed, str, str]] = []
+    elsewhere: list[tuple[str, str]] = []
     repeated: list[str] = []
-    for file, (_, image, mask) in rows:
-        paths = [_locate(text, file, root) for text in (image, mask or "")]
-        if paths[0] is None or paths[1] is None:
-            missing.append(printable(image if paths[0] is None else mask or ""))
+    images = files.find([(row.image, file) for file, row in rows])
+    masks = files.find([(row.mask or "", file) for file, row in rows])
+    for listed, *pair in zip(rows, images, masks, strict=True):
+        texts = (listed[1].image, listed[1].mask or "")
+        image, mask = pair
+        if image.entry is None or mask.entry is None:
+            missing = 0 if image.entry is None else 1
+            lost.append((listed, texts[missing], pair[missing].reason))
             continue
-        key = id_of(paths[0], root)
-        if key in found and found[key] != Sample(key, paths[0], paths[1]):
-            repeated.append(printable(image))
-        found.setdefault(key, Sample(key, paths[0], paths[1]))
-    problems = []
-    if missing:
-        problems.append(
-            finding(
-                "D220",
-                f"{split}: {len(missing)} of {len(rows)} pairs in {printable(rows[0][0].name)} name a file that does "
-                f"not exist, e.g. {missing[0]}",
-                missing,
-                "paths are relative to the list or to the data set's folder; correct the list, or train without these "
-                "pairs: 'data.allow=[\"D220\"]'",
-            )
-        )
+        elsewhere += [
+            (text, printable(match.entry.path))
+            for text, match in zip(texts, pair, strict=True)
+            if match.entry and not match.in_full and match.entry.path != _locate(text, listed[0], root)
+        ]
+        key = id_of(image.entry.path, root)
+        sample = Sample(key, image.entry.path, mask.entry.path)
+        if found.setdefault(key, sample) != sample:
+            repeated.append(printable(texts[0]))
+    problems = missing_lines(split, "pairs", rows, lost)
+    if elsewhere and found:
+        problems.append(found_elsewhere(elsewhere, "lists"))
     if repeated:
         text = f"{split}: {len(repeated)} images are listed twice with different masks, e.g. {repeated[0]}"
         problems.append(finding("D130", f"{text}; the first is used", repeated, "list every image once"))
@@ -231,54 +193,55 @@ def _locate(text: str, file: Path, root: Path) -> Path | None:
     return None
 
 
-def _of_names(root: Path, rows: dict[str, list[tuple[Path, _Row]]], problems: list[Finding]) -> Layout | None:
-    """Folders of images and masks, divided by lists of names (with or without folders and extensions)."""
-    layout = folder_layout(root)
-    if layout is None:
+def _base(root: Path) -> Layout | None:
+    """The images with masks that a list of names divides: data in any other format, here or in one folder below."""
+    formats = sorted(FORMATS.all().values(), key=lambda format: -format.priority)
+    formats = [one for one in formats if one.priority < LISTS and one.recognise is not None]
+
+    def find(folder: Path) -> Layout | None:
+        for format in formats:
+            layout = format.layout(folder) if _recognises(format, folder) else None
+            if layout is not None and any(layout.splits.values()):
+                return layout
         return None
-    samples = {sample.id: sample for found in layout.splits.values() for sample in found}
-    by_name: dict[str, list[Sample]] = {}
-    for sample in samples.values():
-        by_name.setdefault(sample.id.rpartition("/")[2], []).append(sample)
-    splits: dict[str, tuple[Sample, ...]] = {}
-    for split, found in rows.items():
-        chosen: dict[str, Sample] = {}
-        missing = []
-        for _, (_, name, _) in found:
-            path = PurePosixPath(name.replace("\\", "/"))
-            stem = path.with_suffix("") if path.suffix.lower() in SUFFIXES else path
-            same = by_name.get(stem.name, [])
-            sample = samples.get(stem.as_posix()) or (same[0] if len(same) == 1 else None)
-            if sample is None:
-                missing.append(printable(name))
-            else:
-                chosen[sample.id] = sample
-        splits[split] = tuple(chosen[id] for id in sorted(chosen))
-        if missing and chosen:
-            problems.append(
-                finding(
-                    "D220",
-                    f"{split}: {len(missing)} of {len(found)} names in {printable(found[0][0].name)} have no image "
-                    f"with a mask, e.g. {missing[0]}",
-                    missing,
-                    "correct the list or add the files, or train without them: 'data.allow=[\"D220\"]'",
-                )
-            )
-    if not all(splits.values()):
-        return None  # unrelated text files
-    if list(splits) == ["train"]:
-        splits = divided(splits["train"])
-    listed = {sample.id for found in splits.values() for sample in found}
-    lists = ", ".join(sorted({printable(file.name) for found in rows.values() for file, _ in found}))
-    folders = layout.description.partition(",")[0]
+
+    layout = find(root)
+    if layout is None:
+        below = [layout for folder in list(subfolders(root).values())[:_MAX_FOLDERS] if (layout := find(folder))]
+        layout = below[0] if len(below) == 1 else None
+    return layout
+
+
+def _recognises(format: Format, folder: Path) -> bool:
+    try:
+        return format.recognise is not None and format.recognise(folder)
+    except PixelwiseError:
+        raise
+    except Exception:
+        if format.name in FORMATS.own():
+            raise
+        return False  # W242 names the package where the format itself is tried
+
+
+def _of_names(
+    root: Path, rows: Mapping[str, Sequence[Listed]], lists: Lists, base: Layout, malformed: Sequence[Finding]
+) -> Layout | None:
+    """Other data, divided by lists of names (with or without folders and extensions); None if no name is known."""
+    samples = list(dict.fromkeys(sample for found in base.splits.values() for sample in found))
+    splits, problems = divided_by_lists(samples, rows, root)
+    if not any(splits.values()):
+        return None
+    listed = {sample.image_path for found in splits.values() for sample in found}
+    folders = base.description.partition(",")[0]
     # Files that no list names were left out on purpose.
-    kept = [problem for problem in layout.problems if problem.code not in ("D221", "D220", "W220", "W216")]
-    return Layout(
+    kept = [problem for problem in base.problems if problem.code not in ("D221", "D220", "W220", "W216")]
+    return msgspec.structs.replace(
+        base,
         name="lists",
-        description=f"{folders}, {len(listed)} of {len(samples)} pairs named in {lists}",
+        description=f"{folders}, {len(listed)} of {len(samples)} images named in {lists.names}",
         root=root,
         splits=in_order(splits),
-        problems=(*kept, *problems),
+        problems=(*kept, *malformed, *problems),
     )
 
 
@@ -301,7 +264,7 @@ register(
         title="train.txt and val.txt with `IMAGE MASK` per line",
         expected="train.txt and val.txt with `image mask` per line, or a CSV file with the columns image and mask",
         layout=lists_layout,
-        recognise=lambda root: bool(_find(root)),
+        recognise=lambda root: find_lists(root) is not None,
         priority=LISTS,
         miniature=Miniature(write=_write),
     )

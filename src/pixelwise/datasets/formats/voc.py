@@ -17,14 +17,15 @@ from pixelwise.datasets.format import PUBLIC, Format, Miniature, Scenes, registe
 from pixelwise.datasets.formats.sbd import write_augmented
 from pixelwise.datasets.layouts.layout import Layout, all_match, in_order
 from pixelwise.datasets.layouts.listing import list_images
+from pixelwise.datasets.layouts.lists.lines import list_lines
 from pixelwise.datasets.layouts.named_images import file_name
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.publication import Publication, Source
 from pixelwise.datasets.samples import Sample
+from pixelwise.errors import DataError
 from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.class_sets.tables import VOC
 from pixelwise.storage import printable, write_text
-from pixelwise.storage.documents import DocumentError, read_lines
 
 _NAME = re.compile(r"\d{4}_\d{6}")
 _LISTS = ("ImageSets", "Segmentation")
@@ -98,10 +99,10 @@ def _read_list(file: Path) -> list[str] | None:
     Some copies of `trainaug.txt` hold paths of image and mask instead of names.
     """
     try:
-        lines = read_lines(file, errors="surrogateescape")
-    except DocumentError:
+        lines = [line for _, line in list_lines(file) if line]
+    except DataError:
         return None
-    return list(dict.fromkeys(Path(file_name(line.split()[0])).stem for line in lines if line.strip()))
+    return list(dict.fromkeys(Path(file_name(line.split()[0])).stem for line in lines))
 
 
 def _names(found: Path, split: str) -> tuple[list[str], Finding | None]:

@@ -4,27 +4,34 @@
 
 The classes are `names` in `data.yaml` or the lines of `classes.txt` (Label Studio, LabelImg), and follow `background`
 in that order. Without such a file they are `class_0`, `class_1`, ... Where objects overlap, the smaller one lies on
-top. An image without a text file, or with an empty one, is all background, as in YOLO's training.
+top. An image without a text file, or with an empty one, is all background, as in YOLO's training. The splits are those
+of `train`, `val` and `test` in `data.yaml`, or else those of the folders' names.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.format import ANNOTATIONS, Format, Miniature, Scenes, register
 from pixelwise.datasets.layouts.layout import Layout
-from pixelwise.datasets.layouts.listing import Entry, list_files, list_images, subfolders
-from pixelwise.datasets.layouts.outlines import Broken, Picture, Shape, draw, drawn_layout, polygon
+from pixelwise.datasets.layouts.listing import Entry, Listing, list_files, list_images, subfolders
+from pixelwise.datasets.layouts.lists.lines import list_text
+from pixelwise.datasets.layouts.merging import merged
+from pixelwise.datasets.layouts.outlines import Broken, Picture, Read, Shape, Unused, draw, drawn_layout, polygon
 from pixelwise.datasets.layouts.plain_yaml import LARGEST_FILE, Node, entries, items, line_of, read_yaml, text_of, wrong
+from pixelwise.datasets.layouts.stated_splits import stated_splits
 from pixelwise.datasets.layouts.words import split_of
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.errors import DataError
 from pixelwise.storage import printable, write_text
-from pixelwise.storage.documents import DocumentError, peek, read_lines, read_text, reading
+from pixelwise.storage.documents import DocumentError, peek, read_lines, reading
+from pixelwise.suggestions import did_you_mean
 
 # At most this many text files are opened to recognise YOLO.
 _PROBED_FILES = 20
@@ -46,26 +53,77 @@ def yolo_layout(root: Path) -> Layout | None:
     texts = _texts(folders)
     if not any(_is_yolo(path) for path in texts[:_PROBED_FILES]):
         return None
-    description = next((path for path in sorted(root.glob("*.y*ml")) if _has_names(path)), None)
-    lists = (folder / _CLASSES_FILE for folder in (root, *(labels for _, labels in folders)))
-    description = description or next((path for path in lists if path.is_file()), None)
-    names = read_names(description) if description is not None else {}
+    descriptions = _descriptions(root, folders)
+    names = _agreed_names(descriptions)
     listings = [(list_images(images), images, labels) for images, labels in folders]
     files = [entry.path for listing, _, _ in listings for entry in listing.entries]
+    stated = stated_splits([file for file in descriptions if file.name != _CLASSES_FILE], root, files)
 
-    def pictures() -> Iterator[Picture | Broken]:
+    def pictures() -> Iterator[Read]:
         for listing, images, labels in listings:
-            yield from _pictures(listing.entries, images, labels, root, names)
+            yield from _pictures(listing.entries, images, labels, root, names, stated.splits)
 
-    drawn = draw("yolo", root, [*texts, *files, *([description] if description else [])], pictures)
+    drawn = draw("yolo", root, [*texts, *files, *descriptions, *stated.lists], lambda: merged(pictures()))
     return drawn_layout(
         "yolo",
         "YOLO: images/ with labels/*.txt of polygons, drawn as masks into the cache folder",
         root,
         drawn,
         [names[number] for number in sorted(names)] or sorted(drawn.label_names.values(), key=_number),
-        [problem for listing, _, _ in listings for problem in listing.problems],
+        [
+            *(problem for listing, _, _ in listings for problem in listing.problems),
+            *stated.problems,
+            *_unlabelled(listings),
+        ],
     )
+
+
+def _unlabelled(listings: Sequence[tuple[Listing, Path, Path]]) -> list[Finding]:
+    """W226 for images without a text file."""
+    files: list[str] = []
+    for listing, images, labels in listings:
+        known = {_key(path, labels) for path in list_files(labels, ".txt")}
+        files += [printable(entry.path) for entry in listing.entries if _key(entry.path, images) not in known]
+    if not files:
+        return []
+    total = sum(len(listing.entries) for listing, _, _ in listings)
+    return [
+        finding(
+            "W226",
+            f"{len(files)} of {total} images have no text file and are read as background, e.g. {files[0]}",
+            files,
+            "remove them if they were not annotated; an empty text file says that an image shows no object",
+        )
+    ]
+
+
+def _descriptions(root: Path, folders: Sequence[tuple[Path, Path]]) -> list[Path]:
+    """The files that name the classes."""
+    lists = (folder / _CLASSES_FILE for folder in (root, *(labels for _, labels in folders)))
+    found = [*(path for path in sorted(root.glob("*.y*ml")) if _has_names(path)), *(p for p in lists if p.is_file())]
+    return list(dict.fromkeys(found))
+
+
+def _agreed_names(descriptions: Sequence[Path]) -> dict[int, str]:
+    """Class number -> name; empty if no file names the classes.
+
+    Raises:
+        DataError: D230, a file cannot be read, or two files give a number different names.
+    """
+    names: dict[int, str] = {}
+    for file in descriptions:
+        found = read_names(file)
+        other = next((number for number in names.keys() | found.keys() if names.get(number) != found.get(number)), None)
+        if names and other is not None:
+            first, second = (repr(one.get(other, "nothing")) for one in (names, found))
+            raise DataError(
+                "D230",
+                f"{printable(file)}: class {other} is {printable(second)}, but {printable(first)} in "
+                f"{printable(descriptions[0])}",
+                "correct or remove one of the two files",
+            )
+        names = found
+    return names
 
 
 def read_names(file: Path) -> dict[int, str]:
@@ -120,10 +178,7 @@ def _read_list(file: Path) -> dict[int, str]:
     Raises:
         DataError: D230, there are no names, or there is a blank line among them, which would shift the numbers.
     """
-    try:
-        names = [line.strip() for line in read_text(file).rstrip().splitlines()]
-    except DocumentError as error:
-        raise DataError("D230", error.message, "write one name per line") from error
+    names = [line.strip() for line in list_text(file).rstrip().splitlines()]
     if not names or "" in names:
         raise DataError(
             "D230", f"{printable(file)}: no class names, or a blank line among them", "write one name per line"
@@ -164,23 +219,57 @@ def _is_yolo(path: Path) -> bool:
 
 
 def _pictures(
-    entries: Sequence[Entry], images: Path, labels: Path, root: Path, names: dict[int, str]
-) -> Iterator[Picture | Broken]:
+    entries: Sequence[Entry],
+    images: Path,
+    labels: Path,
+    root: Path,
+    names: dict[int, str],
+    stated: dict[Path, str],
+) -> Iterator[Read]:
+    texts = {_key(path, labels): path for path in list_files(labels, ".txt") if path.name != _CLASSES_FILE}
+    of_key: dict[str, list[Entry]] = {}
     for entry in entries:
-        relative = entry.path.relative_to(images)
-        file = (labels / relative).with_suffix(".txt")
-        split = split_of(entry.path.relative_to(root).parts[:-1])
-        try:
-            with reading(file):
-                lines = read_lines(file) if file.is_file() else []
-                size = image_sizes(entry.path)[1]
-                shapes = [_shape(number, line, size, names) for number, line in enumerate(lines, 1) if line.strip()]
-        except DocumentError as error:
-            yield Broken(file, error.reason)
-            continue
-        except DataError:
-            shapes, size = [], None  # the audit reports that the image is unreadable
-        yield Picture(split, entry.key, entry.path, size, shapes, file, smaller_on_top=True)
+        of_key.setdefault(_key(entry.path, images), []).append(entry)
+    for key, file in texts.items():
+        if key not in of_key:
+            yield _without_image(file, key, of_key)
+    for key, alike in of_key.items():
+        file = texts.get(key)
+        for entry in alike:
+            if len(alike) > 1 and file is not None:
+                other = next(one for one in alike if one is not entry)
+                reason = f"may belong to {printable(entry.path)} or to {printable(other.path)}"
+                yield Broken(file, reason, entry.path)
+                continue
+            yield _picture(entry, file or labels, stated.get(entry.path) or split_of(_above(entry, root)), names)
+
+
+def _picture(entry: Entry, file: Path, split: str | None, names: dict[int, str]) -> Read:
+    try:
+        with reading(file):
+            lines = read_lines(file) if file.is_file() else []
+            size = image_sizes(entry.path)[1]
+            shapes = [_shape(number, line, size, names) for number, line in enumerate(lines, 1) if line.strip()]
+    except DocumentError as error:
+        return Broken(file, error.reason, entry.path)
+    except DataError:
+        shapes, size = [], None  # the audit reports that the image is unreadable
+    return Picture(split, entry.key, entry.path, size, shapes, file, smaller_on_top=True)
+
+
+def _without_image(file: Path, key: str, images: Iterable[str]) -> Read:
+    if not _is_yolo(file):
+        return Unused(file, "a text file that belongs to no image")
+    return Broken(file, f"there is no image {printable(key)}{did_you_mean(printable(key), images)}")
+
+
+def _key(path: Path, folder: Path) -> str:
+    """What the paths of an image and of its text file have in common."""
+    return unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())
+
+
+def _above(entry: Entry, root: Path) -> tuple[str, ...]:
+    return entry.path.relative_to(root).parts[:-1]
 
 
 def _shape(number: int, line: str, size: tuple[int, int], names: dict[int, str]) -> Shape:

@@ -70,6 +70,8 @@ def list_images(folder: Path, *, arrays_too: bool = False) -> Listing:
             entries.append(Entry(_key(path, folder), path))
         elif suffix not in _COMPANIONS:
             others.append(path)
+    if arrays and entries and not arrays_too:
+        others += [entry.path for entry in arrays]
     entries = entries + arrays if arrays_too else entries or arrays
     if others:
         problems.append(

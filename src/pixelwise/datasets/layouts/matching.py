@@ -71,9 +71,10 @@ def match_files(
     pairs = {key: (images[key], labels[key]) for key in images.keys() & labels.keys()}
     lonely_images = {key: path for key, path in images.items() if key not in pairs}
     lonely_masks = {key: path for key, path in labels.items() if key not in pairs}
-    for image_key, mask_key in _loose_matches(lonely_images, lonely_masks):
+    matches, doubtful = _loose_matches(lonely_images, lonely_masks)
+    for image_key, mask_key in matches:
         pairs[image_key] = (lonely_images.pop(image_key), lonely_masks.pop(mask_key))
-
+    findings += _ambiguous(split, doubtful, lonely_images, lonely_masks)
     findings += _left_over(split, images, lonely_images, lonely_masks, len(labels), masks)
     samples = (Sample(key, image, mask) for key, (image, mask) in sorted(pairs.items()))
     return tuple(samples), findings
@@ -111,7 +112,9 @@ def match_classes(
         matches = [(key, key) for key in labels if key in images]
         images_left = {key: path for key, path in images.items() if key not in labels}
         masks_left = {key: path for key, path in labels.items() if key not in images}
-        matches += _loose_matches(images_left, masks_left)
+        loose, doubtful = _loose_matches(images_left, masks_left)
+        matches += loose
+        findings += _ambiguous(split, doubtful, dict(images), masks_left)
         for image_key, mask_key in matches:
             found.setdefault(image_key, {})[name] = labels[mask_key]
         used = {mask_key for _, mask_key in matches}
@@ -188,18 +191,62 @@ def _unique(split: str, what: str, entries: Iterable[tuple[str, Path]], findings
     return {key: paths[0] for key, paths in by_key.items()}
 
 
-def _loose_matches(images: dict[str, Path], masks: dict[str, Path]) -> list[tuple[str, str]]:
-    """Keys of images and masks that agree once the tools' additions are stripped, if unambiguous."""
+def _loose_matches(
+    images: dict[str, Path], masks: dict[str, Path]
+) -> tuple[list[tuple[str, str]], list[tuple[set[str], set[str]]]]:
+    """Keys of images and masks that agree once the tools' additions are stripped.
+
+    Returns:
+        Pairs of keys, and sets of images and masks that could belong together in several ways.
+    """
     by_stem: dict[str, list[str]] = {}
     for key in images:
         for stem in {key, _IMAGE_SUFFIX.sub("", key), _IMAGE_PREFIX.sub("", key)}:
             by_stem.setdefault(stem, []).append(key)
     matches: dict[str, list[str]] = {}
+    doubtful: list[tuple[set[str], set[str]]] = []
     for key in masks:
-        stem = next((stem for stem in _mask_stems(key) if len(by_stem.get(stem, ())) == 1), None)
-        if stem is not None:
-            matches.setdefault(by_stem[stem][0], []).append(key)
-    return [(image, found[0]) for image, found in matches.items() if len(found) == 1]
+        found = sorted((by_stem[stem] for stem in _mask_stems(key) if stem in by_stem), key=len)
+        if found and len(found[0]) == 1:
+            matches.setdefault(
+                next(by_stem[stem][0] for stem in _mask_stems(key) if len(by_stem.get(stem, ())) == 1), []
+            ).append(key)
+        elif found:
+            doubtful.append((set(found[0]), {key}))
+    doubtful += [({image}, set(found)) for image, found in matches.items() if len(found) > 1]
+    return [(image, found[0]) for image, found in matches.items() if len(found) == 1], doubtful
+
+
+def _ambiguous(
+    split: str, doubtful: Sequence[tuple[set[str], set[str]]], images: dict[str, Path], masks: dict[str, Path]
+) -> list[Finding]:
+    """D130 for images and masks that could belong together in several ways; they are removed from both tables."""
+    files: list[str] = []
+    texts: list[str] = []
+    for image_keys, mask_keys in doubtful:
+        some_images = [printable(images[key]) for key in sorted(image_keys) if key in images]
+        some_masks = [printable(masks[key]) for key in sorted(mask_keys) if key in masks]
+        if len(mask_keys) > 1:
+            texts.append(f"{' and '.join(some_masks)} may both be the mask of {' or '.join(some_images)}")
+        else:
+            texts.append(f"{' or '.join(some_masks)} may be the mask of {' or of '.join(some_images)}")
+        files += [*some_images, *some_masks]
+    for image_keys, mask_keys in doubtful:
+        for key in image_keys:
+            images.pop(key, None)
+        for key in mask_keys:
+            masks.pop(key, None)
+    if not texts:
+        return []
+    more = f" (and {len(texts) - 1} more of this kind)" if len(texts) > 1 else ""
+    return [
+        finding(
+            "D130",
+            f"{split}: {texts[0]}{more}; they are left out",
+            list(dict.fromkeys(files)),
+            "keep one mask per image, or give each mask the name of its image",
+        )
+    ]
 
 
 def _mask_stems(key: str) -> list[str]:

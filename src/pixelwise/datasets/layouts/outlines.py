@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ import numpy as np
 
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.fingerprint import stat_signature
+from pixelwise.datasets.layouts.drawn_findings import drawing_problems
 from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import Entry
 from pixelwise.datasets.layouts.rasterising import draw_polygon
@@ -40,6 +41,7 @@ IGNORED_LABEL = "__ignore__"
 """Label of ignored pixels, named as in LabelMe."""
 _BACKGROUND_NAMES = {BACKGROUND, "_background_"}
 
+_INVISIBLE = "covers no pixel"
 _INDEX = "index.msgpack"
 _IGNORE = 255
 # Raw values are uint16, and 255 stays reserved for ignored pixels.
@@ -55,10 +57,12 @@ class Shape(NamedTuple):
         label: Label of the object.
         pixels: (height, width) of the image -> bool (height, width); raises ValueError with the reason if the shape
             cannot be drawn.
+        outline: What was annotated, hashable; equal for two shapes that are the same object. None if unknown.
     """
 
     label: str
     pixels: Callable[[int, int], np.ndarray]
+    outline: Hashable = None
 
 
 class Picture(NamedTuple):
@@ -74,6 +78,7 @@ class Picture(NamedTuple):
             only decides between equal areas.
         source: Path of the annotation file, for messages.
         skipped: Kinds of shapes without an area (`point`, `line`), which are left out.
+        elsewhere: The path that the annotation writes, if the image was found in another folder.
     """
 
     split: str | None
@@ -84,6 +89,7 @@ class Picture(NamedTuple):
     source: Path
     skipped: Sequence[str] = ()
     smaller_on_top: bool = False
+    elsewhere: str = ""
 
 
 class Broken(NamedTuple):
@@ -92,10 +98,28 @@ class Broken(NamedTuple):
     Attributes:
         file: The file that holds the annotation.
         reason: The reason; follows the file's name in a message.
+        image: The image that it annotates, if known.
     """
 
     file: Path
     reason: str
+    image: Path | None = None
+
+
+class Unused(NamedTuple):
+    """A file, or a part of it, that holds nothing to draw and is left out.
+
+    Attributes:
+        file: The file.
+        reason: What it holds; follows the file's name in a message.
+    """
+
+    file: Path
+    reason: str
+
+
+Read = Picture | Broken | Unused
+"""What a reader of annotations gives."""
 
 
 class Drawn(NamedTuple):
@@ -104,8 +128,9 @@ class Drawn(NamedTuple):
     Attributes:
         splits: Samples with the drawn masks, by split.
         label_names: Raw value of the masks -> label.
-        problems: D230 for annotations that cannot be used, W221 for shapes without an area, W216 for images outside
-            the split folders, D221 if there is no annotated image.
+        problems: D230 for annotations that cannot be used, W221 for shapes without an area, W223 for what else is left
+            out, W225 for images that were found elsewhere, W216 for images outside the split folders, D221 if there is
+            no annotated image.
     """
 
     splits: dict[str, tuple[Sample, ...]]
@@ -126,7 +151,7 @@ class _Index(msgspec.Struct):
     problems: list[Finding]
 
 
-def draw(kind: str, root: Path, sources: Iterable[Path], pictures: Callable[[], Iterable[Picture | Broken]]) -> Drawn:
+def draw(kind: str, root: Path, sources: Iterable[Path], pictures: Callable[[], Iterable[Read]]) -> Drawn:
     """Draw the masks of all pictures, unless an earlier call drew them from the same files.
 
     Args:
@@ -137,7 +162,7 @@ def draw(kind: str, root: Path, sources: Iterable[Path], pictures: Callable[[], 
 
     Raises:
         ResourceError: S601, the disk of the cache folder is full.
-        DataError: Any that `pictures` raises.
+        DataError: D232, `pictures` gives two of one image and split; any that `pictures` raises.
     """
     subject = subject_of(root.absolute())
     folder = entry_path(DRAWN, stat_signature(sources)[:24], variant=kind, subject=subject)
@@ -188,36 +213,68 @@ def drawn_layout(
     )
 
 
-def _draw_all(pictures: Iterable[Picture | Broken], folder: Path) -> _Index:
-    """Write all masks and then the index into a folder."""
+def _draw_all(pictures: Iterable[Read], folder: Path) -> _Index:
+    """Write all masks and then the index into a folder.
+
+    Raises:
+        DataError: D232, two pictures show one image: their masks would contradict each other.
+    """
     raw_of = dict.fromkeys(_BACKGROUND_NAMES, 0) | {IGNORED_LABEL: _IGNORE}
     rows: list[_Row] = []
     broken: list[Broken] = []
     skipped: list[tuple[Path, str]] = []
+    unused: list[Unused] = []
+    elsewhere: list[tuple[str, Path]] = []
+    drawn: dict[tuple[str | None, Path], Path] = {}
+    keys: set[tuple[str | None, str]] = set()
     for picture in pictures:
         if isinstance(picture, Broken):
             broken.append(picture)
             continue
+        if isinstance(picture, Unused):
+            unused.append(picture)
+            continue
+        place = (picture.split, picture.image.absolute())
+        if place in drawn:
+            raise _drawn_twice(picture, drawn[place])
+        drawn[place] = picture.source
         try:
             with reading(picture.source):
-                mask = _paint(picture, raw_of)
+                mask, invisible = _paint(picture, raw_of)
         except DocumentError as error:
-            broken.append(Broken(picture.source, f"{printable(picture.image.name)}: {error.reason}"))
+            broken.append(Broken(picture.source, f"{printable(picture.image.name)}: {error.reason}", picture.image))
             continue
         # The stem of the image helps to recognise a mask that a message names.
         name = f"{portable(f'{len(rows):06d}-{picture.image.stem[:50]}', ending='.png')}.png"
         _, png = cv2.imencode(".png", mask, (cv2.IMWRITE_PNG_COMPRESSION, 1))
         (folder / name).write_bytes(png.tobytes())
-        rows.append(_Row(picture.split, picture.key, os.fsencode(picture.image.absolute()), name))
-        skipped += [(picture.source, kind) for kind in picture.skipped]
+        # `a.jpg` and `a.png` are two images.
+        key = f"{picture.key}{picture.image.suffix}" if (picture.split, picture.key) in keys else picture.key
+        keys.add((picture.split, key))
+        rows.append(_Row(picture.split, key, os.fsencode(picture.image.absolute()), name))
+        skipped += [(picture.source, kind) for kind in (*picture.skipped, *[_INVISIBLE] * invisible)]
+        elsewhere += [(picture.elsewhere, picture.image)] if picture.elsewhere else []
     names = {raw: name for name, raw in raw_of.items() if name not in _BACKGROUND_NAMES} | {0: BACKGROUND}
-    index = _Index(names, rows, _problems(rows, broken, skipped))
+    images = [(row.split, printable(os.fsdecode(row.image))) for row in rows]
+    problems = drawing_problems(images, [(one.file, one.reason) for one in broken], skipped, unused, elsewhere)
+    index = _Index(names, rows, problems)
     (folder / _INDEX).write_bytes(msgspec.msgpack.encode(index))
     return index
 
 
-def _paint(picture: Picture, raw_of: dict[str, int]) -> np.ndarray:
-    """Draw one mask, uint8 or uint16 (H, W) raw values; new labels get the next raw value in `raw_of`.
+def _drawn_twice(picture: Picture, source: Path) -> DataError:
+    return DataError(
+        "D232",
+        f"{printable(picture.image)}: has two annotations, in {printable(source)} and {printable(picture.source)}; "
+        "each would call the objects of the other background",
+        "keep one annotation per image; a format of another package has to merge them (`layouts.merging.merged`)",
+    )
+
+
+def _paint(picture: Picture, raw_of: dict[str, int]) -> tuple[np.ndarray, int]:
+    """Draw one mask, uint8 or uint16 (H, W) raw values, and count the shapes that cover no pixel.
+
+    New labels get the next raw value in `raw_of`.
 
     Raises:
         ValueError: A shape cannot be drawn, or there are too many labels.
@@ -226,7 +283,7 @@ def _paint(picture: Picture, raw_of: dict[str, int]) -> np.ndarray:
         stored, upright = image_sizes(picture.image)
     except DataError:
         # The audit reports what is wrong with the image; its mask does not matter.
-        return np.zeros((1, 1), np.uint8)
+        return np.zeros((1, 1), np.uint8), 0
     height, width = picture.size or upright
     if (height, width) not in (stored, upright):
         raise ValueError(f"it was annotated at {height}x{width} (HxW), but the image is {upright[0]}x{upright[1]}")
@@ -236,6 +293,7 @@ def _paint(picture: Picture, raw_of: dict[str, int]) -> np.ndarray:
         raise ValueError(error.message) from error
     mask = np.zeros((height, width), np.uint16)
     area_on_top = np.full((height, width), height * width, np.int64) if picture.smaller_on_top else None
+    invisible = 0
     for shape in picture.shapes:
         if shape.label not in raw_of:
             # `raw_of` starts with two names for 0 and one for 255, so the first label gets raw value 1.
@@ -244,59 +302,13 @@ def _paint(picture: Picture, raw_of: dict[str, int]) -> np.ndarray:
                 raise ValueError(f"more than {_MAX_LABELS} different labels")
             raw_of[shape.label] = raw if raw < _IGNORE else raw + 1
         pixels = shape.pixels(height, width)
+        area = np.count_nonzero(pixels)
+        invisible += area == 0
         if area_on_top is not None:
-            area = np.count_nonzero(pixels)
             pixels = pixels & (area <= area_on_top)
             area_on_top[pixels] = area
         mask[pixels] = raw_of[shape.label]
-    return mask.astype(np.uint8) if mask.max() <= _IGNORE else mask
-
-
-def _problems(rows: Sequence[_Row], broken: Sequence[Broken], skipped: Sequence[tuple[Path, str]]) -> list[Finding]:
-    problems = []
-    if broken:
-        first = f"{printable(broken[0].file)}: {broken[0].reason}"
-        problems.append(
-            finding(
-                "D230",
-                first if len(broken) == 1 else f"{len(broken)} annotations cannot be used, e.g. {first}",
-                # One file may hold the annotations of all images.
-                list(dict.fromkeys(printable(one.file) for one in broken)),
-                "correct them or export them again, or train without these images: 'data.allow=[\"D230\"]'",
-            )
-        )
-    if skipped:
-        kinds = ", ".join(sorted({kind for _, kind in skipped}))
-        problems.append(
-            finding(
-                "W221",
-                f"{len(skipped)} shapes without an area are left out ({kinds}), e.g. in {printable(skipped[0][0])}",
-                list(dict.fromkeys(printable(file) for file, _ in skipped)),
-                "annotate these objects with polygons if they are to be learnt",
-            )
-        )
-    left_out = [row for row in rows if row.split is None] if any(row.split is not None for row in rows) else []
-    if left_out:
-        files = [printable(os.fsdecode(row.image)) for row in left_out]
-        problems.append(
-            finding(
-                "W216",
-                f"{len(files)} images lie outside the split folders and are left out, e.g. {files[0]}",
-                files,
-                "move them into train/, val/ or test/",
-            )
-        )
-    if not rows:
-        text = "no annotated image was found"
-        problems.append(
-            finding(
-                "D221",
-                text,
-                [],
-                "annotations must name images of this folder, in their text or by their file name",
-            )
-        )
-    return problems
+    return mask.astype(np.uint8) if mask.max() <= _IGNORE else mask, invisible
 
 
 def unannotated(
@@ -332,7 +344,7 @@ def polygon(label: str, corners: Sequence[float]) -> Shape:
         draw_polygon(corners, mask)
         return mask
 
-    return Shape(label, pixels)
+    return Shape(label, pixels, tuple(corners))
 
 
 def rectangle(label: str, left: float, top: float, right: float, bottom: float) -> Shape:

@@ -46,8 +46,71 @@ def draw_segmentation(segmentation: Any, height: int, width: int) -> np.ndarray:
         raise ValueError(f"the outline is a {type(segmentation).__name__}; expected polygons or a run-length encoding")
     mask = np.zeros((height, width), bool)
     for polygon in segmentation:
+        if not isinstance(polygon, list):
+            raise ValueError(f"a polygon is {_shown(polygon)}; expected a list of x and y")
         draw_polygon(polygon, mask)
     return mask
+
+
+def outline_of(segmentation: Any) -> list[Any] | None:
+    """One object of custom annotations, in the forms that tools write, as parts whose union it is.
+
+    Args:
+        segmentation: A polygon `[x0, y0, x1, y1, ...]` or `[[x0, y0], [x1, y1], ...]`, a list of these, a run-length
+            encoding, or a list of those.
+
+    Returns:
+        Polygons `[x0, y0, ...]` of three or more corners and run-length encodings; None if nothing is outlined.
+
+    Raises:
+        ValueError: The segmentation is none of these; the message says what it is.
+    """
+    if isinstance(segmentation, dict):
+        return [segmentation] if segmentation else None
+    if not isinstance(segmentation, list):
+        if segmentation is None or segmentation == "":
+            return None
+        raise ValueError(f"the outline is {_shown(segmentation)}; expected polygons or a run-length encoding")
+    if not segmentation:
+        return None
+    if not any(isinstance(part, (list, dict)) for part in segmentation):
+        return [_polygon_of(segmentation)]
+    if len(segmentation) > 2 and all(_is_point(part) for part in segmentation):
+        return [_polygon_of([value for point in segmentation for value in point])]
+    parts = []
+    for part in segmentation:
+        if isinstance(part, list) and part and all(_is_point(point) for point in part):
+            parts.append(_polygon_of([value for point in part for value in point]))
+        elif isinstance(part, list):
+            parts += [_polygon_of(part)] if part else []
+        elif isinstance(part, dict):
+            parts.append(part)
+        else:
+            raise ValueError(f"a part of the outline is {_shown(part)}; expected a polygon or a run-length encoding")
+    return parts or None
+
+
+def _is_point(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and not any(isinstance(one, (list, dict)) for one in value)
+
+
+def _polygon_of(values: list[Any]) -> list[float]:
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError(f"a coordinate of a polygon is {_shown(value)}; expected a number")
+    if len(values) % 2 or len(values) < 6:
+        raise ValueError(f"a polygon has {len(values)} values; expected x and y of at least three corners")
+    return values
+
+
+def _shown(value: Any) -> str:
+    """A JSON value for a message."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, (list, dict)):
+        return "a list" if isinstance(value, list) else "an object"
+    text = f"the text '{value[:20]}'" if isinstance(value, str) else repr(value)
+    return text if len(text) < 40 else f"a {type(value).__name__}"
 
 
 def draw_polygon(corners: Sequence[float], mask: np.ndarray) -> None:
@@ -120,12 +183,12 @@ def draw_runs(counts: Any, size: Any, height: int, width: int) -> np.ndarray:
     Raises:
         ValueError: The encoding cannot be read, or its runs do not fill the image.
     """
-    if list(size or ()) != [height, width]:
+    if not isinstance(size, (list, tuple)) or list(size) != [height, width]:
         raise ValueError(f"a run-length encoding is of size {size}; expected {[height, width]}, the size of the image")
     if isinstance(counts, str):
         lengths = decode_counts(counts)
         covered = int(lengths.sum())
-    elif isinstance(counts, list) and all(isinstance(count, int) and count >= 0 for count in counts):
+    elif isinstance(counts, list) and all(type(count) is int and count >= 0 for count in counts):
         covered = sum(counts)
         lengths = np.array(counts if covered == height * width else [], np.int64)
     else:

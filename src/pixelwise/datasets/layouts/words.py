@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pixelwise.datasets.layouts.listing import subfolders
@@ -67,6 +67,11 @@ def split_folders(folder: Path) -> dict[str, Path]:
 def split_of(parts: Iterable[str]) -> str | None:
     """The split that a path belongs to, by the first of its parts that names one; None if none does."""
     return next((SPLIT_NAMES[part.lower()] for part in parts if part.lower() in SPLIT_NAMES), None)
+
+
+def named_split(parts: Sequence[str]) -> str | None:
+    """The split that a word in a path names, the last part first: `train2017/` is train; None if none does."""
+    return split_of(word for part in reversed(parts) for word in _words(part))
 
 
 def folders_by_words(folders: Mapping[str, Path]) -> Folders:

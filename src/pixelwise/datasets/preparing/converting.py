@@ -15,6 +15,7 @@ from PIL import Image
 
 from pixelwise.datasets.labels import format_color
 from pixelwise.datasets.layouts.description import write_description
+from pixelwise.datasets.layouts.words import Kind, kind_of, named_split
 from pixelwise.datasets.opening import open_folder
 from pixelwise.datasets.preparing.options import ConvertOptions
 from pixelwise.datasets.preparing.written import WrittenData
@@ -32,6 +33,8 @@ from pixelwise.transforms.resizing import resize_image, resize_labels
 
 _COPIED_FORMATS = {"JPEG": ".jpg", "PNG": ".png"}
 _ENDINGS = (".png", ".jpg", ".npy")
+# Errors of the data set because of which images or objects would be missing in what is written.
+_INCOMPLETE = ("D220", "D228", "D230", "D232")
 
 
 def convert(
@@ -54,8 +57,9 @@ def convert(
         **changes: Fields of `ConvertOptions`, which override `options`.
 
     Raises:
-        DataError: D225, `output` exists; D231, the data is multi-label; the first error of a pair that
-            `data.allow` does not name; errors that opening the data set raises.
+        DataError: D225, `output` exists; D231, the data is multi-label; D220, D228, D230 or D232, files, lines or
+            annotations cannot be used; the first error of a pair; both unless `data.allow` names them; errors that
+            opening the data set raises.
         RecipeError: An override is invalid.
         ResourceError: S601, the disk is full.
     """
@@ -75,9 +79,10 @@ def convert_to_folder(
 ) -> WrittenData:
     """Write `dataset` as `images/{split}/ID` and `masks/{split}/ID.png`; after an error, nothing is left behind.
 
-    Masks become 8-bit grey PNG files of class ids, 255 = ignored. JPEG and PNG images that are upright and opaque
-    are copied unchanged; all others, and resized ones, become PNG. Images without exactly three channels become
-    uint8 NumPy arrays, to be read with data.channels=[0,1,...].
+    The folder of a split that begins all ids of the split (`train/a`, `images/val/a`) is not repeated. Masks become
+    8-bit grey PNG files of class ids, 255 = ignored. JPEG and PNG images that are upright and opaque are copied
+    unchanged; all others, and resized ones, become PNG. Images without exactly three channels become uint8 NumPy
+    arrays, to be read with data.channels=[0,1,...].
 
     Args:
         dataset: The data set, as returned by `open_dataset`.
@@ -88,7 +93,8 @@ def convert_to_folder(
         observer: Receives the number of finished pairs.
 
     Raises:
-        DataError: D225, `output` exists; D231, the data is multi-label; the first error of a pair that is not allowed.
+        DataError: D225, `output` exists; D231, the data is multi-label; D220, D228, D230 or D232, files, lines or
+            annotations cannot be used; the first error of a pair; both unless they are allowed.
         ResourceError: S601, the disk is full.
     """
     if output.exists():
@@ -99,6 +105,9 @@ def convert_to_folder(
             f"{printable(dataset.root)}: multi-label data cannot be converted to masks of one class id per pixel",
             "train on it as it is, with the masks of each class in a folder of their own",
         )
+    refused = next((one for one in dataset.problems if one.code in _INCOMPLETE and one.code not in allow), None)
+    if refused is not None:
+        raise DataError(refused.code, refused.message, refused.fix)
     pairs = [(split, sample) for split, samples in dataset.splits.items() for sample in samples if sample.mask_path]
     with building_folder(output) as unfinished, thread_pool(reading_threads()) as pool:
         errors = _write_all(_Target(dataset, unfinished, size), pairs, allow, observer, pool)
@@ -106,7 +115,9 @@ def convert_to_folder(
     written = Counter(folder_of_split(split) for split, sample in pairs if (split, sample.id) not in errors)
     left_out = {printable(sample.image_path): errors[split, sample.id].code for split, sample in pairs
                 if (split, sample.id) in errors}  # fmt: skip
-    return WrittenData(root=output, classes=dataset.classes, pairs=dict(written), left_out=left_out)
+    return WrittenData(
+        root=output, classes=dataset.classes, pairs=dict(written), left_out=left_out, problems=dataset.problems
+    )
 
 
 def folder_of_split(split: str) -> str:
@@ -138,7 +149,7 @@ def _write_all(
             return error
         return None
 
-    names = distinct([f"{folder_of_split(split)}/{sample.id}" for split, sample in pairs], endings=_ENDINGS)
+    names = distinct(_paths(pairs), endings=_ENDINGS)
     failed = pool.map(work, (sample for _, sample in pairs), names)
     errors: dict[tuple[str, str], DataError] = {}
     for done, ((split, sample), error) in enumerate(zip(pairs, failed, strict=True), start=1):
@@ -149,6 +160,23 @@ def _write_all(
             errors[split, sample.id] = error
         observer.progress(done, len(pairs))
     return errors
+
+
+def _paths(pairs: Sequence[tuple[str, Sample]]) -> list[str]:
+    """`SPLIT/ID` of every pair, without folders that begin all ids of a split and only name it or say `images`."""
+    ids: dict[str, list[list[str]]] = {}
+    for split, sample in pairs:
+        ids.setdefault(split, []).append(sample.id.split("/"))
+    dropped: dict[str, int] = {}
+    for split, found in ids.items():
+        first, count = found[0], 0
+        while all(len(parts) > count + 1 and parts[count] == first[count] for parts in found):
+            said = named_split([first[count]]) or first[count].lower()
+            if said not in (split, folder_of_split(split)) and kind_of(first[count]) is not Kind.IMAGES:
+                break
+            count += 1
+        dropped[split] = count
+    return ["/".join([folder_of_split(split), *sample.id.split("/")[dropped[split] :]]) for split, sample in pairs]
 
 
 def _write_pair(target: _Target, sample: Sample, name: str) -> None:

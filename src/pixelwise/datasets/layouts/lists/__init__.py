@@ -1,0 +1,1 @@
+"""Lists of files that divide a data set into splits: finding, reading and following them."""
