@@ -1,3 +1,4 @@
+import math
 import tomllib
 from typing import Any
 
@@ -98,3 +99,17 @@ def test_mappings_of_structs_and_unions_of_them_are_read_back():
     finally:
         SPECS.discard("shaped")
     assert caught.value.code == "R202"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("path", [("optimizer", "lr"), ("augment", "scale", 1), ("schedule", "power")])
+def test_numbers_are_finite(path: tuple[str | int, ...], value: float):
+    plain: Any = to_plain(recipe("town-demo")) | {"augment": {"crop": [32, 32], "scale": [0.5, 2.0]}}
+    inner = plain
+    for key in path[:-1]:
+        inner = inner[key] = list(inner[key]) if isinstance(inner[key], tuple | list) else dict(inner[key])
+    inner[path[-1]] = value
+    with pytest.raises(RecipeError) as caught:
+        from_plain(plain)
+    assert caught.value.code == "R203"
+    assert str(path[1]) in caught.value.message
