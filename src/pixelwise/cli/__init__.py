@@ -101,7 +101,7 @@ def _foreign(error: Exception) -> PixelwiseError:
     return PixelwiseError(
         "R280",
         f"unexpected {type(error).__name__}: {text}",
-        "this is a fault of Pixelwise or of a plug-in: repeat it with `pixelwise --debug ...`, and report the traceback",
+        "a fault of Pixelwise or of a plug-in: run it again as `pixelwise --debug ...` and report the traceback",
     )
 
 
