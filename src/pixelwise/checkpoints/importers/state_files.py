@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import re
 import warnings
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from pixelwise.errors import CheckpointError
 from pixelwise.storage import printable
-from pixelwise.storage.documents import DocumentError, reading
+from pixelwise.storage.documents import DocumentError, peek, reading
 
 
 def load_state_file(path: Path | str) -> dict[str, Any]:
@@ -69,7 +68,7 @@ def _read_torch(path: Path) -> Any:
             "save model.state_dict() from the system that wrote it, preferably as .safetensors",
         ) from error
     except Exception as error:  # a damaged pickle can make the unpickler raise nearly anything
-        if not zipfile.is_zipfile(path) and not isinstance(error, RuntimeError):
+        if not peek(path, 4).startswith(b"PK") and not isinstance(error, RuntimeError):
             raise _unreadable(path, "it is not a file of torch.save", "copy or download it again") from error
         reason = str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
         raise _unreadable(path, f"it is damaged: {reason}", "copy or download it again") from error
