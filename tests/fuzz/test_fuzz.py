@@ -1,7 +1,8 @@
 """Mutants of everything that Pixelwise reads from others end in a result or a refusal with a code.
 
-The default run reads 50 mutants per format, always the same ones. `make fuzz` reads 2,000 (500 of two slow ones) and writes the table
-`benchmarks/fuzz.md`. A mutant that failed is made again by `make_mutant` from its case and its number.
+The default run reads 50 mutants per format, always the same ones. `make fuzz` reads 2,000 (500 of two slow
+ones) and writes the table `benchmarks/fuzz.md`. A mutant that failed is made again by `make_mutant` from its case
+and its number.
 """
 
 from __future__ import annotations
