@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pixelwise.cli import check
+import pixelwise
+from pixelwise.cli import check, main
 
 
 def test_help_names_every_verb(run_cli: Callable):
@@ -72,3 +73,28 @@ def test_help_fills_the_lines_of_a_narrow_terminal(run_cli: Callable, monkeypatc
     paragraph = " ".join((inspect.getdoc(check.run) or "").split("\n\n")[1].split())
     shown = run_cli(["check", "--help"]).stdout
     assert [line for line in textwrap.wrap(paragraph, 78) if line not in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "shown"),
+    [
+        (KeyError("x"), 1, "error[R280]: unexpected KeyError: 'x'"),
+        (MemoryError(), 6, "error[D151]: there is not enough memory"),
+        (OSError(36, "File name too long", "a\x1b"), 2, "error[R281]: a\\u001b: File name too long"),
+        (RecursionError("deep\nlines"), 1, "error[R280]: unexpected RecursionError: deep"),
+    ],
+)
+def test_no_other_exception_reaches_a_user(
+    raised: Exception, code: int, shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def fail(*_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(pixelwise, "recipe", fail)
+    assert main(["show", "town-demo"]) == code
+    printed = capsys.readouterr()
+    assert printed.err.startswith(shown)
+    assert "help: " in printed.err
+    assert "Traceback" not in printed.err
+    assert main(["--debug", "show", "town-demo"]) == code
+    assert "Traceback" in capsys.readouterr().err

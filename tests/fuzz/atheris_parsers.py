@@ -10,6 +10,7 @@ ends the run, and the input is kept as `crash-...`. Atheris has no packages for 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 import tempfile
@@ -20,13 +21,19 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from pixelwise.datasets.formats.coco import _File
-from pixelwise.datasets.layouts.plain_yaml import read_yaml
-from pixelwise.datasets.layouts.rasterising import draw_segmentation
-from pixelwise.datasets.reading.images import load_image
-from pixelwise.datasets.samples import Reading
-from pixelwise.errors import DataError
-from pixelwise.storage.documents import decoded, parse_json, parse_toml, read_xml, reading
+try:
+    import atheris  # type: ignore[import-not-found]
+except ModuleNotFoundError:
+    atheris = None
+# Only modules that are imported within are followed.
+with contextlib.nullcontext() if atheris is None else atheris.instrument_imports(include=["pixelwise"]):
+    from pixelwise.datasets.formats.coco import _File
+    from pixelwise.datasets.layouts.plain_yaml import read_yaml
+    from pixelwise.datasets.layouts.rasterising import draw_segmentation
+    from pixelwise.datasets.reading.images import load_image
+    from pixelwise.datasets.samples import Reading
+    from pixelwise.errors import DataError
+    from pixelwise.storage.documents import decoded, parse_json, parse_toml, read_xml, reading
 
 FILE = Path(tempfile.gettempdir()) / "pixelwise-fuzz-input"
 
@@ -95,13 +102,12 @@ TARGETS = {
 
 def main(arguments: list[str]) -> None:
     """Fuzz the target that the first argument names."""
-    import atheris  # type: ignore[import-not-found]
-
+    if atheris is None:
+        sys.exit("atheris is not installed: pip install atheris")
     target = TARGETS[arguments[1]]
     with tempfile.TemporaryDirectory() as corpus:
         for number, content in enumerate(target.seeds()):
             (Path(corpus) / str(number)).write_bytes(content)
-        atheris.instrument_all()
         atheris.Setup([arguments[0], corpus, *arguments[2:]], target.read)
         atheris.Fuzz()
 

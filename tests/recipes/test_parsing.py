@@ -1,3 +1,4 @@
+import math
 import tomllib
 from typing import Any
 
@@ -98,3 +99,26 @@ def test_mappings_of_structs_and_unions_of_them_are_read_back():
     finally:
         SPECS.discard("shaped")
     assert caught.value.code == "R202"
+
+
+FLOATS = [
+    (section, name)
+    for section, fields in PLAIN.items()
+    if isinstance(fields, dict)
+    for name, value in fields.items()
+    if isinstance(value, float)
+]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(("section", "name"), FLOATS)
+def test_numbers_are_finite(section: str, name: str, value: float):
+    with pytest.raises(RecipeError) as caught:
+        from_plain({**PLAIN, section: {**PLAIN[section], name: value}})
+    assert caught.value.code == "R203"
+    assert name in caught.value.message
+
+
+def test_numbers_in_lists_are_finite():
+    with pytest.raises(RecipeError, match=r"augment\.scale\.1: expected a finite number, got inf"):
+        from_plain({**PLAIN, "augment": {**PLAIN["augment"], "scale": [0.5, math.inf]}})

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from pixelwise.cli.verbs import MARKUP, Verbs
-from pixelwise.errors import PixelwiseError, PixelwiseWarning
+from pixelwise.errors import PixelwiseError, PixelwiseWarning, RecipeError, ResourceError
 from pixelwise.machine.console import print_anything
 
 app = typer.Typer(
@@ -82,7 +82,27 @@ def _run(arguments: Sequence[str] | None) -> int:
             traceback.print_exc()
         print(error, file=sys.stderr)
         return error.exit_code
+    except Exception as error:
+        if _debug:
+            traceback.print_exc()
+        shown = _foreign(error)
+        print(shown, file=sys.stderr)
+        return shown.exit_code
     return 0
+
+
+def _foreign(error: Exception) -> PixelwiseError:
+    """The error that a user sees instead of one that nothing has explained."""
+    if isinstance(error, MemoryError):
+        return ResourceError("D151", "there is not enough memory", "close other programs, or use smaller images")
+    if isinstance(error, OSError) and error.filename is not None:
+        return RecipeError("R281", f"{error.filename}: {error.strerror or error}", "check the path and its permissions")
+    text = str(error).strip().partition("\n")[0] or "without a message"
+    return PixelwiseError(
+        "R280",
+        f"unexpected {type(error).__name__}: {text}",
+        "a fault of Pixelwise or of a plug-in: run it again as `pixelwise --debug ...` and report the traceback",
+    )
 
 
 def entry() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import typing
 from functools import cache
@@ -36,6 +37,7 @@ def from_plain(plain: dict[str, Any], source: str = "recipe") -> Recipe:
             parts[field.name] = _part(plain, field, source)
         elif field.required:
             raise _wrong(source, f"there is no {field.name}")
+    _check_finite(plain, "", source)
     return Recipe(**parts)
 
 
@@ -105,6 +107,15 @@ def _check_fields(plain: dict[str, Any], kind: Any, path: str, source: str) -> N
             for position, item in enumerate(value):
                 if isinstance(item, dict):
                     _check_fields(item, inner, f"{path}{key}[{position}].", source)
+
+
+def _check_finite(value: Any, path: str, source: str) -> None:
+    """Refuse NaN and infinities, which TOML has and no field can use."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _wrong(source, f"{path}: expected a finite number, got {value}")
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, inner in pairs:
+        _check_finite(inner, f"{path}.{key}" if path else str(key), source)
 
 
 def _struct_of(annotation: Any, value: Any) -> type[msgspec.Struct] | None:

@@ -63,7 +63,7 @@ def test_an_error_names_file_entry_and_field(tmp_path: Path, section: str, field
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [("[1]", "the file is a list; expected an object"), ('{"images": []', "truncated")]
+    ("content", "message"), [("[1]", "the file is a list; expected an object"), ('{"images": []', "ends too early")]
 )
 def test_what_is_no_such_file_is_an_error(tmp_path: Path, content: str, message: str):
     with pytest.raises(DataError, match=message):
