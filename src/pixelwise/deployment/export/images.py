@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.layouts.listing import list_images
+from pixelwise.datasets.layouts.listing import describe_endings, list_images
 from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.run_data import Warn, is_own_data, open_for, open_run_data
 from pixelwise.datasets.samples import Dataset, Reading
@@ -83,12 +83,19 @@ def folder_images(folder: Path, reading: Reading, fixed: Size | None, wanted: Si
         wanted: (height, width) whose area the images are resized to, exactly if it is `fixed`; None: their own size.
 
     Raises:
-        DataError: D223, the folder contains no image.
+        DataError: D223, the folder does not exist or contains no image.
     """
-    paths = [entry.path for entry in list_images(folder).entries] if folder.is_dir() else []
+    if not folder.is_dir():
+        state = "is not a folder" if folder.exists() else "does not exist"
+        raise DataError("D223", f"{printable(folder)}: {state}", "give a folder with images as `images`")
+    listing = list_images(folder)
+    paths = [entry.path for entry in listing.entries]
     if not paths:
+        found = f"; found: {describe_endings(listing.others)}" if listing.others else ""
         raise DataError(
-            "D223", f"{printable(folder)}: no image in this folder or its subfolders", "give a folder with images"
+            "D223",
+            f"{printable(folder)}: no image in this folder or its subfolders{found}",
+            "give a folder with images as `images`",
         )
 
     def read() -> Iterable[np.ndarray]:
