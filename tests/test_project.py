@@ -125,13 +125,14 @@ def test_registering_loads_nothing_heavy():
 
 
 def test_torch_load_which_may_run_code_is_never_called():
-    # Files of torch.save are read by `checkpoints.files`, which runs nothing.
+    # Files of torch.save are read by `checkpoints.files`, which runs nothing. Where an artefact is checked, only what
+    # PyTorch itself would load without running anything may pass.
     calls = []
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
-                calls.append(path.relative_to(SOURCE).as_posix())
-    assert calls == []
+                calls.append((path.relative_to(SOURCE).as_posix(), [ast.unparse(one) for one in node.keywords]))
+    assert calls == [("runtimes/safety.py", ["weights_only=True"])]
 
 
 def test_thread_pools_are_those_of_machine():

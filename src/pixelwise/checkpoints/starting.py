@@ -8,14 +8,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pixelwise.checkpoints.checkpoint import Warn, best_checkpoint, newest_checkpoint
+from pixelwise.checkpoints.checkpoint import Warn
 from pixelwise.checkpoints.class_order import in_order_of
 from pixelwise.checkpoints.soundness import require_sound, warn_of
+from pixelwise.checkpoints.trained import result_of
 from pixelwise.datasets.classes.agreement import are_numbers, listed, normal_name
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.records.run_folder import CHECKPOINTS, read_recipe
+from pixelwise.records.run_folder import read_recipe
 from pixelwise.storage import printable
 
 
@@ -62,13 +63,7 @@ def begin_with_run(
             f"{printable(run)} is a run of '{theirs.name}'; initialize.recipe is '{recipe}'",
             f"train that recipe first: pixelwise train {recipe}",
         )
-    checkpoint = best_checkpoint(run / CHECKPOINTS, warn) if theirs.selection.weights == "best" else None
-    checkpoint = checkpoint or newest_checkpoint(run / CHECKPOINTS, warn)
-    if checkpoint is None:
-        raise CheckpointError(
-            "K421", f"{printable(run)} has no checkpoint yet", f"continue it with: pixelwise resume {printable(run)}"
-        )
-    name = "ema" if checkpoint.has("ema") else "model"
+    checkpoint, name = result_of(run, theirs, warn)
     tensors, own = checkpoint.tensors(name), model.state_dict()
     if not partly:
         tensors = _by_names(tensors, theirs, model, run, warn)

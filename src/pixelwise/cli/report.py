@@ -10,8 +10,6 @@ import typer
 def run(run: Path = typer.Argument(..., help="Run folder.")) -> None:
     """Write RUN/report.html from the files in the run folder."""
     import pixelwise
-    from pixelwise.reports.run.terminal import print_standing
-    from pixelwise.storage import printable
+    from pixelwise.reports.run.terminal import print_page
 
-    print(printable(pixelwise.write_report(run)))
-    print_standing(run)
+    print_page(run, pixelwise.write_report(run))

@@ -10,6 +10,7 @@ from pixelwise.records.data_facts import DataFacts
 from pixelwise.records.environment import Environment
 from pixelwise.records.history import History
 from pixelwise.records.log import AnyRecord, Log, SkippedRecord, StepRecord
+from pixelwise.records.standing import Standing
 from pixelwise.reports.run.procedure import (
     decay_in_words,
     optimizer_in_words,
@@ -114,6 +115,7 @@ def as_logged(records: list[AnyRecord], images: int, *overrides: str) -> RunReco
         log=Log(tuple(records)),
         evaluations=(),
         training_seconds=None,
+        standing=Standing(state="finished"),
     )
 
 

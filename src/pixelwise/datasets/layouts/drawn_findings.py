@@ -7,11 +7,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pixelwise.datasets.findings import Finding, finding
+from pixelwise.errors import DataError
 from pixelwise.storage import printable
 
 _KINDS = 4
 # What differs between two problems of one kind: numbers, quoted words, paths and file names.
 _PARTICULARS = re.compile(r"'[^']*'|\S*[\d/\\.]\S*")
+
+
+def drawn_twice(image: Path, first: Path, second: Path) -> DataError:
+    """D232 for an image with two annotations, in two files or in one.
+
+    Args:
+        image: The image.
+        first: File of the annotation that was drawn.
+        second: File of the other one.
+    """
+    return DataError(
+        "D232",
+        f"{printable(image)}: has two annotations, in {printable(first)} and {printable(second)}; each would call the "
+        "objects of the other background",
+        "keep one annotation per image; a format of another package has to merge them (`layouts.merging.merged`)",
+    )
 
 
 def drawing_problems(

@@ -20,7 +20,7 @@ import numpy as np
 
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.fingerprint import stat_signature
-from pixelwise.datasets.layouts.drawn_findings import drawing_problems
+from pixelwise.datasets.layouts.drawn_findings import drawing_problems, drawn_twice
 from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import Entry
 from pixelwise.datasets.layouts.rasterising import draw_polygon
@@ -236,7 +236,7 @@ def _draw_all(pictures: Iterable[Read], folder: Path) -> _Index:
             continue
         place = (picture.split, picture.image.absolute())
         if place in drawn:
-            raise _drawn_twice(picture, drawn[place])
+            raise drawn_twice(picture.image, drawn[place], picture.source)
         drawn[place] = picture.source
         try:
             with reading(picture.source):
@@ -260,15 +260,6 @@ def _draw_all(pictures: Iterable[Read], folder: Path) -> _Index:
     index = _Index(names, rows, problems)
     (folder / _INDEX).write_bytes(msgspec.msgpack.encode(index))
     return index
-
-
-def _drawn_twice(picture: Picture, source: Path) -> DataError:
-    return DataError(
-        "D232",
-        f"{printable(picture.image)}: has two annotations, in {printable(source)} and {printable(picture.source)}; "
-        "each would call the objects of the other background",
-        "keep one annotation per image; a format of another package has to merge them (`layouts.merging.merged`)",
-    )
 
 
 def _paint(picture: Picture, raw_of: dict[str, int]) -> tuple[np.ndarray, int]:

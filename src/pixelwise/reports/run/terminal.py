@@ -22,7 +22,7 @@ from pixelwise.reports.numbers import percent, share, speed
 from pixelwise.reports.run.metrics import class_columns, further_values, group_values
 from pixelwise.reports.run.records import read_run
 from pixelwise.reports.run.sentences import about_data, scored_on
-from pixelwise.reports.standard_output import write_json_text
+from pixelwise.reports.standard_output import write, write_json_text
 from pixelwise.reports.terminals import Console
 from pixelwise.storage import json_text, printable
 
@@ -49,6 +49,12 @@ def show_results(results: Sequence[Result], run: Path, *, as_json: bool = False)
     if is_run(run):
         print_standing(run)
         console.print(f"\nreport  {printable(run / REPORT)}", markup=False, soft_wrap=True)
+
+
+def print_page(run: Path, page: Path) -> None:
+    """Print where the report of a run is, and whether the run is finished."""
+    write(f"{printable(page)}\n")
+    print_standing(run)
 
 
 def print_standing(run: Path) -> None:
