@@ -101,7 +101,13 @@ def test_values_are_counted_with_the_most_frequent_first(dtype: type):
 
 @pytest.mark.parametrize(
     ("ids", "colors", "wrong"),
-    [({-1: 0}, {}, "-1"), ({0: 256}, {}, "256"), ({}, {"#000000": 300}, "#000000 to 300"), ({}, {"blue": 0}, "'blue'")],
+    [
+        ({-(2**63) - 1: 0}, {}, "-9223372036854775809"),
+        ({2**64: 0}, {}, "18446744073709551616"),
+        ({0: 256}, {}, "256"),
+        ({}, {"#000000": 300}, "#000000 to 300"),
+        ({}, {"blue": 0}, "'blue'"),
+    ],
 )
 def test_impossible_tables_are_refused(ids: dict[int, int], colors: dict[str, int], wrong: str):
     with pytest.raises(ValueError, match=wrong):

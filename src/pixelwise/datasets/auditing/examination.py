@@ -108,7 +108,8 @@ def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, 
     if mask_path is None:
         return result
     try:
-        raw = load_mask(mask_path, dataset.label_table, max_pixels=dataset.reading.max_pixels)
+        reading = dataset.reading
+        raw = load_mask(mask_path, dataset.label_table, max_pixels=reading.max_pixels, exif=reading.exif)
     except DataError as error:
         result.errors.append((mask_path, error))
         return result
