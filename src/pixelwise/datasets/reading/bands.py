@@ -112,7 +112,8 @@ def integers(values: np.ndarray, path: Path) -> np.ndarray:
         return values
     if values.dtype.kind == "f":
         # Beyond this limit, rounding to a floating-point number may leave the range of integers.
-        whole = np.isfinite(values) & (np.floor(values) == values) & (np.abs(values) <= 2.0**63 - 1024)
+        wide = values.astype(np.float64)
+        whole = np.isfinite(wide) & (np.floor(wide) == wide) & (np.abs(wide) <= 2.0**63 - 1024)
         if not whole.all():
             fractions = int(values.size - np.count_nonzero(whole))
             raise DataError(

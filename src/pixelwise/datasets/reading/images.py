@@ -107,10 +107,23 @@ def from_pillow(image: Image.Image, reading: Reading) -> np.ndarray:
         raise _deep_colors(where, "give the file itself instead, or convert the image to 8 bits")
     # Pillow turns TIFF files upright as it loads them, and drops the statement.
     turned = stated_orientation(image) if isinstance(image, TiffImageFile) and image.tile else 1
-    image.load()
+    _load(image)
     stated = 1 if isinstance(image, TiffImageFile) else stated_orientation(image)
     pixels = normalise(picture_of_pillow(image), reading, where).pixels
     return turned_upright(pixels, stated) if reading.exif == "apply" else turned_back(pixels, turned)
+
+
+def _load(image: Image.Image) -> None:
+    """Load the pixels of an image. Pillow maps some TIFF files into memory with height and width exchanged."""
+    name = getattr(image, "filename", "")
+    if not (isinstance(image, TiffImageFile) and image.tile and name):
+        image.load()
+        return
+    image.filename = ""  # without a name the pixels are read, not mapped
+    try:
+        image.load()
+    finally:
+        image.filename = name
 
 
 def _picture(decoded: Decoded, path: Path) -> Picture:

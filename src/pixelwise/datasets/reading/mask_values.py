@@ -108,7 +108,7 @@ def _read(path: Path, max_pixels: int) -> tuple[_Stored, int]:
     Raises:
         DataError: D142, and D205 for several bands.
     """
-    tiff = read_tiff(path, max_pixels) if is_tiff(path) else None
+    tiff = read_tiff(path, max_pixels, stacked=None) if is_tiff(path) else None
     if tiff is not None:
         if tiff.further is not None and differing_page(path, max_pixels):
             raise _pages_error(path, f"several pages of different content (values of shape {list(tiff.further)})")
@@ -235,7 +235,7 @@ def _check_alpha(stored: _Stored, path: Path) -> bool:
 
 def _lost_with_alpha(codes: np.ndarray, colors: np.ndarray, alpha: np.ndarray) -> str | None:
     """What the transparency of a mask tells and its colours do not, in words; None if that is nothing."""
-    found = np.unique(codes if codes.ndim == 2 else codes.reshape(-1, codes.shape[2]), axis=0)
+    found = np.unique(codes) if codes.ndim == 2 else np.unique(codes.reshape(-1, codes.shape[2]), axis=0)
     if len(found) == 1:
         return "all pixels have the same colour"
     both = np.intersect1d(codes[alpha == 0], codes[alpha != 0])[:1] if codes.ndim == 2 else found[:0]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from pixelwise.datasets.reading.tiff import PALETTE, WHITE_IS_ZERO, Alpha, StoredTiff
 from pixelwise.datasets.samples import Reading
@@ -142,7 +142,9 @@ def picture_of_pillow(image: Image.Image) -> Picture:
             # One grey value of a 16-bit PNG may stand for transparency.
             opaque = np.where(values == key, 0, 65535).astype(values.dtype)
             return Picture(np.dstack([values, opaque]), "straight", 16)
-        return Picture(values[..., None], bits=8 * values.dtype.itemsize)
+        # Pillow inverts TIFF files of 8 bits itself, others not.
+        inverted = getattr(image, "tag_v2", {}).get(ExifTags.Base.PhotometricInterpretation) == WHITE_IS_ZERO
+        return Picture(values[..., None], bits=8 * values.dtype.itemsize, is_inverted=inverted)
     if image.mode == "La":
         image = image.convert("LA")
     if image.has_transparency_data:

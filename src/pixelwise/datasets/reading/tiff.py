@@ -78,13 +78,13 @@ def is_tiff(path: Path) -> bool:
         return False
 
 
-def read_tiff(path: Path, max_pixels: int, *, stacked: bool = False) -> StoredTiff | None:
+def read_tiff(path: Path, max_pixels: int, *, stacked: bool | None = False) -> StoredTiff | None:
     """Read the first image of a TIFF file; None if Pillow has to convert its colours (CMYK, YCbCr, Lab, ...).
 
     Args:
         path: TIFF file.
         max_pixels: Files with more pixels are refused before they are decoded.
-        stacked: Whether pages of equal size are bands of one image.
+        stacked: Whether pages of equal size are bands of one image; False: only if the file says so; None: never.
 
     Raises:
         DataError: D101 damaged or with an unknown compression, D102 the raw data of a camera, D105 not numbers, or more
@@ -101,7 +101,7 @@ def read_tiff(path: Path, max_pixels: int, *, stacked: bool = False) -> StoredTi
             if _needs_conversion(page):
                 return None
             series = file.series[0]
-            bands = stacked or _is_stack_of_bands(file, series)
+            bands = stacked or (stacked is not None and _is_stack_of_bands(file, series))
             if bands and series.ndim == 3 and tuple(series.shape) != tuple(page.shape):
                 values = _stack(path, series, max_pixels)
                 return _described(page, values, "none", None)
