@@ -19,8 +19,9 @@ from PIL import Image
 
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.datasets.reading.images import from_pillow, load_image, read_image
+from pixelwise.datasets.reading.normal_form import Picture, normalise
 from pixelwise.datasets.samples import Reading
-from pixelwise.errors import DataError
+from pixelwise.errors import DataError, RecipeError
 
 Stated = dict[str, int]
 Writer = Callable[[np.ndarray, Stated], bytes]
@@ -281,3 +282,132 @@ def test_every_form_and_place_at_least_once(tmp_path: Path, name: str):
             check_form(
                 tmp_path, name, 5 + number % 4, place, number, Reading(alpha=alpha, exif=exif, input_range=(0, 65535))
             )
+
+
+# Pillow images of every mode, and what files of them cannot hold
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"])
+def test_pillow_images_of_modes_without_transparency_become_rgb(mode: str):
+    colors = [(200, 100, 40), (0, 0, 0), (255, 255, 255)]
+    image = Image.new("RGB", (3, 1))
+    image.putdata(colors)
+    if mode == "LAB":
+        # L of black and white is 0 and 255; a and b are 0 for greys.
+        image = Image.frombytes("LAB", (3, 1), bytes([128, 0, 0, 0, 0, 0, 255, 0, 0]))
+        expected, tolerance = [(119, 119, 119), (0, 0, 0), (255, 255, 255)], 4
+    else:
+        image = image.convert(mode, dither=Image.Dither.NONE)
+        grey = round(0.299 * 200 + 0.587 * 100 + 0.114 * 40)
+        light = (255 * (grey > 127),) * 3 if mode == "1" else (grey,) * 3
+        expected, tolerance = [light if mode in ("1", "L") else colors[0], *colors[1:]], 5 if mode != "P" else 60
+    found = from_pillow(image, Reading())
+    assert found.shape == (1, 3, 3)
+    assert np.abs(found[0] - np.array(expected)).max() <= tolerance
+
+
+@pytest.mark.parametrize("mode", ["LA", "La", "PA", "RGBA", "RGBa"])
+def test_transparency_of_pillow_images_is_treated_as_that_of_files(mode: str):
+    image = Image.frombytes("RGBA", (3, 1), bytes([90, 90, 90, 0, 90, 90, 90, 255, 90, 90, 90, 128]))
+    if mode == "La":
+        image = image.convert("LA")
+    image = image.convert(mode)
+    dropped, black = (from_pillow(image, Reading(alpha=alpha))[0, :, 0].tolist() for alpha in ("drop", "black"))
+    hidden = 0 if mode in ("La", "RGBa") else 90  # multiplied colours keep nothing where alpha is 0
+    assert dropped[0] == hidden
+    assert np.abs(np.array(dropped[1:]) - 90).max() <= 1
+    assert np.abs(np.array(black) - [0, 90, 45]).max() <= 1
+
+
+@pytest.mark.parametrize("place", ["index", "bytes"])
+def test_a_transparent_palette_entry_of_a_pillow_image(place: str):
+    image = Image.fromarray(np.array([[0, 1]], np.uint8))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.info["transparency"] = 0 if place == "index" else b"\0\xff"
+    assert from_pillow(image, Reading(alpha="black")).tolist() == [[[0, 0, 0], [40, 50, 60]]]
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("kind", [0, 2])
+def test_a_transparent_colour_of_a_png_file(tmp_path: Path, bits: int, kind: int):
+    step = 257 if bits == 16 else 1
+    samples = np.array([[[10, 20, 30], [10, 20, 31]]])[..., : 3 if kind else 1] * step
+    samples[0, 1, -1] += 7  # the lower half of 16 bits counts, too
+    key = b"".join(int(value).to_bytes(2, "big") for value in samples[0, 0])
+    (tmp_path / "a.png").write_bytes(png(samples, kind=kind, bits=bits, before=((b"tRNS", key),)))
+    pixels, facts = load_image(tmp_path / "a.png", Reading(alpha="black", input_range=(0, 65535)))
+    assert facts.transparent
+    assert pixels[0, 0].tolist() == [0, 0, 0]
+    assert (pixels[0, 1] > 0).all()
+    assert read_image(tmp_path / "a.png", Reading(input_range=(0, 65535)))[0, 0, 0] == 10
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.uint16])
+def test_deep_pillow_images_need_a_range_like_their_files(tmp_path: Path, dtype: type):
+    values = np.array([[0, 500], [1000, 3000]], dtype)
+    image = Image.fromarray(values.astype(np.int32) if dtype is np.int16 else values)
+    with pytest.raises(DataError, match=r"0\.\.3000") as caught:
+        from_pillow(image, Reading())
+    assert caught.value.code == "D104"
+    options = Reading(input_range=(0, 1000))
+    expected = [[0, 128], [255, 255]]
+    assert from_pillow(image, options)[..., 0].tolist() == expected
+    image.save(tmp_path / "a.tif")
+    assert read_image(tmp_path / "a.tif", options)[..., 0].tolist() == expected
+    assert read_image(tmp_path / "a.tif", Reading(input_range=(0, 1000), channels=(0,)))[..., 0].tolist() == expected
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint64, np.float16, np.float64])
+def test_types_that_pillow_does_not_know_are_read_by_their_range(tmp_path: Path, dtype: type):
+    values = np.array([[0, 50], [100, 100]], dtype)
+    tifffile.imwrite(tmp_path / "a.tif", values)
+    assert read_image(tmp_path / "a.tif", Reading(input_range=(0, 100)))[..., 0].tolist() == [[0, 128], [255, 255]]
+    with pytest.raises(DataError, match=np.dtype(dtype).name) as caught:
+        read_image(tmp_path / "a.tif", Reading())
+    assert caught.value.code == "D104"
+
+
+@pytest.mark.parametrize("kind", ["png", "tif", "npy"])
+def test_images_of_8_bits_are_read_as_they_are_whatever_the_range(tmp_path: Path, kind: str):
+    rgb = np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8)
+    path = tmp_path / f"a.{kind}"
+    np.save(path, rgb) if kind == "npy" else Image.fromarray(rgb).save(path)
+    for channels in ((0, 1, 2), (2,), *([] if kind == "npy" else [None])):
+        options = Reading(channels=channels, input_range=(0, 3000))
+        pixels, facts = load_image(path, options)
+        assert pixels.tolist() == rgb[..., list(channels or (0, 1, 2))].tolist()
+        assert not facts.ranged
+
+
+@pytest.mark.parametrize("kind", ["png", "tif", "webp"])
+def test_the_alpha_channel_can_be_selected_and_then_colours_stay_as_stored(tmp_path: Path, kind: str):
+    rgba = np.array([[[200, 100, 50, 0], [200, 100, 50, 128]]], np.uint8)
+    path = tmp_path / f"a.{kind}"
+    Image.fromarray(rgba).save(path, **({"lossless": True, "exact": True} if kind == "webp" else {}))
+    assert read_image(path, Reading(channels=(3, 0), alpha="black")).tolist() == rgba[..., [3, 0]].tolist()
+    assert read_image(path, Reading(channels=(0, 1), alpha="black")).tolist() == [[[0, 0], [100, 50]]]
+    with pytest.raises(DataError) as caught:
+        read_image(path, Reading(channels=(4,)))
+    assert (caught.value.code, "4 channels (0..3)" in caught.value.message) == ("D106", True)
+
+
+def test_bands_are_numbered_from_0_and_one_band_has_no_second():
+    grey = Picture(np.zeros((2, 3, 1), np.uint8))
+    assert normalise(grey, Reading(channels=(2,)), "a").pixels.shape == (2, 3, 1)
+    with pytest.raises(DataError, match=r"a: the image has 1 channel \(0\.\.0\)") as caught:
+        normalise(grey._replace(is_bands=True), Reading(channels=(1,)), "a")
+    assert caught.value.code == "D106"
+
+
+def test_an_empty_range_is_refused_for_every_kind():
+    deep = Picture(np.zeros((2, 3, 1), np.uint16), bits=16)
+    with pytest.raises(RecipeError) as caught:
+        normalise(deep, Reading(input_range=(5, 5)), "a")
+    assert caught.value.code == "R203"
+
+
+def test_colours_of_16_bits_that_pillow_has_reduced_are_refused(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(png(np.zeros((2, 2, 3), int), kind=2, bits=16))
+    with pytest.raises(DataError, match="16 bits per colour channel") as caught:
+        from_pillow(Image.open(tmp_path / "a.png"), Reading(input_range=(0, 65535)))
+    assert caught.value.code == "D104"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pixelwise.datasets.reading.normal_form import Picture, normalise, picture_of_tiff
+from pixelwise.datasets.reading.normal_form import Normalised, Picture, normalise, picture_of_tiff
 from pixelwise.datasets.reading.orientation import turned_upright
 from pixelwise.datasets.reading.tiff import StoredTiff, channels_first, channels_last, check_shape, read_tiff
 from pixelwise.datasets.samples import Reading
@@ -37,18 +37,26 @@ def read_bands(path: Path, reading: Reading) -> np.ndarray:
             numbers or not the axes above, D106 a missing channel, D120 too many pixels, D131 unreadable.
     """
     if path.suffix.lower() == ARRAY_SUFFIX:
-        picture = Picture(_load(path, reading.max_pixels), is_bands=True)
-        return normalise(picture, reading, printable(path)).pixels
+        return pixels_of_array(path, reading).pixels
     stored = read_tiff(path, reading.max_pixels, stacked=True)
     if stored is None:
         raise DataError(
             "D105", f"{printable(path)}: the colours of the file are not separate bands", "leave out data.channels"
         )
-    return pixels_of_tiff(stored, path, reading)[0]
+    return pixels_of_tiff(stored, path, reading).pixels
 
 
-def pixels_of_tiff(stored: StoredTiff, path: Path, reading: Reading) -> tuple[np.ndarray, bool]:
-    """The normal form of a TIFF image, uint8 (H, W, C), and whether any pixel is not opaque.
+def pixels_of_array(path: Path, reading: Reading) -> Normalised:
+    """The selected channels of a NumPy array in the normal form.
+
+    Raises:
+        DataError: As `read_bands`.
+    """
+    return normalise(Picture(_load(path, reading.max_pixels), is_bands=True), reading, printable(path))
+
+
+def pixels_of_tiff(stored: StoredTiff, path: Path, reading: Reading) -> Normalised:
+    """The normal form of a TIFF image, upright unless `reading.exif` is `ignore`.
 
     Raises:
         DataError: D104 and D106 as `normalise`, D105 bands that are not a picture and no `channels`.
@@ -56,7 +64,7 @@ def pixels_of_tiff(stored: StoredTiff, path: Path, reading: Reading) -> tuple[np
     if reading.channels is None and not stored.is_picture:
         raise not_rgb_error(path, stored.values.shape[2], stored.values.dtype)
     found = normalise(picture_of_tiff(stored), reading, printable(path))
-    return turned_upright(found.pixels, stored.orientation if reading.exif == "apply" else 1), found.transparent
+    return found._replace(pixels=turned_upright(found.pixels, stored.orientation if reading.exif == "apply" else 1))
 
 
 def array_without_channels(path: Path, max_pixels: int) -> DataError:

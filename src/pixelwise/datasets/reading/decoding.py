@@ -159,8 +159,14 @@ def image_sizes(path: Path) -> tuple[tuple[int, int], tuple[int, int]]:
     """(height, width) of an image file as stored, and after its orientation is applied. Decodes no pixels.
 
     Raises:
-        DataError: D101 damaged, D102 not an image, D131 unreadable.
+        DataError: D101 damaged, D102 not an image, D105 an array that is not an image, D131 unreadable.
     """
+    if path.suffix.lower() == ".npy":
+        # Imported here: only such files need it.
+        from pixelwise.datasets.reading.bands import array_size
+
+        size_of_array = array_size(path)
+        return size_of_array, size_of_array
     where = printable(path)
     with open_regular(path) as stream:
         head = stream.read(HEAD)

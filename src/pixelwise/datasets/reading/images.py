@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from pixelwise.datasets.reading.bands import ARRAY_SUFFIX, array_without_channels, pixels_of_tiff, read_bands
+from pixelwise.datasets.reading.bands import ARRAY_SUFFIX, array_without_channels, pixels_of_array, pixels_of_tiff
 from pixelwise.datasets.reading.decoding import Decoded, decode, raw_mode_of
 from pixelwise.datasets.reading.normal_form import DEEP_MODES, Picture, normalise, picture_of_pillow
 from pixelwise.datasets.reading.orientation import stated_orientation, turned_back, turned_upright
@@ -32,6 +32,7 @@ class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
         orientation: Orientation that the file states, 1 (upright) to 8.
         transparent: Whether any pixel is not opaque.
         animated: Whether there are frames or pages after the first, which is the one used.
+        ranged: Whether the values went through `data.input_range`.
     """
 
     format: str
@@ -39,6 +40,7 @@ class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
     orientation: int = 1
     transparent: bool = False
     animated: bool = False
+    ranged: bool = False
 
 
 def read_image(path: Path, reading: Reading) -> np.ndarray:
@@ -62,8 +64,8 @@ def load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
     if path.suffix.lower() == ARRAY_SUFFIX:
         if reading.channels is None:
             raise array_without_channels(path, reading.max_pixels)
-        bands = read_bands(path, reading)
-        return bands, ImageFacts(format="NPY", stored_size=bands.shape[:2])
+        found = pixels_of_array(path, reading)
+        return found.pixels, ImageFacts(format="NPY", stored_size=found.pixels.shape[:2], ranged=found.ranged)
     plain = read_plain_png(path, max_pixels=reading.max_pixels)
     if plain is not None:
         found = normalise(Picture(plain), reading, where)
@@ -71,13 +73,14 @@ def load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
     if is_tiff(path):
         stored = read_tiff(path, reading.max_pixels, stacked=reading.channels is not None)
         if stored is not None:
-            pixels, transparent = pixels_of_tiff(stored, path, reading)
-            return pixels, ImageFacts(
+            found = pixels_of_tiff(stored, path, reading)
+            return found.pixels, ImageFacts(
                 format="TIFF",
                 stored_size=stored.values.shape[:2],
                 orientation=stored.orientation,
-                transparent=transparent,
+                transparent=found.transparent,
                 animated=stored.further is not None,
+                ranged=found.ranged,
             )
     decoded = decode(path, max_pixels=reading.max_pixels)
     found = normalise(_picture(decoded, path), reading, where)
@@ -87,6 +90,7 @@ def load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
         orientation=decoded.orientation,
         transparent=found.transparent,
         animated=decoded.animated,
+        ranged=found.ranged,
     )
     return turned_upright(found.pixels, decoded.orientation if reading.exif == "apply" else 1), facts
 

@@ -45,10 +45,12 @@ class Normalised(NamedTuple):
     Attributes:
         pixels: uint8 (H, W, 3), or (H, W, C) for the C selected channels.
         transparent: Whether any pixel is not opaque.
+        ranged: Whether the values went through `input_range`, because they are not unsigned 8-bit ones.
     """
 
     pixels: np.ndarray
-    transparent: bool
+    transparent: bool = False
+    ranged: bool = False
 
 
 def normalise(picture: Picture, reading: Reading, where: str) -> Normalised:
@@ -75,7 +77,8 @@ def normalise(picture: Picture, reading: Reading, where: str) -> Normalised:
             "channels are counted from 0; select only channels that every image has",
         )
     if picture.is_bands:
-        return Normalised(to_bytes(values[..., list(wanted)], where, reading.input_range), False)
+        pixels = to_bytes(values[..., list(wanted)], where, reading.input_range)
+        return Normalised(pixels, ranged=not _is_bytes(values))
     alpha = None if picture.alpha == "none" else opacity(values[..., -1], picture.bits)
     painted = values[..., :colors]
     # Whoever selects the transparency as a channel wants the others as they are stored, too.
@@ -92,7 +95,8 @@ def normalise(picture: Picture, reading: Reading, where: str) -> Normalised:
         seen = np.repeat(seen, 3, axis=2)
     if as_stored:
         seen = np.dstack([seen, to_bytes(values[..., -1:], where, reading.input_range)])
-    return Normalised(seen if wanted == (0, 1, 2) else np.ascontiguousarray(seen[..., list(wanted)]), transparent)
+    pixels = seen if wanted == (0, 1, 2) else np.ascontiguousarray(seen[..., list(wanted)])
+    return Normalised(pixels, transparent, not _is_bytes(values))
 
 
 def to_bytes(values: np.ndarray, where: str, input_range: tuple[float, float] | None) -> np.ndarray:
@@ -152,6 +156,10 @@ def picture_of_pillow(image: Image.Image) -> Picture:
     if image.mode in ("L", "1"):
         return Picture(np.array(image.convert("L"))[..., None])
     return Picture(np.array(image if image.mode == "RGB" else image.convert("RGB")))
+
+
+def _is_bytes(values: np.ndarray) -> bool:
+    return values.dtype.kind == "b" or values.dtype == np.uint8
 
 
 def opacity(alpha: np.ndarray, bits: int) -> np.ndarray:

@@ -79,7 +79,8 @@ def png_orientation(stream: BinaryIO) -> int:
 
 def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     """(height, width) of a stored image after its orientation is applied."""
-    return size[::-1] if orientation in _SWAPS_AXES else size
+    height, width = size
+    return (width, height) if orientation in _SWAPS_AXES else size
 
 
 def turned_upright(values: np.ndarray, orientation: int) -> np.ndarray:

@@ -144,7 +144,6 @@ def differing_page(path: Path, max_pixels: int) -> bool:
             series = file.series[0]
             if int(np.prod(series.shape)) <= values.size or len(file.pages) > 1:
                 return False
-            # ImageJ describes only the first of many frames, which follow each other.
             frames = series.asarray(maxworkers=1).reshape(-1, *first.shape)
             return any(not np.array_equal(frame, frames[0]) for frame in frames)
 
@@ -268,7 +267,8 @@ def _content_pages(file: TiffFile) -> Iterator[TiffPage]:
 
 def _further(file: TiffFile, page: TiffPage, series: TiffPageSeries) -> tuple[int, ...] | None:
     more = sum(1 for _ in _content_pages(file))
-    if int(np.prod(series.shape)) > int(np.prod(page.shape)):
+    # ImageJ describes only the first of many frames, which follow each other.
+    if len(file.pages) == 1 and int(np.prod(series.shape)) > int(np.prod(page.shape)):
         return tuple(int(length) for length in series.shape)
     return (more + 1, *(int(length) for length in page.shape)) if more else None
 
