@@ -357,8 +357,9 @@ def test_several_bands_are_no_mask(tmp_path: Path, bands: int):
 
 
 def test_a_tiff_file_compressed_as_jpeg_is_lossy(tmp_path: Path):
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((16, 16), np.uint8), compression="jpeg")
-    assert not load(tmp_path / "a.tif").lossless
+    for shape in ((16, 16), (16, 16, 3)):
+        tifffile.imwrite(tmp_path / "a.tif", np.zeros(shape, np.uint8), compression="jpeg")
+        assert not load(tmp_path / "a.tif").lossless
 
 
 # Orientation

@@ -134,7 +134,11 @@ def decode(path: Path, *, max_pixels: int) -> Decoded:
                 f"{where}: truncated or damaged {kind} file ({size} bytes): {error}",
                 "copy or export the file again, or remove it together with its mask",
             ) from error
-    lossless = kind in ("PNG", "TIFF", "BMP", "GIF") or (kind == "WEBP" and head[12:16] != b"VP8 ")
+        lossless = (
+            kind in ("PNG", "BMP", "GIF")
+            or (kind == "WEBP" and _is_lossless_webp(stream))
+            or (kind == "TIFF" and "jpeg" not in str(image.info.get("compression")))
+        )
     orientation = before_loading if kind == "TIFF" else stated_orientation(image)
     stored = image.transpose(_BACK[turned]) if turned in _BACK else image
     return Decoded(stored, kind, raw_mode, orientation, animated, lossless)
@@ -264,6 +268,18 @@ def _check_size(where: str, size: tuple[int, int] | None, max_pixels: int) -> No
             f"data.max_pixels allows {max_pixels / 1e6:.1f} million",
             f"if the image is meant to be this large, set data.max_pixels={width * height}",
         )
+
+
+def _is_lossless_webp(stream: BinaryIO) -> bool:
+    """Whether the first frame of a WebP file is stored without loss, which only its own chunk says."""
+    stream.seek(12)
+    while len(head := stream.read(8)) == 8:
+        kind, length = struct.unpack("<4sI", head)
+        if kind in (b"VP8 ", b"VP8L"):
+            return kind == b"VP8L"
+        # The chunks of an animation's frame follow its header of 16 bytes.
+        stream.seek(16 if kind == b"ANMF" else length + length % 2, 1)
+    return False
 
 
 def _webp_size(head: bytes) -> tuple[int, int] | None:
