@@ -266,11 +266,12 @@ def _content_pages(file: TiffFile) -> Iterator[TiffPage]:
 
 
 def _further(file: TiffFile, page: TiffPage, series: TiffPageSeries) -> tuple[int, ...] | None:
-    more = sum(1 for _ in _content_pages(file))
     # ImageJ describes only the first of many frames, which follow each other.
     if len(file.pages) == 1 and int(np.prod(series.shape)) > int(np.prod(page.shape)):
         return tuple(int(length) for length in series.shape)
-    return (more + 1, *(int(length) for length in page.shape)) if more else None
+    if next(_content_pages(file), None) is None:
+        return None
+    return (len(file.pages), *(int(length) for length in page.shape))
 
 
 def _alpha_of(page: TiffPage, channels: int) -> Alpha:
