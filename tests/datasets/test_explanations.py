@@ -48,6 +48,7 @@ def test_a_proposed_override_is_one_that_the_command_line_understands():
 
 def test_compacting_closes_gaps_and_keeps_255_ignored():
     assert compact_map([0, 7, 33, 255]) == {0: 0, 7: 1, 33: 2, 255: 255}
+    assert compact_map([-9999, -1, 0, 7]) == {-9999: 255, -1: 255, 0: 0, 7: 1}
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def black_and_white_share(counts: Mapping[int, int]) -> float:
     Args:
         counts: Raw value -> number of pixels.
     """
-    black = sum(pixels for value, pixels in counts.items() if value <= _NEARLY)
+    black = sum(pixels for value, pixels in counts.items() if 0 <= value <= _NEARLY)
     white = sum(pixels for value, pixels in counts.items() if 255 - _NEARLY <= value <= 255)
     return (black + white) / sum(counts.values()) if black and white else 0.0
 
@@ -84,10 +84,13 @@ def colors_override(mapping: Mapping[int, int]) -> str:
 
 
 def compact_map(ids: Collection[int]) -> dict[int, int]:
-    """The label map that makes raw ids contiguous: sorted ids become 0, 1, ...; 255 stays ignored."""
+    """The label map that makes raw ids contiguous: sorted ids become 0, 1, ...; 255 stays ignored.
+
+    Negative values become ignored, too: they mark pixels without a label (-1, -100, -9999).
+    """
     return {
-        **{raw: i for i, raw in enumerate(sorted(set(ids) - {IGNORE}))},
-        **({IGNORE: IGNORE} if IGNORE in ids else {}),
+        **{raw: i for i, raw in enumerate(sorted(raw for raw in set(ids) - {IGNORE} if raw >= 0))},
+        **{raw: IGNORE for raw in sorted(set(ids)) if raw < 0 or raw == IGNORE},
     }
 
 

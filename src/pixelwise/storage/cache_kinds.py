@@ -97,6 +97,7 @@ DECODED = CacheKind(
     purpose="decoded training images and masks, kept by data.cache=disk",
     prefix="decoded/",
     folders=True,
+    version=2,
     unmarked=1,
     describe=_facts_of_arrays,
 )
@@ -106,6 +107,7 @@ DRAWN = CacheKind(
     prefix="drawn-",
     folders=True,
     variants=True,
+    version=2,
 )
 COCOSEG21 = CacheKind(
     name="cocoseg21", purpose="masks of COCO 2017 in VOC's 21 classes", prefix="cocoseg21-", folders=True
@@ -137,13 +139,14 @@ MASK_IDS = CacheKind(
     purpose="ids and colours that occur in masks without named classes",
     prefix="mask-ids-",
     suffix=".msgpack",
-    version=4,
+    version=5,
 )
 CEILING = CacheKind(
     name="ceiling",
     purpose="highest mIoU that networks with coarse output can reach on a data set",
     prefix="ceiling-",
     suffix=".msgpack",
+    version=2,
     unmarked=1,
 )
 COMPLEXITY = CacheKind(

@@ -52,6 +52,7 @@ def collect_findings(
     findings += _black_and_white(dataset, examinations)
     findings += _different_palettes(dataset, examinations)
     findings += _image_warnings(dataset, examinations)
+    findings += _transparent_masks(dataset, examinations)
     findings += _class_warnings(dataset, examinations, pixels)
     return tuple(sorted(findings, key=lambda found: found.severity != "error"))
 
@@ -245,6 +246,12 @@ def _image_warnings(dataset: Dataset, examinations: Iterable[Examination]) -> li
             "images have several frames or pages; only the first is used",
             "export the frames as single images if another one is needed",
         ),
+        (
+            "W141",
+            [e for e, facts in readable if dataset.reading.input_range is not None and not facts.ranged],
+            "images have 8 bits per channel and are read as they are, without data.input_range",
+            "if their values have another range than those of the other images, convert them, or leave them out",
+        ),
     )
     findings = []
     for code, affected, text, fix in cases:
@@ -252,6 +259,21 @@ def _image_warnings(dataset: Dataset, examinations: Iterable[Examination]) -> li
         if files:
             findings.append(finding(code, f"{len(files)} {text}, e.g. {files[0]}", files, fix))
     return findings
+
+
+def _transparent_masks(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
+    masks = [e.sample.mask_path or e.sample.image_path for e in examinations if e.see_through]
+    files = [relative_name(path, dataset.root) for path in masks]
+    if not files:
+        return []
+    return [
+        finding(
+            "W140",
+            f"{len(files)} masks have transparent pixels, whose values or colours count all the same, e.g. {files[0]}",
+            files,
+            "if transparency marks the background, read it instead: data.mask_channel=alpha data.mask_threshold=128",
+        )
+    ]
 
 
 def _class_warnings(

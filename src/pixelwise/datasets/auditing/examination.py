@@ -42,6 +42,7 @@ class Examination:
         image: Facts about the image; None if it could not be read.
         size: (height, width) of the image as read.
         digest: SHA-256 of the image file; empty if it could not be read.
+        see_through: Whether the mask has transparent pixels, whose values or colours are read all the same.
         encoding: Storage format of the mask, such as `palette PNG`; empty if it could not be read.
         pixels: int64 (256,) number of pixels by class id (255 = ignored); None unless the pair is usable. Classes of
             multi-label data may overlap.
@@ -61,6 +62,7 @@ class Examination:
     size: tuple[int, int] = (0, 0)
     digest: str = ""
     encoding: str = ""
+    see_through: bool = False
     pixels: np.ndarray | None = None
     raw_ids: dict[int, int] = field(default_factory=dict)
     unknown_ids: dict[int, int] = field(default_factory=dict)
@@ -108,7 +110,8 @@ def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, 
     if mask_path is None:
         return result
     try:
-        raw = load_mask(mask_path, dataset.label_table, max_pixels=dataset.reading.max_pixels)
+        reading = dataset.reading
+        raw = load_mask(mask_path, dataset.label_table, max_pixels=reading.max_pixels, exif=reading.exif)
     except DataError as error:
         result.errors.append((mask_path, error))
         return result
@@ -149,6 +152,7 @@ def _describe_image(result: Examination, pixels: np.ndarray) -> None:
 
 def _describe_mask(result: Examination, raw: RawMask, translation: Translation) -> None:
     result.encoding = raw.encoding
+    result.see_through = raw.transparent
     result.unknown_ids = _most_frequent(translation.unknown_ids)
     result.unknown_colors = _most_frequent(translation.unknown_colors)
     if raw.values.ndim != 2:

@@ -33,7 +33,6 @@ _RARE = 0.002
 _MANY_BETWEEN = 3
 _MAX_CLASSES = 254
 _MAX_IDS = 65536
-_NO_TABLE = LabelTable()
 
 
 class MaskIds(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +62,9 @@ class _MaskValues(NamedTuple):
     colors: Mapping[int, int] = MappingProxyType({})
 
 
-def read_mask_ids(root: Path, masks: Sequence[Path], *, max_pixels: int, divisor: int | None = None) -> MaskIds:
+def read_mask_ids(
+    root: Path, masks: Sequence[Path], *, max_pixels: int, divisor: int | None = None, from_alpha: bool = False
+) -> MaskIds:
     """Decode all masks and collect their raw ids; unreadable and lossy masks are left to the audit.
 
     The result is cached in the user's cache folder until a mask changes.
@@ -73,17 +74,20 @@ def read_mask_ids(root: Path, masks: Sequence[Path], *, max_pixels: int, divisor
         masks: Paths of the mask files.
         max_pixels: Masks with more pixels are refused before they are decoded.
         divisor: `data.instance_divisor`, for masks of class * divisor + instance; None for all others.
+        from_alpha: Whether the ids are in the alpha channel of the masks.
     """
+    table = LabelTable(divisor=divisor, from_alpha=from_alpha)
+    source = ("alpha",) if from_alpha else ()
     return remembered(
         MASK_IDS,
-        f"{stat_signature(masks)[:20]}-{divisor or 0}",
+        f"{stat_signature([*masks, *map(Path, source)])[:20]}-{divisor or 0}",
         MaskIds,
-        lambda: _read_mask_ids(masks, max_pixels, divisor),
-        subject=subject_of(root.absolute(), divisor),
+        lambda: _read_mask_ids(masks, max_pixels, table),
+        subject=subject_of(root.absolute(), divisor, *source),
     )
 
 
-def _read_mask_ids(masks: Sequence[Path], max_pixels: int, divisor: int | None) -> MaskIds:
+def _read_mask_ids(masks: Sequence[Path], max_pixels: int, table: LabelTable) -> MaskIds:
     files: dict[int, tuple[int, str]] = {}
     pixels: Counter[int] = Counter()
     palette: tuple[Color, ...] = ()
@@ -91,7 +95,7 @@ def _read_mask_ids(masks: Sequence[Path], max_pixels: int, divisor: int | None) 
     colored: list[str] = []
     without_colors = 0
     with thread_pool(reading_threads()) as pool:
-        contents = pool.map(lambda path: _examine(path, max_pixels, divisor), masks)
+        contents = pool.map(lambda path: _examine(path, max_pixels, table), masks)
         for path, found in zip(masks, contents, strict=True):
             palette = palette or found.palette
             if len(files) > _MAX_IDS:
@@ -115,16 +119,16 @@ def _read_mask_ids(masks: Sequence[Path], max_pixels: int, divisor: int | None) 
     )
 
 
-def _examine(path: Path, max_pixels: int, divisor: int | None) -> _MaskValues:
+def _examine(path: Path, max_pixels: int, table: LabelTable) -> _MaskValues:
     try:
-        raw = load_mask(path, _NO_TABLE, max_pixels=max_pixels)
+        raw = load_mask(path, table, max_pixels=max_pixels)
     except DataError:
         return _MaskValues()
     if not raw.lossless:
         return _MaskValues()
     if raw.values.ndim == 3:
         return _MaskValues(colors=count_values(color_codes(raw.values)))
-    counts = count_values(raw.values if divisor is None else semantic_ids(raw.values, divisor))
+    counts = count_values(raw.values if table.divisor is None else semantic_ids(raw.values, table.divisor))
     if raw.grey_rgb:
         # A colour mask may happen to contain only grey colours.
         return _MaskValues(counts, colors={value * 0x010101: pixels for value, pixels in counts.items()})
@@ -189,6 +193,7 @@ def infer_label_map(ids: MaskIds) -> tuple[dict[int, int], list[Finding]]:
         Raw id -> class id, empty if no map makes sense, and the findings.
     """
     found = sorted(set(ids.files) - {IGNORE})
+    classes = [raw for raw in found if raw >= 0]
     with_ignore = {IGNORE} & set(ids.files)
     if found == list(range(len(found))) and not (len(found) < 2 and with_ignore):
         return dict.fromkeys(with_ignore, IGNORE) | {i: i for i in found}, []
@@ -215,8 +220,10 @@ def infer_label_map(ids: MaskIds) -> tuple[dict[int, int], list[Finding]]:
                 f"{THRESHOLD_HELP}; or export the masks without smoothing",
             )
         ]
-    if not found or len(found) > _MAX_CLASSES:
-        what = f"{len(found)} different ids" if found else "only 255, which means ignored"
+    if not classes or len(classes) > _MAX_CLASSES:
+        what = f"{len(found)} different ids" if classes else "no class id"
+        if not found:
+            what = "only 255, which means ignored"
         return {}, [
             finding(
                 "D204",
@@ -229,7 +236,7 @@ def infer_label_map(ids: MaskIds) -> tuple[dict[int, int], list[Finding]]:
     return proposal, [
         finding(
             "D204",
-            f"the masks contain the ids {describe_ids(ids.files)}; expected 0..{len(found) - 1} without gaps",
+            f"the masks contain the ids {describe_ids(ids.files)}; expected 0..{len(classes) - 1} without gaps",
             first,
             f"add {label_map_override(proposal)}, or name the classes in data.classes",
         )

@@ -93,7 +93,10 @@ def class_table(data: Data, layout: Layout) -> ClassTable:
             names, ids, colors, problems = found.classes, found.ids, found.colors, list(found.problems)
             palette = palette or found.palette
         label_table = msgspec.structs.replace(
-            table_of(ids, colors), threshold=data.mask_threshold, divisor=data.instance_divisor
+            table_of(ids, colors),
+            threshold=data.mask_threshold,
+            divisor=data.instance_divisor,
+            from_alpha=data.mask_channel == "alpha",
         )
     except ValueError as error:
         raise RecipeError("R203", f"data.label_map or data.colors {error}", "see `pixelwise show NAME`") from error
@@ -152,7 +155,7 @@ def _of_class_masks(data: Data, layout: Layout, palette: tuple[Color, ...] | Non
     return ClassTable(
         classes=names,
         palette=palette if palette is not None and len(palette) == len(names) else own,
-        label_table=LabelTable(threshold=data.mask_threshold),
+        label_table=LabelTable(threshold=data.mask_threshold, from_alpha=data.mask_channel == "alpha"),
     )
 
 
@@ -177,7 +180,13 @@ class _Inferred(NamedTuple):
 def _inferred(data: Data, layout: Layout) -> _Inferred:
     """Infer classes that no source describes from the ids of the masks, or from the colours of RGB masks."""
     masks = [s.mask_path for samples in layout.splits.values() for s in samples if s.mask_path is not None]
-    found = read_mask_ids(layout.root, masks, max_pixels=data.max_pixels, divisor=data.instance_divisor)
+    found = read_mask_ids(
+        layout.root,
+        masks,
+        max_pixels=data.max_pixels,
+        divisor=data.instance_divisor,
+        from_alpha=data.mask_channel == "alpha",
+    )
     if found.colors:
         colors, problems = infer_colors(found)
         if colors:
