@@ -50,6 +50,24 @@ def describe_ids(ids: Collection[int]) -> str:
     return f"{text} or {IGNORE} (ignored)" if IGNORE in ids else text
 
 
+def describe_values(values: Collection[int], *, colors: bool = False) -> str:
+    """`0, 80, 160`, or `#000000, #ff0000`: at most twenty values."""
+    names = [f"#{value:06x}" if colors else str(value) for value in sorted(values)]
+    return ", ".join(names[:_RANGES]) + (", ..." if len(names) > _RANGES else "")
+
+
+def in_files(value: object, pixels: int, masks: int, first: str) -> str:
+    """`37 (16 px in masks/a.png)`, or the number of masks and the first of them."""
+    where = first if masks == 1 else f"{masks} masks, the first: {first}"
+    return f"{value} ({pixels} px in {where})"
+
+
+def percent(share: float) -> str:
+    """`12 %`: a share of 0..1 with two digits, never in powers of ten."""
+    number = 100 * share
+    return f"{number:.0f} %" if number >= 9.95 else f"{number:.2g} %" if number >= 0.01 or not number else "< 0.01 %"
+
+
 def black_and_white_share(counts: Mapping[int, int]) -> float:
     """Share of the pixels, 0..1, that are nearly 0 or nearly 255; 0.0 if one of the two is missing.
 

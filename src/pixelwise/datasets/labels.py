@@ -47,12 +47,15 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
             palette images, too.
         threshold: Black-and-white masks: values from the threshold on count as raw value 1, smaller ones as 0.
         divisor: Masks with instance ids: raw values from the divisor on are class * divisor + instance.
+        tolerance: Masks whose values were changed: largest difference from a named value or colour
+            (`data.mask_tolerance`, see `pixelwise.datasets.reading.tolerance`).
     """
 
     ids: dict[int, int] = {}
     colors: dict[str, int] = {}
     threshold: int | None = None
     divisor: int | None = None
+    tolerance: int | None = None
 
     def map_ids(self, values: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
         """Map a mask with one channel to class ids.

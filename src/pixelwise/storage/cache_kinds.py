@@ -118,16 +118,16 @@ AUDIT = CacheKind(
     purpose="findings of `pixelwise check` for a data set",
     prefix="audit-",
     suffix=".msgpack",
-    version=6,
-    unmarked=6,
+    version=7,
+    unmarked=7,
 )
 EXAMINED = CacheKind(
     name="examined",
     purpose="facts about each checked image and mask, so that only changed files are decoded again",
     prefix="examined-",
     suffix=".msgpack",
-    version=4,
-    unmarked=4,
+    version=5,
+    unmarked=5,
 )
 HASHES = CacheKind(
     name="hashes", purpose="SHA-256 hashes of a data set's files", prefix="hashes-", suffix=".msgpack", unmarked=1
@@ -137,7 +137,7 @@ MASK_IDS = CacheKind(
     purpose="ids and colours that occur in masks without named classes",
     prefix="mask-ids-",
     suffix=".msgpack",
-    version=4,
+    version=5,
 )
 CEILING = CacheKind(
     name="ceiling",

@@ -81,7 +81,10 @@ def class_table(data: Data, layout: Layout) -> ClassTable:
             names, ids, colors, problems = found.classes, found.ids, found.colors, list(found.problems)
             palette = palette or found.palette
         label_table = msgspec.structs.replace(
-            table_of(ids, colors), threshold=data.mask_threshold, divisor=data.instance_divisor
+            table_of(ids, colors),
+            threshold=data.mask_threshold,
+            divisor=data.instance_divisor,
+            tolerance=data.mask_tolerance,
         )
     except ValueError as error:
         raise RecipeError("R203", f"data.label_map or data.colors {error}", "see `pixelwise show NAME`") from error
