@@ -102,11 +102,23 @@ def colors_override(mapping: Mapping[int, int]) -> str:
 
 
 def compact_map(ids: Collection[int]) -> dict[int, int]:
-    """The label map that makes raw ids contiguous: sorted ids become 0, 1, ...; 255 stays ignored."""
+    """The label map that makes raw ids contiguous: sorted ids become 0, 1, ...; 255 stays ignored.
+
+    If three or more ids divide the grey levels from 0 to 255 evenly (0, 85, 170, 255), 255 is the last class.
+    """
+    if is_grey_scale(ids):
+        return {raw: i for i, raw in enumerate(sorted(set(ids)))}
     return {
         **{raw: i for i, raw in enumerate(sorted(set(ids) - {IGNORE}))},
         **({IGNORE: IGNORE} if IGNORE in ids else {}),
     }
+
+
+def is_grey_scale(ids: Collection[int]) -> bool:
+    """Whether three or more ids divide the grey levels from 0 to 255 evenly, as far as rounding goes."""
+    ordered = sorted(set(ids))
+    last = len(ordered) - 1
+    return last >= 2 and all(abs(raw * last - IGNORE * i) <= last for i, raw in enumerate(ordered))
 
 
 def explain_lossy(counts: Mapping[int, int]) -> str:

@@ -25,7 +25,7 @@ def test_a_ramp_between_two_areas_is_told_from_a_step():
 
 def test_steps_to_ignored_pixels_do_not_count():
     found = measure(np.tile(np.array([0, 0, 0, 100, 255, 255, 255], np.uint8), (4, 1)))
-    assert (found.steps, found.ramps) == (4, 0)  # beside 255 nothing counts, and the step from 0 to 100 does on its left
+    assert (found.steps, found.ramps) == (4, 0)  # the left side of the step to 100
 
 
 def test_tiny_masks_have_no_areas():

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.auditing.conclusions import Twins, collect_findings, relative_name
-from pixelwise.datasets.auditing.examination import Examination, ExaminationCache, examine
+from pixelwise.datasets.auditing.conclusions import Twins, collect_findings
+from pixelwise.datasets.auditing.examination import Examination, ExaminationCache, examine, relative_name
 from pixelwise.datasets.auditing.near_duplicates import KEPT_TWINS, HashedImage, NearDuplicate, repeated, twins_across
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import HashCache, stat_signature

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from pixelwise.datasets.auditing.examination import MAX_VALUES, Examination
+from pixelwise.datasets.auditing.conventions import mixed_conventions
+from pixelwise.datasets.auditing.examination import Examination, relative_name
+from pixelwise.datasets.auditing.mask_conclusions import disturbed, nothing_to_learn, swapped
 from pixelwise.datasets.auditing.near_duplicates import HashedImage
 from pixelwise.datasets.explanations import (
     describe_counts,
@@ -16,6 +18,7 @@ from pixelwise.datasets.explanations import (
     label_map_override,
 )
 from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.reading.areas import MAX_VALUES
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE
@@ -26,6 +29,14 @@ Twins = Mapping[tuple[str, str], Sequence[tuple[HashedImage, HashedImage, int]]]
 
 # A message names at most this many classes.
 _NAMED = 8
+_OF_MASKS = frozenset({"D202", "D203", "D204", "D205", "D206", "W213", "W217", "W218", "W263"})
+_SUPERSEDED = {
+    "D262": _OF_MASKS | {"D260", "D264"},
+    "D261": _OF_MASKS,
+    "D260": frozenset({"D202", "D203", "D204", "D205", "D264", "W218", "W263"}),
+    "D203": frozenset({"D202", "D203"}),
+}
+"""Code of a finding about all masks -> codes of findings that it explains."""
 
 
 def collect_findings(
@@ -45,20 +56,17 @@ def collect_findings(
         twins: Near-duplicates across splits, as in `Twins`.
     """
     findings = [_relative(found, dataset.root) for found in dataset.problems]
+    general, superfluous = _of_values(dataset, examinations, findings)
     findings += _per_file(dataset, examinations)
+    findings = [*general, *(found for found in findings if found.code not in superfluous)]
     findings += _damaged_on_disk(dataset, changed)
     findings += _leaks(dataset, examinations)
     findings += _near_duplicates(dataset, twins)
-    findings += _black_and_white(dataset, examinations)
-    findings += _different_palettes(dataset, examinations)
+    findings += [found for found in _different_palettes(dataset, examinations) if found.code not in superfluous]
     findings += _image_warnings(dataset, examinations)
+    findings += nothing_to_learn(dataset, examinations, pixels)
     findings += _class_warnings(dataset, examinations, pixels)
     return tuple(sorted(findings, key=lambda found: found.severity != "error"))
-
-
-def relative_name(path: Path, root: Path) -> str:
-    """The path relative to the data set's folder, printable."""
-    return printable(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def _shorten(text: str, root: Path) -> str:
@@ -75,6 +83,23 @@ def _relative(found: Finding, root: Path) -> Finding:
         total=found.total,
         fix=_shorten(found.fix, root),
     )
+
+
+def _of_values(
+    dataset: Dataset, examinations: Sequence[Examination], opened: Sequence[Finding]
+) -> tuple[list[Finding], frozenset[str]]:
+    """Findings about the values of all masks, and the codes that they make superfluous.
+
+    One cause for all masks explains the errors of single masks, whose own advice would be wrong.
+    """
+    general = swapped(dataset, examinations) or mixed_conventions(dataset, examinations)
+    general = general or disturbed(dataset, examinations)
+    if any(found.code == "D260" for found in opened):
+        general = [found for found in general if found.code not in ("D260", "W264")]
+    if not general:
+        general = _black_and_white(dataset, examinations)
+    codes = {found.code for found in general} | {"D260"} & {found.code for found in opened}
+    return general, frozenset().union(*(_SUPERSEDED.get(code, ()) for code in codes))
 
 
 def _per_file(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
@@ -263,10 +288,6 @@ def _class_warnings(
         files = [relative_name(e.sample.mask_path or e.sample.image_path, dataset.root) for e in void]
         text = f"{len(files)} masks hold only ignored pixels, so nothing can be learnt from them, e.g. {files[0]}"
         findings.append(finding("W212", text, files, "label them, or remove the pairs"))
-    present = {name for counts in pixels.values() for name, count in zip(dataset.classes, counts, strict=True) if count}
-    if len(present) == 1 and not dataset.multilabel:
-        text = f"only class '{next(iter(present))}' is present; predicting it everywhere scores 100 % mIoU"
-        findings.append(finding("W211", text, [], "check the masks and data.label_map"))
     for split, counts in pixels.items():
         absent = [name for name, count in zip(dataset.classes, counts, strict=True) if not count]
         if absent and any(counts):

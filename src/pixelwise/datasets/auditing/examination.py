@@ -15,7 +15,8 @@ import numpy as np
 
 from pixelwise.datasets.auditing.near_duplicates import NO_SIGNATURE, Signature, signature_of
 from pixelwise.datasets.fingerprint import SETTLED_SECONDS, HashCache
-from pixelwise.datasets.labels import count_values
+from pixelwise.datasets.labels import color_codes, count_values
+from pixelwise.datasets.reading.areas import MAX_VALUES, Areas, measure
 from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.datasets.reading.fitting import fit_labels, rotation_error
 from pixelwise.datasets.reading.images import ImageFacts, load_image
@@ -23,12 +24,11 @@ from pixelwise.datasets.reading.masks import RawMask, Translation, load_mask, ma
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
-from pixelwise.storage import sha256_bytes
+from pixelwise.storage import printable, sha256_bytes
 from pixelwise.storage.cache_kinds import EXAMINED
 from pixelwise.storage.caches import recall, remember
 
-MAX_VALUES = 1000
-"""Number of values kept per mask, the most frequent ones: a photo may have 100 000 colours."""
+_SAMPLE = 65536
 
 
 @dataclass
@@ -52,6 +52,9 @@ class Examination:
         channel_means: Mean of each channel of the image, 0..255.
         channel_squares: Mean of the squared values of each channel.
         look: Perceptual signature of the image, for finding near-duplicates.
+        shades: Number of different colours among up to 65536 pixels of the image, evenly spaced.
+        areas: Where the values of the mask lie.
+        lossy: Whether the mask is compressed with loss.
     """
 
     split: str
@@ -69,12 +72,25 @@ class Examination:
     channel_means: tuple[float, ...] = (0.0, 0.0, 0.0)
     channel_squares: tuple[float, ...] = (0.0, 0.0, 0.0)
     look: Signature = NO_SIGNATURE
+    shades: int = 0
+    areas: Areas = Areas()
+    lossy: bool = False
 
     @property
     def misnamed(self) -> bool:
         """Whether the image has a different format than its file name says."""
         promised = SUFFIXES.get(self.sample.image_path.suffix.lower())
         return self.image is not None and promised != self.image.format
+
+
+def relative_name(path: Path, root: Path) -> str:
+    """The path relative to the data set's folder, printable."""
+    return printable(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
+def mask_name(examination: Examination, dataset: Dataset) -> str:
+    """The mask of a pair, relative to the data set's folder; the image if there is no mask."""
+    return relative_name(examination.sample.mask_path or examination.sample.image_path, dataset.root)
 
 
 def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, fresh: bool = False) -> Examination:
@@ -143,12 +159,16 @@ def _describe_image(result: Examination, pixels: np.ndarray) -> None:
     means, deviations = (np.concatenate([values[i].ravel() for values in measured]) for i in (0, 1))
     result.channel_means = tuple(means.tolist())
     result.channel_squares = tuple((means**2 + deviations**2).tolist())
+    step = max(1, int(np.sqrt(pixels.shape[0] * pixels.shape[1] / _SAMPLE)))
+    sample = pixels[::step, ::step]
+    result.shades = len(np.unique(color_codes(sample) if pixels.shape[2] == 3 else sample[..., 0]))
     # Images that are not RGB are compared by their first band.
     result.look = signature_of(pixels if pixels.shape[-1] == 3 else np.repeat(pixels[..., :1], 3, axis=-1))
 
 
 def _describe_mask(result: Examination, raw: RawMask, translation: Translation) -> None:
-    result.encoding = raw.encoding
+    result.encoding, result.lossy = raw.encoding, not raw.lossless
+    result.areas = measure(raw.values)
     result.unknown_ids = _most_frequent(translation.unknown_ids)
     result.unknown_colors = _most_frequent(translation.unknown_colors)
     if raw.values.ndim != 2:
@@ -168,7 +188,8 @@ def _compare_sizes(
 ) -> None:
     error = rotation_error(result.sample, result.size, labels.shape, facts.orientation, dataset.reading)
     if error is not None:
-        result.errors.append((result.sample.image_path, error))
+        # A photo with an EXIF orientation was turned, any other photo is as it was taken.
+        result.errors.append((mask_path if facts.orientation < 5 else result.sample.image_path, error))
         return
     try:
         labels = fit_labels(labels, result.size, mask_path, dataset.reading)

@@ -180,17 +180,23 @@ def _examine(path: Path, max_pixels: int, divisor: int | None) -> _MaskValues:
     return _MaskValues(counts, tuple((r, g, b) for r, g, b in palette), areas=areas)
 
 
-def infer_colors(found: MaskIds) -> tuple[dict[str, int], list[Finding]]:
+def infer_colors(found: MaskIds, tolerance: int | None = None) -> tuple[dict[str, int], list[Finding]]:
     """Infer the colour table of RGB masks without one: every colour becomes a class.
 
     Class ids follow the colour codes, black first, so that they do not depend on how often a colour occurs. A finding
     (W218) states what was assumed. Colours of a few pixels in a few masks are ignored; that is an error (D204).
+
+    Args:
+        found: The colours of the masks.
+        tolerance: `data.mask_tolerance`, with which disturbed masks are read by their real colours.
 
     Returns:
         `#rrggbb` -> class id, and the findings. The table is empty if there are too many colours for classes or if they
         look like smoothed edges or noise, which the audit then reports (D260, D203, D205).
     """
     total = sum(found.colors.values())
+    if found.disturbed is not None and tolerance is not None:
+        return {f"#{code:06x}": class_id for class_id, code in enumerate(found.disturbed.real)}, []
     if not 2 <= len(found.colors) <= _MAX_COLORS or found.disturbed is not None or _smoothed(found.colors):
         return {}, []
     odd = strays(found.colors, found.color_files, found.masks)
@@ -236,7 +242,7 @@ def _smoothed(colors: dict[int, int]) -> bool:
     return between >= _MANY_BETWEEN
 
 
-def infer_label_map(ids: MaskIds) -> tuple[dict[int, int], list[Finding]]:
+def infer_label_map(ids: MaskIds, tolerance: int | None = None) -> tuple[dict[int, int], list[Finding]]:
     """Infer the label map of masks whose classes are not named.
 
     Ids 0..n-1 are classes and 255 is ignored. Masks with only 0 and 255 hold background and object, and a warning says
@@ -245,14 +251,19 @@ def infer_label_map(ids: MaskIds) -> tuple[dict[int, int], list[Finding]]:
     need a threshold. Masks that were resized with interpolation get the map of their real values (D260), and more ids
     than anyone leaves without names are an error (D264).
 
+    Args:
+        ids: The ids of the masks.
+        tolerance: `data.mask_tolerance`, with which such masks are accepted.
+
     Returns:
         Raw id -> class id, empty if no map makes sense, and the findings.
     """
     found = sorted(set(ids.files) - {IGNORE})
     with_ignore = {IGNORE} & set(ids.files)
     smoothed = are_smoothed(ids.pixels)
-    if ids.disturbed is not None and not smoothed:
-        return compact_map(ids.disturbed.real), [disturbed_finding(ids.disturbed, ids.disturbed_files)]
+    if ids.disturbed is not None and not ids.colors and not smoothed:
+        problem = disturbed_finding(ids.disturbed, ids.disturbed_files)
+        return compact_map(ids.disturbed.real), [problem] if tolerance is None else []
     if found == list(range(len(found))) and not (len(found) < 2 and with_ignore):
         mapping = dict.fromkeys(with_ignore, IGNORE) | {i: i for i in found}
         return mapping, _too_many(ids, found) or _rare_ids(ids, found)
@@ -301,10 +312,15 @@ def _with_gaps(ids: MaskIds, found: Sequence[int]) -> tuple[dict[int, int], list
     files = list(dict.fromkeys(ids.files[raw][1] for raw in (odd or found[expected:])))
     message = f"the masks contain the ids {describe_ids(ids.files)}; expected 0..{len(kept) - 1} without gaps"
     fix = f"add {label_map_override(mapping)}, or name the classes in data.classes"
+    if mapping.get(IGNORE, IGNORE) != IGNORE:
+        fix = f"add {label_map_override(mapping)}, which reads the grey levels as classes; if 255 means ignored, write "
+        fix += "255 = 255 there"
     if odd:
         message += f"; {', '.join(in_files(raw, ids.pixels[raw], *ids.files[raw]) for raw in odd)}"
         said = "these stray pixels" if len(odd) == 1 else "these stray values"
-        fix = f"add {label_map_override(mapping)}, which ignores {said}; if it is a class, map it to {len(kept)} instead"
+        fix = (
+            f"add {label_map_override(mapping)}, which ignores {said}; if it is a class, map it to {len(kept)} instead"
+        )
     return mapping, _too_many(ids, kept) or [finding("D204", message, files, fix)]
 
 

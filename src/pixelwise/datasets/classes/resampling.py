@@ -122,10 +122,14 @@ def disturbed_finding(
         colored: Whether the values are colours.
     """
     what = "colours" if colored else "values"
-    cause = "compressed with loss, resized with interpolation, or disturbed" if colored else "resized with interpolation"
+    cause = (
+        "compressed with loss, resized with interpolation, or disturbed" if colored else "resized with interpolation"
+    )
+    real = [value for value in found.real if colored or value != IGNORE]
+    ignored = " besides 255, which means ignored" if len(real) < len(found.real) else ""
     message = (
-        f"{len(found.real)} real {what} ({describe_values(found.real, colors=colored)}), {found.others} others at their "
-        f"borders or as single pixels, {percent(found.share)} of the pixels: the masks were {cause}"
+        f"{len(real)} real {what} ({describe_values(real, colors=colored)}){ignored}, {found.others} in between or as "
+        f"single pixels, with {percent(found.share)} of the pixels: the masks were {cause}"
     )
     return finding("D260", message, files, remedy(found, table, colored=colored))
 

@@ -77,7 +77,7 @@ def measure(values: np.ndarray) -> Areas:
 
 
 def inner_pixels(codes: np.ndarray) -> np.ndarray:
-    """bool (H, W): pixels whose eight neighbours have their value; none at the edge of the image."""
+    """Bool (H, W): pixels whose eight neighbours have their value; none at the edge of the image."""
     result = np.zeros(codes.shape, bool)
     if min(codes.shape) < 3:
         return result
