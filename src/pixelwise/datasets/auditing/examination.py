@@ -16,7 +16,7 @@ import numpy as np
 from pixelwise.datasets.auditing.near_duplicates import NO_SIGNATURE, Signature, signature_of
 from pixelwise.datasets.fingerprint import SETTLED_SECONDS, HashCache
 from pixelwise.datasets.labels import color_codes, count_values
-from pixelwise.datasets.reading.areas import MAX_VALUES, Areas, measure
+from pixelwise.datasets.reading.areas import MAX_VALUES, NO_AREAS, Areas, measure
 from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.datasets.reading.fitting import fit_labels, rotation_error
 from pixelwise.datasets.reading.images import ImageFacts, load_image
@@ -73,7 +73,7 @@ class Examination:
     channel_squares: tuple[float, ...] = (0.0, 0.0, 0.0)
     look: Signature = NO_SIGNATURE
     shades: int = 0
-    areas: Areas = Areas()
+    areas: Areas = NO_AREAS
     lossy: bool = False
 
     @property

@@ -93,9 +93,9 @@ def _ramps(dataset: Dataset, cases: Sequence[Examination]) -> list[Finding]:
         return [
             finding(
                 "D260",
-                f"borders between classes run through the ids in between (e.g. {files[0]}; pixels between a smaller and "
-                f"a larger id: {describe_counts(between)}): the masks were resized with interpolation, and these pixels "
-                "have wrong classes",
+                f"borders between classes run through the ids in between (e.g. {files[0]}; pixels between a smaller "
+                f"and a larger id: {describe_counts(between)}): the masks were resized with interpolation, and these "
+                "pixels have wrong classes",
                 files,
                 "resize the original masks with nearest neighbour: in these, wrong ids cannot be told from right ones; "
                 "if the borders are meant so, accept them: 'data.allow=[\"D260\"]'",
@@ -107,8 +107,8 @@ def _ramps(dataset: Dataset, cases: Sequence[Examination]) -> list[Finding]:
     return [
         finding(
             "W264",
-            f"id {middle} lies along the borders between {describe_ids(values - {middle})}: it is a class of borders, or "
-            "the masks were resized with interpolation and these pixels have wrong classes",
+            f"id {middle} lies along the borders between {describe_ids(values - {middle})}: it is a class of borders, "
+            "or the masks were resized with interpolation and these pixels have wrong classes",
             files,
             f"if it is no class, resize the original masks with nearest neighbour, or ignore it: "
             f"{label_map_override(mapping)}",

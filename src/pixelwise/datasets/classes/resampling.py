@@ -156,8 +156,8 @@ def remedy(found: Disturbed, table: LabelTable | None = None, *, colored: bool =
     else:
         extra = label_map_override(compact_map(found.real)) + " "
     return (
-        f"add {extra}data.mask_tolerance={tolerance}, which gives other values the class of the nearest real one beside "
-        f"them and ignores the rest; better, {export}"
+        f"add {extra}data.mask_tolerance={tolerance}, which gives other values the class of the nearest real one "
+        f"beside them and ignores the rest; better, {export}"
     )
 
 

@@ -49,6 +49,9 @@ class Areas(msgspec.Struct, frozen=True, array_like=True):
     values: int = 0
 
 
+NO_AREAS = Areas()
+
+
 def measure(values: np.ndarray) -> Areas:
     """Where the values of a mask lie.
 
