@@ -9,7 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from pixelwise.datasets.format import FORMATS, UNMISTAKABLE, Format, OtherFormatError
+from pixelwise.datasets.classes.familiarity import unlike
+from pixelwise.datasets.findings import finding
+from pixelwise.datasets.format import FORMATS, UNMISTAKABLE, Format, OtherFormatError, format_of
 from pixelwise.datasets.layouts.description import is_described
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import list_images, subfolders
@@ -83,16 +85,34 @@ def _recognises(format: Format, root: Path) -> bool:
 
 
 def _layout(format: Format | None, root: Path) -> Layout | None:
-    first = None
+    first, doubtful, doubt = None, None, ""
     for one in recognised(root) if format is None else (format,):
         layout = None
         with contextlib.suppress(*(() if format else (OtherFormatError,))):
             layout = _named(one, one.layout, root)
         if layout is not None and any(layout.splits.values()):
-            return layout
+            if format is not None or one.classes is None:
+                return layout if doubtful is None else _read_differently(layout, doubtful, doubt)
+            doubt = doubt or ("" if one.drawn else unlike(layout))
+            if not doubt:
+                return layout
+            doubtful = doubtful or layout
+            continue
         # A format without a single pair is taken only if no other format finds one.
         first = first or layout
-    return first
+    return doubtful or first
+
+
+def _read_differently(layout: Layout, doubtful: Layout, doubt: str) -> Layout:
+    """The layout of other data than its names suggest, with a warning that says why."""
+    said = finding(
+        "W262",
+        f"the files are named like those of {format_of(doubtful.name).title}, but {doubt}; so the classes are those of "
+        "the masks",
+        [],
+        f"if it is this data set all the same: data.dataset={doubtful.name}",
+    )
+    return msgspec.structs.replace(layout, problems=(*layout.problems, said))
 
 
 def _named(format: Format, find: Callable[[Path], Layout | None], root: Path) -> Layout | None:

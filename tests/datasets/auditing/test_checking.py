@@ -59,14 +59,14 @@ def checked(dataset_of: Callable[..., Dataset]) -> Callable[..., Checked]:
     ("findings", "overrides", "refused", "verdict"),
     [
         ((), (), 0, "ready"),
-        ((WARNING,), (), 0, "1 warning type; ready"),
-        ((ERROR, OTHER, WARNING), (), 2, "2 error types, 1 warning type: fix the errors before training"),
-        ((ERROR,), ('data.allow=["D201"]',), 0, "1 error type allowed by data.allow; ready"),
+        ((WARNING,), (), 0, "1 warning; ready"),
+        ((ERROR, OTHER, WARNING), (), 2, "2 errors, 1 warning: fix the errors before training"),
+        ((ERROR,), ('data.allow=["D201"]',), 0, "1 error allowed by data.allow; ready"),
         (
             (ERROR, OTHER),
             ('data.allow=["D201"]',),
             1,
-            "1 error type, 1 error type allowed by data.allow: fix the errors before training",
+            "1 error, 1 error allowed by data.allow: fix the errors before training",
         ),
     ],
 )
@@ -123,7 +123,7 @@ def test_the_command_takes_what_the_check_took_but_for_splits_that_are_missing(c
     given = ("data.exif=ignore", "evaluation.split=dev")
     found = checked({"train": 2, "val": 1}, overrides=given)
     assert found.train_command == (
-        "pixelwise train unet-resnet18 --data 'my data' data.exif=ignore evaluation.split=val"
+        "pixelwise train unet-resnet18 --data 'my data' data.exif=ignore evaluation.split=val sampling.batch_size=2"
     )
 
 

@@ -7,12 +7,13 @@ from pixelwise.datasets.classes.resampling import (
     color_distance,
     disturbed_colors,
     disturbed_ids,
-    is_ramp,
     remedy,
     tolerance_between,
+    with_ramps,
 )
 from pixelwise.datasets.labels import LabelTable
 from pixelwise.datasets.reading.areas import Areas, measure
+from pixelwise.datasets.town.scenes import draw_scene
 
 
 def blocks(*values: int) -> np.ndarray:
@@ -55,8 +56,18 @@ def test_only_the_masks_that_hold_other_values_are_named():
 
 
 def test_ids_without_gaps_change_gradually_at_borders():
-    assert is_ramp(enlarged(blocks(0, 3, 6), Image.Resampling.BILINEAR))
-    assert not is_ramp(measure(blocks(0, 3, 6)))
+    masks = [measure(blocks(0, 3, 6)), enlarged(blocks(0, 3, 6), Image.Resampling.BILINEAR)]
+    assert with_ramps(masks) == [1]
+    assert disturbed_ids([enlarged(blocks(0, 1, 2), Image.Resampling.BILINEAR)]) is None
+
+
+@pytest.mark.parametrize("size", [(24, 32), (48, 64), (96, 128)])
+def test_small_scenes_of_many_thin_objects_are_told_from_resized_ones(size: tuple[int, int]):
+    raw = [draw_scene(0, index, size)[1] for index in range(6)]
+    double = [draw_scene(0, index, (2 * size[0], 2 * size[1]))[1] for index in range(6)]
+    resized = [np.asarray(Image.fromarray(mask).resize(size[::-1], Image.Resampling.BILINEAR)) for mask in double]
+    assert with_ramps([measure(mask) for mask in raw]) == []
+    assert with_ramps([measure(mask) for mask in resized]) == [0, 1, 2, 3, 4, 5]
 
 
 def test_photos_are_no_disturbed_masks():

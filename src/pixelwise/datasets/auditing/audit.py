@@ -207,7 +207,7 @@ def raise_for_errors(audit: Audit, allow: Sequence[str] = ()) -> None:
         message += f" [{', '.join(first.files)}{f' and {more} more' if more else ''}]"
     if len(errors) > 1:
         others = len(errors) - 1
-        message += f"; and {others} more error type{'' if others == 1 else 's'}: run `pixelwise check`"
+        message += f"; and {others} more error{'' if others == 1 else 's'}: run `pixelwise check`"
     raise DataError(first.code, message, first.fix)
 
 

@@ -11,8 +11,8 @@ from pixelwise.datasets.classes.resampling import (
     disturbed_colors,
     disturbed_finding,
     disturbed_ids,
-    is_ramp,
     remedy,
+    with_ramps,
 )
 from pixelwise.datasets.explanations import are_smoothed, describe_counts, describe_ids, label_map_override
 from pixelwise.datasets.findings import Finding, finding
@@ -73,7 +73,7 @@ def disturbed(dataset: Dataset, examinations: Sequence[Examination]) -> list[Fin
         files = _masks(colors, unknown, dataset)
         findings.append(disturbed_finding(colors, files, table if table.colors else None, colored=True))
     if found is None:
-        findings += _ramps(dataset, [e for e in lossless if is_ramp(e.areas) and not e.areas.colored])
+        findings += _ramps(dataset, [lossless[i] for i in with_ramps([e.areas for e in lossless])])
     return [*findings, *_lossy(dataset, [e for e in examinations if e.lossy])]
 
 
@@ -140,7 +140,10 @@ def nothing_to_learn(
     dataset: Dataset, examinations: Iterable[Examination], pixels: Mapping[str, Sequence[int]]
 ) -> list[Finding]:
     """D263 if at most one class has pixels, in the whole data set or in the training split."""
-    usable = {e.split for e in examinations if e.pixels is not None}
+    examinations = list(examinations)
+    if any(e.pixels is None and e.sample.mask_path is not None for e in examinations):
+        return []  # the missing classes may be in the pairs that cannot be used
+    usable = {e.split for e in examinations}
     present = {
         split: [name for name, count in zip(dataset.classes, counts, strict=True) if count]
         for split, counts in pixels.items()

@@ -23,10 +23,16 @@ MOST_CLASSES = 64
 # A value with at least this share of its pixels inside areas was drawn; thin classes have less.
 _DRAWN = 0.1
 _FEWEST_OTHERS = 3
+_WITHOUT_GAPS = 16
 # Share of ramps among the pixels beside a step. In CamVid's masks it is at most 0.08 for a mask (0.12 at half the
-# size), and 0.25 to 1 after bilinear, bicubic or Lanczos resizing.
-_RAMPS = 0.15
+# size), and 0.25 to 1 after bilinear, bicubic or Lanczos resizing. Tiny masks of many objects, with few pixels inside
+# areas, have up to 0.22.
+_RAMPS = 0.16
+_CROWDED, _MORE_RAMPS = 0.75, 0.3
 _FEWEST_STEPS = 50
+_LEAST_INNER = 0.1
+# If few masks have ramps, only clear cases count.
+_FEW, _CLEAR = 0.25, 0.3
 # Values and colours nearer than this to a far more frequent one belong to it.
 _NEAR_ID, _NEAR_COLOR = 8, 16
 _FAR_MORE = 20
@@ -61,10 +67,11 @@ def disturbed_ids(masks: Sequence[Areas], *, lossy: bool = False) -> Disturbed |
         masks: The areas of every mask; those of colours are left out.
         lossy: Whether the masks are known to be compressed with loss.
     """
-    suspects = [i for i, mask in enumerate(masks) if not mask.colored and (lossy or is_ramp(mask))]
-    if not suspects:
-        return None
+    suspects = [i for i, mask in enumerate(masks) if not mask.colored] if lossy else with_ramps(masks)
     chosen = [masks[i] for i in suspects]
+    values = set().union(*(mask.pixels for mask in chosen)) - {IGNORE}
+    if not values or (values == set(range(len(values))) and len(values) <= _WITHOUT_GAPS):
+        return None  # a few ids without gaps may all be classes
     pixels, inner = _sum(mask.pixels for mask in chosen), _sum(mask.inner for mask in chosen)
     # A thin class may have no area of its own in these masks, but in others.
     everywhere, inside = _sum(m.pixels for m in masks if not m.colored), _sum(m.inner for m in masks if not m.colored)
@@ -78,9 +85,25 @@ def disturbed_ids(masks: Sequence[Areas], *, lossy: bool = False) -> Disturbed |
     return Disturbed(tuple(sorted(real)), len(others), share, tolerance_between(real), where)
 
 
-def is_ramp(mask: Areas) -> bool:
-    """Whether the values of a mask change gradually at its borders, as interpolation leaves them."""
-    return mask.steps >= _FEWEST_STEPS and mask.ramps >= _RAMPS * mask.steps
+def with_ramps(masks: Sequence[Areas]) -> list[int]:
+    """Positions of the masks of ids whose values change gradually at their borders, as interpolation leaves them."""
+    measured = [i for i, mask in enumerate(masks) if mask.steps >= _FEWEST_STEPS and _inner_share(mask) >= _LEAST_INNER]
+    found = [i for i in measured if _ramp_share(masks[i]) >= _usual_ramps(masks[i])]
+    if len(found) < _FEW * len(measured):
+        return [i for i in found if _ramp_share(masks[i]) >= max(_CLEAR, _usual_ramps(masks[i]))]
+    return found
+
+
+def _ramp_share(mask: Areas) -> float:
+    return mask.ramps / mask.steps
+
+
+def _usual_ramps(mask: Areas) -> float:
+    return _RAMPS + _MORE_RAMPS * max(0.0, _CROWDED - _inner_share(mask))
+
+
+def _inner_share(mask: Areas) -> float:
+    return sum(mask.inner.values()) / max(1, sum(mask.pixels.values()))
 
 
 def disturbed_colors(masks: Sequence[Areas]) -> Disturbed | None:

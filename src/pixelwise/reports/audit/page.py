@@ -109,6 +109,8 @@ def _facts(checked: Checked) -> list[tuple[str, str]]:
         ("Layout", f"{found.layout}; {layout_in_words(checked.scores)}"),
         ("Pairs", ", ".join(f"{count(pairs)} {split}" for split, pairs in found.splits.items()) + also),
     ]
+    if checked.read_as:
+        facts.insert(1, ("Classes", checked.read_as))
     if found.sizes.distinct:
         facts.append(("Images", sizes_in_words(found)))
     if found.mask_encodings:

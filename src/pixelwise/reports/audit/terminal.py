@@ -84,6 +84,8 @@ def print_audit(found: Audit, path: Path, console: Console, others: Mapping[str,
 def _print_measured(checked: Checked, console: Console) -> None:
     console.print()
     _say(console, f"layout    {layout_in_words(checked.scores)}")
+    if checked.read_as:
+        _say(console, f"classes   {checked.read_as}")
     if checked.dataset.multilabel:
         _say(console, f"files     {class_files_in_words(checked.dataset)}")
     for sentence in videos_in_words(checked.audit):
