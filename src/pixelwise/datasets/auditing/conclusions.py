@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pixelwise.datasets.auditing.conventions import mixed_conventions
-from pixelwise.datasets.auditing.examination import Examination, relative_name
+from pixelwise.datasets.auditing.correspondence import MaskFit
+from pixelwise.datasets.auditing.examination import Examination, mask_name, relative_name
 from pixelwise.datasets.auditing.mask_conclusions import disturbed, nothing_to_learn, swapped
 from pixelwise.datasets.auditing.near_duplicates import HashedImage
 from pixelwise.datasets.explanations import (
@@ -29,6 +30,8 @@ Twins = Mapping[tuple[str, str], Sequence[tuple[HashedImage, HashedImage, int]]]
 
 # A message names at most this many classes.
 _NAMED = 8
+# Masks that are exchanged here and there are fewer than this share.
+_SHIFTED = 0.3
 _OF_MASKS = frozenset({"D202", "D203", "D204", "D205", "D206", "W213", "W217", "W218", "W263"})
 _SUPERSEDED = {
     "D262": _OF_MASKS | {"D260", "D264"},
@@ -45,6 +48,7 @@ def collect_findings(
     pixels: Mapping[str, Sequence[int]],
     changed: Sequence[Path],
     twins: Twins,
+    fits: Sequence[MaskFit],
 ) -> tuple[Finding, ...]:
     """Collect all findings, errors first.
 
@@ -54,6 +58,7 @@ def collect_findings(
         pixels: Split -> number of labelled pixels of each class.
         changed: Files whose content changed although their modification time did not.
         twins: Near-duplicates across splits, as in `Twins`.
+        fits: How well the masks fit their photos.
     """
     findings = [_relative(found, dataset.root) for found in dataset.problems]
     general, superfluous = _of_values(dataset, examinations, findings)
@@ -62,6 +67,7 @@ def collect_findings(
     findings += _damaged_on_disk(dataset, changed)
     findings += _leaks(dataset, examinations)
     findings += _near_duplicates(dataset, twins)
+    findings += _foreign_masks(dataset, examinations, fits)
     findings += [found for found in _different_palettes(dataset, examinations) if found.code not in superfluous]
     findings += _image_warnings(dataset, examinations)
     findings += nothing_to_learn(dataset, examinations, pixels)
@@ -227,6 +233,24 @@ def _black_and_white(dataset: Dataset, examinations: Iterable[Examination]) -> l
             f"if 255 is the object, add {label_map_override({0: 0, IGNORE: 1})}",
         )
     ]
+
+
+def _foreign_masks(dataset: Dataset, examinations: Iterable[Examination], fits: Sequence[MaskFit]) -> list[Finding]:
+    """W261 for masks whose borders do not lie on the edges of their photos."""
+    suspects = [fit for fit in fits if fit.suspicious]
+    if not suspects:
+        return []
+    pairs = {(e.split, e.sample.id): e for e in examinations}
+    files = [mask_name(pairs[fit.split, fit.id], dataset) for fit in suspects]
+    first = suspects[0]
+    masks = "1 mask does" if len(suspects) == 1 else f"{len(suspects)} masks do"
+    text = f"{masks} not fit the photo: the borders of the labels do not lie on its edges, e.g. {files[0]}"
+    if first.other:
+        text += f", which seems to be exchanged with that of {first.other}"
+    if len(suspects) > _SHIFTED * len(fits):
+        text += f"; with {len(suspects)} of {len(fits)} masks, the names may be shifted by one"
+    fix = "look at them (`pixelwise check --html`), and give each mask the name of the photo it was drawn on"
+    return [finding("W261", text, files, fix)]
 
 
 def _different_palettes(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:

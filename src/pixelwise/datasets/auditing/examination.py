@@ -13,6 +13,7 @@ import cv2
 import msgspec
 import numpy as np
 
+from pixelwise.datasets.auditing.correspondence import Grids, grids_of
 from pixelwise.datasets.auditing.near_duplicates import NO_SIGNATURE, Signature, signature_of
 from pixelwise.datasets.fingerprint import SETTLED_SECONDS, HashCache
 from pixelwise.datasets.labels import color_codes, count_values
@@ -28,6 +29,7 @@ from pixelwise.storage import printable, sha256_bytes
 from pixelwise.storage.cache_kinds import EXAMINED
 from pixelwise.storage.caches import recall, remember
 
+NO_GRIDS = Grids()
 _SAMPLE = 65536
 
 
@@ -55,6 +57,7 @@ class Examination:
         shades: Number of different colours among up to 65536 pixels of the image, evenly spaced.
         areas: Where the values of the mask lie.
         lossy: Whether the mask is compressed with loss.
+        grids: Edges of the image and borders of the labels; empty unless the pair is usable and compared.
     """
 
     split: str
@@ -75,6 +78,7 @@ class Examination:
     shades: int = 0
     areas: Areas = NO_AREAS
     lossy: bool = False
+    grids: Grids = NO_GRIDS
 
     @property
     def misnamed(self) -> bool:
@@ -93,7 +97,9 @@ def mask_name(examination: Examination, dataset: Dataset) -> str:
     return relative_name(examination.sample.mask_path or examination.sample.image_path, dataset.root)
 
 
-def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, fresh: bool = False) -> Examination:
+def examine(
+    split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, fresh: bool = False, compared: bool = True
+) -> Examination:
     """Decode and check one pair. Problems of the files are recorded, never raised.
 
     Args:
@@ -102,7 +108,9 @@ def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, 
         dataset: The data set, whose label table and reading options are used.
         hashes: Cache of the files' content hashes.
         fresh: Compute the hashes again and compare them with the cached ones.
+        compared: Keep the grids by which mask and image are compared.
     """
+    pixels = np.zeros((0, 0, 3), np.uint8)
     result = Examination(split, sample)
     for path in (sample.image_path, *sample.mask_files):
         # An unreadable file is reported when it is decoded below.
@@ -134,7 +142,9 @@ def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, 
     if error is not None:
         result.errors.append((mask_path, error))
     if result.image is not None:
-        _compare_sizes(result, result.image, translation.labels, mask_path, dataset)
+        labels = _compare_sizes(result, result.image, translation.labels, mask_path, dataset)
+        if compared and labels is not None and not result.errors:
+            result.grids = grids_of(pixels, labels)
     return result
 
 
@@ -185,19 +195,21 @@ def _most_frequent(counts: dict[int, int]) -> dict[int, int]:
 
 def _compare_sizes(
     result: Examination, facts: ImageFacts, labels: np.ndarray, mask_path: Path, dataset: Dataset
-) -> None:
+) -> np.ndarray | None:
+    """The labels at the size of the image; None if they do not fit, which is recorded."""
     error = rotation_error(result.sample, result.size, labels.shape, facts.orientation, dataset.reading)
     if error is not None:
         # A photo with an EXIF orientation was turned, any other photo is as it was taken.
         result.errors.append((mask_path if facts.orientation < 5 else result.sample.image_path, error))
-        return
+        return None
     try:
         labels = fit_labels(labels, result.size, mask_path, dataset.reading)
     except DataError as error:
         result.errors.append((mask_path, error))
-        return
+        return None
     if not result.errors:
         result.pixels = np.bincount(labels.ravel(), minlength=256)
+    return labels
 
 
 _Entries = dict[bytes, tuple[bytes, bytes]]

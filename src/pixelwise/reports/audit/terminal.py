@@ -16,6 +16,7 @@ from pixelwise.datasets.findings import Finding
 from pixelwise.reports.audit.words import (
     channels_in_words,
     class_files_in_words,
+    fits_in_words,
     layout_in_words,
     other_splits_in_words,
     sizes_in_words,
@@ -88,6 +89,8 @@ def _print_measured(checked: Checked, console: Console) -> None:
         _say(console, f"classes   {checked.read_as}")
     if checked.dataset.multilabel:
         _say(console, f"files     {class_files_in_words(checked.dataset)}")
+    if fits := fits_in_words(checked.audit):
+        _say(console, f"borders   {fits}")
     for sentence in videos_in_words(checked.audit):
         _say(console, f"video     {sentence}")
     measured = checked.suggestions
