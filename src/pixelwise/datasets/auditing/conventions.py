@@ -123,16 +123,14 @@ def _two_whites(dataset: Dataset, masks: Sequence[Examination]) -> Finding | Non
 
 def _two_scales(dataset: Dataset, masks: Sequence[Examination]) -> Finding | None:
     """Ids 1, 2, ... in some files and evenly spaced grey values, such as 127 and 255, in others."""
-    parts = _components([set(mask.raw_ids) - {0, IGNORE} for mask in masks])
-    parts = [part for part in parts if part]
-    if len(parts) > 2 or not parts:
+    values = set().union(*(mask.raw_ids for mask in masks)) - {0, IGNORE}
+    first = next(value for value in range(1, len(values) + 2) if value not in values)
+    with_ids = [mask for mask in masks if not any(first <= raw < IGNORE or raw > IGNORE for raw in mask.raw_ids)]
+    ids = set().union(*(mask.raw_ids for mask in with_ids)) - {0, IGNORE}
+    with_grey = [mask for mask in masks if set(mask.raw_ids) - ids - {0, IGNORE}]
+    if not ids or ids != set(range(1, len(ids) + 1)):
         return None
-    ids = next((part for part in parts if part == set(range(1, len(part) + 1))), None)
-    if ids is None:
-        return None
-    grey = set().union(*(part for part in parts if part is not ids))
-    with_ids = [mask for mask in masks if ids & set(mask.raw_ids)]
-    with_grey = [mask for mask in masks if not ids & set(mask.raw_ids) and set(mask.raw_ids) - {0}]
+    grey = set().union(*(mask.raw_ids for mask in with_grey)) - {0, IGNORE}
     ends = any(IGNORE in mask.raw_ids for mask in with_grey) and not any(IGNORE in mask.raw_ids for mask in with_ids)
     choices = [grey | {IGNORE}] * ends + [grey]
     scale = next((found for choice in choices if (found := _scale(choice, len(ids)))), None)
@@ -140,10 +138,17 @@ def _two_scales(dataset: Dataset, masks: Sequence[Examination]) -> Finding | Non
     if scale is None or not with_grey or all(table.get(raw) == table.get(rank, -1) for raw, rank in scale.items()):
         return None
     mapping = {IGNORE: IGNORE, 0: 0, **{raw: raw for raw in ids}, **scale}
+    double = [raw for raw, rank in scale.items() if raw in ids and raw != rank]
+    if double:
+        fix = (
+            f"{double[0]} has two meanings, so no table is right for both: export the masks of one kind again; {_ALLOW}"
+        )
+    else:
+        fix = f"the grey values are the ids on a larger scale: add {label_map_override(mapping)}; {_ALLOW}"
     return _mixed(
         dataset,
         [(with_ids, f"ids {describe_ids({0, *ids})}"), (with_grey, f"grey values {describe_values({0, *scale})}")],
-        f"the grey values are the ids on a larger scale: add {label_map_override(mapping)}; {_ALLOW}",
+        fix,
     )
 
 
@@ -189,21 +194,6 @@ def _shares(counts: Sequence[Mapping[int, int]], largest: int) -> list[float]:
     total = _sum(counts)
     pixels = max(1, sum(count for raw, count in total.items() if raw <= largest))
     return [total.get(raw, 0) / pixels for raw in range(largest + 1)]
-
-
-def _components(groups: Iterable[set[int]]) -> list[set[int]]:
-    """Groups joined as long as two have a value in common."""
-    parts: list[set[int]] = []
-    for group in groups:
-        joined = set(group)
-        apart = []
-        for part in parts:
-            if part & joined:
-                joined |= part
-            else:
-                apart.append(part)
-        parts = [*apart, joined] if joined else apart
-    return parts
 
 
 def _sum(counts: Iterable[Mapping[int, int]]) -> Counter[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from datasets.auditing.mistakes import MISTAKES, VOID, Mistake, Truth, pairs
+from contracts.mistakes import MISTAKES, VOID, Mistake, Truth, pairs
 
 import pixelwise
 from pixelwise.datasets.auditing.checking import Checked
