@@ -6,12 +6,15 @@ rightly gives.
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import tifffile
 from PIL import Image
 
 from pixelwise.datasets.town.scenes import draw_scene
@@ -83,11 +86,6 @@ def pairs(
 def binary(labels: np.ndarray) -> np.ndarray:
     """Road or not."""
     return (labels == 1).astype(np.uint8)
-
-
-def object_or_not(labels: np.ndarray) -> np.ndarray:
-    """As `binary`, for the truth."""
-    return binary(labels)
 
 
 def no_void(labels: np.ndarray) -> np.ndarray:
@@ -208,6 +206,90 @@ def from_one(root: Path) -> Truth:
     )
 
 
+def cells(labels: np.ndarray, index: int) -> np.ndarray:
+    """A hundred ids without gaps, as instances have."""
+    rows, columns = (np.arange(size) * 10 // size for size in labels.shape)
+    return (rows[:, None] * 10 + columns).astype(np.uint8)
+
+
+def missing(root: Path) -> Truth:
+    found = pairs(root, lambda labels, index: labels)
+    (root / "masks" / "p05.png").unlink()
+    del found["p05"]
+    return found
+
+
+def sideways(root: Path) -> Truth:
+    """Photos of a phone, stored sideways with an orientation, and masks drawn on them as they are stored."""
+    found = pairs(root, lambda labels, index: labels)
+    for index in range(PAIRS):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        save(root / "images" / f"p{index:02d}.jpg", scene(index)[0], exif=exif)
+    return found
+
+
+def upright(root: Path) -> Truth:
+    """The same photos, and masks drawn on them as they are shown; read as stored."""
+    found = sideways(root)
+    for name, labels in found.items():
+        save(root / "masks" / f"{name}.png", np.rot90(labels, -1))
+    return {name: np.rot90(labels, -1) for name, labels in found.items()}
+
+
+def deep(root: Path) -> Truth:
+    """Grey images of 16 bits."""
+    found = pairs(root, lambda labels, index: labels)
+    for index in range(PAIRS):
+        (root / "images" / f"p{index:02d}.jpg").unlink()
+        save(root / "images" / f"p{index:02d}.png", scene(index)[0][..., 1].astype(np.uint16) * 200)
+    return found
+
+
+def bands(root: Path) -> Truth:
+    """TIFF files of five bands."""
+    found = pairs(root, lambda labels, index: labels)
+    for index in range(PAIRS):
+        (root / "images" / f"p{index:02d}.jpg").unlink()
+        photo = scene(index)[0]
+        tifffile.imwrite(root / "images" / f"p{index:02d}.tif", np.concatenate([photo, photo[..., :2]], -1))
+    return found
+
+
+def unnamed_label(root: Path) -> Truth:
+    """LabelMe outlines, one label of which has no name among the classes."""
+    truth: Truth = {}
+    for index in range(PAIRS):
+        save(root / f"p{index:02d}.jpg", scene(index)[0])
+        boxes = {"road": (0, 60, 128, 96), "dirt": (10, 10, 30, 30)}
+        shapes = [
+            {"label": label, "points": [[left, top], [right, bottom]], "shape_type": "rectangle"}
+            for label, (left, top, right, bottom) in boxes.items()
+        ]
+        described = {"imagePath": f"p{index:02d}.jpg", "imageHeight": 96, "imageWidth": 128, "shapes": shapes}
+        (root / f"p{index:02d}.json").write_text(json.dumps(described), "utf-8", newline="")
+        labels = np.zeros(SIZE, np.uint8)
+        labels[60:] = 1
+        labels[10:30, 10:30] = VOID
+        truth[f"p{index:02d}"] = labels
+    return truth
+
+
+def twice(root: Path) -> Truth:
+    """One photo in two splits."""
+    found = pairs(root, lambda labels, index: labels, split=lambda index: "train/" if index < 9 else "val/")
+    for kind, ending in (("images", "jpg"), ("masks", "png")):
+        shutil.copy(root / kind / "train" / f"p00.{ending}", root / kind / "val" / f"q00.{ending}")
+    return {**found, "q00": found["p00"]}
+
+
+def truncated(root: Path) -> Truth:
+    found = pairs(root, lambda labels, index: labels)
+    photo = root / "images" / "p03.jpg"
+    photo.write_bytes(photo.read_bytes()[:900])
+    return found
+
+
 MISTAKES = (
     Mistake(
         "mask-as-jpeg",
@@ -305,6 +387,7 @@ MISTAKES = (
         lambda root: pairs(root, lambda labels, index: labels * 0, truth=lambda labels: labels * 0),
         "D263",
         ["class_0"],
+        fixed=False,
     ),
     Mistake(
         "one-class-in-train",
@@ -321,7 +404,7 @@ MISTAKES = (
     Mistake(
         "two-whites",
         lambda root: pairs(
-            root, lambda labels, index: binary(labels) * np.uint8(255 if index % 2 else 1), truth=object_or_not
+            root, lambda labels, index: binary(labels) * np.uint8(255 if index % 2 else 1), truth=binary
         ),
         "D261",
         ["0 and 1", "0 and 255"],
@@ -331,7 +414,7 @@ MISTAKES = (
         lambda root: pairs(
             root,
             lambda labels, index: binary(labels) * np.uint8(255 if index < 8 else 1),
-            truth=object_or_not,
+            truth=binary,
             split=lambda index: "train/" if index < 8 else "val/",
         ),
         "D261",
@@ -351,12 +434,12 @@ MISTAKES = (
     Mistake("renumbered-palettes", renumbered, "D261", ["palette"]),
     Mistake(
         "black-and-white",
-        lambda root: pairs(root, lambda labels, index: binary(labels) * np.uint8(255), truth=object_or_not),
+        lambda root: pairs(root, lambda labels, index: binary(labels) * np.uint8(255), truth=binary),
         "W217",
     ),
     Mistake(
         "black-and-white-named",
-        lambda root: pairs(root, lambda labels, index: binary(labels) * np.uint8(255), truth=object_or_not),
+        lambda root: pairs(root, lambda labels, index: binary(labels) * np.uint8(255), truth=binary),
         "D206",
         settings=['data.classes=["background","road"]'],
     ),
@@ -365,7 +448,7 @@ MISTAKES = (
         lambda root: pairs(
             root,
             resized(Image.Resampling.BILINEAR, lambda labels, index: binary(labels) * np.uint8(255)),
-            truth=object_or_not,
+            truth=binary,
         ),
         "D204",
         ["grey edges"],
@@ -379,4 +462,20 @@ MISTAKES = (
         [],
         settings=['data.classes=["a","b","c"]'],
     ),
+    Mistake(
+        "instances",
+        lambda root: pairs(root, cells, truth=lambda labels: cells(labels, 0)),
+        "D264",
+        ["100 different ids"],
+        fixed=False,
+    ),
+    Mistake("missing", missing, "D220", ["1 of 12 images has no mask", "p05.jpg"]),
+    Mistake("sideways", sideways, "D110", ["EXIF orientation 6", "upright"]),
+    Mistake("upright", upright, "D110", ["EXIF orientation 6"], settings=["data.exif=ignore"]),
+    Mistake("deep", deep, "D104", ["8 bits per channel"]),
+    Mistake("bands", bands, "D105", ["5"]),
+    Mistake("large", lambda root: pairs(root, lambda labels, index: labels), "D120", settings=["data.max_pixels=9000"]),
+    Mistake("unnamed-label", unnamed_label, "D207", ["dirt"], settings=['data.classes=["background","road"]']),
+    Mistake("photo-twice", twice, "D133", ["train and val"], fixed=False),
+    Mistake("truncated", truncated, "D101", ["p03.jpg"], fixed=False),
 )

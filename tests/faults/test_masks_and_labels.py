@@ -52,7 +52,9 @@ def check(run_cli: Callable[..., Any]) -> Check:
     def run(root: Path, *arguments: str) -> tuple[int, dict[str, dict[str, Any]], str]:
         done = run_cli(["check", root, "--json", *arguments])
         findings = json.loads(done.stdout)["findings"] if done.stdout.startswith("{") else []
-        return done.code, {finding["code"]: finding for finding in findings}, done.stdout + done.stderr
+        # Every one of these folders has few images (W260).
+        named = {finding["code"]: finding for finding in findings if finding["code"] != "W260"}
+        return done.code, named, done.stdout + done.stderr
 
     return run
 
@@ -64,7 +66,7 @@ def override(finding: dict[str, Any], field: str) -> str:
 
 def test_the_clean_folder_passes(write: Write, check: Check):
     code, findings, _ = check(write({"train/a": MASK, "train/b": MASK, "val/c": MASK}), CLASSES)
-    assert (code, set(findings)) == (0, {"W260"})  # two images and one are few
+    assert (code, findings) == (0, {})
 
 
 def test_B1_a_smaller_mask_is_d201_with_both_sizes_and_nearest_on_request(write: Write, check: Check):
@@ -229,7 +231,7 @@ def test_B10_masks_with_a_common_ending_are_paired_without_a_question(write: Wri
     for path in list(root.glob("masks/*/*.png")):
         path.rename(path.with_name(f"{path.stem}_L.png"))
     code, findings, _ = check(root, CLASSES)
-    assert (code, set(findings)) == (0, {"W260"})  # two images and one are few
+    assert (code, findings) == (0, {})
 
 
 def test_B10_an_empty_split_is_d221(write: Write, check: Check):

@@ -13,6 +13,7 @@ from pixelwise.datasets.classes.familiarity import unlike
 from pixelwise.datasets.findings import finding
 from pixelwise.datasets.format import FORMATS, UNMISTAKABLE, Format, OtherFormatError, format_of
 from pixelwise.datasets.layouts.description import is_described
+from pixelwise.datasets.layouts.endings import other_files
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import list_images, subfolders
 from pixelwise.entry_points import warn
@@ -167,7 +168,9 @@ def _not_recognised(format: Format | None, root: Path) -> DataError:
     among = f" among {files} image files" if files else ""
     found = _shortened([printable(entry) for entry in entries]) or "nothing"
     message = f"{printable(root)}: no images with masks found{among}; it holds: {found}"
-    return DataError("D222", message, _help(format, root))
+    _, advice = other_files(root)
+    help = _help(format, root)
+    return DataError("D222", message, f"{advice}; {help}" if advice else help)
 
 
 def _help(format: Format | None, root: Path) -> str:

@@ -74,8 +74,9 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def explained(self) -> bool:
         """Whether the training split has pairs, and the reported errors already explain why none is usable."""
-        errors = any(finding.code not in self.recipe.data.allow for finding in self.audit.errors)
-        return errors and self.audit.splits.get(self.recipe.data.train_split, 0) > 0
+        errors = [finding.code for finding in self.audit.errors if finding.code not in self.recipe.data.allow]
+        # Files that were not paired are reported, too.
+        return bool(errors) and ("D220" in errors or self.audit.splits.get(self.recipe.data.train_split, 0) > 0)
 
     @property
     def read_as(self) -> str:

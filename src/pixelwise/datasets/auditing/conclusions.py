@@ -17,6 +17,7 @@ from pixelwise.datasets.explanations import (
     explain_colors_without_table,
     explain_unknown_ids,
     label_map_override,
+    number_of,
 )
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.reading.areas import MAX_VALUES
@@ -30,6 +31,7 @@ Twins = Mapping[tuple[str, str], Sequence[tuple[HashedImage, HashedImage, int]]]
 
 # A message names at most this many classes.
 _NAMED = 8
+_HAS = ("has", "have")
 # Masks that are exchanged here and there are fewer than this share.
 _SHIFTED = 0.3
 _OF_MASKS = frozenset({"D202", "D203", "D204", "D205", "D206", "W213", "W217", "W218", "W263"})
@@ -136,7 +138,7 @@ def _over_all(dataset: Dataset, code: str, cases: list[Examination], message: st
         )
     if code == "D205" and all(case.unknown_colors for case in cases):
         colors = _sum(case.unknown_colors for case in cases)
-        clause, help = explain_colors_without_table(colors)
+        clause, help = explain_colors_without_table(colors, len(dataset.classes))
         least = "at least " if any(len(case.unknown_colors) == MAX_VALUES for case in cases) else ""
         return (
             f"{len(cases)} masks are RGB images with {least}{len(colors)} colours; expected one channel of class ids, "
@@ -243,7 +245,7 @@ def _foreign_masks(dataset: Dataset, examinations: Iterable[Examination], fits: 
     pairs = {(e.split, e.sample.id): e for e in examinations}
     files = [mask_name(pairs[fit.split, fit.id], dataset) for fit in suspects]
     first = suspects[0]
-    masks = "1 mask does" if len(suspects) == 1 else f"{len(suspects)} masks do"
+    masks = number_of(suspects, "mask does", "masks do")
     text = f"{masks} not fit the photo: the borders of the labels do not lie on its edges, e.g. {files[0]}"
     if first.other:
         text += f", which seems to be exchanged with that of {first.other}"
@@ -265,7 +267,8 @@ def _different_palettes(dataset: Dataset, examinations: Iterable[Examination]) -
     return [
         finding(
             "W213",
-            f"{len(files)} palette masks assign a different colour to an id than earlier masks do, e.g. {files[0]}: "
+            f"{number_of(files, 'palette mask assigns', 'palette masks assign')} a different colour to an id than "
+            f"earlier masks do, e.g. {files[0]}: "
             "the editor may have indexed the colours separately in each file",
             files,
             "if the colours rather than the indices encode the classes, set data.colors to read the masks by colour",
@@ -279,27 +282,28 @@ def _image_warnings(dataset: Dataset, examinations: Iterable[Examination]) -> li
         (
             "W102",
             [e for e, _ in readable if e.misnamed],
-            "images have a different format than their file names say (they are read by content)",
+            ("has a different format than its file name says", "have a different format than their file names say"),
             "rename them; other programs may fail to open them",
         ),
         (
             "W106",
             [e for e, facts in readable if facts.transparent],
-            f"images have transparent pixels, which are read with data.alpha={dataset.reading.alpha}",
+            tuple(f"{verb} transparent pixels, read with data.alpha={dataset.reading.alpha}" for verb in _HAS),
             "data.alpha=drop ignores the transparency, data.alpha=black blends the pixels onto black",
         ),
         (
             "W107",
             [e for e, facts in readable if facts.animated],
-            "images have several frames or pages; only the first is used",
+            tuple(f"{verb} several frames or pages; only the first is used" for verb in _HAS),
             "export the frames as single images if another one is needed",
         ),
     )
     findings = []
-    for code, affected, text, fix in cases:
+    for code, affected, (one, several), fix in cases:
         files = [relative_name(e.sample.image_path, dataset.root) for e in affected]
         if files:
-            findings.append(finding(code, f"{len(files)} {text}, e.g. {files[0]}", files, fix))
+            text = number_of(files, f"image {one}", f"images {several}")
+            findings.append(finding(code, f"{text}, e.g. {files[0]}", files, fix))
     return findings
 
 
@@ -310,7 +314,8 @@ def _class_warnings(
     void = [e for e in examinations if e.pixels is not None and int(e.pixels[IGNORE]) == e.size[0] * e.size[1]]
     if void:
         files = [relative_name(e.sample.mask_path or e.sample.image_path, dataset.root) for e in void]
-        text = f"{len(files)} masks hold only ignored pixels, so nothing can be learnt from them, e.g. {files[0]}"
+        holds = number_of(files, "mask holds", "masks hold")
+        text = f"{holds} only ignored pixels, so nothing can be learnt from them, e.g. {files[0]}"
         findings.append(finding("W212", text, files, "label them, or remove the pairs"))
     for split, counts in pixels.items():
         absent = [name for name, count in zip(dataset.classes, counts, strict=True) if not count]

@@ -40,7 +40,7 @@ from pixelwise.errors import DataError
 from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.class_sets.tables import IGNORE, Color
-from pixelwise.storage import printable, remembered
+from pixelwise.storage import printable, remembered, sha256_bytes
 from pixelwise.storage.cache_kinds import MASK_IDS
 from pixelwise.storage.caches import subject_of
 
@@ -106,7 +106,7 @@ def read_mask_ids(root: Path, masks: Sequence[Path], *, max_pixels: int, divisor
     """
     return remembered(
         MASK_IDS,
-        f"{stat_signature(masks)[:20]}-{divisor or 0}",
+        f"{sha256_bytes(f'{stat_signature(masks)} {max_pixels}'.encode())[:20]}-{divisor or 0}",
         MaskIds,
         lambda: _read_mask_ids(masks, max_pixels, divisor),
         subject=subject_of(root.absolute(), divisor),

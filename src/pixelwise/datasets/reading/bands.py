@@ -79,11 +79,11 @@ def array_without_channels(path: Path, max_pixels: int) -> DataError:
 
 def not_rgb_error(path: Path, count: int, dtype: np.dtype, kind: str = "TIFF file") -> DataError:
     """D105 for an image with `count` bands of type `dtype` that cannot be read as RGB."""
-    deep = "" if dtype == np.uint8 else ", and the values that become 0 and 255: data.input_range=[0, 10000], say"
+    deep = "" if dtype == np.uint8 else ", and the values that become 0 and 255: 'data.input_range=[0, 10000]', say"
     return DataError(
         "D105",
         f"{printable(path)}: the {kind} has {count} bands of {dtype}; expected an RGB image or a selection of bands",
-        f"select the bands for the network, counted from 0: data.channels=[{','.join(map(str, range(count)))}] for all"
+        f"select the bands for the network, from 0 on: 'data.channels=[{','.join(map(str, range(count)))}]' for all"
         + deep,
     )
 
@@ -119,7 +119,7 @@ def to_bytes(values: np.ndarray, path: Path, input_range: tuple[float, float] | 
             "D104",
             f"{printable(path)}: the image has {values.dtype} values {low:g}..{high:g}; expected 8 bits per channel "
             "(clipping would destroy the image)",
-            "choose the values that become 0 and 255: for example, data.input_range=[0, 65535]",
+            "choose the values that become 0 and 255: for example, 'data.input_range=[0, 65535]'",
         )
     low, high = input_range
     scaled = (np.nan_to_num(values.astype(np.float32), nan=low) - low) * (255 / (high - low))

@@ -151,7 +151,7 @@ def _stretch(values: np.ndarray, path: Path, reading: Reading) -> np.ndarray:
         # Finite values only: float TIFFs mark missing data with NaN.
         finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
         low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
-        raise _deep_image(path, f"values {low:g}..{high:g}", "for example, data.input_range=[0, 65535]")
+        raise _deep_image(path, f"values {low:g}..{high:g}", "for example, 'data.input_range=[0, 65535]'")
     low, high = reading.input_range
     if not low < high:
         raise RecipeError("R203", f"data.input_range is [{low}, {high}]; expected low < high", "for example [0, 65535]")
@@ -166,7 +166,7 @@ def _check_deep_color(decoded: Decoded, path: Path, reading: Reading) -> None:
         raise _deep_image(
             path,
             "16 bits per colour channel",
-            "data.input_range=[0, 65535] keeps the upper 8 bits; for another range convert the images to 8 bits",
+            "'data.input_range=[0, 65535]' keeps the upper 8 bits; for another range convert the images to 8 bits",
         )
 
 

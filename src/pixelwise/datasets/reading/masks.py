@@ -230,7 +230,7 @@ def mask_error(path: Path, raw: RawMask, translation: Translation, dataset: Data
         )
     if translation.unknown_colors and not table.colors:
         colors = translation.unknown_colors
-        clause, help = explain_colors_without_table(colors)
+        clause, help = explain_colors_without_table(colors, len(dataset.classes))
         height, width = raw.values.shape[:2]
         return DataError(
             "D205",
