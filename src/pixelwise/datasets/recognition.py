@@ -101,7 +101,18 @@ def _layout(format: Format | None, root: Path) -> Layout | None:
             continue
         # A format without a single pair is taken only if no other format finds one.
         first = first or layout
-    return doubtful or first
+    return first if doubtful is None else _doubted(doubtful, doubt)
+
+
+def _doubted(layout: Layout, doubt: str) -> Layout:
+    """The layout of a public data set that the masks speak against, but that no other format can read."""
+    said = finding(
+        "W262",
+        f"read as {format_of(layout.name).title} because of the names of the files, but {doubt}",
+        [],
+        "for other classes, call the folders images/ and masks/",
+    )
+    return msgspec.structs.replace(layout, problems=(*layout.problems, said))
 
 
 def _read_differently(layout: Layout, doubtful: Layout, doubt: str) -> Layout:

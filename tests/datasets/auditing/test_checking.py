@@ -10,11 +10,15 @@ from observing import Listener
 from pixelwise.datasets.auditing.audit import Audit, ImageSizes
 from pixelwise.datasets.auditing.checking import Checked, examined
 from pixelwise.datasets.findings import finding
+from pixelwise.datasets.format import format_of
+from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.schema.data import Data
+from pixelwise.testing.miniatures import miniature_of, miniature_scenes
 
 MASK = np.array([[0, 1], [2, 255]], np.uint8)
 ERROR, OTHER, WARNING = (finding(code, code) for code in ("D201", "D202", "W217"))
@@ -194,3 +198,18 @@ def test_a_recipe_file_stays_a_file_in_the_command_and_as_a_base(
     monkeypatch.chdir(tmp_path / "elsewhere")
     derived = find_recipe("new.toml")
     assert (derived.name, derived.optimizer.lr, derived.data.dataset) == ("new", 0.125, "folder")
+
+
+@pytest.mark.parametrize("name", ["camvid", "cityscapes", "ade20k", "cocostuff171", "cocoseg21", "voc-aug"])
+def test_names_that_gave_the_classes_are_said_with_a_way_out_that_works(tmp_path: Path, name: str):
+    format = format_of(name)
+    (tmp_path / "data").mkdir()
+    miniature_of(format).write(tmp_path / "data", miniature_scenes(format, (3, 2), (96, 128)))
+    said = examined(tmp_path / "data").read_as
+    assert said.startswith(f"read as {format.title} because of the names; ")
+    if "data.dataset=" in said:
+        other = said.split("data.dataset=")[1].split(" ")[0]
+        dataset = open_dataset(Data(dataset=other), tmp_path / "data")
+        assert dataset.name == other
+        assert any(dataset.splits.values())
+    assert examined(tmp_path / "data", [f"data.dataset={name}"]).read_as == ""

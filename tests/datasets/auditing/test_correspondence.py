@@ -76,3 +76,18 @@ def test_bands_and_sizes_of_any_kind_are_compared():
     edges, borders = (np.frombuffer(part, np.uint8).astype(float) for part in found)
     assert edges.size == borders.size == 48 * 48
     assert np.corrcoef(edges, borders)[0, 1] > 0.7
+
+
+def test_labels_that_have_nothing_to_do_with_edges_tell_nothing():
+    rng = np.random.default_rng(0)
+    pairs = [
+        (rng.integers(0, 256, (64, 64, 3), np.uint8), rng.integers(0, 3, (8, 8), np.uint8).repeat(8, 0).repeat(8, 1))
+        for _ in range(20)
+    ]
+    fits = fits_of(pairs)
+    assert len(fits) == 20
+    assert not any(fit.suspicious or fit.other for fit in fits.values())
+
+
+def test_tiny_pairs_are_not_compared():
+    assert grids_of(np.zeros((8, 90, 3), np.uint8), np.zeros((8, 90), np.uint8)) == Grids()

@@ -84,7 +84,12 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         format = format_of(self.dataset.name)
         if self.recipe.data.dataset != "auto" or format.classes is None:
             return ""
-        return f"read as {format.title} because of the names; data.dataset=folder for other classes"
+        instead = "for other classes, call the folders images/ and masks/"
+        if any(score.name == "folder" and score.pairs for score in self.scores):
+            instead = "data.dataset=folder for other classes"
+        elif format.drawn:
+            instead = "data.dataset=coco for other classes"
+        return f"read as {format.title} because of the names; {instead}"
 
     @property
     def usable_pairs(self) -> dict[str, int]:

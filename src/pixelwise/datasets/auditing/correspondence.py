@@ -33,6 +33,8 @@ _FEWEST_CELLS = 10
 # A mask that fits its photo worse than four in ten others, or two masks that both fit the photo of the other one.
 _MISFIT, _WORSE_THAN = -0.3, 0.4
 _EXCHANGED, _DOUBTFUL = 1.5, 1.2
+_USUAL, _BETTER = 1.0, 0.5
+_SHORTEST_SIDE = 24
 
 
 class Grids(NamedTuple):
@@ -67,6 +69,8 @@ def grids_of(image: np.ndarray, labels: np.ndarray) -> Grids:
         image: uint8 (H, W, C).
         labels: uint8 (H, W) class ids; borders of ignored pixels do not count.
     """
+    if min(labels.shape) < _SHORTEST_SIDE:
+        return Grids()
     step = max(1, round(max(labels.shape) / _LONGEST_SIDE))
     size = (max(1, labels.shape[1] // step), max(1, labels.shape[0] // step))
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.shape[2] == 3 else np.ascontiguousarray(image[..., 0])
@@ -112,6 +116,10 @@ def _compare(pairs: Sequence[tuple[str, str, Grids]]) -> list[MaskFit]:
         return []
     scores = scores / spread
     own = np.diag(scores).copy()
+    # Where borders do not follow edges at all, no mask stands out; where all names are shifted, each mask fits another
+    # photo far better than the best of as many by chance.
+    by_chance = float(np.sqrt(2 * np.log(len(pairs))))
+    telling = np.median(own) >= _USUAL or np.median(scores.max(axis=1)) >= by_chance + _BETTER
     # How many photos fit a mask better than its own, and how many masks fit a photo better; the smaller share counts.
     worse = np.minimum((scores > own[:, None]).mean(axis=1), (scores > own[None]).mean(axis=0))
     gain = scores - own[:, None]
@@ -128,8 +136,8 @@ def _compare(pairs: Sequence[tuple[str, str, Grids]]) -> list[MaskFit]:
                 split=split,
                 id=identifier,
                 score=round(float(own[index]), 2),
-                suspicious=alone or partner is not None,
-                other="" if partner is None else pairs[partner][1],
+                suspicious=bool(telling) and (alone or partner is not None),
+                other="" if partner is None or not telling else pairs[partner][1],
             )
         )
     return fits
