@@ -65,7 +65,9 @@ def test_ids_without_gaps_change_gradually_at_borders():
 def test_small_scenes_of_many_thin_objects_are_told_from_resized_ones(size: tuple[int, int]):
     raw = [draw_scene(0, index, size)[1] for index in range(6)]
     double = [draw_scene(0, index, (2 * size[0], 2 * size[1]))[1] for index in range(6)]
-    resized = [np.asarray(Image.fromarray(mask).resize(size[::-1], Image.Resampling.BILINEAR)) for mask in double]
+    resized = [
+        np.asarray(Image.fromarray(mask).resize((size[1], size[0]), Image.Resampling.BILINEAR)) for mask in double
+    ]
     assert with_ramps([measure(mask) for mask in raw]) == []
     assert with_ramps([measure(mask) for mask in resized]) == [0, 1, 2, 3, 4, 5]
 

@@ -33,7 +33,7 @@ _FEWEST_CELLS = 10
 # A mask that fits its photo worse than four in ten others, or two masks that both fit the photo of the other one.
 _MISFIT, _WORSE_THAN = -0.3, 0.4
 _EXCHANGED, _DOUBTFUL = 1.5, 1.2
-_USUAL, _BETTER = 1.0, 0.5
+_USUAL = 1.0
 _SHORTEST_SIDE = 24
 
 
@@ -119,7 +119,7 @@ def _compare(pairs: Sequence[tuple[str, str, Grids]]) -> list[MaskFit]:
     # Where borders do not follow edges at all, no mask stands out; where all names are shifted, each mask fits another
     # photo far better than the best of as many by chance.
     by_chance = float(np.sqrt(2 * np.log(len(pairs))))
-    telling = np.median(own) >= _USUAL or np.median(scores.max(axis=1)) >= by_chance + _BETTER
+    telling = np.median(own) >= _USUAL or np.median(scores.max(axis=1)) >= by_chance
     # How many photos fit a mask better than its own, and how many masks fit a photo better; the smaller share counts.
     worse = np.minimum((scores > own[:, None]).mean(axis=1), (scores > own[None]).mean(axis=0))
     gain = scores - own[:, None]
