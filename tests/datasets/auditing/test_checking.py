@@ -8,7 +8,7 @@ import pytest
 from observing import Listener
 
 from pixelwise.datasets.auditing.audit import Audit, ImageSizes
-from pixelwise.datasets.auditing.checking import Checked, examined
+from pixelwise.datasets.auditing.checking import Checked, examined, few_images
 from pixelwise.datasets.findings import finding
 from pixelwise.datasets.format import format_of
 from pixelwise.datasets.opening import open_dataset
@@ -213,3 +213,26 @@ def test_names_that_gave_the_classes_are_said_with_a_way_out_that_works(tmp_path
         assert dataset.name == other
         assert any(dataset.splits.values())
     assert examined(tmp_path / "data", [f"data.dataset={name}"]).read_as == ""
+
+
+@pytest.mark.parametrize(
+    ("splits", "said"),
+    [
+        ({"train": 3, "val": 1}, "only 3 images in train and 1 image in val"),
+        ({"train": 30, "val": 9}, "only 9 images in val"),
+        ({"train": 9, "val": 10}, "only 9 images in train"),
+        ({"train": 10, "val": 10}, ""),
+        ({"train": 10, "val": 0}, ""),
+    ],
+)
+def test_few_images_are_a_warning(checked: Callable, splits: dict[str, int], said: str):
+    found = checked(splits)
+    few = few_images(found.audit, ["train", "val"])
+    assert [finding.code for finding in few] == (["W260"] if said else [])
+    assert not said or few[0].message.startswith(said + ":")
+
+
+def test_the_command_has_a_batch_that_the_images_fill(checked: Callable):
+    assert checked({"train": 2, "val": 9}).batch_fix == ["sampling.batch_size=2"]
+    assert checked({"train": 80, "val": 9}).batch_fix == []
+    assert checked({"train": 2, "val": 9}, overrides=("sampling.batch_size=1",)).batch_fix == []

@@ -244,7 +244,7 @@ def examined(
     resolved = apply_overrides(find_recipe(given), overrides)
     dataset = open_dataset(resolved.data, path)
     found = audit(dataset, fresh=fresh, observer=observer)
-    few = few_images(dataset, found, [resolved.data.train_split, resolved.evaluation.split])
+    few = few_images(found, [resolved.data.train_split, resolved.evaluation.split])
     checked = Checked(
         path=path,
         dataset=dataset,
@@ -269,12 +269,11 @@ def examined(
     return msgspec.structs.replace(checked, ceiling_split=split, ceiling=ceiling)
 
 
-def few_images(dataset: Dataset, found: Audit, splits: Sequence[str]) -> list[Finding]:
+def few_images(found: Audit, splits: Sequence[str]) -> list[Finding]:
     """W260 for splits with so few usable pairs that their scores, or what is learnt from them, are left to chance.
 
     Args:
-        dataset: The data set, whose folder the help names.
-        found: Its audit.
+        found: The audit of the data set.
         splits: Names of the splits to train and to score on.
     """
     usable = {name: found.splits.get(name, 0) - len(found.unusable.get(name, ())) for name in dict.fromkeys(splits)}
