@@ -114,3 +114,13 @@ def test_palettes_say_which_colour_is_which_id(make_folder: MakeFolder):
 def test_one_kind_of_masks_is_not_mixed(make_folder: MakeFolder):
     assert finding(folder(make_folder, LABELS, LABELS[::-1])) is None
     assert finding(folder(make_folder, OBJECT * np.uint8(255), name="white")) is None
+
+
+def test_black_and_white_masks_among_masks_of_several_ids_are_named(make_folder: MakeFolder):
+    root = make_folder({"train/a": LABELS, "train/b": LABELS, "val/c": OBJECT * np.uint8(255)})
+    found = finding(root)
+    assert found is not None
+    assert "0 and 255, which means ignored (val: masks/val/c.png)" in found.message
+    with_void = LABELS.copy()
+    with_void[:2] = 255
+    assert finding(make_folder({"train/a": with_void, "val/c": OBJECT * np.uint8(255)}, "void")) is None

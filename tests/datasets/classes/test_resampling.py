@@ -106,3 +106,14 @@ def test_the_tolerance_leads_to_one_value_only():
     assert tolerance_between((0, 1000)) == 127
     assert color_distance(0x804080, 0x000000) == 128
     assert tolerance_between((0x000000, 0x804080), colors=True) == 63
+
+
+def test_evenly_spaced_classes_without_an_area_are_completed():
+    mask = np.zeros((90, 90), np.uint8)
+    for index, value in enumerate((20, 60, 80, 100)):
+        mask[20 * index + 2 : 20 * index + 18, 5:60] = value
+    mask[5:85, 70:72] = 40  # a pole
+    found = disturbed_ids([enlarged(mask, Image.Resampling.BILINEAR)])
+    assert found is not None
+    assert found.real == (0, 20, 40, 60, 80, 100)
+    assert found.tolerance == 9

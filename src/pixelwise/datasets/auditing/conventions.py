@@ -31,7 +31,7 @@ def mixed_conventions(dataset: Dataset, examinations: Sequence[Examination]) -> 
     found = _colors_and_ids(dataset, examinations)
     if found is None:
         with_ids = [e for e in examinations if e.raw_ids and not e.areas.colored]
-        for look in (_renumbered_palettes, _two_whites, _two_scales, _shifted):
+        for look in (_renumbered_palettes, _two_whites, _two_scales, _shifted, _white_beside_ids):
             found = found or look(dataset, with_ids)
     return [found] if found else []
 
@@ -119,6 +119,23 @@ def _two_whites(dataset: Dataset, masks: Sequence[Examination]) -> Finding | Non
         # Otherwise a whole split would lack the object.
         fix += f"; if 255 means ignored, {_ALLOW[3:]}"
     return _mixed(dataset, groups, fix)
+
+
+def _white_beside_ids(dataset: Dataset, masks: Sequence[Examination]) -> Finding | None:
+    """Black-and-white masks among masks of several ids, none of which has an ignored pixel: nobody meant to ignore."""
+    white = [mask for mask in masks if set(mask.raw_ids) == {0, IGNORE}]
+    others = [mask for mask in masks if set(mask.raw_ids) - {0, IGNORE}]
+    by_split = not {mask.split for mask in white} & {mask.split for mask in others}
+    if not others or len(white) < (1 if by_split else _FEWEST) or any(IGNORE in mask.raw_ids for mask in others):
+        return None
+    if dataset.label_table.ids.get(IGNORE, IGNORE) != IGNORE:
+        return None
+    ids = set().union(*(mask.raw_ids for mask in others))
+    return _mixed(
+        dataset,
+        [(others, f"ids {describe_ids(ids)}"), (white, "0 and 255, which means ignored")],
+        f"if 255 marks an object, export these masks with the ids of the others; if it means ignored, {_ALLOW[3:]}",
+    )
 
 
 def _two_scales(dataset: Dataset, masks: Sequence[Examination]) -> Finding | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -24,6 +25,7 @@ MOST_CLASSES = 64
 _DRAWN = 0.1
 _FEWEST_OTHERS = 3
 _WITHOUT_GAPS = 16
+_FEWEST_EVEN = 5
 # Share of ramps among the pixels beside a step. In CamVid's masks it is at most 0.08 for a mask (0.12 at half the
 # size), and 0.25 to 1 after bilinear, bicubic or Lanczos resizing. Tiny masks of many objects, with few pixels inside
 # areas, have up to 0.22.
@@ -77,6 +79,7 @@ def disturbed_ids(masks: Sequence[Areas], *, lossy: bool = False) -> Disturbed |
     everywhere, inside = _sum(m.pixels for m in masks if not m.colored), _sum(m.inner for m in masks if not m.colored)
     drawn = [value for value in pixels if inside.get(value, 0) >= _DRAWN * everywhere[value]]
     real = _without_neighbours({value: inner.get(value, 0) for value in drawn})
+    real += [value for value in _missing_multiples(real) if value in pixels]
     others = set(pixels) - set(real)
     if len(real) < 2 or len(others) < _FEWEST_OTHERS:
         return None
@@ -221,6 +224,18 @@ def _without_neighbours(counts: Mapping[int, int]) -> list[int]:
         if not near and (count >= least or value == IGNORE):
             kept.append(value)
     return kept
+
+
+def _missing_multiples(real: Sequence[int]) -> list[int]:
+    """Values that complete evenly spaced ones: classes that are too thin to cover an area."""
+    ordered = sorted(set(real) - {IGNORE})
+    if len(ordered) < _FEWEST_EVEN or ordered[0] != 0:
+        return []
+    step = min(other - one for one, other in itertools.pairwise(ordered))
+    multiples = range(0, ordered[-1] + 1, step)
+    if step < _FEWEST_OTHERS or not set(ordered) <= set(multiples) or len(multiples) > MOST_CLASSES:
+        return []
+    return [value for value in multiples if value not in ordered]
 
 
 def _separate_colors(counts: Mapping[int, int]) -> list[int]:
