@@ -100,6 +100,8 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
         table = (*table, label_table.threshold, label_table.divisor)
     if label_table.from_alpha:
         table = (*table, "alpha")
+    if label_table.tolerance is not None:
+        table = (*table, "tolerance", label_table.tolerance)
     reading = msgspec.to_builtins(dataset.reading)
     if dataset.reading.channels is None:
         # Left out so that data keeps the fingerprint that it had before channels could be chosen.

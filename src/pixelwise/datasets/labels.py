@@ -50,6 +50,8 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
         threshold: Black-and-white masks: values from the threshold on count as raw value 1, smaller ones as 0.
         divisor: Masks with instance ids: raw values from the divisor on are class * divisor + instance.
         from_alpha: Whether the raw values are those of the alpha channel; its colours then mean nothing.
+        tolerance: Masks whose values were changed: largest difference from a named value or colour
+            (`data.mask_tolerance`, see `pixelwise.datasets.reading.tolerance`).
     """
 
     ids: dict[int, int] = {}
@@ -57,6 +59,7 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
     threshold: int | None = None
     divisor: int | None = None
     from_alpha: bool = False
+    tolerance: int | None = None
 
     def map_ids(self, values: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
         """Map a mask with one channel to class ids.

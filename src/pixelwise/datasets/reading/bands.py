@@ -79,11 +79,11 @@ def array_without_channels(path: Path, max_pixels: int) -> DataError:
 
 def not_rgb_error(path: Path, count: int, dtype: np.dtype, kind: str = "TIFF file") -> DataError:
     """D105 for an image with `count` bands of type `dtype` that cannot be read as RGB."""
-    deep = "" if dtype == np.uint8 else ", and the values that become 0 and 255: data.input_range=[0, 10000], say"
+    deep = "" if dtype == np.uint8 else ", and the values that become 0 and 255: 'data.input_range=[0, 10000]', say"
     return DataError(
         "D105",
         f"{printable(path)}: the {kind} has {count} bands of {dtype}; expected an RGB image or a selection of bands",
-        f"select the bands for the network, counted from 0: data.channels=[{','.join(map(str, range(count)))}] for all"
+        f"select the bands for the network, from 0 on: 'data.channels=[{','.join(map(str, range(count)))}]' for all"
         + deep,
     )
 

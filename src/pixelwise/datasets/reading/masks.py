@@ -20,6 +20,7 @@ from pixelwise.datasets.labels import LabelTable, color_codes, count_values, pre
 from pixelwise.datasets.reading.fitting import fit_labels, rotation_error
 from pixelwise.datasets.reading.images import ImageFacts
 from pixelwise.datasets.reading.mask_values import RawMask, load_mask
+from pixelwise.datasets.reading.tolerance import snap_colors, snap_ids
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE_BIT
@@ -131,16 +132,22 @@ def _presence(path: Path, raw: RawMask, threshold: int | None) -> np.ndarray:
 def translate(raw: RawMask, table: LabelTable) -> Translation:
     """Translate a decoded mask to class ids. An RGB mask without a colour table becomes ignored everywhere."""
     if raw.values.ndim == 2:
-        labels, unknown = table.map_ids(raw.values)
+        if table.tolerance is not None and table.ids:
+            labels, unknown = snap_ids(raw.values, table, table.tolerance)
+        else:
+            labels, unknown = table.map_ids(raw.values)
         return Translation(labels, unknown, {})
-    labels, unknown = table.map_colors(raw.values) if table.colors else _all_unknown(raw.values)
+    if table.tolerance is not None and table.colors:
+        labels, unknown = snap_colors(raw.values, table, table.tolerance)
+    else:
+        labels, unknown = table.map_colors(raw.values) if table.colors else _all_unknown(raw.values)
     return Translation(labels, {}, unknown)
 
 
 def mask_error(path: Path, raw: RawMask, translation: Translation, dataset: Dataset) -> DataError | None:
     """D202, D203 or D205 for a mask with invalid values, else None."""
     where, table = printable(path), dataset.label_table
-    if not raw.lossless and table.threshold is None:
+    if not raw.lossless and table.threshold is None and table.tolerance is None:
         total = raw.values.shape[0] * raw.values.shape[1]
         unknown = sum(translation.unknown_ids.values()) + sum(translation.unknown_colors.values())
         return DataError(
@@ -158,7 +165,7 @@ def mask_error(path: Path, raw: RawMask, translation: Translation, dataset: Data
         )
     if translation.unknown_colors and not table.colors:
         colors = translation.unknown_colors
-        clause, help = explain_colors_without_table(colors)
+        clause, help = explain_colors_without_table(colors, len(dataset.classes))
         height, width = raw.values.shape[:2]
         return DataError(
             "D205",

@@ -115,7 +115,7 @@ def to_bytes(values: np.ndarray, where: str, input_range: tuple[float, float] | 
             "D104",
             f"{where}: the image has {values.dtype} values {_span(values)}; expected 8 bits per channel (clipping "
             "would destroy the image)",
-            "choose the values that become 0 and 255: for example, data.input_range=[0, 65535]",
+            "choose the values that become 0 and 255: for example, 'data.input_range=[0, 65535]'",
         )
     low, high = input_range
     if not low < high:

@@ -30,6 +30,9 @@ class Data(Part, frozen=True, kw_only=True):
         mask_threshold: Threshold (1..255) for reading masks as binary: values from it on are 1, others 0.
         mask_channel: `alpha` reads masks from their alpha channel, for cut-outs and mattes whose transparency marks the
             object; None reads their values or colours.
+        mask_tolerance: Largest difference (1..127) from a value of `label_map`, or in each channel from a colour of
+            `colors`, for masks that interpolation, lossy compression or noise has changed: other values take the class
+            of the nearest one if it lies beside the pixel, and are ignored otherwise.
         multilabel: Whether a pixel can belong to several classes or to none, with one binary mask per class in a folder
             of its name (`masks/crack/0001.png`); such a layout is also recognised without it.
         instance_divisor: Divisor for masks that contain class * divisor + instance: values from the divisor on are
@@ -65,6 +68,7 @@ class Data(Part, frozen=True, kw_only=True):
     labels: dict[str, int] | None = None
     mask_threshold: int | None = None
     mask_channel: Literal["alpha"] | None = None
+    mask_tolerance: int | None = None
     multilabel: bool = False
     instance_divisor: int | None = None
     channels: tuple[int, ...] | None = None
@@ -100,6 +104,16 @@ class Data(Part, frozen=True, kw_only=True):
             self.mask_threshold is None or 1 <= self.mask_threshold <= 255,
             f"data.mask_threshold is {self.mask_threshold}; expected 1..255",
             "for example 128",
+        )
+        require(
+            self.mask_tolerance is None or 1 <= self.mask_tolerance <= 127,
+            f"data.mask_tolerance is {self.mask_tolerance}; expected 1..127",
+            "less than half the difference of the two nearest values, for example 20",
+        )
+        require(
+            self.mask_tolerance is None or (self.mask_threshold is None and self.instance_divisor is None),
+            "data.mask_tolerance is set together with data.mask_threshold or data.instance_divisor",
+            "leave out data.mask_tolerance",
         )
         if self.multilabel:
             self._require_class_masks()
@@ -137,7 +151,7 @@ class Data(Part, frozen=True, kw_only=True):
 
     def _require_class_masks(self) -> None:
         """Refuse settings that conflict with one binary mask per class."""
-        for name in ("label_map", "colors", "labels", "instance_divisor"):
+        for name in ("label_map", "colors", "labels", "instance_divisor", "mask_tolerance"):
             require(
                 getattr(self, name) is None,
                 f"data.{name} is set but data.multilabel is true: each class has a binary mask of its own",
