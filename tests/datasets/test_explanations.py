@@ -10,8 +10,11 @@ from pixelwise.datasets.explanations import (
     explain_lossy,
     explain_unknown_colors,
     explain_unknown_ids,
+    in_files,
     known_palettes,
     label_map_override,
+    number_of,
+    percent,
     voc_color,
 )
 from pixelwise.recipes.catalog import recipe
@@ -48,6 +51,7 @@ def test_a_proposed_override_is_one_that_the_command_line_understands():
 
 def test_compacting_closes_gaps_and_keeps_255_ignored():
     assert compact_map([0, 7, 33, 255]) == {0: 0, 7: 1, 33: 2, 255: 255}
+    assert compact_map([-9999, -1, 0, 7]) == {-9999: 255, -1: 255, 0: 0, 7: 1}
 
 
 @pytest.mark.parametrize(
@@ -85,10 +89,44 @@ def test_the_voc_colour_map_is_the_published_one():
 
 
 def test_colours_of_a_known_palette_are_recognised_with_their_share():
-    clause, fix = explain_colors_without_table({0x804080: 60, 0x46_46_46: 30, 0x010203: 10})
+    colors = {0x804080: 60, 0x46_46_46: 30, 0x010203: 10}
+    clause, fix = explain_colors_without_table(colors, len(CITYSCAPES.names))
     assert "90.0 %" in clause
     assert "Cityscapes" in clause
     assert 'data.colors={"#804080" = 0, "#464646" = 2}' in fix
+
+
+def test_without_its_classes_the_colours_of_a_palette_get_ids_without_gaps():
+    _, fix = explain_colors_without_table({0x804080: 60, 0x46_46_46: 30, 0: 10})
+    assert 'data.colors={"#804080" = 0, "#464646" = 1, "#000000" = 255}' in fix
+    assert '\'data.classes=["road", "building"]\'' in fix
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        ((0, 128, 255), {0: 0, 128: 1, 255: 2}),
+        ((0, 85, 170, 255), {0: 0, 85: 1, 170: 2, 255: 3}),
+        ((0, 80, 160, 255), {0: 0, 80: 1, 160: 2, 255: 255}),
+        ((0, 255), {0: 0, 255: 255}),
+        ((-9999, 0, 4), {-9999: 255, 0: 0, 4: 1}),
+    ],
+)
+def test_a_compact_map_closes_gaps_and_knows_grey_levels_and_missing_data(ids: tuple[int, ...], expected: dict):
+    assert compact_map(ids) == expected
+
+
+def test_shares_are_never_written_in_powers_of_ten():
+    assert [percent(share) for share in (1, 0.5, 0.0123, 0.0004, 0.00001, 0)] == [
+        "100 %", "50 %", "1.2 %", "0.04 %", "< 0.01 %", "0 %",
+    ]  # fmt: skip
+
+
+def test_one_thing_is_singular():
+    assert number_of(["a"], "mask holds", "masks hold") == "1 mask holds"
+    assert number_of([], "mask holds", "masks hold") == "0 masks hold"
+    assert in_files(37, 16, 1, "a.png") == "37 (16 px in a.png)"
+    assert in_files(37, 16, 3, "a.png") == "37 (16 px in 3 masks, the first: a.png)"
 
 
 def test_a_few_unknown_colours_are_proposed_as_a_table():

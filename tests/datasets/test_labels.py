@@ -101,7 +101,13 @@ def test_values_are_counted_with_the_most_frequent_first(dtype: type):
 
 @pytest.mark.parametrize(
     ("ids", "colors", "wrong"),
-    [({-1: 0}, {}, "-1"), ({0: 256}, {}, "256"), ({}, {"#000000": 300}, "#000000 to 300"), ({}, {"blue": 0}, "'blue'")],
+    [
+        ({-(2**63) - 1: 0}, {}, "-9223372036854775809"),
+        ({2**64: 0}, {}, "18446744073709551616"),
+        ({0: 256}, {}, "256"),
+        ({}, {"#000000": 300}, "#000000 to 300"),
+        ({}, {"blue": 0}, "'blue'"),
+    ],
 )
 def test_impossible_tables_are_refused(ids: dict[int, int], colors: dict[str, int], wrong: str):
     with pytest.raises(ValueError, match=wrong):
@@ -119,3 +125,43 @@ def test_a_threshold_makes_masks_black_and_white():
     table = msgspec.structs.replace(table_of({0: 0, 1: 1}), threshold=128)
     labels, unknown = table.map_ids(np.array([[0, 127, 128, 250, 255]], np.uint8))
     assert (labels.tolist(), unknown) == ([[0, 0, 1, 1, 1]], {})
+
+
+@st.composite
+def tables_and_values(draw: st.DrawFn) -> tuple[dict[int, int], np.ndarray]:
+    dtype = np.dtype(draw(st.sampled_from(["uint8", "uint16", "int16", "uint32", "int32", "int64", "uint64"])))
+    limits = np.iinfo(dtype)
+    ids = draw(
+        st.dictionaries(
+            st.sampled_from([-1, -9999, 0, 1, 255, 65535, 65536, -(2**63), 2**63 - 1, 2**63, 2**64 - 1]),
+            st.integers(0, 255),
+            max_size=6,
+        )
+    )
+    known = [raw for raw in ids if limits.min <= raw <= limits.max]
+    value = st.integers(int(limits.min), int(limits.max)) | st.sampled_from([0, int(limits.max), *known])
+    return ids, np.array(draw(st.lists(value, min_size=1, max_size=12)), dtype)[None]
+
+
+@given(tables_and_values())
+def test_ids_of_any_width_and_sign_are_looked_up_without_wrapping(case: tuple[dict[int, int], np.ndarray]):
+    ids, values = case
+    labels, unknown = table_of(ids).map_ids(values)
+    named = {255: 255, **ids} if ids else {}
+    plain = values.ravel().tolist()
+    assert labels.ravel().tolist() == [named.get(value, 255) for value in plain]
+    assert unknown == {value: plain.count(value) for value in plain if value not in named}
+
+
+def test_to_raw_prefers_values_that_are_not_negative_and_widens_where_needed():
+    assert table_of({-9999: 255, 0: 0, 255: 255}).to_raw(np.array([[0, 255]], np.uint8)).tolist() == [[0, 255]]
+    wide = table_of({-1: 0, 70000: 1}).to_raw(np.array([[0, 1]], np.uint8))
+    assert (wide.dtype, wide.tolist()) == (np.int64, [[-1, 70000]])
+    with pytest.raises(ValueError, match="one integer type"):
+        table_of({-1: 0, 2**64 - 1: 1}).to_raw(np.array([[0]], np.uint8))
+
+
+def test_instance_numbers_of_huge_values_do_not_wrap():
+    table = msgspec.structs.replace(table_of({7: 0}), divisor=1000)
+    labels, unknown = table.map_ids(np.array([[7001, 2**64 - 1]], np.uint64))
+    assert (labels.tolist(), unknown) == ([[0, 255]], {(2**64 - 1) // 1000: 1})

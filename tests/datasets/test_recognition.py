@@ -98,3 +98,11 @@ def test_a_format_that_can_generate_data_says_so_about_an_empty_folder(tmp_path:
         find_layout(town, tmp_path)
     assert caught.value.code == "D222"
     assert "folder" in caught.value.help.partition(town.expected)[2]
+
+
+def test_archives_that_were_not_unpacked_are_named(tmp_path: Path):
+    (tmp_path / "data.zip").write_bytes(b"PK")
+    with pytest.raises(DataError) as caught:
+        find_layout(None, tmp_path)
+    assert caught.value.code == "D222"
+    assert caught.value.help.startswith(".zip: unpack it")

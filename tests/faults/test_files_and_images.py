@@ -50,7 +50,9 @@ def check(run_cli: Callable[..., Any]) -> Check:
     def run(root: Path, *arguments: str) -> tuple[int, dict[str, dict[str, Any]], str]:
         done = run_cli(["check", root, "--json", *arguments])
         findings = json.loads(done.stdout)["findings"] if done.stdout.startswith("{") else []
-        return done.code, {finding["code"]: finding for finding in findings}, done.stdout + done.stderr
+        # Every one of these folders has few images (W260).
+        named = {finding["code"]: finding for finding in findings if finding["code"] != "W260"}
+        return done.code, named, done.stdout + done.stderr
 
     return run
 

@@ -52,7 +52,9 @@ def check(run_cli: Callable[..., Any]) -> Check:
     def run(root: Path, *arguments: str) -> tuple[int, dict[str, dict[str, Any]], str]:
         done = run_cli(["check", root, "--json", *arguments])
         findings = json.loads(done.stdout)["findings"] if done.stdout.startswith("{") else []
-        return done.code, {finding["code"]: finding for finding in findings}, done.stdout + done.stderr
+        # Every one of these folders has few images (W260).
+        named = {finding["code"]: finding for finding in findings if finding["code"] != "W260"}
+        return done.code, named, done.stdout + done.stderr
 
     return run
 
@@ -157,16 +159,17 @@ def test_B4_a_jpeg_mask_is_d203(write: Write, check: Check):
     assert "compression" in findings["D203"]["message"]
 
 
-def test_B4_smoothed_colours_are_d203_with_their_share(write: Write, check: Check):
+def test_B4_smoothed_colours_are_d260_with_their_share(write: Write, check: Check):
     colors = np.array([(200, 0, 0), (0, 200, 0), (0, 0, 200)], np.uint8)[np.minimum(MASK, 2)]
     smooth = Image.fromarray(colors).resize((40, 40), Image.Resampling.BICUBIC)
     root = write({"train/a": smooth})
     table = 'data.colors={"#c80000" = 0, "#00c800" = 1, "#0000c8" = 2}'
     code, findings, _ = check(root, CLASSES, table)
     assert code == 3
-    assert findings["D203"]["files"] == ["masks/train/a.png"]
-    assert re.search(r"\d %", findings["D203"]["message"])
-    assert "interpolat" in findings["D203"]["message"]
+    assert set(findings) == {"D260"}
+    assert findings["D260"]["files"] == ["masks/train/a.png"]
+    assert re.search(r"\d %", findings["D260"]["message"])
+    assert "interpolat" in findings["D260"]["message"]
 
 
 def test_B5_palette_masks_give_indices_and_their_colours_become_the_palette(write: Write, check: Check):
@@ -203,11 +206,13 @@ def test_B8_a_class_missing_in_a_split_is_w210_by_name(write: Write, check: Chec
     assert re.search(r"\bval\b.*\bc\b.*\b2 of 3 classes", findings["W210"]["message"])
 
 
-def test_B9_a_single_class_is_w211(write: Write, check: Check):
-    code, findings, _ = check(write({"train/a": np.zeros_like(MASK)}), 'data.classes=["a", "b"]')
-    assert code == 0
-    assert "'a'" in findings["W211"]["message"]
-    assert "100 %" in findings["W211"]["message"]
+def test_B9_a_single_class_is_d263(write: Write, check: Check):
+    root = write({"train/a": np.zeros_like(MASK)})
+    code, findings, _ = check(root, 'data.classes=["a", "b"]')
+    assert code == 3
+    assert "'a'" in findings["D263"]["message"]
+    assert "100 %" in findings["D263"]["message"]
+    assert check(root, 'data.classes=["a", "b"]', 'data.allow=["D263"]')[0] == 0
 
 
 def test_B10_an_image_without_a_mask_is_d220_with_the_nearest_name(write: Write, check: Check):

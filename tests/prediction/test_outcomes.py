@@ -10,6 +10,7 @@ import tifffile
 from evaluation.color_model import PALETTE, GreyModel, image_of
 from PIL import Image
 
+from pixelwise.datasets.samples import Reading
 from pixelwise.prediction.outcomes import class_folders
 from pixelwise.prediction.predict import predict_paths
 from pixelwise.prediction.segmenter import Segmenter
@@ -71,3 +72,18 @@ def test_world_files_are_repeated_beside_the_mask(segmenter, tmp_path):
     assert written(tmp_path / "out") == [
         "classes.json", "masks/a.png", "masks/day/b.pgw", "masks/day/b.png",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("exif", "lost"), [("apply", ["W160"]), ("ignore", [])])
+def test_a_world_file_is_not_repeated_for_an_image_that_is_turned(segmenter, tmp_path, exif, lost):
+    """Position files refer to the pixels as they are stored."""
+    orientation = Image.Exif()
+    orientation[0x0112] = 6
+    Image.fromarray(image_of(LABELS)).save(tmp_path / "a.png", exif=orientation)
+    (tmp_path / "a.pgw").write_bytes(b"0.5\n0\n0\n-0.5\n500000\n5000000\n")
+    segmenter.reading = Reading(exif=exif)
+
+    summary = predict_paths(segmenter, [tmp_path / "a.png"], tmp_path / "out", overlay=False)
+
+    assert [one.code for one in summary.warnings] == lost
+    assert ("masks/a.pgw" in written(tmp_path / "out")) == (exif == "ignore")

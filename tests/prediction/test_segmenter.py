@@ -261,6 +261,32 @@ def test_other_channels_than_the_network_s_are_refused_by_name():
         segmenter.predict(Image.fromarray(image_of(LABELS)))
 
 
+@pytest.mark.parametrize(
+    ("shape", "dtype", "way_out"),
+    [
+        ((3, 4, 5), np.uint8, r"transpose\(1, 2, 0\)"),
+        ((4, 5), np.uint8, "repeat the grey channel"),
+        ((4, 5, 1), np.uint8, "repeat the grey channel"),
+        ((4, 5, 4), np.uint8, r"Image\.fromarray"),
+        ((4, 5, 3), np.uint16, r"data\.input_range"),
+        ((4, 5, 3), np.float32, r"data\.input_range"),
+        ((4, 5, 3), bool, r"data\.input_range"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused_with_a_way_out(segmenter, shape, dtype, way_out):
+    with pytest.raises(ValueError, match=rf"expected uint8 \(H, W, 3\) RGB: .*{way_out}"):
+        segmenter.predict(np.zeros(shape, dtype))
+
+
+def test_transparency_of_pillow_images_is_treated_as_in_files(tmp_path):
+    segmenter = Segmenter(GreyModel(), palette=PALETTE, reading=Reading(alpha="black"))
+    rgba = np.dstack([np.full((2, 3, 3), 200, np.uint8), np.array([[0, 255, 0]] * 2, np.uint8)])
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    file = segmenter.predict(tmp_path / "a.png").image
+    assert file[..., 0].tolist() == [[0, 200, 0]] * 2
+    assert np.array_equal(segmenter.predict(Image.fromarray(rgba)).image, file)
+
+
 def test_channels_of_a_pillow_image_are_chosen_as_those_of_a_file():
     image = Image.fromarray(image_of(LABELS))
     assert np.array_equal(bands_segmenter((2,)).predict(image).image, image_of(LABELS)[..., 2:])

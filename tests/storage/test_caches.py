@@ -37,7 +37,7 @@ def test_the_cache_is_where_the_user_says_and_private(folder: Path):
 def test_a_value_is_computed_once_and_kept(folder: Path):
     assert remembered(AUDIT, KEY, dict[str, int], lambda: {"a": 1}) == {"a": 1}
     assert remembered(AUDIT, KEY, dict[str, int], never) == {"a": 1}
-    assert names(folder) == [f"audit-{KEY}.msgpack"]
+    assert names(folder) == [f"audit-v8-{KEY}.msgpack"]
     assert remembered(AUDIT, KEY, dict[str, int], lambda: {"a": 2}, fresh=True) == {"a": 2}
     assert remembered(AUDIT, KEY, dict[str, int], never) == {"a": 2}
 
@@ -51,7 +51,7 @@ def test_json_is_kept_as_text_that_people_can_read(folder: Path):
 @pytest.mark.parametrize("content", [b"", b"\x81\xa1a", msgspec.msgpack.encode({"a": "no number"}), b"\xc1", None])
 def test_damaged_values_are_computed_again(content: bytes | None, folder: Path):
     remember(AUDIT, KEY, {"a": 1})
-    file = folder / f"audit-{KEY}.msgpack"
+    file = folder / f"audit-v8-{KEY}.msgpack"
     if content is None:
         file.unlink()
         file.mkdir()
@@ -75,9 +75,9 @@ def test_the_earlier_state_of_a_subject_goes_when_the_new_one_is_written(folder:
         remember(AUDIT, key, 1, subject=subject)
     remember(CEILING, OTHER, 1)
     assert names(folder) == [
-        f"audit-{OTHER}@{here}.msgpack",
-        f"audit-{'c' * 20}@{there}.msgpack",
-        f"ceiling-{OTHER}.msgpack",
+        f"audit-v8-{OTHER}@{here}.msgpack",
+        f"audit-v8-{'c' * 20}@{there}.msgpack",
+        f"ceiling-v2-{OTHER}.msgpack",
     ]
 
 
@@ -86,7 +86,7 @@ def test_an_entry_is_found_whatever_its_subject(folder: Path):
     assert recall(AUDIT, KEY, int, subject="ab") == 1
     remember(AUDIT, OTHER, 2, subject="ab")
     assert recall(AUDIT, OTHER, int, subject="cd") == 2
-    assert entry_path(AUDIT, OTHER, subject="cd").name == f"audit-{OTHER}@ab.msgpack"
+    assert entry_path(AUDIT, OTHER, subject="cd").name == f"audit-v8-{OTHER}@ab.msgpack"
     # That nobody can say what it is of does not make it superseded.
     assert recall(AUDIT, KEY, int) == 1
 
@@ -102,11 +102,11 @@ def test_entries_of_an_older_version_go_when_a_new_one_is_written(folder: Path, 
     monkeypatch.setattr(caches, "KINDS", (*(kind for kind in cache_kinds.KINDS if kind is not AUDIT), newer))
     assert recall(newer, KEY, int) is None
     remember(newer, OTHER, 2)
-    assert names(folder) == [f"audit-v7-{OTHER}.msgpack", f"ceiling-{KEY}.msgpack"]
+    assert names(folder) == [f"audit-v9-{OTHER}.msgpack", f"ceiling-v2-{KEY}.msgpack"]
 
 
 def test_entries_of_a_newer_version_stay(folder: Path):
-    remember(changed(AUDIT, 7), KEY, 1)
+    remember(changed(AUDIT, AUDIT.version + 1), KEY, 1)
     remember(AUDIT, OTHER, 2)
     assert len(names(folder)) == 2
 

@@ -6,10 +6,10 @@ same explanations.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Sized
 
 from pixelwise.datasets.labels import format_color
-from pixelwise.recipes.class_sets.tables import CAMVID, CITYSCAPES, IGNORE, Color, voc_color
+from pixelwise.recipes.class_sets.tables import CAMVID, CITYSCAPES, IGNORE, VOC, Color, voc_color
 
 _MANY_IDS = 64
 _MANY_COLORS = 40
@@ -50,13 +50,36 @@ def describe_ids(ids: Collection[int]) -> str:
     return f"{text} or {IGNORE} (ignored)" if IGNORE in ids else text
 
 
+def describe_values(values: Collection[int], *, colors: bool = False) -> str:
+    """`0, 80, 160`, or `#000000, #ff0000`: at most twenty values."""
+    names = [f"#{value:06x}" if colors else str(value) for value in sorted(values)]
+    return ", ".join(names[:_RANGES]) + (", ..." if len(names) > _RANGES else "")
+
+
+def in_files(value: object, pixels: int, masks: int, first: str) -> str:
+    """`37 (16 px in masks/a.png)`, or the number of masks and the first of them."""
+    where = first if masks == 1 else f"{masks} masks, the first: {first}"
+    return f"{value} ({pixels} px in {where})"
+
+
+def number_of(things: Sized, one: str, several: str) -> str:
+    """`1 mask holds` or `3 masks hold`."""
+    return f"{len(things)} {one if len(things) == 1 else several}"
+
+
+def percent(share: float) -> str:
+    """`12 %`: a share of 0..1 with two digits, never in powers of ten."""
+    number = 100 * share
+    return f"{number:.0f} %" if number >= 9.95 else f"{number:.2g} %" if number >= 0.01 or not number else "< 0.01 %"
+
+
 def black_and_white_share(counts: Mapping[int, int]) -> float:
     """Share of the pixels, 0..1, that are nearly 0 or nearly 255; 0.0 if one of the two is missing.
 
     Args:
         counts: Raw value -> number of pixels.
     """
-    black = sum(pixels for value, pixels in counts.items() if value <= _NEARLY)
+    black = sum(pixels for value, pixels in counts.items() if 0 <= value <= _NEARLY)
     white = sum(pixels for value, pixels in counts.items() if 255 - _NEARLY <= value <= 255)
     return (black + white) / sum(counts.values()) if black and white else 0.0
 
@@ -84,11 +107,26 @@ def colors_override(mapping: Mapping[int, int]) -> str:
 
 
 def compact_map(ids: Collection[int]) -> dict[int, int]:
-    """The label map that makes raw ids contiguous: sorted ids become 0, 1, ...; 255 stays ignored."""
+    """The label map that makes raw ids contiguous: sorted ids become 0, 1, ...; 255 stays ignored.
+
+    Negative ids, which stand for missing data, are ignored. If three or more ids divide the grey levels from 0 to 255
+    evenly (0, 85, 170, 255), 255 is the last class.
+    """
+    if is_grey_scale(ids):
+        return {raw: i for i, raw in enumerate(sorted(set(ids)))}
+    negative = {raw for raw in ids if raw < 0}
     return {
-        **{raw: i for i, raw in enumerate(sorted(set(ids) - {IGNORE}))},
+        **{raw: i for i, raw in enumerate(sorted(set(ids) - negative - {IGNORE}))},
+        **dict.fromkeys(sorted(negative), IGNORE),
         **({IGNORE: IGNORE} if IGNORE in ids else {}),
     }
+
+
+def is_grey_scale(ids: Collection[int]) -> bool:
+    """Whether three or more ids divide the grey levels from 0 to 255 evenly, as far as rounding goes."""
+    ordered = sorted(set(ids))
+    last = len(ordered) - 1
+    return last >= 2 and all(abs(raw * last - IGNORE * i) <= last for i, raw in enumerate(ordered))
 
 
 def explain_lossy(counts: Mapping[int, int]) -> str:
@@ -150,11 +188,12 @@ def known_palettes() -> dict[str, dict[int, int]]:
     }
 
 
-def explain_colors_without_table(colors: Mapping[int, int]) -> tuple[str, str]:
+def explain_colors_without_table(colors: Mapping[int, int], num_classes: int = 0) -> tuple[str, str]:
     """The likely content of RGB masks without a colour table, and the fix.
 
     Args:
         colors: `0xrrggbb` -> number of pixels.
+        num_classes: Number of classes of the data set; 0 if they have no names yet.
 
     Returns:
         A clause for the message and the help text.
@@ -167,10 +206,14 @@ def explain_colors_without_table(colors: Mapping[int, int]) -> tuple[str, str]:
     # Black is part of every palette, and a single colour may match by chance.
     if matched >= 0.5 * total and len(set(colors) & set(table) - {0}) >= 2:
         found = {code: class_id for code, class_id in table.items() if code in colors}
-        return (
-            f"{100 * matched / total:.1f} % of the pixels have colours of the {name} palette",
-            f"add {colors_override(found)}, with the class ids of {name}",
-        )
+        clause = f"{100 * matched / total:.1f} % of the pixels have colours of the {name} palette"
+        if max(found.values(), key=lambda class_id: class_id if class_id != IGNORE else -1) < num_classes:
+            return clause, f"add {colors_override(found)}, with the class ids of {name}"
+        # Ids without gaps: classes without a colour in these masks would be empty.
+        ranks = {class_id: i for i, class_id in enumerate(sorted(set(found.values()) - {IGNORE}))}
+        compact = {code: ranks.get(class_id, IGNORE) for code, class_id in found.items()}
+        names = ", ".join(f'"{_PALETTE_NAMES[name][class_id]}"' for class_id in ranks)
+        return clause, f"add {colors_override(compact)} 'data.classes=[{names}]'"
     if len(colors) > _MANY_COLORS:
         return (
             "so many colours mean a photo, a JPEG, or edges smoothed by interpolation",
@@ -183,10 +226,13 @@ def explain_colors_without_table(colors: Mapping[int, int]) -> tuple[str, str]:
     )
 
 
+_PALETTE_NAMES = {"CamVid": CAMVID.names, "Cityscapes": CITYSCAPES.names, "Pascal VOC": VOC.names}
+
+
 def explain_unknown_colors(unknown: Mapping[int, int], total_pixels: int, num_colors: int) -> tuple[str, str]:
     """The likely cause of colours outside the colour table: a clause for the message and the help text."""
-    percent = 100 * sum(unknown.values()) / total_pixels
-    share = f"{num_colors} colours; {percent:.2g} % of the pixels are not in the colour table"
+    outside = percent(sum(unknown.values()) / total_pixels)
+    share = f"{num_colors} colours; {outside} of the pixels are not in the colour table"
     if len(unknown) > _MANY_COLORS:
         return (
             f"{share}: the mask was saved as JPEG or resized with interpolation",

@@ -98,6 +98,10 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
     table: tuple[object, ...] = (sorted(label_table.ids.items()), sorted(label_table.colors.items()))
     if label_table.threshold is not None or label_table.divisor is not None:
         table = (*table, label_table.threshold, label_table.divisor)
+    if label_table.from_alpha:
+        table = (*table, "alpha")
+    if label_table.tolerance is not None:
+        table = (*table, "tolerance", label_table.tolerance)
     reading = msgspec.to_builtins(dataset.reading)
     if dataset.reading.channels is None:
         # Left out so that data keeps the fingerprint that it had before channels could be chosen.

@@ -7,7 +7,7 @@ silently: `map_ids` and `map_colors` return the unknown values with their pixel 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 import cv2
@@ -16,6 +16,8 @@ import numpy as np
 
 from pixelwise.recipes.class_sets.tables import IGNORE, Color
 
+SMALLEST_ID, LARGEST_ID = -(2**63), 2**64 - 1
+"""Range of the integers that a mask can hold, of any signedness."""
 _WHITE = (1, 255, 65535)
 _HEX_COLOR = re.compile(r"#?([0-9a-fA-F]{6})")
 
@@ -42,17 +44,22 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
     """The meaning of the raw values of mask files.
 
     Attributes:
-        ids: Raw value (0..65535) of masks with one channel -> class id or 255 (ignored).
+        ids: Raw value (any 64-bit integer) of masks with one channel -> class id or 255 (ignored).
         colors: `#rrggbb` of RGB masks -> class id or 255. A table with colours but no ids is applied to the colours of
             palette images, too.
         threshold: Black-and-white masks: values from the threshold on count as raw value 1, smaller ones as 0.
         divisor: Masks with instance ids: raw values from the divisor on are class * divisor + instance.
+        from_alpha: Whether the raw values are those of the alpha channel; its colours then mean nothing.
+        tolerance: Masks whose values were changed: largest difference from a named value or colour
+            (`data.mask_tolerance`, see `pixelwise.datasets.reading.tolerance`).
     """
 
     ids: dict[int, int] = {}
     colors: dict[str, int] = {}
     threshold: int | None = None
     divisor: int | None = None
+    from_alpha: bool = False
+    tolerance: int | None = None
 
     def map_ids(self, values: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
         """Map a mask with one channel to class ids.
@@ -64,7 +71,8 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
             uint8 (H, W) class ids with 255 = ignored, and the unknown raw values with their pixel counts (their pixels
             are 255 in the class ids).
         """
-        lookup, is_unknown = _id_lookup(tuple(sorted(self.ids.items())))
+        items = tuple(sorted(self.ids.items()))
+        lookup, is_unknown = _id_lookup(items)
         if self.threshold is not None:
             values = (values >= self.threshold).astype(np.uint8)
         elif self.divisor is not None:
@@ -76,10 +84,7 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
         elif values.dtype == np.uint16:
             labels, unknown = lookup[values], is_unknown[values] != 0
         else:
-            inside = (values >= 0) & (values <= 65535)
-            narrow = np.where(inside, values, 0).astype(np.uint16)
-            unknown = ~inside | (is_unknown[narrow] != 0)
-            labels = np.where(unknown, np.uint8(IGNORE), lookup[narrow])
+            labels, unknown = _look_up_wide(items, values)
         return labels, count_values(values[unknown]) if unknown.any() else {}
 
     def map_colors(self, rgb: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
@@ -101,24 +106,25 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
     def to_raw(self, labels: np.ndarray) -> np.ndarray:
         """Map class ids back to raw values, for writing masks with the data set's own ids.
 
-        A class with several raw values is written as the smallest of them. Ignored pixels become the smallest ignored
-        raw value, or 255 if the table ignores none.
+        A class with several raw values is written as the smallest of them that is not negative, if there is one.
+        Ignored pixels become the smallest such ignored raw value, or 255 if the table ignores none.
 
         Args:
             labels: uint8 (H, W) class ids with 255 = ignored.
 
         Returns:
-            Raw values (H, W), uint8, or uint16 if a raw value of the table exceeds 255.
+            Raw values (H, W), uint8 if all of the table fit, else uint16, int64 or uint64.
 
         Raises:
-            ValueError: A class id has no raw value.
+            ValueError: A class id has no raw value, or no integer type holds all raw values.
         """
-        raw_of = {class_id: raw for raw, class_id in sorted(self.ids.items(), reverse=True)}
+        by_preference = sorted(self.ids.items(), key=lambda item: (item[0] < 0, item[0]), reverse=True)
+        raw_of = {class_id: raw for raw, class_id in by_preference}
         raw_of.setdefault(IGNORE, IGNORE)
         missing = sorted(set(np.unique(labels).tolist()) - set(raw_of))
         if missing:
             raise ValueError(f"class ids {missing} have no raw value in the label table")
-        inverse = np.zeros(256, np.uint8 if max(raw_of.values()) <= 255 else np.uint16)
+        inverse = np.zeros(256, _smallest_dtype(raw_of.values()))
         inverse[list(raw_of)] = list(raw_of.values())
         return inverse[labels]
 
@@ -142,7 +148,7 @@ def presence(values: np.ndarray, threshold: int | None = None) -> tuple[np.ndarr
 
 def semantic_ids(values: np.ndarray, divisor: int) -> np.ndarray:
     """Raw class ids of values that are class * divisor + instance; values below `divisor` are kept."""
-    wide = values.astype(np.int64)
+    wide = values if values.dtype == np.uint64 else values.astype(np.int64)
     return np.where(wide < divisor, wide, wide // divisor).astype(values.dtype)
 
 
@@ -168,12 +174,13 @@ def table_of(ids: Mapping[int, int], colors: Mapping[str, int] | None = None) ->
     """A table that ignores raw value 255 unless `ids` gives it another meaning.
 
     Raises:
-        ValueError: A colour is malformed, a raw value is outside 0..65535, or a class id outside
-            0..255.
+        ValueError: A colour is malformed, a raw value has more than 64 bits, or a class id is outside 0..255.
     """
     for raw, class_id in ids.items():
-        if not 0 <= raw <= 65535 or not 0 <= class_id <= IGNORE:
-            raise ValueError(f"maps {raw} to {class_id}; expected 0..65535 to a class id, or to 255 to ignore it")
+        if not SMALLEST_ID <= raw <= LARGEST_ID or not 0 <= class_id <= IGNORE:
+            raise ValueError(
+                f"maps {raw} to {class_id}; expected a 64-bit integer to a class id, or to 255 to ignore it"
+            )
     normal = {format_color(parse_color(text)): class_id for text, class_id in (colors or {}).items()}
     for text, class_id in normal.items():
         if not 0 <= class_id <= IGNORE:
@@ -187,9 +194,37 @@ def _id_lookup(items: tuple[tuple[int, int], ...]) -> tuple[np.ndarray, np.ndarr
     lookup = np.full(65536, IGNORE, np.uint8)
     is_unknown = np.ones(65536, np.uint8)
     for raw, class_id in items:
-        lookup[raw] = class_id
-        is_unknown[raw] = 0
+        if 0 <= raw <= 65535:
+            lookup[raw] = class_id
+            is_unknown[raw] = 0
     return lookup, is_unknown
+
+
+def _look_up_wide(items: tuple[tuple[int, int], ...], values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As the lookup tables, for values of any integer dtype: uint8 class ids, and bool where a value is unknown."""
+    # Keys are compared in the values' own signedness, because int64 and uint64 have no common integer type.
+    dtype = np.dtype(np.uint64 if values.dtype == np.uint64 else np.int64)
+    limits = np.iinfo(dtype)
+    held = [(raw, class_id) for raw, class_id in items if limits.min <= raw <= limits.max]
+    if not held:
+        return np.full(values.shape, IGNORE, np.uint8), np.ones(values.shape, bool)
+    keys = np.array([raw for raw, _ in held], dtype)
+    classes = np.array([class_id for _, class_id in held], np.uint8)
+    wide = values.astype(dtype)
+    nearest = np.minimum(np.searchsorted(keys, wide), len(keys) - 1)
+    unknown = keys[nearest] != wide
+    return np.where(unknown, np.uint8(IGNORE), classes[nearest]), unknown
+
+
+def _smallest_dtype(values: Collection[int]) -> type[np.integer]:
+    """The first of uint8, uint16, int64 and uint64 that holds all values."""
+    low, high = min(values), max(values)
+    kinds = (np.uint8, np.uint16, np.int64, np.uint64)
+    fitting = (kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
+    found = next(fitting, None)
+    if found is None:
+        raise ValueError(f"raw values {low} and {high} do not fit into one integer type")
+    return found
 
 
 # One table takes 32 MB; a process works with one data set, rarely with two.

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from pixelwise.datasets.format import FORMATS, UNMISTAKABLE, Format, OtherFormatError
+from pixelwise.datasets.classes.familiarity import unlike
+from pixelwise.datasets.findings import finding
+from pixelwise.datasets.format import FORMATS, UNMISTAKABLE, Format, OtherFormatError, format_of
 from pixelwise.datasets.layouts.description import is_described
+from pixelwise.datasets.layouts.endings import other_files
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import list_images, subfolders
 from pixelwise.entry_points import warn
@@ -83,16 +86,45 @@ def _recognises(format: Format, root: Path) -> bool:
 
 
 def _layout(format: Format | None, root: Path) -> Layout | None:
-    first = None
+    first, doubtful, doubt = None, None, ""
     for one in recognised(root) if format is None else (format,):
         layout = None
         with contextlib.suppress(*(() if format else (OtherFormatError,))):
             layout = _named(one, one.layout, root)
         if layout is not None and any(layout.splits.values()):
-            return layout
+            if format is not None or one.classes is None:
+                return layout if doubtful is None else _read_differently(layout, doubtful, doubt)
+            doubt = doubt or ("" if one.drawn else unlike(layout))
+            if not doubt:
+                return layout
+            doubtful = doubtful or layout
+            continue
         # A format without a single pair is taken only if no other format finds one.
         first = first or layout
-    return first
+    return first if doubtful is None else _doubted(doubtful, doubt)
+
+
+def _doubted(layout: Layout, doubt: str) -> Layout:
+    """The layout of a public data set that the masks speak against, but that no other format can read."""
+    said = finding(
+        "W262",
+        f"read as {format_of(layout.name).title} because of the names of the files, but {doubt}",
+        [],
+        "for other classes, call the folders images/ and masks/",
+    )
+    return msgspec.structs.replace(layout, problems=(*layout.problems, said))
+
+
+def _read_differently(layout: Layout, doubtful: Layout, doubt: str) -> Layout:
+    """The layout of other data than its names suggest, with a warning that says why."""
+    said = finding(
+        "W262",
+        f"the files are named like those of {format_of(doubtful.name).title}, but {doubt}; so the classes are those of "
+        "the masks",
+        [],
+        f"if it is this data set all the same: data.dataset={doubtful.name}",
+    )
+    return msgspec.structs.replace(layout, problems=(*layout.problems, said))
 
 
 def _named(format: Format, find: Callable[[Path], Layout | None], root: Path) -> Layout | None:
@@ -147,7 +179,9 @@ def _not_recognised(format: Format | None, root: Path) -> DataError:
     among = f" among {files} image files" if files else ""
     found = _shortened([printable(entry) for entry in entries]) or "nothing"
     message = f"{printable(root)}: no images with masks found{among}; it holds: {found}"
-    return DataError("D222", message, _help(format, root))
+    _, advice = other_files(root)
+    help = _help(format, root)
+    return DataError("D222", message, f"{advice}; {help}" if advice else help)
 
 
 def _help(format: Format | None, root: Path) -> str:

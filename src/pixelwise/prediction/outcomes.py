@@ -55,7 +55,8 @@ def read_input(source: Input, *, reading: Reading) -> Outcome:
         place, lost = read_georeference(source.path, is_tiff=facts.format == "TIFF"), ""
     except (OSError, ValueError) as error:
         place, lost = None, f"it cannot be read ({printable(str(error))})"
-    if place is not None and place.turned and reading.exif == "apply":
+    # World files, like tags, refer to the pixels as they are stored.
+    if place is not None and (place.turned or facts.orientation != 1) and reading.exif == "apply":
         place, lost = None, "the image was turned upright"
     return Outcome(source, pixels, place, lost, facts.animated)
 

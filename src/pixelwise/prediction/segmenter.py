@@ -13,10 +13,10 @@ import msgspec
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-from pixelwise.datasets.reading.images import read_image
+from pixelwise.datasets.reading.images import from_pillow, read_image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import CheckpointError, DataError
 from pixelwise.models import SegmentationModel
@@ -142,8 +142,8 @@ class Segmenter:
         Args:
             image: A file, a uint8 (H, W, 3) RGB array, or a Pillow image. For a network with C other channels, a file
                 that contains them, or a uint8 (H, W, C) array of `data.channels` in their order, scaled to 8 bits by
-                the same `data.input_range`. The EXIF orientation of files and Pillow images is applied, so that the
-                result is upright.
+                the same `data.input_range`. Pillow images of every mode are read like their files: their orientation
+                and transparency, `data.input_range` and `data.channels` apply.
             scores: Whether to return the scores too, which take 4 bytes per class and pixel.
 
         Raises:
@@ -226,7 +226,12 @@ class Segmenter:
         if isinstance(image, np.ndarray):
             return self._checked(image)
         if isinstance(image, Image.Image):
-            return self._checked(_from_pillow(image, self.reading))
+            try:
+                return self._checked(from_pillow(image, self.reading))
+            except DataError as error:
+                if error.code == "D106":
+                    raise ValueError(f"{error.message}; expected {self._expected()}") from error
+                raise
         return self._checked(read_image(Path(image), self.reading))
 
     def _checked(self, image: np.ndarray) -> np.ndarray:
@@ -238,10 +243,17 @@ class Segmenter:
         channels = self.model.preprocessing.in_channels
         if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == channels and image.size:
             return image
+        raise ValueError(
+            f"image is {image.dtype} {image.shape}; expected {self._expected()}{_way_out(image, channels)}"
+        )
+
+    def _expected(self) -> str:
+        """The arrays that the network takes, in words."""
+        channels = self.model.preprocessing.in_channels
         what = " RGB" if channels == 3 and self.reading.channels is None else ""
         if self.reading.channels is not None:
             what = f", the channels {list(self.reading.channels)} in this order"
-        raise ValueError(f"image is {image.dtype} {image.shape}; expected uint8 (H, W, {channels}){what}")
+        return f"uint8 (H, W, {channels}){what}"
 
 
 def choose_palette(official: Sequence[Color], name: PaletteName) -> tuple[Color, ...]:
@@ -283,14 +295,14 @@ def same_area(size: Size, wanted: Size | None) -> Size:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _from_pillow(image: Image.Image, reading: Reading) -> np.ndarray:
-    if image.mode == "F" or image.mode.startswith("I"):
-        raise DataError(
-            "D104",
-            f"the Pillow image has mode '{image.mode}' with more than 8 bits per channel",
-            "convert it to 8-bit RGB with the intended range of values; clipping would destroy it",
-        )
-    upright = ImageOps.exif_transpose(image) if reading.exif == "apply" else image
-    pixels = np.array(upright.convert("RGB"))
-    chosen = reading.channels
-    return pixels if chosen is None or max(chosen) > 2 else np.ascontiguousarray(pixels[..., list(chosen)])
+def _way_out(image: np.ndarray, channels: int) -> str:
+    """How an array becomes one that a network of that many channels takes, as the end of a sentence."""
+    if image.ndim == 3 and image.shape[0] == channels != image.shape[2]:
+        return ": move the channels to the end, image.transpose(1, 2, 0)"
+    if channels == 3 and (image.ndim == 2 or image.shape[2:] == (1,)):
+        return ": repeat the grey channel, np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)"
+    if channels == 3 and image.shape[2:] == (4,):
+        return ": give Image.fromarray(image), whose transparency is treated as that of files"
+    if image.dtype != np.uint8:
+        return ": scale the values to 0..255 as data.input_range does for files, and convert them to uint8"
+    return ""

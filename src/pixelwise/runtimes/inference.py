@@ -32,7 +32,7 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True):
     """The way from an image file to its mask. Sizes are (height, width); an absent value is None.
 
     Attributes:
-        exif: Whether the EXIF orientation of image files is applied.
+        exif: Whether the orientation that image files state, in EXIF or else in XMP, is applied.
         alpha: Treatment of transparent pixels: `drop` keeps their RGB values, `black` blends them onto black.
         channels: Channels of the file that the network receives, in this order, counted from 0; None: RGB.
         input_range: Values that become 0 and 255, for files with more than 8 bits per channel.

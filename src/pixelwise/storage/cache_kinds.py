@@ -97,6 +97,7 @@ DECODED = CacheKind(
     purpose="decoded training images and masks, kept by data.cache=disk",
     prefix="decoded/",
     folders=True,
+    version=2,
     unmarked=1,
     describe=_facts_of_arrays,
 )
@@ -107,6 +108,7 @@ DRAWN = CacheKind(
     folders=True,
     version=2,
     variants=True,
+    version=2,
 )
 COCOSEG21 = CacheKind(
     name="cocoseg21", purpose="masks of COCO 2017 in VOC's 21 classes", prefix="cocoseg21-", folders=True
@@ -119,7 +121,7 @@ AUDIT = CacheKind(
     purpose="findings of `pixelwise check` for a data set",
     prefix="audit-",
     suffix=".msgpack",
-    version=6,
+    version=8,
     unmarked=6,
 )
 EXAMINED = CacheKind(
@@ -127,7 +129,7 @@ EXAMINED = CacheKind(
     purpose="facts about each checked image and mask, so that only changed files are decoded again",
     prefix="examined-",
     suffix=".msgpack",
-    version=4,
+    version=6,
     unmarked=4,
 )
 HASHES = CacheKind(
@@ -138,13 +140,14 @@ MASK_IDS = CacheKind(
     purpose="ids and colours that occur in masks without named classes",
     prefix="mask-ids-",
     suffix=".msgpack",
-    version=4,
+    version=6,
 )
 CEILING = CacheKind(
     name="ceiling",
     purpose="highest mIoU that networks with coarse output can reach on a data set",
     prefix="ceiling-",
     suffix=".msgpack",
+    version=2,
     unmarked=1,
 )
 COMPLEXITY = CacheKind(

@@ -8,13 +8,17 @@ import pytest
 from observing import Listener
 
 from pixelwise.datasets.auditing.audit import Audit, ImageSizes
-from pixelwise.datasets.auditing.checking import Checked, examined
+from pixelwise.datasets.auditing.checking import Checked, examined, few_images
 from pixelwise.datasets.findings import finding
+from pixelwise.datasets.format import format_of
+from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.schema.data import Data
+from pixelwise.testing.miniatures import miniature_of, miniature_scenes
 
 MASK = np.array([[0, 1], [2, 255]], np.uint8)
 ERROR, OTHER, WARNING = (finding(code, code) for code in ("D201", "D202", "W217"))
@@ -59,14 +63,14 @@ def checked(dataset_of: Callable[..., Dataset]) -> Callable[..., Checked]:
     ("findings", "overrides", "refused", "verdict"),
     [
         ((), (), 0, "ready"),
-        ((WARNING,), (), 0, "1 warning type; ready"),
-        ((ERROR, OTHER, WARNING), (), 2, "2 error types, 1 warning type: fix the errors before training"),
-        ((ERROR,), ('data.allow=["D201"]',), 0, "1 error type allowed by data.allow; ready"),
+        ((WARNING,), (), 0, "1 warning; ready"),
+        ((ERROR, OTHER, WARNING), (), 2, "2 errors, 1 warning: fix the errors before training"),
+        ((ERROR,), ('data.allow=["D201"]',), 0, "1 error allowed by data.allow; ready"),
         (
             (ERROR, OTHER),
             ('data.allow=["D201"]',),
             1,
-            "1 error type, 1 error type allowed by data.allow: fix the errors before training",
+            "1 error, 1 error allowed by data.allow: fix the errors before training",
         ),
     ],
 )
@@ -123,7 +127,7 @@ def test_the_command_takes_what_the_check_took_but_for_splits_that_are_missing(c
     given = ("data.exif=ignore", "evaluation.split=dev")
     found = checked({"train": 2, "val": 1}, overrides=given)
     assert found.train_command == (
-        "pixelwise train unet-resnet18 --data 'my data' data.exif=ignore evaluation.split=val"
+        "pixelwise train unet-resnet18 --data 'my data' data.exif=ignore evaluation.split=val sampling.batch_size=2"
     )
 
 
@@ -194,3 +198,41 @@ def test_a_recipe_file_stays_a_file_in_the_command_and_as_a_base(
     monkeypatch.chdir(tmp_path / "elsewhere")
     derived = find_recipe("new.toml")
     assert (derived.name, derived.optimizer.lr, derived.data.dataset) == ("new", 0.125, "folder")
+
+
+@pytest.mark.parametrize("name", ["camvid", "cityscapes", "ade20k", "cocostuff171", "cocoseg21", "voc-aug"])
+def test_names_that_gave_the_classes_are_said_with_a_way_out_that_works(tmp_path: Path, name: str):
+    format = format_of(name)
+    (tmp_path / "data").mkdir()
+    miniature_of(format).write(tmp_path / "data", miniature_scenes(format, (3, 2), (96, 128)))
+    said = examined(tmp_path / "data").read_as
+    assert said.startswith(f"read as {format.title} because of the names; ")
+    if "data.dataset=" in said:
+        other = said.split("data.dataset=")[1].split(" ")[0]
+        dataset = open_dataset(Data(dataset=other), tmp_path / "data")
+        assert dataset.name == other
+        assert any(dataset.splits.values())
+    assert examined(tmp_path / "data", [f"data.dataset={name}"]).read_as == ""
+
+
+@pytest.mark.parametrize(
+    ("splits", "said"),
+    [
+        ({"train": 3, "val": 1}, "only 3 images in train and 1 image in val"),
+        ({"train": 30, "val": 9}, "only 9 images in val"),
+        ({"train": 9, "val": 10}, "only 9 images in train"),
+        ({"train": 10, "val": 10}, ""),
+        ({"train": 10, "val": 0}, ""),
+    ],
+)
+def test_few_images_are_a_warning(checked: Callable, splits: dict[str, int], said: str):
+    found = checked(splits)
+    few = few_images(found.audit, ["train", "val"])
+    assert [finding.code for finding in few] == (["W260"] if said else [])
+    assert not said or few[0].message.startswith(said + ":")
+
+
+def test_the_command_has_a_batch_that_the_images_fill(checked: Callable):
+    assert checked({"train": 2, "val": 9}).batch_fix == ["sampling.batch_size=2"]
+    assert checked({"train": 80, "val": 9}).batch_fix == []
+    assert checked({"train": 2, "val": 9}, overrides=("sampling.batch_size=1",)).batch_fix == []

@@ -81,9 +81,9 @@ def test_a_class_without_pixels_in_a_split_is_w210(make_folder: MakeFolder):
     assert "1 of 2 classes" in found.message
 
 
-def test_a_single_class_everywhere_is_w211(make_folder: MakeFolder):
+def test_a_single_class_everywhere_is_d263(make_folder: MakeFolder):
     found = findings(make_folder({"train/a": np.zeros((2, 2), np.uint8)}))
-    assert "'a'" in found["W211"].message
+    assert "'a'" in found["D263"].message
 
 
 def test_masks_that_are_ignored_everywhere_are_w212(make_folder: MakeFolder):
@@ -93,7 +93,7 @@ def test_masks_that_are_ignored_everywhere_are_w212(make_folder: MakeFolder):
 
 def test_palettes_that_disagree_about_an_id_are_w213(make_folder: MakeFolder):
     root = make_folder({"train/a": MASK, "train/b": MASK})
-    for name, palette in (("a", [0, 0, 0, 9, 9, 9]), ("b", [9, 9, 9, 0, 0, 0])):
+    for name, palette in (("a", [0, 0, 0, 9, 9, 9]), ("b", [0, 0, 0, 8, 8, 8])):
         mask = Image.fromarray(MASK)
         mask.putpalette(palette)
         mask.save(root / "masks" / "train" / f"{name}.png")
@@ -113,6 +113,42 @@ def test_transparent_misnamed_and_animated_images_are_warnings(make_folder: Make
         "W107": ("images/train/c.png",),
     }
     assert all(finding.severity == "warning" for finding in found.values())
+
+
+def test_transparent_masks_that_lose_nothing_are_a_warning_whose_fix_reads_them(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK, "train/b": MASK, "val/c": MASK})
+    shape = np.array([[0, 255], [255, 255]], np.uint8)
+    colors = np.where(shape[..., None] > 0, (255, 0, 0), (0, 0, 0)).astype(np.uint8)
+    for key in ("train/a", "train/b", "val/c"):
+        Image.fromarray(np.dstack([colors, shape])).save(root / "masks" / f"{key}.png")
+    found = findings(root, Data(classes=("a", "b"), colors={"#000000": 0, "#ff0000": 1}))
+    assert (found["W140"].severity, found["W140"].total) == ("warning", 3)
+    assert "data.mask_channel=alpha data.mask_threshold=128" in found["W140"].fix
+    read = audit(open_dataset(Data(mask_channel="alpha", mask_threshold=128), root))
+    assert (read.errors, read.statistics["train"].pixels) == ((), (2, 6))
+
+
+def test_a_shape_in_the_alpha_channel_is_an_error_whose_fix_reads_it(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK, "train/b": MASK, "val/c": MASK})
+    for key, alpha in (("train/a", 255 * MASK), ("train/b", 255 * MASK), ("val/c", 255 - 255 * MASK)):
+        pixels = np.dstack([np.zeros((2, 2, 3), np.uint8), alpha])
+        Image.fromarray(pixels).save(root / "masks" / f"{key}.png")
+    found = findings(root, Data())["D140"]
+    assert (found.severity, found.total) == ("error", 3)
+    assert "data.mask_channel=alpha data.mask_threshold=128" in found.fix
+    for data in (Data(mask_channel="alpha", mask_threshold=128), Data(mask_channel="alpha")):
+        dataset = open_dataset(data, root)
+        assert dataset.classes == ("background", "object")
+        read = audit(dataset)
+        assert (read.errors, read.statistics["train"].pixels) == ((), (4, 4))
+
+
+def test_images_of_8_bits_beside_a_range_are_named(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK, "train/b": MASK, "val/c": MASK})
+    Image.fromarray(np.array([[0, 900], [70, 3000]], np.uint16)).save(root / "images" / "train" / "a.png")
+    found = findings(root, Data(classes=("a", "b"), input_range=(0, 3000)))["W141"]
+    assert (found.severity, found.files) == ("warning", ("images/train/b.png", "images/val/c.png"))
+    assert "W141" not in findings(root)
 
 
 def test_errors_come_before_warnings_and_problems_of_opening_are_repeated(make_folder: MakeFolder):

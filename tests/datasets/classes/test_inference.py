@@ -25,6 +25,16 @@ def test_gaps_are_d204_with_a_map_that_closes_them():
     assert "'data.label_map={0 = 0, 7 = 1, 33 = 2, 255 = 255}'" in finding.fix
 
 
+def test_negative_values_are_proposed_as_ignored():
+    mapping, (finding,) = infer_label_map(ids(-9999, 0, 1))
+    assert (mapping, finding.code) == ({-9999: 255, 0: 0, 1: 1}, "D204")
+    assert "'data.label_map={-9999 = 255, 0 = 0, 1 = 1}'" in finding.fix
+    assert "expected 0..1 without gaps" in finding.message
+    mapping, (finding,) = infer_label_map(ids(-1, 255))
+    assert (mapping, finding.code) == ({}, "D204")
+    assert "no class id" in finding.message
+
+
 def test_ids_that_count_from_1_are_d204():
     mapping, (finding,) = infer_label_map(ids(1, 2, 3))
     assert mapping == {1: 0, 2: 1, 3: 2}

@@ -131,3 +131,16 @@ def test_the_colours_of_palette_masks_become_the_palette(tmp_path: Path):
     samples = (Sample("a", tmp_path / "a.png", tmp_path / "mask.png"),)
     found = class_table(Data(), Layout(name="folder", description="", root=tmp_path, splits={"train": samples}))
     assert found.palette == ((9, 9, 9), (200, 0, 0))
+
+
+def test_the_colours_of_the_user_are_the_palette(tmp_path: Path):
+    colors = {"#804080": 0, "#0000ff": 1, "#123456": 0, "#ffffff": 255}
+    found = table(tmp_path, Data(classes=("road", "car"), colors=colors))
+    assert found.palette == ((128, 64, 128), (0, 0, 255))
+    own = ((1, 2, 3), (4, 5, 6))
+    assert table(tmp_path, Data(classes=("road", "car"), colors=colors, palette=own)).palette == own
+
+
+def test_classes_without_a_colour_keep_the_usual_palette(tmp_path: Path):
+    found = table(tmp_path, Data(classes=("road", "car"), colors={"#804080": 0}))
+    assert found.palette == ((0, 0, 0), (128, 0, 0))

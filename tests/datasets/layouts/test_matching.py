@@ -1,9 +1,11 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.layouts.listing import Entry
-from pixelwise.datasets.layouts.matching import is_mask_name, match_files
+from pixelwise.datasets.layouts.matching import is_mask_name, match_files, match_folders
 
 
 def entries(*names: str) -> list[Entry]:
@@ -118,3 +120,39 @@ def test_an_empty_split_is_d221():
 def test_a_split_without_any_mask_is_left_out_with_a_warning_unless_it_is_the_training_split():
     assert [f.code for f in paired(entries("a.jpg"), [], "test")[1]] == ["W220"]
     assert [f.code for f in paired(entries("a.jpg"), [], "train")[1]] == ["D220"]
+
+
+def found_in(tmp_path: Path, images: Sequence[str], masks: Sequence[str]) -> list[Finding]:
+    for folder, names in (("images", images), ("masks", masks)):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / name).write_bytes(b"")
+    return match_folders("train", tmp_path / "images", tmp_path / "masks")[1]
+
+
+def test_where_nothing_matches_no_error_can_be_allowed(tmp_path: Path):
+    found = found_in(tmp_path, ["a.jpg", "b.jpg"], ["mask_0.png", "mask_1.png"])
+    assert [one.code for one in found] == ["D220", "D220"]
+    for one in found:
+        assert "as many images as masks" in one.message
+        assert "a.jpg with mask_0.png" in one.fix
+        assert "data.allow" not in one.fix
+
+
+def test_names_that_differ_in_case_are_told(tmp_path: Path):
+    found = found_in(tmp_path, ["Photo 1.JPG", "Photo 2.JPG"], ["photo 1_mask.png", "photo 2_mask.png"])
+    assert all("upper and lower case" in one.message for one in found)
+    assert all("data.allow" not in one.fix for one in found)
+
+
+def test_files_in_place_of_masks_are_named_with_advice(tmp_path: Path):
+    (found,) = found_in(tmp_path, ["a.jpg", "b.jpg"], ["a.mat", "b.mat"])
+    assert "2 of 2 images have no mask" in found.message
+    assert "holds 2 .mat instead" in found.message
+    assert "MATLAB" in found.fix
+
+
+def test_some_files_without_a_partner_can_be_left_out(tmp_path: Path):
+    (found,) = found_in(tmp_path, ["a.jpg", "b.jpg"], ["a.png"])
+    assert "1 of 2 images has no mask" in found.message
+    assert "data.allow" in found.fix

@@ -6,6 +6,7 @@ import tifffile
 from PIL import Image
 
 from pixelwise.datasets.opening import open_dataset
+from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.datasets.reading.images import load_image, read_image
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Reading
@@ -159,6 +160,16 @@ def test_a_fourth_band_is_not_left_out_unless_it_is_transparency(tmp_path: Path,
     assert "data.channels=[0,1,2,3]" in found.help
     tifffile.imwrite(path, BANDS[..., :4], photometric="rgb", extrasamples=["unassalpha"])
     assert np.array_equal(read_image(path, Reading()), BANDS[..., :3])
+
+
+def test_the_size_of_an_array_is_that_of_its_image(tmp_path: Path):
+    for values in (BANDS, np.moveaxis(BANDS, 2, 0), BANDS[..., 0]):
+        path = array(tmp_path / "a.npy", values)
+        assert image_sizes(path) == ((6, 8), (6, 8))
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(DataError) as caught:
+        image_sizes(path)
+    assert caught.value.code == "D101"
 
 
 def test_a_truncated_file_stays_damaged(tmp_path: Path):

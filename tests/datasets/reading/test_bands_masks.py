@@ -57,7 +57,7 @@ def test_truth_values_are_zero_and_one(tmp_path: Path):
 def test_large_and_negative_ids_survive_as_they_are(tmp_path: Path):
     assert read_array_mask(array(tmp_path / "a.npy", np.array([[0, 7001]])), 10).dtype == np.uint16
     assert read_array_mask(array(tmp_path / "b.npy", np.array([[-1, 70000]])), 10).tolist() == [[-1, 70000]]
-    assert read_array_mask(array(tmp_path / "c.npy", np.array([[2**64 - 1]], np.uint64)), 10).tolist() == [[2**63 - 1]]
+    assert read_array_mask(array(tmp_path / "c.npy", np.array([[2**64 - 1]], np.uint64)), 10).tolist() == [[2**64 - 1]]
 
 
 def test_a_folder_of_arrays_beside_images_opens_and_is_audited(root: Path):
@@ -101,7 +101,9 @@ def test_an_id_that_nobody_named_is_d202_in_the_audit(root: Path):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (np.zeros((2, 3), np.float32), r"float32 .*\[2, 3\]"),
+        (np.array([[0, 0.5], [1, 0]], np.float32), r"float32 .*1 px .*0\.5"),
+        (np.array([[0, np.nan], [np.inf, 0]]), r"float64 .*2 px .*nan"),
+        (np.zeros((2, 3), np.complex64), r"complex64 .*\[2, 3\]"),
         (np.zeros((2, 3, 4), np.uint8), r"uint8 .*\[2, 3, 4\]"),
     ],
 )

@@ -39,9 +39,19 @@ def test_every_format_is_recognised_by_content(tmp_path: Path, picture: np.ndarr
         assert np.array_equal(np.asarray(decoded.image.convert("RGB")), picture)
 
 
-def test_a_lossy_webp_is_not_lossless(tmp_path: Path, picture: np.ndarray):
-    Image.fromarray(picture).save(tmp_path / "a.webp", lossless=False)
-    assert not decode(tmp_path / "a.webp", max_pixels=LIMIT).lossless
+@pytest.mark.parametrize("lossless", [False, True])
+@pytest.mark.parametrize("kind", ["plain", "extended", "alpha", "animated"])
+def test_a_lossy_webp_is_not_lossless(tmp_path: Path, picture: np.ndarray, lossless: bool, kind: str):
+    image = Image.fromarray(picture)
+    options: dict[str, object] = {"lossless": lossless}
+    if kind == "extended":
+        options["xmp"] = b"<x/>"
+    elif kind == "animated":
+        options |= {"save_all": True, "append_images": [image.rotate(180)]}
+    elif kind == "alpha":
+        image.putalpha(Image.fromarray(picture[..., 0]))
+    image.save(tmp_path / "a.webp", **options)
+    assert decode(tmp_path / "a.webp", max_pixels=LIMIT).lossless == lossless
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF"])

@@ -88,6 +88,31 @@ def test_images_are_refused_before_they_are_allocated(tmp_path: Path, monkeypatc
     monkeypatch.setattr(limits, "available_memory", lambda: 10**7)
     reading = Reading(channels=(0, 1, 2)) if name != "a.png" else Reading()
     assert code_of(read_image, tmp_path / name, reading) == "D151"
+    assert code_of(read_image, tmp_path / name, Reading(channels=(0,))) == "D151"
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.npy"])
+def test_masks_are_refused_before_they_are_allocated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    ids = np.zeros((9000, 9000), np.uint8)
+    if name == "a.npy":
+        np.save(tmp_path / name, ids)
+    elif name == "a.tif":
+        tifffile.imwrite(tmp_path / name, ids, compression="zlib")
+    else:
+        Image.fromarray(ids).save(tmp_path / name)
+    monkeypatch.setattr(limits, "available_memory", lambda: 10**7)
+    assert code_of(load_mask, tmp_path / name, LabelTable(ids={0: 0}), max_pixels=10**8) == "D151"
+
+
+def test_frames_that_follow_the_first_need_room_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """ImageJ describes only the first frame, which fits; comparing it with the others takes more."""
+    frames = np.repeat(np.arange(9, dtype=np.uint8), 8 * 16).reshape(9, 8, 16)
+    tifffile.imwrite(tmp_path / "a.tif", frames, imagej=True, truncate=True)
+    table = LabelTable(ids={0: 0})
+    assert code_of(load_mask, tmp_path / "a.tif", table, max_pixels=1000) == "D142"
+    monkeypatch.setattr(limits, "_SMALL", 0)
+    monkeypatch.setattr(limits, "available_memory", lambda: frames[0].nbytes)
+    assert code_of(load_mask, tmp_path / "a.tif", table, max_pixels=1000) == "D151"
 
 
 @pytest.mark.parametrize("shape", [(0, 4, 3), (4, 0, 3), (2, 2, 2, 3), (1, 2, 2, 2, 3), (4, 4, 0)])
@@ -121,6 +146,41 @@ def test_a_chain_of_pages_that_leads_back_into_itself_ends(tmp_path: Path):
     path.write_bytes(content)
     assert first != last
     assert read_image(path, Reading(channels=(0,), input_range=(0, 100))).shape[2] == 1
+
+
+def test_a_palette_with_fewer_colours_than_values_is_damaged(tmp_path: Path):
+    values = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, values, photometric="palette", colormap=np.zeros((3, 256), np.uint16))
+    with tifffile.TiffFile(path) as file:
+        count_of_colors = file.pages.first.tags[320].offset + 4
+    whole = bytearray(path.read_bytes())
+    for colors, code in ((16, None), (15, "D101")):
+        struct.pack_into("<I", whole, count_of_colors, 3 * colors)
+        path.write_bytes(whole)
+        if code is None:
+            assert read_image(path, Reading()).shape == (4, 4, 3)
+            continue
+        assert code_of(read_image, path, Reading()) == code
+        assert code_of(load_mask, path, LabelTable(ids={0: 0}), max_pixels=100) == code
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_later_frames_that_are_damaged_are_refused_or_not_there(tmp_path: Path, kind: str):
+    """A mask cut anywhere is either damaged or, where the frame ends, a mask; never an error of the decoder."""
+    noise = np.random.default_rng(0).integers(0, 255, (20, 20), np.uint8)
+    frames = [Image.fromarray(noise) for _ in range(3)]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    frames[0].save(tmp_path / "a", kind, save_all=True, append_images=frames[1:], duration=[10, 20, 30], **options)
+    whole = (tmp_path / "a").read_bytes()
+    table, codes = LabelTable(), set()
+    for end in range(len(whole) // 3, len(whole), 7):
+        (tmp_path / "a").write_bytes(whole[:end])
+        try:
+            load_mask(tmp_path / "a", table, max_pixels=1000)
+        except DataError as error:
+            codes.add(error.code)
+    assert codes == {"D101"}
 
 
 def test_memory_that_runs_out_within_is_d151():

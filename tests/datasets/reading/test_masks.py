@@ -112,9 +112,11 @@ def test_a_jpeg_mask_is_d203_even_if_its_values_happen_to_be_known(tmp_path: Pat
     assert caught.value.code == "D203"
 
 
-def test_floating_point_masks_are_d205(tmp_path: Path, dataset_of: MakeDataset):
-    with pytest.raises(DataError, match=r"a\.tif: ") as caught:
-        labels_of(save(tmp_path / "a.tif", np.zeros((2, 2), np.float32)), dataset_of())
+def test_floating_point_masks_are_ids_if_all_are_whole_and_else_d205(tmp_path: Path, dataset_of: MakeDataset):
+    whole = np.array([[0.0, 2.0], [1.0, 255.0]], np.float32)
+    assert labels_of(save(tmp_path / "a.tif", whole), dataset_of()).tolist() == [[0, 2], [1, 255]]
+    with pytest.raises(DataError, match=r"a\.tif: .*float32.*1 px.*0\.25") as caught:
+        labels_of(save(tmp_path / "a.tif", whole + np.array([[0.25, 0], [0, 0]], np.float32)), dataset_of())
     assert caught.value.code == "D205"
 
 

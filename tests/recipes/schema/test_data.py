@@ -13,6 +13,7 @@ RED, GREEN = (255, 0, 0), (0, 255, 0)
 # Field: what is accepted, up to the ends; what is refused, just beyond them.
 LIMITS: dict[str, tuple[list[Any], list[Any]]] = {
     "mask_threshold": ([None, 1, 255], [0, 256, -1]),
+    "mask_channel": ([None, "alpha"], []),
     "instance_divisor": ([None, 2, 1000], [1, 0, -1000]),
     "channels": ([None, (0,), (3, 2, 1, 7)], [(), (-1,), (0, -2)]),
     "max_pixels": ([1, 10**9], [0, -1]),
@@ -31,6 +32,24 @@ def test_values_are_accepted_up_to_the_ends_of_their_range(field: str):
         assert getattr(Data(**{field: value}), field) == value
     for value in bad:
         refuses(Data, field, value, name=f"data.{field}")
+
+
+def test_a_label_map_maps_numbers_of_64_bits_to_class_ids():
+    for mapping in ({}, {"0": 0}, {"-9999": 255, "+3": 254}, {str(-(2**63)): 0, str(2**64 - 1): 1}):
+        assert Data(label_map=mapping).label_map == mapping
+    for raw, class_id in [
+        ("one", 0),
+        ("1.0", 0),
+        ("--1", 0),
+        ("²", 0),
+        ("", 0),
+        (str(2**64), 0),
+        ("0", 256),
+        ("0", -1),
+    ]:
+        error = refused(Data, label_map={raw: class_id})
+        assert error.code == "R203"
+        assert f"maps '{raw}' to {class_id}" in error.message
 
 
 def test_there_are_as_many_colours_as_classes():

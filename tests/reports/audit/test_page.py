@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from contracts.mistakes import pairs, scene
 from PIL import Image
 
 from pixelwise.datasets.auditing.checking import examined
@@ -64,3 +65,17 @@ def test_large_pictures_are_shrunk(tmp_path: Path, size: tuple[int, int]):
     page = render_check_page(examined(tmp_path))
     assert page.count('class="labels"') == 1
     assert len(page) < 200_000
+
+
+def test_masks_of_other_photos_are_shown_beside_what_they_fit(tmp_path: Path):
+    pairs(tmp_path, lambda labels, index: scene({2: 9, 9: 2}.get(index, index))[1])
+    page = render_check_page(examined(tmp_path))
+    section = page.split('<section id="least"')[1].split("</section>")[0]
+    assert section.count("<figure>") >= 2
+    assert "exchanged with p09?" in section
+    assert "exchanged with p02?" in section
+
+
+def test_masks_that_fit_are_not_shown_as_suspicious(tmp_path: Path):
+    pairs(tmp_path, lambda labels, index: labels)
+    assert 'id="least"' not in render_check_page(examined(tmp_path))

@@ -25,7 +25,7 @@ def test_json_holds_everything(run_cli: Callable, tiny_data: Path):
     found = json.loads(stdout)
     assert code == 0
     assert found["splits"] == {"train": 8, "val": 3, "test": 3}
-    assert found["findings"] == []
+    assert [finding["code"] for finding in found["findings"]] == ["W260"]  # 8 and 3 images
     # Rows 0 and 1 of every 48x64 image are void.
     assert found["statistics"]["train"]["void_pixels"] == 8 * 2 * 64
 
@@ -48,7 +48,7 @@ def with_a_leak(source: Path, folder: Path) -> Path:
 def test_an_error_is_counted_and_fails(run_cli: Callable, tiny_data: Path, tmp_path: Path):
     code, stdout, _ = run_cli(["check", with_a_leak(tiny_data, tmp_path / "data")])
     assert code == 3
-    assert "1 error type: fix the errors before training" in stdout
+    assert "1 error (2 files), 1 warning: fix the errors before training" in stdout
     assert "ready" not in stdout
 
 
@@ -59,7 +59,7 @@ def test_an_allowed_error_does_not_fail_and_the_command_allows_it_too(
     code, stdout, _ = run_cli(["check", data, 'data.allow=["D133"]'])
     assert code == 0
     verdict, _, command = stdout.splitlines()[-1].partition(": ")
-    assert verdict == "1 error type allowed by data.allow; ready"
+    assert verdict == "1 error (2 files) allowed by data.allow, 1 warning; ready"
     assert shlex.split(command) == ["pixelwise", "train", "unet-resnet18", "--data", str(data), 'data.allow=["D133"]']
 
 
@@ -70,7 +70,7 @@ def test_without_a_split_to_score_the_command_names_another(run_cli: Callable, t
     hint = next(line for line in stdout.splitlines() if line.startswith("hint  evaluation.split is 'test'"))
     assert hint.endswith("train (8), val (3)")
     ready = f"ready with other splits: pixelwise train town-demo --data {data} data.dataset=folder evaluation.split=val"
-    assert stdout.splitlines()[-1] == ready
+    assert stdout.splitlines()[-1] == f"1 warning; {ready}"
 
 
 def test_with_a_training_split_alone_dividing_it_is_proposed(run_cli: Callable, tiny_data: Path, tmp_path: Path):
@@ -99,7 +99,7 @@ def test_nothing_to_train_on_fails(run_cli: Callable, tiny_data: Path, tmp_path:
     assert code == 3
     assert run_cli(["check", data, "--json"]).code == 3
     assert "error D221  data.train_split is 'train'" in stdout
-    assert stdout.splitlines()[-1].startswith("1 error type")
+    assert stdout.splitlines()[-1].startswith("1 error")
     assert "ready" not in stdout
 
 
@@ -168,7 +168,7 @@ def test_a_split_whose_pairs_are_all_wrong_is_one_kind_of_errors(run_cli: Callab
     assert code == 3
     assert "error D201" in stdout
     assert "D221" not in stdout
-    assert "1 error type: fix the errors before training" in stdout
+    assert "1 error (2 files): fix the errors before training" in stdout
     # Allowed, the pairs are left out, and nothing is left.
     code, stdout, _ = run_cli(["check", tmp_path, 'data.allow=["D201"]'])
     assert code == 3

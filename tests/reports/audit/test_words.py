@@ -4,12 +4,14 @@ import msgspec
 import pytest
 
 from pixelwise.datasets.auditing.audit import Audit, ImageSizes, SplitStatistics
+from pixelwise.datasets.auditing.correspondence import MaskFit
 from pixelwise.datasets.auditing.layout_scores import LayoutScore
 from pixelwise.datasets.labels import LabelTable
 from pixelwise.datasets.samples import Dataset, Reading, Sample
 from pixelwise.reports.audit.words import (
     channels_in_words,
     class_files_in_words,
+    fits_in_words,
     layout_in_words,
     other_splits_in_words,
     sizes_in_words,
@@ -87,3 +89,12 @@ def test_files_of_classes_are_counted():
         multilabel=True,
     )
     assert "crack 2, rust 1, ignore 1" in class_files_in_words(dataset)
+
+
+def test_the_three_masks_that_fit_least_are_named():
+    fits = tuple(
+        MaskFit(split="val", id=name, score=score) for name, score in zip("abcd", (-1.5, 0, 2.25, 3), strict=True)
+    )
+    found = fits_in_words(msgspec.structs.replace(EMPTY, least_fitting=fits))
+    assert "in a of val (-1.5), b of val (0), c of val (2.25);" in found
+    assert fits_in_words(EMPTY) == ""

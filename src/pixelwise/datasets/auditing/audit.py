@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.auditing.conclusions import Twins, collect_findings, relative_name
-from pixelwise.datasets.auditing.examination import Examination, ExaminationCache, examine
+from pixelwise.datasets.auditing.conclusions import Twins, collect_findings
+from pixelwise.datasets.auditing.correspondence import MOST_COMPARED, SHOWN, MaskFit, mask_fits
+from pixelwise.datasets.auditing.examination import Examination, ExaminationCache, examine, relative_name
 from pixelwise.datasets.auditing.near_duplicates import KEPT_TWINS, HashedImage, NearDuplicate, repeated, twins_across
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import HashCache, stat_signature
@@ -102,6 +103,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         findings: Errors first, then warnings.
         near_duplicates: Images of different splits that look alike, for each two splits the most similar first.
         multilabel: Whether a pixel may belong to several classes.
+        least_fitting: The masks whose borders agree least with the edges of their photos, the suspicious ones first.
     """
 
     dataset: str
@@ -115,6 +117,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     near_duplicates: tuple[NearDuplicate, ...] = ()
     multilabel: bool = False
+    least_fitting: tuple[MaskFit, ...] = ()
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -161,6 +164,7 @@ def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh:
     examinations = _examine_all(dataset, pairs, hashes, observer=observer, fresh=fresh)
     statistics = {name: _statistics([e for e in examinations if e.split == name], dataset) for name in names}
     twins = _twins(examinations, names)
+    fits = mask_fits([(e.split, e.sample.id, e.grids) for e in examinations])
     return Audit(
         dataset=dataset.name,
         layout=dataset.layout,
@@ -172,8 +176,9 @@ def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh:
         mask_encodings=dict(Counter(e.encoding for e in examinations if e.encoding).most_common()),
         unusable={name: tuple(e.sample.id for e in examinations if e.split == name and e.errors) for name in names},
         findings=collect_findings(
-            dataset, examinations, {n: s.pixels for n, s in statistics.items()}, hashes.changed, twins
+            dataset, examinations, {n: s.pixels for n, s in statistics.items()}, hashes.changed, twins, fits
         ),
+        least_fitting=tuple(fits[:SHOWN]),
         near_duplicates=tuple(
             NearDuplicate(
                 splits=(one.split, other.split),
@@ -207,7 +212,7 @@ def raise_for_errors(audit: Audit, allow: Sequence[str] = ()) -> None:
         message += f" [{', '.join(first.files)}{f' and {more} more' if more else ''}]"
     if len(errors) > 1:
         others = len(errors) - 1
-        message += f"; and {others} more error type{'' if others == 1 else 's'}: run `pixelwise check`"
+        message += f"; and {others} more error{'' if others == 1 else 's'}: run `pixelwise check`"
     raise DataError(first.code, message, first.fix)
 
 
@@ -221,11 +226,13 @@ def _examine_all(
 ) -> list[Examination]:
     """Examine every pair, in order; finished examinations are cached even if the audit is interrupted."""
     known = ExaminationCache(dataset, fresh=fresh)
+    step = -(-len(pairs) // MOST_COMPARED)
+    compared = {(name, sample.id) for name, sample in pairs[:: max(1, step)]}
 
     def examined(pair: tuple[str, Sample]) -> Examination:
         found = known.get(*pair)
         if found is None:
-            found = examine(*pair, dataset, hashes, fresh=fresh)
+            found = examine(*pair, dataset, hashes, fresh=fresh, compared=(pair[0], pair[1].id) in compared)
             known.put(found)
         return found
 

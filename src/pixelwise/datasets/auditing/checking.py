@@ -15,7 +15,8 @@ from pixelwise.datasets.auditing.audit import Audit, audit
 from pixelwise.datasets.auditing.ceiling import Ceiling, measure_ceiling
 from pixelwise.datasets.auditing.layout_scores import LayoutScore, layout_scores
 from pixelwise.datasets.auditing.statistics import Suggestions, suggestions
-from pixelwise.datasets.findings import Finding
+from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.format import format_of
 from pixelwise.datasets.opening import GENERIC_RECIPE, open_dataset, settled
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import harmless
@@ -27,6 +28,8 @@ from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
 
+FEW_IMAGES = 10
+"""A split with fewer images is too small to learn from or to compare runs by."""
 _TRAIN, _SCORE, _SELECT = "data.train_split", "evaluation.split", "selection.split"
 """Recipe fields that name a split."""
 
@@ -75,8 +78,22 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def explained(self) -> bool:
         """Whether the training split has pairs, and the reported errors already explain why none is usable."""
-        errors = any(finding.code not in self.recipe.data.allow for finding in self.audit.errors)
-        return errors and self.audit.splits.get(self.recipe.data.train_split, 0) > 0
+        errors = [finding.code for finding in self.audit.errors if finding.code not in self.recipe.data.allow]
+        # Files that were not paired are reported, too.
+        return bool(errors) and ("D220" in errors or self.audit.splits.get(self.recipe.data.train_split, 0) > 0)
+
+    @property
+    def read_as(self) -> str:
+        """The sentence that names alone gave the classes; empty if the recipe, the files or the masks did."""
+        format = format_of(self.dataset.name)
+        if self.recipe.data.dataset != "auto" or format.classes is None:
+            return ""
+        instead = "for other classes, call the folders images/ and masks/"
+        if any(score.name == "folder" and score.pairs for score in self.scores):
+            instead = "data.dataset=folder for other classes"
+        elif format.drawn:
+            instead = "data.dataset=coco for other classes"
+        return f"read as {format.title} because of the names; {instead}"
 
     @property
     def usable_pairs(self) -> dict[str, int]:
@@ -103,14 +120,15 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> str:
-        """`2 error types, 1 warning type: fix the errors before training`, `1 warning type; ready`, or `ready`."""
+        """`2 errors (5 files), 1 warning: fix the errors before training`, `1 warning (3 files); ready`, or `ready`."""
         found, refused = self.audit, self.refused_types
-        allowed = sum(finding.code in self.recipe.data.allow for finding in found.errors)
-        warnings = len(found.findings) - len(found.errors)
+        allowed = [one for one in found.errors if one.code in self.recipe.data.allow]
+        errors = [one for one in found.errors if one.code not in self.recipe.data.allow]
+        warnings = [one for one in found.findings if one.severity == "warning"]
         counts = [
-            *([_types(refused, "error")] if refused else []),
-            *([f"{_types(allowed, 'error')} allowed by data.allow"] if allowed else []),
-            *([_types(warnings, "warning")] if warnings else []),
+            *([_counted(refused, "error", errors)] if refused else []),
+            *([f"{_counted(len(allowed), 'error', allowed)} allowed by data.allow"] if allowed else []),
+            *([_counted(len(warnings), "warning", warnings)] if warnings else []),
         ]
         if refused:
             return f"{', '.join(counts)}: fix the errors before training"
@@ -120,11 +138,17 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def train_command(self) -> str:
         """The command that trains on this data, using the splits it has."""
-        instead = self.fixes
+        instead = [*self.fixes, *self.batch_fix]
         replaced = {fix.partition("=")[0] for fix in instead}
         kept = [override for override in self.overrides if override.partition("=")[0].strip() not in replaced]
         command = ["pixelwise", "train", printable(Path(self.given)), "--data", printable(self.path)]
         return shlex.join([*command, *kept, *instead])
+
+    @property
+    def batch_fix(self) -> list[str]:
+        """The override for a batch that the training split can fill, if the recipe's is larger."""
+        images, size = self.usable_pairs.get(self.recipe.data.train_split, 0), self.recipe.sampling.batch_size
+        return [f"sampling.batch_size={images}"] if 0 < images < size else []
 
     def split_fix(self, field: str) -> list[str]:
         """The fix for a missing split: overrides, or one sentence for the training split.
@@ -172,6 +196,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         return {
             **msgspec.structs.asdict(self.audit),
             "other_splits": self.dataset.other_splits,
+            "read_as": self.read_as,
             "layout_scores": [{**msgspec.structs.asdict(score), "share": score.share} for score in self.scores],
             "suggestions": self.suggestions,
             "ceiling_split": self.ceiling_split,
@@ -224,10 +249,11 @@ def examined(
     resolved = apply_overrides(find_recipe(given), overrides)
     dataset = open_dataset(resolved.data, path)
     found = audit(dataset, fresh=fresh, observer=observer)
+    few = few_images(found, [resolved.data.train_split, resolved.evaluation.split])
     checked = Checked(
         path=path,
         dataset=dataset,
-        audit=found,
+        audit=msgspec.structs.replace(found, findings=(*found.findings, *few)),
         given=given,
         recipe=resolved,
         overrides=tuple(overrides),
@@ -248,8 +274,28 @@ def examined(
     return msgspec.structs.replace(checked, ceiling_split=split, ceiling=ceiling)
 
 
-def _types(count: int, what: str) -> str:
-    return f"{count} {what} type{'' if count == 1 else 's'}"
+def few_images(found: Audit, splits: Sequence[str]) -> list[Finding]:
+    """W260 for splits with so few usable pairs that their scores, or what is learnt from them, are left to chance.
+
+    Args:
+        found: The audit of the data set.
+        splits: Names of the splits to train and to score on.
+    """
+    usable = {name: found.splits.get(name, 0) - len(found.unusable.get(name, ())) for name in dict.fromkeys(splits)}
+    few = {name: pairs for name, pairs in usable.items() if 0 < pairs < FEW_IMAGES}
+    if not few:
+        return []
+    counts = " and ".join(f"{pairs} {'image' if pairs == 1 else 'images'} in {name}" for name, pairs in few.items())
+    message = f"only {counts}: one image more or less changes the score by several points"
+    help = "add labelled images" if splits[0] in few else "move some of the training images there, or label more"
+    return [finding("W260", message, [], f"{help}; with less than about {FEW_IMAGES}, compare no runs by their scores")]
+
+
+def _counted(number: int, what: str, findings: Sequence[Finding]) -> str:
+    """`1 error (4 files)`, or `2 warnings` if they name no files."""
+    files = sum(found.total for found in findings)
+    text = f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{text} ({files} {'file' if files == 1 else 'files'})" if files else text
 
 
 def _toml_line(value: Any) -> str:

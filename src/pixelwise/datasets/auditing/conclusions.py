@@ -6,7 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from pixelwise.datasets.auditing.examination import MAX_VALUES, Examination
+from pixelwise.datasets.auditing.conventions import mixed_conventions
+from pixelwise.datasets.auditing.correspondence import MaskFit
+from pixelwise.datasets.auditing.examination import Examination, mask_name, relative_name
+from pixelwise.datasets.auditing.mask_conclusions import disturbed, nothing_to_learn, swapped
 from pixelwise.datasets.auditing.near_duplicates import HashedImage
 from pixelwise.datasets.explanations import (
     describe_counts,
@@ -14,8 +17,10 @@ from pixelwise.datasets.explanations import (
     explain_colors_without_table,
     explain_unknown_ids,
     label_map_override,
+    number_of,
 )
 from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.reading.areas import MAX_VALUES
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE
@@ -26,6 +31,17 @@ Twins = Mapping[tuple[str, str], Sequence[tuple[HashedImage, HashedImage, int]]]
 
 # A message names at most this many classes.
 _NAMED = 8
+_HAS = ("has", "have")
+# Masks that are exchanged here and there are fewer than this share.
+_SHIFTED = 0.3
+_OF_MASKS = frozenset({"D202", "D203", "D204", "D205", "D206", "W213", "W217", "W218", "W263"})
+_SUPERSEDED = {
+    "D262": _OF_MASKS | {"D260", "D264"},
+    "D261": _OF_MASKS,
+    "D260": frozenset({"D202", "D203", "D204", "D205", "D264", "W218", "W263"}),
+    "D203": frozenset({"D202", "D203"}),
+}
+"""Code of a finding about all masks -> codes of findings that it explains."""
 
 
 def collect_findings(
@@ -34,6 +50,7 @@ def collect_findings(
     pixels: Mapping[str, Sequence[int]],
     changed: Sequence[Path],
     twins: Twins,
+    fits: Sequence[MaskFit],
 ) -> tuple[Finding, ...]:
     """Collect all findings, errors first.
 
@@ -43,22 +60,22 @@ def collect_findings(
         pixels: Split -> number of labelled pixels of each class.
         changed: Files whose content changed although their modification time did not.
         twins: Near-duplicates across splits, as in `Twins`.
+        fits: How well the masks fit their photos.
     """
     findings = [_relative(found, dataset.root) for found in dataset.problems]
+    general, superfluous = _of_values(dataset, examinations, findings)
     findings += _per_file(dataset, examinations)
+    findings = [*general, *(found for found in findings if found.code not in superfluous)]
     findings += _damaged_on_disk(dataset, changed)
     findings += _leaks(dataset, examinations)
     findings += _near_duplicates(dataset, twins)
-    findings += _black_and_white(dataset, examinations)
-    findings += _different_palettes(dataset, examinations)
+    findings += _foreign_masks(dataset, examinations, fits)
+    findings += [found for found in _different_palettes(dataset, examinations) if found.code not in superfluous]
     findings += _image_warnings(dataset, examinations)
+    findings += _transparent_masks(dataset, examinations)
+    findings += nothing_to_learn(dataset, examinations, pixels)
     findings += _class_warnings(dataset, examinations, pixels)
     return tuple(sorted(findings, key=lambda found: found.severity != "error"))
-
-
-def relative_name(path: Path, root: Path) -> str:
-    """The path relative to the data set's folder, printable."""
-    return printable(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def _shorten(text: str, root: Path) -> str:
@@ -75,6 +92,23 @@ def _relative(found: Finding, root: Path) -> Finding:
         total=found.total,
         fix=_shorten(found.fix, root),
     )
+
+
+def _of_values(
+    dataset: Dataset, examinations: Sequence[Examination], opened: Sequence[Finding]
+) -> tuple[list[Finding], frozenset[str]]:
+    """Findings about the values of all masks, and the codes that they make superfluous.
+
+    One cause for all masks explains the errors of single masks, whose own advice would be wrong.
+    """
+    general = swapped(dataset, examinations) or mixed_conventions(dataset, examinations)
+    general = general or disturbed(dataset, examinations)
+    if any(found.code == "D260" for found in opened):
+        general = [found for found in general if found.code not in ("D260", "W264")]
+    if not general:
+        general = _black_and_white(dataset, examinations)
+    codes = {found.code for found in general} | {"D260"} & {found.code for found in opened}
+    return general, frozenset().union(*(_SUPERSEDED.get(code, ()) for code in codes))
 
 
 def _per_file(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
@@ -105,7 +139,7 @@ def _over_all(dataset: Dataset, code: str, cases: list[Examination], message: st
         )
     if code == "D205" and all(case.unknown_colors for case in cases):
         colors = _sum(case.unknown_colors for case in cases)
-        clause, help = explain_colors_without_table(colors)
+        clause, help = explain_colors_without_table(colors, len(dataset.classes))
         least = "at least " if any(len(case.unknown_colors) == MAX_VALUES for case in cases) else ""
         return (
             f"{len(cases)} masks are RGB images with {least}{len(colors)} colours; expected one channel of class ids, "
@@ -204,6 +238,24 @@ def _black_and_white(dataset: Dataset, examinations: Iterable[Examination]) -> l
     ]
 
 
+def _foreign_masks(dataset: Dataset, examinations: Iterable[Examination], fits: Sequence[MaskFit]) -> list[Finding]:
+    """W261 for masks whose borders do not lie on the edges of their photos."""
+    suspects = [fit for fit in fits if fit.suspicious]
+    if not suspects:
+        return []
+    pairs = {(e.split, e.sample.id): e for e in examinations}
+    files = [mask_name(pairs[fit.split, fit.id], dataset) for fit in suspects]
+    first = suspects[0]
+    masks = number_of(suspects, "mask does", "masks do")
+    text = f"{masks} not fit the photo: the borders of the labels do not lie on its edges, e.g. {files[0]}"
+    if first.other:
+        text += f", which seems to be exchanged with that of {first.other}"
+    if len(suspects) > _SHIFTED * len(fits):
+        text += f"; with {len(suspects)} of {len(fits)} masks, the names may be shifted by one"
+    fix = "look at them (`pixelwise check --html`), and give each mask the name of the photo it was drawn on"
+    return [finding("W261", text, files, fix)]
+
+
 def _different_palettes(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
     """Palette masks that disagree on the colour of an id: their colours were probably indexed file by file."""
     colors: dict[int, tuple[int, int, int]] = {}
@@ -216,7 +268,8 @@ def _different_palettes(dataset: Dataset, examinations: Iterable[Examination]) -
     return [
         finding(
             "W213",
-            f"{len(files)} palette masks assign a different colour to an id than earlier masks do, e.g. {files[0]}: "
+            f"{number_of(files, 'palette mask assigns', 'palette masks assign')} a different colour to an id than "
+            f"earlier masks do, e.g. {files[0]}: "
             "the editor may have indexed the colours separately in each file",
             files,
             "if the colours rather than the indices encode the classes, set data.colors to read the masks by colour",
@@ -230,28 +283,54 @@ def _image_warnings(dataset: Dataset, examinations: Iterable[Examination]) -> li
         (
             "W102",
             [e for e, _ in readable if e.misnamed],
-            "images have a different format than their file names say (they are read by content)",
+            ("has a different format than its file name says", "have a different format than their file names say"),
             "rename them; other programs may fail to open them",
         ),
         (
             "W106",
             [e for e, facts in readable if facts.transparent],
-            f"images have transparent pixels, which are read with data.alpha={dataset.reading.alpha}",
+            tuple(f"{verb} transparent pixels, read with data.alpha={dataset.reading.alpha}" for verb in _HAS),
             "data.alpha=drop ignores the transparency, data.alpha=black blends the pixels onto black",
         ),
         (
             "W107",
             [e for e, facts in readable if facts.animated],
-            "images have several frames or pages; only the first is used",
+            tuple(f"{verb} several frames or pages; only the first is used" for verb in _HAS),
             "export the frames as single images if another one is needed",
+        ),
+        (
+            "W141",
+            [e for e, facts in readable if dataset.reading.input_range is not None and not facts.ranged],
+            (
+                "has 8 bits per channel and is read as it is, without data.input_range",
+                "have 8 bits per channel and are read as they are, without data.input_range",
+            ),
+            "if their values have another range than those of the other images, convert them, or leave them out",
         ),
     )
     findings = []
-    for code, affected, text, fix in cases:
+    for code, affected, (one, several), fix in cases:
         files = [relative_name(e.sample.image_path, dataset.root) for e in affected]
         if files:
-            findings.append(finding(code, f"{len(files)} {text}, e.g. {files[0]}", files, fix))
+            text = number_of(files, f"image {one}", f"images {several}")
+            findings.append(finding(code, f"{text}, e.g. {files[0]}", files, fix))
     return findings
+
+
+def _transparent_masks(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
+    masks = [e.sample.mask_path or e.sample.image_path for e in examinations if e.see_through]
+    files = [relative_name(path, dataset.root) for path in masks]
+    if not files:
+        return []
+    return [
+        finding(
+            "W140",
+            f"{number_of(files, 'mask has', 'masks have')} transparent pixels, whose values or colours count all the "
+            f"same, e.g. {files[0]}",
+            files,
+            "if transparency marks the background, read it instead: data.mask_channel=alpha data.mask_threshold=128",
+        )
+    ]
 
 
 def _class_warnings(
@@ -261,12 +340,9 @@ def _class_warnings(
     void = [e for e in examinations if e.pixels is not None and int(e.pixels[IGNORE]) == e.size[0] * e.size[1]]
     if void:
         files = [relative_name(e.sample.mask_path or e.sample.image_path, dataset.root) for e in void]
-        text = f"{len(files)} masks hold only ignored pixels, so nothing can be learnt from them, e.g. {files[0]}"
+        holds = number_of(files, "mask holds", "masks hold")
+        text = f"{holds} only ignored pixels, so nothing can be learnt from them, e.g. {files[0]}"
         findings.append(finding("W212", text, files, "label them, or remove the pairs"))
-    present = {name for counts in pixels.values() for name, count in zip(dataset.classes, counts, strict=True) if count}
-    if len(present) == 1 and not dataset.multilabel:
-        text = f"only class '{next(iter(present))}' is present; predicting it everywhere scores 100 % mIoU"
-        findings.append(finding("W211", text, [], "check the masks and data.label_map"))
     for split, counts in pixels.items():
         absent = [name for name, count in zip(dataset.classes, counts, strict=True) if not count]
         if absent and any(counts):

@@ -13,9 +13,11 @@ import cv2
 import msgspec
 import numpy as np
 
+from pixelwise.datasets.auditing.correspondence import Grids, grids_of
 from pixelwise.datasets.auditing.near_duplicates import NO_SIGNATURE, Signature, signature_of
 from pixelwise.datasets.fingerprint import SETTLED_SECONDS, HashCache
-from pixelwise.datasets.labels import count_values
+from pixelwise.datasets.labels import color_codes, count_values
+from pixelwise.datasets.reading.areas import MAX_VALUES, NO_AREAS, Areas, measure
 from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.datasets.reading.fitting import fit_labels, rotation_error
 from pixelwise.datasets.reading.images import ImageFacts, load_image
@@ -23,12 +25,12 @@ from pixelwise.datasets.reading.masks import RawMask, Translation, load_mask, ma
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
-from pixelwise.storage import sha256_bytes
+from pixelwise.storage import printable, sha256_bytes
 from pixelwise.storage.cache_kinds import EXAMINED
 from pixelwise.storage.caches import recall, remember
 
-MAX_VALUES = 1000
-"""Number of values kept per mask, the most frequent ones: a photo may have 100 000 colours."""
+NO_GRIDS = Grids()
+_SAMPLE = 65536
 
 
 @dataclass
@@ -42,6 +44,7 @@ class Examination:
         image: Facts about the image; None if it could not be read.
         size: (height, width) of the image as read.
         digest: SHA-256 of the image file; empty if it could not be read.
+        see_through: Whether the mask has transparent pixels, whose values or colours are read all the same.
         encoding: Storage format of the mask, such as `palette PNG`; empty if it could not be read.
         pixels: int64 (256,) number of pixels by class id (255 = ignored); None unless the pair is usable. Classes of
             multi-label data may overlap.
@@ -52,6 +55,10 @@ class Examination:
         channel_means: Mean of each channel of the image, 0..255.
         channel_squares: Mean of the squared values of each channel.
         look: Perceptual signature of the image, for finding near-duplicates.
+        shades: Number of different colours among up to 65536 pixels of the image, evenly spaced.
+        areas: Where the values of the mask lie.
+        lossy: Whether the mask is compressed with loss.
+        grids: Edges of the image and borders of the labels; empty unless the pair is usable and compared.
     """
 
     split: str
@@ -61,6 +68,7 @@ class Examination:
     size: tuple[int, int] = (0, 0)
     digest: str = ""
     encoding: str = ""
+    see_through: bool = False
     pixels: np.ndarray | None = None
     raw_ids: dict[int, int] = field(default_factory=dict)
     unknown_ids: dict[int, int] = field(default_factory=dict)
@@ -69,6 +77,10 @@ class Examination:
     channel_means: tuple[float, ...] = (0.0, 0.0, 0.0)
     channel_squares: tuple[float, ...] = (0.0, 0.0, 0.0)
     look: Signature = NO_SIGNATURE
+    shades: int = 0
+    areas: Areas = NO_AREAS
+    lossy: bool = False
+    grids: Grids = NO_GRIDS
 
     @property
     def misnamed(self) -> bool:
@@ -77,7 +89,19 @@ class Examination:
         return self.image is not None and promised != self.image.format
 
 
-def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, fresh: bool = False) -> Examination:
+def relative_name(path: Path, root: Path) -> str:
+    """The path relative to the data set's folder, printable."""
+    return printable(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
+def mask_name(examination: Examination, dataset: Dataset) -> str:
+    """The mask of a pair, relative to the data set's folder; the image if there is no mask."""
+    return relative_name(examination.sample.mask_path or examination.sample.image_path, dataset.root)
+
+
+def examine(
+    split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, fresh: bool = False, compared: bool = True
+) -> Examination:
     """Decode and check one pair. Problems of the files are recorded, never raised.
 
     Args:
@@ -86,7 +110,9 @@ def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, 
         dataset: The data set, whose label table and reading options are used.
         hashes: Cache of the files' content hashes.
         fresh: Compute the hashes again and compare them with the cached ones.
+        compared: Keep the grids by which mask and image are compared.
     """
+    pixels = np.zeros((0, 0, 3), np.uint8)
     result = Examination(split, sample)
     for path in (sample.image_path, *sample.mask_files):
         # An unreadable file is reported when it is decoded below.
@@ -108,7 +134,8 @@ def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, 
     if mask_path is None:
         return result
     try:
-        raw = load_mask(mask_path, dataset.label_table, max_pixels=dataset.reading.max_pixels)
+        reading = dataset.reading
+        raw = load_mask(mask_path, dataset.label_table, max_pixels=reading.max_pixels, exif=reading.exif)
     except DataError as error:
         result.errors.append((mask_path, error))
         return result
@@ -118,7 +145,9 @@ def examine(split: str, sample: Sample, dataset: Dataset, hashes: HashCache, *, 
     if error is not None:
         result.errors.append((mask_path, error))
     if result.image is not None:
-        _compare_sizes(result, result.image, translation.labels, mask_path, dataset)
+        labels = _compare_sizes(result, result.image, translation.labels, mask_path, dataset)
+        if compared and labels is not None and not result.errors:
+            result.grids = grids_of(pixels, labels)
     return result
 
 
@@ -143,12 +172,16 @@ def _describe_image(result: Examination, pixels: np.ndarray) -> None:
     means, deviations = (np.concatenate([values[i].ravel() for values in measured]) for i in (0, 1))
     result.channel_means = tuple(means.tolist())
     result.channel_squares = tuple((means**2 + deviations**2).tolist())
+    step = max(1, int(np.sqrt(pixels.shape[0] * pixels.shape[1] / _SAMPLE)))
+    sample = pixels[::step, ::step]
+    result.shades = len(np.unique(color_codes(sample) if pixels.shape[2] == 3 else sample[..., 0]))
     # Images that are not RGB are compared by their first band.
     result.look = signature_of(pixels if pixels.shape[-1] == 3 else np.repeat(pixels[..., :1], 3, axis=-1))
 
 
 def _describe_mask(result: Examination, raw: RawMask, translation: Translation) -> None:
-    result.encoding = raw.encoding
+    result.encoding, result.lossy, result.see_through = raw.encoding, not raw.lossless, raw.transparent
+    result.areas = measure(raw.values)
     result.unknown_ids = _most_frequent(translation.unknown_ids)
     result.unknown_colors = _most_frequent(translation.unknown_colors)
     if raw.values.ndim != 2:
@@ -165,18 +198,21 @@ def _most_frequent(counts: dict[int, int]) -> dict[int, int]:
 
 def _compare_sizes(
     result: Examination, facts: ImageFacts, labels: np.ndarray, mask_path: Path, dataset: Dataset
-) -> None:
+) -> np.ndarray | None:
+    """The labels at the size of the image; None if they do not fit, which is recorded."""
     error = rotation_error(result.sample, result.size, labels.shape, facts.orientation, dataset.reading)
     if error is not None:
-        result.errors.append((result.sample.image_path, error))
-        return
+        # A photo with an EXIF orientation was turned, any other photo is as it was taken.
+        result.errors.append((mask_path if facts.orientation < 5 else result.sample.image_path, error))
+        return None
     try:
         labels = fit_labels(labels, result.size, mask_path, dataset.reading)
     except DataError as error:
         result.errors.append((mask_path, error))
-        return
+        return None
     if not result.errors:
         result.pixels = np.bincount(labels.ravel(), minlength=256)
+    return labels
 
 
 _Entries = dict[bytes, tuple[bytes, bytes]]

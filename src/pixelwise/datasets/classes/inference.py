@@ -12,16 +12,35 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.explanations import THRESHOLD_HELP, are_smoothed, compact_map, describe_ids, label_map_override
+from pixelwise.datasets.classes.resampling import (
+    MOST_CLASSES,
+    Disturbed,
+    disturbed_colors,
+    disturbed_finding,
+    disturbed_ids,
+    without_area,
+)
+from pixelwise.datasets.classes.strays import strays
+from pixelwise.datasets.explanations import (
+    THRESHOLD_HELP,
+    are_smoothed,
+    colors_override,
+    compact_map,
+    describe_ids,
+    in_files,
+    label_map_override,
+    percent,
+)
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.fingerprint import stat_signature
 from pixelwise.datasets.labels import LabelTable, color_codes, count_values, semantic_ids
+from pixelwise.datasets.reading.areas import Areas, measure
 from pixelwise.datasets.reading.masks import load_mask
 from pixelwise.errors import DataError
 from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.machine.threads import reading_threads
 from pixelwise.recipes.class_sets.tables import IGNORE, Color
-from pixelwise.storage import printable, remembered
+from pixelwise.storage import printable, remembered, sha256_bytes
 from pixelwise.storage.cache_kinds import MASK_IDS
 from pixelwise.storage.caches import subject_of
 
@@ -33,7 +52,6 @@ _RARE = 0.002
 _MANY_BETWEEN = 3
 _MAX_CLASSES = 254
 _MAX_IDS = 65536
-_NO_TABLE = LabelTable()
 
 
 class MaskIds(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,14 +63,24 @@ class MaskIds(msgspec.Struct, frozen=True, kw_only=True):
         palette: Colours of the first palette image among the masks, by raw id; empty if there is none.
         colors: `0xrrggbb` -> number of pixels over all masks; empty unless all masks are RGB images and at least one
             of them is not grey.
+        color_files: Like `files`, for the colours.
         rgb_files: Printable names of the RGB masks that are not grey.
+        masks: Number of masks that hold ids or colours.
+        disturbed: The real values, if the masks were resized with interpolation or disturbed otherwise.
+        disturbed_files: Printable names of the masks that hold other values.
+        without_area: Values that cover no area in any mask.
     """
 
     files: dict[int, tuple[int, str]]
     pixels: dict[int, int] = {}
     palette: tuple[Color, ...] = ()
     colors: dict[int, int] = {}
+    color_files: dict[int, tuple[int, str]] = {}
     rgb_files: tuple[str, ...] = ()
+    masks: int = 0
+    disturbed: Disturbed | None = None
+    disturbed_files: tuple[str, ...] = ()
+    without_area: tuple[int, ...] = ()
 
 
 class _MaskValues(NamedTuple):
@@ -61,9 +89,12 @@ class _MaskValues(NamedTuple):
     ids: Mapping[int, int] = MappingProxyType({})
     palette: tuple[Color, ...] = ()
     colors: Mapping[int, int] = MappingProxyType({})
+    areas: Areas = Areas()
 
 
-def read_mask_ids(root: Path, masks: Sequence[Path], *, max_pixels: int, divisor: int | None = None) -> MaskIds:
+def read_mask_ids(
+    root: Path, masks: Sequence[Path], *, max_pixels: int, divisor: int | None = None, from_alpha: bool = False
+) -> MaskIds:
     """Decode all masks and collect their raw ids; unreadable and lossy masks are left to the audit.
 
     The result is cached in the user's cache folder until a mask changes.
@@ -73,90 +104,129 @@ def read_mask_ids(root: Path, masks: Sequence[Path], *, max_pixels: int, divisor
         masks: Paths of the mask files.
         max_pixels: Masks with more pixels are refused before they are decoded.
         divisor: `data.instance_divisor`, for masks of class * divisor + instance; None for all others.
+        from_alpha: Whether the ids are in the alpha channel of the masks.
     """
+    table = LabelTable(divisor=divisor, from_alpha=from_alpha)
+    source = ("alpha",) if from_alpha else ()
     return remembered(
         MASK_IDS,
-        f"{stat_signature(masks)[:20]}-{divisor or 0}",
+        f"{sha256_bytes(f'{stat_signature(masks)} {max_pixels} {source}'.encode())[:20]}-{divisor or 0}",
         MaskIds,
-        lambda: _read_mask_ids(masks, max_pixels, divisor),
-        subject=subject_of(root.absolute(), divisor),
+        lambda: _read_mask_ids(masks, max_pixels, table),
+        subject=subject_of(root.absolute(), divisor, *source),
     )
 
 
-def _read_mask_ids(masks: Sequence[Path], max_pixels: int, divisor: int | None) -> MaskIds:
+def _read_mask_ids(masks: Sequence[Path], max_pixels: int, table: LabelTable) -> MaskIds:
     files: dict[int, tuple[int, str]] = {}
     pixels: Counter[int] = Counter()
     palette: tuple[Color, ...] = ()
     colors: Counter[int] = Counter()
+    color_files: dict[int, tuple[int, str]] = {}
     colored: list[str] = []
+    areas: list[tuple[str, Areas]] = []
     without_colors = 0
     with thread_pool(reading_threads()) as pool:
-        contents = pool.map(lambda path: _examine(path, max_pixels, divisor), masks)
+        contents = pool.map(lambda path: _examine(path, max_pixels, table), masks)
         for path, found in zip(masks, contents, strict=True):
             palette = palette or found.palette
             if len(files) > _MAX_IDS:
                 break  # not class ids but other integers; more of them would tell nothing new
             pixels.update(found.ids)
-            for raw_id in found.ids:
-                count, first = files.get(raw_id, (0, printable(path)))
-                files[raw_id] = (count + 1, first)
+            _note(files, found.ids, path)
             if len(colors) <= _MAX_IDS:
                 colors.update(found.colors)
+                _note(color_files, found.colors, path)
+            if found.areas.pixels:
+                areas.append((printable(path), found.areas))
             without_colors += bool(found.ids and not found.colors)
             if found.colors and not found.ids:
                 colored.append(printable(path))
     by_color = bool(colored) and not without_colors
+    measured = [one for _, one in areas]
+    disturbed = (disturbed_colors if by_color else disturbed_ids)(measured)
     return MaskIds(
         files=files,
         pixels=dict(pixels),
         palette=palette,
         colors=dict(colors) if by_color else {},
+        color_files=color_files if by_color else {},
         rgb_files=tuple(colored),
+        masks=len(areas),
+        disturbed=disturbed,
+        disturbed_files=tuple(areas[i][0] for i in disturbed.masks) if disturbed else (),
+        without_area=tuple(sorted(without_area(measured))),
     )
 
 
-def _examine(path: Path, max_pixels: int, divisor: int | None) -> _MaskValues:
+def _note(files: dict[int, tuple[int, str]], values: Mapping[int, int], path: Path) -> None:
+    for value in values:
+        count, first = files.get(value, (0, printable(path)))
+        files[value] = (count + 1, first)
+
+
+def _examine(path: Path, max_pixels: int, table: LabelTable) -> _MaskValues:
     try:
-        raw = load_mask(path, _NO_TABLE, max_pixels=max_pixels)
+        raw = load_mask(path, table, max_pixels=max_pixels)
     except DataError:
         return _MaskValues()
     if not raw.lossless:
         return _MaskValues()
+    ids = raw.values if table.divisor is None or raw.values.ndim == 3 else semantic_ids(raw.values, table.divisor)
+    areas = measure(ids)
     if raw.values.ndim == 3:
-        return _MaskValues(colors=count_values(color_codes(raw.values)))
-    counts = count_values(raw.values if divisor is None else semantic_ids(raw.values, divisor))
-    if raw.grey_rgb:
+        return _MaskValues(colors=count_values(color_codes(raw.values)), areas=areas)
+    counts = count_values(ids)
+    if raw.grey_rgb and raw.values.dtype == np.uint8:
         # A colour mask may happen to contain only grey colours.
-        return _MaskValues(counts, colors={value * 0x010101: pixels for value, pixels in counts.items()})
+        grey = {value * 0x010101: pixels for value, pixels in counts.items()}
+        return _MaskValues(counts, colors=grey, areas=areas)
     palette = raw.palette.tolist() if raw.palette is not None else []
-    return _MaskValues(counts, tuple((r, g, b) for r, g, b in palette))
+    return _MaskValues(counts, tuple((r, g, b) for r, g, b in palette), areas=areas)
 
 
-def infer_colors(found: MaskIds) -> tuple[dict[str, int], list[Finding]]:
+def infer_colors(found: MaskIds, tolerance: int | None = None) -> tuple[dict[str, int], list[Finding]]:
     """Infer the colour table of RGB masks without one: every colour becomes a class.
 
     Class ids follow the colour codes, black first, so that they do not depend on how often a colour occurs. A finding
-    (W218) states what was assumed.
+    (W218) states what was assumed. Colours of a few pixels in a few masks are ignored; that is an error (D204).
+
+    Args:
+        found: The colours of the masks.
+        tolerance: `data.mask_tolerance`, with which disturbed masks are read by their real colours.
 
     Returns:
         `#rrggbb` -> class id, and the findings. The table is empty if there are too many colours for classes or if they
-        look like smoothed edges, which the audit then reports for every file (D203, D205).
+        look like smoothed edges or noise, which the audit then reports (D260, D203, D205).
     """
     total = sum(found.colors.values())
-    if not 2 <= len(found.colors) <= _MAX_COLORS or _smoothed(found.colors):
+    if found.disturbed is not None and tolerance is not None:
+        return {f"#{code:06x}": class_id for class_id, code in enumerate(found.disturbed.real)}, []
+    if not 2 <= len(found.colors) <= _MAX_COLORS or found.disturbed is not None or _smoothed(found.colors):
         return {}, []
-    codes = sorted(found.colors)
-    table = {f"#{code:06x}": class_id for class_id, code in enumerate(codes)}
-    shares = ", ".join(f"#{code:06x} ({100 * found.colors[code] / total:.2g} %)" for code in codes[:_NAMED])
+    odd = strays(found.colors, found.color_files, found.masks)
+    codes = sorted(set(found.colors) - set(odd))
+    table = {code: class_id for class_id, code in enumerate(codes)} | dict.fromkeys(odd, IGNORE)
+    named = {f"#{code:06x}": class_id for code, class_id in table.items()}
+    if odd:
+        where = ", ".join(in_files(f"#{code:06x}", found.colors[code], *found.color_files[code]) for code in odd)
+        return named, [
+            finding(
+                "D204",
+                f"the masks are RGB images with {len(codes)} colours and stray pixels: {where}",
+                [found.color_files[code][1] for code in odd],
+                f"to ignore them: {colors_override(table)}; if they are a class, give its colour the id {len(codes)}",
+            )
+        ]
+    shares = ", ".join(f"#{code:06x} ({percent(found.colors[code] / total)})" for code in codes[:_NAMED])
     more = f" and {len(codes) - _NAMED} more" if len(codes) > _NAMED else ""
-    entries = ", ".join(f'"{color}" = {class_id}' for color, class_id in table.items())
     names = ", ".join(f'"{name}"' for name in ("background", *(f"name{i}" for i in range(1, len(codes)))))
-    return table, [
+    return named, [
         finding(
             "W218",
             f"the masks are RGB images with {len(codes)} colours, each of which becomes a class: {shares}{more}",
             found.rgb_files,
-            f"to name the classes, or to ignore a colour (255): 'data.colors={{{entries}}}' 'data.classes=[{names}]'",
+            f"to name the classes, or to ignore a colour (255): {colors_override(table)} 'data.classes=[{names}]'",
         )
     ]
 
@@ -177,21 +247,32 @@ def _smoothed(colors: dict[int, int]) -> bool:
     return between >= _MANY_BETWEEN
 
 
-def infer_label_map(ids: MaskIds) -> tuple[dict[int, int], list[Finding]]:
+def infer_label_map(ids: MaskIds, tolerance: int | None = None) -> tuple[dict[int, int], list[Finding]]:
     """Infer the label map of masks whose classes are not named.
 
     Ids 0..n-1 are classes and 255 is ignored. Masks with only 0 and 255 hold background and object, and a warning says
     so (W217): if 255 meant ignored, there would be nothing to learn. Anything else is an error (D204) that proposes the
     returned map, so that allowing the error accepts the map. Black-and-white masks with grey edges get no map: they
-    need a threshold.
+    need a threshold. Masks that were resized with interpolation get the map of their real values (D260), and more ids
+    than anyone leaves without names are an error (D264).
+
+    Args:
+        ids: The ids of the masks.
+        tolerance: `data.mask_tolerance`, with which such masks are accepted.
 
     Returns:
         Raw id -> class id, empty if no map makes sense, and the findings.
     """
     found = sorted(set(ids.files) - {IGNORE})
+    classes = [raw for raw in found if raw >= 0]
     with_ignore = {IGNORE} & set(ids.files)
+    smoothed = are_smoothed(ids.pixels)
+    if ids.disturbed is not None and not ids.colors and not smoothed:
+        problem = disturbed_finding(ids.disturbed, ids.disturbed_files)
+        return compact_map(ids.disturbed.real), [problem] if tolerance is None else []
     if found == list(range(len(found))) and not (len(found) < 2 and with_ignore):
-        return dict.fromkeys(with_ignore, IGNORE) | {i: i for i in found}, []
+        mapping = dict.fromkeys(with_ignore, IGNORE) | {i: i for i in found}
+        return mapping, _too_many(ids, found) or _rare_ids(ids, found)
     files = [ids.files[raw][1] for raw in (found or [IGNORE])]
     first = list(dict.fromkeys(files))
     if found == [0]:
@@ -204,19 +285,19 @@ def infer_label_map(ids: MaskIds) -> tuple[dict[int, int], list[Finding]]:
                 '"object"]\'; if 255 means ignored, the masks lack a class',
             )
         ]
-    if are_smoothed(ids.pixels):
-        between = 100 * (1 - (ids.pixels.get(0, 0) + ids.pixels.get(IGNORE, 0)) / sum(ids.pixels.values()))
+    if smoothed:
+        between = 1 - (ids.pixels.get(0, 0) + ids.pixels.get(IGNORE, 0)) / sum(ids.pixels.values())
         return {}, [
             finding(
                 "D204",
-                f"the masks are black and white with grey edges: {len(ids.files)} different values, {between:.2g} % of "
-                "the pixels are neither 0 nor 255",
+                f"the masks are black and white with grey edges: {len(ids.files)} different values, {percent(between)} "
+                "of the pixels are neither 0 nor 255",
                 first,
                 f"{THRESHOLD_HELP}; or export the masks without smoothing",
             )
         ]
-    if not found or len(found) > _MAX_CLASSES:
-        what = f"{len(found)} different ids" if found else "only 255, which means ignored"
+    if not classes or len(classes) > _MAX_CLASSES:
+        what = f"{len(found)} different ids" if classes else "no class id" if found else "only 255, which means ignored"
         return {}, [
             finding(
                 "D204",
@@ -225,12 +306,61 @@ def infer_label_map(ids: MaskIds) -> tuple[dict[int, int], list[Finding]]:
                 "export masks with class ids; large numbers of ids come from interpolation, photos or instance ids",
             )
         ]
-    proposal = compact_map(ids.files)
-    return proposal, [
+    return _with_gaps(ids, found)
+
+
+def _with_gaps(ids: MaskIds, found: Sequence[int]) -> tuple[dict[int, int], list[Finding]]:
+    """The map that closes the gaps of the ids, except for those of a few pixels in a few masks, which are ignored."""
+    odd = strays(ids.pixels, ids.files, ids.masks)
+    kept = [raw for raw in found if raw >= 0 and raw not in odd]
+    mapping = {**compact_map(set(ids.files) - set(odd)), **dict.fromkeys(odd, IGNORE)}
+    expected = next((i for i, raw in enumerate(kept) if i != raw), len(kept))
+    unexpected = odd or [*(raw for raw in found if raw < 0), *kept[expected:]]
+    files = list(dict.fromkeys(ids.files[raw][1] for raw in unexpected))
+    message = f"the masks contain the ids {describe_ids(ids.files)}; expected 0..{len(kept) - 1} without gaps"
+    fix = f"add {label_map_override(mapping)}, or name the classes in data.classes"
+    if mapping.get(IGNORE, IGNORE) != IGNORE:
+        fix = f"add {label_map_override(mapping)}, which reads the grey levels as classes; if 255 means ignored, write "
+        fix += "255 = 255 there"
+    if odd:
+        message += f"; {', '.join(in_files(raw, ids.pixels[raw], *ids.files[raw]) for raw in odd)}"
+        said = "these stray pixels" if len(odd) == 1 else "these stray values"
+        fix = (
+            f"add {label_map_override(mapping)}, which ignores {said}; if it is a class, map it to {len(kept)} instead"
+        )
+    return mapping, _too_many(ids, kept) or [finding("D204", message, files, fix)]
+
+
+def _too_many(ids: MaskIds, found: Sequence[int]) -> list[Finding]:
+    """D264 for more ids than anyone leaves without names."""
+    if len(found) <= MOST_CLASSES:
+        return []
+    return [
         finding(
-            "D204",
-            f"the masks contain the ids {describe_ids(ids.files)}; expected 0..{len(found) - 1} without gaps",
-            first,
-            f"add {label_map_override(proposal)}, or name the classes in data.classes",
+            "D264",
+            f"the masks contain {len(found)} different ids ({describe_ids(ids.files)}), but no classes are named; so "
+            "many are rather instances, grey values or traces of interpolation",
+            list(dict.fromkeys(ids.files[raw][1] for raw in found[MOST_CLASSES:])),
+            "export class ids; if these are classes, name them in data.classes, or accept the ids as they are: "
+            "'data.allow=[\"D264\"]'",
+        )
+    ]
+
+
+def _rare_ids(ids: MaskIds, found: Sequence[int]) -> list[Finding]:
+    """W263 for ids without a gap that hardly any pixel has."""
+    odd = [raw for raw in strays(ids.pixels, ids.files, ids.masks) if raw >= 2]
+    # Only the last ids: without one in the middle, the others would change their meaning.
+    odd = [raw for raw in odd if set(range(raw, len(found))) <= set(odd)]
+    if not odd:
+        return []
+    mapping = {**{raw: raw for raw in found}, **dict.fromkeys(odd, IGNORE), IGNORE: IGNORE}
+    where = ", ".join(in_files(raw, ids.pixels[raw], *ids.files[raw]) for raw in odd)
+    return [
+        finding(
+            "W263",
+            f"hardly any pixel has the last ids: {where}",
+            list(dict.fromkeys(ids.files[raw][1] for raw in odd)),
+            f"if these are stray pixels, ignore them: {label_map_override(mapping)}",
         )
     ]

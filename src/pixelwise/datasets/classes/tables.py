@@ -93,7 +93,11 @@ def class_table(data: Data, layout: Layout) -> ClassTable:
             names, ids, colors, problems = found.classes, found.ids, found.colors, list(found.problems)
             palette = palette or found.palette
         label_table = msgspec.structs.replace(
-            table_of(ids, colors), threshold=data.mask_threshold, divisor=data.instance_divisor
+            table_of(ids, colors),
+            threshold=data.mask_threshold,
+            divisor=data.instance_divisor,
+            from_alpha=data.mask_channel == "alpha",
+            tolerance=data.mask_tolerance,
         )
     except ValueError as error:
         raise RecipeError("R203", f"data.label_map or data.colors {error}", "see `pixelwise show NAME`") from error
@@ -107,7 +111,7 @@ def class_table(data: Data, layout: Layout) -> ClassTable:
             f"{', '.join(names)}",
             "name every class in data.classes, and map raw ids to them with data.label_map",
         )
-    palette = palette if palette is not None and len(palette) == len(names) else None
+    palette = palette if palette is not None and len(palette) == len(names) else _palette_of_colors(colors, len(names))
     return ClassTable(
         classes=names,
         palette=palette or tuple(voc_color(i) for i in range(len(names))),
@@ -152,7 +156,7 @@ def _of_class_masks(data: Data, layout: Layout, palette: tuple[Color, ...] | Non
     return ClassTable(
         classes=names,
         palette=palette if palette is not None and len(palette) == len(names) else own,
-        label_table=LabelTable(threshold=data.mask_threshold),
+        label_table=LabelTable(threshold=data.mask_threshold, from_alpha=data.mask_channel == "alpha"),
     )
 
 
@@ -177,12 +181,18 @@ class _Inferred(NamedTuple):
 def _inferred(data: Data, layout: Layout) -> _Inferred:
     """Infer classes that no source describes from the ids of the masks, or from the colours of RGB masks."""
     masks = [s.mask_path for samples in layout.splits.values() for s in samples if s.mask_path is not None]
-    found = read_mask_ids(layout.root, masks, max_pixels=data.max_pixels, divisor=data.instance_divisor)
+    found = read_mask_ids(
+        layout.root,
+        masks,
+        max_pixels=data.max_pixels,
+        divisor=data.instance_divisor,
+        from_alpha=data.mask_channel == "alpha",
+    )
     if found.colors:
-        colors, problems = infer_colors(found)
+        colors, problems = infer_colors(found, data.mask_tolerance)
         if colors:
             return _Inferred(tuple(colors), {}, colors, tuple(parse_color(color) for color in colors), problems)
-    ids, problems = infer_label_map(found)
+    ids, problems = infer_label_map(found, data.mask_tolerance)
     classes = ("background", "object") if any(problem.code == "W217" for problem in problems) else None
     return _Inferred(classes, ids, {}, _palette_of_ids(ids, found.palette), problems)
 
@@ -271,6 +281,14 @@ def _palette(palette: tuple[Color | str, ...] | None) -> tuple[Color, ...] | Non
     if palette is None:
         return None
     return tuple(parse_color(color) if isinstance(color, str) else color for color in palette)
+
+
+def _palette_of_colors(colors: dict[str, int], number: int) -> tuple[Color, ...] | None:
+    """One colour per class, the first that means it; None if a class has none."""
+    first: dict[int, Color] = {}
+    for text, class_id in colors.items():
+        first.setdefault(class_id, parse_color(text))
+    return tuple(first[i] for i in range(number)) if set(range(number)) <= set(first) else None
 
 
 def _palette_of_ids(ids: dict[int, int], palette: tuple[Color, ...]) -> tuple[Color, ...] | None:

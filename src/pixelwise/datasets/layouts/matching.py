@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.layouts.endings import other_files
 from pixelwise.datasets.layouts.listing import Entry, Listing, list_images
 from pixelwise.datasets.layouts.words import IMAGE_WORDS, MASK_MARKS
 from pixelwise.datasets.samples import Sample
@@ -259,22 +260,53 @@ def _unpaired(
     split: str, images: dict[str, Path], masks: dict[str, Path], num_images: int, num_masks: int, folder: Path
 ) -> list[Finding]:
     findings = []
-    for alone, others, text in (
-        (images, masks, f"{len(images)} of {num_images} images have no mask"),
-        (masks, images, f"{len(masks)} of {num_masks} masks have no image"),
+    for alone, others, number, text in (
+        (images, masks, num_images, "mask"),
+        (masks, images, num_masks, "image"),
     ):
         if not alone:
             continue
         key = next(iter(alone))
         near = difflib.get_close_matches(key, list(others)[:_CANDIDATES], n=1, cutoff=0.4)
         nearest = f"; nearest name: {printable(others[near[0]].name)}" if near else ""
+        what = "images" if text == "mask" else "masks"
+        verb = "has" if len(alone) == 1 else "have"
+        cause, fix = _cause(images, masks, len(alone) == number, folder)
         findings.append(
             finding(
                 "D220",
-                f"{split}: {text}, e.g. {printable(alone[key].name)}{nearest}",
+                f"{split}: {len(alone)} of {number} {what} {verb} no {text}, e.g. {printable(alone[key].name)}"
+                f"{nearest}{cause}",
                 [printable(path) for path in alone.values()],
-                f"give each mask the name of its image and put it into {printable(folder)}; or remove the files, or "
-                "train without them: 'data.allow=[\"D220\"]'",
+                fix,
             )
         )
     return findings
+
+
+def _cause(images: dict[str, Path], masks: dict[str, Path], none: bool, folder: Path) -> tuple[str, str]:
+    """Why files have no partner, as far as it can be told, and what to do.
+
+    Args:
+        images: Images without a mask.
+        masks: Masks without an image.
+        none: Whether no file has a partner; then there is nothing to train on without them.
+        folder: Folder of the masks.
+    """
+    where = printable(folder)
+    stems = {stem.casefold() for key in masks for stem in _mask_stems(key)}
+    if any(key.casefold() in stems for key in images):
+        return "; some names differ only in upper and lower case", "write the names of image and mask alike"
+    rename = f"give each mask the name of its image and put it into {where}"
+    if not none:
+        return "", f"{rename}; or remove the files, or train without them: 'data.allow=[\"D220\"]'"
+    if len(images) == len(masks):
+        order = f"{printable(min(images.values()).name)} with {printable(min(masks.values()).name)}, and so on"
+        return (
+            "; there are as many images as masks, under other names",
+            f"{rename}; if both are in the same order ({order}), write the pairs into train.txt and val.txt: one "
+            "`IMAGE MASK` per line",
+        )
+    words, advice = other_files(folder)
+    cause = f"; {where} holds {words} instead" if words and not masks else ""
+    return cause, f"{advice}; {rename}" if cause and advice else rename

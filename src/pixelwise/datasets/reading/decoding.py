@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+import numpy as np
 from PIL import ExifTags, Image, ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -24,7 +25,9 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from pixelwise.datasets.reading.foreign import HEAD, foreign_help
 from pixelwise.datasets.reading.limits import WithinFile, no_room, require_pixels, require_room
+from pixelwise.datasets.reading.orientation import png_orientation, stated_orientation, upright_size, webp_orientation
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
 from pixelwise.storage.documents import kind_of_entry
@@ -32,11 +35,20 @@ from pixelwise.storage.documents import kind_of_entry
 SUFFIXES = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
+    ".jif": "JPEG",
+    ".pjpeg": "JPEG",
+    ".pjp": "JPEG",
     ".png": "PNG",
+    ".apng": "PNG",
     ".webp": "WEBP",
     ".tif": "TIFF",
     ".tiff": "TIFF",
+    ".tf8": "TIFF",
+    ".btf": "TIFF",
     ".bmp": "BMP",
+    ".dib": "BMP",
     ".gif": "GIF",
     ".npy": "NPY",
 }
@@ -53,14 +65,16 @@ _FORMATS: tuple[tuple[str, tuple[bytes, ...], _Opener], ...] = (
     ("GIF", (b"GIF87a", b"GIF89a"), GifImageFile),
     ("BMP", (b"BM",), BmpImageFile),
 )
-_FOREIGN = (
-    (b"version https://git-lfs", "it is a Git LFS pointer: run `git lfs pull`"),
-    (b"<", "it is a web page or other text with an image's file name: download the file again"),
-    (b"%PDF", "it is a PDF: export the page as PNG"),
-    (b"8BPS", "it is a Photoshop file: export it as PNG"),
-    (b"\x93NUMPY", "it is a NumPy array: rename it to .npy and set data.channels, which selects its channels"),
-    (b"\0\0\0\x0cjP  ", "it is JPEG 2000: convert it to PNG or JPEG"),
-)
+_BACK = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""How an image that Pillow has turned upright is turned back to the stored orientation."""
 _limit_lock = threading.Lock()
 
 
@@ -71,6 +85,7 @@ class Decoded(NamedTuple):
         image: The first frame, loaded, in the stored orientation.
         format: `JPEG`, `PNG`, `WEBP`, `TIFF`, `BMP` or `GIF`, by content.
         raw_mode: Pillow's name for the stored pixel layout, such as `RGB;16B` or `L;4`.
+        orientation: Orientation that the file states, 1 (upright) to 8.
         animated: Whether the file holds further frames.
         lossless: Whether the format keeps every pixel exactly.
     """
@@ -78,6 +93,7 @@ class Decoded(NamedTuple):
     image: Image.Image
     format: str
     raw_mode: str
+    orientation: int
     animated: bool
     lossless: bool
 
@@ -90,12 +106,12 @@ def decode(path: Path, *, max_pixels: int) -> Decoded:
         max_pixels: Files with more pixels are refused before they are decoded.
 
     Raises:
-        DataError: D101 truncated or damaged, D102 not an image, D105 bands that are not an RGB image, D120 too many
-            pixels, D151 no memory for them, D131 unreadable or not a regular file.
+        DataError: D101 truncated or damaged, D102 not an image, D120 too many pixels, D131 unreadable or not a regular
+            file, D151 no memory for the pixels.
     """
     where = printable(path)
     with open_regular(path) as stream:
-        head = stream.read(64)
+        head = stream.read(HEAD)
         size = os.fstat(stream.fileno()).st_size
         kind, opener = _identify(where, head, size)
         _check_size(where, _webp_size(head) if kind == "WEBP" else None, max_pixels)
@@ -106,9 +122,10 @@ def decode(path: Path, *, max_pixels: int) -> Decoded:
                 image = opener(stream)
             _check_size(where, image.size, max_pixels)
             require_pixels(path, image.size[::-1])
-            # Pillow's pixels have up to four bytes.
-            require_room(path, 4 * image.width * image.height)
-            raw_mode = _raw_mode(image)
+            raw_mode, before_loading = raw_mode_of(image), stated_orientation(image)
+            # Pillow's pixels have up to four bytes; exact colours of 16 bits have eight.
+            require_room(path, (8 if "16" in raw_mode else 4) * image.width * image.height)
+            turned = _turned_by_pillow(image) if kind == "TIFF" else 1
             animated = animated or bool(getattr(image, "is_animated", False))
             with _without_pillow_limit(image.size):
                 image.load()
@@ -119,58 +136,101 @@ def decode(path: Path, *, max_pixels: int) -> Decoded:
         # Decoders raise nearly anything on damaged input: OSError, SyntaxError, ValueError,
         # struct.error, IndexError, zlib.error. All of it means the same to the user.
         except Exception as error:
-            bands = _bands_error(path) if kind == "TIFF" else None
-            if bands is not None:
-                raise bands from error
             raise DataError(
                 "D101",
                 f"{where}: truncated or damaged {kind} file ({size} bytes): {error}",
                 "copy or export the file again, or remove it together with its mask",
             ) from error
-    lossless = kind in ("PNG", "TIFF", "BMP", "GIF") or (kind == "WEBP" and head[12:16] != b"VP8 ")
-    return Decoded(image, kind, raw_mode, animated, lossless)
+        lossless = (
+            kind in ("PNG", "BMP", "GIF")
+            or (kind == "WEBP" and _is_lossless_webp(stream))
+            or (kind == "TIFF" and "jpeg" not in str(image.info.get("compression")))
+        )
+    orientation = before_loading if kind == "TIFF" else stated_orientation(image)
+    stored = image.transpose(_BACK[turned]) if turned in _BACK else image
+    return Decoded(stored, kind, raw_mode, orientation, animated, lossless)
 
 
-def _bands_error(path: Path) -> DataError | None:
-    """D105 for a TIFF file that Pillow cannot read because of its bands, else None."""
-    # Imported here: needed only when something is wrong.
-    from pixelwise.datasets.reading.bands import bands_error
+def frames_differ(path: Path) -> bool:
+    """Whether a later frame of an image that `decode` accepts looks different from the first.
 
-    return bands_error(path)
+    Raises:
+        DataError: D101 a later frame is damaged, D131 unreadable, D151 no memory for the frames.
+    """
+    with open_regular(path) as stream:
+        kind, opener = _identify(printable(path), stream.read(HEAD), 1)
+        stream.seek(0)
+        try:
+            return _later_frame_differs(stream, opener)
+        except EOFError:
+            return False
+        except MemoryError as error:
+            raise no_room(path) from error
+        except Exception as error:  # as for the first frame
+            raise DataError(
+                "D101",
+                f"{printable(path)}: a {kind} file whose further frames are damaged: {error}",
+                "export it again as a single image",
+            ) from error
+
+
+def _later_frame_differs(stream: BinaryIO, opener: _Opener) -> bool:
+    with _without_pillow_limit((1 << 16, 1 << 16)):
+        image = opener(stream)
+        first = np.asarray(image.convert("RGBA"))
+        for number in range(1, getattr(image, "n_frames", 1)):
+            image.seek(number)
+            if image.size != first.shape[1::-1] or not np.array_equal(np.asarray(image.convert("RGBA")), first):
+                return True
+    return False
 
 
 def image_sizes(path: Path) -> tuple[tuple[int, int], tuple[int, int]]:
-    """(height, width) of an image file as stored, and after its EXIF orientation is applied. Decodes no pixels.
+    """(height, width) of an image file as stored, and after its orientation is applied. Decodes no pixels.
 
     Raises:
-        DataError: D101 damaged, D102 not an image, D131 unreadable.
+        DataError: D101 damaged, D102 not an image, D105 an array that is not an image, D131 unreadable.
     """
+    if path.suffix.lower() == ".npy":
+        # Imported here: only such files need it.
+        from pixelwise.datasets.reading.bands import array_size
+
+        size_of_array = array_size(path)
+        return size_of_array, size_of_array
     where = printable(path)
     with open_regular(path) as stream:
-        head = stream.read(64)
+        head = stream.read(HEAD)
         size = os.fstat(stream.fileno()).st_size
         kind, opener = _identify(where, head, size)
+        if kind == "TIFF":
+            # Imported here: only such files need it.
+            from pixelwise.datasets.reading.tiff import tiff_layout
+
+            stored, orientation = tiff_layout(path)
+            return stored, upright_size(stored, orientation)
         try:
             # Pillow allocates a WebP's canvas as it opens the file.
             width, height = (_webp_size(head) if kind == "WEBP" else None) or (0, 0)
-            orientation: object = 1
-            if not width:
+            if width:
+                orientation = webp_orientation(stream)
+            else:
                 stream.seek(0)
                 image = opener(stream)
-                (width, height), orientation = image.size, _orientation_tag(image)
+                width, height = image.size
+                orientation = png_orientation(stream) if kind == "PNG" else stated_orientation(image)
         except Exception as error:
             raise DataError(
                 "D101", f"{where}: truncated or damaged {kind} file ({size} bytes): {error}", "copy the file again"
             ) from error
     stored = (height, width)
-    return stored, (width, height) if orientation in (5, 6, 7, 8) else stored
+    return stored, upright_size(stored, orientation)
 
 
-def _orientation_tag(image: ImageFile.ImageFile) -> object:
-    try:
+def _turned_by_pillow(image: Image.Image) -> int:
+    """The orientation by which Pillow will turn a TIFF file as it loads its pixels."""
+    with contextlib.suppress(Exception):  # damaged tags raise exceptions of many types
         return image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:
-        return 1  # with a damaged EXIF block, the image is taken as stored
+    return 1
 
 
 @contextlib.contextmanager
@@ -208,13 +268,7 @@ def _identify(where: str, head: bytes, size: int) -> tuple[str, _Opener]:
             "D102", f"{where}: not an image: the file is empty (0 bytes)", "copy the file again or remove it"
         )
     start = printable(head[:16].decode("latin-1"))
-    hint = "convert it to PNG or JPEG, or remove it"
-    if head[4:8] == b"ftyp":
-        hint = "it is a HEIC or AVIF photo: convert it to PNG or JPEG"
-    for signature, text in _FOREIGN:
-        if head.lstrip().startswith(signature):
-            hint = text
-    raise DataError("D102", f"{where}: not an image: the file starts with `{start}` ({size} bytes)", hint)
+    raise DataError("D102", f"{where}: not an image: the file starts with `{start}` ({size} bytes)", foreign_help(head))
 
 
 def _check_size(where: str, size: tuple[int, int] | None, max_pixels: int) -> None:
@@ -226,6 +280,18 @@ def _check_size(where: str, size: tuple[int, int] | None, max_pixels: int) -> No
             f"data.max_pixels allows {max_pixels / 1e6:.1f} million",
             f"if the image is meant to be this large, set data.max_pixels={width * height}",
         )
+
+
+def _is_lossless_webp(stream: BinaryIO) -> bool:
+    """Whether the first frame of a WebP file is stored without loss, which only its own chunk says."""
+    stream.seek(12)
+    while len(head := stream.read(8)) == 8:
+        kind, length = struct.unpack("<4sI", head)
+        if kind in (b"VP8 ", b"VP8L"):
+            return kind == b"VP8L"
+        # The chunks of an animation's frame follow its header of 16 bytes.
+        stream.seek(16 if kind == b"ANMF" else length + length % 2, 1)
+    return False
 
 
 def _webp_size(head: bytes) -> tuple[int, int] | None:
@@ -261,8 +327,9 @@ def _without_pillow_limit(size: tuple[int, int] | None) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def _raw_mode(image: ImageFile.ImageFile) -> str:
-    if not image.tile:
+def raw_mode_of(image: Image.Image) -> str:
+    """Pillow's name for the stored pixel layout of an image whose pixels are not loaded yet, else its mode."""
+    if not isinstance(image, ImageFile.ImageFile) or not image.tile:
         return image.mode
     arguments = image.tile[0].args
     first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments

@@ -11,11 +11,13 @@ from pixelwise.datasets.samples import Reading, Sample
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
 
+_SIMILAR = 1.02
+
 
 def rotation_error(
     sample: Sample, image_size: tuple[int, ...], mask_size: tuple[int, ...], orientation: int, reading: Reading
 ) -> DataError | None:
-    """D110 if the mask fits the image only in its other orientation, else None.
+    """D110 if the mask fits the image only when one of them is turned by 90 degrees, else None.
 
     Args:
         sample: The pair; the message names its paths.
@@ -24,9 +26,16 @@ def rotation_error(
         orientation: EXIF orientation of the image, 1..8.
         reading: Reading options; `exif` says whether the orientation was applied.
     """
-    if orientation < 5 or mask_size == image_size or mask_size != image_size[::-1]:
+    if mask_size == image_size or mask_size != image_size[::-1]:
         return None
     mask = printable(sample.mask_path or "")
+    if orientation < 5:
+        return DataError(
+            "D110",
+            f"{mask}: the mask is turned by 90 degrees or transposed: it is {_text(mask_size)} (HxW), its image "
+            f"{_text(image_size)}",
+            "turn the mask back, or export it again from the image; resizing would distort it",
+        )
     state, other = ("upright", "ignore") if reading.exif == "apply" else ("as stored", "apply")
     return DataError(
         "D110",
@@ -41,20 +50,33 @@ def fit_labels(labels: np.ndarray, size: tuple[int, ...] | None, path: Path | No
     """The labels at `size` (height, width): unchanged, or resized by nearest neighbour if allowed.
 
     Raises:
-        DataError: D201, the sizes differ and `reading.mask_resize` is `refuse`.
+        DataError: D201, the sizes differ and `reading.mask_resize` is `refuse`, or the shapes differ as well.
     """
     if size is None or labels.shape == size:
         return labels
-    if reading.mask_resize == "refuse":
+    similar = same_shape(size, labels.shape)
+    if reading.mask_resize == "refuse" or not similar:
+        help = "export the mask at image size, or allow nearest-neighbour resizing: data.mask_resize=nearest"
+        if not similar:
+            help = "export the mask at image size: it shows another section, and resizing would distort it"
         raise DataError(
             "D201",
             f"{printable(path or '')}: the mask is {_text(labels.shape)} (HxW), its image {_text(size)}"
             f"{_ratio(size, labels.shape)}",
-            "export the mask at image size, or allow nearest-neighbour resizing: data.mask_resize=nearest",
+            help,
         )
     # Pillow samples at pixel centres; OpenCV's nearest would shift the labels by half a pixel.
     resized = Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST)
     return np.array(resized)
+
+
+def same_shape(image: tuple[int, ...], mask: tuple[int, ...]) -> bool:
+    """Whether height and width have the same ratio in both, within 2 % or the rounding to whole pixels."""
+    tall, wide = mask[0] / image[0], mask[1] / image[1]
+    if max(tall, wide) <= _SIMILAR * min(tall, wide):
+        return True
+    lowest = max((mask[0] - 1) / image[0], (mask[1] - 1) / image[1])
+    return lowest < min((mask[0] + 1) / image[0], (mask[1] + 1) / image[1])
 
 
 def _text(size: tuple[int, ...]) -> str:

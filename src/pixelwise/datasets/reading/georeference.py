@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pixelwise.datasets.reading.orientation import of_tiff_tags
+
 _POSITION_TAGS = (33550, 33922, 34264, 34735, 34736, 34737)
 """ModelPixelScale, ModelTiepoint, ModelTransformation, GeoKeyDirectory, GeoDoubleParams, GeoAsciiParams."""
 _PLACING_TAGS = (33922, 34264)
 """A file has a position if it has one of these."""
-_ORIENTATION_TAG = 274
 NODATA_TAG = 42113
 """GDAL's tag for the value of pixels without data, as text."""
 _WORLD_ENDINGS = {
@@ -92,7 +93,7 @@ def _from_tags(path: Path) -> Georeference | None:
                 for code in _POSITION_TAGS
                 if (tag := page.tags.get(code)) is not None
             )
-            turned = _ORIENTATION_TAG in page.tags and page.tags[_ORIENTATION_TAG].value != 1
+            turned = of_tiff_tags(page.tags.valueof(274), page.tags.valueof(700)) != 1
             return Georeference(tags, missing=_missing(page), turned=turned)
     except Exception as error:  # tifffile raises exceptions of many types for damaged tags
         raise ValueError(str(error) or type(error).__name__) from error

@@ -9,35 +9,31 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
-from pixelwise.datasets.reading.bands import (
-    ARRAY_SUFFIX,
-    array_without_channels,
-    bands_error,
-    not_rgb_error,
-    read_bands,
-)
-from pixelwise.datasets.reading.decoding import Decoded, decode
+from pixelwise.datasets.reading.bands import ARRAY_SUFFIX, array_without_channels, pixels_of_array, pixels_of_tiff
+from pixelwise.datasets.reading.decoding import Decoded, decode, raw_mode_of
 from pixelwise.datasets.reading.limits import within_memory
-from pixelwise.datasets.reading.plain_png import read_plain_png
+from pixelwise.datasets.reading.normal_form import DEEP_MODES, Picture, normalise, picture_of_pillow
+from pixelwise.datasets.reading.orientation import stated_orientation, turned_back, turned_upright
+from pixelwise.datasets.reading.plain_png import read_deep_png, read_plain_png
+from pixelwise.datasets.reading.tiff import is_tiff, read_tiff
 from pixelwise.datasets.samples import Reading
-from pixelwise.errors import DataError, RecipeError
+from pixelwise.errors import DataError
 from pixelwise.storage import printable
-
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Facts about a decoded image besides its pixels.
 
     Attributes:
-        format: Format by the file's content: `JPEG`, `PNG`, `WEBP`, `TIFF`, `BMP` or `GIF`.
-        stored_size: (height, width) before the EXIF orientation is applied.
-        orientation: EXIF orientation, 1 (upright) to 8.
+        format: Format by the file's content: `JPEG`, `PNG`, `WEBP`, `TIFF`, `BMP`, `GIF` or `NPY`.
+        stored_size: (height, width) before the orientation is applied.
+        orientation: Orientation that the file states, 1 (upright) to 8.
         transparent: Whether any pixel is not opaque.
-        animated: Whether there are frames after the first, which is the one used.
+        animated: Whether there are frames or pages after the first, which is the one used.
+        ranged: Whether the values went through `data.input_range`.
     """
 
     format: str
@@ -45,17 +41,20 @@ class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
     orientation: int = 1
     transparent: bool = False
     animated: bool = False
+    ranged: bool = False
 
 
 def read_image(path: Path, reading: Reading) -> np.ndarray:
     """Read an image as uint8 (H, W, 3) RGB, upright unless `reading.exif` is `ignore`.
 
-    With `reading.channels`, the result is uint8 (H, W, C) of these channels; see `pixelwise.datasets.reading.bands`.
+    With `reading.channels`, the result is uint8 (H, W, C) of these channels; `pixelwise.datasets.reading.normal_form`
+    says which channels an image has.
 
     Raises:
         DataError: D101 truncated or damaged, D102 not an image, D104 more than 8 bits per channel
             and no `input_range`, D105 bands that need `channels`, D106 a missing channel, D120 too many
-            pixels, D131 unreadable.
+            pixels, D131 unreadable, D151 no memory for it.
+        RecipeError: R203, an empty `input_range`.
     """
     return load_image(path, reading)[0]
 
@@ -67,131 +66,89 @@ def load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
 
 
 def _load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
-    if reading.channels is not None and _holds_bands(path):
-        bands = read_bands(path, reading)
-        kind = "NPY" if path.suffix.lower() == ARRAY_SUFFIX else "TIFF"
-        return bands, ImageFacts(format=kind, stored_size=bands.shape[:2])
+    where = printable(path)
     if path.suffix.lower() == ARRAY_SUFFIX:
-        raise array_without_channels(path, reading.max_pixels)
+        if reading.channels is None:
+            raise array_without_channels(path, reading.max_pixels)
+        found = pixels_of_array(path, reading)
+        return found.pixels, ImageFacts(format="NPY", stored_size=found.pixels.shape[:2], ranged=found.ranged)
     plain = read_plain_png(path, max_pixels=reading.max_pixels)
     if plain is not None:
-        pixels = plain if reading.channels is None else _choose_channels(plain, path, reading.channels)
-        return pixels, ImageFacts(format="PNG", stored_size=plain.shape[:2])
+        found = normalise(Picture(plain), reading, where)
+        return found.pixels, ImageFacts(format="PNG", stored_size=plain.shape[:2])
+    if is_tiff(path):
+        stored = read_tiff(path, reading.max_pixels, stacked=reading.channels is not None)
+        if stored is not None:
+            found = pixels_of_tiff(stored, path, reading)
+            return found.pixels, ImageFacts(
+                format="TIFF",
+                stored_size=stored.values.shape[:2],
+                orientation=stored.orientation,
+                transparent=found.transparent,
+                animated=stored.further is not None,
+                ranged=found.ranged,
+            )
     decoded = decode(path, max_pixels=reading.max_pixels)
-    image = decoded.image
-    _check_further_bands(decoded, path)
-    stored_size = (image.height, image.width)
-    orientation = _orientation(image)
-    if orientation != 1 and reading.exif == "apply":
-        image = ImageOps.exif_transpose(image)
-    transparent = False
-    if image.mode in DEEP_MODES:
-        pixels = _stretch(np.asarray(image), path, reading)
-    else:
-        _check_deep_color(decoded, path, reading)
-        pixels, transparent = _to_rgb(image, reading)
-    if reading.channels is not None:
-        pixels = _choose_channels(pixels, path, reading.channels)
+    found = normalise(_picture(decoded, path), reading, where)
     facts = ImageFacts(
         format=decoded.format,
-        stored_size=stored_size,
-        orientation=orientation,
-        transparent=transparent,
+        stored_size=(decoded.image.height, decoded.image.width),
+        orientation=decoded.orientation,
+        transparent=found.transparent,
         animated=decoded.animated,
+        ranged=found.ranged,
     )
-    return pixels, facts
+    return turned_upright(found.pixels, decoded.orientation if reading.exif == "apply" else 1), facts
 
 
-def _orientation(image: Image.Image) -> int:
-    # With a damaged EXIF block, the image is taken as stored.
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+def from_pillow(image: Image.Image, reading: Reading) -> np.ndarray:
+    """A Pillow image in the form of `read_image`, as if it had been read from its file.
 
-
-def _to_rgb(image: Image.Image, reading: Reading) -> tuple[np.ndarray, bool]:
-    """Convert an image with 8 bits per channel to uint8 (H, W, 3); also tells whether any pixel is not opaque."""
-    if not image.has_transparency_data:
-        return np.array(image if image.mode == "RGB" else image.convert("RGB")), False
-    rgba = np.array(image.convert("RGBA"))
-    alpha = rgba[..., 3]
-    if reading.alpha == "drop" or alpha.min() == 255:
-        return np.ascontiguousarray(rgba[..., :3]), bool(alpha.min() < 255)
-    blended = (rgba[..., :3].astype(np.uint16) * alpha[..., None] + 127) // 255
-    return blended.astype(np.uint8), True
-
-
-def _holds_bands(path: Path) -> bool:
-    """Whether a file is read band by band: arrays by their extension, TIFF files by their first bytes."""
-    if path.suffix.lower() == ARRAY_SUFFIX:
-        return True
-    try:
-        if not path.is_file():
-            return False
-        with open(path, "rb") as stream:
-            return stream.read(4) in _TIFF
-    except OSError:
-        return False
-
-
-def _choose_channels(rgb: np.ndarray, path: Path, channels: tuple[int, ...]) -> np.ndarray:
-    """Select channels of an image that has three.
+    Args:
+        image: Image of any mode, whose pixels may not be loaded yet.
+        reading: Reading options; `max_pixels` is not applied, because the image is open already.
 
     Raises:
-        DataError: D106, the image lacks a channel.
+        DataError: D104 more than 8 bits per channel and no `input_range`, or colours of 16 bits that Pillow reduces;
+            D106 a missing channel.
     """
-    if max(channels) >= rgb.shape[2]:
-        raise DataError(
-            "D106",
-            f"{printable(path)}: the image has 3 channels (0..2); data.channels asks for {list(channels)}",
-            "more channels are read from TIFF files and NumPy arrays (.npy) only",
-        )
-    return np.ascontiguousarray(rgb[..., list(channels)])
+    where = f"the Pillow image (mode '{image.mode}')"
+    if "16" in raw_mode_of(image) and image.mode not in DEEP_MODES:
+        raise _deep_colors(where, "give the file itself instead, or convert the image to 8 bits")
+    # Pillow turns TIFF files upright as it loads them, and drops the statement.
+    turned = stated_orientation(image) if isinstance(image, TiffImageFile) and image.tile else 1
+    _load(image)
+    stated = 1 if isinstance(image, TiffImageFile) else stated_orientation(image)
+    pixels = normalise(picture_of_pillow(image), reading, where).pixels
+    return turned_upright(pixels, stated) if reading.exif == "apply" else turned_back(pixels, turned)
 
 
-def _stretch(values: np.ndarray, path: Path, reading: Reading) -> np.ndarray:
-    """Map (H, W) values of more than 8 bits to uint8 (H, W, 3) by the user's `input_range`."""
-    if reading.input_range is None:
-        # Finite values only: float TIFFs mark missing data with NaN.
-        finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
-        low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
-        raise _deep_image(path, f"values {low:g}..{high:g}", "for example, data.input_range=[0, 65535]")
-    low, high = reading.input_range
-    if not low < high:
-        raise RecipeError("R203", f"data.input_range is [{low}, {high}]; expected low < high", "for example [0, 65535]")
-    scaled = (np.nan_to_num(values.astype(np.float32), nan=low) - low) * (255 / (high - low))
-    grey = np.clip(scaled + 0.5, 0, 255).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)
-
-
-def _check_deep_color(decoded: Decoded, path: Path, reading: Reading) -> None:
-    """Refuse 16-bit colour unless `input_range` is the full range, the only one that Pillow's upper 8 bits suit."""
-    if "16" in decoded.raw_mode and reading.input_range != (0, 65535):
-        raise _deep_image(
-            path,
-            "16 bits per colour channel",
-            "data.input_range=[0, 65535] keeps the upper 8 bits; for another range convert the images to 8 bits",
-        )
-
-
-def _check_further_bands(decoded: Decoded, path: Path) -> None:
-    """Refuse bands that Pillow drops: those that are neither colour nor alpha, such as near infrared after RGB."""
-    if decoded.format != "TIFF":
+def _load(image: Image.Image) -> None:
+    """Load the pixels of an image. Pillow maps some TIFF files into memory with height and width exchanged."""
+    name = getattr(image, "filename", "")
+    if not (isinstance(image, TiffImageFile) and image.tile and name):
+        image.load()
         return
-    tags = getattr(decoded.image, "tag_v2", {})
-    further = tags.get(ExifTags.Base.ExtraSamples, ())
-    if 0 in (further if isinstance(further, tuple) else (further,)):
-        deep = np.uint16 if "16" in decoded.raw_mode else np.uint8
-        raise not_rgb_error(path, int(tags.get(ExifTags.Base.SamplesPerPixel, 1)), np.dtype(deep))
-    if decoded.animated and (stacked := bands_error(path)) is not None:
-        raise stacked
+    image.filename = ""  # without a name the pixels are read, not mapped
+    try:
+        image.load()
+    finally:
+        image.filename = name
 
 
-def _deep_image(path: Path, found: str, help: str) -> DataError:
+def _picture(decoded: Decoded, path: Path) -> Picture:
+    """The channels of a decoded file; exact ones where Pillow reduces 16-bit colours to 8 bits."""
+    if "16" in decoded.raw_mode and decoded.image.mode not in DEEP_MODES:
+        deep = read_deep_png(path) if decoded.format == "PNG" else None
+        if deep is None:
+            raise _deep_colors(printable(path), "convert the image to 8 bits, or to a TIFF file of 16-bit RGB")
+        return Picture(deep.values, "straight" if deep.has_alpha else "none", 16)
+    return picture_of_pillow(decoded.image)
+
+
+def _deep_colors(where: str, help: str) -> DataError:
     return DataError(
         "D104",
-        f"{printable(path)}: the image has {found}; expected 8 bits per channel (clipping would destroy the image)",
-        f"choose the values that become 0 and 255: {help}",
+        f"{where}: the image has 16 bits per colour channel, of which only the upper 8 can be read here",
+        help,
     )

@@ -1,4 +1,4 @@
-"""Reading of masks: decoding, translation to class ids by the label table, and errors for invalid masks."""
+"""Reading of masks: translation of their values to class ids by the label table, and errors for invalid masks."""
 
 from __future__ import annotations
 
@@ -17,36 +17,14 @@ from pixelwise.datasets.explanations import (
     explain_unknown_ids,
 )
 from pixelwise.datasets.labels import LabelTable, color_codes, count_values, presence
-from pixelwise.datasets.reading.bands import ARRAY_SUFFIX, read_array_mask
-from pixelwise.datasets.reading.decoding import decode
 from pixelwise.datasets.reading.fitting import fit_labels, rotation_error
-from pixelwise.datasets.reading.images import DEEP_MODES, ImageFacts
-from pixelwise.datasets.reading.limits import within_memory
+from pixelwise.datasets.reading.images import ImageFacts
+from pixelwise.datasets.reading.mask_values import RawMask, load_mask
+from pixelwise.datasets.reading.tolerance import snap_colors, snap_ids
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE_BIT
 from pixelwise.storage import printable
-
-# Pillow stretches 2-bit and 4-bit grey values to 0..255: right for an image, wrong for ids.
-_GREY_STEP = {"L;2": 85, "L;4": 17}
-
-
-class RawMask(NamedTuple):
-    """A decoded mask whose values are not interpreted yet.
-
-    Attributes:
-        values: (H, W) integers, or uint8 (H, W, 3) colours.
-        palette: uint8 (n, 3) colours of the ids, for palette images.
-        encoding: Storage format in words, such as `palette PNG`.
-        lossless: Whether the file format keeps every value exactly.
-        grey_rgb: Whether the file is an RGB image with only grey pixels; `values` are their grey levels.
-    """
-
-    values: np.ndarray
-    palette: np.ndarray | None
-    encoding: str
-    lossless: bool
-    grey_rgb: bool = False
 
 
 class Translation(NamedTuple):
@@ -94,7 +72,7 @@ def read_class_masks(
         if path is None:
             continue
         try:
-            raw = load_mask(path, dataset.label_table, max_pixels=dataset.reading.max_pixels)
+            raw = load_mask(path, dataset.label_table, max_pixels=dataset.reading.max_pixels, exif=dataset.reading.exif)
             encoding = encoding or raw.encoding
             present = _presence(path, raw, dataset.label_table.threshold)
             labels = np.zeros(present.shape, np.int32) if labels is None else labels
@@ -151,67 +129,25 @@ def _presence(path: Path, raw: RawMask, threshold: int | None) -> np.ndarray:
     return present
 
 
-def load_mask(path: Path, table: LabelTable, *, max_pixels: int) -> RawMask:
-    """Decode a mask without interpreting its values.
-
-    Palette images yield their indices, unless `table` holds colours only; 1-bit images yield 0 and 1; an RGB image
-    whose three channels are equal everywhere counts as one channel.
-
-    Raises:
-        DataError: D205 for floating-point masks and arrays other than (H, W) integers; D101, D102, D120 and D131 as in
-            `read_image`.
-    """
-    with within_memory(path):
-        return _load_mask(path, table, max_pixels)
-
-
-def _load_mask(path: Path, table: LabelTable, max_pixels: int) -> RawMask:
-    if path.suffix.lower() == ARRAY_SUFFIX:
-        array = read_array_mask(path, max_pixels)
-        return RawMask(array, None, f"{8 * array.dtype.itemsize}-bit NPY", True)
-    decoded = decode(path, max_pixels=max_pixels)
-    image = decoded.image
-    by_color = bool(table.colors) and not table.ids
-    palette, grey_rgb = None, False
-    if table.threshold is not None and image.mode not in DEEP_MODES:
-        values, kind = np.array(image.convert("RGBA").convert("L")), "black and white"
-    elif image.mode == "P" and not by_color:
-        palette = np.asarray(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
-        values, kind = np.array(image), "palette"
-    elif image.mode == "1" and not by_color:
-        values, kind = np.array(image).astype(np.uint8), "1-bit"
-    elif image.mode in ("L", "LA") and not by_color:
-        values = np.array(image.getchannel("L")) // np.uint8(_GREY_STEP.get(decoded.raw_mode, 1))
-        kind = f"{decoded.raw_mode[-1]}-bit" if decoded.raw_mode in _GREY_STEP else "8-bit"
-    elif image.mode in DEEP_MODES and image.mode != "F":
-        values = np.asarray(image)
-        values, kind = values.astype(np.uint16 if values.dtype.itemsize == 2 else np.int32), "16-bit"
-    elif image.mode == "F":
-        raise DataError(
-            "D205",
-            f"{printable(path)}: the mask holds floating-point values; expected class ids",
-            "export it as an 8-bit PNG",
-        )
-    else:
-        values, kind = np.array(image.convert("RGBA").convert("RGB")), "RGB"
-        if not by_color and _is_grey(values):
-            values, kind, grey_rgb = np.ascontiguousarray(values[..., 0]), "grey RGB", True
-    return RawMask(values, palette, f"{kind} {decoded.format}", decoded.lossless, grey_rgb)
-
-
 def translate(raw: RawMask, table: LabelTable) -> Translation:
     """Translate a decoded mask to class ids. An RGB mask without a colour table becomes ignored everywhere."""
     if raw.values.ndim == 2:
-        labels, unknown = table.map_ids(raw.values)
+        if table.tolerance is not None and table.ids:
+            labels, unknown = snap_ids(raw.values, table, table.tolerance)
+        else:
+            labels, unknown = table.map_ids(raw.values)
         return Translation(labels, unknown, {})
-    labels, unknown = table.map_colors(raw.values) if table.colors else _all_unknown(raw.values)
+    if table.tolerance is not None and table.colors:
+        labels, unknown = snap_colors(raw.values, table, table.tolerance)
+    else:
+        labels, unknown = table.map_colors(raw.values) if table.colors else _all_unknown(raw.values)
     return Translation(labels, {}, unknown)
 
 
 def mask_error(path: Path, raw: RawMask, translation: Translation, dataset: Dataset) -> DataError | None:
     """D202, D203 or D205 for a mask with invalid values, else None."""
     where, table = printable(path), dataset.label_table
-    if not raw.lossless and table.threshold is None:
+    if not raw.lossless and table.threshold is None and table.tolerance is None:
         total = raw.values.shape[0] * raw.values.shape[1]
         unknown = sum(translation.unknown_ids.values()) + sum(translation.unknown_colors.values())
         return DataError(
@@ -229,7 +165,7 @@ def mask_error(path: Path, raw: RawMask, translation: Translation, dataset: Data
         )
     if translation.unknown_colors and not table.colors:
         colors = translation.unknown_colors
-        clause, help = explain_colors_without_table(colors)
+        clause, help = explain_colors_without_table(colors, len(dataset.classes))
         height, width = raw.values.shape[:2]
         return DataError(
             "D205",
@@ -242,10 +178,6 @@ def mask_error(path: Path, raw: RawMask, translation: Translation, dataset: Data
         clause, help = explain_unknown_colors(translation.unknown_colors, translation.labels.size, num_colors)
         return DataError("D203", f"{where}: {clause}", help)
     return None
-
-
-def _is_grey(rgb: np.ndarray) -> bool:
-    return bool((rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all())
 
 
 def _all_unknown(rgb: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:

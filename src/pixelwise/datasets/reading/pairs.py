@@ -31,7 +31,8 @@ def read_labels(sample: Sample, dataset: Dataset, size: tuple[int, int] | None =
         )
     if dataset.multilabel:
         return valid_labels(read_class_masks(sample, dataset, size))
-    raw = load_mask(sample.mask_path, dataset.label_table, max_pixels=dataset.reading.max_pixels)
+    reading = dataset.reading
+    raw = load_mask(sample.mask_path, dataset.label_table, max_pixels=reading.max_pixels, exif=reading.exif)
     translation = translate(raw, dataset.label_table)
     error = mask_error(sample.mask_path, raw, translation, dataset)
     if error is not None:

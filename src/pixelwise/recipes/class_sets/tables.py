@@ -30,12 +30,14 @@ class ClassSet(msgspec.Struct, frozen=True, kw_only=True):
         palette: Official RGB colour (0..255) of each class.
         label_table: Class id, or `IGNORE`, of each raw mask value.
         unlabelled_color: RGB colour of pixels without a class in colour masks.
+        shares: Share of the labelled pixels, 0..1, that each class has in the data set; empty if it is not recorded.
     """
 
     names: tuple[str, ...]
     palette: tuple[Color, ...]
     label_table: dict[int, int]
     unlabelled_color: Color = (0, 0, 0)
+    shares: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.palette):
@@ -84,6 +86,7 @@ CAMVID = ClassSet(
         (0, 128, 192),
     ),
     label_table={**{i: i for i in range(11)}, 11: IGNORE, IGNORE: IGNORE},
+    shares=(0.164, 0.250, 0.010, 0.304, 0.069, 0.116, 0.011, 0.015, 0.048, 0.007, 0.006),
 )
 
 _CITYSCAPES = (

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pixelwise.recipes.class_sets.tables import IGNORE, MOST_LABELS, Color, class_set
 from pixelwise.recipes.schema.base import Part, Range, require, require_at_least, require_size
 from pixelwise.recipes.schema.roles import Role, role
 from pixelwise.recipes.sizes import Size
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
 
 
 class Data(Part, frozen=True, kw_only=True):
@@ -20,11 +23,16 @@ class Data(Part, frozen=True, kw_only=True):
         classes: Class names in the order of their ids; None uses those of the data set, or for `folder` those of its
             `dataset.toml` or of the masks themselves.
         palette: One RGB colour (0..255) per class for overlays and masks.
-        label_map: Class id, or 255 (ignored), of each raw mask value; the values are written as text, because TOML
-            keys are text.
+        label_map: Class id, or 255 (ignored), of each raw mask value, any 64-bit integer; the values are written as
+            text, because TOML keys are text.
         colors: Class id, or 255 (ignored), of each `#rrggbb` colour, for masks that are RGB images.
         labels: Class id, or 255 (ignored), of each label name, for annotations with named labels.
         mask_threshold: Threshold (1..255) for reading masks as binary: values from it on are 1, others 0.
+        mask_channel: `alpha` reads masks from their alpha channel, for cut-outs and mattes whose transparency marks the
+            object; None reads their values or colours.
+        mask_tolerance: Largest difference (1..127) from a value of `label_map`, or in each channel from a colour of
+            `colors`, for masks that interpolation, lossy compression or noise has changed: other values take the class
+            of the nearest one if it lies beside the pixel, and are ignored otherwise.
         multilabel: Whether a pixel can belong to several classes or to none, with one binary mask per class in a folder
             of its name (`masks/crack/0001.png`); such a layout is also recognised without it.
         instance_divisor: Divisor for masks that contain class * divisor + instance: values from the divisor on are
@@ -35,9 +43,11 @@ class Data(Part, frozen=True, kw_only=True):
         train_split: Split to train on. `train+val` merges the two, which are then not available separately;
             `drive-train` and `block-train` are parts of CamVid's train split, whose other parts, `drive-dev` and
             `block-dev`, serve to compare recipes (see `pixelwise.datasets.formats.camvid`).
-        exif: Whether to apply the EXIF orientation of images (masks have none).
+        exif: Whether to turn images upright by the orientation that their files state, in EXIF or else in XMP, and
+            masks by the one that their own files state.
         alpha: Treatment of transparent pixels: `drop` keeps their RGB values, `black` blends them onto black.
-        input_range: Values that are mapped to 0 and 255, for images with more than 8 bits per channel.
+        input_range: Values that are mapped to 0 and 255, for images with more than 8 bits per channel or of signed or
+            floating-point numbers. Images of 8 bits are read as they are, in every format.
         max_pixels: Maximum number of pixels; larger images are refused before they are decoded.
         mask_resize: Treatment of a mask whose size differs from its image's: `nearest` resizes it for training, and
             scores it at its own size; `refuse` raises an error.
@@ -57,6 +67,8 @@ class Data(Part, frozen=True, kw_only=True):
     colors: Annotated[dict[str, int] | None, role(Role.FROM_DATA)] = None
     labels: dict[str, int] | None = None
     mask_threshold: int | None = None
+    mask_channel: Literal["alpha"] | None = None
+    mask_tolerance: int | None = None
     multilabel: bool = False
     instance_divisor: int | None = None
     channels: tuple[int, ...] | None = None
@@ -80,6 +92,7 @@ class Data(Part, frozen=True, kw_only=True):
                 f"data.palette has {len(self.palette)} colours for {len(self.classes)} classes",
                 "give exactly one colour per class",
             )
+        self._require_numbers_in_label_map()
         for label, class_id in (self.labels or {}).items():
             largest = len(self.classes) - 1 if self.classes is not None else IGNORE
             require(
@@ -91,6 +104,16 @@ class Data(Part, frozen=True, kw_only=True):
             self.mask_threshold is None or 1 <= self.mask_threshold <= 255,
             f"data.mask_threshold is {self.mask_threshold}; expected 1..255",
             "for example 128",
+        )
+        require(
+            self.mask_tolerance is None or 1 <= self.mask_tolerance <= 127,
+            f"data.mask_tolerance is {self.mask_tolerance}; expected 1..127",
+            "less than half the difference of the two nearest values, for example 20",
+        )
+        require(
+            self.mask_tolerance is None or (self.mask_threshold is None and self.instance_divisor is None),
+            "data.mask_tolerance is set together with data.mask_threshold or data.instance_divisor",
+            "leave out data.mask_tolerance",
         )
         if self.multilabel:
             self._require_class_masks()
@@ -117,9 +140,18 @@ class Data(Part, frozen=True, kw_only=True):
         require_size("data.town_size", self.town_size)
         require_at_least(0, "data.town_seed", self.town_seed, "for example 0")
 
+    def _require_numbers_in_label_map(self) -> None:
+        """Refuse a label map whose keys are not raw values of a mask, or whose values are not class ids."""
+        for raw, class_id in (self.label_map or {}).items():
+            require(
+                _INTEGER.fullmatch(raw) is not None and -(2**63) <= int(raw) < 2**64 and 0 <= class_id <= IGNORE,
+                f"data.label_map maps '{raw}' to {class_id}; expected a 64-bit integer to a class id, or to {IGNORE}",
+                "map every raw value to a class id, or to 255 to ignore it",
+            )
+
     def _require_class_masks(self) -> None:
         """Refuse settings that conflict with one binary mask per class."""
-        for name in ("label_map", "colors", "labels", "instance_divisor"):
+        for name in ("label_map", "colors", "labels", "instance_divisor", "mask_tolerance"):
             require(
                 getattr(self, name) is None,
                 f"data.{name} is set but data.multilabel is true: each class has a binary mask of its own",

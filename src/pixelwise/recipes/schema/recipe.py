@@ -123,7 +123,7 @@ class Recipe(Part, frozen=True, kw_only=True):
         if self.data.label_map is not None and self.data.classes is not None:
             for raw, class_id in self.data.label_map.items():
                 require(
-                    raw.lstrip("-").isdigit() and (class_id == IGNORE or 0 <= class_id < len(self.data.classes)),
+                    class_id == IGNORE or 0 <= class_id < len(self.data.classes),
                     f"data.label_map maps '{raw}' to {class_id}; expected a number to "
                     f"0..{len(self.data.classes) - 1} or {IGNORE}",
                     "map every raw value to a class id, or to 255 to ignore it",

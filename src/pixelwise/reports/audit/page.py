@@ -14,6 +14,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from pixelwise.datasets.auditing.checking import Checked
+from pixelwise.datasets.auditing.correspondence import MaskFit
 from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Sample
@@ -35,6 +36,7 @@ from pixelwise.storage import printable, write_text
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
 OVERLAYS = 12
+LEAST = 6
 TWINS = 12
 _WIDTH = 480
 _THUMBNAIL_WIDTH = 320
@@ -92,6 +94,7 @@ def render_check_page(checked: Checked) -> str:
         ceiling_split=checked.ceiling_split,
         ceiling_images=checked.ceiling[0].images if checked.ceiling else 0,
         videos=videos_in_words(found),
+        least=_least_fitting(checked),
         overlays=_overlays(checked),
         legend=_legend(checked),
         twins=_twins(checked),
@@ -109,6 +112,8 @@ def _facts(checked: Checked) -> list[tuple[str, str]]:
         ("Layout", f"{found.layout}; {layout_in_words(checked.scores)}"),
         ("Pairs", ", ".join(f"{count(pairs)} {split}" for split, pairs in found.splits.items()) + also),
     ]
+    if checked.read_as:
+        facts.insert(1, ("Classes", checked.read_as))
     if found.sizes.distinct:
         facts.append(("Images", sizes_in_words(found)))
     if found.mask_encodings:
@@ -192,6 +197,20 @@ def _overlays(checked: Checked) -> list[Overlay]:
             if overlay is not None:
                 overlays.append(overlay)
     return overlays[:OVERLAYS]
+
+
+def _least_fitting(checked: Checked) -> list[tuple[MaskFit, Overlay]]:
+    """The masks that fit their photos least, if any is suspicious: these, and others up to `LEAST` for comparison."""
+    fits = checked.audit.least_fitting
+    if not any(fit.suspicious for fit in fits):
+        return []
+    samples = {(split, s.id): s for split, found in checked.dataset.splits.items() for s in found}
+    drawn = []
+    for number, fit in enumerate(fits):
+        if fit.suspicious or number < LEAST:
+            overlay = _overlay(checked, fit.split, samples[fit.split, fit.id])
+            drawn += [(fit, overlay)] if overlay is not None else []
+    return drawn
 
 
 def _overlay(checked: Checked, split: str, sample: Sample) -> Overlay | None:

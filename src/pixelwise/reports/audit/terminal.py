@@ -14,6 +14,7 @@ from pixelwise.datasets.findings import Finding
 from pixelwise.reports.audit.words import (
     channels_in_words,
     class_files_in_words,
+    fits_in_words,
     layout_in_words,
     other_splits_in_words,
     sizes_in_words,
@@ -86,8 +87,12 @@ def print_audit(found: Audit, path: Path, console: Console, others: Mapping[str,
 def _print_measured(checked: Checked, console: Console) -> None:
     console.print()
     _say(console, f"layout    {layout_in_words(checked.scores)}")
+    if checked.read_as:
+        _say(console, f"classes   {checked.read_as}")
     if checked.dataset.multilabel:
         _say(console, f"files     {class_files_in_words(checked.dataset)}")
+    if fits := fits_in_words(checked.audit):
+        _say(console, f"borders   {fits}")
     for sentence in videos_in_words(checked.audit):
         _say(console, f"video     {sentence}")
     measured = checked.suggestions

@@ -8,6 +8,8 @@ from pixelwise.datasets.auditing.audit import Audit
 from pixelwise.datasets.auditing.layout_scores import LayoutScore
 from pixelwise.datasets.samples import Dataset
 
+_LEAST = 3
+
 
 def other_splits_in_words(others: Mapping[str, int]) -> str:
     """`10582 train_aug (data.train_split=train_aug)`."""
@@ -50,6 +52,16 @@ def class_files_in_words(dataset: Dataset) -> str:
     ignored = sum(sample.ignore_mask is not None for sample in samples)
     last = f", ignore {ignored}" if ignored else ""
     return f"masks for {len(samples)} images: {', '.join(numbers)}{last}; a class without a file is absent there"
+
+
+def fits_in_words(found: Audit) -> str:
+    """Which masks fit their photos least, by the agreement of label borders with image edges; empty if not compared."""
+    worst = [f"{fit.id} of {fit.split} ({fit.score:g})" for fit in found.least_fitting[:_LEAST]]
+    if not worst:
+        return ""
+    return (
+        f"label borders lie least on the edges of the photo in {', '.join(worst)}; 0: no better than on another photo"
+    )
 
 
 def videos_in_words(found: Audit) -> list[str]:
