@@ -3,13 +3,16 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pixelwise.errors import ResourceError
+from pixelwise.machine.processes import process_mark
 from pixelwise.storage.atomic import (
+    TEMPORARY_PREFIX,
     building_folder,
     remove_folder,
     remove_leftovers,
@@ -75,6 +78,44 @@ def test_a_killed_writer_leaves_only_a_temporary_file_that_is_removed_later(tmp_
     assert path.read_text() == "old"
     assert len(remove_leftovers(tmp_path)) == 1
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def leave_behind(folder: Path, name: str, *, age: float = 0.0) -> Path:
+    path = folder / f"{TEMPORARY_PREFIX}{name}"
+    path.mkdir()
+    (path / "file").write_text("half")
+    os.utime(path, (time.time() - age, time.time() - age))
+    return path
+
+
+@pytest.mark.parametrize("write", ["file", "folder", "scratch"])
+def test_whoever_writes_next_removes_what_killed_processes_left(write: str, tmp_path: Path):
+    place, pid, start = process_mark().split("-")
+    dead = leave_behind(tmp_path, f"{place}-{pid}-{int(start) + 1}-a")
+    old = leave_behind(tmp_path, "0000beef-1-1-a", age=100_000)
+    kept = [leave_behind(tmp_path, f"{process_mark()}-a"), leave_behind(tmp_path, "0000beef-1-1-b")]
+
+    if write == "file":
+        write_text(tmp_path / "a.txt", "new")
+    elif write == "folder":
+        build(tmp_path / "a", "new")
+    else:
+        with scratch_folder(tmp_path):
+            pass
+
+    assert not dead.exists()
+    assert not old.exists()
+    assert all(path.exists() for path in kept)
+
+
+def test_a_folder_is_looked_through_once(tmp_path: Path):
+    place, pid, start = process_mark().split("-")
+    write_text(tmp_path / "a.txt", "new")
+    dead = leave_behind(tmp_path, f"{place}-{pid}-{int(start) + 1}-a")
+    write_text(tmp_path / "b.txt", "new")
+
+    assert dead.exists()
+    assert remove_leftovers(tmp_path) == [dead]
 
 
 def build(path: Path, content: str, **options: Any) -> None:

@@ -1,26 +1,35 @@
 """Atomic writes: temporary file, fsync, rename, fsync of the folder.
 
 A process that is killed (SIGKILL) in the middle of a write leaves the old file intact and at most a
-`.pixelwise-tmp-*` file beside it, which `remove_leftovers` deletes at the next start.
+`.pixelwise-tmp-*` file or folder beside it. Its name says which process made it, and the next process that writes to
+the folder deletes those of processes that no longer run.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
+import re
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from pixelwise.errors import ResourceError
 from pixelwise.machine.files import flush, is_disk_full, let_others_read, rename, replace_file
+from pixelwise.machine.processes import is_running, process_mark
 from pixelwise.storage.names import printable
 
 TEMPORARY_PREFIX = ".pixelwise-tmp-"
+_MARK = re.compile(re.escape(TEMPORARY_PREFIX) + r"(\w+-\d+-\d+)-")
+_OLD_SECONDS = 86_400
+"""Age from which a temporary file of another computer counts as left behind."""
+_FOLDERS_REMEMBERED = 1024
 
 
 @contextlib.contextmanager
@@ -33,7 +42,8 @@ def writing(path: Path) -> Iterator[Path]:
     """
     with full_disk_explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
+        _tidy(path.parent, os.getpid())
+        handle, name = tempfile.mkstemp(prefix=_own_prefix(), dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -93,7 +103,8 @@ def building_folder(
 @contextlib.contextmanager
 def _temporary_folder(parent: Path) -> Iterator[Path]:
     parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=parent))
+    _tidy(parent, os.getpid())
+    folder = Path(tempfile.mkdtemp(prefix=_own_prefix(), dir=parent))
     try:
         yield folder
     finally:
@@ -168,9 +179,18 @@ def require_space(
         )
 
 
-def remove_leftovers(folder: Path) -> list[Path]:
-    """Delete the temporary files and folders that killed processes left in `folder`, and return their paths."""
-    leftovers = sorted(folder.glob(f"{TEMPORARY_PREFIX}*")) if folder.is_dir() else []
+def remove_leftovers(folder: Path, *, unknown: bool = True) -> list[Path]:
+    """Delete the temporary files and folders that killed processes left in `folder`, and return their paths.
+
+    Those of running processes stay.
+
+    Args:
+        folder: Folder in which they are looked for, without its subfolders.
+        unknown: Delete those too of which it is not known whether their process runs, such as those of another
+            computer; without it only if they are a day old.
+    """
+    found = sorted(folder.glob(f"{TEMPORARY_PREFIX}*")) if folder.is_dir() else []
+    leftovers = [path for path in found if _is_left_behind(path, unknown=unknown)]
     for path in leftovers:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -178,6 +198,28 @@ def remove_leftovers(folder: Path) -> list[Path]:
             with contextlib.suppress(PermissionError):  # Windows does not remove open files: the next call removes it
                 path.unlink(missing_ok=True)
     return leftovers
+
+
+def _is_left_behind(path: Path, *, unknown: bool) -> bool:
+    mark = _MARK.match(path.name)
+    running = is_running(mark[1]) if mark else None
+    if running is not None or unknown:
+        return not running
+    try:
+        return time.time() - path.lstat().st_mtime > _OLD_SECONDS
+    except OSError:  # its process has just finished
+        return False
+
+
+@functools.lru_cache(_FOLDERS_REMEMBERED)
+def _tidy(folder: Path, _pid: int) -> None:
+    """Remove what killed processes left in a folder, once per process and folder."""
+    with contextlib.suppress(OSError):  # it is in nobody's way
+        remove_leftovers(folder, unknown=False)
+
+
+def _own_prefix() -> str:
+    return f"{TEMPORARY_PREFIX}{process_mark()}-"
 
 
 def remove_folder(path: Path) -> None:
@@ -188,7 +230,7 @@ def remove_folder(path: Path) -> None:
     Raises:
         OSError: The folder cannot be renamed.
     """
-    hidden = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
+    hidden = path.with_name(f"{_own_prefix()}{secrets.token_hex(8)}")
     rename(path, hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 
