@@ -58,7 +58,7 @@ TABLE = {
     "resume": Row(("resume", "{out}", "schedule.epochs=6"), copied="run"),
     "evaluate": Row(("evaluate", "{out}", "--split", "test"), copied="run", same="evaluations/test-native/*.csv"),
     "predict": Row(("predict", "{run}", "{data}/images/train", "--output", "{out}/a"), same="a/masks/*.png"),
-    "report": Row(("report", "{out}"), copied="run", quick=True),
+    "report": Row(("report", "{out}"), copied="run"),
     "export": Row(("export", "{run}", "--output", "{out}/a"), same="a/model.onnx"),
     "quantize": Row(("quantize", "{run}", "--output", "{out}/a", "--force")),
     "deploy": Row(("deploy", "{run}", "--output", "{out}/a", "--targets", "onnx", "--rounds", "1")),
