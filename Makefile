@@ -7,7 +7,7 @@ STAMP = $(VENV)/.installed-$(shell cksum < pyproject.toml | cut -d' ' -f1)
 # A shared environment runs the code of this clone, whichever clone installed it.
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: demo test test-heavy check install format clean
+.PHONY: demo test test-heavy fuzz check install format clean
 
 DEMO ?= demo
 demo: install          ## a few minutes: synthetic data, training, evaluation, prediction, report
@@ -27,6 +27,9 @@ test: install          ## the tests, a few minutes
 
 test-heavy: install    ## the tests of large networks that `test` leaves out
 	@$(BIN)/python -m pytest -m heavy --dist worksteal
+
+fuzz: install          ## 2,000 damaged and hostile variants of every format; writes benchmarks/fuzz.md (an hour)
+	@$(BIN)/python -m pytest -m fuzz -n 1
 
 check: install         ## lint, format, types, import contracts
 	@$(BIN)/ruff check .

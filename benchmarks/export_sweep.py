@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 from pixelwise.datasets.town.scenes import draw_scene
-from pixelwise.deployment.export.export import describe
+from pixelwise.deployment.export.export import describe, sealed
 from pixelwise.deployment.export.sources import open_source
 from pixelwise.deployment.export.verification import compare
 from pixelwise.deployment.export.writing import write_artefact
@@ -49,7 +49,8 @@ def sweep_one(name: str) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         files = write_artefact(network, find_target("onnx"), Path(folder))
         seconds = time.monotonic() - began
-        write_sidecar(describe(network, source, find_target("onnx"), files), Path(folder) / f"{NAME}.toml")
+        target = find_target("onnx")
+        write_sidecar(sealed(describe(network, source, target), target, files), Path(folder) / f"{NAME}.toml")
         artefact = load_artefact(files[0])
         megabytes = files[0].stat().st_size / 1e6
         rows = []

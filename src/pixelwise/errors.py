@@ -19,6 +19,31 @@ expected; `help` says what to do.
 
 from __future__ import annotations
 
+import unicodedata
+
+# Control characters, invisible marks (which include those that turn text around), lone surrogates, line separators.
+_HARMFUL = ("Cc", "Cf", "Cs", "Zl", "Zp")
+# Line breaks and tabs; the joiners of Persian, Indian scripts and emoji.
+_KEPT = "\n\t\u200c\u200d"
+
+
+def harmless(text: str) -> str:
+    r"""The text with everything escaped that could control a terminal or disguise what is shown, such as `\u001b`.
+
+    Names, messages and notes come from files of others. Line breaks and tabs are kept.
+    """
+    if text.isprintable():
+        return text
+    return "".join(_escaped(letter) if _is_harmful(letter) else letter for letter in text)
+
+
+def _is_harmful(letter: str) -> bool:
+    return letter not in _KEPT and unicodedata.category(letter) in _HARMFUL
+
+
+def _escaped(letter: str) -> str:
+    return f"\\u{ord(letter):04x}" if letter <= "\uffff" else f"\\U{ord(letter):08x}"
+
 
 class PixelwiseError(ValueError):
     """Base class of all errors that the user can resolve.
@@ -44,7 +69,7 @@ class PixelwiseError(ValueError):
     def __str__(self) -> str:
         """The two lines that the command line prints."""
         lines = f"error[{self.code}]: {self.message}"
-        return f"{lines}\nhelp: {self.help}" if self.help else lines
+        return harmless(f"{lines}\nhelp: {self.help}" if self.help else lines)
 
 
 class PixelwiseWarning(UserWarning):
@@ -65,7 +90,7 @@ class PixelwiseWarning(UserWarning):
     def __str__(self) -> str:
         """The lines that the command line prints."""
         lines = f"warning[{self.code}]: {self.message}"
-        return f"{lines}\nhelp: {self.help}" if self.help else lines
+        return harmless(f"{lines}\nhelp: {self.help}" if self.help else lines)
 
 
 class RecipeError(PixelwiseError):

@@ -10,6 +10,7 @@ import inspect
 import os
 import types
 import typing
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
@@ -117,6 +118,8 @@ def _converted(value: Any, is_path: bool, several: bool) -> Any:
     if not several:
         return Path(value) if isinstance(value, (str, os.PathLike)) and not isinstance(value, Path) else value
     if isinstance(value, tuple) and not (is_path and any(not isinstance(one, Path) for one in value)):
+        return value
+    if isinstance(value, Mapping):  # overrides of a recipe by name
         return value
     values = (value,) if isinstance(value, (str, int, float, os.PathLike)) else tuple(value)
     return tuple(map(Path, values)) if is_path else values  # type: ignore[arg-type]

@@ -28,3 +28,13 @@ def test_the_verb_shows_the_scores(run_cli: Callable, tiny_run: Path, tiny_data:
     code, stdout, _ = run_cli(["resume", run, "--no-evaluate"])
     assert code == 0
     assert not (run / "report.html").exists()
+
+
+def test_a_finished_run_is_not_scored_again(run_cli: Callable, tiny_run: Path, tmp_path: Path):
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    assert run_cli(["resume", run]).code == 0  # it had not been scored
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+    code, stdout, stderr = run_cli(["resume", run])
+    assert (code, "finished already" in stderr) == (0, True)
+    assert "test, native, 3 images" in stdout
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before

@@ -59,3 +59,25 @@ def test_what_agrees_in_name_and_shape_is_enough_where_that_is_asked_for(tiny_ru
     with pytest.raises(CheckpointError, match=r"classifier\.weight, classifier\.bias") as caught:
         begin_with_run(model, tiny_run)
     assert caught.value.code == "K450"
+
+
+def test_the_outputs_of_classes_in_another_order_follow_the_names(tiny_run: Path):
+    model = network(tiny_run, ("Ball", "ground", "box"))
+    said: list[str] = []
+    start = begin_with_run(model, tiny_run, warn=lambda code, message: said.append(code))
+    trained = load_trained(tiny_run).model
+    assert (said, start.random) == (["W410"], ())
+    images = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(model.eval()(images), trained(images)[:, [2, 0, 1]])
+
+
+def test_outputs_of_other_names_are_told(tiny_run: Path):
+    said: list[tuple[str, str]] = []
+    begin_with_run(network(tiny_run, ("ground", "cube", "ball")), tiny_run, warn=lambda *told: said.append(told))
+    assert [code for code, _ in said] == ["W414"]
+    assert "cube with the weights of box" in said[0][1]
+    said.clear()
+    names = ("class_0", "class_1", "class_2")
+    begin_with_run(network(tiny_run, names), tiny_run, warn=lambda *told: said.append(told))
+    assert said == []

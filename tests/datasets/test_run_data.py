@@ -4,9 +4,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pixelwise.datasets.run_data import knows_its_data, open_run_data
-from pixelwise.errors import DataError, RecipeError
-from pixelwise.records.data_facts import read_data_facts, write_data_facts
+from pixelwise.datasets.run_data import is_own_data, knows_its_data, open_run_data
+from pixelwise.errors import CheckpointError, DataError, RecipeError
+from pixelwise.records.data_facts import DataFacts, read_data_facts, write_data_facts
 from pixelwise.records.environment import Arguments, Environment, read_environment, write_environment
 from pixelwise.records.run_folder import read_recipe
 
@@ -57,3 +57,58 @@ def test_a_format_of_a_package_that_is_not_installed_names_it(run: Path, tiny_da
         with pytest.raises(RecipeError, match="acme-archives") as caught:
             open_run_data(run, recipe, folder)
         assert (caught.value.code, caught.value.help) == ("R273", "pip install acme-formats==2.0")
+
+
+def renamed(data: Path, folder: Path, names: str) -> Path:
+    shutil.copytree(data, folder)
+    (folder / "dataset.toml").write_text(f"classes = [{names}]\n", "utf-8")
+    return folder
+
+
+def told_by(run: Path, data: Path | None, **options) -> list[str]:
+    codes: list[str] = []
+    open_run_data(run, read_recipe(run), data, lambda code, message: codes.append(code), **options)
+    return codes
+
+
+def test_the_names_of_another_folder_are_compared_with_the_runs(run: Path, tiny_data: Path, tmp_path: Path):
+    assert told_by(run, None) == []
+    assert told_by(run, tiny_data) == []
+    assert told_by(run, renamed(tiny_data, tmp_path / "swapped", '"ball", "box", "ground"')) == ["W410"]
+    with pytest.raises(CheckpointError) as caught:
+        told_by(run, renamed(tiny_data, tmp_path / "others", '"a", "b"'))
+    assert caught.value.code == "K406"
+
+
+def test_names_that_changed_in_the_runs_own_folder_decide(run: Path, tiny_data: Path, tmp_path: Path):
+    own = renamed(tiny_data, tmp_path / "own", '"ball", "box", "ground"')
+    environment = read_environment(run)
+    arguments = msgspec.structs.replace(environment.arguments, data=str(own))
+    write_environment(run, msgspec.structs.replace(environment, arguments=arguments))
+    assert told_by(run, None) == ["W410"]
+    # A run of an earlier version did not record what its data said.
+    write_data_facts(run, msgspec.structs.replace(read_data_facts(run), naming=None))
+    assert told_by(run, None) == []
+
+
+def test_overrides_say_what_the_data_says_otherwise(run: Path, tiny_data: Path, tmp_path: Path):
+    other = renamed(tiny_data, tmp_path / "others", '"a", "b", "c"')
+    names = "data.classes=[ground,box,ball]"
+    assert told_by(run, other, overrides=[names]) == []
+    assert told_by(run, other, overrides=["data.classes=[box,ground,ball]"]) == ["W410"]
+    found = open_run_data(run, read_recipe(run), other, overrides=["data.label_map={0 = 2, 1 = 255}"])
+    assert found.label_table.ids == {0: 2, 1: 255, 255: 255}
+    assert found.classes == ("ground", "box", "ball")
+
+
+def test_a_run_knows_its_own_data_by_folder_and_content(run: Path, tiny_data: Path, tmp_path: Path):
+    recipe = read_recipe(run)
+    own = open_run_data(run, recipe, tiny_data)
+    assert is_own_data(run, own, None)
+    assert is_own_data(run, own, tiny_data)
+    moved = Path(shutil.copytree(tiny_data, tmp_path / "moved"))
+    assert is_own_data(run, open_run_data(run, recipe, moved), moved)
+    (moved / "images" / "train" / "00.png").write_bytes((moved / "images" / "train" / "01.png").read_bytes())
+    assert is_own_data(run, open_run_data(run, recipe, moved), moved) is False
+    write_data_facts(run, DataFacts())
+    assert is_own_data(run, open_run_data(run, recipe, moved), moved) is None

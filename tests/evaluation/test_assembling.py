@@ -30,7 +30,7 @@ KEYS = {
     "protocol", "input_size", "recipe", "recipe_hash", "weights_sha256", "weights", "step", "training",
     "data_fingerprint", "seconds", "images_per_second", "peak_memory_bytes", "machine", "versions",
     "command", "miou_interval", "mean_accuracy", "frequency_weighted_iou", "boundary_miou", "calibration_error",
-    "groups", "metrics",
+    "groups", "metrics", "data", "own_data", "notes", "variant",
 }  # fmt: skip
 
 

@@ -216,18 +216,20 @@ def test_a_missing_split_is_named(two_images):
 
 
 def test_a_model_of_other_classes_is_refused(two_images):
-    with pytest.raises(CheckpointError, match=r"2 classes \(a, b, .*\b4 \(") as caught:
+    with pytest.raises(CheckpointError, match=r"2 classes \(a, b\).*\b4 \(") as caught:
         evaluate_model(GreyModel(("a", "b")), two_images, "val", NATIVE)
 
     assert caught.value.code == "K406"
 
 
-def test_the_same_classes_in_another_order_are_refused(two_images):
-    backwards, order = ", ".join(CLASSES[::-1]), ", ".join(CLASSES)
-    with pytest.raises(CheckpointError, match=f"{backwards}.*{order}") as caught:
-        evaluate_model(GreyModel(CLASSES[::-1]), two_images, "val", NATIVE)
+def test_the_same_classes_in_another_order_are_matched_by_name(two_images):
+    model = GreyModel(CLASSES[::-1])
+    backwards = evaluate_model(model, two_images, "val", NATIVE)
 
-    assert caught.value.code == "K406"
+    assert backwards.task.classes == CLASSES[::-1]
+    # The model predicts id k for grey level k: under the other names, every hit is a hit of class 3 - k.
+    straight = evaluate_model(GreyModel(CLASSES), two_images, "val", NATIVE).counts
+    np.testing.assert_array_equal(backwards.counts, straight[::-1])
 
 
 def test_the_same_number_of_classes_under_other_names_is_fine(two_images):

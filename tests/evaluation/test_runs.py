@@ -3,11 +3,13 @@ import math
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from pixelwise.api.evaluate import evaluate
 from pixelwise.checkpoints.trained import load_trained
-from pixelwise.errors import DataError, RecipeError
+from pixelwise.errors import CheckpointError, DataError, RecipeError
 from pixelwise.models import build_model
 
 
@@ -116,4 +118,94 @@ def test_the_folder_of_a_result_has_a_name_for_every_system(run: Path, tiny_data
     rows = [f"photos/val/{name}.png,masks/val/{name}.png,{split}" for split, name in names]
     (data / "dataset.csv").write_text("\n".join(["image,mask,split", *rows, ""]))
     assert evaluate(run, data=data, split="fold:1").split == "fold:1"
-    assert (run / "evaluations" / "fold_1-native" / "result.json").is_file()
+    (folder,) = (run / "evaluations").iterdir()
+    assert folder.name.startswith("fold_1-native-data-")
+    assert (folder / "result.json").is_file()
+
+
+def relabelled(data: Path, folder: Path, names: str, order: list[int] | None = None) -> Path:
+    """A copy of the tiny data with other names, and its ids in the places of `order`."""
+    shutil.copytree(data, folder)
+    (folder / "dataset.toml").write_text(f"classes = [{names}]\n", "utf-8")
+    if order is not None:
+        table = np.arange(256, dtype=np.uint8)
+        table[order] = np.arange(len(order))
+        for mask in (folder / "masks").rglob("*.png"):
+            Image.fromarray(table[np.asarray(Image.open(mask))]).save(mask)
+    return folder
+
+
+def test_data_in_another_order_scores_the_same_and_says_so(run: Path, tiny_data: Path, tmp_path: Path):
+    names = list(load_trained(run).recipe.data.classes or ())
+    swapped = ", ".join(f'"{names[index].upper()}"' for index in (2, 0, 1))
+    other = relabelled(tiny_data, tmp_path / "swapped", swapped, [2, 0, 1])
+    heard: list[str] = []
+
+    result = evaluate(run, other, warn=lambda code, message: heard.append(code))
+
+    own = evaluate(run)
+    assert result.confusion_matrix == own.confusion_matrix
+    assert [entry.name for entry in result.per_class] == names
+    assert (heard, result.own_data, own.own_data) == (["W410"], False, True)
+    assert "another order" in result.notes[0]
+    assert result.data == str(other)
+    assert f"--data {other}" in result.command
+    folders = sorted(folder.name for folder in (run / "evaluations").iterdir())
+    assert folders == ["test-native", f"test-native-swapped-{result.data_fingerprint[:8]}"]
+    page = (run / "report.html").read_text("utf-8")
+    assert str(other) in page
+
+
+def test_other_names_are_refused_and_the_help_works(run: Path, tiny_data: Path, tmp_path: Path):
+    other = relabelled(tiny_data, tmp_path / "other", '"a", "b", "c"')
+    with pytest.raises(CheckpointError) as caught:
+        evaluate(run, other)
+    assert caught.value.code == "K406"
+    own = evaluate(run, split="val")
+    names = list(load_trained(run).recipe.data.classes or ())
+    by_names = evaluate(run, other, split="val", overrides=[f"data.classes={json.dumps(names)}"])
+    by_values = evaluate(run, other, split="val", overrides=["data.label_map={0 = 0, 1 = 1, 2 = 2}"])
+    assert by_names.confusion_matrix == by_values.confusion_matrix == own.confusion_matrix
+    assert "data.classes=" in by_names.command
+    assert json.loads((run / "evaluations" / "val-native" / "result.json").read_text())["own_data"] is True
+    assert len(list((run / "evaluations").iterdir())) == 3
+
+
+def test_a_moved_copy_is_the_runs_own_data(run: Path, tiny_data: Path, tmp_path: Path):
+    moved = Path(shutil.copytree(tiny_data, tmp_path / "moved"))
+    result = evaluate(run, moved)
+    assert (result.own_data, result.notes) == (True, ())
+    assert (run / "evaluations" / "test-native" / "result.json").is_file()
+
+
+def test_data_without_splits_is_scored_whole(run: Path, tiny_data: Path, tmp_path: Path):
+    flat = tmp_path / "flat"
+    for part in ("images", "masks"):
+        (flat / part).mkdir(parents=True)
+        for file in (tiny_data / part).rglob("*.png"):
+            shutil.copy(file, flat / part / f"{file.parent.name}{file.name}")
+    shutil.copy(tiny_data / "dataset.toml", flat)
+    result = evaluate(run, flat)
+    together = evaluate(run, split="all")
+    assert (result.split, result.images, together.images) == ("all", 14, 14)
+    assert result.confusion_matrix == together.confusion_matrix
+    assert "14 images" in result.notes[0]
+    heard: list[str] = []
+    part = evaluate(run, flat, split="val", warn=lambda code, message: heard.append(code))
+    assert 0 < part.images < 14
+    assert heard == ["W413"]
+    assert evaluate(load_trained(run).model, flat).images == 14
+
+
+def test_masks_of_another_size_are_scored_at_their_own(run: Path, tiny_data: Path, tmp_path: Path):
+    small = Path(shutil.copytree(tiny_data, tmp_path / "small"))
+    labelled = 0
+    for mask in (small / "masks").rglob("*.png"):
+        half = np.asarray(Image.open(mask))[1::2, ::2]
+        Image.fromarray(half).save(mask)
+        labelled += int((half != 255).sum()) * (mask.parent.name == "test")
+    with pytest.raises(DataError, match="mask_resize"):
+        evaluate(run, small)
+    result = evaluate(run, small, overrides=["data.mask_resize=nearest"])
+    assert sum(map(sum, result.confusion_matrix)) == result.labelled_pixels == labelled
+    assert "data.mask_resize=nearest" in result.command

@@ -15,3 +15,12 @@ def test_missing_devices_are_an_error_that_lists_the_available_ones(name: str):
         choose_device(name)
     assert (caught.value.code, caught.value.exit_code) == ("R214", 2)
     assert "xpu" not in caught.value.message  # nor any other of the kinds that PyTorch knows
+
+
+@pytest.mark.parametrize("name", ["mps", "xla", "hpu"])
+def test_devices_that_pytorch_was_not_built_for_are_refused_in_one_sentence(name: str):
+    with pytest.raises(RecipeError) as caught:
+        choose_device(name)
+    assert caught.value.code == "R214"
+    assert len(caught.value.message) < 250
+    assert "Facebook" not in caught.value.message

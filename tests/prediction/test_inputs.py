@@ -94,6 +94,33 @@ def test_a_path_without_images_is_an_error_that_names_it_and_the_endings_looked_
     assert (".png" in caught.value.message) is endings
 
 
+def test_files_that_are_not_taken_for_images_are_listed_once(tmp_path, monkeypatch):
+    touch(tmp_path, "in/a.jpg", "in/b.heic", "in/c/d", "in/notes.txt", "in/e.mp4", ".hidden.heic")
+    monkeypatch.chdir(tmp_path)
+
+    def left_out(*paths):
+        return [path.as_posix() for path in find_inputs(paths, []).left_out]
+
+    assert left_out("in") == ["in/b.heic", "in/c/d", "in/e.mp4"]
+    assert left_out("in/*") == ["in/b.heic", "in/c/d", "in/e.mp4", "in/notes.txt"]
+    assert left_out("in", "in/*", "in/a.jpg", "in/b.heic") == ["in/c/d", "in/e.mp4", "in/notes.txt"]
+
+
+def test_a_path_without_images_says_what_lies_there(tmp_path):
+    touch(tmp_path, "in/a.heic", "in/b.HEIC", "in/c")
+
+    with pytest.raises(DataError, match=r"found: \.heic \(2\), no extension \(1\)"):
+        find_inputs([tmp_path / "in"], [])
+
+
+@pytest.mark.parametrize("address", ["https://example.org/a.jpg", "s3://bucket/a.png"])
+def test_an_address_is_not_a_file(address):
+    with pytest.raises(DataError, match=address) as caught:
+        find_inputs([address], [])
+
+    assert "download" in caught.value.help
+
+
 def test_one_good_path_does_not_excuse_a_wrong_one(tmp_path):
     touch(tmp_path, "a.jpg")
 

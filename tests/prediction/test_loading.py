@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from runtimes.descriptions import sidecar_of
 
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.prediction import loading
 from pixelwise.prediction.loading import load
-from pixelwise.recipes.catalog import recipe as find_recipe
 
 
 def test_a_run_predicts(tiny_run: Path, tiny_data: Path):
@@ -48,9 +48,8 @@ def test_windows_can_be_asked_for(tiny_run: Path, tiny_data: Path):
 
 
 def test_an_artefact_of_one_size_has_no_windows(monkeypatch: pytest.MonkeyPatch):
-    sidecar = SimpleNamespace(resolved_recipe=lambda path: find_recipe("town-demo"))
-    artefact = SimpleNamespace(fixed_size=(48, 64), sidecar=sidecar)
-    monkeypatch.setattr(loading, "load_artefact", lambda path: artefact)
+    artefact = SimpleNamespace(fixed_size=(48, 64), sidecar=sidecar_of())
+    monkeypatch.setattr(loading, "load_artefact", lambda path, trust: artefact)
     with pytest.raises(RecipeError) as caught:
         load("model.onnx", window=(32, 48))
     assert caught.value.code == "R251"

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from evaluation.color_model import CLASSES, PALETTE, GreyModel, image_of
 from PIL import Image
 
 from pixelwise.errors import DataError, RecipeError, ResourceError
-from pixelwise.prediction.predict import class_folders, predict_paths
+from pixelwise.prediction.predict import predict_paths
 from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.recipes.class_sets.palettes import colorblind_palette
 from pixelwise.recipes.class_sets.tables import CITYSCAPES
@@ -178,7 +179,7 @@ def test_a_full_disk_ends_the_work_with_what_is_missing(segmenter, photos, tmp_p
         raise ResourceError("S601", f"{path}: not enough space", "free some")
 
     segmenter.predict(image_of(LABELS))
-    monkeypatch.setattr("pixelwise.prediction.predict.write_bytes", full)
+    monkeypatch.setattr("pixelwise.prediction.outcomes.write_bytes", full)
 
     with pytest.raises(ResourceError) as caught:
         predict_paths(segmenter, [photos], tmp_path / "out")
@@ -224,7 +225,33 @@ def test_mask_names_are_valid_on_every_system(segmenter, tmp_path):
     assert written(tmp_path / "out" / "masks") == ["12_30.png", "aux_.png", "plain.png"]
 
 
-def test_a_class_is_a_folder_of_its_own_on_every_system():
-    assert class_folders(("road", "traffic light", "a/b", "Road", "con", "../x")) == [
-        "road", "traffic light", "a_b", "Road-2", "con_", ".._x",
-    ]  # fmt: skip
+POSITION = [
+    (33550, "d", 3, (0.5, 0.5, 0.0), True),
+    (33922, "d", 6, (0.0, 0.0, 0.0, 5e5, 5e6, 0.0), True),
+    (34735, "H", 8, (1, 1, 0, 1, 3072, 0, 1, 32633), True),
+]
+
+
+def test_what_is_left_out_is_said(segmenter, photos, tmp_path):
+    (photos / "clip.mp4").write_bytes(b"x")
+    frames = [Image.fromarray(image_of((LABELS + number) % 4)) for number in range(2)]
+    frames[0].save(photos / "moving.gif", save_all=True, append_images=frames[1:])
+    tifffile.imwrite(
+        photos / "turned.tif",
+        image_of(LABELS),
+        photometric="rgb",
+        metadata=None,
+        extratags=[*POSITION, (274, "H", 1, 6, True)],
+    )
+    told = []
+
+    summary = predict_paths(segmenter, [photos], tmp_path / "out", warn=lambda code, text: told.append((code, text)))
+
+    assert (summary.ok, summary.failed) == (5, 0)
+    assert [(one.code, [Path(file).name for file in one.files]) for one in summary.warnings] == [
+        ("W215", ["clip.mp4"]),
+        ("W107", ["moving.gif"]),
+        ("W160", ["turned.tif"]),
+    ]
+    assert [code for code, _ in told] == ["W215", "W107", "W160"]
+    assert "masks/turned.png" in written(tmp_path / "out")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pixelwise.prediction import windows as module
-from pixelwise.prediction.windows import View, bands, best_classes, interpolated_rows, window_starts, windows_of
+from pixelwise.prediction.windows import (
+    View,
+    bands,
+    best_classes,
+    central_parts,
+    interpolated_rows,
+    window_starts,
+    windows_of,
+)
 from pixelwise.recipes.protocols import Protocol
 
 
@@ -276,3 +285,47 @@ def test_kept_views_can_be_read_again():
     assert torch.equal(first, again)
     assert torch.equal(again, as_logits(image))
     assert len(look.shapes) == 9
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    st.tuples(st.integers(4, 16), st.integers(4, 16)),
+    st.tuples(st.integers(2, 16), st.integers(2, 16)),
+)
+def test_each_pixel_belongs_to_the_window_with_the_nearest_centre(size, window, stride):
+    stride = tuple(min(pair) for pair in zip(stride, window, strict=True))
+    windows = windows_of(size, window, stride)
+    owner, parts = np.full(size, -1), central_parts(windows, size)
+    for number, one in enumerate(windows):
+        top, bottom, left, right = parts[one.top, one.left]
+        assert (owner[top:bottom, left:right] == -1).all()
+        assert one.top <= top <= bottom <= one.bottom
+        owner[top:bottom, left:right] = number
+    # The oracle measures the distance of every pixel to every centre; argmin takes the first, upper left one of equals.
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    centres = [(2 * one.top + one.height - 1, 2 * one.left + one.width - 1) for one in windows]
+    distances = [(2 * rows - y) ** 2 + (2 * columns - x) ** 2 for y, x in centres]
+    assert np.array_equal(owner, np.argmin(distances, axis=0))
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("band", [1, 7, 1 << 22])
+def test_class_ids_are_taken_from_central_windows(monkeypatch, mirrored, band):
+    # The network answers with the number of the window, so that the mask shows which window each pixel came from.
+    monkeypatch.setattr(module, "BAND_VALUES", band * 12 * 31)
+    protocol = Protocol(name="x", summary="", window=(10, 12), window_stride=(8, 9), blend="central")
+    image = np.zeros((25, 31, 3), np.uint8)
+    numbers = itertools.count()
+
+    def forward(parts):
+        ids = torch.tensor([next(numbers) for _ in parts])
+        return torch.nn.functional.one_hot(ids, 12).float()[:, :, None, None].expand(-1, -1, 10, 12)
+
+    view = View(forward, image, protocol, align_corners=False, mirrored=mirrored)
+    labels, _ = best_classes([view], (25, 31), 12)
+    windows = windows_of((25, 31), (10, 12), (8, 9), mirrored=mirrored)
+    parts = central_parts(windows, (25, 31))
+    for number, one in enumerate(windows):
+        top, bottom, left, right = parts[one.top, one.left]
+        assert (labels[top:bottom, left:right] == number).all()

@@ -25,6 +25,23 @@ def test_bare_words_within_brackets_are_text():
     assert caught.value.code == "R203"
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["schedule.epochs=3", "augment.crop=[64, 96]", "data.classes=none"],
+        {"schedule.epochs": 3, "augment.crop": (64, 96), "data.classes": None},
+    ],
+)
+def test_overrides_are_words_or_a_dict(overrides):
+    changed = apply_overrides(recipe("unet-resnet18"), overrides)
+
+    assert (changed.schedule.epochs, changed.augment.crop, changed.data.classes) == (3, (64, 96), None)
+
+
+def test_a_single_override_may_be_given_as_text():
+    assert apply_overrides(recipe("unet-resnet18"), "schedule.epochs=3").schedule.epochs == 3
+
+
 def test_none_unsets():
     assert apply_overrides(recipe("enet-camvid"), ["augment.resize=none"]).augment.resize is None
 

@@ -16,12 +16,12 @@ from pixelwise.records.result import (
     GroupResult,
     ImageScore,
     MetricResult,
-    MetricValue,
     Result,
     load_result,
     save_result,
     to_json,
 )
+from pixelwise.records.scores import MetricValue
 
 MACHINE = Machine(cpu="x", cores=2, threads=2, gpu=None, memory_bytes=1, platform="p", features=())
 PER_IMAGE = (

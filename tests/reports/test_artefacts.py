@@ -33,7 +33,9 @@ def exported(tmp_path: Path) -> Exported:
 def test_an_export_says_what_was_written_and_how_far_it_agrees(exported: Exported):
     lines = describe_export(exported).splitlines()
     assert lines[0].endswith("model.onnx (1.6 MB)")
-    assert lines[1] == "input     images: uint8 RGB (N, H, W, 3), 64x48"
+    assert (
+        lines[1] == "input     images: uint8 RGB (N, H, W, 3), 64x48 (images of other sizes go through windows of it)"
+    )
     assert lines[2] == "output    labels: uint8 (N, h, w), stride 1"
     assert "99.9850 %" in lines[3]
     assert "0.012" in lines[4]

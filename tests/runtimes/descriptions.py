@@ -7,6 +7,7 @@ import msgspec
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import to_plain
+from pixelwise.runtimes.inference import Inference, Scoring
 from pixelwise.runtimes.sidecar import Complexity, Input, Licence, Output, Score, Sidecar, Verification
 from pixelwise.storage import sha256_bytes
 
@@ -23,7 +24,9 @@ def sidecar_of(**changes: object) -> Sidecar:
         preprocessing=Preprocessing(mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.2)),
         input=Input(name="images", dtype="uint8", layout="NHWC", size=(48, 64), batch=1),
         output=Output(name="labels", dtype="uint8", stride=1, align_corners=False),
+        inference=Inference(window=(48, 64), window_stride=(36, 48), blend="central"),
         protocol="native",
+        scoring=Scoring(split="test", protocol={"name": "native", "summary": "whole image"}),
         complexity=Complexity(parameters=10, macs=1000, size=(48, 64)),
         licence=Licence(weights="none", code="MIT"),
         weights_sha256="",

@@ -164,7 +164,35 @@ def test_bytes_go_in_as_they_were_before_they_were_normalised() -> None:
     assert np.array_equal(seen[0], raw)
 
 
-def test_an_image_of_another_size_is_refused_by_one_of_one_size() -> None:
+@pytest.mark.parametrize("name", ["logits", "labels"])
+def test_an_output_that_is_not_as_described_is_refused(name: str) -> None:
+    good = np.zeros((1, 2, 2, 3), np.float32) if name == "logits" else np.ones((1, 2, 3), np.uint8)
+    wrong = [good[..., :2], good[..., :1, :], good[0]]
+    wrong += [np.zeros((1, 3, 2, 3), np.float32)] if name == "logits" else [good + 1, good.astype(np.int64) - 2]
+    dtype = "float32" if name == "logits" else "uint8"
+    described: Any = Output(name=name, dtype=dtype, stride=1, align_corners=False)  # type: ignore[arg-type]
+    artefact(lambda images: good, output=described).head_logits(torch.zeros(1, 3, 2, 3))
+    for output in wrong:
+        with pytest.raises(CheckpointError) as caught:
+            artefact(lambda images, output=output: output, output=described).head_logits(torch.zeros(1, 3, 2, 3))
+        assert caught.value.code == "K463"
+
+
+def test_a_smaller_image_is_padded_with_the_mean_colour_to_the_one_size() -> None:
+    seen = []
+
+    def engine(images: np.ndarray) -> np.ndarray:
+        seen.append(images)
+        return images[:, :2]
+
+    images = torch.rand(1, 3, 2, 2)
+    (logits,) = artefact(engine).head_logits(images)
+    assert seen[0].shape == (1, 3, 2, 3)
+    assert not seen[0][..., 2].any()
+    assert torch.equal(logits, images[:, :2])
+
+
+def test_a_larger_image_is_refused_by_one_of_one_size() -> None:
     with pytest.raises(CheckpointError) as caught:
         artefact(lambda images: images).head_logits(torch.zeros(1, 3, 4, 5))
     assert caught.value.code == "K464"

@@ -63,9 +63,9 @@ def test_a_description_that_cannot_be_read_is_refused(artefact: Path, text: str)
 
 
 def test_a_newer_description_is_refused(artefact: Path) -> None:
-    write_sidecar(sidecar_of(format=2), artefact / "model.toml")
+    write_sidecar(sidecar_of(format=3), artefact / "model.toml")
 
-    with pytest.raises(CheckpointError, match=r"K462.*model\.toml .*\bformat 2\b.* format 1\b"):
+    with pytest.raises(CheckpointError, match=r"K462.*model\.toml .*\bformat 3\b.* format 1 and 2\b"):
         read_sidecar(artefact)
 
 

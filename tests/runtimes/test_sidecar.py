@@ -41,8 +41,10 @@ def test_the_loss_of_miou_counts_where_one_is_allowed() -> None:
 
 
 def test_several_files_have_one_hash() -> None:
-    assert sidecar_of(files={"model.onnx": "ab"}).files_sha256 == "ab"
-    assert sidecar_of(files={"model.xml": "ab", "model.bin": "cd"}).files_sha256 == sha256_bytes(b"abcd")
+    assert sidecar_of(files={"model.onnx": "ab" * 32}).files_sha256 == "ab" * 32
+    assert sidecar_of(files={"model.xml": "ab" * 32, "model.bin": "cd" * 32}).files_sha256 == sha256_bytes(
+        b"ab" * 32 + b"cd" * 32
+    )
 
 
 def test_a_built_in_target_leaves_no_word_about_packages(tmp_path: Path) -> None:

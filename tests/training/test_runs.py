@@ -227,6 +227,16 @@ def test_other_data_is_refused_on_resume(tiny_run: Path, tiny_data: Path, tmp_pa
     assert caught.value.code == "K431"
 
 
+def test_other_class_names_are_refused_on_resume(tiny_run: Path, tiny_data: Path, tmp_path: Path):
+    run, data = tmp_path / "run", tmp_path / "data"
+    shutil.copytree(tiny_run, run)
+    shutil.copytree(tiny_data, data)
+    (data / "dataset.toml").write_text('classes = ["ball", "box", "ground"]\n', "utf-8")
+    with pytest.raises(CheckpointError, match="the run has ground, box, ball") as caught:
+        resume(run, data=data)
+    assert caught.value.code == "K431"
+
+
 def test_a_folder_that_holds_a_run_is_not_overwritten(tiny_run: Path, tiny_data: Path, tiny_recipe: Path):
     with pytest.raises(RecipeError) as caught:
         train(str(tiny_recipe), data=tiny_data, output=tiny_run)

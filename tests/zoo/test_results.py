@@ -158,3 +158,10 @@ def test_results_are_looked_for_in_the_benchmarks_by_default(tmp_path, monkeypat
     (tmp_path / "benchmarks" / "results").mkdir(parents=True)
     assert [str(path) for path in results_folders(None)] == ["benchmarks/results"]
     assert results_folders([tmp_path]) == [tmp_path]
+
+
+def test_scores_of_other_data_say_nothing_about_the_row(tmp_path):
+    own, other = (make_result(RECIPE, percent, own_data=own) for percent, own in ((59.0, True), (99.0, False)))
+    write_result(tmp_path / "a.json", other)
+    write_result(tmp_path / "b.json", own)
+    assert [round(100 * one.result.miou) for one in read_results([tmp_path])] == [59]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,14 @@ from pixelwise.datasets.auditing.options import CheckOptions
 from pixelwise.errors import RecipeError
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
+from pixelwise.recipes.overrides import Overrides, words_of
 from pixelwise.reports.audit.page import write_check_page
 from pixelwise.storage import printable, write_text
 
 
 def check(
     path: str | os.PathLike[str],
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     options: CheckOptions | None = None,
     *,
     observer: Observer = SILENT,
@@ -52,7 +52,7 @@ def check(
             "would be its own base",
             "choose another file for `write`",
         )
-    checked = examined(Path(path), overrides, recipe=options.recipe, fresh=options.fresh, observer=observer)
+    checked = examined(Path(path), words_of(overrides), recipe=options.recipe, fresh=options.fresh, observer=observer)
     if options.html is not None:
         write_check_page(checked, options.html)
     if options.write is not None:

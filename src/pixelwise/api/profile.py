@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,13 @@ from pixelwise.options import chosen
 from pixelwise.profiling.forward import ForwardProfile, measure_forward
 from pixelwise.profiling.options import ProfileOptions
 from pixelwise.profiling.training import TrainingProfile, measure_training
+from pixelwise.recipes.overrides import Overrides, words_of
 from pixelwise.reports.profiles import draw_training, prepare_picture
 
 
 def profile(
     model: str | os.PathLike[str],
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     options: ProfileOptions | None = None,
     *,
     observer: Observer = SILENT,
@@ -43,16 +43,17 @@ def profile(
         DataError: The data of the training steps cannot be opened or read.
     """
     options = chosen(ProfileOptions, options, changes)
-    options.refuse_contradictions(overrides)
+    words = words_of(overrides)
+    options.refuse_contradictions(words)
     if options.runtimes:
         return measure_runtimes(model, options, observer)
     if not options.train:
         observer.phase("timing images")
-        return measure_forward(model, overrides, options)
+        return measure_forward(model, words, options)
     if options.output is not None:
         prepare_picture(Path(options.output))  # before the measurement, which would otherwise be lost
     observer.phase("timing training steps")
-    found = measure_training(model, overrides, options)
+    found = measure_training(model, words, options)
     if options.output is not None:
         draw_training(found, Path(options.output))
     return found

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pixelwise.api.train import conclude
+from pixelwise.api.train import conclude, is_scored
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
+from pixelwise.records.run_folder import is_run
 from pixelwise.training import runs
 from pixelwise.training.options import ResumeOptions
 
@@ -18,8 +19,9 @@ def resume(
 ) -> Path:
     """Continue a run from its newest valid checkpoint, then score it and write its report as `train` does.
 
-    A run without checkpoints begins at step 0. On the CPU in float32, with the same number of threads, the result is
-    bit for bit that of an uninterrupted run.
+    A run without checkpoints begins at step 0. A run that has finished already is not trained further, and scored
+    only if it lacks a score. On the CPU in float32, with the same number of threads, the result is bit for bit that of
+    an uninterrupted run.
 
     Args:
         run: The run folder.
@@ -40,7 +42,12 @@ def resume(
         DivergedError: T501, five non-finite steps in a row.
     """
     wanted = chosen(ResumeOptions, options, changes)
-    folder = runs.resume(run, wanted, observer=observer)
-    if wanted.evaluate:
+    folder = Path(run)
+    finished = not wanted.overrides and is_run(folder) and runs.has_ended(folder, observer)
+    if finished:
+        observer.phase("finished already: nothing is left to train")
+    if not finished or wanted.data is not None or wanted.device is not None or wanted.track is not None:
+        runs.resume(folder, wanted, observer=observer)
+    if wanted.evaluate and not (finished and is_scored(folder)):
         conclude(folder, observer)
     return folder

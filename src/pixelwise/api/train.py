@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from pixelwise.api.evaluate import evaluate
+from pixelwise.checkpoints.trained import result_of
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.environment import read_environment
-from pixelwise.records.run_folder import read_recipe
+from pixelwise.records.evaluations import find_result
+from pixelwise.records.run_folder import REPORT, read_recipe
 from pixelwise.training import runs
 from pixelwise.training.options import TrainOptions
 
@@ -53,6 +55,15 @@ def train(
     if wanted.evaluate:
         conclude(run, observer)
     return run
+
+
+def is_scored(run: Path) -> bool:
+    """Whether the result of a run has a score under every protocol of its recipe, and a report."""
+    recipe = read_recipe(run)
+    checkpoint, weights = result_of(run, recipe)
+    found = [find_result(run, recipe.evaluation.split, protocol) for protocol in recipe.evaluation.protocols]
+    same = all(one is not None and one.weights_sha256 == checkpoint.sha256(weights) for one in found)
+    return same and (run / REPORT).is_file()
 
 
 def conclude(run: Path, observer: Observer) -> None:

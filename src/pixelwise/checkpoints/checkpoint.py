@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import safetensors.torch
@@ -20,9 +20,11 @@ from torch import Tensor
 from pixelwise.errors import CheckpointError
 from pixelwise.storage import building_folder, json_text, printable, sha256_bytes, sha256_file, write_bytes, write_text
 from pixelwise.storage.atomic import remove_folder
+from pixelwise.storage.documents import DocumentError, is_regular, read_json, reading
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
+Kind = TypeVar("Kind")
 Warn = Callable[[str, str], None]
 """Callback for warnings: takes the code and the message."""
 
@@ -65,7 +67,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         """The tensors of `{name}.safetensors`, on the CPU.
 
         Raises:
-            CheckpointError: K411, the checkpoint has no such file.
+            CheckpointError: K410, the file is not a safetensors file; K411, the checkpoint has no such file.
         """
         file = f"{name}.safetensors"
         if file not in self.manifest.files:
@@ -74,15 +76,29 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
                 f"{printable(self.path)} has no {file}; it holds {', '.join(self.manifest.files)}",
                 "the run was probably started with another recipe",
             )
-        return safetensors.torch.load_file(self.path / file)
+        try:
+            with reading(self.path / file):
+                return safetensors.torch.load_file(self.path / file)
+        except DocumentError as error:
+            raise damaged(self.path, f"{file} is not a safetensors file: {error.reason}") from error
 
     def has(self, name: str) -> bool:
         """Whether the checkpoint contains `{name}.safetensors`."""
         return f"{name}.safetensors" in self.manifest.files
 
-    def state(self) -> dict[str, Any]:
-        """The content of `state.json`."""
-        return msgspec.json.decode((self.path / STATE).read_bytes())
+    def state(self, kind: type[Kind] = dict[str, Any]) -> Kind:
+        """The content of `state.json`.
+
+        Args:
+            kind: Type of the content, as msgspec describes types.
+
+        Raises:
+            CheckpointError: K410, the file cannot be read or holds something else.
+        """
+        try:
+            return read_json(self.path / STATE, kind)
+        except DocumentError as error:
+            raise damaged(self.path, f"{STATE} cannot be read: {error.reason}") from error
 
     def sha256(self, name: str) -> str:
         """SHA-256 of `{name}.safetensors`: the identity of the weights in it."""
@@ -142,13 +158,13 @@ def open_checkpoint(path: Path) -> Checkpoint:
         file = path / name
         # A name read from the manifest must not lead out of the folder.
         if Path(name).name != name:
-            raise _damaged(path, f"its manifest names '{printable(name)}', which is not a plain file name")
-        if not file.is_file():
-            raise _damaged(path, f"{name} is missing")
+            raise damaged(path, f"its manifest names '{printable(name)}', which is not a plain file name")
+        if not is_regular(file):
+            raise damaged(path, f"{name} is missing")
         if (size := file.stat().st_size) != record.bytes:
-            raise _damaged(path, f"{name} has {size} bytes, expected {record.bytes}")
+            raise damaged(path, f"{name} has {size} bytes, expected {record.bytes}")
         if (found := sha256_file(file)) != record.sha256:
-            raise _damaged(path, f"{name} has SHA-256 {found[:12]}..., expected {record.sha256[:12]}...")
+            raise damaged(path, f"{name} has SHA-256 {found[:12]}..., expected {record.sha256[:12]}...")
     return Checkpoint(path=path, manifest=manifest)
 
 
@@ -228,17 +244,18 @@ def _first_valid(paths: list[Path], warn: Warn | None) -> Checkpoint | None:
 
 def _read_manifest(path: Path) -> Manifest:
     try:
-        manifest = msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
-    except FileNotFoundError:
-        raise _damaged(path, f"{MANIFEST} is missing, so the checkpoint was never completed") from None
-    except (OSError, msgspec.MsgspecError) as error:
-        raise _damaged(path, f"{MANIFEST} cannot be read: {error}") from error
+        manifest = read_json(path / MANIFEST, Manifest)
+    except DocumentError as error:
+        if error.missing:
+            raise damaged(path, f"{MANIFEST} is missing, so the checkpoint was never completed") from None
+        raise damaged(path, f"{MANIFEST} cannot be read: {error.reason}") from error
     if manifest.format != 1:
-        raise _damaged(path, f"its format is {manifest.format}; this version of pixelwise reads format 1")
+        raise damaged(path, f"its format is {manifest.format}; this version of pixelwise reads format 1")
     return manifest
 
 
-def _damaged(path: Path, reason: str) -> CheckpointError:
+def damaged(path: Path, reason: str) -> CheckpointError:
+    """Error K410 for a checkpoint that cannot be used."""
     return CheckpointError(
         "K410",
         f"checkpoint {printable(path)} is damaged: {reason}",

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 
 from pixelwise.checkpoints.checkpoint import Warn, best_checkpoint, newest_checkpoint
+from pixelwise.checkpoints.class_order import in_order_of
+from pixelwise.datasets.classes.agreement import are_numbers, listed, normal_name
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel
+from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import CHECKPOINTS, read_recipe
 from pixelwise.storage import printable
 
@@ -44,7 +47,8 @@ def begin_with_run(
         recipe: Name that the other run's recipe must have; None: any.
         partly: Load all tensors that agree in name and shape and leave the rest. If False, all tensors must agree
             except classifiers for another number of classes, which keep their values (W450 names them).
-        warn: Receives warnings about damaged checkpoints and about classifiers that keep their values.
+        warn: Receives warnings about damaged checkpoints, about classifiers that keep their values (W450), and about
+            classes in another order (W410) or of other names (W414).
 
     Raises:
         CheckpointError: K420 not a run, K421 no checkpoint yet, K412 all damaged, K450 the weights do not
@@ -65,6 +69,8 @@ def begin_with_run(
         )
     name = "ema" if checkpoint.has("ema") else "model"
     tensors, own = checkpoint.tensors(name), model.state_dict()
+    if not partly:
+        tensors = _by_names(tensors, theirs, model, run, warn)
     fitting = {key: tensors[key] for key in own if key in tensors and tensors[key].shape == own[key].shape}
     rest = tuple(key for key in own if key not in fitting)
     if partly:
@@ -90,6 +96,33 @@ def begin_with_run(
         for key, value in fitting.items():
             own[key].copy_(value)
     return Start(theirs.name, checkpoint.step, checkpoint.sha256(name), len(fitting), rest)
+
+
+def _by_names(
+    tensors: dict[str, Tensor], theirs: Recipe, model: SegmentationModel, run: Path, warn: Warn | None
+) -> dict[str, Tensor]:
+    """The tensors with the outputs of each class where the network has the class of that name.
+
+    Outputs cannot be matched if only some names agree: they then begin with the weights of another class (W414).
+    """
+    names, ours = theirs.data.class_names() or (), getattr(model, "classes", ())
+    if len(names) != len(ours) or tuple(names) == tuple(ours):
+        return tensors
+    ordered = in_order_of(tensors, theirs, names, ours)
+    if ordered is not None:
+        if warn is not None:
+            warn(
+                "W410",
+                f"{printable(run)} has the classes of this network in another order, {listed(names)}; the weights of "
+                f"its outputs are matched by name with {listed(ours)}",
+            )
+        return ordered
+    moved = [(old, new) for old, new in zip(names, ours, strict=True) if normal_name(old) != normal_name(new)]
+    if warn is not None and moved and not are_numbers(ours) and not are_numbers(names):
+        shown = ", ".join(f"{printable(new)} with the weights of {printable(old)}" for old, new in moved[:4])
+        more = f" and {len(moved) - 4} more" if len(moved) > 4 else ""
+        warn("W414", f"{printable(run)} has other classes: training begins {shown}{more}")
+    return tensors
 
 
 def _differs_in_classes(theirs: Tensor | None, own: Tensor, their_classes: int, own_classes: int) -> bool:

@@ -49,16 +49,7 @@ def load_trained(run: Path, warn: Warn | None = None) -> TrainedModel:
         RecipeError: R273, packages of its plug-ins are not installed here; also the errors of `read_recipe`.
     """
     recipe = read_recipe(run)
-    folder = run / CHECKPOINTS
-    checkpoint = best_checkpoint(folder, warn) if recipe.selection.weights == "best" else None
-    checkpoint = checkpoint or newest_checkpoint(folder, warn)
-    if checkpoint is None:
-        raise CheckpointError(
-            "K421",
-            f"{printable(run)} has no checkpoint yet",
-            f"continue it with: pixelwise resume {printable(run)}",
-        )
-    weights = "ema" if checkpoint.has("ema") else "model"
+    checkpoint, weights = result_of(run, recipe, warn)
     with naming_missing_packages(run):
         model = quantization_aware(build_model(recipe), recipe.quantization)
     load_weights(model, checkpoint, weights)
@@ -69,6 +60,24 @@ def load_trained(run: Path, warn: Warn | None = None) -> TrainedModel:
         weights=weights,
         palette=palette_of(recipe),
     )
+
+
+def result_of(run: Path, recipe: Recipe, warn: Warn | None = None) -> tuple[Checkpoint, str]:
+    """The checkpoint that holds the result of a run, and the name of its weights: `ema` or `model`.
+
+    Raises:
+        CheckpointError: K421 no checkpoint yet, K412 all damaged.
+    """
+    folder = run / CHECKPOINTS
+    checkpoint = best_checkpoint(folder, warn) if recipe.selection.weights == "best" else None
+    checkpoint = checkpoint or newest_checkpoint(folder, warn)
+    if checkpoint is None:
+        raise CheckpointError(
+            "K421",
+            f"{printable(run)} has no checkpoint yet",
+            f"continue it with: pixelwise resume {printable(run)}",
+        )
+    return checkpoint, "ema" if checkpoint.has("ema") else "model"
 
 
 def load_weights(model: SegmentationModel, checkpoint: Checkpoint, name: str) -> None:

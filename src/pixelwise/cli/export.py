@@ -20,6 +20,9 @@ def run(
 ) -> None:
     """Export a network and verify the artefact against PyTorch.
 
+    The artefact takes images of any size and predicts like the run; model.toml describes everything between an image
+    file and its mask.
+
     Without --split and --images, the artefact is verified on synthetic street scenes. It is kept only if at least
     99.99 % of the pixels get the same class as in PyTorch. `pixelwise predict` and `evaluate` accept it like a run.
     """

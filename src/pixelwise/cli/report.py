@@ -10,5 +10,8 @@ import typer
 def run(run: Path = typer.Argument(..., help="Run folder.")) -> None:
     """Write RUN/report.html from the files in the run folder."""
     import pixelwise
+    from pixelwise.reports.run.terminal import print_standing
+    from pixelwise.storage import printable
 
-    print(pixelwise.write_report(run))
+    print(printable(pixelwise.write_report(run)))
+    print_standing(run)

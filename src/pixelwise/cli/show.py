@@ -18,10 +18,11 @@ def run(
     """
     import pixelwise
     from pixelwise.reports.recipes import show_recipe
+    from pixelwise.reports.standard_output import write
 
     if explain:
         if json:
             raise typer.BadParameter("--explain writes comments, which JSON cannot contain; leave out --json")
-        print(pixelwise.explain(recipe, overrides or ()), end="")
+        write(pixelwise.explain(recipe, overrides or ()))
         return
     show_recipe(pixelwise.recipe(recipe, overrides or ()), as_json=json)

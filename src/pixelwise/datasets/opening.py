@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from pixelwise.datasets.classes.tables import class_table, described_classes
+from pixelwise.datasets.classes.agreement import for_network, ids_decide, never_labelled
+from pixelwise.datasets.classes.others import data_by_names, without_classes
+from pixelwise.datasets.classes.tables import class_table, described_classes, stated
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.format import FORMATS, Format, format_of
 from pixelwise.datasets.formats.class_folders import not_class_folders, with_classes
 from pixelwise.datasets.layouts.layout import Layout, trained_on
+from pixelwise.datasets.layouts.splits import Divided
 from pixelwise.datasets.recognition import find_layout
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.errors import DataError, RecipeError
@@ -27,7 +31,7 @@ _MISSING = ("D220", "D221", "D226")
 """Codes of findings about missing files."""
 
 
-def open_dataset(data: Data, root: Path | None) -> Dataset:
+def open_dataset(data: Data, root: str | os.PathLike[str] | None) -> Dataset:
     """Open the data set that `data` describes in the folder `root`.
 
     Only file names are read, with two exceptions: the masks of a custom data set that names no classes are decoded
@@ -48,9 +52,56 @@ def open_dataset(data: Data, root: Path | None) -> Dataset:
     """
     format = None if data.dataset == "auto" else format_of(data.dataset)
     _refuse_multilabel(format, data)
+    folder = _folder(format, data, None if root is None else Path(root))
+    return _dataset(data, _prepared(find_layout(format, folder), data, folder))
+
+
+def open_by_names(data: Data, root: Path | None, classes: Sequence[str], naming: str | None = None) -> Dataset:
+    """Open data for a network that exists: where the data names its classes, the names decide, not their ids.
+
+    Data that says about its classes exactly what the network's own data said is read as `data` says. Other data is read
+    by its own names and values, and put in the order of the network by `pixelwise.datasets.classes.agreement`. Data
+    without names is read by the values in `data`.
+
+    Args:
+        data: The data section that the network was trained with.
+        root: Folder of the data set; None for a format that can generate data.
+        classes: Class names of the network, in the order of its outputs.
+        naming: `Dataset.naming` of the network's own data; None if it is not recorded.
+
+    Raises:
+        CheckpointError: K406, the classes are others; K408, names in another order, but values that only the network's
+            own data explains.
+        DataError: Any that `open_dataset` raises.
+        RecipeError: Any that `open_dataset` raises.
+    """
+    format = None if data.dataset == "auto" else format_of(data.dataset)
+    _refuse_multilabel(format, data)
     folder = _folder(format, data, root)
-    layout = _with_command(_by_classes(find_layout(format, folder), data, folder))
-    return _dataset(data, layout)
+    found = find_layout(format, folder)
+    layout = _prepared(found, without_classes(data), folder)
+    said = stated(layout)
+    if said.naming and said.naming == naming:
+        return _dataset(data, _prepared(found, data, folder))
+    read = data_by_names(data, layout, said, tuple(classes))
+    dataset = for_network(_dataset(read, layout), classes, data.palette)
+    unlabelled = _without_labels(dataset, read) if layout.label_names and not layout.lists_classes else []
+    if unlabelled:
+        return msgspec.structs.replace(dataset, remarks=(*dataset.remarks, never_labelled(dataset, unlabelled)))
+    if said.classes is None and not any(one.code == "W411" for one in dataset.remarks):
+        remark = ids_decide(dataset, dataset.classes)
+        return msgspec.structs.replace(dataset, remarks=(*dataset.remarks, remark))
+    return dataset
+
+
+def _without_labels(dataset: Dataset, data: Data) -> list[str]:
+    """Classes to which no label of the annotations belongs."""
+    labelled = set(dataset.label_table.ids.values()) | {0 if "background" in (data.labels or {}) else -1}
+    return [name for class_id, name in enumerate(dataset.classes) if class_id not in labelled]
+
+
+def _prepared(found: Layout, data: Data, folder: Path) -> Layout:
+    return _with_command(_by_classes(found, data, folder))
 
 
 def open_folder(root: Path, overrides: Sequence[str] = ()) -> tuple[Data, Dataset]:
@@ -173,6 +224,9 @@ def _dataset(data: Data, whole: Layout) -> Dataset:
         problems=(*layout.problems, *table.problems),
         label_names=layout.label_names,
         multilabel=layout.multilabel,
+        named=table.named,
+        naming=stated(whole).naming,
+        divided=isinstance(whole.splits, Divided),
         other_splits={
             name: len(whole.splits[name])
             for name in whole.overlapping

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,9 @@ from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.storage import printable
+
+ALL = "all"
+"""Name of the split that joins all others; see `Dataset.with_all`."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -79,6 +83,10 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
         splits: Samples by split (`train`, `val`, `test`), sorted by id.
         other_splits: Number of pairs of the splits that were not opened because they share images with an opened one;
             `data.train_split` chooses between them.
+        named: Whether class names were given, by the data or by the recipe; False if they were inferred from masks.
+        naming: Hash of what the data itself says about its classes and their values; empty if it says nothing.
+        divided: Whether the data has no splits of its own, so that it was divided into `train` and `val` by name.
+        remarks: Warnings (W410 to W413) about the agreement of the classes and splits with those that were asked for.
         reading: Options for reading the files.
         layout: The folder layout that was recognised, in words.
         problems: Findings from listing and pairing the files; the audit repeats them.
@@ -96,6 +104,10 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     label_names: dict[int, str] = {}
     multilabel: bool = False
     other_splits: dict[str, int] = {}
+    named: bool = True
+    naming: str = ""
+    divided: bool = False
+    remarks: tuple[Finding, ...] = ()
 
     def without(self, ids: Mapping[str, Collection[str]]) -> Dataset:
         """The data set without some samples, given by split and id."""
@@ -104,6 +116,21 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
             for split, samples in self.splits.items()
         }
         return msgspec.structs.replace(self, splits=splits)
+
+    def with_all(self) -> Dataset:
+        """The data set with one more split, `all`: every image of all splits once, unless a split has that name."""
+        if ALL in self.splits or not self.splits:
+            return self
+        several = [(split, sample) for split, samples in self.splits.items() for sample in samples]
+        unique = {sample.image_path: (split, sample) for split, sample in reversed(several)}
+        counted = Counter(sample.id for _, sample in unique.values())
+        joined = [
+            # Ids are unique within a split only.
+            msgspec.structs.replace(sample, id=f"{split}/{sample.id}") if counted[sample.id] > 1 else sample
+            for split, sample in unique.values()
+        ]
+        found = tuple(sorted(joined, key=lambda sample: sample.id))
+        return msgspec.structs.replace(self, splits={**self.splits, ALL: found})
 
     def samples(self, split: str) -> tuple[Sample, ...]:
         """The samples of `split`.
@@ -123,7 +150,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
             raise DataError(
                 "D221",
                 f"{printable(self.root)}: split '{split}' {state}; splits with labelled images: {existing or 'none'}",
-                "`pixelwise check` lists every image without a mask; name another split in the recipe "
-                "(data.train_split, selection.split, evaluation.split), or add files",
+                "name another split: `split` where there is such an option, else data.train_split, selection.split or "
+                "evaluation.split in the recipe; `pixelwise check` lists every image without a mask",
             )
         return found

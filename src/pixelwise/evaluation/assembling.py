@@ -38,6 +38,10 @@ class Provenance(Origin, frozen=True, kw_only=True):
 
     data_fingerprint: str
     command: str
+    data: str = ""
+    own_data: bool | None = None
+    notes: tuple[str, ...] = ()
+    variant: str = ""
 
 
 def make_result(measurement: Measurement, provenance: Provenance) -> Result:

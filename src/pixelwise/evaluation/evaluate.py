@@ -16,6 +16,7 @@ import torch
 from msgspec import Meta
 from torch import Tensor
 
+from pixelwise.datasets.classes.agreement import for_network
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.evaluation.pairs import EvaluationPair, batches_alike, read_split
@@ -27,6 +28,7 @@ from pixelwise.metrics.image import Bands
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import SILENT, Observer, observing
 from pixelwise.options import Options, chosen
+from pixelwise.prediction.deviations import Once, deviations
 from pixelwise.prediction.network import (
     Decision,
     NetworkOutput,
@@ -39,6 +41,7 @@ from pixelwise.prediction.network import (
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.schema.training import Precision
 from pixelwise.recipes.sizes import Size
+from pixelwise.runtimes.inference import fitted_to
 
 
 class ScoringOptions(Options, frozen=True, kw_only=True):
@@ -109,15 +112,18 @@ def evaluate_protocols(
 ) -> list[Measurement]:
     """Score `model` under several protocols in one pass over the data.
 
-    Each image is decoded once, and predicted once for all protocols with the same network input. Arguments and errors
-    are those of `evaluate_model`.
+    The classes of the data set are matched by name with those of the model, as
+    `pixelwise.datasets.classes.agreement.for_network` explains. Each image is decoded once, and predicted once for all
+    protocols with the same network input. An artefact of one size sees images through windows of its size wherever a
+    protocol shows them at another one; the observer is warned of it. Arguments and errors are those of
+    `evaluate_model`.
 
     Returns:
         One measurement per protocol.
     """
     observer = observing(observer, changes)
     options = chosen(ScoringOptions, options, changes)
-    _check_classes(model, dataset)
+    dataset = _with_classes_of(model, dataset)
     _check_channels(model, dataset)
     samples = dataset.samples(split)
     device = torch.device(options.device) if options.device is not None else next(model.parameters()).device
@@ -128,11 +134,15 @@ def evaluate_protocols(
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     read = read_split(samples, dataset, protocols, options.input_size, ahead=2 * options.batch_size + reading_threads())
-    done = 0
+    fitted = [fitted_to(protocol, model.fixed_size) for protocol in protocols]
+    done, warn = 0, Once(observer.warn)
     with contextlib.closing(read), prediction_mode(model):
         for batch in batches_alike(read, options.batch_size, lambda pairs: [pair.image.shape for pair in pairs]):
-            for indices in _sharing(batch, protocols):
-                columns, shared = [[pairs[i] for pairs in batch] for i in indices], [protocols[i] for i in indices]
+            for index, protocol in enumerate(protocols):
+                image, labels = batch[0][index].image, batch[0][index].labels
+                warn(deviations(model, protocol, (image.shape[0], image.shape[1]), (labels.shape[0], labels.shape[1])))
+            for indices in _sharing(batch, fitted):
+                columns, shared = [[pairs[i] for pairs in batch] for i in indices], [fitted[i] for i in indices]
                 for row in _predicted(model, columns, shared, options.precision, needs):
                     for index, found in zip(indices, row, strict=True):
                         tallies[index].add(found.pair, *found.decision, found.probabilities)
@@ -257,15 +267,12 @@ def predict_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Proto
         pair: The image and its labels, resized as the protocol requires.
         protocol: Protocol by which the image is predicted.
     """
-    ((found,),) = _predicted(model, [[pair]], [protocol], Precision(), _Needs())
+    ((found,),) = _predicted(model, [[pair]], [fitted_to(protocol, model.fixed_size)], Precision(), _Needs())
     return found.decision.labels
 
 
-def _check_classes(model: SegmentationModel, dataset: Dataset) -> None:
-    """Raise K406 unless model and data set have the same number of classes.
-
-    Renamed classes are accepted; the same names in a different order are not.
-    """
+def _with_classes_of(model: SegmentationModel, dataset: Dataset) -> Dataset:
+    """The data set with the class ids of the model; K406 if it has other classes, or several per pixel."""
     if model.multilabel != dataset.multilabel:
         kinds = {True: "several classes per pixel (multi-label)", False: "one class per pixel"}
         raise CheckpointError(
@@ -273,21 +280,7 @@ def _check_classes(model: SegmentationModel, dataset: Dataset) -> None:
             f"the model predicts {kinds[model.multilabel]}, but the data set has {kinds[dataset.multilabel]}",
             "evaluate on the data set it was trained for, or train on this one",
         )
-    ours, theirs = model.classes, dataset.classes
-    reordered = ours != theirs and sorted(ours) == sorted(theirs)
-    if model.num_classes == len(theirs) and not reordered:
-        return
-    difference = (
-        f"the classes {', '.join(ours[:4])}, ..., but the data set has them in the order {', '.join(theirs[:4])}, ..."
-        if reordered
-        else f"{model.num_classes} classes ({', '.join(ours[:4])}, ...), but the data set has {len(theirs)} "
-        f"({', '.join(theirs[:4])}, ...)"
-    )
-    raise CheckpointError(
-        "K406",
-        f"the model predicts {difference}",
-        "evaluate on the data set it was trained for, or map its masks with data.classes and data.label_map",
-    )
+    return for_network(dataset, model.classes)
 
 
 def _check_channels(model: SegmentationModel, dataset: Dataset) -> None:

@@ -27,6 +27,7 @@ from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.result import ImageScore
 from pixelwise.storage import json_text, write_bytes, write_text
+from pixelwise.storage.documents import read_json
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
 SAMPLES = "samples.json"
@@ -122,7 +123,7 @@ def save_samples(model: SegmentationModel, dataset: Dataset, measurement: Measur
     saved = []
     with prediction_mode(model):
         for number, (kind, score) in enumerate(choose_samples(measurement.per_image)):
-            image, labels = read_pair(by_id[score.id], dataset)
+            image, labels = read_pair(by_id[score.id], dataset, fit=False)
             pictures = _predict(model, by_id[score.id], image, labels, measurement)
             names = [f"{number:02d}-{part}" for part in ("photo.jpg", "truth.png", "prediction.png")]
             photo, truth, prediction = pictures
@@ -152,9 +153,13 @@ def save_samples(model: SegmentationModel, dataset: Dataset, measurement: Measur
 
 
 def load_samples(folder: Path) -> SavedSamples | None:
-    """Content of `samples.json` in `folder`; None if there is no such file."""
+    """Content of `samples.json` in `folder`; None if there is no such file.
+
+    Raises:
+        DataError: D150, the file is damaged.
+    """
     path = folder / SAMPLES
-    return msgspec.json.decode(path.read_bytes(), type=SavedSamples) if path.is_file() else None
+    return read_json(path, SavedSamples) if path.is_file() else None
 
 
 def _predict(

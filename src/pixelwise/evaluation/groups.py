@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from pixelwise.evaluation.tally import GroupMeasurement, Measurement
-from pixelwise.records.result import GroupResult, MetricValue
+from pixelwise.records.scores import GroupResult, MetricValue
 
 _OWN_FIELDS = ("iou", "pixel_accuracy")
 """Metrics with their own fields in `GroupResult`."""

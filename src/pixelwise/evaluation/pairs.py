@@ -73,7 +73,7 @@ def read_split(
     """
 
     def read(sample: Sample) -> tuple[EvaluationPair, ...]:
-        image, labels = read_pair(sample, dataset)
+        image, labels = read_pair(sample, dataset, fit=False)
         return pairs_of(sample, image, labels, protocols, input_size)
 
     return in_background(read, samples, ahead=ahead)

@@ -6,25 +6,33 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import safetensors.torch
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.checkpoints.trained import TrainedModel, load_trained
+from pixelwise.datasets.classes.agreement import for_network
 from pixelwise.datasets.format import needs_folder
-from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.run_data import open_run_data
+from pixelwise.datasets.opening import GENERIC_RECIPE, open_dataset
+from pixelwise.datasets.run_data import is_own_data, open_for, open_run_data
 from pixelwise.errors import DataError
+from pixelwise.evaluation.asking import Asked
 from pixelwise.evaluation.assembling import Origin
 from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.evaluation.subject import Subject, score
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import SILENT, Observer
+from pixelwise.prediction.rules import scoring_of
+from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.protocols import protocol as find_protocol
-from pixelwise.recipes.schema.recipe import Data
+from pixelwise.recipes.schema.recipe import Data, Recipe
+from pixelwise.recipes.sizes import Size
+from pixelwise.records.environment import read_environment
 from pixelwise.records.result import Result, TrainingCost
 from pixelwise.records.run_folder import CHECKPOINTS
-from pixelwise.runtimes import is_artefact, load_artefact
+from pixelwise.runtimes import ArtefactModel, is_artefact, load_artefact
+from pixelwise.runtimes.inference import Scoring
 from pixelwise.storage import printable, sha256_bytes
 
 
@@ -43,7 +51,8 @@ def score_by_name(
     Args:
         model_or_run: A run folder, an exported artefact (its folder or its file), or a model in memory.
         data: Folder of the data set; None for the data the run was trained on.
-        split: Name of the split; None for the recipe's `evaluation.split`, or `val` for a model in memory.
+        split: Name of the split; `all` for all of them together, each image once. None for the recipe's
+            `evaluation.split`, or `val` for a model in memory; but `all` for other data that has no splits.
         protocols: Names of protocols, scored in one pass; None for the recipe's first, or `native` for a model in
             memory.
         options: Options of the evaluation.
@@ -55,92 +64,127 @@ def score_by_name(
     names = None if protocols is None else list(protocols)
     if names == []:
         raise ValueError("the list of protocols is empty; name one or leave it out")
+    asked = Asked(data=None if data is None else Path(data), split=split, protocols=names, overrides=options.overrides)
     if isinstance(model_or_run, SegmentationModel):
-        subject = _memory_subject(model_or_run, data, split, names)
+        subject = _memory_subject(model_or_run, asked, observer)
     elif is_artefact(Path(model_or_run)):
-        subject = _artefact_subject(Path(model_or_run), data, split, names)
+        subject = _artefact_subject(Path(model_or_run), asked, observer, trust=options.trust)
     else:
-        subject = _run_subject(Path(model_or_run), data, split, names, observer)
+        subject = _run_subject(Path(model_or_run), asked, observer)
     return score(subject, options, observer)
 
 
-def _run_subject(
-    run: Path,
-    data: str | os.PathLike[str] | None,
-    split: str | None,
-    names: list[str] | None,
-    observer: Observer,
-) -> Subject:
+def _run_subject(run: Path, asked: Asked, observer: Observer) -> Subject:
     trained = load_trained(run, observer.warn)
-    recipe = trained.recipe
+    recipe = asked.changed(trained.recipe)
+    dataset = open_run_data(run, trained.recipe, asked.data, observer.warn, overrides=asked.overrides)
+    folder = asked.data if asked.data is not None else read_environment(run).data_folder
+    own = is_own_data(run, dataset, asked.data)
     return Subject(
         model=trained.model,
         origin=origin_of(trained, _training_cost(run)),
-        dataset=open_run_data(run, recipe, data),
-        split=split or recipe.evaluation.split,
-        protocols=_protocols(names or recipe.evaluation.protocols[:1]),
+        **asked.scored(dataset, recipe.evaluation.split, own, observer.warn),
+        protocols=_protocols(asked.protocols or recipe.evaluation.protocols[:1]),
         input_size=recipe.evaluation.input_size,
         batch_size=recipe.evaluation.batch_size,
         precision=recipe.precision,
-        command=_named(run, data),
+        command=_named(run, asked),
         folder=run,
         pictures=True,
+        data=_absolute(folder),
+        own_data=own,
+        overrides=asked.overrides,
     )
 
 
-def _artefact_subject(
-    path: Path, data: str | os.PathLike[str] | None, split: str | None, names: list[str] | None
-) -> Subject:
-    model = load_artefact(path)
-    sidecar, recipe = model.sidecar, model.sidecar.resolved_recipe(path)
-    if data is None and needs_folder(recipe.data.dataset):
+def _artefact_subject(path: Path, asked: Asked, observer: Observer, *, trust: bool) -> Subject:
+    model = load_artefact(path, trust=trust)
+    sidecar, section = model.sidecar, model.sidecar.data_section(path)
+    if asked.data is None and needs_folder(section.dataset):
         raise DataError(
             "D222", f"{printable(path)}: an artefact does not say where its data is", "name the folder in `data`"
         )
+    scoring = sidecar.scoring or scoring_of(sidecar.resolved_recipe(path))
+    known = _recipe_for_scoring(section, scoring)
+    dataset = open_for(known, asked.data, warn=observer.warn, overrides=asked.overrides)
+    recipe = asked.changed(known)
+    if asked.protocols is not None or recipe.evaluation.protocols != known.evaluation.protocols:
+        protocols = _protocols(asked.protocols or recipe.evaluation.protocols[:1])
+    else:
+        protocols = (scoring.first_protocol(),)
+    input_size = recipe.evaluation.input_size
+    if sidecar.inference is None:
+        # In version 1 of the description, an artefact of one size sees every image at that size.
+        input_size = model.fixed_size or input_size
     return Subject(
         model=model,
         origin=Origin(
-            recipe=recipe.name,
-            recipe_hash=recipe.hash(),
+            recipe=sidecar.recipe_name,
+            recipe_hash=sidecar.recipe_hash,
             weights_sha256=sidecar.files_sha256,
             weights="model",
             step=0,
         ),
-        dataset=open_dataset(recipe.data, Path(data) if data is not None else None),
-        split=split or recipe.evaluation.split,
-        protocols=_protocols(names or recipe.evaluation.protocols[:1]),
-        # An artefact of a fixed size accepts no other, whatever the recipe says.
-        input_size=model.fixed_size or recipe.evaluation.input_size,
+        **asked.scored(dataset, recipe.evaluation.split, None, observer.warn),
+        protocols=protocols,
+        input_size=input_size,
         batch_size=recipe.evaluation.batch_size,
-        command=_named(path, data),
+        command=_named(path, asked),
         folder=path if path.is_dir() else path.parent,
+        data=_absolute(asked.data),
+        overrides=asked.overrides,
     )
 
 
-def _memory_subject(
-    model: SegmentationModel, data: str | os.PathLike[str] | None, split: str | None, names: list[str] | None
-) -> Subject:
-    if data is None:
+def _memory_subject(model: SegmentationModel, asked: Asked, observer: Observer) -> Subject:
+    if asked.data is None:
         raise DataError("D222", "a model in memory does not say where its data is", "name the folder in `data`")
+    recipe = asked.changed(find_recipe(GENERIC_RECIPE))
+    dataset = open_dataset(recipe.data, asked.data)
+    if model.multilabel == dataset.multilabel:
+        dataset = for_network(dataset, model.classes)
+        for remark in dataset.remarks:
+            observer.warn(remark.code, remark.message)
     weights = safetensors.torch.save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
     return Subject(
         model=model,
         origin=Origin(recipe="", recipe_hash="", weights_sha256=sha256_bytes(weights), weights="model", step=0),
-        dataset=open_dataset(Data(), Path(data)),
-        split=split or "val",
-        protocols=_protocols(names or ["native"]),
-        input_size=model.fixed_size,
+        **asked.scored(dataset, "val", None, observer.warn),
+        protocols=_protocols(asked.protocols or ["native"]),
+        input_size=_size_in_memory(model) or (recipe.evaluation.input_size if asked.overrides else None),
+        data=_absolute(asked.data),
+        overrides=asked.overrides,
     )
+
+
+def _recipe_for_scoring(data: Data, scoring: Scoring) -> Recipe:
+    """A recipe that reads and scores data as an artefact says; its own may need packages that are not installed."""
+    generic = find_recipe(GENERIC_RECIPE)
+    evaluation = msgspec.structs.replace(
+        generic.evaluation, split=scoring.split, input_size=scoring.input_size, batch_size=scoring.batch_size
+    )
+    return msgspec.structs.replace(generic, data=data, evaluation=evaluation)
+
+
+def _size_in_memory(model: SegmentationModel) -> Size | None:
+    """The network's input size if a protocol leaves it open: that of an artefact's recipe."""
+    if not isinstance(model, ArtefactModel):
+        return model.fixed_size
+    return model.fixed_size if model.sidecar.scoring is None else model.sidecar.scoring.input_size
 
 
 def _protocols(names: Sequence[str]) -> tuple[Protocol, ...]:
     return tuple(find_protocol(name) for name in dict.fromkeys(names))
 
 
-def _named(path: Path, data: str | os.PathLike[str] | None) -> tuple[str, ...]:
+def _named(path: Path, asked: Asked) -> tuple[str, ...]:
     """The first arguments of a command line that evaluates the run or artefact at `path`."""
-    words = ("pixelwise", "evaluate", printable(path))
-    return words if data is None else (*words, "--data", printable(Path(data)))
+    words = ("pixelwise", "evaluate", printable(path), *asked.overrides)
+    return words if asked.data is None else (*words, "--data", printable(asked.data))
+
+
+def _absolute(folder: Path | None) -> str:
+    return "" if folder is None else printable(folder.absolute())
 
 
 def origin_of(trained: TrainedModel, training: TrainingCost | None = None) -> Origin:
@@ -160,14 +204,24 @@ def origin_of(trained: TrainedModel, training: TrainingCost | None = None) -> Or
     )
 
 
+class _Progress(msgspec.Struct):
+    step: int
+    seconds: float
+    peak_memory_bytes: int
+
+
+class _State(msgspec.Struct):
+    """The part of a checkpoint's `state.json` that tells the cost; imported weights have none."""
+
+    progress: _Progress | None = None
+
+
 def _training_cost(run: Path) -> TrainingCost | None:
     """Cost of the training, from the newest checkpoint: the best one records only the time until itself."""
     newest = newest_checkpoint(run / CHECKPOINTS)
     if newest is None:
         return None
-    progress = newest.state().get("progress")
+    progress = newest.state(_State).progress
     if progress is None:  # imported weights
         return None
-    return TrainingCost(
-        steps=progress["step"], seconds=progress["seconds"], peak_memory_bytes=progress["peak_memory_bytes"]
-    )
+    return TrainingCost(steps=progress.step, seconds=progress.seconds, peak_memory_bytes=progress.peak_memory_bytes)

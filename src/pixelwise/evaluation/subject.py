@@ -19,7 +19,9 @@ from pixelwise.errors import RecipeError
 from pixelwise.evaluation.assembling import Origin, Provenance, make_result
 from pixelwise.evaluation.evaluate import ScoringOptions, evaluate_protocols, refusal_of
 from pixelwise.evaluation.gallery import save_samples
+from pixelwise.evaluation.keeping import other_groups, same_counts, with_earlier
 from pixelwise.evaluation.options import EvaluateOptions
+from pixelwise.evaluation.tally import Measurement
 from pixelwise.machine.devices import choose_device
 from pixelwise.metrics import METRICS
 from pixelwise.models import SegmentationModel
@@ -27,7 +29,7 @@ from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.schema.training import Precision
 from pixelwise.recipes.sizes import Size
-from pixelwise.records.evaluations import SAMPLES, evaluation_folder
+from pixelwise.records.evaluations import SAMPLES, earlier_result, folder_for
 from pixelwise.records.result import Result, save_result
 from pixelwise.runtimes import ArtefactModel
 
@@ -47,6 +49,10 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         command: First arguments of a command line that evaluates the subject; empty if no command can.
         folder: Folder in which results are saved; None to save nothing.
         pictures: Whether to save pictures of the worst, middle and best images with the results.
+        data: Folder of the data set; empty for generated data.
+        own_data: Whether this is the data that the network was trained on; None if that is not known.
+        overrides: Changes to how the data is read and the network sees it.
+        notes: What has to be known about the data and its splits to read the scores, as sentences.
     """
 
     model: SegmentationModel
@@ -60,10 +66,16 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     command: tuple[str, ...] = ()
     folder: Path | None = None
     pictures: bool = False
+    data: str = ""
+    own_data: bool | None = None
+    overrides: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILENT) -> list[Result]:
-    """Score a subject and save the results in `subject.folder/evaluations/SPLIT-PROTOCOL/`.
+    """Score a subject and save the results in a folder each below `subject.folder/evaluations/`.
+
+    A saved result keeps what an earlier one measured in addition, if both count the same predictions.
 
     Args:
         subject: The subject to score.
@@ -101,19 +113,44 @@ def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILEN
         ),
         observer=observer,
     )
-    origin, scored = msgspec.structs.asdict(subject.origin), fingerprint(subject.dataset, [split])
+    scored = fingerprint(subject.dataset, [split])
     results = []
     for protocol, measurement in zip(subject.protocols, measured, strict=True):
-        command = _command(subject, protocol, options)
-        result = make_result(measurement, Provenance(**origin, data_fingerprint=scored, command=command))
+        result = make_result(measurement, _provenance(subject, scored, protocol, options))
+        if subject.folder is not None:
+            result = _save(result, subject, measurement, options)
         results.append(result)
-        if subject.folder is None:
-            continue
-        folder = evaluation_folder(subject.folder, split, protocol.name)
-        if subject.pictures:
-            save_samples(subject.model, subject.dataset, measurement, folder / SAMPLES)
-        save_result(result, measurement.per_image, folder)
     return results
+
+
+def _provenance(subject: Subject, scored: str, protocol: Protocol, options: EvaluateOptions) -> Provenance:
+    return Provenance(
+        **msgspec.structs.asdict(subject.origin),
+        data_fingerprint=scored,
+        command=_command(subject, protocol, options),
+        data=subject.data,
+        own_data=subject.own_data,
+        notes=(*(remark.message for remark in subject.dataset.remarks), *subject.notes),
+        variant=shlex.join(subject.overrides),
+    )
+
+
+def _save(result: Result, subject: Subject, measurement: Measurement, options: EvaluateOptions) -> Result:
+    """Save a result where it overwrites nothing but an earlier answer to the same question; returns it."""
+    run = subject.folder or Path()
+    folder, kept = folder_for(run, result), result
+    earlier = earlier_result(folder)
+    if earlier is not None and other_groups(result, earlier):
+        result = msgspec.structs.replace(
+            result, variant=shlex.join([*subject.overrides, "--group", options.group or ""])
+        )
+        folder, kept, earlier = folder_for(run, result), result, None
+    if earlier is not None and same_counts(result, earlier):
+        kept = with_earlier(result, earlier)
+    if subject.pictures:
+        save_samples(subject.model, subject.dataset, measurement, folder / SAMPLES)
+    save_result(kept, measurement.per_image, folder)
+    return result
 
 
 def measured_metrics(options: EvaluateOptions, model: SegmentationModel) -> tuple[str, ...]:

@@ -23,12 +23,15 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
     try:
         device = torch.device(name)
         torch.zeros((), device=device)  # only using a device shows whether it exists
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         count = torch.cuda.device_count()
         found = ", ".join(["cpu", *(f"cuda:{index}" for index in range(count))])
         # PyTorch's own message lists every kind of device that it could be built for.
         unknown = "Expected one of" in str(error) or "Invalid device string" in str(error)
         reason = "there is no such kind of device" if unknown else str(error).partition("\n")[0]
+        if isinstance(error, (NotImplementedError, ImportError)):
+            # PyTorch explains at length what it was not built for, or imports a module that does not exist.
+            reason = "there is no such device here, or PyTorch was built without support for it"
         raise RecipeError(
             "R214", f"device '{name}' cannot be used: {reason}; found: {found}", "set `device` to one of these"
         ) from error

@@ -74,3 +74,8 @@ def _while_busy(work: Callable[[], None]) -> None:
                 raise
         time.sleep(pause)
     return work()
+
+
+def is_link(path: Path) -> bool:
+    """Whether a path is a symbolic link, or a file that has other names too (hard links), wherever these are."""
+    return os.path.islink(path) or (os.path.isfile(path) and os.stat(path).st_nlink > 1)

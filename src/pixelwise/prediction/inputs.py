@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.layouts.listing import list_images
+from pixelwise.datasets.layouts.listing import describe_endings, list_images
 from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.storage import printable
 from pixelwise.storage.names import distinct, folded
 
-ENDINGS = (".png", ".jpg")
+ENDINGS = (".png", ".jpg", ".tif", ".pgw", ".prj")
 """File extensions of outputs."""
 
 
@@ -42,10 +43,12 @@ class Inputs(NamedTuple):
     Attributes:
         images: Images in the given order, those of folders sorted.
         problems: Entries of folders that cannot be read (D131).
+        left_out: Files of folders and patterns that are not taken for images because of their extensions.
     """
 
     images: list[Input]
     problems: list[Finding]
+    left_out: list[Path]
 
 
 def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path]) -> Inputs:
@@ -64,6 +67,7 @@ def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path]
     written = [os.path.realpath(folder) for folder in outputs]
     found: dict[str, tuple[Path, Path]] = {}
     problems: list[Finding] = []
+    left_out: dict[str, Path] = {}
     for given in paths:
         path = Path(given)
         if _is_inside(path, written):
@@ -72,15 +76,18 @@ def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path]
                 f"{printable(path)} is inside a folder to which predictions are written",
                 "choose another `output`, so that no input is overwritten",
             )
-        images, unreadable = _images_of(path)
+        images, unreadable, others = _images_of(path)
         images = [(file, name) for file, name in images if not _is_inside(file, written)]
+        others = [file for file in others if not _is_inside(file, written)]
         if not images and not unreadable:
-            raise _nothing(path)
+            raise _nothing(os.fspath(given), others)
         problems += unreadable
+        left_out |= {os.path.abspath(file): file for file in others}
         for file, name in images:
             found.setdefault(os.path.abspath(file), (file, name))
     files, names = [file for file, _ in found.values()], [name for _, name in found.values()]
-    return Inputs([Input(*pair) for pair in zip(files, output_names(names), strict=True)], problems)
+    images = [Input(*pair) for pair in zip(files, output_names(names), strict=True)]
+    return Inputs(images, problems, [file for key, file in left_out.items() if key not in found])
 
 
 def output_names(relative: Sequence[Path]) -> list[Path]:
@@ -99,33 +106,41 @@ def output_names(relative: Sequence[Path]) -> list[Path]:
     return [Path(name) for name in distinct(list(named), endings=ENDINGS)]
 
 
-def _images_of(path: Path) -> tuple[list[tuple[Path, Path]], list[Finding]]:
-    """Images with their paths relative to what was given, and entries that cannot be read."""
+class _Found(NamedTuple):
+    """Images with their paths relative to what was given, entries that cannot be read, and files of other kinds."""
+
+    images: list[tuple[Path, Path]]
+    problems: list[Finding]
+    others: list[Path]
+
+
+def _images_of(path: Path) -> _Found:
     if path.is_dir():
         return _images_in(path, path)
     # A dangling link or an unreadable file counts as an image: reading it reports what is wrong.
     if os.path.lexists(path):
-        return [(path, Path(path.name))], []
+        return _Found([(path, Path(path.name))], [], [])
     if not glob.has_magic(os.fspath(path)):
-        return [], []
+        return _Found([], [], [])
     base = Path(*_before_magic(path))
-    images: list[tuple[Path, Path]] = []
-    problems: list[Finding] = []
+    found = _Found([], [], [])
     for match in sorted(glob.glob(os.fspath(path), recursive=True)):
         file = Path(match)
         if file.is_dir():
-            below, unreadable = _images_in(file, base)
-            images += below
-            problems += unreadable
+            below = _images_in(file, base)
+            found = _Found(found.images + below.images, found.problems + below.problems, found.others + below.others)
         elif file.suffix.lower() in SUFFIXES:
-            images.append((file, file.relative_to(base)))
-    return images, problems
+            found.images.append((file, file.relative_to(base)))
+        else:
+            found.others.append(file)
+    return found
 
 
-def _images_in(folder: Path, base: Path) -> tuple[list[tuple[Path, Path]], list[Finding]]:
+def _images_in(folder: Path, base: Path) -> _Found:
     listing = list_images(folder)
     images = [(entry.path, entry.path.relative_to(base)) for entry in listing.entries]
-    return images, [problem for problem in listing.problems if problem.code == "D131"]
+    unreadable = [problem for problem in listing.problems if problem.code == "D131"]
+    return _Found(images, unreadable, list(listing.others))
 
 
 def _before_magic(path: Path) -> list[str]:
@@ -137,21 +152,26 @@ def _before_magic(path: Path) -> list[str]:
     return parts
 
 
-def _nothing(path: Path) -> DataError:
-    where = printable(path)
+def _nothing(given: str, others: Sequence[Path]) -> DataError:
+    where, path = printable(given), Path(given)
     endings = ", ".join(SUFFIXES)
+    found = f"; found: {describe_endings(others)}" if others else ""
     if path.is_dir():
         return DataError(
             "D223",
-            f"{where}: no image in this folder or below it; looked for names ending in {endings}",
-            "give a folder that contains images, or name the files themselves",
+            f"{where}: no image in this folder or below it; looked for names ending in {endings}{found}",
+            "give a folder that contains images, or name the files themselves: a named file is read whatever its name",
         )
     if glob.has_magic(os.fspath(path)):
         return DataError(
             "D223",
-            f"{where}: no image matches this pattern; looked for names ending in {endings}",
-            "`**` stands for any number of folders, as in 'photos/**/*.jpg'; quote the pattern",
+            f"{where}: no image matches this pattern; looked for names ending in {endings}{found}",
+            "convert these files to PNG or JPEG"
+            if others
+            else "`**` stands for any number of folders, as in 'photos/**/*.jpg'; quote the pattern",
         )
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", given):
+        return DataError("D223", f"{where}: is an address, not a file", "download the image and give its path")
     return DataError("D223", f"{where}: no such file or folder", "check the spelling")
 
 

@@ -6,15 +6,18 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import torch
 
 from pixelwise.checkpoints.trained import load_trained
+from pixelwise.datasets.reading.overrides import overridden
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import RecipeError
 from pixelwise.machine.devices import choose_device
 from pixelwise.observer import SILENT, Observer
+from pixelwise.prediction.deviations import Once
+from pixelwise.prediction.rules import rules_of
 from pixelwise.prediction.segmenter import Segmenter, through_windows
+from pixelwise.recipes.overrides import Overrides
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes import is_artefact, load_artefact
@@ -26,26 +29,36 @@ def load(
     *,
     device: str | torch.device | None = None,
     window: Size | None = None,
+    overrides: Overrides = (),
+    trust: bool = False,
     observer: Observer = SILENT,
     warn: Callable[[str, str], None] | None = None,
 ) -> Segmenter:
     """Load the result of a run, ready to predict images as its recipe's first protocol evaluates them.
 
     Args:
-        run: A run folder, or an exported artefact: its folder or its file, such as `model.onnx`. For an artefact of a
-            fixed size, every image is resized to that size.
+        run: A run folder, or an exported artefact: its folder or its file, such as `model.onnx`. An artefact predicts
+            as its description says; one of a fixed size sees images of other sizes through windows of that size.
         device: Device to run on; None for a GPU if there is one. Artefacts always run on the CPU.
         window: (height, width) of sliding windows that overlap by a quarter; None to do as the protocol says.
-        observer: Receives a warning if a damaged checkpoint was skipped.
-        warn: Function that receives the code and message of this warning instead.
+        overrides: Settings for reading images that differ from those of the training, such as
+            `data.input_range=[0, 65535]`; see `pixelwise.datasets.reading.overrides`.
+        trust: Whether whoever made the artefact may run code here; a `torch.export` artefact is not opened without it.
+        observer: Receives a warning if a damaged checkpoint was skipped, and, while an artefact predicts, the first of
+            each kind of warning that its masks can differ from the run's (W471 to W474).
+        warn: Function that receives the code and message of these warnings instead.
 
     Raises:
-        CheckpointError: The folder is not a run or has no valid checkpoint; K462 or K463, the artefact is damaged.
+        CheckpointError: The folder is not a run or has no valid checkpoint; K462 or K463, the artefact is damaged;
+            K470 to K472, it contradicts itself, or is not safe to open.
         RecipeError: R240, the package that runs the artefact is not installed; R251, `window` is given for an artefact
-            of a fixed size.
+            of a fixed size; R201, R203 or R285, an override is malformed, has a wrong value or does not concern the
+            reading of images.
     """
     if is_artefact(Path(run)):
-        return _load_exported(Path(run), window)
+        segmenter = _load_exported(Path(run), window, overrides, trust)
+        segmenter.warn = Once(warn or observer.warn)
+        return segmenter
     trained = load_trained(Path(run), warn or observer.warn)
     protocol = find_protocol(trained.recipe.evaluation.protocols[0])
     return Segmenter(
@@ -53,30 +66,34 @@ def load(
         palette=trained.palette,
         input_size=protocol.seen_size(trained.recipe.evaluation.input_size),
         device=choose_device(device),
-        reading=Reading.of(trained.recipe.data),
+        reading=overridden(Reading.of(trained.recipe.data), overrides, trained.model.preprocessing.in_channels),
         protocol=protocol if window is None else through_windows(protocol, window),
     )
 
 
-def _load_exported(path: Path, window: Size | None) -> Segmenter:
-    model = load_artefact(path)
-    recipe = model.sidecar.resolved_recipe(path)
-    protocol = find_protocol(recipe.evaluation.protocols[0])
-    if model.fixed_size is not None:
-        if window is not None:
+def _load_exported(path: Path, window: Size | None, overrides: Overrides, trust: bool) -> Segmenter:
+    model = load_artefact(path, trust=trust)
+    sidecar = model.sidecar
+    rules = rules_of(sidecar, sidecar.resolved_recipe(path) if sidecar.inference is None else None)
+    protocol = rules.protocol
+    if window is not None:
+        if model.fixed_size is not None:
+            height, width = model.fixed_size
             raise RecipeError(
                 "R251",
-                f"`window` does not apply to {printable(path)}, which takes only images of its one size",
+                f"`window` does not apply to {printable(path)}, which takes only images of {width}x{height}",
                 "leave `window` out, or export the run again with `dynamic`",
             )
-        protocol = msgspec.structs.replace(protocol, window=None, window_stride=None, pad_to=None)
-    elif window is not None:
         protocol = through_windows(protocol, window)
-    return Segmenter(
+    segmenter = Segmenter(
         model,
-        palette=model.sidecar.palette,
-        input_size=protocol.seen_size(recipe.evaluation.input_size),
+        palette=sidecar.palette,
+        input_size=rules.input_size,
         device="cpu",
-        reading=Reading.of(recipe.data),
+        reading=overridden(rules.reading, overrides, model.preprocessing.in_channels),
         protocol=protocol,
     )
+    segmenter.exact = rules.inference.resize == "exact"
+    segmenter.run_size, segmenter.run_protocol = rules.run_size, rules.run_protocol
+    segmenter.whole_pixels, segmenter.large_window = rules.inference.whole_pixels, rules.inference.large_window
+    return segmenter

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,9 +18,10 @@ from pixelwise.models import SegmentationModel
 from pixelwise.models.preprocessing import normalize
 from pixelwise.prediction.sizes import floor_index
 from pixelwise.prediction.windows import View, bands, best_classes
-from pixelwise.recipes.protocols import Protocol
+from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.schema.recipe import Precision
 from pixelwise.recipes.sizes import Size
+from pixelwise.runtimes.inference import fitted_to
 
 
 def views_of(
@@ -39,6 +41,9 @@ def views_of(
         precision: Number format and memory layout.
         keep: Whether to keep all windows, so that rows can be read more than once.
     """
+    if not model.gives_scores:
+        # Class ids cannot be averaged.
+        protocol = msgspec.structs.replace(protocol, blend="central")
     look = functools.partial(main_logits, model, precision=precision)
     return [
         View(
@@ -150,6 +155,22 @@ def decide(
     if labels is None:
         labels = resized_by_floor(found, seen_size, score_size, protocol)
     return Decision(labels, None if sure is None else resized_by_floor(sure, seen_size, score_size, protocol))
+
+
+def seen_labels(model: SegmentationModel, image: np.ndarray, precision: Precision) -> Tensor:
+    """Class ids (h, w) of an image, int32 bit fields for multi-label networks, at the size at which it is given.
+
+    Args:
+        model: The network, in evaluation mode; an artefact of one size sees the image through windows of that size.
+        image: Image uint8 (h, w, C).
+        precision: Number format and memory layout.
+    """
+    size, protocol = (image.shape[0], image.shape[1]), fitted_to(PROTOCOLS["native"], model.fixed_size)
+    if protocol.one_look:
+        output: NetworkOutput = main_logits(model, [image], precision)
+    else:
+        output = views_of(model, [image], protocol, precision)
+    return decide(model, output, size, size, protocol).labels
 
 
 def probability_bands(

@@ -31,6 +31,9 @@ class PredictOptions(Options, frozen=True, kw_only=True):
         strict: Stop at the first bad file instead of skipping it.
         device: Device to run on: `auto` (a GPU if there is one, else `cpu`), `cpu`, `cuda` or `cuda:N`. Artefacts
             always run on the CPU.
+        overrides: Settings for reading images that differ from those of the training, such as
+            `data.input_range=[0, 65535]`.
+        trust: Open an artefact even if its format lets whoever made it run code here (`torch-export`).
     """
 
     overlay: bool = True
@@ -40,3 +43,5 @@ class PredictOptions(Options, frozen=True, kw_only=True):
     window: Annotated[Size | None, Meta(extra={"metavar": "WIDTHxHEIGHT"})] = None
     strict: bool = False
     device: str = "auto"
+    overrides: Annotated[tuple[str, ...], Meta(extra={"hidden": True})] = ()
+    trust: bool = False

@@ -6,30 +6,31 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.reading.images import read_image
+from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.layouts.listing import describe_endings
+from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.observer import SILENT, Observer, observing
 from pixelwise.options import chosen
 from pixelwise.prediction.background import in_background
+from pixelwise.prediction.deviations import Once
 from pixelwise.prediction.inputs import Input, find_inputs
 from pixelwise.prediction.loading import load
-from pixelwise.prediction.mask_formats import grey_png, mask_encoder, mask_values
+from pixelwise.prediction.mask_formats import mask_values
 from pixelwise.prediction.options import PredictOptions
-from pixelwise.prediction.overlays import jpeg
-from pixelwise.prediction.segmenter import Prediction, Segmenter, choose_palette
+from pixelwise.prediction.outcomes import MASKS, OVERLAYS, Outcome, read_input, writer
+from pixelwise.prediction.segmenter import Segmenter, choose_palette
 from pixelwise.records.problems import Problem, append_problems, clear_problems
-from pixelwise.storage import json_text, portable, printable, write_bytes, write_text
-from pixelwise.storage.names import distinct
+from pixelwise.storage import json_text, printable, write_text
+from pixelwise.storage.names import counted
 
-MASKS = "masks"
-OVERLAYS = "overlays"
 CLASSES = "classes.json"
 AHEAD = 2
 """Number of images read ahead of, and written behind, the one being predicted: at most five are in memory."""
@@ -43,19 +44,15 @@ class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
         failed: Number of files that failed.
         problems: The error of each failed file.
         seconds: Wall time of the call.
+        warnings: What was left out without an error: W107 frames after the first, W160 positions on the map, W215 files
+            of folders and patterns that are not taken for images.
     """
 
     ok: int
     failed: int
     problems: tuple[Problem, ...]
     seconds: float
-
-
-class _Outcome(NamedTuple):
-    """An input with its pixels once it was read, its prediction once it was predicted, or the error that occurred."""
-
-    source: Input
-    value: np.ndarray | Prediction | DataError
+    warnings: tuple[Finding, ...] = ()
 
 
 def predict(
@@ -77,7 +74,8 @@ def predict(
         paths: An image file, a folder or a pattern such as `photos/**/*.jpg`, or several of them.
         output: Folder for all files that are written.
         options: Options of the prediction; None for the defaults.
-        observer: Receives progress after every file, and a warning if a damaged checkpoint was skipped.
+        observer: Receives progress after every file, and warnings if a damaged checkpoint was skipped, or if an
+            artefact's masks can differ from those of its run (W471 to W474).
         changes: Single fields of `PredictOptions`, such as `overlay=False`.
 
     Returns:
@@ -88,12 +86,19 @@ def predict(
         DataError: D223, one of `paths` yields no image; with `strict`, the error of the first bad file.
         RecipeError: R220, an input is inside an output folder; R221, an output folder holds files that are not
             predictions; R222, the mask format belongs to a data set with other classes; R260, an option is not one of
-            its choices.
+            its choices; R285, an override does not concern the reading of images.
         ResourceError: S601, the disk is full.
     """
     observer = observing(observer, changes)
     options = chosen(PredictOptions, options, changes)
-    segmenter = load(run, device=options.device, window=options.window, observer=observer)
+    segmenter = load(
+        run,
+        device=options.device,
+        window=options.window,
+        overrides=options.overrides,
+        trust=options.trust,
+        observer=observer,
+    )
     given = [paths] if isinstance(paths, (str, os.PathLike)) else paths
     return predict_paths(segmenter, given, Path(output), options, observer=observer)
 
@@ -116,6 +121,9 @@ def predict_paths(
     A multi-label network has one mask per class, `masks/CLASS/NAME.png`, 255 where the class is present and 0
     elsewhere; these masks can be used for training as they are.
 
+    Masks of images with a position on the map keep it: those of GeoTIFF files are GeoTIFF files, `masks/NAME.tif`, and
+    world files are repeated beside the masks. Pixels that a GeoTIFF file marks as missing become ignored pixels.
+
     Args:
         segmenter: Segmenter that predicts; the options do not change its device and windows.
         paths: Image files, folders and patterns.
@@ -134,97 +142,102 @@ def predict_paths(
     start = time.monotonic()
     observer = observing(observer, changes)
     options = chosen(PredictOptions, options, changes)
-    write = _writer(segmenter, output, options)
+    write = writer(segmenter, output, options)
     inputs = find_inputs(paths, [output / MASKS, output / OVERLAYS])
     _begin(output, segmenter, options)
     observer.phase("predicting")
-    problems = _Problems(output, strict=options.strict)
-    for finding in inputs.problems:
-        problems.add(finding.files[0] if finding.files else "", DataError(finding.code, finding.message, finding.fix))
+    record = _Record(output, strict=options.strict)
+    for one in inputs.problems:
+        record.problem(one.files[0] if one.files else "", DataError(one.code, one.message, one.fix))
     total = len(inputs.images) + len(inputs.problems)
+    segmenter.warn = Once(observer.warn)
     predictions = _predictions(segmenter, inputs.images)
     written = in_background(write, predictions, ahead=AHEAD)
     # Closed here because after an error the garbage collector might do so in one of their threads, which cannot wait
     # for itself.
     with contextlib.closing(predictions), contextlib.closing(written):
-        for done, (source, value) in enumerate(written, len(inputs.problems) + 1):
-            if isinstance(value, DataError):
-                problems.add(printable(source.path), value)
+        for done, outcome in enumerate(written, len(inputs.problems) + 1):
+            record.add(outcome)
             observer.progress(done, total)
-    found = tuple(problems.found)
-    seconds = time.monotonic() - start
-    return PredictSummary(ok=total - len(found), failed=len(found), problems=found, seconds=seconds)
+    return record.summary(total, inputs.left_out, time.monotonic() - start, observer)
 
 
-class _Problems:
-    """Errors of bad files, appended to `problems.jsonl` as they occur; if `strict`, the first one is raised."""
+class _Record:
+    """What happened to the inputs. Errors go to `problems.jsonl` at once; if `strict`, the first one is raised."""
 
     def __init__(self, output: Path, *, strict: bool) -> None:
         self._output, self._strict = output, strict
-        self.found: list[Problem] = []
+        self._problems: list[Problem] = []
+        self._animated: list[str] = []
+        self._lost: list[tuple[str, str]] = []
 
-    def add(self, file: str, error: DataError) -> None:
+    def problem(self, file: str, error: DataError) -> None:
         if self._strict:
             raise error
-        self.found.append(Problem(file=file, code=error.code, message=error.message, help=error.help))
-        append_problems(self._output, self.found[-1:])
+        self._problems.append(Problem(file=file, code=error.code, message=error.message, help=error.help))
+        append_problems(self._output, self._problems[-1:])
 
+    def add(self, outcome: Outcome) -> None:
+        file = printable(outcome.source.path)
+        if isinstance(outcome.value, DataError):
+            self.problem(file, outcome.value)
+        if outcome.animated:
+            self._animated.append(file)
+        if outcome.lost:
+            self._lost.append((file, outcome.lost))
 
-def _writer(segmenter: Segmenter, output: Path, options: PredictOptions) -> Callable[[_Outcome], _Outcome]:
-    """The function that writes one outcome.
-
-    Raises:
-        RecipeError: R222, the mask format belongs to a data set with other classes, or has no multi-label masks.
-    """
-    if segmenter.model.multilabel and options.mask_format != "ids":
-        raise RecipeError(
-            "R222",
-            f"format '{options.mask_format}' has one class per pixel, but the model is multi-label",
-            "leave out `mask_format`: one black and white mask per class is written",
+    def summary(self, total: int, left_out: Sequence[Path], seconds: float, observer: Observer) -> PredictSummary:
+        """The summary of the call, whose warnings the observer receives too."""
+        found = []
+        if left_out:
+            found.append(
+                finding(
+                    "W215",
+                    f"{counted(len(left_out), 'file')} without an image extension left out: "
+                    f"{describe_endings(left_out)}",
+                    [printable(path) for path in left_out],
+                    f"extensions of images: {', '.join(SUFFIXES)}; a file that is named itself is read whatever its "
+                    "name",
+                )
+            )
+        if self._animated:
+            found.append(
+                finding(
+                    "W107",
+                    f"{counted(len(self._animated), 'image')} with several frames or pages, of which only the first "
+                    f"is predicted, e.g. {self._animated[0]}",
+                    self._animated,
+                    "export the frames as single images",
+                )
+            )
+        if self._lost:
+            file, reason = self._lost[0]
+            found.append(
+                finding(
+                    "W160",
+                    f"{counted(len(self._lost), 'mask')} without the position on the map that the image has, e.g. of "
+                    f"{file}: {reason}",
+                    [file for file, _ in self._lost],
+                    "write the image again without turning it, for example with gdal_translate",
+                )
+            )
+        for one in found:
+            observer.warn(one.code, f"{one.message}; {one.fix}")
+        failed = len(self._problems)
+        return PredictSummary(
+            ok=total - failed, failed=failed, problems=tuple(self._problems), seconds=seconds, warnings=tuple(found)
         )
-    encode = mask_encoder(options.mask_format, segmenter.classes, choose_palette(segmenter.palette, options.palette))
-    draw = functools.partial(Prediction.overlay, alpha=options.alpha, palette=options.palette)
-    return functools.partial(_write, output=output, encode=encode, draw=draw if options.overlay else None)
 
 
-def _predictions(segmenter: Segmenter, images: Sequence[Input]) -> Generator[_Outcome, None, None]:
+def _predictions(segmenter: Segmenter, images: Sequence[Input]) -> Generator[Outcome, None, None]:
     """Yield the outcome of every image, while the next ones are read in the background."""
-
-    def read(source: Input) -> _Outcome:
-        try:
-            return _Outcome(source, read_image(source.path, segmenter.reading))
-        except DataError as error:
-            return _Outcome(source, error)
-
+    read = functools.partial(read_input, reading=segmenter.reading)
     with contextlib.closing(in_background(read, images, ahead=AHEAD)) as outcomes:
-        for source, value in outcomes:
-            yield _Outcome(source, segmenter.predict(value) if isinstance(value, np.ndarray) else value)
-
-
-def _write(
-    outcome: _Outcome,
-    *,
-    output: Path,
-    encode: Callable[[np.ndarray], bytes],
-    draw: Callable[[Prediction], np.ndarray] | None,
-) -> _Outcome:
-    """Write the masks and overlay of an outcome, if it has a prediction; returns the outcome."""
-    if isinstance(outcome.value, Prediction):
-        name, labels = outcome.source.name, outcome.value.labels
-        if outcome.value.multilabel:
-            for folder, plane in zip(class_folders(outcome.value.classes), labels, strict=True):
-                write_bytes(_below(output / MASKS / folder, name, ".png"), grey_png(plane * np.uint8(255)))
-        else:
-            write_bytes(_below(output / MASKS, name, ".png"), encode(labels))
-        if draw is not None:
-            write_bytes(_below(output / OVERLAYS, name, ".jpg"), jpeg(draw(outcome.value)))
-    return outcome
-
-
-@functools.cache
-def class_folders(classes: tuple[str, ...]) -> list[str]:
-    """Name of the mask folder of each class: the class name, changed where some system would not accept it."""
-    return distinct([portable(name) for name in classes])
+        for outcome in outcomes:
+            if isinstance(outcome.value, np.ndarray):
+                yield outcome._replace(value=segmenter.predict(outcome.value))
+            else:
+                yield outcome
 
 
 def _begin(output: Path, segmenter: Segmenter, options: PredictOptions) -> None:
@@ -250,8 +263,3 @@ def _begin(output: Path, segmenter: Segmenter, options: PredictOptions) -> None:
         document = {"classes": classes, "multilabel": True}
     write_text(output / CLASSES, json_text(document))
     clear_problems(output)
-
-
-def _below(folder: Path, name: Path, ending: str) -> Path:
-    # Not with_suffix, since the name itself may contain a dot.
-    return folder / name.with_name(name.name + ending)

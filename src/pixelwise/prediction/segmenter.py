@@ -20,7 +20,9 @@ from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import CheckpointError, DataError
 from pixelwise.models import SegmentationModel
+from pixelwise.observer import SILENT
 from pixelwise.prediction.combinations import blend_classes, packed, unpacked
+from pixelwise.prediction.deviations import Once, Remark, deviations, stretching
 from pixelwise.prediction.network import (
     NetworkOutput,
     decide,
@@ -37,6 +39,7 @@ from pixelwise.recipes.class_sets.palettes import colorblind_palette
 from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.sizes import Size
+from pixelwise.runtimes.inference import fitted_to
 
 WHOLE_PIXELS = 1 << 24
 """Number of input pixels above which an image is predicted by windows."""
@@ -99,6 +102,14 @@ class Segmenter:
             windows are applied; its scales and flips, which cost several times as much, are not. Without windows,
             images of more than `WHOLE_PIXELS` input pixels are predicted by windows of size `WINDOW` that overlap by a
             quarter, so that memory stays bounded.
+
+    Attributes:
+        exact: Whether every image is brought to exactly `input_size`, as an artefact of one size may do.
+        run_size: `input_size` of the run that an artefact was exported from.
+        run_protocol: `protocol` of that run.
+        warn: Receives the `remarks` on every image that is predicted; by default it ignores them.
+        whole_pixels: Number of input pixels above which an image is predicted by windows.
+        large_window: (height, width) of these windows.
     """
 
     def __init__(
@@ -115,8 +126,12 @@ class Segmenter:
         self.classes = tuple(classes if classes is not None else model.classes)
         self.palette = tuple(palette if palette is not None else colorblind_palette(len(self.classes)))
         self.input_size = input_size
+        self.exact = False
+        self.warn = Once(SILENT.warn)
+        self.run_size = input_size
+        self.whole_pixels, self.large_window = WHOLE_PIXELS, WINDOW
         self.reading = reading
-        self.protocol = _single_pass(protocol)
+        self.protocol = self.run_protocol = single_pass(protocol)
         for name, values in (("class names", self.classes), ("palette colours", self.palette)):
             if len(values) != model.num_classes:
                 raise ValueError(f"{len(values)} {name} for a model of {model.num_classes} classes")
@@ -142,10 +157,9 @@ class Segmenter:
             )
         pixels = self._pixels(image)
         size = (pixels.shape[0], pixels.shape[1])
+        self.warn(self.remarks(size))
         seen = RESIZE[self.protocol.resampling](pixels, self.seen_size(size))
-        protocol = self.protocol
-        if protocol.window is None and seen.shape[0] * seen.shape[1] > WHOLE_PIXELS:
-            protocol = through_windows(protocol, WINDOW)
+        protocol = fitted_to(self._protocol_for((seen.shape[0], seen.shape[1])), self.model.fixed_size)
         with prediction_mode(self.model):
             labels, softmax = self._labels_and_scores(seen, size, protocol, scores)
         several = self.model.multilabel
@@ -160,11 +174,27 @@ class Segmenter:
 
     def seen_size(self, size: Size) -> Size:
         """(height, width) of the network's input for an image of that size, without padding."""
-        if self.model.fixed_size is not None:
-            return self.model.fixed_size
-        if self.protocol.fit is not None:
-            return fitted_size(size, *self.protocol.fit)
-        return same_area(size, self.input_size)
+        if self.exact and self.input_size is not None:
+            return self.input_size
+        return self._natural_size(size, self.input_size)
+
+    def remarks(self, size: Size) -> list[Remark]:
+        """Warnings for an image of that (height, width) whose masks can differ from those of the artefact's run."""
+        seen, fixed = self.seen_size(size), self.model.fixed_size
+        found = deviations(self.model, self._protocol_for(seen), seen, size, self.run_protocol)
+        if self.exact and fixed is not None:
+            found += stretching(fixed, size, self._natural_size(size, self.run_size))
+        return found
+
+    def _natural_size(self, size: Size, wanted: Size | None) -> Size:
+        """The size of the same aspect ratio at which the protocol shows an image of `size`."""
+        return same_area(size, wanted) if self.protocol.fit is None else fitted_size(size, *self.protocol.fit)
+
+    def _protocol_for(self, seen: Size) -> Protocol:
+        """The protocol for an image at the network's input size: very large ones are seen through windows."""
+        if self.protocol.window is None and seen[0] * seen[1] > self.whole_pixels:
+            return through_windows(self.protocol, self.large_window)
+        return self.protocol
 
     def _labels_and_scores(
         self, seen: np.ndarray, size: Size, protocol: Protocol, scores: bool
@@ -230,11 +260,11 @@ def choose_palette(official: Sequence[Color], name: PaletteName) -> tuple[Color,
 def through_windows(protocol: Protocol, window: Size) -> Protocol:
     """The protocol with sliding windows of that size, which overlap by a quarter, and without padding."""
     stride = tuple(max(1, side * 3 // 4) for side in window)
-    return _single_pass(msgspec.structs.replace(protocol, window=window, window_stride=stride, pad_to=None))
+    return single_pass(msgspec.structs.replace(protocol, window=window, window_stride=stride, pad_to=None))
 
 
-def _single_pass(protocol: Protocol) -> Protocol:
-    """The protocol without scales and flips; the argmax is taken at the image's own size.
+def single_pass(protocol: Protocol) -> Protocol:
+    """The protocol as prediction uses it: without scales and flips; the argmax is taken at the image's own size.
 
     Padding can be cut off only from class ids, so with padding the argmax is taken at the input size.
     """

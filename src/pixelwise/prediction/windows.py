@@ -82,8 +82,9 @@ class View:
         self._align_corners, self._mirrored, self._keep = align_corners, mirrored, keep
         self._multilabel = multilabel
         self._batch = protocol.window_batch
-        self._blends_logits = protocol.blend == "logits"
+        self._blend = protocol.blend
         self._waiting = windows_of(self.size, protocol.window, protocol.window_stride, mirrored=mirrored)
+        self._parts = central_parts(self._waiting, self.size) if protocol.blend == "central" else {}
         self._known: list[Window] = []
         self._whole = len(self._waiting) == 1
 
@@ -113,16 +114,37 @@ class View:
     @property
     def are_probabilities(self) -> bool:
         """Whether `rows` returns probabilities, because several windows are blended as such."""
-        return not (self._whole or self._blends_logits)
+        return self._blend == "probabilities" and not self._whole
 
     def _blended(self, first: int, last: int) -> Tensor:
-        """Unweighted average of the windows over rows of the view: (K, last - first, W)."""
+        """Rows of the view from all windows that contain them, joined as the protocol says: (K, last - first, W)."""
+        return self._central(first, last) if self._blend == "central" else self._averaged(first, last)
+
+    def _central(self, first: int, last: int) -> Tensor:
+        """Rows of the view, each pixel from its most central window."""
+        joined = torch.zeros(())
+        for number, window in enumerate(self._windows(first, last)):
+            top, bottom, left, right = self._parts[window.top, window.left]
+            begin, end = max(first, top), min(last, bottom)
+            if number == 0:
+                joined = _logits(window).new_zeros(
+                    len(_logits(window)), last - first, self.size[1], dtype=torch.float32
+                )
+            if begin < end:
+                size = (window.height, window.width)
+                values = self._rows_of(window, size, begin - window.top, end - window.top)
+                columns = slice(left - window.left, right - window.left)
+                joined[:, begin - first : end - first, left:right] = values[..., columns]
+        return joined
+
+    def _averaged(self, first: int, last: int) -> Tensor:
+        """Unweighted average of the windows over rows of the view."""
         total, count = torch.zeros(()), torch.zeros(())
         for number, window in enumerate(self._windows(first, last)):
             begin, end = max(first, window.top), min(last, window.bottom)
             size = (window.height, window.width)
             values = self._rows_of(window, size, begin - window.top, end - window.top)
-            if not self._blends_logits:
+            if self._blend == "probabilities":
                 values = self.probabilities(values)
             if number == 0:
                 total = values.new_zeros(len(values), last - first, self.size[1])
@@ -177,6 +199,29 @@ def window_starts(length: int, window: int, stride: int) -> list[int]:
     """Start positions of the windows: one every `stride`, the last one moved back to end with the image."""
     count = -(-(length - window) // stride) + 1
     return [min(index * stride, length - window) for index in range(count)]
+
+
+def central_parts(windows: Sequence[Window], size: Size) -> dict[tuple[int, int], tuple[int, int, int, int]]:
+    """The part of an image for which each window is the most central one: the one whose centre is nearest.
+
+    Of windows that are equally near, the upper and left one is taken, so the parts cover every pixel exactly once.
+
+    Args:
+        windows: Windows of equal size on a grid, as `windows_of` lays them out.
+        size: (height, width) of the image.
+
+    Returns:
+        (top, left) of each window -> (top, bottom, left, right) of its part, bottom and right exclusive.
+    """
+    rows = _central_ranges(sorted({window.top for window in windows}), windows[0].height, size[0])
+    columns = _central_ranges(sorted({window.left for window in windows}), windows[0].width, size[1])
+    return {(window.top, window.left): (*rows[window.top], *columns[window.left]) for window in windows}
+
+
+def _central_ranges(starts: Sequence[int], length: int, total: int) -> dict[int, tuple[int, int]]:
+    # Position p is nearer to the centre of the first of two windows, or as near, if 2 p <= a + b + length - 1.
+    ends = [*((a + b + length - 1) // 2 + 1 for a, b in itertools.pairwise(starts)), total]
+    return dict(zip(starts, itertools.pairwise([0, *ends]), strict=True))
 
 
 def interpolated_rows(

@@ -40,12 +40,14 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         runtime: A key of `EAGER`, or the name of an export target.
         threads: Number of CPU threads for one pass.
         num_classes: Number of classes, for a recipe that leaves it to the data.
+        trust: Whether whoever made the artefact may run code here.
     """
 
     source: str
     runtime: str
     threads: int
     num_classes: int | None = None
+    trust: bool = False
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,7 +236,7 @@ def _prepared(candidate: Candidate, size: Size, batch: int) -> Callable[[], obje
         return _eager(candidate, size, batch)
     from pixelwise.runtimes import load_artefact
 
-    model = load_artefact(Path(candidate.source), candidate.threads)
+    model = load_artefact(Path(candidate.source), candidate.threads, trust=candidate.trust)
     if model.fixed_size is not None and batch > 1:
         raise RecipeError(
             "R244",

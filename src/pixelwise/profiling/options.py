@@ -31,6 +31,7 @@ class ProfileOptions(Options, frozen=True, kw_only=True):
         rounds: Number of timed passes in each runtime.
         num_classes: Number of classes of a network with random weights; by default the recipe's, or 19.
         output: Chart of the training steps to write, a file that ends in .png, .svg or .pdf.
+        trust: Open an artefact even if its format lets whoever made it run code here (`torch-export`).
     """
 
     train: bool = False
@@ -46,6 +47,7 @@ class ProfileOptions(Options, frozen=True, kw_only=True):
     rounds: Annotated[int, Meta(ge=1)] = 30
     num_classes: Annotated[int | None, Meta(ge=1, extra={"flag": "--classes"})] = None
     output: str | os.PathLike[str] | None = None
+    trust: bool = False
 
     def refuse_contradictions(self, overrides: Sequence[str] = ()) -> None:
         """Check that all options apply to the kind of profile that they choose.
@@ -61,9 +63,9 @@ class ProfileOptions(Options, frozen=True, kw_only=True):
             if overrides:
                 raise _contradiction("changes to the recipe do", kind, "put them into a recipe file and profile that")
         elif self.train:
-            kind, foreign = "`train`", ("batch", "rounds", "num_classes")
+            kind, foreign = "`train`", ("batch", "rounds", "num_classes", "trust")
         else:
-            kind, foreign = "the profile of one image", ("data", "batch", "rounds", "output")
+            kind, foreign = "the profile of one image", ("data", "batch", "rounds", "output", "trust")
         for field in foreign:
             if getattr(self, field) != getattr(_DEFAULTS, field):
                 raise _contradiction(f"`{field}` does", kind, f"leave `{field}` out")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
@@ -15,6 +14,8 @@ from pixelwise.recipes.class_sets.tables import class_set
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
+from pixelwise.storage import printable
+from pixelwise.storage.documents import read_toml
 
 DEFAULT = "default"
 
@@ -58,9 +59,9 @@ def recipe_layers(name: str) -> list[Layer]:
         published = found.published
         label = f"recipe {name}" if published is None else f"row of page {published.page}: {published.source}"
         return [Layer(label, found)]
-    base = tomllib.loads(Path(name).read_text("utf-8-sig")).get("base")
+    base = read_toml(Path(name)).get("base")
     before = recipe_layers(str(base)) if base is not None else []
-    return [*before, Layer(name, found)]
+    return [*before, Layer(printable(name), found)]
 
 
 def value_sources(layers: Sequence[Layer], resolved: Recipe) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides, without_other_length
 from pixelwise.recipes.parsing import from_plain
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
+from pixelwise.storage import printable
+from pixelwise.storage.documents import DocumentError, read_toml
 
 SUFFIX = ".toml"
 
@@ -47,35 +48,32 @@ def _load_toml(path: Path, above: tuple[Path, ...]) -> Recipe:
     """Like `load_toml`; `above` are the files whose `base` led to this one."""
     chain = (*above, path)
     if path.resolve() in [file.resolve() for file in above]:
+        files = " -> ".join(map(printable, chain))
         raise RecipeError(
             "R205",
-            f"`base` is circular: {' -> '.join(str(file) for file in chain)}; expected a chain that ends at a recipe "
-            "without a base",
+            f"`base` is circular: {files}; expected a chain that ends at a recipe without a base",
             "name a built-in recipe as base; `pixelwise recipes` lists them",
         )
     try:
-        plain = tomllib.loads(path.read_text("utf-8-sig"))
-    except FileNotFoundError:
-        raise RecipeError(
-            "R205",
-            f"{path}: there is no such file",
-            "check the path; `pixelwise show NAME` prints a built-in recipe in this format",
-        ) from None
-    except OSError as error:
-        raise RecipeError(
-            "R205", f"{path}: cannot be read: {error.strerror or error}", "check that it is a file with read permission"
-        ) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError("R205", f"{path}: {error}", "save the recipe file as valid TOML in UTF-8") from error
+        plain = read_toml(path)
+    except DocumentError as error:
+        cause = error.__cause__
+        if error.missing:
+            help = "check the path; `pixelwise show NAME` prints a built-in recipe in this format"
+        elif cause is None or isinstance(cause, OSError):
+            help = "check that it is a recipe file with read permission"
+        else:
+            help = "save the recipe file as valid TOML in UTF-8"
+        raise RecipeError("R205", error.message, help) from error
     base = plain.pop("base", None)
     if base is None:
-        return from_plain(plain, str(path))
+        return from_plain(plain, printable(path))
     name = str(base)
     merged = to_plain(_load_toml(Path(name), chain) if name.endswith(SUFFIX) else recipe(name))
     # A derived recipe does not claim its base's published number.
     merged.pop("published", None)
     merged["name"] = path.stem
-    return from_plain(_merge(merged, plain), str(path))
+    return from_plain(_merge(merged, plain), printable(path))
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

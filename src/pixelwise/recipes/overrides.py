@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,12 +16,24 @@ from pixelwise.recipes.schema.base import Part
 from pixelwise.recipes.schema.model import Spec
 from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with, to_plain, without_unset
 from pixelwise.recipes.schema.roles import without
+from pixelwise.storage.documents import DocumentError, parse_toml
 
 SAME_EXPERIMENT = (Role.OPERATIONAL, Role.TOLERANCE, Role.CHANCE, Role.PLACE)
 """Roles of the fields that may change without making a published recipe another experiment."""
 
 
-def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+Overrides = Sequence[str] | Mapping[str, Any]
+"""Changes to a recipe: `["optimizer.lr=0.02"]` as on the command line, or `{"optimizer.lr": 0.02}`."""
+
+
+def words_of(overrides: Overrides) -> list[str]:
+    """The overrides as on the command line; a single one may be given as text."""
+    if isinstance(overrides, Mapping):
+        return [f"{path}={_toml(value)}" for path, value in overrides.items()]
+    return [overrides] if isinstance(overrides, str) else list(overrides)
+
+
+def apply_overrides(recipe: Recipe, overrides: Overrides) -> Recipe:
     """A copy of `recipe` with each `section.field=value` applied.
 
     Values are TOML values (`0.02`, `true`, `[360, 480]`, `{0 = 1}`); a bare word is a string, also within brackets,
@@ -33,16 +45,26 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
             has the wrong type or the combination is impossible.
     """
     plain = to_plain(recipe)
-    for override in overrides:
-        path, equals, text = override.partition("=")
-        if not equals or not path.strip():
-            raise RecipeError(
-                "R201",
-                f"'{override}' is not an override",
-                "write section.field=value, for example optimizer.lr=0.02",
-            )
-        _set(plain, path.strip().split("."), _parse_value(text.strip()))
+    for override in words_of(overrides):
+        path, value = parse_override(override)
+        _set(plain, path.split("."), value)
     return _claiming(from_plain(plain), recipe)
+
+
+def parse_override(override: str) -> tuple[str, Any]:
+    """The path of the field and the value in `section.field=value`.
+
+    Raises:
+        RecipeError: R201, it is malformed.
+    """
+    path, equals, text = override.partition("=")
+    if not equals or not path.strip():
+        raise RecipeError(
+            "R201",
+            f"'{override}' is not an override",
+            "write section.field=value, for example optimizer.lr=0.02",
+        )
+    return path.strip(), _parse_value(text.strip())
 
 
 def with_parts(recipe: Recipe, **parts: Any) -> Recipe:
@@ -154,8 +176,8 @@ def _parse_value(text: str) -> Any:
     if text.lower() == "none":
         return None
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}", Path("override"))["value"]
+    except DocumentError:
         pass
     # A shell strips the quotes that TOML requires within brackets.
     words = re.fullmatch(r"\[([^][{}=]*)\]", text)

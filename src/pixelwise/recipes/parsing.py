@@ -39,6 +39,16 @@ def from_plain(plain: dict[str, Any], source: str = "recipe") -> Recipe:
     return Recipe(**parts)
 
 
+def section(name: str, plain: dict[str, Any]) -> Any:
+    """One section of a recipe from plain data; fields that are not given have their defaults.
+
+    Raises:
+        RecipeError: R202 or R203, as in `from_plain`.
+    """
+    _check_fields({name: plain}, Recipe, "", "recipe")
+    return _part({name: plain}, _fields(Recipe)[name], "recipe")
+
+
 @cache
 def _fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
     return {field.name: field for field in msgspec.structs.fields(kind)}

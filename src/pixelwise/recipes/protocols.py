@@ -50,7 +50,8 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             windows are moved back to end at the image border.
         window_batch: Windows per forward pass.
         blend: Values that are averaged, with equal weights, where windows overlap: `logits` (as in mmsegmentation) or
-            `probabilities`.
+            `probabilities`; `central` averages nothing, but takes each pixel from the window whose centre is nearest,
+            the upper and left one of equally near ones.
         scales: Factors of the input size for multi-scale evaluation; probabilities (softmax) are averaged at the size
             at which the argmax is taken.
         flip: Whether the mirrored image is evaluated too, at each scale, and averaged likewise.
@@ -68,7 +69,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     window: Size | None = None
     window_stride: Size | None = None
     window_batch: int = 1
-    blend: Literal["logits", "probabilities"] = "logits"
+    blend: Literal["logits", "probabilities", "central"] = "logits"
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
 

@@ -69,6 +69,8 @@ class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
         splits: The splits that the run uses, the training split first.
         images: Number of image-mask pairs in each split.
         fingerprint: SHA-256 of the names and contents of the splits' files.
+        naming: Hash of what the data itself said about its classes and their values; empty if it said nothing; None if
+            not recorded.
         class_weights: Weight of each class in the loss; None if all are equal.
         classes: Class names in the order of class ids.
         unusable: Per split, ids of the pairs that are skipped because `data.allow` accepts their errors.
@@ -81,6 +83,7 @@ class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
     splits: tuple[str, ...] = ()
     images: dict[str, int] = {}
     fingerprint: str = ""
+    naming: str | None = None
     class_weights: tuple[float, ...] | None = None
     classes: tuple[str, ...] = ()
     unusable: dict[str, tuple[str, ...]] = {}

@@ -8,7 +8,8 @@ from typing import TypeVar
 import msgspec
 
 from pixelwise.errors import CheckpointError
-from pixelwise.storage import printable
+from pixelwise.storage import documents, printable
+from pixelwise.storage.documents import DocumentError
 
 Kind = TypeVar("Kind", bound=msgspec.Struct)
 
@@ -24,12 +25,12 @@ def read_json(path: Path, kind: type[Kind]) -> Kind:
         CheckpointError: K423, the file cannot be read or does not contain such a struct.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except FileNotFoundError:
-        return kind()
-    except (OSError, msgspec.DecodeError) as error:
+        return documents.read_json(path, kind)
+    except DocumentError as error:
+        if error.missing:
+            return kind()
         raise CheckpointError(
             "K423",
-            f"{printable(path)} is damaged: {error}",
+            f"{printable(path)} is damaged: {error.reason}",
             "restore the file from a backup, or train again",
         ) from error

@@ -10,6 +10,7 @@ import msgspec
 
 from pixelwise.storage import write_bytes
 from pixelwise.storage.atomic import full_disk_explained
+from pixelwise.storage.documents import read_document
 
 LOG = "log.jsonl"
 
@@ -143,10 +144,10 @@ def read_log(run: Path) -> Log:
         return Log()
     decoder = msgspec.json.Decoder(AnyRecord)
     records = []
-    for line in path.read_bytes().splitlines():
+    for line in read_document(path).splitlines():
         try:
             records.append(decoder.decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
     return Log(tuple(records))
 
@@ -179,10 +180,10 @@ def rewind_log(run: Path, step: int, evaluated_step: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_bytes().splitlines():
+    for line in read_document(path).splitlines():
         try:
             position = msgspec.json.decode(line, type=_Position)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue  # a line that was being written when the process was killed
         if position.step <= (evaluated_step if position.kind == "evaluation" else step):
             kept.append(line)

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.storage.atomic import full_disk_explained
+from pixelwise.storage.documents import parse_json, read_document
 
 PROBLEMS = "problems.jsonl"
 
@@ -43,11 +44,13 @@ def append_problems(folder: Path, problems: Iterable[Problem]) -> None:
 
 
 def read_problems(folder: Path) -> list[Problem]:
-    """The problems recorded in a folder, in the order in which they occurred; empty if there are none."""
+    """The problems recorded in a folder, in the order in which they occurred; empty if there are none.
+
+    Raises:
+        DataError: D150, a line is damaged.
+    """
     path = folder / PROBLEMS
-    return (
-        [msgspec.json.decode(line, type=Problem) for line in path.read_bytes().splitlines()] if path.is_file() else []
-    )
+    return [parse_json(line, Problem, path) for line in read_document(path).splitlines()] if path.is_file() else []
 
 
 def clear_problems(folder: Path) -> None:

@@ -18,11 +18,15 @@ import msgspec
 from pixelwise.errors import DataError
 from pixelwise.machine.facts import Machine
 from pixelwise.recipes.sizes import Size
+from pixelwise.records.scores import BinaryCounts, ClassResult, GroupResult, ImageScore, MetricResult
 from pixelwise.storage import json_text, printable, write_bytes, write_text
+from pixelwise.storage.cells import cell, text_in
+from pixelwise.storage.documents import DocumentError, read_document, read_text, reading
 
 RESULT = "result.json"
 PER_CLASS = "per_class.csv"
 PER_IMAGE = "per_image.csv"
+_HELP = "write it again with `pixelwise evaluate`"
 
 
 _FRACTIONS = (
@@ -61,71 +65,6 @@ CLASS_FIELDS = {
     "boundary_iou": "boundary_iou",
 }
 """Fields of `ClassResult` that hold the values per class of these metrics."""
-
-
-class ClassResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The scores of one class. Fractions are 0..1, or NaN if undefined.
-
-    Attributes:
-        name: Class name.
-        iou: Intersection over union; NaN if the class occurs in neither labels nor predictions.
-        accuracy: Fraction of the pixels labelled as this class that are predicted as it (recall).
-        precision: Fraction of the pixels predicted as this class that are labelled as it.
-        f1: Harmonic mean of accuracy and precision, which is the Dice coefficient.
-        boundary_iou: IoU of the bands along the contours (arXiv:2103.16562); NaN if not measured.
-        pixels: Number of pixels labelled as this class.
-        images: Number of images whose labels contain the class.
-        worst_image: Id of the image in which this class has its lowest IoU.
-        worst_image_iou: IoU of this class in `worst_image`.
-    """
-
-    name: str
-    iou: float
-    accuracy: float
-    precision: float
-    pixels: int
-    images: int
-    worst_image: str | None
-    worst_image_iou: float
-    f1: float = math.nan
-    boundary_iou: float = math.nan
-
-
-class BinaryCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Pixel counts of one class of multi-label data."""
-
-    true_positives: int
-    false_positives: int
-    false_negatives: int
-    true_negatives: int
-
-
-class MetricValue(msgspec.Struct, frozen=True, kw_only=True):
-    """The values of a metric; an undefined value is NaN in memory and null in JSON.
-
-    Attributes:
-        value: Overall value.
-        per_class: One value per class, in the order of class ids; empty for a metric without values per class.
-        interval: Lower and upper bound of a confidence interval; None for a metric without one.
-    """
-
-    value: float = math.nan
-    per_class: tuple[float, ...] = ()
-    interval: tuple[float, float] | None = None
-
-
-class MetricResult(MetricValue, frozen=True, kw_only=True):
-    """The values of a metric over the whole split, with the texts needed to display a metric that is not installed.
-
-    Attributes:
-        title: Name of the metric in tables.
-        unit: `%` for fractions, which are stored as 0..1 and displayed in percent; other units are displayed unchanged.
-        class_title: Name of the values per class in tables; empty if it equals `title`.
-    """
-
-    title: str
-    unit: str
-    class_title: str = ""
 
 
 class TrainingCost(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,6 +118,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         command: Command line that repeats the evaluation.
         groups: Scores of each group of images, if groups were requested.
         metrics: Values of the metrics without a field of their own, by name.
+        data: Folder of the data set that was scored; empty for generated data or if not recorded.
+        own_data: Whether this is the data that the run was trained on; None if that is not known.
+        notes: What has to be known about the data, its classes and its splits to read the scores, as sentences.
+        variant: Options that make this another question than the same split and protocol without them; empty if none.
     """
 
     miou: float
@@ -212,6 +155,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     binary_counts: tuple[BinaryCounts, ...] = ()
     groups: tuple[GroupResult, ...] = ()
     metrics: dict[str, MetricResult] = {}
+    data: str = ""
+    own_data: bool | None = None
+    notes: tuple[str, ...] = ()
+    variant: str = ""
 
     @property
     def multilabel(self) -> bool:
@@ -242,22 +189,19 @@ def from_json(data: bytes, source: str = RESULT) -> Result:
         DataError: D240, the data is not a result.
     """
     try:
-        plain = msgspec.json.decode(data)
-        scored = (plain, *plain.get("groups", ()))
-        for part in (*scored, *plain["per_class"]):
-            _null_to_nan(part, _FRACTIONS)
-        for part in scored:
-            _nulls_within(part, ("miou_interval",))
-            for found in part.get("metrics", {}).values():
-                _null_to_nan(found, ("value",))
-                _nulls_within(found, ("per_class", "interval"))
-        return msgspec.convert(plain, Result)
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            "D240",
-            f"{source}: not an evaluation result: {error}",
-            "write it again with `pixelwise evaluate`",
-        ) from error
+        with reading(Path(source)):
+            plain = msgspec.json.decode(data)
+            scored = (plain, *plain.get("groups", ()))
+            for part in (*scored, *plain["per_class"]):
+                _null_to_nan(part, _FRACTIONS)
+            for part in scored:
+                _nulls_within(part, ("miou_interval",))
+                for found in part.get("metrics", {}).values():
+                    _null_to_nan(found, ("value",))
+                    _nulls_within(found, ("per_class", "interval"))
+            return msgspec.convert(plain, Result)
+    except DocumentError as error:
+        raise DataError("D240", f"{source}: not an evaluation result: {error.reason}", _HELP) from error
 
 
 def save_result(result: Result, per_image: Sequence[ImageScore], folder: Path) -> Path:
@@ -303,9 +247,9 @@ def load_result(path: Path) -> Result:
     """
     file = path / RESULT if path.is_dir() else path
     try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise DataError("D240", f"{printable(file)}: {error.strerror}", "write it with `pixelwise evaluate`") from error
+        data = read_document(file)
+    except DocumentError as error:
+        raise DataError("D240", error.message, "write it with `pixelwise evaluate`") from error
     return from_json(data, printable(file))
 
 
@@ -319,22 +263,18 @@ def load_per_image(folder: Path) -> tuple[ImageScore, ...]:
     if not path.is_file():
         return ()
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with reading(path):
             return tuple(
                 ImageScore(
-                    id=row["id"],
+                    id=text_in(row["id"]),
                     miou=_number(row["miou"]),
                     pixel_accuracy=_number(row["pixel_accuracy"]),
                     labelled_pixels=int(row["labelled_pixels"]),
                 )
-                for row in csv.DictReader(file)
+                for row in csv.DictReader(io.StringIO(read_text(path), newline=""))
             )
-    except (KeyError, ValueError, TypeError) as error:
-        raise DataError(
-            "D240",
-            f"{printable(path)}: not a table of image scores: {error}",
-            "write it again with `pixelwise evaluate`",
-        ) from error
+    except DocumentError as error:
+        raise DataError("D240", f"{printable(path)}: not a table of image scores: {error.reason}", _HELP) from error
 
 
 def _csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
@@ -342,7 +282,7 @@ def _csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     for row in rows:
-        writer.writerow(["" if isinstance(cell, float) and math.isnan(cell) else cell for cell in row])
+        writer.writerow(map(cell, row))
     return text.getvalue()
 
 
@@ -361,39 +301,3 @@ def _nulls_within(plain: dict[str, Any], keys: Iterable[str]) -> None:
     for key in keys:
         if plain.get(key) is not None:
             plain[key] = [math.nan if number is None else number for number in plain[key]]
-
-
-class ImageScore(msgspec.Struct, frozen=True, kw_only=True):
-    """The scores of one image.
-
-    Attributes:
-        id: Id of the image.
-        miou: Mean IoU over the classes that occur in this image's labels or prediction; NaN if nothing is labelled.
-        pixel_accuracy: Fraction of its labelled pixels that are classified correctly; NaN if nothing is labelled.
-        labelled_pixels: Number of labelled pixels.
-    """
-
-    id: str
-    miou: float
-    pixel_accuracy: float
-    labelled_pixels: int
-
-
-class GroupResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The scores of a group of images. Fractions are 0..1.
-
-    Attributes:
-        name: Name of the group.
-        images: Number of the split's images in the group.
-        miou: Mean IoU over the group's own pixel counts; NaN if nothing is labelled.
-        pixel_accuracy: Fraction of its labelled pixels that are classified correctly; NaN if nothing is labelled.
-        iou: IoU of each class, in the order of class ids; None for a class in neither labels nor predictions.
-        metrics: Values of the metrics without a field above, by name.
-    """
-
-    name: str
-    images: int
-    miou: float
-    pixel_accuracy: float
-    iou: tuple[float | None, ...]
-    metrics: dict[str, MetricValue] = {}

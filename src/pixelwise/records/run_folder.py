@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from pixelwise.recipes.overrides import from_plain, to_toml
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.environment import read_environment
 from pixelwise.storage import portable, printable, write_text
+from pixelwise.storage.documents import DocumentError, read_toml
 
 RECIPE = "recipe.toml"
 CHECKPOINTS = "checkpoints"
@@ -58,9 +58,9 @@ def read_recipe(run: Path) -> Recipe:
         )
     try:
         with naming_missing_packages(run):
-            return from_plain(tomllib.loads(path.read_text("utf-8")), printable(path))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError("R205", f"{printable(path)}: {error}", "restore the file") from error
+            return from_plain(read_toml(path), printable(path))
+    except DocumentError as error:
+        raise RecipeError("R205", error.message, "restore the file") from error
 
 
 @contextlib.contextmanager

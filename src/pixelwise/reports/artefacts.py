@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from pixelwise.deployment.export.export import Exported
 from pixelwise.deployment.int8.quantize import Quantized
 from pixelwise.deployment.int8.sensitivity import LayerCost
-from pixelwise.storage import json_text, printable
+from pixelwise.reports.standard_output import write, write_json
+from pixelwise.reports.terminals import Console
+from pixelwise.storage import printable
 
 
 def show_exported(exported: Exported, *, as_json: bool) -> None:
     """Print what was written and how closely it agrees with PyTorch, or as JSON `model.toml` without the recipe."""
-    sys.stdout.write(json_text(_plain(exported)) if as_json else describe_export(exported))
+    if as_json:
+        write_json(_plain(exported))
+    else:
+        write(describe_export(exported))
 
 
 def show_quantized(found: Quantized, *, as_json: bool) -> None:
     """Print the cost of the layers and what was written, or all of it as JSON."""
     if as_json:
         plain: dict[str, Any] = {"sensitivity": msgspec.to_builtins(found.layers)} if found.layers else {}
-        sys.stdout.write(json_text(plain | (_plain(found.artefact) if found.artefact is not None else {})))
+        write_json(plain | (_plain(found.artefact) if found.artefact is not None else {}))
         return
     if found.layers:
-        sys.stdout.write(describe_costs(found.layers))
+        write(describe_costs(found.layers))
     if found.artefact is not None:
-        sys.stdout.write(describe_quantized(found.artefact))
+        write(describe_quantized(found.artefact))
 
 
 def describe_export(exported: Exported) -> str:
     """A few lines of text: what was written and how closely it agrees with PyTorch."""
     sidecar = exported.sidecar
     size = "any size" if sidecar.input.size is None else f"{sidecar.input.size[1]}x{sidecar.input.size[0]}"
+    if sidecar.input.size is not None and sidecar.inference is not None:
+        ways = {"exact": "all images are brought to it", "none": "images of other sizes go through windows of it"}
+        size += f" ({ways.get(sidecar.inference.resize, 'resized images of other sizes go through windows of it')})"
+    channels = sidecar.preprocessing.in_channels
     shape = {
-        "NHWC": "uint8 RGB (N, H, W, 3)",
+        "NHWC": "uint8 RGB (N, H, W, 3)" if channels == 3 else f"uint8 (N, H, W, {channels})",
         "NCHW": "float32 (N, C, H, W), normalised",
     }[sidecar.input.layout]
     result = {"logits": "float32 (N, K, h, w)", "labels": "uint8 (N, h, w)"}[sidecar.output.name]

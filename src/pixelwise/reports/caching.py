@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection
 
-from rich.console import Console
 from rich.table import Table
 
 from pixelwise.reports.numbers import count
-from pixelwise.storage import json_text
+from pixelwise.reports.standard_output import write_json
+from pixelwise.reports.terminals import Console
 from pixelwise.storage.cache_contents import CacheContents, CacheUse, Cleared
 
 
@@ -22,7 +21,7 @@ def print_cache(contents: CacheContents, chosen: Collection[str], *, as_json: bo
         as_json: Print one JSON document instead.
     """
     if as_json:
-        sys.stdout.write(json_text(contents))
+        write_json(contents)
         return
     console = Console(highlight=False)
     if chosen:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Mapping
 
-from rich.console import Console
 from rich.table import Table
 
 from pixelwise.datasets.auditing.statistics import Statistics
@@ -16,7 +14,9 @@ from pixelwise.datasets.preparing.written import WrittenData
 from pixelwise.datasets.publication import Publication
 from pixelwise.reports.audit.words import channels_in_words
 from pixelwise.reports.numbers import count, share
-from pixelwise.storage import json_text, printable
+from pixelwise.reports.standard_output import write_json
+from pixelwise.reports.terminals import Console
+from pixelwise.storage import printable
 
 _NAMED_FILES = 5
 """Number of skipped files listed by name; the rest are counted."""
@@ -63,7 +63,7 @@ def print_written_data(written: WrittenData) -> None:
 def print_statistics(measured: Statistics, *, as_json: bool) -> None:
     """Print the statistics of a data set, as tables or as JSON."""
     if as_json:
-        sys.stdout.write(json_text(measured.to_plain()))
+        write_json(measured.to_plain())
         return
     of = channels_in_words(measured.channels)
     for split, counts in measured.audit.statistics.items():

@@ -7,7 +7,6 @@ import time
 from types import TracebackType
 from typing import IO, Any, Self
 
-from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
@@ -17,7 +16,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from pixelwise.errors import harmless
 from pixelwise.observer import Observer, TrainingStatus
+from pixelwise.reports.terminals import Console
 
 QUIET_SECONDS = 30.0
 """Interval between progress lines without a terminal."""
@@ -230,11 +231,11 @@ class NotebookDisplay(Display):
         self._training.set_postfix_str(_facts(status), refresh=False)
         self._training.update(status.step - self._training.n)
         if self._run.is_better(status):
-            self._bars.write(_line(status), file=self._file)
+            self._bars.write(harmless(_line(status)), file=self._file)
 
     def warn(self, code: str, message: str) -> None:
         """Print the warning without breaking the bars."""
-        self._bars.write(f"warning[{code}]: {message}", file=self._file)
+        self._bars.write(harmless(f"warning[{code}]: {message}"), file=self._file)
 
     def _close(self) -> None:
         if self._bar is not None:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+from pixelwise.errors import DataError
 from pixelwise.prediction.predict import PredictSummary
 from pixelwise.records.problems import PROBLEMS
-from pixelwise.storage import json_text, printable
+from pixelwise.reports.standard_output import write, write_json
+from pixelwise.storage import printable
+from pixelwise.storage.names import counted
+
+SHOWN = 3
+"""Number of errors that are printed; all of them are in `problems.jsonl`."""
 
 
 def show_summary(summary: PredictSummary, output: Path, *, as_json: bool = False) -> None:
     """Print how many images were predicted and where the failed ones are listed, or the summary as JSON."""
     if as_json:
-        sys.stdout.write(json_text(summary))
+        write_json(summary)
         return
     images = summary.ok + summary.failed
     speed = images / max(summary.seconds, 1e-9)
-    sys.stdout.write(
-        f"{images} images, {summary.ok} ok, {summary.failed} failed, {speed:.1f} img/s -> {printable(output)}\n"
+    for problem in summary.problems[:SHOWN]:
+        write(f"{DataError(problem.code, problem.message, problem.help)}\n")
+    write(
+        f"{counted(images, 'image')}, {summary.ok} ok, {summary.failed} failed, {speed:.1f} img/s -> "
+        f"{printable(output)}\n"
     )
     if summary.failed:
-        sys.stdout.write(f"failed images, with reasons: {printable(output / PROBLEMS)}\n")
+        what = "all failed images" if summary.failed > SHOWN else "failed images"
+        write(f"{what}, with reasons: {printable(output / PROBLEMS)}\n")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
 
 from pixelwise.deployment.card.latencies import LatencyTable
 from pixelwise.errors import RecipeError
@@ -14,7 +11,9 @@ from pixelwise.profiling.forward import ForwardProfile
 from pixelwise.profiling.training import LOADING, Part, TrainingProfile
 from pixelwise.reports.card.terminal import print_latencies
 from pixelwise.reports.numbers import memory, speed
-from pixelwise.storage import json_text, printable
+from pixelwise.reports.standard_output import write, write_json
+from pixelwise.reports.terminals import Console
+from pixelwise.storage import printable
 
 FORMATS = (".png", ".svg", ".pdf")
 LEAST_SHARE = 0.005
@@ -34,13 +33,13 @@ _WORDS = {
 def show_profile(name: str, profile: ForwardProfile | TrainingProfile | LatencyTable, *, as_json: bool) -> None:
     """Print a profile of any kind as lines, as a table, or as JSON."""
     if as_json:
-        sys.stdout.write(json_text(profile))
+        write_json(profile)
     elif isinstance(profile, LatencyTable):
         print_latencies(profile, Console(highlight=False))
     elif isinstance(profile, TrainingProfile):
-        sys.stdout.write("\n".join(training_lines(profile)) + "\n")
+        write("\n".join(training_lines(profile)) + "\n")
     else:
-        sys.stdout.write("\n".join(forward_lines(name, profile)) + "\n")
+        write("\n".join(forward_lines(name, profile)) + "\n")
 
 
 def forward_lines(name: str, profile: ForwardProfile) -> list[str]:
@@ -114,6 +113,7 @@ def draw_training(profile: TrainingProfile, path: Path) -> None:
     """Write a bar chart of the parts of a step, in their order, to a PNG, SVG or PDF file."""
     # Importing Matplotlib takes a quarter of a second, so only drawing pays for it.
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
     parts = drawn_parts(profile.parts)
     figure = Figure(figsize=(8, 1.7 + 0.36 * len(parts)), layout="constrained")
@@ -138,4 +138,6 @@ def draw_training(profile: TrainingProfile, path: Path) -> None:
         fontsize=11,
     )
     figure.text(0.01, -0.01, advice, fontsize=9, va="top", wrap=True)
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a dollar sign in a name would begin a formula
     figure.savefig(path, dpi=140, bbox_inches="tight")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import to_toml
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
-from pixelwise.storage import json_text
+from pixelwise.reports.standard_output import write, write_json
 
 
 def show_recipe(recipe: Recipe, *, as_json: bool = False) -> None:
     """Print every field of a recipe, as TOML that can be read back, or as JSON."""
-    sys.stdout.write(json_text(to_plain(recipe)) if as_json else to_toml(recipe))
+    if as_json:
+        write_json(to_plain(recipe))
+    else:
+        write(to_toml(recipe))
 
 
 def show_recipes(names: Sequence[str], *, as_json: bool = False) -> None:
@@ -29,10 +31,11 @@ def show_recipes(names: Sequence[str], *, as_json: bool = False) -> None:
             }
             for entry in entries
         ]
-        sys.stdout.write(json_text(rows))
+        write_json(rows)
         return
-    from rich.console import Console  # takes 50 ms, which JSON does not need
-    from rich.table import Table
+    from rich.table import Table  # takes 50 ms, which JSON does not need
+
+    from pixelwise.reports.terminals import Console
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("recipe", no_wrap=True)

@@ -8,6 +8,8 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
+from pixelwise.errors import harmless
+
 _BACKTICKS = re.compile(r"`([^`]+)`")
 
 
@@ -22,6 +24,8 @@ def templates() -> Environment:
         loader=PackageLoader("pixelwise.reports", "pages"),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
+        # Marks that turn text around would disguise it on a page too.
+        finalize=lambda value: harmless(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -32,4 +36,4 @@ def templates() -> Environment:
 
 def commands(text: str) -> Markup:
     """Escaped text for a page, with `text in backticks` as code."""
-    return Markup(_BACKTICKS.sub(r"<code>\1</code>", str(escape(text))))
+    return Markup(_BACKTICKS.sub(r"<code>\1</code>", str(escape(harmless(text)))))

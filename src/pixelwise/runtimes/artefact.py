@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.models.base import SegmentationModel
+from pixelwise.recipes.schema.model import Spec
+from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes.reading import read_sidecar
 from pixelwise.runtimes.sidecar import Sidecar
-from pixelwise.runtimes.targets import Engine, find_target
+from pixelwise.runtimes.targets import Engine, Target, find_target
 from pixelwise.storage import printable
 
 
@@ -30,10 +32,10 @@ class ArtefactModel(SegmentationModel):
     """
 
     def __init__(self, sidecar: Sidecar, engine: Engine, path: Path) -> None:
-        recipe = sidecar.resolved_recipe(path)
-        super().__init__(recipe.model, sidecar.classes)
+        # The graph is the network: its family, which another package may define, is not needed to run it.
+        super().__init__(Spec(preprocessing=sidecar.preprocessing), sidecar.classes)
         self.sidecar = sidecar
-        self.multilabel = recipe.data.multilabel
+        self.multilabel = sidecar.multilabel
         self.align_corners = sidecar.output.align_corners
         self.fixed_size = sidecar.input.size
         self.gives_scores = sidecar.output.name == "logits"
@@ -45,22 +47,51 @@ class ArtefactModel(SegmentationModel):
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """The artefact's logits (B, K, h, w), as the only element; class ids are returned as one-hot values.
 
+        Images that are smaller than an artefact's only size are padded with zeros, the mean colour, at the right and
+        at the bottom; the logits then have the size of the images.
+
         Raises:
-            CheckpointError: K464, the artefact takes images of another size; K463, the runtime fails.
+            CheckpointError: K464, the artefact takes only smaller images; K463, the runtime fails.
         """
         size = (images.shape[-2], images.shape[-1])
         if self.fixed_size is not None and size != self.fixed_size:
-            wanted = f"{self.fixed_size[1]}x{self.fixed_size[0]}"
-            raise CheckpointError(
-                "K464",
-                f"{self._path.name} takes only images of {wanted}, not {size[1]}x{size[0]} (width x height)",
-                f"export it again with `dynamic`, or with `size` {size[1]}x{size[0]}",
-            )
+            return (self._padded(images, size, self.fixed_size),)
         inputs = self._bytes(images) if self.sidecar.input.dtype == "uint8" else images.float()
-        outputs = torch.from_numpy(self.run(inputs.cpu().contiguous().numpy())).to(images.device)
+        found = self.run(inputs.cpu().contiguous().numpy())
+        self._refuse_other_output(found, size)
+        outputs = torch.from_numpy(found).to(images.device)
         if self.gives_scores:
             return (outputs,)
         return (F.one_hot(outputs.long(), self.num_classes).permute(0, 3, 1, 2).float(),)
+
+    def _padded(self, images: Tensor, size: Size, fixed: Size) -> Tensor:
+        """Logits (B, K, H, W) of images (B, C, H, W) that are smaller than the artefact's only size."""
+        if any(side > only for side, only in zip(size, fixed, strict=True)):
+            raise CheckpointError(
+                "K464",
+                f"{self._path.name} takes only images of {fixed[1]}x{fixed[0]}, not {size[1]}x{size[0]} (width x "
+                "height)",
+                f"export it again with `dynamic`, or with `size` {size[1]}x{size[0]}",
+            )
+        (logits,) = self.head_logits(F.pad(images, (0, fixed[1] - size[1], 0, fixed[0] - size[0])))
+        if logits.shape[-2:] != fixed:
+            logits = F.interpolate(logits, size=fixed, mode="bilinear", align_corners=self.align_corners)
+        return logits[..., : size[0], : size[1]]
+
+    def _refuse_other_output(self, found: np.ndarray, size: Size) -> None:
+        """Refuse an output that is not what the description says, which would become wrong masks.
+
+        Raises:
+            CheckpointError: K463, its shape is another one, or a class id does not exist.
+        """
+        sides = tuple(-(-side // self.sidecar.output.stride) for side in size)
+        expected = (self.num_classes, *sides) if self.gives_scores else sides
+        if found.shape[1:] != expected:
+            raise self.failure(f"returns shape {found.shape}, but its description says {('N', *expected)}")
+        if not self.gives_scores and found.size and not 0 <= int(found.min()) <= int(found.max()) < self.num_classes:
+            raise self.failure(
+                f"returns class id {int(found.max())}, but its description has {self.num_classes} classes"
+            )
 
     def run(self, inputs: np.ndarray) -> np.ndarray:
         """Run the artefact on any number of images.
@@ -107,21 +138,43 @@ class ArtefactModel(SegmentationModel):
         return unit.mul(255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def load_artefact(path: Path, threads: int | None = None) -> ArtefactModel:
+def load_artefact(path: Path, threads: int | None = None, *, trust: bool = False) -> ArtefactModel:
     """Open an artefact.
 
     Args:
         path: The artefact's folder, or its file that the runtime opens.
         threads: Threads per call; None: the runtime's default, limited to the cores that the process may use
             (`torch.export` programs use PyTorch's threads).
+        trust: Whether whoever made the artefact may run code here, which files of some formats do when they are
+            opened.
 
     Raises:
         CheckpointError: K462, one of its files is missing or has changed; K463, the runtime cannot open it;
-            K469, no installed package has its target.
+            K469, no installed package has its target; K470, it describes itself in two ways; K471, opening it could
+            run code; K472, it reaches outside its own folder or runs code of its own.
         RecipeError: R240, the runtime is not installed.
     """
     sidecar, file = read_sidecar(path)
+    target = find_target(sidecar.runtime)
+    if target.runs_code and not trust:
+        raise CheckpointError(
+            "K471",
+            f"{printable(file)} is not opened, because opening it can run code of whoever made it: {target.runs_code}",
+            "if it is yours, or you trust who made it, set `trust`; an ONNX or OpenVINO artefact never runs code",
+        )
+    _refuse_unsafe(target, file, sidecar)
     return ArtefactModel(sidecar, open_engine(sidecar.runtime, file, threads), file).eval()
+
+
+def _refuse_unsafe(target: Target, file: Path, sidecar: Sidecar) -> None:
+    """Refuse a file that reaches outside its folder, or that runs what no export writes."""
+    problem = target.check(file, tuple(sidecar.files)) if target.check is not None else ""
+    if problem:
+        raise CheckpointError(
+            "K472",
+            f"{printable(file)} is not opened: {problem}",
+            "do not use it, unless its maker explains this; export the run again to get an artefact without it",
+        )
 
 
 def open_engine(target: str, file: Path, threads: int | None = None) -> Engine:

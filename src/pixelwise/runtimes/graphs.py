@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import torch
 import torch.nn.functional as F
@@ -12,6 +14,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.layers.sizes import surely_equal
 from pixelwise.models import SegmentationModel
 from pixelwise.models.encoding import size_at
+from pixelwise.observer import SILENT
 from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes.sidecar import Input, Output
 
@@ -66,6 +69,7 @@ class ExportedNetwork(nn.Module):
         options: Input and output formats.
         stride: Stride of the result: its sides are the image's divided by it, rounded up.
         captured: Cached result of `program`; reset to None by the exporter once it is written.
+        tell: Called with the name of each long step of writing, by `program` and by targets.
 
     Raises:
         RecipeError: R242, the network cannot have this output stride; R244, argmax of a multi-label network.
@@ -85,6 +89,7 @@ class ExportedNetwork(nn.Module):
         self.model = model.eval()
         self.options = options
         self.captured: ExportedProgram | None = None
+        self.tell: Callable[[str], None] = SILENT.phase
         own = head_stride(model)
         self.stride: int = own if options.output_stride is None else options.output_stride
         if not 1 <= self.stride <= own:
@@ -114,6 +119,7 @@ class ExportedNetwork(nn.Module):
             NotOneGraphError: The network cannot be captured as one graph.
         """
         if self.captured is None:
+            self.tell("capturing the network as one graph")
             example = self.options.example(len(self.model.preprocessing.mean))
             rows, columns = (1, 2) if self.options.uint8_input else (2, 3)
             # The sizes are declared without constraints: tracing finds those that the graph needs.

@@ -1,30 +1,43 @@
 """`model.toml`: the description beside the files of an exported network.
 
-It holds in plain text what a program needs to run the artefact correctly (input, output, classes and their colours)
-and what tells the quality and origin of the network: the weights' hash, the score with its protocol, the agreement of
-the artefact with PyTorch, the licences, and the SHA-256 of every file.
+It holds in plain text what a program needs to run the artefact correctly (everything between an image and its mask,
+classes and their colours) and what tells the quality and origin of the network: the weights' hash, the score with its
+protocol, the agreement of the artefact with PyTorch, the licences, and the SHA-256 of every file. Everything but that
+agreement and those hashes is also in the file itself if its format has room for it, so that the file alone is enough.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import tomli_w
+from msgspec import Meta
 
+from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.overrides import from_plain
+from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
+from pixelwise.runtimes.inference import MOST_PIXELS, Inference, Scoring, Sides, require
 from pixelwise.storage import printable, sha256_bytes, write_text
 
 NAME = "model"
 """Name of an artefact's files, without their suffixes."""
 DESCRIPTION = f"{NAME}.toml"
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)
+"""Versions of the description that can be read; in version 1 the recipe alone says how images are prepared."""
+METADATA = "pixelwise."
+"""Prefix of the keys in a file's own metadata."""
+ONLY_BESIDE = ("files", "verification")
+"""Fields that are known only once the file is written, so that the file itself cannot hold them."""
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +54,8 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     dtype: Literal["uint8", "float32"]
     layout: Literal["NHWC", "NCHW"]
-    size: Size | None = None
-    batch: int | None = None
+    size: Sides | None = None
+    batch: Annotated[int, Meta(ge=1, le=65536)] | None = None
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +70,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
 
     name: Literal["logits", "labels"]
     dtype: Literal["float32", "uint8"]
-    stride: int
+    stride: Annotated[int, Meta(ge=1, le=4096)]
     align_corners: bool
 
 
@@ -159,7 +172,7 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     """Content of `model.toml`.
 
     Attributes:
-        format: Version of this file; 1.
+        format: Version of this file; 2.
         runtime: Name of the target that it was exported to.
         plugin: Name and version of the installed package that adds this target; None for a built-in one.
         precision: Number format of its weights.
@@ -170,17 +183,20 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
         preprocessing: Normalisation: `(image / 255 - mean) / std` per channel, RGB.
         input: Format of the input.
         output: Format of the output.
+        inference: Everything between an image file and its mask; None in version 1, which leaves it to the recipe.
         protocol: Name of the recipe's first evaluation protocol.
+        scoring: How the network was scored; None in version 1.
         complexity: Parameters and multiply-accumulates of the network.
         licence: Licences of the weights and of the code.
         weights_sha256: SHA-256 of the weights file that was exported; empty for random weights.
-        files: Name -> SHA-256 of every other file of the artefact.
+        files: Name -> SHA-256 of every other file of the artefact; empty in the file itself.
         versions: Versions of the packages that wrote it.
         score: Score of the weights in PyTorch; None: not measured.
         verification: Agreement with PyTorch; None: not verified.
         calibration: Calibration of an int8 artefact; None: nothing was calibrated.
         float_layers: Layers of an int8 artefact that compute in float.
-        recipe: The resolved recipe as nested tables.
+        recipe: The resolved recipe as nested tables, for the record: nothing but the data set of an evaluation is
+            read from it.
     """
 
     format: int = FORMAT
@@ -194,11 +210,13 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     preprocessing: Preprocessing
     input: Input
     output: Output
+    inference: Inference | None = None
     protocol: str
+    scoring: Scoring | None = None
     complexity: Complexity
     licence: Licence
     weights_sha256: str
-    files: dict[str, str]
+    files: dict[str, str] = {}
     versions: dict[str, str]
     score: Score | None = None
     verification: Verification | None = None
@@ -206,11 +224,61 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     float_layers: tuple[str, ...] = ()
     recipe: dict[str, Any]
 
+    def __post_init__(self) -> None:
+        require(len(self.classes) > 0, "there are no classes")
+        require(len(self.palette) == len(self.classes), f"{len(self.palette)} colours, {len(self.classes)} classes")
+        require(all(0 <= part <= 255 for color in self.palette for part in color), "a colour is outside 0..255")
+        mean, std = self.preprocessing.mean, self.preprocessing.std
+        require(all(map(math.isfinite, (*mean, *std))) and all(value > 0 for value in std), "`std` is not above 0")
+        only = self.input.size
+        require(only is None or only[0] * only[1] <= MOST_PIXELS, "the input has too many pixels")
+        require(self.input.layout == {"uint8": "NHWC", "float32": "NCHW"}[self.input.dtype], "dtype and layout")
+        require(self.output.dtype == {"labels": "uint8", "logits": "float32"}[self.output.name], "output and dtype")
+        require(all(re.fullmatch(r"[0-9a-f]{64}", found) for found in self.files.values()), "a SHA-256 is not one")
+        if self.inference is not None:
+            self._check_inference(self.inference)
+
+    def _check_inference(self, inference: Inference) -> None:
+        require(
+            inference.channels is None or len(inference.channels) == self.preprocessing.in_channels,
+            "`channels` and `mean` have different lengths",
+        )
+        require(
+            inference.resize != "exact" or inference.size == self.input.size,
+            "`size` of resize=exact is not the only size of the input",
+        )
+        require(not inference.multilabel or self.output.name == "logits", "class ids cannot be multi-label")
+
     @property
     def files_sha256(self) -> str:
         """SHA-256 of a single file, or of the concatenated hashes of several files."""
         hashes = list(self.files.values())
         return hashes[0] if len(hashes) == 1 else sha256_bytes("".join(hashes).encode())
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a pixel may belong to several classes."""
+        if self.inference is not None:
+            return self.inference.multilabel
+        return self.recipe.get("data", {}).get("multilabel") is True
+
+    def data_section(self, where: Path) -> Data:
+        """The data set section of the recipe, for an evaluation; the other sections may be of missing packages.
+
+        Args:
+            where: The artefact's file, for error messages.
+
+        Raises:
+            CheckpointError: K462, it is not such a section.
+        """
+        try:
+            return msgspec.convert(self.recipe.get("data", {}), Data)
+        except (msgspec.MsgspecError, RecipeError) as error:
+            raise CheckpointError(
+                "K462",
+                f"{printable(where)}: `recipe.data` of its description cannot be read: {reason_of(error)}",
+                "export it again; `pixelwise predict` does not need that section",
+            ) from error
 
     def resolved_recipe(self, where: Path) -> Recipe:
         """The recipe as a struct.
@@ -226,10 +294,37 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_sidecar(sidecar: Sidecar, path: Path) -> None:
     """Write the description as TOML; fields that are None are left out."""
-    text = tomli_w.dumps(_without_none(msgspec.to_builtins(sidecar)))
+    text = tomli_w.dumps(plain_sidecar(sidecar))
     # Lists of numbers (a palette has hundreds) go on one line each.
     numbers = re.compile(r"\[\s+((?:[-+.e\d]+,\s*)+)\]")
     write_text(path, numbers.sub(lambda found: f"[{' '.join(found[1].split()).removesuffix(',')}]", text))
+
+
+def plain_sidecar(sidecar: Sidecar) -> dict[str, Any]:
+    """The description as nested dicts and lists, without the fields that are None."""
+    return _without_none(msgspec.to_builtins(sidecar))
+
+
+def to_metadata(sidecar: Sidecar) -> dict[str, str]:
+    """The description as the file itself holds it: `pixelwise.` and the name of each field -> its value as JSON."""
+    plain = {key: value for key, value in plain_sidecar(sidecar).items() if key not in ONLY_BESIDE}
+    return {METADATA + key: msgspec.json.encode(value).decode() for key, value in plain.items()}
+
+
+def from_metadata(properties: Mapping[str, str]) -> dict[str, Any]:
+    """The description in a file's metadata as nested dicts and lists; empty if there is none.
+
+    Raises:
+        msgspec.DecodeError: A value is not JSON.
+    """
+    own = {key.removeprefix(METADATA): text for key, text in properties.items() if key.startswith(METADATA)}
+    return {key: msgspec.json.decode(text) for key, text in own.items() if key not in ONLY_BESIDE}
+
+
+def reason_of(error: Exception) -> str:
+    """What is wrong with a value, on one line, from the error of reading it."""
+    cause = error if isinstance(error, RecipeError) else error.__cause__
+    return " ".join((cause.message if isinstance(cause, RecipeError) else str(error)).split())
 
 
 def _without_none(value: Any) -> Any:

@@ -8,7 +8,7 @@ runtime: the functions do that when they are called.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -39,6 +39,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
             Its exceptions are reported as K461.
         open: Opens a file for a number of threads per call (None: the runtime's default). Its exceptions, and those
             of the engine that it returns, are reported as K463.
+        embed: Writes properties (names and texts) into the file that the runtime opens; None: it has no room for them.
+        embedded: Reads these properties back, without running or trusting the file; raises whatever a file that is not
+            of this format makes it raise.
+        check: Refuses a file that reaches outside its folder before the runtime opens it; receives the file and the
+            names of all files of the artefact, and returns what is wrong, or an empty text.
+        runs_code: Why opening a file of this format can run code of whoever made it; empty if it cannot.
         packages: Modules that must be importable for writing and running.
         install: Requirement for `pip install` that brings these packages.
         any_size: Whether one artefact can take any number of images of any size.
@@ -55,6 +61,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     suffixes: tuple[str, ...]
     write: Callable[[ExportedNetwork, Path], list[Path]]
     open: Callable[[Path, int | None], Engine]
+    embed: Callable[[Path, dict[str, str]], None] | None = None
+    embedded: Callable[[Path], dict[str, str]] | None = None
+    check: Callable[[Path, Collection[str]], str] | None = None
+    runs_code: str = ""
     packages: tuple[str, ...] = ()
     install: str = "pixelwise"
     any_size: bool = True

@@ -21,6 +21,7 @@ from pixelwise.errors import ResourceError
 from pixelwise.machine.files import MOVES_OPEN_FILES
 from pixelwise.storage.atomic import TEMPORARY_PREFIX, building_folder, remove_folder, write_bytes
 from pixelwise.storage.cache_kinds import KINDS, CacheKind, EntryName
+from pixelwise.storage.documents import DocumentError, parse_json, parse_msgpack
 from pixelwise.storage.hashing import sha256_bytes
 from pixelwise.storage.json_text import json_text
 from pixelwise.storage.locks import LOCK, keep_in_use, lock_if_free, shared_lock, stop_using
@@ -119,13 +120,14 @@ def recall(kind: CacheKind, key: str, result_type: type[T], *, subject: str = ""
         ResourceError: S606, the cache folder cannot be created (permanent kinds only).
         OSError: The file cannot be read (permanent kinds only).
     """
-    decode = msgspec.json.decode if kind.suffix == ".json" else msgspec.msgpack.decode
+    parse = parse_json if kind.suffix == ".json" else parse_msgpack
     try:
-        return decode(entry_path(kind, key, subject=subject).read_bytes(), type=result_type)
-    except (OSError, ResourceError, msgspec.DecodeError) as error:
+        path = entry_path(kind, key, subject=subject)
+        return parse(path.read_bytes(), result_type, path)
+    except (OSError, ResourceError, DocumentError) as error:
         # A missing or damaged entry costs time but is never an error. An entry that cannot be computed again must not
         # be overwritten, though, because it could not be read this time.
-        if kind.permanent and not isinstance(error, FileNotFoundError | msgspec.DecodeError):
+        if kind.permanent and not isinstance(error, FileNotFoundError | DocumentError):
             raise
         return None
 

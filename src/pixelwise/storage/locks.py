@@ -80,6 +80,19 @@ def _run_lock_of(path: Path) -> HeldLock:
     )
 
 
+def is_run_held(folder: Path) -> bool:
+    """Whether a process, this one or another, holds the lock of a run through `run_lock`."""
+    path = folder / _RUN_LOCK
+    if not path.exists():
+        return False
+    with contextlib.suppress(OSError):
+        lock = take_lock(path)
+        if lock is None:
+            return True
+        lock.release()
+    return False
+
+
 @contextlib.contextmanager
 def work_lock(folder: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold `folder/lock` for the duration of the block, after waiting for any other process that holds it.

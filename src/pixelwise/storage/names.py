@@ -34,6 +34,11 @@ def printable(name: str | os.PathLike[str]) -> str:
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 image`, `2 images`: a number with a noun whose plural ends in s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def problem_of(name: str) -> str:
     """Why some system does not accept a name, as a phrase to follow "its name"; empty if every system accepts it.
 

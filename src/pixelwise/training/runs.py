@@ -23,12 +23,12 @@ from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.plugins import packages_in_use
 from pixelwise.recipes.files import find as find_recipe
-from pixelwise.recipes.overrides import apply_overrides, changes_between, flat_fields
+from pixelwise.recipes.overrides import apply_overrides, changes_between, flat_fields, words_of
 from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with
 from pixelwise.recipes.schema.roles import is_in
 from pixelwise.records.data_facts import DataFacts, read_data_facts, write_data_facts
 from pixelwise.records.environment import Arguments, Environment, read_environment, write_environment
-from pixelwise.records.log import PrecisionRecord, append_log
+from pixelwise.records.log import FinishedRecord, PrecisionRecord, append_log, read_log
 from pixelwise.records.run_folder import (
     CHECKPOINTS,
     has_checkpoints,
@@ -37,6 +37,7 @@ from pixelwise.records.run_folder import (
     read_recipe,
     write_recipe,
 )
+from pixelwise.records.standing import has_finished
 from pixelwise.storage import printable
 from pixelwise.storage.locks import run_lock
 from pixelwise.training.autotuning.format_choice import FormatChoice
@@ -114,7 +115,7 @@ def train(
         DivergedError: T501, five non-finite steps in a row.
     """
     wanted = chosen(TrainOptions, options, changes)
-    overrides = list(wanted.overrides)
+    overrides = words_of(wanted.overrides)
     overrides += [f"initialize.encoder={wanted.weights}"] if wanted.weights is not None else []
     overrides += [f"initialize.run={os.fspath(wanted.begin)}"] if wanted.begin is not None else []
     resolved = apply_overrides(recipe if isinstance(recipe, Recipe) else find_recipe(recipe), overrides)
@@ -310,7 +311,7 @@ def resume(
         begins = not has_checkpoints(run)
         if begins and changed.stages:
             _record(run, environment, recipe, changed)  # first, since the run may be stopped again in any of the stages
-            _train_stages(changed, run, environment, observer, wanted.overrides)
+            _train_stages(changed, run, environment, observer, words_of(wanted.overrides))
         begin = run / environment.begins_with if environment.begins_with is not None else None
         prepared = prepare_run(changed, dataset, facts, run, device, observer, begin)
         _restore(prepared, run, observer)
@@ -319,6 +320,16 @@ def resume(
         _record(run, environment, recipe, changed)
         work(prepared, run, environment, observer)
     return run
+
+
+def has_ended(run: Path, observer: Observer = SILENT) -> bool:
+    """Whether the training of a run has come to its end, so that there is nothing to resume."""
+    log = read_log(run)
+    if not has_finished(log):
+        return False
+    checkpoint = newest_checkpoint(run / CHECKPOINTS, observer.warn)
+    # A damaged last checkpoint leaves steps to be repeated.
+    return checkpoint is not None and checkpoint.step >= log.of(FinishedRecord)[-1].step
 
 
 def _record(run: Path, environment: Environment, before: Recipe, recipe: Recipe) -> None:
@@ -348,6 +359,14 @@ def _refuse_other_data(dataset: Dataset, facts: DataFacts, run: Path) -> None:
             f"the data in {printable(dataset.root)} is not the data {printable(run)} began with: fingerprint "
             f"{found[:12]}..., expected {facts.fingerprint[:12]}...",
             "restore the data, or start a new run",
+        )
+    if facts.naming is not None and dataset.naming != facts.naming:
+        raise CheckpointError(
+            "K431",
+            f"the files in {printable(dataset.root)} are those {printable(run)} began with, but what they say about "
+            "the classes (their names, their order or the values of their masks) has changed since; the run has "
+            f"{', '.join(map(printable, facts.classes))}",
+            "restore dataset.toml or the other file that names the classes, or start a new run",
         )
 
 

@@ -90,6 +90,7 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: Observer) -> tuple
         splits=tuple(splits),
         images={split: len(dataset.splits[split]) for split in splits},
         fingerprint=fingerprint(dataset, splits),
+        naming=dataset.naming,
         class_weights=tuple(weights) if weights is not None else None,
         classes=tuple(dataset.classes),
         # Pairs whose errors `data.allow` accepts are left out instead of failing in the middle of a run.

@@ -8,10 +8,12 @@ import msgspec
 import torch
 from torch import Tensor
 
-from pixelwise.checkpoints.checkpoint import Checkpoint, remove_old_checkpoints, save_checkpoint
+from pixelwise.checkpoints.checkpoint import Checkpoint, damaged, remove_old_checkpoints, save_checkpoint
 from pixelwise.checkpoints.trained import load_weights
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.storage import printable
+from pixelwise.training.memory import is_out_of_memory
 from pixelwise.training.optimization.ema import build_average
 from pixelwise.training.optimization.optimizers import build_optimizer
 
@@ -48,6 +50,12 @@ class Progress(msgspec.Struct):
     seconds: float = 0.0
     resumes: int = 0
     peak_memory_bytes: int = 0
+
+
+class _Saved(msgspec.Struct):
+    """The part of `state.json` that is restored."""
+
+    progress: Progress
 
 
 class TrainingState:
@@ -95,13 +103,22 @@ class TrainingState:
         """Restore everything, including the random generators, from a checkpoint.
 
         Raises:
-            CheckpointError: K411 or K422, the checkpoint belongs to another network.
+            CheckpointError: K410, the state of the training cannot be restored from it; K411 or K422, the checkpoint
+                belongs to another network.
         """
+        progress = checkpoint.state(_Saved).progress
         load_weights(self.model, checkpoint, "model")
         if self.average is not None:
             load_weights(self.average, checkpoint, "ema")
-        self._restore_training(checkpoint.tensors("training"))
-        self.progress = msgspec.convert(checkpoint.state()["progress"], Progress)
+        tensors = checkpoint.tensors("training")
+        try:
+            self._restore_training(tensors)
+        except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and is_out_of_memory(error):
+                raise
+            reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise damaged(checkpoint.path, f"its training.safetensors does not fit: {printable(reason)}") from error
+        self.progress = progress
 
     def _training_tensors(self) -> dict[str, Tensor]:
         names = {id(parameter): name for name, parameter in self.model.named_parameters()}

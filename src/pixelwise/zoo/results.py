@@ -83,6 +83,8 @@ def read_results(paths: Iterable[Path]) -> list[Found]:
         for file in files:
             one = _read(file)
             of = one.result
+            if of.own_data is False:
+                continue  # the score of other data says nothing about the recipe's row
             key = (of.recipe, of.recipe_hash, of.weights_sha256, of.split, of.protocol, of.input_size)
             found.setdefault(key, one)
     return list(found.values())

@@ -230,7 +230,7 @@ def test_a_split_without_any_image_is_empty(miniature: Miniature):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "Input data was truncated"), ("[]", "Expected `object`"), ('{"images": []}', "missing required field")],
+    [("{", "it ends too early"), ("[]", "Expected `object`"), ('{"images": []}', "missing required field")],
 )
 def test_a_damaged_annotation_file_is_d227(miniature: Miniature, text: str, message: str):
     root = miniature.write()

@@ -63,8 +63,10 @@ def test_an_empty_file_holds_nothing(tmp_path: Path):
     assert top(tmp_path, "- a\n- b\n") == {}
 
 
-def test_a_byte_order_mark_and_bytes_that_are_no_text_do_not_matter(tmp_path: Path):
+def test_a_byte_order_mark_and_comments_that_are_no_text_do_not_matter(tmp_path: Path):
     assert list(top(tmp_path, b"\xef\xbb\xbfnames: [a]\n# caf\xe9\n")) == ["names"]
+    with pytest.raises(DataError, match=r"line 2: a text is not UTF-8"):
+        top(tmp_path, b"names:\n- caf\xe9\n")
 
 
 @pytest.mark.parametrize(

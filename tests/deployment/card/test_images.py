@@ -22,7 +22,7 @@ def test_artefacts_have_one_size_only_where_the_protocol_shows_one(
         return comparison_images(small_run, recipe, DeployOptions(data=data, split="val", **options))  # type: ignore[arg-type]
 
     assert (images().fixed, images().latency_size, images().protocol.name) == (SIZE, SIZE, "native")
-    assert (images(size=(32, 32)).fixed, images(size=(32, 32)).input_size) == ((32, 32), (32, 32))
+    assert (images(size=(32, 32)).fixed, images(size=(32, 32)).input_size) == ((32, 32), None)
     assert (images(dynamic=True).fixed, images(dynamic=True).latency_size) == (None, SIZE)
     evaluation = msgspec.structs.replace(small_recipe.evaluation, input_size=(24, 40))
     assert images(msgspec.structs.replace(small_recipe, evaluation=evaluation)).fixed == (24, 40)
@@ -38,14 +38,22 @@ def test_artefacts_have_one_size_only_where_the_protocol_shows_one(
     views = msgspec.structs.replace(small_recipe.evaluation, protocols=("camvid-480x360-tta",))
     with_views = msgspec.structs.replace(small_recipe, evaluation=views)
     assert (images(with_views).fixed, images(with_views).protocol.name) == (None, "camvid-480x360-tta")
-    assert images(with_views, size=(32, 32)).protocol.name == "native"
+    # A size from the user is that of the artefacts; the yardstick stays the run's protocol.
+    sized = images(with_views, size=(32, 32))
+    assert (sized.fixed, sized.protocol.name) == ((32, 32), "camvid-480x360-tta")
+    assert [image.shape[:2] for image in sized.read()] == [SIZE] * 2
 
 
-def test_images_of_a_folder_have_the_recipes_size_or_keep_their_own(small_recipe: Recipe, small_town: Path) -> None:
+def test_images_of_a_folder_have_the_size_at_which_the_run_sees_them(small_recipe: Recipe, small_town: Path) -> None:
     folder = small_town / "images" / "val"
     fixed = images_of_folder(folder, small_recipe, (24, 32), dynamic=False)
     assert (fixed.count, fixed.fixed, fixed.latency_size, fixed.split) == (2, (24, 32), (24, 32), "")
-    assert [image.shape for image in fixed.read()] == [(24, 32, 3)] * 2
+    assert [image.shape for image in fixed.read()] == [(*SIZE, 3)] * 2
+    assert images_of_folder(folder, small_recipe, None, dynamic=False).fixed is None
+    evaluation = msgspec.structs.replace(small_recipe.evaluation, input_size=(24, 40))
+    sized = images_of_folder(folder, msgspec.structs.replace(small_recipe, evaluation=evaluation), None, dynamic=False)
+    assert sized.fixed == (24, 40)
+    assert [image.shape for image in sized.read()] == [(24, 40, 3)] * 2
     free = images_of_folder(folder, small_recipe, (24, 32), dynamic=True)
     assert (free.fixed, free.latency_size) == (None, (24, 32))
     assert [image.shape[:2] for image in free.read()] == [SIZE] * 2

@@ -24,7 +24,6 @@ from pixelwise.models import build_model, normalize
 from pixelwise.models.quantization.aware import quantization_aware
 from pixelwise.observer import Observer
 from pixelwise.prediction.loading import load
-from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.recipes.overrides import to_toml
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
@@ -96,19 +95,21 @@ def test_predicting_with_it_is_predicting_with_the_run(any_size: Exported, small
     assert (theirs.labels == ours.labels).mean() >= 0.9999
 
 
-def test_one_of_one_size_sees_every_image_at_that_size(one_size: Exported, small_run: Path) -> None:
-    artefact = load(one_size.path)
+def test_one_of_one_size_sees_every_image_through_windows_of_that_size(one_size: Exported, small_run: Path) -> None:
+    artefact, run = load(one_size.path), load(small_run)
     prediction = artefact.predict(SCENE, scores=True)
 
-    assert artefact.seen_size((75, 110)) == SIZE
+    assert artefact.seen_size((75, 110)) == (75, 110)
     assert prediction.labels.shape == (75, 110)
     assert prediction.scores is not None
     assert np.allclose(prediction.scores.sum(0), 1, atol=1e-5)
-    # The run sees it at that size only if it is brought there by hand.
-    run = load(small_run)
-    same = Segmenter(run.model, palette=run.palette)
-    same.model.fixed_size = SIZE
-    assert (prediction.labels == same.predict(SCENE).labels).mean() >= 0.9999
+    # The run does the same if it is given these windows.
+    assert (prediction.labels == load(small_run, window=SIZE).predict(SCENE).labels).mean() >= 0.9999
+    assert [code for code, _ in artefact.remarks((75, 110))] == ["W471"]
+    # An image of exactly that size is seen as a whole.
+    small = draw_scene(0, 1, SIZE)[0]
+    assert (artefact.predict(small).labels == run.predict(small).labels).mean() >= 0.9999
+    assert artefact.remarks(SIZE) == []
 
 
 def test_class_ids_have_no_scores(any_size: Exported) -> None:
@@ -143,6 +144,22 @@ def test_with_labels_both_are_scored(small_run: Path, small_town: Path, tmp_path
     assert found.miou_pytorch is not None
     assert found.miou_pytorch > 0
     assert found.miou_artefact == pytest.approx(found.miou_pytorch, abs=1e-4)
+
+
+@pytest.mark.parametrize("size", [None, (32, 32)])
+def test_the_yardstick_is_the_run_under_its_own_protocol_whatever_the_artefact_sees(
+    small_run: Path, small_town: Path, tmp_path: Path, size: tuple[int, int] | None
+) -> None:
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    exported = export(run, tmp_path / "out", "torch-export", size=size, data=small_town, split="val")
+    found = exported.sidecar.verification
+    assert found is not None
+    expected = pixelwise.evaluate(run, data=small_town, split="val", boundary=False).miou
+    assert found.miou_pytorch == pytest.approx(expected, abs=1e-9)
+    again = pixelwise.evaluate(exported.path, data=small_town, split="val", boundary=False, trust=True).miou
+    assert found.miou_artefact == pytest.approx(again, abs=1e-9)
+    if size is None:
+        assert found.miou_artefact == pytest.approx(expected, abs=1e-4)
 
 
 def test_images_of_a_folder_are_enough_to_verify(small_run: Path, small_town: Path, tmp_path: Path) -> None:
@@ -258,7 +275,13 @@ def test_options_and_keywords_mean_the_same_and_the_observer_is_told(small_run: 
     first = export(small_run, tmp_path / "first", options=options, observer=observer)
     second = export(small_run, tmp_path / "second", "torch-export", size=SIZE, argmax=True)
     assert msgspec.structs.replace(first.sidecar, files={}) == msgspec.structs.replace(second.sidecar, files={})
-    assert observer.phases == ["opening the network", "writing torch-export", "verifying torch-export"]
+    assert observer.phases == [
+        "opening the network",
+        "writing torch-export",
+        "capturing the network as one graph",
+        "describing the artefact",
+        "verifying torch-export",
+    ]
     with pytest.raises(TypeError, match="'argmax'"):
         export(small_run, tmp_path / "third", argmx=True)
 
@@ -360,4 +383,4 @@ def test_the_images_of_a_split_are_counted_while_they_are_scored(
     observer = Told(progress=lambda *progress: seen.append(progress))
     export(small_run, tmp_path / "out", "torch-export", size=SIZE, data=small_town, split="val", observer=observer)
     # PyTorch is scored first, then the artefact.
-    assert seen == [("verifying torch-export", done, 2) for done in (1, 2, 1, 2)]
+    assert seen == [(f"scoring {name}", done, 2) for name in ("PyTorch", "torch-export") for done in (1, 2)]

@@ -33,6 +33,9 @@ def test_drawn_scenes_have_the_one_size_or_several_that_no_stride_divides() -> N
     assert sizes(drawn_scenes(SIZE, dynamic=False)) == [SIZE] * 4
     assert sizes(drawn_scenes(SIZE, dynamic=True)) == [(48, 64), (64, 48), (33, 39), (51, 40)]
     assert sizes(drawn_scenes((4, 6), dynamic=False)) == [(4, 6)] * 4
+    four = next(iter(drawn_scenes(SIZE, dynamic=False, channels=4).read()))
+    assert four.shape == (*SIZE, 4)
+    assert np.array_equal(four[..., 3], four[..., 0])
     first, again = (next(iter(drawn_scenes(SIZE, dynamic=False).read())) for _ in range(2))
     assert np.array_equal(first, again)
 
@@ -50,6 +53,8 @@ def test_images_of_a_folder_keep_their_size_unless_there_is_one(photos: Path) ->
     assert sizes(folder_images(photos, reading, None, None)) == [(30, 40), (10, 20)]
     found = folder_images(photos, reading, (8, 8), None)
     assert sizes(found) == [(8, 8), (8, 8)]
+    # Images that are smaller in one direction are continued by their edge.
+    assert sizes(folder_images(photos, reading, (24, 24), None)) == [(24, 24), (24, 24)]
     assert (found.source, found.dataset) == ("2 images of a folder", None)
 
 
@@ -61,7 +66,9 @@ def test_a_folder_without_images_is_said_so(tmp_path: Path, name: str) -> None:
     assert caught.value.code == "D223"
 
 
-def test_a_split_is_seen_as_its_protocol_shows_it_or_at_the_one_size(small_run: Path, small_town: Path) -> None:
+def test_a_split_is_scored_as_its_protocol_says_and_compared_on_windows_of_the_one_size(
+    small_run: Path, small_town: Path
+) -> None:
     source = open_source(str(small_run))
     dataset = dataset_of(source, small_town)
     own = split_images(dataset, "val", source.recipe, None)
@@ -71,7 +78,9 @@ def test_a_split_is_seen_as_its_protocol_shows_it_or_at_the_one_size(small_run: 
     several_views = msgspec.structs.replace(source.recipe, evaluation=evaluation)
     fixed = split_images(dataset, "val", several_views, (24, 32))
     assert sizes(fixed) == [(24, 32)] * 2
-    assert (fixed.protocol.name, fixed.input_size) == ("native", (24, 32))
+    assert (fixed.protocol.name, fixed.input_size) == ("camvid-480x360-tta", None)
+    whole, part = next(iter(own.read())), next(iter(fixed.read()))
+    assert np.array_equal(part, whole[12:36, 16:48])
 
 
 def test_what_is_asked_for_decides_which_images_there_are(small_run: Path, small_town: Path, photos: Path) -> None:

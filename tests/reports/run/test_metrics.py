@@ -8,7 +8,8 @@ import pytest
 from reports.run_folders import write_run_folder
 from rich.console import Console
 
-from pixelwise.records.result import GroupResult, MetricResult, MetricValue, Result
+from pixelwise.records.result import Result
+from pixelwise.records.scores import GroupResult, MetricResult, MetricValue
 from pixelwise.reports.run.metrics import amount, class_columns, further_values, group_values
 from pixelwise.reports.run.tables import class_rows, group_headings, group_rows
 from pixelwise.reports.run.terminal import group_line, result_table

@@ -65,8 +65,10 @@ def test_a_class_without_labels_has_an_empty_row(result):
     assert {cell.text for cell in confusion_cells(result)[1]} == {""}
 
 
-def test_mistakes_are_ordered_by_their_share_of_the_class(result):
+def test_confusions_are_ordered_by_their_pixels(result):
     found = frequent_confusions(result)
+    rare = msgspec.structs.replace(result, confusion_matrix=((1000, 0, 100), (0, 0, 0), (3, 2, 0)))
+    assert [one.pixels for one in frequent_confusions(rare)] == ["100", "3", "2"]
 
     assert [(one.truth, one.prediction, one.share, one.pixels) for one in found] == [
         ("road", "sky", "20.0", "20"),
@@ -86,8 +88,9 @@ def test_absent_invented_and_rare_classes_are_named(run, result):
     )
     text = remarks_on(run, odd)
 
-    assert "IoU: kerb." in text
+    assert "without an IoU, which in the mean is left out: kerb." in text
     assert "IoU 0: ghost." in text
+    assert "mIoU is the mean over 4 of 5 classes, mean accuracy over the 3 of 5 classes that are labelled." in text
     assert ": bus." in text
 
 
@@ -96,7 +99,7 @@ def test_a_score_on_the_split_that_chose_the_weights_is_called_optimistic(run, r
 
     assert "optimistic" in remarks_on(run, on_val)
     assert "optimistic" not in remarks_on(run, result)
-    assert "evaluation on val." in remarks_on(run, result)
+    assert "the best of 3 evaluations on val so far, at step 60." in remarks_on(run, result)
 
 
 def test_few_images_seed_skipped_steps_and_resumes_are_said(run, result):

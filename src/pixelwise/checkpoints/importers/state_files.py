@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pixelwise.errors import CheckpointError
 from pixelwise.storage import printable
+from pixelwise.storage.documents import DocumentError, reading
 
 
 def load_state_file(path: Path | str) -> dict[str, Any]:
@@ -46,9 +47,10 @@ def load_state_file(path: Path | str) -> dict[str, Any]:
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        return safetensors.torch.load_file(path)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise _unreadable(path, f"it is not a safetensors file: {error}", "copy or download it again") from error
+        with reading(path):
+            return safetensors.torch.load_file(path)
+    except DocumentError as error:
+        raise _unreadable(path, f"it is not a safetensors file: {error.reason}", "copy or download it again") from error
 
 
 def _read_torch(path: Path) -> Any:

@@ -17,6 +17,7 @@ from pixelwise.datasets.auditing.layout_scores import LayoutScore, layout_scores
 from pixelwise.datasets.auditing.statistics import Suggestions, suggestions
 from pixelwise.datasets.opening import GENERIC_RECIPE, open_dataset, settled
 from pixelwise.datasets.samples import Dataset
+from pixelwise.errors import harmless
 from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.files import SUFFIX
 from pixelwise.recipes.files import find as find_recipe
@@ -155,7 +156,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
             "",
             "[data]",
             # One array per line: tomli-w would give every value of a palette a line of its own.
-            *(f"{name} = {json.dumps(value)}" for name, value in plain.items() if name not in tables["data"]),
+            *(f"{name} = {_toml_line(value)}" for name, value in plain.items() if name not in tables["data"]),
             *([""] if any(tables.values()) else []),
             *tomli_w.dumps(tables).removeprefix("[data]\n").strip().splitlines(),
             *self._normalisation(),
@@ -244,3 +245,8 @@ def examined(
 
 def _types(count: int, what: str) -> str:
     return f"{count} {what} type{'' if count == 1 else 's'}"
+
+
+def _toml_line(value: Any) -> str:
+    """A value in one line: what JSON writes is TOML too, except for pairs of escapes and raw control characters."""
+    return harmless(json.dumps(value, ensure_ascii=False))

@@ -273,8 +273,9 @@ def _class_warnings(
             kept = len(dataset.classes) - len(absent)
             names = ", ".join(absent[:_NAMED]) + (f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else "")
             text = (
-                f"{split}: {names} {'has' if len(absent) == 1 else 'have'} no pixels; "
-                f"mean scores on this split cover {kept} of {len(dataset.classes)} classes"
+                f"{split}: {names} {'has' if len(absent) == 1 else 'have'} no pixels, so mean accuracy on this split "
+                f"covers {kept} of {len(dataset.classes)} classes; a class without labels has IoU 0 if it is predicted "
+                "anywhere, otherwise none"
             )
             findings.append(finding("W210", text, [], "move images between the splits, or drop the class"))
     return findings

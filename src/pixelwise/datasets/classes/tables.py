@@ -7,9 +7,8 @@ Sources, in increasing priority: the known classes of a public data set (CamVid,
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -22,7 +21,8 @@ from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.class_sets.tables import CLASS_SETS, IGNORE, Color, voc_color
 from pixelwise.recipes.schema.recipe import Data
-from pixelwise.storage import printable
+from pixelwise.storage import printable, sha256_bytes
+from pixelwise.storage.documents import DocumentError, read_toml
 from pixelwise.suggestions import did_you_mean
 
 
@@ -33,6 +33,21 @@ class ClassTable(msgspec.Struct, frozen=True, kw_only=True):
     palette: tuple[Color, ...]
     label_table: LabelTable
     problems: tuple[Finding, ...] = ()
+    named: bool = True
+
+
+class Stated(msgspec.Struct, frozen=True, kw_only=True):
+    """What a data set itself says about its classes, without a recipe.
+
+    Attributes:
+        classes: Class names in the order of their ids; None if it names none.
+        encoded: Whether it says which mask values or labels belong to which class id.
+        naming: Hash of all of this; empty if it says nothing. Equal hashes mean equal statements.
+    """
+
+    classes: tuple[str, ...] | None
+    encoded: bool
+    naming: str
 
 
 class _Source(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -54,10 +69,7 @@ def class_table(data: Data, layout: Layout) -> ClassTable:
         DataError: D224, `dataset.toml` is invalid.
         RecipeError: R203, the recipe's fields contradict each other or the data set.
     """
-    known, described = _known(layout), _Source()
-    if layout.name not in CLASS_SETS:
-        described = _read_description(layout.root / DESCRIPTION_FILE)
-        known = _over(known, described)
+    known, described = _own_words(layout)
     recipe = _Source(
         classes=data.classes, palette=data.palette, label_map=data.label_map, colors=data.colors, labels=data.labels
     )
@@ -85,6 +97,7 @@ def class_table(data: Data, layout: Layout) -> ClassTable:
         )
     except ValueError as error:
         raise RecipeError("R203", f"data.label_map or data.colors {error}", "see `pixelwise show NAME`") from error
+    named = names is not None and not any(problem.code in ("W217", "W218") for problem in problems)
     used = {class_id for class_id in (*label_table.ids.values(), *label_table.colors.values()) if class_id != IGNORE}
     names = names if names is not None else tuple(f"class_{i}" for i in range(max(used, default=-1) + 1))
     if used and max(used) >= len(names):
@@ -100,7 +113,35 @@ def class_table(data: Data, layout: Layout) -> ClassTable:
         palette=palette or tuple(voc_color(i) for i in range(len(names))),
         label_table=label_table,
         problems=tuple(problems),
+        named=named,
     )
+
+
+def stated(layout: Layout) -> Stated:
+    """What the files of a data set say about its classes: a known data set, the layout's own files, `dataset.toml`.
+
+    Raises:
+        DataError: D224, `dataset.toml` is invalid.
+    """
+    known, described = _own_words(layout)
+    encoded = any(source is not None for source in (known.label_map, known.colors, known.labels))
+    if known == _Source():
+        return Stated(classes=None, encoded=False, naming="")
+    said = (layout.multilabel, msgspec.to_builtins(known), sorted(layout.label_names.items()))
+    return Stated(
+        classes=(described.classes or layout.classes) if layout.label_names else known.classes,
+        encoded=encoded,
+        naming=sha256_bytes(msgspec.json.encode(said, order="sorted")),
+    )
+
+
+def _own_words(layout: Layout) -> tuple[_Source, _Source]:
+    """What the data set says about its classes: all sources together, and `dataset.toml` alone."""
+    known = _known(layout)
+    if layout.name in CLASS_SETS:
+        return known, _Source()
+    described = _read_description(layout.root / DESCRIPTION_FILE)
+    return _over(known, described), described
 
 
 def _of_class_masks(data: Data, layout: Layout, palette: tuple[Color, ...] | None) -> ClassTable:
@@ -201,16 +242,15 @@ def _read_description(file: Path) -> _Source:
         return _Source()
     help = 'for example: classes = ["background", "road"], palette = ["#000000", "#804080"], ignore = 255'
     try:
-        # Editors on Windows may write a byte order mark.
-        plain: dict[str, Any] = tomllib.loads(file.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise DataError("D224", f"{printable(file)}: {error}", help) from error
+        plain = read_toml(file)
+    except DocumentError as error:
+        raise DataError("D224", error.message, help) from error
     fields = _Source.__struct_fields__
     for key in plain:
         if key not in fields:
             raise DataError(
                 "D224",
-                f"{printable(file)}: unknown key '{key}'{did_you_mean(key, fields)}",
+                f"{printable(file)}: unknown key '{printable(key)}'{did_you_mean(key, fields)}",
                 f"keys: {', '.join(fields)}",
             )
     try:

@@ -108,7 +108,7 @@ def with_classes(layout: Layout, names: Sequence[str] | None) -> Layout:
         )
         for split, samples in layout.splits.items()
     }
-    return msgspec.structs.replace(layout, classes=tuple(names), splits=splits)
+    return msgspec.structs.replace(layout, classes=tuple(names), splits=type(layout.splits)(splits))
 
 
 def not_class_folders(root: Path) -> DataError:

@@ -30,6 +30,7 @@ from pixelwise.datasets.layouts.words import SPLIT_NAMES, split_of
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.errors import DataError
 from pixelwise.storage import json_text, printable, write_text
+from pixelwise.storage.documents import DocumentError, peek, read_json
 
 _HELP = "export the annotations as `COCO instances`, with polygons or run-length encodings"
 _WORDS = re.compile(r"[a-z]+")
@@ -95,18 +96,15 @@ def _candidates(root: Path) -> list[Path]:
 
 
 def _is_coco(path: Path) -> bool:
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return False
+    content = peek(path)
     return all(key in content for key in _KEYS)
 
 
 def _read(file: Path) -> _File:
     try:
-        return msgspec.json.decode(file.read_bytes(), type=_File)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError("D230", f"{printable(file)}: {error}", _HELP) from error
+        return read_json(file, _File)
+    except DocumentError as error:
+        raise DataError("D230", error.message, _HELP) from error
 
 
 def _names(files: Iterable[_File]) -> list[str]:
@@ -173,7 +171,7 @@ def _shapes(objects: Sequence[_Annotation], names: dict[int, str]) -> tuple[list
     for one in sorted(objects, key=lambda annotation: str(annotation.id).zfill(20)):
         try:
             outline = msgspec.json.decode(one.segmentation)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise ValueError(f"annotation {one.id}: {error}") from error
         if not outline:
             skipped.append("box")
@@ -187,7 +185,7 @@ def _shapes(objects: Sequence[_Annotation], names: dict[int, str]) -> tuple[list
 def _pixels(id: int | str, outline: Any, height: int, width: int) -> np.ndarray:
     try:
         return draw_segmentation(outline, height, width)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"annotation {id}: {error}") from error
 
 

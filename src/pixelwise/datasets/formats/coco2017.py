@@ -28,12 +28,14 @@ from pixelwise.datasets.layouts.named_images import file_name
 from pixelwise.datasets.layouts.rasterising import draw_segmentation
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.publication import Publication, Source
+from pixelwise.datasets.reading.limits import require_room
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE, VOC
 from pixelwise.storage import json_text, portable, printable, write_text
 from pixelwise.storage.cache_kinds import COCOSEG21
 from pixelwise.storage.caches import building_entry, entry_path, subject_of
+from pixelwise.storage.documents import DocumentError, parse_json, read_document, read_json, reading
 from pixelwise.storage.locks import keep_in_use
 
 CATEGORIES = {
@@ -186,8 +188,8 @@ def _masks(annotations: Path, hashes: HashCache) -> tuple[Path, list[_Drawn]]:
     folder = entry_path(COCOSEG21, key, subject=subject)
     keep_in_use(folder)
     try:
-        index = msgspec.json.decode((folder / _INDEX).read_bytes(), type=list[_Drawn])
-    except (OSError, msgspec.DecodeError):
+        index = read_json(folder / _INDEX, list[_Drawn])
+    except DocumentError:
         content = _read(annotations)
         with building_entry(COCOSEG21, folder, subject=subject) as unfinished:
             index = _draw_all(content, annotations, unfinished)
@@ -196,13 +198,13 @@ def _masks(annotations: Path, hashes: HashCache) -> tuple[Path, list[_Drawn]]:
 
 def _read(file: Path) -> _Annotations:
     try:
-        content = file.read_bytes()
+        content = read_document(file)
         # The categories are checked before the other fields, which other tools often leave out: their files are to be
         # reported as another format, not as damaged.
-        _check_categories(msgspec.json.decode(content, type=_Categories).categories, file)
-        return msgspec.json.decode(content, type=_Annotations)
-    except (OSError, msgspec.DecodeError) as error:
-        raise _unusable(file, error) from error
+        _check_categories(parse_json(content, _Categories, file).categories, file)
+        return parse_json(content, _Annotations, file)
+    except DocumentError as error:
+        raise DataError("D227", error.message, _HELP) from error
 
 
 def _check_categories(found: list[_Category], file: Path) -> None:
@@ -240,15 +242,21 @@ def _mask_name(image_name: str) -> str:
 
 def _draw(image: _Image, objects: Iterable[_Annotation], class_of: dict[int, int], file: Path) -> np.ndarray:
     """Class ids of one image, uint8 (H, W): 0 where there is no object, 255 where there are several."""
+    if image.height < 1 or image.width < 1:
+        raise DataError(
+            "D227", f"{printable(file)}: {printable(image.file_name)} is {image.height}x{image.width} (HxW)", _HELP
+        )
+    require_room(file, 5 * image.height * image.width)
     labels = np.zeros((image.height, image.width), np.uint8)
     covered = np.zeros((image.height, image.width), bool)
     shared = np.zeros((image.height, image.width), bool)
     for one in objects:
         try:
-            pixels = draw_segmentation(msgspec.json.decode(one.segmentation), image.height, image.width)
-        except (ValueError, TypeError) as error:
+            with reading(file):
+                pixels = draw_segmentation(msgspec.json.decode(one.segmentation), image.height, image.width)
+        except DocumentError as error:
             raise DataError(
-                "D227", f"{printable(file)}: an object of {printable(image.file_name)}: {error}", _HELP
+                "D227", f"{printable(file)}: an object of {printable(image.file_name)}: {error.reason}", _HELP
             ) from error
         shared |= covered & pixels
         covered |= pixels

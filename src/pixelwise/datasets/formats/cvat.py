@@ -43,6 +43,7 @@ from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import Color, voc_color
 from pixelwise.storage import printable, write_text
+from pixelwise.storage.documents import DocumentError, peek, read_lines, read_xml, reading
 
 _WITHOUT_AREA = ("points", "polyline", "skeleton", "cuboid")
 _WITH_AREA = ("polygon", "box", "ellipse", "mask")
@@ -99,7 +100,7 @@ def cvat_masks_layout(root: Path) -> Layout | None:
     known.pop(None, None)
     if known and entries:
         for split, path in known.items():
-            keys = {line.strip() for line in path.read_text("utf-8", errors="surrogateescape").splitlines()}
+            keys = {line.strip() for line in read_lines(path, errors="surrogateescape")}
             chosen = ([e for e in entries if e.key in keys], [e for e in mask_listing.entries if e.key in keys])
             splits[split or ""], found = match_files(split or "", *chosen, masks=masks)
             problems += found
@@ -132,8 +133,11 @@ def _without_images(root: Path, masks: list[Path]) -> Finding:
 def _read_labelmap(file: Path) -> tuple[tuple[str, ...], tuple[Color, ...]]:
     """Names and colours from lines `name:r,g,b:parts:actions`; `#` starts a comment."""
     classes: dict[Color, str] = {}
-    text = file.read_text("utf-8", errors="replace")
-    for number, line in enumerate(text.splitlines(), 1):
+    try:
+        lines = read_lines(file)
+    except DocumentError as error:
+        raise DataError("D230", error.message, "export the masks from CVAT again") from error
+    for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
         name, _, rest = line.partition(":")
@@ -160,25 +164,16 @@ def _read_labelmap(file: Path) -> tuple[tuple[str, ...], tuple[Color, ...]]:
 
 
 def _is_cvat(path: Path) -> bool:
-    try:
-        with open(path, "rb") as stream:
-            head = stream.read(4096)
-    except OSError:
-        return False
-    return b"<annotations" in head
+    return b"<annotations" in peek(path, 4096)
 
 
 def _parse(file: Path) -> ElementTree.Element:
-    """Parse the XML file, refusing entities, with which a small file can exhaust memory."""
     try:
-        content = file.read_bytes()
-        if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-            raise ValueError("the file declares a document type, which CVAT's exports never do")
-        tree = ElementTree.fromstring(content)
-        if tree.find("track") is not None:
-            raise ValueError("the file holds video tracks; expected the format for images")
-    except (OSError, ValueError, ElementTree.ParseError) as error:
-        raise DataError("D230", f"{printable(file)}: {error}", _HELP) from error
+        tree = read_xml(file)
+    except DocumentError as error:
+        raise DataError("D230", error.message, _HELP) from error
+    if tree.find("track") is not None:
+        raise DataError("D230", f"{printable(file)}: holds video tracks; expected the format for images", _HELP)
     return tree
 
 
@@ -193,10 +188,11 @@ def _pictures(tree: ElementTree.Element, file: Path, root: Path, entries: list[E
             yield Broken(file, f"its image {printable(name)} {images.absence(name)}")
             continue
         try:
-            size = (int(image.get("height", "")), int(image.get("width", "")))
-            shapes = [(int(one.get("z_order") or 0), _shape(one)) for one in image if one.tag in _WITH_AREA]
-        except (ValueError, TypeError) as error:
-            yield Broken(file, f"image {printable(name)}: {error}")
+            with reading(file):
+                size = (int(image.get("height", "")), int(image.get("width", "")))
+                shapes = [(int(one.get("z_order") or 0), _shape(one)) for one in image if one.tag in _WITH_AREA]
+        except DocumentError as error:
+            yield Broken(file, f"image {printable(name)}: {error.reason}")
             continue
         shapes.sort(key=lambda pair: pair[0])
         split = SPLIT_NAMES.get(subset.lower()) or split_of(entry.path.relative_to(root).parts[:-1])

@@ -44,7 +44,9 @@ from pixelwise.datasets.layouts.words import (
 )
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.samples import Sample
+from pixelwise.errors import DataError
 from pixelwise.storage import printable
+from pixelwise.storage.documents import DocumentError, read_lines, whole_number
 
 # The first folder that exists is used.
 _IMAGE_FOLDERS = (
@@ -245,10 +247,15 @@ def _read_classes(file: Path | None) -> dict[int, str]:
     if file is None:
         return {}
     names: dict[int, str] = {}
-    for line in file.read_text("utf-8", errors="replace").splitlines():
+    try:
+        lines = read_lines(file)
+    except DocumentError as error:
+        raise DataError("D230", error.message, "export the masks again, or remove this file") from error
+    for line in lines:
         raw, _, name = line.partition(",")
-        if raw.strip().isdigit() and name.strip():
-            names[int(raw)] = name.strip()
+        value = whole_number(raw.strip())
+        if value is not None and value >= 0 and name.strip():
+            names[value] = name.strip()
     return dict(sorted(names.items()))
 
 

@@ -34,6 +34,7 @@ from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.reading.decoding import SUFFIXES, decode
 from pixelwise.errors import DataError
 from pixelwise.storage import json_text, printable, write_text
+from pixelwise.storage.documents import DocumentError, peek, read_json, reading
 
 _MASK = re.compile(r"task-(\d+)-annotation-(\d+)-by-(.+?)-([^-]+)-(.+)-(\d+)")
 # Label Studio prefixes the names of uploads with eight hexadecimal digits.
@@ -70,10 +71,7 @@ def label_studio_layout(root: Path) -> Layout | None:
 
 
 def _holds_regions(export: Path) -> bool:
-    try:
-        content = export.read_bytes()
-    except OSError:
-        return False
+    content = peek(export)
     # A damaged export counts as well, so that it gets reported.
     return content.lstrip()[:1] == b"[" and b'"annotations"' in content and b'"result"' in content
 
@@ -98,9 +96,9 @@ def _outlined(root: Path, images: Sequence[Entry], exports: Sequence[Path]) -> I
     named = NamedImages(images)
     for export in exports:
         try:
-            tasks = msgspec.json.decode(export.read_bytes(), type=list[_Task])
-        except (OSError, msgspec.DecodeError) as error:
-            yield Broken(export, f"not a JSON export of Label Studio: {error}")
+            tasks = read_json(export, list[_Task])
+        except DocumentError as error:
+            yield Broken(export, f"not a JSON export of Label Studio: {error.reason}")
             continue
         for task in tasks:
             finished = [annotation for annotation in task.annotations if not annotation.was_cancelled]
@@ -113,9 +111,10 @@ def _outlined(root: Path, images: Sequence[Entry], exports: Sequence[Path]) -> I
                 yield Broken(export, f"the image of task {task.id}{lacking}")
                 continue
             try:
-                found = outlines(max(finished, key=lambda annotation: annotation.id))
-            except (ValueError, TypeError, KeyError) as error:
-                yield Broken(export, f"task {task.id}, {printable(entry.path.name)}: {error}")
+                with reading(export):
+                    found = outlines(max(finished, key=lambda annotation: annotation.id))
+            except DocumentError as error:
+                yield Broken(export, f"task {task.id}, {printable(entry.path.name)}: {error.reason}")
                 continue
             split = split_of(entry.path.relative_to(root).parts[:-1])
             yield Picture(
@@ -171,8 +170,8 @@ def _image_names(exports: Sequence[Path]) -> dict[int, list[str]]:
     names: dict[int, list[str]] = {}
     for export in exports:
         try:
-            tasks = msgspec.json.decode(export.read_bytes(), type=list[_Task])
-        except (OSError, msgspec.DecodeError):
+            tasks = read_json(export, list[_Task])
+        except DocumentError:
             continue
         for task in tasks:
             for value in task.data.values():
@@ -188,8 +187,11 @@ def _absence(images: NamedImages, names: Sequence[str]) -> str:
 
 def _file_names(address: str) -> list[str]:
     """The file name in a URL or path, with and without the prefix of uploads; empty if it is not an image."""
-    parsed = urlparse(address)
-    path = parse_qs(parsed.query).get("d", [unquote(parsed.path)])[0]
+    try:
+        parsed = urlparse(address)
+        path = parse_qs(parsed.query).get("d", [unquote(parsed.path)])[0]
+    except ValueError:  # brackets that are not those of an IPv6 address, or too many fields
+        return []
     name = file_name(path)
     if Path(name).suffix.lower() not in SUFFIXES:
         return []

@@ -40,6 +40,7 @@ from pixelwise.datasets.layouts.outlines import (
 from pixelwise.datasets.layouts.words import split_of
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.storage import json_text, printable, write_text
+from pixelwise.storage.documents import DocumentError, peek, read_json, reading
 
 _WITHOUT_AREA = ("point", "points", "line", "linestrip")
 # At most this many JSON files are opened to recognise LabelMe.
@@ -93,10 +94,7 @@ def labelme_layout(root: Path) -> Layout | None:
 
 
 def _is_labelme(path: Path) -> bool:
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return False
+    content = peek(path)
     # A damaged LabelMe file counts as well, so that it gets reported.
     return b'"shapes"' in content and (b'"imagePath"' in content or b'"shape_type"' in content)
 
@@ -106,10 +104,10 @@ def _pictures(root: Path, files: list[Path], entries: list[Entry]) -> Iterator[P
     resolved = NamedImages(entries, Path.resolve)
     for file in files:
         try:
-            found = msgspec.json.decode(file.read_bytes(), type=_File)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            found = read_json(file, _File)
+        except DocumentError as error:
             if _is_labelme(file) or images.at(file) is not None:
-                yield Broken(file, f"not a LabelMe JSON file: {error}")
+                yield Broken(file, f"not a LabelMe JSON file: {error.reason}")
             continue
         entry = images.at(file) or images.only(file.stem)
         if entry is None and found.image_path:
@@ -119,9 +117,10 @@ def _pictures(root: Path, files: list[Path], entries: list[Entry]) -> Iterator[P
             continue
         size = (found.height, found.width) if found.height and found.width else None
         try:
-            shapes = [shape for one in found.shapes if (shape := _shape(one)) is not None]
-        except ValueError as error:
-            yield Broken(file, str(error))
+            with reading(file):
+                shapes = [shape for one in found.shapes if (shape := _shape(one)) is not None]
+        except DocumentError as error:
+            yield Broken(file, error.reason)
             continue
         skipped = [one.shape_type for one in found.shapes if one.shape_type in _WITHOUT_AREA]
         split = split_of(entry.path.relative_to(root).parts[:-1])

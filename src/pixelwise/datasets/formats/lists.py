@@ -11,7 +11,6 @@ the list or to the root. A training list alone is split 80:20 into train and val
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +26,7 @@ from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.storage import printable, write_text
+from pixelwise.storage.documents import DocumentError, is_regular, parse_table, read_lines
 from pixelwise.storage.names import id_of
 
 _PLACES = (".", "lists", "splits", "ImageSets/Segmentation", "ImageSets")
@@ -37,6 +37,8 @@ _IMAGE_COLUMNS = (
 )  # fmt: skip
 _MASK_COLUMNS = ("mask", "masks", "mask_path", "label", "labels", "label_path", *MASK_WORDS, "y")
 _SPLIT_COLUMNS = ("split", "set", "subset", "fold")
+# In a longer line, no paths with spaces are looked for; no system has such paths.
+_LONGEST_PAIR = 8192
 # (line number, image, mask or None)
 _Row = tuple[int, str, str | None]
 
@@ -97,11 +99,9 @@ def _in_order_of(named: dict[str, Path]) -> dict[str, Path]:
 
 def _lines(file: Path) -> list[str]:
     try:
-        return file.read_text("utf-8-sig", errors="surrogateescape").splitlines()
-    except OSError as error:
-        raise DataError(
-            "D228", f"{printable(file)}: cannot be read: {error.strerror}", "repair its permissions"
-        ) from error
+        return read_lines(file, errors="surrogateescape")
+    except DocumentError as error:
+        raise DataError("D228", error.message, "save the list as text in UTF-8 that can be read") from error
 
 
 def _columns(file: Path) -> tuple[str, int, int, int | None] | None:
@@ -126,20 +126,24 @@ def _read(file: Path, problems: list[Finding]) -> list[tuple[str | None, _Row]]:
     wrong: list[tuple[int, str]] = []
     if columns is not None:
         delimiter, image, mask, split = columns
-        for number, cells in enumerate(csv.reader(lines, delimiter=delimiter), 1):
+        try:
+            table = parse_table(lines, delimiter, file)
+        except DocumentError as error:
+            raise DataError("D228", error.message, "save the list as CSV with the columns image and mask") from error
+        for number, cells in enumerate(table, 1):
             if number == 1 or not any(cells):
                 continue
             if len(cells) <= max(image, mask, split or 0) or not cells[image].strip() or not cells[mask].strip():
                 wrong.append((number, delimiter.join(cells)))
                 continue
-            own = cells[split].strip() if split is not None else None
+            own = printable(cells[split].strip()) if split is not None else None
             rows.append((own or None, (number, cells[image].strip(), cells[mask].strip())))
     else:
         for number, line in enumerate(lines, 1):
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
             fields = _fields(line, file.parent)
-            if len(fields) > 2:
+            if not 1 <= len(fields) <= 2:
                 wrong.append((number, line))
             else:
                 rows.append((None, (number, fields[0], fields[1] if len(fields) == 2 else None)))
@@ -171,12 +175,12 @@ def _fields(line: str, folder: Path) -> list[str]:
         if delimiter in line:
             return [field.strip().strip('"') for field in line.split(delimiter) if field.strip()]
     words = line.split()
-    if len(words) > 2:
+    if len(words) > 2 and len(line) <= _LONGEST_PAIR:
         for cut in range(1, len(words)):
             image, mask = " ".join(words[:cut]), " ".join(words[cut:])
-            if any((base / image).is_file() and (base / mask).is_file() for base in (folder, folder.parent)):
+            if any(is_regular(base / image) and is_regular(base / mask) for base in (folder, folder.parent)):
                 return [image, mask]
-        if (folder / line.strip()).is_file():
+        if is_regular(folder / line.strip()):
             return [line.strip()]
     return words
 
@@ -222,11 +226,8 @@ def _locate(text: str, file: Path, root: Path) -> Path | None:
     for base in (file.parent, root, root.parent):
         # The list's own folder comes first; the folder above the root serves lists whose paths include the root's name.
         path = base / text
-        try:
-            if path.is_file():
-                return path
-        except (OSError, ValueError):
-            return None
+        if is_regular(path):
+            return path
     return None
 
 

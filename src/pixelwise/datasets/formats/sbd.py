@@ -28,6 +28,7 @@ from pixelwise.machine.threads import reading_threads
 from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable, write_text, writing
+from pixelwise.storage.documents import DocumentError, read_document, read_lines, reading
 
 LoadMat = Callable[..., dict[str, Any]]
 
@@ -104,12 +105,12 @@ def read_segmentation(path: Path) -> np.ndarray:
     """
     loadmat = _scipy()
     try:
-        with open(path, "rb") as stream:
-            labels = _segmentation(stream.read(_LARGEST + 1), loadmat)
-    except (OSError, ValueError, zlib.error) as error:
+        with reading(path):
+            labels = _segmentation(read_document(path, _LARGEST), loadmat)
+    except DocumentError as error:
         raise DataError(
             "D226",
-            f"{printable(path)}: cannot be read as an SBD mask: {error}",
+            f"{printable(path)}: cannot be read as an SBD mask: {error.reason}",
             "unpack SBD's benchmark.tgz again",
         ) from error
     wrong = sorted(set(np.unique(labels).tolist()) - {*range(21), IGNORE})
@@ -244,8 +245,6 @@ def _header(data: bytes, place: int, order: str) -> tuple[int, int]:
 def _names(file: Path) -> list[str]:
     try:
         # Only the last part of a path is used, so that a list cannot point outside the folders.
-        return [Path(file_name(line.split()[0])).stem for line in file.read_text("utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            "D226", f"{printable(file)}: cannot be read: {error}", "unpack the archive that contains it again"
-        ) from error
+        return [Path(file_name(line.split()[0])).stem for line in read_lines(file) if line.strip()]
+    except DocumentError as error:
+        raise DataError("D226", error.message, "unpack the archive that contains it again") from error

@@ -24,6 +24,7 @@ from pixelwise.datasets.samples import Sample
 from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.class_sets.tables import VOC
 from pixelwise.storage import printable, write_text
+from pixelwise.storage.documents import DocumentError, read_lines
 
 _NAME = re.compile(r"\d{4}_\d{6}")
 _LISTS = ("ImageSets", "Segmentation")
@@ -97,8 +98,8 @@ def _read_list(file: Path) -> list[str] | None:
     Some copies of `trainaug.txt` hold paths of image and mask instead of names.
     """
     try:
-        lines = file.read_text("utf-8", errors="surrogateescape").splitlines()
-    except OSError:
+        lines = read_lines(file, errors="surrogateescape")
+    except DocumentError:
         return None
     return list(dict.fromkeys(Path(file_name(line.split()[0])).stem for line in lines if line.strip()))
 

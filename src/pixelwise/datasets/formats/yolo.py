@@ -24,6 +24,7 @@ from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.errors import DataError
 from pixelwise.storage import printable, write_text
+from pixelwise.storage.documents import DocumentError, peek, read_lines, read_text, reading
 
 # At most this many text files are opened to recognise YOLO.
 _PROBED_FILES = 20
@@ -119,7 +120,10 @@ def _read_list(file: Path) -> dict[int, str]:
     Raises:
         DataError: D230, there are no names, or there is a blank line among them, which would shift the numbers.
     """
-    names = [line.strip() for line in file.read_text("utf-8", errors="replace").rstrip().splitlines()]
+    try:
+        names = [line.strip() for line in read_text(file).rstrip().splitlines()]
+    except DocumentError as error:
+        raise DataError("D230", error.message, "write one name per line") from error
     if not names or "" in names:
         raise DataError(
             "D230", f"{printable(file)}: no class names, or a blank line among them", "write one name per line"
@@ -147,21 +151,16 @@ def _looks_like_yolo(root: Path) -> bool:
 
 def _has_names(path: Path) -> bool:
     """Whether a file has the key `names`; a damaged file counts as well, so that it gets reported."""
-    try:
-        with open(path, "rb") as stream:
-            return _NAMES_KEY.search(stream.read(LARGEST_FILE)) is not None
-    except OSError:
-        return False
+    return _NAMES_KEY.search(peek(path, LARGEST_FILE)) is not None
 
 
 def _is_yolo(path: Path) -> bool:
     """Whether the first line of a file is a class number followed by coordinates."""
     try:
-        lines = path.read_text("utf-8", errors="replace").split("\n", 1)
-        numbers = [float(text) for text in lines[0].split()]
-    except (OSError, ValueError):
+        numbers = [float(text) for text in peek(path).decode("utf-8", "replace").split("\n", 1)[0].split()]
+    except ValueError:
         return False
-    return len(numbers) >= 5 and numbers[0] == int(numbers[0]) >= 0
+    return len(numbers) >= 5 and numbers[0].is_integer() and numbers[0] >= 0
 
 
 def _pictures(
@@ -172,14 +171,15 @@ def _pictures(
         file = (labels / relative).with_suffix(".txt")
         split = split_of(entry.path.relative_to(root).parts[:-1])
         try:
-            lines = file.read_text("utf-8").splitlines() if file.is_file() else []
-            size = image_sizes(entry.path)[1]
-            shapes = [_shape(number, line, size, names) for number, line in enumerate(lines, 1) if line.strip()]
+            with reading(file):
+                lines = read_lines(file) if file.is_file() else []
+                size = image_sizes(entry.path)[1]
+                shapes = [_shape(number, line, size, names) for number, line in enumerate(lines, 1) if line.strip()]
+        except DocumentError as error:
+            yield Broken(file, error.reason)
+            continue
         except DataError:
             shapes, size = [], None  # the audit reports that the image is unreadable
-        except (OSError, ValueError) as error:
-            yield Broken(file, str(error))
-            continue
         yield Picture(split, entry.key, entry.path, size, shapes, file, smaller_on_top=True)
 
 
@@ -204,7 +204,7 @@ def _shape(number: int, line: str, size: tuple[int, int], names: dict[int, str])
         raise ValueError(
             f"line {number} has coordinates outside 0..1; expected values relative to the image's width and height"
         )
-    if label != int(label) or label < 0 or (names and int(label) not in names):
+    if not label.is_integer() or label < 0 or (names and int(label) not in names):
         known = f"the classes are {min(names)}..{max(names)}" if names else "expected 0, 1, 2, ..."
         raise ValueError(f"line {number} has class {label:g}; {known}")
     height, width = size

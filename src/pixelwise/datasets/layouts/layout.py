@@ -33,6 +33,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
             are read by `colors` alone.
         colors: `#rrggbb` -> class id or 255, if it differs from what the data set's name implies.
         multilabel: Whether there is one mask per class: `Sample.class_masks`, in the order of `classes`.
+        lists_classes: Whether the layout's own files list all classes, also those without an annotation.
         label_names: Raw value -> label, for masks drawn from annotations; 0 is `background`, the pixels that no
             annotation covers.
     """
@@ -51,14 +52,15 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     colors: dict[str, int] | None = None
     label_names: dict[int, str] = {}
     multilabel: bool = False
+    lists_classes: bool = True
 
 
 def in_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sample, ...]]:
     """The splits in the order train, val, test, then all others by name."""
     known = list(dict.fromkeys(SPLIT_NAMES.values()))
-    return {
-        name: splits[name] for name in sorted(splits, key=lambda n: (known.index(n) if n in known else len(known), n))
-    }
+    order = sorted(splits, key=lambda name: (known.index(name) if name in known else len(known), name))
+    # The type says whether the data was divided here; see `pixelwise.datasets.layouts.splits.Divided`.
+    return type(splits)((name, splits[name]) for name in order)
 
 
 def all_match(names: Iterable[str], pattern: re.Pattern[str]) -> bool:

@@ -6,15 +6,16 @@ import os
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pixelwise.datasets.findings import Finding, finding, finding_of
 from pixelwise.datasets.reading.bands import ARRAY_SUFFIX
-from pixelwise.datasets.reading.decoding import SUFFIXES, kind_of_entry, unreadable
+from pixelwise.datasets.reading.decoding import SUFFIXES, unreadable
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
+from pixelwise.storage.documents import kind_of_entry
 
 _SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx", "icon\r", "lost+found"}
 # Lists, readmes and annotations of other tools often lie next to images and are ignored.
@@ -39,10 +40,12 @@ class Listing(NamedTuple):
     Attributes:
         entries: The image files in the order of their keys.
         problems: D131 for entries that cannot be read, W215 for files without an image extension.
+        others: The files of W215.
     """
 
     entries: list[Entry]
     problems: list[Finding]
+    others: Sequence[Path] = ()
 
 
 def list_images(folder: Path, *, arrays_too: bool = False) -> Listing:
@@ -58,7 +61,7 @@ def list_images(folder: Path, *, arrays_too: bool = False) -> Listing:
     problems: list[Finding] = []
     entries: list[Entry] = []
     arrays: list[Entry] = []
-    others: dict[str, list[str]] = {}
+    others: list[Path] = []
     for path in _walk(folder, set(), problems):
         suffix = path.suffix.lower()
         if suffix == ARRAY_SUFFIX:
@@ -66,20 +69,25 @@ def list_images(folder: Path, *, arrays_too: bool = False) -> Listing:
         elif suffix in SUFFIXES:
             entries.append(Entry(_key(path, folder), path))
         elif suffix not in _COMPANIONS:
-            others.setdefault(suffix or "no extension", []).append(printable(path))
+            others.append(path)
     entries = entries + arrays if arrays_too else entries or arrays
     if others:
-        counts = Counter({suffix: len(files) for suffix, files in others.items()}).most_common(4)
         problems.append(
             finding(
                 "W215",
-                f"{printable(folder)}: files without an image extension are left out: "
-                + ", ".join(f"{printable(suffix)} ({count})" for suffix, count in counts),
-                [file for files in others.values() for file in files],
+                f"{printable(folder)}: files without an image extension are left out: {describe_endings(others)}",
+                [printable(path) for path in others],
                 f"extensions of images: {', '.join(SUFFIXES)}; convert other formats to PNG",
             )
         )
-    return Listing(sorted(entries), problems)
+    return Listing(sorted(entries), problems, others)
+
+
+def describe_endings(files: Sequence[Path]) -> str:
+    """The four most frequent extensions of files with their numbers: `.heic (3), no extension (1)`."""
+    counts = Counter(path.suffix.lower() or "no extension" for path in files)
+    shown = ", ".join(f"{printable(ending)} ({count})" for ending, count in counts.most_common(4))
+    return shown if len(counts) <= 4 else f"{shown}, and {len(counts) - 4} other extensions"
 
 
 def list_files(folder: Path, suffix: str) -> list[Path]:

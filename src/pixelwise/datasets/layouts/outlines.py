@@ -25,11 +25,13 @@ from pixelwise.datasets.layouts.listing import Entry
 from pixelwise.datasets.layouts.rasterising import draw_polygon
 from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.reading.decoding import image_sizes
+from pixelwise.datasets.reading.limits import require_room
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.storage import portable, printable
 from pixelwise.storage.cache_kinds import DRAWN
 from pixelwise.storage.caches import building_entry, entry_path, subject_of
+from pixelwise.storage.documents import DocumentError, is_regular, parse_msgpack, read_document, reading
 from pixelwise.storage.locks import keep_in_use
 
 BACKGROUND = "background"
@@ -42,6 +44,8 @@ _INDEX = "index.msgpack"
 _IGNORE = 255
 # Raw values are uint16, and 255 stays reserved for ignored pixels.
 _MAX_LABELS = 60000
+# The mask, the area on top, and the pixels of a shape, twice.
+_BYTES_PER_PIXEL = 12
 
 
 class Shape(NamedTuple):
@@ -139,8 +143,10 @@ def draw(kind: str, root: Path, sources: Iterable[Path], pictures: Callable[[], 
     folder = entry_path(DRAWN, stat_signature(sources)[:24], variant=kind, subject=subject)
     keep_in_use(folder)
     try:
-        index = msgspec.msgpack.decode((folder / _INDEX).read_bytes(), type=_Index)
-    except (OSError, msgspec.DecodeError):
+        index = parse_msgpack(read_document(folder / _INDEX), _Index, folder / _INDEX)
+        if not all(b"\0" not in row.image and is_regular(folder / row.mask) for row in index.rows):
+            raise DocumentError(folder / _INDEX, "names files that cannot exist")
+    except DocumentError:
         with building_entry(DRAWN, folder, variant=kind, subject=subject) as unfinished:
             index = _draw_all(pictures(), unfinished)
     samples: dict[str | None, list[Sample]] = {}
@@ -178,6 +184,7 @@ def drawn_layout(
         problems=(*problems, *drawn.problems),
         classes=(BACKGROUND, *dict.fromkeys([*ordered, *labels])),
         label_names=drawn.label_names,
+        lists_classes=classes is not None,
     )
 
 
@@ -192,9 +199,10 @@ def _draw_all(pictures: Iterable[Picture | Broken], folder: Path) -> _Index:
             broken.append(picture)
             continue
         try:
-            mask = _paint(picture, raw_of)
-        except (ValueError, TypeError, OverflowError) as error:
-            broken.append(Broken(picture.source, f"{printable(picture.image.name)}: {error}"))
+            with reading(picture.source):
+                mask = _paint(picture, raw_of)
+        except DocumentError as error:
+            broken.append(Broken(picture.source, f"{printable(picture.image.name)}: {error.reason}"))
             continue
         # The stem of the image helps to recognise a mask that a message names.
         name = f"{portable(f'{len(rows):06d}-{picture.image.stem[:50]}', ending='.png')}.png"
@@ -222,6 +230,10 @@ def _paint(picture: Picture, raw_of: dict[str, int]) -> np.ndarray:
     height, width = picture.size or upright
     if (height, width) not in (stored, upright):
         raise ValueError(f"it was annotated at {height}x{width} (HxW), but the image is {upright[0]}x{upright[1]}")
+    try:
+        require_room(picture.image, _BYTES_PER_PIXEL * height * width)
+    except DataError as error:
+        raise ValueError(error.message) from error
     mask = np.zeros((height, width), np.uint16)
     area_on_top = np.full((height, width), height * width, np.int64) if picture.smaller_on_top else None
     for shape in picture.shapes:

@@ -12,6 +12,7 @@ import yaml
 
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
+from pixelwise.storage.documents import DocumentError, read_text
 
 LARGEST_FILE = 256 * 1024
 """Maximum size of a file in bytes; ten thousand class names need less."""
@@ -32,17 +33,9 @@ def read_yaml(file: Path) -> Node | None:
         DataError: D230, the file cannot be read, is not valid YAML, or is too large or too deep to describe data.
     """
     try:
-        with open(file, "rb") as stream:
-            content = stream.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise DataError("D230", f"{printable(file)}: {error.strerror or error}", "make the file readable") from error
-    if len(content) > LARGEST_FILE:
-        raise DataError(
-            "D230",
-            f"{printable(file)}: is larger than {LARGEST_FILE // 1024} KiB",
-            "keep only what describes the data",
-        )
-    text = content.decode("utf-8-sig", "replace")
+        text = read_text(file, LARGEST_FILE, errors="replace")
+    except DocumentError as error:
+        raise DataError("D230", error.message, "save it as UTF-8, with only what describes the data") from error
     try:
         depth = nodes = 0
         for event in yaml.parse(text, Loader=_LOADER):
@@ -50,6 +43,8 @@ def read_yaml(file: Path) -> Node | None:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > DEEPEST:
                 raise wrong(file, event, f"lists and mappings are nested more than {DEEPEST} levels deep")
+            if isinstance(event, yaml.ScalarEvent) and "\ufffd" in event.value:
+                raise wrong(file, event, "a text is not UTF-8", "save the file as UTF-8")
             if nodes > MOST_NODES:
                 raise wrong(file, event, f"the file holds more than {MOST_NODES} values")
         return yaml.compose(text, Loader=_LOADER)
@@ -62,6 +57,11 @@ def read_yaml(file: Path) -> Node | None:
         before = text.encode()[: error.position].decode("utf-8", "ignore") if by_bytes else text[: error.position]
         line = before.count("\n") + 1
         raise _no_yaml(file, line, f"{error.reason}: {error.character!r}") from error
+    except DataError:
+        raise
+    except (ValueError, RecursionError, MemoryError, yaml.YAMLError) as error:
+        # PyYAML converts the numbers of directives, however long.
+        raise _no_yaml(file, 1, str(error) or type(error).__name__) from error
 
 
 def entries(file: Path, node: Node | None) -> dict[str, Node]:

@@ -20,13 +20,17 @@ _MIN_SERIES = 10
 _SERIES_NUMBER = re.compile(r"(\.rf\.[0-9a-f]+|[\d_\-. ()]+)$")
 
 
-def divided(samples: Sequence[Sample]) -> dict[str, tuple[Sample, ...]]:
+class Divided(dict[str, tuple[Sample, ...]]):
+    """Splits that were assigned by name because the data has none of its own."""
+
+
+def divided(samples: Sequence[Sample]) -> Divided:
     """Divide samples without splits into `train` and `val`, by `validation_keys` of their ids."""
     chosen = validation_keys(sample.id for sample in samples)
-    return {
-        "train": tuple(sample for sample in samples if sample.id not in chosen),
-        "val": tuple(sample for sample in samples if sample.id in chosen),
-    }
+    return Divided(
+        train=tuple(sample for sample in samples if sample.id not in chosen),
+        val=tuple(sample for sample in samples if sample.id in chosen),
+    )
 
 
 def validation_keys(keys: Iterable[str]) -> set[str]:

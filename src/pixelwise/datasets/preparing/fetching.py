@@ -23,6 +23,7 @@ from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.storage import json_text, printable, sha256_file, write_text
 from pixelwise.storage.archives import unpack
+from pixelwise.storage.documents import DocumentError, read_json
 from pixelwise.storage.downloads import download
 from pixelwise.suggestions import did_you_mean
 
@@ -180,8 +181,8 @@ def _get(source: Source, archive: Path, observer: Observer) -> None:
 
 def _read_record(folder: Path) -> dict[str, _ArchiveRecord]:
     try:
-        return msgspec.json.decode((folder / RECORD).read_bytes(), type=dict[str, _ArchiveRecord])
-    except (OSError, msgspec.DecodeError):
+        return read_json(folder / RECORD, dict[str, _ArchiveRecord])
+    except DocumentError:
         return {}
 
 

@@ -8,10 +8,13 @@ matter, such as [0, 3000] for Sentinel-2 reflectances.
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from pixelwise.datasets.reading.limits import no_room, require_pixels, require_room
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
@@ -53,6 +56,7 @@ def bands_error(path: Path) -> DataError | None:
 
     try:
         with tifffile.TiffFile(path) as file:
+            _follow_pages(file)
             series = file.series[0]
             if file.is_shaped and series.ndim == 3 and "S" not in series.axes:
                 # An array written by tifffile, whose pages look like separate images.
@@ -138,8 +142,10 @@ def _load(path: Path, max_pixels: int, *, mask: bool = False) -> np.ndarray:
             _check(path, mapped.shape, mapped.dtype, first, max_pixels)
             return _channels_last(np.array(mapped), first)
         return _load_tiff(path, max_pixels)
-    except (DataError, MemoryError):
+    except DataError:
         raise
+    except MemoryError as error:
+        raise no_room(path) from error
     except OSError as error:
         raise DataError(
             "D131", f"{printable(path)}: cannot be read: {error.strerror or error}", "copy the file again"
@@ -175,6 +181,7 @@ def _load_tiff(path: Path, max_pixels: int) -> np.ndarray:
     import tifffile
 
     with tifffile.TiffFile(path) as file:
+        _follow_pages(file)
         series = file.series[0]
         # Bands are stored per pixel (YXS), one after the other (SYX) or in separate pages (QYX, IYX); but QYX is also
         # written for arrays with any order of axes.
@@ -188,7 +195,15 @@ def _load_tiff(path: Path, max_pixels: int) -> np.ndarray:
         if part > max_pixels:
             raise ValueError(f"a tile claims to have {page.tilelength}x{page.tilewidth} pixels")
         # One thread: callers already read several files at a time.
-        return _channels_last(series.asarray(maxworkers=1), first)
+        values = series.asarray(maxworkers=1)
+        # The pages of a damaged file can have other sizes than the first.
+        _check(path, values.shape, values.dtype, first, max_pixels)
+        return _channels_last(values, first)
+
+
+def _follow_pages(file: Any) -> None:
+    """Find all pages of a TIFF file: only then does tifffile notice a chain of pages that leads back into itself."""
+    len(file.pages)
 
 
 def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype, first: bool, max_pixels: int) -> None:
@@ -200,6 +215,7 @@ def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype, first: bool, max
             "(height, width), (height, width, channels) or (channels, height, width)",
             "export one image per file",
         )
+    require_pixels(path, shape)
     height, width = (shape[1:] if first else shape)[:2]
     pixels = height * width
     if pixels > max_pixels:
@@ -209,6 +225,7 @@ def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype, first: bool, max
             "million",
             f"if the image is meant to be this large, set data.max_pixels={pixels}",
         )
+    require_room(path, math.prod(shape) * dtype.itemsize)
 
 
 def _channels_last(values: np.ndarray, first: bool) -> np.ndarray:

@@ -24,8 +24,10 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from pixelwise.datasets.reading.limits import WithinFile, no_room, require_pixels, require_room
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
+from pixelwise.storage.documents import kind_of_entry
 
 SUFFIXES = {
     ".jpg": "JPEG",
@@ -89,7 +91,7 @@ def decode(path: Path, *, max_pixels: int) -> Decoded:
 
     Raises:
         DataError: D101 truncated or damaged, D102 not an image, D105 bands that are not an RGB image, D120 too many
-            pixels, D131 unreadable or not a regular file.
+            pixels, D151 no memory for them, D131 unreadable or not a regular file.
     """
     where = printable(path)
     with open_regular(path) as stream:
@@ -103,12 +105,17 @@ def decode(path: Path, *, max_pixels: int) -> Decoded:
             with _without_pillow_limit(_webp_size(head) if kind == "WEBP" else None):
                 image = opener(stream)
             _check_size(where, image.size, max_pixels)
+            require_pixels(path, image.size[::-1])
+            # Pillow's pixels have up to four bytes.
+            require_room(path, 4 * image.width * image.height)
             raw_mode = _raw_mode(image)
             animated = animated or bool(getattr(image, "is_animated", False))
             with _without_pillow_limit(image.size):
                 image.load()
-        except (DataError, MemoryError):
+        except DataError:
             raise
+        except MemoryError as error:
+            raise no_room(path) from error
         # Decoders raise nearly anything on damaged input: OSError, SyntaxError, ValueError,
         # struct.error, IndexError, zlib.error. All of it means the same to the user.
         except Exception as error:
@@ -177,7 +184,7 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
                 f"{printable(path)}: is {kind_of_entry(mode)}, not a file",
                 "remove it or replace it with the image",
             )
-        with open(path, "rb") as stream:
+        with WithinFile(open(path, "rb")) as stream:
             yield stream
     except OSError as error:
         raise unreadable(path, error) from error
@@ -190,20 +197,6 @@ def unreadable(path: Path, error: OSError) -> DataError:
         f"{printable(path)}: cannot be read: {error.strerror or error}",
         "repair the link or the permissions, or remove the entry",
     )
-
-
-def kind_of_entry(mode: int) -> str:
-    """Name of the kind of directory entry that has this `st_mode`."""
-    for test, name in (
-        (stat.S_ISDIR, "a folder"),
-        (stat.S_ISFIFO, "a named pipe"),
-        (stat.S_ISSOCK, "a socket"),
-        (stat.S_ISBLK, "a device"),
-        (stat.S_ISCHR, "a device"),
-    ):
-        if test(mode):
-            return name
-    return "a special file"
 
 
 def _identify(where: str, head: bytes, size: int) -> tuple[str, _Opener]:

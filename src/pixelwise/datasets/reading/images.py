@@ -19,6 +19,7 @@ from pixelwise.datasets.reading.bands import (
     read_bands,
 )
 from pixelwise.datasets.reading.decoding import Decoded, decode
+from pixelwise.datasets.reading.limits import within_memory
 from pixelwise.datasets.reading.plain_png import read_plain_png
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError, RecipeError
@@ -61,6 +62,11 @@ def read_image(path: Path, reading: Reading) -> np.ndarray:
 
 def load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
     """Read an image like `read_image`, together with facts about the file."""
+    with within_memory(path):
+        return _load_image(path, reading)
+
+
+def _load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
     if reading.channels is not None and _holds_bands(path):
         bands = read_bands(path, reading)
         kind = "NPY" if path.suffix.lower() == ARRAY_SUFFIX else "TIFF"

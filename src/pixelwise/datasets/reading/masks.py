@@ -21,6 +21,7 @@ from pixelwise.datasets.reading.bands import ARRAY_SUFFIX, read_array_mask
 from pixelwise.datasets.reading.decoding import decode
 from pixelwise.datasets.reading.fitting import fit_labels, rotation_error
 from pixelwise.datasets.reading.images import DEEP_MODES, ImageFacts
+from pixelwise.datasets.reading.limits import within_memory
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE_BIT
@@ -160,6 +161,11 @@ def load_mask(path: Path, table: LabelTable, *, max_pixels: int) -> RawMask:
         DataError: D205 for floating-point masks and arrays other than (H, W) integers; D101, D102, D120 and D131 as in
             `read_image`.
     """
+    with within_memory(path):
+        return _load_mask(path, table, max_pixels)
+
+
+def _load_mask(path: Path, table: LabelTable, max_pixels: int) -> RawMask:
     if path.suffix.lower() == ARRAY_SUFFIX:
         array = read_array_mask(path, max_pixels)
         return RawMask(array, None, f"{8 * array.dtype.itemsize}-bit NPY", True)

@@ -39,8 +39,14 @@ def read_labels(sample: Sample, dataset: Dataset, size: tuple[int, int] | None =
     return fit_labels(translation.labels, size, sample.mask_path, dataset.reading)
 
 
-def read_pair(sample: Sample, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+def read_pair(sample: Sample, dataset: Dataset, *, fit: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Read image and labels of equal size: uint8 (H, W, 3) and uint8 (H, W), or int32 (H, W) for multi-label data.
+
+    Args:
+        sample: A sample of `dataset`.
+        dataset: Data set whose label table and reading options are used.
+        fit: Whether to resize labels of another size to that of the image, if `mask_resize` allows another size at
+            all. False keeps the size of the mask file; the masks per class of multi-label data are always resized.
 
     Raises:
         DataError: D110, the mask fits the image only without (or with) its EXIF rotation; those of
@@ -53,4 +59,6 @@ def read_pair(sample: Sample, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]
     error = rotation_error(sample, image.shape[:2], labels.shape, facts.orientation, dataset.reading)
     if error is not None:
         raise error
+    if not fit and dataset.reading.mask_resize != "refuse":
+        return image, labels
     return image, fit_labels(labels, image.shape[:2], sample.mask_path, dataset.reading)

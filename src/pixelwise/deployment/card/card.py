@@ -122,7 +122,7 @@ def make_card(
     _refuse(folder, options)
     observer.phase("reading the run")
     trained = load_trained(run, observer.warn)
-    images = comparison_images(run, trained.recipe, options)
+    images = comparison_images(run, trained.recipe, options, observer.warn)
     shape = Shape(
         size=images.latency_size,
         dynamic=images.fixed is None,

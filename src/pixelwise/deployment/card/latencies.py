@@ -99,8 +99,9 @@ def measure_runtimes(
             except PixelwiseError as error:
                 raise advised(error, _ADVICE) from error
             sources[runtime] = str(made.path)
+        facts = {"num_classes": classes, "trust": options.trust or not exported}  # it was written here
         candidates = [
-            Candidate(source=sources[runtime], runtime=runtime, threads=count, num_classes=classes)
+            Candidate(source=sources[runtime], runtime=runtime, threads=count, **facts)
             for runtime in runtimes
             for count in options.threads or (1,)
         ]
@@ -169,7 +170,7 @@ def with_latencies(
 
     def candidates(row: CardRow) -> list[Candidate]:
         source = str(output / row.folder) if row.folder else str(run)
-        return [Candidate(source=source, runtime=row.runtime, threads=count) for count in threads]
+        return [Candidate(source=source, runtime=row.runtime, threads=count, trust=True) for count in threads]
 
     def measure(indices: Sequence[int], passes: int) -> list[Latency]:
         chosen = [one for index in indices for one in candidates(rows[index])]

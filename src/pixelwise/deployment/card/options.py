@@ -20,8 +20,9 @@ class DeployOptions(ArtefactOptions, frozen=True, kw_only=True):
         argmax: Artefacts return class ids (uint8) instead of logits.
         uint8_input: Artefacts take uint8 RGB (N, H, W, 3) and normalise it in the graph.
         dynamic: Artefacts take any number of images of any size, even if the protocol gives all images one size.
-        size: Size of all images: (height, width) in Python, WIDTHxHEIGHT on the command line; by default the input
-            size under the recipe's protocol, if it is the same for all images.
+        size: The only image size that the artefacts take: (height, width) in Python, WIDTHxHEIGHT on the command line;
+            by default the input size under the recipe's protocol, if it is the same for all images. Images of other
+            sizes go through windows of it.
         data: Folder of the data set; by default the one that the run was trained on.
         split: Split to score all variants on; by default the recipe's evaluation split.
         images: Folder of images without labels to compare on instead: measures agreement with PyTorch, but no mIoU.

@@ -112,7 +112,7 @@ def artefact_row(made: PlanResult, trained: TrainedModel, images: ComparisonImag
     )
     observer.phase(f"scoring {row.name}")
     try:
-        artefact = load_artefact(folder)
+        artefact = load_artefact(folder, trust=True)  # it was written by this call
         return msgspec.structs.replace(
             row,
             miou=score_artefact(artefact, folder, images, observer),

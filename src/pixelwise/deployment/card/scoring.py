@@ -16,11 +16,11 @@ from pixelwise.evaluation.runs import origin_of
 from pixelwise.evaluation.subject import Subject, score
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import SILENT, Callbacks, Observer
-from pixelwise.prediction.network import main_logits, predicted_labels, prediction_mode
+from pixelwise.prediction.network import prediction_mode, seen_labels
 from pixelwise.profiling.runtimes import EAGER
-from pixelwise.recipes.protocols import PROTOCOLS
 from pixelwise.recipes.schema.training import Precision
 from pixelwise.runtimes import ArtefactModel
+from pixelwise.runtimes.targets import find_target
 from pixelwise.storage import printable
 
 
@@ -87,18 +87,23 @@ def _subject(model: SegmentationModel, origin: Origin, images: ComparisonImages,
         dataset=images.dataset,
         split=images.split,
         protocols=(images.protocol,),
-        # An artefact of a fixed size takes no other.
-        input_size=model.fixed_size or images.input_size,
+        input_size=images.input_size,
         batch_size=images.batch_size,
         folder=folder,
+        data=printable(images.folder or ""),
     )
 
 
 def _miou(subject: Subject, observer: Observer) -> float | None:
     # The caller has already named what is being scored, which says more than the phase of an evaluation.
     within = Callbacks(observer.progress, observer.warn)
-    (result,) = score(subject, EvaluateOptions(device="cpu", boundary=False), within)
+    (result,) = score(subject, EvaluateOptions(device="cpu", boundary=False, trust=_needs_trust(subject.model)), within)
     return None if math.isnan(result.miou) else result.miou
+
+
+def _needs_trust(model: SegmentationModel) -> bool:
+    """Whether the command that scores an artefact again has to say that its maker may run code."""
+    return isinstance(model, ArtefactModel) and bool(find_target(model.sidecar.runtime).runs_code)
 
 
 def equal_pixels(
@@ -121,17 +126,8 @@ def equal_pixels(
     equal = pixels = 0
     with prediction_mode(reference), prediction_mode(model):
         for image in images.read():
-            size = (image.shape[0], image.shape[1])
-            one, other = (
-                predicted_labels(
-                    main_logits(network, [np.array(image)], chosen),
-                    size,
-                    size,
-                    PROTOCOLS["native"],
-                    network.align_corners,
-                    multilabel=reference.multilabel,
-                )
-                for network, chosen in ((reference, Precision()), (model, precision))
-            )
+            pixels_of = np.array(image)  # a copy: decoded images may be read-only
+            one = seen_labels(reference, pixels_of, Precision())
+            other = seen_labels(model, pixels_of, precision)
             equal, pixels = equal + int((one == other).sum()), pixels + one.numel()
     return equal / pixels if pixels else 0.0

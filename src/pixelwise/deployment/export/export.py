@@ -13,6 +13,7 @@ import torch
 
 from pixelwise.deployment.export.images import images_for
 from pixelwise.deployment.export.options import ExportOptions
+from pixelwise.deployment.export.shapes import graph_options
 from pixelwise.deployment.export.sources import Source, open_source
 from pixelwise.deployment.export.verification import (
     LEAST_EQUAL,
@@ -28,14 +29,14 @@ from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import QuantizedModel
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
+from pixelwise.prediction.rules import inference_of, scoring_of
 from pixelwise.profiling.complexity import complexity
-from pixelwise.recipes.default_sizes import seen_size
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
 from pixelwise.records.run_folder import has_checkpoints, is_run
 from pixelwise.runtimes.artefact import load_artefact
-from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
+from pixelwise.runtimes.graphs import ExportedNetwork
 from pixelwise.runtimes.reading import holds_artefact
-from pixelwise.runtimes.sidecar import DESCRIPTION, Complexity, Sidecar, write_sidecar
+from pixelwise.runtimes.sidecar import DESCRIPTION, Complexity, Sidecar, to_metadata, write_sidecar
 from pixelwise.runtimes.targets import Target, find_target, package_of
 from pixelwise.storage import printable, scratch_folder, sha256_file
 
@@ -89,19 +90,20 @@ def export(
     kind = find_target(options.target)
     _refuse_dynamic(kind, options)
     require_packages(kind)
-    folder = free_folder(output)
+    folder, warn = free_folder(output), warn or observer.warn
     observer.phase("opening the network")
-    found = open_source(os.fspath(source), options.weights, options.num_classes, warn or observer.warn)
+    found = open_source(os.fspath(source), options.weights, options.num_classes, warn)
     _refuse_scheme(kind, found)
-    network = network_of(found, options)
-    images = images_for(found, network.options, options)
+    network = ExportedNetwork(found.model, graph_options(found, kind, options, warn)).eval()
+    images = images_for(found, network.options, options, warn)
     with scratch_folder(folder) as building:
-        observer.phase(f"writing {kind.name}")
-        files = write_artefact(network, kind, building)
-        sidecar = describe(network, found, kind, files)
+        files = write_artefact(network, kind, building, observer)
+        observer.phase("describing the artefact")
+        sidecar = sealed(describe(network, found, kind), kind, files)
         write_sidecar(sidecar, building / DESCRIPTION)
         observer.phase(f"verifying {kind.name}")
-        artefact, wanted = load_artefact(files[0]), _acceptance(options, sidecar)
+        # It was written here, by this process.
+        artefact, wanted = load_artefact(files[0], trust=True), _acceptance(options, sidecar)
         verification = verify(network, artefact, images, wanted, observer=observer)
         if not (verification.passed or options.force):
             raise differs(verification)
@@ -125,22 +127,6 @@ def free_folder(output: str | os.PathLike[str]) -> Path:
     if holds_artefact(folder):
         raise RecipeError("R243", f"{printable(folder)} already holds an artefact", "choose another `output`")
     return folder
-
-
-def network_of(source: Source, options: ExportOptions) -> ExportedNetwork:
-    """The network with the preprocessing and postprocessing that the options ask for.
-
-    Raises:
-        RecipeError: R242, the network cannot have this output stride; R244, argmax of a multi-label network.
-    """
-    graph = GraphOptions(
-        uint8_input=options.uint8_input,
-        argmax=options.argmax,
-        output_stride=options.output_stride,
-        dynamic=options.dynamic,
-        size=options.size or seen_size(source.recipe),
-    )
-    return ExportedNetwork(source.model, graph).eval()
 
 
 def keep(files: list[Path], folder: Path) -> None:
@@ -174,19 +160,16 @@ def _acceptance(options: ExportOptions, sidecar: Sidecar) -> Acceptance:
     return Acceptance(least_equal=usual if options.least_equal is None else options.least_equal)
 
 
-def describe(
-    network: ExportedNetwork, source: Source, target: Target, files: list[Path], packages: tuple[str, ...] = ()
-) -> Sidecar:
-    """The content of `model.toml`, without the verification.
+def describe(network: ExportedNetwork, source: Source, target: Target, packages: tuple[str, ...] = ()) -> Sidecar:
+    """The content of `model.toml`, without the files and the verification.
 
     Args:
         network: The network with its preprocessing and postprocessing.
         source: Origin of the network.
         target: Export target.
-        files: Files that were written.
         packages: Packages to record besides those of the target.
     """
-    size, recipe = network.options.size, source.recipe
+    size, recipe, graph = network.options.size, source.recipe, network.options
     quantized = isinstance(network.model, QuantizedModel)
     counted = complexity(_float_network(network.model) if quantized else network.model, *size)
     return Sidecar(
@@ -200,17 +183,31 @@ def describe(
         preprocessing=network.model.preprocessing,
         input=network.input_facts(),
         output=network.output_facts(),
+        inference=inference_of(recipe, None if graph.dynamic else size, gives_scores=not graph.argmax),
         protocol=recipe.evaluation.protocols[0],
+        scoring=scoring_of(recipe),
         complexity=Complexity(
             parameters=counted.parameters - counted.auxiliary_parameters, macs=counted.macs, size=size
         ),
         licence=source.licence,
         weights_sha256=source.weights_sha256,
-        files={file.name: sha256_file(file) for file in files},
         versions=_versions((*target.packages, *packages)),
         score=source.score,
         recipe=_plain(recipe),
     )
+
+
+def sealed(sidecar: Sidecar, target: Target, files: list[Path]) -> Sidecar:
+    """The description with the files' hashes; the file that the runtime opens gets the description too.
+
+    Args:
+        sidecar: The description, complete but for the files and the verification.
+        target: Export target, which writes the description into the file if its format has room for it.
+        files: Files that were written; first the one that the runtime opens.
+    """
+    if target.embed is not None:
+        target.embed(files[0], to_metadata(sidecar))
+    return msgspec.structs.replace(sidecar, files={file.name: sha256_file(file) for file in files})
 
 
 def _float_network(model: SegmentationModel) -> SegmentationModel:

@@ -10,14 +10,15 @@ import msgspec
 import numpy as np
 
 from pixelwise.datasets.layouts.listing import list_images
-from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.images import read_image
-from pixelwise.datasets.run_data import open_run_data
+from pixelwise.datasets.run_data import Warn, is_own_data, open_for, open_run_data
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.export.options import ArtefactOptions
 from pixelwise.deployment.export.sources import Source
 from pixelwise.errors import DataError
+from pixelwise.evaluation.asking import Asked
+from pixelwise.observer import SILENT
 from pixelwise.prediction.segmenter import same_area
 from pixelwise.prediction.sizes import RESIZE, seen_images
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
@@ -35,7 +36,7 @@ class VerificationImages(msgspec.Struct, frozen=True, kw_only=True):
     """Images on which an artefact is compared with the network in PyTorch.
 
     Attributes:
-        read: Returns a new iterator over the images: uint8 (H, W, 3) each, at the network's input size.
+        read: Returns a new iterator over the images: uint8 (H, W, C) each, at the network's input size.
         source: Description of the images.
         dataset: Data set with the labels; None without labels.
         split: Name of the split of the data set.
@@ -51,8 +52,14 @@ class VerificationImages(msgspec.Struct, frozen=True, kw_only=True):
     input_size: Size | None = None
 
 
-def drawn_scenes(size: Size, *, dynamic: bool) -> VerificationImages:
-    """Street scenes drawn for verification: of one size, or of several for a dynamic artefact, some of them odd."""
+def drawn_scenes(size: Size, *, dynamic: bool, channels: int = 3) -> VerificationImages:
+    """Street scenes drawn for verification: of one size, or of several for a dynamic artefact, some of them odd.
+
+    Args:
+        size: (height, width) of the artefact's input.
+        dynamic: Whether the artefact takes any size.
+        channels: Number of channels that the network takes; those of the scenes are repeated.
+    """
     height, width = (max(side, SMALLEST_SCENE) for side in size)
     several = (size, (width, height), (height // 2 + 9, width // 2 + 7), (height + 3, width // 2 + 8))
     sizes = several if dynamic else (size,) * SCENES
@@ -60,7 +67,8 @@ def drawn_scenes(size: Size, *, dynamic: bool) -> VerificationImages:
     def draw() -> Iterable[np.ndarray]:
         for index, wanted in enumerate(sizes):
             drawn = (max(wanted[0], SMALLEST_SCENE), max(wanted[1], SMALLEST_SCENE))
-            yield RESIZE["antialiased"](draw_scene(0, index, drawn)[0], wanted)
+            scene = RESIZE["antialiased"](draw_scene(0, index, drawn)[0], wanted)
+            yield np.ascontiguousarray(scene[..., [channel % 3 for channel in range(channels)]])
 
     return VerificationImages(read=draw, source=f"{len(sizes)} drawn street scenes")
 
@@ -71,8 +79,8 @@ def folder_images(folder: Path, reading: Reading, fixed: Size | None, wanted: Si
     Args:
         folder: Folder with images, searched recursively.
         reading: Settings for decoding the files.
-        fixed: (height, width) that all images are resized to; None: images keep their aspect ratio.
-        wanted: (height, width) whose area the images are resized to if `fixed` is None; None: their own size.
+        fixed: (height, width) of the window that an artefact of one size sees of each image; None: the whole image.
+        wanted: (height, width) whose area the images are resized to, exactly if it is `fixed`; None: their own size.
 
     Raises:
         DataError: D223, the folder contains no image.
@@ -86,7 +94,9 @@ def folder_images(folder: Path, reading: Reading, fixed: Size | None, wanted: Si
     def read() -> Iterable[np.ndarray]:
         for path in paths:
             image = read_image(path, reading)
-            yield RESIZE["antialiased"](image, fixed or same_area((image.shape[0], image.shape[1]), wanted))
+            own = (image.shape[0], image.shape[1])
+            size = fixed if fixed is not None and fixed == wanted else same_area(own, wanted)
+            yield central_window(RESIZE["antialiased"](image, size), fixed)
 
     return VerificationImages(read=read, source=f"{len(paths)} images of a folder")
 
@@ -94,20 +104,17 @@ def folder_images(folder: Path, reading: Reading, fixed: Size | None, wanted: Si
 def split_images(dataset: Dataset, split: str, recipe: Recipe, fixed: Size | None) -> VerificationImages:
     """A split with its labels, resized and scored according to the recipe's first protocol.
 
-    For an artefact of a fixed size all images are resized to that size; if the protocol would give other inputs, both
-    the artefact and PyTorch are scored under `native` instead.
+    Both PyTorch and the artefact are scored as the protocol says, at the size at which it shows the images, and an
+    artefact of one size through windows of its own. Their outputs are compared on one such window of each image.
     """
     samples = dataset.samples(split)
     protocol = find_protocol(recipe.evaluation.protocols[0])
-    seen = protocol.seen_size(recipe.evaluation.input_size)
-    if fixed is not None and (seen != fixed or not protocol.one_look or protocol.pad_to is not None):
-        protocol = PROTOCOLS["native"]
-    input_size = fixed or recipe.evaluation.input_size
+    input_size = recipe.evaluation.input_size
 
     def read() -> Iterable[np.ndarray]:
         for sample in samples:
             image = read_image(sample.image_path, dataset.reading)
-            yield seen_images(image, protocol, input_size)[0]
+            yield central_window(seen_images(image, protocol, input_size)[0], fixed)
 
     return VerificationImages(
         read=read,
@@ -119,7 +126,25 @@ def split_images(dataset: Dataset, split: str, recipe: Recipe, fixed: Size | Non
     )
 
 
-def images_for(source: Source, graph: GraphOptions, options: ArtefactOptions) -> VerificationImages:
+def central_window(image: np.ndarray, fixed: Size | None) -> np.ndarray:
+    """The window in the middle of an image that an artefact of one size sees, where it is larger with repeated edges.
+
+    Args:
+        image: Image uint8 (H, W, C) at the network's input size.
+        fixed: (height, width) of the window; None: the whole image.
+    """
+    if fixed is None or image.shape[:2] == fixed:
+        return image
+    for axis, side in enumerate(fixed):
+        start = max(0, (image.shape[axis] - side) // 2)
+        image = image.take(range(start, min(start + side, image.shape[axis])), axis)
+    rest = [(0, side - length) for side, length in zip(fixed, image.shape[:2], strict=True)]
+    return np.pad(image, [*rest, (0, 0)], mode="edge")
+
+
+def images_for(
+    source: Source, graph: GraphOptions, options: ArtefactOptions, warn: Warn | None = None
+) -> VerificationImages:
     """The images that the options choose: a folder of images, else a split of a data set, else drawn scenes.
 
     Raises:
@@ -130,17 +155,22 @@ def images_for(source: Source, graph: GraphOptions, options: ArtefactOptions) ->
     if options.images is not None:
         return folder_images(Path(options.images), Reading.of(recipe.data), fixed, recipe.evaluation.input_size)
     if options.split is not None or options.data is not None:
-        dataset = dataset_of(source, options.data)
-        return split_images(dataset, options.split or recipe.evaluation.split, recipe, fixed)
-    return drawn_scenes(graph.size, dynamic=graph.dynamic)
+        dataset = dataset_of(source, options.data, warn)
+        own = is_own_data(source.run, dataset, options.data) if source.run is not None else None
+        asked = Asked(split=options.split).scored(dataset, recipe.evaluation.split, own, warn or SILENT.warn)
+        return split_images(asked["dataset"], asked["split"], recipe, fixed)
+    return drawn_scenes(graph.size, dynamic=graph.dynamic, channels=source.model.preprocessing.in_channels)
 
 
-def dataset_of(source: Source, data: str | os.PathLike[str] | None) -> Dataset:
+def dataset_of(source: Source, data: str | os.PathLike[str] | None, warn: Warn | None = None) -> Dataset:
     """The data set in a folder, or by default the run's, without the pairs that the run's training skipped.
+
+    The classes that another folder names are matched by name with those of the network; `warn` receives W410 to W412.
 
     Raises:
         DataError: D222 and others, the data set cannot be opened.
+        CheckpointError: K406 or K408, the classes are others.
     """
     if source.run is not None:
-        return open_run_data(source.run, source.recipe, data)
-    return open_dataset(source.recipe.data, Path(data) if data is not None else None)
+        return open_run_data(source.run, source.recipe, data, warn)
+    return open_for(source.recipe, Path(data) if data is not None else None, warn=warn)

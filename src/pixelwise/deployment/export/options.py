@@ -19,9 +19,10 @@ class ArtefactOptions(Options, frozen=True, kw_only=True):
         argmax: Return class ids (uint8) instead of logits.
         uint8_input: Take uint8 RGB (N, H, W, 3) and normalise it in the graph, instead of normalised float32
             (N, 3, H, W).
-        dynamic: Take any number of images of any size instead of one image of one size.
-        size: Image size of an artefact that is not dynamic: (height, width) in Python, WIDTHxHEIGHT on the command
-            line; by default the recipe's input size.
+        dynamic: Take any number of images of any size even if a size is given, which is then used for counting alone.
+        size: The only image size that the artefact takes: (height, width) in Python, WIDTHxHEIGHT on the command
+            line; images of other sizes go through windows of it. By default an artefact takes any size if its runtime
+            can, otherwise the size at which the run sees all images.
         data: Folder of the data set that the split belongs to; by default the one that the run was trained on.
         split: Split of the data set on which PyTorch and the artefact are both scored.
         images: Folder of images without labels to compare on.

@@ -21,6 +21,7 @@ from pixelwise.records.evaluations import find_result
 from pixelwise.records.run_folder import is_run, palette_of
 from pixelwise.runtimes.sidecar import Licence, Score
 from pixelwise.storage import printable
+from pixelwise.storage.documents import read_json
 
 SEED = 0
 """Seed of random weights, so that two exports of the same recipe are identical."""
@@ -126,11 +127,15 @@ def _random(name: str, num_classes: int | None) -> Source:
     )
 
 
+class _Provenance(msgspec.Struct):
+    licence: str
+
+
 def _of_run(trained: TrainedModel, run: Path) -> Source:
     published = trained.recipe.published
     imported = run / PROVENANCE
     # The licence of weights is decided by whoever trained them; for imported weights it is on record.
-    weights = msgspec.json.decode(imported.read_bytes())["licence"] if imported.is_file() else "unknown"
+    weights = read_json(imported, _Provenance).licence if imported.is_file() else "unknown"
     model = trained.model
     return Source(
         model=QuantizedModel(model) if isinstance(model, QuantizationAwareModel) else model,

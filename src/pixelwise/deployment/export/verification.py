@@ -110,7 +110,7 @@ def verify(
     miou_pytorch: float | None = None,
     observer: Observer = SILENT,
 ) -> Verification:
-    """Compare an artefact with PyTorch; with labels, score both.
+    """Compare an artefact with PyTorch; with labels, score both under the recipe's protocol, each in its own way.
 
     Args:
         network: The network in PyTorch.
@@ -118,7 +118,7 @@ def verify(
         images: Images to run both on.
         acceptance: Criteria that the artefact must meet.
         miou_pytorch: Mean IoU of the network in PyTorch, 0..1, if it is already known.
-        observer: Receives the number of images scored, of the network and then of the artefact.
+        observer: Receives the phases, and the number of images scored, of the network and then of the artefact.
 
     Raises:
         CheckpointError: K463, the artefact fails.
@@ -127,8 +127,11 @@ def verify(
     found = compare(network, artefact, images.read())
     scores: Sequence[float | None] = (None, None)
     if images.dataset is not None:
-        known = miou_pytorch if miou_pytorch is not None else miou_on(network.model, images, observer)
-        scores = (known, miou_on(artefact, images, observer))
+        if miou_pytorch is None:
+            observer.phase("scoring PyTorch")
+            miou_pytorch = miou_on(network.model, images, observer)
+        observer.phase(f"scoring {artefact.sidecar.runtime}")
+        scores = (miou_pytorch, miou_on(artefact, images, observer))
     return Verification(
         images=found.images,
         source=images.source,

@@ -12,6 +12,7 @@ from pathlib import Path
 from torch.export import ExportedProgram
 
 from pixelwise.errors import CheckpointError, PixelwiseError
+from pixelwise.observer import SILENT, Observer
 from pixelwise.runtimes.graphs import ExportedNetwork, NotOneGraphError
 from pixelwise.runtimes.packages import require
 from pixelwise.runtimes.targets import Target
@@ -27,13 +28,14 @@ def require_packages(target: Target) -> None:
         require(package, f"exporting to {target.name}", target.install)
 
 
-def write_artefact(network: ExportedNetwork, target: Target, folder: Path) -> list[Path]:
+def write_artefact(network: ExportedNetwork, target: Target, folder: Path, observer: Observer = SILENT) -> list[Path]:
     """Write a network as the files of a target.
 
     Args:
         network: The network with its preprocessing and postprocessing.
         target: Export target.
         folder: Existing folder for the files.
+        observer: Receives the phases, of which each takes several seconds.
 
     Returns:
         The files; first the one that the runtime opens.
@@ -41,6 +43,8 @@ def write_artefact(network: ExportedNetwork, target: Target, folder: Path) -> li
     Raises:
         CheckpointError: K461, the format lacks an operator, or the network cannot be captured as one graph.
     """
+    observer.phase(f"writing {target.name}")
+    network.tell = observer.phase
     try:
         with quiet():
             return target.write(network, folder)
@@ -51,7 +55,7 @@ def write_artefact(network: ExportedNetwork, target: Target, folder: Path) -> li
     except Exception as error:  # every converter has exceptions of its own
         raise _unsupported(target.name, error, network.captured) from error
     finally:
-        network.captured = None
+        network.captured, network.tell = None, SILENT.phase
 
 
 def _unsupported(format_name: str, error: Exception, program: ExportedProgram | None) -> CheckpointError:

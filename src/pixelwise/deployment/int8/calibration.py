@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 
+from pixelwise.datasets.run_data import Warn
 from pixelwise.deployment.export.images import VerificationImages, dataset_of, images_for, split_images
 from pixelwise.deployment.export.options import ArtefactOptions
 from pixelwise.deployment.export.sources import Source
@@ -27,7 +28,9 @@ class Int8Images(msgspec.Struct, frozen=True, kw_only=True):
     verification: VerificationImages
 
 
-def int8_images(source: Source, graph: GraphOptions, options: ArtefactOptions, count: int) -> Int8Images:
+def int8_images(
+    source: Source, graph: GraphOptions, options: ArtefactOptions, count: int, warn: Warn | None = None
+) -> Int8Images:
     """Choose the images for calibration and verification.
 
     Args:
@@ -36,11 +39,13 @@ def int8_images(source: Source, graph: GraphOptions, options: ArtefactOptions, c
         options: Choice of the data, the split or the folder of images.
         count: Largest number of calibration images; they are evenly spaced.
 
+        warn: Receives a warning (W410 to W412) if the classes of other data had to be matched.
+
     Raises:
         RecipeError: R246, there are no images to calibrate on.
         DataError: The images cannot be found.
     """
-    verification = images_for(source, graph, options)
+    verification = images_for(source, graph, options, warn)
     if options.images is not None and options.data is None and options.split is None:
         return Int8Images(calibration=_some(verification, count), verification=verification)
     if source.run is None and options.data is None:

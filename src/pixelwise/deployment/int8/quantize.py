@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from pixelwise.deployment.export.export import Exported, free_folder, keep, network_of
+from pixelwise.deployment.export.export import Exported, free_folder, keep
 from pixelwise.deployment.export.images import VerificationImages
+from pixelwise.deployment.export.shapes import graph_options
 from pixelwise.deployment.export.sources import Source, open_source
 from pixelwise.deployment.export.verification import LEAST_EQUAL_QUANTIZED, Acceptance, differs
 from pixelwise.deployment.export.writing import require_packages
@@ -109,8 +110,8 @@ def int8_artefact(
     observer.phase("opening the network")
     found = open_source(os.fspath(source), options.weights, options.num_classes, observer.warn)
     options = _with_labels(options, found)
-    network = network_of(found, options)
-    images = int8_images(found, network.options, options, options.calibration_images)
+    network = ExportedNetwork(found.model, graph_options(found, target, options, observer.warn)).eval()
+    images = int8_images(found, network.options, options, options.calibration_images, observer.warn)
     _refuse_without_labels(options, images.verification)
     subject = Subject(
         network=network, source=found, target=target, quantizer=quantizer, images=images, threads=options.threads
@@ -159,7 +160,7 @@ def sensitivity(
     graph = GraphOptions(dynamic=options.size is None, size=options.size or seen_size(found.recipe), output_stride=None)
     if options.split is None and options.images is None:
         options = msgspec.structs.replace(options, split=found.recipe.selection.split)
-    images = int8_images(found, graph, options, RANGE_IMAGES)
+    images = int8_images(found, graph, options, RANGE_IMAGES, observer.warn)
     network = ExportedNetwork(found.model, graph).eval()
     return layer_costs(network, images.calibration.read(), images.verification, measured_images, observer)
 

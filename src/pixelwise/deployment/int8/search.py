@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import torch
 
-from pixelwise.deployment.export.export import Exported, describe
+from pixelwise.deployment.export.export import Exported, describe, sealed
 from pixelwise.deployment.export.sources import Source
 from pixelwise.deployment.export.verification import Acceptance, miou_on, network_input, verify
 from pixelwise.deployment.export.writing import write_artefact
@@ -69,7 +69,7 @@ class Int8Search:
         observer.phase("writing onnx in float32")
         between = folder / "float32"
         between.mkdir()
-        (self._float_file,) = write_artefact(subject.network, find_target("onnx"), between)
+        (self._float_file,) = write_artefact(subject.network, find_target("onnx"), between, observer)
         proto = onnx.load(self._float_file)
         self.nodes = layer_nodes(proto, subject.network.model)
         last = last_layers(proto) if subject.quantizer.last_in_float else set()
@@ -122,14 +122,14 @@ class Int8Search:
         )
         calibration = subject.images.calibration
         sidecar = msgspec.structs.replace(
-            describe(subject.network, subject.source, subject.target, files, (subject.quantizer.package,)),
+            describe(subject.network, subject.source, subject.target, (subject.quantizer.package,)),
             precision="int8",
             calibration=Calibration(images=self._count, source=calibration.source, ranges=ACTIVATION_RANGE),
             float_layers=tuple(path for path in self.nodes if path in kept),
         )
-        description = self._folder / DESCRIPTION
+        sidecar, description = sealed(sidecar, subject.target, files), self._folder / DESCRIPTION
         write_sidecar(sidecar, description)
-        artefact = load_artefact(files[0], subject.threads)
+        artefact = load_artefact(files[0], subject.threads, trust=True)
         self._observer.phase(f"verifying {subject.target.name}")
         seen = subject.images.verification
         verification = verify(subject.network, artefact, seen, acceptance, self._miou, self._observer)

@@ -39,8 +39,8 @@ class Data(Part, frozen=True, kw_only=True):
         alpha: Treatment of transparent pixels: `drop` keeps their RGB values, `black` blends them onto black.
         input_range: Values that are mapped to 0 and 255, for images with more than 8 bits per channel.
         max_pixels: Maximum number of pixels; larger images are refused before they are decoded.
-        mask_resize: Treatment of a mask whose size differs from its image's: `nearest` resizes it, `refuse` raises an
-            error.
+        mask_resize: Treatment of a mask whose size differs from its image's: `nearest` resizes it for training, and
+            scores it at its own size; `refuse` raises an error.
         cache: Place for decoded images: `memory`; `disk`, a file in the cache folder that later runs reuse (see
             `pixelwise data cache`); `auto`, in memory if they fit into a quarter of the free memory; `off`.
         workers: Number of data loading processes; None: 0 on the CPU, up to 8 on a GPU.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from pixelwise.datasets.auditing.audit import Audit
@@ -22,7 +20,9 @@ from pixelwise.reports.audit.words import (
     videos_in_words,
 )
 from pixelwise.reports.numbers import percent
-from pixelwise.storage import json_text, printable
+from pixelwise.reports.standard_output import write_json
+from pixelwise.reports.terminals import Console
+from pixelwise.storage import printable
 
 BAR_WIDTH = 16
 """Width in characters of a bar for 100 % of the labelled pixels."""
@@ -31,7 +31,7 @@ BAR_WIDTH = 16
 def print_check(checked: Checked, *, as_json: bool) -> None:
     """Print the result of a check: layout, classes, measurements, findings and the next command."""
     if as_json:
-        sys.stdout.write(json_text(checked.to_plain()))
+        write_json(checked.to_plain())
         return
     console = Console()
     print_audit(checked.audit, checked.path, console, checked.dataset.other_splits)

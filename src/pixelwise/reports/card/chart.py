@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from pixelwise.deployment.card.card import DeployCard
 from pixelwise.deployment.card.rows import CardRow
+from pixelwise.errors import harmless
 from pixelwise.profiling.runtimes import marker_of
 from pixelwise.reports.run.charts import ACCENT, CONTRAST, GRID, INK, Chart, inline_svg
 
@@ -57,7 +58,7 @@ def card_charts(card: DeployCard) -> list[Chart]:
     charts = []
     for index, threads in enumerate(card.threads):
         points = [
-            Point(row.name, 1000 * row.latencies[index].median_seconds, 100 * row.miou, row)
+            Point(harmless(row.name), 1000 * row.latencies[index].median_seconds, 100 * row.miou, row)
             for row in card.rows
             if row.miou is not None and row.latencies
         ]
@@ -124,6 +125,7 @@ def _draw(points: Sequence[Point], card: DeployCard, name: str) -> Any:
     from matplotlib.figure import Figure
 
     settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "pixelwise", "font.size": FONT}
+    settings["text.parse_math"] = False  # a dollar sign in a name would begin a formula
     with mpl.rc_context(settings):
         figure = Figure(figsize=(WIDTH, HEIGHT))
         axes = figure.add_axes((0.09, 0.15, 0.89, 0.81))

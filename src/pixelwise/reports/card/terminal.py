@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from pixelwise.deployment.card.card import DeployCard
 from pixelwise.deployment.card.latencies import LatencyTable
 from pixelwise.reports.card.page import COLUMNS, HTML, milliseconds, render_json, table_lines, verdict
 from pixelwise.reports.numbers import memory, speed
+from pixelwise.reports.standard_output import write, write_json_text
+from pixelwise.reports.terminals import Console
 from pixelwise.storage import printable
 
 WIDE = 110
@@ -25,10 +25,10 @@ HEADINGS = (
 def show_card(card: DeployCard, folder: Path, *, as_json: bool) -> None:
     """Print a card and the path of its page in `folder`, or the content of `card.json`."""
     if as_json:
-        sys.stdout.write(render_json(card))
+        write_json_text(render_json(card))
         return
     print_card(card, Console(highlight=False))
-    sys.stdout.write(f"{printable(folder / HTML)}\n")
+    write(f"{printable(folder / HTML)}\n")
 
 
 def print_card(card: DeployCard, console: Console) -> None:
@@ -39,11 +39,11 @@ def print_card(card: DeployCard, console: Console) -> None:
     for heading in HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)
     for line in table_lines(card):
-        cells = [escape(cell) for index, cell in enumerate(line.cells) if index != 1]
+        cells: list[str | Text] = [cell for index, cell in enumerate(line.cells) if index != 1]
         if not line.first:
             cells[:5] = [""] * 5
         elif line.over:
-            cells[3] = f"[bold]{cells[3]}![/bold]"
+            cells[3] = Text(f"{cells[3]}!", style="bold")
         table.add_row(*cells)
     console.print(table)
     for row in card.rows:

@@ -14,14 +14,17 @@ from pixelwise.recipes.protocols import known_protocol
 from pixelwise.recipes.schema.recipe import Published
 from pixelwise.records.evaluations import SAMPLES
 from pixelwise.records.log import StepRecord, WarningRecord
+from pixelwise.records.presence import covered_by_miou
 from pixelwise.records.result import Result, to_json
 from pixelwise.records.run_folder import write_page
+from pixelwise.records.standing import in_words
 from pixelwise.reports.numbers import count, duration, memory, percent, speed
 from pixelwise.reports.run.charts import training_charts
 from pixelwise.reports.run.metrics import class_columns, further_values
 from pixelwise.reports.run.pictures import BORDER, BORDER_COLOR, ERROR_COLOR, hexadecimal, load_pictures
 from pixelwise.reports.run.procedure import procedures
 from pixelwise.reports.run.records import Evaluated, RunRecords, read_run
+from pixelwise.reports.run.sentences import scored_on, trained_here
 from pixelwise.reports.run.tables import (
     binary_rows,
     class_rows,
@@ -31,6 +34,7 @@ from pixelwise.reports.run.tables import (
     group_rows,
     remarks,
 )
+from pixelwise.reports.standard_output import harmless_json
 from pixelwise.reports.templates import templates
 from pixelwise.storage import printable
 
@@ -66,6 +70,7 @@ def render_report(run: RunRecords) -> str:
         folder=printable(run.folder.name or run.folder.resolve().name),
         summary=run.recipe.summary,
         headline=_headline(run, headline) if headline else None,
+        unfinished=in_words(run.standing, run.folder),
         others=[_line(one.result) for one in run.evaluations[1:]],
         charts=training_charts(run),
         procedures=procedures(run.recipe),
@@ -85,7 +90,7 @@ def _headline(run: RunRecords, evaluated: Evaluated) -> dict[str, Any]:
         pictures, legend = load_pictures(evaluated.folder / SAMPLES, evaluated.samples)
     return {
         **_line(result),
-        "facts": _result_facts(result),
+        "facts": _result_facts(run, result),
         "published": _published(run, result),
         "class_rows": class_rows(result),
         "class_columns": [column.title for column in class_columns(result)],
@@ -115,7 +120,11 @@ def _line(result: Result) -> dict[str, str]:
         "split": result.split,
         "protocol": result.protocol,
         "protocol_summary": known.summary if known else "",
-        "classes": f"{result.classes_present} of {len(result.per_class)}",
+        "classes": covered_by_miou(result),
+        "data": result.data if result.own_data is False else "",
+        "whose": "the run's own" if result.own_data else result.data,
+        "scored_on": scored_on(result),
+        "variant": result.variant,
         "images": count(result.images),
         "speed": speed(result.images_per_second),
     }
@@ -139,26 +148,29 @@ def _published(run: RunRecords, result: Result) -> dict[str, Any] | None:
         "title": published.title,
         "source": published.source,
         "difference": f"{ours - published.miou_percent:+.2f}".replace("-", "\u2212"),
-        "comparable": (published.split, published.protocol) == (result.split, result.protocol),
+        "comparable": (published.split, published.protocol) == (result.split, result.protocol)
+        and result.own_data is not False
+        and not result.variant,
         "split": published.split,
         "protocol": published.protocol,
     }
 
 
-def _result_facts(result: Result) -> list[Fact]:
+def _result_facts(run: RunRecords, result: Result) -> list[Fact]:
     size = (
         "each image's own, or as the protocol resizes it"
         if result.input_size is None
         else f"{result.input_size[1]} x {result.input_size[0]} (W x H)"
     )
     weights = "averaged (EMA)" if result.weights == "ema" else "as trained"
+    step = f"step {count(result.step)}, {weights}" if trained_here(run.standing) else "imported"
     return [
         Fact("Pixel accuracy", f"{percent(result.pixel_accuracy)} %"),
         *(Fact(shown.title[:1].upper() + shown.title[1:], shown.with_unit) for shown in further_values(result)),
         Fact("Classes with an IoU", f"{result.classes_present} of {len(result.per_class)}"),
         Fact("Images", count(result.images)),
         Fact("Input size", size),
-        Fact("Weights", f"step {count(result.step)}, {weights}"),
+        Fact("Weights", step),
         Fact("Speed", f"{speed(result.images_per_second)} images/s, {duration(result.seconds)} in total"),
         Fact("Peak memory", memory(result.peak_memory_bytes)),
         Fact("Hardware", result.machine.gpu or f"{result.machine.cpu}, CPU threads: {result.machine.threads}"),
@@ -181,7 +193,7 @@ def _run_facts(run: RunRecords) -> list[Fact]:
     if run.evaluations:
         result = run.evaluations[0].result
         facts.append(Fact("Weights", f"SHA-256 {result.weights_sha256[:16]}"))
-        facts.append(Fact("Data scored", f"fingerprint {result.data_fingerprint[:16]}"))
+        facts.append(Fact("Data scored", f"{scored_on(result)}, fingerprint {result.data_fingerprint[:16]}"))
         versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
         facts.append(Fact("Versions", versions))
     return facts
@@ -211,7 +223,7 @@ def _commands(run: RunRecords, headline: Evaluated | None) -> list[Fact]:
 
 def _script_safe(json_text: str) -> Markup:
     """JSON that is safe inside a `<script>` element: the same when parsed, but without any `<`."""
-    return Markup(json_text.replace("<", "\\u003c"))
+    return Markup(harmless_json(json_text).replace("<", "\\u003c"))
 
 
 def _csp_hash(script: str) -> str:

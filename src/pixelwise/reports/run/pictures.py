@@ -17,6 +17,7 @@ from pixelwise.prediction.combinations import mixed_colors
 from pixelwise.prediction.overlays import jpeg
 from pixelwise.recipes.class_sets.palettes import colorblind_palette
 from pixelwise.recipes.class_sets.tables import IGNORE, Color
+from pixelwise.storage.documents import DocumentError, reading
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
 WIDTH = 640
@@ -74,14 +75,23 @@ def load_pictures(folder: Path, saved: SavedSamples) -> tuple[list[Picture], lis
 
     Args:
         folder: Folder that contains `samples.json`.
-        saved: Content of `samples.json`. Samples whose files are missing are left out.
+        saved: Content of `samples.json`. Samples whose files are missing or damaged are left out.
+
+    Raises:
+        DataError: D150, classes, colours and samples do not fit together.
     """
+    with reading(folder):
+        return _loaded(folder, saved)
+
+
+def _loaded(folder: Path, saved: SavedSamples) -> tuple[list[Picture], list[Swatch]]:
     palettes = (saved.palette, colorblind_palette(len(saved.classes)))
     pictures, seen = [], np.zeros(256, dtype=bool)
     for sample in saved.samples:
         try:
-            photo, truth, prediction = _read(folder, sample)
-        except OSError:
+            with reading(folder):  # of one picture
+                photo, truth, prediction = _read(folder, sample)
+        except DocumentError:
             continue
         values = (np.bincount(truth.ravel(), minlength=256) > 0) | (np.bincount(prediction.ravel(), minlength=256) > 0)
         own = palettes

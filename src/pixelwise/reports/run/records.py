@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
-from pixelwise.errors import CheckpointError
+from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.evaluation.gallery import SavedSamples, load_samples
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import DataFacts, read_data_facts
@@ -16,6 +17,10 @@ from pixelwise.records.evaluations import SAMPLES, read_evaluations
 from pixelwise.records.log import Log, read_log
 from pixelwise.records.result import ImageScore, Result
 from pixelwise.records.run_folder import CHECKPOINTS, read_recipe
+from pixelwise.records.standing import Standing, standing_of
+from pixelwise.storage.locks import is_run_held
+from pixelwise.training.optimization.schedules import total_steps
+from pixelwise.training.order import steps_per_epoch
 
 
 class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +47,7 @@ class RunRecords(msgspec.Struct, frozen=True, kw_only=True):
         data: Facts about the training data.
         evaluations: The headline evaluation first, then the others by name.
         training_seconds: Training time including all resumes; None if no checkpoint records it.
+        standing: Whether the run has finished, and where it stopped if not.
     """
 
     folder: Path
@@ -51,6 +57,7 @@ class RunRecords(msgspec.Struct, frozen=True, kw_only=True):
     log: Log
     evaluations: tuple[Evaluated, ...]
     training_seconds: float | None
+    standing: Standing
 
 
 def read_run(folder: Path) -> RunRecords:
@@ -61,19 +68,26 @@ def read_run(folder: Path) -> RunRecords:
         DataError: D240, a file of an evaluation is damaged.
         RecipeError: The run's recipe is not valid in this version.
     """
-    recipe = read_recipe(folder)
+    recipe, data, log = read_recipe(folder), read_data_facts(folder), read_log(folder)
+    saved, progress = _newest(folder / CHECKPOINTS)
+    seconds = progress.get("seconds")
+    standing = standing_of(
+        log, saved=saved, trained=bool(progress), steps=_planned_steps(recipe, data), held=is_run_held(folder)
+    )
     return RunRecords(
         folder=folder,
         recipe=recipe,
         environment=read_environment(folder),
-        data=read_data_facts(folder),
-        log=read_log(folder),
+        data=data,
+        log=log,
         evaluations=_evaluations(folder, recipe),
-        training_seconds=_training_seconds(folder / CHECKPOINTS),
+        training_seconds=float(seconds) if isinstance(seconds, (int, float)) else None,
+        standing=standing,
     )
 
 
 def _evaluations(folder: Path, recipe: Recipe) -> tuple[Evaluated, ...]:
+    """The headline first: the run's own data under the recipe's first protocol; other data comes last."""
     headline = (recipe.evaluation.split, recipe.evaluation.protocols[0])
     found = [
         Evaluated(
@@ -84,15 +98,35 @@ def _evaluations(folder: Path, recipe: Recipe) -> tuple[Evaluated, ...]:
         )
         for one in read_evaluations(folder)
     ]
-    return tuple(sorted(found, key=lambda one: (one.result.split, one.result.protocol) != headline))
+
+    def place(one: Evaluated) -> tuple[object, ...]:
+        result = one.result
+        # Results of earlier versions do not say whose data they are of.
+        own = {True: 0, None: 1, False: 2}[result.own_data]
+        return own == 2, (result.split, result.protocol) != headline, bool(result.variant), own
+
+    return tuple(sorted(found, key=place))
 
 
-def _training_seconds(folder: Path) -> float | None:
+def _planned_steps(recipe: Recipe, data: DataFacts) -> int | None:
+    """Number of steps of the whole training; None if the number of training images is not recorded."""
+    if recipe.schedule.iterations is not None:
+        return recipe.schedule.iterations
+    split = recipe.data.train_split
+    images = data.images.get(split, 0) - len(data.unusable.get(split, ()))
+    try:
+        return total_steps(recipe.schedule, steps_per_epoch(images, recipe.sampling)) if images > 0 else None
+    except RecipeError:
+        return None
+
+
+def _newest(folder: Path) -> tuple[int | None, dict[str, Any]]:
+    """Step and training progress of the newest checkpoint; no progress for weights that were not trained here."""
     try:
         checkpoint = newest_checkpoint(folder)
     except CheckpointError:
-        return None
+        return None, {}
     if checkpoint is None:
-        return None
-    seconds = checkpoint.state().get("progress", {}).get("seconds")
-    return float(seconds) if isinstance(seconds, (int, float)) else None
+        return None, {}
+    progress = checkpoint.state().get("progress")
+    return checkpoint.step, progress if isinstance(progress, dict) else {}

@@ -11,10 +11,13 @@ from pixelwise.recipes.overrides import flat_fields
 from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with
 from pixelwise.recipes.schema.roles import is_in
 from pixelwise.records.log import ResumeRecord, SkippedRecord
-from pixelwise.records.result import ClassResult, Result
+from pixelwise.records.presence import covered_by_miou, presence_of
+from pixelwise.records.result import Result
+from pixelwise.records.scores import ClassResult
 from pixelwise.reports.numbers import NOT_AVAILABLE, count, percent, share
 from pixelwise.reports.run.metrics import class_columns, group_values
 from pixelwise.reports.run.records import RunRecords
+from pixelwise.reports.run.sentences import about_data, about_weights, trained_here
 
 FEW_IMAGES = 30
 SHOWN_CONFUSIONS = 8
@@ -45,7 +48,7 @@ class GroupRow(NamedTuple):
 
     Attributes:
         images: Number of images in the group.
-        classes: Number of classes with an IoU, such as `9 of 11`.
+        classes: Number of classes that its mean IoU covers, such as `9 of 11`.
         further: Values of other metrics, in the order of the headings.
     """
 
@@ -118,7 +121,7 @@ def group_rows(result: Result) -> list[GroupRow]:
                 name=group.name,
                 images=count(group.images),
                 miou=percent(group.miou),
-                classes=f"{sum(iou is not None for iou in group.iou)} of {len(group.iou)}",
+                classes=covered_by_miou(result, group),
                 pixel_accuracy=percent(group.pixel_accuracy),
                 further=tuple(found.get(heading, NOT_AVAILABLE) for heading in headings),
             )
@@ -171,7 +174,7 @@ def _cell(pixels: int, total: int, truth: str, prediction: str, *, hit: bool) ->
 
 
 def frequent_confusions(result: Result) -> list[Confusion]:
-    """The confusions that affect the largest share of a class, largest first."""
+    """The confusions of the most pixels, most first; of equal ones, those of the larger share of their class."""
     names = [entry.name for entry in result.per_class]
     found = []
     for truth, row in enumerate(result.confusion_matrix):
@@ -179,7 +182,7 @@ def frequent_confusions(result: Result) -> list[Confusion]:
         for prediction, pixels in enumerate(row):
             if truth != prediction and pixels:
                 found.append((pixels / total, pixels, names[truth], names[prediction]))
-    found.sort(key=lambda entry: (-entry[0], -entry[1]))
+    found.sort(key=lambda entry: (-entry[1], -entry[0]))
     return [
         Confusion(truth, prediction, share(part), count(pixels))
         for part, pixels, truth, prediction in found[:SHOWN_CONFUSIONS]
@@ -207,21 +210,18 @@ def binary_rows(result: Result) -> list[BinaryRow]:
 
 def remarks(run: RunRecords, result: Result) -> list[str]:
     """Caveats about a result, as sentences."""
-    found = [*_remarks_on_classes(result)]
+    found = [*about_data(result), *_remarks_on_classes(result)]
     if result.multilabel:
         found.append(
             "Multi-label: a pixel may belong to several classes or none; a class is predicted where its probability is "
             "above 0.5, and pixel accuracy is the mean over pixels and classes, so it is high where classes are rare."
         )
     if result.images < FEW_IMAGES:
-        found.append(f"Only {result.images} images were scored: the score may be very different on others.")
-    found.append(f"One run, seed {run.recipe.sampling.seed}: other seeds give other scores.")
-    if run.recipe.selection.weights == "best":
-        selected = f"The weights are those of the best evaluation on {run.recipe.selection.split}"
-        same = run.recipe.selection.split == result.split
-        found.append(
-            f"{selected}, which is the split scored here, so the score is optimistic." if same else f"{selected}."
-        )
+        images = f"{result.images} image{' was' if result.images == 1 else 's were'}"
+        found.append(f"Only {images} scored: the score may be very different on others.")
+    if trained_here(run.standing):
+        found.append(f"One run, seed {run.recipe.sampling.seed}: other seeds give other scores.")
+    found += about_weights(run, result)
     changes = changed_fields(run.recipe)
     if changes:
         found.append(f"This run changes the recipe “{run.recipe.name}”: {'; '.join(changes)}.")
@@ -235,14 +235,8 @@ def remarks(run: RunRecords, result: Result) -> list[str]:
 
 
 def _remarks_on_classes(result: Result) -> list[str]:
-    absent = [entry.name for entry in result.per_class if math.isnan(entry.iou)]
-    invented = [entry.name for entry in result.per_class if not entry.pixels and entry.iou == 0]
     rare = [entry.name for entry in result.per_class if entry.images == 1]
-    found = []
-    if absent:
-        found.append(f"In neither the labels nor the predictions, so without an IoU: {', '.join(absent)}.")
-    if invented:
-        found.append(f"Predicted but never labelled, which counts as IoU 0: {', '.join(invented)}.")
+    found = presence_of(result).sentences()
     if rare:
         found.append(f"Labelled in one image only, so the score means little: {', '.join(rare)}.")
     return found

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from pixelwise.metrics import CONVENTIONS, miou
 from pixelwise.records.evaluations import find_result
-from pixelwise.records.result import ClassResult, GroupResult, Result, to_json
+from pixelwise.records.presence import covered_by_miou, presence_of
+from pixelwise.records.result import Result, to_json
 from pixelwise.records.run_folder import REPORT, is_run, read_recipe
+from pixelwise.records.scores import ClassResult, GroupResult
+from pixelwise.records.standing import in_words
 from pixelwise.reports.numbers import percent, share, speed
 from pixelwise.reports.run.metrics import class_columns, further_values, group_values
+from pixelwise.reports.run.records import read_run
+from pixelwise.reports.run.sentences import about_data, scored_on
+from pixelwise.reports.standard_output import write_json_text
+from pixelwise.reports.terminals import Console
 from pixelwise.storage import json_text, printable
 
 LONGEST_NAME = 24
@@ -35,13 +40,20 @@ def show_results(results: Sequence[Result], run: Path, *, as_json: bool = False)
         as_json: Print JSON instead: a single result as in its file, several as a list.
     """
     if as_json:
-        sys.stdout.write(to_json(results[0]).decode() if len(results) == 1 else json_text(results))
+        write_json_text(to_json(results[0]).decode() if len(results) == 1 else json_text(results))
         return
     console = Console()
     for result in results:
         print_result(result, console)
     if is_run(run):
+        print_standing(run)
         console.print(f"\nreport  {printable(run / REPORT)}", markup=False, soft_wrap=True)
+
+
+def print_standing(run: Path) -> None:
+    """Print to stderr, beside what other programs read, that a run is not finished, and how to go on."""
+    if words := in_words(read_run(run).standing, run):
+        Console(stderr=True).print(f"! {words}", markup=False, soft_wrap=True)
 
 
 def print_result(result: Result, console: Console) -> None:
@@ -54,6 +66,9 @@ def print_result(result: Result, console: Console) -> None:
         console.print(Text(elsewhere), soft_wrap=True)
     for group in result.groups:
         console.print(Text(group_line(result, group)), soft_wrap=True)
+    console.print(Text(f"scored  {scored_on(result)}"), soft_wrap=True)
+    for sentence in (*about_data(result), *presence_of(result).sentences()):
+        console.print(Text(f"! {sentence}"), soft_wrap=True)
     if any(entry.images == 1 for entry in result.per_class):
         console.print(Text("! only one image contains this class, so its score means little"), soft_wrap=True)
 
@@ -114,10 +129,10 @@ def result_table(result: Result, width: int) -> Table:
 def totals(result: Result) -> str:
     """`mIoU 53.12 (11 of 11 classes)  pixel accuracy 87.50  test, camvid-480x360, 233 images, 14.2 img/s`."""
     return (
-        f"mIoU {percent(result.miou)} ({result.classes_present} of {len(result.per_class)} classes)  "
+        f"mIoU {percent(result.miou)} ({covered_by_miou(result)} classes)  "
         f"pixel accuracy {percent(result.pixel_accuracy)}  "
         f"{printable(result.split)}, {result.protocol}{', multi-label' if result.multilabel else ''}, "
-        f"{result.images} images, "
+        f"{result.images} image{'' if result.images == 1 else 's'}, "
         f"{speed(result.images_per_second)} img/s"
     )
 
@@ -142,10 +157,9 @@ def group_line(result: Result, group: GroupResult) -> str:
         result: Result of the whole split.
         group: One of its groups.
     """
-    present = sum(iou is not None for iou in group.iou)
     further = "".join(f"{shown.title} {shown.text}  " for shown in group_values(result, group))
     return (
-        f"{printable(group.name)}: mIoU {percent(group.miou)} ({present} of {len(group.iou)} classes)  "
+        f"{printable(group.name)}: mIoU {percent(group.miou)} ({covered_by_miou(result, group)} classes)  "
         f"pixel accuracy {percent(group.pixel_accuracy)}  {further}"
         f"{group.images} image{'' if group.images == 1 else 's'}"
     )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pixelwise.reports.standard_output import write, write_json
+from pixelwise.reports.terminals import Console
 from pixelwise.reports.zoo.terminal import folded
-from pixelwise.storage import json_text
 from pixelwise.zoo.queries import FIELDS, Candidate
 from pixelwise.zoo.rows import gmacs_text
 from pixelwise.zoo.searching import SearchResult
@@ -25,12 +24,12 @@ _WIDE = 130
 def show_matches(found: SearchResult, *, as_json: bool = False) -> None:
     """Print the matches, or why there are none."""
     if as_json:
-        sys.stdout.write(json_text([record(one) for one in found.matches]))
+        write_json([record(one) for one in found.matches])
     elif found.matches:
         _print_table(found.matches, Console(highlight=False))
     else:
         lines = [f"None of the {found.searched} recipes meets every condition:", *(f"  {why}" for why in found.reasons)]
-        sys.stdout.write("\n".join(lines) + "\n")
+        write("\n".join(lines) + "\n")
 
 
 def record(candidate: Candidate) -> dict[str, Any]:

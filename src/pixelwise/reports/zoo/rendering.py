@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from pixelwise.errors import RecipeError
+from pixelwise.reports.standard_output import write
+from pixelwise.reports.terminals import Console
 from pixelwise.reports.zoo.page import render_html
 from pixelwise.reports.zoo.terminal import print_pages
 from pixelwise.reports.zoo.text import render_csv, render_json, render_markdown
@@ -63,8 +62,8 @@ def format_of(output: Path | None) -> TableFormat:
 def show_table(pages: Sequence[ZooPage], output: Path | None, format: TableFormat | None) -> None:
     """Print the pages, or the path of the file they were written to."""
     if output is not None:
-        sys.stdout.write(f"{output}\n")
+        write(f"{output}\n")
     elif format in (None, "terminal"):
         print_pages(pages, Console(highlight=False))
     else:
-        sys.stdout.write(render(pages, format))
+        write(render(pages, format))

@@ -11,6 +11,7 @@ import msgspec
 
 from pixelwise.recipes.published.pages import Code, Heading, Listing, Paragraph, pieces
 from pixelwise.storage import json_text
+from pixelwise.storage.cells import cell
 from pixelwise.zoo.results import Measured
 from pixelwise.zoo.rows import EXPLANATION, LEGEND, OUR_COLUMNS, ZooClasses, ZooPage, ZooRow, ZooTable, our_cells
 
@@ -231,8 +232,8 @@ def render_csv(pages: Sequence[ZooPage]) -> str:
 
 def _csv_cell(value: Any) -> Any:
     if isinstance(value, list):
-        return "; ".join(_csv_item(item) for item in value)
-    return str(value).lower() if isinstance(value, bool) else value
+        value = "; ".join(_csv_item(item) for item in value)
+    return str(value).lower() if isinstance(value, bool) else cell(value)
 
 
 def _csv_item(item: Any) -> str:

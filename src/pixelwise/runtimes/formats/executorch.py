@@ -18,7 +18,9 @@ def write(network: ExportedNetwork, folder: Path) -> list[Path]:
     """Lower the graph of `torch.export` and write the program."""
     partitioners = require("executorch.backends.xnnpack.partition.xnnpack_partitioner", "exporting", INSTALL)
     lowering = require("executorch.exir", "exporting to executorch", INSTALL)
-    lowered = lowering.to_edge_transform_and_lower(network.program(), partitioner=[partitioners.XnnpackPartitioner()])
+    program = network.program()
+    network.tell("lowering the graph for executorch")
+    lowered = lowering.to_edge_transform_and_lower(program, partitioner=[partitioners.XnnpackPartitioner()])
     file = folder / "model.pte"
     file.write_bytes(lowered.to_executorch().buffer)
     return [file]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pixelwise.machine.threads import core_limit
 from pixelwise.runtimes.packages import EXPORT, require
+from pixelwise.runtimes.safety import external_data_problem
 from pixelwise.runtimes.targets import Engine, Target, register_target
 
 if TYPE_CHECKING:
@@ -21,8 +23,10 @@ def write(network: ExportedNetwork, folder: Path) -> list[Path]:
     import torch
 
     onnx = require("onnx", "exporting to onnx")
+    program = network.program()
+    network.tell("translating the graph to onnx")
     exported = torch.onnx.export(
-        network.program(),
+        program,
         dynamo=True,
         opset_version=OPSET,
         input_names=[network.input_facts().name],
@@ -52,6 +56,47 @@ def open_engine(file: Path, threads: int | None) -> Engine:
     session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda images: session.run(None, {name: images})[0]
+
+
+def embed(file: Path, properties: dict[str, str]) -> None:
+    """Write properties into the metadata (`metadata_props`) of the model."""
+    proto = _read(file)
+    kept = [(entry.key, entry.value) for entry in proto.metadata_props if entry.key not in properties]
+    del proto.metadata_props[:]
+    for key, value in (*kept, *properties.items()):
+        proto.metadata_props.add(key=key, value=value)
+    file.write_bytes(proto.SerializeToString(deterministic=True))
+
+
+def embedded(file: Path) -> dict[str, str]:
+    """The metadata of the model."""
+    return {entry.key: entry.value for entry in _read(file).metadata_props}
+
+
+def check(file: Path, listed: Collection[str]) -> str:
+    """What is wrong with weights that are kept in other files; empty if nothing is."""
+    try:
+        proto = _read(file)
+    except ValueError:
+        return "it is not an ONNX file"
+    if not proto.HasField("graph"):
+        # ONNX Runtime also opens a format of its own, whatever the file's name is.
+        return "it is not an ONNX file: it has no graph"
+    return external_data_problem(proto, file, listed)
+
+
+def _read(file: Path) -> Any:
+    """The model without weights that are kept in other files.
+
+    Raises:
+        ValueError: It is not an ONNX file.
+        RecipeError: R240, the package onnx is not installed.
+    """
+    onnx = require("onnx", "reading an ONNX file")
+    try:
+        return onnx.load_model_from_string(file.read_bytes())
+    except Exception as error:  # of protobuf, which is not a dependency of ours
+        raise ValueError(str(error)) from error
 
 
 def _forget_origin(proto: Any) -> None:
@@ -97,6 +142,9 @@ TARGET = register_target(
         suffixes=(".onnx",),
         write=write,
         open=open_engine,
+        embed=embed,
+        embedded=embedded,
+        check=check,
         packages=("onnx", "onnxscript", "onnxruntime"),
         install=EXPORT,
         trained_int8=True,

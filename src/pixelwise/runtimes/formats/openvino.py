@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ def write(network: ExportedNetwork, folder: Path) -> list[Path]:
     openvino = require("openvino", "exporting to openvino")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as between:
         (source,) = onnx.write(network, Path(between))
+        network.tell("translating the graph to openvino")
         converted = openvino.convert_model(source)
         file = folder / "model.xml"
         # By default the weights would be compressed to float16.
@@ -43,6 +45,15 @@ def open_engine(file: Path, threads: int | None) -> Engine:
     return lambda images: np.array(compiled(images)[0])
 
 
+def check(file: Path, listed: Collection[str]) -> str:
+    """What is wrong with the graph; empty if it is OpenVINO's own format.
+
+    OpenVINO chooses the reader by the content, and an ONNX graph under this name could name files of this machine.
+    """
+    with file.open("rb") as opened:
+        return "" if opened.read(256).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") else "it is not an XML file"
+
+
 TARGET = register_target(
     Target(
         name="openvino",
@@ -51,6 +62,7 @@ TARGET = register_target(
         suffixes=(".xml", ".bin"),
         write=write,
         open=open_engine,
+        check=check,
         packages=("onnx", "onnxscript", "openvino"),
         install=EXPORT,
         quantizer="pixelwise.deployment.int8.openvino:QUANTIZER",

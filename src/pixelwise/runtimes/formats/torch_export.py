@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pixelwise.runtimes.safety import pt2_problem
 from pixelwise.runtimes.targets import Engine, Target, register_target
 
 if TYPE_CHECKING:
@@ -43,6 +45,11 @@ def open_engine(file: Path, threads: int | None) -> Engine:
     return run
 
 
+def check(file: Path, listed: Collection[str]) -> str:
+    """What is wrong with the members of the archive; empty if they are graphs and tensors alone."""
+    return pt2_problem(file)
+
+
 TARGET = register_target(
     Target(
         name="torch-export",
@@ -51,6 +58,8 @@ TARGET = register_target(
         suffixes=(".pt2",),
         write=write,
         open=open_engine,
+        check=check,
+        runs_code="PyTorch unpickles parts of such a file, and a graph can name any function of PyTorch",
         marker="P",
     )
 )

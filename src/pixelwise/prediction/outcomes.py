@@ -1,0 +1,131 @@
+"""Inputs of a prediction on their way: read, predicted and written."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelwise.datasets.reading.georeference import Georeference, read_georeference
+from pixelwise.datasets.reading.images import load_image
+from pixelwise.datasets.samples import Reading
+from pixelwise.errors import DataError, RecipeError
+from pixelwise.prediction.inputs import Input
+from pixelwise.prediction.mask_formats import as_geotiff, grey_png, mask_encoder, mask_values
+from pixelwise.prediction.options import PredictOptions
+from pixelwise.prediction.overlays import jpeg
+from pixelwise.prediction.segmenter import Prediction, Segmenter, choose_palette
+from pixelwise.recipes.class_sets.tables import IGNORE
+from pixelwise.storage import portable, printable, write_bytes
+from pixelwise.storage.names import distinct
+
+MASKS = "masks"
+OVERLAYS = "overlays"
+
+
+class Outcome(NamedTuple):
+    """What is known of an input.
+
+    Attributes:
+        source: The input.
+        value: Its pixels once it was read, its prediction once it was predicted, or the error that occurred.
+        place: Its position on the map, if it has one.
+        lost: The reason why its position is not kept; empty if it is, or if there is none.
+        animated: Whether the file holds further frames or pages.
+    """
+
+    source: Input
+    value: np.ndarray | Prediction | DataError
+    place: Georeference | None = None
+    lost: str = ""
+    animated: bool = False
+
+
+def read_input(source: Input, *, reading: Reading) -> Outcome:
+    """The pixels and the position of an input, or its error."""
+    try:
+        pixels, facts = load_image(source.path, reading)
+    except DataError as error:
+        return Outcome(source, error)
+    try:
+        place, lost = read_georeference(source.path, is_tiff=facts.format == "TIFF"), ""
+    except (OSError, ValueError) as error:
+        place, lost = None, f"it cannot be read ({printable(str(error))})"
+    if place is not None and place.turned and reading.exif == "apply":
+        place, lost = None, "the image was turned upright"
+    return Outcome(source, pixels, place, lost, facts.animated)
+
+
+def _write(
+    outcome: Outcome,
+    *,
+    output: Path,
+    encode: Callable[[np.ndarray], bytes],
+    save: Callable[[Path, Path, bytes, Georeference | None], None],
+    draw: Callable[[Prediction], np.ndarray] | None,
+) -> Outcome:
+    """Write the masks and overlay of an outcome, if it has a prediction; returns the outcome."""
+    if isinstance(outcome.value, Prediction):
+        name, place = outcome.source.name, outcome.place
+        prediction = _without_missing(outcome.value, place)
+        if prediction.multilabel:
+            for folder, plane in zip(class_folders(prediction.classes), prediction.labels, strict=True):
+                save(output / MASKS / folder, name, grey_png(plane * np.uint8(255)), place)
+        else:
+            save(output / MASKS, name, encode(prediction.labels), place)
+        if draw is not None:
+            write_bytes(_below(output / OVERLAYS, name, ".jpg"), jpeg(draw(prediction)))
+    return outcome
+
+
+def _without_missing(prediction: Prediction, place: Georeference | None) -> Prediction:
+    """The prediction with the missing pixels of the image ignored."""
+    if place is None or place.missing is None:
+        return prediction
+    nothing = np.uint8(0 if prediction.multilabel else IGNORE)
+    return dataclasses.replace(prediction, labels=np.where(place.missing, nothing, prediction.labels))
+
+
+def _save_mask(folder: Path, name: Path, png: bytes, place: Georeference | None, *, nodata: int | None) -> None:
+    """Write a mask with its position on the map, if it has one."""
+    if place is not None and place.tags:
+        write_bytes(_below(folder, name, ".tif"), as_geotiff(png, place.tags, nodata))
+        return
+    write_bytes(_below(folder, name, ".png"), png)
+    for ending, content in ((".pgw", place and place.world), (".prj", place and place.projection)):
+        if content is not None:
+            write_bytes(_below(folder, name, ending), content)
+
+
+@functools.cache
+def class_folders(classes: tuple[str, ...]) -> list[str]:
+    """Name of the mask folder of each class: the class name, changed where some system would not accept it."""
+    return distinct([portable(name) for name in classes])
+
+
+def writer(segmenter: Segmenter, output: Path, options: PredictOptions) -> Callable[[Outcome], Outcome]:
+    """The function that writes one outcome.
+
+    Raises:
+        RecipeError: R222, the mask format belongs to a data set with other classes, or has no multi-label masks.
+    """
+    if segmenter.model.multilabel and options.mask_format != "ids":
+        raise RecipeError(
+            "R222",
+            f"format '{options.mask_format}' has one class per pixel, but the model is multi-label",
+            "leave out `mask_format`: one black and white mask per class is written",
+        )
+    encode = mask_encoder(options.mask_format, segmenter.classes, choose_palette(segmenter.palette, options.palette))
+    _, ignored = mask_values(options.mask_format, len(segmenter.classes))
+    draw = functools.partial(Prediction.overlay, alpha=options.alpha, palette=options.palette)
+    save = functools.partial(_save_mask, nodata=None if segmenter.model.multilabel else ignored)
+    return functools.partial(_write, output=output, encode=encode, save=save, draw=draw if options.overlay else None)
+
+
+def _below(folder: Path, name: Path, ending: str) -> Path:
+    # Not with_suffix, since the name itself may contain a dot.
+    return folder / name.with_name(name.name + ending)

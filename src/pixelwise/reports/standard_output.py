@@ -1,0 +1,32 @@
+"""Text, TOML and JSON on standard output, in which nothing can control the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from pixelwise.errors import harmless
+from pixelwise.storage import json_text
+
+
+def write(text: str) -> None:
+    """Write text, which may be TOML, to standard output."""
+    sys.stdout.write(harmless(text))
+
+
+def write_json(value: Any) -> None:
+    """Write a value as JSON to standard output."""
+    write_json_text(json_text(value))
+
+
+def write_json_text(text: str) -> None:
+    """Write JSON to standard output."""
+    sys.stdout.write(harmless_json(text))
+
+
+def harmless_json(text: str) -> str:
+    """The same JSON with harmful characters as escapes, which have four digits in JSON."""
+    if harmless(text) == text:
+        return text
+    return "".join(letter if harmless(letter) == letter else json.dumps(letter)[1:-1] for letter in text)
