@@ -74,7 +74,7 @@ TABLE = {
 READ_ONLY = ("recipes", "show", "models", "table", "profile", "data stats", "data cache")
 """Verbs that write nothing but the cache, or print what they write."""
 COVERED_ELSEWHERE = {
-    "import-weights": "its folder is written like a checkpoint, by `building_folder`",
+    "import-weights": "its folder is written at once, by `filling_folder`",
     "data prepare": "tests/datasets/preparing kills it at every stage of a download",
 }
 

@@ -14,6 +14,8 @@ from pixelwise.machine.processes import process_mark
 from pixelwise.storage.atomic import (
     TEMPORARY_PREFIX,
     building_folder,
+    filling_folder,
+    is_vacant,
     remove_folder,
     remove_leftovers,
     require_space,
@@ -43,6 +45,51 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path):
         fail()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("place", ["missing", "empty", "link"])
+def test_a_folder_is_filled_when_its_content_is_complete(tmp_path: Path, place: str):
+    path = tmp_path / "out"
+    target = tmp_path / "elsewhere" if place == "link" else path
+    if place != "missing":
+        target.mkdir()
+    if place == "link":
+        path.symlink_to(target)
+
+    def fail() -> None:
+        with filling_folder(path) as folder:
+            write_text(folder / "a.txt", "half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert is_vacant(path)
+    assert path.exists() == (place != "missing")
+    with filling_folder(path) as folder:
+        write_text(folder / "b" / "c.txt", "c")
+        write_text(folder / "a.txt", "whole")
+        assert is_vacant(path)
+        assert folder.stat().st_dev == target.parent.stat().st_dev
+    assert path.is_symlink() == (place == "link")
+    assert sorted(file.relative_to(path).as_posix() for file in path.rglob("*")) == ["a.txt", "b", "b/c.txt"]
+    assert not is_vacant(path)
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_folder_that_somebody_else_fills_meanwhile_is_left_alone(tmp_path: Path, exists: bool):
+    path = tmp_path / "out"
+    if exists:
+        path.mkdir()
+
+    def fill() -> None:
+        with filling_folder(path) as folder:
+            write_text(folder / "a.txt", "ours")
+            write_text(path / "a.txt", "theirs")
+
+    with pytest.raises(FileExistsError):
+        fill()
+    assert (path / "a.txt").read_text() == "theirs"
+    assert [file.name for file in tmp_path.rglob("*")] == ["out", "a.txt"]
 
 
 def test_a_full_disk_says_what_is_missing_and_keeps_the_old_file(tmp_path: Path):

@@ -22,10 +22,13 @@ from typing import Literal
 
 from pixelwise.errors import ResourceError
 from pixelwise.machine.files import flush, is_disk_full, let_others_read, rename, replace_file
+from pixelwise.machine.locks import take_lock
 from pixelwise.machine.processes import is_running, process_mark
 from pixelwise.storage.names import printable
 
 TEMPORARY_PREFIX = ".pixelwise-tmp-"
+LOCK_PREFIX = f"{TEMPORARY_PREFIX}lock-"
+"""Start of the names of the files that `pixelwise.storage.locks.writing_alone` locks."""
 _MARK = re.compile(re.escape(TEMPORARY_PREFIX) + r"(\w+-\d+-\d+)-")
 _OLD_SECONDS = 86_400
 """Age from which a temporary file of another computer counts as left behind."""
@@ -98,6 +101,41 @@ def building_folder(
         elif existing != "keep":
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
         flush(path.parent)
+
+
+@contextlib.contextmanager
+def filling_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder whose content becomes that of `path`, if the block succeeds.
+
+    A missing folder appears complete or not at all. An existing one may be a link or a mount point, which cannot be
+    replaced: the complete entries are moved into it one after the other, the subfolders before the files.
+
+    Args:
+        path: Folder to fill. An existing one may have other content, which stays.
+
+    Raises:
+        FileExistsError: `path` has an entry of the same name.
+        ResourceError: S601, the disk or the quota is full.
+    """
+    if not path.exists():
+        with building_folder(path) as folder:
+            yield folder
+        return
+    with scratch_folder(path) as folder:
+        yield folder
+        entries = sorted(folder.iterdir(), key=lambda entry: (entry.is_file(), entry.name))
+        for taken in (path / entry.name for entry in entries if os.path.lexists(path / entry.name)):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(taken))
+        for entry in entries:
+            rename(entry, path / entry.name)
+        flush(path)
+
+
+def is_vacant(path: Path) -> bool:
+    """Whether `path` is missing, or a folder that contains nothing but temporary files and folders."""
+    if not os.path.lexists(path):
+        return True
+    return path.is_dir() and all(entry.name.startswith(TEMPORARY_PREFIX) for entry in path.iterdir())
 
 
 @contextlib.contextmanager
@@ -190,14 +228,15 @@ def remove_leftovers(folder: Path, *, unknown: bool = True) -> list[Path]:
             computer; without it only if they are a day old.
     """
     found = sorted(folder.glob(f"{TEMPORARY_PREFIX}*")) if folder.is_dir() else []
-    leftovers = [path for path in found if _is_left_behind(path, unknown=unknown)]
+    locks = [path for path in found if path.name.startswith(LOCK_PREFIX)]
+    leftovers = [path for path in found if path not in locks and _is_left_behind(path, unknown=unknown)]
     for path in leftovers:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
             with contextlib.suppress(PermissionError):  # Windows does not remove open files: the next call removes it
                 path.unlink(missing_ok=True)
-    return leftovers
+    return leftovers + [path for path in locks if _remove_free_lock(path)]
 
 
 def _is_left_behind(path: Path, *, unknown: bool) -> bool:
@@ -209,6 +248,16 @@ def _is_left_behind(path: Path, *, unknown: bool) -> bool:
         return time.time() - path.lstat().st_mtime > _OLD_SECONDS
     except OSError:  # its process has just finished
         return False
+
+
+def _remove_free_lock(path: Path) -> bool:
+    """Remove the file of a lock unless a process holds it; whether it was removed."""
+    with contextlib.suppress(OSError):
+        lock = take_lock(path)
+        if lock is not None:
+            lock.release(remove=True)
+            return True
+    return False
 
 
 @functools.lru_cache(_FOLDERS_REMEMBERED)

@@ -25,7 +25,7 @@ from pixelwise.recipes.schema.recipe import Data
 from pixelwise.storage import building_folder, printable, sha256_bytes
 from pixelwise.storage.cache_kinds import TOWN
 from pixelwise.storage.caches import building_entry, entry_path
-from pixelwise.storage.locks import keep_in_use
+from pixelwise.storage.locks import keep_in_use, writing_alone
 
 SPLITS = ("train", "val", "test")
 # Offset between the scene indices of the splits, so that a different number of images in one split changes no other.
@@ -82,12 +82,14 @@ def write_town(root: Path, data: Data, *, observer: Observer = SILENT) -> Path:
 
     Raises:
         DataError: D225, `root` exists.
+        RunLockedError: L701, another process writes to `root`.
         ResourceError: S601, the disk is full.
     """
-    if root.exists():
-        raise DataError("D225", f"{printable(root)}: already exists", "choose a folder that does not exist")
-    with building_folder(root, needed_bytes=_needed_bytes(data)) as unfinished:
-        _write_scenes(unfinished, data, observer)
+    with writing_alone(root):
+        if root.exists():
+            raise DataError("D225", f"{printable(root)}: already exists", "choose a folder that does not exist")
+        with building_folder(root, needed_bytes=_needed_bytes(data)) as unfinished:
+            _write_scenes(unfinished, data, observer)
     return root
 
 
