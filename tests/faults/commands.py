@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _SERVER = """
-import json, os, sys
+import json, os, sys, traceback
 import numpy, cv2, PIL.Image
 import pixelwise, pixelwise.api.check, pixelwise.datasets.preparing.converting
 from pixelwise.cli import main
@@ -37,6 +37,8 @@ for line in sys.stdin:
         status = 70
         try:
             status = main(order["arguments"])
+        except BaseException:
+            traceback.print_exc()
         finally:
             sys.stdout.flush(), sys.stderr.flush()
             os._exit(status)

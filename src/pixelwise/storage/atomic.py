@@ -91,7 +91,7 @@ def building_folder(
     with full_disk_explained(path, needed_bytes), _temporary_folder(path.parent) as folder:
         yield folder
         let_others_read(folder)
-        if existing == "replace" and path.exists():
+        if existing == "replace" and os.path.lexists(path):
             # A folder cannot be renamed over another one.
             with _temporary_folder(path.parent) as replaced:
                 rename(path, replaced / path.name)
