@@ -120,11 +120,11 @@ def recall(kind: CacheKind, key: str, result_type: type[T], *, subject: str = ""
         subject: See `entry_path`.
 
     Raises:
-        ResourceError: S606, the cache folder cannot be created (permanent kinds only).
-        OSError: The file cannot be read (permanent kinds only).
+        ResourceError: S606, the cache folder cannot be created; S608, the file cannot be read (permanent kinds only).
     """
     parse = parse_json if kind.suffix == ".json" else parse_msgpack
     unsealed = unsealed_json if kind.suffix == ".json" else unsealed_bytes
+    path = Path(kind.prefix)
     try:
         path = entry_path(kind, key, subject=subject)
         if path.exists() and not path.is_file():  # a named pipe in its place would never be read to its end
@@ -134,8 +134,14 @@ def recall(kind: CacheKind, key: str, result_type: type[T], *, subject: str = ""
     except (OSError, ResourceError, DocumentError, ValueError, msgspec.MsgspecError) as error:
         # A missing or damaged entry costs time but is never an error. An entry that cannot be computed again must not
         # be overwritten, though, because it could not be read this time.
-        if kind.permanent and isinstance(error, OSError | ResourceError) and not isinstance(error, FileNotFoundError):
+        if kind.permanent and isinstance(error, ResourceError):
             raise
+        if kind.permanent and isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+            raise ResourceError(
+                "S608",
+                f"{printable(path)}: cannot be read ({error.strerror}), and cannot be computed again",
+                "make it readable, or remove it",
+            ) from error
         return None
 
 
