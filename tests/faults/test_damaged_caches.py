@@ -192,9 +192,8 @@ def entries_of(kind: CacheKind) -> Iterator[Found]:
 
 
 def files_of(path: Path) -> list[Path]:
-    return (
-        [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file() and file.name != LOCK)
-    )
+    found = [path] if path.is_file() else sorted(path.rglob("*"))
+    return [file for file in found if file.is_file() and file.name not in (LOCK, "something")]
 
 
 def files_of_kind(kind: CacheKind) -> set[Path]:
