@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,9 +16,12 @@ from faults.commands import Commands
 from faults.test_kills import TABLE, files, is_whole
 
 from pixelwise.cli import main
+from pixelwise.storage import locks
 from pixelwise.storage.atomic import TEMPORARY_PREFIX
 from pixelwise.storage.locks import run_lock, writing_alone
 
+Begin = Callable[[str], tuple[list[str], Path]]
+"""Name of a verb -> the arguments of its command line and its output folder."""
 REFUSED, WAITS, WHOLE_FILES = "refused", "waits", "writes whole files"
 POLICIES = {
     "check": WHOLE_FILES,
@@ -44,9 +46,7 @@ def test_every_verb_that_writes_has_a_policy():
 
 
 @pytest.fixture
-def begin(
-    tiny_data: Path, tiny_run: Path, tiny_recipe: Path, tmp_path: Path
-) -> Callable[[str], tuple[list[str], Path]]:
+def begin(tiny_data: Path, tiny_run: Path, tiny_recipe: Path, tmp_path: Path) -> Begin:
     inputs = {"data": tiny_data, "run": tiny_run, "recipe": tiny_recipe}
 
     def arguments_and_output(name: str) -> tuple[list[str], Path]:
@@ -58,7 +58,7 @@ def begin(
 
 
 @pytest.mark.parametrize("name", [name for name, policy in POLICIES.items() if policy == REFUSED])
-def test_the_second_process_is_refused_and_changes_nothing(name: str, begin: Callable, run_cli: Callable):
+def test_the_second_process_is_refused_and_changes_nothing(name: str, begin: Begin, run_cli: Callable):
     arguments, out = begin(name)
     match name:
         case "train":
@@ -78,15 +78,21 @@ def test_the_second_process_is_refused_and_changes_nothing(name: str, begin: Cal
     assert "process " in stderr
 
 
-def test_an_evaluation_waits_for_one_that_is_being_saved(begin: Callable):
+def test_an_evaluation_waits_for_one_that_is_being_saved(begin: Begin, monkeypatch: pytest.MonkeyPatch):
     arguments, out = begin("evaluate")
     statuses: list[int] = []
+    waiting, wait_for = threading.Event(), locks._wait_for
+
+    def wait(*arguments, **options):
+        waiting.set()
+        return wait_for(*arguments, **options)
+
+    monkeypatch.setattr(locks, "_wait_for", wait)
     with writing_alone(out / "evaluations"):
         thread = threading.Thread(target=lambda: statuses.append(main(arguments)))
         thread.start()
-        while thread.is_alive() and not list(out.glob(f"{TEMPORARY_PREFIX}lock-*")):
-            time.sleep(0.01)
-        thread.join(1.0)
+        assert waiting.wait(60)
+        thread.join(0.1)
         assert thread.is_alive()
         assert not list(out.glob("evaluations/test-*/result.json"))
     thread.join(60)
@@ -104,7 +110,7 @@ def two_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Comma
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", TABLE)
-def test_two_processes_at_once_leave_one_whole_output(name: str, begin: Callable, two_servers: list[Commands]):
+def test_two_processes_at_once_leave_one_whole_output(name: str, begin: Begin, two_servers: list[Commands]):
     arguments, out = begin(name)
     with ThreadPoolExecutor(2) as pool:
         ended = list(pool.map(lambda server: server.run(arguments), two_servers))
