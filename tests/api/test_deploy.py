@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 import pixelwise
-from pixelwise.errors import RecipeError
+from pixelwise.errors import RecipeError, RunLockedError
 from pixelwise.observer import Observer
+from pixelwise.storage.atomic import TEMPORARY_PREFIX
+from pixelwise.storage.locks import writing_alone
 
 
 class Watching(Observer):
@@ -18,6 +20,25 @@ class Watching(Observer):
 
     def phase(self, name: str) -> None:
         self.phases.append(name)
+
+
+@pytest.fixture(scope="module")
+def card_of_formats(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A card in a folder that existed and was empty."""
+    output = tmp_path_factory.mktemp("card")
+    pixelwise.deploy(tiny_run, output, targets=("torch-export",), rounds=0)
+    return output
+
+
+def test_a_folder_that_is_in_use_or_not_empty_is_refused(tiny_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "card").mkdir()
+    (tmp_path / "card" / "mine.txt").write_text("mine")
+    with pytest.raises(RecipeError) as caught:
+        pixelwise.deploy(tiny_run, tmp_path / "card")
+    assert caught.value.code == "R243"
+    with writing_alone(tmp_path / "other"), pytest.raises(RunLockedError):
+        pixelwise.deploy(tiny_run, tmp_path / "other")
+    assert [path.name for path in tmp_path.rglob("*")] == ["card", "mine.txt"]
 
 
 def test_the_card_is_written_whether_its_budget_holds_or_not(tiny_run: Path, tmp_path: Path) -> None:
@@ -34,6 +55,15 @@ def test_the_card_is_written_whether_its_budget_holds_or_not(tiny_run: Path, tmp
         path.name for path in (tmp_path / "card").iterdir()
     }
     assert {"reading the run", "writing torch-export", "scoring torch.export"} <= set(observer.phases)
+
+
+def test_nothing_in_the_folder_names_the_place_where_it_was_built(card_of_formats: Path) -> None:
+    files = [path for path in card_of_formats.rglob("*") if path.is_file()]
+    assert files
+    for path in files:
+        assert TEMPORARY_PREFIX.encode() not in path.read_bytes(), path
+    (result,) = card_of_formats.glob("torch-export/evaluations/*/result.json")
+    assert f"pixelwise evaluate {card_of_formats / 'torch-export'} " in json.loads(result.read_text("utf-8"))["command"]
 
 
 def test_unknown_options_are_refused(tiny_run: Path, tmp_path: Path) -> None:

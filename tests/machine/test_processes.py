@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelwise.machine.processes import FORKS, START_METHOD, host_name, without_main
+from pixelwise.machine.processes import FORKS, START_METHOD, host_name, is_running, process_mark, without_main
 
 SHOW = """
 import sys
@@ -58,3 +58,36 @@ def test_the_script_is_itself_again_after_a_failure():
     with pytest.raises(KeyError):
         fail()
     assert sys.modules["__main__"] is main
+
+
+def mark_of_another_process(*, ended: bool) -> tuple[str, subprocess.Popen]:
+    script = "from pixelwise.machine.processes import process_mark; print(process_mark(), flush=True); input()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+    )
+    assert process.stdout is not None
+    mark = process.stdout.readline().strip()
+    if ended:
+        process.communicate("\n")
+    return mark, process
+
+
+def test_a_process_runs_until_it_ends():
+    assert is_running(process_mark()) is True
+    mark, process = mark_of_another_process(ended=False)
+    assert mark != process_mark()
+    assert is_running(mark) is True
+    process.kill()
+    process.communicate()
+    assert is_running(mark) is False
+
+
+def test_another_process_with_the_same_number_is_another_process():
+    place, pid, start = process_mark().split("-")
+
+    assert is_running(f"{place}-{pid}-{int(start) + 1}") is False
+
+
+@pytest.mark.parametrize("mark", ["", "1", "0000beef-1-1", "x-y-z", f"{process_mark().split('-')[0]}-one-1"])
+def test_of_processes_elsewhere_nothing_is_known(mark: str):
+    assert is_running(mark) is None

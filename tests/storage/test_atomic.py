@@ -3,14 +3,19 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pixelwise.errors import ResourceError
+from pixelwise.machine.processes import process_mark
 from pixelwise.storage.atomic import (
+    TEMPORARY_PREFIX,
     building_folder,
+    filling_folder,
+    is_vacant,
     remove_folder,
     remove_leftovers,
     require_space,
@@ -40,6 +45,51 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path):
         fail()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("place", ["missing", "empty", "link"])
+def test_a_folder_is_filled_when_its_content_is_complete(tmp_path: Path, place: str):
+    path = tmp_path / "out"
+    target = tmp_path / "elsewhere" if place == "link" else path
+    if place != "missing":
+        target.mkdir()
+    if place == "link":
+        path.symlink_to(target)
+
+    def fail() -> None:
+        with filling_folder(path) as folder:
+            write_text(folder / "a.txt", "half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert is_vacant(path)
+    assert path.exists() == (place != "missing")
+    with filling_folder(path) as folder:
+        write_text(folder / "b" / "c.txt", "c")
+        write_text(folder / "a.txt", "whole")
+        assert is_vacant(path)
+        assert folder.stat().st_dev == target.parent.stat().st_dev
+    assert path.is_symlink() == (place == "link")
+    assert sorted(file.relative_to(path).as_posix() for file in path.rglob("*")) == ["a.txt", "b", "b/c.txt"]
+    assert not is_vacant(path)
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_folder_that_somebody_else_fills_meanwhile_is_left_alone(tmp_path: Path, exists: bool):
+    path = tmp_path / "out"
+    if exists:
+        path.mkdir()
+
+    def fill() -> None:
+        with filling_folder(path) as folder:
+            write_text(folder / "a.txt", "ours")
+            write_text(path / "a.txt", "theirs")
+
+    with pytest.raises(FileExistsError):
+        fill()
+    assert (path / "a.txt").read_text() == "theirs"
+    assert [file.name for file in tmp_path.rglob("*")] == ["out", "a.txt"]
 
 
 def test_a_full_disk_says_what_is_missing_and_keeps_the_old_file(tmp_path: Path):
@@ -75,6 +125,44 @@ def test_a_killed_writer_leaves_only_a_temporary_file_that_is_removed_later(tmp_
     assert path.read_text() == "old"
     assert len(remove_leftovers(tmp_path)) == 1
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def leave_behind(folder: Path, name: str, *, age: float = 0.0) -> Path:
+    path = folder / f"{TEMPORARY_PREFIX}{name}"
+    path.mkdir()
+    (path / "file").write_text("half")
+    os.utime(path, (time.time() - age, time.time() - age))
+    return path
+
+
+@pytest.mark.parametrize("write", ["file", "folder", "scratch"])
+def test_whoever_writes_next_removes_what_killed_processes_left(write: str, tmp_path: Path):
+    place, pid, start = process_mark().split("-")
+    dead = leave_behind(tmp_path, f"{place}-{pid}-{int(start) + 1}-a")
+    old = leave_behind(tmp_path, "0000beef-1-1-a", age=100_000)
+    kept = [leave_behind(tmp_path, f"{process_mark()}-a"), leave_behind(tmp_path, "0000beef-1-1-b")]
+
+    if write == "file":
+        write_text(tmp_path / "a.txt", "new")
+    elif write == "folder":
+        build(tmp_path / "a", "new")
+    else:
+        with scratch_folder(tmp_path):
+            pass
+
+    assert not dead.exists()
+    assert not old.exists()
+    assert all(path.exists() for path in kept)
+
+
+def test_a_folder_is_looked_through_once(tmp_path: Path):
+    place, pid, start = process_mark().split("-")
+    write_text(tmp_path / "a.txt", "new")
+    dead = leave_behind(tmp_path, f"{place}-{pid}-{int(start) + 1}-a")
+    write_text(tmp_path / "b.txt", "new")
+
+    assert dead.exists()
+    assert remove_leftovers(tmp_path) == [dead]
 
 
 def build(path: Path, content: str, **options: Any) -> None:

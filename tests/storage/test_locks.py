@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 from pixelwise.errors import RunLockedError
-from pixelwise.storage.locks import is_held, keep_in_use, lock_if_free, run_lock, shared_lock, work_lock
+from pixelwise.machine.locks import take_lock
+from pixelwise.storage import locks
+from pixelwise.storage.atomic import TEMPORARY_PREFIX, remove_leftovers, write_text
+from pixelwise.storage.locks import (
+    is_held,
+    keep_in_use,
+    lock_if_free,
+    run_lock,
+    shared_lock,
+    work_lock,
+    writing_alone,
+)
 
 
 def test_a_second_holder_is_told_who_the_first_is(tmp_path: Path):
@@ -32,6 +43,63 @@ def test_the_lock_of_a_killed_process_does_not_stay(tmp_path: Path):
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
     with run_lock(tmp_path):
         assert (tmp_path / "run.lock").exists()
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_an_output_has_one_writer_and_keeps_no_trace_of_the_lock(tmp_path: Path, exists: bool):
+    output = tmp_path / "deep" / "out"
+    if exists:
+        output.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "deep")
+    with writing_alone(output):
+        for same in (output, tmp_path / "link" / "out", tmp_path / "deep" / ".." / "deep" / "out"):
+            with pytest.raises(RunLockedError, match=rf"process {os.getpid()} on ") as caught, writing_alone(same):
+                pass
+            assert caught.value.exit_code == 7
+        with writing_alone(tmp_path / "deep" / "other"), writing_alone(output / "inner"):
+            write_text(output / "inner" / "a.txt", "whole")
+    assert sorted(path.name for path in tmp_path.rglob("*") if not path.is_dir()) == ["a.txt"]
+    with writing_alone(output):
+        pass
+
+
+def test_a_refused_start_leaves_no_folders(tmp_path: Path):
+    with pytest.raises(ValueError, match="refused"), writing_alone(tmp_path / "a" / "b" / "out"):
+        raise ValueError("refused")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_of_an_output_ends_with_its_process_and_is_cleared_by_the_next_writer(tmp_path: Path):
+    script = (
+        "import os, signal, sys; from pathlib import Path; from pixelwise.storage.locks import writing_alone\n"
+        "with writing_alone(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "out")], check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(TEMPORARY_PREFIX)
+    with writing_alone(tmp_path / "out"):
+        assert remove_leftovers(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "out")], check=False)
+    assert remove_leftovers(tmp_path, unknown=False) == [left]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_within_a_read_only_one_is_locked_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    output = tmp_path / "out"
+    output.mkdir()
+
+    def take(path: Path, *, shared: bool = False):
+        if path.parent == tmp_path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return take_lock(path, shared=shared)
+
+    monkeypatch.setattr(locks, "take_lock", take)
+    with writing_alone(output), pytest.raises(RunLockedError), writing_alone(output):
+        pass
+    assert list(output.iterdir()) == []
+    with writing_alone(tmp_path / "missing"):  # no lock is possible, and none is needed to fail
+        pass
 
 
 def test_a_free_work_lock_is_taken_without_waiting(tmp_path: Path):

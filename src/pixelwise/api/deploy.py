@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pixelwise.deployment.card.card import DeployCard, make_card
+from pixelwise.deployment.card.card import DeployCard, make_card, refuse_occupied
 from pixelwise.deployment.card.options import DeployOptions
 from pixelwise.observer import SILENT, Observer
 from pixelwise.reports.card.page import write_card
+from pixelwise.storage.atomic import filling_folder
+from pixelwise.storage.locks import writing_alone
 
 
 def deploy(
@@ -23,6 +25,7 @@ def deploy(
     """Export a run to several formats, score and time all of them and PyTorch, and write the deploy card.
 
     An artefact that cannot be made (a package is missing, a format lacks an operator) becomes a row with the reason.
+    The folder is complete or not there: nothing of a call that fails or is killed stays behind.
     The card is written even if a row exceeds `max_miou_drop`; see `DeployCard.check_budget` and `over_budget`.
 
     Args:
@@ -40,8 +43,13 @@ def deploy(
             target.
         CheckpointError: `run` is not a run or has no weights.
         DataError: The data cannot be opened or read.
+        RunLockedError: L701, another process writes to `output`.
         ResourceError: S601, the disk is full.
     """
-    card = make_card(run, output, options, observer=observer, **changes)
-    write_card(card, Path(output))
+    folder = Path(output)
+    with writing_alone(folder):
+        refuse_occupied(folder)
+        with filling_folder(folder) as unfinished:
+            card = make_card(run, unfinished, options, named=folder, observer=observer, **changes)
+            write_card(card, unfinished)
     return card

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,15 @@ from pixelwise.checkpoints.files.reading import WeightsFile, read_weights
 from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
 from pixelwise.checkpoints.options import ImportOptions
 from pixelwise.errors import RecipeError
-from pixelwise.models import build_model
+from pixelwise.models import SegmentationModel, build_model
 from pixelwise.options import chosen
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import CHECKPOINTS, is_run, write_recipe
 from pixelwise.storage import json_text, printable, sha256_file, write_text
+from pixelwise.storage.atomic import filling_folder
+from pixelwise.storage.locks import writing_alone
 
 PROVENANCE = "provenance.json"
 
@@ -54,12 +56,12 @@ def import_weights_file(
     Raises:
         CheckpointError: As `import_weights` and `read_weights`.
         RecipeError: R213, `output` already holds a run or weights.
+        RunLockedError: L701, another process writes to `output`.
     """
     options = chosen(ImportOptions, options, changes)
     source, licence = options.source, options.licence
     path, folder = Path(file), Path(output)
-    if is_run(folder) or (folder / CHECKPOINTS).exists():
-        raise RecipeError("R213", f"{printable(folder)} already holds a run or weights", "choose another `output`")
+    _refuse_occupied(folder)
     resolved = apply_overrides(recipe if isinstance(recipe, Recipe) else find_recipe(recipe), overrides)
     found = read_weights(path)
     model = build_model(resolved)
@@ -74,17 +76,35 @@ def import_weights_file(
         "licence": licence,
         "report": msgspec.to_builtins(report),
     }
+    with writing_alone(folder):
+        _refuse_occupied(folder)
+        with filling_folder(folder) as unfinished:
+            _write(unfinished, resolved, model, provenance)
+    return report
+
+
+def _refuse_occupied(folder: Path) -> None:
+    if is_run(folder) or any((folder / name).exists() for name in (CHECKPOINTS, PROVENANCE)):
+        raise RecipeError("R213", f"{printable(folder)} already holds a run or weights", "choose another `output`")
+
+
+def _write(folder: Path, recipe: Recipe, model: SegmentationModel, provenance: Mapping[str, Any]) -> None:
+    about = {
+        "recipe": recipe.name,
+        "classes": list(model.classes),
+        "imported_from": provenance["source"],
+        "licence": provenance["licence"],
+    }
     save_checkpoint(
         folder / CHECKPOINTS,
         step=0,
         tensors={"model": model.state_dict()},
         state={"imported": provenance},
         miou=None,
-        metadata={"recipe": resolved.name, "classes": list(model.classes), "imported_from": source, "licence": licence},
+        metadata=about,
     )
     write_text(folder / PROVENANCE, json_text(provenance))
-    write_recipe(folder, resolved)  # last: its presence marks the folder as complete
-    return report
+    write_recipe(folder, recipe)  # last: its presence marks the folder as complete
 
 
 def _identity(path: Path, found: WeightsFile) -> dict[str, Any]:

@@ -6,6 +6,8 @@ Downloads are compared on every use with the first one, files with the hash in t
 from __future__ import annotations
 
 import hashlib
+import re
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -200,9 +202,9 @@ def _compare_with_first_download(name: str, digest: str) -> None:
         CheckpointError: K442, the hashes differ.
     """
     known = recall(INITIAL_WEIGHTS, "", dict[str, Any]) or {}
-    first = known.get(name)
+    first = _recorded(name, known.get(name))
     if first is None:
-        remember(INITIAL_WEIGHTS, "", {**known, name: digest})
+        remember(INITIAL_WEIGHTS, "", {**known, name: f"{digest} {_check_digits(name, digest)}"})
     elif first != digest:
         raise CheckpointError(
             "K442",
@@ -210,6 +212,18 @@ def _compare_with_first_download(name: str, digest: str) -> None:
             f"the published weights have changed; to accept the new ones, remove '{name}' from "
             f"{printable(entry_path(INITIAL_WEIGHTS))}",
         )
+
+
+def _recorded(name: str, record: object) -> str | None:
+    """The hash in a record; None if the record is missing or damaged. Earlier versions wrote no check digits."""
+    digest, _, check = record.partition(" ") if isinstance(record, str) else ("", "", "")
+    is_hash = re.fullmatch("[0-9a-f]{64}", digest) is not None
+    return digest if is_hash and check in ("", _check_digits(name, digest)) else None
+
+
+def _check_digits(name: str, digest: str) -> str:
+    """Digits that tell a damaged record from weights that have changed."""
+    return f"{zlib.crc32(f'{name} {digest}'.encode()):08x}"
 
 
 def _both(name: str, tag: str) -> str:

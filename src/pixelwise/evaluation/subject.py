@@ -29,9 +29,10 @@ from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.schema.training import Precision
 from pixelwise.recipes.sizes import Size
-from pixelwise.records.evaluations import SAMPLES, earlier_result, folder_for
+from pixelwise.records.evaluations import EVALUATIONS, SAMPLES, earlier_result, folder_for
 from pixelwise.records.result import Result, save_result
 from pixelwise.runtimes import ArtefactModel
+from pixelwise.storage.locks import writing_alone
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +119,8 @@ def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILEN
     for protocol, measurement in zip(subject.protocols, measured, strict=True):
         result = make_result(measurement, _provenance(subject, scored, protocol, options))
         if subject.folder is not None:
-            result = _save(result, subject, measurement, options)
+            with writing_alone(subject.folder / EVALUATIONS, wait=True):
+                result = _save(result, subject, measurement, options)
         results.append(result)
     return results
 

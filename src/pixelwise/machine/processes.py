@@ -1,12 +1,16 @@
-"""The start method of worker processes, spawned processes without the user's script, and the host name."""
+"""The start method of worker processes, spawned processes without the user's script, and which processes run."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
+import os
 import platform
 import sys
 import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 START_METHOD: Literal["fork", "spawn"] = "fork" if sys.platform == "linux" else "spawn"
@@ -39,3 +43,51 @@ def without_main() -> Iterator[None]:
 def host_name() -> str:
     """Network name of this computer; empty if unknown."""
     return platform.node()
+
+
+def process_mark() -> str:
+    """Text that identifies this process: `place-pid-start`, of letters and digits.
+
+    The place is that of the process number: a computer since its last start, or a container on it. The start tells
+    processes apart that had the same number.
+    """
+    pid = os.getpid()
+    return f"{_place()}-{pid}-{_start_of(pid)}"
+
+
+def is_running(mark: str) -> bool | None:
+    """Whether the process with this mark is running; None if that cannot be known here, as of another computer.
+
+    Args:
+        mark: Text from `process_mark`, or any other.
+    """
+    place, _, rest = mark.partition("-")
+    pid, _, start = rest.partition("-")
+    if place != _place() or not pid.isdecimal() or sys.platform == "win32":  # there, asking with os.kill would kill
+        return None
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it belongs to another user
+        return True
+    return _start_of(int(pid)) == start
+
+
+@functools.cache
+def _place() -> str:
+    facts = [host_name()]
+    with contextlib.suppress(OSError):
+        facts.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii"))
+        facts.append(str(os.stat("/proc/self/ns/pid").st_ino))
+    return hashlib.sha256("\0".join(facts).encode()).hexdigest()[:8]
+
+
+def _start_of(pid: int) -> str:
+    """Start of a running process in ticks since the start of the computer; `0` where the system does not say."""
+    try:
+        # The name in parentheses may contain spaces and parentheses itself.
+        facts = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return facts[19].decode("ascii")
+    except (OSError, IndexError):
+        return "0"

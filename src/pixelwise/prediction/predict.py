@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from pixelwise.observer import SILENT, Observer, observing
 from pixelwise.options import chosen
 from pixelwise.prediction.background import in_background
 from pixelwise.prediction.deviations import Once
-from pixelwise.prediction.inputs import Input, find_inputs
+from pixelwise.prediction.inputs import Input, Inputs, find_inputs
 from pixelwise.prediction.loading import load
 from pixelwise.prediction.mask_formats import mask_values
 from pixelwise.prediction.options import PredictOptions
@@ -29,6 +29,7 @@ from pixelwise.prediction.outcomes import MASKS, OVERLAYS, Outcome, read_input, 
 from pixelwise.prediction.segmenter import Segmenter, choose_palette
 from pixelwise.records.problems import Problem, append_problems, clear_problems
 from pixelwise.storage import json_text, printable, write_text
+from pixelwise.storage.locks import writing_alone
 from pixelwise.storage.names import counted
 
 CLASSES = "classes.json"
@@ -87,6 +88,7 @@ def predict(
         RecipeError: R220, an input is inside an output folder; R221, an output folder holds files that are not
             predictions; R222, the mask format belongs to a data set with other classes; R260, an option is not one of
             its choices; R285, an override does not concern the reading of images.
+        RunLockedError: L701, another process writes to `output`.
         ResourceError: S601, the disk is full.
     """
     observer = observing(observer, changes)
@@ -137,6 +139,7 @@ def predict_paths(
         RecipeError: R220, an input is inside an output folder; R221, an output folder holds files that are not
             predictions; R222, the mask format belongs to a data set with other classes; R260, an option is not one of
             its choices.
+        RunLockedError: L701, another process writes to `output`.
         ResourceError: S601, the disk is full.
     """
     start = time.monotonic()
@@ -144,22 +147,9 @@ def predict_paths(
     options = chosen(PredictOptions, options, changes)
     write = writer(segmenter, output, options)
     inputs = find_inputs(paths, [output / MASKS, output / OVERLAYS])
-    _begin(output, segmenter, options)
-    observer.phase("predicting")
-    record = _Record(output, strict=options.strict)
-    for one in inputs.problems:
-        record.problem(one.files[0] if one.files else "", DataError(one.code, one.message, one.fix))
-    total = len(inputs.images) + len(inputs.problems)
-    segmenter.warn = Once(observer.warn)
-    predictions = _predictions(segmenter, inputs.images)
-    written = in_background(write, predictions, ahead=AHEAD)
-    # Closed here because after an error the garbage collector might do so in one of their threads, which cannot wait
-    # for itself.
-    with contextlib.closing(predictions), contextlib.closing(written):
-        for done, outcome in enumerate(written, len(inputs.problems) + 1):
-            record.add(outcome)
-            observer.progress(done, total)
-    return record.summary(total, inputs.left_out, time.monotonic() - start, observer)
+    with writing_alone(output):
+        _begin(output, segmenter, options)
+        return _predict_all(segmenter, inputs, write, _Record(output, strict=options.strict), observer, start)
 
 
 class _Record:
@@ -227,6 +217,30 @@ class _Record:
         return PredictSummary(
             ok=total - failed, failed=failed, problems=tuple(self._problems), seconds=seconds, warnings=tuple(found)
         )
+
+
+def _predict_all(
+    segmenter: Segmenter,
+    inputs: Inputs,
+    write: Callable[[Outcome], Outcome],
+    record: _Record,
+    observer: Observer,
+    start: float,
+) -> PredictSummary:
+    observer.phase("predicting")
+    for one in inputs.problems:
+        record.problem(one.files[0] if one.files else "", DataError(one.code, one.message, one.fix))
+    total = len(inputs.images) + len(inputs.problems)
+    segmenter.warn = Once(observer.warn)
+    predictions = _predictions(segmenter, inputs.images)
+    written = in_background(write, predictions, ahead=AHEAD)
+    # Closed here because after an error the garbage collector might do so in one of their threads, which cannot wait
+    # for itself.
+    with contextlib.closing(predictions), contextlib.closing(written):
+        for done, outcome in enumerate(written, len(inputs.problems) + 1):
+            record.add(outcome)
+            observer.progress(done, total)
+    return record.summary(total, inputs.left_out, time.monotonic() - start, observer)
 
 
 def _predictions(segmenter: Segmenter, images: Sequence[Input]) -> Generator[Outcome, None, None]:

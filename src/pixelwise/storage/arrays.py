@@ -58,6 +58,8 @@ class ArrayFile:
     """
 
     def __init__(self, path: Path) -> None:
+        if not path.is_file():  # opening a named pipe would block forever
+            raise ValueError(f"{path} is not a file")
         with open(path, "rb") as file:
             self.about, self._rows = _read_index(file, path)
             self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

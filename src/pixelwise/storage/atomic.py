@@ -1,26 +1,38 @@
 """Atomic writes: temporary file, fsync, rename, fsync of the folder.
 
 A process that is killed (SIGKILL) in the middle of a write leaves the old file intact and at most a
-`.pixelwise-tmp-*` file beside it, which `remove_leftovers` deletes at the next start.
+`.pixelwise-tmp-*` file or folder beside it. Its name says which process made it, and the next process that writes to
+the folder deletes those of processes that no longer run.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
+import re
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from pixelwise.errors import ResourceError
 from pixelwise.machine.files import flush, is_disk_full, let_others_read, rename, replace_file
+from pixelwise.machine.locks import take_lock
+from pixelwise.machine.processes import is_running, process_mark
 from pixelwise.storage.names import printable
 
 TEMPORARY_PREFIX = ".pixelwise-tmp-"
+LOCK_PREFIX = f"{TEMPORARY_PREFIX}lock-"
+"""Start of the names of the files that `pixelwise.storage.locks.writing_alone` locks."""
+_MARK = re.compile(re.escape(TEMPORARY_PREFIX) + r"(\w+-\d+-\d+)-")
+_OLD_SECONDS = 86_400
+"""Age from which a temporary file of another computer counts as left behind."""
+_FOLDERS_REMEMBERED = 1024
 
 
 @contextlib.contextmanager
@@ -33,7 +45,8 @@ def writing(path: Path) -> Iterator[Path]:
     """
     with full_disk_explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
+        _tidy(path.parent, os.getpid())
+        handle, name = tempfile.mkstemp(prefix=_own_prefix(), dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -78,7 +91,7 @@ def building_folder(
     with full_disk_explained(path, needed_bytes), _temporary_folder(path.parent) as folder:
         yield folder
         let_others_read(folder)
-        if existing == "replace" and path.exists():
+        if existing == "replace" and os.path.lexists(path):
             # A folder cannot be renamed over another one.
             with _temporary_folder(path.parent) as replaced:
                 rename(path, replaced / path.name)
@@ -91,9 +104,45 @@ def building_folder(
 
 
 @contextlib.contextmanager
+def filling_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder whose content becomes that of `path`, if the block succeeds.
+
+    A missing folder appears complete or not at all. An existing one may be a link or a mount point, which cannot be
+    replaced: the complete entries are moved into it one after the other, the subfolders before the files.
+
+    Args:
+        path: Folder to fill. An existing one may have other content, which stays.
+
+    Raises:
+        FileExistsError: `path` has an entry of the same name.
+        ResourceError: S601, the disk or the quota is full.
+    """
+    if not path.exists():
+        with building_folder(path) as folder:
+            yield folder
+        return
+    with scratch_folder(path) as folder:
+        yield folder
+        entries = sorted(folder.iterdir(), key=lambda entry: (entry.is_file(), entry.name))
+        for taken in (path / entry.name for entry in entries if os.path.lexists(path / entry.name)):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(taken))
+        for entry in entries:
+            rename(entry, path / entry.name)
+        flush(path)
+
+
+def is_vacant(path: Path) -> bool:
+    """Whether `path` is missing, or a folder that contains nothing but temporary files and folders."""
+    if not os.path.lexists(path):
+        return True
+    return path.is_dir() and all(entry.name.startswith(TEMPORARY_PREFIX) for entry in path.iterdir())
+
+
+@contextlib.contextmanager
 def _temporary_folder(parent: Path) -> Iterator[Path]:
     parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=parent))
+    _tidy(parent, os.getpid())
+    folder = Path(tempfile.mkdtemp(prefix=_own_prefix(), dir=parent))
     try:
         yield folder
     finally:
@@ -168,16 +217,58 @@ def require_space(
         )
 
 
-def remove_leftovers(folder: Path) -> list[Path]:
-    """Delete the temporary files and folders that killed processes left in `folder`, and return their paths."""
-    leftovers = sorted(folder.glob(f"{TEMPORARY_PREFIX}*")) if folder.is_dir() else []
+def remove_leftovers(folder: Path, *, unknown: bool = True) -> list[Path]:
+    """Delete the temporary files and folders that killed processes left in `folder`, and return their paths.
+
+    Those of running processes stay.
+
+    Args:
+        folder: Folder in which they are looked for, without its subfolders.
+        unknown: Delete those too of which it is not known whether their process runs, such as those of another
+            computer; without it only if they are a day old.
+    """
+    found = sorted(folder.glob(f"{TEMPORARY_PREFIX}*")) if folder.is_dir() else []
+    locks = [path for path in found if path.name.startswith(LOCK_PREFIX)]
+    leftovers = [path for path in found if path not in locks and _is_left_behind(path, unknown=unknown)]
     for path in leftovers:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
             with contextlib.suppress(PermissionError):  # Windows does not remove open files: the next call removes it
                 path.unlink(missing_ok=True)
-    return leftovers
+    return leftovers + [path for path in locks if _remove_free_lock(path)]
+
+
+def _is_left_behind(path: Path, *, unknown: bool) -> bool:
+    mark = _MARK.match(path.name)
+    running = is_running(mark[1]) if mark else None
+    if running is not None or unknown:
+        return not running
+    try:
+        return time.time() - path.lstat().st_mtime > _OLD_SECONDS
+    except OSError:  # its process has just finished
+        return False
+
+
+def _remove_free_lock(path: Path) -> bool:
+    """Remove the file of a lock unless a process holds it; whether it was removed."""
+    with contextlib.suppress(OSError):
+        lock = take_lock(path)
+        if lock is not None:
+            lock.release(remove=True)
+            return True
+    return False
+
+
+@functools.lru_cache(_FOLDERS_REMEMBERED)
+def _tidy(folder: Path, _pid: int) -> None:
+    """Remove what killed processes left in a folder, once per process and folder."""
+    with contextlib.suppress(OSError):  # it is in nobody's way
+        remove_leftovers(folder, unknown=False)
+
+
+def _own_prefix() -> str:
+    return f"{TEMPORARY_PREFIX}{process_mark()}-"
 
 
 def remove_folder(path: Path) -> None:
@@ -188,7 +279,7 @@ def remove_folder(path: Path) -> None:
     Raises:
         OSError: The folder cannot be renamed.
     """
-    hidden = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
+    hidden = path.with_name(f"{_own_prefix()}{secrets.token_hex(8)}")
     rename(path, hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 

@@ -108,7 +108,6 @@ DRAWN = CacheKind(
     folders=True,
     version=2,
     variants=True,
-    version=2,
 )
 COCOSEG21 = CacheKind(
     name="cocoseg21", purpose="masks of COCO 2017 in VOC's 21 classes", prefix="cocoseg21-", folders=True

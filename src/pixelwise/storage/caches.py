@@ -26,9 +26,12 @@ from pixelwise.storage.hashing import sha256_bytes
 from pixelwise.storage.json_text import json_text
 from pixelwise.storage.locks import LOCK, keep_in_use, lock_if_free, shared_lock, stop_using
 from pixelwise.storage.names import printable
+from pixelwise.storage.seals import SEAL, is_intact, seal, sealed_bytes, sealed_json, unsealed_bytes, unsealed_json
 
 T = TypeVar("T")
 
+_intact: set[tuple[Path, int, int]] = set()
+"""Folders that this process has compared with their seals, with inode and modification time of the seal."""
 _RECENT_SECONDS = 3600.0
 """Age in seconds below which temporary files and folders may still be in the process of being written."""
 
@@ -117,18 +120,28 @@ def recall(kind: CacheKind, key: str, result_type: type[T], *, subject: str = ""
         subject: See `entry_path`.
 
     Raises:
-        ResourceError: S606, the cache folder cannot be created (permanent kinds only).
-        OSError: The file cannot be read (permanent kinds only).
+        ResourceError: S606, the cache folder cannot be created; S608, the file cannot be read (permanent kinds only).
     """
     parse = parse_json if kind.suffix == ".json" else parse_msgpack
+    unsealed = unsealed_json if kind.suffix == ".json" else unsealed_bytes
+    path = Path(kind.prefix)
     try:
         path = entry_path(kind, key, subject=subject)
-        return parse(path.read_bytes(), result_type, path)
-    except (OSError, ResourceError, DocumentError) as error:
+        if path.exists() and not path.is_file():  # a named pipe in its place would never be read to its end
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        data = path.read_bytes()
+        return parse(data if kind.permanent else unsealed(data), result_type, path)
+    except (OSError, ResourceError, DocumentError, ValueError, msgspec.MsgspecError) as error:
         # A missing or damaged entry costs time but is never an error. An entry that cannot be computed again must not
         # be overwritten, though, because it could not be read this time.
-        if kind.permanent and not isinstance(error, FileNotFoundError | DocumentError):
+        if kind.permanent and isinstance(error, ResourceError):
             raise
+        if kind.permanent and isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+            raise ResourceError(
+                "S608",
+                f"{printable(path)}: cannot be read ({error.strerror}), and cannot be computed again",
+                "make it readable, or remove it",
+            ) from error
         return None
 
 
@@ -147,10 +160,15 @@ def remember(kind: CacheKind, key: str, value: Any, *, subject: str = "") -> Non
         ResourceError: S601, the disk is full (permanent kinds only).
         OSError: The folder cannot be written (permanent kinds only).
     """
-    as_json = kind.suffix == ".json"
-    data = json_text(value, order="sorted").encode() if as_json else msgspec.msgpack.encode(value)
+    if kind.permanent:  # people may edit it
+        data = json_text(value, order="sorted").encode()
+    elif kind.suffix == ".json":
+        data = sealed_json(value).encode()
+    else:
+        data = sealed_bytes(msgspec.msgpack.encode(value))
     try:
         path = entry_path(kind, key, subject=subject)
+        make_way(path, folder=False)
         write_bytes(path, data)
         drop_superseded(kind, path, subject=subject)
     except (OSError, ResourceError):
@@ -188,6 +206,39 @@ def remembered(
     return value
 
 
+def intact_entry(kind: CacheKind, path: Path) -> bool:
+    """Whether a folder of the cache exists and is undamaged; it is then in use until this process ends.
+
+    The first call in a process compares every file with its checksum, later ones the sizes alone.
+
+    Args:
+        kind: A kind whose entries are folders.
+        path: Result of `entry_path`.
+    """
+    keep_in_use(path)
+    try:
+        state = (path / SEAL).stat()
+    except OSError:
+        return False
+    found = (path, state.st_ino, state.st_mtime_ns)
+    if not is_intact(path, sizes_only=found in _intact):
+        return False
+    _intact.add(found)
+    return True
+
+
+def make_way(path: Path, *, folder: bool) -> None:
+    """Remove what is in the place of an entry and cannot be replaced by one: a folder for a file, or the reverse.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    if folder and os.path.lexists(path) and not (path.is_dir() and os.access(path, os.R_OK | os.W_OK | os.X_OK)):
+        path.unlink() if path.is_symlink() or not path.is_dir() else remove_folder(path)
+    elif not folder and path.is_dir() and not path.is_symlink():
+        remove_folder(path)
+
+
 @contextlib.contextmanager
 def building_entry(
     kind: CacheKind, path: Path, *, variant: str = "", subject: str = "", needed_bytes: int | None = None
@@ -206,7 +257,7 @@ def building_entry(
     Raises:
         ResourceError: S601, the disk of the cache folder is full; S606, the cache folder cannot be written.
     """
-    existing = "replace" if path.exists() else "keep"
+    existing = "replace" if os.path.lexists(path) else "keep"
     lock = None
     if not MOVES_OPEN_FILES:
         stop_using(path)  # a damaged entry cannot be renamed away while this process has its lock open
@@ -219,6 +270,7 @@ def building_entry(
                 # The lock moves with the folder, so there is no moment at which the entry could be cleared.
                 lock = shared_lock(folder, new=True)
             yield folder
+            seal(folder)
         keep_in_use(path)
     finally:
         if lock is not None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from pixelwise.errors import ResourceError, RunLockedError
 from pixelwise.machine.locks import HeldLock, take_lock
 from pixelwise.machine.processes import host_name
+from pixelwise.storage.atomic import LOCK_PREFIX
+from pixelwise.storage.hashing import sha256_bytes
 from pixelwise.storage.names import printable
 
 LOCK = "lock"
@@ -21,7 +23,7 @@ _POLL_SECONDS = 0.05
 _MOST_IN_USE = 64
 
 _held: set[HeldLock] = set()
-"""The locks held by `run_lock`."""
+"""The locks held by `run_lock` and `writing_alone`."""
 _in_use: dict[Path, HeldLock] = {}
 """The locks held by `keep_in_use`, the latest last."""
 
@@ -45,10 +47,7 @@ def run_lock(folder: Path) -> Iterator[None]:
     _held.add(lock)
     failed = True
     try:
-        os.ftruncate(lock.descriptor, 0)
-        facts = {"host": host_name(), "pid": os.getpid(), "started": time.strftime("%Y-%m-%d %H:%M:%S")}
-        os.lseek(lock.descriptor, 0, os.SEEK_SET)
-        os.write(lock.descriptor, json.dumps(facts).encode())
+        _sign(lock)
         yield
         failed = False
     finally:
@@ -78,6 +77,76 @@ def _run_lock_of(path: Path) -> HeldLock:
         f"{printable(path.parent)}: another run is using this folder ({holder})",
         "wait for it, stop it, or use another folder",
     )
+
+
+@contextlib.contextmanager
+def writing_alone(output: Path, *, wait: bool = False) -> Iterator[None]:
+    """Keep other processes from writing to `output`, a file or folder that need not exist, during the block.
+
+    Processes agree on a lock file beside `output`, or within it if the folder around it is read-only. The file is
+    removed after the block; if its process is killed, by whoever next writes there. On a file system that does not
+    support locks the block runs without one. Forked children have to call `release_inherited_locks`.
+
+    Args:
+        output: File or folder to write; processes that name it differently (links, relative paths) mean the same.
+        wait: Wait for the other process, for writes that take a moment.
+
+    Raises:
+        RunLockedError: L701, another process writes to `output`; the message has its host, process id and start time.
+    """
+    place = Path(os.path.realpath(output))
+    missing = [folder for folder in place.parents if not folder.exists()]
+    try:
+        lock = _output_lock(place, wait=wait)
+        if lock is not None:
+            _held.add(lock)
+        try:
+            yield
+        finally:
+            if lock is not None:
+                _held.discard(lock)
+                lock.release(remove=True)
+    finally:
+        for folder in missing:
+            with contextlib.suppress(OSError):  # it is not empty, or was never created
+                folder.rmdir()
+
+
+def _output_lock(place: Path, *, wait: bool) -> HeldLock | None:
+    """The lock of an output; None if none can be taken there. Raises the same error as `writing_alone`."""
+    name = f"{LOCK_PREFIX}{sha256_bytes(os.fsencode(place.name))[:16]}"
+    with contextlib.suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+    for folder in (place.parent, place):
+        with contextlib.suppress(OSError):  # it is read-only, or its file system cannot lock files
+            lock = take_lock(folder / name)
+            if lock is None:
+                time.sleep(_POLL_SECONDS)  # a process that looks for leftovers holds it for a moment
+                lock = _wait_for(folder / name, shared=False) if wait else take_lock(folder / name)
+            if lock is None:
+                raise RunLockedError(
+                    "L701",
+                    f"{printable(place)}: another process is writing here ({_holder_of(folder / name)})",
+                    "wait for it, stop it, or choose another output",
+                )
+            _sign(lock)
+            return lock
+    return None
+
+
+def _sign(lock: HeldLock) -> None:
+    """Write into the file of a lock who holds it."""
+    facts = {"host": host_name(), "pid": os.getpid(), "started": time.strftime("%Y-%m-%d %H:%M:%S")}
+    os.ftruncate(lock.descriptor, 0)
+    os.lseek(lock.descriptor, 0, os.SEEK_SET)
+    os.write(lock.descriptor, json.dumps(facts).encode())
+
+
+def _holder_of(path: Path) -> str:
+    try:
+        return _holder(path.read_bytes())
+    except OSError:
+        return _holder(b"")
 
 
 def is_run_held(folder: Path) -> bool:

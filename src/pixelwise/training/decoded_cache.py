@@ -23,7 +23,7 @@ from pixelwise.storage import sha256_bytes
 from pixelwise.storage.arrays import ArrayFile, DamagedArrayError, write_arrays
 from pixelwise.storage.atomic import remove_leftovers, require_space
 from pixelwise.storage.cache_kinds import DECODED, DECODED_FILE
-from pixelwise.storage.caches import drop_superseded, entry_path, subject_of
+from pixelwise.storage.caches import drop_superseded, entry_path, make_way, subject_of
 from pixelwise.storage.locks import work_lock
 from pixelwise.training.batches import TrainingPairs, fits_in_memory
 
@@ -167,10 +167,12 @@ def kept_pairs(pairs: TrainingPairs, recipe: Recipe, observer: Observer) -> Kept
     observer.phase("comparing the data with the cache")
     subject = _subject(pairs, recipe)
     folder = entry_path(DECODED, _key(pairs, recipe), subject=subject)
+    make_way(folder, folder=True)
     with work_lock(folder, lambda: observer.phase("waiting for another process that decodes the images")):
         with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
             return KeptPairs(pairs, folder / DECODED_FILE)
         remove_leftovers(folder)
+        make_way(folder / DECODED_FILE, folder=False)
         _require_space(pairs, folder)
         about = {"dataset": pairs.dataset.name, "split": recipe.data.train_split, "pairs": len(pairs)}
         try:

@@ -86,4 +86,4 @@ def test_a_damaged_index_is_drawn_again(damage: str, cache: Path, tmp_path: Path
         for path in folder.iterdir():
             path.unlink()
     assert open_dataset(Data(), tmp_path / "one") == first
-    assert {path.name for path in folder.iterdir()} == {"000000-a.png", "index.msgpack", "lock"}
+    assert {path.name for path in folder.iterdir()} == {"000000-a.png", "index.msgpack", "lock", ".pixelwise-seal"}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -30,7 +32,7 @@ def test_what_a_row_loses_is_against_the_first_one() -> None:
 def test_what_could_not_be_made_is_a_row_with_the_reason(target: str, method, name: str, precision: str) -> None:
     plan = ArtefactPlan(name="folder", source="run", method=method, options=ExportOptions(target=target))
     made = PlanResult(plan=plan, exported=None, reason="[R240] because")
-    found = artefact_row(made, None, None, SILENT)  # type: ignore[arg-type]
+    found = artefact_row(made, None, None, Path("folder"), SILENT)  # type: ignore[arg-type]
     assert msgspec.structs.asdict(found) == msgspec.structs.asdict(
         CardRow(name=name, runtime=target, precision=precision, method=method, folder="folder", reason="[R240] because")
     )

@@ -34,9 +34,8 @@ from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE, VOC
 from pixelwise.storage import json_text, portable, printable, write_text
 from pixelwise.storage.cache_kinds import COCOSEG21
-from pixelwise.storage.caches import building_entry, entry_path, subject_of
+from pixelwise.storage.caches import building_entry, entry_path, intact_entry, subject_of
 from pixelwise.storage.documents import DocumentError, parse_json, read_document, read_json, reading
-from pixelwise.storage.locks import keep_in_use
 
 CATEGORIES = {
     5: "airplane", 2: "bicycle", 16: "bird", 9: "boat", 44: "bottle", 6: "bus", 3: "car", 17: "cat", 62: "chair",
@@ -186,8 +185,9 @@ def _masks(annotations: Path, hashes: HashCache) -> tuple[Path, list[_Drawn]]:
         raise _unusable(annotations, error) from error
     subject = subject_of(annotations.absolute())
     folder = entry_path(COCOSEG21, key, subject=subject)
-    keep_in_use(folder)
     try:
+        if not intact_entry(COCOSEG21, folder):
+            raise DocumentError(folder, "is missing or damaged")
         index = read_json(folder / _INDEX, list[_Drawn])
     except DocumentError:
         content = _read(annotations)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from pixelwise.datasets.fingerprint import stat_signature
 from pixelwise.storage.cache_kinds import DRAWN
-from pixelwise.storage.caches import building_entry, entry_path, subject_of
-from pixelwise.storage.locks import keep_in_use
+from pixelwise.storage.caches import building_entry, entry_path, intact_entry, subject_of
 
 
 def cached_files(kind: str, root: Path, sources: Iterable[Path], write: Callable[[Path], None]) -> Path:
@@ -28,8 +27,7 @@ def cached_files(kind: str, root: Path, sources: Iterable[Path], write: Callable
     """
     subject = subject_of(root.absolute())
     folder = entry_path(DRAWN, stat_signature(sources)[:24], variant=kind, subject=subject)
-    keep_in_use(folder)
-    if not folder.is_dir():
+    if not intact_entry(DRAWN, folder):
         with building_entry(DRAWN, folder, variant=kind, subject=subject) as unfinished:
             write(unfinished)
     return folder

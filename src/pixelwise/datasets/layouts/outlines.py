@@ -31,9 +31,8 @@ from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.storage import portable, printable
 from pixelwise.storage.cache_kinds import DRAWN
-from pixelwise.storage.caches import building_entry, entry_path, subject_of
+from pixelwise.storage.caches import building_entry, entry_path, intact_entry, subject_of
 from pixelwise.storage.documents import DocumentError, is_regular, parse_msgpack, read_document, reading
-from pixelwise.storage.locks import keep_in_use
 
 BACKGROUND = "background"
 """Label of pixels that no annotation covers: raw value 0 of every drawn mask."""
@@ -166,8 +165,9 @@ def draw(kind: str, root: Path, sources: Iterable[Path], pictures: Callable[[], 
     """
     subject = subject_of(root.absolute())
     folder = entry_path(DRAWN, stat_signature(sources)[:24], variant=kind, subject=subject)
-    keep_in_use(folder)
     try:
+        if not intact_entry(DRAWN, folder):
+            raise DocumentError(folder, "is missing or damaged")
         index = parse_msgpack(read_document(folder / _INDEX), _Index, folder / _INDEX)
         if not all(b"\0" not in row.image and is_regular(folder / row.mask) for row in index.rows):
             raise DocumentError(folder / _INDEX, "names files that cannot exist")

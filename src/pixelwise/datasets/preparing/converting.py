@@ -28,6 +28,7 @@ from pixelwise.machine.threads import reading_threads
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.storage import building_folder, portable, printable
+from pixelwise.storage.locks import writing_alone
 from pixelwise.storage.names import distinct
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
@@ -95,10 +96,9 @@ def convert_to_folder(
     Raises:
         DataError: D225, `output` exists; D231, the data is multi-label; D220, D228, D230 or D232, files, lines or
             annotations cannot be used; the first error of a pair; both unless they are allowed.
+        RunLockedError: L701, another process writes to `output`.
         ResourceError: S601, the disk is full.
     """
-    if output.exists():
-        raise DataError("D225", f"{printable(output)}: already exists", "choose a folder that does not exist")
     if dataset.multilabel:
         raise DataError(
             "D231",
@@ -109,9 +109,12 @@ def convert_to_folder(
     if refused is not None:
         raise DataError(refused.code, refused.message, refused.fix)
     pairs = [(split, sample) for split, samples in dataset.splits.items() for sample in samples if sample.mask_path]
-    with building_folder(output) as unfinished, thread_pool(reading_threads()) as pool:
-        errors = _write_all(_Target(dataset, unfinished, size), pairs, allow, observer, pool)
-        write_description(unfinished, dataset.classes, [format_color(color) for color in dataset.palette])
+    with writing_alone(output):
+        if output.exists():
+            raise DataError("D225", f"{printable(output)}: already exists", "choose a folder that does not exist")
+        with building_folder(output) as unfinished, thread_pool(reading_threads()) as pool:
+            errors = _write_all(_Target(dataset, unfinished, size), pairs, allow, observer, pool)
+            write_description(unfinished, dataset.classes, [format_color(color) for color in dataset.palette])
     written = Counter(folder_of_split(split) for split, sample in pairs if (split, sample.id) not in errors)
     left_out = {printable(sample.image_path): errors[split, sample.id].code for split, sample in pairs
                 if (split, sample.id) in errors}  # fmt: skip

@@ -5,6 +5,7 @@ No file is moved or copied; `pixelwise.datasets.layouts.splits` explains how ima
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,8 @@ from pixelwise.datasets.preparing.options import SplitOptions
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.options import chosen
-from pixelwise.storage import printable, write_text
+from pixelwise.storage import printable, writing
+from pixelwise.storage.locks import writing_alone
 from pixelwise.storage.names import listed_path
 
 
@@ -109,15 +111,19 @@ def write_lists(divided: Mapping[str, Sequence[Sample]], folder: Path, *, replac
     Raises:
         DataError: D225, a list exists; D130, a name contains a tab, a line break or a backslash, or is not UTF-8; D231,
             a sample has one mask per class.
+        RunLockedError: L701, another process writes lists there.
         ResourceError: S601, the disk is full.
     """
     paths = {name: folder / f"{name}.txt" for name in divided}
-    existing = [path for path in paths.values() if path.exists()]
-    if existing and not replace:
-        raise DataError("D225", f"{printable(existing[0])}: already exists", "`force` replaces the lists")
     texts = {name: "".join(f"{_line(sample, folder)}\n" for sample in samples) for name, samples in divided.items()}
-    for name, path in paths.items():
-        write_text(path, texts[name])
+    # One lock for all lists, and renames in one go, so that there are never lists of two different divisions.
+    with writing_alone(folder / "lists"):
+        existing = [path for path in paths.values() if path.exists()]
+        if existing and not replace:
+            raise DataError("D225", f"{printable(existing[0])}: already exists", "`force` replaces the lists")
+        with contextlib.ExitStack() as renames:
+            for name, path in paths.items():
+                renames.enter_context(writing(path)).write_bytes(texts[name].encode("utf-8"))
     return list(paths.values())
 
 

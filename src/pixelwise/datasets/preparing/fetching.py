@@ -25,6 +25,7 @@ from pixelwise.storage import json_text, printable, sha256_file, write_text
 from pixelwise.storage.archives import unpack
 from pixelwise.storage.documents import DocumentError, read_json
 from pixelwise.storage.downloads import download
+from pixelwise.storage.locks import writing_alone
 from pixelwise.suggestions import did_you_mean
 
 RECORD = "downloads.json"
@@ -96,12 +97,23 @@ def prepare(
         DataError: D250 or D251, a download failed or has another hash; D252, an archive cannot be unpacked or holds
             something else; D253, archives are missing that cannot or must not be downloaded, or files are missing at
             the end; D226, a mask or a list of SBD is missing or damaged.
+        RunLockedError: L701, another process prepares the folder.
         ResourceError: S601, S602, the disk is full.
     """
     options = chosen(PrepareOptions, options, changes)
     publication = _publication(name)
     folder = Path(root) if root is not None else Path("data") / name
     observer.phase(f"{name}: terms: {publication.terms}")
+    with writing_alone(folder):
+        _fill(publication, folder, options, observer)
+    prepared = state_of(publication, folder)
+    if not prepared.complete:
+        raise _incomplete(prepared)
+    return prepared
+
+
+def _fill(publication: Publication, folder: Path, options: PrepareOptions, observer: Observer) -> None:
+    """Get what is missing in a folder; raises the same errors as `prepare`."""
     lacking = []
     for source in state_of(publication, folder).missing:
         archive = folder / source.file
@@ -126,10 +138,6 @@ def prepare(
         raise _not_there(publication, folder, lacking)
     if publication.finish is not None:
         publication.finish(folder, observer)
-    prepared = state_of(publication, folder)
-    if not prepared.complete:
-        raise _incomplete(prepared)
-    return prepared
 
 
 def state_of(publication: Publication, root: Path) -> Prepared:

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from pixelwise.datasets.layouts.description import is_described, write_description
+from pixelwise.datasets.layouts.description import write_description
 from pixelwise.datasets.town.canvas import LABEL, Camera, Canvas
 from pixelwise.datasets.town.street import draw_street
 from pixelwise.datasets.town.weather import Weather, draw_weather
@@ -24,8 +24,8 @@ from pixelwise.recipes.class_sets.tables import CAMVID
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.storage import building_folder, printable, sha256_bytes
 from pixelwise.storage.cache_kinds import TOWN
-from pixelwise.storage.caches import building_entry, entry_path
-from pixelwise.storage.locks import keep_in_use
+from pixelwise.storage.caches import building_entry, entry_path, intact_entry
+from pixelwise.storage.locks import writing_alone
 
 SPLITS = ("train", "val", "test")
 # Offset between the scene indices of the splits, so that a different number of images in one split changes no other.
@@ -82,12 +82,14 @@ def write_town(root: Path, data: Data, *, observer: Observer = SILENT) -> Path:
 
     Raises:
         DataError: D225, `root` exists.
+        RunLockedError: L701, another process writes to `root`.
         ResourceError: S601, the disk is full.
     """
-    if root.exists():
-        raise DataError("D225", f"{printable(root)}: already exists", "choose a folder that does not exist")
-    with building_folder(root, needed_bytes=_needed_bytes(data)) as unfinished:
-        _write_scenes(unfinished, data, observer)
+    with writing_alone(root):
+        if root.exists():
+            raise DataError("D225", f"{printable(root)}: already exists", "choose a folder that does not exist")
+        with building_folder(root, needed_bytes=_needed_bytes(data)) as unfinished:
+            _write_scenes(unfinished, data, observer)
     return root
 
 
@@ -95,9 +97,7 @@ def cached_town(data: Data) -> Path:
     """The town's folder in the cache; the town is drawn if it is missing or incomplete."""
     options = msgspec.json.encode((TOWN.version, data.town_images, data.town_size, data.town_seed))
     folder = entry_path(TOWN, sha256_bytes(options)[:16])
-    keep_in_use(folder)
-    # The description is written last, so its presence means that the town is complete.
-    if not is_described(folder):
+    if not intact_entry(TOWN, folder):
         with building_entry(TOWN, folder, needed_bytes=_needed_bytes(data)) as unfinished:
             _write_scenes(unfinished, data, SILENT)
     return folder

@@ -21,6 +21,7 @@ from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable
+from pixelwise.storage.atomic import is_vacant
 
 CARD = "card.json"
 FORMAT = 1
@@ -98,6 +99,7 @@ def make_card(
     output: str | os.PathLike[str],
     options: DeployOptions | None = None,
     *,
+    named: str | os.PathLike[str] | None = None,
     observer: Observer = SILENT,
     **changes: Any,
 ) -> DeployCard:
@@ -109,6 +111,7 @@ def make_card(
         run: The run folder.
         output: Folder for the artefacts, with one subfolder each, which also holds the artefact's `evaluations`.
         options: Variants to make, images to score them on, and settings of the timing.
+        named: Where `output` will be found later, for the texts that name it; None if it stays there.
         observer: Receives progress and warnings.
         changes: Fields of `DeployOptions` by name.
 
@@ -119,7 +122,9 @@ def make_card(
     """
     options = chosen(DeployOptions, options, changes)
     run, folder = Path(run), Path(output)
-    _refuse(folder, options)
+    named = folder if named is None else Path(named)
+    _refuse(options)
+    refuse_occupied(folder)
     observer.phase("reading the run")
     trained = load_trained(run, observer.warn)
     images = comparison_images(run, trained.recipe, options, observer.warn)
@@ -132,9 +137,10 @@ def make_card(
     made = [make_artefact(plan, folder, observer) for plan in plan_artefacts(run, options, shape)]
     rows = [
         *eager_rows(trained, images, folder, observer),
-        *(artefact_row(one, trained, images, observer) for one in made),
+        *(artefact_row(one, trained, images, named / one.plan.name, observer) for one in made),
     ]
     rows = with_latencies(with_drops(rows), run, folder, shape.size, options.threads, options.rounds, observer)
+    rows = [_renamed(row, folder, named) for row in rows]
     return DeployCard(
         recipe=trained.recipe.name,
         recipe_hash=trained.recipe_hash,
@@ -155,18 +161,31 @@ def make_card(
     )
 
 
-def _refuse(output: Path, options: DeployOptions) -> None:
+def refuse_occupied(output: Path) -> None:
+    """Refuse a card's folder that is not empty.
+
+    Raises:
+        RecipeError: R243.
+    """
+    if not is_vacant(output):
+        raise RecipeError("R243", f"{printable(output)} is not empty", "choose another `output`")
+
+
+def _refuse(options: DeployOptions) -> None:
     options.refuse_two_sources("split")
     if not options.threads:
         raise RecipeError("R248", "`threads` is empty", "give one or more numbers of threads, such as 1")
-    if output.is_dir() and any(output.iterdir()):
-        raise RecipeError("R243", f"{printable(output)} is not empty", "choose another `output`")
     if options.max_miou_drop is not None and options.images is not None:
         raise RecipeError(
             "R249",
             "`max_miou_drop` needs labels, and `images` has none",
             "leave out `max_miou_drop` or `images`, or give labelled images as `data`",
         )
+
+
+def _renamed(row: CardRow, folder: Path, named: Path) -> CardRow:
+    """The row with a reason that names the files where they will be found."""
+    return msgspec.structs.replace(row, reason=row.reason.replace(printable(folder), printable(named)))
 
 
 def _versions_of(made: Sequence[PlanResult]) -> dict[str, str]:

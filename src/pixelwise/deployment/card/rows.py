@@ -84,13 +84,16 @@ def eager_rows(trained: TrainedModel, images: ComparisonImages, output: Path, ob
     return rows
 
 
-def artefact_row(made: PlanResult, trained: TrainedModel, images: ComparisonImages, observer: Observer) -> CardRow:
+def artefact_row(
+    made: PlanResult, trained: TrainedModel, images: ComparisonImages, named: Path, observer: Observer
+) -> CardRow:
     """The row of an artefact with its score; if there is none, or if it fails, with the reason.
 
     Args:
         made: The artefact, or the reason why there is none.
         trained: The run's network, to compare with.
         images: Images to score the artefact on.
+        named: Where the artefact's folder will be found later.
         observer: Receives the name of the artefact being scored, and the number of images done.
     """
     plan = made.plan
@@ -115,7 +118,7 @@ def artefact_row(made: PlanResult, trained: TrainedModel, images: ComparisonImag
         artefact = load_artefact(folder, trust=True)  # it was written by this call
         return msgspec.structs.replace(
             row,
-            miou=score_artefact(artefact, folder, images, observer),
+            miou=score_artefact(artefact, folder, images, observer, named=named),
             equal_pixels=equal_pixels(trained.model, artefact, images),
         )
     except CheckpointError as error:

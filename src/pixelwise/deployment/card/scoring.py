@@ -46,7 +46,12 @@ def score_pytorch(
 
 
 def score_artefact(
-    artefact: ArtefactModel, folder: Path, images: ComparisonImages, observer: Observer = SILENT
+    artefact: ArtefactModel,
+    folder: Path,
+    images: ComparisonImages,
+    observer: Observer = SILENT,
+    *,
+    named: Path | None = None,
 ) -> float | None:
     """Score an artefact and store the result in its folder.
 
@@ -55,6 +60,7 @@ def score_artefact(
         folder: The artefact's folder.
         images: Images to score it on.
         observer: Receives the number of images scored; the phase stays the caller's.
+        named: Where the folder will be found later, for the command that repeats the result; None if it stays.
 
     Returns:
         Mean IoU, 0..1; None without labels.
@@ -73,7 +79,7 @@ def score_artefact(
     subject = _subject(artefact, origin, images, folder)
     if subject is None:
         return None
-    words = ("pixelwise", "evaluate", printable(folder))
+    words = ("pixelwise", "evaluate", printable(named or folder))
     data = () if images.folder is None else ("--data", printable(Path(images.folder)))
     return _miou(msgspec.structs.replace(subject, command=(*words, *data)), observer)
 

@@ -39,6 +39,7 @@ from pixelwise.runtimes.reading import holds_artefact
 from pixelwise.runtimes.sidecar import DESCRIPTION, Complexity, Sidecar, to_metadata, write_sidecar
 from pixelwise.runtimes.targets import Target, find_target, package_of
 from pixelwise.storage import printable, scratch_folder, sha256_file
+from pixelwise.storage.locks import writing_alone
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +83,7 @@ def export(
             holds an artefact or a run, R244 the format lacks an option, R250 no such format, R251 options contradict.
         CheckpointError: K461 an operator is not supported, K465 the artefact differs too much from PyTorch.
         DataError: The images to verify on cannot be read.
+        RunLockedError: L701, another process writes to `output`.
     """
     if target is not None:
         changes["target"] = target
@@ -96,7 +98,7 @@ def export(
     _refuse_scheme(kind, found)
     network = ExportedNetwork(found.model, graph_options(found, kind, options, warn)).eval()
     images = images_for(found, network.options, options, warn)
-    with scratch_folder(folder) as building:
+    with writing_alone(folder), scratch_folder(free_folder(folder)) as building:
         files = write_artefact(network, kind, building, observer)
         observer.phase("describing the artefact")
         sidecar = sealed(describe(network, found, kind), kind, files)

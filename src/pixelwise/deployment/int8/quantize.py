@@ -26,6 +26,7 @@ from pixelwise.recipes.default_sizes import seen_size
 from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
 from pixelwise.runtimes.sidecar import Verification
 from pixelwise.storage import scratch_folder
+from pixelwise.storage.locks import writing_alone
 
 
 class Quantized(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +65,7 @@ def quantize(
             labels for `max_miou_drop`.
         CheckpointError: K461; K465, the artefact differs too much from PyTorch; K467, it cannot be quantized.
         DataError: The images cannot be read.
+        RunLockedError: L701, another process writes to `output`.
     """
     if target is not None:
         changes["target"] = target
@@ -116,7 +118,7 @@ def int8_artefact(
     subject = Subject(
         network=network, source=found, target=target, quantizer=quantizer, images=images, threads=options.threads
     )
-    with scratch_folder(folder) as building:
+    with writing_alone(folder), scratch_folder(free_folder(folder)) as building:
         search, acceptance = Int8Search(subject, building, observer), _acceptance(options)
         if acceptance.max_miou_drop is None:
             written = search.written(acceptance, ())

@@ -1,0 +1,254 @@
+"""Damaged entries of every kind of cache: what they hold is computed again, equal to the first time.
+
+`PRODUCERS` has a row for every registered kind; a new kind without one fails.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from pixelwise.checkpoints import initial_weights
+from pixelwise.datasets.auditing.audit import audit
+from pixelwise.datasets.auditing.ceiling import measure_ceiling
+from pixelwise.datasets.classes.inference import read_mask_ids
+from pixelwise.datasets.fingerprint import fingerprint
+from pixelwise.datasets.format import FORMATS
+from pixelwise.datasets.opening import open_dataset
+from pixelwise.datasets.reading.pairs import read_pair
+from pixelwise.datasets.town.scenes import cached_town
+from pixelwise.errors import ResourceError
+from pixelwise.observer import SILENT
+from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.schema.data import Data
+from pixelwise.storage import caches
+from pixelwise.storage.cache_kinds import COMPLEXITY, DECODED, KINDS, CacheKind
+from pixelwise.storage.caches import Found, cache_folder, found_in_cache
+from pixelwise.storage.locks import LOCK, stop_using
+from pixelwise.testing.miniatures import miniature_of, miniature_scenes
+from pixelwise.training.batches import TrainingPairs
+from pixelwise.training.decoded_cache import kept_pairs
+from pixelwise.zoo import counting
+
+
+def opened(data: Path):
+    return open_dataset(Data(dataset="folder"), data)
+
+
+def pixels(dataset) -> list:
+    return [
+        [labels.tolist(), image.shape, int(image.sum())]
+        for samples in dataset.splits.values()
+        for image, labels in (read_pair(sample, dataset) for sample in samples)
+    ]
+
+
+def miniature(folder: Path, name: str) -> Path:
+    root = folder / name
+    if not root.exists():
+        root.mkdir()
+        format = FORMATS.all()[name]
+        miniature_of(format).write(root, miniature_scenes(format, (1, 1), (48, 64)))
+    return root
+
+
+def of_outlines(data: Path, folder: Path) -> Any:
+    return pixels(open_dataset(Data(dataset="labelme"), miniature(folder, "labelme")))
+
+
+def of_coco(data: Path, folder: Path) -> Any:
+    dataset = open_dataset(Data(dataset="cocoseg21"), miniature(folder, "cocoseg21"))
+    return pixels(dataset)
+
+
+def of_town(data: Path, folder: Path) -> Any:
+    root = cached_town(Data(town_images=(1, 1, 1), town_size=(32, 48)))
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.suffix in (".png", ".toml")
+    }
+
+
+def of_decoded(data: Path, folder: Path) -> Any:
+    dataset = opened(data)
+    settings = apply_overrides(recipe("unet-resnet18"), ["data.dataset=folder", "data.cache=disk"])
+    pairs = TrainingPairs(dataset, dataset.samples("train"), settings)
+    kept = kept_pairs(pairs, settings, SILENT)
+    return [[array.tolist() for array in kept[index]] for index in range(len(pairs))]
+
+
+def of_first_downloads(data: Path, folder: Path) -> Any:
+    initial_weights._compare_with_first_download("a", "1" * 64)
+
+
+def of_complexity(data: Path, folder: Path) -> Any:
+    counting._count.cache_clear()
+    return counting._count(recipe("enet-camvid").model, 11, (48, 64))
+
+
+PRODUCERS: dict[str, Callable[[Path, Path], Any]] = {
+    "decoded": of_decoded,
+    "drawn": of_outlines,
+    "cocoseg21": of_coco,
+    "town": of_town,
+    "audit": lambda data, folder: msgspec.to_builtins(audit(opened(data)), enc_hook=str),
+    "examined": lambda data, folder: msgspec.to_builtins(audit(opened(data), fresh=False), enc_hook=str),
+    "hashes": lambda data, folder: fingerprint(opened(data)),
+    "mask-ids": lambda data, folder: read_mask_ids(data, sorted(data.glob("masks/*/*.png")), max_pixels=10**6),
+    "ceiling": lambda data, folder: measure_ceiling(opened(data), opened(data).samples("val")),
+    "complexity": of_complexity,
+    "initial-weights": of_first_downloads,
+}
+
+
+class Entry(NamedTuple):
+    """An entry of a kind, and the file in it that is damaged; the same path for kinds of single files."""
+
+    kind: CacheKind
+    path: Path
+    file: Path
+
+
+def overwrite(change: Callable[[bytes], bytes]) -> Callable[[Entry], None]:
+    return lambda entry: entry.file.write_bytes(change(entry.file.read_bytes())) and None
+
+
+def flipped(content: bytes) -> bytes:
+    place = random.Random(len(content)).randrange(len(content))
+    return content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :]
+
+
+def of_another_version(entry: Entry) -> None:
+    """What an earlier version wrote, without a checksum."""
+    value = {"schema": 99}
+    as_json = entry.kind.suffix == ".json"
+    entry.file.write_bytes(msgspec.json.encode(value) if as_json else msgspec.msgpack.encode(value))
+
+
+def clear(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def replace_by(make: Callable[[Path], None], place: Callable[[Entry], Path]) -> Callable[[Entry], None]:
+    def damage(entry: Entry) -> None:
+        clear(place(entry))
+        make(place(entry))
+
+    return damage
+
+
+def full_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "something").write_text("else")
+
+
+DAMAGES: dict[str, Callable[[Entry], None]] = {
+    "emptied": overwrite(lambda content: b""),
+    "cut": overwrite(lambda content: content[: len(content) // 2]),
+    "one byte less": overwrite(lambda content: content[:-1]),
+    "flipped": overwrite(flipped),
+    "longer": overwrite(lambda content: content + b"\0"),
+    "zeros": overwrite(lambda content: bytes(len(content))),
+    "of another version": of_another_version,
+    "missing": lambda entry: entry.file.unlink(),
+    "file is a folder": replace_by(full_folder, lambda entry: entry.file),
+    "file is a pipe": replace_by(os.mkfifo, lambda entry: entry.file),
+    "file is unreadable": replace_by(lambda path: path.symlink_to(path), lambda entry: entry.file),
+    "entry is a folder": replace_by(full_folder, lambda entry: entry.path),
+    "entry is a file": replace_by(lambda path: path.touch(), lambda entry: entry.path),
+    "entry is a pipe": replace_by(os.mkfifo, lambda entry: entry.path),
+    "entry is unreadable": replace_by(lambda path: path.symlink_to(path), lambda entry: entry.path),
+}
+
+
+def test_every_kind_has_a_row():
+    assert set(PRODUCERS) == {kind.name for kind in KINDS}
+
+
+@pytest.fixture
+def data(tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Data that was written long ago: facts about files that may still change are not cached."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = Path(shutil.copytree(tiny_data, tmp_path / "data"))
+    long_ago = time.time() - 10**6
+    for path in root.rglob("*"):
+        os.utime(path, (long_ago, long_ago))
+    return root
+
+
+def entries_of(kind: CacheKind) -> Iterator[Found]:
+    return (one for one in found_in_cache() if one.kind is kind)
+
+
+def files_of(path: Path) -> list[Path]:
+    found = [path] if path.is_file() else sorted(path.rglob("*"))
+    return [file for file in found if file.is_file() and file.name not in (LOCK, "something")]
+
+
+def files_of_kind(kind: CacheKind) -> set[Path]:
+    return {file for found in entries_of(kind) for file in files_of(found.path)}
+
+
+def forget(path: Path) -> None:
+    """What a new process does not know."""
+    caches._intact.clear()
+    stop_using(path)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_damaged_entry_is_made_again(kind: CacheKind, data: Path, tmp_path: Path):
+    produce = PRODUCERS[kind.name]
+    expected = produce(data, tmp_path)
+    chooser = random.Random(kind.name)
+    for name, damage in DAMAGES.items():
+        if kind is COMPLEXITY and name not in ("cut", "flipped", "of another version", "entry is a folder"):
+            continue  # counting takes a second
+        found, *_ = entries_of(kind)
+        before = files_of_kind(kind)
+        forget(found.path)
+        if kind.permanent and "unreadable" in name:
+            continue
+        damage(Entry(kind, found.path, chooser.choice(files_of(found.path))))
+        if kind.name == "examined":  # is read only if there is no audit
+            for path in cache_folder().glob("audit-*"):
+                path.unlink()
+        assert produce(data, tmp_path) == expected, name
+        if kind is DECODED:  # damaged pixels are found, and removed, when they are read
+            assert produce(data, tmp_path) == expected, name
+        assert files_of_kind(kind) >= before, name
+        assert [path for path in cache_folder().rglob(".pixelwise-tmp-*") if path.exists()] == [], name
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.permanent], ids=lambda kind: kind.name)
+def test_a_whole_entry_is_used_as_it_is(kind: CacheKind, data: Path, tmp_path: Path):
+    produce = PRODUCERS[kind.name]
+    expected = produce(data, tmp_path)
+    states = {file: file.stat().st_mtime_ns for file in files_of_kind(kind)}
+    assert states
+    for found in entries_of(kind):
+        forget(found.path)
+    assert produce(data, tmp_path) == expected
+    assert {file: file.stat().st_mtime_ns for file in files_of_kind(kind)} == states
+
+
+def test_what_cannot_be_made_again_is_not_overwritten_because_it_is_unreadable(data: Path, tmp_path: Path):
+    (kind,) = [kind for kind in KINDS if kind.permanent]
+    PRODUCERS[kind.name](data, tmp_path)
+    (found,) = entries_of(kind)
+    found.path.unlink()
+    found.path.symlink_to(found.path)
+    with pytest.raises(ResourceError, match=re.escape(found.path.name)) as caught:
+        PRODUCERS[kind.name](data, tmp_path)
+    assert (caught.value.code, caught.value.exit_code) == ("S608", 6)
+    assert found.path.is_symlink()
