@@ -34,7 +34,7 @@ class Data(Part, frozen=True, kw_only=True):
             `model.preprocessing` still has three values, training measures the mean and standard deviation of each.
         train_split: Split to train on. `train+val` merges the two, which are then not available separately;
             `drive-train` and `block-train` are parts of CamVid's train split, whose other parts, `drive-dev` and
-            `block-dev`, serve to compare recipes (see `pixelwise.datasets.formats.camvid`).
+            `block-dev`, serve to compare recipes (see `pixelwise.datasets.formats.published.camvid`).
         exif: Whether to apply the EXIF orientation of images (masks have none).
         alpha: Treatment of transparent pixels: `drop` keeps their RGB values, `black` blends them onto black.
         input_range: Values that are mapped to 0 and 255, for images with more than 8 bits per channel.

@@ -24,7 +24,7 @@ import msgspec
 import numpy as np
 
 from pixelwise.datasets.format import ANNOTATIONS, Format, Miniature, Scenes, register
-from pixelwise.datasets.formats.label_studio_regions import Annotation, outlines
+from pixelwise.datasets.formats.annotations.label_studio_regions import Annotation, outlines
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import Entry, Listing, list_images
 from pixelwise.datasets.layouts.merging import merged

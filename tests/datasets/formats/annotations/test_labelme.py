@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pixelwise.datasets.auditing.audit import audit
-from pixelwise.datasets.formats.labelme import labelme_layout
+from pixelwise.datasets.formats.annotations.labelme import labelme_layout
 from pixelwise.datasets.layouts import outlines as drawing
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.reading.pairs import read_pair

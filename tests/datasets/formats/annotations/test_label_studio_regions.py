@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from pixelwise.datasets.formats.label_studio_regions import decode_brush
+from pixelwise.datasets.formats.annotations.label_studio_regions import decode_brush
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.recipes.schema.recipe import Data
