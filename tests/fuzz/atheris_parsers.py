@@ -27,7 +27,7 @@ except ModuleNotFoundError:
     atheris = None
 # Only modules that are imported within are followed.
 with contextlib.nullcontext() if atheris is None else atheris.instrument_imports(include=["pixelwise"]):
-    from pixelwise.datasets.formats.coco import _File
+    from pixelwise.datasets.formats.annotations.coco import _File
     from pixelwise.datasets.layouts.plain_yaml import read_yaml
     from pixelwise.datasets.layouts.rasterising import draw_segmentation
     from pixelwise.datasets.reading.images import load_image

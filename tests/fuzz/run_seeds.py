@@ -16,7 +16,7 @@ import numpy as np
 from fuzz import annotation_seeds
 
 from pixelwise.datasets.auditing.audit import audit
-from pixelwise.datasets.formats.sbd import read_segmentation
+from pixelwise.datasets.formats.published.sbd import read_segmentation
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.recipes.explaining import explain
 from pixelwise.recipes.files import load_toml

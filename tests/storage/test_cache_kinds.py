@@ -18,7 +18,7 @@ KEY = "0123456789abcdef01234567"
         (AUDIT, f"audit-{KEY}@ab12.msgpack", ("", 6, KEY, "ab12")),
         (AUDIT, f"audit-v7-{KEY}.msgpack", ("", 7, KEY, "")),
         (MASK_IDS, "mask-ids-v3-0123456789-1000.msgpack", ("", 3, "0123456789-1000", "")),
-        (DRAWN, f"drawn-label-studio-json-v2-{KEY}@ab", ("label-studio-json", 2, KEY, "ab")),
+        (DRAWN, f"drawn-label-studio-json-v3-{KEY}@ab", ("label-studio-json", 3, KEY, "ab")),
         (TOWN, "town-0123456789abcdef", ("", 2, "0123456789abcdef", "")),
         (DECODED, f"decoded/{KEY}", ("", 1, KEY, "")),
         (INITIAL_WEIGHTS, "initial-weights.json", ("", 1, "", "")),
@@ -35,7 +35,7 @@ def test_names_of_entries_are_read(kind: CacheKind, name: str, expected: tuple[s
 def test_entries_have_the_names_of_their_versions():
     assert AUDIT.entry_name(KEY) == f"audit-v8-{KEY}.msgpack"
     assert MASK_IDS.entry_name("0123-0") == "mask-ids-v6-0123-0.msgpack"
-    assert DRAWN.entry_name(KEY, variant="labelme") == f"drawn-labelme-v2-{KEY}"
+    assert DRAWN.entry_name(KEY, variant="labelme") == f"drawn-labelme-v3-{KEY}"
     assert {kind.name: kind.entry_name("ab12") for kind in KINDS if not kind.variants} == {
         "decoded": "decoded/v2-ab12",
         "cocoseg21": "cocoseg21-v1-ab12",

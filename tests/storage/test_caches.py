@@ -152,7 +152,7 @@ def build_in_another_process(key: str) -> None:
 
 def test_a_folder_appears_whole_and_replaces_one_that_was_damaged(folder: Path):
     path = build(KEY)
-    assert (path, names(path)) == (folder / f"drawn-coco-v2-{KEY}@ab", [".pixelwise-seal", "file", "lock"])
+    assert (path, names(path)) == (folder / f"drawn-coco-v3-{KEY}@ab", [".pixelwise-seal", "file", "lock"])
     assert build(KEY, "again") == path
     assert (path / "file").read_text() == "again"
     assert names(folder) == [path.name]
@@ -182,11 +182,11 @@ def test_an_entry_finished_by_another_process_meanwhile_is_kept(folder: Path):
 
 def test_a_folder_of_an_earlier_state_goes_unless_a_process_uses_it(folder: Path):
     build_in_another_process(KEY)
-    assert names(folder) == [f"drawn-coco-v2-{KEY}@ab"]
+    assert names(folder) == [f"drawn-coco-v3-{KEY}@ab"]
     build(OTHER)  # from now on in use here
-    assert names(folder) == [f"drawn-coco-v2-{OTHER}@ab"]
+    assert names(folder) == [f"drawn-coco-v3-{OTHER}@ab"]
     build_in_another_process("c" * 20)
-    assert names(folder) == [f"drawn-coco-v2-{OTHER}@ab", f"drawn-coco-v2-{'c' * 20}@ab"]
+    assert names(folder) == [f"drawn-coco-v3-{OTHER}@ab", f"drawn-coco-v3-{'c' * 20}@ab"]
 
 
 def test_leftovers_of_killed_processes_are_removed_once_they_are_old(folder: Path):
@@ -202,7 +202,7 @@ def test_leftovers_of_killed_processes_are_removed_once_they_are_old(folder: Pat
     os.utime(folder / ".pixelwise-tmp-old", (0, 0))
     build(KEY)
     assert left.startswith(".pixelwise-tmp-")
-    assert names(folder) == [".pixelwise-tmp-file", f"drawn-coco-v2-{KEY}@ab"]
+    assert names(folder) == [".pixelwise-tmp-file", f"drawn-coco-v3-{KEY}@ab"]
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ DRAWN = CacheKind(
     purpose="masks rasterised from the outlines of LabelMe, COCO, YOLO, CVAT and Label Studio",
     prefix="drawn-",
     folders=True,
-    version=2,
+    version=3,
     variants=True,
 )
 COCOSEG21 = CacheKind(

@@ -39,7 +39,7 @@ def open_in_another_process(root: Path) -> None:
 
 
 def drawn(cache: Path) -> set[str]:
-    return {path.name for path in cache.glob("drawn-labelme-v2-*")}
+    return {path.name for path in cache.glob("drawn-labelme-v3-*")}
 
 
 def test_masks_of_an_annotation_that_changed_go_when_the_new_ones_are_drawn(cache: Path, tmp_path: Path):
@@ -63,7 +63,7 @@ def test_masks_that_a_process_works_with_stay(cache: Path, tmp_path: Path):
 
 def test_masks_that_an_earlier_version_drew_are_used(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     first = open_dataset(Data(), write(tmp_path / "one", 1))
-    (folder,) = cache.glob("drawn-labelme-v2-*")
+    (folder,) = cache.glob("drawn-labelme-v3-*")
     name, _, subject = folder.name.partition("@")
     assert len(subject) == 16
     folder.rename(folder.with_name(name))
@@ -76,7 +76,7 @@ def test_masks_that_an_earlier_version_drew_are_used(cache: Path, tmp_path: Path
 @pytest.mark.parametrize("damage", ["missing", "cut", "empty folder"])
 def test_a_damaged_index_is_drawn_again(damage: str, cache: Path, tmp_path: Path):
     first = open_dataset(Data(), write(tmp_path / "one", 1))
-    (folder,) = cache.glob("drawn-labelme-v2-*")
+    (folder,) = cache.glob("drawn-labelme-v3-*")
     index = folder / "index.msgpack"
     if damage == "cut":
         index.write_bytes(index.read_bytes()[:-3])

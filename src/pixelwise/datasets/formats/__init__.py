@@ -1,1 +1,1 @@
-"""Annotation formats and public data sets, one module each: how to recognise them and list their image-mask pairs."""
+"""Data formats, one module each: how to recognise them and list their image-mask pairs."""

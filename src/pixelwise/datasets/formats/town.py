@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.datasets.format import Format, Miniature, Scenes, register
-from pixelwise.datasets.formats.camvid import camvid_layout
+from pixelwise.datasets.formats.published.camvid import camvid_layout
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.town.scenes import cached_town

@@ -42,7 +42,7 @@ class Data(Part, frozen=True, kw_only=True):
             `model.preprocessing` still has three values, training measures the mean and standard deviation of each.
         train_split: Split to train on. `train+val` merges the two, which are then not available separately;
             `drive-train` and `block-train` are parts of CamVid's train split, whose other parts, `drive-dev` and
-            `block-dev`, serve to compare recipes (see `pixelwise.datasets.formats.camvid`).
+            `block-dev`, serve to compare recipes (see `pixelwise.datasets.formats.published.camvid`).
         exif: Whether to turn images upright by the orientation that their files state, in EXIF or else in XMP, and
             masks by the one that their own files state.
         alpha: Treatment of transparent pixels: `drop` keeps their RGB values, `black` blends them onto black.

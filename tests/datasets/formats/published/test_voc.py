@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pixelwise.datasets.auditing.audit import audit, raise_for_errors
-from pixelwise.datasets.formats.voc import voc_layout
+from pixelwise.datasets.formats.published.voc import voc_layout
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError

@@ -220,3 +220,32 @@ def test_a_name_that_two_images_have_is_not_guessed(tmp_path: Path):
     (problem,) = [p for p in open_dataset(Data(), root).problems if p.code == "D230"]
     assert "x.png" in problem.message
     assert "2 times" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("lines", "classes", "values"),
+    [
+        # Black is left out (Datumaro), named, or `background` has a colour of its own.
+        (("road:128,64,128::", "car:0,0,142::"), ("background", "road", "car"), [0, 1, 2, 0]),
+        (("road:128,64,128::", "car:0,0,142::", "void:0,0,0::"), ("road", "car", "void"), [2, 0, 1, 2]),
+        (("road:128,64,128::", "car:0,0,142::", "Background:9,9,9::"), ("road", "car", "Background"), [2, 0, 1, 2]),
+    ],
+)
+def test_black_is_the_background_where_the_label_map_does_not_say(
+    lines: tuple[str, ...], classes: tuple[str, ...], values: list[int], tmp_path: Path
+):
+    (tmp_path / "labelmap.txt").write_text("# label:color_rgb:parts:actions\n" + "\n".join(lines) + "\n", "utf-8")
+    for name in ("a", "b"):
+        for folder in ("JPEGImages", "SegmentationClass", "SegmentationObject"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+        Image.fromarray(np.full((1, 4, 3), ord(name), np.uint8)).save(tmp_path / "JPEGImages" / f"{name}.png")
+        pixels = np.array([[(0, 0, 0), (128, 64, 128), (0, 0, 142), (0, 0, 0)]], np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "SegmentationClass" / f"{name}.png")
+        Image.fromarray(pixels).save(tmp_path / "SegmentationObject" / f"{name}.png")
+    dataset = open_dataset(Data(), tmp_path)
+    assert (dataset.name, dataset.classes) == ("cvat-masks", classes)
+    assert [problem.code for problem in dataset.problems] == ([] if "void" in classes else ["W245"])
+    for samples in dataset.splits.values():
+        for sample in samples:
+            assert read_pair(sample, dataset)[1].tolist() == [values]
+    assert audit(dataset).errors == ()

@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelwise.datasets.formats.camvid import camvid_layout, development_divisions, looks_like_camvid, standard_split
+from pixelwise.datasets.formats.published.camvid import (
+    camvid_layout,
+    development_divisions,
+    looks_like_camvid,
+    standard_split,
+)
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Sample

@@ -12,7 +12,7 @@ import scipy.sparse
 from observing import Listener
 from PIL import Image
 
-from pixelwise.datasets.formats.sbd import read_segmentation, write_augmented
+from pixelwise.datasets.formats.published.sbd import read_segmentation, write_augmented
 from pixelwise.errors import DataError, RecipeError
 
 MASK = np.array([[0, 0, 5], [0, 15, 255]], np.uint8)

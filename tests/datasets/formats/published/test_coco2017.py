@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from pixelwise.datasets.auditing.audit import audit
-from pixelwise.datasets.formats import coco2017 as coco
-from pixelwise.datasets.formats.coco2017 import CATEGORIES, coco_layout
+from pixelwise.datasets.formats.published import coco2017 as coco
+from pixelwise.datasets.formats.published.coco2017 import CATEGORIES, coco_layout
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError

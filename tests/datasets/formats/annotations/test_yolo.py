@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelwise.datasets.formats.yolo import read_names
+from pixelwise.datasets.formats.annotations.yolo import read_names
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pixelwise.datasets.auditing.audit import audit
-from pixelwise.datasets.formats.labelme import labelme_layout
+from pixelwise.datasets.formats.annotations.labelme import labelme_layout
 from pixelwise.datasets.layouts import outlines as drawing
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.reading.pairs import read_pair
@@ -239,3 +239,107 @@ def test_other_json_files_are_not_labelmes(tmp_path: Path):
     with pytest.raises(DataError) as caught:
         open_dataset(Data(), tmp_path)
     assert caught.value.code == "D222"
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        shape("car", [[2, 1], [6, 4]], "rectangle"),
+        shape("car", [[6, 4], [2, 1]], "rectangle"),
+        shape("car", [[2, 1], [6, 1], [6, 4], [2, 4]], "rectangle"),
+        shape("car", [[2, 1], [6, 4], [6, 1], [2, 4]], "rectangle"),  # corners in no order
+        shape("car", [[2, 1], [6, 1], [6, 4], [2, 4]], "rotation", direction=0.0, difficult=False, attributes={}),
+        shape("car", [[2, 1], [6, 1], [6, 4], [2, 4]], "oriented_rectangle"),
+        shape("car", [[2, 1], [6, 1], [6, 4], [2, 4]], "quadrilateral"),
+        shape("car", [[2, 1], [6, 1], [6, 4], [2, 4]], None),
+        shape("car", [[2, 1], [6, 1], [6, 4], [2, 4], [2, 1]], "polygon", description=None, score=0.9),
+    ],
+)
+def test_a_rectangle_is_the_same_in_whatever_way_it_is_written(one: Shape, tmp_path: Path):
+    write(tmp_path / "data", "train/a", one)
+    expected = np.zeros(SIZE, np.uint8)
+    expected[1:4, 2:6] = 1
+    assert np.array_equal(labels_of(tmp_path / "data"), expected)
+
+
+def test_a_rotated_rectangle_by_hand(tmp_path: Path):
+    # A square on its corner: |x - 5| + |y - 4| <= 3; the pixel centres that lie within it.
+    write(tmp_path / "data", "train/a", shape("car", [[5, 1], [8, 4], [5, 7], [2, 4]], "rotation", direction=0.785))
+    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
+    labels = labels_of(tmp_path / "data") > 0
+    distance = np.abs(columns - 5) + np.abs(rows - 4)
+    assert labels[distance < 3].all()
+    assert not labels[distance > 3].any()
+
+
+@pytest.mark.parametrize("kind", ["point", "line", "linestrip", "points", "polyline"])
+def test_every_shape_without_an_area_is_said(kind: str, root: Path):
+    write(root, "train/a", shape("road", [[1, 1], [5, 5], [2, 7]], kind))
+    (problem,) = open_dataset(Data(), root).problems
+    assert (problem.code, f"({kind})" in problem.message) == ("W221", True)
+
+
+@pytest.mark.parametrize(
+    ("one", "message"),
+    [
+        (shape("x", [[1, 1], [2, 2], [3, 3]], "rectangle"), "3 points; expected 2 or 4"),
+        (shape("x", [[1, 1], [2, 2]], "rotation"), "2 points; expected 4"),
+        (shape("x", [[1, 1]] * 8, "cuboid"), "unknown type 'cuboid'"),
+        (shape("x", [[0, 0], [7, 7]], "mask", mask="STAMP"), "has 2x2 pixels (HxW), but its points enclose 8x8"),
+    ],
+)
+def test_shapes_that_cannot_be_drawn_are_said(one: Shape, message: str, root: Path):
+    content = io.BytesIO()
+    Image.fromarray(np.ones((2, 2), bool)).save(content, "PNG")
+    one = {**one, "mask": base64.b64encode(content.getvalue()).decode()} if "mask" in one else one
+    write(root, "train/c", one)
+    (problem,) = open_dataset(Data(), root).problems
+    assert problem.code == "D230"
+    assert message in problem.message
+
+
+def embedded(root: Path, key: str, kind: str = "PNG") -> None:
+    """A JSON file that contains its image, which exists nowhere else: pixels of value 7 + the length of its key."""
+    file = write(root, key, box("road", 0, 4, 10, 8))
+    content = io.BytesIO()
+    Image.fromarray(np.full((*SIZE, 3), 7 + len(key), np.uint8)).save(content, kind)
+    described = json.loads(file.read_text("utf-8"))
+    described["imageData"] = base64.b64encode(content.getvalue()).decode()
+    file.write_text(json.dumps(described), "utf-8")
+    (root / f"{key}.jpg").unlink()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "WEBP"])
+def test_images_that_exist_only_inside_the_json_files_are_read(kind: str, tmp_path: Path):
+    for key in ("train/a", "train/bc", "val/a"):
+        embedded(tmp_path / "data", key, kind)
+    dataset = open_dataset(Data(), tmp_path / "data")
+    assert {name: [sample.id for sample in found] for name, found in dataset.splits.items()} == {
+        "train": ["train/a", "train/bc"],
+        "val": ["val/a"],
+    }
+    assert dataset.problems == ()
+    assert "3 of the images are those inside the JSON files" in dataset.layout
+    for samples in dataset.splits.values():
+        for sample in samples:
+            image, labels = read_pair(sample, dataset)
+            assert (image == 7 + len(sample.id)).all()
+            assert labels.sum() == 40
+    assert {path.suffix for path in (tmp_path / "data").rglob("*.*")} == {".json"}
+
+
+def test_an_image_that_exists_is_preferred_to_the_copy_inside(root: Path):
+    file = write(root, "train/a", box("road", 0, 4, 10, 8), imageData=base64.b64encode(b"\x89PNG junk").decode())
+    assert file.is_file()
+    dataset = open_dataset(Data(), root)
+    assert (dataset.problems, [s.image_path.parent.name for s in dataset.samples("train")]) == ((), ["train"])
+
+
+@pytest.mark.parametrize("data", ["no base64!", base64.b64encode(b"plain text").decode()])
+def test_a_copy_that_is_no_image_is_said(data: str, root: Path):
+    write(root, "train/c", box("road", 0, 4, 10, 8), imageData=data)
+    (root / "train" / "c.jpg").unlink()
+    (problem,) = open_dataset(Data(), root).problems
+    assert problem.code == "D230"
+    assert "does not exist" in problem.message
+    assert "its imageData is no image" in problem.message

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -31,6 +32,7 @@ from pixelwise.datasets.layouts.matching import match_files
 from pixelwise.datasets.layouts.merging import merged
 from pixelwise.datasets.layouts.named_images import Match, NamedImages, Wanted
 from pixelwise.datasets.layouts.outlines import (
+    BACKGROUND,
     Broken,
     Picture,
     Read,
@@ -55,6 +57,7 @@ from pixelwise.storage.documents import DocumentError, peek, read_xml, reading
 
 _WITH_AREA = ("polygon", "box", "ellipse", "mask")
 _NOT_CVAT = "an XML file in another format than CVAT's"
+_BLACK = (0, 0, 0)
 _HELP = "export the task from CVAT again, as `CVAT for images 1.1`"
 
 
@@ -104,11 +107,11 @@ def cvat_masks_layout(root: Path) -> Layout | None:
     masks = folders.get("segmentationclass")
     if masks is None or not labelmap.is_file():
         return None
-    names, palette = _read_labelmap(labelmap)
+    names, palette, colors, doubts = _read_labelmap(labelmap)
     images = folders.get("jpegimages") or folders.get("images")
     image_listing, mask_listing = list_images(images or root), list_images(masks)
     entries = [entry for entry in image_listing.entries if images or "Segmentation" not in entry.key]
-    problems = [*image_listing.problems, *mask_listing.problems]
+    problems = [*doubts, *image_listing.problems, *mask_listing.problems]
     if not entries and mask_listing.entries:
         problems.append(_without_images(root, [entry.path for entry in mask_listing.entries]))
     lists = sorted((root / "ImageSets" / "Segmentation").glob("*.txt"))
@@ -132,7 +135,7 @@ def cvat_masks_layout(root: Path) -> Layout | None:
         classes=names,
         palette=palette,
         label_map={},
-        colors={format_color(color): class_id for class_id, color in enumerate(palette)},
+        colors=colors,
     )
 
 
@@ -145,8 +148,21 @@ def _without_images(root: Path, masks: list[Path]) -> Finding:
     )
 
 
-def _read_labelmap(file: Path) -> tuple[tuple[str, ...], tuple[Color, ...]]:
-    """Names and colours from lines `name:r,g,b:parts:actions`; `#` starts a comment."""
+class _LabelMap(NamedTuple):
+    """Class names with their colours, the class of every colour, and what was assumed about them."""
+
+    names: tuple[str, ...]
+    palette: tuple[Color, ...]
+    colors: dict[str, int]
+    problems: list[Finding]
+
+
+def _read_labelmap(file: Path) -> _LabelMap:
+    """The classes in lines `name:r,g,b:parts:actions`; `#` starts a comment.
+
+    Pixels that no label covers are black. Where the map does not say what black means, it is the background: a label
+    of this name, or a class of its own in front of the others.
+    """
     classes: dict[Color, str] = {}
     for number, line in enumerate(list_text(file).splitlines(), 1):
         if not line.strip() or line.startswith("#"):
@@ -171,7 +187,21 @@ def _read_labelmap(file: Path) -> tuple[tuple[str, ...], tuple[Color, ...]]:
         classes[red, green, blue] = name.strip()
     if not classes:
         raise DataError("D230", f"{printable(file)}: contains no classes", "export the masks from CVAT again")
-    return tuple(classes.values()), tuple(classes)
+    problems = []
+    extra: dict[str, int] = {}
+    if _BLACK not in classes:
+        names = [name.strip("_").lower() for name in classes.values()]
+        own = names.index(BACKGROUND) if BACKGROUND in names else None
+        if own is None:
+            classes = {_BLACK: BACKGROUND, **classes}
+        else:
+            extra[format_color(_BLACK)] = own
+        text = f"{printable(file)}: gives no meaning to black, the colour of pixels that no label covers; they are "
+        text += f"'{BACKGROUND}'" if own is None else f"'{printable(list(classes.values())[own])}'"
+        help = f"add the line `{BACKGROUND}:0,0,0::` to {printable(file)}, or the right name with these numbers"
+        problems.append(finding("W245", text, [printable(file)], help))
+    colors = {format_color(color): class_id for class_id, color in enumerate(classes)} | extra
+    return _LabelMap(tuple(classes.values()), tuple(classes), colors, problems)
 
 
 def _is_cvat(path: Path) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from pixelwise.datasets.formats.label_studio_regions import decode_brush
+from pixelwise.datasets.formats.annotations.label_studio_regions import decode_brush
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.recipes.schema.recipe import Data
@@ -215,3 +215,113 @@ def test_a_damaged_export_is_d230(tmp_path: Path):
     export.write_text(export.read_text()[:-20])
     codes = {problem.code: problem.message for problem in open_dataset(Data(), root).problems}
     assert "project-7.json: " in codes["D230"]
+
+
+def minimal(root: Path) -> Path:
+    """Turn the JSON export of a folder into JSON-MIN, which has one entry per annotation and no ids of regions."""
+    export = root / "project-7.json"
+    entries = []
+    for task in json.loads(export.read_text("utf-8")):
+        for annotation in task["annotations"]:
+            regions = [
+                one["value"] | {name: one[name] for name in ("original_width", "original_height") if name in one}
+                for one in annotation["result"]
+            ]
+            person = {"annotator": 1, "annotation_id": annotation["id"], "created_at": "2026-01-01", "lead_time": 3.2}
+            entries.append({"id": task["id"], "image": task["data"]["image"], "tag": regions, **person})
+    export.write_text(json.dumps(entries), "utf-8")
+    return root
+
+
+boxes = st.tuples(st.integers(0, 8), st.integers(0, 8), st.integers(1, 10), st.integers(1, 10)).filter(
+    lambda box: box[0] < box[2] and box[1] < box[3]
+)
+
+
+@st.composite
+def regions(draw: st.DrawFn) -> dict[str, object]:
+    left, top, right, bottom = (10 * value for value in draw(boxes))
+    label = draw(st.sampled_from(["car", "road", "tree"]))
+    kind = draw(st.sampled_from(["polygon", "rectangle", "ellipse", "brush"]))
+    if kind == "polygon":
+        return region("polygonlabels", {"points": box(left, top, right, bottom), "closed": True}, label)
+    if kind == "rectangle":
+        value = {
+            "x": left,
+            "y": top,
+            "width": right - left,
+            "height": bottom - top,
+            "rotation": draw(st.integers(0, 90)),
+        }
+        return region("rectanglelabels", value, label)
+    if kind == "ellipse":
+        return region("ellipselabels", {"x": left, "y": top, "radiusX": right, "radiusY": bottom, "rotation": 0}, label)
+    mask = np.zeros(SIZE, bool)
+    mask[top // 10 : bottom // 10, left // 5 : right // 5] = True
+    return region("brushlabels", {"format": "rle", "rle": encode_brush(mask)}, label)
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.lists(regions(), min_size=1, max_size=5))
+def test_json_min_gives_the_same_labels_as_json(
+    tmp_path_factory: pytest.TempPathFactory, found: list[dict[str, object]]
+):
+    root = write(tmp_path_factory.mktemp("ls"), {"a.png": found, "b.png": []})
+    expected = labels(root)
+    dataset = open_dataset(Data(), root)
+    again = open_dataset(Data(), minimal(root))
+    assert (again.classes, again.problems) == (dataset.classes, dataset.problems)
+    assert np.array_equal(labels(root), expected)
+
+
+def test_of_several_entries_of_one_task_in_json_min_the_latest_counts_and_that_is_said(tmp_path: Path):
+    root = write(tmp_path / "ls", {"a.png": [region("polygonlabels", {"points": box(0, 0, 100, 100)}, "road")]})
+    export = root / "project-7.json"
+    (task,) = json.loads(export.read_text("utf-8"))
+    task["annotations"].insert(
+        0, {"id": 9, "result": [region("polygonlabels", {"points": box(0, 0, 100, 100)}, "car")]}
+    )
+    export.write_text(json.dumps([task]), "utf-8")
+    dataset = open_dataset(Data(), minimal(root))
+    assert dataset.classes == ("background", "car")
+    (problem,) = dataset.problems
+    assert (problem.code, "task 1: 1 annotations with a lower id" in problem.message) == ("W223", True)
+
+
+def test_a_label_of_the_tag_labels_belongs_to_the_shape_of_the_same_place_in_json_min(tmp_path: Path):
+    value = {"points": box(0, 0, 50, 100)}
+    root = write(tmp_path / "ls", {"a.png": [region("polygon", value, None), region("labels", value, "road")]})
+    assert labels(minimal(root))[0].tolist() == [1] * 10 + [0] * 10
+
+
+def test_exports_from_before_1_0_are_read(tmp_path: Path):
+    root = write(tmp_path / "ls", {"a.png": [region("polygonlabels", {"points": box(0, 0, 50, 100)}, "road")]})
+    export = root / "project-7.json"
+    export.write_text(export.read_text("utf-8").replace('"annotations"', '"completions"'), "utf-8")
+    assert labels(root)[0].tolist() == [1] * 10 + [0] * 10
+
+
+def test_predictions_without_an_annotation_are_said(tmp_path: Path):
+    root = write(tmp_path / "ls", {"a.png": [], "b.png": []})
+    export = root / "project-7.json"
+    tasks = json.loads(export.read_text("utf-8"))
+    tasks[0] |= {"annotations": [], "predictions": [{"result": []}]}
+    export.write_text(json.dumps(tasks), "utf-8")
+    said = {problem.code: problem.message for problem in open_dataset(Data(), root).problems}
+    assert "task 1: it has predictions, but no annotation" in said["W223"]
+
+
+@pytest.mark.parametrize("min_too", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (region("bitmasklabels", {"imageDataURL": "data:image/png;base64,"}, "car"), "'bitmasklabels'; expected"),
+        ({"id": "r", "type": "polygonlabels", "value": {"points": [], "polygonlabels": ["a"]}}, "no original_width"),
+    ],
+)
+def test_a_region_that_is_not_understood_never_vanishes(
+    shape: dict[str, object], message: str, min_too: bool, tmp_path: Path
+):
+    root = write(tmp_path / "ls", {"a.png": [shape], "b.png": []})
+    problems = open_dataset(Data(), minimal(root) if min_too else root).problems
+    assert [message in problem.message for problem in problems if problem.code == "D230"] == [True]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.format import PUBLIC, Format, Miniature, Scenes, register
-from pixelwise.datasets.formats.coco2017 import IMAGE_ARCHIVES
+from pixelwise.datasets.formats.published.coco2017 import IMAGE_ARCHIVES
 from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.matching import match_folders
 from pixelwise.datasets.layouts.writing import write_image

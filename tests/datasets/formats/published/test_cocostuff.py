@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelwise.datasets.formats.cocostuff import cocostuff_layout
+from pixelwise.datasets.formats.published.cocostuff import cocostuff_layout
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError

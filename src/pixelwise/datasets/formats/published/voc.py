@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.format import PUBLIC, Format, Miniature, Scenes, register
-from pixelwise.datasets.formats.sbd import write_augmented
+from pixelwise.datasets.formats.published.sbd import write_augmented
 from pixelwise.datasets.layouts.layout import Layout, all_match, in_order
 from pixelwise.datasets.layouts.listing import list_images
 from pixelwise.datasets.layouts.lists.lines import list_lines

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelwise.datasets.formats.cityscapes import cityscapes_layout
+from pixelwise.datasets.formats.published.cityscapes import cityscapes_layout
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.recipes.schema.recipe import Data

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pixelwise.datasets.auditing.audit import audit
-from pixelwise.datasets.formats.ade20k import ade20k_layout
+from pixelwise.datasets.formats.published.ade20k import ade20k_layout
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.errors import DataError

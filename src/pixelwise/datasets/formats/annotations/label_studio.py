@@ -5,7 +5,7 @@
 
 The name of a mask gives its task, annotation and label. The image of a task is looked up in the project's JSON export
 if that lies beside the masks; otherwise it has to be called `12.jpg` or `task-12.jpg`. Without masks, polygons,
-brush strokes, rectangles and ellipses are drawn from the JSON export (`JSON`, not `JSON-MIN`).
+brush strokes, rectangles and ellipses are drawn from the JSON export (`JSON` or `JSON-MIN`).
 
 Either way the regions of a task, and of several tasks of one image, are merged with the smaller area on top. If a task
 has several annotations, the one with the highest id is used.
@@ -17,14 +17,12 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, unquote, urlparse
 
-import msgspec
 import numpy as np
 
 from pixelwise.datasets.format import ANNOTATIONS, Format, Miniature, Scenes, register
-from pixelwise.datasets.formats.label_studio_regions import Annotation, outlines
+from pixelwise.datasets.formats.annotations.label_studio_regions import Annotation, Task, is_export, outlines, tasks_of
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import Entry, Listing, list_images
 from pixelwise.datasets.layouts.merging import merged
@@ -44,18 +42,12 @@ from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.reading.decoding import SUFFIXES, decode
 from pixelwise.errors import DataError
 from pixelwise.storage import json_text, printable, write_text
-from pixelwise.storage.documents import DocumentError, peek, read_json, reading
+from pixelwise.storage.documents import DocumentError, peek, read_document, reading
 
 _MASK = re.compile(r"task-(\d+)-annotation-(\d+)-by-(.+?)-([^-]+)-(.+)-(\d+)")
 # Label Studio prefixes the names of uploads with eight hexadecimal digits.
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")
 _UPLOADS = re.compile(r"(^|/)(data/)?upload/\d+/[^/]+$")
-
-
-class _Task(msgspec.Struct):
-    id: int
-    data: dict[str, Any] = {}
-    annotations: list[Annotation] = []
 
 
 def label_studio_layout(root: Path) -> Layout | None:
@@ -82,9 +74,7 @@ def label_studio_layout(root: Path) -> Layout | None:
 
 
 def _holds_regions(export: Path) -> bool:
-    content = peek(export)
-    # A damaged export counts as well, so that it gets reported.
-    return content.lstrip()[:1] == b"[" and b'"annotations"' in content and b'"result"' in content
+    return is_export(peek(export))
 
 
 def _json_layout(root: Path, listing: Listing, exports: Sequence[Path]) -> Layout | None:
@@ -105,18 +95,20 @@ def _json_layout(root: Path, listing: Listing, exports: Sequence[Path]) -> Layou
 
 def _outlined(root: Path, images: Sequence[Entry], exports: Sequence[Path]) -> Iterator[Read]:
     named = NamedImages(images, root)
-    read: list[tuple[Path, _Task]] = []
+    read: list[tuple[Path, Task]] = []
     wanted: list[Wanted] = []
     for export in exports:
         try:
-            tasks = read_json(export, list[_Task])
+            tasks = tasks_of(read_document(export), export)
         except DocumentError as error:
             yield Broken(export, f"not a JSON export of Label Studio: {error.reason}")
             continue
         for task in tasks:
-            if not any(not annotation.was_cancelled for annotation in task.annotations):
-                if task.annotations:
+            if not any(not annotation.was_cancelled for annotation in _annotations(task)):
+                if _annotations(task):
                     yield Unused(export, f"task {task.id}: all of its annotations were cancelled")
+                elif task.predictions:
+                    yield Unused(export, f"task {task.id}: it has predictions, but no annotation")
                 continue
             one = _wanted(export, [*_images_of(task)], named, root)
             if isinstance(one, str):
@@ -129,7 +121,7 @@ def _outlined(root: Path, images: Sequence[Entry], exports: Sequence[Path]) -> I
             yield Broken(export, f"the image of task {task.id}, {printable(one.names[0])}, {match.reason}")
             continue
         path = match.entry.path
-        finished = sorted((a for a in task.annotations if not a.was_cancelled), key=lambda annotation: annotation.id)
+        finished = sorted((a for a in _annotations(task) if not a.was_cancelled), key=lambda annotation: annotation.id)
         if len(finished) > 1:
             yield Unused(export, f"task {task.id}: {len(finished) - 1} annotations with a lower id than the last one")
         try:
@@ -217,7 +209,7 @@ def _images_of_tasks(exports: Sequence[Path]) -> dict[int, list[tuple[str, ...]]
     names: dict[int, list[tuple[str, ...]]] = {}
     for export in exports:
         try:
-            tasks = read_json(export, list[_Task])
+            tasks = tasks_of(read_document(export), export)
         except DocumentError:
             continue
         for task in tasks:
@@ -225,7 +217,11 @@ def _images_of_tasks(exports: Sequence[Path]) -> dict[int, list[tuple[str, ...]]
     return names
 
 
-def _images_of(task: _Task) -> Iterator[tuple[str, ...]]:
+def _annotations(task: Task) -> list[Annotation]:
+    return task.annotations or task.completions
+
+
+def _images_of(task: Task) -> Iterator[tuple[str, ...]]:
     """The paths that the image of a field may have, for each field of a task that names one."""
     for value in task.data.values():
         if isinstance(value, str) and (paths := _paths(value)):

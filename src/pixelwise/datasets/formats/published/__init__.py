@@ -1,0 +1,1 @@
+"""Public data sets, one module each, in the layout of their own archives."""
