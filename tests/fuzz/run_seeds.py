@@ -129,12 +129,12 @@ def _read_checkpoint(folder: Path, number: int) -> list[str]:
     from pixelwise.checkpoints.checkpoint import best_checkpoint, list_checkpoints, newest_checkpoint
     from pixelwise.checkpoints.trained import load_trained
     from pixelwise.evaluation.runs import _training_cost
-    from pixelwise.reports.run.records import _training_seconds
+    from pixelwise.reports.run.records import _newest
 
     checkpoints = folder / "checkpoints"
     list_checkpoints(checkpoints)
     best_checkpoint(checkpoints)
-    _training_seconds(checkpoints)
+    _newest(checkpoints)
     newest = newest_checkpoint(checkpoints)
     _training_cost(folder)
     if newest is not None:
@@ -215,9 +215,9 @@ def _safetensors(tensors: dict[str, Any], path: Path) -> None:
 
 
 def _read_weights(folder: Path, number: int) -> list[str]:
-    from pixelwise.checkpoints.importers.state_files import load_state_file
+    from pixelwise.checkpoints.files.reading import read_weights
 
-    load_state_file(next(folder.iterdir()))
+    read_weights(next(folder.iterdir()))
     return []
 
 
