@@ -4,8 +4,9 @@
 
 Parts are added one by one; every variant has the same length, seeds and network. Training uses one part of the train
 split, and scores come from the rest: a held-out drive, or with --division block the ends of all drives (see
-`pixelwise.datasets.formats.published.camvid`). Val is scored too, but it is 6.7 seconds of one drive and decides nothing.
-Writes results to --work and, once all variants are finished, the table to camvid_ablation.json and camvid_ablation.md.
+`pixelwise.datasets.formats.published.camvid`). Val is scored too, but it is 6.7 seconds of one drive and decides
+nothing. Writes results to --work and, once all variants are finished, the table to camvid_ablation.json and
+camvid_ablation.md.
 """
 
 from __future__ import annotations

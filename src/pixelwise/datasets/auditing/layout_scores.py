@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from pixelwise.datasets.format import format_of
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import list_images
 from pixelwise.datasets.recognition import recognised
@@ -24,6 +25,7 @@ class LayoutScore(msgspec.Struct, frozen=True, kw_only=True):
         pairs: Number of images for which it finds a mask.
         used: Number of image files below the folder that the layout uses.
         files: Number of image files below the folder.
+        drawn: Whether its masks are drawn from files, which may be image files themselves and are not counted as used.
     """
 
     name: str
@@ -31,6 +33,7 @@ class LayoutScore(msgspec.Struct, frozen=True, kw_only=True):
     pairs: int
     used: int
     files: int
+    drawn: bool = False
 
     @property
     def share(self) -> float:
@@ -47,6 +50,7 @@ def layout_scores(dataset: Dataset) -> tuple[LayoutScore, ...]:
     files = {_key(entry.path) for entry in list_images(dataset.root).entries}
     samples = [sample for found in dataset.splits.values() for sample in found]
     opened = _score(dataset.name, dataset.layout, samples, files)
+    opened = msgspec.structs.replace(opened, drawn=format_of(dataset.name).drawn)
     others: dict[str, LayoutScore] = {}
     for format in recognised(dataset.root):
         if format.name == dataset.name or format.drawn:

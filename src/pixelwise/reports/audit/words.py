@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pixelwise.datasets.auditing.audit import Audit
 from pixelwise.datasets.auditing.layout_scores import LayoutScore
 from pixelwise.datasets.samples import Dataset
+from pixelwise.storage.names import counted
 
 _LEAST = 3
 
@@ -33,6 +34,8 @@ def layout_in_words(scores: Sequence[LayoutScore]) -> str:
     """How many of the folder's files the layout uses, and the second-best layout; lists may name files elsewhere."""
     first, *others = scores
     used = f"uses {_share(first)} of {first.files} image files" if first.files else "its images are in other folders"
+    if first.drawn:
+        used = f"masks are drawn for {counted(first.pairs, 'image')}"
     if not others:
         return f"{used}; no other layout fits"
     return f"{used}; next best: data.dataset={others[0].name} with {_share(others[0])}"
