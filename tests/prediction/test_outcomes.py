@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,11 @@ import tifffile
 from evaluation.color_model import PALETTE, GreyModel, image_of
 from PIL import Image
 
+from pixelwise.datasets.reading.overrides import overridden
 from pixelwise.datasets.samples import Reading
-from pixelwise.prediction.outcomes import class_folders
+from pixelwise.errors import DataError
+from pixelwise.prediction.inputs import Input
+from pixelwise.prediction.outcomes import class_folders, read_input
 from pixelwise.prediction.predict import predict_paths
 from pixelwise.prediction.segmenter import Segmenter
 
@@ -87,3 +91,43 @@ def test_a_world_file_is_not_repeated_for_an_image_that_is_turned(segmenter, tmp
 
     assert [one.code for one in summary.warnings] == lost
     assert ("masks/a.pgw" in written(tmp_path / "out")) == (exif == "ignore")
+
+
+def bad_images(folder: Path) -> list[Path]:
+    folder.mkdir()
+    deep = np.arange(16 * 16 * 5, dtype=np.uint16).reshape(16, 16, 5)
+    Image.fromarray(deep[..., 0].copy()).save(folder / "deep.png")
+    tifffile.imwrite(folder / "deep.tif", deep[..., :3], photometric="rgb")
+    tifffile.imwrite(folder / "bands.tif", deep.astype(np.uint8), photometric="minisblack", planarconfig="contig")
+    tifffile.imwrite(folder / "deep_bands.tif", deep, photometric="minisblack", planarconfig="contig")
+    np.save(folder / "array.npy", deep.astype(np.uint8))
+    np.save(folder / "floats.npy", deep[..., :3] / 7)
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(folder / "large.png")
+    return sorted(folder.iterdir())
+
+
+def test_every_setting_that_the_error_of_an_image_names_makes_it_readable(tmp_path):
+    start = Reading(max_pixels=1000)
+    for path in bad_images(tmp_path / "bad"):
+        reading, tries = start, 0
+        outcome = read_input(Input(path, Path(path.stem)), reading=reading, channels=3)
+        assert isinstance(outcome.value, DataError), path
+        # A setting may uncover the next problem: bands are selected first, then their range.
+        while isinstance(outcome.value, DataError):
+            words = re.findall(r"data\.\w+=(?:\[[^\]]*\]|\w+)", outcome.value.help)
+            assert words, outcome.value
+            assert "mask" not in outcome.value.help
+            reading, tries = overridden(reading, words, 3), tries + 1
+            assert tries <= 2, outcome.value
+            outcome = read_input(Input(path, Path(path.stem)), reading=reading, channels=3)
+        assert isinstance(outcome.value, np.ndarray)
+        assert outcome.value.shape[2] == 3
+
+
+def test_a_damaged_image_has_no_mask_to_remove(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(20))
+
+    outcome = read_input(Input(tmp_path / "a.png", Path("a")), reading=Reading(), channels=3)
+
+    assert isinstance(outcome.value, DataError)
+    assert (outcome.value.code, outcome.value.help) == ("D101", "copy or export the file again")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -45,12 +46,18 @@ class Outcome(NamedTuple):
     animated: bool = False
 
 
-def read_input(source: Input, *, reading: Reading) -> Outcome:
-    """The pixels and the position of an input, or its error."""
+def read_input(source: Input, *, reading: Reading, channels: int) -> Outcome:
+    """The pixels and the position of an input, or its error.
+
+    Args:
+        source: The input.
+        reading: Reading options.
+        channels: Number of channels that the network receives.
+    """
     try:
         pixels, facts = load_image(source.path, reading)
     except DataError as error:
-        return Outcome(source, error)
+        return Outcome(source, with_way_out(error, channels))
     try:
         place, lost = read_georeference(source.path, is_tiff=facts.format == "TIFF"), ""
     except (OSError, ValueError) as error:
@@ -59,6 +66,22 @@ def read_input(source: Input, *, reading: Reading) -> Outcome:
     if place is not None and (place.turned or facts.orientation != 1) and reading.exif == "apply":
         place, lost = None, "the image was turned upright"
     return Outcome(source, pixels, place, lost, facts.animated)
+
+
+def with_way_out(error: DataError, channels: int) -> DataError:
+    """The error of an image with a help that suits a prediction: there is no mask, and the network is given.
+
+    Args:
+        error: Error of a reader, whose help suits data to train on.
+        channels: Number of channels that the network receives.
+    """
+    first = ",".join(map(str, range(channels)))
+    bands = (
+        f"give the {channels} bands that the network was trained with, in their order: 'data.channels=[{first}]', say"
+    )
+    help = error.help.replace(", or remove it together with its mask", "")
+    help = re.sub(r"select the bands for the network, from 0 on: '[^']*' for all", bands, help)
+    return DataError(error.code, error.message, help)
 
 
 def _write(

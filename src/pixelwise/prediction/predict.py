@@ -245,7 +245,8 @@ def _predict_all(
 
 def _predictions(segmenter: Segmenter, images: Sequence[Input]) -> Generator[Outcome, None, None]:
     """Yield the outcome of every image, while the next ones are read in the background."""
-    read = functools.partial(read_input, reading=segmenter.reading)
+    channels = segmenter.model.preprocessing.in_channels
+    read = functools.partial(read_input, reading=segmenter.reading, channels=channels)
     with contextlib.closing(in_background(read, images, ahead=AHEAD)) as outcomes:
         for outcome in outcomes:
             if isinstance(outcome.value, np.ndarray):
