@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -14,6 +16,7 @@ import typer
 from pixelwise.cli.verbs import MARKUP, Verbs
 from pixelwise.errors import PixelwiseError, PixelwiseWarning
 from pixelwise.machine.console import print_anything
+from pixelwise.machine.ending import end_process
 
 app = typer.Typer(
     name="pixelwise",
@@ -29,6 +32,8 @@ app = typer.Typer(
 )
 
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
 _debug = False
 """Whether errors print a traceback; set by `--debug`, which stands before the verb."""
 
@@ -76,16 +81,31 @@ def _run(arguments: Sequence[str] | None) -> int:
     except SystemExit as finished:
         return finished.code if isinstance(finished.code, int) else 0
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except PixelwiseError as error:
-        if _debug:
-            traceback.print_exc()
-        print(error, file=sys.stderr)
-        return error.exit_code
+        return _show(error)
+    except OSError as error:
+        from pixelwise.machine.files import is_disk_full
+        from pixelwise.storage.atomic import disk_full
+
+        if not is_disk_full(error):
+            raise
+        return _show(disk_full(Path(os.fsdecode(error.filename or "."))))
     return 0
+
+
+def _show(error: PixelwiseError) -> int:
+    """Print an error and return its exit status."""
+    if _debug:
+        traceback.print_exc()
+    print(error, file=sys.stderr)
+    return error.exit_code
 
 
 def entry() -> None:
     """Entry point of the `pixelwise` script."""
     print_anything()
-    sys.exit(main())
+    status = main()
+    if status == INTERRUPTED:
+        end_process(status)
+    sys.exit(status)

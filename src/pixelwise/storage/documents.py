@@ -23,6 +23,7 @@ from xml.etree import ElementTree
 import msgspec
 
 from pixelwise.errors import DataError, PixelwiseError
+from pixelwise.machine.stalls import reads
 from pixelwise.storage.names import printable
 
 LARGEST = 4 * 1024**3
@@ -97,7 +98,8 @@ def reading(path: Path) -> Iterator[None]:
         DocumentError: The file cannot be read, or is not what the code within expects.
     """
     try:
-        yield
+        with reads(path):
+            yield
     except (PixelwiseError, *_OURS):
         raise
     except Exception as error:

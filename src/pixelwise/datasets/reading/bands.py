@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from pixelwise.datasets.reading.decoding import refuse_irregular
 from pixelwise.datasets.reading.limits import no_room, require_pixels, require_room
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
+from pixelwise.machine.stalls import reads
 from pixelwise.storage import printable
 
 ARRAY_SUFFIX = ".npy"
@@ -133,15 +135,17 @@ def to_bytes(values: np.ndarray, path: Path, input_range: tuple[float, float] | 
 def _load(path: Path, max_pixels: int, *, mask: bool = False) -> np.ndarray:
     """The values of a file, (H, W, C)."""
     try:
-        if mask:
-            return _load_mask(path, max_pixels)
-        if path.suffix.lower() == ARRAY_SUFFIX:
-            # Mapped first, because a header can claim any shape; never unpickled.
-            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-            first = mapped.ndim == 3 and _channels_first(mapped.shape)
-            _check(path, mapped.shape, mapped.dtype, first, max_pixels)
-            return _channels_last(np.array(mapped), first)
-        return _load_tiff(path, max_pixels)
+        with reads(path):
+            refuse_irregular(path)
+            if mask:
+                return _load_mask(path, max_pixels)
+            if path.suffix.lower() == ARRAY_SUFFIX:
+                # Mapped first, because a header can claim any shape; never unpickled.
+                mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+                first = mapped.ndim == 3 and _channels_first(mapped.shape)
+                _check(path, mapped.shape, mapped.dtype, first, max_pixels)
+                return _channels_last(np.array(mapped), first)
+            return _load_tiff(path, max_pixels)
     except DataError:
         raise
     except MemoryError as error:

@@ -26,6 +26,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from pixelwise.datasets.reading.limits import WithinFile, no_room, require_pixels, require_room
 from pixelwise.errors import DataError
+from pixelwise.machine.stalls import reads
 from pixelwise.storage import printable
 from pixelwise.storage.documents import kind_of_entry
 
@@ -177,17 +178,28 @@ def _orientation_tag(image: ImageFile.ImageFile) -> object:
 def open_regular(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file; opening a FIFO would block forever."""
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            raise DataError(
-                "D131",
-                f"{printable(path)}: is {kind_of_entry(mode)}, not a file",
-                "remove it or replace it with the image",
-            )
-        with WithinFile(open(path, "rb")) as stream:
-            yield stream
+        with reads(path):
+            refuse_irregular(path)
+            with WithinFile(open(path, "rb")) as stream:
+                yield stream
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def refuse_irregular(path: Path) -> None:
+    """Refuse what is not a regular file.
+
+    Raises:
+        DataError: D131.
+        OSError: There is no such file, or it is inaccessible.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise DataError(
+            "D131",
+            f"{printable(path)}: is {kind_of_entry(mode)}, not a file",
+            "remove it or replace it with the image",
+        )
 
 
 def unreadable(path: Path, error: OSError) -> DataError:
