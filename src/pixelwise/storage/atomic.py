@@ -263,7 +263,8 @@ def _is_left_behind(path: Path, *, unknown: bool) -> bool:
     if running is not None or unknown:
         return not running
     try:
-        return time.time() - path.lstat().st_mtime > _OLD_SECONDS
+        # A time in the future is as far from now: the clock was wrong, then or now.
+        return abs(time.time() - path.lstat().st_mtime) > _OLD_SECONDS
     except OSError:  # its process has just finished
         return False
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import csv
+import os
 import re
 import stat
 import tomllib
@@ -135,6 +136,11 @@ def is_regular(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
+
+
+def is_irregular(path: Path) -> bool:
+    """Whether something has a name that is neither a file nor a folder: a pipe, a device, a link to nothing."""
+    return os.path.lexists(path) and not path.is_dir() and not is_regular(path)
 
 
 def peek(path: Path, length: int = LARGEST) -> bytes:

@@ -238,7 +238,7 @@ def _over(source: _Source, stronger: _Source) -> _Source:
 
 
 def _read_description(file: Path) -> _Source:
-    if not file.is_file():
+    if not os.path.lexists(file):
         return _Source()
     help = 'for example: classes = ["background", "road"], palette = ["#000000", "#804080"], ignore = 255'
     try:

@@ -80,7 +80,7 @@ def _find(root: Path) -> dict[str, Path]:
     for place in _PLACES:
         folder = root / place
         try:
-            files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS and path.is_file())
+            files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS and not path.is_dir())
         except OSError:
             continue
         named = {SPLIT_NAMES[path.stem.lower()]: path for path in reversed(files) if path.stem.lower() in SPLIT_NAMES}

@@ -10,6 +10,7 @@ top. An image without a text file, or with an empty one, is all background, as i
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.errors import DataError
 from pixelwise.storage import printable, write_text
-from pixelwise.storage.documents import DocumentError, peek, read_lines, read_text, reading
+from pixelwise.storage.documents import DocumentError, is_irregular, peek, read_lines, read_text, reading
 
 # At most this many text files are opened to recognise YOLO.
 _PROBED_FILES = 20
@@ -46,7 +47,9 @@ def yolo_layout(root: Path) -> Layout | None:
     texts = _texts(folders)
     if not any(_is_yolo(path) for path in texts[:_PROBED_FILES]):
         return None
-    description = next((path for path in sorted(root.glob("*.y*ml")) if _has_names(path)), None)
+    # One that cannot be read may be the one that matters: `read_names` says so.
+    described = (path for path in sorted(root.glob("*.y*ml")) if _has_names(path) or is_irregular(path))
+    description = next(described, None)
     lists = (folder / _CLASSES_FILE for folder in (root, *(labels for _, labels in folders)))
     description = description or next((path for path in lists if path.is_file()), None)
     names = read_names(description) if description is not None else {}
@@ -172,7 +175,7 @@ def _pictures(
         split = split_of(entry.path.relative_to(root).parts[:-1])
         try:
             with reading(file):
-                lines = read_lines(file) if file.is_file() else []
+                lines = read_lines(file) if os.path.lexists(file) else []
                 size = image_sizes(entry.path)[1]
                 shapes = [_shape(number, line, size, names) for number, line in enumerate(lines, 1) if line.strip()]
         except DocumentError as error:
