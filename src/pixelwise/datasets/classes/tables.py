@@ -7,6 +7,7 @@ Sources, in increasing priority: the known classes of a public data set (CamVid,
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
