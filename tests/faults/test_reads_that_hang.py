@@ -104,7 +104,9 @@ VERBS = {
 }
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(
+    "verb", [pytest.param(verb, marks=[pytest.mark.heavy] if verb in ("resume", "evaluate") else []) for verb in VERBS]
+)
 @pytest.mark.parametrize("pattern", FILES_OF_A_RUN)
 def test_a_pipe_in_a_run_ends_every_verb(
     verb: str, pattern: str, run_cli: Callable, tiny_run: Path, tiny_data: Path, tmp_path: Path
@@ -210,7 +212,7 @@ def stalled(arguments: list, name: str, way: str, *, interrupts: int = 1) -> tup
         process.kill()
 
 
-@pytest.mark.parametrize("way", ["sleep", "pipe"])
+@pytest.mark.parametrize("way", ["sleep", pytest.param("pipe", marks=pytest.mark.heavy)])
 def test_a_stalled_read_in_a_thread_is_mentioned_and_ctrl_c_ends_it(way: str, tiny_data: Path, tmp_path: Path):
     root = Path(shutil.copytree(tiny_data, tmp_path / "data"))
     status, said = stalled(["check", root], "train/00.png", way)
