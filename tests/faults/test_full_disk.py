@@ -99,8 +99,14 @@ def test_a_full_disk_is_said_and_leaves_nothing_partial(name: str, commands: Com
     fill(name, commands, begin, tmp_path, limits=1)
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("name", [name for name, row in TABLE.items() if not row.quick])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.fuzz if name == "deploy" else pytest.mark.heavy)
+        for name, row in TABLE.items()
+        if not row.quick
+    ],
+)
 def test_a_full_disk_under_every_verb(name: str, commands: Commands, begin: Begin, tmp_path: Path):
     fill(name, commands, begin, tmp_path, limits=1)
 
