@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _SERVER = """
-import json, os, sys, traceback
+import json, os, resource, sys, traceback
 import numpy, cv2, PIL.Image
 import pixelwise, pixelwise.api.check, pixelwise.datasets.preparing.converting
 from pixelwise.cli import main
@@ -34,6 +34,8 @@ for line in sys.stdin:
         out = os.open(order["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(out, 1), os.dup2(out, 2)
         os.chdir(order["folder"])
+        if order["largest"] is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (order["largest"], order["largest"]))
         status = 70
         try:
             status = main(order["arguments"])
@@ -76,15 +78,17 @@ class Commands:
         )
         assert self._line() == "ready"
 
-    def run(self, arguments: Sequence[object], *, kill_after: float | None = None) -> Ended:
+    def run(self, arguments: Sequence[object], *, kill_after: float | None = None, largest: int | None = None) -> Ended:
         """Run one command.
 
         Args:
             arguments: Arguments of the command line.
             kill_after: Seconds after which it is killed, if it has not ended by then.
+            largest: Bytes that a file which it writes can have; more is refused as on a full disk.
         """
         said = self._folder / "said.txt"
-        order = {"arguments": list(map(str, arguments)), "folder": str(self._folder), "said": str(said)}
+        words = list(map(str, arguments))
+        order = {"arguments": words, "folder": str(self._folder), "said": str(said), "largest": largest}
         assert self._server.stdin is not None
         self._server.stdin.write(json.dumps(order) + "\n")
         self._server.stdin.flush()

@@ -206,7 +206,10 @@ def forget(path: Path) -> None:
     stop_using(path)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, id=kind.name, marks=[pytest.mark.heavy] if kind is COMPLEXITY else []) for kind in KINDS],
+)
 def test_a_damaged_entry_is_made_again(kind: CacheKind, data: Path, tmp_path: Path):
     produce = PRODUCERS[kind.name]
     expected = produce(data, tmp_path)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -14,6 +16,7 @@ import typer
 from pixelwise.cli.verbs import MARKUP, Verbs
 from pixelwise.errors import PixelwiseError, PixelwiseWarning, RecipeError, ResourceError
 from pixelwise.machine.console import print_anything
+from pixelwise.machine.ending import end_process
 
 app = typer.Typer(
     name="pixelwise",
@@ -29,6 +32,8 @@ app = typer.Typer(
 )
 
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
 _debug = False
 """Whether errors print a traceback; set by `--debug`, which stands before the verb."""
 
@@ -76,25 +81,32 @@ def _run(arguments: Sequence[str] | None) -> int:
     except SystemExit as finished:
         return finished.code if isinstance(finished.code, int) else 0
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except PixelwiseError as error:
-        if _debug:
-            traceback.print_exc()
-        print(error, file=sys.stderr)
-        return error.exit_code
+        return _show(error)
     except Exception as error:
-        if _debug:
-            traceback.print_exc()
-        shown = _foreign(error)
-        print(shown, file=sys.stderr)
-        return shown.exit_code
+        return _show(_foreign(error))
     return 0
+
+
+def _show(error: PixelwiseError) -> int:
+    """Print an error and return its exit status."""
+    if _debug:
+        traceback.print_exc()
+    print(error, file=sys.stderr)
+    return error.exit_code
 
 
 def _foreign(error: Exception) -> PixelwiseError:
     """The error that a user sees instead of one that nothing has explained."""
     if isinstance(error, MemoryError):
         return ResourceError("D151", "there is not enough memory", "close other programs, or use smaller images")
+    if isinstance(error, OSError):
+        from pixelwise.machine.files import is_disk_full
+        from pixelwise.storage.atomic import disk_full
+
+        if is_disk_full(error):
+            return disk_full(Path(os.fsdecode(error.filename or ".")))
     if isinstance(error, OSError) and error.filename is not None:
         return RecipeError("R281", f"{error.filename}: {error.strerror or error}", "check the path and its permissions")
     text = str(error).strip().partition("\n")[0] or "without a message"
@@ -108,4 +120,7 @@ def _foreign(error: Exception) -> PixelwiseError:
 def entry() -> None:
     """Entry point of the `pixelwise` script."""
     print_anything()
-    sys.exit(main())
+    status = main()
+    if status == INTERRUPTED:
+        end_process(status)
+    sys.exit(status)

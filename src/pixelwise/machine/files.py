@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 MOVES_OPEN_FILES = sys.platform != "win32"
 """Whether open files, and folders that contain open files, can be renamed and removed."""
+_BLOCK = 1 << 20
 _PAUSES = (0.01, 0.05, 0.1, 0.2, 0.4)
 # Access denied, sharing violation, lock violation: Windows's errors while another program has a file open.
 _BUSY = (5, 32, 33)
@@ -63,6 +65,17 @@ def is_disk_full(error: OSError) -> bool:
     """Whether an error means that the disk is full, the quota is used up or the file is too large."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return full or getattr(error, "winerror", None) in _FULL_ON_WINDOWS
+
+
+def has_room(folder: Path, size: int) -> bool:
+    """Whether a file of `size` bytes can be written in a folder, by writing one; it is removed again."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            for _ in range(size // _BLOCK + 1):
+                probe.write(bytes(_BLOCK))
+    except OSError as error:
+        return not is_disk_full(error)
+    return True
 
 
 def _while_busy(work: Callable[[], None]) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from pixelwise.errors import ResourceError
-from pixelwise.machine.files import flush, is_disk_full, let_others_read, rename, replace_file
+from pixelwise.machine.files import flush, has_room, is_disk_full, let_others_read, rename, replace_file
 from pixelwise.machine.locks import take_lock
 from pixelwise.machine.processes import is_running, process_mark
 from pixelwise.storage.names import printable
@@ -32,6 +32,7 @@ LOCK_PREFIX = f"{TEMPORARY_PREFIX}lock-"
 _MARK = re.compile(re.escape(TEMPORARY_PREFIX) + r"(\w+-\d+-\d+)-")
 _OLD_SECONDS = 86_400
 """Age from which a temporary file of another computer counts as left behind."""
+_CAUSES_FOLLOWED = 10
 _FOLDERS_REMEMBERED = 1024
 
 
@@ -170,8 +171,24 @@ def full_disk_explained(path: Path, needed_bytes: int | None = None) -> Iterator
         yield
     except OSError as error:
         if is_disk_full(error):
-            raise _disk_full(path, needed_bytes) from error
+            raise disk_full(path, needed_bytes) from error
         raise
+
+
+def full_disk_behind(error: BaseException, folder: Path, needed_bytes: int) -> ResourceError | None:
+    """The error S601 if a full disk is behind the error of a library, which often says something else; otherwise None.
+
+    Args:
+        error: What the library raised while it wrote to `folder`.
+        folder: The folder.
+        needed_bytes: Size of what it was writing.
+    """
+    cause: BaseException | None = error
+    for _ in range(_CAUSES_FOLLOWED):
+        if isinstance(cause, OSError) and is_disk_full(cause):
+            return disk_full(folder, needed_bytes)
+        cause = cause and (cause.__cause__ or cause.__context__)
+    return None if has_room(folder, needed_bytes) else disk_full(folder, needed_bytes)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -189,8 +206,9 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def _disk_full(path: Path, needed_bytes: int | None) -> ResourceError:
-    free = shutil.disk_usage(_existing(path.parent)).free
+def disk_full(path: Path, needed_bytes: int | None = None) -> ResourceError:
+    """The error S601 for a file or folder that does not fit on its disk."""
+    free = shutil.disk_usage(_existing(path)).free
     needs = "" if needed_bytes is None else f"needs {_megabytes(needed_bytes)}, "
     return ResourceError(
         "S601",
@@ -245,7 +263,8 @@ def _is_left_behind(path: Path, *, unknown: bool) -> bool:
     if running is not None or unknown:
         return not running
     try:
-        return time.time() - path.lstat().st_mtime > _OLD_SECONDS
+        # A time in the future is as far from now: the clock was wrong, then or now.
+        return abs(time.time() - path.lstat().st_mtime) > _OLD_SECONDS
     except OSError:  # its process has just finished
         return False
 

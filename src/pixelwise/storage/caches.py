@@ -353,6 +353,7 @@ def remove(found: Found) -> str:
 
 def _is_recent(path: Path) -> bool:
     try:
-        return time.time() - path.lstat().st_mtime < _RECENT_SECONDS
+        # A time in the future is as far from now: the clock was wrong, then or now.
+        return abs(time.time() - path.lstat().st_mtime) < _RECENT_SECONDS
     except OSError:
         return False

@@ -12,6 +12,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import csv
+import os
 import re
 import stat
 import tomllib
@@ -23,6 +24,7 @@ from xml.etree import ElementTree
 import msgspec
 
 from pixelwise.errors import DataError, PixelwiseError
+from pixelwise.machine.stalls import reads
 from pixelwise.storage.names import printable
 
 LARGEST = 4 * 1024**3
@@ -97,7 +99,8 @@ def reading(path: Path) -> Iterator[None]:
         DocumentError: The file cannot be read, or is not what the code within expects.
     """
     try:
-        yield
+        with reads(path):
+            yield
     except (PixelwiseError, *_OURS):
         raise
     except Exception as error:
@@ -133,6 +136,11 @@ def is_regular(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
+
+
+def is_irregular(path: Path) -> bool:
+    """Whether something has a name that is neither a file nor a folder: a pipe, a device, a link to nothing."""
+    return os.path.lexists(path) and not path.is_dir() and not is_regular(path)
 
 
 def peek(path: Path, length: int = LARGEST) -> bytes:

@@ -137,9 +137,10 @@ def _output_lock(place: Path, *, wait: bool) -> HeldLock | None:
 def _sign(lock: HeldLock) -> None:
     """Write into the file of a lock who holds it."""
     facts = {"host": host_name(), "pid": os.getpid(), "started": time.strftime("%Y-%m-%d %H:%M:%S")}
-    os.ftruncate(lock.descriptor, 0)
-    os.lseek(lock.descriptor, 0, os.SEEK_SET)
-    os.write(lock.descriptor, json.dumps(facts).encode())
+    with contextlib.suppress(OSError):  # on a full disk the lock is held all the same
+        os.ftruncate(lock.descriptor, 0)
+        os.lseek(lock.descriptor, 0, os.SEEK_SET)
+        os.write(lock.descriptor, json.dumps(facts).encode())
 
 
 def _holder_of(path: Path) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -7,7 +8,7 @@ from types import ModuleType
 import msgspec
 import pytest
 
-from pixelwise.deployment.int8.quantizers import Quantizer, cannot_quantize, find_quantizer
+from pixelwise.deployment.int8.quantizers import Int8Job, Quantizer, cannot_quantize, find_quantizer
 from pixelwise.errors import RecipeError
 from pixelwise.runtimes.targets import TARGETS, find_target
 
@@ -44,8 +45,12 @@ def test_the_package_of_a_strangers_quantizer_is_what_the_target_installs(monkey
     assert "pip install 'acme-int8'" in caught.value.help
 
 
-def test_why_a_quantizer_refuses_is_one_line() -> None:
-    error = cannot_quantize("nncf", RuntimeError("\n  no such operator  \nand a trace"))
+def test_why_a_quantizer_refuses_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "float.onnx").write_bytes(bytes(100))
+    job = Int8Job(float_file=tmp_path / "float.onnx", folder=tmp_path, inputs=list, count=0)
+    error = cannot_quantize("nncf", RuntimeError("\n  no such operator  \nand a trace"), job)
     assert error.code == "K467"
     assert error.message.endswith("no such operator")
-    assert cannot_quantize("nncf", KeyError()).message.endswith("KeyError")
+    assert cannot_quantize("nncf", KeyError(), job).message.endswith("KeyError")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert cannot_quantize("nncf", full, job).code == "S601"

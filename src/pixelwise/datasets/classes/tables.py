@@ -7,6 +7,7 @@ Sources, in increasing priority: the known classes of a public data set (CamVid,
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -248,7 +249,7 @@ def _over(source: _Source, stronger: _Source) -> _Source:
 
 
 def _read_description(file: Path) -> _Source:
-    if not file.is_file():
+    if not os.path.lexists(file):
         return _Source()
     help = 'for example: classes = ["background", "road"], palette = ["#000000", "#804080"], ignore = 255'
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ DESCRIPTION_FILE = "dataset.toml"
 
 
 def is_described(root: Path) -> bool:
-    """Whether the folder has a `dataset.toml`."""
-    return (root / DESCRIPTION_FILE).is_file()
+    """Whether the folder has a `dataset.toml`, readable or not."""
+    return os.path.lexists(root / DESCRIPTION_FILE)
 
 
 def write_description(

@@ -14,6 +14,7 @@ from pixelwise.datasets.findings import Finding, finding, finding_of
 from pixelwise.datasets.reading.bands import ARRAY_SUFFIX
 from pixelwise.datasets.reading.decoding import SUFFIXES, unreadable
 from pixelwise.errors import DataError
+from pixelwise.machine.stalls import reads
 from pixelwise.storage import printable
 from pixelwise.storage.documents import kind_of_entry
 
@@ -131,7 +132,9 @@ def _key(path: Path, folder: Path) -> str:
 
 def _walk(folder: Path, visited: set[tuple[int, int]], problems: list[Finding]) -> Iterator[Path]:
     try:
-        here = folder.stat()
+        with reads(folder):
+            here = folder.stat()
+            names = sorted(os.listdir(folder))
         if (here.st_dev, here.st_ino) in visited:
             problems.append(
                 finding(
@@ -143,7 +146,6 @@ def _walk(folder: Path, visited: set[tuple[int, int]], problems: list[Finding]) 
             )
             return
         visited.add((here.st_dev, here.st_ino))
-        names = sorted(os.listdir(folder))
     except OSError as error:
         problems.append(_finding(unreadable(folder, error), folder))
         return
@@ -152,7 +154,8 @@ def _walk(folder: Path, visited: set[tuple[int, int]], problems: list[Finding]) 
             continue
         path = folder / name
         try:
-            mode = path.stat().st_mode
+            with reads(path):
+                mode = path.stat().st_mode
         except OSError as error:
             problems.append(_finding(unreadable(path, error), path))
             continue

@@ -29,6 +29,7 @@ from pixelwise.datasets.reading.foreign import HEAD, foreign_help
 from pixelwise.datasets.reading.limits import WithinFile, no_room, require_pixels, require_room
 from pixelwise.datasets.reading.orientation import png_orientation, stated_orientation, upright_size, webp_orientation
 from pixelwise.errors import DataError
+from pixelwise.machine.stalls import reads
 from pixelwise.storage import printable
 from pixelwise.storage.documents import kind_of_entry
 
@@ -237,17 +238,28 @@ def _turned_by_pillow(image: Image.Image) -> int:
 def open_regular(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file; opening a FIFO would block forever."""
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            raise DataError(
-                "D131",
-                f"{printable(path)}: is {kind_of_entry(mode)}, not a file",
-                "remove it or replace it with the image",
-            )
-        with WithinFile(open(path, "rb")) as stream:
-            yield stream
+        with reads(path):
+            refuse_irregular(path)
+            with WithinFile(open(path, "rb")) as stream:
+                yield stream
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def refuse_irregular(path: Path) -> None:
+    """Refuse what is not a regular file.
+
+    Raises:
+        DataError: D131.
+        OSError: There is no such file, or it is inaccessible.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise DataError(
+            "D131",
+            f"{printable(path)}: is {kind_of_entry(mode)}, not a file",
+            "remove it or replace it with the image",
+        )
 
 
 def unreadable(path: Path, error: OSError) -> DataError:

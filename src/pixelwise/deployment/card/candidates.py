@@ -24,6 +24,8 @@ from pixelwise.storage import printable
 
 _ADVICE = {"K465": "leave this format out of `targets`, or choose another `size`"}
 """Code of an error -> help that names options of `deploy` instead of those of `export`."""
+_ENDING = ("S601", "S602")
+"""Codes of errors that would befall every artefact: the disk is full."""
 Method = Literal["", "ptq", "qat"]
 """Quantization method: none, post-training quantization (PTQ), or quantization-aware training (QAT)."""
 
@@ -135,7 +137,11 @@ def advised(error: PixelwiseError, advice: Mapping[str, str]) -> PixelwiseError:
 
 
 def make_artefact(plan: ArtefactPlan, output: Path, observer: Observer = SILENT) -> PlanResult:
-    """Make one artefact in `output/name`; if that fails, the result holds the reason instead."""
+    """Make one artefact in `output/name`; if that fails, the result holds the reason instead.
+
+    Raises:
+        ResourceError: S601 or S602, the disk is full.
+    """
     folder = output / plan.name
     try:
         if isinstance(plan.options, QuantizeOptions):
@@ -144,6 +150,8 @@ def make_artefact(plan: ArtefactPlan, output: Path, observer: Observer = SILENT)
             exported = export(plan.source, folder, options=plan.options, observer=observer)
         return PlanResult(plan=plan, exported=exported)
     except PixelwiseError as error:
+        if error.code in _ENDING:
+            raise
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
         return PlanResult(plan=plan, exported=None, reason=reason_of(advised(error, _ADVICE)))

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from pixelwise.checkpoints.trained import load_trained
+from pixelwise.checkpoints.trained import TrainedModel, load_trained
 from pixelwise.deployment.card.candidates import PlanResult, Shape, make_artefact, plan_artefacts
-from pixelwise.deployment.card.images import comparison_images
+from pixelwise.deployment.card.images import ComparisonImages, comparison_images
 from pixelwise.deployment.card.latencies import with_latencies
 from pixelwise.deployment.card.options import DeployOptions
 from pixelwise.deployment.card.rows import CardRow, artefact_row, eager_rows, with_drops
@@ -141,6 +141,17 @@ def make_card(
     ]
     rows = with_latencies(with_drops(rows), run, folder, shape.size, options.threads, options.rounds, observer)
     rows = [_renamed(row, folder, named) for row in rows]
+    return _card(trained, images, shape, options, made, rows)
+
+
+def _card(
+    trained: TrainedModel,
+    images: ComparisonImages,
+    shape: Shape,
+    options: DeployOptions,
+    made: Sequence[PlanResult],
+    rows: Sequence[CardRow],
+) -> DeployCard:
     return DeployCard(
         recipe=trained.recipe.name,
         recipe_hash=trained.recipe_hash,

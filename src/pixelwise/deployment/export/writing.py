@@ -16,6 +16,7 @@ from pixelwise.observer import SILENT, Observer
 from pixelwise.runtimes.graphs import ExportedNetwork, NotOneGraphError
 from pixelwise.runtimes.packages import require
 from pixelwise.runtimes.targets import Target
+from pixelwise.storage.atomic import full_disk_behind
 
 
 def require_packages(target: Target) -> None:
@@ -42,6 +43,7 @@ def write_artefact(network: ExportedNetwork, target: Target, folder: Path, obser
 
     Raises:
         CheckpointError: K461, the format lacks an operator, or the network cannot be captured as one graph.
+        ResourceError: S601, the disk is full.
     """
     observer.phase(f"writing {target.name}")
     network.tell = observer.phase
@@ -53,9 +55,16 @@ def write_artefact(network: ExportedNetwork, target: Target, folder: Path, obser
     except NotOneGraphError as error:
         raise _unsupported("torch.export", error, None) from error
     except Exception as error:  # every converter has exceptions of its own
+        full = full_disk_behind(error, folder, _weights_bytes(network))
+        if full is not None:
+            raise full from error
         raise _unsupported(target.name, error, network.captured) from error
     finally:
         network.captured, network.tell = None, SILENT.phase
+
+
+def _weights_bytes(network: ExportedNetwork) -> int:
+    return sum(getattr(value, "nbytes", 0) for value in network.model.state_dict().values())
 
 
 def _unsupported(format_name: str, error: Exception, program: ExportedProgram | None) -> CheckpointError:

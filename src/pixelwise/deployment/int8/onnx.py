@@ -28,6 +28,7 @@ def quantize(job: Int8Job) -> list[Path]:
     so do the last layers: with 256 levels, logits would have ties.
 
     Raises:
+        ResourceError: S601, the disk is full.
         CheckpointError: K467, ONNX Runtime cannot quantize this graph.
     """
     onnx = require("onnx", "quantizing to onnx")
@@ -57,7 +58,7 @@ def quantize(job: Int8Job) -> list[Path]:
         _give_float(quantized, in_float)
         onnx.checker.check_model(quantized)
     except Exception as error:  # the quantizer passes on whatever its components raise
-        raise cannot_quantize("onnxruntime", error) from error
+        raise cannot_quantize("onnxruntime", error, job) from error
     result.write_bytes(quantized.SerializeToString(deterministic=True))
     return [result]
 

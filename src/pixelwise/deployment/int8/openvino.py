@@ -20,6 +20,7 @@ def quantize(job: Int8Job) -> list[Path]:
     """Quantize with symmetric weights and asymmetric activations, and correct biases on the calibration images.
 
     Raises:
+        ResourceError: S601, the disk is full.
         CheckpointError: K467, NNCF cannot quantize this graph.
     """
     onnx = require("onnx", "quantizing to openvino")
@@ -42,7 +43,7 @@ def quantize(job: Int8Job) -> list[Path]:
             )
             openvino.save_model(quantized, result, compress_to_fp16=False)
     except Exception as error:  # the quantizer passes on whatever its components raise
-        raise cannot_quantize("nncf", error) from error
+        raise cannot_quantize("nncf", error, job) from error
     return [result, result.with_suffix(".bin")]
 
 

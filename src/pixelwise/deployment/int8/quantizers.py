@@ -14,9 +14,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
 from pixelwise.runtimes.packages import require
 from pixelwise.runtimes.targets import Target, find_target, quantizable_names
+from pixelwise.storage.atomic import full_disk_behind
 
 ACTIVATION_RANGE = "minimum and maximum per image, averaged over the images"
 """Method that finds the range of an activation: because of the mean, a single outlier hardly stretches it."""
@@ -74,8 +75,11 @@ def find_quantizer(name: str) -> tuple[Target, Quantizer]:
     return target, quantizer
 
 
-def cannot_quantize(package: str, error: Exception) -> CheckpointError:
-    """Error K467 for a network that a quantizer cannot quantize."""
+def cannot_quantize(package: str, error: Exception, job: Int8Job) -> PixelwiseError:
+    """Error K467 for a network that a quantizer cannot quantize, or S601 if the disk is full."""
+    full = full_disk_behind(error, job.folder, job.float_file.stat().st_size)
+    if full is not None:
+        return full
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return CheckpointError(
         "K467",

@@ -11,6 +11,7 @@ of `train`, `val` and `test` in `data.yaml`, or else those of the folders' names
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +31,7 @@ from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.errors import DataError
 from pixelwise.storage import printable, write_text
-from pixelwise.storage.documents import DocumentError, peek, read_lines, reading
+from pixelwise.storage.documents import DocumentError, is_irregular, peek, read_lines, reading
 from pixelwise.suggestions import did_you_mean
 
 # At most this many text files are opened to recognise YOLO.
@@ -100,8 +101,9 @@ def _unlabelled(listings: Sequence[tuple[Listing, Path, Path]]) -> list[Finding]
 def _descriptions(root: Path, folders: Sequence[tuple[Path, Path]]) -> list[Path]:
     """The files that name the classes."""
     lists = (folder / _CLASSES_FILE for folder in (root, *(labels for _, labels in folders)))
-    found = [*(path for path in sorted(root.glob("*.y*ml")) if _has_names(path)), *(p for p in lists if p.is_file())]
-    return list(dict.fromkeys(found))
+    # One that cannot be read may be the one that matters: `read_names` says so.
+    described = (path for path in sorted(root.glob("*.y*ml")) if _has_names(path) or is_irregular(path))
+    return list(dict.fromkeys([*described, *(path for path in lists if os.path.lexists(path))]))
 
 
 def _agreed_names(descriptions: Sequence[Path]) -> dict[int, str]:
@@ -234,7 +236,9 @@ def _pictures(
         if key not in of_key:
             yield _without_image(file, key, of_key)
     for key, alike in of_key.items():
-        file = texts.get(key)
+        beside = (labels / alike[0].path.relative_to(images)).with_suffix(".txt")
+        # What is neither a file nor missing, such as a dangling link, is not listed; reading it says what it is.
+        file = texts.get(key) or (beside if os.path.lexists(beside) else None)
         for entry in alike:
             if len(alike) > 1 and file is not None:
                 other = next(one for one in alike if one is not entry)
@@ -247,7 +251,7 @@ def _pictures(
 def _picture(entry: Entry, file: Path, split: str | None, names: dict[int, str]) -> Read:
     try:
         with reading(file):
-            lines = read_lines(file) if file.is_file() else []
+            lines = [] if file.is_dir() else read_lines(file)
             size = image_sizes(entry.path)[1]
             shapes = [_shape(number, line, size, names) for number, line in enumerate(lines, 1) if line.strip()]
     except DocumentError as error:

@@ -80,7 +80,8 @@ def find_lists(root: Path) -> Lists | None:
     for place in _PLACES:
         folder = root / place
         try:
-            names = sorted(path for path in folder.iterdir() if path.is_file())
+            # What is no regular file, such as a named pipe, is no reason to divide the images otherwise.
+            names = sorted(path for path in folder.iterdir() if not path.is_dir())
         except OSError:
             continue
         files = [path for path in names if path.suffix.lower() in _ENDINGS]
