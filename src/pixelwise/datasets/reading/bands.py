@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from pixelwise.datasets.reading.decoding import refuse_irregular
 from pixelwise.datasets.reading.limits import no_room, require_room
 from pixelwise.datasets.reading.normal_form import Normalised, Picture, normalise, picture_of_tiff
 from pixelwise.datasets.reading.orientation import turned_upright
 from pixelwise.datasets.reading.tiff import StoredTiff, channels_first, channels_last, check_shape, read_tiff
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
+from pixelwise.machine.stalls import reads
 from pixelwise.storage import printable
 
 ARRAY_SUFFIX = ".npy"
@@ -169,7 +171,9 @@ def _errors_of(path: Path) -> Iterator[None]:
     """Turn what NumPy and the system raise into the errors of a file that cannot be read."""
     where = printable(path)
     try:
-        yield
+        with reads(path):
+            refuse_irregular(path)
+            yield
     except DataError:
         raise
     except MemoryError as error:
