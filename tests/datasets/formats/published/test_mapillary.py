@@ -66,7 +66,7 @@ def test_of_two_versions_the_newest_is_read_and_the_older_one_by_name(tmp_path: 
     for version in ("v1.2", "v2.0"):
         write(tmp_path, version)
     assert labels(tmp_path) == [[0, 255, 1, 255]] * 2
-    assert labels(tmp_path, "mapillary-v1.2") == [[1] * 4] * 2
+    assert labels(tmp_path, "mapillary-v1") == [[1] * 4] * 2
 
 
 def test_a_missing_or_damaged_configuration_is_said(tmp_path: Path):

@@ -6,7 +6,7 @@
 
 Masks are palette PNG files whose values are positions in the `labels` of the version's configuration. Classes that it
 marks with `"evaluate": false` are ignored, as in the official score. One archive holds versions 1.2 and 2.0: the format
-`mapillary` reads the newest, `mapillary-v1.2` the older one.
+`mapillary` reads the newest, `mapillary-v1` the older one.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ register(
 )
 register(
     Format(
-        name="mapillary-v1.2",
+        name="mapillary-v1",
         title="Mapillary Vistas 1.2, where 2.0 lies beside it",
         expected="config_v1.2.json, training/images/ and training/v1.2/labels/",
         layout=partial(mapillary_layout, versions={_OLDER: _CONFIGURATIONS[_OLDER]}),
