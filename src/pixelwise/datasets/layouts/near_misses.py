@@ -35,6 +35,7 @@ class _Sign(NamedTuple):
 
 
 _COCO = "export it as COCO with polygons or run lengths instead"
+_DATUM = "run `datum convert -if datumaro -i DIR -f coco -o OUT -- --save-media`"
 _NO_OUTLINES = "boxes have no outlines: export segmentations (COCO, or masks as PNG) instead"
 _JSON, _TABLE = (".json", ".geojson", ".ndjson", ".jsonl"), (".csv", ".tsv")
 # The first that fits is told: the special ones come before the general ones.
@@ -49,8 +50,8 @@ _SIGNS = (
           "in Hasty (CloudFactory), export as COCO, or as semantic segmentation with PNG masks"),
     _Sign("an Encord export", _JSON, (b'"data_units"',), f"in Encord, {_COCO}"),
     _Sign("a Labelbox export", _JSON, (b'"data_row"',), "download the masks of the labels as PNG files into masks/"),
-    _Sign("a Datumaro data set", _JSON, (b'"dm_format_version"',), "run `datum convert -if datumaro -i DIR -f coco -o OUT -- --save-media`"),
-    _Sign("a Datumaro data set", _JSON, (b'"items"', b'"categories"', b'"label"'), "run `datum convert -if datumaro -i DIR -f coco -o OUT -- --save-media`"),
+    _Sign("a Datumaro data set", _JSON, (b'"dm_format_version"',), _DATUM),
+    _Sign("a Datumaro data set", _JSON, (b'"items"', b'"categories"', b'"label"'), _DATUM),
     _Sign("a Scalabel export (BDD100K)", _JSON, (b'"poly2d"',),
           "convert it with `python -m bdd100k.label.to_mask`, or download the masks"),
     _Sign("outlines of Cityscapes without its masks", _JSON, (b'"imgHeight"', b'"objects"', b'"polygon"'),
