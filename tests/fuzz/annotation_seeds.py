@@ -175,10 +175,7 @@ def supervisely_objects(root: Path) -> None:
 
 def nnunet_regions(root: Path) -> None:
     for number in range(4):
-        for channel in range(2):
-            path = root / "imagesTr" / f"{number}_{channel:04d}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(INSIDE.astype(np.uint8) * (40 + 9 * number + channel)).save(path)
+        picture(root / "imagesTr" / f"{number}_0000.png")
         (root / "labelsTr").mkdir(exist_ok=True)
         Image.fromarray(INSIDE.astype(np.uint8) * 2).save(root / "labelsTr" / f"{number}.png")
     labels = {"background": 0, "whole": [1, 2], "core": [2]}

@@ -22,8 +22,7 @@ DARWIN = {
     "item": {"name": "a.jpg", "slots": [{"type": "image", "width": 4, "height": 1}]},
     "annotations": [{"name": "car", "polygon": {"paths": [[{"x": 0, "y": 0}]]}}],
 }
-VIA = {"a.jpg123": {"filename": "a.jpg", "size": 123, "regions": [{"shape_attributes": {"name": "polygon"}}]}}
-VIA_TABLE = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes\n"
+VIA3 = {"project": {}, "file": {"1": {"fname": "a.jpg"}}, "metadata": {"1": {"vid": "1", "xy": [7, 0, 0], "av": {}}}}
 HASTY = {"export_format_version": "1.1", "label_classes": [], "images": [{"image_name": "a.jpg", "labels": []}]}
 ENCORD = [{"label_hash": "x", "data_units": {"u": {"labels": {"objects": []}}}, "object_answers": {}}]
 LABELBOX = {"data_row": {"id": "1", "external_id": "a.jpg"}, "projects": {}}
@@ -39,8 +38,7 @@ WEB = "<annotation><filename>a.jpg</filename><object><polygon><pt><x>1</x></pt><
 CASES: dict[str, tuple[str, Any, str, str]] = {
     # file, content, what it is, what to do
     "darwin": ("releases/latest/annotations/a.json", DARWIN, "V7 Darwin", "COCO"),
-    "via": ("via_project.json", VIA, "VGG Image Annotator", "COCO"),
-    "via table": ("via.csv", VIA_TABLE, "VGG Image Annotator", "COCO"),
+    "via 3": ("via_project.json", VIA3, "VIA 3", "COCO"),
     "hasty": ("export.json", HASTY, "Hasty", "COCO"),
     "encord": ("labels.json", ENCORD, "Encord", "COCO"),
     "labelbox": ("export.ndjson", LABELBOX, "Labelbox", "masks"),
@@ -103,7 +101,7 @@ def test_masks_win_over_what_else_lies_in_the_folder(tmp_path: Path):
         image(tmp_path / "images" / f"{stem}.png")
         (tmp_path / "masks").mkdir(exist_ok=True)
         Image.fromarray(np.zeros((1, 4), np.uint8)).save(tmp_path / "masks" / f"{stem}.png")
-    (tmp_path / "via_project.json").write_text(json.dumps(VIA), "utf-8")
+    (tmp_path / "via_project.json").write_text(json.dumps(VIA3), "utf-8")
     assert open_dataset(Data(), tmp_path).name == "folder"
 
 

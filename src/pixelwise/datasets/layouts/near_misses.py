@@ -42,10 +42,8 @@ _JSON, _TABLE = (".json", ".geojson", ".ndjson", ".jsonl"), (".csv", ".tsv")
 _SIGNS = (
     _Sign("a V7 Darwin export", _JSON, (b"darwin", b'"annotations"'), f"in V7, {_COCO}"),
     _Sign("a V7 Darwin export", _JSON, (b'"workview_url"',), f"in V7, {_COCO}"),
-    _Sign("a project of VIA (VGG Image Annotator)", _JSON, (b'"shape_attributes"',),
-          "in VIA, choose `Annotation`, `Export Annotations (COCO format)`"),
-    _Sign("a table of VIA (VGG Image Annotator)", _TABLE, (b"region_shape_attributes",),
-          "in VIA, choose `Annotation`, `Export Annotations (COCO format)`"),
+    _Sign("a project of VIA 3 (VGG Image Annotator)", _JSON, (b'"xy"', b'"vid"', b'"metadata"'),
+          "in VIA 3, export as COCO instead, or annotate with version 2"),
     _Sign("a Hasty export", _JSON, (b'"label_classes"', b'"export_format_version"'),
           "in Hasty (CloudFactory), export as COCO, or as semantic segmentation with PNG masks"),
     _Sign("an Encord export", _JSON, (b'"data_units"',), f"in Encord, {_COCO}"),
@@ -75,6 +73,7 @@ _SIGNS = (
           "download them as masks, or convert each polygon to a JSON file of the desktop tool"),
 )  # fmt: skip
 
+_VIA_TABLE = (b"filename", b"region_shape_attributes")
 _SLICES = "Pixelwise segments two-dimensional images: write slices as PNG or TIFF files, with masks of the same names"
 _FILES = "export images and masks as files into images/ and masks/, with the same names"
 _ENDINGS = {
@@ -128,9 +127,8 @@ def near_miss(root: Path) -> DataError | None:
 def is_foreign_table(path: Path) -> bool:
     """Whether the columns of a CSV file are those of another tool or of a competition, and not those of a list."""
     columns = _columns(path)
-    return b"mask" not in columns and any(
-        columns.issuperset(sign.texts) for sign in _SIGNS if path.suffix.lower() in sign.endings
-    )
+    signs = [sign.texts for sign in _SIGNS if path.suffix.lower() in sign.endings]
+    return b"mask" not in columns and any(columns.issuperset(texts) for texts in (*signs, _VIA_TABLE))
 
 
 def _columns(path: Path) -> set[bytes]:
