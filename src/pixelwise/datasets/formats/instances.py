@@ -289,15 +289,10 @@ def _write(root: Path, scenes: Scenes) -> None:
         for number, scene in enumerate(members):
             folder = root / split / f"{number:04d}"
             write_image(folder / "images" / f"{number:04d}.png", scene.image)
-            shown = np.zeros(scene.labels.shape, bool)
-            for index, box in reversed(list(enumerate(scene.boxes))):
+            for index, box in enumerate(scene.boxes):
                 mask = np.zeros(scene.labels.shape, np.uint8)
                 mask[box.top : box.bottom, box.left : box.right] = 255
-                mask[shown] = 0  # objects do not overlap
-                shown |= mask > 0
-                name = f"{scenes.classes[box.class_id]}_{index:02d}.png"
-                if mask.any():
-                    write_image(folder / "masks" / name, mask)
+                write_image(folder / "masks" / f"{scenes.classes[box.class_id]}_{index:02d}.png", mask)
 
 
 register(

@@ -20,24 +20,12 @@ from pixelwise.datasets.layouts.matching import match_files
 from pixelwise.datasets.layouts.words import split_folders
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.samples import Sample
-from pixelwise.recipes.class_sets.tables import CITYSCAPES, IGNORE, ClassSet
+from pixelwise.recipes.class_sets.tables import BDD100K, BDD100K_DRIVABLE
 
 _TRAIN_ID = "_train_id"
 _SEMANTIC = (("images/10k", "labels/sem_seg/masks"), ("seg/images", "seg/labels"))
 _DRIVABLE = (("images/100k", "labels/drivable/masks"),)
 _Places = tuple[tuple[str, str], ...]
-
-BDD100K = ClassSet(
-    names=CITYSCAPES.names,
-    palette=CITYSCAPES.palette,
-    label_table={**{number: number for number in range(len(CITYSCAPES.names))}, IGNORE: IGNORE},
-)
-BDD100K_DRIVABLE = ClassSet(
-    names=("direct", "alternative", "background"),
-    palette=((219, 94, 86), (86, 211, 219), (0, 0, 0)),
-    label_table={0: 0, 1: 1, 2: 2, IGNORE: IGNORE},
-    unlabelled_color=(255, 255, 255),
-)
 
 
 def _layout(root: Path, name: str, places: _Places) -> Layout | None:

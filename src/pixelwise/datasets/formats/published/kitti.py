@@ -24,18 +24,11 @@ from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.layouts.words import split_folders
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.samples import Sample
-from pixelwise.recipes.class_sets.tables import CITYSCAPES, IGNORE, ClassSet
+from pixelwise.recipes.class_sets.tables import CITYSCAPES, KITTI_ROAD
 from pixelwise.storage import printable
 
 _IMAGES, _SEMANTIC, _ROAD = "image_2", "semantic", "gt_image_2"
 _NAME = re.compile(r"(.*?)([a-z]+)_(road|lane)_(\d+)")
-
-KITTI_ROAD = ClassSet(
-    names=("background", "road"),
-    palette=((255, 0, 0), (255, 0, 255)),
-    label_table={0: 0, 1: 1, IGNORE: IGNORE},
-    unlabelled_color=(0, 0, 0),
-)
 
 
 def kitti_layout(root: Path) -> Layout | None:
