@@ -43,6 +43,12 @@ CASES: dict[str, tuple[str, Any, str, str]] = {
     "encord": ("labels.json", ENCORD, "Encord", "COCO"),
     "labelbox": ("export.ndjson", LABELBOX, "Labelbox", "masks"),
     "datumaro": ("annotations/train.json", DATUMARO, "Datumaro", "datum convert"),
+    "segments": ("export.json", {"samples": [{"labels": {"segmentation_bitmap": {}}}]}, "Segments.ai", "masks"),
+    "kili": ("data.json", [{"externalId": "a", "labels": [{"jsonResponse": {}}]}], "Kili", "COCO"),
+    "superannotate": ("a.jpg.json", {"metadata": {}, "instances": [{"className": "car"}]}, "SuperAnnotate", "COCO"),
+    "labelu": ("result.json", [{"fileName": "a", "result": {"polygonTool": {}}}], "labelU", "COCO"),
+    "isat": ("a.json", {"info": {"description": "ISAT"}, "objects": [{"category": "car"}]}, "ISAT", "LabelMe or COCO"),
+    "paligemma": ("annotations.jsonl", {"image": "a.jpg", "prefix": "segment", "suffix": "x"}, "PaliGemma", "COCO"),
     "scalabel": ("labels/train.json", SCALABEL, "Scalabel", "to_mask"),
     "cityscapes": ("gt/aachen/a_gtFine_polygons.json", CITYSCAPES, "Cityscapes", "csCreateTrainIdLabelImgs"),
     "qupath": ("a.geojson", GEOJSON, "GeoJSON", "rasterise"),
@@ -114,6 +120,15 @@ def test_a_list_with_a_column_of_masks_stays_a_list_whatever_other_columns_it_ha
         rows.append(f"one/{stem}.png,two/{stem}.png,0,0,1,1,7,me")
     (tmp_path / "train.csv").write_text("\n".join(rows), "utf-8")
     assert open_dataset(Data(), tmp_path).name == "lists"
+
+
+def test_masks_with_other_names_are_told_as_such_whatever_lies_beside_them(tmp_path: Path):
+    for stem in ("a", "b"):
+        image(tmp_path / "images" / f"{stem}.png")
+        image(tmp_path / "masks" / f"other_{stem * 9}.png")
+    (tmp_path / "stats.mat").write_bytes(b"x")
+    problems = open_dataset(Data(), tmp_path).problems
+    assert "D220" in {problem.code for problem in problems}
 
 
 def test_an_unknown_folder_keeps_its_own_error(tmp_path: Path):
