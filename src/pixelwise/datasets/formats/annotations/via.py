@@ -245,7 +245,7 @@ def _write(root: Path, scenes: Scenes) -> None:
 register(
     Format(
         name="via",
-        title="VIA (VGG Image Annotator)",
+        title="VIA",
         expected="via_project.json or another JSON or CSV file of VIA, with its images",
         layout=via_layout,
         recognise=lambda root: bool(_files(root)),

@@ -135,7 +135,7 @@ register(
 register(
     Format(
         name="mapillary-v1",
-        title="Mapillary Vistas 1.2, where 2.0 lies beside it",
+        title="Mapillary Vistas 1.2",
         expected="config_v1.2.json, training/images/ and training/v1.2/labels/",
         layout=partial(mapillary_layout, versions={_OLDER: _CONFIGURATIONS[_OLDER]}),
         miniature=Miniature(write=partial(_write, version=_OLDER)),
