@@ -89,7 +89,7 @@ _ENDINGS = {
     ".mat": (
         "MATLAB files",
         "save their labels as PNG files of class ids; for example `scipy.io.loadmat(FILE)['groundTruth'][0, 0]"
-        "['Segmentation']` holds those of CrackForest and BSDS500",
+        "['Segmentation']` holds those of CrackForest",
     ),
     **dict.fromkeys((".tfrecord", ".tfrecords"), ("TFRecord files", _FILES)),
     **dict.fromkeys((".parquet", ".arrow"), ("a data set of Hugging Face or of another table store", _FILES)),
