@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import zlib
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
@@ -125,6 +126,63 @@ def cvat_shapes(root: Path) -> None:
     (root / "annotations.xml").write_text(text, "utf-8")
 
 
+def label_studio_min(root: Path) -> None:
+    corners = {"points": [[10, 10], [60, 10], [30, 70]], "polygonlabels": ["a"]}
+    stroke = {"format": "rle", "rle": brush(INSIDE), "brushlabels": ["c"]}
+    size = {"original_width": WIDTH, "original_height": HEIGHT}
+    tasks = []
+    for number in range(4):
+        split = "train" if number < 3 else "val"
+        picture(root / "images" / split / f"{number}.png")
+        regions = [corners | size, stroke | size]
+        tasks.append({"id": number, "image": f"/data/upload/1/0a1b2c3d-{number}.png", "tag": regions, "annotator": 1,
+                      "annotation_id": number})  # fmt: skip
+    document(root / "project.json", tasks)
+
+
+def labelme_embedded(root: Path) -> None:
+    labelme_shapes(root)
+    for path in root.rglob("*.json"):
+        content = json.loads(path.read_text("utf-8"))
+        content["imageData"] = base64.b64encode(path.with_suffix(".png").read_bytes()).decode("ascii")
+        content["shapes"] += [
+            {"label": "a", "points": [[1, 1], [5, 1], [5, 4], [1, 4]], "shape_type": "rectangle"},
+            {"label": "b", "points": [[5, 1], [8, 4], [5, 7], [2, 4]], "shape_type": "rotation", "direction": 0.7},
+        ]
+        document(path, content)
+        path.with_suffix(".png").unlink()
+
+
+def supervisely_objects(root: Path) -> None:
+    stored = io.BytesIO()
+    Image.fromarray(INSIDE[2:8, 3:10]).save(stored, "PNG")
+    data = base64.b64encode(zlib.compress(stored.getvalue())).decode("ascii")
+    outline, hole = [[1, 1], [9, 1], [9, 9], [1, 9]], [[3, 3], [5, 3], [5, 5]]
+    objects = [
+        {"classTitle": "a", "geometryType": "polygon", "points": {"exterior": outline, "interior": [hole]}},
+        {"classTitle": "b", "geometryType": "bitmap", "bitmap": {"data": data, "origin": [3, 2]}},
+        {"classTitle": "b", "geometryType": "point", "points": {"exterior": [[3, 2]], "interior": []}},
+    ]
+    for number in range(4):
+        name = f"{number}.png"
+        picture(root / "ds" / "img" / name)
+        (root / "ds" / "ann").mkdir(exist_ok=True)
+        tags = [{"name": "train" if number < 3 else "val"}]
+        size = {"height": HEIGHT, "width": WIDTH}
+        document(root / "ds" / "ann" / f"{name}.json", {"size": size, "tags": tags, "objects": objects})
+    document(root / "meta.json", {"classes": [{"title": "b"}, {"title": "a"}], "tags": []})
+
+
+def nnunet_regions(root: Path) -> None:
+    for number in range(4):
+        picture(root / "imagesTr" / f"{number}_0000.png")
+        (root / "labelsTr").mkdir(exist_ok=True)
+        Image.fromarray(INSIDE.astype(np.uint8) * 2).save(root / "labelsTr" / f"{number}.png")
+    labels = {"background": 0, "whole": [1, 2], "core": [2]}
+    document(root / "dataset.json", {"labels": labels, "regions_class_order": [1, 2]})
+    document(root / "splits_final.json", [{"train": ["0", "1", "2"], "val": ["3"]}, {"train": ["3"], "val": ["0"]}])
+
+
 def _pairs(root: Path, *, names: tuple[str, str]) -> list[tuple[str, str, str]]:
     rows = []
     for number in range(4):
@@ -184,6 +242,10 @@ SEEDS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "labelme-shapes": ("labelme", labelme_shapes),
     "label-studio-regions": ("label-studio", label_studio_regions),
     "cvat-shapes": ("cvat", cvat_shapes),
+    "label-studio-min": ("label-studio", label_studio_min),
+    "labelme-embedded": ("labelme", labelme_embedded),
+    "supervisely-objects": ("supervisely", supervisely_objects),
+    "nnunet-regions": ("nnunet", nnunet_regions),
     "lists-table": ("lists", table),
     "lists-names": ("lists", names_of_lists),
     "classes-table": ("folder", classes_table),

@@ -16,6 +16,9 @@ from pixelwise.datasets.layouts.description import is_described
 from pixelwise.datasets.layouts.endings import other_files
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import list_images, subfolders
+from pixelwise.datasets.layouts.matching import is_mask_name
+from pixelwise.datasets.layouts.near_misses import near_miss
+from pixelwise.datasets.layouts.words import Kind, kind_of
 from pixelwise.entry_points import warn
 from pixelwise.errors import DataError, PixelwiseError
 from pixelwise.storage import printable
@@ -37,9 +40,14 @@ def find_layout(format: Format | None, root: Path) -> Layout:
         root: The folder, which must exist.
 
     Raises:
-        DataError: D222, the folder holds no such data, or several data sets; any that the format's `layout` raises.
+        DataError: D222, the folder holds no such data, or several data sets; D243, it holds data of a kind that is not
+            read; any that the format's `layout` raises.
     """
     layout = _layout(format, root)
+    if layout is not None and not any(layout.splits.values()) and not _holds_masks(root):
+        missed = near_miss(root)
+        if missed is not None:
+            raise missed
     if layout is not None:
         return layout
     below = _layouts_below(format, root)
@@ -48,8 +56,16 @@ def find_layout(format: Format | None, root: Path) -> Layout:
     # Only now: several data sets side by side must not be read as one.
     layout = None if below else _last_resort(format, root)
     if layout is None:
-        raise _several(root, below) if below else _not_recognised(format, root)
+        raise _several(root, below) if below else near_miss(root) or _not_recognised(format, root)
     return layout
+
+
+def _holds_masks(root: Path) -> bool:
+    """Whether any image is a mask by the name of its file or of a folder above it."""
+    return any(
+        is_mask_name(entry.path.stem) or any(kind_of(part) is Kind.MASKS for part in entry.key.split("/")[:-1])
+        for entry in list_images(root).entries
+    )
 
 
 def recognised(root: Path) -> Iterator[Format]:

@@ -103,7 +103,7 @@ DECODED = CacheKind(
 )
 DRAWN = CacheKind(
     name="drawn",
-    purpose="masks rasterised from the outlines of LabelMe, COCO, YOLO, CVAT and Label Studio",
+    purpose="masks drawn from annotations of labelling tools, and images unpacked from them",
     prefix="drawn-",
     folders=True,
     version=3,

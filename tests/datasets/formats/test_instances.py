@@ -112,6 +112,27 @@ def shared(root: Path, of_image: str, of_mask: str, keys: tuple[str, ...] | str)
         mask(root / of_mask.format(key, 1), 1, 1, 3, 4)
 
 
+@pytest.mark.parametrize("name", ["masks/{}_{}.png", "masks/{}_mask_{}.png", "masks/{}-{}.png", "masks/{}.{}.png"])
+def test_numbered_masks_in_one_folder(name: str, tmp_path: Path):
+    shared(tmp_path, "images/{}.png", name, ("a", "a_b"))  # the longer name of two that fit
+    found = counts(tmp_path)
+    assert {key.partition("/")[2] for key in found} == {"a", "a_b"}
+    assert list(found.values()) == [{"background": 39, "object": 9}] * 2
+    mask(tmp_path / "masks" / "stray.png", 0, 0, 1, 1)
+    image(tmp_path / "images" / "none.png")
+    found = open_dataset(Data(dataset="instances"), tmp_path).problems
+    assert {problem.code for problem in found} == {"W222", "W223"}
+
+
+def test_numbered_masks_beside_splits_and_with_classes(tmp_path: Path):
+    for split in ("train", "val"):
+        image(tmp_path / "images" / split / "a.png")
+        mask(tmp_path / "masks" / split / "a_car_0.png", 0, 0, 2, 2)
+        mask(tmp_path / "masks" / split / "a_tree_1.png", 1, 1, 3, 4)
+    expected = {"background": 39, "car": 4, "tree": 5}
+    assert counts(tmp_path) == {"train/train/a": expected, "val/val/a": expected}
+
+
 def test_one_folder_of_images_whose_masks_alone_name_the_split(tmp_path: Path):
     for key, split in (("a", "train"), ("b", "val")):
         shared(tmp_path, "images/{}.png", f"masks/{split}/{{}}/{{}}.png", key)
@@ -204,11 +225,13 @@ def test_a_mask_that_cannot_be_used_leaves_its_image_out(write: Callable[[Path],
     "files",
     [
         {"images/a": "image", "images/b": "image", "masks/a": "mask", "masks/b": "mask"},
+        {"images/a_1": "image", "images/a_2": "image", "masks/a_1": "mask", "masks/a_2": "mask"},
+        {"images/a": "image", "images/b": "image", "masks/a_mask": "mask", "masks/b_mask": "mask"},
         {"images/a": "image", "images/b": "image", "masks/crack/a": "mask", "masks/rust/b": "mask"},
         {"a/images/1": "image", "a/masks/1": "mask", "b/images/2": "image", "b/masks/2_mask": "mask"},
         {"train/images/a": "image", "train/masks/a": "mask", "val/images/b": "image", "val/masks/b": "mask"},
     ],
-    ids=["one mask", "masks per class", "one mask in a folder per image", "splits"],
+    ids=["one mask", "numbers", "suffix", "masks per class", "one mask in a folder per image", "splits"],
 )
 def test_masks_that_are_not_those_of_objects_stay_what_they_are(files: dict[str, str], tmp_path: Path):
     for name, kind in files.items():

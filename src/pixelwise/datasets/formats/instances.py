@@ -3,6 +3,7 @@
     a1/images/a1.png     a1/masks/0.png a1/masks/1.png ...        a folder per image, as in Data Science Bowl 2018
     images/a1.png        masks/a1/0.png masks/a1/1.png ...        or one folder of images
     images/train/a1.png  masks/train/a1/car_0.png ...             with splits, and with class names
+    images/a1.png        masks/a1_0.png masks/a1_1.png ...        or one folder of masks, numbered after their image
 
 The mask of an image is the union of its objects, everything that is not black, as class `object` on `background`. If
 all file names consist of a word and perhaps a number (`car_01.png`), or all masks lie in folders of their own
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -54,6 +55,8 @@ _NO_CLASS = {
     "mask", "masks", "instance", "inst", "object", "obj", "label", "labels", "id", "seg", "segment", "segmentation",
     "gt", "image", "img", "layer", "annotation", "annotations", "region", "roi", "component", "no", "nr", "number",
 }  # fmt: skip
+_ENDING = re.compile(r"(?:[^\W\d_]+[_\-. ]*)?\d+")
+_SEPARATOR = re.compile(r"[_\-. ]")
 _PROBED = 3
 _DEPTH = 2
 
@@ -116,7 +119,7 @@ def _looks_like_instances(root: Path) -> bool:
     return any(
         _several_masks(_cases_of(place, root, [], []))
         for place in _places(root, most=_PROBED)
-        if place.masks is not None and (place.alone or _folders_like_images(place))
+        if place.masks is not None and (place.alone or _folders_like_images(place) or _numbered_like_images(place))
     )
 
 
@@ -126,6 +129,25 @@ def _folders_like_images(place: _Place) -> bool:
     below = {name for key, folder in folders.items() for name in (subfolders(folder) if key in SPLIT_NAMES else (key,))}
     images = (place.images, *subfolders(place.images).values()) if below else ()
     return any(stem.lower() in below for folder in images for stem in image_stems(folder))
+
+
+def _numbered_like_images(place: _Place) -> bool:
+    """Whether all masks have the name of an image and a number, and none has the name alone; only names are read."""
+    if place.masks is None:
+        return False
+    splits = [folder for name, folder in subfolders(place.masks).items() if name in SPLIT_NAMES]
+    masks = [stem for folder in (place.masks, *splits) for stem in image_stems(folder)]
+    folders = (place.images, *subfolders(place.images).values()) if masks else ()
+    images = {stem for folder in folders for stem in image_stems(folder)}
+    return bool(masks) and all(stem not in images and _image_of(stem, images) is not None for stem in masks)
+
+
+def _image_of(mask: str, images: Container[str]) -> str | None:
+    """The longest name of an image that a mask's name continues with a number (`a1_0`, `a1_mask_0`, `a1-car-0`)."""
+    for found in reversed(list(_SEPARATOR.finditer(mask))):
+        if mask[: found.start()] in images and _ENDING.fullmatch(mask, found.end()):
+            return mask[: found.start()]
+    return None
 
 
 def _places(folder: Path, depth: int = _DEPTH, most: int | None = None) -> Iterator[_Place]:
@@ -190,6 +212,10 @@ def _of_shared_folder(
                 of_image[key].append(Entry("/".join(parts[end:]), entry.path))
                 break
         else:
+            key = _image_of(entry.key, of_image)
+            if key is not None:
+                of_image[key].append(Entry(parts[-1], entry.path))
+                continue
             strays.setdefault("/".join(parts[:-1]), entry.path)
     for folder, path in sorted(strays.items()):
         text = f"the masks in {printable(folder)}/ belong to no image" if folder else "lies in no folder of an image"
@@ -289,15 +315,10 @@ def _write(root: Path, scenes: Scenes) -> None:
         for number, scene in enumerate(members):
             folder = root / split / f"{number:04d}"
             write_image(folder / "images" / f"{number:04d}.png", scene.image)
-            shown = np.zeros(scene.labels.shape, bool)
-            for index, box in reversed(list(enumerate(scene.boxes))):
+            for index, box in enumerate(scene.boxes):
                 mask = np.zeros(scene.labels.shape, np.uint8)
                 mask[box.top : box.bottom, box.left : box.right] = 255
-                mask[shown] = 0  # objects do not overlap
-                shown |= mask > 0
-                name = f"{scenes.classes[box.class_id]}_{index:02d}.png"
-                if mask.any():
-                    write_image(folder / "masks" / name, mask)
+                write_image(folder / "masks" / f"{scenes.classes[box.class_id]}_{index:02d}.png", mask)
 
 
 register(

@@ -188,6 +188,26 @@ COCOSTUFF171 = ClassSet(
     label_table={**{raw: class_id for class_id, (raw, _) in enumerate(_STUFF_KEPT)}, IGNORE: IGNORE},
 )
 
+# Masks hold train ids of Cityscapes.
+BDD100K = ClassSet(
+    names=CITYSCAPES.names,
+    palette=CITYSCAPES.palette,
+    label_table={**{number: number for number in range(len(CITYSCAPES.names))}, IGNORE: IGNORE},
+)
+BDD100K_DRIVABLE = ClassSet(
+    names=("direct", "alternative", "background"),
+    palette=((219, 94, 86), (86, 211, 219), (0, 0, 0)),
+    label_table={0: 0, 1: 1, 2: 2, IGNORE: IGNORE},
+    unlabelled_color=(255, 255, 255),
+)
+# Colours of the masks; black is neither.
+KITTI_ROAD = ClassSet(
+    names=("background", "road"),
+    palette=((255, 0, 0), (255, 0, 255)),
+    label_table={0: 0, 1: 1, IGNORE: IGNORE},
+    unlabelled_color=(0, 0, 0),
+)
+
 CLASS_SETS = {
     "camvid": CAMVID,
     "town": CAMVID,
@@ -199,10 +219,18 @@ CLASS_SETS = {
     "cocoseg21-edgeai": VOC,
     "camvid32": CAMVID32,
     "cocostuff171": COCOSTUFF171,
+    "kitti": CITYSCAPES,
+    "kitti-road": KITTI_ROAD,
+    "bdd100k": BDD100K,
+    "bdd100k-drivable": BDD100K_DRIVABLE,
 }
 """Class sets by data set name; the synthetic town has CamVid's classes."""
 
-BUILT_IN = frozenset({*CLASS_SETS, "coco", "cvat", "cvat-masks", "folder", "label-studio", "labelme", "lists", "yolo"})
+_FOUND_IN_FILES = (
+    "coco", "cvat", "cvat-masks", "folder", "instances", "label-studio", "labelme", "lists", "mapillary",
+    "mapillary-v1", "nnunet", "supervisely", "via", "yolo",
+)  # fmt: skip
+BUILT_IN = frozenset({*CLASS_SETS, *_FOUND_IN_FILES})
 """The built-in data sets and formats, for which no plug-in has to be imported."""
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.layouts.lists.lines import list_text
 from pixelwise.datasets.layouts.lists.rows import Row, columns_of, is_prose, read_rows, read_split_file
+from pixelwise.datasets.layouts.near_misses import is_foreign_table
 from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.errors import DataError
@@ -84,7 +85,7 @@ def find_lists(root: Path) -> Lists | None:
             names = sorted(path for path in folder.iterdir() if not path.is_dir())
         except OSError:
             continue
-        files = [path for path in names if path.suffix.lower() in _ENDINGS]
+        files = [path for path in names if path.suffix.lower() in _ENDINGS and not is_foreign_table(path)]
         named = dict(_named(files))
         if "train" in named:
             return Lists({split: named[split] for split in ("train", "val", "test") if split in named})
