@@ -63,4 +63,4 @@ def test_settings_are_held_against_the_data(tiny_data: Path, run_cli: Callable):
     assert f"warning W511  {one.message}" in stdout
     assert "fix: schedule.warmup_iterations=2" in stdout
     # It is a warning about the recipe, so the data is ready.
-    assert stdout.splitlines()[-1].startswith("ready: pixelwise train")
+    assert "; ready: pixelwise train" in stdout.splitlines()[-1]  # after the number of warnings about the data

@@ -105,6 +105,7 @@ ELSEWHERE = {
     "D227": "needs COCO's annotations: tests/datasets/formats/test_coco2017.py",
     "D228": "lists of files: tests/datasets/formats/test_lists.py trains without such lines",
     "D230": "outlines in annotations: tests/datasets/layouts/test_outlines.py",
+    "D232": "lists that cannot divide the images: tests/datasets/formats/test_lists.py reads the folder without them",
     "W134": "names a command with an option that depends on the names of the files",
     "W262": "names of public data sets: tests/datasets/classes/test_familiarity.py",
 }

@@ -16,7 +16,8 @@ from pixelwise.models import build_model
 @pytest.fixture
 def run(tiny_run: Path, tmp_path: Path) -> Path:
     """A finished run that may be written into."""
-    return Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    # Other tests may have evaluated it.
+    return Path(shutil.copytree(tiny_run, tmp_path / "run", ignore=shutil.ignore_patterns("evaluations")))
 
 
 def test_a_result_says_what_was_measured_and_on_what(run: Path):

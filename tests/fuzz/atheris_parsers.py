@@ -27,7 +27,7 @@ except ModuleNotFoundError:
     atheris = None
 # Only modules that are imported within are followed.
 with contextlib.nullcontext() if atheris is None else atheris.instrument_imports(include=["pixelwise"]):
-    from pixelwise.datasets.formats.annotations.coco import _File
+    from pixelwise.datasets.layouts.coco_file import File
     from pixelwise.datasets.layouts.plain_yaml import read_yaml
     from pixelwise.datasets.layouts.rasterising import draw_segmentation
     from pixelwise.datasets.reading.images import load_image
@@ -56,7 +56,7 @@ def _tolerant(read: Callable[[bytes], None]) -> Callable[[bytes], None]:
 
 
 def _annotations(content: bytes) -> None:
-    found = parse_json(content, _File, FILE)
+    found = parse_json(content, File, FILE)
     for one in found.annotations[:10]:
         with reading(FILE):
             draw_segmentation(parse_json(bytes(one.segmentation), object, FILE), 20, 30)

@@ -128,12 +128,7 @@ def make_card(
     observer.phase("reading the run")
     trained = load_trained(run, observer.warn)
     images = comparison_images(run, trained.recipe, options, observer.warn)
-    shape = Shape(
-        size=images.latency_size,
-        dynamic=images.fixed is None,
-        uint8_input=options.uint8_input,
-        argmax=options.argmax,
-    )
+    shape = _shape(images, options)
     made = [make_artefact(plan, folder, observer) for plan in plan_artefacts(run, options, shape)]
     rows = [
         *eager_rows(trained, images, folder, observer),
@@ -142,6 +137,15 @@ def make_card(
     rows = with_latencies(with_drops(rows), run, folder, shape.size, options.threads, options.rounds, observer)
     rows = [_renamed(row, folder, named) for row in rows]
     return _card(trained, images, shape, options, made, rows)
+
+
+def _shape(images: ComparisonImages, options: DeployOptions) -> Shape:
+    return Shape(
+        size=images.latency_size,
+        dynamic=images.fixed is None,
+        uint8_input=options.uint8_input,
+        argmax=options.argmax,
+    )
 
 
 def _card(
