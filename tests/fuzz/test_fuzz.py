@@ -24,7 +24,13 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 TABLE = REPOSITORY / "benchmarks" / "fuzz.md"
 FEW, MANY = 50, 2000
 # Reading the weights of a network, or a page with charts, takes longer than anything else.
-FEWER = {"checkpoint": 20, "run-records": 20}
+# Data sets that consist of images only are read as others are.
+FEWER = {
+    **{"checkpoint": 20, "run-records": 20},
+    **dict.fromkeys(
+        ("data-kitti", "data-kitti-road", "data-mapillary-v1", "data-bdd100k", "data-bdd100k-drivable"), 10
+    ),
+}
 FEWER_OF_MANY = {"checkpoint": 500, "run-records": 500}
 
 
