@@ -7,6 +7,7 @@ Sources, in increasing priority: the known classes of a public data set (CamVid,
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -136,7 +137,8 @@ def stated(layout: Layout) -> Stated:
     return Stated(
         classes=(described.classes or layout.classes) if layout.label_names else known.classes,
         encoded=encoded,
-        naming=sha256_bytes(msgspec.json.encode(said, order="sorted")),
+        # Names of folders may hold bytes that are not UTF-8, which JSON writes as escapes.
+        naming=sha256_bytes(json.dumps(said, sort_keys=True).encode()),
     )
 
 

@@ -216,18 +216,19 @@ def _refused(claims: dict[int, _Candidate], wanted: Sequence[Wanted]) -> dict[in
     """Number of an annotation -> why it does not get the image that all of these annotations would get."""
     strongest = max(one.strength for one in claims.values())
     winners = {number: one for number, one in claims.items() if one.strength == strongest}
-    first = next(iter(winners.values()))
+    # Where all paths are ends of the longest one, no two of them contradict each other.
+    best, first = max(winners.items(), key=lambda one: len(one[1].written))
     image = printable(first.entry.path)
     if strongest[0] == _IN_FULL or all(_agree(one.written, first.written) for one in winners.values()):
         # A path with further folders may be the same one, written from above; its file name alone does not say so.
         losers = [
-            number
-            for number, one in claims.items()
-            if number not in winners
+            n
+            for n, one in claims.items()
+            if n not in winners
             and one.contradicts
             and (one.strength[0] == 1 or not _agree(one.written, first.written))
         ]
-        return {n: f"does not exist; {image} is that of {_described(next(iter(winners)), wanted)}" for n in losers}
+        return {n: f"does not exist; {image} is that of {_described(best, wanted)}" for n in losers}
     refused = {}
     for number, one in claims.items():
         others = sorted((_agree(other.written, one.written), n) for n, other in winners.items() if n != number)
