@@ -44,7 +44,7 @@ def test_a_broken_budget_fails_after_the_card_was_written(
 
     # As if the artefact had lost a point.
     score = rows.score_artefact
-    monkeypatch.setattr(rows, "score_artefact", lambda *given: score(*given) - 0.01)
+    monkeypatch.setattr(rows, "score_artefact", lambda *given, **named: score(*given, **named) - 0.01)
     found = run_cli(
         ["deploy", tiny_run, "--output", tmp_path / "card", "--targets", "onnx", "--rounds", "0",
          "--max-miou-drop", "0.5", "--json"]

@@ -140,7 +140,7 @@ def read_log(run: Path) -> Log:
     still writing, and kinds of records written by other versions.
     """
     path = run / LOG
-    if not path.is_file():
+    if not path.exists():
         return Log()
     decoder = msgspec.json.Decoder(AnyRecord)
     records = []

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.datasets.town.scenes import draw_scene
-from pixelwise.deployment.export.export import describe
+from pixelwise.deployment.export.export import describe, sealed
 from pixelwise.deployment.export.sources import open_source
 from pixelwise.deployment.export.verification import compare, network_input
 from pixelwise.deployment.export.writing import write_artefact
@@ -49,7 +49,8 @@ def test_a_family_runs_in_onnx_runtime_at_any_size(name: str, tmp_path: Path) ->
 
     files = write_artefact(network, find_target("onnx"), tmp_path)
 
-    write_sidecar(describe(network, source, find_target("onnx"), files), tmp_path / "model.toml")
+    target = find_target("onnx")
+    write_sidecar(sealed(describe(network, source, target), target, files), tmp_path / "model.toml")
     scene = draw_scene(0, 0, SIZES[0])[0]
     images = [RESIZE["antialiased"](scene, size) for size in SIZES]
     artefact = load_artefact(files[0])

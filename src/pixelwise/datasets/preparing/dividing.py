@@ -116,13 +116,14 @@ def write_lists(divided: Mapping[str, Sequence[Sample]], folder: Path, *, replac
     """
     paths = {name: folder / f"{name}.txt" for name in divided}
     texts = {name: "".join(f"{_line(sample, folder)}\n" for sample in samples) for name, samples in divided.items()}
-    # One lock for all lists, and renames in one go, so that there are never lists of two different divisions.
+    # One lock for all lists, and renames in one go, so that there are never lists of two different divisions. The list
+    # of train is renamed first, because the others mean nothing without it.
     with writing_alone(folder / "lists"):
         existing = [path for path in paths.values() if path.exists()]
         if existing and not replace:
             raise DataError("D225", f"{printable(existing[0])}: already exists", "`force` replaces the lists")
         with contextlib.ExitStack() as renames:
-            for name, path in paths.items():
+            for name, path in reversed(paths.items()):
                 renames.enter_context(writing(path)).write_bytes(texts[name].encode("utf-8"))
     return list(paths.values())
 
