@@ -10,7 +10,7 @@ import msgspec
 
 from pixelwise.storage import write_bytes
 from pixelwise.storage.atomic import full_disk_explained
-from pixelwise.storage.documents import read_document
+from pixelwise.storage.documents import DocumentError, is_irregular, read_document
 
 LOG = "log.jsonl"
 
@@ -156,9 +156,12 @@ def append_log(run: Path, records: Iterable[AnyRecord]) -> None:
     """Append records to the log of a run, which is created if missing.
 
     Raises:
+        DocumentError: What has the name of the log is not a regular file.
         ResourceError: S601, the disk is full.
     """
     path = run / LOG
+    if is_irregular(path):  # opening a named pipe would wait for a reader
+        raise DocumentError(path, "is not a regular file")
     with full_disk_explained(path), open(path, "ab") as file:
         file.writelines(msgspec.json.encode(record) + b"\n" for record in records)
 
