@@ -224,9 +224,7 @@ def _refused(claims: dict[int, _Candidate], wanted: Sequence[Wanted]) -> dict[in
         losers = [
             n
             for n, one in claims.items()
-            if n not in winners
-            and one.contradicts
-            and (one.strength[0] == 1 or not _agree(one.written, first.written))
+            if n not in winners and one.contradicts and (one.strength[0] == 1 or not _agree(one.written, first.written))
         ]
         return {n: f"does not exist; {image} is that of {_described(best, wanted)}" for n in losers}
     refused = {}
