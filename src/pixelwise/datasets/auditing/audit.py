@@ -6,6 +6,7 @@ problem stops the audit, and nothing is written into the data set's folder.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -268,8 +269,10 @@ def _cache_key(dataset: Dataset, splits: Sequence[str]) -> str:
     paths = [
         path for name in splits for sample in dataset.splits[name] for path in (sample.image_path, *sample.mask_files)
     ]
-    described = msgspec.json.encode((AUDIT.version, dataset, splits), enc_hook=printable)
-    return sha256_bytes(described + stat_signature(paths).encode())[:24]
+    plain = msgspec.to_builtins((AUDIT.version, dataset, splits), enc_hook=printable)
+    # Names of classes and files may hold bytes that are not UTF-8, which JSON writes as escapes.
+    described = json.dumps(plain)
+    return sha256_bytes((described + stat_signature(paths)).encode())[:24]
 
 
 def _statistics(examinations: Sequence[Examination], dataset: Dataset) -> SplitStatistics:
