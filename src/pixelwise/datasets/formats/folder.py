@@ -253,7 +253,7 @@ def _read_classes(files: Sequence[Path]) -> dict[int, str]:
     for file in files:
         rows = [(number, *line.partition(",")[::2]) for number, line in list_lines(file) if line]
         for place, (number, raw, name) in enumerate(rows):
-            raw, name = raw.strip(), name.strip()
+            raw, name = raw.strip(), printable(name.strip())
             value = whole_number(raw)
             if value is not None and value >= 0 and name:
                 if names.setdefault(value, name) != name:

@@ -180,7 +180,7 @@ def _read_list(file: Path) -> dict[int, str]:
     Raises:
         DataError: D230, there are no names, or there is a blank line among them, which would shift the numbers.
     """
-    names = [line.strip() for line in list_text(file).rstrip().splitlines()]
+    names = [printable(line.strip()) for line in list_text(file).rstrip().splitlines()]
     if not names or "" in names:
         raise DataError(
             "D230", f"{printable(file)}: no class names, or a blank line among them", "write one name per line"
