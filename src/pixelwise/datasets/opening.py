@@ -10,6 +10,7 @@ import msgspec
 
 from pixelwise.datasets.classes.agreement import for_network, ids_decide, never_labelled
 from pixelwise.datasets.classes.others import data_by_names, without_classes
+from pixelwise.datasets.classes.renaming import renaming
 from pixelwise.datasets.classes.tables import class_table, described_classes, stated
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.format import FORMATS, Format, format_of
@@ -210,7 +211,8 @@ def _with_command(layout: Layout) -> Layout:
 
 
 def _dataset(data: Data, whole: Layout) -> Dataset:
-    layout = trained_on(whole, data.train_split)
+    layout, said = trained_on(whole, data.train_split), stated(whole)
+    remarks = renaming(data, layout, said.classes)
     table = class_table(data, layout)
     return Dataset(
         name=layout.name,
@@ -225,7 +227,8 @@ def _dataset(data: Data, whole: Layout) -> Dataset:
         label_names=layout.label_names,
         multilabel=layout.multilabel,
         named=table.named,
-        naming=stated(whole).naming,
+        naming=said.naming,
+        remarks=remarks,
         divided=isinstance(whole.splits, Divided),
         other_splits={
             name: len(whole.splits[name])

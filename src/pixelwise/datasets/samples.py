@@ -86,7 +86,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
         named: Whether class names were given, by the data or by the recipe; False if they were inferred from masks.
         naming: Hash of what the data itself says about its classes and their values; empty if it says nothing.
         divided: Whether the data has no splits of its own, so that it was divided into `train` and `val` by name.
-        remarks: Warnings (W410 to W413) about the agreement of the classes and splits with those that were asked for.
+        remarks: Warnings (W410 to W415) about the agreement of the classes and splits with those that were asked for.
         reading: Options for reading the files.
         layout: The folder layout that was recognised, in words.
         problems: Findings from listing and pairing the files; the audit repeats them.
