@@ -13,7 +13,9 @@ import msgspec
 from pixelwise.datasets.auditing.audit import audit, raise_for_errors
 from pixelwise.datasets.format import format_of
 from pixelwise.datasets.samples import Dataset
+from pixelwise.errors import DataError
 from pixelwise.observer import SILENT, Observer
+from pixelwise.storage import printable
 
 ABOUT_VALUES = frozenset({"D202", "D203", "D204", "D205", "D206", "D260", "D261", "D262", "D264"})
 """Codes of errors of the audit that say what the values of masks mean."""
@@ -51,3 +53,20 @@ def refuse_other_values(
     found = audit(dataset, splits=[split], observer=_Phases(observer))
     about_values = tuple(one for one in found.findings if one.code in ABOUT_VALUES)
     raise_for_errors(msgspec.structs.replace(found, findings=about_values), tuple(allow))
+
+
+def refuse_undescribed_values(dataset: Dataset, split: str) -> None:
+    """As `refuse_other_values`, for a verb that takes no settings of how data is read: a description helps there.
+
+    Raises:
+        DataError: As `refuse_other_values`, with a fix that the verb takes.
+    """
+    try:
+        refuse_other_values(dataset, split)
+    except DataError as error:
+        raise DataError(
+            error.code,
+            error.message,
+            "say what the values mean in dataset.toml in the folder of the data (`label_map = { RAW = ID, ... }`, "
+            f"255 = ignored); `pixelwise check {printable(dataset.root)}` proposes a map",
+        ) from error
