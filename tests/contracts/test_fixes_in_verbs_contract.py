@@ -38,7 +38,7 @@ ONE_STEP = (
     "initialize.encoder=none",
     "data.workers=0",
 )
-QUICK = ("two-whites", "black-and-white-named", "stray-value-next-id", "smaller")
+QUICK = ("black-and-white-named", "stray-value-next-id")
 """Rows that every run of the tests evaluates; the others are heavy."""
 # Reading with other channels, and labels of polygons that the network does not know, are about other networks.
 OTHER_NETWORK = ("deep", "bands", "unnamed-label", "instances", "bilinear-without-gaps")
