@@ -158,6 +158,24 @@ def test_lists_that_divide_annotations_do_not_leave_them_out(tmp_path: Path):
     assert not [problem for problem in layout.problems if problem.code == "W227"]
 
 
+@pytest.mark.parametrize("name", ["annotations/train.txt", "images/val.lst", "metadata.csv"])
+def test_lists_that_are_not_read_are_named_where_the_images_are_divided_by_name(make_folder: MakeFolder, name: str):
+    root = make_folder(dict.fromkeys((f"p{number}" for number in range(6)), MASK))
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).write_text("image,split\n" + "".join(f"p{n}.png,{'train' if n < 4 else 'val'}\n" for n in range(6)))
+    (said,) = [problem for problem in find_layout(None, root).problems if problem.code == "W228"]
+    assert name in said.message
+    assert said.files == (str(root / name),)
+    assert not any(problem.code == "W228" for problem in find_layout(FORMATS["folder"], root).problems)
+    assert "data.dataset=folder" in said.fix
+    assert f"{root}/train.txt" in said.fix
+    for split, keys in (("train", range(4)), ("val", range(4, 6))):
+        (root / f"{split}.txt").write_text("".join(f"p{number}\n" for number in keys))
+    layout = find_layout(None, root)
+    assert {split: len(found) for split, found in layout.splits.items()} == {"train": 4, "val": 2}
+    assert not any(problem.code == "W228" for problem in layout.problems)
+
+
 def test_what_is_wrong_with_annotations_is_told_where_there_is_no_mask(tmp_path: Path):
     root = write_miniature("yolo", tmp_path / "yolo")
     for file in root.glob("labels/*/*.txt"):

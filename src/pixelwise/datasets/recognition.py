@@ -16,8 +16,10 @@ from pixelwise.datasets.layouts.description import is_described
 from pixelwise.datasets.layouts.endings import other_files
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.listing import holds_files, list_images, subfolders
+from pixelwise.datasets.layouts.lists.unread import unread_lists
 from pixelwise.datasets.layouts.matching import is_mask_name
 from pixelwise.datasets.layouts.near_misses import near_miss
+from pixelwise.datasets.layouts.splits import Divided
 from pixelwise.datasets.layouts.words import Kind, kind_of
 from pixelwise.entry_points import warn
 from pixelwise.errors import DataError, PixelwiseError
@@ -116,7 +118,7 @@ def _layout(format: Format | None, root: Path) -> Layout | None:
                 return layout
             doubt = doubt or ("" if one.drawn or one.classes is None else unlike(layout))
             if one.classes is None:
-                layout = _beside_others(layout, root, passed[:-1], formats)
+                layout = _beside_lists(_beside_others(layout, root, passed[:-1], formats), one, root)
                 return layout if doubtful is None else _read_differently(layout, doubtful, doubt)
             if not doubt:
                 return layout
@@ -158,6 +160,28 @@ def _beside_others(layout: Layout, root: Path, passed: Sequence[Format], rest: I
         f"no action is needed if both hold the same labels; to read the others instead: data.dataset={unread[0].name}",
     )
     return msgspec.structs.replace(layout, problems=(*layout.problems, said))
+
+
+def _beside_lists(layout: Layout, format: Format, root: Path) -> Layout:
+    """The layout, with W228 if masks are divided by name although files seem to say how they are to be divided."""
+    if format.priority != MASKS or not isinstance(layout.splits, Divided):
+        return layout
+    lists = unread_lists(root, (sample.id for samples in layout.splits.values() for sample in samples))
+    if not lists:
+        return layout
+    said = finding(
+        "W228",
+        f"the images are divided into train and val by their names, although {_shortened(_names(lists, root))} "
+        f"{'seem' if len(lists) > 1 else 'seems'} to divide them",
+        [printable(path) for path in lists],
+        f"write the images of each split, one per line, into {shlex.quote(printable(root / 'train.txt'))} and val.txt "
+        "beside it; if they are to be divided by name all the same: data.dataset=" + format.name,
+    )
+    return msgspec.structs.replace(layout, problems=(*layout.problems, said))
+
+
+def _names(files: Sequence[Path], root: Path) -> list[str]:
+    return [printable(path.relative_to(root).as_posix()) for path in files]
 
 
 def _doubted(layout: Layout, doubt: str) -> Layout:
