@@ -223,3 +223,36 @@ def test_folders_named_by_other_words_are_taken_with_their_splits(make_folder: M
 def test_splits_further_down_count_where_images_and_masks_lie_side_by_side(make_folder: MakeFolder):
     root = side_by_side(make_folder, "mine/train", "mine/valid")
     assert counts(root) == {"train": 1, "val": 1}
+
+
+@pytest.mark.parametrize("splits", [("",), ("train/", "val/")])
+@pytest.mark.parametrize("other", ["labels", "GT", "SegmentationClass", "annotations"])
+def test_a_second_folder_of_masks_is_named_and_read_if_the_first_one_has_another_name(
+    make_folder: MakeFolder, splits: tuple[str, ...], other: str
+):
+    root = make_folder({f"{split}a": MASK for split in splits})
+    shutil.copytree(root / "masks", root / other)
+    layout = folder_layout(root)
+    assert layout is not None
+    (said,) = layout.problems
+    assert said.code == "W227"
+    assert f"{other}/" in said.message
+    (root / "masks").rename(root / "old")
+    layout = folder_layout(root)
+    assert layout is not None
+    assert layout.problems == ()
+    assert {
+        one.mask_path.relative_to(root).parts[0] for found in layout.splits.values() for one in found if one.mask_path
+    } == {other}
+
+
+@pytest.mark.parametrize(
+    "other", ["labels/a.txt", "annotations/a.xml", "gt/overview.png", "masks_color/a.png", "label/.a.png"]
+)
+def test_folders_of_other_things_are_no_second_folder_of_masks(make_folder: MakeFolder, other: str):
+    root = make_folder({"a": MASK})
+    (root / other).parent.mkdir()
+    (root / other).touch()
+    layout = folder_layout(root)
+    assert layout is not None
+    assert layout.problems == ()

@@ -103,7 +103,8 @@ def _layout(root: Path) -> Layout | None:
     folders = subfolders(root)
     images, masks = _first(folders, _IMAGE_FOLDERS), _first(folders, _MASK_FOLDERS)
     if images and masks:
-        return _of_two_folders(root, images, masks)
+        others = {folders[name] for name in _MASK_FOLDERS if name in folders} - {images, masks}
+        return _beside_other_masks(_of_two_folders(root, images, masks), masks, sorted(others))
     pairs = {}
     for name, folder in split_folders(root).items():
         inner = subfolders(folder)
@@ -123,6 +124,22 @@ def _of_two_folders(root: Path, images: Path, masks: Path) -> Layout:
         return _with_strays(layout, images, list(splits.values()))
     by_masks = _divided_by_masks(root, images, masks, mask_splits) if mask_splits else None
     return by_masks or _divided(root, images, masks)
+
+
+def _beside_other_masks(layout: Layout, masks: Path, others: Sequence[Path]) -> Layout:
+    """The layout, with W227 if another folder holds images of the same names: its masks are not read."""
+    names = {sample.mask_path.stem for found in layout.splits.values() for sample in found if sample.mask_path}
+    unread = [path for path in others if any(entry.path.stem in names for entry in list_images(path).entries)]
+    if not unread:
+        return layout
+    said = finding(
+        "W227",
+        f"the folder also holds masks in {', '.join(printable(path.name) + '/' for path in unread)}, which are not "
+        f"read: the labels are those of {printable(masks.name)}/",
+        [],
+        f"no action is needed if they hold the same labels; to read the others instead, rename {masks.name}/",
+    )
+    return msgspec.structs.replace(layout, problems=(*layout.problems, said))
 
 
 def _first(folders: dict[str, Path], names: Iterable[str]) -> Path | None:
