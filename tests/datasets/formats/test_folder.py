@@ -6,12 +6,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from pixelwise.datasets.formats.folder import folder_layout
 from pixelwise.datasets.layouts.splits import validation_keys
 
 MakeFolder = Callable[..., Path]
 MASK = np.zeros((2, 2), np.uint8)
+
+
+def save(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(MASK).save(path)
 
 
 def counts(root: Path) -> dict[str, int]:
@@ -256,3 +262,29 @@ def test_folders_of_other_things_are_no_second_folder_of_masks(make_folder: Make
     layout = folder_layout(root)
     assert layout is not None
     assert layout.problems == ()
+
+
+@pytest.mark.parametrize("name", ["dev", "fold_1", "valid"])
+def test_folders_of_pairs_beside_those_of_the_splits_are_w216(tmp_path: Path, name: str):
+    for split in ("train", "val", name):
+        for kind in ("images", "masks"):
+            save(tmp_path / split / kind / f"{split}.png")
+    (tmp_path / "notes").mkdir()
+    save(tmp_path / "notes" / "images" / "diagram.png")
+    layout = folder_layout(tmp_path)
+    assert layout is not None
+    used = {sample.id for found in layout.splits.values() for sample in found}
+    (left_out,) = {"train", "val", name} - used
+    (said,) = layout.problems
+    assert (said.code, said.files) == ("W216", (f"{tmp_path}/{left_out}/images/{left_out}.png",))
+
+
+def test_a_second_folder_of_masks_within_splits_is_named(tmp_path: Path):
+    for split in ("train", "val"):
+        for kind in ("images", "masks", "labels"):
+            save(tmp_path / split / kind / "a.png")
+    layout = folder_layout(tmp_path)
+    assert layout is not None
+    (said,) = layout.problems
+    assert said.code == "W227"
+    assert "labels/" in said.message
