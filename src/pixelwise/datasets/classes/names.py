@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+from pixelwise.datasets.classes.agreement import normal_name
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.layouts.outlines import BACKGROUND, IGNORED_LABEL
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable
+
+_SHOWN = 5
 
 
 class LabelClasses(NamedTuple):
@@ -17,7 +22,7 @@ class LabelClasses(NamedTuple):
     Attributes:
         classes: Class names; the position is the class id.
         ids: Raw value of the drawn masks -> class id or 255 (ignored).
-        problems: D207 for labels that have no class.
+        problems: D207 for labels that have no class, W229 for classes whose names differ only in their spelling.
     """
 
     classes: tuple[str, ...]
@@ -54,7 +59,10 @@ def label_classes(
     class_of |= {BACKGROUND: background, IGNORED_LABEL: class_of.get(IGNORED_LABEL, IGNORE)}
     unknown = sorted(name for name in label_names.values() if name not in class_of)
     ids = {raw: class_of.get(name, IGNORE) for raw, name in sorted(label_names.items())}
-    return LabelClasses(names, ids, tuple(_unknown_labels(unknown, names, labels)))
+    problems = _unknown_labels(unknown, names, labels)
+    if labels is None and classes is None:
+        problems += _spelled_differently(names, set(label_names.values()))
+    return LabelClasses(names, ids, tuple(problems))
 
 
 def _names(labels: Mapping[str, int], background: int) -> list[str]:
@@ -66,6 +74,35 @@ def _names(labels: Mapping[str, int], background: int) -> list[str]:
     if background != IGNORE:
         named.setdefault(background, BACKGROUND)
     return [named.get(class_id, f"class_{class_id}") for class_id in range(max(named, default=-1) + 1)]
+
+
+def _spelled_differently(names: Sequence[str], used: Collection[str]) -> list[Finding]:
+    """W229 if annotations spell what may be one class in several ways, each of which is a class of its own."""
+    spelled: dict[str, list[str]] = {}
+    for name in names:
+        if name in used:
+            spelled.setdefault(normal_name(name), []).append(name)
+    several = [found for found in spelled.values() if len(found) > 1]
+    if not several:
+        return []
+    place = {name: class_id for class_id, found in enumerate(spelled.values()) for name in found}
+    shown = "; ".join(", ".join(f"'{printable(name)}'" for name in found) for found in several[:_SHOWN])
+    more = f"; and {len(several) - _SHOWN} more" if len(several) > _SHOWN else ""
+    return [
+        finding(
+            "W229",
+            f"the annotations spell what may be one class in several ways, which are classes of their own: "
+            f"{shown}{more}",
+            [printable(name) for found in several for name in found],
+            f"to read each as one class, add {_labels_override(place)}",
+        )
+    ]
+
+
+def _labels_override(mapping: Mapping[str, int]) -> str:
+    """The command-line override for the classes of labels, quoted for a shell."""
+    entries = ", ".join(f"{json.dumps(name, ensure_ascii=False)} = {class_id}" for name, class_id in mapping.items())
+    return shlex.quote(f"data.labels={{{entries}}}")
 
 
 def _unknown_labels(unknown: Sequence[str], names: Sequence[str], labels: Mapping[str, int] | None) -> list[Finding]:

@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 from pixelwise.datasets.reading.bands import ARRAY_SUFFIX, array_without_channels, pixels_of_array, pixels_of_tiff
-from pixelwise.datasets.reading.decoding import Decoded, decode, raw_mode_of
+from pixelwise.datasets.reading.decoding import Decoded, decode, raw_mode_of, with_stretched_key
 from pixelwise.datasets.reading.limits import within_memory
 from pixelwise.datasets.reading.normal_form import DEEP_MODES, Picture, normalise, picture_of_pillow
 from pixelwise.datasets.reading.orientation import stated_orientation, turned_back, turned_upright
@@ -113,13 +113,14 @@ def from_pillow(image: Image.Image, reading: Reading) -> np.ndarray:
             D106 a missing channel.
     """
     where = f"the Pillow image (mode '{image.mode}')"
-    if "16" in raw_mode_of(image) and image.mode not in DEEP_MODES:
+    raw_mode = raw_mode_of(image)
+    if "16" in raw_mode and image.mode not in DEEP_MODES:
         raise _deep_colors(where, "give the file itself instead, or convert the image to 8 bits")
     # Pillow turns TIFF files upright as it loads them, and drops the statement.
     turned = stated_orientation(image) if isinstance(image, TiffImageFile) and image.tile else 1
     _load(image)
     stated = 1 if isinstance(image, TiffImageFile) else stated_orientation(image)
-    pixels = normalise(picture_of_pillow(image), reading, where).pixels
+    pixels = normalise(picture_of_pillow(with_stretched_key(image, raw_mode)), reading, where).pixels
     return turned_upright(pixels, stated) if reading.exif == "apply" else turned_back(pixels, turned)
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.layouts.lists.lines import list_lines, list_text
+from pixelwise.datasets.layouts.named_images import file_name
 from pixelwise.datasets.layouts.words import IMAGE_WORDS, MASK_WORDS, SPLIT_NAMES
 from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.errors import DataError
@@ -130,6 +131,19 @@ def read_split_file(file: Path) -> dict[str, list[Row]]:
         # Where some masks are found by the name of the image, all are.
         return {split: [Row(row.number, row.image, row.image) for row in found] for split, found in rows.items()}
     return rows
+
+
+def names_in(line: str) -> list[str]:
+    """The images that a line names by its words, without folders and extensions.
+
+    Flags, and the mask beside an image of the same name, name nothing further. A line that gives an image the mask of
+    another name is returned as it is, because that is no name.
+    """
+    words = [word for word in line.split() if word not in _FLAGS] or line.split()
+    files = [file_name(word) for word in words]
+    stems = list(dict.fromkeys(Path(name).stem for name in files))
+    bare = words == [Path(name).stem for name in files]
+    return stems if bare or len(stems) == 1 else [line]
 
 
 def is_prose(file: Path) -> bool:
