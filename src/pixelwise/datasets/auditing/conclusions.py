@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from pixelwise.datasets.explanations import (
     number_of,
 )
 from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.labels import add_counts
 from pixelwise.datasets.reading.areas import MAX_VALUES
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError
@@ -131,14 +131,14 @@ def _per_file(dataset: Dataset, examinations: Iterable[Examination]) -> list[Fin
 def _over_all(dataset: Dataset, code: str, cases: list[Examination], message: str, fix: str) -> tuple[str, str]:
     """Message and fix for several files: pixel counts are summed; other messages quote the error of the first file."""
     if code == "D202" and not dataset.multilabel:
-        unknown = _sum(case.unknown_ids for case in cases)
-        seen = _sum(case.raw_ids for case in cases)
+        unknown = add_counts(case.unknown_ids for case in cases)
+        seen = add_counts(case.raw_ids for case in cases)
         return (
             f"{len(cases)} masks contain {describe_counts(unknown)}; expected {describe_ids(dataset.label_table.ids)}",
             explain_unknown_ids(unknown, seen, len(dataset.classes)),
         )
     if code == "D205" and all(case.unknown_colors for case in cases):
-        colors = _sum(case.unknown_colors for case in cases)
+        colors = add_counts(case.unknown_colors for case in cases)
         clause, help = explain_colors_without_table(colors, len(dataset.classes))
         least = "at least " if any(len(case.unknown_colors) == MAX_VALUES for case in cases) else ""
         return (
@@ -147,13 +147,6 @@ def _over_all(dataset: Dataset, code: str, cases: list[Examination], message: st
             help,
         )
     return f"{len(cases)} files; the first: {message}", fix
-
-
-def _sum(counts: Iterable[Mapping[int, int]]) -> dict[int, int]:
-    total: Counter[int] = Counter()
-    for count in counts:
-        total.update(count)
-    return dict(total)
 
 
 def _damaged_on_disk(dataset: Dataset, changed: Sequence[Path]) -> list[Finding]:
@@ -224,7 +217,7 @@ def _near_duplicates(dataset: Dataset, twins: Twins) -> list[Finding]:
 def _black_and_white(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
     if dataset.label_table.threshold is not None:
         return []  # with a threshold, 255 is the object
-    seen = _sum(e.raw_ids for e in examinations)
+    seen = add_counts(e.raw_ids for e in examinations)
     if set(seen) != {0, IGNORE} or dataset.label_table.ids.get(IGNORE) != IGNORE:
         return []
     files = [relative_name(e.sample.mask_path, dataset.root) for e in examinations if e.sample.mask_path and e.raw_ids]

@@ -18,7 +18,6 @@ from pixelwise.datasets.classes.resampling import (
     disturbed_colors,
     disturbed_finding,
     disturbed_ids,
-    without_area,
 )
 from pixelwise.datasets.classes.strays import strays
 from pixelwise.datasets.explanations import (
@@ -68,7 +67,6 @@ class MaskIds(msgspec.Struct, frozen=True, kw_only=True):
         masks: Number of masks that hold ids or colours.
         disturbed: The real values, if the masks were resized with interpolation or disturbed otherwise.
         disturbed_files: Printable names of the masks that hold other values.
-        without_area: Values that cover no area in any mask.
     """
 
     files: dict[int, tuple[int, str]]
@@ -80,7 +78,6 @@ class MaskIds(msgspec.Struct, frozen=True, kw_only=True):
     masks: int = 0
     disturbed: Disturbed | None = None
     disturbed_files: tuple[str, ...] = ()
-    without_area: tuple[int, ...] = ()
 
 
 class _MaskValues(NamedTuple):
@@ -155,7 +152,6 @@ def _read_mask_ids(masks: Sequence[Path], max_pixels: int, table: LabelTable) ->
         masks=len(areas),
         disturbed=disturbed,
         disturbed_files=tuple(areas[i][0] for i in disturbed.masks) if disturbed else (),
-        without_area=tuple(sorted(without_area(measured))),
     )
 
 
