@@ -311,8 +311,7 @@ def _image_warnings(dataset: Dataset, examinations: Iterable[Examination]) -> li
 
 
 def _transparent_masks(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
-    masks = [e.sample.mask_path or e.sample.image_path for e in examinations if e.see_through]
-    files = [relative_name(path, dataset.root) for path in masks]
+    files = [mask_name(e, dataset) for e in examinations if e.see_through]
     if not files:
         return []
     return [
@@ -332,7 +331,7 @@ def _class_warnings(
     findings = []
     void = [e for e in examinations if e.pixels is not None and int(e.pixels[IGNORE]) == e.size[0] * e.size[1]]
     if void:
-        files = [relative_name(e.sample.mask_path or e.sample.image_path, dataset.root) for e in void]
+        files = [mask_name(e, dataset) for e in void]
         holds = number_of(files, "mask holds", "masks hold")
         text = f"{holds} only ignored pixels, so nothing can be learnt from them, e.g. {files[0]}"
         findings.append(finding("W212", text, files, "label them, or remove the pairs"))

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 import msgspec
 
 from pixelwise.datasets.findings import Finding, finding
-from pixelwise.datasets.labels import LabelTable
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import CheckpointError
 from pixelwise.recipes.class_sets.tables import IGNORE, Color
@@ -151,11 +150,7 @@ def _renumbered(
     table = dataset.label_table
     ids = {raw: new[class_id] for raw, class_id in table.ids.items()}
     by_color = {color: new[class_id] for color, class_id in table.colors.items()}
-    return msgspec.structs.replace(changed, label_table=_with(table, ids, by_color))
-
-
-def _with(table: LabelTable, ids: dict[int, int], colors: dict[str, int]) -> LabelTable:
-    return msgspec.structs.replace(table, ids=ids, colors=colors)
+    return msgspec.structs.replace(changed, label_table=msgspec.structs.replace(table, ids=ids, colors=by_color))
 
 
 def _with_class_masks(dataset: Dataset, ours: tuple[str, ...], colors: tuple[Color, ...] | None) -> Dataset:
