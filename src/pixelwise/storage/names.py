@@ -34,6 +34,11 @@ def printable(name: str | os.PathLike[str]) -> str:
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether a name stays in its folder on every system: no separators, no drive, and neither `.` nor `..`."""
+    return name not in ("", ".", "..") and not set(name) & {"/", "\\", ":", "\0"}
+
+
 def counted(number: int, noun: str) -> str:
     """`1 image`, `2 images`: a number with a noun whose plural ends in s."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -15,6 +15,7 @@ from pixelwise.recipes.schema.model import IMAGENET, Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import read_recipe
 from pixelwise.storage import printable
+from pixelwise.storage.documents import DocumentError, read_json
 
 DESCRIPTIONS = ("config.json", "preprocessor_config.json")
 """Files beside weights in folders of the Hugging Face libraries; timm's description is in the first, in parts."""
@@ -94,10 +95,8 @@ def _of_folder(path: Path) -> Normalisation | None:
         return Normalisation(read_recipe(folder).model.preprocessing, f"the run {printable(folder)}")
     for name in DESCRIPTIONS:
         try:
-            described: Any = msgspec.json.decode((folder / name).read_bytes())
-        except (OSError, msgspec.DecodeError):
-            continue
-        if not isinstance(described, dict):
+            described = read_json(folder / name, dict[str, Any])
+        except DocumentError:
             continue
         inner = described.get("pretrained_cfg")
         part = inner if isinstance(inner, dict) else described

@@ -71,7 +71,7 @@ def read_torch_archive(archive: zipfile.ZipFile, file: BinaryIO) -> tuple[Any, t
         if len(data) < storage.nbytes:
             raise EOFError(f"storage {key} has {len(data)} bytes, expected {storage.nbytes}")
         storage.data = in_own_order(bytearray(data), storage.dtype, little=order == b"little")
-    notes = [records.note()] if records.wrong else []
+    notes = ["the file was written without checksums, so damage in it would not be noticed"] if records.wrong else []
     if any(name.startswith(f"{prefix}code/") for name in names):
         notes.append("the weights were read out of a TorchScript archive without running it")
         if not storages:
@@ -114,10 +114,6 @@ class _Records:
         lengths = read_exactly(self.file, 4)
         self.file.seek(int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little"), 1)
         return read_exactly(self.file, info.file_size)
-
-    def note(self) -> str:
-        """What the reader of a report should know about the checksums."""
-        return "the file was written without checksums, so damage in it would not be noticed"
 
 
 def _refuse_programs(names: list[str]) -> None:
