@@ -128,8 +128,7 @@ def images_of_split(run: Path, recipe: Recipe, options: DeployOptions, warn: War
     folder = Path(options.data) if options.data is not None else read_environment(run).data_folder
     dataset = open_run_data(run, recipe, options.data, warn)
     own = is_own_data(run, dataset, options.data)
-    asked = Asked(split=options.split).scored(dataset, recipe.evaluation.split, own, warn or SILENT.warn)
-    dataset, split = asked["dataset"], asked["split"]
+    dataset, split, _ = Asked(split=options.split).scored(dataset, recipe.evaluation.split, own, warn or SILENT.warn)
     samples = dataset.samples(split)
     protocol, wanted = find_protocol(recipe.evaluation.protocols[0]), recipe.evaluation.input_size
     shown = one_size(dataset, split, protocol, wanted)

@@ -165,7 +165,7 @@ def images_for(
         dataset = dataset_of(source, options.data, warn)
         own = is_own_data(source.run, dataset, options.data) if source.run is not None else None
         asked = Asked(split=options.split).scored(dataset, recipe.evaluation.split, own, warn or SILENT.warn)
-        return split_images(asked["dataset"], asked["split"], recipe, fixed)
+        return split_images(asked.dataset, asked.split, recipe, fixed)
     return drawn_scenes(graph.size, dynamic=graph.dynamic, channels=source.model.preprocessing.in_channels)
 
 
