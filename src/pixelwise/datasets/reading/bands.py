@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pixelwise.datasets.reading.decoding import refuse_irregular
-from pixelwise.datasets.reading.limits import no_room, require_room
+from pixelwise.datasets.reading.decoding import errors_explained, refuse_irregular
+from pixelwise.datasets.reading.limits import require_room
 from pixelwise.datasets.reading.normal_form import Normalised, Picture, normalise, picture_of_tiff
 from pixelwise.datasets.reading.orientation import turned_upright
 from pixelwise.datasets.reading.tiff import StoredTiff, channels_first, channels_last, check_shape
@@ -79,7 +79,7 @@ def read_array_mask(path: Path, max_pixels: int) -> np.ndarray:
     Raises:
         DataError: D101 damaged, D120 too many pixels, D131 unreadable, D205 not (height, width) or not whole numbers.
     """
-    with _errors_of(path):
+    with _array_of(path):
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
         if mapped.ndim != 2 or mapped.dtype.kind not in "buif":
             raise DataError(
@@ -130,7 +130,7 @@ def array_size(path: Path) -> tuple[int, int]:
     Raises:
         DataError: D101 damaged, D105 not an image, D131 unreadable.
     """
-    with _errors_of(path):
+    with _array_of(path):
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
         first = mapped.ndim == 3 and channels_first(mapped.shape)
         check_shape(path, mapped.shape, mapped.dtype, first, mapped.size)
@@ -140,7 +140,7 @@ def array_size(path: Path) -> tuple[int, int]:
 
 def _load(path: Path, max_pixels: int) -> np.ndarray:
     """The values of an array, (H, W, C)."""
-    with _errors_of(path):
+    with _array_of(path):
         # Mapped first, because a header can claim any shape; never unpickled.
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
         first = mapped.ndim == 3 and channels_first(mapped.shape)
@@ -150,22 +150,8 @@ def _load(path: Path, max_pixels: int) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _errors_of(path: Path) -> Iterator[None]:
-    """Turn what NumPy and the system raise into the errors of a file that cannot be read."""
-    where = printable(path)
-    try:
-        with reads(path):
-            refuse_irregular(path)
-            yield
-    except DataError:
-        raise
-    except MemoryError as error:
-        raise no_room(path) from error
-    except OSError as error:
-        raise DataError("D131", f"{where}: cannot be read: {error.strerror or error}", "copy the file again") from error
-    except Exception as error:
-        raise DataError(
-            "D101",
-            f"{where}: truncated or damaged, or not a NumPy array: {error}",
-            "copy or export the file again, or remove it together with its mask",
-        ) from error
+def _array_of(path: Path) -> Iterator[None]:
+    """Context that reads an array: what is not a regular file is refused, and all errors are explained."""
+    with errors_explained(path, "truncated or damaged, or not a NumPy array"), reads(path):
+        refuse_irregular(path)
+        yield

@@ -246,6 +246,34 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         raise unreadable(path, error) from error
 
 
+@contextlib.contextmanager
+def errors_explained(path: Path, damaged: str) -> Iterator[None]:
+    """Context that reads one file: whatever NumPy, tifffile or the system raises becomes our error.
+
+    Args:
+        path: The file.
+        damaged: What the file is if its content cannot be read, as a phrase that follows its name.
+
+    Raises:
+        DataError: D101 damaged, D131 unreadable, D151 no memory for the content.
+    """
+    try:
+        yield
+    except DataError:
+        raise
+    except MemoryError as error:
+        raise no_room(path) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+    # Damaged files raise exceptions of many types.
+    except Exception as error:
+        raise DataError(
+            "D101",
+            f"{printable(path)}: {damaged} ({path.stat().st_size} bytes): {error}",
+            "copy or export the file again, or remove it together with its mask",
+        ) from error
+
+
 def refuse_irregular(path: Path) -> None:
     """Refuse what is not a regular file.
 
