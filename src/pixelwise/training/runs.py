@@ -332,12 +332,12 @@ def resume(
     return run
 
 
-def has_ended(run: Path, observer: Observer = SILENT) -> bool:
+def has_ended(run: Path) -> bool:
     """Whether the training of a run has come to its end, so that there is nothing to resume."""
     log = read_log(run)
     if not has_finished(log):
         return False
-    checkpoint = newest_checkpoint(run / CHECKPOINTS, observer.warn)
+    checkpoint = newest_checkpoint(run / CHECKPOINTS)
     # A damaged last checkpoint leaves steps to be repeated.
     return checkpoint is not None and checkpoint.step >= log.of(FinishedRecord)[-1].step
 
