@@ -20,6 +20,7 @@ from pixelwise.storage.names import (
     portable,
     printable,
     problem_of,
+    some,
 )
 
 
@@ -52,6 +53,16 @@ def test_an_ordinary_name_is_plain(name: str):
 
 def test_nouns_are_counted():
     assert [counted(number, "image") for number in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+
+
+def test_long_lists_are_cut():
+    assert [some(items, 2) for items in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
+        "",
+        "a",
+        "a, b",
+        "a, b and 1 more",
+    ]
+    assert some([str(number) for number in range(7)]) == "0, 1, 2, 3, 4 and 2 more"
 
 
 ORDINARY = [

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.errors import CheckpointError
-from pixelwise.storage.names import counted
+from pixelwise.storage.names import counted, some
 
 SHOWN = 3
 """Maximum number of tensors that a message names."""
@@ -68,17 +68,18 @@ def require_sound(
     if infinite:
         raise CheckpointError(
             "K480",
-            f"{where}: {counted(len(infinite), 'tensor')} with values that are no numbers: {_some(infinite)}; expected "
-            "finite values",
+            f"{where}: {counted(len(infinite), 'tensor')} with values that are no numbers: {some(infinite, SHOWN)}; "
+            "expected finite values",
             "use a checkpoint from before the training diverged; the network would give the same class everywhere",
         )
     if negative:
         raise CheckpointError(
             "K481",
-            f"{where}: {counted(len(negative), 'variance')} below zero: {_some(negative)}; expected values from 0 on",
+            f"{where}: {counted(len(negative), 'variance')} below zero: {some(negative, SHOWN)}; expected values from "
+            "0 on",
             "the tensors were exchanged or damaged when the file was written; write it again from the original network",
         )
-    return tuple(f"{counted(len(keys), 'tensor')} {doubt}: {_some(keys)}" for doubt, keys in doubtful.items())
+    return tuple(f"{counted(len(keys), 'tensor')} {doubt}: {some(keys, SHOWN)}" for doubt, keys in doubtful.items())
 
 
 def warn_of(remarks: tuple[str, ...], where: str, warn: Warn | None) -> None:
@@ -134,8 +135,3 @@ def _unusable_values(tensor: Tensor) -> str:
         else 0,
     }
     return ", ".join(f"{count} of {tensor.numel()} {what}" for what, count in counts.items() if count)
-
-
-def _some(items: list[str]) -> str:
-    rest = len(items) - SHOWN
-    return ", ".join(items[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")

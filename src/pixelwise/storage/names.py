@@ -44,6 +44,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def some(items: Sequence[str], most: int = 5) -> str:
+    """`a, b and 3 more`: the first items of a list, and the number of the others."""
+    shown = ", ".join(items[:most])
+    return f"{shown} and {len(items) - most} more" if len(items) > most else shown
+
+
 def problem_of(name: str) -> str:
     """Why some system does not accept a name, as a phrase to follow "its name"; empty if every system accepts it.
 

@@ -30,6 +30,7 @@ from pixelwise.recipes.schema.recipe import Augment, Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable
 from pixelwise.storage.locks import release_inherited_locks
+from pixelwise.storage.names import some
 from pixelwise.training.order import BatchPlan, Key, augmentation_random
 from pixelwise.transforms.augmentation import fill_color, fixed_resize, random_pair
 from pixelwise.transforms.color import draw_color_matrix, has_color
@@ -326,8 +327,7 @@ def _handle_worker_death(
     warn: Callable[[str, str], None],
 ) -> None:
     names = [printable(pairs.samples[index].image_path) for index in indices]
-    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    facts = f"a data loading process died ({error}) while working on {shown}"
+    facts = f"a data loading process died ({error}) while working on {some(names)}"
     if deaths > WORKER_RESTARTS:
         raise ResourceError(
             "S603",

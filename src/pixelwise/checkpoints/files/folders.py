@@ -11,7 +11,7 @@ import msgspec
 from pixelwise.errors import CheckpointError
 from pixelwise.storage import printable
 from pixelwise.storage.documents import DocumentError, read_json
-from pixelwise.storage.names import is_plain_name
+from pixelwise.storage.names import is_plain_name, some
 
 INDEX = ".index.json"
 """End of the names of files that list which part of the weights holds which tensor."""
@@ -137,11 +137,10 @@ def _in_folder(folder: Path) -> Place:
     if len(whole) + len(parts) == 1:
         return locate((whole or list(parts.values()))[0])._replace(folder=folder)
     if found:
-        names = [path.name for path in whole] + [f"{name}-*" for name in parts]
+        names = [*(printable(path.name) for path in whole), *(f"{printable(name)}-*" for name in parts)]
         raise CheckpointError(
             "K484",
-            f"{printable(folder)} holds {len(names)} weights files: {', '.join(names[:6])}"
-            f"{f' and {len(names) - 6} more' if len(names) > 6 else ''}; expected one",
+            f"{printable(folder)} holds {len(names)} weights files: {some(names)}; expected one",
             "give the path of one of them",
         )
     raise _without_weights(folder, files)

@@ -29,6 +29,7 @@ from pixelwise.checkpoints.files.pickles import read_old_file
 from pixelwise.checkpoints.files.settling import settle
 from pixelwise.errors import CheckpointError
 from pixelwise.storage import printable, sha256_bytes, sha256_file
+from pixelwise.storage.names import some
 
 NESTED = 3
 """Number of archives that may lie around a weights file."""
@@ -122,7 +123,7 @@ def _read(file: BinaryIO, path: Path, depth: int) -> tuple[Any, tuple[str, ...]]
     except Several as error:
         raise CheckpointError(
             "K484",
-            f"{printable(path)} holds {len(error.names)} weights files: {', '.join(error.names[:6])}; expected one",
+            f"{printable(path)} holds {len(error.names)} weights files: {some(error.names)}; expected one",
             "unpack it, and give one of them",
         ) from error
     except Exception as error:  # damaged content can make its reader raise nearly anything

@@ -25,6 +25,7 @@ from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable
+from pixelwise.storage.names import some
 
 Twins = Mapping[tuple[str, str], Sequence[tuple[HashedImage, HashedImage, int]]]
 """Two splits -> near-duplicates: an image of the first, one of the second, and the Hamming distance of their hashes."""
@@ -339,11 +340,10 @@ def _class_warnings(
         absent = [name for name, count in zip(dataset.classes, counts, strict=True) if not count]
         if absent and any(counts):
             kept = len(dataset.classes) - len(absent)
-            names = ", ".join(absent[:_NAMED]) + (f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else "")
             text = (
-                f"{split}: {names} {'has' if len(absent) == 1 else 'have'} no pixels, so mean accuracy on this split "
-                f"covers {kept} of {len(dataset.classes)} classes; a class without labels has IoU 0 if it is predicted "
-                "anywhere, otherwise none"
+                f"{split}: {some(absent, _NAMED)} {'has' if len(absent) == 1 else 'have'} no pixels, so mean accuracy "
+                f"on this split covers {kept} of {len(dataset.classes)} classes; a class without labels has IoU 0 if "
+                "it is predicted anywhere, otherwise none"
             )
             findings.append(finding("W210", text, [], "move images between the splits, or drop the class"))
     return findings

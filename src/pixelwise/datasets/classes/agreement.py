@@ -17,6 +17,7 @@ from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import CheckpointError
 from pixelwise.recipes.class_sets.tables import IGNORE, Color
 from pixelwise.storage import printable
+from pixelwise.storage.names import some
 
 _SEPARATORS = re.compile(r"[\s_\-]+")
 _NO_NAME = re.compile(r"(class|label|id)?_?\d+|#[0-9a-f]{6}")
@@ -92,11 +93,10 @@ def for_network(dataset: Dataset, classes: Sequence[str], palette: Sequence[Colo
 def ids_decide(dataset: Dataset, names: Sequence[str], *, of_data: bool = True) -> Finding:
     """The warning W411: class ids alone say which class is which."""
     who = f"{printable(dataset.root)} names no classes" if of_data else "the network's classes have no names"
-    listed = ", ".join(f"{index} = {printable(name)}" for index, name in enumerate(names[:_SHOWN]))
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    meanings = [f"{index} = {printable(name)}" for index, name in enumerate(names)]
     return finding(
         "W411",
-        f"{who}, so their ids decide: {listed}{more}",
+        f"{who}, so their ids decide: {some(meanings, _SHOWN)}",
         fix="to let names decide, write `classes = [...]` into dataset.toml in the data's folder",
     )
 
@@ -122,8 +122,7 @@ def other_classes(dataset: Dataset, ours: Sequence[str]) -> CheckpointError:
 
 def listed(names: Sequence[str]) -> str:
     """The names, separated by commas; long lists are cut."""
-    more = f", ... {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(map(printable, names[:_SHOWN])) + more
+    return some([printable(name) for name in names], _SHOWN)
 
 
 def _renumbered(

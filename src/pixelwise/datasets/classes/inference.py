@@ -42,6 +42,7 @@ from pixelwise.recipes.class_sets.tables import IGNORE, Color
 from pixelwise.storage import printable, remembered, sha256_bytes
 from pixelwise.storage.cache_kinds import MASK_IDS
 from pixelwise.storage.caches import subject_of
+from pixelwise.storage.names import some
 
 # RGB masks with more colours are photos or were smoothed.
 _MAX_COLORS = 40
@@ -214,13 +215,12 @@ def infer_colors(found: MaskIds, tolerance: int | None = None) -> tuple[dict[str
                 f"to ignore them: {colors_override(table)}; if they are a class, give its colour the id {len(codes)}",
             )
         ]
-    shares = ", ".join(f"#{code:06x} ({percent(found.colors[code] / total)})" for code in codes[:_NAMED])
-    more = f" and {len(codes) - _NAMED} more" if len(codes) > _NAMED else ""
+    shares = some([f"#{code:06x} ({percent(found.colors[code] / total)})" for code in codes], _NAMED)
     names = ", ".join(f'"{name}"' for name in ("background", *(f"name{i}" for i in range(1, len(codes)))))
     return named, [
         finding(
             "W218",
-            f"the masks are RGB images with {len(codes)} colours, each of which becomes a class: {shares}{more}",
+            f"the masks are RGB images with {len(codes)} colours, each of which becomes a class: {shares}",
             found.rgb_files,
             f"to name the classes, or to ignore a colour (255): {colors_override(table)} 'data.classes=[{names}]'",
         )
