@@ -9,7 +9,7 @@ from it is damaged and is skipped: the newest *valid* checkpoint is used.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ import safetensors.torch
 from torch import Tensor
 
 from pixelwise.errors import CheckpointError
+from pixelwise.observer import Warn
 from pixelwise.storage import building_folder, json_text, printable, sha256_bytes, sha256_file, write_bytes, write_text
 from pixelwise.storage.atomic import remove_folder
 from pixelwise.storage.documents import DocumentError, is_regular, read_json, reading
@@ -26,8 +27,6 @@ from pixelwise.storage.names import is_plain_name
 MANIFEST = "manifest.json"
 STATE = "state.json"
 Kind = TypeVar("Kind")
-Warn = Callable[[str, str], None]
-"""Callback for warnings: takes the code and the message."""
 
 
 class FileRecord(msgspec.Struct, frozen=True):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pixelwise.errors import CheckpointError
+from pixelwise.observer import Warn
 from pixelwise.storage.names import counted, some
 
 SHOWN = 3
@@ -23,8 +24,6 @@ SMALL_WEIGHT = 1e-20
 """Magnitude below which a whole tensor has no effect."""
 VARIANCES = ("running_var", "moving_variance")
 """Suffixes of variances, which are not negative."""
-
-Warn = Callable[[str, str], None]
 
 
 class Extent(NamedTuple):

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pixelwise.checkpoints.checkpoint import Warn
 from pixelwise.checkpoints.class_order import in_order_of
 from pixelwise.checkpoints.soundness import require_sound, warn_of
 from pixelwise.checkpoints.trained import result_of
 from pixelwise.datasets.classes.agreement import are_numbers, listed, normal_name
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel
+from pixelwise.observer import Warn
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import read_recipe
 from pixelwise.storage import printable

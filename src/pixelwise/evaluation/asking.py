@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from pixelwise.datasets.run_data import Warn
 from pixelwise.datasets.samples import ALL, Dataset
 from pixelwise.errors import RecipeError
+from pixelwise.observer import Warn
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable

@@ -26,6 +26,7 @@ from pixelwise.machine.processes import FORKS, GUARD, START_METHOD
 from pixelwise.machine.signals import leave_signals_to_parent, own_child_handler
 from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.machine.threads import reading_threads, usable_cores
+from pixelwise.observer import Warn
 from pixelwise.recipes.schema.recipe import Augment, Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable
@@ -214,7 +215,7 @@ def training_batches(
     start: int,
     steps: int,
     workers: int,
-    warn: Callable[[str, str], None],
+    warn: Warn,
     pin: bool = False,
 ) -> Generator[Batch]:
     """Yield the batches of optimizer steps `start` to `steps` - 1, `sampling.accumulate` for each.
@@ -324,7 +325,7 @@ def _handle_worker_death(
     indices: list[int],
     pairs: TrainingPairs,
     error: RuntimeError,
-    warn: Callable[[str, str], None],
+    warn: Warn,
 ) -> None:
     names = [printable(pairs.samples[index].image_path) for index in indices]
     facts = f"a data loading process died ({error}) while working on {some(names)}"

@@ -11,6 +11,7 @@ import msgspec
 
 from pixelwise.checkpoints.encoders.paths import weights_path
 from pixelwise.checkpoints.encoders.runs import is_run_with_weights
+from pixelwise.observer import Warn
 from pixelwise.recipes.schema.model import IMAGENET, Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import read_recipe
@@ -34,9 +35,7 @@ class Normalisation(NamedTuple):
     source: str
 
 
-def following_weights(
-    recipe: Recipe, *, given: bool, say: Callable[[str], None], warn: Callable[[str, str], None]
-) -> Recipe:
+def following_weights(recipe: Recipe, *, given: bool, say: Callable[[str], None], warn: Warn) -> Recipe:
     """The recipe with the normalisation of the weights that it begins with.
 
     The recipe's own is kept if it was given on purpose, if it is part of a published recipe, or if the recipe's family

@@ -23,7 +23,7 @@ from pixelwise.errors import harmless
 from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.files import SUFFIX
 from pixelwise.recipes.files import find as find_recipe
-from pixelwise.recipes.overrides import apply_overrides, toml_value
+from pixelwise.recipes.overrides import apply_overrides, field_of, toml_value
 from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
@@ -140,8 +140,8 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     def train_command(self) -> str:
         """The command that trains on this data, using the splits it has."""
         instead = [*self.fixes, *self.batch_fix]
-        replaced = {fix.partition("=")[0] for fix in instead}
-        kept = [override for override in self.overrides if override.partition("=")[0].strip() not in replaced]
+        replaced = {field_of(fix) for fix in instead}
+        kept = [override for override in self.overrides if field_of(override) not in replaced]
         command = ["pixelwise", "train", printable(Path(self.given)), "--data", printable(self.path)]
         return shlex.join([*command, *kept, *instead])
 
