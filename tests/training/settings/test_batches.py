@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.settings.plain import with_
+from plain_recipe import with_
 
 from pixelwise.recipes.schema.recipe import Recipe, Sampling
 from pixelwise.training.settings.batches import unfit_batches, unfit_sampling

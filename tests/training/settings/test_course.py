@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from training.settings.plain import with_
+from plain_recipe import with_
 
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training.settings.course import highest_rate, unfit_course

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from training.settings.plain import PLAIN, with_
+from plain_recipe import PLAIN, with_
 
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
