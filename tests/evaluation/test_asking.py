@@ -31,7 +31,7 @@ def scored(asked: Asked, data: Dataset, own: bool | None) -> tuple[str, list[str
     """Split, ids of its images, notes, and codes of the warnings."""
     codes: list[str] = []
     found = asked.scored(data, "val", own, lambda code, message: codes.append(code))
-    return found["split"], [one.id for one in found["dataset"].samples(found["split"])], found["notes"], codes
+    return found.split, [one.id for one in found.dataset.samples(found.split)], found.notes, codes
 
 
 def test_a_split_of_its_own_is_scored_without_a_word():

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 
-from pixelwise.datasets.run_data import Warn
 from pixelwise.datasets.samples import ALL, Dataset
 from pixelwise.errors import RecipeError
+from pixelwise.observer import Warn
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
 
 SECTIONS = ("data", "evaluation")
 """Sections of a recipe that an evaluation can change; all others belong to the training."""
+
+
+class Scored(NamedTuple):
+    """The data set and the split to score, and what has to be known about them, as sentences."""
+
+    dataset: Dataset
+    split: str
+    notes: tuple[str, ...]
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,8 +63,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """
         return apply_overrides(recipe, self.overrides) if self.overrides else recipe
 
-    def scored(self, dataset: Dataset, usual: str, own: bool | None, warn: Warn) -> dict[str, Any]:
-        """The data set and the split to score, with what has to be said about them: fields of a `Subject`.
+    def scored(self, dataset: Dataset, usual: str, own: bool | None, warn: Warn) -> Scored:
+        """The data set and the split to score, with what has to be said about them.
 
         Data without splits was divided into `train` and `val` by name when it was opened. That division means something
         for the data that the network was trained on alone: other data is scored as a whole.
@@ -90,4 +98,4 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
                 warn("W413", what)
         if dataset.multilabel and dataset.reading.mask_resize != "refuse":
             notes = (*notes, "Masks of another size than their image are resized to it (data.mask_resize=nearest).")
-        return {"dataset": dataset, "split": split, "notes": notes}
+        return Scored(dataset, split, notes)

@@ -83,7 +83,7 @@ def _run_subject(run: Path, asked: Asked, observer: Observer) -> Subject:
     return Subject(
         model=trained.model,
         origin=origin_of(trained, _training_cost(run)),
-        **asked.scored(dataset, recipe.evaluation.split, own, observer.warn),
+        **asked.scored(dataset, recipe.evaluation.split, own, observer.warn)._asdict(),
         protocols=_protocols(asked.protocols or recipe.evaluation.protocols[:1]),
         input_size=recipe.evaluation.input_size,
         batch_size=recipe.evaluation.batch_size,
@@ -125,7 +125,7 @@ def _artefact_subject(path: Path, asked: Asked, observer: Observer, *, trust: bo
             weights="model",
             step=0,
         ),
-        **asked.scored(dataset, recipe.evaluation.split, None, observer.warn),
+        **asked.scored(dataset, recipe.evaluation.split, None, observer.warn)._asdict(),
         protocols=protocols,
         input_size=input_size,
         batch_size=recipe.evaluation.batch_size,
@@ -149,7 +149,7 @@ def _memory_subject(model: SegmentationModel, asked: Asked, observer: Observer) 
     return Subject(
         model=model,
         origin=Origin(recipe="", recipe_hash="", weights_sha256=sha256_bytes(weights), weights="model", step=0),
-        **asked.scored(dataset, "val", None, observer.warn),
+        **asked.scored(dataset, "val", None, observer.warn)._asdict(),
         protocols=_protocols(asked.protocols or ["native"]),
         input_size=_size_in_memory(model) or (recipe.evaluation.input_size if asked.overrides else None),
         data=_absolute(asked.data),

@@ -10,6 +10,7 @@ from PIL import Image
 
 from pixelwise.datasets.formats.folder import folder_layout
 from pixelwise.datasets.layouts.splits import validation_keys
+from pixelwise.errors import DataError
 
 MakeFolder = Callable[..., Path]
 MASK = np.zeros((2, 2), np.uint8)
@@ -175,6 +176,31 @@ def test_images_and_masks_may_lie_side_by_side_with_roboflows_classes(make_folde
     assert layout is not None
     assert {split: len(samples) for split, samples in layout.splits.items()} == {"train": 1, "val": 1}
     assert (layout.classes, layout.label_map, layout.problems) == (("background", "leaf"), {0: 0, 1: 1}, ())
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["Pixel Value, Class\n1, leaf\nstem\n", None], "train/_classes.csv: line 3 is 'stem,'"),
+        (["Pixel Value, Class\n1, leaf\n-2, stem\n", None], "train/_classes.csv: line 3 is '-2,stem'"),
+        (["1, leaf\n\n1, stem\n", None], "train/_classes.csv: line 3 calls 1 'stem', elsewhere it is 'leaf'"),
+        (["1, leaf\n", "1, stem\n"], "valid/_classes.csv: line 1 calls 1 'stem', elsewhere it is 'leaf'"),
+        (["Pixel Value, Class\n\n", None], "train/_classes.csv: names no class"),
+        (["", None], "train/_classes.csv: names no class"),
+        (["Pixel Value, Class\n", "\n"], "train/_classes.csv: names no class"),
+    ],
+)
+def test_classes_of_roboflow_that_cannot_be_used_are_d233(
+    make_folder: MakeFolder, lines: list[str | None], message: str
+):
+    root = side_by_side(make_folder, "train", "valid")
+    for split, text in zip(("train", "valid"), lines, strict=True):
+        if text is not None:
+            (root / split / "_classes.csv").write_text(text, "utf-8")
+    with pytest.raises(DataError) as caught:
+        folder_layout(root)
+    assert caught.value.code == "D233"
+    assert f"{message}; expected a pixel value and a class, such as '1, road'" in caught.value.message
 
 
 def test_images_and_masks_of_one_name_are_told_apart_by_their_endings(make_folder: MakeFolder):

@@ -12,6 +12,7 @@ from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.layouts.outlines import BACKGROUND, IGNORED_LABEL
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable
+from pixelwise.storage.names import some
 
 _SHOWN = 5
 
@@ -108,8 +109,7 @@ def _labels_override(mapping: Mapping[str, int]) -> str:
 def _unknown_labels(unknown: Sequence[str], names: Sequence[str], labels: Mapping[str, int] | None) -> list[Finding]:
     if not unknown:
         return []
-    shown = ", ".join(f"'{printable(name)}'" for name in unknown[:5])
-    more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+    shown = some([f"'{printable(name)}'" for name in unknown])
     known = ", ".join(f"'{printable(name)}'" for name in (names if labels is None else labels))
     where = "data.classes" if labels is None else "data.labels"
     ignored = ", ".join(f'"{name}" = {IGNORE}' for name in unknown)
@@ -119,7 +119,7 @@ def _unknown_labels(unknown: Sequence[str], names: Sequence[str], labels: Mappin
     return [
         finding(
             "D207",
-            f"the annotations contain labels that {where} does not name: {shown}{more}; it names {known}",
+            f"the annotations contain labels that {where} does not name: {shown}; it names {known}",
             [printable(name) for name in unknown],
             f"to ignore their pixels, set 'data.labels={{{kept}, {ignored}}}'; if they are classes, add them to "
             f"{where}",

@@ -279,29 +279,28 @@ def _read_classes(files: Sequence[Path]) -> dict[int, str]:
     """Raw value -> class name from Roboflow's `Pixel Value, Class` lines, sorted by value; empty without files.
 
     Raises:
-        DataError: D233, a line names no value and class, or two lines give a value different names.
+        DataError: D233, a line names no value and class, two lines give a value different names, or no line names any.
     """
     names: dict[int, str] = {}
     for file in files:
         rows = [(number, *line.partition(",")[::2]) for number, line in list_lines(file) if line]
         for place, (number, raw, name) in enumerate(rows):
-            raw, name = raw.strip(), printable(name.strip())
+            raw, name = printable(raw.strip()), printable(name.strip())
             value = whole_number(raw)
             if value is not None and value >= 0 and name:
                 if names.setdefault(value, name) != name:
-                    reason = f"calls {raw} '{printable(name)}', elsewhere it is '{printable(names[value])}'"
-                    raise _wrong_classes(file, number, reason)
+                    raise _wrong_classes(file, f"line {number} calls {raw} '{name}', elsewhere it is '{names[value]}'")
             elif place:  # the first line may be a heading
-                raise _wrong_classes(file, number, f"is '{printable(raw)},{printable(name)}'")
-        if not names:
-            raise _wrong_classes(file, len(rows), "is the last one, and there is none with a value and a class")
+                raise _wrong_classes(file, f"line {number} is '{raw},{name}'")
+    if files and not names:
+        raise _wrong_classes(files[0], "names no class")
     return dict(sorted(names.items()))
 
 
-def _wrong_classes(file: Path, number: int, reason: str) -> DataError:
+def _wrong_classes(file: Path, reason: str) -> DataError:
     return DataError(
         "D233",
-        f"{printable(file)}: line {number} {reason}; expected a pixel value and a class, such as '1, road'",
+        f"{printable(file)}: {reason}; expected a pixel value and a class, such as '1, road'",
         "correct the file, or remove it and name the classes in dataset.toml",
     )
 

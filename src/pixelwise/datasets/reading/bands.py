@@ -17,7 +17,7 @@ from pixelwise.datasets.reading.decoding import errors_explained, refuse_irregul
 from pixelwise.datasets.reading.limits import require_room
 from pixelwise.datasets.reading.normal_form import Normalised, Picture, normalise, picture_of_tiff
 from pixelwise.datasets.reading.orientation import turned_upright
-from pixelwise.datasets.reading.tiff import StoredTiff, channels_first, channels_last, check_shape, read_tiff
+from pixelwise.datasets.reading.tiff import StoredTiff, channels_first, channels_last, check_shape
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 from pixelwise.machine.stalls import reads
@@ -26,34 +26,17 @@ from pixelwise.storage import printable
 ARRAY_SUFFIX = ".npy"
 
 
-def read_bands(path: Path, reading: Reading) -> np.ndarray:
-    """Read the selected channels of an image as uint8 (H, W, C), where C is the number of `reading.channels`.
-
-    Args:
-        path: TIFF file of channels or grey, RGB or palette colours; or NumPy array with axes (H, W), (H, W, C) or
-            (C, H, W). An array does not say which: its first axis holds the channels if it is shorter than the last and
-            at most 64.
-        reading: Reading options with `channels` set.
-
-    Raises:
-        DataError: D101 damaged or with an unknown compression, D104 more than 8 bits and no `input_range`, D105 not
-            numbers or not the axes above, D106 a missing channel, D120 too many pixels, D131 unreadable.
-    """
-    if path.suffix.lower() == ARRAY_SUFFIX:
-        return pixels_of_array(path, reading).pixels
-    stored = read_tiff(path, reading.max_pixels, stacked=True)
-    if stored is None:
-        raise DataError(
-            "D105", f"{printable(path)}: the colours of the file are not separate bands", "leave out data.channels"
-        )
-    return pixels_of_tiff(stored, path, reading).pixels
-
-
 def pixels_of_array(path: Path, reading: Reading) -> Normalised:
     """The selected channels of a NumPy array in the normal form.
 
+    Args:
+        path: Array with axes (H, W), (H, W, C) or (C, H, W). It does not say which: its first axis holds the channels
+            if it is shorter than the last and at most 64.
+        reading: Reading options with `channels` set.
+
     Raises:
-        DataError: As `read_bands`.
+        DataError: D101 damaged, D104 more than 8 bits and no `input_range`, D105 not numbers or not the axes above,
+            D106 a missing channel, D120 too many pixels, D131 unreadable, D151 no memory for it.
     """
     return normalise(Picture(_load(path, reading.max_pixels), is_bands=True), reading, printable(path))
 
@@ -71,7 +54,7 @@ def pixels_of_tiff(stored: StoredTiff, path: Path, reading: Reading) -> Normalis
 
 
 def array_without_channels(path: Path, max_pixels: int) -> DataError:
-    """D105 for a NumPy array without selected channels; D101, D120 or D131 as in `read_bands`."""
+    """D105 for a NumPy array without selected channels; D101, D120 or D131 as in `pixels_of_array`."""
     try:
         values = _load(path, max_pixels)
     except DataError as error:

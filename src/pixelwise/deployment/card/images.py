@@ -11,14 +11,14 @@ import numpy as np
 
 from pixelwise.datasets.layouts.listing import list_images
 from pixelwise.datasets.reading.images import read_image
-from pixelwise.datasets.run_data import Warn, is_own_data, knows_its_data, open_run_data
+from pixelwise.datasets.run_data import is_own_data, knows_its_data, open_run_data
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.deployment.card.options import DeployOptions
 from pixelwise.deployment.export.images import folder_images
 from pixelwise.deployment.export.shapes import one_size
 from pixelwise.errors import DataError
 from pixelwise.evaluation.asking import Asked
-from pixelwise.observer import SILENT
+from pixelwise.observer import SILENT, Warn
 from pixelwise.prediction.sizes import seen_images
 from pixelwise.recipes.default_sizes import seen_size
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
@@ -128,8 +128,7 @@ def images_of_split(run: Path, recipe: Recipe, options: DeployOptions, warn: War
     folder = Path(options.data) if options.data is not None else read_environment(run).data_folder
     dataset = open_run_data(run, recipe, options.data, warn)
     own = is_own_data(run, dataset, options.data)
-    asked = Asked(split=options.split).scored(dataset, recipe.evaluation.split, own, warn or SILENT.warn)
-    dataset, split = asked["dataset"], asked["split"]
+    dataset, split, _ = Asked(split=options.split).scored(dataset, recipe.evaluation.split, own, warn or SILENT.warn)
     samples = dataset.samples(split)
     protocol, wanted = find_protocol(recipe.evaluation.protocols[0]), recipe.evaluation.input_size
     shown = one_size(dataset, split, protocol, wanted)

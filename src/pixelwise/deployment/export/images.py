@@ -11,14 +11,14 @@ import numpy as np
 
 from pixelwise.datasets.layouts.listing import describe_endings, list_images
 from pixelwise.datasets.reading.images import read_image
-from pixelwise.datasets.run_data import Warn, is_own_data, open_for, open_run_data
+from pixelwise.datasets.run_data import is_own_data, open_for, open_run_data
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.export.options import ArtefactOptions
 from pixelwise.deployment.export.sources import Source
 from pixelwise.errors import DataError
 from pixelwise.evaluation.asking import Asked
-from pixelwise.observer import SILENT
+from pixelwise.observer import SILENT, Warn
 from pixelwise.prediction.segmenter import same_area
 from pixelwise.prediction.sizes import RESIZE, seen_images
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
@@ -165,7 +165,7 @@ def images_for(
         dataset = dataset_of(source, options.data, warn)
         own = is_own_data(source.run, dataset, options.data) if source.run is not None else None
         asked = Asked(split=options.split).scored(dataset, recipe.evaluation.split, own, warn or SILENT.warn)
-        return split_images(asked["dataset"], asked["split"], recipe, fixed)
+        return split_images(asked.dataset, asked.split, recipe, fixed)
     return drawn_scenes(graph.size, dynamic=graph.dynamic, channels=source.model.preprocessing.in_channels)
 
 

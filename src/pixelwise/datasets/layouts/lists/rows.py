@@ -113,10 +113,11 @@ def read_split_file(file: Path) -> dict[str, list[Row]]:
     expected = 'expected {"train": ["a.png", ...], "val": [...]}, or pairs ["a.png", "a_mask.png"]'
     help = "correct the file, or remove it if it does not divide these images"
     try:
-        content = json.loads(list_text(file))
+        content: object = json.loads(list_text(file))
     except (ValueError, RecursionError) as error:
         raise DataError("D228", f"{printable(file)}: not valid JSON: {error}; {expected}", help) from error
-    splits = {SPLIT_NAMES.get(str(key).lower()): value for key, value in content.items()} if _is(content, dict) else {}
+    content = content if isinstance(content, dict) else {}
+    splits = {SPLIT_NAMES.get(str(key).lower()): value for key, value in content.items()}
     if not splits or None in splits or not all(isinstance(value, list) for value in splits.values()):
         raise DataError("D228", f"{printable(file)}: is not understood; {expected}", help)
     rows: dict[str, list[Row]] = {}
@@ -155,10 +156,6 @@ def is_prose(file: Path) -> bool:
     lines = [line for _, line in list_lines(file) if line]
     names = any("/" in line or "\\" in line or any(ending in line.lower() for ending in SUFFIXES) for line in lines)
     return not names and 2 * sum(len(line.split()) > 2 for line in lines) >= len(lines) > 0
-
-
-def _is(value: object, type: type) -> bool:
-    return isinstance(value, type)
 
 
 def _of_columns(file: Path, columns: Columns) -> tuple[list[Row], list[tuple[int, str]]]:
