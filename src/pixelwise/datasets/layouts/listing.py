@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from pixelwise.datasets.findings import Finding, finding, finding_of
 from pixelwise.datasets.reading.bands import ARRAY_SUFFIX
-from pixelwise.datasets.reading.decoding import SUFFIXES, unreadable
+from pixelwise.datasets.reading.decoding import SUFFIXES
+from pixelwise.datasets.reading.files import unreadable
 from pixelwise.errors import DataError
 from pixelwise.machine.stalls import reads
 from pixelwise.storage import printable

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pixelwise.datasets.reading.decoding import errors_explained, refuse_irregular
+from pixelwise.datasets.reading.files import errors_explained, refuse_irregular
 from pixelwise.datasets.reading.limits import require_room
 from pixelwise.datasets.reading.normal_form import Normalised, Picture, normalise, picture_of_tiff
 from pixelwise.datasets.reading.orientation import turned_upright

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from pixelwise.datasets.reading.decoding import errors_explained, open_regular
+from pixelwise.datasets.reading.files import errors_explained, open_regular
 from pixelwise.datasets.reading.foreign import raw_camera_error
 from pixelwise.datasets.reading.limits import require_pixels, require_room
 from pixelwise.datasets.reading.orientation import of_tiff_tags
